@@ -1,0 +1,51 @@
+# The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
+#   make demo    classify examples/backlog.csv with the bundled model
+#   make test    lint, types, tests and the package's doctests
+#   make lint    only the linters and the type checker
+#   make format  rewrite the code in the house format
+#   make train   rebuild the bundled model from training/data
+#   make eval    measure everything that needs no data from outside; with DATA=folder also the benchmarks that do
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?=
+BIN := $(VENV)/bin
+SOURCES := tawasul_nlp training eval examples tests
+
+.PHONY: demo test lint format train eval clean
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# The stamp is older than pyproject.toml when a dependency changed: then the environment is brought up to date.
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	mkdir -p build/demo
+	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+train: $(VENV)/.installed
+	$(BIN)/python -m training
+
+eval: $(VENV)/.installed
+	$(BIN)/python -m eval $(if $(DATA),--data $(DATA))
+
+clean:
+	rm -rf $(VENV) build/demo .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""What is measured and how: each module writes its table to ``eval/results``."""

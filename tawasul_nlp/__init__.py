@@ -1,0 +1,64 @@
+"""Normalise, classify and route Arabic citizen complaints of Bahrain.
+
+The names below are loaded when they are first used (PEP 562), so that ``import tawasul_nlp`` costs no more than this
+file: a program that only normalises text never loads the model's runtime.
+
+>>> import tawasul_nlp
+>>> tawasul_nlp.normalize("الشـــارع")
+'الشارع'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tawasul_nlp.classifier import ComplaintClassifier as ComplaintClassifier
+    from tawasul_nlp.classifier import predict as predict
+    from tawasul_nlp.domain import Taxonomy as Taxonomy
+    from tawasul_nlp.domain import find_places as find_places
+    from tawasul_nlp.prediction import Prediction as Prediction
+    from tawasul_nlp.text import Normalizer as Normalizer
+    from tawasul_nlp.text import mask_personal_data as mask_personal_data
+    from tawasul_nlp.text import normalize as normalize
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it.
+_HOMES = {
+    "ComplaintClassifier": "tawasul_nlp.classifier",
+    "Normalizer": "tawasul_nlp.text",
+    "Prediction": "tawasul_nlp.prediction",
+    "Taxonomy": "tawasul_nlp.domain",
+    "find_places": "tawasul_nlp.domain",
+    "mask_personal_data": "tawasul_nlp.text",
+    "normalize": "tawasul_nlp.text",
+    "predict": "tawasul_nlp.classifier",
+}
+
+__all__ = [
+    "ComplaintClassifier",
+    "Normalizer",
+    "Prediction",
+    "Taxonomy",
+    "__version__",
+    "find_places",
+    "mask_personal_data",
+    "normalize",
+    "predict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tawasul_nlp' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value  # the next access does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,1 @@
+"""How the bundled model is made: corpus and splits, base encoder, training, calibration, export."""
