@@ -1,0 +1,173 @@
+"""Carry a profile out on texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from .offsets import NormalizedText, follow
+from .profiles import Profile, get_profile
+from .steps import build
+
+
+class Normalizer:
+    """Normalise texts by one profile; build it once and call it often, from any thread.
+
+    Parameters
+    ----------
+    profile : str or Profile
+        ``"default"``, ``"matching"``, ``"arabert"``, ``"arabert-twitter"``, or a profile of your own.
+
+    Raises
+    ------
+    ValueError
+        If no profile has that name.
+
+    Examples
+    --------
+    >>> Normalizer("default")("المجاااري طافحة من ٣ أيّـــام!!!!")
+    'المجاري طافحة من 3 أيام!!'
+    >>> Normalizer("matching")("چذي گالوا لي: المستشفى")
+    'جذي قالوا لي المستشفي'
+    """
+
+    __slots__ = ("_applies", "_passes", "_profile")
+
+    def __init__(self, profile: str | Profile = "default") -> None:
+        self._profile = get_profile(profile)
+        self._passes = build(self._profile)
+        self._applies = tuple(step.apply for step in self._passes)
+
+    @property
+    def profile(self) -> Profile:
+        """The profile that is carried out."""
+        return self._profile
+
+    def __call__(self, text: str) -> str:
+        """Do the same as :meth:`normalize`."""
+        return self.normalize(text)
+
+    def normalize(self, text: str) -> str:
+        """Normalise one text.
+
+        Parameters
+        ----------
+        text : str
+            Anything: lone surrogates and control characters are made harmless by ``default`` and ``matching``.
+
+        Returns
+        -------
+        str
+            The normalised text; the very object that was given if there was nothing to do.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is not a str.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"normalize expects a str, got {type(text).__name__}; for a list use normalize_many")
+        result = text
+        for apply in self._applies:
+            result = apply(result)
+        return text if result == text else result
+
+    def normalize_many(self, texts: Iterable[str]) -> list[str]:
+        """Normalise texts, in their order.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        TypeError
+            If one of them is not a str (its index is named), or all of it is one str.
+        """
+        if isinstance(texts, str):
+            raise TypeError("normalize_many expects an iterable of str, got one str: use normalize")
+        results: list[str] = []
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"normalize_many expects str, got {type(text).__name__} at index {index}")
+            results.append(self.normalize(text))
+        return results
+
+    def normalize_with_offsets(self, text: str) -> NormalizedText:
+        """Normalise one text and tell where each character comes from.
+
+        Slower than :meth:`normalize`; for highlighting and redacting in the original.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        NormalizedText
+            Its ``text`` equals ``normalize(text)``.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is not a str.
+
+        Examples
+        --------
+        >>> Normalizer("default").normalize_with_offsets("بـ٥").spans
+        ((0, 1), (2, 3))
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"normalize_with_offsets expects a str, got {type(text).__name__}")
+        result = text
+        spans = [(position, position + 1) for position in range(len(text))]
+        for step in self._passes:
+            result, spans = follow(result, spans, step.edits(result))
+        return NormalizedText(result, text, tuple(spans))
+
+    def __repr__(self) -> str:
+        return f"Normalizer({self._profile.name!r})"
+
+    def __reduce__(self) -> tuple[type[Normalizer], tuple[Profile]]:
+        # Compiled passes hold closures; a process pool gets the profile and builds its own.
+        return Normalizer, (self._profile,)
+
+
+@lru_cache(maxsize=32)
+def _cached(profile: str | Profile) -> Normalizer:
+    return Normalizer(profile)
+
+
+def normalize(text: str, profile: str | Profile = "default") -> str:
+    """Normalise one text.
+
+    Parameters
+    ----------
+    text : str
+    profile : str or Profile
+        See :class:`Normalizer`.
+
+    Returns
+    -------
+    str
+        The normalised text; the very object that was given if there was nothing to do.
+
+    Raises
+    ------
+    TypeError
+        If ``text`` is not a str.
+    ValueError
+        If no profile has that name.
+
+    Examples
+    --------
+    >>> normalize("الكهربــــاء مقطوووعة عن مجمع ٧١٤")
+    'الكهرباء مقطوعة عن مجمع 714'
+    """
+    if not isinstance(profile, (str, Profile)):
+        raise TypeError(f"profile must be a name or a Profile, got {type(profile).__name__}")
+    return _cached(profile).normalize(text)

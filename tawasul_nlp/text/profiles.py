@@ -1,0 +1,216 @@
+"""Normalisation profiles: which steps are applied to a text, as a frozen value.
+
+A profile says *what* is done; :mod:`tawasul_nlp.text.steps` says *how*. A profile is
+stored with a trained model, so its dictionary form and fingerprint are part of the
+model format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+#: Raised whenever a step's rules change in a way that changes its output. A model that was
+#: trained with other rules must not be fed silently with these.
+RULES_REVISION = 1
+
+#: Every step with its one-line meaning, in the order in which steps are applied.
+STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "html_entities": "decode &amp; &#1593; and the like",
+        "unicode": "NFKC: presentation forms, ligatures, full width forms, composed hamza",
+        "controls": "control characters and lone surrogates to a space, split surrogate pairs joined",
+        "invisible": "remove zero-width characters, bidi controls and variation selectors, without splitting the word",
+        "tatweel": "remove the kashida",
+        "diacritics": "remove harakat, tanween, shadda, superscript alef and Quranic marks",
+        "digits": "Arabic-Indic and Persian digits, decimal and thousands marks and percent sign to ASCII",
+        "keyboard_letters": "Persian, Urdu and Kurdish keyboard letters and alef wasla to the Arabic letter meant",
+        "fold_alef": "every hamza form of alef to bare alef",
+        "fold_hamza": "hamza seats to waw and ya, stand-alone hamza removed",
+        "fold_ya": "alef maqsura to ya",
+        "fold_ta_marbuta": "ta marbuta to ha",
+        "fold_dialect_letters": "dialect and foreign letters to their usual spelling (چ ج, گ ق, پ ب, ڤ ف, ژ ز)",
+        "urls": "web addresses to [رابط]",
+        "emails": "e-mail addresses to [بريد]",
+        "mentions": "@mentions to [مستخدم]",
+        "hashtags": "#words_like_this to plain words",
+        "drop_emoji": "remove emoji",
+        "name_emoji": "replace emoji by their Arabic names",
+        "casefold": "fold the case of Latin and other cased letters",
+        "drop_punctuation": "replace whatever is neither letter, digit nor white space by a space",
+        "elongation": "letter repeated three times or more: long vowels to one, other letters to two",
+        "double_alef": "runs of alef to one",
+        "repeated_punctuation": "sign or emoji repeated three times or more to two",
+        "whitespace": "collapse white space to single spaces, strip the ends",
+        "arabert": "the preprocessing that bert-base-arabertv02 was trained with",
+        "arabert_twitter": "the preprocessing that bert-base-arabertv02-twitter was trained with",
+    }
+)
+_ORDER = {name: position for position, name in enumerate(STEPS)}
+_ALONE = ("arabert", "arabert_twitter")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of normalisation steps.
+
+    Steps are always applied in the order of :data:`STEPS`; whatever order they are given
+    in, the profile stores that order, so that profiles which do the same are equal.
+
+    Parameters
+    ----------
+    name : str
+        What the profile is called in messages and model files.
+    steps : tuple of str
+        Names out of :data:`STEPS`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown or repeated step, or steps that exclude each other.
+
+    Examples
+    --------
+    >>> Profile("plain", ("whitespace", "tatweel")).steps
+    ('tatweel', 'whitespace')
+    >>> Profile.from_dict(PROFILES["default"].to_dict()) == PROFILES["default"]
+    True
+    """
+
+    name: str
+    steps: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"a profile's name must be a non-empty str, got {self.name!r}")
+        if isinstance(self.steps, str):
+            raise ValueError(f"a profile's steps must be a tuple of step names, got the str {self.steps!r}")
+        steps = tuple(self.steps)
+        unknown = [step for step in steps if step not in _ORDER]
+        if unknown:
+            raise ValueError(f"profile {self.name!r} has unknown steps {unknown}; known steps: {', '.join(STEPS)}")
+        if len(set(steps)) != len(steps):
+            raise ValueError(f"profile {self.name!r} names a step twice: {list(steps)}")
+        alone = [step for step in steps if step in _ALONE]
+        if alone and len(steps) > 1:
+            raise ValueError(f"step {alone[0]!r} is a complete preprocessing of its own: use it without other steps")
+        if "drop_emoji" in steps and "name_emoji" in steps:
+            raise ValueError("steps 'drop_emoji' and 'name_emoji' exclude each other: choose one")
+        object.__setattr__(self, "steps", tuple(sorted(steps, key=_ORDER.__getitem__)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the profile as plain data, ready for JSON.
+
+        Returns
+        -------
+        dict
+            ``name``, ``steps`` (list of str) and ``revision`` (the rules that they mean).
+        """
+        return {"name": self.name, "steps": list(self.steps), "revision": RULES_REVISION}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Profile:
+        """Build a profile from :meth:`to_dict`'s form.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or the rules' revision is not this library's.
+        """
+        expected = {"name", "steps", "revision"}
+        if set(data) != expected:
+            raise ValueError(f"a profile has the keys {sorted(expected)}, got {sorted(map(str, data))}")
+        if data["revision"] != RULES_REVISION:
+            raise ValueError(
+                f"profile {data['name']!r} was written for normalisation rules of revision {data['revision']!r}, "
+                f"this library has revision {RULES_REVISION}: use the library version that wrote it, or retrain"
+            )
+        return cls(name=data["name"], steps=tuple(data["steps"]))
+
+    def fingerprint(self) -> str:
+        """Give 16 hexadecimal digits that change whenever the profile's meaning changes.
+
+        Returns
+        -------
+        str
+            The start of the SHA-256 of the profile's canonical JSON (sorted keys, no spaces).
+
+        Examples
+        --------
+        >>> PROFILES["default"].fingerprint() == PROFILES["matching"].fingerprint()
+        False
+        """
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+
+
+# Mentions stay in `default`: @moi_bahrain names the agency. Web and e-mail addresses are random
+# strings to a subword model, so that only their presence is told.
+_DEFAULT = Profile(
+    "default",
+    (
+        "html_entities",
+        "unicode",
+        "controls",
+        "invisible",
+        "tatweel",
+        "diacritics",
+        "digits",
+        "keyboard_letters",
+        "urls",
+        "emails",
+        "hashtags",
+        "elongation",
+        "repeated_punctuation",
+        "whitespace",
+    ),
+)
+_MATCHING = Profile(
+    "matching",
+    (
+        *_DEFAULT.steps,
+        "fold_alef",
+        "fold_hamza",
+        "fold_ya",
+        "fold_ta_marbuta",
+        "fold_dialect_letters",
+        "drop_emoji",
+        "casefold",
+        "drop_punctuation",
+        "double_alef",
+    ),
+)
+
+#: The profiles that come with the library, by name.
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        "default": _DEFAULT,
+        "matching": _MATCHING,
+        "arabert": Profile("arabert", ("arabert",)),
+        "arabert-twitter": Profile("arabert-twitter", ("arabert_twitter",)),
+    }
+)
+
+
+def get_profile(profile: str | Profile) -> Profile:
+    """Look a profile up by name; a :class:`Profile` is given back as it is.
+
+    Raises
+    ------
+    ValueError
+        If no profile has that name; the message lists the names there are.
+    TypeError
+        If it is neither a str nor a :class:`Profile`.
+    """
+    if isinstance(profile, Profile):
+        return profile
+    if not isinstance(profile, str):
+        raise TypeError(f"profile must be a name or a Profile, got {type(profile).__name__}")
+    try:
+        return PROFILES[profile]
+    except KeyError:
+        raise ValueError(f"unknown profile {profile!r}; known profiles: {', '.join(PROFILES)}") from None

@@ -1,0 +1,285 @@
+"""The two forms of a rewriting pass: fast on a string, and as edits that keep track of positions.
+
+Every pass can do the same work twice: ``apply`` returns the new string as fast as it can,
+``edits`` tells which stretches of the input are replaced by what. The normaliser uses the
+first, offsets are built from the second, and property tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+
+class Edit(NamedTuple):
+    """``text[start:end]`` is replaced by ``replacement``; edits are ascending and never overlap."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+class Rewrite(Protocol):
+    """One pass over a text."""
+
+    def apply(self, text: str) -> str:
+        """Give the rewritten text."""
+        ...
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give the replacements that turn ``text`` into ``apply(text)``."""
+        ...
+
+
+class RegexRewrite:
+    """Replace every match of a pattern.
+
+    Parameters
+    ----------
+    pattern : re.Pattern
+        Must never match the empty string: every output character needs a source.
+    replace : callable
+        From the match to its replacement.
+    hint : str
+        Every match contains it: looking for a substring is far faster than looking for the pattern.
+    probe : re.Pattern, optional
+        Likewise, a cheaper pattern that is found in every text with a match.
+    """
+
+    __slots__ = ("_hint", "_pattern", "_probe", "_replace")
+
+    def __init__(
+        self,
+        pattern: re.Pattern[str],
+        replace: Callable[[re.Match[str]], str],
+        hint: str = "",
+        probe: re.Pattern[str] | None = None,
+    ) -> None:
+        self._pattern = pattern
+        self._replace = replace
+        self._hint = hint
+        self._probe = probe
+
+    def apply(self, text: str) -> str:
+        """Give the rewritten text."""
+        if self._hint not in text or (self._probe is not None and self._probe.search(text) is None):
+            return text
+        return self._pattern.sub(self._replace, text)
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give one edit for each match."""
+        for match in self._pattern.finditer(text):
+            yield Edit(match.start(), match.end(), self._replace(match))
+
+
+# Code points that NFKC turns into a space, or a tatweel, and harakat: the space would cut the word.
+_SPACED_MARKS = re.compile("[\ufe70-\ufe7f\ufc5e-\ufc63\ufcf2-\ufcf4]+")
+# Canonical ordering in CPython is an insertion sort, quadratic in the length of a run of combining
+# marks. 30 marks are what Unicode's Stream-Safe Text Format (UAX 15, section 13) allows.
+_MAX_MARKS = 30
+# No built-in class means "combining mark", but marks are in this one, which is scanned at C speed.
+_PERHAPS_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MAX_MARKS + 1},}}")
+
+
+class Nfkc:
+    """Unicode normal form KC that keeps Arabic words whole and runs of combining marks short.
+
+    Presentation forms of single harakat are removed, for plain NFKC puts a space before them.
+    """
+
+    __slots__ = ()
+
+    def apply(self, text: str) -> str:
+        """Give the normalised text; the same object if it is normalised already."""
+        if text.isascii() or unicodedata.is_normalized("NFKC", text):
+            return text
+        text = _SPACED_MARKS.sub("", text)
+        if len(text) > _MAX_MARKS:
+            text = _PERHAPS_MARKS.sub(_shorten_marks, text)
+        return unicodedata.normalize("NFKC", text)
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give one edit for each stretch between two normalisation boundaries that changes."""
+        if text.isascii() or unicodedata.is_normalized("NFKC", text):
+            return
+        dropped = bytearray(len(text))
+        for match in _SPACED_MARKS.finditer(text):
+            dropped[match.start() : match.end()] = b"\x01" * (match.end() - match.start())
+        _mark_excess(text, dropped)
+        start = 0
+        pieces: list[str] = []
+        for position, char in enumerate(text):
+            if not dropped[position] and pieces and _is_boundary(char):
+                yield from _stretch(text, start, position, "".join(pieces))
+                start = position
+                pieces = []
+            if not dropped[position]:
+                pieces.append(char)
+        yield from _stretch(text, start, len(text), "".join(pieces))
+
+
+def _stretch(text: str, start: int, end: int, kept: str) -> Iterator[Edit]:
+    normal = unicodedata.normalize("NFKC", kept)
+    if text[start:end] != normal:
+        yield Edit(start, end, normal)
+
+
+def _is_boundary(char: str) -> bool:
+    """Tell whether normalising what comes before ``char`` and from ``char`` on is the same as normalising both.
+
+    What composes or reorders with a preceding character is a mark or a conjoining Hangul
+    vowel or final, or decomposes to one.
+    """
+    if char < "\u0300":
+        # Spacing accents such as U+00A8 decompose to a space first, and a space starts anew.
+        return True
+    first = unicodedata.normalize("NFKD", char)[0]
+    return unicodedata.category(first)[0] != "M" and not "\u1160" <= first <= "\u11ff"
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.combining(char) != 0
+
+
+def _shorten_marks(match: re.Match[str]) -> str:
+    kept: list[str] = []
+    run = 0
+    for char in match.group():
+        run = run + 1 if _is_mark(char) else 0
+        if run <= _MAX_MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
+def _mark_excess(text: str, dropped: bytearray) -> None:
+    """Flag what :func:`_shorten_marks` would leave out, once the flagged characters are gone."""
+    positions = [position for position in range(len(text)) if not dropped[position]]
+    if len(positions) <= _MAX_MARKS:
+        return
+    remaining = "".join(text[position] for position in positions)
+    for match in _PERHAPS_MARKS.finditer(remaining):
+        run = 0
+        for offset in range(match.start(), match.end()):
+            run = run + 1 if _is_mark(remaining[offset]) else 0
+            if run > _MAX_MARKS:
+                dropped[positions[offset]] = 1
+
+
+class CharacterMap:
+    """Replace single characters by a table, in one pass for all the steps that need one.
+
+    Two things need a look at the neighbour: a zero-width joiner holds an emoji sequence
+    together and stays there, and a surrogate pair (left by a careless JSON writer) is the
+    character that it stands for.
+    """
+
+    __slots__ = ("_found", "_pattern", "_table")
+
+    def __init__(self, table: dict[str, str]) -> None:
+        self._table = table
+        members = "".join(re.escape(char) for char in table)
+        pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
+        self._found = re.compile(f"[{members}]")
+        self._pattern = re.compile(f"{pair}[{members}]")
+
+    def apply(self, text: str) -> str:
+        """Give the rewritten text."""
+        if self._found.search(text) is None:
+            return text
+        return self._pattern.sub(self._replace, text)
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give one edit for each character that the table changes."""
+        for match in self._pattern.finditer(text):
+            yield Edit(match.start(), match.end(), self._replace(match))
+
+    def _replace(self, match: re.Match[str]) -> str:
+        found = match.group()
+        if found == "\u200d":
+            after = match.string[match.end() : match.end() + 1]
+            return found if "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff" else ""
+        if len(found) == 2:
+            return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        return self._table[found]
+
+
+_NOT_PLAIN_SPACE = re.compile(r"\s+")
+
+
+class Whitespace:
+    """Collapse white space to single spaces and strip the ends."""
+
+    __slots__ = ()
+
+    def apply(self, text: str) -> str:
+        """Give the rewritten text."""
+        return " ".join(text.split())
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give one edit for each stretch of white space that is not a single space inside."""
+        for match in _NOT_PLAIN_SPACE.finditer(text):
+            start, end = match.span()
+            wanted = "" if start == 0 or end == len(text) else " "
+            if match.group() != wanted:
+                yield Edit(start, end, wanted)
+
+
+class Casefold:
+    """Fold case character by character, as :meth:`str.casefold` does."""
+
+    __slots__ = ()
+
+    def apply(self, text: str) -> str:
+        """Give the rewritten text."""
+        return text.casefold()
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give one edit for each character that changes."""
+        for position, char in enumerate(text):
+            folded = char.casefold()
+            if folded != char:
+                yield Edit(position, position + 1, folded)
+
+
+# Everything that the emoji data starts a sequence with, keycaps included; decides whether to look at all.
+_PERHAPS_EMOJI = re.compile("[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]")
+
+
+class Emoji:
+    """Remove emoji, or put their Arabic names in their place.
+
+    The sequences and names are those of the ``emoji`` package (which camel-tools brings),
+    loaded at the first text that may hold one.
+    """
+
+    __slots__ = ("_named",)
+
+    def __init__(self, named: bool) -> None:
+        self._named = named
+
+    def apply(self, text: str) -> str:
+        """Give the rewritten text."""
+        if _PERHAPS_EMOJI.search(text) is None:
+            return text
+        parts: list[str] = []
+        last = 0
+        for start, end, replacement in self.edits(text):
+            parts += (text[last:start], replacement)
+            last = end
+        parts.append(text[last:])
+        return "".join(parts)
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        """Give one edit for each emoji."""
+        if _PERHAPS_EMOJI.search(text) is None:
+            return
+        import emoji
+
+        for found in emoji.emoji_list(text):
+            name = " "
+            if self._named:
+                name = emoji.demojize(found["emoji"], language="ar", delimiters=("", "")).replace("_", " ")
+                name = f" {name} "
+            yield Edit(found["match_start"], found["match_end"], name)

@@ -1,0 +1,216 @@
+"""What each normalisation step does: character tables, patterns, and their order.
+
+Steps that replace single characters are merged into one table and done in one pass.
+"""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+
+from .profiles import Profile
+from .rewrites import Casefold, CharacterMap, Emoji, Nfkc, RegexRewrite, Rewrite, Whitespace
+
+URL_PLACEHOLDER = "[رابط]"
+EMAIL_PLACEHOLDER = "[بريد]"
+MENTION_PLACEHOLDER = "[مستخدم]"
+
+
+def _range(*bounds: tuple[int, int]) -> str:
+    return "".join(chr(code) for first, last in bounds for code in range(first, last + 1))
+
+
+# Tab, line feed and the other white space controls are left for the white space step.
+_CONTROLS = _range((0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xD800, 0xDFFF), (0xFFF9, 0xFFFC))
+_INVISIBLE = _range(
+    (0x00AD, 0x00AD),  # soft hyphen
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x061C, 0x061C),  # Arabic letter mark
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),  # zero-width space, joiners, left-to-right and right-to-left marks
+    (0x202A, 0x202E),  # bidi embeddings and overrides
+    (0x2060, 0x206F),  # word joiner, invisible operators, bidi isolates
+    (0x20E3, 0x20E3),  # keycap: the digit under it is what was meant
+    (0xFE00, 0xFE0F),  # variation selectors
+    (0xFEFF, 0xFEFF),  # byte order mark
+    (0xE0000, 0xE007F),  # tags
+)
+# U+0653 to U+0655 are the composed hamza and madda: NFKC has joined them to their letter by now.
+_DIACRITICS = _range(
+    (0x0610, 0x061A),
+    (0x064B, 0x065F),
+    (0x0670, 0x0670),
+    (0x06D6, 0x06DD),
+    (0x06DF, 0x06E8),
+    (0x06EA, 0x06ED),
+    (0x08CA, 0x08E1),
+    (0x08E3, 0x08FF),
+    (0xFC5E, 0xFC63),
+    (0xFCF2, 0xFCF4),
+    (0xFE70, 0xFE7F),
+)
+_DIGITS = {chr(zero + value): str(value) for zero in (0x0660, 0x06F0) for value in range(10)}
+
+_TABLES: dict[str, dict[str, str]] = {
+    "controls": dict.fromkeys(_CONTROLS, " "),
+    "invisible": dict.fromkeys(_INVISIBLE, ""),
+    "tatweel": {"ـ": ""},
+    "diacritics": dict.fromkeys(_DIACRITICS, ""),
+    "digits": {**_DIGITS, "٫": ".", "٬": ",", "٪": "%"},
+    "keyboard_letters": {
+        "ک": "ك",
+        "ڪ": "ك",
+        "ی": "ي",
+        "ۍ": "ي",
+        "ې": "ي",
+        "ے": "ي",
+        "ۓ": "ئ",
+        "ہ": "ه",
+        "ھ": "ه",
+        "ە": "ه",
+        "ۀ": "ه",
+        "ۂ": "ه",
+        "ۃ": "ة",
+        "ٱ": "ا",
+        "ٲ": "أ",
+        "ٳ": "إ",
+        "ٵ": "أ",
+    },
+    "fold_alef": {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا"},
+    "fold_hamza": {"ؤ": "و", "ئ": "ي", "ء": ""},
+    "fold_ya": {"ى": "ي"},
+    "fold_ta_marbuta": {"ة": "ه"},
+    # The spellings that people without these keys use: جذي for چذي, قال for گال.
+    "fold_dialect_letters": {"چ": "ج", "گ": "ق", "ڨ": "ق", "پ": "ب", "ڤ": "ف", "ڥ": "ف", "ژ": "ز"},
+}
+
+
+def character_table(steps: tuple[str, ...]) -> dict[str, str]:
+    """Merge the tables of the given steps, applied one after the other, into one.
+
+    Examples
+    --------
+    >>> character_table(("keyboard_letters", "fold_ta_marbuta"))["ۃ"]
+    'ه'
+    """
+    merged: dict[str, str] = {}
+    for step in steps:
+        table = _TABLES.get(step)
+        if table is None:
+            continue
+        merged = {source: table.get(target, target) for source, target in merged.items()}
+        for source, target in table.items():
+            merged.setdefault(source, target)
+    return merged
+
+
+# One spelling of "&" after another: &amp;amp;lt; has been escaped three times.
+_ENTITY = re.compile(
+    r"&(?:(?:amp|AMP|#0{0,4}38|#[xX]0{0,3}26);)*+(?:#([0-9]{1,7});|#[xX]([0-9a-fA-F]{1,6});|([A-Za-z][A-Za-z0-9]{1,31};))?+"
+)
+
+
+def _decode_entity(match: re.Match[str]) -> str:
+    decimal, hexadecimal, name = match.groups()
+    if name is not None:
+        # An unknown name is left as it stands, behind its ampersand.
+        return html5.get(name, "&" + name)
+    if decimal is None and hexadecimal is None:
+        return "&"
+    code = int(decimal) if decimal is not None else int(hexadecimal, 16)
+    return chr(code) if 0 < code <= 0x10FFFF else " "
+
+
+# A scheme or www. and then no white space, quote or bracket; or a host name in a domain that citizens
+# use, with its path. Runs are possessive and start where a token starts, so that no character is
+# looked at more than a few times. Signs that end the sentence stay outside.
+_INSIDE = r"""[^\s<>"'«»()\[\]]"""
+_LAST = r"""[^\s<>"'«»()\[\].,;:!?،؛؟]"""
+_TOP_LEVEL = "|".join(rf"(?<=\.{name})" for name in ("bh", "io", "me", "com", "net", "org", "gov", "edu"))
+_URL = re.compile(
+    rf"(?:[hH][tT][tT][pP][sS]?://|(?<![\w.@-])[wW][wW][wW]\.){_INSIDE}*{_LAST}"
+    rf"|(?<![\w.@-])[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++(?:{_TOP_LEVEL})(?![\w@])(?:/(?:{_INSIDE}*{_LAST})?)?"
+)
+_PERHAPS_URL = re.compile(r"[A-Za-z0-9-][.:][A-Za-z0-9/-]")
+_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++")
+_MENTION = re.compile(r"(?<![\w@.])@\w+")
+_HASHTAG = re.compile(r"(?<![\w&#])#(?=[^\W\d])\w+")
+_PUNCTUATION = re.compile(r"[^\w\s]+|_+")
+_REPEATED = re.compile(r"([^\d\s])\1\1+")
+_LONG_VOWELS = frozenset("اوييىآ")
+_DOUBLE_ALEF = re.compile("اا+")
+
+
+def _plain_hashtag(match: re.Match[str]) -> str:
+    # One character for one, so that every letter keeps its own offset.
+    return " " + match.group()[1:].replace("_", " ")
+
+
+def _cap_letters(match: re.Match[str]) -> str:
+    found = match.group()
+    char = found[0]
+    if not char.isalpha() or (char.isupper() and len(found) == 3):
+        return found  # III is a numeral and AAA a code, not an elongated letter
+    return char if char in _LONG_VOWELS else char * 2
+
+
+def _cap_signs(match: re.Match[str]) -> str:
+    found = match.group()
+    return found if found[0].isalnum() else found[0] * 2
+
+
+def _cap_both(match: re.Match[str]) -> str:
+    return _cap_letters(match) if match.group()[0].isalnum() else _cap_signs(match)
+
+
+def build(profile: Profile) -> tuple[Rewrite, ...]:
+    """Give the passes that carry a profile out, in order.
+
+    Parameters
+    ----------
+    profile : Profile
+
+    Returns
+    -------
+    tuple of Rewrite
+    """
+    if profile.steps[:1] in (("arabert",), ("arabert_twitter",)):
+        raise NotImplementedError(f"profile {profile.name!r} is not built yet")
+    steps = set(profile.steps)
+    passes: list[Rewrite] = []
+    if "html_entities" in steps:
+        passes.append(RegexRewrite(_ENTITY, _decode_entity, hint="&"))
+    if "unicode" in steps:
+        passes.append(Nfkc())
+    table = character_table(profile.steps)
+    if table:
+        passes.append(CharacterMap(table))
+        if "unicode" in steps:
+            # Removing characters can bring a letter and a mark together that now compose.
+            passes.append(Nfkc())
+    if "emails" in steps:
+        passes.append(RegexRewrite(_EMAIL, lambda match: EMAIL_PLACEHOLDER, hint="@"))
+    if "urls" in steps:
+        passes.append(RegexRewrite(_URL, lambda match: URL_PLACEHOLDER, probe=_PERHAPS_URL))
+    if "mentions" in steps:
+        passes.append(RegexRewrite(_MENTION, lambda match: MENTION_PLACEHOLDER, hint="@"))
+    if "hashtags" in steps:
+        passes.append(RegexRewrite(_HASHTAG, _plain_hashtag, hint="#"))
+    if "drop_emoji" in steps or "name_emoji" in steps:
+        passes.append(Emoji(named="name_emoji" in steps))
+    if "casefold" in steps:
+        passes.append(Casefold())
+    if "drop_punctuation" in steps:
+        passes.append(RegexRewrite(_PUNCTUATION, lambda match: " "))
+    if "elongation" in steps or "repeated_punctuation" in steps:
+        cap = _cap_both
+        if "repeated_punctuation" not in steps:
+            cap = _cap_letters
+        elif "elongation" not in steps:
+            cap = _cap_signs
+        passes.append(RegexRewrite(_REPEATED, cap))
+    if "double_alef" in steps:
+        passes.append(RegexRewrite(_DOUBLE_ALEF, lambda match: "ا", hint="اا"))
+    if "whitespace" in steps:
+        passes.append(Whitespace())
+    return tuple(passes)
