@@ -1,0 +1,38 @@
+"""The named errors of the batch room; all are ValueErrors except the one that would mean a fault of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+class TableError(ValueError):
+    """A table cannot be read or written as a whole."""
+
+
+class MissingColumnError(TableError):
+    """The text column is not named, or the table has no such column.
+
+    Parameters
+    ----------
+    wanted : str or None
+        The name that was asked for; None when no name was given.
+    columns : sequence of str
+        What the table has.
+    likely : str or None
+        The column that looks most like text, when the caller found one; the nearest spelling of `wanted` goes first.
+    """
+
+    def __init__(self, wanted: str | None, columns: Sequence[str], likely: str | None = None) -> None:
+        self.wanted = wanted
+        self.columns = tuple(columns)
+        near = get_close_matches(wanted.casefold(), [c.casefold() for c in columns], n=1) if wanted else []
+        guess = next((c for c in columns if near and c.casefold() == near[0]), likely)
+        problem = "the text column is not named" if wanted is None else f"the table has no column {wanted!r}"
+        listed = ", ".join(repr(c) for c in columns)
+        advice = f"; did you mean --text-column {guess!r}?" if guess else "; name one with --text-column"
+        super().__init__(f"{problem}; its columns are {listed}{advice}")
+
+
+class RowsLostError(RuntimeError):
+    """The rows written and rejected do not add up to the rows read: nothing is published."""

@@ -1,0 +1,192 @@
+"""What travels between readers, the classifier and writers: chunks of rows that keep their row numbers."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# A chunk ends at whichever comes first, so that memory stays bounded when rows are few but huge.
+CHUNK_ROWS = 1024
+CHUNK_CHARS = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that could not be read.
+
+    Attributes
+    ----------
+    row : int
+        Ordinal of the row among the rows of the input, from 1; a header is not counted.
+    line : int or None
+        Line of the file on which the row begins, from 1; None where the format has no lines.
+    reason : str
+        What is wrong, in one sentence.
+    raw : str or None
+        The row as it stands in the file; bytes that are no text appear as ``\\xNN``.
+    """
+
+    row: int
+    line: int | None
+    reason: str
+    raw: str | None
+
+    def to_json(self) -> str:
+        r"""Return the reject as one line of JSON, Arabic unescaped.
+
+        >>> Reject(7, 8, "3 fields where the header has 2", "أ,ب,ج\n").to_json()
+        '{"row": 7, "line": 8, "reason": "3 fields where the header has 2", "raw": "أ,ب,ج\\n"}'
+        """
+        fields = {"row": self.row, "line": self.line, "reason": self.reason, "raw": self.raw}
+        text = json.dumps(fields, ensure_ascii=False)
+        return text if is_text(text) else json.dumps(fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows of a table, and the rejects met among them.
+
+    Attributes
+    ----------
+    numbers : sequence of int
+        Row number of each readable row, rising.
+    rows : list of dict or pyarrow.RecordBatch
+        The readable rows; typed sources keep their Arrow batch, so that a typed output loses nothing.
+    rejects : sequence of Reject
+        Rows of the same stretch that cannot be read.
+    """
+
+    numbers: Sequence[int]
+    rows: list[dict[str, Any]] | pa.RecordBatch
+    rejects: Sequence[Reject]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries of Python values."""
+        return self.rows if isinstance(self.rows, list) else self.rows.to_pylist()
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column's values; None where a row has none."""
+        if isinstance(self.rows, list):
+            return [row.get(name) for row in self.rows]
+        return self.rows.column(name).to_pylist()
+
+    def keep(self, positions: Sequence[int], rejects: Sequence[Reject]) -> Chunk:
+        """Return the chunk with only the rows at `positions`, and `rejects` added to its own."""
+        rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else self.rows.take(list(positions))
+        return Chunk([self.numbers[i] for i in positions], rows, [*self.rejects, *rejects])
+
+
+class Reader(Protocol):
+    """A table that can be read from its start as often as needed, a chunk at a time."""
+
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        """Yield the table's rows in order, with their numbers."""
+        ...
+
+    def fraction_read(self) -> float:
+        """Return how much of the table the latest :meth:`chunks` has read, from 0 to 1."""
+        ...
+
+    def schema(self) -> pa.Schema:
+        """Return the Arrow schema that a typed output should use for the table's own columns."""
+        ...
+
+    def check_text_column(self, name: str) -> None:
+        """Raise :class:`TableError` if the column's type cannot hold text."""
+        ...
+
+
+class Writer(Protocol):
+    """A table being written."""
+
+    rows_written: int
+
+    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
+        """Write the chunk's rows, each followed by its added values."""
+        ...
+
+    def close(self) -> None:
+        """Finish the table; it is incomplete before."""
+        ...
+
+
+def is_text(value: str) -> bool:
+    r"""Tell whether a string can be stored as UTF-8, which half of a surrogate pair cannot.
+
+    >>> is_text("مجمع 714"), is_text("\ud83d")
+    (True, False)
+    """
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def json_value(value: Any) -> Any:
+    """Return a JSON form of a value that JSON lacks; meant for ``json.dumps(default=...)``.
+
+    >>> import datetime as dt
+    >>> json_value(dt.date(2026, 3, 1))
+    '2026-03-01'
+    """
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Decimal):
+        return str(value)
+    return str(value)
+
+
+def to_json(value: Any) -> str:
+    """Return `value` as JSON on one line, Arabic unescaped; NaN and infinities, which JSON lacks, become null.
+
+    >>> to_json({"نص": "الشارع مظلم", "n": float("nan")})
+    '{"نص": "الشارع مظلم", "n": null}'
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=json_value)
+    except ValueError:
+        return json.dumps(_without_nan(value), ensure_ascii=False, allow_nan=False, default=json_value)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def to_cell(value: Any) -> str:
+    """Return the text of a CSV cell: nothing for None, ``true``/``false``, JSON for lists and objects.
+
+    >>> to_cell(None), to_cell(True), to_cell(12), to_cell(["أ", 1])
+    ('', 'true', '12', '["أ", 1]')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple | dict):
+        return to_json(value)
+    return str(json_value(value))
