@@ -1,0 +1,199 @@
+"""Words of a text, folded for lexicon look-up, with their places in the original.
+
+The fold is aggressive on purpose (alef, hamza, ya, ta marbuta and dialect letters collapse), because citizens write one
+name in many ways. It is done word by word, so that a span on the original needs no offset table and an unmatched
+word costs one ``str.translate``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+MAX_WORD: Final = 40
+"""No lexicon entry has a longer word; longer words become an unmatchable placeholder, which keeps hostile input linear."""
+
+_ARABIC_LETTERS: Final = {
+    "أ": "ا",
+    "إ": "ا",
+    "آ": "ا",
+    "ٱ": "ا",
+    "ى": "ي",
+    "ی": "ي",
+    "ئ": "ي",
+    "ؤ": "و",
+    "ة": "ه",
+    "ۀ": "ه",
+    "ہ": "ه",
+    "ە": "ه",
+    "ک": "ك",
+    "گ": "ق",
+    "ڨ": "ق",
+    "چ": "ج",
+    "ڤ": "ف",
+    "پ": "ب",
+    "ء": "",
+    "ـ": "",
+}
+_INVISIBLE: Final = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_MARKS: Final = "".join(map(chr, [*range(0x0610, 0x061B), *range(0x064B, 0x0660), 0x0670, *range(0x06D6, 0x06EE)]))
+_TABLE: Final = str.maketrans(
+    {
+        **_ARABIC_LETTERS,
+        **dict.fromkeys(_INVISIBLE + _MARKS + "'’`´", ""),
+        **{chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)},
+    }
+)
+_ELONGATION: Final = re.compile(r"(\D)\1{2,}")
+
+# One alternative per kind of word. A Latin word may carry the digits that Arabizi uses as letters ("mu7arraq", "7ad");
+# an address word glued to its number ("blk714") is cut before the number.
+_WORD: Final = re.compile(
+    r"(?:block|blk|road|rd|house|bldg|villa|flat)(?=\d)"
+    r"|[A-Za-z\u00c0-\u024f][A-Za-z0-9\u00c0-\u024f'’`]*"
+    r"|[0-9](?=[A-Za-z])[A-Za-z0-9'’`]*"
+    r"|[0-9\u0660-\u0669\u06f0-\u06f9]+"
+    rf"|[\u0621-\u063a\u0641-\u064a\u0671-\u06d3\ufb50-\ufdfb\ufe70-\ufefc]"
+    rf"[\u0621-\u063a\u0640-\u065f\u0670-\u06d3\u06d6-\u06ed\ufb50-\ufdfb\ufe70-\ufefc{_INVISIBLE}]*",
+    re.IGNORECASE,
+)
+_SENTENCE_END: Final = re.compile(r"[\n\r.!?؟؛;،,:()\[\]{}«»\"/|]")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The folded words of a text; ``starts[i]:ends[i]`` is the slice of the original that word ``i`` stands on."""
+
+    text: str
+    folded: list[str]
+    starts: list[int]
+    ends: list[int]
+
+    def __len__(self) -> int:
+        return len(self.folded)
+
+    def separated(self, left: int) -> bool:
+        """Whether punctuation or a line break stands between word ``left`` and the next one."""
+        gap_start, gap_end = self.ends[left], self.starts[left + 1]
+        if gap_end - gap_start <= 1 and self.text[gap_start:gap_end] in ("", " ", ".", "-"):
+            return False
+        if self.text[gap_start:gap_end].strip() in ("-", "–", "—"):
+            return True
+        return gap_end - gap_start > 4 or _SENTENCE_END.search(self.text, gap_start, gap_end) is not None
+
+    def after_prefix(self, index: int, letters: int) -> int:
+        """Offset in the original after the first ``letters`` folded letters of word ``index``."""
+        position = self.starts[index]
+        end = self.ends[index]
+        while letters > 0 and position < end:
+            letters -= len(fold_word(self.text[position]))
+            position += 1
+        return position
+
+
+def fold_word(word: str) -> str:
+    """Fold one word: compatibility forms, marks, digits, letter variants, elongation, case.
+
+    Examples
+    --------
+    >>> fold_word("المُحرّگ"), fold_word("القضيبيّة"), fold_word("٧١٤")
+    ('المحرق', 'القضيبيه', '714')
+    """
+    if not word.isascii():
+        if not unicodedata.is_normalized("NFKC", word):
+            word = unicodedata.normalize("NFKC", word)
+        word = word.translate(_TABLE)
+    else:
+        word = word.replace("'", "").replace("`", "").lower()
+    return _ELONGATION.sub(r"\1", word) if len(word) > 3 else word
+
+
+def split_words(text: str) -> Words:
+    """Split a text into folded words, in one pass."""
+    folded: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        folded.append(fold_word(match[0]).lower() if end - start <= MAX_WORD else "\0")
+        starts.append(start)
+        ends.append(end)
+    return Words(text, folded, starts, ends)
+
+
+def fold_phrase(phrase: str) -> tuple[str, ...]:
+    """Fold a name of the lexicon into the words that a text would show."""
+    return tuple(split_words(phrase).folded)
+
+
+def readings(word: str) -> Iterator[tuple[str, str]]:
+    """Yield a folded word, then the words that remain after an attached particle, each with that particle.
+
+    Examples
+    --------
+    >>> list(readings("بالمحرق"))
+    [('بالمحرق', ''), ('المحرق', 'ب')]
+    >>> list(readings("للرفاع"))[1]
+    ('الرفاع', 'ل')
+    """
+    yield word, ""
+    if len(word) < 3:
+        return
+    first = word[0]
+    if first in "وفبلك":
+        yield word[1:], first
+        if word.startswith("لل"):
+            yield "ا" + word[1:], "ل"
+        elif first == "و" and word[1] in "فبلك":
+            yield word[2:], word[1]
+            if word.startswith("ولل"):
+                yield "ا" + word[2:], "ل"
+        if first in "بف" and word[1] == "ل" and len(word) > 4:  # بلمحرق for بالمحرق
+            yield "ا" + word[1:], first
+    if first in "عمه" and word.startswith("ال", 1):  # عالمحرق، مالمحرق، هالحد
+        yield word[1:], first
+    elif word.startswith("يا") and len(word) > 5:  # يابلدية for يا بلدية
+        yield word[2:], "يا"
+    elif first == "ل" and word[1] != "ل" and len(word) > 4:  # لمحرق for المحرق
+        yield "ا" + word, ""
+
+
+_ARABIZI_LETTERS: Final = str.maketrans({"7": "h", "5": "k", "9": "s", "6": "t", "8": "g", "q": "g", "3": "", "2": "", "4": ""})
+_LATIN_ARTICLE: Final = re.compile(r"(?:[bflmw]|be|bi|fe|fi|le|li)?[aei]l")
+_DOUBLED: Final = re.compile(r"(.)\1+")
+
+
+def latin_readings(word: str) -> Iterator[str]:
+    """Yield a Latin word, then what follows an attached Arabic article ("elmuharraq", "bil7ad")."""
+    yield word
+    article = _LATIN_ARTICLE.match(word)
+    if article and len(word) - article.end() >= 3:
+        yield word[article.end() :]
+
+
+def sound(word: str) -> str:
+    """Spell a Latin word by its rough sound, so that Arabizi spellings of one name meet.
+
+    Examples
+    --------
+    >>> sound("mu7arraq") == sound("muharrag"), sound("rifa3") == sound("riffa")
+    (True, True)
+    """
+    word = word.replace("kh", "k").replace("gh", "g").replace("sh", "$").replace("ch", "$").translate(_ARABIZI_LETTERS)
+    word = word.replace("ee", "i").replace("oo", "u").replace("ou", "u").replace("e", "i").replace("o", "u")
+    word = _DOUBLED.sub(r"\1", word)
+    return word[:-1] if len(word) > 3 and word.endswith("h") else word
+
+
+def skeleton(word: str) -> str:
+    """Reduce a Latin word to the consonants of its sound.
+
+    Examples
+    --------
+    >>> skeleton("m7arrag"), skeleton("muharraq")
+    ('mhrg', 'mhrg')
+    """
+    return _DOUBLED.sub(r"\1", "".join(letter for letter in sound(word) if letter not in "aiuw"))

@@ -1,0 +1,178 @@
+"""Read the package's YAML data and check it against a schema, with errors that name file and line.
+
+A schema is a function from a YAML node to a value; the helpers below build such functions. Checking on nodes rather
+than on the loaded mapping keeps the line of every entry at hand, and does away with YAML's own guesses (``no`` stays
+the string "no").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+Schema = Callable[[yaml.Node, str], Any]
+
+
+class DataError(ValueError):
+    """A data file does not follow its schema; the message starts with ``file:line:``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A checked mapping with the line on which it begins."""
+
+    values: Mapping[str, Any]
+    line: int
+    source: str = field(default="", repr=False)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def error(self, message: str) -> DataError:
+        """Build an error that points at this record."""
+        return DataError(f"{self.source}:{self.line}: {message}")
+
+
+def _error(node: yaml.Node, source: str, message: str) -> DataError:
+    return DataError(f"{source}:{node.start_mark.line + 1}: {message}")
+
+
+def _scalar(node: yaml.Node, source: str, wanted: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _error(node, source, f"expected {wanted}, got a {node.id}")
+    return str(node.value).strip()
+
+
+def text(node: yaml.Node, source: str) -> str:
+    """Accept a non-empty text."""
+    value = _scalar(node, source, "a text")
+    if not value:
+        raise _error(node, source, "expected a text, got nothing; write the text or remove the key")
+    return value
+
+
+def identifier(node: yaml.Node, source: str) -> str:
+    """Accept an id: lower-case ASCII letters, digits and underscores."""
+    value = _scalar(node, source, "an id")
+    if not _IDENTIFIER.fullmatch(value):
+        raise _error(node, source, f"id {value!r} must be lower-case ASCII letters, digits and underscores")
+    return value
+
+
+def integer(node: yaml.Node, source: str) -> int:
+    """Accept a whole number."""
+    value = _scalar(node, source, "a whole number")
+    try:
+        return int(value)
+    except ValueError:
+        raise _error(node, source, f"expected a whole number, got {value!r}") from None
+
+
+def number(node: yaml.Node, source: str) -> float:
+    """Accept a number."""
+    value = _scalar(node, source, "a number")
+    try:
+        return float(value)
+    except ValueError:
+        raise _error(node, source, f"expected a number, got {value!r}") from None
+
+
+def one_of(*allowed: str) -> Schema:
+    """Accept one of a few words."""
+
+    def check(node: yaml.Node, source: str) -> str:
+        value = _scalar(node, source, f"one of {', '.join(allowed)}")
+        if value not in allowed:
+            raise _error(node, source, f"expected one of {', '.join(allowed)}, got {value!r}")
+        return value
+
+    return check
+
+
+def list_of(item: Schema) -> Schema:
+    """Accept a list of which every entry follows ``item``; the value is a tuple."""
+
+    def check(node: yaml.Node, source: str) -> tuple[Any, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            raise _error(node, source, f"expected a list, got a {node.id}")
+        return tuple(item(child, source) for child in node.value)
+
+    return check
+
+
+def record(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, Any]] | None = None) -> Schema:
+    """Accept a mapping with exactly these keys; ``optional`` maps a key to its schema and default."""
+    spare = optional or {}
+
+    def check(node: yaml.Node, source: str) -> Record:
+        if not isinstance(node, yaml.MappingNode):
+            raise _error(node, source, f"expected a mapping with {', '.join(required)}, got a {node.id}")
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            schema = required.get(key) or (spare[key][0] if key in spare else None)
+            if schema is None:
+                raise _error(key_node, source, f"unknown key {key!r}; known keys: {', '.join([*required, *spare])}")
+            if key in values:
+                raise _error(key_node, source, f"key {key!r} appears twice")
+            values[key] = schema(value_node, source)
+        missing = [key for key in required if key not in values]
+        if missing:
+            raise _error(node, source, f"missing key(s) {', '.join(missing)}")
+        for key, (_, default) in spare.items():
+            values.setdefault(key, default)
+        return Record(values, node.start_mark.line + 1, source)
+
+    return check
+
+
+def mapping_of(value: Schema) -> Schema:
+    """Accept a mapping from ids to values that follow ``value``."""
+
+    def check(node: yaml.Node, source: str) -> dict[str, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise _error(node, source, f"expected a mapping, got a {node.id}")
+        return {identifier(key, source): value(child, source) for key, child in node.value}
+
+    return check
+
+
+def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:
+    """Index records by their ``id`` and refuse a repeated one."""
+    by_id: dict[str, Record] = {}
+    for entry in records:
+        if entry["id"] in by_id:
+            raise entry.error(f"{what} id {entry['id']!r} was already used on line {by_id[entry['id']].line}")
+        by_id[entry["id"]] = entry
+    return by_id
+
+
+def read(path: Path, schema: Schema) -> Record:
+    """Read one YAML file and check it.
+
+    Raises
+    ------
+    DataError
+        If the file is not YAML, is empty, or does not follow the schema.
+    FileNotFoundError
+        If there is no such file.
+    """
+    content = path.read_text(encoding="utf-8-sig")
+    try:
+        node = yaml.compose(content, Loader=_LOADER)
+    except yaml.YAMLError as failure:
+        mark = getattr(failure, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise DataError(f"{path}:{line}: not valid YAML: {getattr(failure, 'problem', failure)}") from failure
+    if node is None:
+        raise DataError(f"{path}:1: the file is empty")
+    value: Record = schema(node, str(path))
+    return value

@@ -1,0 +1,382 @@
+"""Find the places that a text names, and the governorate that they point to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tawasul_nlp.domain._folding import Words, latin_readings, readings, skeleton, sound, split_words
+from tawasul_nlp.domain.gazetteer import Gazetteer, Phrases, Strength
+
+_AREA_KINDS = frozenset({"city", "town", "village", "area", "quarter", "housing_project", "development", "island"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One mention of a place.
+
+    Attributes
+    ----------
+    kind
+        ``block``, ``road``, ``house``, ``flat``, ``roundabout``, ``area``, ``landmark``, ``street`` or ``governorate``.
+    id
+        Id of the gazetteer's entry; None for numbered parts of an address.
+    name
+        Arabic name of the entry, or the part as it is written.
+    number
+        The number of a block, road, house, flat or roundabout.
+    start, end
+        The mention's slice of the original text, in characters.
+    governorate
+        Id of the governorate that this mention points to, if it points to one.
+    strength
+        ``strong``, ``weak`` (a recollected block range) or ``none``.
+    evidence
+        One sentence that says why.
+    """
+
+    kind: str
+    id: str | None
+    name: str
+    number: int | None
+    start: int
+    end: int
+    governorate: str | None
+    strength: Strength
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The places of one text.
+
+    Attributes
+    ----------
+    mentions
+        In the order of the text.
+    governorate
+        Id of the governorate that the text points to; None without strong evidence.
+    evidence
+        Sentences that say what the governorate rests on, and what spoke against it.
+    block
+        Number of the block, if the text gives one.
+    area
+        Id of the town, village or quarter, if the text names one.
+    """
+
+    mentions: tuple[Place, ...] = ()
+    governorate: str | None = None
+    evidence: tuple[str, ...] = ()
+    block: int | None = None
+    area: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.mentions)
+
+
+def find_places(text: str, gazetteer: Gazetteer | None = None) -> Places:
+    """Find blocks, roads, houses, areas, streets and landmarks of a text, and its governorate.
+
+    Parameters
+    ----------
+    text
+        The original text; spans refer to it.
+    gazetteer
+        The places to look for; None is the bundled gazetteer of Bahrain.
+
+    Returns
+    -------
+    Places
+        Time and memory are linear in the length of the text.
+
+    Raises
+    ------
+    TypeError
+        If ``text`` is not a str.
+
+    Examples
+    --------
+    >>> places = find_places("الزبالة متراكمة بالمحرق مجمع ٢١٤ من اسبوع")
+    >>> places.governorate, places.block, places.area
+    ('muharraq', 214, 'muharraq_city')
+    >>> find_places("وصلنا إلى الحد الأدنى").mentions
+    ()
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"find_places expects a str, got {type(text).__name__}; pass one text at a time")
+    gazetteer = gazetteer or Gazetteer.load()
+    mentions = _Scan(split_words(text), gazetteer).mentions()
+    return _summarise(mentions, gazetteer)
+
+
+class _Scan:
+    """One pass over the words of a text."""
+
+    def __init__(self, words: Words, gazetteer: Gazetteer) -> None:
+        self.words = words
+        self.folded = words.folded
+        self.gazetteer = gazetteer
+        self.address = gazetteer.address
+        self.sounds = [sound(word) if word.isascii() else word for word in self.folded]
+        self.skeletons = [skeleton(word) if word.isascii() else word for word in self.folded]
+
+    def mentions(self) -> tuple[Place, ...]:
+        found: list[Place] = []
+        index, size = 0, len(self.words)
+        while index < size:
+            step = self._numbered(index, found) or self._named(index, found)
+            index += step or 1
+        return tuple(found)
+
+    # -- numbered parts of an address ------------------------------------------------------------------------------
+
+    def _numbered(self, index: int, found: list[Place]) -> int:
+        """Read "مجمع 714", "طريق رقم 1425", "البسيتين 227"; return the words used."""
+        word = self.folded[index]
+        if word.isdigit():
+            return self._bare_block(index, found)
+        part = self._part(word)
+        number_at = index + 1
+        if part is None:
+            if word not in self.address.block_abbreviations:
+                return 0
+            part = "block?"
+        elif number_at < len(self.folded) and self.folded[number_at] in self.address.number_words:
+            number_at += 1
+        if not self._is_number(number_at, index):
+            return 0
+        number = int(self.folded[number_at])
+        if part in ("block", "block?"):
+            governorate, strength = self.gazetteer.block_governorate(number)
+            if not 100 <= number <= 1299 or (part == "block?" and strength == "none"):
+                return 0
+            self._add_block(found, index, number_at, number)
+            return self._further_blocks(number_at, found) - index
+        if part == "roundabout":
+            self._add_roundabout(found, index, number_at, number)
+        else:
+            self._add(found, part, index, number_at, number)
+        return number_at - index + 1
+
+    def _part(self, word: str) -> str | None:
+        for reading, _ in readings(word):
+            part = self.address.parts.get(reading)
+            if part is not None:
+                return part
+        return None
+
+    def _is_number(self, position: int, opener: int) -> bool:
+        if position >= len(self.folded):
+            return False
+        word = self.folded[position]
+        if not word.isdigit() or len(word) > 5:
+            return False
+        if self.words.starts[position] - self.words.ends[opener] > 12:
+            return False
+        following = self.folded[position + 1] if position + 1 < len(self.folded) else ""
+        return following not in self.address.counted_words
+
+    def _further_blocks(self, number_at: int, found: list[Place]) -> int:
+        """Read the rest of "بين مجمعي 224 و226"; return the first unread index."""
+        position = number_at + 1
+        while (
+            position + 1 < len(self.folded)
+            and self.folded[position] in ("و", "and", "w")
+            and self.folded[position + 1].isdigit()
+            and self.gazetteer.block_governorate(int(self.folded[position + 1][:6]))[1] != "none"
+        ):
+            self._add_block(found, position + 1, position + 1, int(self.folded[position + 1]))
+            position += 2
+        return position
+
+    def _bare_block(self, index: int, found: list[Place]) -> int:
+        """Read a number right after an area as its block, if the block fits that area ("عراد 243")."""
+        word = self.folded[index]
+        if not found or len(word) not in (3, 4) or not self._is_number(index, index):
+            return 0
+        area = found[-1]
+        if area.kind != "area" or index == 0 or area.end != self.words.ends[index - 1] or area.id is None:
+            return 0
+        place = self.gazetteer.places.get(area.id)
+        number = int(word)
+        governorate, strength = self.gazetteer.block_governorate(number)
+        fits = place is not None and (
+            number in place.blocks_seen or number in place.blocks_recollected or governorate == place.governorate
+        )
+        if not fits or strength == "none":
+            return 0
+        self._add_block(found, index, index, number)
+        return 1
+
+    def _add_block(self, found: list[Place], first: int, last: int, number: int) -> None:
+        governorate, strength = self.gazetteer.block_governorate(number)
+        name = self.gazetteer.governorates[governorate].name_en if governorate else "no known governorate"
+        how = {
+            "strong": f"block {number} was seen in sources of {name}",
+            "weak": f"block {number} lies in a recollected range of {name}",
+            "none": f"block {number} is of {name}",
+        }[strength]
+        self._add(found, "block", first, last, number, governorate=governorate, strength=strength, evidence=how)
+
+    def _add_roundabout(self, found: list[Place], first: int, last: int, number: int) -> None:
+        """Hamad Town counts its roundabouts, so a number in the text of that town is part of the address."""
+        if 1 <= number <= 22:
+            self._add(found, "roundabout", first, last, number)
+
+    def _add(
+        self,
+        found: list[Place],
+        kind: str,
+        first: int,
+        last: int,
+        number: int,
+        *,
+        governorate: str | None = None,
+        strength: Strength = "none",
+        evidence: str = "",
+    ) -> None:
+        start, end = self.words.starts[first], self.words.ends[last]
+        written = self.words.text[start:end]
+        found.append(
+            Place(kind, None, written, number, start, end, governorate, strength, evidence or f"{kind} {number}")
+        )
+
+    # -- names ------------------------------------------------------------------------------------------------------
+
+    def _named(self, index: int, found: list[Place]) -> int:
+        """Match the gazetteer's names at ``index``; return the words used."""
+        word = self.folded[index]
+        if word.isascii():
+            match = self._latin(index, found)
+            if match is None:
+                return 0
+            length, identifier = match
+            particle, cut = "", 0
+        else:
+            for reading, particle in readings(word):
+                match = self.gazetteer.names.longest(reading, self.folded, index)
+                if match is not None and self._joined(index, match[0]):
+                    length, identifier = match
+                    if length > 1 or self._is_place(reading, particle, index, found):
+                        cut = max(0, len(word) - len(reading)) if particle else 0
+                        break
+            else:
+                return 0
+        self._add_name(found, index, index + length - 1, identifier, cut)
+        return length
+
+    def _latin(self, index: int, found: list[Place]) -> tuple[int, str] | None:
+        word = self.folded[index]
+        tables: tuple[tuple[Phrases, list[str], bool], ...] = (
+            (self.gazetteer.names, self.folded, True),
+            (self.gazetteer.sounds, self.sounds, self._is_arabizi(index)),
+            (self.gazetteer.skeletons, self.skeletons, True),
+        )
+        spell = (str, sound, skeleton)
+        for (phrases, row, applies), spelled in zip(tables, spell, strict=True):
+            if not applies:
+                continue
+            for reading in latin_readings(word):
+                match = phrases.longest(spelled(reading), row, index)
+                if match is not None and self._joined(index, match[0]):
+                    if match[0] > 1 or self._is_place(reading, "", index, found):
+                        return match
+        return None
+
+    def _is_arabizi(self, index: int) -> bool:
+        """Whether this word or the next is written with digits for letters."""
+        return any(
+            not word.isdigit() and any(letter.isdigit() for letter in word) for word in self.folded[index : index + 2]
+        )
+
+    def _joined(self, index: int, length: int) -> bool:
+        return not any(self.words.separated(position) for position in range(index, index + length - 1))
+
+    def _is_place(self, reading: str, particle: str, index: int, found: list[Place]) -> bool:
+        """Decide whether a name that is also a common word is the place here."""
+        if self.folded[index] in self.address.never:
+            return False
+        homograph = self.gazetteer.homographs.get(reading)
+        if homograph is None:
+            return True
+        before = self._neighbour(index, -1)
+        after = self._neighbour(index, 1)
+        if after.isdigit() and len(after) < 3:  # الدور 17: a floor, not the village
+            return False
+        if particle != "و" and (before in homograph.not_after or after in homograph.not_before):
+            return False
+        if before and f"{self._neighbour(index - 1, -1)} {before}" in homograph.not_after:
+            return False
+        if self._opens_address(index + 1) or self._any_name(after):
+            return True
+        if found and index and found[-1].end == self.words.ends[index - 1]:
+            return True
+        if self._any_reading(before, self.address.place_words) or homograph.needs == "unless_blocked":
+            return True
+        if homograph.needs == "place_word":
+            return False
+        alone = not before and not after
+        return alone or particle in ("ب", "ف", "ل") or self._any_reading(before, self.address.in_words)
+
+    def _neighbour(self, index: int, step: int) -> str:
+        """Return the word before or after ``index`` in the same phrase, or an empty string."""
+        other = index + step
+        if not 0 <= other < len(self.folded) or self.words.separated(min(index, other)):
+            return ""
+        return self.folded[other]
+
+    def _opens_address(self, index: int) -> bool:
+        """Whether an address goes on at ``index``: "سار مجمع 525", "عالي م 732", "الحد 109"."""
+        if index >= len(self.folded):
+            return False
+        word = self.folded[index]
+        if word.isdigit():
+            return len(word) in (3, 4) and self.gazetteer.block_governorate(int(word))[1] != "none"
+        opens = self._part(word) is not None or word in self.address.block_abbreviations
+        return opens and index + 1 < len(self.folded) and self.folded[index + 1].isdigit()
+
+    def _any_name(self, word: str) -> bool:
+        """Whether the next word is itself the name of a place ("جو وعسكر")."""
+        return any(self.gazetteer.names.longest(reading, [], 0) is not None for reading, _ in readings(word))
+
+    @staticmethod
+    def _any_reading(word: str, wanted: frozenset[str]) -> bool:
+        return any(reading in wanted for reading, _ in readings(word))
+
+    def _add_name(self, found: list[Place], first: int, last: int, identifier: str, cut: int) -> None:
+        place = self.gazetteer.places.get(identifier)
+        start = self.words.after_prefix(first, cut) if cut else self.words.starts[first]
+        end = self.words.ends[last]
+        if place is None:
+            governorate = self.gazetteer.governorates[identifier]
+            evidence = f"the text names {governorate.name_en} ({governorate.name_ar})"
+            found.append(
+                Place("governorate", identifier, governorate.name_ar, None, start, end, identifier, "strong", evidence)
+            )
+            return
+        kind = "area" if place.kind in _AREA_KINDS else place.kind
+        where = self.gazetteer.governorates[place.governorate].name_en if place.governorate else None
+        evidence = f"{place.name_en} ({place.name_ar}) " + (f"lies in {where}" if where else "spans governorates")
+        strength: Strength = "strong" if place.governorate else "none"
+        found.append(
+            Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence)
+        )
+
+
+def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer) -> Places:
+    """Weigh the mentions: a block before an area, an area before a street or landmark, the earlier before the later."""
+    block = next((mention.number for mention in mentions if mention.kind == "block"), None)
+    area = next((mention.id for mention in mentions if mention.kind == "area"), None)
+    strong = [mention for mention in mentions if mention.strength == "strong"]
+    if not strong:
+        return Places(mentions, None, tuple(m.evidence for m in mentions if m.strength == "weak"), block, area)
+    chosen = min(strong, key=lambda mention: _rank(mention, gazetteer)).governorate
+    evidence = [mention.evidence for mention in strong if mention.governorate == chosen]
+    evidence += [f"but {mention.evidence}" for mention in strong if mention.governorate != chosen]
+    return Places(mentions, chosen, tuple(dict.fromkeys(evidence)), block, area)
+
+
+def _rank(mention: Place, gazetteer: Gazetteer) -> int:
+    if mention.kind == "block":
+        return 0
+    place = gazetteer.places.get(mention.id or "")
+    return 2 if place is not None and place.light else 1
