@@ -97,7 +97,7 @@ class _TextFile:
                 while line := text.readline(_LINE_LIMIT):
                     if len(line) == _LINE_LIMIT:
                         raise TableError(
-                            f"{self.path} has a line of more than {_LINE_LIMIT:,} characters: no table of texts"
+                            f"{self.path} has a line of more than {_LINE_LIMIT:,} characters, so it is no table"
                         )
                     yield line
             except UnicodeError as error:
@@ -286,9 +286,9 @@ class ParquetReader:
 
         kind = self._schema.field(name).type
         value = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)):
-            if not pa.types.is_null(value):
-                raise TableError(f"column {name!r} holds {kind}, expected text (string)")
+        allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+        if not any(test(value) for test in allowed):
+            raise TableError(f"column {name!r} holds {kind}, expected text (string)")
 
 
 def _gather(parsed: Iterable[tuple[dict[str, Any] | Reject, int]], max_rows: int) -> Iterator[Chunk]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -159,9 +160,11 @@ def classify_table(
         pending.append(table_file)
         rejects_file = PendingFile(rejects_path)
         pending.append(rejects_file)
-        writer = open_writer(table_file.path, chosen, reader, names, **_csv_dialect(reader, output))
         tally = _Tally()
-        with rejects_file.path.open("w", encoding="utf-8", newline="") as rejects_lines:
+        with (
+            closing(open_writer(table_file.path, chosen, reader, names, **_csv_dialect(reader, output))) as writer,
+            rejects_file.path.open("w", encoding="utf-8", newline="") as rejects_lines,
+        ):
             for chunk in reader.chunks(chunk_rows):
                 whole, texts = _with_texts(chunk, text_column)
                 predictions = classifier.predict(texts) if texts else []
@@ -172,11 +175,10 @@ def classify_table(
                 tally.add(chunk, whole, predictions)
                 if on_step is not None:
                     on_step(Step(tally.rows_read, reader.fraction_read(), whole, predictions))
-        writer.close()
         if tally.rows_read != writer.rows_written + tally.rows_rejected:
             raise RowsLostError(
-                f"{tally.rows_read} rows were read but {writer.rows_written} written and {tally.rows_rejected} rejected; "
-                "nothing was published"
+                f"{tally.rows_read} rows were read but {writer.rows_written} written and {tally.rows_rejected} "
+                "rejected; nothing was published"
             )
         # The rejects go first: whoever sees the output can rely on finding them.
         if tally.rows_rejected:
@@ -185,7 +187,8 @@ def classify_table(
             rejects_file.target.unlink(missing_ok=True)
         table_file.publish()
     except OSError as error:
-        raise TableError(f"the output cannot be written: {error.strerror or error}") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
     finally:
         for file in pending:
             file.discard()

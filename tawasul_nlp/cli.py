@@ -1,0 +1,374 @@
+r"""The ``tawasul`` command.
+
+Exit codes
+----------
+0
+    Done.
+1
+    It could not be done (a file, a column, a model); nothing was written.
+2
+    The command line is wrong.
+3
+    ``classify`` is complete, but some rows could not be read: they are in the rejects file.
+130
+    Interrupted; nothing was written.
+
+Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tawasul_nlp.batch import BatchReport, Step
+    from tawasul_nlp.prediction import Prediction
+
+EXIT_FAILED = 1
+EXIT_REJECTS = 3
+
+app = typer.Typer(
+    name="tawasul",
+    help="Normalise, classify and route Arabic citizen complaints of Bahrain. Works without a network.",
+    epilog="Exit codes: 0 done; 1 failed, nothing written; 2 wrong usage; 3 done, some rows rejected; 130 interrupted.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input.")]
+Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class TableFormat(StrEnum):
+    """Formats that ``classify`` reads and writes."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from tawasul_nlp import __version__
+
+        typer.echo(f"tawasul-nlp {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def classify(
+    backlog: Annotated[str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL or Parquet; - for standard input.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
+    ],
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts.")
+    ] = None,
+    model: Model = None,
+    input_format: Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")] = None,
+    output_format: Annotated[
+        TableFormat | None, typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl]")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(metavar="PREFIX", help="Of the added columns [default: none, or tawasul_ if a name is taken]"),
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]"),
+    ] = None,
+    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+) -> None:
+    """Classify a table of texts by kind, topic and agency.
+
+    All columns and the order of the rows are kept; these are added: kind, topic and agency with their
+    probabilities and Arabic names, topic_alternatives, governorate, block, needs_review, review_reasons.
+    When the table has a column of such a name, all added ones are prefixed with tawasul_.
+
+    OUT appears only when it is complete. Rows that cannot be read go to OUT.rejects.jsonl (for -o - to
+    tawasul.rejects.jsonl) with their number and the reason; the exit code is then 3.
+
+    \b
+    Examples:
+      tawasul classify backlog.csv --text-column text -o classified.csv
+      tawasul classify backlog.csv -t نص_الشكوى -o classified.parquet
+      zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
+    """
+    from rich.console import Console
+
+    from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp.batch import classify_table
+    from tawasul_nlp.batch.sniff import sniff_format
+    from tawasul_nlp.batch.streams import delivered, spooled
+
+    with ExitStack() as stack:
+        source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
+        to_stdout = output == "-"
+        if to_stdout:
+            rejects = rejects or Path("tawasul.rejects.jsonl")
+            if output_format is None and source.is_file():
+                read = input_format or sniff_format(source)
+                output_format = TableFormat.jsonl if read == "parquet" else TableFormat(read)
+        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
+        watch = stack.enter_context(_Watch(show, progress=not quiet))
+        report = classify_table(
+            _Deferred(lambda: ComplaintClassifier.from_pretrained(model)),
+            source,
+            target,
+            text_column=text_column,
+            input_format=input_format.value if input_format else None,
+            output_format=output_format.value if output_format else None,
+            encoding=encoding,
+            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+            prefix=prefix,
+            rejects=rejects,
+            on_step=watch.see,
+        )
+    # What is read by people goes beside the data when the data takes standard output.
+    _report(Console(stderr=to_stdout), report, watch, text_column or "", quiet=quiet)
+    if report.rows_rejected:
+        lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
+        _complain(f"{lost}; see {report.rejects}", "warning")
+        raise typer.Exit(EXIT_REJECTS)
+
+
+@app.command()
+def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> None:
+    """Classify one text and show the answer.
+
+    \b
+    Examples:
+      tawasul predict "المجاري طافحة عندنا من اسبوع في مجمع 714"
+      tawasul predict --json - < letter.txt
+    """
+    from rich.console import Console
+
+    from tawasul_nlp import ComplaintClassifier
+
+    prediction = ComplaintClassifier.from_pretrained(model).predict(_whole(text))
+    if as_json:
+        typer.echo(prediction.to_json())
+    else:
+        Console().print(prediction)
+
+
+@app.command()
+def normalize(
+    text: Text = None,
+    profile: Annotated[str, typer.Option(metavar="NAME", help="Normalisation profile.")] = "default",
+) -> None:
+    """Normalise a text, or each line of standard input.
+
+    \b
+    Examples:
+      tawasul normalize "الشـــارع مظلم جداااا"
+      tawasul normalize --profile matching < texts.txt > normalised.txt
+    """
+    from tawasul_nlp import Normalizer
+
+    normalizer = Normalizer(profile)
+    for line in _lines(text):
+        typer.echo(normalizer.normalize(line))
+
+
+@app.command()
+def mask(text: Text = None, as_json: AsJson = False) -> None:
+    """Replace personal data (CPR and phone numbers, e-mails, IBANs, ...) in a text, or in each line of standard input.
+
+    \b
+    Examples:
+      tawasul mask "رقمي 39001234 والبطاقة 850101234"
+      tawasul mask --json < texts.txt > masked.jsonl
+    """
+    from tawasul_nlp import mask_personal_data
+
+    for line in _lines(text):
+        masked = mask_personal_data(line)
+        if as_json:
+            spans = [{"kind": span.kind, "start": span.start, "end": span.end} for span in masked.spans]
+            typer.echo(json.dumps({"text": masked.text, "spans": spans}, ensure_ascii=False))
+        else:
+            typer.echo(masked.text)
+
+
+@app.command()
+def info(model: Model = None, as_json: AsJson = False) -> None:
+    """Tell what the model is: format, tasks and labels, normalisation, hash, runtime, measured quality.
+
+    \b
+    Examples:
+      tawasul info
+      tawasul info --model ./my-model --json
+    """
+    from tawasul_nlp import ComplaintClassifier
+
+    facts = ComplaintClassifier.from_pretrained(model).info()
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _flat(facts):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+class _Deferred:
+    """A classifier that is loaded when the first text comes, so that a wrong file or column is told at once."""
+
+    def __init__(self, load: Any) -> None:
+        self._load = load
+        self._classifier: Any = None
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        if self._classifier is None:
+            self._classifier = self._load()
+        return self._classifier.predict(texts)
+
+
+class _Watch:
+    """Shows progress on a terminal and keeps the first rows for the end."""
+
+    def __init__(self, keep: int, *, progress: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self.kept: list[tuple[dict[str, Any], Prediction]] = []
+        self._keep = keep
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("classifying"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]:,} rows"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not (progress and console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=1.0, rows=0)
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def see(self, step: Step) -> None:
+        self._bar.update(self._task, completed=step.fraction_read, rows=step.rows_read)
+        missing = self._keep - len(self.kept)
+        if missing > 0:
+            self.kept += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)
+
+
+def _report(console: Console, report: BatchReport, watch: _Watch, text_column: str, *, quiet: bool) -> None:
+    from tawasul_nlp.batch.display import examples, summary
+
+    if watch.kept:
+        console.print(examples(watch.kept, text_column))
+    if not quiet:
+        console.print(summary(report))
+
+
+def _whole(text: str | None) -> str:
+    return sys.stdin.read() if text is None or text == "-" else text
+
+
+def _lines(text: str | None) -> Iterator[str]:
+    if text is not None and text != "-":
+        yield text
+    else:
+        for line in sys.stdin:
+            yield line.rstrip("\r\n")
+
+
+def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            yield above + str(name), shown
+
+
+def _complain(message: str, level: str = "error") -> None:
+    print(f"tawasul: {level}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201  # one line, whatever is in it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the ``tawasul`` command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name; ``sys.argv[1:]`` if None.
+
+    Returns
+    -------
+    int
+        The exit code, as listed at the top of this module.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    tawasul-nlp ...
+    0
+    """
+    # Arabic must come out whatever the locale says, and a broken byte must not stop a whole run.
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=errors)
+    debug = os.environ.get("TAWASUL_DEBUG") == "1"
+    try:
+        code = app(args=None if arguments is None else list(arguments), prog_name="tawasul", standalone_mode=False)
+    except typer.TyperException as error:
+        _complain(error.format_message())
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; nothing was written")
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        # Our own errors speak for themselves; of any other the kind is part of the message.
+        known = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
+        _complain(str(error) if known and str(error) else f"{type(error).__name__}: {error}")
+        return EXIT_FAILED
+    if code == 130:
+        _complain("interrupted; nothing was written")
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
