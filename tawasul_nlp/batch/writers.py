@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.columns import added_cell, added_schema
+from tawasul_nlp.batch.delimited import join_fields
 from tawasul_nlp.batch.rows import Chunk, Reader, Writer, to_cell, to_json
 from tawasul_nlp.batch.sniff import Format
 
@@ -52,15 +52,16 @@ class CsvWriter:
     def __init__(self, path: Path, columns: Sequence[str], added: Sequence[str], *, delimiter: str, mark: bool) -> None:
         self._columns = tuple(columns)
         self._file = path.open("w", encoding="utf-8-sig" if mark else "utf-8", newline="")
-        self._csv = csv.writer(self._file, delimiter=delimiter, lineterminator="\n")
-        self._csv.writerow([*self._columns, *added])
+        self._delimiter = delimiter
+        self._file.write(join_fields([*self._columns, *added], delimiter))
         self.rows_written = 0
 
     def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
         """Write the chunk's rows."""
         for record, values in zip(chunk.records(), added, strict=True):
             own = [to_cell(record.get(name)) for name in self._columns]
-            self._csv.writerow(own + [to_cell(added_cell(value)) for value in values])
+            cells = own + [to_cell(added_cell(value)) for value in values]
+            self._file.write(join_fields(cells, self._delimiter))
             self.rows_written += 1
 
     def close(self) -> None:

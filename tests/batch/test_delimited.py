@@ -7,7 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tawasul_nlp.batch.delimited import DELIMITERS, MAX_RECORD_LINES, read_records, sniff_delimiter, split_fields
+from tawasul_nlp.batch.delimited import (
+    DELIMITERS,
+    MAX_RECORD_LINES,
+    join_fields,
+    read_records,
+    sniff_delimiter,
+    split_fields,
+)
 
 
 def lines_of(text):
@@ -32,6 +39,13 @@ def test_what_the_csv_module_writes_is_read_back(table, delimiter):
     records = list(read_records(lines_of(written.getvalue()), delimiter))
     assert [record.fields for record in records] == table
     assert "".join(record.raw for record in records) == written.getvalue()
+
+
+@given(table=st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=6), delimiter=st.sampled_from(DELIMITERS))
+def test_what_we_write_both_we_and_the_csv_module_read_back(table, delimiter):
+    written = "".join(join_fields(row, delimiter) for row in table)
+    assert [record.fields for record in read_records(lines_of(written), delimiter)] == table
+    assert by_csv_module(written, delimiter) == table
 
 
 @given(text=st.text(st.sampled_from('ا,"\n\r'), max_size=30))
