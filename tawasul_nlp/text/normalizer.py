@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from .offsets import NormalizedText, follow
 from .profiles import Profile, get_profile
-from .steps import build
+from .steps import build, fast_passes
 
 
 class Normalizer:
@@ -36,7 +36,7 @@ class Normalizer:
     def __init__(self, profile: str | Profile = "default") -> None:
         self._profile = get_profile(profile)
         self._passes = build(self._profile)
-        self._applies = tuple(step.apply for step in self._passes)
+        self._applies = tuple(step.apply for step in fast_passes(self._profile, self._passes))
 
     @property
     def profile(self) -> Profile:

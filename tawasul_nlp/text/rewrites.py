@@ -21,12 +21,16 @@ class Edit(NamedTuple):
     replacement: str
 
 
-class Rewrite(Protocol):
-    """One pass over a text."""
+class Applies(Protocol):
+    """Something that rewrites a text."""
 
     def apply(self, text: str) -> str:
         """Give the rewritten text."""
         ...
+
+
+class Rewrite(Applies, Protocol):
+    """One pass over a text, in both forms."""
 
     def edits(self, text: str) -> Iterator[Edit]:
         """Give the replacements that turn ``text`` into ``apply(text)``."""
@@ -40,8 +44,8 @@ class RegexRewrite:
     ----------
     pattern : re.Pattern
         Must never match the empty string: every output character needs a source.
-    replace : callable
-        From the match to its replacement.
+    replace : str or callable
+        The replacement (without backslashes), or a function from the match to it.
     hint : str
         Every match contains it: looking for a substring is far faster than looking for the pattern.
     probe : re.Pattern, optional
@@ -53,7 +57,7 @@ class RegexRewrite:
     def __init__(
         self,
         pattern: re.Pattern[str],
-        replace: Callable[[re.Match[str]], str],
+        replace: str | Callable[[re.Match[str]], str],
         hint: str = "",
         probe: re.Pattern[str] | None = None,
     ) -> None:
@@ -71,7 +75,8 @@ class RegexRewrite:
     def edits(self, text: str) -> Iterator[Edit]:
         """Give one edit for each match."""
         for match in self._pattern.finditer(text):
-            yield Edit(match.start(), match.end(), self._replace(match))
+            replacement = self._replace if isinstance(self._replace, str) else self._replace(match)
+            yield Edit(match.start(), match.end(), replacement)
 
 
 # Code points that NFKC turns into a space, or a tatweel, and harakat: the space would cut the word.
@@ -167,6 +172,10 @@ def _mark_excess(text: str, dropped: bytearray) -> None:
                 dropped[positions[offset]] = 1
 
 
+# Much cheaper than a pattern that says which characters may repeat: true for few texts.
+TRIPLE = re.compile(r"(.)\1\1", re.DOTALL)
+
+
 class CharacterMap:
     """Replace single characters by a table, in one pass for all the steps that need one.
 
@@ -175,34 +184,45 @@ class CharacterMap:
     character that it stands for.
     """
 
-    __slots__ = ("_found", "_pattern", "_table")
+    __slots__ = ("_pattern", "_table", "_with_pairs")
 
     def __init__(self, table: dict[str, str]) -> None:
         self._table = table
         members = "".join(re.escape(char) for char in table)
+        self._pattern = re.compile(f"[{members}]")
+        # With a surrogate pair as one match; an alternative makes a pattern too slow for `apply`.
         pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
-        self._found = re.compile(f"[{members}]")
-        self._pattern = re.compile(f"{pair}[{members}]")
+        self._with_pairs = re.compile(f"{pair}[{members}]")
 
     def apply(self, text: str) -> str:
         """Give the rewritten text."""
-        if self._found.search(text) is None:
+        if self._pattern.search(text) is None:
             return text
         return self._pattern.sub(self._replace, text)
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each character that the table changes."""
-        for match in self._pattern.finditer(text):
-            yield Edit(match.start(), match.end(), self._replace(match))
+        """Give one edit for each character that the table changes, and one for a surrogate pair."""
+        for match in self._with_pairs.finditer(text):
+            found = match.group()
+            yield Edit(match.start(), match.end(), _join(*found) if len(found) == 2 else self._replace(match))
 
     def _replace(self, match: re.Match[str]) -> str:
         found = match.group()
         if found == "\u200d":
             after = match.string[match.end() : match.end() + 1]
             return found if "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff" else ""
-        if len(found) == 2:
-            return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        if "\ud800" <= found <= "\udfff":
+            before = match.string[max(match.start() - 1, 0) : match.start()]
+            after = match.string[match.end() : match.end() + 1]
+            if found < "\udc00" and "\udc00" <= after <= "\udfff":
+                return _join(found, after)
+            if found >= "\udc00" and "\ud800" <= before < "\udc00":
+                return ""  # its other half has become the character
         return self._table[found]
+
+
+def _join(high: str, low: str) -> str:
+    return (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 _NOT_PLAIN_SPACE = re.compile(r"\s+")

@@ -1,0 +1,269 @@
+"""The preprocessing that AraBERT v0.2 models were trained with, written from its observable behaviour.
+
+The specification is what ``ArabertPreprocessor("bert-base-arabertv02")`` and ``("...-twitter")``
+of the ``arabert`` package return; ``eval/normalisation.py`` compares with it line by line, and
+``tests/text`` holds pairs made by it. In the order in which it shows:
+
+1. HTML character references are decoded, harakat (U+064B to U+0652) and tatweel removed.
+2. Web addresses become ``[رابط]``, e-mail addresses ``[بريد]``, mentions ``[مستخدم]``.
+3. Everything between ``<`` and ``>`` is removed, Arabic-Indic digits become ASCII.
+4. Whatever is not a digit and comes three times or more in a row is cut to two.
+5. A slash becomes a dash, every sign stands between spaces, digits stand apart from Arabic
+   letters, and characters unknown to the model (Persian letters, superscript alef, bidi marks,
+   and emoji for the non-Twitter model) become a space.
+6. White space is collapsed.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from .rewrites import TRIPLE, Edit, RegexRewrite, Rewrite, Whitespace
+
+_URL = " [رابط] "
+_EMAIL = " [بريد] "
+_MENTION = " [مستخدم] "
+
+# The signs and letters beside the plain alphabet that stay in the text, each between two spaces.
+_KEPT_SIGNS = (
+    "!\"#$%'()*+,-.:;<=>?@\\^_`{|}~«·»،؛؟–—‘’“”…୍ۚ"
+    + "".join(map(chr, range(0x0653, 0x0660)))
+    + "٪٫٬"
+    + "".join(map(chr, range(0x0671, 0x0675)))
+)
+# Code points of emoji 1.4, single or as part of a sequence, that the Twitter model keeps: ranges, inclusive.
+_EMOJI_RANGES = """
+a9 ae 200d 203c 2049 20e3 2122 2139 2194-2199 21a9-21aa 231a-231b 2328 23cf 23e9-23f3 23f8-23fa 24c2 25aa-25ab 25b6
+25c0 25fb-25fe 2600-2604 260e 2611 2614-2615 2618 261d 2620 2622-2623 2626 262a 262e-262f 2638-263a 2640 2642 2648-2653
+265f-2660 2663 2665-2666 2668 267b 267e-267f 2692-2697 2699 269b-269c 26a0-26a1 26a7 26aa-26ab 26b0-26b1 26bd-26be
+26c4-26c5 26c8 26ce-26cf 26d1 26d3-26d4 26e9-26ea 26f0-26f5 26f7-26fa 26fd 2702 2705 2708-270d 270f 2712 2714 2716 271d
+2721 2728 2733-2734 2744 2747 274c 274e 2753-2755 2757 2763-2764 2795-2797 27a1 27b0 27bf 2934-2935 2b05-2b07 2b1b-2b1c
+2b50 2b55 3030 303d 3297 3299 1f004 1f0cf 1f170-1f171 1f17e-1f17f 1f18e 1f191-1f19a 1f1e6-1f1ff 1f201-1f202 1f21a 1f22f
+1f232-1f23a 1f250-1f251 1f300-1f321 1f324-1f393 1f396-1f397 1f399-1f39b 1f39e-1f3f0 1f3f3-1f3f5 1f3f7-1f4fd 1f4ff-1f53d
+1f549-1f54e 1f550-1f567 1f56f-1f570 1f573-1f57a 1f587 1f58a-1f58d 1f590 1f595-1f596 1f5a4-1f5a5 1f5a8 1f5b1-1f5b2 1f5bc
+1f5c2-1f5c4 1f5d1-1f5d3 1f5dc-1f5de 1f5e1 1f5e3 1f5e8 1f5ef 1f5f3 1f5fa-1f64f 1f680-1f6c5 1f6cb-1f6d2 1f6d5-1f6d7
+1f6e0-1f6e5 1f6e9 1f6eb-1f6ec 1f6f0 1f6f3-1f6fc 1f7e0-1f7eb 1f90c-1f93a 1f93c-1f945 1f947-1f978 1f97a-1f9cb 1f9cd-1f9ff
+1fa70-1fa74 1fa78-1fa7a 1fa80-1fa86 1fa90-1faa8 1fab0-1fab6 1fac0-1fac2 1fad0-1fad6 e0062-e0063 e0065 e0067 e006c
+e006e e0073-e0074 e0077 e007f
+"""
+
+# HTML5 character references, the semicolon optional as in browsers.
+_REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
+_LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
+_MARKS = re.compile("[\u0640\u064b-\u0652]+")
+
+# A host is 2 to 256 of these, a dot and a lower-case domain; a path may go on with a few more. The
+# look-behind starts it where its run starts, so that a run is walked once; only for runs beyond the
+# limit is the start anywhere in it.
+_HOST = r"[-a-zA-Z0-9@:%._+~#=]"
+_DOMAIN_AND_PATH = r"\.[a-z]{2,6}\b[-a-zA-Z0-9@:%_+.~#?&/=]*+"
+_ADDRESS = re.compile(rf"(?:https?://.|(?<!{_HOST})){_HOST}{{2,256}}{_DOMAIN_AND_PATH}")
+_ADDRESS_IN_LONG_RUN = re.compile(rf"(?:https?://.)?{_HOST}{{2,256}}{_DOMAIN_AND_PATH}")
+_LONG_RUN = re.compile(rf"{_HOST}{{257}}")
+_PERHAPS_ADDRESS = re.compile(r"\.[a-z]{2}")
+
+_ARABIC_LETTERS = re.compile("[\u0621-\u063a\u0641-\u064a]")
+# All that the last pass may change: runs of anything but letters, square brackets and white space.
+_SIGNS = re.compile(r"[^A-Za-z\u0621-\u063a\u0641-\u064a\[\]\s]+")
+_TO_ASCII = str.maketrans("٠١٢٣٤٥٦٧٨٩", "0123456789")
+
+
+def _decode(match: re.Match[str]) -> str:
+    found = match.group()
+    # A number that no code point has is U+FFFD, and Python refuses to read one of thousands of digits.
+    return "\ufffd" if _LONG_NUMBER.fullmatch(found) and not _is_code_point(found) else html.unescape(found)
+
+
+def _is_code_point(reference: str) -> bool:
+    digits = reference[2:].rstrip(";").lstrip("xX0")
+    return len(digits) <= 7
+
+
+class _Addresses:
+    """Web addresses with a domain."""
+
+    __slots__ = ()
+
+    def _pattern(self, text: str) -> re.Pattern[str]:
+        return _ADDRESS if _LONG_RUN.search(text) is None else _ADDRESS_IN_LONG_RUN
+
+    def apply(self, text: str) -> str:
+        if _PERHAPS_ADDRESS.search(text) is None:
+            return text
+        return self._pattern(text).sub(_URL, text)
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        for match in self._pattern(text).finditer(text):
+            yield Edit(match.start(), match.end(), _URL)
+
+
+class _Markup:
+    """Everything between angle brackets.
+
+    Text behind the last ``>`` is not looked at: each ``<`` there would search to the end.
+    """
+
+    __slots__ = ()
+    _pattern = re.compile(r"<[^>]+>")
+
+    def apply(self, text: str) -> str:
+        if "<" not in text:
+            return text
+        end = text.rfind(">") + 1
+        return self._pattern.sub(" ", text[:end]) + text[end:]
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        for match in self._pattern.finditer(text, 0, text.rfind(">") + 1):
+            yield Edit(match.start(), match.end(), " ")
+
+
+class _Signs:
+    """Digits to ASCII, spaces around signs and between digits and Arabic letters, unknown characters to a space."""
+
+    __slots__ = ("_spaced",)
+
+    def __init__(self, keep_emoji: bool) -> None:
+        kept = _KEPT_SIGNS
+        if keep_emoji:
+            for bounds in _EMOJI_RANGES.split():
+                first, _, last = bounds.partition("-")
+                kept += "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+        self._spaced = {char: f" {char} " for char in kept}
+        self._spaced["/"] = " - "
+        self._spaced |= {digit: digit for digit in "0123456789"}
+        self._spaced |= {digit: digit.translate(_TO_ASCII) for digit in "٠١٢٣٤٥٦٧٨٩"}
+
+    def apply(self, text: str) -> str:
+        return _SIGNS.sub(self._replace, text)
+
+    def edits(self, text: str) -> Iterator[Edit]:
+        for match in _SIGNS.finditer(text):
+            # Character by character, so that each sign keeps its own offset.
+            start = match.start()
+            last = match.end() - 1
+            for position, char in enumerate(match.group(), start):
+                wanted = self._spaced.get(char, " ")
+                if wanted in _DIGITS:
+                    if position == start and position and _ARABIC_LETTERS.match(text, position - 1):
+                        wanted = " " + wanted
+                    if position == last and _ARABIC_LETTERS.match(text, position + 1):
+                        wanted += " "
+                if wanted != char:
+                    yield Edit(position, position + 1, wanted)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        found = match.group()
+        spaced = self._spaced
+        result = found if found.isascii() and found.isdigit() else "".join([spaced.get(char, " ") for char in found])
+        # Both ends are spaces already unless they are digits; a space too many is collapsed later.
+        if result[0] != " " or result[-1] != " ":
+            start, end = match.span()
+            text = match.string
+            if start and _ARABIC_LETTERS.match(text, start - 1):
+                result = " " + result
+            if _ARABIC_LETTERS.match(text, end):
+                result += " "
+        return result
+
+
+_DIGITS = frozenset("0123456789")
+
+
+def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
+    """Give the passes of the profiles ``arabert`` and ``arabert-twitter``.
+
+    Parameters
+    ----------
+    keep_emoji : bool
+        True for the Twitter model.
+
+    Returns
+    -------
+    tuple of Rewrite
+    """
+    return (
+        RegexRewrite(_REFERENCE, _decode, hint="&"),
+        RegexRewrite(_MARKS, ""),
+        _Addresses(),
+        RegexRewrite(re.compile(r"https?://[a-zA-Z0-9_\-./~?=%&]+"), _URL, hint="http"),
+        RegexRewrite(re.compile(r"www[a-zA-Z0-9_\-?=%&/.~]+"), _URL, hint="www"),
+        RegexRewrite(re.compile(r"(?<![a-zA-Z])[a-zA-Z]++\.com"), _URL, hint=".com"),
+        RegexRewrite(re.compile(r"http\S*"), _URL, hint="http"),
+        RegexRewrite(re.compile(r"www\S*"), _URL, hint="www"),
+        RegexRewrite(re.compile(r"://"), _URL, hint="://"),
+        RegexRewrite(re.compile(r"(?<![\w-])[\w-]++@[\w-]++(?:\.[\w-]++)++"), _EMAIL, hint="@"),
+        RegexRewrite(re.compile(r"(?<!\S)\S+@\S+"), _EMAIL, hint="@"),
+        RegexRewrite(re.compile(r"@\w+"), _MENTION, hint="@"),
+        _Markup(),
+        RegexRewrite(re.compile(r"(\D)\1\1+"), _two, probe=TRIPLE),
+        _Signs(keep_emoji),
+        Whitespace(),
+    )
+
+
+_PLAIN_WORD = re.compile(r"[A-Za-z\u0621-\u063a\u0641-\u064a\[\]]+")
+# What a word needs to hold for the passes on references, addresses and markup to change it.
+_SPECIAL = re.compile(r"[@.:]|http|www")
+# About 10 MB at most: 100,000 words of Arabic, longer ones being web addresses and noise.
+_MOST_REMEMBERED = 100_000
+_LONGEST_REMEMBERED = 32
+
+
+class _Words(dict[str, str]):
+    """From a word to what becomes of it, worked out when it is first asked for."""
+
+    def __init__(self, passes: tuple[Rewrite, ...]) -> None:
+        super().__init__()
+        self._marks = passes[1]
+        self._all = passes[2:]
+        # Repetition, signs and white space do not wait for one of the special characters.
+        self._simple = passes[-3:]
+
+    def __missing__(self, word: str) -> str:
+        result = self._marks.apply(word)
+        special = _SPECIAL.search(result) is not None
+        if special or _PLAIN_WORD.fullmatch(result) is None or TRIPLE.search(result):
+            for step in self._all if special else self._simple:
+                result = step.apply(result)
+        if len(word) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[word] = result
+        return result
+
+
+class WordMemo:
+    """The same passes, word by word, with the words of a language remembered.
+
+    No pass looks across white space unless the text holds ``<``, ``&`` or ``://``, so that a
+    text is its words' results in a row, and most words have been seen before. Safe with
+    threads: a lost write only means that a word is worked out again.
+
+    Parameters
+    ----------
+    passes : tuple of Rewrite
+        What :func:`build_arabert` returns.
+    """
+
+    __slots__ = ("_passes", "_words")
+
+    def __init__(self, passes: tuple[Rewrite, ...]) -> None:
+        self._passes = passes
+        self._words = _Words(passes)
+
+    def apply(self, text: str) -> str:
+        """Give what the passes give."""
+        if "<" in text or "&" in text or "://" in text:
+            return self._run(text)
+        return " ".join(filter(None, map(self._words.__getitem__, text.split())))
+
+    def _run(self, text: str) -> str:
+        for step in self._passes:
+            text = step.apply(text)
+        return text
+
+
+def _two(match: re.Match[str]) -> str:
+    return match.group()[0] * 2
