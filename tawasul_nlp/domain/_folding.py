@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_WORD: Final = 40
-"""No lexicon entry has a longer word; longer words become an unmatchable placeholder, which keeps hostile input linear."""
+"""No lexicon entry has a longer word; a longer one becomes a placeholder, so hostile input stays linear."""
 
 _ARABIC_LETTERS: Final = {
     "أ": "ا",
@@ -136,8 +136,8 @@ def readings(word: str) -> Iterator[tuple[str, str]]:
     --------
     >>> list(readings("بالمحرق"))
     [('بالمحرق', ''), ('المحرق', 'ب')]
-    >>> list(readings("للرفاع"))[1]
-    ('الرفاع', 'ل')
+    >>> list(readings("للرفاع"))
+    [('للرفاع', ''), ('لرفاع', 'ل'), ('الرفاع', 'ل')]
     """
     yield word, ""
     if len(word) < 3:
@@ -161,7 +161,7 @@ def readings(word: str) -> Iterator[tuple[str, str]]:
         yield "ا" + word, ""
 
 
-_ARABIZI_LETTERS: Final = str.maketrans({"7": "h", "5": "k", "9": "s", "6": "t", "8": "g", "q": "g", "3": "", "2": "", "4": ""})
+_ARABIZI_LETTERS: Final = str.maketrans("75968q", "hkstgg", "234")
 _LATIN_ARTICLE: Final = re.compile(r"(?:[bflmw]|be|bi|fe|fi|le|li)?[aei]l")
 _DOUBLED: Final = re.compile(r"(.)\1+")
 

@@ -41,8 +41,8 @@ class Governorate:
 class NamedPlace:
     """An entry of the gazetteer.
 
-    ``governorate`` is None where the place spans several or could not be confirmed. A ``light`` place is one that people
-    from everywhere go to (a hospital, the airport, the capital's centre): any other area of a text outweighs it.
+    ``governorate`` is None where the place spans several or could not be confirmed. A ``light`` place is one that
+    people from everywhere go to (a hospital, the airport, the capital's centre): any other area outweighs it.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tawasul_nlp.domain._folding import Words, latin_readings, readings, skeleton, sound, split_words
@@ -266,20 +267,20 @@ class _Scan:
 
     def _latin(self, index: int, found: list[Place]) -> tuple[int, str] | None:
         word = self.folded[index]
-        tables: tuple[tuple[Phrases, list[str], bool], ...] = (
-            (self.gazetteer.names, self.folded, True),
-            (self.gazetteer.sounds, self.sounds, self._is_arabizi(index)),
-            (self.gazetteer.skeletons, self.skeletons, True),
+        spellings: tuple[tuple[Phrases, list[str], Callable[[str], str], bool], ...] = (
+            (self.gazetteer.names, self.folded, str, True),
+            (self.gazetteer.sounds, self.sounds, sound, self._is_arabizi(index)),
+            (self.gazetteer.skeletons, self.skeletons, skeleton, True),
         )
-        spell = (str, sound, skeleton)
-        for (phrases, row, applies), spelled in zip(tables, spell, strict=True):
+        for phrases, row, spelled, applies in spellings:
             if not applies:
                 continue
             for reading in latin_readings(word):
                 match = phrases.longest(spelled(reading), row, index)
-                if match is not None and self._joined(index, match[0]):
-                    if match[0] > 1 or self._is_place(reading, "", index, found):
-                        return match
+                if match is None or not self._joined(index, match[0]):
+                    continue
+                if match[0] > 1 or self._is_place(reading, "", index, found):
+                    return match
         return None
 
     def _is_arabizi(self, index: int) -> bool:
@@ -357,9 +358,7 @@ class _Scan:
         where = self.gazetteer.governorates[place.governorate].name_en if place.governorate else None
         evidence = f"{place.name_en} ({place.name_ar}) " + (f"lies in {where}" if where else "spans governorates")
         strength: Strength = "strong" if place.governorate else "none"
-        found.append(
-            Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence)
-        )
+        found.append(Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence))
 
 
 def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer) -> Places:

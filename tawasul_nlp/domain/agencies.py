@@ -1,0 +1,90 @@
+"""Find the agencies that a text names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tawasul_nlp.domain._folding import fold_phrase, readings, split_words
+from tawasul_nlp.domain.gazetteer import Phrases
+from tawasul_nlp.domain.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyMention:
+    """An agency that a text names; ``start:end`` is the name's slice of the original text."""
+
+    id: str
+    start: int
+    end: int
+
+
+def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[AgencyMention, ...]:
+    """Find the agencies that a text names by an official name, a former name, an abbreviation or an alias.
+
+    Names that mean several bodies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are not
+    read as naming one. A former name that two agencies share is left out as well.
+
+    Parameters
+    ----------
+    text
+        The original text; spans refer to it.
+    taxonomy
+        None is the bundled taxonomy.
+
+    Returns
+    -------
+    tuple of AgencyMention
+        In the order of the text.
+
+    Raises
+    ------
+    TypeError
+        If ``text`` is not a str.
+
+    Examples
+    --------
+    >>> [mention.id for mention in find_named_agencies("كلمت هيئة الكهرباء ووزارة الأشغال ومحد رد")]
+    ['ewa', 'works']
+    >>> find_named_agencies("وين البلدية؟")
+    ()
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"find_named_agencies expects a str, got {type(text).__name__}; pass one text at a time")
+    names = _names(taxonomy or Taxonomy.load())
+    words = split_words(text)
+    found: list[AgencyMention] = []
+    index = 0
+    while index < len(words):
+        step = 1
+        word = words.folded[index]
+        for reading, _ in readings(word):
+            match = names.longest(reading, words.folded, index)
+            if match is None or any(words.separated(at) for at in range(index, index + match[0] - 1)):
+                continue
+            step, identifier = match
+            start = words.after_prefix(index, max(0, len(word) - len(reading)))
+            found.append(AgencyMention(identifier, start, words.ends[index + step - 1]))
+            break
+        index += step
+    return tuple(found)
+
+
+@lru_cache(maxsize=8)
+def _names(taxonomy: Taxonomy) -> Phrases:
+    """Collect the unambiguous names; official ones win over former ones, shared former ones name nobody."""
+    barred = {fold_phrase(alias) for alias in taxonomy.ambiguous_aliases}
+    owners: dict[tuple[str, ...], str] = {}
+    former: dict[tuple[str, ...], set[str]] = {}
+    for agency in taxonomy.agencies.values():
+        if agency.kind in ("none", "group"):
+            continue
+        abbreviation = (agency.abbreviation,) if agency.abbreviation else ()
+        for name in (agency.name_ar, agency.name_en, *agency.aliases_ar, *agency.aliases_en, *abbreviation):
+            owners.setdefault(fold_phrase(name), agency.id)
+        for name in agency.former_names:
+            former.setdefault(fold_phrase(name), set()).add(agency.id)
+    for words, identifiers in former.items():
+        if len(identifiers) == 1:
+            owners.setdefault(words, next(iter(identifiers)))
+    return Phrases((words, identifier) for words, identifier in owners.items() if words not in barred)
