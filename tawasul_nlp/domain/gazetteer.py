@@ -43,6 +43,7 @@ class NamedPlace:
 
     ``governorate`` is None where the place spans several or could not be confirmed. A ``light`` place is one that
     people from everywhere go to (a hospital, the airport, the capital's centre): any other area outweighs it.
+    An ``institution`` serves the whole country, so that its name alone does not say where a case happened.
     """
 
     id: str
@@ -51,6 +52,7 @@ class NamedPlace:
     kind: str
     governorate: str | None
     light: bool = False
+    institution: bool = False
     blocks_seen: tuple[int, ...] = ()
     blocks_recollected: tuple[int, ...] = ()
     latitude: float | None = None
@@ -76,6 +78,7 @@ class AddressWords:
     counted_words: frozenset[str]
     in_words: frozenset[str]
     place_words: frozenset[str]
+    near_words: frozenset[str]
     never: frozenset[str]
 
 
@@ -204,7 +207,7 @@ _SCHEMA: Final = _yaml.record(
                     "governorate": (_yaml.identifier, None),
                     "variants_ar": _TEXTS,
                     "variants_en": _TEXTS,
-                    "weight": (_yaml.one_of("light"), None),
+                    "weight": (_yaml.one_of("light", "institution"), None),
                     "blocks_seen": _BLOCKS,
                     "blocks_recollected": _BLOCKS,
                     "lat": (_yaml.number, None),
@@ -227,6 +230,7 @@ _SCHEMA: Final = _yaml.record(
                     "counted_words",
                     "in_words",
                     "place_words",
+                    "near_words",
                     "never",
                 )
             }
@@ -294,6 +298,7 @@ def _load(path: Path) -> Gazetteer:
                 entry["kind"],
                 entry["governorate"],
                 entry["weight"] == "light" or entry["kind"] in ("landmark", "street"),
+                entry["weight"] == "institution",
                 entry["blocks_seen"],
                 entry["blocks_recollected"],
                 entry["lat"],
@@ -318,6 +323,7 @@ def _load(path: Path) -> Gazetteer:
             counted_words=_folded(address["counted_words"]),
             in_words=_folded(address["in_words"]),
             place_words=_folded(address["place_words"]),
+            near_words=_folded(address["near_words"]),
             never=_folded(address["never"]),
         ),
         names=Phrases([*names, *latin]),

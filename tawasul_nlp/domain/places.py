@@ -30,7 +30,7 @@ class Place:
     governorate
         Id of the governorate that this mention points to, if it points to one.
     strength
-        ``strong``, ``weak`` (a recollected block range) or ``none``.
+        ``strong``, ``weak`` (a recollected block range, an institution of the whole country) or ``none``.
     evidence
         One sentence that says why.
     """
@@ -358,6 +358,9 @@ class _Scan:
         where = self.gazetteer.governorates[place.governorate].name_en if place.governorate else None
         evidence = f"{place.name_en} ({place.name_ar}) " + (f"lies in {where}" if where else "spans governorates")
         strength: Strength = "strong" if place.governorate else "none"
+        if place.institution and not self._any_reading(self._neighbour(first, -1), self.address.near_words):
+            strength = "weak"
+            evidence += ", but serves the whole country: naming it does not say where the case happened"
         found.append(Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence))
 
 
