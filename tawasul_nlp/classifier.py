@@ -1,0 +1,409 @@
+"""``ComplaintClassifier``: from a citizen's text to kind, topic and agency in one call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from tawasul_nlp.domain import Places, Routing, Taxonomy, find_named_agencies, find_places, route
+from tawasul_nlp.errors import InvalidTextError, ModelFormatError
+from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.folder import BUNDLED, ENCODER, NGRAM, TOKENIZER, ModelConfig, read_config
+from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.prediction import LabelScore, Prediction
+from tawasul_nlp.text import Normalizer, Profile
+
+if TYPE_CHECKING:
+    from tawasul_nlp.explain import Explanation
+
+# The encoder reads at most 512 tokens; this many characters always hold more, and bound the work on a huge text.
+_MAX_CHARS = 8_000
+_CHUNK = 4_096
+_ALTERNATIVES = 4
+
+
+class ComplaintClassifier:
+    """Classify citizens' cases by every task of a model, and route them.
+
+    Make one with :meth:`from_pretrained`. An instance may be used from many threads at once, survives a fork, and
+    can be pickled (it carries its folder's path, not the weights).
+
+    Examples
+    --------
+    >>> clf = ComplaintClassifier.from_pretrained()
+    >>> p = clf.predict("المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق")
+    >>> p.topic.id, p.agency.id, p.kind.id
+    ('sewage_overflow', 'works', 'complaint')
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        target_error: float = 0.05,
+        threads: int | None = None,
+        taxonomy: Taxonomy | None = None,
+    ) -> None:
+        from tokenizers import Tokenizer
+
+        self.folder = folder
+        self.config: ModelConfig = read_config(folder)
+        self.target_error = target_error
+        self._taxonomy_given = taxonomy
+        self.taxonomy = taxonomy or Taxonomy.load()
+        self._thresholds = {task: self._threshold(task) for task in self.config.tasks}
+        profile = Profile.from_dict(self.config.profile)
+        if profile.fingerprint() != self.config.profile_fingerprint:
+            raise ModelFormatError(
+                f"{folder}: trained with normalisation {self.config.profile_fingerprint}, this library's profile "
+                f"{profile.name!r} is {profile.fingerprint()}; use the library version that trained it, or retrain"
+            )
+        self._normalizer = Normalizer(profile)
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelFormatError(f"{folder / TOKENIZER}: damaged ({error}); restore the model folder") from error
+        self._tokenizer.enable_truncation(self.config.max_tokens)
+        self._tokenizer.no_padding()
+        self._pad_id = self._tokenizer.token_to_id("<pad>") or 0
+        self._runtime = OnnxRuntime(folder / ENCODER, threads)
+        self._ngram = NgramReader.load(folder / NGRAM) if NGRAM in self.config.files else None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path | None = None,
+        *,
+        target_error: float = 0.05,
+        threads: int | None = None,
+        taxonomy: Taxonomy | None = None,
+    ) -> ComplaintClassifier:
+        """Load a model.
+
+        Parameters
+        ----------
+        name : str, Path or None
+            None for the bundled model, a model folder, or the id of one on the Hugging Face Hub (``org/name``).
+        target_error : float
+            Share of errors that is acceptable among the answers that need no review: a target that the model's
+            thresholds were fitted for (0.05 or 0.02 for the bundled model).
+        threads : int or None
+            CPU threads for one call; None for all cores.
+        taxonomy : Taxonomy or None
+            Names and routing of the labels; None for the bundled one.
+
+        Raises
+        ------
+        ModelFormatError
+            If the folder is not a sound model folder.
+        ValueError
+            If the model has no thresholds for ``target_error``.
+        """
+        if name is None:
+            folder = BUNDLED
+        elif Path(name).is_dir():
+            folder = Path(name)
+        elif isinstance(name, str) and name.count("/") == 1 and not name.startswith((".", "/", "~")):
+            folder = _from_hub(name)
+        else:
+            raise ModelFormatError(f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None")
+        return cls(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = (self.folder, self.target_error, self._runtime.threads, self._taxonomy_given)
+        return (_restore, options)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(task.labels)} {name}s" for name, task in self.config.tasks.items())
+        return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
+
+    def _threshold(self, task: str) -> float:
+        thresholds = self.config.tasks[task].thresholds
+        if not thresholds:
+            return 0.0
+        for target, threshold in thresholds.items():
+            if abs(float(target) - self.target_error) < 1e-9:
+                return threshold
+        raise ValueError(
+            f"target_error is {self.target_error}, but {task} has thresholds for {', '.join(thresholds)}; choose one of them"
+        )
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Label ids of each task, in the order of :meth:`predict_proba`'s columns."""
+        return {name: task.labels for name, task in self.config.tasks.items()}
+
+    def info(self) -> dict[str, Any]:
+        """Return what is known about the model: format, tasks, thresholds, normalisation, hash and measured figures."""
+        return {
+            "folder": str(self.folder),
+            "model_hash": self.config.model_hash,
+            "format_version": self.config.format_version,
+            "tasks": {name: len(task.labels) for name, task in self.config.tasks.items()},
+            "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
+            "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
+            "max_tokens": self.config.max_tokens,
+            "runtime": "ONNX Runtime, CPU",
+            **self.config.about,
+        }
+
+    @overload
+    def predict(self, texts: str, *, batch_size: int = ..., progress: bool = ...) -> Prediction: ...
+
+    @overload
+    def predict(self, texts: Sequence[str], *, batch_size: int = ..., progress: bool = ...) -> list[Prediction]: ...
+
+    def predict(
+        self, texts: str | Sequence[str], *, batch_size: int = 64, progress: bool = False
+    ) -> Prediction | list[Prediction]:
+        """Read one case or many.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            One text gives one prediction; a sequence gives a list in the same order.
+        batch_size : int
+            Texts that the encoder reads at once; the answers do not depend on it.
+        progress : bool
+            Whether to show a progress bar on standard error.
+
+        Returns
+        -------
+        Prediction or list of Prediction
+            A text without letters or digits is ``out_of_scope`` and needs review.
+
+        Raises
+        ------
+        InvalidTextError
+            If an input is not a str (None, a number, ...); ``.index`` is its position.
+        """
+        single = isinstance(texts, str)
+        listed = _checked(texts)
+        predictions: list[Prediction] = []
+        for chunk in _with_progress(listed, progress):
+            probabilities, truncated = self._read(chunk, batch_size)
+            predictions.extend(
+                self._prediction(text, {task: table[row] for task, table in probabilities.items()}, bool(truncated[row]))
+                for row, text in enumerate(chunk)
+            )
+        return predictions[0] if single else predictions
+
+    def predict_proba(self, texts: str | Sequence[str], task: str = "topic", *, batch_size: int = 64) -> np.ndarray:
+        """Return calibrated probabilities.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_texts, n_labels)
+            Rows sum to 1; columns are ``labels[task]``. The agency's columns are the groups that the model knows,
+            before routing.
+        """
+        self._known_task(task)
+        listed = _checked(texts)
+        parts = [self._read(chunk, batch_size)[0][task] for chunk in _with_progress(listed, False)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels[task])))
+
+    def embed(self, texts: str | Sequence[str], *, batch_size: int = 64) -> np.ndarray:
+        """Return the encoder's embeddings.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, hidden)
+            Of length 1, so that a dot product of two rows is their cosine.
+        """
+        listed = _checked(texts)
+        parts = [self._encode(chunk, batch_size)[0]["embedding"] for chunk in _with_progress(listed, False)]
+        hidden = 0 if parts else self._encode(["نص"], 1)[0]["embedding"].shape[1]
+        return np.concatenate(parts) if parts else np.zeros((0, hidden), np.float32)
+
+    def explain(self, text: str, task: str = "topic") -> Explanation:
+        """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
+        from tawasul_nlp.explain import explain
+
+        return explain(self, text, task)
+
+    def _known_task(self, task: str) -> None:
+        if task not in self.config.tasks:
+            raise ValueError(f"task is {task!r}, but this model has {', '.join(self.config.tasks)}")
+
+    def _encode(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Run the encoder on batches of similar length; outputs are in the order of ``texts``."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+        encodings = self._tokenizer.encode_batch([self._normalizer(text[:_MAX_CHARS]) for text in texts])
+        order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
+        outputs: dict[str, np.ndarray] = {}
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            width = len(encodings[rows[-1]].ids)
+            ids = np.full((len(rows), width), self._pad_id, np.int64)
+            mask = np.zeros((len(rows), width), np.int64)
+            for at, row in enumerate(rows):
+                tokens = encodings[row].ids
+                ids[at, : len(tokens)] = tokens
+                mask[at, : len(tokens)] = 1
+            for name, values in self._runtime.run(ids, mask).items():
+                if name not in outputs:
+                    outputs[name] = np.empty((len(texts), values.shape[1]), np.float32)
+                outputs[name][rows] = values
+        truncated = [bool(e.overflowing) or len(text) > _MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
+        return outputs, np.array(truncated, dtype=bool)
+
+    def _read(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return each task's probabilities, and which texts were cut. Identical texts are read once."""
+        position: dict[str, int] = {}
+        rows = [position.setdefault(text, len(position)) for text in texts]
+        unique = list(position)
+        readers: dict[str, dict[str, np.ndarray]] = {}
+        readers["encoder"], truncated = self._encode(unique, batch_size)
+        if self._ngram is not None:
+            readers["ngram"] = self._ngram.scores(unique)
+        combined = combine(self.config.tasks, readers)
+        return {task: np.exp(values)[rows] for task, values in combined.items()}, truncated[rows]
+
+    def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
+        tables: dict[str, Any] = {
+            "topic": self.taxonomy.topics,
+            "agency": self.taxonomy.agencies,
+            "kind": self.taxonomy.kinds,
+        }
+        entry = tables.get(task, {}).get(label)
+        names = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
+        return LabelScore(label, *names, probability=probability, alternatives=others)
+
+    def _prediction(self, text: str, probabilities: dict[str, np.ndarray], truncated: bool) -> Prediction:
+        places = find_places(text[:_MAX_CHARS])
+        if not any(char.isalnum() for char in text):
+            return self._unread(text, places)
+        labels: dict[str, LabelScore] = {}
+        reasons: list[str] = []
+        for task, values in probabilities.items():
+            names = self.config.tasks[task].labels
+            best = np.argsort(-values, kind="stable")[: 1 + _ALTERNATIVES]
+            others = tuple(self._score(task, names[i], float(values[i])) for i in best[1:])
+            labels[task] = self._score(task, names[best[0]], float(values[best[0]]), others)
+            if labels[task].probability < self._thresholds[task] and task != "kind":
+                reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
+        routing = self._route(text, labels, probabilities, places)
+        if routing is not None:
+            group = labels["agency"]
+            topic = labels["topic"]
+            if topic.id in self.taxonomy.topics and self.taxonomy.agency_group(topic.id) != group.id:
+                reasons.append("topic_agency_disagree")
+            if topic.id == "out_of_scope":
+                reasons.append("out_of_scope")
+            if "place" in routing.needs:
+                reasons.append("place_needed")
+            labels["agency"] = self._score("agency", routing.agency_id, group.probability, group.alternatives)
+        if truncated:
+            reasons.append("long_text")
+        return Prediction(text, labels, places, routing, tuple(reasons))
+
+    def _route(
+        self, text: str, labels: dict[str, LabelScore], probabilities: dict[str, np.ndarray], places: Places
+    ) -> Routing | None:
+        """Route by the likeliest topic of the likeliest agency."""
+        if not {"topic", "agency"} <= set(labels):
+            return None
+        topics = self.config.tasks["topic"].labels
+        if any(topic not in self.taxonomy.topics for topic in topics):
+            return None
+        own = [index for index, topic in enumerate(topics) if self.taxonomy.agency_group(topic) == labels["agency"].id]
+        if not own:
+            return None
+        topic = topics[max(own, key=lambda index: float(probabilities["topic"][index]))]
+        named = find_named_agencies(text[:_MAX_CHARS], self.taxonomy)
+        return route(topic, places, named, text=text[:_MAX_CHARS], taxonomy=self.taxonomy)
+
+    def _unread(self, text: str, places: Places) -> Prediction:
+        """Answer for a text with nothing to read: out of scope, for review, at the certainty of a guess."""
+        fallback = {"topic": "out_of_scope", "agency": "none"}
+        labels = {}
+        for task, settings in self.config.tasks.items():
+            label = fallback.get(task, settings.labels[0])
+            if label not in settings.labels:
+                label = settings.labels[0]
+            certain = 1.0 if label == fallback.get(task) else 1.0 / len(settings.labels)
+            labels[task] = self._score(task, label, certain)
+        return Prediction(text, labels, places, None, ("empty_text",))
+
+
+def _restore(folder: Path, target_error: float, threads: int | None, taxonomy: Taxonomy | None) -> ComplaintClassifier:
+    return ComplaintClassifier(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
+
+
+def _checked(texts: str | Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        return [texts]
+    if texts is None or isinstance(texts, bytes | dict) or not hasattr(texts, "__iter__"):
+        raise InvalidTextError(f"expected a str or a sequence of str, got {type(texts).__name__}; decode or wrap it", 0)
+    listed = list(texts)
+    for index, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise InvalidTextError(
+                f"text {index} is {text!r:.80} ({type(text).__name__}), expected str; fill or drop missing texts first",
+                index,
+            )
+    return listed
+
+
+def _with_progress(texts: list[str], progress: bool) -> Iterator[list[str]]:
+    chunks = (texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK))
+    if not progress:
+        yield from chunks
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("classify", total=len(texts))
+        for chunk in chunks:
+            yield chunk
+            bar.advance(task, len(chunk))
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["config.json", TOKENIZER, ENCODER, NGRAM]))
+    except Exception as error:  # the Hub client raises many classes; all mean the same to the caller
+        raise ModelFormatError(
+            f"{name!r} is no folder here and could not be fetched from the Hub ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no detail'}); check the name and the connection, "
+            "or pass a local model folder"
+        ) from error
+
+
+_bundled_lock = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _load_bundled() -> ComplaintClassifier:
+    return ComplaintClassifier.from_pretrained()
+
+
+@overload
+def predict(texts: str) -> Prediction: ...
+
+
+@overload
+def predict(texts: Sequence[str]) -> list[Prediction]: ...
+
+
+def predict(texts: str | Sequence[str]) -> Prediction | list[Prediction]:
+    """Read one case or many with the bundled model, which is loaded once.
+
+    Examples
+    --------
+    >>> predict("شكرا لعمال النظافة في المحرق").agency.id
+    'muharraq_municipality'
+    """
+    with _bundled_lock:
+        classifier = _load_bundled()
+    return classifier.predict(texts)

@@ -1,0 +1,124 @@
+"""Why the classifier answered as it did: the words of the original text that carried the decision.
+
+Each word is left out in turn, and the fall of the answer's log-probability is the word's weight: the plainest
+faithful explanation, since it asks the shipped model itself and needs no gradients.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tawasul_nlp.classifier import ComplaintClassifier
+
+# A longer text is explained by runs of words, so that the cost stays that of one batch.
+MAX_PARTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the original text and its weight.
+
+    Attributes
+    ----------
+    start, end : int
+        Slice of the original text, in characters.
+    weight : float
+        Fall of the answer's log-probability (nats) without this part; below zero if the part spoke against it.
+    """
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The weights of a text's words for one answer.
+
+    Attributes
+    ----------
+    text : str
+    task, label : str
+        What was explained: the answer ``label`` of ``task``.
+    probability : float
+        Of the label, for the whole text.
+    spans : tuple of Span
+        In the order of the text.
+    """
+
+    text: str
+    task: str
+    label: str
+    probability: float
+    spans: tuple[Span, ...]
+
+    def top(self, n: int = 5) -> list[str]:
+        """Return the ``n`` words that spoke most for the answer, strongest first."""
+        ranked = sorted(self.spans, key=lambda span: -span.weight)
+        return [self.text[span.start : span.end] for span in ranked[:n] if span.weight > 0]
+
+    def _shades(self) -> list[tuple[str, float]]:
+        """Cut the text into pieces with weights from -1 to 1 (0 between the spans)."""
+        strongest = max((abs(span.weight) for span in self.spans), default=0.0) or 1.0
+        pieces, at = [], 0
+        for span in self.spans:
+            pieces.append((self.text[at : span.start], 0.0))
+            pieces.append((self.text[span.start : span.end], span.weight / strongest))
+            at = span.end
+        pieces.append((self.text[at:], 0.0))
+        return [piece for piece in pieces if piece[0]]
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        line = Text(f"{self.task} = {self.label} ({self.probability:.2f})\n", style="bold")
+        for piece, weight in self._shades():
+            style = "bold black on green" if weight > 0.5 else "green" if weight > 0.15 else "red" if weight < -0.15 else ""
+            line.append(piece, style=style or None)
+        return line
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for piece, weight in self._shades():
+            colour = "46,160,67" if weight > 0 else "218,54,51"
+            shade = f' style="background:rgba({colour},{abs(weight):.2f})"' if abs(weight) > 0.05 else ""
+            parts.append(f"<span{shade}>{html.escape(piece)}</span>")
+        head = html.escape(f"{self.task} = {self.label} ({self.probability:.2f})")
+        return f'<div><div><b>{head}</b></div><div dir="auto" style="line-height:2">{"".join(parts)}</div></div>'
+
+
+def explain(classifier: ComplaintClassifier, text: str, task: str = "topic") -> Explanation:
+    """Weigh every word of ``text`` for the classifier's answer to ``task``.
+
+    Parameters
+    ----------
+    classifier : ComplaintClassifier
+    text : str
+        At most :data:`MAX_PARTS` parts are weighed: single words, or runs of words in a longer text.
+    task : str
+        A task of the model. The agency is explained as the group that the model sees, before routing.
+
+    Examples
+    --------
+    >>> from tawasul_nlp import ComplaintClassifier
+    >>> clf = ComplaintClassifier.from_pretrained()
+    >>> "طافحة" in explain(clf, "المجاري طافحة عندنا من اسبوع").top(2)
+    True
+    """
+    words = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]
+    run = -(-len(words) // MAX_PARTS) or 1
+    parts = [(words[i][0], words[min(i + run, len(words)) - 1][1]) for i in range(0, len(words), run)]
+    variants = [text, *(text[:start] + text[end:] for start, end in parts)]
+    logs = np.log(classifier.predict_proba(variants, task=task) + 1e-12)
+    best = int(logs[0].argmax())
+    falls = logs[0, best] - logs[1:, best]
+    spans = tuple(Span(start, end, float(fall)) for (start, end), fall in zip(parts, falls, strict=True))
+    return Explanation(text, task, classifier.labels[task][best], float(np.exp(logs[0, best])), spans)

@@ -1,0 +1,168 @@
+"""What the classifier answers: frozen values that print well and turn into JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.domain import Places, Routing
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "empty_text": "the text has no letters or digits, so nothing was read",
+        "low_topic_confidence": "the topic's probability is below the threshold for the target error",
+        "low_agency_confidence": "the agency's probability is below the threshold for the target error",
+        "low_confidence": "a label's probability is below the threshold for the target error",
+        "topic_agency_disagree": "the likeliest topic belongs to another agency than the likeliest agency",
+        "place_needed": "a municipality handles it, and the text does not say where the incident is",
+        "out_of_scope": "no government agency handles it, or it cannot be understood",
+        "long_text": "only the first part of the text was read by the encoder",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """One label with its calibrated probability.
+
+    Attributes
+    ----------
+    id : str
+    name_ar, name_en : str
+        Names in the taxonomy; the id itself for labels that it does not have.
+    probability : float
+        0 to 1, calibrated on validation data.
+    alternatives : tuple of LabelScore
+        The next likeliest labels, likeliest first.
+    """
+
+    id: str
+    name_ar: str
+    name_en: str
+    probability: float
+    alternatives: tuple[LabelScore, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        plain: dict[str, Any] = {
+            "id": self.id,
+            "name_ar": self.name_ar,
+            "name_en": self.name_en,
+            "probability": round(self.probability, 6),
+        }
+        if self.alternatives:
+            plain["alternatives"] = [label.to_dict() for label in self.alternatives]
+        return plain
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction:
+    """The reading of one case.
+
+    Attributes
+    ----------
+    text : str
+        As it was given.
+    labels : dict of str to LabelScore
+        The answer of each task of the model. ``kind``, ``topic`` and ``agency`` are also attributes.
+    places : Places
+        What the text says about where.
+    routing : Routing or None
+        The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
+    needs_review : bool
+        Whether an officer should look; the ``reasons`` say why.
+    reasons : tuple of str
+        Keys of :data:`REVIEW_REASONS`.
+    """
+
+    text: str
+    labels: Mapping[str, LabelScore]
+    places: Places = field(default_factory=Places)
+    routing: Routing | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether an officer should look at this case."""
+        return bool(self.reasons)
+
+    def _label(self, task: str) -> LabelScore:
+        if task not in self.labels:
+            raise AttributeError(f"this model has no task {task!r}; it has {', '.join(self.labels)} (see .labels)")
+        return self.labels[task]
+
+    @property
+    def kind(self) -> LabelScore:
+        """Complaint, suggestion, inquiry or praise."""
+        return self._label("kind")
+
+    @property
+    def topic(self) -> LabelScore:
+        """What the case is about."""
+        return self._label("topic")
+
+    @property
+    def agency(self) -> LabelScore:
+        """Who should handle it: the routed agency; the group ``municipality`` while the place is missing."""
+        return self._label("agency")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return {
+            "text": self.text,
+            **{task: label.to_dict() for task, label in self.labels.items()},
+            "governorate": self.places.governorate,
+            "block": self.places.block,
+            "places": [
+                {"kind": place.kind, "name": place.name, "number": place.number, "start": place.start, "end": place.end}
+                for place in self.places.mentions
+            ],
+            "routing": None
+            if self.routing is None
+            else {
+                "agency": self.routing.agency_id,
+                "reason_ar": self.routing.reason_ar,
+                "reason_en": self.routing.reason_en,
+                "needs": list(self.routing.needs),
+                "also": list(self.routing.also),
+            },
+            "needs_review": self.needs_review,
+            "reasons": list(self.reasons),
+        }
+
+    def to_json(self) -> str:
+        """Return one line of JSON with Arabic unescaped (lone surrogates escaped, so that it can be encoded)."""
+        line = json.dumps(self.to_dict(), ensure_ascii=False)
+        return line.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def __repr__(self) -> str:
+        shown = self.text if len(self.text) <= 60 else self.text[:57] + "..."
+        parts = [f"{task}={label.id} ({label.probability:.2f})" for task, label in self.labels.items()]
+        review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
+        return f"Prediction({shown!r}, {', '.join(parts)}{review})"
+
+    def __rich__(self) -> Table:
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(title=escape(self.text[:300]), title_justify="right", show_lines=False)
+        for column in ("", "label", "الاسم", "probability", "else"):
+            table.add_column(column)
+        for task, label in self.labels.items():
+            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
+            table.add_row(task, label.id, label.name_ar, f"{label.probability:.2f}", others)
+        for name, text in self._remarks():
+            table.add_row(name, escape(text), "", "", "")
+        return table
+
+    def _remarks(self) -> Iterator[tuple[str, str]]:
+        if self.places.governorate:
+            yield "place", self.places.governorate + (f", block {self.places.block}" if self.places.block else "")
+        if self.reasons:
+            yield "review", ", ".join(self.reasons)

@@ -1,0 +1,87 @@
+"""Weigh the readers, fit each task's temperature, and choose thresholds, all on validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.folder import TaskConfig
+
+TARGET_ERRORS = (0.05, 0.02)
+
+
+def fit_task(
+    name: str,
+    tasks: Mapping[str, TaskConfig],
+    readers: Mapping[str, Mapping[str, np.ndarray]],
+    truth: np.ndarray,
+) -> TaskConfig:
+    """Fit one task's reader weights and temperature by least negative log-likelihood.
+
+    Parameters
+    ----------
+    name : str
+    tasks : mapping of str to TaskConfig
+        Tasks fitted before (parents), and this one with its readers named in ``weights``.
+    readers : mapping
+        Scores of each reader on the validation texts.
+    truth : ndarray of int, shape (n_texts,)
+        Label index of each text; -1 where the task is not defined.
+
+    Returns
+    -------
+    TaskConfig
+        With weights that sum to 1, and the temperature that belongs to them.
+    """
+    task = tasks[name]
+    names = list(task.weights)
+    rows = np.flatnonzero(truth >= 0)
+
+    def weighed(logarithms: np.ndarray) -> TaskConfig:
+        scale = np.exp(logarithms)
+        weights = {reader: float(share) for reader, share in zip(names, scale / scale.sum(), strict=True)}
+        return replace(task, weights=weights, temperature=float(1.0 / scale.sum()))
+
+    def loss(logarithms: np.ndarray) -> float:
+        scores = combine({**tasks, name: weighed(logarithms)}, readers)[name]
+        return float(-scores[rows, truth[rows]].mean())
+
+    best = minimize(loss, np.zeros(len(names)), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
+    return weighed(best.x)
+
+
+def threshold_for(confidence: np.ndarray, correct: np.ndarray, target_error: float) -> float:
+    """Return the least probability above which the share of wrong answers is at most ``target_error``.
+
+    The most confident texts are accepted as long as their error, counted with one extra mistake (so that a lucky
+    run at the top does not decide), stays within the target; 1.0 if no threshold does.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    wrong = np.cumsum(~correct[order]) + 1
+    accepted = np.arange(1, len(order) + 1)
+    within = np.flatnonzero(wrong / accepted <= target_error)
+    return float(confidence[order[within[-1]]]) if len(within) else 1.0
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """Return the expected calibration error with equal-width bins (Guo et al. 2017)."""
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    total = 0.0
+    for index in range(bins):
+        inside = which == index
+        if inside.any():
+            total += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
+    return total
+
+
+def with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:
+    """Add the thresholds for each of :data:`TARGET_ERRORS`."""
+    known = truth >= 0
+    probabilities = np.exp(log_probabilities[known])
+    correct = probabilities.argmax(1) == truth[known]
+    thresholds = {str(target): threshold_for(probabilities.max(1), correct, target) for target in TARGET_ERRORS}
+    return replace(task, thresholds=thresholds)

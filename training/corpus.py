@@ -1,0 +1,82 @@
+"""The labelled corpus as training examples, with the stored split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+from training.splits import DATA, load_splits, read_jsonl
+
+SECOND_BATCH = DATA / "second_batch.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled case; an empty label means that the task is not defined for it."""
+
+    id: str
+    text: str
+    topic: str
+    agency: str
+    kind: str
+    secondary_topic: str
+    register: str
+    governorate: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSpace:
+    """The labels of each task in output order, and the agency group that owns each topic."""
+
+    topics: tuple[str, ...]
+    agencies: tuple[str, ...]
+    kinds: tuple[str, ...]
+    agency_of: dict[str, str]
+
+    @classmethod
+    def load(cls) -> LabelSpace:
+        """Take the labels from the package's taxonomy."""
+        from tawasul_nlp.domain import Taxonomy
+
+        taxonomy = Taxonomy.load()
+        agency_of = {topic: taxonomy.agency_group(topic) for topic in taxonomy.topics}
+        return cls(tuple(agency_of), taxonomy.agency_groups(), tuple(taxonomy.kinds), agency_of)
+
+    def of(self, task: str) -> tuple[str, ...]:
+        """Return the labels of ``task``."""
+        return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
+
+
+def load_examples(split: str, labels: LabelSpace, second_batch: int = 2) -> list[Example]:
+    """Load one split; re-reports of training cases and the second batch join the training split only.
+
+    Parameters
+    ----------
+    split : {"train", "validation", "test"}
+    second_batch : int
+        Up to which part of ``second_batch.jsonl`` its texts join the training split; 0 for none.
+    """
+    side = load_splits()
+    cases = {case["id"]: case for case in read_jsonl(DATA / "cases.jsonl")}
+    chosen = [case for case in cases.values() if side[case["id"]] == split]
+    if split == "train":
+        for report in read_jsonl(DATA / "duplicates.jsonl"):
+            if side[report["group"]] == "train":
+                chosen.append({**cases[report["group"]], "id": report["id"], "text": report["text"]})
+        chosen.extend(case for case in read_jsonl(SECOND_BATCH) if case["part"] <= second_batch)
+    return [
+        Example(
+            id=case["id"],
+            text=case["text"],
+            topic=case["topic"],
+            agency=labels.agency_of[case["topic"]],
+            # The kind of an out-of-scope text is nominal (corpus card), so nothing is learned from it.
+            kind="" if case["topic"] == "out_of_scope" else case["kind"],
+            secondary_topic=case["secondary_topic"],
+            register=case["register"],
+            governorate=case.get("governorate", ""),
+        )
+        for case in chosen
+    ]
+
+
