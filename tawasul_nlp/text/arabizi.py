@@ -1,0 +1,272 @@
+"""Gulf Arabic in Latin letters (Arabizi) to Arabic letters.
+
+``abi a3raf mata ye6la3 el 6alab`` becomes ``ابي اعرف متى يطلع الطلب``. The difficulty is to
+leave alone what is not Arabizi: English words, names of places and bodies, codes, units,
+addresses. A word with a digit that stands for a letter (3 ع, 7 ح, 9 ص) tells by itself;
+a word without one is converted only in a text that is Arabizi, and only if it is no English
+word that the list ``english_words.txt`` knows.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.resources import files
+
+# A word by itself: nothing of an address, a path, a code or a hashtag touches it.
+_WORD = re.compile(
+    r"(?<![\w@#&/.'’-])(?:(?P<article>[eEaAiI]l)[- ](?=[\w'’]))?(?P<word>[A-Za-z0-9'’]+)(?![\w@/&'’]|[.-]\w)"
+)
+_LATIN = re.compile(r"[A-Za-z]")
+_DIGIT_LETTERS = re.compile(r"[a-z'’2356789]{2,}")
+_ORDINAL_OR_UNIT = re.compile(
+    r"\d+(?:st|nd|rd|th|am|pm|g|k|m|km|kg|cm|mm|x|bd|hr|hrs|hour|hours|min|mins|day|days|week|weeks|month|months|year|years"
+    r"|yrs|pcs|gb|mb|mbps|ft|sqm|fils|times|bhk|d|v|w|s|h)"
+)
+_ENGLISH_SHAPE = re.compile(r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|ed|ers|ure|ship|less)")
+_PREFIXES = ("wel", "bel", "fel", "lel", "el", "al", "il")
+
+# Words of every day, spelled as people spell them; rules would only guess their vowels.
+_LEXICON_TEXT = """
+o و|w و|wa و|ow و|fe في|fi في|fee في|ma ما|la لا|ya يا|mn من|men من|min من|3ala على|3la على|3al عال|ana انا|ani اني|inta انت|enta انت
+ente انتي|e7na احنا|hwa هو|huwa هو|hya هي|hiya هي|hum هم|abi ابي|aby ابي|abghi ابغي|nabi نبي|tabi تبي|yabi يبي|yabon يبون|kel كل|kl كل|kil كل
+kell كل|kella كله|bait بيت|baitna بيتنا|bayt بيت|share3 شارع|shari3 شارع|may ماي|mai ماي|mal مال|mali مالي|mo مو|mu مو|mob مب|mub مب|shay شي
+shai شي|wain وين|wayn وين|wein وين|ween وين|wala ولا|wla ولا|wela ولا|wayed وايد|wayid وايد|bs بس|bas بس|7ag حق|7agi حقي|7ad حد|a7ad احد
+ma7ad محد|m7ad محد|mafi مافي|mafee مافي|mako ماكو|ako اكو|elli اللي|elly اللي|eli اللي|illi اللي|shno شنو|shnu شنو|shinu شنو|shino شنو
+sho شو|lesh ليش|laish ليش|leish ليش|shlon شلون|shloon شلون|mta متى|mata متى|mita متى|kam كم|chem چم|cham چم|hatha هذا|hadha هذا|hathi هذي
+hal هل|lo لو|law لو|wara ورا|gabl قبل|gabel قبل|gbl قبل|ba3ad بعد|ba3d بعد|b3ad بعد|b3d بعد|3nd عند|3end عند|3indi عندي|3endi عندي
+3ndi عندي|3ndna عندنا|3endna عندنا|3ashan عشان|3shan عشان|3alay علي|lazem لازم|lazim لازم|salam سلام|salaam سلام|hala هلا|shukran شكرا
+shokran شكرا|3afwan عفوا|wallah والله|walla والله|ya3ni يعني|lel7een للحين|lal7een للحين|al7een الحين|el7een الحين|la7een للحين|ams امس
+amis امس|elyoom اليوم|elyom اليوم|youm يوم|yom يوم|yoom يوم|yam يام|ayam ايام|ayyam ايام|shahar شهر|shahr شهر|shhoor شهور|shhor شهور
+ashhor اشهر|sana سنه|sneen سنين|sa3a ساعه|esboo3 اسبوع|osboo3 اسبوع|bacher باچر|bachir باچر|kahraba كهرباء|kahrba كهرباء|majari مجاري
+baladiya بلديه|baladeya بلديه|eskan اسكان|iskan اسكان|markaz مركز|madrasa مدرسه|madrasat مدرسه|ma6ar مطار|fatora فاتوره|fatoora فاتوره
+sheqqa شقه|sha8a شقه|sayyara سياره|sayara سياره|siyara سياره|sayyarti سيارتي|mawe3d موعد|maw3ed موعد|mawa3eed مواعيد|dawam دوام
+marra مره|mara مره|marrat مرات|marratain مرتين|galaw قالوا|galo قالوا|galoo قالوا|gal قال|ygool يقول|ygol يقول|ygooloon يقولون|ygoolon يقولون
+ygoloon يقولون|yegooloon يقولون|ga3da قاعده|ga3ed قاعد|fog فوق|foog فوق|ta7t تحت|jdeed جديد|jadeed جديد|nafs نفس|thani ثاني|wa7ed واحد|wa7da وحده
+wa7id واحد|abooy ابوي|ubooy ابوي|ommi امي|ummi امي|ahal اهل|yahal يهال|3yal عيال|nas ناس|bab باب|dawar دوار|dawwar دوار|masjed مسجد
+masjid مسجد|maktab مكتب|ra8am رقم|raqam رقم|ragam رقم|6alab طلب|6alabi طلبي|rateb راتب|zebala زباله|zbala زباله|7ufra حفره|7ofra حفره
+jeeran جيران|jeran جيران|khalas خلاص|5alas خلاص|le ل|li لي|lena لنا|lna لنا|9ar صار|sar صار|kan كان|bel بال|fel فال|wel وال|lel لل|b ب|l ل|f ف
+"""
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> dict[str, str]:
+    entries = (entry.split(" ") for line in _LEXICON_TEXT.strip().splitlines() for entry in line.split("|"))
+    return {latin: arabic for latin, arabic in entries}
+
+
+@lru_cache(maxsize=1)
+def _english() -> frozenset[str]:
+    text = files("tawasul_nlp.text").joinpath("english_words.txt").read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+# Longest first: two letters, or an apostrophe that dots a letter, before one.
+_CONSONANTS = {
+    "3'": "غ",
+    "'3": "غ",
+    "7'": "خ",
+    "'7": "خ",
+    "9'": "ض",
+    "'9": "ض",
+    "6'": "ظ",
+    "'6": "ظ",
+    "sh": "ش",
+    "ch": "چ",
+    "gh": "غ",
+    "kh": "خ",
+    "th": "ث",
+    "dh": "ذ",
+    "ph": "ف",
+    "2": "ء",
+    "3": "ع",
+    "5": "خ",
+    "6": "ط",
+    "7": "ح",
+    "8": "ق",
+    "9": "ص",
+    "b": "ب",
+    "c": "ك",
+    "d": "د",
+    "f": "ف",
+    "g": "ق",
+    "h": "ه",
+    "j": "ج",
+    "k": "ك",
+    "l": "ل",
+    "m": "م",
+    "n": "ن",
+    "p": "ب",
+    "q": "ق",
+    "r": "ر",
+    "s": "س",
+    "t": "ت",
+    "v": "ف",
+    "w": "و",
+    "x": "كس",
+    "y": "ي",
+    "z": "ز",
+}
+_LONG_VOWELS = {
+    "aa": "ا",
+    "ee": "ي",
+    "ii": "ي",
+    "ie": "ي",
+    "oo": "و",
+    "ou": "و",
+    "uu": "و",
+    "ai": "ي",
+    "ay": "ي",
+    "ei": "ي",
+    "ey": "ي",
+    "au": "و",
+    "ow": "و",
+}
+_VOWELS = frozenset("aeiou")
+# CaCeC and CaCiC are active participles (share3, lazem, 6ale3): their first vowel is long.
+_PARTICIPLE = re.compile(
+    r"(?:sh|kh|gh|th|dh|ch|[^aeiou'’])a(?:sh|kh|gh|th|dh|ch|[^aeiou'’])[ei][^aeiou'’]{1,2}(?:a|een|eenn|oon)?"
+)
+
+
+def _spell(word: str) -> str:
+    """Write one lower-case Arabizi word in Arabic letters."""
+    word = word.replace("’", "'")
+    participle = _PARTICIPLE.fullmatch(word) is not None
+    out: list[str] = []
+    position = 0
+    vowels = 0
+    while position < len(word):
+        pair, char = word[position : position + 2], word[position]
+        first, last = position == 0, position + 1 == len(word)
+        if pair in _CONSONANTS:
+            out.append(_CONSONANTS[pair])
+            position += 2
+        elif pair in _LONG_VOWELS:
+            long = _LONG_VOWELS[pair]
+            out.append("ا" + long if first and long != "ا" else long)
+            vowels += 1
+            position += 2
+        elif char in _VOWELS:
+            out.append(_vowel(char, first, last, participle and vowels == 0))
+            vowels += 1
+            position += 1
+        else:
+            # A doubled consonant is a shadda, which is not written.
+            if char != "'" and not (position and word[position - 1] == char and char.isalpha()):
+                out.append(_CONSONANTS.get(char, ""))
+            position += 1
+    # Hamza at the beginning of a word sits on alef.
+    return re.sub("^ءا?", "ا", "".join(out))
+
+
+def _vowel(char: str, first: bool, last: bool, long: bool) -> str:
+    if first:
+        return "ا"
+    if last:
+        return {"a": "ه", "e": "ه", "i": "ي", "o": "و", "u": "و"}[char]
+    if char == "o":
+        return "و"
+    return "ا" if long else ""
+
+
+def _is_marked(word: str) -> bool:
+    """Tell whether a digit in a word stands for a letter."""
+    lower = word.lower()
+    if word != lower and word != lower.capitalize():
+        return False  # A7B is a code
+    if not any(char.isdigit() for char in lower) or _LATIN.search(lower) is None:
+        return False
+    if _DIGIT_LETTERS.fullmatch(lower) is None or _ORDINAL_OR_UNIT.fullmatch(lower):
+        return False
+    tail = re.fullmatch(r"([a-z'’]+)(\d+)", lower)
+    if tail is not None:
+        # Only at the end: a model or house number (ps5, road7), unless a vowel leads up to one letter (ra7).
+        letters, digits = tail.groups()
+        return len(digits) == 1 and len(letters) > 1 and letters[-1] in "aeiouyw" and letters not in _english()
+    head = re.fullmatch(r"\d+([a-z]+)", lower)
+    # 3bedroom and 2villa are counts.
+    return head is None or (head.group(1) not in _english() and len(lower) - len(head.group(1)) < 3)
+
+
+def _is_english(word: str) -> bool:
+    return word in _english() or _ENGLISH_SHAPE.fullmatch(word) is not None
+
+
+def _is_arabizi_text(words: list[str]) -> bool:
+    """Tell whether enough words of a text can only be Arabizi."""
+    latin = [word for word in words if _LATIN.search(word)]
+    lexicon = _lexicon()
+    sure = sum(_is_marked(word) or (len(word) > 1 and word in lexicon and not _is_english(word)) for word in latin)
+    return sure >= 2 and sure * 6 >= len(latin)
+
+
+def arabizi_to_arabic(text: str) -> str:
+    """Write the Arabizi words of a text in Arabic letters; everything else stays.
+
+    Vowels are a guess where the word is not among the most frequent ones: the aim is a text
+    that a model or lexicon of Arabic can use, not an orthographic transcription.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        The very object that was given if it holds no Arabizi.
+
+    Raises
+    ------
+    TypeError
+        If ``text`` is not a str.
+
+    Examples
+    --------
+    >>> arabizi_to_arabic("salam, el may 6afi 3ndna mn ams fe Hamad Town, email me@mail.com")
+    'سلام, الماي طفي عندنا من امس في Hamad Town, email me@mail.com'
+    >>> arabizi_to_arabic("The street light on road 12 is off")
+    'The street light on road 12 is off'
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"arabizi_to_arabic expects a str, got {type(text).__name__}")
+    if _LATIN.search(text) is None:
+        return text
+    whole = _is_arabizi_text([match.group("word") for match in _WORD.finditer(text)])
+
+    def convert(match: re.Match[str]) -> str:
+        found, article, word = match.group(), match.group("article"), match.group("word")
+        arabic = _convert_word(word, whole)
+        if arabic is None:
+            return found
+        return "ال" + arabic if article else arabic
+
+    return _WORD.sub(convert, text)
+
+
+_MAX_LENGTH = 30  # of a word; what is longer is noise
+
+
+def _convert_word(word: str, arabizi_text: bool) -> str | None:
+    if len(word) > _MAX_LENGTH:
+        return None
+    lower = word.lower()
+    marked = _is_marked(word)
+    if marked:
+        return _lexicon().get(lower) or _with_prefix(lower)
+    if not arabizi_text or _LATIN.search(word) is None or any(char.isdigit() for char in word):
+        return None
+    if lower in _lexicon() and (word == lower or len(word) > 3):
+        return _lexicon()[lower]
+    # Capitals are names and abbreviations: Hamad Town, EWA.
+    return None if word != lower or len(word) < 3 or _is_english(word) else _with_prefix(lower)
+
+
+def _with_prefix(word: str) -> str:
+    """Spell a word with its article and particles (elshari3, bel3arabi)."""
+    for prefix in _PREFIXES:
+        rest = word[len(prefix) :]
+        if word.startswith(prefix) and len(rest) >= 3 and rest[0] not in _VOWELS:
+            arabic = {"wel": "وال", "bel": "بال", "fel": "فال", "lel": "لل"}.get(prefix, "ال")
+            return arabic + (_lexicon().get(rest) or _spell(rest))
+    return _spell(word)
