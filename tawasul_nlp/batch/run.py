@@ -144,8 +144,8 @@ def classify_table(
     """
     began = time.monotonic()
     output = Path(output)
-    chosen = output_format or output_format_of(output)
     reader = open_reader(source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column)
+    chosen = output_format or output_format_of(output)
     if output.exists() and output.samefile(source):
         raise TableError(f"the output {output} is the input itself; write to another file")
     text_column = _checked_column(reader, text_column)

@@ -1,0 +1,175 @@
+"""The tawasul command, run as a user runs it, with the bundled model."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples.make_backlog import OUT as BACKLOG
+from tawasul_nlp import ComplaintClassifier, normalize
+from tawasul_nlp.batch import ADDED_COLUMNS
+from tawasul_nlp.cli import main
+
+# The package is importable from any folder, and tables are not cut to a narrow terminal.
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {**os.environ, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
+SEWAGE = "المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق"
+
+
+def tawasul(*arguments, stdin=b"", cwd=None):
+    """Run the command in a process of its own; return its exit code, output and errors."""
+    command = [sys.executable, "-m", "tawasul_nlp.cli", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, env=ENVIRONMENT)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory):
+    """The example backlog, classified once."""
+    folder = tmp_path_factory.mktemp("classified")
+    code, out, err = tawasul("classify", BACKLOG, "--text-column", "text", "-o", folder / "out.csv", "--show", "10")
+    assert (code, err) == (0, "")
+    return folder / "out.csv", out
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_backlog_is_classified_with_all_its_rows_and_columns(classified):
+    before, after = rows_of(BACKLOG), rows_of(classified[0])
+    assert list(after[0]) == [*before[0], *ADDED_COLUMNS]
+    assert [{name: row[name] for name in before[0]} for row in after] == before
+
+
+def test_the_batch_answers_are_those_of_the_predict_api(classified):
+    rows = rows_of(classified[0])[:40]
+    predictions = ComplaintClassifier.from_pretrained().predict([row["text"] for row in rows])
+    for row, prediction in zip(rows, predictions, strict=True):
+        assert (row["kind"], row["topic"], row["agency"]) == (
+            prediction.kind.id,
+            prediction.topic.id,
+            prediction.agency.id,
+        )
+        assert float(row["topic_probability"]) == pytest.approx(prediction.topic.probability, abs=2e-4)
+        assert row["needs_review"] == str(prediction.needs_review).lower()
+        assert row["review_reasons"] == "; ".join(prediction.reasons)
+        assert row["governorate"] == (prediction.places.governorate or "")
+
+
+def test_the_summary_adds_up_to_the_backlog(classified):
+    path, out = classified
+    agencies = {row["agency"] for row in rows_of(path)}
+    assert all(agency in out for agency in agencies)
+    assert "360 rows read = 360 written + 0 rejected" in out
+    assert out.count("TWS-2026-") == 10
+
+
+def test_a_pipe_in_and_out_carries_data_only_on_standard_output(tmp_path):
+    lines = [json.dumps({"n": n, "text": text}, ensure_ascii=False) for n, text in enumerate([SEWAGE, "", "شكرا"])]
+    code, out, err = tawasul("classify", "-", "-t", "text", "-o", "-", stdin="\n".join(lines).encode(), cwd=tmp_path)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [row["n"] for row in rows] == [0, 1, 2]
+    assert rows[0]["topic"] == "sewage_overflow"
+    assert (rows[1]["topic"], rows[1]["needs_review"]) == ("out_of_scope", True)
+    assert "3 rows read = 3 written" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
+    (tmp_path / "backlog.csv").write_text(f"id,text\n1,{SEWAGE}\n2,زائد,زائد\n", encoding="utf-8")
+    code, _, err = tawasul("classify", "backlog.csv", "-t", "text", "-o", "out.jsonl", cwd=tmp_path)
+    assert code == 3
+    assert err == "tawasul: warning: 1 of 2 rows could not be read; see out.jsonl.rejects.jsonl\n"
+    rejected = json.loads((tmp_path / "out.jsonl.rejects.jsonl").read_text(encoding="utf-8"))
+    assert rejected["row"] == 2 and rejected["raw"] == "2,زائد,زائد\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["classify", BACKLOG, "-o", "out.csv"],
+            1,
+            "'case_id', 'opened', 'channel', 'text'; did you mean --text-column 'text'",
+        ),
+        (["classify", BACKLOG, "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
+        (["classify", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
+        (["classify", "absent.csv", "-t", "text", "-o", "-"], 1, "there is no file absent.csv"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.xlsx"], 1, "'out.xlsx' does not tell"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
+        (["classify", BACKLOG, "-t", "text"], 2, "Missing option '--output'"),
+        (["predict", "نص", "--model", "./absent"], 1, "./absent"),
+        (["normalize", "نص", "--profile", "strange"], 1, "strange"),
+        (["sort"], 2, "No such command 'sort'"),
+    ],
+)
+def test_every_error_is_one_line_on_standard_error_with_its_exit_code(
+    arguments, code, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(argument) for argument in arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("tawasul: error: ") and message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_answers_as_json_with_arabic_unescaped(capsys):
+    assert main(["predict", SEWAGE, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == ComplaintClassifier.from_pretrained().predict(SEWAGE).to_dict()
+    assert answer["topic"]["id"] == "sewage_overflow"
+
+
+def test_predict_shows_the_answer_and_reads_a_letter_from_standard_input():
+    code, out, err = tawasul("predict", "-", stdin=SEWAGE.encode())
+    assert (code, err) == (0, "")
+    assert "sewage_overflow" in out and "works" in out
+
+
+def test_normalize_takes_a_text_or_lines():
+    assert tawasul("normalize", "الشـــارع مُظلم") == (0, normalize("الشـــارع مُظلم") + "\n", "")
+    lines = ["الشـــارع", "", "٧١٤ مجمع"]
+    _, out, _ = tawasul("normalize", "--profile", "matching", stdin="\n".join(lines).encode())
+    assert out.splitlines() == [normalize(line, "matching") for line in lines]
+
+
+def test_mask_hides_a_cpr_and_a_mobile_and_keeps_the_public_hotline(capsys):
+    assert main(["mask", "رقمي 39001234 والبطاقة 850101234 واتصلت على 80008001"]) == 0
+    out = capsys.readouterr().out
+    assert "39001234" not in out and "850101234" not in out and "80008001" in out
+
+
+def test_mask_tells_the_spans_as_json(capsys):
+    text = "رقمي 39001234"
+    assert main(["mask", "--json", text]) == 0
+    (span,) = json.loads(capsys.readouterr().out)["spans"]
+    assert text[span["start"] : span["end"]] == "39001234"
+
+
+def test_info_tells_the_models_facts(capsys):
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["tasks"]["topic"] == 104 and facts["model_hash"]
+    assert main(["info"]) == 0
+    assert facts["model_hash"] in capsys.readouterr().out.replace("\n", "")
+
+
+def test_help_shows_examples_and_exit_codes(capsys):
+    assert main(["classify", "--help"]) == 0
+    assert "tawasul classify backlog.csv --text-column text -o classified.csv" in capsys.readouterr().out
+    assert main([]) == 0
+    assert "3 done, some" in capsys.readouterr().out
+
+
+def test_arabic_is_printed_whatever_the_locale_says():
+    env = {**ENVIRONMENT, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "tawasul_nlp.cli", "normalize"]
+    done = subprocess.run(command, input="الشارع".encode(), capture_output=True, env=env, check=True)
+    assert done.stdout.decode() == "الشارع\n"
