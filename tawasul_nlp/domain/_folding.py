@@ -60,7 +60,8 @@ _WORD: Final = re.compile(
     rf"[\u0621-\u063a\u0640-\u065f\u0670-\u06d3\u06d6-\u06ed\ufb50-\ufdfb\ufe70-\ufefc{_INVISIBLE}]*",
     re.IGNORECASE,
 )
-_SENTENCE_END: Final = re.compile(r"[\n\r.!?؟؛;،,:()\[\]{}«»\"/|]")
+_PHRASE_END: Final = re.compile(r"[\n\r.!?؟؛;،,:()\[\]{}«»\"/|]")
+SENTENCE_END: Final = re.compile(r"[\n\r.!?؟]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,14 @@ class Words:
     def __len__(self) -> int:
         return len(self.folded)
 
-    def separated(self, left: int) -> bool:
-        """Whether punctuation or a line break stands between word ``left`` and the next one."""
+    def separated(self, left: int, marks: re.Pattern[str] = _PHRASE_END) -> bool:
+        """Whether one of the marks (by default any punctuation) or a wide gap divides word ``left`` from the next."""
         gap_start, gap_end = self.ends[left], self.starts[left + 1]
         if gap_end - gap_start <= 1 and self.text[gap_start:gap_end] in ("", " ", ".", "-"):
             return False
         if self.text[gap_start:gap_end].strip() in ("-", "–", "—"):
             return True
-        return gap_end - gap_start > 4 or _SENTENCE_END.search(self.text, gap_start, gap_end) is not None
+        return gap_end - gap_start > 4 or marks.search(self.text, gap_start, gap_end) is not None
 
     def after_prefix(self, index: int, letters: int) -> int:
         """Offset in the original after the first ``letters`` folded letters of word ``index``."""
@@ -159,6 +160,18 @@ def readings(word: str) -> Iterator[tuple[str, str]]:
         yield word[2:], "يا"
     elif first == "ل" and word[1] != "ل" and len(word) > 4:  # لمحرق for المحرق
         yield "ا" + word, ""
+
+
+def particle_length(word: str, reading: str) -> int:
+    """Count the letters of a word that stand before the name in one of its readings.
+
+    Examples
+    --------
+    >>> particle_length("بالمحرق", "المحرق"), particle_length("للرفاع", "الرفاع"), particle_length("لمحرق", "المحرق")
+    (1, 1, 0)
+    """
+    restored = not word.endswith(reading)  # the alef of the article, which "للرفاع" drops
+    return max(0, len(word) - len(reading) + restored)
 
 
 _ARABIZI_LETTERS: Final = str.maketrans("75968q", "hkstgg", "234")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tawasul_nlp.domain._folding import fold_phrase, readings, split_words
+from tawasul_nlp.domain._folding import SENTENCE_END, fold_phrase, particle_length, readings, split_words
 from tawasul_nlp.domain.gazetteer import Phrases
 from tawasul_nlp.domain.taxonomy import Taxonomy
 
@@ -60,10 +60,10 @@ def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[Ag
         word = words.folded[index]
         for reading, _ in readings(word):
             match = names.longest(reading, words.folded, index)
-            if match is None or any(words.separated(at) for at in range(index, index + match[0] - 1)):
+            if match is None or any(words.separated(at, SENTENCE_END) for at in range(index, index + match[0] - 1)):
                 continue
             step, identifier = match
-            start = words.after_prefix(index, max(0, len(word) - len(reading)))
+            start = words.after_prefix(index, particle_length(word, reading))
             found.append(AgencyMention(identifier, start, words.ends[index + step - 1]))
             break
         index += step

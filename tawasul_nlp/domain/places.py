@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tawasul_nlp.domain._folding import Words, latin_readings, readings, skeleton, sound, split_words
+from tawasul_nlp.domain._folding import Words, latin_readings, particle_length, readings, skeleton, sound, split_words
 from tawasul_nlp.domain.gazetteer import Gazetteer, Phrases, Strength
 
 _AREA_KINDS = frozenset({"city", "town", "village", "area", "quarter", "housing_project", "development", "island"})
@@ -124,7 +124,7 @@ class _Scan:
         found: list[Place] = []
         index, size = 0, len(self.words)
         while index < size:
-            step = self._numbered(index, found) or self._named(index, found)
+            step = self._named(index, found) or self._numbered(index, found)
             index += step or 1
         return tuple(found)
 
@@ -258,7 +258,7 @@ class _Scan:
                 if match is not None and self._joined(index, match[0]):
                     length, identifier = match
                     if length > 1 or self._is_place(reading, particle, index, found):
-                        cut = max(0, len(word) - len(reading)) if particle else 0
+                        cut = particle_length(word, reading)
                         break
             else:
                 return 0
@@ -303,7 +303,7 @@ class _Scan:
         after = self._neighbour(index, 1)
         if after.isdigit() and len(after) < 3:  # الدور 17: a floor, not the village
             return False
-        if particle != "و" and (before in homograph.not_after or after in homograph.not_before):
+        if after in homograph.not_before or (before in homograph.not_after and particle != "و"):
             return False
         if before and f"{self._neighbour(index - 1, -1)} {before}" in homograph.not_after:
             return False
@@ -358,7 +358,8 @@ class _Scan:
         where = self.gazetteer.governorates[place.governorate].name_en if place.governorate else None
         evidence = f"{place.name_en} ({place.name_ar}) " + (f"lies in {where}" if where else "spans governorates")
         strength: Strength = "strong" if place.governorate else "none"
-        if place.institution and not self._any_reading(self._neighbour(first, -1), self.address.near_words):
+        located = self.address.near_words | self.address.place_words
+        if place.institution and not self._any_reading(self._neighbour(first, -1), located):
             strength = "weak"
             evidence += ", but serves the whole country: naming it does not say where the case happened"
         found.append(Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence))

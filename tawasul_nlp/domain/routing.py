@@ -15,6 +15,7 @@ from tawasul_nlp.domain.gazetteer import DATA, Phrases
 from tawasul_nlp.domain.places import Places
 from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Taxonomy, Topic
 
+_CUE_AFTER_PARTICLE: Final = 5
 PLACE: Final = "place"
 """What a routing needs when a municipal case does not say where it happened."""
 
@@ -260,10 +261,12 @@ def _advice(topic: Topic, text: str, rules: _Rules) -> tuple[_Advice, ...]:
 
 
 def _says(words: Words, cues: Phrases) -> bool:
+    """Look for a cue, alone or after a particle; a short one after ب or ل is too often another word (بعضها)."""
     return any(
         cues.longest(reading, words.folded, index) is not None
         for index, word in enumerate(words.folded)
-        for reading, _ in readings(word)
+        for reading, particle in readings(word)
+        if particle in ("", "و", "ف") or len(reading) >= _CUE_AFTER_PARTICLE
     )
 
 

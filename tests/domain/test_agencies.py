@@ -1,0 +1,60 @@
+"""find_named_agencies reads official names, former names and aliases, and leaves ambiguous words alone."""
+
+import pytest
+
+from tawasul_nlp.domain import Taxonomy, find_named_agencies
+
+
+def ids(text):
+    return [mention.id for mention in find_named_agencies(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "agency"),
+    [
+        ("وزارة الاشغال ما ردت", "works"),
+        ("شئون الجنسية والجوازات والاقامه", "npra"),
+        ("كلمت هيئه الكهرباء", "ewa"),
+        ("رحت للجوازات", "npra"),
+        ("عطوني موعد في هيئة تنظيم سوق العمل", "lmra"),
+        ("I called LMRA twice", "lmra"),
+        ("أمانة العاصمة تطالبني", "capital_trustees"),
+        ("الجهاز المركزي للمعلومات", "iga"),
+    ],
+)
+def test_names_and_aliases_are_found_in_their_spellings(text, agency):
+    assert agency in ids(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["وين البلدية؟", "رحت الهيئة", "الكهرباء مقطوعة", "المجاري طافحة", "تواصل معي أحد", "الصحة نعمة", ""]
+)
+def test_ambiguous_words_name_no_agency(text):
+    assert ids(text) == []
+
+
+def test_no_ambiguous_alias_of_the_data_names_an_agency_by_itself():
+    for alias in Taxonomy.load().ambiguous_aliases:
+        assert ids(alias) == []
+
+
+def test_every_official_name_finds_its_own_agency():
+    for agency in Taxonomy.load().agencies.values():
+        if agency.kind not in ("none", "group"):
+            assert ids(agency.name_ar) == [agency.id]
+            assert ids(agency.name_en) == [agency.id]
+
+
+def test_a_former_name_that_two_agencies_share_names_neither():
+    assert ids("وزارة الطاقة") == ["ewa"]
+    assert "social_development" not in ids("وزارة العمل والتنمية الاجتماعية")
+
+
+def test_spans_lie_on_the_original_text():
+    text = "راجعت وزارةُ الإسكان ثم لوزارة العمل"
+    assert [text[m.start : m.end] for m in find_named_agencies(text)] == ["وزارةُ الإسكان", "وزارة العمل"]
+
+
+def test_anything_but_a_str_is_refused():
+    with pytest.raises(TypeError, match="expects a str"):
+        find_named_agencies(None)  # type: ignore[arg-type]

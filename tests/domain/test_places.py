@@ -1,0 +1,198 @@
+"""find_places reads addresses and names, keeps spans on the original, and says what the governorate rests on."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tawasul_nlp.domain import Gazetteer, find_places
+
+
+def named(text, kind=None):
+    return [text[m.start : m.end] for m in find_places(text).mentions if kind is None or m.kind == kind]
+
+
+@pytest.mark.parametrize(
+    ("text", "governorate"),
+    [
+        ("الزبالة متراكمة بالمحرق من اسبوع", "muharraq"),
+        ("نطلب إنارة للرفاع الشرقي", "southern"),
+        ("طفح مجاري في مجمع ٢١٤ طريق ١٤٢٧", "muharraq"),
+        ("حفرة كبيرة عند مدخل مجمع 925", "southern"),
+        ("شارعنا في أبو صيبع مكسر", "northern"),
+        ("شارعنا في بوصيبع مكسر", "northern"),
+        ("بيتنا بأم الحصم", "capital"),
+        ("المحرگ ما فيها مواقف", "muharraq"),
+        ("المُحَرَّق", "muharraq"),
+        ("يا بلدية الشمالية وينكم", "northern"),
+        ("el majari 6af7a fe el mu7arraq", "muharraq"),
+        ("bait 3ood fe madinat 7amad", "northern"),
+        ("Water leak in Isa Town block 807", "southern"),
+        ("Cars park across my gate in Juffair", "capital"),
+    ],
+)
+def test_a_place_gives_its_governorate(text, governorate):
+    places = find_places(text)
+    assert places.governorate == governorate
+    assert places.evidence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "الراتب أقل من الحد الأدنى للأجور",
+        "وصلت المخالفات إلى الحد غير المعقول",
+        "صوت عالي كل ليلة",
+        "الموضوع سار على ما يرام",
+        "الجو حار والمدرسة بدون مكيف",
+        "عندي سند قبض بالمبلغ",
+        "يبون نلبس سترة نجاة وسترة عاكسة",
+        "موعدي يوم الخميس",
+        "أسكن في الدور الثاني",
+        "كسر في القدم",
+        "نحن بصدد إعداد الطلب",
+        "رحت وزارة الخارجية حق التصديق",
+        "رقم الملف لديه والبلدية ما ردت",
+        "ولدت زوجتي بعملية القيصرية",
+        "ma 7ad et9al feeni",
+        "I had a problem with the barber",
+        "المجمع التجاري مسكر وراعي المجمع ما يرد",
+    ],
+)
+def test_common_words_that_look_like_places_are_left_alone(text):
+    assert find_places(text).governorate is None
+
+
+@pytest.mark.parametrize(
+    ("text", "area"),
+    [
+        ("حفرة في الحد عند المسجد", "hidd"),
+        ("الحد 109: ضغط الماي ضعيف", "hidd"),
+        ("شكوى من سكان سار", "saar"),
+        ("متصل من عالي يطلب الرد", "aali"),
+        ("بيتنا بسترة", "sitra"),
+        ("باص مدارس جو وعسكر ما وصل", "jaw"),
+    ],
+)
+def test_the_same_words_are_places_where_the_context_says_so(text, area):
+    assert find_places(text).area == area
+
+
+def test_a_mall_is_not_a_block_and_a_block_needs_a_number():
+    assert find_places("زحمة عند مجمع السيف").block is None
+    assert find_places("زحمة عند مجمع رقم 428").block == 428
+
+
+def test_the_parts_of_an_address_are_read_with_their_numbers():
+    text = "منزل 2115 طريق رقم ٢٦٤٤ البسيتين 227"
+    read = [(m.kind, m.number) for m in find_places(text).mentions]
+    assert read == [("house", 2115), ("road", 2644), ("area", None), ("block", 227)]
+
+
+def test_two_blocks_after_one_word_are_both_read():
+    numbers = [m.number for m in find_places("شارع 20 بين مجمعي 224 و226").mentions if m.kind == "block"]
+    assert numbers == [224, 226]
+
+
+def test_a_count_is_not_a_house_number():
+    assert named("عندنا بيت 4 غرف", "house") == []
+
+
+def test_an_amount_after_an_area_is_not_a_block():
+    assert find_places("دفعت في عراد 300 دينار").block is None
+
+
+def test_spans_lie_on_the_original_text_without_the_attached_particle():
+    assert named("ساكنين بالمُحَرَّق") == ["المُحَرَّق"]
+    assert named("نقل للرفاع") == ["لرفاع"]
+    assert named("blk714 road 1425") == ["blk714", "road 1425"]
+
+
+def test_a_block_outweighs_an_area_and_an_area_outweighs_a_place_that_everyone_visits():
+    assert find_places("نروح المحرق كل يوم، بيتنا مجمع 925").governorate == "southern"
+    far = find_places("السلمانية ما يردون علينا واحنا من قلالي")
+    assert far.governorate == "muharraq"
+    assert any(sentence.startswith("but ") for sentence in far.evidence)
+
+
+def test_a_recollected_range_alone_never_gives_a_governorate_but_is_told():
+    places = find_places("الحديقة في مجمع ١٢١٦ مسكرة")
+    assert places.governorate is None
+    assert places.block == 1216
+    assert "recollected" in places.evidence[0]
+
+
+def test_an_institution_of_the_whole_country_places_a_case_only_when_the_text_says_near():
+    assert find_places("طلبة جامعة البحرين يطلبون باص").governorate is None
+    assert find_places("حفرة قرب جامعة البحرين").governorate == "southern"
+
+
+def test_a_phrase_does_not_run_across_a_sentence_end():
+    assert "manama_souq" not in [m.id for m in find_places("رحت سوق. المنامة زحمة").mentions]
+
+
+def test_text_without_places_gives_an_empty_falsy_result():
+    places = find_places("")
+    assert not places
+    assert (places.mentions, places.governorate, places.block, places.area) == ((), None, None, None)
+
+
+@pytest.mark.parametrize("value", [None, 7, b"x"])
+def test_anything_but_a_str_is_refused(value):
+    with pytest.raises(TypeError, match="expects a str"):
+        find_places(value)
+
+
+def test_every_block_of_the_gazetteer_keeps_the_governorate_of_its_area():
+    gazetteer = Gazetteer.load()
+    for place in gazetteer.places.values():
+        for block in place.blocks_seen:
+            assert gazetteer.block_governorate(block) == (place.governorate, "strong")
+
+
+def test_every_place_is_found_by_its_own_names_after_a_word_for_place():
+    for place in Gazetteer.load().places.values():
+        for name in (place.name_ar, place.name_en):
+            found = [m.id for m in find_places(f"نسكن في منطقة {name}").mentions]
+            assert place.id in found, (name, found)
+
+
+ALPHABET = "ابتثجحخدذرزسشصضطظعغفقكلمنهويءآأؤإئىةگچپ ًَُّْـ٠١٢٣٤٥٦٧٨٩0123456789abmu7ar.,:-()\n\u200f\u200d"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(alphabet=ALPHABET, max_size=80), st.text(max_size=60)))
+def test_spans_are_always_valid_and_in_order(text):
+    end = 0
+    for mention in find_places(text).mentions:
+        assert 0 <= mention.start < mention.end <= len(text)
+        assert mention.start >= end
+        end = mention.end
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["المحرق", "بوكوارة", "سماهيج", "توبلي", "مدينة حمد"]), st.integers(0, 4), st.booleans())
+def test_tatweel_marks_and_digits_do_not_hide_a_place(name, position, marked):
+    spelled = name[: position + 1] + ("ُ" if marked else "ـ") + name[position + 1 :]
+    assert find_places(f"في {spelled}").area == find_places(f"في {name}").area is not None
+
+
+@pytest.mark.parametrize("unit", ["ا", "المحرق ", "مجمع 226 ", "و", "بال", "7a", "el mu7arraq "])
+def test_time_grows_linearly_with_the_text(unit):
+    def seconds(size):
+        text = unit * (size // len(unit))
+        best = float("inf")
+        for _ in range(2):
+            start = time.process_time()
+            find_places(text)
+            best = min(best, time.process_time() - start)
+        return best
+
+    find_places(unit)
+    small = max(seconds(40_000), 1e-3)
+    assert seconds(160_000) < 16 * small  # linear is 4, quadratic is 16 times the small text's cost of at least 1 ms
+
+
+def test_a_word_of_a_megabyte_is_passed_over():
+    assert find_places("ا" * 1_000_000 + " في المحرق").governorate == "muharraq"

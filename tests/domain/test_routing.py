@@ -1,0 +1,133 @@
+"""A case goes to its topic's agency; a municipal case to the municipality of the incident's governorate."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp.domain import Taxonomy, UnknownIdError, boundaries, find_named_agencies, find_places, route
+from tawasul_nlp.domain import routing as routing_module
+from tawasul_nlp.domain._yaml import DataError
+
+CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("where", "agency"),
+    [
+        ("في المنامة", "capital_trustees"),
+        ("في المحرق", "muharraq_municipality"),
+        ("في سار", "northern_municipality"),
+        ("في الرفاع", "southern_municipality"),
+    ],
+)
+def test_a_municipal_case_goes_to_the_municipality_of_the_place(where, agency):
+    routing = route("waste_collection", find_places(f"القمامة متراكمة {where}"))
+    assert (routing.agency_id, routing.group, routing.needs) == (agency, "municipality", ())
+    assert routing.rule == "municipality_by_place"
+    assert Taxonomy.load().agency(agency).name_ar in routing.reason_ar
+    assert Taxonomy.load().agency(agency).name_en in routing.reason_en
+
+
+def test_without_a_place_the_group_is_the_answer_and_a_place_is_needed():
+    for places in (None, find_places("القمامة متراكمة من اسبوع"), find_places("القمامة في مجمع 1216")):
+        routing = route("waste_collection", places)
+        assert (routing.agency_id, routing.needs) == ("municipality", ("place",))
+
+
+def test_without_a_place_the_municipality_that_the_text_addresses_is_taken():
+    named = find_named_agencies("يا بلدية المحرق شيلوا الزبالة")
+    routing = route("waste_collection", None, named)
+    assert (routing.agency_id, routing.rule) == ("muharraq_municipality", "municipality_by_name")
+    both = route("waste_collection", None, ["muharraq_municipality", "southern_municipality"])
+    assert both.needs == ("place",)
+
+
+def test_the_place_of_the_incident_outweighs_the_municipality_that_is_addressed():
+    text = "يا بلدية المحرق الحاوية في مجمع 925 مكسورة"
+    routing = route("waste_collection", find_places(text), find_named_agencies(text))
+    assert routing.agency_id == "southern_municipality"
+
+
+def test_a_national_topic_needs_no_place_and_a_named_agency_does_not_change_the_owner():
+    routing = route("road_damage", None, find_named_agencies("كلمت هيئة الكهرباء والماء"))
+    assert (routing.agency_id, routing.needs, routing.also) == ("works", (), ("ewa",))
+
+
+def test_out_of_scope_belongs_to_no_agency():
+    routing = route("out_of_scope")
+    assert (routing.agency_id, routing.group, routing.rule) == ("none", "none", "no_agency")
+
+
+def test_advice_adds_agencies_and_reasons_but_never_changes_the_recipient():
+    text = "ليتات حديقة المحرق الكبرى مطفية"
+    routing = route("street_lighting_fault", find_places(text), text=text)
+    assert routing.agency_id == "ewa"
+    assert routing.also == ("muharraq_municipality",)
+    assert routing.advice == ("R01_park_light",)
+    assert "البلدية" in routing.reason_ar
+    assert route("street_lighting_fault", find_places(text)).advice == ()
+
+
+def test_cues_are_found_with_attached_particles_and_not_inside_other_words():
+    assert route("stray_animals", text="كلب عضه في الشارع").also == ("health",)
+    assert route("stray_animals", text="الكلاب في بعض الشوارع").also == ()
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the corpus is not part of the installed package")
+def test_the_recipient_of_every_corpus_case_follows_the_label_convention():
+    taxonomy = Taxonomy.load()
+    for line in CASES.read_text(encoding="utf-8").splitlines()[:1500]:
+        case = json.loads(line)
+        places = find_places(case["text"])
+        routing = route(case["topic"], places, find_named_agencies(case["text"]), case["text"])
+        owner = taxonomy.agency_group(case["topic"])
+        assert routing.group == owner
+        if owner != "municipality":
+            assert routing.agency_id == owner
+        elif places.governorate:
+            assert routing.agency_id == taxonomy.governorate(places.governorate).municipality
+        assert routing.agency_id not in routing.also
+        assert set(routing.also) <= set(taxonomy.agencies)
+
+
+def test_unknown_topics_and_agencies_are_refused():
+    with pytest.raises(UnknownIdError):
+        route("potholes")
+    with pytest.raises(UnknownIdError):
+        route("road_damage", None, ["ministry_of_roads"])
+
+
+def test_a_users_taxonomy_routes_with_its_own_topics(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "version: '1'\nkinds: []\ntopics:\n- {id: noise, agency: municipality, name_ar: ضوضاء, name_en: Noise}\n",
+        encoding="utf-8",
+    )
+    routing = route("noise", find_places("في سترة"), taxonomy=Taxonomy.load(path))
+    assert routing.agency_id == "capital_trustees"
+
+
+def test_boundaries_lead_to_topics_of_the_taxonomy():
+    topics = Taxonomy.load().topics
+    assert len(boundaries()) > 20
+    for boundary in boundaries("water_leak"):
+        assert "water_leak" in {topic for _, topic in boundary.cases}
+        assert {topic for _, topic in boundary.cases} <= set(topics)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("topics: [sewage_overflow]", "topics: [sewage]", "unknown topic 'sewage'"),
+        ("also: [works]", "also: [roads]", "unknown agency 'roads'"),
+        ("then: water_leak}", "then: leak}", "unknown topic 'leak'"),
+    ],
+)
+def test_rules_that_name_unknown_ids_are_refused_with_their_line(tmp_path, old, new, message):
+    content = (routing_module.DATA / "routing.yaml").read_text(encoding="utf-8")
+    assert old in content
+    path = tmp_path / "routing.yaml"
+    path.write_text(content.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"routing.yaml:\d+: .*{message}"):
+        routing_module._load_rules(path)

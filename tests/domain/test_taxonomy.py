@@ -1,0 +1,144 @@
+"""The bundled data is sound, and a user's own file is refused with its file and line when it is not."""
+
+import pickle
+
+import pytest
+import yaml
+
+from tawasul_nlp.domain import DataError, Gazetteer, Taxonomy, UnknownIdError
+from tawasul_nlp.domain._yaml import list_of, read, record, text
+
+TAXONOMY = """\
+version: '1'
+kinds:
+- {id: complaint, name_ar: شكوى, name_en: Complaint}
+topics:
+- {id: noise, agency: interior, name_ar: ضوضاء, name_en: Noise}
+"""
+
+
+def test_the_bundled_taxonomy_has_all_topics_with_names_in_both_languages():
+    taxonomy = Taxonomy.load()
+    assert list(taxonomy.kinds) == ["complaint", "suggestion", "inquiry", "praise"]
+    assert len(taxonomy.topics) == 104
+    for entries in (taxonomy.kinds, taxonomy.topics, taxonomy.agencies, taxonomy.governorates):
+        assert all(entry.name_ar and entry.name_en for entry in entries.values())
+    assert set(taxonomy.governorates) == {"capital", "muharraq", "northern", "southern"}
+
+
+def test_every_topic_has_an_agency_and_every_municipality_a_governorate():
+    taxonomy = Taxonomy.load()
+    for topic in taxonomy.topics.values():
+        assert topic.agency in taxonomy.agencies
+    members = taxonomy.agency("municipality").members
+    assert {key: value.municipality for key, value in taxonomy.governorates.items()} == dict(members)
+
+
+def test_the_model_learns_municipalities_as_one_group_and_none_for_out_of_scope():
+    taxonomy = Taxonomy.load()
+    assert taxonomy.agency_group("municipal_fees") == "municipality"
+    assert taxonomy.agency_group("out_of_scope") == "none"
+    assert {"municipality", "none", "works"} <= set(taxonomy.agency_groups())
+
+
+def test_an_unknown_id_names_near_matches():
+    with pytest.raises(UnknownIdError, match="'road_damag'; did you mean 'road_damage'"):
+        Taxonomy.load().topic("road_damag")
+    with pytest.raises(UnknownIdError, match="unknown agency id 'zzz'"):
+        Taxonomy.load().agency("zzz")
+    with pytest.raises(ValueError, match="unknown kind id None"):
+        Taxonomy.load().kind(None)  # type: ignore[arg-type]
+
+
+def test_loading_twice_gives_the_same_object():
+    assert Taxonomy.load() is Taxonomy.load()
+    assert Gazetteer.load() is Gazetteer.load()
+
+
+def test_values_are_frozen_and_survive_pickling():
+    topic = Taxonomy.load().topic("road_damage")
+    assert pickle.loads(pickle.dumps(topic)) == topic
+    with pytest.raises(AttributeError):
+        topic.agency = "ewa"  # type: ignore[misc]
+
+
+def test_a_user_may_pass_a_file_or_a_folder(tmp_path):
+    path = tmp_path / "taxonomy.yaml"
+    path.write_text(TAXONOMY, encoding="utf-8")
+    for given in (path, str(path), tmp_path):
+        taxonomy = Taxonomy.load(given)
+        assert list(taxonomy.topics) == ["noise"]
+        assert taxonomy.agency(taxonomy.topic("noise").agency).name_en == "Ministry of Interior"
+
+
+def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Taxonomy.load(tmp_path / "nothing.yaml")
+    with pytest.raises(FileNotFoundError, match="has none of"):
+        Taxonomy.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("agency: interior", "agency: interio", 5, "unknown agency 'interio'"),
+        ("agency: interior", "agencie: interior", 5, "unknown key 'agencie'"),
+        ("name_en: Noise", "name_en: ''", 5, "expected a text"),
+        (", name_en: Noise", "", 5, r"missing key\(s\) name_en"),
+        ("id: noise", "id: Noise!", 5, "must be lower-case"),
+        ("name_en: Noise}", "name_en: Noise, priority: soon}", 5, "expected one of normal, high, urgent, got 'soon'"),
+        ("name_en: Noise}", "name_en: Noise, confusable_with: [music]}", 5, "unknown topic 'music'"),
+        ("name_en: Noise}", "name_en: Noise, confusable_with: music}", 5, "expected a list"),
+        ("version: '1'\n", "", 1, r"missing key\(s\) version"),
+        ("kinds:", "kinds: [", 3, "not valid YAML"),
+    ],
+)
+def test_an_error_in_a_file_names_the_file_and_the_line(tmp_path, old, new, line, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TAXONOMY.replace(old, new), encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        Taxonomy.load(path)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+def test_a_repeated_id_names_both_lines(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text(TAXONOMY + TAXONOMY.splitlines()[-1] + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"twice.yaml:6: topic id 'noise' was already used on line 5"):
+        Taxonomy.load(path)
+
+
+def test_an_empty_file_and_a_repeated_key_are_refused(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("", encoding="utf-8")
+    with pytest.raises(DataError, match="the file is empty"):
+        Taxonomy.load(path)
+    path.write_text("a: x\na: y\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"empty.yaml:2: key 'a' appears twice"):
+        read(path, record({"a": text}))
+
+
+def test_yaml_does_not_turn_words_into_booleans(tmp_path):
+    path = tmp_path / "words.yaml"
+    path.write_text("words: [no, yes, 12, null]\n", encoding="utf-8")
+    assert read(path, record({"words": list_of(text)}))["words"] == ("no", "yes", "12", "null")
+
+
+def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch):
+    from tawasul_nlp.domain import _yaml, routing
+
+    fast = read(routing.DATA / "routing.yaml", routing._SCHEMA)
+    monkeypatch.setattr(_yaml, "_LOADER", yaml.SafeLoader)
+    assert read(routing.DATA / "routing.yaml", routing._SCHEMA) == fast
+
+
+def test_a_block_in_two_governorates_is_refused(tmp_path):
+    from tawasul_nlp.domain.gazetteer import DATA
+
+    content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "gazetteer.yaml"
+    path.write_text(
+        content.replace("blocks: [225, 226, 228, 229]", "blocks: [225, 226, 228, 229, 317]"), encoding="utf-8"
+    )
+    with pytest.raises(DataError, match="a block has one governorate"):
+        Gazetteer.load(path)
