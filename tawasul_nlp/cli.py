@@ -153,7 +153,10 @@ def classify(
             on_step=watch.see,
         )
     # What is read by people goes beside the data when the data takes standard output.
-    _report(Console(stderr=to_stdout), report, watch, text_column or "", quiet=quiet)
+    console = Console(stderr=to_stdout)
+    if not console.is_terminal:
+        console.width = 120  # a log has no width of its own; names should stay whole
+    _report(console, report, watch, text_column or "", quiet=quiet)
     if report.rows_rejected:
         lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
         _complain(f"{lost}; see {report.rejects}", "warning")

@@ -19,7 +19,7 @@ from tawasul_nlp.batch.run import BatchReport
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
-_SHOWN_CHARS = 100
+_SHOWN_CHARS = 72  # with its indent a text stays on one line of an 80-column terminal
 
 
 def summary(report: BatchReport) -> RenderableType:
@@ -65,13 +65,13 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
             (f"{prediction.topic.id} {prediction.topic.probability:.0%}", "green"),
             " · ",
             (f"{prediction.agency.id} {prediction.agency.probability:.0%}", "magenta"),
-            (f"  review: {', '.join(prediction.reasons)}", "yellow") if prediction.needs_review else "",
         )
         text = " ".join(prediction.text.split())
         if len(text) > _SHOWN_CHARS:
             text = text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
         answer = f"{prediction.agency.name_ar}: {prediction.topic.name_ar}"
-        blocks += [head, Text("    " + text), Text("    " + answer), ""]
+        review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
+        blocks += [head, Text("    " + text), Text("    " + answer), *review, ""]
     return Group(*blocks)
 
 

@@ -1,0 +1,36 @@
+"""Run every measurement that ``make eval`` stands for, one after another so that none disturbs another's times.
+
+Run ``python -m eval``, with ``--data DIR`` also those that need public data from outside the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+# Modules that need nothing but the repository, and those that need a folder of public data.
+OWN = ("eval.import_time", "eval.places", "eval.classification")
+WITH_DATA = ("eval.normalisation",)
+
+
+def main() -> int:
+    """Run the measurements; return the number of those that failed."""
+    parser = argparse.ArgumentParser(description="Run the project's measurements.")
+    parser.add_argument("--data", metavar="DIR", help="folder of public data, for the measurements that need it")
+    data = parser.parse_args().data
+    commands = [[module] for module in OWN]
+    if data:
+        commands += [[module, "--data", data] for module in WITH_DATA]
+    failed = []
+    for command in commands:
+        print(f"== {' '.join(command)}", flush=True)
+        if subprocess.run([sys.executable, "-m", *command]).returncode != 0:
+            failed.append(command[0])
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
