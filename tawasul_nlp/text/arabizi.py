@@ -26,39 +26,20 @@ _ORDINAL_OR_UNIT = re.compile(
 _ENGLISH_SHAPE = re.compile(r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|ed|ers|ure|ship|less)")
 _PREFIXES = ("wel", "bel", "fel", "lel", "el", "al", "il")
 
-# Words of every day, spelled as people spell them; rules would only guess their vowels.
-_LEXICON_TEXT = """
-o و|w و|wa و|ow و|fe في|fi في|fee في|ma ما|la لا|ya يا|mn من|men من|min من|3ala على|3la على|3al عال|ana انا|ani اني|inta انت|enta انت
-ente انتي|e7na احنا|hwa هو|huwa هو|hya هي|hiya هي|hum هم|abi ابي|aby ابي|abghi ابغي|nabi نبي|tabi تبي|yabi يبي|yabon يبون|kel كل|kl كل|kil كل
-kell كل|kella كله|bait بيت|baitna بيتنا|bayt بيت|share3 شارع|shari3 شارع|may ماي|mai ماي|mal مال|mali مالي|mo مو|mu مو|mob مب|mub مب|shay شي
-shai شي|wain وين|wayn وين|wein وين|ween وين|wala ولا|wla ولا|wela ولا|wayed وايد|wayid وايد|bs بس|bas بس|7ag حق|7agi حقي|7ad حد|a7ad احد
-ma7ad محد|m7ad محد|mafi مافي|mafee مافي|mako ماكو|ako اكو|elli اللي|elly اللي|eli اللي|illi اللي|shno شنو|shnu شنو|shinu شنو|shino شنو
-sho شو|lesh ليش|laish ليش|leish ليش|shlon شلون|shloon شلون|mta متى|mata متى|mita متى|kam كم|chem چم|cham چم|hatha هذا|hadha هذا|hathi هذي
-hal هل|lo لو|law لو|wara ورا|gabl قبل|gabel قبل|gbl قبل|ba3ad بعد|ba3d بعد|b3ad بعد|b3d بعد|3nd عند|3end عند|3indi عندي|3endi عندي
-3ndi عندي|3ndna عندنا|3endna عندنا|3ashan عشان|3shan عشان|3alay علي|lazem لازم|lazim لازم|salam سلام|salaam سلام|hala هلا|shukran شكرا
-shokran شكرا|3afwan عفوا|wallah والله|walla والله|ya3ni يعني|lel7een للحين|lal7een للحين|al7een الحين|el7een الحين|la7een للحين|ams امس
-amis امس|elyoom اليوم|elyom اليوم|youm يوم|yom يوم|yoom يوم|yam يام|ayam ايام|ayyam ايام|shahar شهر|shahr شهر|shhoor شهور|shhor شهور
-ashhor اشهر|sana سنه|sneen سنين|sa3a ساعه|esboo3 اسبوع|osboo3 اسبوع|bacher باچر|bachir باچر|kahraba كهرباء|kahrba كهرباء|majari مجاري
-baladiya بلديه|baladeya بلديه|eskan اسكان|iskan اسكان|markaz مركز|madrasa مدرسه|madrasat مدرسه|ma6ar مطار|fatora فاتوره|fatoora فاتوره
-sheqqa شقه|sha8a شقه|sayyara سياره|sayara سياره|siyara سياره|sayyarti سيارتي|mawe3d موعد|maw3ed موعد|mawa3eed مواعيد|dawam دوام
-marra مره|mara مره|marrat مرات|marratain مرتين|galaw قالوا|galo قالوا|galoo قالوا|gal قال|ygool يقول|ygol يقول|ygooloon يقولون|ygoolon يقولون
-ygoloon يقولون|yegooloon يقولون|ga3da قاعده|ga3ed قاعد|fog فوق|foog فوق|ta7t تحت|jdeed جديد|jadeed جديد|nafs نفس|thani ثاني|wa7ed واحد|wa7da وحده
-wa7id واحد|abooy ابوي|ubooy ابوي|ommi امي|ummi امي|ahal اهل|yahal يهال|3yal عيال|nas ناس|bab باب|dawar دوار|dawwar دوار|masjed مسجد
-masjid مسجد|maktab مكتب|ra8am رقم|raqam رقم|ragam رقم|6alab طلب|6alabi طلبي|rateb راتب|zebala زباله|zbala زباله|7ufra حفره|7ofra حفره
-jeeran جيران|jeran جيران|khalas خلاص|5alas خلاص|le ل|li لي|lena لنا|lna لنا|9ar صار|sar صار|kan كان|bel بال|fel فال|wel وال|lel لل|b ب|l ل|f ف
-"""
+
+def _data_lines(name: str) -> list[str]:
+    text = files("tawasul_nlp.text").joinpath(name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 @lru_cache(maxsize=1)
 def _lexicon() -> dict[str, str]:
-    entries = (entry.split(" ") for line in _LEXICON_TEXT.strip().splitlines() for entry in line.split("|"))
-    return {latin: arabic for latin, arabic in entries}
+    return dict(line.split("\t") for line in _data_lines("arabizi_words.txt"))
 
 
 @lru_cache(maxsize=1)
 def _english() -> frozenset[str]:
-    text = files("tawasul_nlp.text").joinpath("english_words.txt").read_text(encoding="utf-8")
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+    return frozenset(_data_lines("english_words.txt"))
 
 
 # Longest first: two letters, or an apostrophe that dots a letter, before one.
@@ -148,7 +129,9 @@ def _spell(word: str) -> str:
             vowels += 1
             position += 2
         elif char in _VOWELS:
-            out.append(_vowel(char, first, last, participle and vowels == 0))
+            # A consonant and "na" is "our" more often than anything else: share3na, baitna.
+            ours = last and word.endswith("na") and word[-3:-2] not in _VOWELS
+            out.append("ا" if ours else _vowel(char, first, last, participle and vowels == 0))
             vowels += 1
             position += 1
         else:
@@ -241,7 +224,8 @@ def arabizi_to_arabic(text: str) -> str:
             return found
         return "ال" + arabic if article else arabic
 
-    return _WORD.sub(convert, text)
+    result = _WORD.sub(convert, text)
+    return text if result == text else result
 
 
 _MAX_LENGTH = 30  # of a word; what is longer is noise

@@ -1,0 +1,114 @@
+"""Personal data is found and masked; public numbers, amounts and addresses of incidents stay."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+
+from tawasul_nlp.text import find_personal_data, mask_personal_data
+from tawasul_nlp.text.personal_data import PLACEHOLDERS
+from tests.text.test_normalize import ANYTHING
+
+EVERYTHING = frozenset(PLACEHOLDERS)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("الرقم الشخصي 881106745 للمتقدم", "cpr", "881106745"),
+        ("CPR ٨٧٠٤١٢٣٥٦", "cpr", "870412356"),
+        ("رقمي ٣٦٦٠٠١٤٢ موجود عندكم", "phone", "36600142"),
+        ("call +973 3660 0142 please", "phone", "97336600142"),
+        ("جوال 0097339407715", "phone", "0097339407715"),
+        ("اتصلوا 17 515 555", "phone", "17515555"),
+        ("رقم 6633-0912", "phone", "66330912"),
+        ("ايميلي sara.t_91@example.com.", "email", "sara.t_91@example.com"),
+        ("آيبان BH67 BMAG 0000 1299 1234 56 الجديد", "iban", "BH67BMAG00001299123456"),
+        ("IBAN GB82WEST12345698765432", "iban", "GB82WEST12345698765432"),
+        ("حسابي BH67BMAG00001299123457", "account", "BH67BMAG00001299123457"),
+        ("حساب الكهرباء رقم 1234567 مقطوع", "account", "1234567"),
+        ("السجل التجاري رقم 12345-1", "cr", "123451"),
+        ("our CR no. 88213-1", "cr", "882131"),
+        ("رقم الطلب 40217 بدون رد", "request", "40217"),
+        ("طلب إسكاني رقم 3390/2018", "request", "33902018"),
+        ("لوحة المركبة 297315 واقفة", "plate", "297315"),
+        ("رقم السيارة ١٢٩٤", "plate", "1294"),
+    ],
+)
+def test_each_kind_is_found(text: str, kind: str, value: str) -> None:
+    assert [(span.kind, span.value) for span in find_personal_data(text)] == [(kind, value)]
+    assert PLACEHOLDERS[kind] in mask_personal_data(text).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "اتصلت على 80008001 و80001810 و999 و17155363 ولا رد",
+        "مجمع 714 طريق 1410 شارع 35 بيت 22",
+        "المبلغ 33500000 دينار والثاني BD 36600142",
+        "بتاريخ 2024-05-12 و31-12-2024 و12/05/2024",
+        "طلبي 2006 وطلب أخوي 2012 من سنة ٢٠١٠",
+        "حساب 2024 والسجل التجاري 2022",
+        "آيبان خطأ في الطباعة مثل BH00BMAG00001299123456",
+        "لوحة إعلانية 300 متر",
+        "نسبة 33.12345678",
+        "",
+    ],
+)
+def test_what_is_not_personal_stays(text: str) -> None:
+    masked = mask_personal_data(text)
+    assert masked.text is text and masked.spans == ()
+
+
+def test_a_number_that_a_cue_names_is_no_phone() -> None:
+    assert [span.kind for span in find_personal_data("رقم الحساب 33123456، هاتف 33123457")] == ["account", "phone"]
+    assert find_personal_data("رقم الحساب 33123456", {"phone"}) == ()
+
+
+def test_house_numbers_are_masked_only_when_asked_for() -> None:
+    text = "شقة 12 في بناية رقم ٢٣٤ مجمع 714"
+    assert mask_personal_data(text).text is text
+    assert mask_personal_data(text, EVERYTHING).text == "شقة [رقم منزل] في بناية رقم [رقم منزل] مجمع 714"
+
+
+def test_a_cue_does_not_reach_over_the_end_of_the_sentence() -> None:
+    assert [span.kind for span in find_personal_data("وإعادة فتح الطلب. 33660918")] == ["phone"]
+
+
+@given(ANYTHING)
+def test_spans_are_those_of_the_original_and_the_rest_of_it_stays(text: str) -> None:
+    masked = mask_personal_data(text, EVERYTHING)
+    rebuilt, last = "", 0
+    for span in masked.spans:
+        assert last <= span.start < span.end <= len(text)
+        rebuilt += text[last : span.start] + PLACEHOLDERS[span.kind]
+        last = span.end
+    assert rebuilt + text[last:] == masked.text
+
+
+def test_a_mask_leaves_nothing_to_find() -> None:
+    text = "CPR 870412356 جوال ٣٣٩١٨٢٠٦ ايميل a@b.com حساب رقم 1234567 آيبان BH67BMAG00001299123456"
+    assert len(find_personal_data(text)) == 5
+    assert find_personal_data(mask_personal_data(text).text) == ()
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match="passport"):
+        mask_personal_data("نص", {"passport"})
+    with pytest.raises(TypeError, match="NoneType"):
+        mask_personal_data(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="collection"):
+        mask_personal_data("نص", "phone")
+
+
+@pytest.mark.parametrize("unit", ["1", "3 ", "a", "a@", "BH1", "رقم ", "حساب ", "طلب رقم ", "+973 ", "(", "شقة "])
+def test_time_grows_no_faster_than_the_text(unit: str) -> None:
+    def seconds(length: int) -> float:
+        text = (unit * (length // len(unit) + 1))[:length]
+        start = time.perf_counter()
+        mask_personal_data(text, EVERYTHING)
+        return time.perf_counter() - start
+
+    assert min(seconds(80_000) for _ in range(2)) < 32 * max(min(seconds(10_000) for _ in range(2)), 2e-4)
