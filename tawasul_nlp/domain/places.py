@@ -59,9 +59,9 @@ class Places:
     evidence
         Sentences that say what the governorate rests on, and what spoke against it.
     block
-        Number of the block, if the text gives one.
+        Number of the first block, one in that governorate before any other.
     area
-        Id of the town, village or quarter, if the text names one.
+        Id of the first town, village or quarter, one in that governorate before any other.
     """
 
     mentions: tuple[Place, ...] = ()
@@ -367,15 +367,28 @@ class _Scan:
 
 def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer) -> Places:
     """Weigh the mentions: a block before an area, an area before a street or landmark, the earlier before the later."""
-    block = next((mention.number for mention in mentions if mention.kind == "block"), None)
-    area = next((mention.id for mention in mentions if mention.kind == "area"), None)
     strong = [mention for mention in mentions if mention.strength == "strong"]
-    if not strong:
-        return Places(mentions, None, tuple(m.evidence for m in mentions if m.strength == "weak"), block, area)
-    chosen = min(strong, key=lambda mention: _rank(mention, gazetteer)).governorate
-    evidence = [mention.evidence for mention in strong if mention.governorate == chosen]
-    evidence += [f"but {mention.evidence}" for mention in strong if mention.governorate != chosen]
-    return Places(mentions, chosen, tuple(dict.fromkeys(evidence)), block, area)
+    chosen = min(strong, key=lambda mention: _rank(mention, gazetteer)).governorate if strong else None
+    if chosen is None:
+        evidence = [mention.evidence for mention in mentions if mention.strength == "weak"]
+    else:
+        evidence = [mention.evidence for mention in strong if mention.governorate == chosen]
+        evidence += [f"but {mention.evidence}" for mention in strong if mention.governorate != chosen]
+    block = _first(mentions, "block", chosen)
+    area = _first(mentions, "area", chosen)
+    return Places(
+        mentions,
+        chosen,
+        tuple(dict.fromkeys(evidence)),
+        block.number if block is not None else None,
+        area.id if area is not None else None,
+    )
+
+
+def _first(mentions: tuple[Place, ...], kind: str, governorate: str | None) -> Place | None:
+    """Return the first mention of a kind, one in the chosen governorate before any other."""
+    of_kind = [mention for mention in mentions if mention.kind == kind]
+    return min(of_kind, key=lambda mention: mention.governorate != governorate, default=None)
 
 
 def _rank(mention: Place, gazetteer: Gazetteer) -> int:
