@@ -222,10 +222,10 @@ class _Words(dict[str, str]):
         self._simple = passes[-3:]
 
     def __missing__(self, word: str) -> str:
-        result = self._marks.apply(word)
-        special = _SPECIAL.search(result) is not None
-        if special or _PLAIN_WORD.fullmatch(result) is None or TRIPLE.search(result):
-            for step in self._all if special else self._simple:
+        result = word
+        if _PLAIN_WORD.fullmatch(word) is None or TRIPLE.search(word) or "http" in word or "www" in word:
+            result = self._marks.apply(word)
+            for step in self._simple if _SPECIAL.search(result) is None else self._all:
                 result = step.apply(result)
         if len(word) <= _LONGEST_REMEMBERED:
             if len(self) >= _MOST_REMEMBERED:

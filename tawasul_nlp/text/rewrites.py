@@ -172,6 +172,17 @@ def _mark_excess(text: str, dropped: bytearray) -> None:
                 dropped[positions[offset]] = 1
 
 
+def _ranges(chars: list[str]) -> str:
+    """Write characters as the inside of a character class, neighbours as ranges."""
+    bounds: list[list[int]] = []
+    for code in sorted(map(ord, chars)):
+        if bounds and bounds[-1][1] == code - 1:
+            bounds[-1][1] = code
+        else:
+            bounds.append([code, code])
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in bounds)
+
+
 # Much cheaper than a pattern that says which characters may repeat: true for few texts.
 TRIPLE = re.compile(r"(.)\1\1", re.DOTALL)
 
@@ -184,30 +195,40 @@ class CharacterMap:
     character that it stands for.
     """
 
-    __slots__ = ("_pattern", "_table", "_with_pairs")
+    __slots__ = ("_each", "_mapped", "_removed", "_table")
 
     def __init__(self, table: dict[str, str]) -> None:
         self._table = table
-        members = "".join(re.escape(char) for char in table)
-        self._pattern = re.compile(f"[{members}]")
+        # What is only removed needs no function call for each match; most of what is found in a text is that.
+        removable = [char for char, target in table.items() if not target and char != "\u200d"]
+        mapped = [char for char, target in table.items() if target or char == "\u200d"]
+        # A character class of the basic plane is a bit map to `re`; with one character beyond, it is a list
+        # that is searched anew for each character of the text, many times as slow.
+        planes = ([char for char in removable if char <= "\uffff"], [char for char in removable if char > "\uffff"])
+        self._removed = tuple(re.compile(f"[{_ranges(plane)}]+") for plane in planes if plane)
+        self._mapped = re.compile(f"[{_ranges(mapped)}]") if mapped else None
         # With a surrogate pair as one match; an alternative makes a pattern too slow for `apply`.
         pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
-        self._with_pairs = re.compile(f"{pair}[{members}]")
+        self._each = re.compile(f"{pair}[{_ranges(list(table))}]")
 
     def apply(self, text: str) -> str:
         """Give the rewritten text."""
-        if self._pattern.search(text) is None:
-            return text
-        return self._pattern.sub(self._replace, text)
+        if self._mapped is not None:
+            text = self._mapped.sub(self._replace, text)
+        for pattern in self._removed:
+            text = pattern.sub("", text)
+        return text
 
     def edits(self, text: str) -> Iterator[Edit]:
         """Give one edit for each character that the table changes, and one for a surrogate pair."""
-        for match in self._with_pairs.finditer(text):
+        for match in self._each.finditer(text):
             found = match.group()
-            yield Edit(match.start(), match.end(), _join(*found) if len(found) == 2 else self._replace(match))
+            yield Edit(match.start(), match.end(), self._join(*found) if len(found) == 2 else self._replace(match))
 
     def _replace(self, match: re.Match[str]) -> str:
         found = match.group()
+        if found < "\u200d" or "\u200d" < found < "\ud800":
+            return self._table[found]
         if found == "\u200d":
             after = match.string[match.end() : match.end() + 1]
             return found if "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff" else ""
@@ -215,14 +236,14 @@ class CharacterMap:
             before = match.string[max(match.start() - 1, 0) : match.start()]
             after = match.string[match.end() : match.end() + 1]
             if found < "\udc00" and "\udc00" <= after <= "\udfff":
-                return _join(found, after)
+                return self._join(found, after)
             if found >= "\udc00" and "\ud800" <= before < "\udc00":
                 return ""  # its other half has become the character
         return self._table[found]
 
-
-def _join(high: str, low: str) -> str:
-    return (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    def _join(self, high: str, low: str) -> str:
+        char = (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        return self._table.get(char, char)
 
 
 _NOT_PLAIN_SPACE = re.compile(r"\s+")
