@@ -264,12 +264,20 @@ class _Watch:
 
     def __init__(self, keep: int, *, progress: bool) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            SpinnerColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self.kept: list[tuple[dict[str, Any], Prediction]] = []
         self._keep = keep
         console = Console(stderr=True)
         self._bar = Progress(
+            SpinnerColumn(),  # shows life while the model loads and a chunk is classified
             TextColumn("classifying"),
             BarColumn(),
             TaskProgressColumn(),

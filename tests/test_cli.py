@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,18 @@ def test_arabic_is_printed_whatever_the_locale_says():
     command = [sys.executable, "-m", "tawasul_nlp.cli", "normalize"]
     done = subprocess.run(command, input="الشارع".encode(), capture_output=True, env=env, check=True)
     assert done.stdout.decode() == "الشارع\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
+def test_an_interrupted_run_says_so_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "backlog.csv").write_text("text\n" + f"{SEWAGE}\n" * 200_000, encoding="utf-8")
+    command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".out.csv.*.partial")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode() == "tawasul: error: interrupted; nothing was written\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]

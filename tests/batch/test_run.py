@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tawasul_nlp.batch import ADDED_COLUMNS, MissingColumnError, RowsLostError, TableError, classify_table, open_reader
+from tawasul_nlp.batch.rows import CHUNK_ROWS
 from tests.batch.keyword_classifier import KeywordClassifier
 
 TEXTS = [
@@ -337,7 +338,7 @@ def test_a_table_is_read_a_chunk_at_a_time(tmp_path):
         text_column="text",
         on_step=lambda s: fractions.append(s.fraction_read),
     )
-    assert max(classifier.calls) == 1024 and sum(classifier.calls) == 100_000
+    assert max(classifier.calls) == CHUNK_ROWS and sum(classifier.calls) == 100_000
     assert fractions[0] < 0.1 and fractions == sorted(fractions) and fractions[-1] == 1.0
 
 
