@@ -47,7 +47,7 @@ def read(path):
         with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
     if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     return pq.read_table(path).to_pylist()
 
 
@@ -56,7 +56,7 @@ def run(source, output, **options):
 
 
 def rejects_of(report):
-    return [json.loads(line) for line in report.rejects.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in report.rejects.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 ENDINGS = [".csv", ".jsonl", ".parquet"]
