@@ -122,7 +122,7 @@ class _Markup:
 class _Signs:
     """Digits to ASCII, spaces around signs and between digits and Arabic letters, unknown characters to a space."""
 
-    __slots__ = ("_spaced",)
+    __slots__ = ("_alone", "_spaced")
 
     def __init__(self, keep_emoji: bool) -> None:
         kept = _KEPT_SIGNS
@@ -132,6 +132,8 @@ class _Signs:
                 kept += "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
         self._spaced = {char: f" {char} " for char in kept}
         self._spaced["/"] = " - "
+        # Most runs are one sign: these need no look at their neighbours.
+        self._alone = dict(self._spaced)
         self._spaced |= {digit: digit for digit in "0123456789"}
         self._spaced |= {digit: digit.translate(_TO_ASCII) for digit in "٠١٢٣٤٥٦٧٨٩"}
 
@@ -155,6 +157,9 @@ class _Signs:
 
     def _replace(self, match: re.Match[str]) -> str:
         found = match.group()
+        alone = self._alone.get(found)
+        if alone is not None:
+            return alone
         spaced = self._spaced
         result = found if found.isascii() and found.isdigit() else "".join([spaced.get(char, " ") for char in found])
         # Both ends are spaces already unless they are digits; a space too many is collapsed later.
@@ -203,43 +208,8 @@ def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
     )
 
 
-_PLAIN_WORD = re.compile(r"[A-Za-z\u0621-\u063a\u0641-\u064a\[\]]+")
-# What a word needs to hold for the passes on references, addresses and markup to change it.
-_SPECIAL = re.compile(r"[@.:]|http|www")
-# About 10 MB at most: 100,000 words of Arabic, longer ones being web addresses and noise.
-_MOST_REMEMBERED = 100_000
-_LONGEST_REMEMBERED = 32
-
-
-class _Words(dict[str, str]):
-    """From a word to what becomes of it, worked out when it is first asked for."""
-
-    def __init__(self, passes: tuple[Rewrite, ...]) -> None:
-        super().__init__()
-        self._marks = passes[1]
-        self._all = passes[2:]
-        # Repetition, signs and white space do not wait for one of the special characters.
-        self._simple = passes[-3:]
-
-    def __missing__(self, word: str) -> str:
-        result = word
-        if _PLAIN_WORD.fullmatch(word) is None or TRIPLE.search(word) or "http" in word or "www" in word:
-            result = self._marks.apply(word)
-            for step in self._simple if _SPECIAL.search(result) is None else self._all:
-                result = step.apply(result)
-        if len(word) <= _LONGEST_REMEMBERED:
-            if len(self) >= _MOST_REMEMBERED:
-                self.clear()
-            self[word] = result
-        return result
-
-
-class WordMemo:
-    """The same passes, word by word, with the words of a language remembered.
-
-    No pass looks across white space unless the text holds ``<``, ``&`` or ``://``, so that a
-    text is its words' results in a row, and most words have been seen before. Safe with
-    threads: a lost write only means that a word is worked out again.
+class FastPath:
+    """The same passes without positions; most texts need only four of them.
 
     Parameters
     ----------
@@ -247,22 +217,38 @@ class WordMemo:
         What :func:`build_arabert` returns.
     """
 
-    __slots__ = ("_passes", "_words")
+    __slots__ = ("_after_marks", "_all", "_marks", "_simple")
 
     def __init__(self, passes: tuple[Rewrite, ...]) -> None:
-        self._passes = passes
-        self._words = _Words(passes)
+        self._all = passes
+        self._marks = passes[1]
+        self._after_marks = passes[2:]
+        # Repetition, signs and white space: the passes that do not wait for something special.
+        self._simple = passes[-3:]
 
     def apply(self, text: str) -> str:
         """Give what the passes give."""
-        if "<" in text or "&" in text or "://" in text:
-            return self._run(text)
-        return " ".join(filter(None, map(self._words.__getitem__, text.split())))
-
-    def _run(self, text: str) -> str:
-        for step in self._passes:
+        if "&" in text:
+            steps = self._all
+        else:
+            text = self._marks.apply(text)
+            steps = self._after_marks if _has_special(text) else self._simple
+        for step in steps:
             text = step.apply(text)
         return text
+
+
+def _has_special(text: str) -> bool:
+    """Tell whether a text may hold an address, a mention or markup."""
+    return (
+        "@" in text
+        or "<" in text
+        or "://" in text
+        or "http" in text
+        or "www" in text
+        or ".com" in text
+        or ("." in text and _PERHAPS_ADDRESS.search(text) is not None)
+    )
 
 
 def _two(match: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from html.entities import html5
 
-from .arabert import WordMemo, build_arabert
+from .arabert import FastPath, build_arabert
 from .profiles import Profile
 from .rewrites import TRIPLE, Applies, Casefold, CharacterMap, Emoji, Nfkc, RegexRewrite, Rewrite, Whitespace
 
@@ -227,4 +227,4 @@ def fast_passes(profile: Profile, passes: tuple[Rewrite, ...]) -> Sequence[Appli
     passes : tuple of Rewrite
         What :func:`build` returns for it.
     """
-    return (WordMemo(passes),) if profile.steps in (("arabert",), ("arabert_twitter",)) else passes
+    return (FastPath(passes),) if profile.steps in (("arabert",), ("arabert_twitter",)) else passes
