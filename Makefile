@@ -42,7 +42,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format $(SOURCES)
 
 train: $(VENV)/.installed
-	$(BIN)/python -m training
+	$(BIN)/python -m training.train --install
 
 eval: $(VENV)/.installed
 	$(BIN)/python -m eval $(if $(DATA),--data $(DATA))

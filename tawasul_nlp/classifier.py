@@ -112,7 +112,9 @@ class ComplaintClassifier:
         elif isinstance(name, str) and name.count("/") == 1 and not name.startswith((".", "/", "~")):
             folder = _from_hub(name)
         else:
-            raise ModelFormatError(f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None")
+            raise ModelFormatError(
+                f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
+            )
         return cls(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,7 +133,8 @@ class ComplaintClassifier:
             if abs(float(target) - self.target_error) < 1e-9:
                 return threshold
         raise ValueError(
-            f"target_error is {self.target_error}, but {task} has thresholds for {', '.join(thresholds)}; choose one of them"
+            f"target_error is {self.target_error}, but {task} has thresholds for {', '.join(thresholds)}; "
+            "choose one of them"
         )
 
     @property
@@ -154,7 +157,9 @@ class ComplaintClassifier:
         }
 
     @overload
-    def predict(self, texts: str, *, batch_size: int = ..., progress: bool = ...) -> Prediction: ...
+    def predict(  # type: ignore[overload-overlap]  # a str is also a Sequence[str]; this form comes first and wins
+        self, texts: str, *, batch_size: int = ..., progress: bool = ...
+    ) -> Prediction: ...
 
     @overload
     def predict(self, texts: Sequence[str], *, batch_size: int = ..., progress: bool = ...) -> list[Prediction]: ...
@@ -189,7 +194,9 @@ class ComplaintClassifier:
         for chunk in _with_progress(listed, progress):
             probabilities, truncated = self._read(chunk, batch_size)
             predictions.extend(
-                self._prediction(text, {task: table[row] for task, table in probabilities.items()}, bool(truncated[row]))
+                self._prediction(
+                    text, {task: table[row] for task, table in probabilities.items()}, bool(truncated[row])
+                )
                 for row, text in enumerate(chunk)
             )
         return predictions[0] if single else predictions
@@ -273,8 +280,8 @@ class ComplaintClassifier:
             "kind": self.taxonomy.kinds,
         }
         entry = tables.get(task, {}).get(label)
-        names = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
-        return LabelScore(label, *names, probability=probability, alternatives=others)
+        arabic, english = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
+        return LabelScore(label, arabic, english, probability, others)
 
     def _prediction(self, text: str, probabilities: dict[str, np.ndarray], truncated: bool) -> Prediction:
         places = find_places(text[:_MAX_CHARS])
@@ -389,7 +396,7 @@ def _load_bundled() -> ComplaintClassifier:
 
 
 @overload
-def predict(texts: str) -> Prediction: ...
+def predict(texts: str) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
 
 
 @overload

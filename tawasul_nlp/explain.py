@@ -81,7 +81,9 @@ class Explanation:
 
         line = Text(f"{self.task} = {self.label} ({self.probability:.2f})\n", style="bold")
         for piece, weight in self._shades():
-            style = "bold black on green" if weight > 0.5 else "green" if weight > 0.15 else "red" if weight < -0.15 else ""
+            style = (
+                "bold black on green" if weight > 0.5 else "green" if weight > 0.15 else "red" if weight < -0.15 else ""
+            )
             line.append(piece, style=style or None)
         return line
 

@@ -127,9 +127,7 @@ def parse_packed(buffer: bytes) -> PackedModel:
         name = cursor.bytes(name_length).decode("ascii")
         dtype, count, offset, _n_bytes = cursor.take("BIQQ")
         directory[name] = (dtype, count, offset)
-    return PackedModel(
-        hidden, layers, heads, ffn, vocab, positions, token_types, pieces, scores, directory, buffer
-    )
+    return PackedModel(hidden, layers, heads, ffn, vocab, positions, token_types, pieces, scores, directory, buffer)
 
 
 def download_packed(cache: Path) -> bytes:

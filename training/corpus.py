@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from training.splits import DATA, load_splits, read_jsonl
 
 SECOND_BATCH = DATA / "second_batch.jsonl"
@@ -78,5 +77,3 @@ def load_examples(split: str, labels: LabelSpace, second_batch: int = 2) -> list
         )
         for case in chosen
     ]
-
-

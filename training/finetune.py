@@ -78,7 +78,8 @@ class TrainingTexts(torch.utils.data.Dataset[dict[str, Any]]):
         text = self.texts[index]
         if self.training and self.rng.random() < self.recipe["noise_share"]:
             text = add_noise(text, self.rng, self.rng.choice((0.1, 0.3, 0.8)))
-        return {"input_ids": self._tokenize([self.normalizer(text)])[0], **self.targets[index]}
+        ids = self._tokenize([self.normalizer(text)])[0]
+        return {"input_ids": ids, "training": self.training, **self.targets[index]}
 
 
 class MaskingCollator:
@@ -93,7 +94,10 @@ class MaskingCollator:
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """Return input_ids, attention_mask, mlm_labels and one soft-label matrix for each task."""
+        """Return input_ids, attention_mask, mlm_labels and one soft-label matrix for each task.
+
+        Texts that are not for training are never masked.
+        """
         width = max(len(row["input_ids"]) for row in rows)
         ids = np.full((len(rows), width), self.pad, np.int64)
         mask = np.zeros((len(rows), width), np.int64)
@@ -101,8 +105,8 @@ class MaskingCollator:
             ids[index, : len(row["input_ids"])] = row["input_ids"]
             mask[index, : len(row["input_ids"])] = 1
         labels = np.full_like(ids, IGNORE)
-        # Half of the texts are left whole, so that the heads also see what they will see in use.
-        masked_rows = self.rng.random(len(rows)) < 0.7
+        # Three in ten texts are left whole, so that the heads also see what they will see in use.
+        masked_rows = (self.rng.random(len(rows)) < 0.7) & np.array([row["training"] for row in rows])
         chosen = (self.rng.random(ids.shape) < self.mask_share) & masked_rows[:, None] & (ids > 3)
         labels[chosen] = ids[chosen]
         action = self.rng.random(ids.shape)
@@ -130,7 +134,9 @@ class TrainingNetwork(nn.Module):
         self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
         self.bias = nn.Parameter(torch.zeros(network.encoder.config.vocab_size))
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, mlm_labels: Tensor, **targets: Tensor) -> dict[str, Any]:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, mlm_labels: Tensor, **targets: Tensor
+    ) -> dict[str, Any]:
         """Return the summed loss and the logits of each task."""
         network = self.network
         states = network.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -239,7 +245,7 @@ def fine_tune(
         args=arguments,
         train_dataset=texts,
         eval_dataset=TrainingTexts(validation, labels, tokenizer, recipe, training=False),
-        data_collator=_TrainingCollator(tokenizer, recipe),
+        data_collator=MaskingCollator(tokenizer, recipe["mask_share"], recipe["seed"]),
         compute_metrics=accuracy,
         optimizers=(optimizer, schedule),
     )
@@ -248,27 +254,14 @@ def fine_tune(
     return model.network.eval()
 
 
-class _TrainingCollator(MaskingCollator):
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, recipe: dict[str, Any]) -> None:
-        super().__init__(tokenizer, recipe["mask_share"], recipe["seed"])
-
-
 class _LengthGroupedTrainer(Trainer):
-    """A Trainer that knows the lengths of texts that are tokenised when drawn, and evaluates without masks."""
+    """A Trainer that knows the lengths of texts that are tokenised when drawn."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         from transformers.trainer_pt_utils import LengthGroupedSampler
 
         dataset = train_dataset or self.train_dataset
         return LengthGroupedSampler(self.args.train_batch_size, dataset=dataset, lengths=list(dataset.lengths))
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        collator = self.data_collator
-        self.data_collator = MaskingCollator(self.eval_dataset.tokenizer, 0.0, 0)
-        try:
-            return super().get_eval_dataloader(eval_dataset)
-        finally:
-            self.data_collator = collator
 
 
 def accuracy(prediction: Any) -> dict[str, float]:

@@ -34,7 +34,9 @@ def train_ngram(
     for task in tasks:
         names = labels.of(task)
         known = np.array([bool(getattr(example, task)) for example in examples])
-        target = np.array([names.index(getattr(example, task)) if getattr(example, task) else -1 for example in examples])
+        target = np.array(
+            [names.index(getattr(example, task)) if getattr(example, task) else -1 for example in examples]
+        )
         svm = LinearSVC(C=recipe["C"], random_state=0).fit(features[known], target[known])
         if len(svm.classes_) != len(names):
             missing = [name for index, name in enumerate(names) if index not in svm.classes_]

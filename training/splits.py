@@ -66,7 +66,9 @@ def load_splits(path: Path = SPLITS) -> dict[str, str]:
     for name, ids in json.loads(path.read_text(encoding="utf-8")).items():
         for case_id in ids:
             if case_id in side:
-                raise ValueError(f"{path}: case {case_id!r} is in both {side[case_id]!r} and {name!r}; restore the committed file")
+                raise ValueError(
+                    f"{path}: case {case_id!r} is in both {side[case_id]!r} and {name!r}; restore the committed file"
+                )
             side[case_id] = name
     return side
 

@@ -23,9 +23,7 @@ def parent_scores(parent_log_probabilities: np.ndarray, parent_labels: tuple[int
     return np.log(summed + 1e-12)
 
 
-def combine(
-    tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
+def combine(tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Weigh the readers' scores of each task, apply its temperature, and normalise.
 
     Parameters

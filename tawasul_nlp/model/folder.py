@@ -116,9 +116,13 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise ModelFormatError(f"{folder}: no {CONFIG}, so this is not a model folder; pass the folder that training wrote")
+        raise ModelFormatError(
+            f"{folder}: no {CONFIG}, so this is not a model folder; pass the folder that training wrote"
+        )
     if path.stat().st_size > _MAX_CONFIG_BYTES:
-        raise ModelFormatError(f"{path}: {path.stat().st_size} bytes, at most {_MAX_CONFIG_BYTES} expected; not a model's")
+        raise ModelFormatError(
+            f"{path}: {path.stat().st_size} bytes, at most {_MAX_CONFIG_BYTES} expected; not a model's"
+        )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         version = raw["format_version"]

@@ -120,9 +120,7 @@ class NgramReader:
     def scores(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Return the decision values (texts, labels) of each task, float32."""
         features = self.features(texts)
-        return {
-            task: (features @ self._weights[task]) * self.scales[task] + self.biases[task] for task in self.tasks
-        }
+        return {task: (features @ self._weights[task]) * self.scales[task] + self.biases[task] for task in self.tasks}
 
     @classmethod
     def load(cls, path: Path) -> NgramReader:

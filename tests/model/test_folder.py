@@ -1,0 +1,87 @@
+"""A model folder is checked before anything in it is used, and a bad one is refused with advice."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, read_config
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(config | changes), encoding="utf-8")
+
+
+def test_the_bundled_folder_is_sound_small_and_without_pickle() -> None:
+    config = read_config(BUNDLED)
+    assert set(config.tasks) == {"topic", "agency", "kind"}
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 60_000_000
+    assert {path.suffix for path in BUNDLED.iterdir()} <= {".json", ".onnx", ".safetensors", ".md"}
+
+
+def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match="not a model folder"):
+        read_config(tmp_path)
+
+
+def test_a_newer_format_asks_for_an_upgrade(folder: Path) -> None:
+    edit(folder, format_version=99)
+    with pytest.raises(ModelFormatError, match="upgrade tawasul-nlp"):
+        read_config(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.onnx", "ngram.safetensors"])
+def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFormatError, match=name):
+        ComplaintClassifier.from_pretrained(folder)
+    (folder / name).unlink()
+    with pytest.raises(ModelFormatError, match=f"{name} is missing"):
+        ComplaintClassifier.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tasks": {}},
+        {"tasks": 3},
+        {"max_tokens": 100_000},
+        {"files": {"../../etc/passwd": "0"}},
+        {"surprise": 1},
+    ],
+)
+def test_a_configuration_that_contradicts_itself_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    edit(folder, **changes)
+    with pytest.raises(ModelFormatError, match="damaged|unknown file"):
+        read_config(folder)
+
+
+def test_a_folder_cannot_point_outside_itself(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    edit(folder, files=config["files"] | {"../secret": "0"})
+    with pytest.raises(ModelFormatError, match="unknown file"):
+        read_config(folder)
+
+
+def test_garbage_instead_of_json_is_refused(folder: Path) -> None:
+    (folder / "config.json").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(ModelFormatError, match="damaged"):
+        read_config(folder)
+
+
+def test_another_normalisation_than_the_models_is_refused(folder: Path) -> None:
+    edit(folder, profile_fingerprint="0" * 16)
+    with pytest.raises(ModelFormatError, match="trained with normalisation"):
+        ComplaintClassifier.from_pretrained(folder)

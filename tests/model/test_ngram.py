@@ -1,0 +1,61 @@
+"""The n-gram reader's features and weights, against scikit-learn's own TF-IDF."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.ngram import NgramFeatures, NgramReader, save_ngram
+from training.ngram import kept_features
+
+TEXTS = ["الشارع مظلم والليت خربان", "الليت محترق من شهر", "الماي مقطوع عن مجمع 714", "الماي مقطوع عن مجمع 208"]
+
+
+def test_features_equal_scikit_learns_tfidf() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from tawasul_nlp.text import Normalizer
+
+    counts = NgramFeatures().counts(TEXTS)[1]
+    ours = kept_features(counts, 1).weigh(counts).toarray()
+    normalizer = Normalizer("matching")
+    reference = TfidfVectorizer(
+        preprocessor=lambda text: normalizer(text).replace("714", "0").replace("208", "0"),
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        token_pattern=r"(?u)\b\w+\b",
+    ).fit_transform(TEXTS)
+    # The columns are in another order; the texts' similarities are the same.
+    assert np.allclose(ours @ ours.T, (reference @ reference.T).toarray(), atol=1e-6)
+
+
+def test_a_place_number_does_not_change_the_reading() -> None:
+    counts = NgramFeatures().counts(TEXTS)
+    for block in counts:
+        assert (block[2] != block[3]).nnz == 0
+
+
+def test_int8_weights_stay_close_to_the_float_ones(tmp_path: Path) -> None:
+    counts = NgramFeatures().counts(TEXTS)
+    blocks = tuple(kept_features(block, 1) for block in counts)
+    size = sum(len(block.hashes) for block in blocks)
+    weights = np.random.default_rng(0).normal(size=(size, 3)).astype(np.float32)
+    save_ngram(tmp_path / "n.safetensors", blocks, {"topic": weights}, {"topic": np.zeros(3, np.float32)})
+    reader = NgramReader.load(tmp_path / "n.safetensors")
+    exact = reader.features(TEXTS) @ weights
+    assert np.abs(reader.scores(TEXTS)["topic"] - exact).max() < 0.02 * np.abs(exact).max()
+
+
+def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
+    blocks = tuple(kept_features(block, 1) for block in NgramFeatures().counts(TEXTS))
+    size = sum(len(block.hashes) for block in blocks)
+    bias = np.array([0.5, -1.0], np.float32)
+    save_ngram(tmp_path / "n.safetensors", blocks, {"t": np.ones((size, 2), np.float32)}, {"t": bias})
+    assert np.allclose(NgramReader.load(tmp_path / "n.safetensors").scores(["", "qqq zzz"])["t"], bias)
+
+
+def test_a_file_that_is_no_reader_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "n.safetensors").write_bytes(b"not a tensor file")
+    with pytest.raises(ModelFormatError, match="not an n-gram reader"):
+        NgramReader.load(tmp_path / "n.safetensors")

@@ -1,0 +1,157 @@
+"""The predict API with the real bundled model."""
+
+import json
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp import ComplaintClassifier, predict
+from tawasul_nlp.errors import InvalidTextError, ModelFormatError
+from training.splits import DATA, load_splits, read_jsonl
+
+SEWAGE = "المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق"
+
+
+@pytest.fixture(scope="module")
+def clf() -> ComplaintClassifier:
+    return ComplaintClassifier.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[dict[str, str]]:
+    side = load_splits()
+    return [case for case in read_jsonl(DATA / "cases.jsonl") if side[case["id"]] == "test"][:96]
+
+
+def test_one_text_gives_one_prediction_and_a_list_gives_a_list_in_order(clf: ComplaintClassifier) -> None:
+    texts = [SEWAGE, "شكرا لموظفي مركز المحرق الصحي على حسن الاستقبال"]
+    one = clf.predict(SEWAGE)
+    many = clf.predict(texts)
+    assert one.topic.id == "sewage_overflow" and one.agency.id == "works" and one.kind.id == "complaint"
+    assert [p.text for p in many] == texts
+    assert many[1].kind.id == "praise"
+    assert clf.predict([]) == []
+
+
+def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one(clf: ComplaintClassifier) -> None:
+    placed = clf.predict("الزبالة متراكمة في الحاويات بالمحرق من ثلاثة أيام ولم يرفعها أحد")
+    lost = clf.predict("الزبالة متراكمة في الحاويات من ثلاثة أيام ولم يرفعها أحد")
+    assert placed.agency.id == "muharraq_municipality" and placed.places.governorate == "muharraq"
+    assert lost.agency.id == "municipality" and "place_needed" in lost.reasons and lost.needs_review
+
+
+def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
+    texts = [case["text"] for case in cases]
+    for task in clf.labels:
+        whole = clf.predict_proba(texts, task, batch_size=64)
+        assert np.abs(clf.predict_proba(texts, task, batch_size=7) - whole).max() < 1e-4
+        assert np.abs(clf.predict_proba(texts[::-1], task, batch_size=1)[::-1] - whole).max() < 1e-4
+        assert np.allclose(whole.sum(1), 1)
+        assert whole.shape == (len(texts), len(clf.labels[task]))
+    alone = clf.embed(texts[:8], batch_size=1)
+    assert np.abs(clf.embed(texts)[:8] - alone).max() < 1e-4
+    assert np.allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
+
+
+def test_most_held_out_cases_are_read_right(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
+    # Far below the measured accuracy (eval/results/classification.md): this only catches a broken model.
+    hits = [p.topic.id == c["topic"] for p, c in zip(clf.predict([c["text"] for c in cases]), cases, strict=True)]
+    assert np.mean(hits) > 0.6
+
+
+@pytest.mark.parametrize("text", ["", "   \n\t", "😀😀🔥", "؟!...", "\x00\x07", "\u200f\u202b"])
+def test_a_text_with_nothing_to_read_is_out_of_scope_and_for_review(clf: ComplaintClassifier, text: str) -> None:
+    p = clf.predict(text)
+    assert p.topic.id == "out_of_scope" and p.agency.id == "none"
+    assert p.needs_review and p.reasons == ("empty_text",)
+
+
+@pytest.mark.parametrize(
+    "text", ["س" * 1_000_000, "كلمة " * 200_000, "a\ud800ب", "\u0627\x00\x1b[31m", "ا\u0301" * 5000]
+)
+def test_hostile_texts_have_an_answer(clf: ComplaintClassifier, text: str) -> None:
+    p = clf.predict(text)
+    assert 0 <= p.topic.probability <= 1
+    assert json.loads(p.to_json())["topic"]["id"] == p.topic.id
+    p.to_json().encode("utf-8")
+
+
+def test_a_long_text_says_that_only_its_start_was_read(clf: ComplaintClassifier) -> None:
+    assert "long_text" in clf.predict((SEWAGE + " ") * 100).reasons
+    assert "long_text" not in clf.predict(SEWAGE).reasons
+
+
+@pytest.mark.parametrize(
+    ("bad", "index"), [([SEWAGE, None], 1), ([3.5], 0), (None, 0), (b"abc", 0), ([SEWAGE, "", 7], 2)]
+)
+def test_what_is_no_text_is_refused_with_its_position(clf: ComplaintClassifier, bad: object, index: int) -> None:
+    with pytest.raises(InvalidTextError, match="expected") as caught:
+        clf.predict(bad)  # type: ignore[call-overload]
+    assert caught.value.index == index
+    assert pickle.loads(pickle.dumps(caught.value)).index == index
+
+
+def test_names_are_given_in_both_languages_and_json_keeps_arabic(clf: ComplaintClassifier) -> None:
+    p = clf.predict(SEWAGE)
+    assert (p.agency.name_ar, p.agency.name_en) == ("وزارة الأشغال", "Ministry of Works")
+    assert "وزارة الأشغال" in p.to_json()
+    assert len(p.topic.alternatives) >= 2
+    assert p.topic.probability >= p.topic.alternatives[0].probability
+    assert "sewage_overflow" in repr(p)
+
+
+def test_many_threads_get_the_same_answers(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
+    texts = [case["text"] for case in cases[:24]]
+    expected = [p.topic.id for p in clf.predict(texts)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda text: clf.predict(text).topic.id, texts)) == expected
+
+
+def _topic(arguments: tuple[ComplaintClassifier, str]) -> str:
+    return arguments[0].predict(arguments[1]).topic.id
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_classifier_works_in_process_pools(clf: ComplaintClassifier, method: str) -> None:
+    clf.predict(SEWAGE)  # the parent's session is open when the child is made
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert list(pool.map(_topic, [(clf, SEWAGE)], timeout=120)) == ["sewage_overflow"]
+
+
+def test_target_errors_without_a_threshold_are_refused(clf: ComplaintClassifier) -> None:
+    strict = ComplaintClassifier.from_pretrained(target_error=0.02)
+    assert strict._thresholds["topic"] >= clf._thresholds["topic"]
+    with pytest.raises(ValueError, match=r"0\.05, 0\.02"):
+        ComplaintClassifier.from_pretrained(target_error=0.1)
+
+
+def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match="no model folder"):
+        ComplaintClassifier.from_pretrained(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="this model has topic, agency, kind"):
+        clf.predict_proba([SEWAGE], task="mood")
+
+
+def test_the_one_line_form_loads_once_and_reads() -> None:
+    assert predict(SEWAGE).topic.id == "sewage_overflow"
+    assert [p.topic.id for p in predict([SEWAGE])] == ["sewage_overflow"]
+
+
+def test_an_explanation_points_at_the_words_of_the_original(clf: ComplaintClassifier) -> None:
+    from rich.console import Console
+
+    text = "السلام عليكم،  المجاري   طافحة عندنا من اسبوع"
+    explanation = clf.explain(text)
+    assert explanation.label == "sewage_overflow"
+    assert {"المجاري", "طافحة"} & set(explanation.top(2))
+    assert all(text[span.start : span.end].split() for span in explanation.spans)
+    console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(explanation)
+    assert "طافحة" in console.export_text()
+    assert "<script>" not in clf.explain("<script>alert(1)</script> المجاري طافحة")._repr_html_()
+    assert len(clf.explain("كلمة " * 300).spans) <= 64

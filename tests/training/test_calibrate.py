@@ -1,0 +1,37 @@
+"""Calibration recovers what was put in, and thresholds keep their promise."""
+
+import numpy as np
+
+from tawasul_nlp.model.combine import combine, log_softmax
+from tawasul_nlp.model.folder import TaskConfig
+from training.calibrate import expected_calibration_error, fit_task, threshold_for
+
+
+def test_the_temperature_of_overconfident_scores_is_found() -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.normal(size=(20_000, 5)) * 1.5
+    truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
+    task = TaskConfig(tuple("abcde"), {"encoder": 1.0})
+    fitted = fit_task("t", {"t": task}, {"encoder": {"t": honest * 3}}, truth)
+    assert abs(fitted.temperature - 3) < 0.1
+    probabilities = np.exp(combine({"t": fitted}, {"encoder": {"t": honest * 3}})["t"])
+    assert expected_calibration_error(probabilities.max(1), probabilities.argmax(1) == truth) < 0.02
+
+
+def test_a_useless_reader_gets_next_to_no_weight() -> None:
+    rng = np.random.default_rng(1)
+    good = rng.normal(size=(5000, 4)) * 2
+    truth = np.array([rng.choice(4, p=row) for row in np.exp(log_softmax(good))])
+    readers = {"encoder": {"t": good}, "ngram": {"t": rng.normal(size=(5000, 4))}}
+    fitted = fit_task("t", {"t": TaskConfig(tuple("abcd"), {"encoder": 0.5, "ngram": 0.5})}, readers, truth)
+    assert fitted.weights["ngram"] < 0.05
+
+
+def test_the_threshold_accepts_as_many_as_the_target_error_allows() -> None:
+    confidence = np.linspace(0.999, 0.001, 1000)
+    correct = np.ones(1000, bool)
+    correct[500:] = False
+    threshold = threshold_for(confidence, correct, 0.05)
+    accepted = confidence >= threshold
+    assert 0.04 < (~correct[accepted]).mean() <= 0.05
+    assert threshold_for(confidence, np.zeros(1000, bool), 0.05) == 1.0
