@@ -52,7 +52,8 @@ e006e e0073-e0074 e0077 e007f
 # HTML5 character references, the semicolon optional as in browsers.
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
-_MARKS = re.compile("[\u0640\u064b-\u0652]+")
+# "[x][x]*" and not "[x]+": `re` skips to a class that a pattern starts with three times as fast as to a repeated one.
+_MARKS = re.compile("[\u0640\u064b-\u0652][\u0640\u064b-\u0652]*")
 
 # A host is 2 to 256 of these, a dot and a lower-case domain; a path may go on with a few more. The
 # look-behind starts it where its run starts, so that a run is walked once; only for runs beyond the
@@ -66,7 +67,8 @@ _PERHAPS_ADDRESS = re.compile(r"\.[a-z]{2}")
 
 _ARABIC_LETTERS = re.compile("[\u0621-\u063a\u0641-\u064a]")
 # All that the last pass may change: runs of anything but letters, square brackets and white space.
-_SIGNS = re.compile(r"[^A-Za-z\u0621-\u063a\u0641-\u064a\[\]\s]+")
+_SIGN = r"[^A-Za-z\u0621-\u063a\u0641-\u064a\[\]\s]"
+_SIGNS = re.compile(f"{_SIGN}{_SIGN}*")
 _TO_ASCII = str.maketrans("٠١٢٣٤٥٦٧٨٩", "0123456789")
 
 

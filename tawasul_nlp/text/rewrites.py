@@ -203,9 +203,10 @@ class CharacterMap:
         removable = [char for char, target in table.items() if not target and char != "\u200d"]
         mapped = [char for char, target in table.items() if target or char == "\u200d"]
         # A character class of the basic plane is a bit map to `re`; with one character beyond, it is a list
-        # that is searched anew for each character of the text, many times as slow.
+        # that is searched anew for each character of the text, many times as slow. And `re` skips fast to a
+        # class that a pattern starts with, but not to a repeated one: hence "[x][x]*".
         planes = ([char for char in removable if char <= "\uffff"], [char for char in removable if char > "\uffff"])
-        self._removed = tuple(re.compile(f"[{_ranges(plane)}]+") for plane in planes if plane)
+        self._removed = tuple(re.compile("[{0}][{0}]*".format(_ranges(plane))) for plane in planes if plane)
         self._mapped = re.compile(f"[{_ranges(mapped)}]") if mapped else None
         # With a surrogate pair as one match; an alternative makes a pattern too slow for `apply`.
         pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
