@@ -96,8 +96,7 @@ def camel_default() -> Callable[[str], str]:
     from tawasul_nlp.text import PROFILES
     from tawasul_nlp.text.steps import EMAIL_PLACEHOLDER, URL_PLACEHOLDER, character_table
 
-    # The mapper refuses surrogates only as ranges; as single keys they are fine. The joiner between
-    # emoji, which `default` keeps, is left out.
+    # Without the joiner, which `default` keeps inside emoji.
     table: dict[str, str | None] = dict(character_table(PROFILES["default"].steps))
     del table["\u200d"]
     mapper = CharMapper(table, default=None)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .rewrites import TRIPLE, Edit, RegexRewrite, Rewrite, Whitespace
 
@@ -124,7 +124,7 @@ class _Markup:
 class _Signs:
     """Digits to ASCII, spaces around signs and between digits and Arabic letters, unknown characters to a space."""
 
-    __slots__ = ("_alone", "_spaced")
+    __slots__ = ("_replace", "_spaced")
 
     def __init__(self, keep_emoji: bool) -> None:
         kept = _KEPT_SIGNS
@@ -135,9 +135,10 @@ class _Signs:
         self._spaced = {char: f" {char} " for char in kept}
         self._spaced["/"] = " - "
         # Most runs are one sign: these need no look at their neighbours.
-        self._alone = dict(self._spaced)
+        alone = dict(self._spaced)
         self._spaced |= {digit: digit for digit in "0123456789"}
         self._spaced |= {digit: digit.translate(_TO_ASCII) for digit in "٠١٢٣٤٥٦٧٨٩"}
+        self._replace = _sign_replacer(alone, self._spaced)
 
     def apply(self, text: str) -> str:
         return _SIGNS.sub(self._replace, text)
@@ -157,22 +158,29 @@ class _Signs:
                 if wanted != char:
                     yield Edit(position, position + 1, wanted)
 
-    def _replace(self, match: re.Match[str]) -> str:
-        found = match.group()
-        alone = self._alone.get(found)
-        if alone is not None:
-            return alone
-        spaced = self._spaced
+
+def _sign_replacer(alone: dict[str, str], spaced: dict[str, str]) -> Callable[[re.Match[str]], str]:
+    """Give the replacement function of :class:`_Signs`; a closure, for it runs several times a text."""
+    known = alone.get
+    before_or_after = _ARABIC_LETTERS.match
+
+    def replace(match: re.Match[str]) -> str:
+        found = match[0]
+        result = known(found)
+        if result is not None:
+            return result
         result = found if found.isascii() and found.isdigit() else "".join([spaced.get(char, " ") for char in found])
         # Both ends are spaces already unless they are digits; a space too many is collapsed later.
         if result[0] != " " or result[-1] != " ":
             start, end = match.span()
             text = match.string
-            if start and _ARABIC_LETTERS.match(text, start - 1):
+            if start and before_or_after(text, start - 1):
                 result = " " + result
-            if _ARABIC_LETTERS.match(text, end):
+            if before_or_after(text, end):
                 result += " "
         return result
+
+    return replace
 
 
 _DIGITS = frozenset("0123456789")
@@ -248,7 +256,6 @@ def _has_special(text: str) -> bool:
         or "://" in text
         or "http" in text
         or "www" in text
-        or ".com" in text
         or ("." in text and _PERHAPS_ADDRESS.search(text) is not None)
     )
 
