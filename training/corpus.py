@@ -46,7 +46,7 @@ class LabelSpace:
         return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
 
 
-def load_examples(split: str, labels: LabelSpace, second_batch: int = 2) -> list[Example]:
+def load_examples(split: str, labels: LabelSpace, second_batch: int = 3) -> list[Example]:
     """Load one split; re-reports of training cases and the second batch join the training split only.
 
     Parameters
@@ -77,3 +77,16 @@ def load_examples(split: str, labels: LabelSpace, second_batch: int = 2) -> list
         )
         for case in chosen
     ]
+
+
+def label_descriptions(labels: LabelSpace) -> list[Example]:
+    """Return each topic's names and terms as texts of that topic, for readers that learn from words."""
+    from tawasul_nlp.domain import Taxonomy
+
+    examples = []
+    for topic in Taxonomy.load().topics.values():
+        for terms in (topic.terms_msa, topic.terms_dialect, topic.terms_msa + topic.terms_dialect):
+            text = " . ".join((topic.name_ar, topic.name_en, *terms))
+            agency = labels.agency_of[topic.id]
+            examples.append(Example(f"terms-{topic.id}", text, topic.id, agency, "", "", "", ""))
+    return examples

