@@ -9,6 +9,7 @@ with static (calibrated) and dynamic quantisation.
 from __future__ import annotations
 
 import copy
+import logging
 from pathlib import Path
 
 import torch
@@ -64,6 +65,8 @@ def quantize_weights(source: Path, target: Path, bits: int = 8, block_size: int 
     import onnx
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
+    # It logs two lines for each of some thousand nodes.
+    logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
     quantizer = MatMulNBitsQuantizer(
         onnx.load(str(source)), bits=bits, block_size=block_size, is_symmetric=True, accuracy_level=4
     )
