@@ -2,8 +2,8 @@
 
 The embedding table is stored as int8 rows with one scale each, and every weight matrix as 8-bit blocks
 (``MatMulNBits``). Activations are quantised by ONNX Runtime for each row by itself, so the answer for a text does not
-depend on its neighbours in the batch and no calibration set is needed. ``training/EXPERIMENTS.md`` has the comparison
-with static (calibrated) and dynamic quantisation.
+depend on its neighbours in the batch and no calibration set is needed. ``eval/results/quantisation.md`` has the
+comparison with static (calibrated) and dynamic quantisation.
 """
 
 from __future__ import annotations
