@@ -20,7 +20,7 @@ def fit_task(
     readers: Mapping[str, Mapping[str, np.ndarray]],
     truth: np.ndarray,
 ) -> TaskConfig:
-    """Fit one task's reader weights and temperature by least negative log-likelihood.
+    """Fit one task's reader weights, temperature and power by least negative log-likelihood.
 
     Parameters
     ----------
@@ -35,22 +35,23 @@ def fit_task(
     Returns
     -------
     TaskConfig
-        With weights that sum to 1, and the temperature that belongs to them.
+        With weights that sum to 1, and the temperature and power that belong to them.
     """
     task = tasks[name]
     names = list(task.weights)
     rows = np.flatnonzero(truth >= 0)
 
     def weighed(logarithms: np.ndarray) -> TaskConfig:
-        scale = np.exp(logarithms)
+        *scales, power = np.exp(logarithms)
+        scale = np.array(scales)
         weights = {reader: float(share) for reader, share in zip(names, scale / scale.sum(), strict=True)}
-        return replace(task, weights=weights, temperature=float(1.0 / scale.sum()))
+        return replace(task, weights=weights, temperature=float(1.0 / scale.sum()), power=float(power))
 
     def loss(logarithms: np.ndarray) -> float:
         scores = combine({**tasks, name: weighed(logarithms)}, readers)[name]
         return float(-scores[rows, truth[rows]].mean())
 
-    best = minimize(loss, np.zeros(len(names)), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
+    best = minimize(loss, np.zeros(len(names) + 1), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
     return _matched_in_the_large(weighed(best.x), name, tasks, readers, truth)
 
 
@@ -61,11 +62,7 @@ def _matched_in_the_large(
     readers: Mapping[str, Mapping[str, np.ndarray]],
     truth: np.ndarray,
 ) -> TaskConfig:
-    """Move the temperature until the mean confidence equals the accuracy.
-
-    The likelihood alone leaves the topic overconfident by some points: it gains more from sharp right answers than it
-    loses by a few sharp wrong ones near the borders between topics.
-    """
+    """Move the temperature until the mean confidence equals the accuracy, which the likelihood alone does not give."""
     known = truth >= 0
 
     def excess(factor: float) -> float:

@@ -24,7 +24,7 @@ def parent_scores(parent_log_probabilities: np.ndarray, parent_labels: tuple[int
 
 
 def combine(tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Weigh the readers' scores of each task, apply its temperature, and normalise.
+    """Weigh the readers' scores of each task, apply its temperature and power, and normalise.
 
     Parameters
     ----------
@@ -47,5 +47,8 @@ def combine(tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, 
             else:
                 scores = readers[reader][name].astype(np.float64)
             total = total + weight * scores
-        results[name] = log_softmax(total / task.temperature)
+        log_probabilities = log_softmax(total / task.temperature)
+        if task.power != 1.0:
+            log_probabilities = log_softmax(-np.power(-log_probabilities, task.power))
+        results[name] = log_probabilities
     return results

@@ -38,6 +38,9 @@ class TaskConfig:
         summed over its labels).
     temperature : float
         What the weighted sum is divided by before the softmax.
+    power : float
+        Log-probabilities are raised to this power and normalised again: below 1 it takes certainty from answers that
+        are nearly certain, and leaves their order as it is.
     thresholds : dict of str to float
         Target error rate (as in ``"0.05"``) to the least probability at which an answer is accepted.
     parent : str or None
@@ -49,6 +52,7 @@ class TaskConfig:
     labels: tuple[str, ...]
     weights: dict[str, float]
     temperature: float = 1.0
+    power: float = 1.0
     thresholds: dict[str, float] = field(default_factory=dict)
     parent: str | None = None
     parent_labels: tuple[int, ...] = ()
@@ -168,6 +172,8 @@ def _check(config: ModelConfig) -> None:
             raise ValueError(f"task {name!r} has no or repeated labels")
         if not task.temperature > 0:
             raise ValueError(f"task {name!r} has temperature {task.temperature!r}, expected above 0")
+        if not task.power > 0:
+            raise ValueError(f"task {name!r} has power {task.power!r}, expected above 0")
         unknown = set(task.weights) - {"encoder", "ngram", "parent"}
         if unknown or not task.weights:
             raise ValueError(f"task {name!r} has weights for {sorted(task.weights)}")
