@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -26,6 +27,28 @@ if TYPE_CHECKING:
 _MAX_CHARS = 8_000
 _CHUNK = 4_096
 _ALTERNATIVES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """Everything that one pass over some texts gives.
+
+    Attributes
+    ----------
+    probabilities : dict of str to ndarray
+        Calibrated probabilities (n_texts, n_labels) of each task.
+    embedding : ndarray of float32, shape (n_texts, hidden)
+        What a text is about; of length 1.
+    incident : ndarray of float32, shape (n_texts, 128), or None
+        What event it tells of; of length 1. None for a model without incident vectors.
+    truncated : ndarray of bool, shape (n_texts,)
+        Which texts were longer than the model reads.
+    """
+
+    probabilities: dict[str, np.ndarray]
+    embedding: np.ndarray
+    incident: np.ndarray | None
+    truncated: np.ndarray
 
 
 class ComplaintClassifier:
@@ -192,10 +215,12 @@ class ComplaintClassifier:
         listed = _checked(texts)
         predictions: list[Prediction] = []
         for chunk in _with_progress(listed, progress):
-            probabilities, truncated = self._read(chunk, batch_size)
+            reading = self._read(chunk, batch_size)
             predictions.extend(
                 self._prediction(
-                    text, {task: table[row] for task, table in probabilities.items()}, bool(truncated[row])
+                    text,
+                    {task: table[row] for task, table in reading.probabilities.items()},
+                    bool(reading.truncated[row]),
                 )
                 for row, text in enumerate(chunk)
             )
@@ -212,21 +237,40 @@ class ComplaintClassifier:
         """
         self._known_task(task)
         listed = _checked(texts)
-        parts = [self._read(chunk, batch_size)[0][task] for chunk in _with_progress(listed, False)]
+        parts = [self._read(chunk, batch_size).probabilities[task] for chunk in _with_progress(listed, False)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.labels[task])))
 
-    def embed(self, texts: str | Sequence[str], *, batch_size: int = 64) -> np.ndarray:
+    def embed(self, texts: str | Sequence[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
         """Return the encoder's embeddings.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+        batch_size : int
+        output : {"embedding", "incident"}
+            ``embedding`` tells what a text is about, ``incident`` what event it tells of: reports of one event lie
+            close, whoever wrote them.
 
         Returns
         -------
-        ndarray of float32, shape (n_texts, hidden)
+        ndarray of float32, shape (n_texts, hidden) or (n_texts, 128)
             Of length 1, so that a dot product of two rows is their cosine.
         """
+        if output not in ("embedding", "incident"):
+            raise ValueError(f"output is {output!r}, expected 'embedding' or 'incident'")
         listed = _checked(texts)
-        parts = [self._encode(chunk, batch_size)[0]["embedding"] for chunk in _with_progress(listed, False)]
-        hidden = 0 if parts else self._encode(["نص"], 1)[0]["embedding"].shape[1]
+        parts = [self._encode(chunk, batch_size)[0][output] for chunk in _with_progress(listed, False)]
+        hidden = 0 if parts else self._encode(["نص"], 1)[0][output].shape[1]
         return np.concatenate(parts) if parts else np.zeros((0, hidden), np.float32)
+
+    def read(self, texts: Sequence[str], *, batch_size: int = 64) -> Reading:
+        """Return probabilities and embeddings of texts from one pass over them."""
+        return self._read(_checked(texts), batch_size)
+
+    @property
+    def incident_size(self) -> int:
+        """Numbers in an incident vector."""
+        return self._runtime.size("incident")
 
     def explain(self, text: str, task: str = "topic") -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
@@ -261,8 +305,8 @@ class ComplaintClassifier:
         truncated = [bool(e.overflowing) or len(text) > _MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
         return outputs, np.array(truncated, dtype=bool)
 
-    def _read(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Return each task's probabilities, and which texts were cut. Identical texts are read once."""
+    def _read(self, texts: Sequence[str], batch_size: int) -> Reading:
+        """Read texts, identical ones once."""
         position: dict[str, int] = {}
         rows = [position.setdefault(text, len(position)) for text in texts]
         unique = list(position)
@@ -271,7 +315,13 @@ class ComplaintClassifier:
         if self._ngram is not None:
             readers["ngram"] = self._ngram.scores(unique)
         combined = combine(self.config.tasks, readers)
-        return {task: np.exp(values)[rows] for task, values in combined.items()}, truncated[rows]
+        encoded = readers["encoder"]
+        return Reading(
+            {task: np.exp(values)[rows] for task, values in combined.items()},
+            encoded["embedding"][rows],
+            encoded["incident"][rows] if "incident" in encoded else None,
+            truncated[rows],
+        )
 
     def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
         tables: dict[str, Any] = {

@@ -22,3 +22,11 @@ class InvalidTextError(ValueError):
 
     def __reduce__(self) -> tuple[type[InvalidTextError], tuple[str, int]]:
         return type(self), (str(self), self.index)
+
+
+class IndexFormatError(ValueError):
+    """An index folder is damaged, of a newer format, made with another model, or not an index at all."""
+
+
+class IndexLockedError(RuntimeError):
+    """Another process has the index open."""

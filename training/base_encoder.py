@@ -223,6 +223,11 @@ def build_tokenizer(packed: PackedModel, keep: list[int] | None = None) -> PreTr
     )
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
     tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    return wrap_tokenizer(tokenizer)
+
+
+def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """Give a tokenizer with XLM-R's special tokens the interface of transformers."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",

@@ -11,7 +11,10 @@ SECOND_BATCH = DATA / "second_batch.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled case; an empty label means that the task is not defined for it."""
+    """One labelled case; an empty label means that the task is not defined for it.
+
+    Texts with the same ``incident`` tell of the same event.
+    """
 
     id: str
     text: str
@@ -21,6 +24,7 @@ class Example:
     secondary_topic: str
     register: str
     governorate: str
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class LabelSpace:
         return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
 
 
-def load_examples(split: str, labels: LabelSpace, second_batch: int = 3) -> list[Example]:
+def load_examples(split: str, labels: LabelSpace, second_batch: int = 5, reports: bool = True) -> list[Example]:
     """Load one split; re-reports of training cases and the second batch join the training split only.
 
     Parameters
@@ -54,14 +58,17 @@ def load_examples(split: str, labels: LabelSpace, second_batch: int = 3) -> list
     split : {"train", "validation", "test"}
     second_batch : int
         Up to which part of ``second_batch.jsonl`` its texts join the training split; 0 for none.
+    reports : bool
+        Whether re-reports of training cases join the training split.
     """
     side = load_splits()
     cases = {case["id"]: case for case in read_jsonl(DATA / "cases.jsonl")}
     chosen = [case for case in cases.values() if side[case["id"]] == split]
     if split == "train":
         for report in read_jsonl(DATA / "duplicates.jsonl"):
-            if side[report["group"]] == "train":
-                chosen.append({**cases[report["group"]], "id": report["id"], "text": report["text"]})
+            if reports and side[report["group"]] == "train":
+                own = {"id": report["id"], "text": report["text"], "incident": report["group"]}
+                chosen.append({**cases[report["group"]], **own})
         chosen.extend(case for case in read_jsonl(SECOND_BATCH) if case["part"] <= second_batch)
     return [
         Example(
@@ -74,6 +81,7 @@ def load_examples(split: str, labels: LabelSpace, second_batch: int = 3) -> list
             secondary_topic=case["secondary_topic"],
             register=case["register"],
             governorate=case.get("governorate", ""),
+            incident=case.get("incident", case["id"]),
         )
         for case in chosen
     ]

@@ -18,6 +18,7 @@ import torch
 import yaml
 
 from tawasul_nlp.model.folder import BUNDLED
+from tawasul_nlp.model.network import MultiTaskNetwork
 from training.base_encoder import build_base
 from training.corpus import LabelSpace, label_descriptions, load_examples
 from training.finetune import STATE, fine_tune
@@ -41,22 +42,33 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return recipe
 
 
-def train(recipe: dict[str, Any], work: Path) -> Path:
-    """Train by ``recipe`` in the folder ``work`` and return the finished model folder."""
+def train(recipe: dict[str, Any], work: Path, *, first_stage: int = 1, from_model: Path | None = None) -> Path:
+    """Train by ``recipe`` in the folder ``work`` and return the finished model folder.
+
+    With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
+    """
     from training.bundle import build_bundle
+    from training.restore import restore_base
 
     labels = LabelSpace.load()
     validation = load_examples("validation", labels)
     base = work / "base"
-    if not (base / "config.json").exists():
+    state: Path | MultiTaskNetwork | None = None
+    if from_model is not None:
+        state = restore_base(from_model, base)
+    elif not (base / "config.json").exists():
         first = [example.text for example in load_examples("train", labels, second_batch=0)]
         build_base(base, Path("build/wheels"), first)
     network = None
-    state = None
     for number, stage in enumerate(recipe["stages"], start=1):
+        if number < first_stage:
+            continue
         out = work / f"stage{number}"
         settings = {**recipe["encoder"], **stage}
-        examples = load_examples("train", labels, second_batch=settings["second_batch"])
+        # Where reports of one incident are drawn as groups, they need not come one by one as well.
+        examples = load_examples(
+            "train", labels, second_batch=settings["second_batch"], reports=not settings.get("incident_groups")
+        )
         last = number == len(recipe["stages"])
         if (out / STATE).exists() and not last:
             print(f"stage {number}: found {out / STATE}, going on", flush=True)
@@ -86,11 +98,20 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--work", type=Path, default=Path("build/train"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all")
+    parser.add_argument("--from-model", type=Path, help="start from this model folder, at --first-stage")
+    parser.add_argument("--first-stage", type=int, default=1, help="stage of the recipe to start with")
     parser.add_argument("--install", action="store_true", help="put the finished model into the package")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    out = train(read_recipe(arguments.recipe), arguments.work)
+    if (arguments.first_stage > 1) != (arguments.from_model is not None):
+        parser.error("--first-stage above 1 and --from-model need each other")
+    out = train(
+        read_recipe(arguments.recipe),
+        arguments.work,
+        first_stage=arguments.first_stage,
+        from_model=arguments.from_model,
+    )
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     for name, task in config["tasks"].items():
         print(name, task["weights"], f"temperature {task['temperature']:.3f}", task["thresholds"])

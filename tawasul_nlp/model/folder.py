@@ -1,7 +1,7 @@
 """The on-disk model format: one folder of plain data files, checked before anything is used.
 
 A folder holds ``config.json`` (described by :class:`ModelConfig`), ``tokenizer.json``, ``model.onnx`` and, when the
-model has a second reader, ``ngram.safetensors``. Nothing in it is code and nothing is unpickled. The configuration
+model has a second reader, ``ngram.safetensors``; when it groups duplicates, ``pairs.json``. Nothing in it is code and nothing is unpickled. The configuration
 lists every file with its SHA-256, so that a damaged or mixed-up folder is refused with advice.
 """
 
@@ -20,7 +20,8 @@ CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
 NGRAM = "ngram.safetensors"
-_KNOWN_FILES = {TOKENIZER, ENCODER, NGRAM}
+PAIRS = "pairs.json"
+_KNOWN_FILES = {TOKENIZER, ENCODER, NGRAM, PAIRS}
 _MAX_CONFIG_BYTES = 10_000_000
 BUNDLED = Path(__file__).parent / "bundled"
 

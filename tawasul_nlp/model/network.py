@@ -1,4 +1,4 @@
-"""The multi-task network: one BERT encoder, one pooled embedding, one linear head for each task."""
+"""The multi-task network: one BERT encoder, two pooled embeddings, one linear head for each task."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 
+INCIDENT_SIZE = 128
+
+
 class MultiTaskNetwork(nn.Module):
-    """A BERT encoder with mean pooling and one linear head for each task.
+    """A BERT encoder with mean pooling, one linear head for each task, and one for incidents.
 
     Parameters
     ----------
@@ -22,7 +25,9 @@ class MultiTaskNetwork(nn.Module):
     Notes
     -----
     The heads read the pooled vector itself; the ``embedding`` output is its L2-normalised form, so that a dot
-    product of two embeddings is their cosine.
+    product of two embeddings is their cosine. The last layer has learned to forget what does not matter for topics;
+    two reports of one incident are known by just that (who, when, which details), so the ``incident`` output is a
+    projection of the states of a third, two thirds and all of the layers.
     """
 
     def __init__(self, encoder: BertModel, tasks: dict[str, int], dropout: float = 0.1) -> None:
@@ -32,16 +37,27 @@ class MultiTaskNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
         hidden = encoder.config.hidden_size
         self.heads = nn.ModuleDict({task: nn.Linear(hidden, count) for task, count in tasks.items()})
+        layers = encoder.config.num_hidden_layers
+        self.incident_layers = (max(1, layers // 3), max(1, 2 * layers // 3), layers)
+        self.incident = nn.Linear(hidden * len(self.incident_layers), INCIDENT_SIZE, bias=False)
 
     def pool(self, hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
         """Average the token states of each text: (batch, tokens, hidden) -> (batch, hidden), float32."""
         weights = attention_mask.unsqueeze(-1).to(torch.float32)
         return (hidden_states.float() * weights).sum(1) / weights.sum(1).clamp(min=1.0)
 
+    def read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return token states (batch, tokens, hidden), their mean (batch, hidden) and the incident vectors."""
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        means = [self.pool(output.hidden_states[layer], attention_mask) for layer in self.incident_layers]
+        # Layers differ much in length: each counts the same.
+        levels = torch.cat([nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
+        incident = nn.functional.normalize(self.incident(levels).float(), dim=-1)
+        return output.last_hidden_state, means[-1], incident
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        """Return the embedding (batch, hidden), then the logits (batch, labels) of each task."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled = self.pool(states, attention_mask)
+        """Return embedding (batch, hidden), incident vector (batch, 128), and each task's logits (batch, labels)."""
+        _, pooled, incident = self.read(input_ids, attention_mask)
         embedding = nn.functional.normalize(pooled, dim=-1)
         dropped = self.dropout(pooled)
-        return (embedding, *(head(dropped) for head in self.heads.values()))
+        return (embedding, incident, *(head(dropped) for head in self.heads.values()))

@@ -67,6 +67,19 @@ class OnnxRuntime:
                 f"{self.path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); restore the model folder"
             ) from error
 
+    def size(self, output: str) -> int:
+        """Return the number of columns of an output.
+
+        Raises
+        ------
+        ModelFormatError
+            If the graph has no such output.
+        """
+        for found in self.session().get_outputs():
+            if found.name == output:
+                return int(found.shape[1])
+        raise ModelFormatError(f"{self.path}: has no output {output!r}; use a model of this library's version")
+
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Run one padded batch; see :class:`Runtime`."""
         session = self.session()

@@ -1,0 +1,193 @@
+"""Learn the score of a pair: how likely two cases are to tell of one incident.
+
+``python -m training.pairs MODEL_FOLDER`` fits a :class:`~tawasul_nlp.duplicates.scorer.PairScorer` on incidents whose
+reports the encoder never saw side by side (those marked ``"use": "scorer"`` in the corpus, and the validation split),
+chooses its threshold, and adds ``pairs.json`` to the folder. The test split is not touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
+from tawasul_nlp.duplicates.reading import case_columns
+from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_places, pair_features
+from tawasul_nlp.duplicates.stars import Edges
+from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
+from training.corpus import Example, LabelSpace, load_examples
+from training.incidents import Incident, load_incidents
+
+FOLDS = 5
+# Strength of the L2 penalty (scikit-learn's C): chosen by the cross-validated likelihood that this script prints.
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
+# At most this share of look-alikes may be merged at the chosen threshold.
+LOOK_ALIKES_MERGED = 0.03
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """Texts among which duplicates are looked for.
+
+    Attributes
+    ----------
+    texts : list of Example
+    incident : ndarray of int64, shape (n,)
+        Texts with one number tell of one incident.
+    look_alikes : ndarray of int64, shape (m, 2)
+        Rows of a case and of a look-alike that is another incident.
+    """
+
+    texts: list[Example]
+    incident: np.ndarray
+    look_alikes: np.ndarray
+
+    @property
+    def duplicates(self) -> np.ndarray:
+        """All pairs of one incident: (pairs, 2), the lower row first."""
+        order = np.argsort(self.incident, kind="stable")
+        groups = np.split(order, np.flatnonzero(np.diff(self.incident[order])) + 1)
+        pairs = [(a, b) for group in groups for at, a in enumerate(group) for b in group[at + 1 :]]
+        return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
+
+
+def collect(incidents: list[Incident], others: list[Example]) -> Collection:
+    """Put incidents, their look-alikes and other cases together."""
+    texts: dict[str, Example] = {}
+    near: list[tuple[str, str]] = []
+    for incident in incidents:
+        texts.update({text.id: text for text in (*incident.texts, *incident.look_alikes)})
+        near.extend((incident.id, other.id) for other in incident.look_alikes)
+    texts.update({other.id: other for other in others if other.id not in texts})
+    rows = {name: row for row, name in enumerate(texts)}
+    numbers: dict[str, int] = {}
+    incident_numbers = [numbers.setdefault(text.incident, len(numbers)) for text in texts.values()]
+    pairs = np.array([(rows[a], rows[b]) for a, b in near], np.int64).reshape(-1, 2)
+    return Collection(list(texts.values()), np.array(incident_numbers), pairs)
+
+
+def held_out(split: str, labels: LabelSpace) -> Collection:
+    """Return the whole of a held-out split: all its cases, re-reports and look-alikes."""
+    return collect(load_incidents(split, labels), load_examples(split, labels))
+
+
+def read(collection: Collection, classifier: ComplaintClassifier) -> Columns:
+    """Return the columns that the texts are compared by."""
+    return case_columns(classifier, [Case(text.text, id=text.id) for text in collection.texts])
+
+
+def training_pairs(collection: Collection, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Return candidate pairs, duplicates and look-alikes whose places do not conflict, and which are duplicates."""
+    pairs = unique_pairs(np.concatenate([candidate_pairs(columns), collection.duplicates, collection.look_alikes]))
+    pairs = pairs[~conflicting_places(columns, pairs[:, 0], pairs[:, 1])]
+    return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
+
+
+def fit(features: np.ndarray, same: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
+    """Fit weights and intercept by penalised likelihood."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=penalty, max_iter=5_000).fit(features, same)
+    return model.coef_[0].astype(np.float64), float(model.intercept_[0])
+
+
+def cross_validated(features: np.ndarray, same: np.ndarray, folds: np.ndarray, penalty: float) -> np.ndarray:
+    """Return each pair's log-odds by a model that did not see its fold."""
+    logits = np.zeros(len(same))
+    for fold in range(FOLDS):
+        inside = folds == fold
+        weights, intercept = fit(features[~inside], same[~inside], penalty)
+        logits[inside] = features[inside] @ weights + intercept
+    return logits
+
+
+def log_loss(logits: np.ndarray, same: np.ndarray) -> float:
+    """Return the mean negative log-likelihood."""
+    return float(np.logaddexp(0.0, np.where(same, -logits, logits)).mean())
+
+
+def pairwise(groups: DuplicateGroups, collection: Collection) -> dict[str, float]:
+    """Return precision, recall and F1 over pairs of cases, and the share of look-alikes that were merged."""
+    labels = groups.labels
+    sizes = np.bincount(labels)
+    together = int((sizes * (sizes - 1) // 2).sum())
+    duplicates = collection.duplicates
+    found = int((labels[duplicates[:, 0]] == labels[duplicates[:, 1]]).sum())
+    near = collection.look_alikes
+    return {
+        "precision": found / max(together, 1),
+        "recall": found / max(len(duplicates), 1),
+        "f1": 2 * found / max(together + len(duplicates), 1),
+        "look_alikes_merged": float((labels[near[:, 0]] == labels[near[:, 1]]).mean()) if len(near) else 0.0,
+    }
+
+
+def train_scorer(folder: Path) -> PairScorer:
+    """Fit the scorer for a model folder, print how it does on validation data, and return it."""
+    labels = LabelSpace.load()
+    classifier = ComplaintClassifier.from_pretrained(folder)
+    fitting = collect(load_incidents("train", labels, use="scorer"), [])
+    validation = held_out("validation", labels)
+    sets = [(collection, read(collection, classifier)) for collection in (fitting, validation)]
+    features, same, folds, weights = [], [], [], []
+    for number, (collection, columns) in enumerate(sets):
+        pairs, duplicates = training_pairs(collection, columns)
+        features.append(pair_features(columns, pairs[:, 0], pairs[:, 1]))
+        same.append(duplicates)
+        folds.append(collection.incident[pairs].min(1) % FOLDS)
+        weights.append(np.full(len(pairs), number))
+        print(f"{len(collection.texts)} texts, {len(pairs)} pairs, {int(duplicates.sum())} of one incident", flush=True)
+    table, truth, fold, source = (np.concatenate(part) for part in (features, same, folds, weights))
+    losses = {penalty: log_loss(cross_validated(table, truth, fold, penalty), truth) for penalty in PENALTIES}
+    penalty = min(losses, key=lambda value: losses[value])
+    print("cross-validated log-loss:", {key: round(value, 5) for key, value in losses.items()}, "penalty", penalty)
+    coefficients, intercept = fit(table, truth, penalty)
+    scorer = PairScorer(coefficients, intercept, threshold=0.5)
+    # The threshold comes from scores that the validation pairs got from models that had not seen them.
+    logits = cross_validated(table, truth, fold, penalty)[source == 1]
+    return replace(scorer, threshold=_threshold(scorer, logits, *sets[1]))
+
+
+def _threshold(scorer: PairScorer, logits: np.ndarray, collection: Collection, columns: Columns) -> float:
+    pairs, _ = training_pairs(collection, columns)
+    edges = Edges(pairs[:, 0], pairs[:, 1], (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)).above(LEAST)
+    cases = [Case(text.text, id=text.id) for text in collection.texts]
+    best = (0.0, 0.5)
+    for threshold in np.round(np.arange(0.05, 0.96, 0.025), 3):
+        found = pairwise(DuplicateGroups(cases, columns, edges, scorer, float(threshold)), collection)
+        print(f"threshold {threshold:.3f}:", {name: round(value, 3) for name, value in found.items()}, flush=True)
+        if found["look_alikes_merged"] <= LOOK_ALIKES_MERGED:
+            best = max(best, (found["f1"], float(threshold)))
+    return best[1]
+
+
+def install(scorer: PairScorer, folder: Path) -> None:
+    """Write ``pairs.json`` into the model folder and enter it in the folder's list of files."""
+    config = read_config(folder)
+    scorer.save(folder / PAIRS)
+    replace(config, files={**config.files, PAIRS: file_hash(folder / PAIRS)}).save(folder)
+
+
+def main() -> None:
+    """Fit from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, nargs="?", default=BUNDLED, help="model folder [default: the bundled one]")
+    parser.add_argument("--show", action="store_true", help="print the weights")
+    arguments = parser.parse_args()
+    scorer = train_scorer(arguments.model)
+    install(scorer, arguments.model)
+    if arguments.show:
+        print(json.dumps(dict(zip(NAMES, np.round(scorer.weights, 2).tolist(), strict=True)), indent=1))
+    print(f"threshold {scorer.threshold:.3f}; wrote {arguments.model / PAIRS}")
+
+
+if __name__ == "__main__":
+    main()
