@@ -55,7 +55,7 @@ class Places:
     mentions
         In the order of the text.
     governorate
-        Id of the governorate that the text points to; None without strong evidence.
+        Id of the governorate that the text points to; None without strong evidence, or where it points to two alike.
     evidence
         Sentences that say what the governorate rests on, and what spoke against it.
     block
@@ -366,10 +366,19 @@ class _Scan:
 
 
 def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer) -> Places:
-    """Weigh the mentions: a block before an area, an area before a street or landmark, the earlier before the later."""
+    """Weigh the mentions: a block before an area, an area before a place that people from everywhere go to.
+
+    Where mentions of equal weight point to two governorates ("from Sitra to Khalifa Town"), the text does not say which
+    is meant: the first one named was wrong in 26 of 62 such training cases.
+    """
     strong = [mention for mention in mentions if mention.strength == "strong"]
-    chosen = min(strong, key=lambda mention: _rank(mention, gazetteer)).governorate if strong else None
-    if chosen is None:
+    ranks = [_rank(mention, gazetteer) for mention in strong]
+    best = [mention for mention, rank in zip(strong, ranks, strict=True) if rank == min(ranks)]
+    torn = len({mention.governorate for mention in best}) > 1
+    chosen = None if torn or not best else best[0].governorate
+    if torn:
+        evidence = [f"either {mention.evidence}" for mention in best]
+    elif chosen is None:
         evidence = [mention.evidence for mention in mentions if mention.strength == "weak"]
     else:
         evidence = [mention.evidence for mention in strong if mention.governorate == chosen]
