@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tawasul_nlp.classifier import predict as predict
     from tawasul_nlp.domain import Taxonomy as Taxonomy
     from tawasul_nlp.domain import find_places as find_places
+    from tawasul_nlp.duplicates import DuplicateGrouper as DuplicateGrouper
+    from tawasul_nlp.duplicates import DuplicateIndex as DuplicateIndex
     from tawasul_nlp.prediction import Prediction as Prediction
     from tawasul_nlp.text import Normalizer as Normalizer
     from tawasul_nlp.text import mask_personal_data as mask_personal_data
@@ -27,6 +29,8 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 _HOMES = {
     "ComplaintClassifier": "tawasul_nlp.classifier",
+    "DuplicateGrouper": "tawasul_nlp.duplicates",
+    "DuplicateIndex": "tawasul_nlp.duplicates",
     "Normalizer": "tawasul_nlp.text",
     "Prediction": "tawasul_nlp.prediction",
     "Taxonomy": "tawasul_nlp.domain",
@@ -38,6 +42,8 @@ _HOMES = {
 
 __all__ = [
     "ComplaintClassifier",
+    "DuplicateGrouper",
+    "DuplicateIndex",
     "Normalizer",
     "Prediction",
     "Taxonomy",

@@ -9,9 +9,9 @@ Exit codes
 2
     The command line is wrong.
 3
-    ``classify`` is complete, but some rows could not be read: they are in the rejects file.
+    The table is complete, but some rows could not be read: they are in the rejects file.
 130
-    Interrupted; nothing was written.
+    Interrupted; nothing was written, except what an index had taken already.
 
 Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
 """
@@ -24,12 +24,34 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from tawasul_nlp import cli_duplicates
+from tawasul_nlp.cli_options import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_REJECTS,
+    AsJson,
+    Delimiter,
+    Encoding,
+    InputFormat,
+    InterruptedCommand,
+    Model,
+    OutputFormat,
+    Prefix,
+    Quiet,
+    Rejects,
+    Text,
+    TextColumn,
+    complain,
+    output_format_for_stdout,
+    to_delimiter,
+    whole,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,29 +59,14 @@ if TYPE_CHECKING:
     from tawasul_nlp.batch import BatchReport, Step
     from tawasul_nlp.prediction import Prediction
 
-EXIT_FAILED = 1
-EXIT_REJECTS = 3
-
 app = typer.Typer(
     name="tawasul",
-    help="Normalise, classify and route Arabic citizen complaints of Bahrain. Works without a network.",
+    help="Normalise, classify, route and group Arabic citizen complaints of Bahrain. Works without a network.",
     epilog="Exit codes: 0 done; 1 failed, nothing written; 2 wrong usage; 3 done, some rows rejected; 130 interrupted.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input.")]
-Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-class TableFormat(StrEnum):
-    """Formats that ``classify`` reads and writes."""
-
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
 
 
 @app.callback(invoke_without_command=True)
@@ -82,30 +89,16 @@ def classify(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
     ],
-    text_column: Annotated[
-        str | None, typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts.")
-    ] = None,
+    text_column: TextColumn = None,
     model: Model = None,
-    input_format: Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")] = None,
-    output_format: Annotated[
-        TableFormat | None, typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl]")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
-    ] = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(metavar="PREFIX", help="Of the added columns [default: none, or tawasul_ if a name is taken]"),
-    ] = None,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]"),
-    ] = None,
+    input_format: InputFormat = None,
+    output_format: OutputFormat = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    prefix: Prefix = None,
+    rejects: Rejects = None,
     show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Classify a table of texts by kind, topic and agency.
 
@@ -126,7 +119,6 @@ def classify(
 
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.batch import classify_table
-    from tawasul_nlp.batch.sniff import sniff_format
     from tawasul_nlp.batch.streams import delivered, spooled
 
     with ExitStack() as stack:
@@ -134,9 +126,7 @@ def classify(
         to_stdout = output == "-"
         if to_stdout:
             rejects = rejects or Path("tawasul.rejects.jsonl")
-            if output_format is None and source.is_file():
-                read = input_format or sniff_format(source)
-                output_format = TableFormat.jsonl if read == "parquet" else TableFormat(read)
+            output_format = output_format or output_format_for_stdout(source, input_format)
         target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
         watch = stack.enter_context(_Watch(show, progress=not quiet))
         report = classify_table(
@@ -147,7 +137,7 @@ def classify(
             input_format=input_format.value if input_format else None,
             output_format=output_format.value if output_format else None,
             encoding=encoding,
-            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+            delimiter=to_delimiter(delimiter),
             prefix=prefix,
             rejects=rejects,
             on_step=watch.see,
@@ -159,7 +149,7 @@ def classify(
     _report(console, report, watch, text_column or "", quiet=quiet)
     if report.rows_rejected:
         lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
-        _complain(f"{lost}; see {report.rejects}", "warning")
+        complain(f"{lost}; see {report.rejects}", "warning")
         raise typer.Exit(EXIT_REJECTS)
 
 
@@ -176,7 +166,7 @@ def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> 
 
     from tawasul_nlp import ComplaintClassifier
 
-    prediction = ComplaintClassifier.from_pretrained(model).predict(_whole(text))
+    prediction = ComplaintClassifier.from_pretrained(model).predict(whole(text))
     if as_json:
         typer.echo(prediction.to_json())
     else:
@@ -246,6 +236,9 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     Console().print(table)
 
 
+cli_duplicates.register(app)
+
+
 class _Deferred:
     """A classifier that is loaded when the first text comes, so that a wrong file or column is told at once."""
 
@@ -312,10 +305,6 @@ def _report(console: Console, report: BatchReport, watch: _Watch, text_column: s
         console.print(summary(report))
 
 
-def _whole(text: str | None) -> str:
-    return sys.stdin.read() if text is None or text == "-" else text
-
-
 def _lines(text: str | None) -> Iterator[str]:
     if text is not None and text != "-":
         yield text
@@ -331,10 +320,6 @@ def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
         else:
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield above + str(name), shown
-
-
-def _complain(message: str, level: str = "error") -> None:
-    print(f"tawasul: {level}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201  # one line, whatever is in it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -364,20 +349,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="tawasul", standalone_mode=False)
     except typer.TyperException as error:
-        _complain(error.format_message())
+        complain(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; nothing was written")
-        return 130
+        complain("interrupted; nothing was written")
+        return EXIT_INTERRUPTED
+    except InterruptedCommand as error:
+        complain(str(error))
+        return EXIT_INTERRUPTED
     except Exception as error:
         if debug:
             raise
         # Our own errors speak for themselves; of any other the kind is part of the message.
         known = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
-        _complain(str(error) if known and str(error) else f"{type(error).__name__}: {error}")
+        complain(str(error) if known and str(error) else f"{type(error).__name__}: {error}")
         return EXIT_FAILED
-    if code == 130:
-        _complain("interrupted; nothing was written")
+    if code == EXIT_INTERRUPTED:
+        complain("interrupted; nothing was written")
     return int(code or 0)
 
 

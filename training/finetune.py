@@ -203,9 +203,7 @@ class TrainingNetwork(nn.Module):
             loss = loss + self.recipe["mlm_weight"] * masked
         return {"loss": loss, **out}
 
-    def _read(
-        self, input_ids: Tensor, attention_mask: Tensor
-    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+    def _read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
         """Read the batch in parts of similar length, so that little time goes into padding.
 
         Returns a function from a mask (batch, tokens) to the chosen tokens' states, the pooled states and the

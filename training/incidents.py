@@ -44,9 +44,7 @@ def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list
     for report in read_jsonl(DATA / "duplicates.jsonl"):
         if side[report["group"]] == split and report.get("use", "encoder") == use:
             case = cases[report["group"]]
-            texts[case.id].append(
-                replace(case, id=report["id"], text=report["text"], register="", governorate="")
-            )
+            texts[case.id].append(replace(case, id=report["id"], text=report["text"], register="", governorate=""))
     for other in read_jsonl(DATA / "hard_negatives.jsonl"):
         if side[other["near"]] == split and other.get("use", "encoder") == use:
             case = cases[other["near"]]

@@ -1,8 +1,8 @@
-"""The columns that classification adds to a table."""
+"""The columns that classification and grouping add to a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.errors import TableError
@@ -28,13 +28,21 @@ ADDED_COLUMNS = {
     "needs_review": "boolean",
     "review_reasons": "texts",
 }
+GROUP_COLUMNS = {
+    "group_id": "integer",
+    "group_size": "integer",
+    "group_score": "number",
+    "is_representative": "boolean",
+}
 
 # Enough to tell any two probabilities that a reviewer would treat differently.
 _DECIMALS = 4
 FALLBACK_PREFIX = "tawasul_"
 
 
-def added_names(columns: Sequence[str], prefix: str | None = None) -> tuple[str, ...]:
+def added_names(
+    columns: Sequence[str], prefix: str | None = None, added: Mapping[str, str] = ADDED_COLUMNS
+) -> tuple[str, ...]:
     """Return the names of the added columns for a table that has `columns`.
 
     The table's own columns are never renamed. When none of ours is taken they keep their plain names; when any is,
@@ -46,6 +54,8 @@ def added_names(columns: Sequence[str], prefix: str | None = None) -> tuple[str,
         The table's own columns.
     prefix : str, optional
         A prefix to use in any case; an empty one asks for the plain names.
+    added : mapping of str to str
+        The columns to add, with their types: those of classification or of grouping.
 
     Raises
     ------
@@ -61,8 +71,8 @@ def added_names(columns: Sequence[str], prefix: str | None = None) -> tuple[str,
     """
     taken = set(columns)
     if prefix is None:
-        prefix = FALLBACK_PREFIX if taken & ADDED_COLUMNS.keys() else ""
-    names = tuple(prefix + name for name in ADDED_COLUMNS)
+        prefix = FALLBACK_PREFIX if taken & added.keys() else ""
+    names = tuple(prefix + name for name in added)
     clash = next((name for name in names if name in taken), None)
     if clash is not None:
         raise TableError(f"the table has a column {clash!r} already; choose another --prefix for the added columns")
@@ -103,15 +113,16 @@ def added_cell(value: Any) -> Any:
     return "; ".join(f"{item['id']}={item['probability']:g}" if isinstance(item, dict) else item for item in value)
 
 
-def added_schema(names: Sequence[str]) -> pa.Schema:
+def added_schema(names: Sequence[str], added: Mapping[str, str] = ADDED_COLUMNS) -> pa.Schema:
     """Return the Arrow schema of the added columns under the given names."""
     import pyarrow as pa
 
     types = {
         "text": pa.string(),
+        "integer": pa.int64(),
         "number": pa.float64(),
         "boolean": pa.bool_(),
         "texts": pa.list_(pa.string()),
         "alternatives": pa.list_(pa.struct([("id", pa.string()), ("probability", pa.float64())])),
     }
-    return pa.schema([(name, types[kind]) for name, kind in zip(names, ADDED_COLUMNS.values(), strict=True)])
+    return pa.schema([(name, types[kind]) for name, kind in zip(names, added.values(), strict=True)])

@@ -6,7 +6,7 @@ round reorders only that stretch, and one that does not still keeps the columns 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,9 +14,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tawasul_nlp.batch.grouping import GroupReport
 from tawasul_nlp.batch.run import BatchReport
 
 if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import Match
     from tawasul_nlp.prediction import Prediction
 
 _SHOWN_CHARS = 72  # with its indent a text stays on one line of an 80-column terminal
@@ -66,13 +68,66 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
             " · ",
             (f"{prediction.agency.id} {prediction.agency.probability:.0%}", "magenta"),
         )
-        text = " ".join(prediction.text.split())
-        if len(text) > _SHOWN_CHARS:
-            text = text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
+        text = _short(prediction.text)
         answer = f"{prediction.agency.name_ar}: {prediction.topic.name_ar}"
         review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
         blocks += [head, Text("    " + text), Text("    " + answer), *review, ""]
     return Group(*blocks)
+
+
+def grouped(report: GroupReport) -> RenderableType:
+    """Return the largest groups of a table, the counts, and what became of the rows."""
+    parts: list[RenderableType] = []
+    if report.largest:
+        table = Table(box=box.SIMPLE_HEAD, title="Largest groups", title_justify="left", pad_edge=False)
+        table.add_column("reports", justify="right", no_wrap=True)
+        table.add_column("group", justify="right", no_wrap=True)
+        table.add_column("")
+        for group in report.largest:
+            table.add_row(f"{group.size:,}", str(group.id), _short(group.text))
+        parts.append(table)
+    lines = [
+        f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} of them "
+        f"({_percent(report.grouped_cases, report.cases)}) in {report.groups:,} groups of several reports"
+    ]
+    if report.known is not None:
+        lines.append(f"{report.cases - report.known:,} added to the index, {report.known:,} were there already")
+    if report.without_text:
+        lines.append(f"{report.without_text:,} rows have no text and are in no group")
+    if report.dates_unread:
+        lines.append(f"{report.dates_unread:,} dates could not be read: these cases were grouped without one")
+    lines.append(
+        f"{report.rows_read:,} rows read = {report.rows_written:,} written + {report.rows_rejected:,} rejected "
+        f"({report.seconds:.1f} s)"
+        if report.output is not None
+        else f"{report.rows_read:,} rows read, {report.rows_rejected:,} rejected ({report.seconds:.1f} s)"
+    )
+    lines += [f"note: {note}" for note in report.notes]
+    if report.rejects is not None:
+        lines.append(f"rejected rows and reasons: {report.rejects}")
+    return Group(*parts, *(Text(line) for line in lines))
+
+
+def matched(matches: Sequence[Match]) -> RenderableType:
+    """Return the incidents that a case may belong to as blocks: how surely and why, then the representative's text."""
+    if not matches:
+        return Text("the index has no case like this one")
+    blocks: list[RenderableType] = []
+    for match in matches:
+        head = Text.assemble(
+            (f"{match.score:.0%}", "bold"),
+            "  ",
+            ("duplicate", "green") if match.is_duplicate else ("another incident", "yellow"),
+            f" · group {match.group_id} · {match.size:,} {'report' if match.size == 1 else 'reports'} · ",
+            f"{match.representative} · {match.reason}",
+        )
+        blocks += [head, Text("    " + _short(match.text))]
+    return Group(*blocks)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _percent(part: int, whole: int) -> str:

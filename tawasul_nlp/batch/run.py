@@ -148,7 +148,7 @@ def classify_table(
     chosen = output_format or output_format_of(output)
     if output.exists() and output.samefile(source):
         raise TableError(f"the output {output} is the input itself; write to another file")
-    text_column = _checked_column(reader, text_column)
+    text_column = checked_column(reader, text_column)
     names = added_names(reader.columns, prefix)
     rejects_path = Path(rejects) if rejects is not None else output.with_name(output.name + ".rejects.jsonl")
     if rejects_path.resolve() in (output.resolve(), Path(source).resolve()):
@@ -162,16 +162,16 @@ def classify_table(
         pending.append(rejects_file)
         tally = _Tally()
         with (
-            closing(open_writer(table_file.path, chosen, reader, names, **_csv_dialect(reader, output))) as writer,
+            closing(open_writer(table_file.path, chosen, reader, names, **csv_dialect(reader, output))) as writer,
             rejects_file.path.open("w", encoding="utf-8", newline="") as rejects_lines,
         ):
             for chunk in reader.chunks(chunk_rows):
-                whole, texts = _with_texts(chunk, text_column)
+                whole, texts = with_texts(chunk, text_column)
                 predictions = classifier.predict(texts) if texts else []
                 if len(predictions) != len(texts):
                     raise RowsLostError(f"{len(texts)} texts went to the classifier and {len(predictions)} came back")
                 writer.write(whole, [added_values(prediction) for prediction in predictions])
-                _write_rejects(rejects_lines, whole.rejects)
+                write_rejects(rejects_lines, whole.rejects)
                 tally.add(chunk, whole, predictions)
                 if on_step is not None:
                     on_step(Step(tally.rows_read, reader.fraction_read(), whole, predictions))
@@ -250,7 +250,14 @@ class _Tally:
         return tuple(AgencyCount(id, *self._names[id], rows, self.reviews[id]) for id, rows in self._rows.most_common())
 
 
-def _checked_column(reader: Reader, wanted: str | None) -> str:
+def checked_column(reader: Reader, wanted: str | None) -> str:
+    """Return the name of the text column, if the table has it.
+
+    Raises
+    ------
+    TableError
+        If it cannot hold text (its subclass :class:`MissingColumnError` if there is none of this name).
+    """
     if wanted is not None and (wanted in reader.columns or not reader.columns):
         if reader.columns:
             reader.check_text_column(wanted)
@@ -269,12 +276,12 @@ def _wordiest(reader: Reader, chunk: Chunk) -> str | None:
     return best if best is not None and words[best] > 2 * len(chunk.numbers) else None
 
 
-def _with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
+def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
     """Return the chunk without the rows whose text is none, and the texts of the others."""
     rejects = []
     positions = []
     texts = []
-    for position, value in enumerate(_values(chunk, column)):
+    for position, value in enumerate(values_of(chunk, column)):
         if value is None or isinstance(value, str):
             positions.append(position)
             texts.append(value or "")
@@ -286,7 +293,7 @@ def _with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
     return (chunk.keep(positions, rejects) if rejects else chunk), texts
 
 
-def _values(chunk: Chunk, column: str) -> list[Any]:
+def values_of(chunk: Chunk, column: str) -> list[Any]:
     """Return a column's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
     try:
         return chunk.column(column)
@@ -305,12 +312,13 @@ def _decoded(value: bytes) -> str | bytes:
         return value
 
 
-def _write_rejects(lines: TextIO, rejects: Sequence[Reject]) -> None:
+def write_rejects(lines: TextIO, rejects: Sequence[Reject]) -> None:
+    """Write rejects in the order of their rows, one line of JSON each."""
     for reject in sorted(rejects, key=lambda reject: reject.row):
         lines.write(reject.to_json() + "\n")
 
 
-def _csv_dialect(reader: Reader, output: Path) -> dict[str, Any]:
+def csv_dialect(reader: Reader, output: Path) -> dict[str, Any]:
     """Return how a CSV output is written so that the program which made the input reads it."""
     delimiter = ","
     if output.suffix.lower() == ".tsv":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.batch.columns import added_cell, added_schema
+from tawasul_nlp.batch.columns import ADDED_COLUMNS, added_cell, added_schema
 from tawasul_nlp.batch.delimited import join_fields
 from tawasul_nlp.batch.rows import Chunk, Reader, Writer, to_cell, to_json
 from tawasul_nlp.batch.sniff import Format
@@ -20,7 +20,14 @@ _GROUP_BYTES = 64 * 1024 * 1024
 
 
 def open_writer(
-    path: Path, format: Format, reader: Reader, added: Sequence[str], *, delimiter: str = ",", mark: bool = False
+    path: Path,
+    format: Format,
+    reader: Reader,
+    added: Sequence[str],
+    *,
+    types: Mapping[str, str] = ADDED_COLUMNS,
+    delimiter: str = ",",
+    mark: bool = False,
 ) -> Writer:
     """Open a table for writing.
 
@@ -33,7 +40,9 @@ def open_writer(
     reader : Reader
         The source of the rows, for its columns and types.
     added : sequence of str
-        Names of the added columns, in the order of :data:`~tawasul_nlp.batch.columns.ADDED_COLUMNS`.
+        Names of the added columns, in the order of `types`.
+    types : mapping of str to str
+        The added columns' plain names and types: :data:`~tawasul_nlp.batch.columns.ADDED_COLUMNS` or ``GROUP_COLUMNS``.
     delimiter : str
         For CSV.
     mark : bool
@@ -43,7 +52,7 @@ def open_writer(
         return CsvWriter(path, reader.columns, added, delimiter=delimiter, mark=mark)
     if format == "jsonl":
         return JsonlWriter(path, added)
-    return ParquetWriter(path, reader.schema(), added)
+    return ParquetWriter(path, reader.schema(), added, types)
 
 
 class CsvWriter:
@@ -91,12 +100,14 @@ class JsonlWriter:
 class ParquetWriter:
     """Write Parquet; a typed source's columns keep their types and its schema's metadata."""
 
-    def __init__(self, path: Path, schema: pa.Schema, added: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, added: Sequence[str], types: Mapping[str, str] = ADDED_COLUMNS
+    ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._own = schema
-        self._extra = added_schema(added)
+        self._extra = added_schema(added, types)
         self._schema = pa.schema([*schema, *self._extra], metadata=schema.metadata)
         self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._held: list[pa.RecordBatch] = []

@@ -1,0 +1,126 @@
+"""Read the rows of a table as cases for grouping: texts with ids, dates, places and topics."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
+from tawasul_nlp.batch.run import values_of, with_texts
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import Case
+
+# Of a slash date the day comes first, as it is written in Bahrain; ISO 8601 is tried before.
+_DATES = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d")
+_TIMES = ("", " %H:%M", " %H:%M:%S")
+_WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
+_BLOCK = re.compile(r"(\d{3,4})(\.0)?")
+
+
+def read_date(value: Any) -> datetime | None:
+    """Read a cell as a date: ISO 8601, or day/month/year with or without a time, in whichever digits.
+
+    Returns
+    -------
+    datetime or None
+        None for an empty cell.
+
+    Raises
+    ------
+    ValueError
+        If it is no date.
+
+    Examples
+    --------
+    >>> read_date("2026-03-01T08:30").isoformat(), read_date("١/٣/٢٠٢٦").date().isoformat()
+    ('2026-03-01T08:30:00', '2026-03-01')
+    """
+    if value is None or isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, str):
+        raise ValueError(f"got {value!r}, expected a date or a text")
+    text = " ".join(value.translate(_WESTERN).split())
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    for form in (day + hour for day in _DATES for hour in _TIMES):
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    raise ValueError(f"got {value!r}, expected a date such as 2026-03-01 or 1/3/2026")
+
+
+class CaseRows:
+    """A table in memory: chunks of readable rows with their rejects, and each readable row as a case.
+
+    Attributes
+    ----------
+    read : int
+        Rows read, those that are rejected included.
+    dates_unread : int
+        Dates that could not be read; their cases have none.
+    chunks : list of Chunk
+    cases : list of list of Case
+        For each chunk one case a row, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.dates_unread = 0
+        self.chunks: list[Chunk] = []
+        self.cases: list[list[Case]] = []
+
+    def add(self, chunk: Chunk, text_column: str, wanted: dict[str, str | None]) -> None:
+        """Take up a chunk; `wanted` names the columns of ids, dates, places and topics, in this order."""
+        from tawasul_nlp.duplicates import Case
+
+        self.read += len(chunk.numbers) + len(chunk.rejects)
+        whole, texts = with_texts(chunk, text_column)
+        ids, dates, places, topics = (
+            values_of(whole, name) if name is not None else [None] * len(texts) for name in wanted.values()
+        )
+        self.chunks.append(whole)
+        self.cases.append(
+            [
+                Case(text, _name(id), self._date(day), _place(place), _name(topic))
+                for text, id, day, place, topic in zip(texts, ids, dates, places, topics, strict=True)
+            ]
+        )
+
+    def _date(self, value: Any) -> datetime | None:
+        try:
+            return read_date(value)
+        except ValueError:
+            self.dates_unread += 1
+            return None
+
+
+def check_column(reader: Reader, name: str | None, option: str) -> None:
+    """Raise :class:`TableError` if the table lacks the column that an option names."""
+    if name is None or not reader.columns or name in reader.columns:
+        return
+    near = get_close_matches(name, reader.columns, n=1)
+    listed = ", ".join(map(repr, reader.columns))
+    advice = f"; did you mean {option} {near[0]!r}?" if near else ""
+    raise TableError(f"the table has no column {name!r} for {option}; its columns are {listed}{advice}")
+
+
+def _name(value: Any) -> str | None:
+    return to_cell(value).strip() or None
+
+
+def _place(value: Any) -> str | None:
+    """Return a place as the grouper reads it; a number alone is that of a block, as tables have it in a column."""
+    text = _name(value)
+    block = _BLOCK.fullmatch(text) if text is not None else None
+    return f"مجمع {block[1]}" if block is not None else text

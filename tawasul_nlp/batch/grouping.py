@@ -1,0 +1,354 @@
+"""Group a whole table by incident: read it, group the cases or add them to an index, and write it with the groups."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.batch.case_rows import CaseRows, check_column
+from tawasul_nlp.batch.columns import GROUP_COLUMNS, added_names
+from tawasul_nlp.batch.errors import RowsLostError, TableError
+from tawasul_nlp.batch.output import PendingFile
+from tawasul_nlp.batch.readers import open_reader
+from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
+from tawasul_nlp.batch.run import checked_column, csv_dialect, output_format_of, write_rejects
+from tawasul_nlp.batch.sniff import Format
+from tawasul_nlp.batch.writers import open_writer
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+
+LARGEST = 10
+_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LargeGroup:
+    """An incident with many reports: its id, how many, and the text of its representative."""
+
+    id: int
+    size: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """What a run did.
+
+    Attributes
+    ----------
+    output, rejects : Path or None
+        The published table (None when only an index was added to), and the file of rejected rows, if any was rejected.
+    rows_read, rows_written, rows_rejected : int
+        ``rows_read == rows_written + rows_rejected`` always.
+    without_text : int
+        Rows written without a group, because they have no text.
+    cases, incidents : int
+        Rows that were grouped, and how many different groups they are in.
+    groups, grouped_cases : int
+        Incidents that were reported more than once, and the rows in them.
+    known : int or None
+        Cases that were in the index before; None without an index.
+    dates_unread : int
+        Cases that were grouped without a date because theirs could not be read.
+    largest : tuple of LargeGroup
+        At most ten, the largest first.
+    added : tuple of str
+        Names of the added columns.
+    notes : tuple of str
+        What the user should know of the input, such as renamed columns.
+    seconds : float
+        Wall-clock time of the run.
+    """
+
+    output: Path | None
+    rejects: Path | None
+    rows_read: int
+    rows_written: int
+    rows_rejected: int
+    without_text: int
+    cases: int
+    incidents: int
+    groups: int
+    grouped_cases: int
+    known: int | None
+    dates_unread: int
+    largest: tuple[LargeGroup, ...]
+    added: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def group_table(
+    grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
+    source: str | Path,
+    output: str | Path | None,
+    *,
+    text_column: str | None,
+    id_column: str | None = None,
+    date_column: str | None = None,
+    place_column: str | None = None,
+    topic_column: str | None = None,
+    index: str | Path | None = None,
+    input_format: Format | None = None,
+    output_format: Format | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    prefix: str | None = None,
+    rejects: str | Path | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+    on_step: Callable[[str, int, int], None] | None = None,
+) -> GroupReport:
+    """Group the cases of a CSV, JSONL or Parquet file and write the table with the groups added.
+
+    Rows keep their order and all their columns; added are ``group_id``, ``group_size``, ``group_score`` (the
+    probability that the case and its group's representative tell of one incident) and ``is_representative``. A row
+    without text belongs to no group, and these are empty. A row that cannot be read goes to the rejects file. All rows
+    are held in memory.
+
+    Parameters
+    ----------
+    grouper : DuplicateGrouper or callable
+        Or a function that loads one; it is called when the table has been read.
+    source : str or Path
+        The table.
+    output : str or Path or None
+        The table to write; it appears when it is complete, and replaces what was there. None adds to the index only.
+    text_column : str or None
+        The column of texts; None raises an error that lists the columns.
+    id_column, date_column, place_column, topic_column : str, optional
+        Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 714", or only a block's number)
+        and topics. A case whose date cannot be read is grouped without one.
+    index : str or Path, optional
+        Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
+        `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
+        stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
+    input_format, output_format, encoding, delimiter, prefix, rejects : optional
+        As for :func:`~tawasul_nlp.batch.run.classify_table`; without an output the rejects file is
+        ``tawasul.rejects.jsonl``.
+    chunk_rows : int
+        Rows read, and added to the index, at a time.
+    on_step : callable, optional
+        Called with what is done ("read", "grouped" or "added"), how many rows so far, and of how many (0: unknown).
+
+    Returns
+    -------
+    GroupReport
+
+    Raises
+    ------
+    TableError
+        If a file cannot be read or written as a whole, or a column is missing. No table is published then.
+    IndexFormatError, IndexLockedError
+        If the index cannot be opened.
+    RowsLostError
+        If written and rejected rows do not add up to the rows read, which would be a fault of this package.
+    """
+    began = time.monotonic()
+    target = Path(output) if output is not None else None
+    if target is None and index is None:
+        raise ValueError("got neither an output nor an index; name one, or there is nothing to do")
+    if index is not None and id_column is None:
+        raise TableError(
+            "an index knows a case by its id, and no id column is named; name one with --id-column, "
+            "or the same table would be added again each time"
+        )
+    reader = open_reader(source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column)
+    chosen = output_format or output_format_of(target) if target is not None else None
+    if target is not None and target.exists() and target.samefile(source):
+        raise TableError(f"the output {target} is the input itself; write to another file")
+    wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
+    text_column = checked_column(reader, text_column)
+    for role, name in wanted.items():
+        check_column(reader, name, f"--{role}-column")
+    names = added_names(reader.columns, prefix, GROUP_COLUMNS)
+    beside = target or Path("tawasul")
+    rejects_path = Path(rejects) if rejects is not None else beside.with_name(beside.name + ".rejects.jsonl")
+    if rejects_path.resolve() in (beside.resolve(), Path(source).resolve()):
+        raise TableError(f"the rejects file {rejects_path} is the input or the output; write to another file")
+
+    with ExitStack() as stack:
+        try:
+            # Opened before the work: a folder that cannot be written is told at once.
+            rejects_file = PendingFile(rejects_path)
+            stack.callback(rejects_file.discard)
+            table_file = PendingFile(target) if target is not None else None
+            if table_file is not None:
+                stack.callback(table_file.discard)
+            rows = CaseRows()
+            for chunk in reader.chunks(chunk_rows):
+                rows.add(chunk, text_column, wanted)
+                if on_step is not None:
+                    on_step("read", rows.read, 0)
+            loaded = grouper() if callable(grouper) else grouper
+            placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
+            written = sum(len(chunk.numbers) for chunk in rows.chunks)
+            rejected = sum(len(chunk.rejects) for chunk in rows.chunks)
+            if table_file is not None and chosen is not None and target is not None:
+                dialect = csv_dialect(reader, target)
+                opened = open_writer(table_file.path, chosen, reader, names, types=GROUP_COLUMNS, **dialect)
+                with closing(opened) as writer:
+                    for chunk, values in zip(rows.chunks, placed.values, strict=True):
+                        writer.write(chunk, values)
+                written = writer.rows_written
+            if rows.read != written + rejected:
+                raise RowsLostError(
+                    f"{rows.read} rows were read but {written} written and {rejected} rejected; nothing was published"
+                )
+            # The rejects go first: whoever sees the output can rely on finding them.
+            if rejected:
+                with rejects_file.path.open("w", encoding="utf-8", newline="") as lines:
+                    write_rejects(lines, [reject for chunk in rows.chunks for reject in chunk.rejects])
+                rejects_file.publish()
+            else:
+                rejects_file.target.unlink(missing_ok=True)
+            if table_file is not None:
+                table_file.publish()
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
+    return GroupReport(
+        output=target,
+        rejects=rejects_path if rejected else None,
+        rows_read=rows.read,
+        rows_written=written,
+        rows_rejected=rejected,
+        without_text=written - placed.cases,
+        cases=placed.cases,
+        incidents=len(placed.sizes),
+        groups=sum(size > 1 for size in placed.sizes.values()),
+        grouped_cases=placed.together,
+        known=placed.known,
+        dates_unread=rows.dates_unread,
+        largest=placed.largest,
+        added=names,
+        notes=reader.notes,
+        seconds=time.monotonic() - began,
+    )
+
+
+class _Placed:
+    """Where the cases were put, as values of the added columns for each chunk's rows."""
+
+    def __init__(self, known: int | None = None) -> None:
+        self.values: list[list[list[Any]]] = []
+        self.sizes: dict[int, int] = {}
+        self.cases = 0
+        self.together = 0
+        self.known = known
+        self.largest: tuple[LargeGroup, ...] = ()
+
+    def add(self, values: list[list[Any]]) -> None:
+        self.values.append(values)
+        for group, size, _, _ in values:
+            if group is not None:
+                self.sizes[group] = size
+                self.cases += 1
+                self.together += size > 1
+
+    def show(self, text_of: Callable[[int], str]) -> None:
+        """Keep the largest groups, with the text that `text_of` gives for each."""
+        several = {group: size for group, size in self.sizes.items() if size > 1}
+        top = sorted(several, key=lambda group: (-several[group], group))[:LARGEST]
+        self.largest = tuple(LargeGroup(group, several[group], text_of(group)) for group in top)
+
+
+_NO_GROUP: list[Any] = [None] * len(GROUP_COLUMNS)
+
+
+def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Placed:
+    told = [case for cases in rows.cases for case in cases if case.text.strip()]
+    groups = grouper.group(told)
+    labels, heads = groups.labels.tolist(), groups.representatives.tolist()
+    scores = groups.scores.tolist()
+    sizes = Counter(labels)
+    placed = _Placed()
+    at = 0
+    for cases in rows.cases:
+        values = []
+        for case in cases:
+            if not case.text.strip():
+                values.append(_NO_GROUP)
+                continue
+            values.append([labels[at], sizes[labels[at]], round(scores[at], _DECIMALS), heads[at] == at])
+            at += 1
+        placed.add(values)
+    head_of = dict(zip(labels, heads, strict=True))
+    placed.show(lambda group: told[head_of[group]].text)
+    return placed
+
+
+def _indexed(
+    grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, on_step: Callable[[str, int, int], None] | None
+) -> _Placed:
+    from tawasul_nlp.duplicates import DuplicateIndex
+
+    with DuplicateIndex.open(folder, grouper) as index:
+        _reject_unknowable(rows, index)
+        total = sum(map(len, rows.cases))
+        groups: list[list[int | None]] = []
+        known = sum(case.id in index for cases in rows.cases for case in cases)
+        done = 0
+        for cases in rows.cases:
+            told = [case for case in cases if case.text.strip()]
+            placements = iter(index.add(told))
+            groups.append([next(placements).group_id if case.text.strip() else None for case in cases])
+            done += len(cases)
+            if on_step is not None:
+                on_step("added", done, total)
+        # Read when all are there, because a group grows until the last case; an id tells a case in its group.
+        placed = _Placed(known)
+        incidents = {group: index.group(group) for of_chunk in groups for group in of_chunk if group is not None}
+        score_of = {
+            case_id: score
+            for incident in incidents.values()
+            for case_id, score in zip(incident.members, incident.scores, strict=True)
+        }
+        for cases, of_chunk in zip(rows.cases, groups, strict=True):
+            values = []
+            for case, group in zip(cases, of_chunk, strict=True):
+                if group is None:
+                    values.append(_NO_GROUP)
+                    continue
+                incident, score = incidents[group], round(score_of[str(case.id)], _DECIMALS)
+                values.append([group, len(incident.members), score, incident.representative == case.id])
+            placed.add(values)
+        placed.show(lambda group: index.text(incidents[group].representative))
+        return placed
+
+
+def _reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
+    """Reject the rows that an index cannot take: without an id, or with one that stands for another text."""
+    seen: dict[str, str] = {}
+    for at, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
+        kept, rejects = [], []
+        records: list[dict[str, Any]] | None = None
+        for position, case in enumerate(cases):
+            problem = None
+            if not case.text.strip():
+                pass
+            elif case.id is None:
+                problem = "has no id, by which the index would know it"
+            else:
+                other = seen.get(case.id)
+                if other is None and case.id in index:
+                    other = index.text(case.id)
+                if other is not None and other != case.text:
+                    problem = (
+                        f"has the id {case.id!r} of a case with another text; remove that one from the index first"
+                    )
+                else:
+                    seen[case.id] = case.text
+            if problem is None:
+                kept.append(position)
+            else:
+                records = records if records is not None else chunk.records()
+                rejects.append(Reject(chunk.numbers[position], None, problem, to_json(records[position])))
+        if rejects:
+            rows.chunks[at] = chunk.keep(kept, rejects)
+            rows.cases[at] = [cases[position] for position in kept]

@@ -1,0 +1,79 @@
+"""What the commands share: options, exit codes, and how an error is told."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_FAILED = 1
+EXIT_REJECTS = 3
+EXIT_INTERRUPTED = 130
+
+
+class TableFormat(StrEnum):
+    """Formats of the tables that are read and written."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+class InterruptedCommand(Exception):
+    """A command was interrupted after a part of its work that stays; the message says which."""
+
+
+Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input.")]
+Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts.")
+]
+InputFormat = Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")]
+OutputFormat = Annotated[
+    TableFormat | None, typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl]")
+]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")]
+Delimiter = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(metavar="PREFIX", help="Of the added columns [default: none, or tawasul_ if a name is taken]"),
+]
+Rejects = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+
+
+def output_format_for_stdout(source: Path, read: TableFormat | None) -> TableFormat | None:
+    """Return the format for standard output, which has no name to tell it: that of the input, Parquet as JSONL."""
+    from tawasul_nlp.batch.sniff import sniff_format
+
+    if not source.is_file():
+        return None  # reading it will say so
+    found = read or sniff_format(source)
+    return TableFormat.jsonl if found == "parquet" else TableFormat(found)
+
+
+def to_delimiter(given: str | None) -> str | None:
+    """Return the delimiter that an option names; a tab is hard to type.
+
+    >>> to_delimiter("tab"), to_delimiter(";")
+    ('\\t', ';')
+    """
+    return "\t" if given in ("tab", "\\t") else given
+
+
+def whole(text: str | None) -> str:
+    """Return the text that was given, or all of standard input."""
+    return sys.stdin.read() if text is None or text == "-" else text
+
+
+def complain(message: str, level: str = "error") -> None:
+    """Print an error or a warning on standard error, on one line, whatever is in it."""
+    print(f"tawasul: {level}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201

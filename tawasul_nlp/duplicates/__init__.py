@@ -1,0 +1,24 @@
+"""Grouping of near-duplicates: one incident, many citizens."""
+
+from __future__ import annotations
+
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.grouper import DuplicateGrouper
+from tawasul_nlp.duplicates.groups import DuplicateGroup, DuplicateGroups, PairExplanation
+from tawasul_nlp.duplicates.index import DuplicateIndex, Incident, Match, Placement
+from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
+
+__all__ = [
+    "Case",
+    "DuplicateGroup",
+    "DuplicateGrouper",
+    "DuplicateGroups",
+    "DuplicateIndex",
+    "Incident",
+    "Match",
+    "PairExplanation",
+    "Placement",
+    "RecurringProblem",
+    "RecurringProblems",
+    "recurring_problems",
+]

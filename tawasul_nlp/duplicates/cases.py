@@ -1,0 +1,118 @@
+"""What the duplicates room reads: one case, given as a string, a mapping or a :class:`Case`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.errors import InvalidTextError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One case for grouping.
+
+    Attributes
+    ----------
+    text : str
+        What the citizen wrote.
+    id : str or None
+        The caller's name for it; None for its position.
+    created_at : datetime or None
+        When it came in; without a time zone it counts as UTC.
+    place : str or None
+        An address field, read like a text ("مجمع 714"); where it names a place, the text's own places don't count.
+    topic : str or None
+        Id of its topic; None lets the model say, if it reads the text (without ``embedding``).
+    embedding : ndarray of float32, shape (128,), or None
+        Its incident vector (:meth:`DuplicateGrouper.embed`), if it was computed before.
+
+    Examples
+    --------
+    >>> Case("المجاري طافحة", id="c-1", created_at=datetime(2026, 3, 1)).created_at.isoformat()
+    '2026-03-01T00:00:00+00:00'
+    """
+
+    text: str
+    id: str | None = None
+    created_at: datetime | None = None
+    place: str | None = None
+    topic: str | None = None
+    embedding: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.created_at is not None and self.created_at.tzinfo is None:
+            object.__setattr__(self, "created_at", self.created_at.replace(tzinfo=UTC))
+
+
+_FIELDS = tuple(field.name for field in fields(Case))
+
+
+def as_cases(items: Iterable[str | Mapping[str, Any] | Case]) -> list[Case]:
+    """Turn strings, mappings and cases into cases.
+
+    Mappings may hold more than the fields of :class:`Case`; the rest is left alone, so that rows of a table can be
+    passed as they are. ``created_at`` may also be a date or an ISO 8601 string; empty strings count as missing.
+
+    Raises
+    ------
+    InvalidTextError
+        If an item is not a case; ``.index`` is its position.
+
+    Examples
+    --------
+    >>> [case.id for case in as_cases(["نص", {"text": "نص آخر", "id": 7, "created_at": "2026-01-31"}])]
+    [None, '7']
+    """
+    if isinstance(items, (str, Mapping)):
+        raise TypeError(f"got one {type(items).__name__}, expected a list of cases; wrap it in a list")
+    return [_as_case(item, index) for index, item in enumerate(items)]
+
+
+def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
+    if isinstance(item, Case):
+        case = item
+    elif isinstance(item, str):
+        case = Case(item)
+    elif isinstance(item, Mapping):
+        if "text" not in item:
+            raise InvalidTextError(f"case {index} has {', '.join(map(str, item)) or 'no keys'}, expected a text", index)
+        given = {name: item[name] for name in _FIELDS if not _is_empty(item.get(name))}
+        given["text"] = item["text"]
+        if "created_at" in given:
+            given["created_at"] = _moment(given["created_at"], index)
+        for name in ("id", "topic", "place"):
+            if name in given:
+                given[name] = str(given[name])
+        if "embedding" in given:
+            given["embedding"] = np.asarray(given["embedding"], dtype=np.float32)
+        case = Case(**given)
+    else:
+        raise InvalidTextError(f"case {index} is a {type(item).__name__}, expected a str, a mapping or a Case", index)
+    if not isinstance(case.text, str):
+        raise InvalidTextError(f"the text of case {index} is a {type(case.text).__name__}, expected a str", index)
+    return case
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell of a table is empty: None, blank, or not equal to itself (NaN and NaT)."""
+    if isinstance(value, np.ndarray):
+        return False
+    return value is None or (isinstance(value, str) and not value.strip()) or bool(value != value)
+
+
+def _moment(value: Any, index: int) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    try:
+        return datetime.fromisoformat(str(value).strip())
+    except ValueError as error:
+        raise InvalidTextError(
+            f"created_at of case {index} is {value!r}, expected a datetime or an ISO 8601 string", index
+        ) from error

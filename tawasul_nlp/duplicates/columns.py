@@ -1,0 +1,263 @@
+"""The columns of numbers that cases are compared by: places, shingles, numbers, topics, days, vectors.
+
+Every column is an array with one row a case, so that a million pairs are compared at once. A missing value is -1
+(NaN for days), and nothing missing ever agrees or conflicts with anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.text import Normalizer
+
+# Signatures of 128 values estimate a Jaccard similarity with a standard error of at most 0.045.
+SIGNATURE = 128
+WORD_SIGNATURE = 64
+SHINGLE = 4
+TOPICS = 3
+_SEED = 20261124
+_MAX_CHARS = 8_000
+_CHUNK = 4_096
+_PARTS_OF_TOWNS = frozenset({"quarter", "housing_project", "development"})
+_WIDTHS = {"blocks": 3, "towns": 4, "quarters": 2, "landmarks": 4, "roads": 3, "numbers": 8, "topics": TOPICS}
+_NUMBER = re.compile(r"\d+")
+_WORD = re.compile(r"\w+")
+# Function words, greetings and the frame of a complaint: that two texts share them says nothing.
+_STOP_WORDS = """
+في من على الى عن ان انا احنا نحن هذا هذه هاي هذي ذلك اللي الذي التي ما لا لم لن مو مب قد كل مع بعد قبل عند عندنا
+لين حق مال يا او ثم هو هي هم كان كانت يكون به له لها فيه فيها منه عليه ولا وما وهو وهي بس حتى اذا لان لو نرجو
+ارجو يرجى السلام عليكم ورحمة الله وبركاته شكرا لكم المتصل يفيد تفيد يطلب يشكو منذ اسبوع يوم ايام شهر شهور سنة
+the a an is are of in on to and for we i my our it has have was not no this that with from
+"""
+
+
+@dataclass(slots=True)
+class Columns:
+    """What is compared, for n cases.
+
+    Attributes
+    ----------
+    vectors : ndarray of float32, shape (n, 128)
+        Incident vectors of length 1.
+    shingles : ndarray of uint16, shape (n, 128)
+        MinHash signature of the character shingles of the folded text.
+    words : ndarray of uint16, shape (n, 64)
+        MinHash signature of its telling words.
+    length : ndarray of int32, shape (n,)
+        Characters of the folded text; 0 if none is a letter or digit.
+    blocks, towns, quarters, landmarks, roads, numbers : ndarray of int32, shape (n, few)
+        Codes of what the text names; -1 fills up.
+    governorate : ndarray of int32, shape (n,)
+    topics : ndarray of int32, shape (n, 3)
+        Codes of the likeliest topics, the likeliest first.
+    days : ndarray of float64, shape (n,)
+        Days since 1970 at which the case came in.
+    """
+
+    vectors: np.ndarray
+    shingles: np.ndarray
+    words: np.ndarray
+    length: np.ndarray
+    blocks: np.ndarray
+    towns: np.ndarray
+    quarters: np.ndarray
+    landmarks: np.ndarray
+    roads: np.ndarray
+    numbers: np.ndarray
+    governorate: np.ndarray
+    topics: np.ndarray
+    days: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def take(self, rows: np.ndarray) -> Columns:
+        """Return the columns of some rows."""
+        return Columns(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Columns:
+        """Return the rows of ``parts`` one after the other."""
+        return cls(
+            **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
+        )
+
+
+_STORED = (
+    ("shingles", np.dtype(np.uint16), SIGNATURE),
+    ("words", np.dtype(np.uint16), WORD_SIGNATURE),
+    ("length", np.dtype(np.int32), 1),
+    *((name, np.dtype(np.int32), width) for name, width in _WIDTHS.items()),
+    ("governorate", np.dtype(np.int32), 1),
+    ("days", np.dtype(np.float64), 1),
+)
+
+
+def pack(columns: Columns) -> list[bytes]:
+    """Return everything of each case but its vector as bytes; :func:`unpack` reads them."""
+    parts = [
+        np.ascontiguousarray(getattr(columns, name).reshape(len(columns), -1).astype(kind)).view(np.uint8)
+        for name, kind, _ in _STORED
+    ]
+    return [row.tobytes() for row in np.concatenate(parts, axis=1)]
+
+
+def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> Columns:
+    """Return the columns of packed cases, with their vectors (n, 128)."""
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for name, kind, width in _STORED:
+        end = start + kind.itemsize * width
+        values = np.frombuffer(b"".join(blob[start:end] for blob in blobs), kind).reshape(len(blobs), width)
+        arrays[name] = values[:, 0] if name in ("length", "governorate", "days") else values
+        start = end
+    return Columns(vectors=vectors, **arrays)
+
+
+def place_keys(columns: Columns) -> np.ndarray:
+    """Return a hash of each case's places: (n,), uint64; equal for equal places."""
+    key = np.zeros(len(columns), np.uint64)
+    parts = [columns.blocks, columns.towns, columns.quarters, columns.landmarks, columns.governorate[:, None]]
+    for column in np.concatenate(parts, axis=1).T:
+        key = (key ^ column.astype(np.int64).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(29)
+    return key
+
+
+def code(name: str) -> int:
+    """Return the code of a name: a hash that is the same in every process, never -1."""
+    return crc32(name.encode()) & 0x7FFFFFFF
+
+
+def read_columns(
+    cases: Sequence[Case], vectors: np.ndarray, topics: Sequence[Sequence[str]], workers: int = 1
+) -> Columns:
+    """Compute the columns of ``cases``.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    vectors : ndarray of float32, shape (n, 128)
+    topics : sequence of sequences of str
+        For each case the ids of its likeliest topics, at most three.
+    workers : int
+        Processes that read texts side by side.
+    """
+    texts = [(case.text, case.place) for case in cases]
+    parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
+    if workers > 1 and len(parts) > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            read = list(pool.map(_read_texts, parts))
+    else:
+        read = [_read_texts(part) for part in parts]
+    arrays = {name: np.concatenate([part[name] for part in read]) for name in read[0]}
+    known = {name: code(f"topic:{name}") for row in topics for name in row}
+    days = [np.nan if case.created_at is None else case.created_at.timestamp() / 86_400 for case in cases]
+    return Columns(
+        vectors=np.ascontiguousarray(vectors, dtype=np.float32),
+        topics=_padded([[known[name] for name in row] for row in topics], "topics"),
+        days=np.array(days, dtype=np.float64),
+        **arrays,
+    )
+
+
+def _padded(rows: Sequence[Sequence[int]], name: str) -> np.ndarray:
+    width = _WIDTHS[name]
+    table = np.full((len(rows), width), -1, np.int32)
+    for at, row in enumerate(rows):
+        kept = list(dict.fromkeys(row))[:width]
+        table[at, : len(kept)] = kept
+    return table
+
+
+def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
+    """Read everything that one text alone tells."""
+    from rensa import RMinHash
+
+    fold = Normalizer("matching")
+    folded = [" ".join(fold(text[:_MAX_CHARS]).split()) for text, _ in texts]
+    rows: dict[str, list[list[int]]] = {
+        name: [] for name in ("blocks", "towns", "quarters", "landmarks", "roads", "numbers")
+    }
+    governorate = np.full(len(texts), -1, np.int32)
+    for at, (text, place) in enumerate(texts):
+        found = _places(text, place)
+        for name, codes in found.items():
+            if name == "governorate":
+                governorate[at] = codes[0] if codes else -1
+            else:
+                rows[name].append(codes)
+        named = {str(number) for number in found["blocks"] + found["roads"]}
+        rows["numbers"].append([code(digits) for digits in _NUMBER.findall(folded[at]) if digits not in named])
+    stop_words = frozenset(fold(_STOP_WORDS).split())
+    shingles = [_shingles(text) for text in folded]
+    words = [[word for word in _WORD.findall(text) if len(word) > 2 and word not in stop_words] for text in folded]
+    return {
+        "shingles": _signatures(RMinHash, shingles, SIGNATURE),
+        # A text without a telling word shares none with any other: its only token is the text itself.
+        "words": _signatures(
+            RMinHash,
+            [list(map(_stem, row)) or [f" {text}"] for row, text in zip(words, folded, strict=True)],
+            WORD_SIGNATURE,
+        ),
+        # A text without a letter or digit tells nothing: length 0, and it never matches another.
+        "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
+        "governorate": governorate,
+        **{name: _padded(values, name) for name, values in rows.items()},
+    }
+
+
+def _shingles(text: str) -> list[str]:
+    return [text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))]
+
+
+def _stem(word: str) -> str:
+    """Cut the article and one-letter particles, so that "بالمجاري" and "المجاري" are one word."""
+    for prefix in ("وال", "بال", "فال", "كال", "لل", "ال"):
+        if word.startswith(prefix) and len(word) - len(prefix) > 2:
+            return word[len(prefix) :]
+    return word
+
+
+def _signatures(minhash: Any, sets: list[list[str]], size: int) -> np.ndarray:
+    """Return MinHash signatures (texts, size); 16 bits of each value suffice to tell equal from unequal."""
+    if not sets:
+        return np.zeros((0, size), np.uint16)
+    matrix = minhash.digests_from_token_sets(sets, size, _SEED)
+    return np.asarray(matrix, dtype=np.uint32).astype(np.uint16)
+
+
+def _places(text: str, place: str | None) -> dict[str, list[int]]:
+    places = find_places(place[:_MAX_CHARS]) if place else None
+    if not places:
+        places = find_places(text[:_MAX_CHARS])
+    found: dict[str, list[int]] = {name: [] for name in ("blocks", "towns", "quarters", "landmarks", "roads")}
+    for mention in places.mentions:
+        if mention.kind == "block" and mention.number is not None:
+            found["blocks"].append(mention.number)
+        elif mention.kind == "road" and mention.number is not None:
+            found["roads"].append(mention.number)
+        elif mention.kind == "roundabout" and mention.number is not None:
+            found["landmarks"].append(code(f"roundabout:{mention.number}"))
+        elif mention.id is not None and mention.kind == "area":
+            found["quarters" if _kinds()[mention.id] in _PARTS_OF_TOWNS else "towns"].append(code(mention.id))
+        elif mention.id is not None and mention.kind in ("landmark", "street"):
+            found["landmarks"].append(code(mention.id))
+    return {**found, "governorate": [code(places.governorate)] if places.governorate else []}
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> dict[str, str]:
+    return {name: place.kind for name, place in Gazetteer.load().places.items()}

@@ -1,0 +1,103 @@
+"""``DuplicateGrouper``: from a list of cases to incidents in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates.candidates import candidate_pairs
+from tawasul_nlp.duplicates.cases import Case, as_cases
+from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
+from tawasul_nlp.duplicates.reading import case_columns
+from tawasul_nlp.duplicates.scorer import PairScorer
+from tawasul_nlp.duplicates.stars import Edges
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import PAIRS
+
+
+class DuplicateGrouper:
+    """Group cases that tell of one incident.
+
+    Make one with :meth:`from_pretrained`. The model that classifies a text also gives its incident vector, in the same
+    pass; pairs are scored by a learned combination of meaning, wording, place, topic and numbers
+    (:class:`~tawasul_nlp.duplicates.scorer.PairScorer`).
+
+    Parameters
+    ----------
+    classifier : ComplaintClassifier
+        Of a model with incident vectors and a pair scorer.
+    threshold : float or None
+        Probability from which two cases are one incident; None for the model's own, chosen on validation data.
+    days : float or None
+        Cases further apart in time count less and less as one incident; None for the scorer's own.
+
+    Examples
+    --------
+    >>> grouper = DuplicateGrouper.from_pretrained()
+    >>> groups = grouper.group([
+    ...     "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد",
+    ...     "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد",
+    ...     "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي",
+    ... ])
+    >>> groups.labels.tolist()
+    [0, 0, 1]
+    """
+
+    def __init__(self, classifier: ComplaintClassifier, *, threshold: float | None = None, days: float | None = None) -> None:
+        if PAIRS not in classifier.config.files:
+            raise ModelFormatError(
+                f"{classifier.folder}: this model has no {PAIRS}, so it cannot group duplicates; "
+                "run training.pairs on it, or use the bundled model"
+            )
+        self.classifier = classifier
+        scorer = PairScorer.load(classifier.folder / PAIRS)
+        self.scorer = scorer if days is None else replace(scorer, days=days)
+        self.threshold = self.scorer.threshold if threshold is None else threshold
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path | None = None, *, threshold: float | None = None, threads: int | None = None
+    ) -> DuplicateGrouper:
+        """Load a model: None for the bundled one, a folder, or an id on the Hub.
+
+        Raises
+        ------
+        ModelFormatError
+            If the folder is not a sound model folder, or one without a pair scorer.
+        """
+        return cls(ComplaintClassifier.from_pretrained(name, threads=threads), threshold=threshold)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Return incident vectors, to be kept and passed as ``embedding``: (n_texts, 128), float32, of length 1."""
+        return self.classifier.embed(texts, output="incident")
+
+    def group(self, cases: Iterable[str | Mapping[str, Any] | Case], *, workers: int | None = None) -> DuplicateGroups:
+        """Group cases.
+
+        Parameters
+        ----------
+        cases : iterable of str, mapping or Case
+            Mappings have a ``text`` and may have ``id``, ``created_at``, ``place``, ``topic`` and ``embedding``.
+        workers : int or None
+            Processes that read texts for places and fingerprints; None for one a core when there are many cases.
+
+        Returns
+        -------
+        DuplicateGroups
+
+        Raises
+        ------
+        InvalidTextError
+            If an item is not a case; ``.index`` is its position.
+        """
+        listed = as_cases(cases)
+        columns = case_columns(self.classifier, listed, workers=workers)
+        pairs = candidate_pairs(columns)
+        scores = self.scorer.score(columns, pairs[:, 0], pairs[:, 1])
+        edges = Edges(pairs[:, 0], pairs[:, 1], scores).above(LEAST)
+        return DuplicateGroups(listed, columns, edges, self.scorer, self.threshold)

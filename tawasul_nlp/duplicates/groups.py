@@ -1,0 +1,274 @@
+"""The result of grouping: which cases tell of one incident, how surely, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, shares
+from tawasul_nlp.duplicates.stars import Edges, PlaceConflicts, star_groups
+
+if TYPE_CHECKING:
+    import pandas
+
+# Below this score pairs are not kept, so a result cannot be asked again at a lower threshold.
+LEAST = 0.02
+NEAR_COPY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """One incident.
+
+    Attributes
+    ----------
+    number : int
+        The value of ``labels`` of its cases.
+    representative : int
+        Row number of the case that every other one matches.
+    members : tuple of int
+        Row numbers: the representative, then the others by falling score.
+    scores : tuple of float
+        Probability that each member and the representative tell of one incident; 1 for the representative.
+    reasons : tuple of str
+        Why each member belongs here; ``representative`` for the representative.
+    """
+
+    number: int
+    representative: int
+    members: tuple[int, ...]
+    scores: tuple[float, ...]
+    reasons: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class PairExplanation:
+    """Why two cases are, or are not, taken for one incident.
+
+    Attributes
+    ----------
+    score : float
+        Probability that they tell of one incident; 0 when their places conflict.
+    reason : str
+        In a few words.
+    conflicting_place : bool
+    contributions : dict of str to float
+        What each family of features adds to the log-odds.
+    """
+
+    score: float
+    reason: str
+    conflicting_place: bool
+    contributions: dict[str, float]
+
+
+class DuplicateGroups:
+    """Groups of cases that tell of one incident.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (n,)
+        The group of each case; groups are numbered by falling size, cases that stand alone included.
+    threshold : float
+        The score from which a case belongs to a representative.
+    columns : Columns
+        What the cases were compared by.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
+    ) -> None:
+        if not LEAST <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")
+        self.cases = cases
+        self.threshold = threshold
+        self.columns = columns
+        self._scorer = scorer
+        self._edges, self._representative, self._score = _grouped(columns, edges, scorer, threshold)
+        sizes = np.bincount(self._representative, minlength=len(cases))
+        heads = np.flatnonzero(sizes)
+        ordered = heads[np.lexsort((heads, -sizes[heads]))]
+        number = np.empty(len(cases), np.int64)
+        number[ordered] = np.arange(len(ordered))
+        self.labels: np.ndarray = number[self._representative]
+        self._heads = ordered
+        self._sizes = sizes[ordered]
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def __repr__(self) -> str:
+        together = int(self._sizes[self._sizes > 1].sum())
+        return (
+            f"DuplicateGroups({len(self.cases)} cases: {len(self.groups)} incidents with {together} reports, "
+            f"{len(self.singletons)} alone, threshold {self.threshold:.2f})"
+        )
+
+    @cached_property
+    def groups(self) -> list[DuplicateGroup]:
+        """Incidents that were reported more than once, the largest first."""
+        order = np.lexsort((-self._score, self.labels))
+        count = int((self._sizes > 1).sum())
+        ends = np.cumsum(self._sizes[:count])
+        members = order[: ends[-1] if count else 0]
+        heads = self._representative[members]
+        reasons = pair_reasons(self.columns, members, heads)
+        found = []
+        for number, end in enumerate(ends.tolist()):
+            rows = members[end - self._sizes[number] : end]
+            head = int(self._heads[number])
+            rows = np.concatenate([[head], rows[rows != head]])
+            why = dict(
+                zip(
+                    members[end - self._sizes[number] : end].tolist(),
+                    reasons[end - self._sizes[number] : end],
+                    strict=True,
+                )
+            )
+            why[head] = "representative"
+            listed = rows.tolist()
+            scores = tuple(float(self._score[row]) for row in listed)
+            found.append(DuplicateGroup(number, head, tuple(listed), scores, tuple(why[row] for row in listed)))
+        return found
+
+    @property
+    def singletons(self) -> np.ndarray:
+        """Row numbers of the cases that stand alone."""
+        return np.flatnonzero(self._sizes[self.labels] == 1)
+
+    @property
+    def representatives(self) -> np.ndarray:
+        """The row number of each case's representative: (n,), int64."""
+        return self._representative
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The score of each case with its representative, 1 for representatives: (n,), float32."""
+        return self._score
+
+    def rethreshold(self, threshold: float) -> DuplicateGroups:
+        """Group again at another threshold, without reading any text again."""
+        return DuplicateGroups(self.cases, self.columns, self._edges, self._scorer, threshold)
+
+    def explain(self, first: int, second: int) -> PairExplanation:
+        """Say how alike two cases are, by row number, and what speaks for and against it."""
+        for row in (first, second):
+            if not 0 <= row < len(self.cases):
+                raise IndexError(f"row {row} of {len(self.cases)} cases")
+        a, b = np.array([first]), np.array([second])
+        return PairExplanation(
+            float(self._scorer.score(self.columns, a, b)[0]),
+            pair_reasons(self.columns, a, b)[0],
+            bool(conflicting_places(self.columns, a, b)[0]),
+            self._scorer.contributions(self.columns, first, second),
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return one row a case: id, group_id, group_size, group_score, is_representative, reason, text."""
+        import pandas
+
+        why = {row: reason for group in self.groups for row, reason in zip(group.members, group.reasons, strict=True)}
+        n = len(self.cases)
+        return pandas.DataFrame(
+            {
+                "id": [case.id if case.id is not None else str(row) for row, case in enumerate(self.cases)],
+                "group_id": self.labels,
+                "group_size": self._sizes[self.labels],
+                "group_score": self._score,
+                "is_representative": self._representative == np.arange(n),
+                "reason": [why.get(row, "alone") for row in range(n)],
+                "text": [case.text for case in self.cases],
+            }
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return counts: cases, incidents, incidents with several reports, reports in them, largest group."""
+        several = self._sizes[self._sizes > 1]
+        return {
+            "cases": len(self.cases),
+            "incidents": len(self._heads),
+            "groups": len(several),
+            "grouped_cases": int(several.sum()),
+            "largest_group": int(several.max()) if len(several) else int(len(self.cases) > 0),
+        }
+
+
+def _grouped(
+    columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
+) -> tuple[Edges, np.ndarray, np.ndarray]:
+    """Group, and compare cases also with the representatives of their matches, until that finds nothing new.
+
+    A case's candidates are some tens; in a group of hundreds its representative may not be among them.
+    """
+    conflicts = PlaceConflicts(columns)
+    while True:
+        matching = edges.above(threshold)
+        representative, score = star_groups(len(columns), matching, conflicts)
+        apart = representative[matching.first] != representative[matching.second]
+        a, b = matching.first[apart], matching.second[apart]
+        further = np.concatenate(
+            [np.stack([a, representative[b]], axis=1), np.stack([b, representative[a]], axis=1)], axis=0
+        )
+        fresh = _not_among(further, edges)
+        if not len(fresh):
+            return edges, representative, score
+        edges = _joined(edges, fresh, scorer.score(columns, fresh[:, 0], fresh[:, 1]))
+
+
+def _keys(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64)
+
+
+def _not_among(pairs: np.ndarray, edges: Edges) -> np.ndarray:
+    low, high = pairs.min(1), pairs.max(1)
+    keys = np.unique(_keys(low, high)[low != high])
+    keys = np.setdiff1d(keys, _keys(edges.first, edges.second), assume_unique=True)
+    return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
+
+
+def _joined(edges: Edges, pairs: np.ndarray, scores: np.ndarray) -> Edges:
+    first = np.concatenate([edges.first, pairs[:, 0]])
+    second = np.concatenate([edges.second, pairs[:, 1]])
+    order = np.argsort(_keys(first, second), kind="stable")
+    return Edges(first[order], second[order], np.concatenate([edges.scores, scores])[order])
+
+
+def pair_reasons(columns: Columns, first: np.ndarray, second: np.ndarray) -> list[str]:
+    """Say in a few words why each pair may be one incident."""
+    if not len(first):
+        return []
+    copies = (columns.shingles[first] == columns.shingles[second]).mean(1) >= NEAR_COPY
+    conflict = conflicting_places(columns, first, second)
+    same = {
+        name: shares(getattr(columns, name)[first], getattr(columns, name)[second]) > 0
+        for name in ("blocks", "towns", "quarters", "landmarks", "roads")
+    }
+    topics = (columns.topics[first, 0] == columns.topics[second, 0]) & (columns.topics[first, 0] >= 0)
+    reasons = []
+    for at in range(len(first)):
+        if conflict[at]:
+            reasons.append("conflicting place")
+            continue
+        what = "near-copy" if copies[at] else "same problem" if topics[at] else "similar report"
+        where = [
+            name
+            for name, key in (
+                ("road", "roads"),
+                ("block", "blocks"),
+                ("landmark", "landmarks"),
+                ("quarter", "quarters"),
+                ("town", "towns"),
+            )
+            if same[key][at]
+        ]
+        reasons.append(f"{what}; same {' and '.join(where[:2])}" if where else what)
+    return reasons

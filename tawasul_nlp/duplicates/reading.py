@@ -1,0 +1,61 @@
+"""From cases to columns: the model reads the texts, and the fingerprints are taken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.columns import TOPICS, Columns, read_columns
+from tawasul_nlp.errors import InvalidTextError
+
+# From so many cases on, starting further processes pays.
+_MANY = 20_000
+_CHUNK = 4_096
+
+
+def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None) -> Columns:
+    """Return what cases are compared by; texts without an embedding are read by the model.
+
+    Parameters
+    ----------
+    classifier : ComplaintClassifier
+    cases : sequence of Case
+    workers : int or None
+        Processes that read texts for places and fingerprints; None for one a core when there are many cases.
+
+    Raises
+    ------
+    InvalidTextError
+        If an embedding is not an incident vector of this model.
+    """
+    if workers is None:
+        workers = (os.cpu_count() or 1) if len(cases) >= _MANY else 1
+    width = classifier.incident_size
+    vectors = np.zeros((len(cases), width), np.float32)
+    topics: list[Sequence[str]] = [(case.topic,) if case.topic else () for case in cases]
+    unread = []
+    for row, case in enumerate(cases):
+        if case.embedding is None:
+            unread.append(row)
+        elif case.embedding.shape != (width,):
+            raise InvalidTextError(
+                f"the embedding of case {row} has shape {case.embedding.shape}, expected ({width},); "
+                "pass a row of DuplicateGrouper.embed",
+                row,
+            )
+        else:
+            vectors[row] = case.embedding
+    names = classifier.labels["topic"]
+    for start in range(0, len(unread), _CHUNK):
+        rows = unread[start : start + _CHUNK]
+        reading = classifier.read([cases[row].text for row in rows])
+        assert reading.incident is not None  # the model has incident vectors: their width was asked for above
+        vectors[rows] = reading.incident
+        best = np.argsort(-reading.probabilities["topic"], axis=1)[:, :TOPICS]
+        for row, likeliest in zip(rows, best, strict=True):
+            topics[row] = topics[row] or [names[at] for at in likeliest]
+    return read_columns(cases, vectors, topics, workers)

@@ -1,0 +1,233 @@
+"""Problems that keep coming back: the same topic at the same place, by distinct incidents over weeks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.duplicates.groups import DuplicateGroups
+
+
+@dataclass(frozen=True, slots=True)
+class RecurringProblem:
+    """A topic that keeps coming back at a place.
+
+    Attributes
+    ----------
+    topic, place : str
+    incidents : tuple of int
+        Row number of the representative of each distinct incident, the earliest incident first.
+    cases : tuple of int
+        Row numbers of all reports of these incidents, rising.
+    weeks : int
+        Calendar weeks (ISO 8601) in which an incident was first reported.
+    first, last : date
+        When the first and the last of the incidents were first reported.
+    expected : float
+        How many incidents the place would have if it had its usual share of the topic.
+    p_value : float
+        Chance of at least so many incidents where ``expected`` are due: the smaller, the more unusual.
+    q_value : float
+        ``p_value``, corrected for the number of pairs that were looked at.
+    """
+
+    topic: str
+    place: str
+    incidents: tuple[int, ...]
+    cases: tuple[int, ...]
+    weeks: int
+    first: date
+    last: date
+    expected: float
+    p_value: float
+    q_value: float
+
+
+class RecurringProblems(list[RecurringProblem]):
+    """A list of recurring problems that also tells what it was drawn from.
+
+    Attributes
+    ----------
+    incidents : int
+        Distinct incidents that were counted.
+    skipped : int
+        Incidents left out because no report of theirs has a topic, a place or a date.
+    pairs : int
+        Pairs of a topic and a place that were looked at, those without any incident included.
+    """
+
+    def __init__(self, problems: Iterable[RecurringProblem], *, incidents: int, skipped: int, pairs: int) -> None:
+        super().__init__(problems)
+        self.incidents = incidents
+        self.skipped = skipped
+        self.pairs = pairs
+
+
+def recurring_problems(
+    groups: DuplicateGroups | Sequence[int] | np.ndarray,
+    topics: Sequence[Any],
+    places: Sequence[Any],
+    dates: Sequence[Any],
+    *,
+    min_incidents: int = 3,
+    min_weeks: int = 2,
+    max_q_value: float = 1.0,
+) -> RecurringProblems:
+    """List the pairs of a topic and a place whose incidents keep coming back, the most unusual first.
+
+    If a topic's incidents fell on places in proportion to each place's share of all incidents, a pair's number of
+    incidents would about follow a Poisson distribution; ``p_value`` is its tail (``scipy.stats.poisson.sf``), and
+    ``q_value`` corrects it for all pairs by Benjamini and Hochberg (1995). The statistic knows neither seasons nor how
+    many people live at a place, takes incidents as independent (one cause that was reported as three incidents looks
+    unusual), and says little when a table has few incidents or few places: read it as an order in which to look, not
+    as proof.
+
+    Parameters
+    ----------
+    groups : DuplicateGroups or sequence of int, shape (n,)
+        The incident of each case, so that forty reports of one pipe burst count once. Of labels alone, the first case
+        of a label counts as its representative.
+    topics, places : sequences of str or None, shape (n,)
+        Of each case. An incident has its representative's, or where that has none, the first that a report of it has.
+    dates : sequence of date, datetime, ISO 8601 str or None, shape (n,)
+        An incident has the earliest of its reports'.
+    min_incidents : int
+        A problem has at least so many distinct incidents,
+    min_weeks : int
+        first reported in at least so many calendar weeks.
+    max_q_value : float
+        List only what is at least so unusual; 1 lists everything.
+
+    Returns
+    -------
+    RecurringProblems
+        A list; its ``skipped`` counts the incidents without a topic, a place or a date.
+
+    Raises
+    ------
+    ValueError
+        If the sequences differ in length, a date cannot be read, or a limit makes no sense.
+
+    Examples
+    --------
+    >>> topics = ["water_leak"] * 4 + ["street_lighting"] * 4
+    >>> places = ["مجمع 714"] * 4 + ["مجمع 1203", "مجمع 1205", "مجمع 904", "مجمع 338"]
+    >>> dates = ["2026-01-05", "2026-01-05", "2026-02-10", "2026-03-20", *["2026-01-07"] * 4]
+    >>> problem = recurring_problems([0, 0, 1, 2, 3, 4, 5, 6], topics, places, dates)[0]
+    >>> problem.place, problem.incidents, problem.cases, problem.weeks, round(problem.expected, 2)
+    ('مجمع 714', (0, 2, 3), (0, 1, 2, 3), 3, 1.29)
+    """
+    from scipy.stats import false_discovery_control, poisson
+
+    if min_incidents < 1 or min_weeks < 1 or not 0 < max_q_value <= 1:
+        raise ValueError(
+            f"got min_incidents={min_incidents}, min_weeks={min_weeks}, max_q_value={max_q_value}; "
+            "expected at least 1, at least 1, and above 0 up to 1"
+        )
+    labels = groups.labels if isinstance(groups, DuplicateGroups) else np.asarray(groups)
+    if labels.ndim != 1:
+        raise ValueError(f"the labels have shape {labels.shape}, expected (n,): one label a case")
+    for name, values in (("topics", topics), ("places", places), ("dates", dates)):
+        if len(values) != len(labels):
+            raise ValueError(
+                f"got {len(values)} {name} for {len(labels)} cases, expected one a case; "
+                "pass None for those that are not known"
+            )
+    topic_of = [_name(value) for value in topics]
+    place_of = [_name(value) for value in places]
+    day_of = [_day(value, row) for row, value in enumerate(dates)]
+
+    found: dict[tuple[str, str], list[tuple[date, list[int]]]] = {}
+    members = _members(groups, labels)
+    skipped = 0
+    for rows in members:
+        topic = next((topic_of[row] for row in rows if topic_of[row]), None)
+        place = next((place_of[row] for row in rows if place_of[row]), None)
+        known = [day for row in rows if (day := day_of[row]) is not None]
+        if topic is None or place is None or not known:
+            skipped += 1
+        else:
+            found.setdefault((topic, place), []).append((min(known), rows))
+
+    of_topic: Counter[str] = Counter()
+    of_place: Counter[str] = Counter()
+    for (topic, place), incidents in found.items():
+        of_topic[topic] += len(incidents)
+        of_place[place] += len(incidents)
+    total = of_topic.total()
+    pairs = len(of_topic) * len(of_place)
+    if not pairs:
+        return RecurringProblems([], incidents=0, skipped=skipped, pairs=0)
+    # A pair without an incident was looked at as well: its p-value is 1.
+    p_values = np.ones(pairs)
+    expected = np.array([of_topic[topic] * of_place[place] / total for topic, place in found])
+    p_values[: len(found)] = poisson.sf([len(incidents) - 1 for incidents in found.values()], expected)
+    q_values = false_discovery_control(p_values)
+
+    problems = []
+    for at, ((topic, place), incidents) in enumerate(found.items()):
+        weeks = {day.isocalendar()[:2] for day, _ in incidents}
+        if len(incidents) < min_incidents or len(weeks) < min_weeks or q_values[at] > max_q_value:
+            continue
+        incidents.sort(key=lambda incident: (incident[0], incident[1][0]))
+        problems.append(
+            RecurringProblem(
+                topic=topic,
+                place=place,
+                incidents=tuple(rows[0] for _, rows in incidents),
+                cases=tuple(sorted(row for _, rows in incidents for row in rows)),
+                weeks=len(weeks),
+                first=incidents[0][0],
+                last=incidents[-1][0],
+                expected=float(expected[at]),
+                p_value=float(p_values[at]),
+                q_value=float(q_values[at]),
+            )
+        )
+    problems.sort(key=lambda one: (one.p_value, -len(one.incidents), one.topic, one.place))
+    return RecurringProblems(problems, incidents=total, skipped=skipped, pairs=pairs)
+
+
+def _members(groups: DuplicateGroups | Sequence[int] | np.ndarray, labels: np.ndarray) -> list[list[int]]:
+    """Return each incident's row numbers, its representative first."""
+    of_label: dict[Any, list[int]] = {}
+    for row, label in enumerate(labels.tolist()):
+        of_label.setdefault(label, []).append(row)
+    members = list(of_label.values())
+    if isinstance(groups, DuplicateGroups):
+        heads = groups.representatives.tolist()
+        members = [sorted(rows, key=lambda row: (row != heads[row], row)) for rows in members]
+    return members
+
+
+def _name(value: Any) -> str | None:
+    return None if _is_missing(value) else str(value).strip() or None
+
+
+def _day(value: Any, row: int) -> date | None:
+    if isinstance(value, np.datetime64):
+        value = None if np.isnat(value) else value.astype("datetime64[D]").item()
+    if _is_missing(value):
+        return None
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            return datetime.fromisoformat(value.strip()).date()
+        except ValueError:
+            pass
+    raise ValueError(f"date {row} is {value!r}, expected a date, a datetime, an ISO 8601 string or None")
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is None, or a NaN or NaT, by which pandas marks what is missing: they differ from themselves."""
+    return value is None or bool(value != value)

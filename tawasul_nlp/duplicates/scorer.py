@@ -1,0 +1,264 @@
+"""How likely two cases are to tell of one incident: features of a pair, and the learned model that weighs them.
+
+The model is a generalised additive one: logistic regression on piecewise-linear functions of a few similarities and on
+the relations between the places, topics and numbers of the two texts. So every part of a score can be named
+(:meth:`PairScorer.contributions`). Two rules stand above it: a conflicting place keeps two cases apart, and a long time
+between them takes from the score.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.errors import ModelFormatError
+
+FORMAT_VERSION = 1
+_BLOCK = 65_536
+
+# Knots of the piecewise-linear functions; between two knots a feature is shared by both.
+KNOTS = {
+    "cosine": (0.0, 0.3, 0.5, 0.65, 0.75, 0.85, 0.95),
+    "cosine_same_place": (0.2, 0.4, 0.6, 0.8),
+    "cosine_no_place": (0.4, 0.6, 0.8, 0.9),
+    "shingles": (0.02, 0.08, 0.15, 0.25, 0.45, 0.8),
+    "words": (0.0, 0.06, 0.15, 0.3, 0.6),
+    "length": (20.0, 45.0, 90.0, 200.0),
+    "length_no_place": (20.0, 45.0, 90.0, 200.0),
+}
+FLAGS = (
+    "same_block",
+    "same_town",
+    "same_quarter",
+    "same_landmark",
+    "other_landmark",
+    "same_road",
+    "other_road",
+    "place_of_one_only",
+    "place_of_none",
+    "same_topic",
+    "near_topic",
+    "other_topic",
+    "one_number_shared",
+    "numbers_shared",
+    "numbers_differ",
+)
+NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in knots) + FLAGS
+
+
+def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how many codes two rows of padded codes have in common: (pairs, few) twice -> (pairs,)."""
+    equal = first[:, :, None] == second[:, None, :]
+    return np.asarray((equal & (first >= 0)[:, :, None]).sum((1, 2)))
+
+
+def _known(codes: np.ndarray) -> np.ndarray:
+    return np.asarray((codes >= 0).any(1))
+
+
+def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Say which pairs of cases name places that cannot be one: other blocks, other towns, other governorates.
+
+    A shared block settles it, then a shared town, quarter or landmark; a quarter may lie in a town that only the
+    other text names. A place that only one text names conflicts with nothing.
+
+    Parameters
+    ----------
+    columns : Columns
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers.
+
+    Returns
+    -------
+    ndarray of bool, shape (pairs,)
+    """
+    a, b = {}, {}
+    for name in ("blocks", "towns", "quarters", "landmarks"):
+        values = getattr(columns, name)
+        a[name], b[name] = values[first], values[second]
+    both = {name: _known(a[name]) & _known(b[name]) for name in a}
+    same = {name: shares(a[name], b[name]) > 0 for name in a}
+    other_block = both["blocks"] & ~same["blocks"]
+    agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
+    other_area = (both["towns"] | (both["quarters"] & ~_known(a["towns"]) & ~_known(b["towns"]))) & ~agree
+    one, two = columns.governorate[first], columns.governorate[second]
+    other_governorate = (one >= 0) & (two >= 0) & (one != two) & ~agree
+    return np.asarray(other_block | other_area | other_governorate)
+
+
+def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the features of pairs of cases, as the model reads them.
+
+    Parameters
+    ----------
+    columns : Columns
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers; the order within a pair does not matter.
+
+    Returns
+    -------
+    ndarray of float32, shape (pairs, len(NAMES))
+    """
+    cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second])
+    shingles = (columns.shingles[first] == columns.shingles[second]).mean(1)
+    words = (columns.words[first] == columns.words[second]).mean(1)
+    length = np.minimum(columns.length[first], columns.length[second])
+    common = {
+        name: shares(getattr(columns, name)[first], getattr(columns, name)[second])
+        for name in ("blocks", "towns", "quarters", "landmarks", "roads", "numbers", "topics")
+    }
+    known = {name: (_known(getattr(columns, name)[first]), _known(getattr(columns, name)[second])) for name in common}
+    placed = [
+        known["blocks"][side] | known["towns"][side] | known["quarters"][side] | known["landmarks"][side]
+        for side in (0, 1)
+    ]
+    same_place = (common["blocks"] + common["towns"] + common["quarters"] + common["landmarks"]) > 0
+    none = ~placed[0] & ~placed[1]
+    topics_known = known["topics"][0] & known["topics"][1]
+    same_topic = topics_known & (columns.topics[first, 0] == columns.topics[second, 0])
+    flags = {
+        "same_block": common["blocks"] > 0,
+        "same_town": common["towns"] > 0,
+        "same_quarter": common["quarters"] > 0,
+        "same_landmark": common["landmarks"] > 0,
+        "other_landmark": known["landmarks"][0] & known["landmarks"][1] & (common["landmarks"] == 0),
+        "same_road": (common["roads"] > 0) & same_place,
+        "other_road": known["roads"][0] & known["roads"][1] & (common["roads"] == 0),
+        "place_of_one_only": placed[0] ^ placed[1],
+        "place_of_none": none,
+        "same_topic": same_topic,
+        "near_topic": topics_known & ~same_topic & (common["topics"] > 0),
+        "other_topic": topics_known & (common["topics"] == 0),
+        "one_number_shared": common["numbers"] == 1,
+        "numbers_shared": common["numbers"] > 1,
+        "numbers_differ": known["numbers"][0] & known["numbers"][1] & (common["numbers"] == 0),
+    }
+    values = {
+        "cosine": cosine,
+        "cosine_same_place": np.where(same_place, cosine, -1.0),
+        "cosine_no_place": np.where(none, cosine, -1.0),
+        "shingles": shingles,
+        "words": words,
+        "length": length,
+        "length_no_place": np.where(none, length, -1.0),
+    }
+    blocks = [_hats(values[name], knots, absent=-1.0) for name, knots in KNOTS.items()]
+    return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)
+
+
+def _hats(values: np.ndarray, knots: tuple[float, ...], absent: float) -> np.ndarray:
+    """Share each value out between its two nearest knots (values beyond the ends count as the end); 0 where absent."""
+    points = np.array(knots)
+    clipped = np.clip(values, points[0], points[-1])
+    right = np.clip(np.searchsorted(points, clipped, side="right"), 1, len(points) - 1)
+    share = (clipped - points[right - 1]) / (points[right] - points[right - 1])
+    table = np.zeros((len(values), len(points)), np.float32)
+    rows = np.arange(len(values))
+    table[rows, right - 1] = 1.0 - share
+    table[rows, right] = share
+    table[np.asarray(values) == absent] = 0.0
+    return table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairScorer:
+    """The learned probability that two cases tell of one incident.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (len(NAMES),)
+    intercept : float
+    threshold : float
+        The probability from which two cases count as duplicates; chosen on validation data.
+    days : float
+        Cases that came in more than so many days apart lose one unit of log-odds for every further so many. The
+        corpus has no dates, so this is a rule and not learned.
+    """
+
+    weights: np.ndarray
+    intercept: float
+    threshold: float
+    days: float = 21.0
+
+    def score(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the probability of each pair; 0 where the places conflict or a text tells nothing.
+
+        Parameters
+        ----------
+        columns : Columns
+        first, second : ndarray of int, shape (pairs,)
+
+        Returns
+        -------
+        ndarray of float32, shape (pairs,)
+        """
+        scores = np.empty(len(first), np.float32)
+        for start in range(0, len(first), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            a, b = first[part], second[part]
+            logits = pair_features(columns, a, b) @ self.weights + self.intercept + self.late(columns, a, b)
+            never = conflicting_places(columns, a, b) | (columns.length[a] == 0) | (columns.length[b] == 0)
+            scores[part] = np.where(never, 0.0, 1.0 / (1.0 + np.exp(-logits)))
+        return scores
+
+    def late(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return what the time between two cases adds to the log-odds: 0 or less; 0 where a date is missing."""
+        apart = np.abs(columns.days[first] - columns.days[second])
+        return -np.nan_to_num(np.maximum(apart / self.days - 1.0, 0.0))
+
+    def contributions(self, columns: Columns, first: int, second: int) -> dict[str, float]:
+        """Return what each family of features adds to the log-odds of one pair."""
+        a, b = np.array([first]), np.array([second])
+        parts = pair_features(columns, a, b)[0] * self.weights
+        families = {
+            "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
+            "similarity of wording": ("shingles", "words"),
+            "place": FLAGS[:9],
+            "topic": FLAGS[9:12],
+            "numbers": FLAGS[12:],
+            "length": ("length", "length_no_place"),
+        }
+        found = {
+            family: float(sum(part for name, part in zip(NAMES, parts, strict=True) if name.split("@")[0] in members))
+            for family, members in families.items()
+        }
+        return {**found, "time between": float(self.late(columns, a, b)[0]), "base rate": self.intercept}
+
+    def save(self, path: Path) -> None:
+        """Write the model as JSON."""
+        content: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "intercept": self.intercept,
+            "threshold": self.threshold,
+            "days": self.days,
+            "weights": dict(zip(NAMES, (round(float(weight), 6) for weight in self.weights), strict=True)),
+        }
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> PairScorer:
+        """Read a model.
+
+        Raises
+        ------
+        ModelFormatError
+            If the file is missing, damaged, or of another version.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format_version"] != FORMAT_VERSION:
+                raise ModelFormatError(
+                    f"{path}: format version {content['format_version']!r}, this library reads {FORMAT_VERSION}; "
+                    "use the library version that trained it, or run training.pairs again"
+                )
+            weights = np.array([content["weights"][name] for name in NAMES], np.float64)
+            return cls(weights, float(content["intercept"]), float(content["threshold"]), float(content["days"]))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ModelFormatError):
+                raise
+            raise ModelFormatError(f"{path}: no pair scorer ({error!r}); restore the model folder") from error

@@ -1,0 +1,130 @@
+"""From scored pairs to groups in which every member matches the representative directly.
+
+Star clustering (Aslam, Pelekhov and Rus 2004): the case with the most matches becomes a representative and takes its
+matches; then the next one that is still free. Afterwards every member goes to the representative that it matches best,
+unless its place conflicts with a member's that is already there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tawasul_nlp.duplicates.columns import Columns, place_keys
+from tawasul_nlp.duplicates.scorer import conflicting_places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """Scored pairs: row numbers (the lower first) and probabilities, sorted by row numbers."""
+
+    first: np.ndarray
+    second: np.ndarray
+    scores: np.ndarray
+
+    def above(self, threshold: float) -> Edges:
+        """Return the pairs with at least this score."""
+        keep = self.scores >= threshold
+        return Edges(self.first[keep], self.second[keep], self.scores[keep])
+
+
+class PlaceConflicts:
+    """Remembers which kinds of places conflict; most cases share their places with many others."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        _, self._example, self.kind = np.unique(place_keys(columns), return_index=True, return_inverse=True)
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def between(self, one: int, other: int) -> bool:
+        """Whether two kinds of places (values of ``kind``) conflict."""
+        pair = (one, other) if one < other else (other, one)
+        found = self._known.get(pair)
+        if found is None:
+            first, second = self._example[[pair[0]]], self._example[[pair[1]]]
+            found = self._known[pair] = bool(conflicting_places(self._columns, first, second)[0])
+        return found
+
+
+def star_groups(n: int, edges: Edges, conflicts: PlaceConflicts) -> tuple[np.ndarray, np.ndarray]:
+    """Group ``n`` cases by the pairs that match.
+
+    Parameters
+    ----------
+    n : int
+    edges : Edges
+        Only pairs that match.
+    conflicts : PlaceConflicts
+
+    Returns
+    -------
+    representative : ndarray of int64, shape (n,)
+        The row number of each case's representative; its own, if it is one or stands alone.
+    score : ndarray of float32, shape (n,)
+        The score of each case with its representative; 1 for representatives.
+    """
+    representative = np.arange(n)
+    score = np.ones(n, np.float32)
+    starts, other, weight = _adjacency(n, edges)
+    degree = np.bincount(np.repeat(np.arange(n), np.diff(starts)), weights=weight, minlength=n)
+    pending = np.flatnonzero(np.diff(starts) > 0)
+    pending = pending[np.lexsort((pending, -degree[pending]))].tolist()
+    while pending:
+        free = set(pending)
+        heads: set[int] = set()
+        for node in pending:
+            if node not in free:
+                continue
+            heads.add(node)
+            free.discard(node)
+            free.difference_update(other[starts[node] : starts[node + 1]].tolist())
+        left = _assign(pending, heads, starts, other, weight, conflicts, representative, score)
+        # Whoever conflicted with all its representatives' members gets another chance among its like.
+        pending = left if len(left) < len(pending) else []
+    return representative, score
+
+
+def _assign(
+    pending: list[int],
+    heads: set[int],
+    starts: np.ndarray,
+    other: np.ndarray,
+    weight: np.ndarray,
+    conflicts: PlaceConflicts,
+    representative: np.ndarray,
+    score: np.ndarray,
+) -> list[int]:
+    """Send every pending case to its best head; return those that no head could take."""
+    waiting = set(pending)
+    places = {head: {int(conflicts.kind[head])} for head in heads}
+    offers = []
+    for node in pending:
+        if node in heads:
+            continue
+        for at in range(starts[node], starts[node + 1]):
+            if int(other[at]) in heads:
+                offers.append((-float(weight[at]), node, int(other[at])))
+    waiting -= heads
+    for negative, node, head in sorted(offers):
+        if node not in waiting:
+            continue
+        kind = int(conflicts.kind[node])
+        if kind not in places[head]:
+            if any(conflicts.between(kind, present) for present in places[head]):
+                continue
+            places[head].add(kind)
+        waiting.discard(node)
+        representative[node] = head
+        score[node] = -negative
+    return [node for node in pending if node in waiting]
+
+
+def _adjacency(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return compressed rows: where each case's matches start, the matches, and their scores."""
+    source = np.concatenate([edges.first, edges.second])
+    target = np.concatenate([edges.second, edges.first])
+    weight = np.concatenate([edges.scores, edges.scores])
+    order = np.lexsort((target, source))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=n))]).astype(np.int64)
+    return starts, target[order], weight[order]

@@ -1,0 +1,123 @@
+"""What pairs of cases are compared by, with real texts and made-up vectors where meaning is not the point."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp.duplicates.cases import Case, as_cases
+from tawasul_nlp.duplicates.columns import Columns, pack, read_columns, unpack
+from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_places, pair_features
+from tawasul_nlp.errors import InvalidTextError, ModelFormatError
+
+
+def columns_of(*cases: str | Case) -> Columns:
+    listed = [case if isinstance(case, Case) else Case(case) for case in cases]
+    vectors = np.ones((len(listed), 128), np.float32) / np.sqrt(128)
+    return read_columns(listed, vectors, [(case.topic,) if case.topic else () for case in listed])
+
+
+def conflict(one: str, other: str) -> bool:
+    return bool(conflicting_places(columns_of(one, other), np.array([0]), np.array([1]))[0])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("انقطاع الكهرباء في مجمع 1203 بمدينة حمد", "الكهربا طافية مجمع 1203", False),
+        ("انقطاع الكهرباء في مجمع 1203 بمدينة حمد", "انقطاع الكهرباء في مجمع 1205 بمدينة حمد", True),
+        ("انقطاع الكهرباء في مدينة حمد", "انقطاع الكهرباء في المحرق", True),
+        ("انقطاع الكهرباء في مدينة حمد", "انقطاع الكهرباء من ساعتين", False),
+        ("انقطاع الكهرباء", "الكهربا طافية", False),
+        ("حفرة بين البسيتين والمحرق", "حفرة في البسيتين", False),
+    ],
+)
+def test_only_places_that_cannot_be_one_conflict(one: str, other: str, expected: bool) -> None:
+    assert conflict(one, other) is expected
+    assert conflict(other, one) is expected
+
+
+def test_an_address_field_counts_before_the_places_of_the_text() -> None:
+    columns = columns_of(
+        Case("نقلنا من المحرق والحفرة هني كسرت التاير", place="مدينة حمد مجمع 1203"),
+        Case("حفرة في مجمع 1203 مدينة حمد"),
+    )
+    assert not conflicting_places(columns, np.array([0]), np.array([1]))[0]
+
+
+def test_columns_survive_packing_and_do_not_depend_on_neighbours_or_processes() -> None:
+    texts = [f"حفرة رقم {number} في طريق {number + 100} مجمع 714" for number in range(5)]
+    together = columns_of(*texts)
+    alone = columns_of(texts[3])
+    restored = unpack([pack(together)[3]], together.vectors[3:4])
+    for name in ("shingles", "words", "length", "blocks", "roads", "numbers", "governorate", "topics", "days"):
+        assert np.array_equal(getattr(alone, name)[0], getattr(together, name)[3], equal_nan=name == "days")
+        assert np.array_equal(getattr(restored, name)[0], getattr(together, name)[3], equal_nan=name == "days")
+
+
+def test_signatures_estimate_the_overlap_of_shingles() -> None:
+    one = "تسرب مياه قوي عند تقاطع طريق 1435 منذ الفجر والشارع غرقان والسيارات متوقفة ولا أحد جاء"
+    near = one.replace("قوي", "كبير")
+    columns = columns_of(one, near, "مدرسة البنات بلا مكيفات منذ بداية الفصل والطالبات يعانين من الحر")
+    overlap = (columns.shingles[0] == columns.shingles).mean(1)
+    assert overlap[0] == 1.0 and overlap[1] > 0.6 and overlap[2] < 0.1
+
+
+def test_features_are_the_same_both_ways_and_shares_of_a_value_sum_to_one() -> None:
+    columns = columns_of("حفرة في مجمع 714", "كهربا مقطوعة في المحرق من 3 ايام", "شكرا لكم")
+    first, second = np.array([0, 0, 1]), np.array([1, 2, 2])
+    table = pair_features(columns, first, second)
+    assert table.shape == (3, len(NAMES))
+    assert np.array_equal(table, pair_features(columns, second, first))
+    cosine = [at for at, name in enumerate(NAMES) if name.startswith("cosine@")]
+    assert np.allclose(table[:, cosine].sum(1), 1.0)
+
+
+def test_time_between_two_cases_only_takes_from_the_score() -> None:
+    scorer = PairScorer(np.zeros(len(NAMES)), 2.0, 0.5, days=30.0)
+    moments = ["2026-01-01", "2026-01-20", "2026-06-01", ""]
+    columns = columns_of(*as_cases({"text": "حفرة في الشارع", "created_at": moment} for moment in moments))
+    scores = scorer.score(columns, np.array([0, 0, 0]), np.array([1, 2, 3]))
+    assert scores[0] == scores[2] > scores[1]
+
+
+def test_a_conflicting_place_scores_nothing_whatever_the_wording() -> None:
+    scorer = PairScorer(np.ones(len(NAMES)), 5.0, 0.5)
+    columns = columns_of("انقطاع الكهرباء في مجمع 1203", "انقطاع الكهرباء في مجمع 1205")
+    assert scorer.score(columns, np.array([0]), np.array([1]))[0] == 0.0
+
+
+def test_a_scorer_is_read_back_as_it_was_written_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    scorer = PairScorer(np.linspace(-1, 1, len(NAMES)).round(6), -2.5, 0.4)
+    scorer.save(tmp_path / "pairs.json")
+    again = PairScorer.load(tmp_path / "pairs.json")
+    assert np.array_equal(again.weights, scorer.weights) and again.threshold == 0.4
+    (tmp_path / "pairs.json").write_text('{"format_version": 99}')
+    with pytest.raises(ModelFormatError, match="format version 99"):
+        PairScorer.load(tmp_path / "pairs.json")
+    (tmp_path / "pairs.json").write_text("{")
+    with pytest.raises(ModelFormatError, match="restore the model folder"):
+        PairScorer.load(tmp_path / "pairs.json")
+
+
+def test_contributions_add_up_to_the_score() -> None:
+    rng = np.random.default_rng(1)
+    scorer = PairScorer(rng.normal(size=len(NAMES)), -1.0, 0.5)
+    columns = columns_of("حفرة في مجمع 714 من 3 ايام", "حفرة كبيرة مجمع 714")
+    total = sum(scorer.contributions(columns, 0, 1).values())
+    score = scorer.score(columns, np.array([0]), np.array([1]))[0]
+    assert score == pytest.approx(1 / (1 + np.exp(-total)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (["نص", None], "case 1 is a NoneType"),
+        ([{"body": "نص"}], "case 0 has body"),
+        ([{"text": 7}], "the text of case 0 is a int"),
+        ([{"text": "نص", "created_at": "أمس"}], "created_at of case 0"),
+    ],
+)
+def test_what_is_no_case_is_named_by_its_position(items: list[object], message: str) -> None:
+    with pytest.raises(InvalidTextError, match=message):
+        as_cases(items)  # type: ignore[arg-type]

@@ -1,0 +1,409 @@
+"""An index keeps what it has acknowledged, whatever happens, and says what to do when it cannot be opened."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "training" / "data"
+POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
+POWER_AGAIN = "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد علينا في الطوارئ"
+POWER_COPY = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ 3 ساعات ولا أحد يرد على الطوارئ!"
+POWER_ELSEWHERE = "انقطع التيار الكهربائي عن مجمع 714 بمدينة عيسى منذ ساعتين ولا أحد يرد على الطوارئ"
+HOLE = "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي"
+
+
+@pytest.fixture(scope="module")
+def grouper():
+    return DuplicateGrouper.from_pretrained()
+
+
+@pytest.fixture
+def index(grouper, tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", grouper) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def corpus(grouper):
+    """About 300 cases of the corpus, some of them reports of one incident, with their vectors."""
+
+    def rows(name):
+        with (DATA / name).open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    reports = rows("duplicates.jsonl")[:120]
+    wanted = {report["group"] for report in reports}
+    cases = rows("cases.jsonl")
+    chosen = [case for case in cases if case["id"] in wanted]
+    chosen += [case for case in cases if case["id"] not in wanted][: 300 - len(reports) - len(chosen)]
+    told = [(row["id"], row["text"]) for row in [*chosen, *reports]]
+    random.Random(3).shuffle(told)
+    vectors = grouper.embed([text for _, text in told])
+    return [Case(text, id=name, embedding=vector) for (name, text), vector in zip(told, vectors, strict=True)]
+
+
+def incidents(index):
+    return {frozenset(incident.members) for incident in index.groups(min_size=1)}
+
+
+# -- add, query, remove ------------------------------------------------------------------------------------------------
+
+
+def test_a_report_of_a_known_incident_joins_it_and_another_place_opens_a_new_one(index):
+    first, copy, elsewhere, hole = index.add([POWER, POWER_COPY, POWER_ELSEWHERE, HOLE])
+    assert (first.is_new, first.score, first.reason) == (True, 1.0, "representative")
+    assert (copy.group_id, copy.is_new) == (first.group_id, False)
+    assert copy.score >= 0.5 and "near-copy" in copy.reason
+    assert len({first.group_id, elsewhere.group_id, hole.group_id}) == 3
+    assert len(index) == 4 and first.id in index and "absent" not in index
+
+
+def test_a_query_names_the_incident_and_stores_nothing(index):
+    placed = index.add([Case(POWER, id="c-1"), Case(HOLE, id="c-2"), Case(POWER_ELSEWHERE, id="c-3")])
+    matches = index.query(POWER_AGAIN, k=3)
+    assert (matches[0].group_id, matches[0].representative, matches[0].text) == (placed[0].group_id, "c-1", POWER)
+    assert matches[0].is_duplicate and matches[0].size == 1 and "block" in matches[0].reason
+    assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
+    assert not any(match.is_duplicate for match in matches[1:])
+    assert len(index.query(POWER_AGAIN, k=1)) == 1
+    assert len(index) == 3
+
+
+def test_an_empty_index_answers_with_nothing(index):
+    assert index.query(POWER) == [] and index.groups() == [] and len(index) == 0
+    assert index.add([]) == []
+    assert index.stats()["cases"] == 0
+
+
+def test_groups_come_largest_first_with_their_representative_first(index):
+    index.add([Case(HOLE, id="hole"), Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2"), Case(HOLE + "!", id="hole-2")])
+    index.add([Case(POWER_COPY + " رجاء", id="p-3")])
+    largest, second = index.groups()
+    assert (largest.representative, largest.members[0], set(largest.members)) == ("p-1", "p-1", {"p-1", "p-2", "p-3"})
+    assert largest.scores[0] == 1.0 and largest.reasons[0] == "representative"
+    assert index.group(second.group_id) == second and second.members == ("hole", "hole-2")
+    assert index.groups(min_size=3) == [largest]
+    with pytest.raises(KeyError, match="no group 99"):
+        index.group(99)
+
+
+def test_stats_count_cases_and_incidents(index):
+    index.add([POWER, POWER_COPY, HOLE])
+    stats = index.stats()
+    assert (stats["cases"], stats["incidents"], stats["groups"], stats["grouped_cases"]) == (3, 2, 1, 2)
+    assert stats["largest_group"] == 2 and stats["bytes"] > 0 and len(stats["model_hash"]) == 16
+
+
+def test_the_same_id_with_the_same_text_is_left_alone_and_with_another_text_is_refused(index):
+    case = Case(POWER, id="c-1", created_at=datetime(2026, 3, 1, tzinfo=UTC))
+    (first,) = index.add([case])
+    again, once, twice = index.add([case, Case(HOLE, id="c-2"), Case(HOLE, id="c-2")])
+    assert (again.group_id, again.is_new) == (first.group_id, False)
+    assert once == twice and len(index) == 2
+    before = index.placements()
+    with pytest.raises(ValueError, match="case 1: the id 'c-1' is already in .* with another text; remove"):
+        index.add([Case("نص جديد", id="c-3"), Case(HOLE, id="c-1")])
+    assert index.placements() == before
+
+
+def test_a_case_without_an_id_gets_one_that_no_other_has(index):
+    index.add([Case(HOLE, id="case-1")])
+    names = [placement.id for placement in index.add([POWER, POWER_ELSEWHERE, Case(POWER_COPY, id="case-3")])]
+    assert len({"case-1", *names}) == 4 and len(index) == 4
+    assert [index.text(name) for name in names] == [POWER, POWER_ELSEWHERE, POWER_COPY]
+
+
+def test_what_is_no_case_or_has_a_vector_of_another_size_adds_nothing(index):
+    with pytest.raises(InvalidTextError, match="case 1 is a int"):
+        index.add([POWER, 7])
+    with pytest.raises(InvalidTextError, match=r"shape \(3,\), expected"):
+        index.add([POWER, Case(HOLE, embedding=np.zeros(3, np.float32))])
+    assert len(index) == 0
+
+
+def test_removing_a_member_or_a_representative_keeps_the_incidents_id(index):
+    index.add([Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2"), Case(POWER_COPY + " رجاء", id="p-3")])
+    (before,) = index.groups()
+    index.remove("p-1")
+    (after,) = index.groups()
+    assert after.group_id == before.group_id and set(after.members) == {"p-2", "p-3"}
+    assert after.scores[0] == 1.0 and after.reasons[0] == "representative"
+    assert index.query(POWER)[0].group_id == before.group_id
+    assert index.add([Case(POWER, id="p-1")])[0].group_id == before.group_id
+    for name in ("p-1", "p-2", "p-3"):
+        index.remove(name)
+    assert len(index) == 0 and index.query(POWER) == []
+    with pytest.raises(KeyError, match="no case 'p-1'"):
+        index.remove("p-1")
+    assert index.add([Case(POWER, id="p-4")])[0].group_id > before.group_id, "an id of an incident is never used again"
+
+
+def test_a_closed_index_says_so(grouper, tmp_path):
+    index = DuplicateIndex.open(tmp_path / "index", grouper)
+    index.close()
+    index.close()
+    for use in (lambda: index.query(POWER), lambda: index.add([POWER]), lambda: len(index), lambda: index.stats()):
+        with pytest.raises(ValueError, match="closed; open it again"):
+            use()
+
+
+def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_path, corpus):
+    index = DuplicateIndex.open(tmp_path / "index", grouper)
+    threads = [threading.Thread(target=index.add, args=(corpus[part::4][:15],)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(index) == 60 and set(index.placements()) == {
+        case.id for part in range(4) for case in corpus[part::4][:15]
+    }
+    closer = threading.Thread(target=index.close)
+    closer.start()
+    closer.join()
+    with DuplicateIndex.open(tmp_path / "index", grouper) as again:
+        assert len(again) == 60
+
+
+# -- what lasts --------------------------------------------------------------------------------------------------------
+
+
+def test_ids_and_placements_are_the_same_after_reopening(grouper, tmp_path, corpus):
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        index.add(corpus[:120])
+        index.remove(corpus[5].id)
+        before, groups = index.placements(), index.groups(min_size=1)
+    with DuplicateIndex.open(tmp_path / "index", grouper, create=False) as index:
+        assert (index.placements(), index.groups(min_size=1)) == (before, groups)
+        assert corpus[5].id not in index
+        index.add(corpus[120:150])
+        assert {name: index.placements()[name].group_id for name in before} == {
+            n: p.group_id for n, p in before.items()
+        }
+
+
+def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, index, corpus):
+    for case in corpus:
+        index.add([case])
+    placements = index.placements()
+    one_by_one = [placements[case.id].group_id for case in corpus]
+    at_once = grouper.group(corpus)
+    assert len(at_once.groups) > 30
+    assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
+
+
+def test_every_member_matches_its_representative(grouper, index, corpus):
+    index.add(corpus)
+    for incident in index.groups():
+        assert min(incident.scores) >= grouper.threshold
+
+
+CHILD = """
+import json, sys
+import numpy as np
+from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
+
+folder, cases, vectors = sys.argv[1:]
+vectors = np.load(vectors)
+with open(cases, encoding="utf-8") as file:
+    listed = [Case(text, id=name, embedding=vectors[row]) for row, (name, text) in enumerate(json.load(file))]
+index = DuplicateIndex.open(folder, DuplicateGrouper.from_pretrained(threads=1))
+at, size = 0, 1
+while at < len(listed):
+    for placement in index.add(listed[at : at + size]):
+        print(placement.id, flush=True)
+    at, size = at + size, size % 4 + 1
+"""
+
+
+def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(grouper, tmp_path, corpus):
+    folder = tmp_path / "index"
+    np.save(tmp_path / "vectors.npy", np.stack([case.embedding for case in corpus]))
+    (tmp_path / "cases.json").write_text(json.dumps([(case.id, case.text) for case in corpus]), encoding="utf-8")
+    command = [sys.executable, "-c", CHILD, folder, tmp_path / "cases.json", tmp_path / "vectors.npy"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    chance = random.Random(20261124)
+    acknowledged, group_of = set(), {}
+    for kill in range(6):
+        with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=environment) as child:
+            if kill == 0:  # while the index is being made
+                deadline = time.monotonic() + 120
+                while not (folder / "index.sqlite").exists() and time.monotonic() < deadline:
+                    time.sleep(0.0005)
+            else:  # after it has gone on from where the last one was killed
+                told = 0
+                while told < len(acknowledged) + chance.randrange(1, 30) and child.stdout.readline():
+                    told += 1
+            time.sleep(chance.uniform(0, 0.02))
+            child.kill()
+            # The pipe holds what was printed before the kill; reading it again from the index is the test.
+            rest, _ = child.communicate()
+            assert child.returncode == -9
+        acknowledged |= {line for line in rest.split("\n")[:-1] if line}
+        acknowledged |= {case.id for case in corpus[: told if kill else 0]}
+        with DuplicateIndex.open(folder, grouper) as index:
+            placements = index.placements()
+            assert acknowledged <= set(placements)
+            assert len(placements) <= len(acknowledged) + 4, "more than the one call that was not acknowledged"
+            assert list(placements) == [case.id for case in corpus[: len(placements)]]
+            assert {name: placements[name].group_id for name in group_of} == group_of
+            group_of = {name: placement.group_id for name, placement in placements.items()}
+            assert sum(len(incident.members) for incident in index.groups(min_size=1)) == len(placements)
+            acknowledged = set(placements)
+            if placements:
+                match = index.query(corpus[0])[0]
+                assert match.is_duplicate and corpus[0].id in index.group(match.group_id).members
+    assert len(acknowledged) > 10
+    with DuplicateIndex.open(folder, grouper) as index, DuplicateIndex.open(tmp_path / "whole", grouper) as whole:
+        index.add(corpus)
+        whole.add(corpus)
+        assert incidents(index) == incidents(whole)
+
+
+# -- what cannot be opened ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(grouper, tmp_path, corpus):
+    """A closed index of 20 cases."""
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        index.add(corpus[:20])
+    return tmp_path / "index"
+
+
+def truncate_vectors(folder):
+    with (folder / "vectors.f16").open("r+b") as file:
+        file.truncate(1000)
+
+
+def lose_vectors(folder):
+    (folder / "vectors.f16").unlink()
+
+
+def spoil_database(folder):
+    (folder / "index.sqlite").write_bytes("ليس قاعدة بيانات".encode() * 100)
+
+
+def empty_database(folder):
+    (folder / "index.sqlite").write_bytes(b"")
+
+
+def cut_database(folder):
+    path = folder / "index.sqlite"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def set_fact(name, value):
+    def change(folder):
+        with sqlite3.connect(folder / "index.sqlite") as database:
+            database.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+        database.close()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (truncate_vectors, "1000 bytes, expected .* for 20 cases; the folder is damaged: restore it from a backup, or"),
+        (lose_vectors, "0 bytes, expected .* for 20 cases; the folder is damaged"),
+        (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
+        (empty_database, "index.sqlite is empty but vectors.f16 is not; the folder is damaged: restore"),
+        (cut_database, "damaged .*malformed.*; restore the folder"),
+        (set_fact("format_version", "2"), "format version 2, this library reads 1; upgrade tawasul-nlp"),
+        (set_fact("format_version", "0"), "format version 0, this library reads 1; make a new index"),
+        (
+            set_fact("model_hash", "0123456789abcdef"),
+            "made with model 0123456789abcdef, opened with .*open it with the",
+        ),
+    ],
+)
+def test_what_cannot_be_opened_says_what_to_do_and_is_left_as_it_is(grouper, folder, harm, message):
+    harm(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".sqlite"}
+    for _ in range(2):  # the lock is let go, so the second time gives the same answer
+        with pytest.raises(IndexFormatError, match=message):
+            DuplicateIndex.open(folder, grouper)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".sqlite"} == before
+
+
+def test_a_torn_tail_of_vectors_is_cut_off(grouper, folder, corpus):
+    whole = (folder / "vectors.f16").stat().st_size
+    with (folder / "vectors.f16").open("ab") as file:
+        file.write(b"\x01" * 777)
+    with DuplicateIndex.open(folder, grouper) as index:
+        assert len(index) == 20 and (folder / "vectors.f16").stat().st_size == whole
+        index.add(corpus[20:25])
+        assert index.query(corpus[24])[0].is_duplicate
+
+
+def test_a_damaged_saved_graph_is_made_again(grouper, folder, corpus, tmp_path):
+    (folder / "graph-20.usearch").write_bytes(b"nothing")
+    shutil.copytree(folder, tmp_path / "copy")
+    with DuplicateIndex.open(tmp_path / "copy", grouper) as index:
+        assert all(index.query(case)[0].is_duplicate for case in corpus[:20])
+
+
+def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_path, corpus, monkeypatch):
+    monkeypatch.setattr("tawasul_nlp.duplicates.index._UNSAVED", 10)  # else only ten thousand cases are worth saving
+    folder = tmp_path / "index"
+    with DuplicateIndex.open(folder, grouper) as index:
+        index.add(corpus[:20])
+    assert [path.name for path in folder.glob("graph*")] == ["graph-20.usearch"]
+    with DuplicateIndex.open(folder, grouper) as index:
+        index.remove(corpus[3].id)
+        index.add(corpus[20:25])
+        before = index.placements()
+    assert [path.name for path in folder.glob("graph*")] == ["graph-20.usearch"]
+    with DuplicateIndex.open(folder, grouper) as index:
+        assert index.placements() == before
+        kept = [case for case in corpus[:25] if case is not corpus[3]]
+        assert all(index.query(case)[0].is_duplicate for case in kept)
+        index.add(corpus[25:40])
+    assert [path.name for path in folder.glob("graph*")] == ["graph-40.usearch"]
+
+
+def test_a_folder_that_is_no_index_is_refused(grouper, tmp_path):
+    with pytest.raises(IndexFormatError, match="no index here"):
+        DuplicateIndex.open(tmp_path / "absent", grouper, create=False)
+    assert not (tmp_path / "absent").exists()
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "رسالة.txt").write_text("نص", encoding="utf-8")
+    with pytest.raises(IndexFormatError, match="not empty and no index; choose a new folder"):
+        DuplicateIndex.open(tmp_path / "letters", grouper)
+    with pytest.raises(IndexFormatError, match="a file, expected a folder"):
+        DuplicateIndex.open(tmp_path / "letters" / "رسالة.txt", grouper)
+
+
+def test_a_second_process_is_told_that_the_index_is_open(grouper, folder):
+    code = (
+        "import sys\n"
+        "from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex\n"
+        "DuplicateIndex.open(sys.argv[1], DuplicateGrouper.from_pretrained())\n"
+    )
+    with DuplicateIndex.open(folder, grouper) as index:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert done.returncode == 1 and "IndexLockedError" in done.stderr and "wait until it is closed" in done.stderr
+        with pytest.raises(IndexLockedError, match="open already"):
+            DuplicateIndex.open(folder, grouper)
+        assert len(index) == 20
