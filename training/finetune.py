@@ -364,7 +364,7 @@ def fine_tune(
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    steps = -(-len(texts) // recipe["batch_size"]) * recipe["epochs"]
+    steps = round(-(-len(texts) // recipe["batch_size"]) * recipe["epochs"])
     warm = max(1, int(recipe["warmup"] * steps))
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe), betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(

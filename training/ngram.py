@@ -42,4 +42,17 @@ def train_ngram(
             missing = [name for index, name in enumerate(names) if index not in svm.classes_]
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
         weights[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
-    save_ngram(path, blocks, weights, biases)
+    kept = heaviest(np.concatenate(list(weights.values()), axis=1), recipe["features"])
+    sizes = np.cumsum([0, *(len(block.hashes) for block in blocks)])
+    blocks = tuple(
+        FeatureBlock(block.hashes[kept[start:end]], block.idf[kept[start:end]])
+        for block, start, end in zip(blocks, sizes[:-1], sizes[1:], strict=True)
+    )
+    save_ngram(path, blocks, {task: matrix[kept] for task, matrix in weights.items()}, biases)
+
+
+def heaviest(weights: np.ndarray, count: int) -> np.ndarray:
+    """Say which ``count`` features have the longest weight vectors: (features,), bool. The lightest decide nothing."""
+    kept = np.zeros(len(weights), bool)
+    kept[np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:count]] = True
+    return kept

@@ -48,6 +48,7 @@ def train(recipe: dict[str, Any], work: Path, *, first_stage: int = 1, from_mode
     With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
     """
     from training.bundle import build_bundle
+    from training.pairs import install, train_scorer
     from training.restore import restore_base
 
     labels = LabelSpace.load()
@@ -89,6 +90,7 @@ def train(recipe: dict[str, Any], work: Path, *, first_stage: int = 1, from_mode
     }
     out = work / "bundled"
     build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
+    install(train_scorer(out), out)
     return out
 
 

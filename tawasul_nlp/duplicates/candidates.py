@@ -91,7 +91,7 @@ def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS, threads: int = 0) -> np
     return unique_pairs(np.stack([first, second], axis=1))
 
 
-def new_index(width: int) -> Index:  # noqa: F821  # usearch is loaded when it is needed
+def new_index(width: int) -> Any:
     """Return an empty HNSW index for search vectors of ``width`` numbers."""
     from usearch.index import Index
 

@@ -95,7 +95,7 @@ class Columns:
         )
 
 
-_STORED = (
+_STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
     ("shingles", np.dtype(np.uint16), SIGNATURE),
     ("words", np.dtype(np.uint16), WORD_SIGNATURE),
     ("length", np.dtype(np.int32), 1),

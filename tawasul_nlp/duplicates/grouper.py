@@ -48,7 +48,9 @@ class DuplicateGrouper:
     [0, 0, 1]
     """
 
-    def __init__(self, classifier: ComplaintClassifier, *, threshold: float | None = None, days: float | None = None) -> None:
+    def __init__(
+        self, classifier: ComplaintClassifier, *, threshold: float | None = None, days: float | None = None
+    ) -> None:
         if PAIRS not in classifier.config.files:
             raise ModelFormatError(
                 f"{classifier.folder}: this model has no {PAIRS}, so it cannot group duplicates; "

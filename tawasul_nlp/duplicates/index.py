@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.reading import case_columns
 from tawasul_nlp.duplicates.scorer import conflicting_places
+from tawasul_nlp.duplicates.stars import Edges, PlaceConflicts, star_groups
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError
 
 FORMAT_VERSION = 1
@@ -35,6 +36,8 @@ VECTORS = "vectors.f16"
 LOCK = "lock"
 # A graph is saved when so many cases are not in the saved one; reading them at the next opening takes about a second.
 _UNSAVED = 10_000
+# So many cases are grouped anew among themselves when one is added (some milliseconds); beyond, it only joins.
+_LOCAL = 48
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE groups (id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL);
@@ -49,7 +52,19 @@ CREATE INDEX cases_of_group ON cases (group_id, place_key);
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a case was put: the incident, whether it is a new one, and how surely and why it belongs there."""
+    """Where a case was put.
+
+    Attributes
+    ----------
+    id : str
+    group_id : int
+        The incident.
+    is_new : bool
+        Whether the case was just added and was then the first report of its incident.
+    score : float
+        Probability that the case and the incident's representative tell of one incident; 1 for the representative.
+    reason : str
+    """
 
     id: str
     group_id: int
@@ -60,7 +75,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An open incident that a case may belong to, by its representative; sure enough if ``is_duplicate``."""
+    """An open incident that a case may belong to, with its representative.
+
+    ``score`` and ``reason`` are those of its case that is most alike; ``is_duplicate`` says whether that is enough.
+    """
 
     group_id: int
     representative: str
@@ -214,16 +232,14 @@ class DuplicateIndex:
         with self._thread_lock:
             self._check_open()
             columns = case_columns(self._grouper.classifier, as_cases([case]), workers=1)
-            found = self._offers(columns, search_vectors(columns)[0])[:k]
-            reasons = pair_reasons(*_against(columns, [offer.columns for offer in found])) if found else []
             matches = []
-            for offer, reason in zip(found, reasons, strict=True):
+            for offer in self._offers(columns, search_vectors(columns)[0])[:k]:
                 case_id, text = self._database.execute(
                     "SELECT id, text FROM cases WHERE row = ?", (offer.representative,)
                 ).fetchone()
                 size = int(self._one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
                 fits = offer.score >= self._grouper.threshold and self._compatible(columns, offer.group_id)
-                matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, fits))
+                matches.append(Match(offer.group_id, case_id, text, size, offer.score, offer.reason, fits))
             return matches
 
     def groups(self, min_size: int = 2) -> list[Incident]:
@@ -275,11 +291,8 @@ class DuplicateIndex:
         """Return where every case is, by its id, in the order in which they were added."""
         with self._thread_lock:
             self._check_open()
-            found = self._database.execute(
-                "SELECT c.id, c.group_id, c.row = g.representative, c.score, c.reason "
-                "FROM cases c JOIN groups g ON g.id = c.group_id ORDER BY c.row"
-            ).fetchall()
-        return {row[0]: Placement(row[0], row[1], bool(row[2]), row[3], row[4]) for row in found}
+            found = self._database.execute("SELECT id, group_id, score, reason FROM cases ORDER BY row").fetchall()
+        return {row[0]: Placement(row[0], row[1], False, row[2], row[3]) for row in found}
 
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and what the index was made with."""
@@ -327,18 +340,20 @@ class DuplicateIndex:
             columns = case_columns(self._grouper.classifier, [listed[at] for at in fresh])
             vectors = search_vectors(columns)
             start = self._rows()
-            placed: dict[str, Placement] = {}
             names = self._names(listed, fresh, start)
+            founders: set[str] = set()
             with self._transaction(start, len(fresh)):
                 self._append(vectors)
                 for offset, at in enumerate(fresh):
-                    case, own = listed[at], columns.take(np.array([offset]))
-                    placement = self._place(start + offset, names[at], own, vectors[offset])
-                    self._store(start + offset, case, own, placement)
-                    self._graph.add(start + offset, vectors[offset].astype(np.float32))
-                    placed[placement.id] = placement
-            wanted = [names.get(at, case.id) for at, case in enumerate(listed)]
-            return [placed[name] if name in placed else self._placement(str(name)) for name in wanted]
+                    row, own = start + offset, columns.take(np.array([offset]))
+                    self._store(row, names[at], listed[at], own)
+                    self._graph.add(row, vectors[offset])
+                    if self._settle(row, own, vectors[offset]):
+                        founders.add(names[at])
+            return [
+                self._placement(name, name in founders)
+                for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
+            ]
 
     def fill(self, groups: DuplicateGroups) -> None:
         """Take over the cases and decisions of a finished grouping: the fast way to start from a large backlog.
@@ -391,8 +406,8 @@ class DuplicateIndex:
     def remove(self, case_id: str) -> None:
         """Forget a case.
 
-        When it was its incident's representative, the case that was most like it takes its place and the incident's
-        id; members that don't match the new one are placed afresh.
+        When it was its incident's representative, the others are grouped anew among themselves; most of them keep the
+        incident's id.
 
         Raises
         ------
@@ -415,69 +430,139 @@ class DuplicateIndex:
                     self._new_head(group_id)
 
     def _new_head(self, group_id: int) -> None:
+        """Find a new representative for an incident that lost its own."""
         members = self._database.execute(
-            "SELECT row, id, columns FROM cases WHERE group_id = ? ORDER BY score DESC, row", (group_id,)
+            "SELECT row, columns FROM cases WHERE group_id = ? ORDER BY score DESC, row", (group_id,)
         ).fetchall()
-        if not members:
-            self._database.execute("DELETE FROM groups WHERE id = ?", (group_id,))
+        if len(members) <= _LOCAL:
+            self._regroup([(row, group_id, blob) for row, blob in members])
+            if not members:
+                self._database.execute("DELETE FROM groups WHERE id = ?", (group_id,))
             return
-        (head, _, blob), *others = members
+        head = members[0][0]
         self._database.execute("UPDATE groups SET representative = ? WHERE id = ?", (head, group_id))
-        self._database.execute("UPDATE cases SET score = 1, reason = 'representative' WHERE row = ?", (head,))
-        head_columns = unpack([blob], self._vector_rows([head]))
+        self._assign(head, group_id, 1.0, "representative")
+        rows = [row for row, _ in members[1:]]
+        joined, first, second = _against(self._read([head]), [self._read(rows)])
+        scores = self._grouper.scorer.score(joined, first, second).tolist()
+        reasons = pair_reasons(joined, first, second)
         lost = []
-        for row, case_id, own_blob in others:
-            own = unpack([own_blob], self._vector_rows([row]))
-            columns, first, second = _against(own, [head_columns])
-            score = float(self._grouper.scorer.score(columns, first, second)[0])
+        for row, score, reason in zip(rows, scores, reasons, strict=True):
             if score >= self._grouper.threshold:
-                reason = pair_reasons(columns, first, second)[0]
-                self._database.execute("UPDATE cases SET score = ?, reason = ? WHERE row = ?", (score, reason, row))
+                self._assign(row, group_id, score, reason)
             else:
-                lost.append((row, case_id, own))
-        for row, case_id, own in lost:
-            self._database.execute("UPDATE cases SET group_id = -1 WHERE row = ?", (row,))
-            placement = self._place(row, case_id, own, self._search_rows([row])[0])
-            self._database.execute(
-                "UPDATE cases SET group_id = ?, score = ?, reason = ? WHERE row = ?",
-                (placement.group_id, placement.score, placement.reason, row),
-            )
+                self._database.execute("UPDATE cases SET group_id = -1 WHERE row = ?", (row,))
+                lost.append(row)
+        for row in lost:
+            self._settle(row, self._read([row]), self._search_rows([row])[0])
 
     # -- placing one case ----------------------------------------------------------------------------------------------
 
-    def _offers(self, columns: Columns, vector: np.ndarray) -> list[_Offer]:
-        """Return the incidents near one case, the likeliest first."""
+    def _offers(self, columns: Columns, vector: np.ndarray, row: int | None = None) -> list[_Offer]:
+        """Return the incidents near one case by their most similar case, the likeliest first.
+
+        Compared are the nearest cases and the representatives of their incidents; ``row`` is the case's own, if it is
+        in the index already.
+        """
         if not len(self._graph):
             return []
-        matches = self._graph.search(vector.astype(np.float32), min(NEIGHBOURS, len(self._graph)))
-        rows = [int(key) for key in matches.keys]
-        marks = ",".join("?" * len(rows))
-        heads = self._database.execute(
-            "SELECT DISTINCT g.id, h.row, h.columns FROM cases c JOIN groups g ON g.id = c.group_id "
-            f"JOIN cases h ON h.row = g.representative WHERE c.row IN ({marks}) ORDER BY g.id",
-            rows,
+        matches = self._graph.search(vector.astype(np.float32), min(NEIGHBOURS + 1, len(self._graph)))
+        near = [int(key) for key in matches.keys if int(key) != row]
+        marks = ",".join("?" * len(near))
+        found = self._database.execute(
+            f"SELECT g.id, c.row, c.columns, g.representative FROM cases c JOIN groups g ON g.id = c.group_id "
+            f"WHERE c.row IN ({marks}) UNION SELECT g.id, h.row, h.columns, g.representative FROM cases c "
+            f"JOIN groups g ON g.id = c.group_id JOIN cases h ON h.row = g.representative WHERE c.row IN ({marks})",
+            near * 2,
         ).fetchall()
-        if not heads:
+        if not found:
             return []
-        vectors = self._vector_rows([row for _, row, _ in heads])
-        others = [unpack([blob], vectors[[at]]) for at, (_, _, blob) in enumerate(heads)]
-        scores = self._grouper.scorer.score(*_against(columns, others))
-        offers = [
-            _Offer(group_id, row, other, float(score))
-            for (group_id, row, _), other, score in zip(heads, others, scores, strict=True)
-        ]
-        return sorted(offers, key=lambda offer: (-offer.score, offer.group_id))
+        others = unpack([blob for _, _, blob, _ in found], self._vector_rows([other for _, other, _, _ in found]))
+        joined, first, second = _against(columns, [others])
+        scores = self._grouper.scorer.score(joined, first, second).tolist()
+        reasons = pair_reasons(joined, first, second)
+        best: dict[int, _Offer] = {}
+        for (group_id, other, _, head), score, reason in zip(found, scores, reasons, strict=True):
+            offer = best.get(group_id)
+            if offer is None or (score, other == head) > (offer.score, False):
+                best[group_id] = _Offer(group_id, head, score, reason)
+        return sorted(best.values(), key=lambda offer: (-offer.score, offer.group_id))
 
-    def _place(self, row: int, case_id: str, columns: Columns, vector: np.ndarray) -> Placement:
-        for offer in self._offers(columns, vector):
-            if offer.score < self._grouper.threshold:
-                break
-            if offer.representative != row and self._compatible(columns, offer.group_id):
-                reason = pair_reasons(*_against(columns, [offer.columns]))[0]
-                return Placement(case_id, offer.group_id, False, offer.score, reason)
+    def _settle(self, row: int, columns: Columns, vector: np.ndarray) -> bool:
+        """Find the incident of a case that is stored without one; return whether it is the first report of a new one.
+
+        The case and the incidents that it matches are grouped anew among themselves, so that the order in which cases
+        come in matters little: a case may be what shows that two incidents are one, or the better representative.
+        """
+        touched = [
+            offer
+            for offer in self._offers(columns, vector, row)
+            if offer.score >= self._grouper.threshold and self._compatible(columns, offer.group_id)
+        ]
+        members: list[tuple[int, int, bytes]] = []
+        for offer in touched:
+            size = int(self._one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
+            if len(members) + size <= _LOCAL:
+                members += self._database.execute(
+                    "SELECT row, group_id, columns FROM cases WHERE group_id = ? ORDER BY row", (offer.group_id,)
+                ).fetchall()
+        if members:
+            self._regroup([*members, (row, -1, pack(columns)[0])])
+            group_id = self._one("SELECT group_id FROM cases WHERE row = ?", row)
+            return bool(self._one("SELECT count(*) FROM cases WHERE group_id = ?", group_id) == 1)
+        # None, or only incidents so large that one more case does not change what they are.
+        for offer in touched:
+            head = self._read([offer.representative])
+            joined, first, second = _against(columns, [head])
+            score = float(self._grouper.scorer.score(joined, first, second)[0])
+            if score >= self._grouper.threshold:
+                self._assign(row, offer.group_id, score, pair_reasons(joined, first, second)[0])
+                return False
+        self._assign(row, self._new_group(row), 1.0, "representative")
+        return True
+
+    def _regroup(self, members: list[tuple[int, int, bytes]]) -> None:
+        """Group some cases among themselves: (row, group id, columns); -1 for the group of one that has none.
+
+        A new group keeps the id of the old one that most of its cases come from; an id whose cases all went elsewhere
+        is gone.
+        """
+        rows = [row for row, _, _ in members]
+        columns = unpack([blob for _, _, blob in members], self._vector_rows(rows))
+        first, second = np.triu_indices(len(rows), 1)
+        edges = Edges(first, second, self._grouper.scorer.score(columns, first, second))
+        heads, scores = star_groups(len(rows), edges.above(self._grouper.threshold), PlaceConflicts(columns))
+        reasons = pair_reasons(columns, np.arange(len(rows)), heads)
+        old = [group_id for _, group_id, _ in members]
+        shared = Counter((int(head), group_id) for head, group_id in zip(heads, old, strict=True) if group_id >= 0)
+        ids: dict[int, int] = {}
+        for (head, group_id), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0][1], item[0][0])):
+            if head not in ids and group_id not in ids.values():
+                ids[head] = group_id
+        for head in np.unique(heads).tolist():
+            if head in ids:
+                self._database.execute("UPDATE groups SET representative = ? WHERE id = ?", (rows[head], ids[head]))
+            else:
+                ids[head] = self._new_group(rows[head])
+        for at, row in enumerate(rows):
+            head = int(heads[at])
+            self._assign(row, ids[head], float(scores[at]), "representative" if head == at else reasons[at])
+        for gone in {group_id for group_id in old if group_id >= 0} - set(ids.values()):
+            self._database.execute("DELETE FROM groups WHERE id = ?", (gone,))
+
+    def _new_group(self, row: int) -> int:
         cursor = self._database.execute("INSERT INTO groups (representative) VALUES (?)", (row,))
         assert cursor.lastrowid is not None
-        return Placement(case_id, cursor.lastrowid, True, 1.0, "representative")
+        return cursor.lastrowid
+
+    def _assign(self, row: int, group_id: int, score: float, reason: str) -> None:
+        self._database.execute(
+            "UPDATE cases SET group_id = ?, score = ?, reason = ? WHERE row = ?", (group_id, score, reason, row)
+        )
+
+    def _read(self, rows: list[int]) -> Columns:
+        blobs = [self._one("SELECT columns FROM cases WHERE row = ?", row) for row in rows]
+        return unpack(blobs, self._vector_rows(rows))
 
     def _compatible(self, columns: Columns, group_id: int) -> bool:
         """Whether a case's place conflicts with that of no member."""
@@ -602,23 +687,12 @@ class DuplicateIndex:
         self._vectors.flush()
         os.fsync(self._vectors.fileno())
 
-    def _store(self, row: int, case: Case, columns: Columns, placement: Placement) -> None:
-        created = case.created_at.isoformat() if isinstance(case.created_at, datetime) else None
-        self._database.execute(
-            "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row,
-                placement.id,
-                case.text,
-                created,
-                case.place,
-                pack(columns)[0],
-                int(place_keys(columns)[0].astype(np.int64)),
-                placement.group_id,
-                placement.score,
-                placement.reason,
-            ),
-        )
+    def _store(self, row: int, case_id: str, case: Case, columns: Columns) -> None:
+        """Store a case that has no incident yet."""
+        created = case.created_at.isoformat() if case.created_at else None
+        key = int(place_keys(columns)[0].astype(np.int64))
+        values = (row, case_id, case.text, created, case.place, pack(columns)[0], key, -1, 0.0, "")
+        self._database.execute("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def _fresh(self, cases: Sequence[Case]) -> list[int]:
         """Return which cases are not there yet; the same id with another text is an error."""
@@ -656,9 +730,9 @@ class DuplicateIndex:
             names[at] = given
         return names
 
-    def _placement(self, case_id: str) -> Placement:
+    def _placement(self, case_id: str, is_new: bool = False) -> Placement:
         found = self._database.execute("SELECT group_id, score, reason FROM cases WHERE id = ?", (case_id,)).fetchone()
-        return Placement(case_id, found[0], False, found[1], found[2])
+        return Placement(case_id, found[0], is_new, found[1], found[2])
 
     def _rows(self) -> int:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
@@ -673,7 +747,9 @@ class DuplicateIndex:
         return np.frombuffer(data, np.float16).reshape(len(rows), self._search_width).astype(np.float32)
 
     def _vector_rows(self, rows: Sequence[int]) -> np.ndarray:
-        return self._search_rows(rows)[:, : self._width]
+        """Return incident vectors of rows: (rows, 128), of length 1 again without the places beside them."""
+        vectors = self._search_rows(rows)[:, : self._width]
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._database.execute(query, values).fetchone()[0]
@@ -687,8 +763,8 @@ class DuplicateIndex:
 class _Offer:
     group_id: int
     representative: int
-    columns: Columns
     score: float
+    reason: str
 
 
 def _against(one: Columns, others: Sequence[Columns]) -> tuple[Columns, np.ndarray, np.ndarray]:

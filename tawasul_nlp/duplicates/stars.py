@@ -68,8 +68,8 @@ def star_groups(n: int, edges: Edges, conflicts: PlaceConflicts) -> tuple[np.nda
     score = np.ones(n, np.float32)
     starts, other, weight = _adjacency(n, edges)
     degree = np.bincount(np.repeat(np.arange(n), np.diff(starts)), weights=weight, minlength=n)
-    pending = np.flatnonzero(np.diff(starts) > 0)
-    pending = pending[np.lexsort((pending, -degree[pending]))].tolist()
+    matched = np.flatnonzero(np.diff(starts) > 0)
+    pending: list[int] = matched[np.lexsort((matched, -degree[matched]))].tolist()
     while pending:
         free = set(pending)
         heads: set[int] = set()
