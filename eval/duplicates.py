@@ -155,7 +155,7 @@ def by_semhash(collection: Collection, vectors: np.ndarray, threshold: float) ->
     texts = [text.text for text in collection.texts]
     rows = {text: row for row, text in enumerate(texts)}
     found = SemHash.from_records(records=texts, model=_Given(texts, vectors)).self_deduplicate(threshold=threshold)
-    pairs = [(rows[removed.record], rows[other]) for removed in found.filtered for other, _ in removed.duplicates]
+    pairs = [(rows[gone.record], rows[gone.duplicate_of]) for gone in found.filtered if gone.duplicate_of is not None]
     return components(len(texts), np.array(pairs, np.int64).reshape(-1, 2))
 
 
