@@ -2,10 +2,11 @@
 
 The cases are real texts (the corpus, laws, product reviews) and edited copies of them, made here: words dropped and
 swapped, letters slipped, greetings added, blocks and towns exchanged (which makes another incident). A fifth are
-copies of an earlier text. Vectors are computed beforehand for the real texts; an edited text gets the vector of its source
-moved by as much as the model moves such edits (measured on a sample in the same run).
+copies of an earlier text. Vectors are computed beforehand for the real texts; an edited text gets the vector of its
+source moved by as much as the model moves such edits (measured on a sample in the same run).
 
-Run ``python -m eval.duplicates_scale --data DIR`` (writes ``eval/results/duplicates_scale.json``, ``.md`` and ``.png``).
+Run ``python -m eval.duplicates_scale --data DIR`` (writes ``duplicates_scale.json``, ``.md`` and ``.png`` in
+``eval/results``).
 """
 
 from __future__ import annotations
@@ -291,8 +292,8 @@ def markdown(result: dict[str, Any]) -> str:
         "# Grouping at scale",
         "",
         f"{result['date']}, {result['machine']}, `{result['command']}`. {result['data']['real_texts']} real texts "
-        f"and edited ones; {100 * result['data']['copies']:.0f}% are copies. Vectors computed beforehand: those of edited "
-        f"texts are their source's, moved to the median cosine that the model gives such edits (copies "
+        f"and edited ones; {100 * result['data']['copies']:.0f}% are copies. Vectors computed beforehand: those of "
+        f"edited texts are their source's, moved to the median cosine that the model gives such edits (copies "
         f"{cosines['edited']:.3f}, other incidents {cosines['elsewhere']:.3f}).",
         "",
         "| cases | seconds | MB beyond texts and vectors | precision of merged pairs | recall of copies |",

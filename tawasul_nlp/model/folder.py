@@ -1,8 +1,9 @@
 """The on-disk model format: one folder of plain data files, checked before anything is used.
 
 A folder holds ``config.json`` (described by :class:`ModelConfig`), ``tokenizer.json``, ``model.onnx`` and, when the
-model has a second reader, ``ngram.safetensors``; when it groups duplicates, ``pairs.json``. Nothing in it is code and nothing is unpickled. The configuration
-lists every file with its SHA-256, so that a damaged or mixed-up folder is refused with advice.
+model has a second reader, ``ngram.safetensors``; when it groups duplicates, ``pairs.json``. Nothing in it is code and
+nothing is unpickled. The configuration lists every file with its SHA-256, so that a damaged or mixed-up folder is
+refused with advice.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from transformers import BertModel
 
-
 INCIDENT_SIZE = 128
 
 
