@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 # Modules that need nothing but the repository, and those that need a folder of public data.
-OWN = ("eval.import_time", "eval.places", "eval.classification")
-WITH_DATA = ("eval.normalisation",)
+OWN = ("eval.import_time", "eval.places", "eval.classification", "eval.duplicates")
+WITH_DATA = ("eval.normalisation", "eval.duplicates", "eval.duplicates_scale")
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the project's measurements.")
     parser.add_argument("--data", metavar="DIR", help="folder of public data, for the measurements that need it")
     data = parser.parse_args().data
-    commands = [[module] for module in OWN]
+    commands = [[module] for module in OWN if not (data and module in WITH_DATA)]
     if data:
         commands += [[module, "--data", data] for module in WITH_DATA]
     failed = []

@@ -5,6 +5,8 @@ swapped, letters slipped, greetings added, blocks and towns exchanged (which mak
 copies of an earlier text. Vectors are computed beforehand for the real texts; an edited text gets the vector of its
 source moved by as much as the model moves such edits (measured on a sample in the same run).
 
+The prepared texts stay in ``build/scale``; delete it to make them anew, after a change of the model.
+
 Run ``python -m eval.duplicates_scale --data DIR`` (writes ``duplicates_scale.json``, ``.md`` and ``.png`` in
 ``eval/results``).
 """
@@ -258,7 +260,11 @@ def main() -> None:
         parser.error("--data is needed: the folder with bahrain_laws and bahraini_reviews")
     arguments.work.mkdir(parents=True, exist_ok=True)
     sizes = [size for size in SIZES if size <= arguments.largest]
-    facts = prepare(arguments.data, sizes[-1], arguments.work)
+    prepared = arguments.work / f"facts-{sizes[-1]}.json"
+    if not prepared.exists():
+        facts = prepare(arguments.data, sizes[-1], arguments.work)
+        prepared.write_text(json.dumps(facts), encoding="utf-8")
+    facts = json.loads(prepared.read_text(encoding="utf-8"))
     print(facts, flush=True)
     rows = []
     for size in sizes:
