@@ -21,10 +21,10 @@ import json
 import os
 import platform
 import random
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -165,10 +165,37 @@ def prepare(data: Path, size: int, out: Path) -> dict[str, Any]:
     return {"real_texts": len(texts), "copies": round(float(copies.mean()), 3), "cosines": cosines, "minhash": minhash}
 
 
-def memory_mb() -> float:
-    """Return the most memory that this process and its children held, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak / 1024
+class MemoryWatch(threading.Thread):
+    """Samples the memory of this process and its children (Linux's proportional set size) while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.start_mb = self.peak_mb = self.now()
+        self._over = threading.Event()
+
+    @staticmethod
+    def now() -> float:
+        """Return the megabytes of this process and its children now."""
+        total = 0
+        children = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+        for pid in ["self", *(pid for line in children for pid in line)]:
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue  # it has just ended
+            total += int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")))
+        return total / 1024
+
+    def run(self) -> None:
+        """Sample twice a second."""
+        while not self._over.wait(0.5):
+            self.peak_mb = max(self.peak_mb, self.now())
+
+    def stop(self) -> int:
+        """Return the megabytes by which memory grew at its peak."""
+        self._over.set()
+        self.join()
+        return round(self.peak_mb - self.start_mb)
 
 
 def group(folder: Path, size: int, index: bool) -> dict[str, Any]:
@@ -178,11 +205,12 @@ def group(folder: Path, size: int, index: bool) -> dict[str, Any]:
     incident = np.load(folder / "incident.npy")[:size]
     grouper = DuplicateGrouper.from_pretrained()
     cases = [Case(text, embedding=vector) for text, vector in zip(texts, vectors, strict=True)]
-    before = memory_mb()
+    watch = MemoryWatch()
+    watch.start()
     start = time.perf_counter()
     groups = grouper.group(cases)
     seconds = time.perf_counter() - start
-    result: dict[str, Any] = {"cases": size, "seconds": round(seconds, 2), "added_mb": round(memory_mb() - before)}
+    result: dict[str, Any] = {"cases": size, "seconds": round(seconds, 2), "added_mb": watch.stop()}
     labels = groups.labels
     sizes = np.bincount(labels)
     both = np.unique(np.stack([labels, incident]), axis=1, return_counts=True)[1]

@@ -42,7 +42,7 @@ def train_ngram(
             missing = [name for index, name in enumerate(names) if index not in svm.classes_]
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
         weights[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
-    kept = heaviest(np.concatenate(list(weights.values()), axis=1), recipe["features"])
+    kept = heaviest(np.concatenate(list(weights.values()), axis=1), recipe.get("features", features.shape[1]))
     sizes = np.cumsum([0, *(len(block.hashes) for block in blocks)])
     blocks = tuple(
         FeatureBlock(block.hashes[kept[start:end]], block.idf[kept[start:end]])

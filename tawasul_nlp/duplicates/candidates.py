@@ -7,6 +7,8 @@ that among a thousand power cuts the ones in the same block come first.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -14,32 +16,58 @@ import numpy as np
 
 from tawasul_nlp.duplicates.columns import Columns
 
-# Below so many cases every vector is compared with every other: exact, and no slower (eval/duplicates.py --scale).
+# Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
-NEIGHBOURS = 16
-BANDS, ROWS = 32, 4
+NEIGHBOURS = 12
+# Texts that share 60% of their shingles meet in a bucket with probability 0.63, those that share 75% with 0.98.
+BANDS, ROWS = 21, 6
 # In a larger bucket (one text sent by hundreds) a case is paired with the first and the next few, not with all.
-_BUCKET = 6
+_BUCKET = 4
 PLACE_WEIGHT = 0.6
 PLACE_SIZE = 32
-_BLOCK = 1_024
+_PLACES = (("blocks", 1.5), ("towns", 1.0), ("quarters", 1.0), ("landmarks", 1.0))
+_EXACT_BLOCK = 1_024
+_BLOCK = 65_536
+_MERGE = 16_000_000
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def search_vectors(columns: Columns) -> np.ndarray:
-    """Return the vectors whose cosine ranks candidates: incident vector beside place code, of length 1, float32."""
-    joined = np.concatenate([columns.vectors, PLACE_WEIGHT * place_codes(columns)], axis=1)
-    return np.asarray(joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-9), np.float32)
+def candidate_pairs(columns: Columns) -> np.ndarray:
+    """Return all pairs worth scoring: (pairs, 2) row numbers, int64, the lower first, sorted, each once."""
+    if len(columns) < 2:
+        return np.zeros((0, 2), np.int64)
+    return _pairs(np.union1d(_near_copies(columns), _neighbours(search_vectors(columns, np.float16), NEIGHBOURS)))
+
+
+def near_copies(columns: Columns) -> np.ndarray:
+    """Return pairs that share a band of their shingle signatures, as :func:`candidate_pairs` does."""
+    return _pairs(_near_copies(columns))
+
+
+def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
+    """Return pairs of each case with its ``k`` nearest, by exact search for few cases and by HNSW for many."""
+    return _pairs(_neighbours(vectors, k))
+
+
+def search_vectors(columns: Columns, kind: type = np.float32) -> np.ndarray:
+    """Return the vectors whose cosine ranks candidates: incident vector beside place code, of length 1."""
+    n, width = columns.vectors.shape
+    vectors = np.empty((n, width + PLACE_SIZE), kind)
+    for start in range(0, n, _BLOCK):
+        part = columns.take(np.arange(start, min(start + _BLOCK, n)))
+        joined = np.concatenate([part.vectors, PLACE_WEIGHT * place_codes(part)], axis=1)
+        vectors[start : start + _BLOCK] = joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-9)
+    return vectors
 
 
 def place_codes(columns: Columns) -> np.ndarray:
     """Return a vector for each case's places: alike for the same place, about orthogonal for others, 0 for none."""
     total = np.zeros((len(columns), PLACE_SIZE), np.float32)
-    for name, weight in (("blocks", 1.5), ("towns", 1.0), ("quarters", 1.0), ("landmarks", 1.0)):
+    for name, weight in _PLACES:
         codes = getattr(columns, name)
         unique, where = np.unique(codes, return_inverse=True)
-        table = np.stack(
-            [_direction(int(value)) if value >= 0 else np.zeros(PLACE_SIZE, np.float32) for value in unique]
-        )
+        nothing = np.zeros(PLACE_SIZE, np.float32)
+        table = np.stack([_direction(int(value)) if value >= 0 else nothing for value in unique])
         total += weight * table[where.reshape(codes.shape)].sum(1)
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
@@ -51,70 +79,80 @@ def _direction(value: int) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def near_copies(columns: Columns) -> np.ndarray:
-    """Return pairs that share a band of their shingle signatures: (pairs, 2), the lower row first, sorted, unique."""
-    n = len(columns)
-    bands = columns.shingles[:, : BANDS * ROWS].reshape(n, BANDS, ROWS)
-    found = []
-    for band in range(BANDS):
-        keys = np.ascontiguousarray(bands[:, band]).view(np.uint64).ravel()
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(n), 0))
-        found.append(np.stack([order[starts], order], axis=1)[starts != np.arange(n)])
-        for step in range(1, _BUCKET + 1):
-            if step >= n:
-                break
-            at = np.flatnonzero(ordered[step:] == ordered[:-step])
-            if not len(at):
-                break
-            found.append(np.stack([order[at], order[at + step]], axis=1))
-    return unique_pairs(np.concatenate(found) if found else np.zeros((0, 2), np.int64))
-
-
-def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS, threads: int = 0) -> np.ndarray:
-    """Return pairs of each case with its ``k`` nearest, by exact search for few cases and by HNSW for many."""
-    n = len(vectors)
-    k = min(k, n - 1)
-    if k < 1:
-        return np.zeros((0, 2), np.int64)
-    if n <= EXACT_BELOW:
-        near = np.concatenate([_nearest(vectors, start, k) for start in range(0, n, _BLOCK)])
-        first = np.repeat(np.arange(n), k)
-        second = near.ravel()
-    else:
-        index = new_index(vectors.shape[1])
-        index.add(np.arange(n), vectors, threads=threads)
-        matches = index.search(vectors, k + 1, threads=threads)
-        first = np.repeat(np.arange(n), k + 1)
-        second = matches.keys.astype(np.int64).ravel()
-    return unique_pairs(np.stack([first, second], axis=1))
-
-
 def new_index(width: int) -> Any:
     """Return an empty HNSW index for search vectors of ``width`` numbers."""
     from usearch.index import Index
 
-    return Index(ndim=width, metric="cos", dtype="i8", connectivity=12, expansion_add=48, expansion_search=48)
-
-
-def _nearest(vectors: np.ndarray, start: int, k: int) -> np.ndarray:
-    similarity = vectors[start : start + _BLOCK] @ vectors.T
-    rows = np.arange(len(similarity))
-    similarity[rows, start + rows] = -np.inf
-    return np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    return Index(ndim=width, metric="cos", dtype="i8", connectivity=12, expansion_add=32, expansion_search=32)
 
 
 def unique_pairs(pairs: np.ndarray) -> np.ndarray:
     """Return pairs with the lower row first, sorted, each once, without pairs of a row and itself."""
-    low, high = pairs.min(1), pairs.max(1)
+    return _pairs(np.unique(_keys(pairs[:, 0], pairs[:, 1])))
+
+
+# Pairs are handled as one number each: half the memory of two, and sorted at once.
+
+
+def _keys(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    low, high = np.minimum(first, second).astype(np.uint64), np.maximum(first, second).astype(np.uint64)
     keep = low != high
-    keys = np.unique(low[keep].astype(np.uint64) << np.uint64(32) | high[keep].astype(np.uint64))
+    return np.asarray(low[keep] << np.uint64(32) | high[keep])
+
+
+def _pairs(keys: np.ndarray) -> np.ndarray:
     return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
-def candidate_pairs(columns: Columns) -> np.ndarray:
-    """Return all pairs worth scoring: (pairs, 2) row numbers, the lower first."""
-    if len(columns) < 2:
-        return np.zeros((0, 2), np.int64)
-    return unique_pairs(np.concatenate([near_copies(columns), neighbours(search_vectors(columns))]))
+def _near_copies(columns: Columns) -> np.ndarray:
+    n = len(columns)
+
+    def pairs_of(band: int) -> np.ndarray:
+        bucket = np.zeros(n, np.uint64)
+        for row in range(band * ROWS, (band + 1) * ROWS):
+            bucket = (bucket ^ columns.shingles[:, row]) * _ODD
+            bucket ^= bucket >> np.uint64(29)
+        order = np.argsort(bucket, kind="stable")
+        ordered = bucket[order]
+        starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(n), 0))
+        keys = [_keys(order[starts], order)]
+        for step in range(1, min(_BUCKET + 1, n)):
+            at = np.flatnonzero(ordered[step:] == ordered[:-step])
+            keys.append(_keys(order[at], order[at + step]))
+        return np.concatenate(keys)
+
+    found: list[np.ndarray] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for keys in pool.map(pairs_of, range(BANDS)):
+            found.append(keys)
+            # Bands find the same pairs again and again: they are merged before they fill the memory.
+            if sum(map(len, found)) > _MERGE:
+                found = [np.unique(np.concatenate(found))]
+    return np.unique(np.concatenate(found))
+
+
+def _neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
+    n = len(vectors)
+    k = min(k, n - 1)
+    if k < 1:
+        return np.zeros(0, np.uint64)
+    found = []
+    if n <= EXACT_BELOW:
+        exact = vectors.astype(np.float32)
+        for start in range(0, n, _EXACT_BLOCK):
+            near = _nearest(exact, start, k)
+            found.append(_keys(np.repeat(np.arange(start, start + len(near)), k), near.ravel()))
+    else:
+        index = new_index(vectors.shape[1])
+        index.add(np.arange(n), vectors)
+        for start in range(0, n, _BLOCK):
+            near = index.search(vectors[start : start + _BLOCK], k + 1).keys.astype(np.int64)
+            found.append(_keys(np.repeat(np.arange(start, start + len(near)), k + 1), near.ravel()))
+    return np.unique(np.concatenate(found))
+
+
+def _nearest(vectors: np.ndarray, start: int, k: int) -> np.ndarray:
+    similarity = vectors[start : start + _EXACT_BLOCK] @ vectors.T
+    rows = np.arange(len(similarity))
+    similarity[rows, start + rows] = -np.inf
+    return np.argpartition(-similarity, k - 1, axis=1)[:, :k]

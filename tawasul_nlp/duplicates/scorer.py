@@ -9,6 +9,8 @@ between them takes from the score.
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,12 +200,20 @@ class PairScorer:
         ndarray of float32, shape (pairs,)
         """
         scores = np.empty(len(first), np.float32)
-        for start in range(0, len(first), _BLOCK):
+
+        def fill(start: int) -> None:
             part = slice(start, start + _BLOCK)
             a, b = first[part], second[part]
             logits = pair_features(columns, a, b) @ self.weights + self.intercept + self.late(columns, a, b)
             never = conflicting_places(columns, a, b) | (columns.length[a] == 0) | (columns.length[b] == 0)
             scores[part] = np.where(never, 0.0, 1.0 / (1.0 + np.exp(-logits)))
+
+        starts = range(0, len(first), _BLOCK)
+        if len(starts) == 1:
+            fill(0)
+        elif starts:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy works outside the interpreter's lock
+                list(pool.map(fill, starts))
         return scores
 
     def late(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
