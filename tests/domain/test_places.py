@@ -184,9 +184,9 @@ def test_time_grows_linearly_with_the_text(unit):
         text = unit * (size // len(unit))
         best = float("inf")
         for _ in range(2):
-            start = time.process_time()
+            start = time.thread_time()
             find_places(text)
-            best = min(best, time.process_time() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
     find_places(unit)

@@ -107,8 +107,8 @@ def test_wrong_arguments_are_refused() -> None:
 def test_time_grows_no_faster_than_the_text(unit: str) -> None:
     def seconds(length: int) -> float:
         text = (unit * (length // len(unit) + 1))[:length]
-        start = time.process_time()
+        start = time.thread_time()
         mask_personal_data(text, EVERYTHING)
-        return time.process_time() - start
+        return time.thread_time() - start
 
     assert min(seconds(80_000) for _ in range(2)) < 32 * max(min(seconds(10_000) for _ in range(2)), 2e-4)
