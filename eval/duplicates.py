@@ -31,11 +31,11 @@ from scipy.sparse.csgraph import connected_components
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
-from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
+from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace
-from training.pairs import Collection, held_out, read
+from training.pairs import Collection, held_out, read, together
 from training.splits import DATA, read_jsonl
 
 RESULTS = Path(__file__).parent / "results"
@@ -51,14 +51,6 @@ def relations(collection: Collection) -> dict[str, str]:
     """Return the relation of each re-report to its case."""
     known = {report["id"]: report["relation"] for report in read_jsonl(DATA / "duplicates.jsonl")}
     return {text.id: known[text.id] for text in collection.texts if text.id in known}
-
-
-def together(labels: np.ndarray) -> np.ndarray:
-    """Return all pairs with one label: (pairs, 2), the lower row first."""
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    pairs = [(a, b) for group in groups for at, a in enumerate(group) for b in group[at + 1 :]]
-    return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
 
 
 def f1(right: int, found: int, wanted: int) -> float:

@@ -34,7 +34,6 @@ from tawasul_nlp import cli_duplicates
 from tawasul_nlp.cli_options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
-    EXIT_REJECTS,
     AsJson,
     Delimiter,
     Encoding,
@@ -48,6 +47,8 @@ from tawasul_nlp.cli_options import (
     Text,
     TextColumn,
     complain,
+    console,
+    exit_on_rejects,
     output_format_for_stdout,
     to_delimiter,
     whole,
@@ -115,7 +116,6 @@ def classify(
       tawasul classify backlog.csv -t نص_الشكوى -o classified.parquet
       zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
     """
-    from rich.console import Console
 
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.batch import classify_table
@@ -143,14 +143,8 @@ def classify(
             on_step=watch.see,
         )
     # What is read by people goes beside the data when the data takes standard output.
-    console = Console(stderr=to_stdout)
-    if not console.is_terminal:
-        console.width = 120  # a log has no width of its own; names should stay whole
-    _report(console, report, watch, text_column or "", quiet=quiet)
-    if report.rows_rejected:
-        lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
-        complain(f"{lost}; see {report.rejects}", "warning")
-        raise typer.Exit(EXIT_REJECTS)
+    _report(console(to_stderr=to_stdout), report, watch, text_column or "", quiet=quiet)
+    exit_on_rejects(report)
 
 
 @app.command()

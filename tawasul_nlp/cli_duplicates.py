@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tawasul_nlp.cli_options import (
-    EXIT_REJECTS,
     AsJson,
     Delimiter,
     Encoding,
@@ -26,15 +25,14 @@ from tawasul_nlp.cli_options import (
     Rejects,
     TableFormat,
     TextColumn,
-    complain,
+    console,
+    exit_on_rejects,
     output_format_for_stdout,
     to_delimiter,
     whole,
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tawasul_nlp.batch import GroupReport
     from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 
@@ -230,7 +228,7 @@ def query(
         return
     from tawasul_nlp.batch.display import matched
 
-    _console(to_stderr=False).print(matched(matches))
+    console(to_stderr=False).print(matched(matches))
 
 
 @index_app.command()
@@ -274,7 +272,7 @@ def stats(folder: IndexFolder, model: Model = None, as_json: AsJson = False) -> 
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():
         table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
-    _console(to_stderr=False).print(table)
+    console(to_stderr=False).print(table)
 
 
 def _run(
@@ -349,18 +347,5 @@ def _conclude(report: GroupReport, *, quiet: bool, to_stderr: bool) -> None:
     from tawasul_nlp.batch.display import grouped
 
     if not quiet:
-        _console(to_stderr=to_stderr).print(grouped(report))
-    if report.rows_rejected:
-        complain(
-            f"{report.rows_rejected} of {report.rows_read} rows could not be read; see {report.rejects}", "warning"
-        )
-        raise typer.Exit(EXIT_REJECTS)
-
-
-def _console(*, to_stderr: bool) -> Console:
-    from rich.console import Console
-
-    console = Console(stderr=to_stderr)
-    if not console.is_terminal:
-        console.width = 120  # a log has no width of its own; names should stay whole
-    return console
+        console(to_stderr=to_stderr).print(grouped(report))
+    exit_on_rejects(report)

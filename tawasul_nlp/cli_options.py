@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tawasul_nlp.batch import BatchReport, GroupReport
 
 EXIT_FAILED = 1
 EXIT_REJECTS = 3
@@ -77,3 +82,21 @@ def whole(text: str | None) -> str:
 def complain(message: str, level: str = "error") -> None:
     """Print an error or a warning on standard error, on one line, whatever is in it."""
     print(f"tawasul: {level}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+
+
+def console(*, to_stderr: bool) -> Console:
+    """Return a console for what people read at the end of a command."""
+    from rich.console import Console
+
+    found = Console(stderr=to_stderr)
+    if not found.is_terminal:
+        found.width = 120  # a log has no width of its own; names should stay whole
+    return found
+
+
+def exit_on_rejects(report: BatchReport | GroupReport) -> None:
+    """Say how many rows were rejected, and end with the exit code for it; nothing if none was."""
+    if report.rows_rejected:
+        lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
+        complain(f"{lost}; see {report.rejects}", "warning")
+        raise typer.Exit(EXIT_REJECTS)

@@ -54,10 +54,15 @@ class Collection:
     @property
     def duplicates(self) -> np.ndarray:
         """All pairs of one incident: (pairs, 2), the lower row first."""
-        order = np.argsort(self.incident, kind="stable")
-        groups = np.split(order, np.flatnonzero(np.diff(self.incident[order])) + 1)
-        pairs = [(a, b) for group in groups for at, a in enumerate(group) for b in group[at + 1 :]]
-        return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
+        return together(self.incident)
+
+
+def together(labels: np.ndarray) -> np.ndarray:
+    """Return all pairs with one label: (pairs, 2), the lower row first."""
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    pairs = [(a, b) for group in groups for at, a in enumerate(group) for b in group[at + 1 :]]
+    return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
 
 
 def collect(incidents: list[Incident], others: list[Example]) -> Collection:
@@ -157,13 +162,15 @@ def train_scorer(folder: Path) -> PairScorer:
     print("cross-validated average precision by penalty:", found, "chosen:", penalty)
     coefficients, intercept = fit(table, truth, penalty)
     scorer = PairScorer(coefficients, intercept, threshold=0.5)
-    # The threshold comes from scores that the validation pairs got from models that had not seen them.
+    # The threshold comes from scores that the validation pairs, the last ones read above, got from models that had not
+    # seen them.
     logits = cross_validated(table, truth, fold, penalty)[source == 1]
-    return replace(scorer, threshold=_threshold(scorer, logits, *sets[1]))
+    return replace(scorer, threshold=_threshold(scorer, pairs, logits, *sets[1]))
 
 
-def _threshold(scorer: PairScorer, logits: np.ndarray, collection: Collection, columns: Columns) -> float:
-    pairs, _ = training_pairs(collection, columns)
+def _threshold(
+    scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection, columns: Columns
+) -> float:
     edges = Edges(pairs[:, 0], pairs[:, 1], (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)).above(LEAST)
     cases = [Case(text.text, id=text.id) for text in collection.texts]
     best = (0.0, 0.5)

@@ -16,7 +16,7 @@ from tawasul_nlp.batch.errors import RowsLostError, TableError
 from tawasul_nlp.batch.output import PendingFile
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
-from tawasul_nlp.batch.run import checked_column, csv_dialect, output_format_of, write_rejects
+from tawasul_nlp.batch.run import checked_column, csv_dialect, output_format_of, rejects_beside, write_rejects
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.writers import open_writer
 
@@ -167,10 +167,7 @@ def group_table(
     for role, name in wanted.items():
         check_column(reader, name, f"--{role}-column")
     names = added_names(reader.columns, prefix, GROUP_COLUMNS)
-    beside = target or Path("tawasul")
-    rejects_path = Path(rejects) if rejects is not None else beside.with_name(beside.name + ".rejects.jsonl")
-    if rejects_path.resolve() in (beside.resolve(), Path(source).resolve()):
-        raise TableError(f"the rejects file {rejects_path} is the input or the output; write to another file")
+    rejects_path = rejects_beside(target or Path("tawasul"), source, rejects)
 
     with ExitStack() as stack:
         try:

@@ -150,9 +150,7 @@ def classify_table(
         raise TableError(f"the output {output} is the input itself; write to another file")
     text_column = checked_column(reader, text_column)
     names = added_names(reader.columns, prefix)
-    rejects_path = Path(rejects) if rejects is not None else output.with_name(output.name + ".rejects.jsonl")
-    if rejects_path.resolve() in (output.resolve(), Path(source).resolve()):
-        raise TableError(f"the rejects file {rejects_path} is the input or the output; write to another file")
+    rejects_path = rejects_beside(output, source, rejects)
 
     pending: list[PendingFile] = []
     try:
@@ -248,6 +246,20 @@ class _Tally:
 
     def agencies(self) -> tuple[AgencyCount, ...]:
         return tuple(AgencyCount(id, *self._names[id], rows, self.reviews[id]) for id, rows in self._rows.most_common())
+
+
+def rejects_beside(output: Path, source: str | Path, wanted: str | Path | None) -> Path:
+    """Return where rejects go: where they are wanted, or beside the output.
+
+    Raises
+    ------
+    TableError
+        If that is the input or the output.
+    """
+    path = Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
+    if path.resolve() in (output.resolve(), Path(source).resolve()):
+        raise TableError(f"the rejects file {path} is the input or the output; write to another file")
+    return path
 
 
 def checked_column(reader: Reader, wanted: str | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.columns import Columns, row_hashes
 
 # Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
@@ -29,24 +29,23 @@ _PLACES = (("blocks", 1.5), ("towns", 1.0), ("quarters", 1.0), ("landmarks", 1.0
 _EXACT_BLOCK = 1_024
 _BLOCK = 65_536
 _MERGE = 16_000_000
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def candidate_pairs(columns: Columns) -> np.ndarray:
     """Return all pairs worth scoring: (pairs, 2) row numbers, int64, the lower first, sorted, each once."""
     if len(columns) < 2:
         return np.zeros((0, 2), np.int64)
-    return _pairs(np.union1d(_near_copies(columns), _neighbours(search_vectors(columns, np.float16), NEIGHBOURS)))
+    return keyed_pairs(np.union1d(_near_copies(columns), _neighbours(search_vectors(columns, np.float16), NEIGHBOURS)))
 
 
 def near_copies(columns: Columns) -> np.ndarray:
     """Return pairs that share a band of their shingle signatures, as :func:`candidate_pairs` does."""
-    return _pairs(_near_copies(columns))
+    return keyed_pairs(_near_copies(columns))
 
 
 def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     """Return pairs of each case with its ``k`` nearest, by exact search for few cases and by HNSW for many."""
-    return _pairs(_neighbours(vectors, k))
+    return keyed_pairs(_neighbours(vectors, k))
 
 
 def search_vectors(columns: Columns, kind: type = np.float32) -> np.ndarray:
@@ -88,19 +87,21 @@ def new_index(width: int) -> Any:
 
 def unique_pairs(pairs: np.ndarray) -> np.ndarray:
     """Return pairs with the lower row first, sorted, each once, without pairs of a row and itself."""
-    return _pairs(np.unique(_keys(pairs[:, 0], pairs[:, 1])))
+    return keyed_pairs(np.unique(pair_keys(pairs[:, 0], pairs[:, 1])))
 
 
 # Pairs are handled as one number each: half the memory of two, and sorted at once.
 
 
-def _keys(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def pair_keys(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return a number for each pair of different rows, whichever comes first: uint64, in the order of lower rows."""
     low, high = np.minimum(first, second).astype(np.uint64), np.maximum(first, second).astype(np.uint64)
     keep = low != high
     return np.asarray(low[keep] << np.uint64(32) | high[keep])
 
 
-def _pairs(keys: np.ndarray) -> np.ndarray:
+def keyed_pairs(keys: np.ndarray) -> np.ndarray:
+    """Return the pairs of :func:`pair_keys`: (pairs, 2), the lower row first, int64."""
     return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
@@ -108,17 +109,14 @@ def _near_copies(columns: Columns) -> np.ndarray:
     n = len(columns)
 
     def pairs_of(band: int) -> np.ndarray:
-        bucket = np.zeros(n, np.uint64)
-        for row in range(band * ROWS, (band + 1) * ROWS):
-            bucket = (bucket ^ columns.shingles[:, row]) * _ODD
-            bucket ^= bucket >> np.uint64(29)
+        bucket = row_hashes(columns.shingles[:, band * ROWS : (band + 1) * ROWS])
         order = np.argsort(bucket, kind="stable")
         ordered = bucket[order]
         starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(n), 0))
-        keys = [_keys(order[starts], order)]
+        keys = [pair_keys(order[starts], order)]
         for step in range(1, min(_BUCKET + 1, n)):
             at = np.flatnonzero(ordered[step:] == ordered[:-step])
-            keys.append(_keys(order[at], order[at + step]))
+            keys.append(pair_keys(order[at], order[at + step]))
         return np.concatenate(keys)
 
     found: list[np.ndarray] = []
@@ -141,13 +139,13 @@ def _neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
         exact = vectors.astype(np.float32)
         for start in range(0, n, _EXACT_BLOCK):
             near = _nearest(exact, start, k)
-            found.append(_keys(np.repeat(np.arange(start, start + len(near)), k), near.ravel()))
+            found.append(pair_keys(np.repeat(np.arange(start, start + len(near)), k), near.ravel()))
     else:
         index = new_index(vectors.shape[1])
         index.add(np.arange(n), vectors)
         for start in range(0, n, _BLOCK):
             near = index.search(vectors[start : start + _BLOCK], k + 1).keys.astype(np.int64)
-            found.append(_keys(np.repeat(np.arange(start, start + len(near)), k + 1), near.ravel()))
+            found.append(pair_keys(np.repeat(np.arange(start, start + len(near)), k + 1), near.ravel()))
     return np.unique(np.concatenate(found))
 
 

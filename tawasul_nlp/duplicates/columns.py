@@ -128,9 +128,14 @@ def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> Columns:
 
 def place_keys(columns: Columns) -> np.ndarray:
     """Return a hash of each case's places: (n,), uint64; equal for equal places."""
-    key = np.zeros(len(columns), np.uint64)
     parts = [columns.blocks, columns.towns, columns.quarters, columns.landmarks, columns.governorate[:, None]]
-    for column in np.concatenate(parts, axis=1).T:
+    return row_hashes(np.concatenate(parts, axis=1))
+
+
+def row_hashes(table: np.ndarray) -> np.ndarray:
+    """Return a hash of each row of integers: (n,), uint64; equal for equal rows."""
+    key = np.zeros(len(table), np.uint64)
+    for column in table.T:
         key = (key ^ column.astype(np.int64).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         key ^= key >> np.uint64(29)
     return key
@@ -201,7 +206,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
                 rows[name].append(codes)
         named = {str(number) for number in found["blocks"] + found["roads"]}
         rows["numbers"].append([code(digits) for digits in _NUMBER.findall(folded[at]) if digits not in named])
-    stop_words = frozenset(fold(_STOP_WORDS).split())
+    stop_words = _stop_words()
     shingles = [_shingles(text) for text in folded]
     words = [[word for word in _WORD.findall(text) if len(word) > 2 and word not in stop_words] for text in folded]
     return {
@@ -256,6 +261,11 @@ def _places(text: str, place: str | None) -> dict[str, list[int]]:
         elif mention.id is not None and mention.kind in ("landmark", "street"):
             found["landmarks"].append(code(mention.id))
     return {**found, "governorate": [code(places.governorate)] if places.governorate else []}
+
+
+@lru_cache(maxsize=1)
+def _stop_words() -> frozenset[str]:
+    return frozenset(Normalizer("matching")(_STOP_WORDS).split())
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, shares
@@ -224,21 +225,15 @@ def _grouped(
         edges = _joined(edges, fresh, scorer.score(columns, fresh[:, 0], fresh[:, 1]))
 
 
-def _keys(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64)
-
-
 def _not_among(pairs: np.ndarray, edges: Edges) -> np.ndarray:
-    low, high = pairs.min(1), pairs.max(1)
-    keys = np.unique(_keys(low, high)[low != high])
-    keys = np.setdiff1d(keys, _keys(edges.first, edges.second), assume_unique=True)
-    return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
+    keys = np.unique(pair_keys(pairs[:, 0], pairs[:, 1]))
+    return keyed_pairs(np.setdiff1d(keys, pair_keys(edges.first, edges.second), assume_unique=True))
 
 
 def _joined(edges: Edges, pairs: np.ndarray, scores: np.ndarray) -> Edges:
     first = np.concatenate([edges.first, pairs[:, 0]])
     second = np.concatenate([edges.second, pairs[:, 1]])
-    order = np.argsort(_keys(first, second), kind="stable")
+    order = np.argsort(pair_keys(first, second), kind="stable")
     return Edges(first[order], second[order], np.concatenate([edges.scores, scores])[order])
 
 

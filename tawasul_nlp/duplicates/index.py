@@ -282,10 +282,7 @@ class DuplicateIndex:
         """
         with self._thread_lock:
             self._check_open()
-            found = self._database.execute("SELECT text FROM cases WHERE id = ?", (case_id,)).fetchone()
-        if found is None:
-            raise KeyError(f"no case {case_id!r} in {self.folder}")
-        return str(found[0])
+            return str(self._of_case(case_id, "text")[0])
 
     def placements(self) -> dict[str, Placement]:
         """Return where every case is, by its id, in the order in which they were added."""
@@ -416,10 +413,7 @@ class DuplicateIndex:
         """
         with self._thread_lock:
             self._check_open()
-            found = self._database.execute("SELECT row, group_id FROM cases WHERE id = ?", (case_id,)).fetchone()
-            if found is None:
-                raise KeyError(f"no case {case_id!r} in {self.folder}")
-            row, group_id = found
+            row, group_id = self._of_case(case_id, "row, group_id")
             with self._transaction(self._rows(), 0):
                 self._database.execute("DELETE FROM cases WHERE row = ?", (row,))
                 self._graph.remove(row)
@@ -443,7 +437,7 @@ class DuplicateIndex:
         self._database.execute("UPDATE groups SET representative = ? WHERE id = ?", (head, group_id))
         self._assign(head, group_id, 1.0, "representative")
         rows = [row for row, _ in members[1:]]
-        joined, first, second = _against(self._read([head]), [self._read(rows)])
+        joined, first, second = _against(self._read([head]), self._read(rows))
         scores = self._grouper.scorer.score(joined, first, second).tolist()
         reasons = pair_reasons(joined, first, second)
         lost = []
@@ -478,7 +472,7 @@ class DuplicateIndex:
         if not found:
             return []
         others = unpack([blob for _, _, blob, _ in found], self._vector_rows([other for _, other, _, _ in found]))
-        joined, first, second = _against(columns, [others])
+        joined, first, second = _against(columns, others)
         scores = self._grouper.scorer.score(joined, first, second).tolist()
         reasons = pair_reasons(joined, first, second)
         best: dict[int, _Offer] = {}
@@ -513,7 +507,7 @@ class DuplicateIndex:
         # None, or only incidents so large that one more case does not change what they are.
         for offer in touched:
             head = self._read([offer.representative])
-            joined, first, second = _against(columns, [head])
+            joined, first, second = _against(columns, head)
             score = float(self._grouper.scorer.score(joined, first, second)[0])
             if score >= self._grouper.threshold:
                 self._assign(row, offer.group_id, score, pair_reasons(joined, first, second)[0])
@@ -566,13 +560,10 @@ class DuplicateIndex:
 
     def _compatible(self, columns: Columns, group_id: int) -> bool:
         """Whether a case's place conflicts with that of no member."""
-        blobs = self._database.execute(
+        found = self._database.execute(
             "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (group_id,)
         ).fetchall()
-        if not blobs:
-            return True
-        empty = np.zeros((1, self._width), np.float32)
-        members = [unpack([blob], empty) for _, blob in blobs]
+        members = unpack([blob for _, blob in found], np.zeros((len(found), self._width), np.float32))
         return not bool(conflicting_places(*_against(columns, members)).any())
 
     # -- files -------------------------------------------------------------------------------------------------------
@@ -731,8 +722,16 @@ class DuplicateIndex:
         return names
 
     def _placement(self, case_id: str, is_new: bool = False) -> Placement:
-        found = self._database.execute("SELECT group_id, score, reason FROM cases WHERE id = ?", (case_id,)).fetchone()
-        return Placement(case_id, found[0], is_new, found[1], found[2])
+        group_id, score, reason = self._of_case(case_id, "group_id, score, reason")
+        return Placement(case_id, group_id, is_new, score, reason)
+
+    def _of_case(self, case_id: str, fields: str) -> tuple[Any, ...]:
+        found: tuple[Any, ...] | None = self._database.execute(
+            f"SELECT {fields} FROM cases WHERE id = ?", (case_id,)
+        ).fetchone()
+        if found is None:
+            raise KeyError(f"no case {case_id!r} in {self.folder}")
+        return found
 
     def _rows(self) -> int:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
@@ -767,9 +766,9 @@ class _Offer:
     reason: str
 
 
-def _against(one: Columns, others: Sequence[Columns]) -> tuple[Columns, np.ndarray, np.ndarray]:
+def _against(one: Columns, others: Columns) -> tuple[Columns, np.ndarray, np.ndarray]:
     """Return columns and the pairs of ``one`` (row 0) with each of ``others``."""
-    columns = Columns.joined([one, *others])
+    columns = Columns.joined([one, others])
     second = np.arange(1, len(columns))
     return columns, np.zeros(len(second), np.int64), second
 

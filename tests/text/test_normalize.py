@@ -193,4 +193,4 @@ def test_time_grows_no_faster_than_the_text(name: str, unit: str) -> None:
             gc.enable()
         return best
 
-    assert seconds(80_000) < 48 * max(seconds(10_000), 2e-4)
+    assert seconds(80_000) < 32 * max(seconds(10_000), 2e-4)
