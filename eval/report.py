@@ -105,11 +105,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--out", type=Path, default=RESULTS / "report")
     arguments = parser.parse_args()
+    measured = [measure(rows) for rows in arguments.sizes]
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "command": "python -m eval.report",
-        "rows": [measure(rows) for rows in arguments.sizes],
+        "rows": measured,
     }
     lines = [
         "# The report, by rows of its table",
@@ -121,7 +122,7 @@ def main() -> None:
     ]
     lines += [
         f"| {row['rows']:,} | {row['seconds']} | {row['megabytes']} | {row['load_ms']:.0f} | {row['filter_ms']:.0f} |"
-        for row in result["rows"]
+        for row in measured
     ]
     page = "\n".join(lines) + "\n"
     arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
