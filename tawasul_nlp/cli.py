@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tawasul_nlp import cli_duplicates
+from tawasul_nlp import cli_duplicates, cli_report
 from tawasul_nlp.cli_options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -231,6 +231,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
 
 cli_duplicates.register(app)
+cli_report.register(app)
 
 
 class _Deferred:
