@@ -1,5 +1,5 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
-#   make demo    classify examples/backlog.csv with the bundled model
+#   make demo    classify examples/backlog.csv with the bundled model, and write a report about it
 #   make test    lint, types, tests and the package's doctests
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
@@ -28,6 +28,7 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	mkdir -p build/demo
 	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
+	$(BIN)/tawasul report build/demo/backlog.classified.csv -o build/demo/report.html
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check $(SOURCES)
