@@ -108,11 +108,14 @@ def join_fields(fields: Iterable[str], delimiter: str) -> str:
     >>> join_fields(["12", "سطر\rآخر", "أ,ب"], ",")
     '12,"سطر\rآخر","أ,ب"\n'
     """
-    cells = [
-        '"' + field.replace('"', '""') + '"' if any(mark in field for mark in (delimiter, '"', "\n", "\r")) else field
-        for field in fields
-    ]
-    return (delimiter.join(cells) or '""') + "\n"  # an empty line would be no record
+    cells = list(fields)
+    line = delimiter.join(cells)
+    if '"' in line or "\n" in line or "\r" in line or line.count(delimiter) != len(cells) - 1:
+        marks = (delimiter, '"', "\n", "\r")
+        line = delimiter.join(
+            '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in marks) else cell for cell in cells
+        )
+    return (line or '""') + "\n"  # an empty line would be no record
 
 
 def read_records(lines: Iterable[str], delimiter: str, size: Callable[[str], int] = len) -> Iterator[Record]:

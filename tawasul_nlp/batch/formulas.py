@@ -1,8 +1,8 @@
 """Cells that a spreadsheet would run as formulas, made harmless.
 
 Excel and LibreOffice take a CSV cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula, and a formula can
-fetch a web page or start a program. Such a cell gets an apostrophe in front, which is what a spreadsheet's user types to
-say "this is text" (OWASP's page on CSV injection gives the signs and the remedy). A signed number or a telephone number
+fetch a web page or start a program. Such a cell gets an apostrophe in front, which is how a spreadsheet's user says
+"this is text" (OWASP's page on CSV injection gives the signs and the remedy). A signed number or a telephone number
 stays as it is: it has nothing that could be called.
 """
 

@@ -167,7 +167,7 @@ def group_table(
             "or the same table would be added again each time"
         )
     reader = open_reader(source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column)
-    chosen = output_format or output_format_of(target) if target is not None else None
+    chosen = output_format_of(target, output_format) if target is not None else None
     if target is not None and target.exists() and target.samefile(source):
         raise TableError(f"the output {target} is the input itself; write to another file")
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}

@@ -165,9 +165,7 @@ def classify_table(
     reader = open_reader(
         source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column, sheet=sheet
     )
-    chosen = output_format or output_format_of(output)
-    if chosen == "xlsx":
-        raise TableError("Excel workbooks are read but not written; write csv, which Excel opens")
+    chosen = output_format_of(output, output_format)
     if output.exists() and output.samefile(source):
         raise TableError(f"the output {output} is the input itself; write to another file")
     text_column = checked_column(reader, text_column)

@@ -15,20 +15,20 @@ from tawasul_nlp.batch.sniff import SUFFIXES, Format
 _GUESS_ROWS = 100
 
 
-def output_format_of(path: Path) -> Format:
-    """Tell the format to write from a file's name.
+def output_format_of(path: Path, wanted: Format | None = None) -> Format:
+    """Return the format to write: the wanted one, or that which a file's name tells.
 
     Raises
     ------
     TableError
-        If the name's ending tells none that is written. Workbooks are not: a sheet cuts texts and rows at its limits.
+        If the name's ending tells none, or it is a workbook: a sheet would cut texts and rows at its limits.
 
     Examples
     --------
     >>> output_format_of(Path("classified.parquet"))
     'parquet'
     """
-    format = SUFFIXES.get(path.suffix.lower())
+    format = wanted or SUFFIXES.get(path.suffix.lower())
     if format == "xlsx":
         raise TableError(f"Excel workbooks are read but not written; write {path.stem}.csv, which Excel opens")
     if format is None:
