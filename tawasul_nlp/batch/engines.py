@@ -18,8 +18,8 @@ T = TypeVar("T")
 class Classifier(Protocol):
     """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
 
-    If it has ``labels`` (a mapping by task), its tasks are those; if it has ``info()`` with a ``model_hash``, that is
-    how a run tells models apart.
+    If it has ``labels`` (a mapping by task), its tasks are those. If it has ``info()`` with a ``model_hash``, a run
+    tells models apart by that, else by the name of their class.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -38,9 +38,9 @@ class ModelFacts:
     def of(cls, classifier: Classifier) -> ModelFacts:
         """Ask a classifier."""
         info = getattr(classifier, "info", None)
+        known = info().get("model_hash") if callable(info) else None
         identity = {
-            "class": type(classifier).__qualname__,
-            "hash": info().get("model_hash") if callable(info) else None,
+            "hash": known or type(classifier).__qualname__,
             "target_error": getattr(classifier, "target_error", None),
         }
         return cls(tuple(getattr(classifier, "labels", TASKS)), identity)
@@ -105,7 +105,7 @@ def open_engine(classifier: Classifier | Callable[[], Classifier], workers: int 
 
 def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:
     """Return the classifier, loaded if a function was given."""
-    if hasattr(classifier, "predict"):
+    if hasattr(classifier, "predict") and not isinstance(classifier, type):  # a class is a function that makes one
         return classifier
     return classifier()
 

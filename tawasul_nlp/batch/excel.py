@@ -155,16 +155,17 @@ def _workbook(path: Path) -> Iterator[Any]:
         raise ModuleNotFoundError(
             "reading Excel workbooks needs openpyxl; install it with: pip install 'tawasul-nlp[excel]'"
         ) from error
-    with warnings.catch_warnings():
+    with path.open("rb") as file, warnings.catch_warnings():  # a file has no name that openpyxl could mind
         warnings.simplefilter("ignore")  # of charts and styles that it leaves out
         try:
-            book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         except Exception as error:  # openpyxl raises whatever its XML parser does
-            raise TableError(f"{path} is not an Excel workbook that can be read: {error}") from error
-    try:
-        yield book
-    finally:
-        book.close()
+            reason = str(error).partition("\n")[0]
+            raise TableError(f"{path} is not an Excel workbook that can be read: {reason}") from error
+        try:
+            yield book
+        finally:
+            book.close()
 
 
 def _shown(cell: Any) -> str:

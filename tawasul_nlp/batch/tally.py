@@ -67,7 +67,8 @@ class Tally:
 
     def counts(self) -> tuple[LabelCount, ...]:
         """Return the labels' counts, largest first."""
-        return tuple(LabelCount(id, *self._names[id], rows, self._reviews[id]) for id, rows in self._rows.most_common())
+        order = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(LabelCount(id, *self._names[id], rows, self._reviews[id]) for id, rows in order)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
