@@ -155,10 +155,11 @@ def _workbook(path: Path) -> Iterator[Any]:
         raise ModuleNotFoundError(
             "reading Excel workbooks needs openpyxl; install it with: pip install 'tawasul-nlp[excel]'"
         ) from error
-    with path.open("rb") as file, warnings.catch_warnings():  # a file has no name that openpyxl could mind
-        warnings.simplefilter("ignore")  # of charts and styles that it leaves out
+    with path.open("rb") as file:  # a file has no name whose ending openpyxl could mind
         try:
-            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of charts and styles that it leaves out
+                book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         except Exception as error:  # openpyxl raises whatever its XML parser does
             reason = str(error).partition("\n")[0]
             raise TableError(f"{path} is not an Excel workbook that can be read: {reason}") from error

@@ -78,14 +78,14 @@ def test_workers_end_when_their_parent_is_killed_and_the_run_goes_on(tmp_path):
 
 @unix
 def test_the_command_with_workers_stops_cleanly_on_an_interrupt_and_goes_on(tmp_path):
-    source = write(tmp_path / "backlog.csv", records() * 500)
+    source = write(tmp_path / "backlog.csv", records() * 1_200)
     command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", str(source), "-t", "text", "-o", "out.csv"]
     with subprocess.Popen(
         [*command, "--workers", "2"], cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
         deadline = time.monotonic() + 120
         while not rows_done(tmp_path / "out.csv") and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         _, err = process.communicate(timeout=60)
     done = rows_done(tmp_path / "out.csv")
