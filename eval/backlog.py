@@ -185,7 +185,8 @@ def main() -> int:
     parser.add_argument("--one", type=Path, nargs=2, metavar=("SOURCE", "OUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        classify(*arguments.one, arguments.classifier, arguments.workers)
+        source, output = arguments.one
+        classify(source, output, arguments.classifier, arguments.workers)
         return 0
     arguments.work.mkdir(parents=True, exist_ok=True)
     target = arguments.results / "backlog.json"

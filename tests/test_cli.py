@@ -107,7 +107,7 @@ def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
         (["classify", BACKLOG, "-t", "text", "-o", "out.xlsx"], 1, "read but not written; write out.csv"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--mask-column", "tex"], 1, "--mask-column 'text'"),
-        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "0"], 2, "0 is not in the range"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "0"], 2, "Invalid value for '--workers'"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "2", "--model", "./no"], 1, "./no"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
         (["classify", BACKLOG, "-t", "text"], 2, "Missing option '--output'"),

@@ -160,23 +160,23 @@ def unfinished_run(
     folder = target.with_name(target.name + SUFFIX)
     if folder.exists() and (not folder.is_dir() or any(entry.name not in (*_OURS, LOCK) for entry in folder.iterdir())):
         raise TableError(f"{folder} is not the folder of an unfinished run; rename it, or write to another file")
+    lock = FileLock(folder / LOCK, thread_local=False)
     try:
-        folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / LOCK, thread_local=False)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise TableError(f"another process is writing {output}; wait for it, or write to another file") from error
-    except OSError as error:
-        raise TableError(f"{folder.parent} cannot be written: {error.strerror or error}") from error
-    keep = True
-    try:
+        try:
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise TableError(f"another process is writing {output}; wait for it, or write to another file") from error
+        except OSError as error:
+            raise TableError(f"{folder.parent} cannot be written: {error.strerror or error}") from error
         found = None if restart else _read_state(folder)
         if found is None or not found["resumable"]:
             _empty(folder)
         run = UnfinishedRun(folder, identity, resumable=resumable)
+        keep = False
         try:
             yield run
-            keep = False
         except BaseException as error:
             keep = resumable and run.position != START
             if keep:
@@ -188,11 +188,13 @@ def unfinished_run(
             if not keep:
                 _empty(folder)
     finally:
-        lock.release()
-        if not keep:
+        if lock.is_locked and not (folder / STATE).exists():  # there is nothing to go on from
+            _empty(folder)
+            lock.release()
             with contextlib.suppress(OSError):  # not empty: another process has just begun
                 (folder / LOCK).unlink(missing_ok=True)
                 folder.rmdir()
+        lock.release()
 
 
 def _read_state(folder: Path) -> dict[str, Any] | None:
