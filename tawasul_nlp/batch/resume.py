@@ -178,9 +178,10 @@ def unfinished_run(
         try:
             yield run
         except BaseException as error:
-            keep = resumable and run.position != START
-            if keep:
-                error.add_note(f"{run.position.row:,} rows are done; the same command goes on from there")
+            state = _read_state(folder)  # what lasts is what stands there, wherever a signal came
+            if resumable and state is not None:
+                keep = True
+                error.add_note(f"{state['position'][0]:,} rows are done; the same command goes on from there")
             raise
         finally:
             run.rows.close()

@@ -24,6 +24,7 @@ from tests.batch.keyword_run import CHUNK_ROWS
 from tests.batch.test_run import ENDINGS, TEXTS, read, records, write
 
 ROOT = Path(__file__).parent.parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are other there")
 
 
@@ -47,7 +48,7 @@ def run(source, output, **options):
 
 def start(source, output, *workers):
     command = [sys.executable, "-m", "tests.batch.keyword_run", str(source), str(output), *map(str, workers)]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE)
 
 
 def rows_done(output):
@@ -125,6 +126,22 @@ def test_no_row_is_classified_twice(tmp_path):
     )
     assert steps[:2] == [(75, True), (100, False)]
     assert sum(classifier.calls) < 125 and report.rows_read == 200 and report.resumed == 1
+
+
+def test_an_interrupt_in_the_middle_of_a_commit_loses_nothing_that_was_committed(tmp_path, monkeypatch):
+    source = a_backlog(tmp_path / "backlog.csv", 100)
+    whole = run(source, tmp_path / "whole.csv").output.read_bytes()
+
+    def interrupt(folder):
+        if (folder / "state.json").exists():
+            raise KeyboardInterrupt  # the state has been replaced, and the folder is about to reach the disk
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as interrupted:
+        patch.setattr("tawasul_nlp.batch.resume.sync_folder", interrupt)
+        run(source, tmp_path / "out.csv")
+    assert interrupted.value.__notes__ == ["25 rows are done; the same command goes on from there"]
+    report = run(source, tmp_path / "out.csv")
+    assert report.resumed == 1 and report.output.read_bytes() == whole
 
 
 def test_bytes_that_were_written_but_not_committed_are_cut_off(tmp_path):
