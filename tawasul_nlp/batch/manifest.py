@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tawasul_nlp
 from tawasul_nlp.batch.output import PendingFile
 
 SUFFIX = ".manifest.json"
 # What decides the answers' last digits and the output's bytes.
-_LIBRARIES = ("tawasul-nlp", "numpy", "onnxruntime", "pyarrow", "tokenizers")
+_LIBRARIES = ("numpy", "onnxruntime", "pyarrow", "tokenizers")
 
 
 def manifest_beside(output: Path) -> Path:
@@ -31,13 +32,8 @@ def input_identity(path: Path) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that matter."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a folder, not installed
-            continue
-    return found
+    found = {"tawasul-nlp": tawasul_nlp.__version__, "python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import tawasul_nlp
 from tawasul_nlp.batch.columns import added_names, classification_columns, task_order
 from tawasul_nlp.batch.engines import Classifier, ModelFacts, open_engine
 from tawasul_nlp.batch.errors import TableError
@@ -57,7 +56,7 @@ class BatchReport:
     started : datetime
         In UTC; of a run that went on after a break, when it first began.
     seconds : float
-        Wall-clock time of the work; of a run that went on after a break, without the time between.
+        Wall-clock time of reading, predicting and writing; of a run that went on after a break, of all its processes.
     resumed : int
         How often the run went on after a break.
     """
@@ -201,7 +200,7 @@ def classify_table(
             "raw_cells": raw_cells,
             "chunk_rows": chunk_rows,
         }
-        same = {"input": identity, "model": dict(engine.facts.identity), "version": tawasul_nlp.__version__} | options
+        same = {"input": identity, "model": dict(engine.facts.identity), "versions": versions()} | options
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
             try:
