@@ -192,10 +192,10 @@ def unfinished_run(
         if lock.is_locked and not (folder / STATE).exists():  # there is nothing to go on from
             _empty(folder)
             lock.release()
-            with contextlib.suppress(OSError):  # not empty: another process has just begun
-                (folder / LOCK).unlink(missing_ok=True)
-                folder.rmdir()
+            (folder / LOCK).unlink(missing_ok=True)
         lock.release()
+        with contextlib.suppress(OSError):  # there is something in it
+            folder.rmdir()
 
 
 def _read_state(folder: Path) -> dict[str, Any] | None:
