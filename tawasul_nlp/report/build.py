@@ -12,8 +12,8 @@ from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.output import PendingFile
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
-from tawasul_nlp.batch.run import values_of
 from tawasul_nlp.batch.sniff import Format
+from tawasul_nlp.batch.tables import values_of
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.duplicates.recurring import RecurringProblem, recurring_problems
 from tawasul_nlp.report.columns import ReportColumns, find_columns
