@@ -360,7 +360,7 @@ def test_a_damaged_saved_graph_is_made_again(grouper, folder, corpus, tmp_path):
 
 
 def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr("tawasul_nlp.duplicates.index._UNSAVED", 10)  # else only ten thousand cases are worth saving
+    monkeypatch.setattr("tawasul_nlp.duplicates.store._UNSAVED", 10)  # else only ten thousand cases are worth saving
     folder = tmp_path / "index"
     with DuplicateIndex.open(folder, grouper) as index:
         index.add(corpus[:20])
