@@ -33,8 +33,7 @@ _CHUNK = 4_096
 _PARTS_OF_TOWNS = frozenset({"quarter", "housing_project", "development"})
 _WIDTHS = {"blocks": 3, "towns": 4, "quarters": 2, "landmarks": 4, "roads": 3, "numbers": 8, "terms": TERMS}
 _NUMBER = re.compile(r"\d+")
-_LATIN = re.compile(r"[a-z]")
-_ARABIC = re.compile(r"[\u0621-\u064a]")
+_LATIN = re.compile(r"[a-z]+")
 
 
 @dataclass(slots=True)
@@ -50,7 +49,7 @@ class Columns:
     length : ndarray of int32, shape (n,)
         Characters of the folded text; 0 if none is a letter or digit.
     latin : ndarray of bool, shape (n,)
-        Whether it has more Latin letters than Arabic ones.
+        Whether more than half of it is Latin letters.
     terms : ndarray of int32, shape (n, 16)
         Codes of its rarest telling words (:mod:`~tawasul_nlp.duplicates.terms`); -1 fills up.
     blocks, towns, quarters, landmarks, roads, numbers : ndarray of int32, shape (n, few)
@@ -212,7 +211,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
         "shingles": _signatures(RMinHash, list(map(shingles, folded)), SIGNATURE),
         # A text without a letter or digit tells nothing: length 0, and it never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
-        "latin": np.array([len(_LATIN.findall(text)) > len(_ARABIC.findall(text)) for text in folded], np.bool_),
+        "latin": np.array([2 * sum(map(len, _LATIN.findall(text))) > len(text) for text in folded], np.bool_),
         "governorate": governorate,
         **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }

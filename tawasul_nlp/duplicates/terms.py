@@ -18,9 +18,11 @@ from tawasul_nlp.text import Normalizer
 
 # So many of the rarest words of a text are kept.
 TERMS = 16
-# A level of rarity is so much of the logarithm of (texts / texts that have the word); the low bits of a code tell it.
+# A level of rarity is so much of the logarithm of (texts / texts that have the word). A code's four high bits tell it,
+# so that codes sort by rarity; the other 27 are a hash of the word.
 STEP = 0.625
 LEVELS = 16
+_HASH = 27
 COMMON_WORDS = "common_words.txt"
 _WORD = re.compile(r"\w+")
 _PREFIXES = ("وال", "بال", "فال", "كال", "لل", "ال")
@@ -39,7 +41,7 @@ def stems(folded: str) -> set[str]:
 
     Examples
     --------
-    >>> sorted(stems("الحفره في الشارع"))
+    >>> sorted(stems("الحفره في الشارع 2540"))
     ['حفر', 'شارع']
     """
     return {stem for stem in map(_stem, _WORD.findall(folded)) if stem}
@@ -48,12 +50,12 @@ def stems(folded: str) -> set[str]:
 def rare_terms(folded: str) -> list[int]:
     """Return the codes of the rarest telling words, the rarest first, at most :data:`TERMS`; see :func:`weights`."""
     codes = {code for code in map(_code, _WORD.findall(folded)) if code >= 0}
-    return sorted(codes, key=_by_rarity)[:TERMS]
+    return sorted(codes, reverse=True)[:TERMS]
 
 
 def weights(codes: np.ndarray) -> np.ndarray:
     """Return how rare the words of some codes are: float32, 0 where there is none (-1)."""
-    return np.where(codes >= 0, codes % LEVELS, 0).astype(np.float32) * np.float32(STEP)
+    return np.maximum(codes >> _HASH, 0).astype(np.float32) * np.float32(STEP)
 
 
 def level(texts: int, having: int) -> int:
@@ -61,21 +63,20 @@ def level(texts: int, having: int) -> int:
     return min(round(float(np.log((texts + 1) / (having + 1))) / STEP), LEVELS - 1)
 
 
-def _by_rarity(code: int) -> tuple[int, int]:
-    return -(code % LEVELS), code
-
-
 @lru_cache(maxsize=1 << 17)
 def _code(word: str) -> int:
     stem = _stem(word)
     if not stem:
         return -1
-    return crc32(stem.encode()) % (1 << 27) * LEVELS + _levels().get(stem, LEVELS - 1)
+    return _levels().get(stem, LEVELS - 1) << _HASH | crc32(stem.encode()) & ((1 << _HASH) - 1)
 
 
 def _stem(word: str) -> str:
-    """Cut article, particles and endings, so that "بالمجاري" and "المجاري" are one word; empty if it tells nothing."""
-    if len(word) < 3 or word in _stop_words():
+    """Cut article, particles and endings, so that "بالمجاري" and "المجاري" are one word; empty if it tells nothing.
+
+    Numbers are compared on their own.
+    """
+    if len(word) < 3 or word in _stop_words() or word.isdigit():
         return ""
     for prefix in _PREFIXES:
         if word.startswith(prefix) and len(word) - len(prefix) > 2:
