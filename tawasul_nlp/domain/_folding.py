@@ -66,7 +66,7 @@ SENTENCE_END: Final = re.compile(r"[\n\r.!?؟]")
 
 
 # Texts repeat their words: so many are remembered with what was made of them (some megabytes).
-_REMEMBERED: Final = 1 << 15
+REMEMBERED: Final = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Words:
         return position
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def fold_word(word: str) -> str:
     """Fold one word: compatibility forms, marks, digits, letter variants, elongation, case.
 
@@ -136,7 +136,7 @@ def fold_phrase(phrase: str) -> tuple[str, ...]:
     return tuple(split_words(phrase).folded)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def readings(word: str) -> tuple[tuple[str, str], ...]:
     """Return a folded word, then the words that remain after an attached particle, each with that particle.
 
@@ -198,7 +198,7 @@ def latin_readings(word: str) -> Iterator[str]:
         yield word[article.end() :]
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def sound(word: str) -> str:
     """Spell a Latin word by its rough sound, so that Arabizi spellings of one name meet.
 
@@ -213,7 +213,7 @@ def sound(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("h") else word
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def skeleton(word: str) -> str:
     """Reduce a Latin word to the consonants of its sound.
 

@@ -36,7 +36,8 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         workers = (os.cpu_count() or 1) if len(cases) >= _MANY else 1
     width = classifier.incident_size
     vectors = np.zeros((len(cases), width), np.float32)
-    topics = [{case.topic: 1.0} if case.topic else {} for case in cases]
+    unknown: dict[str, float] = {}
+    topics = [{case.topic: 1.0} if case.topic else unknown for case in cases]
     unread = []
     for row, case in enumerate(cases):
         if case.embedding is None:

@@ -42,7 +42,7 @@ def stems(folded: str) -> set[str]:
     Examples
     --------
     >>> sorted(stems("الحفره في الشارع 2540"))
-    ['حفر', 'شارع']
+    ['2540', 'حفر', 'شارع']
     """
     return {stem for stem in map(_stem, _WORD.findall(folded)) if stem}
 
@@ -72,11 +72,8 @@ def _code(word: str) -> int:
 
 
 def _stem(word: str) -> str:
-    """Cut article, particles and endings, so that "بالمجاري" and "المجاري" are one word; empty if it tells nothing.
-
-    Numbers are compared on their own.
-    """
-    if len(word) < 3 or word in _stop_words() or word.isdigit():
+    """Cut article, particles and endings, so that "بالمجاري" and "المجاري" are one word; empty if it tells nothing."""
+    if len(word) < 3 or word in _stop_words():
         return ""
     for prefix in _PREFIXES:
         if word.startswith(prefix) and len(word) - len(prefix) > 2:
