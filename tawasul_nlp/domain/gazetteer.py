@@ -308,7 +308,7 @@ def _load(path: Path) -> Gazetteer:
     sounds = [(tuple(map(sound, words)), identifier) for words, identifier in latin]
     skeletons = [(tuple(map(skeleton, words)), identifier) for words, identifier in latin]
     address = data["address"]
-    words = AddressWords(
+    lexicon = AddressWords(
         parts={
             word: part for part in ("block", "road", "house", "flat", "roundabout") for word in _folded(address[part])
         },
@@ -345,8 +345,8 @@ def _load(path: Path) -> Gazetteer:
             )
             for entry in data["homographs"]
         },
-        address=words,
-        openers=Openers(named.heads | words.parts.keys() | words.block_abbreviations),
+        address=lexicon,
+        openers=Openers(named.heads | lexicon.parts.keys() | lexicon.block_abbreviations),
         names=named,
         sounds=Phrases(sounds),
         skeletons=Phrases(

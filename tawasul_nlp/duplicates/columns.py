@@ -183,7 +183,7 @@ def read_columns(
 
 
 def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type) -> np.ndarray:
-    table = np.full((len(rows), width), filler, kind)
+    table: np.ndarray = np.full((len(rows), width), filler, kind)
     for at, row in enumerate(rows):
         if row:
             kept = row[:width]
