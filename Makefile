@@ -1,6 +1,7 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
-#   make demo    classify examples/backlog.csv with the bundled model
+#   make demo    classify examples/backlog.csv with the bundled model, and write a report about it
 #   make test    lint, types, tests and the package's doctests
+#   make coverage  the tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
 #   make train   rebuild the bundled model from training/data
@@ -12,7 +13,7 @@ DATA ?=
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples tests
 
-.PHONY: wheels demo test lint format train eval clean
+.PHONY: wheels demo test coverage lint format train eval clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -28,6 +29,7 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	mkdir -p build/demo
 	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
+	$(BIN)/tawasul report build/demo/backlog.classified.csv -o build/demo/report.html
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check $(SOURCES)
@@ -40,6 +42,9 @@ wheels: $(VENV)/.installed
 
 test: lint wheels
 	$(BIN)/python -m pytest
+
+coverage: wheels
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -10,7 +10,16 @@ import subprocess
 import sys
 
 # Modules that need nothing but the repository, and those that need a folder of public data.
-OWN = ("eval.import_time", "eval.places", "eval.classification", "eval.duplicates")
+OWN = (
+    "eval.import_time",
+    "eval.places",
+    "eval.classification",
+    "eval.duplicates",
+    "eval.speed",
+    "eval.service",
+    "eval.report",
+    "eval.backlog",
+)
 WITH_DATA = ("eval.normalisation", "eval.duplicates", "eval.duplicates_scale")
 
 

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.duplicates.columns import _shingles
+from tawasul_nlp.duplicates.columns import shingles
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace, load_examples
 from training.noise import add_noise
@@ -94,7 +94,7 @@ def compare_minhash(texts: list[str]) -> dict[str, Any]:
     from rensa import RMinHash
 
     fold = Normalizer("matching")
-    sets = [_shingles(fold(text)) for text in texts]
+    sets = [shingles(fold(text)) for text in texts]
     start = time.perf_counter()
     ours = np.array(RMinHash.digests_from_token_sets(sets, 128, 1))
     middle = time.perf_counter()

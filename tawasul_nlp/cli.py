@@ -11,7 +11,8 @@ Exit codes
 3
     The table is complete, but some rows could not be read: they are in the rejects file.
 130
-    Interrupted; nothing was written, except what an index had taken already.
+    Interrupted; nothing was written, except what an index had taken already, and the rows of an unfinished run of
+    ``classify``, from which the same command goes on.
 
 Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
 """
@@ -23,42 +24,24 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tawasul_nlp import cli_duplicates
+from tawasul_nlp import cli_classify, cli_duplicates, cli_report
 from tawasul_nlp.cli_options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     AsJson,
-    Delimiter,
-    Encoding,
-    InputFormat,
     InterruptedCommand,
     Model,
-    OutputFormat,
-    Prefix,
-    Quiet,
-    Rejects,
     Text,
-    TextColumn,
     complain,
-    console,
-    exit_on_rejects,
-    output_format_for_stdout,
-    to_delimiter,
     whole,
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tawasul_nlp.batch import BatchReport, Step
-    from tawasul_nlp.prediction import Prediction
+    pass
 
 app = typer.Typer(
     name="tawasul",
@@ -84,67 +67,7 @@ def _start(
         typer.echo(context.get_help())
 
 
-@app.command()
-def classify(
-    backlog: Annotated[str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL or Parquet; - for standard input.")],
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
-    ],
-    text_column: TextColumn = None,
-    model: Model = None,
-    input_format: InputFormat = None,
-    output_format: OutputFormat = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    prefix: Prefix = None,
-    rejects: Rejects = None,
-    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Classify a table of texts by kind, topic and agency.
-
-    All columns and the order of the rows are kept; these are added: kind, topic and agency with their
-    probabilities and Arabic names, topic_alternatives, governorate, block, needs_review, review_reasons.
-    When the table has a column of such a name, all added ones are prefixed with tawasul_.
-
-    OUT appears only when it is complete. Rows that cannot be read go to OUT.rejects.jsonl (for -o - to
-    tawasul.rejects.jsonl) with their number and the reason; the exit code is then 3.
-
-    \b
-    Examples:
-      tawasul classify backlog.csv --text-column text -o classified.csv
-      tawasul classify backlog.csv -t نص_الشكوى -o classified.parquet
-      zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
-    """
-
-    from tawasul_nlp import ComplaintClassifier
-    from tawasul_nlp.batch import classify_table
-    from tawasul_nlp.batch.streams import delivered, spooled
-
-    with ExitStack() as stack:
-        source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
-        to_stdout = output == "-"
-        if to_stdout:
-            rejects = rejects or Path("tawasul.rejects.jsonl")
-            output_format = output_format or output_format_for_stdout(source, input_format)
-        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
-        watch = stack.enter_context(_Watch(show, progress=not quiet))
-        report = classify_table(
-            _Deferred(lambda: ComplaintClassifier.from_pretrained(model)),
-            source,
-            target,
-            text_column=text_column,
-            input_format=input_format.value if input_format else None,
-            output_format=output_format.value if output_format else None,
-            encoding=encoding,
-            delimiter=to_delimiter(delimiter),
-            prefix=prefix,
-            rejects=rejects,
-            on_step=watch.see,
-        )
-    # What is read by people goes beside the data when the data takes standard output.
-    _report(console(to_stderr=to_stdout), report, watch, text_column or "", quiet=quiet)
-    exit_on_rejects(report)
+cli_classify.register(app)
 
 
 @app.command()
@@ -231,72 +154,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
 
 cli_duplicates.register(app)
-
-
-class _Deferred:
-    """A classifier that is loaded when the first text comes, so that a wrong file or column is told at once."""
-
-    def __init__(self, load: Any) -> None:
-        self._load = load
-        self._classifier: Any = None
-
-    def predict(self, texts: list[str], /) -> list[Prediction]:
-        if self._classifier is None:
-            self._classifier = self._load()
-        return self._classifier.predict(texts)
-
-
-class _Watch:
-    """Shows progress on a terminal and keeps the first rows for the end."""
-
-    def __init__(self, keep: int, *, progress: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            SpinnerColumn,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.kept: list[tuple[dict[str, Any], Prediction]] = []
-        self._keep = keep
-        console = Console(stderr=True)
-        self._bar = Progress(
-            SpinnerColumn(),  # shows life while the model loads and a chunk is classified
-            TextColumn("classifying"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rows]:,} rows"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not (progress and console.is_terminal),
-        )
-        self._task = self._bar.add_task("", total=1.0, rows=0)
-
-    def __enter__(self) -> _Watch:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def see(self, step: Step) -> None:
-        self._bar.update(self._task, completed=step.fraction_read, rows=step.rows_read)
-        missing = self._keep - len(self.kept)
-        if missing > 0:
-            self.kept += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)
-
-
-def _report(console: Console, report: BatchReport, watch: _Watch, text_column: str, *, quiet: bool) -> None:
-    from tawasul_nlp.batch.display import examples, summary
-
-    if watch.kept:
-        console.print(examples(watch.kept, text_column))
-    if not quiet:
-        console.print(summary(report))
+cli_report.register(app)
 
 
 def _lines(text: str | None) -> Iterator[str]:
@@ -356,7 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         # Our own errors speak for themselves; of any other the kind is part of the message.
         known = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
-        complain(str(error) if known and str(error) else f"{type(error).__name__}: {error}")
+        message = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
+        complain(". ".join([message, *getattr(error, "__notes__", ())]))
         return EXIT_FAILED
     if code == EXIT_INTERRUPTED:
         complain("interrupted; nothing was written")

@@ -22,6 +22,7 @@ from tawasul_nlp.cli_options import (
     OutputFormat,
     Prefix,
     Quiet,
+    RawCells,
     Rejects,
     TableFormat,
     TextColumn,
@@ -98,6 +99,7 @@ def group(
     delimiter: Delimiter = None,
     prefix: Prefix = None,
     rejects: Rejects = None,
+    raw_cells: RawCells = False,
     quiet: Quiet = False,
 ) -> None:
     """Group a table of cases by incident: one incident, many reports.
@@ -111,7 +113,7 @@ def group(
     all its cases. Ids that are there already are not added again.
 
     OUT appears only when it is complete. Rows that cannot be read go to OUT.rejects.jsonl with their number and
-    the reason; the exit code is then 3.
+    the reason; the exit code is then 3. A cell of a CSV that a spreadsheet would run as a formula gets an apostrophe.
 
     \b
     Examples:
@@ -145,6 +147,7 @@ def group(
             delimiter=delimiter,
             prefix=prefix,
             rejects=rejects,
+            raw_cells=raw_cells,
         )
     _conclude(report, quiet=quiet, to_stderr=to_stdout)
 

@@ -20,11 +20,12 @@ EXIT_INTERRUPTED = 130
 
 
 class TableFormat(StrEnum):
-    """Formats of the tables that are read and written."""
+    """Formats of tables; Excel workbooks are only read."""
 
     csv = "csv"
     jsonl = "jsonl"
     parquet = "parquet"
+    xlsx = "xlsx"
 
 
 class InterruptedCommand(Exception):
@@ -39,7 +40,8 @@ TextColumn = Annotated[
 ]
 InputFormat = Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")]
 OutputFormat = Annotated[
-    TableFormat | None, typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl]")
+    TableFormat | None,
+    typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
 ]
 Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")]
 Delimiter = Annotated[
@@ -52,17 +54,23 @@ Prefix = Annotated[
 Rejects = Annotated[
     Path | None, typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]")
 ]
+RawCells = Annotated[
+    bool, typer.Option("--raw-cells", help="Keep cells of a CSV as they are that a spreadsheet would run as formulas.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 
 
 def output_format_for_stdout(source: Path, read: TableFormat | None) -> TableFormat | None:
-    """Return the format for standard output, which has no name to tell it: that of the input, Parquet as JSONL."""
+    """Return the format for standard output, which has no name to tell it.
+
+    It is that of the input, but Parquet comes out as JSONL and a workbook as CSV.
+    """
     from tawasul_nlp.batch.sniff import sniff_format
 
     if not source.is_file():
         return None  # reading it will say so
     found = read or sniff_format(source)
-    return TableFormat.jsonl if found == "parquet" else TableFormat(found)
+    return {"parquet": TableFormat.jsonl, "xlsx": TableFormat.csv}.get(found) or TableFormat(found)
 
 
 def to_delimiter(given: str | None) -> str | None:

@@ -103,7 +103,12 @@ def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
         (["classify", BACKLOG, "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
         (["classify", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
         (["classify", "absent.csv", "-t", "text", "-o", "-"], 1, "there is no file absent.csv"),
-        (["classify", BACKLOG, "-t", "text", "-o", "out.xlsx"], 1, "'out.xlsx' does not tell"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.docx"], 1, "'out.docx' does not tell"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.xlsx"], 1, "read but not written; write out.csv"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--mask-column", "tex"], 1, "--mask-column 'text'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "0"], 2, "Invalid value for '--workers'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "2", "--model", "./no"], 1, "./no"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
         (["classify", BACKLOG, "-t", "text"], 2, "Missing option '--output'"),
         (["predict", "نص", "--model", "./absent"], 1, "./absent"),
@@ -179,14 +184,55 @@ def test_arabic_is_printed_whatever_the_locale_says():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
 def test_an_interrupted_run_says_so_and_leaves_nothing_behind(tmp_path):
-    (tmp_path / "backlog.csv").write_text("text\n" + f"{SEWAGE}\n" * 200_000, encoding="utf-8")
+    rows = "".join(f"{SEWAGE} {n}\n" for n in range(20_000))
+    (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
     command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob(".out.csv.*.partial")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        while not (tmp_path / "out.csv.partial").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)  # the first 1,024 texts take longer than this
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.decode() == "tawasul: error: interrupted; nothing was written\n"
     assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
+
+
+def test_personal_data_is_masked_in_what_is_written_and_shown(tmp_path):
+    row = {"text": f"{SEWAGE} رقمي 39001234", "note": "39005678"}
+    (tmp_path / "backlog.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    options = ["-t", "text", "--mask-personal-data", "--mask-column", "note", "--show", "1"]
+    code, out, err = tawasul("classify", "backlog.jsonl", "-o", "out.csv", *options, cwd=tmp_path)
+    (written,) = rows_of(tmp_path / "out.csv")
+    assert (code, err, written["note"], written["text"]) == (0, "", "[هاتف]", f"{SEWAGE} رقمي [هاتف]")
+    assert "39001234" not in out and "39005678" not in out
+    assert json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))["rows"]["read"] == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals there")
+def test_progress_tells_the_rate_and_what_is_left(tmp_path):
+    rows = "".join(f"{SEWAGE}\n" for _ in range(3_000))
+    (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
+    command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
+    shown = on_a_terminal(command, tmp_path)
+    assert "rows/s" in shown and "left" in shown and "3,000 rows read = 3,000 written" in shown
+
+
+def on_a_terminal(command, folder):
+    """Run a command with a terminal as its standard error and output; return what it shows."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                more = os.read(ours, 65_536)
+            except OSError:  # the other end is closed
+                break
+            if not more:
+                break
+            shown += more
+    os.close(ours)
+    return shown.decode("utf-8", "replace")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
-from tawasul_nlp.batch.run import values_of, with_texts
+from tawasul_nlp.batch.tables import values_of, with_texts
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case

@@ -13,21 +13,60 @@ if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
 # Name -> type; `alternatives` is a list of {id, probability}.
-ADDED_COLUMNS = {
-    "kind": "text",
-    "kind_probability": "number",
-    "topic": "text",
-    "topic_name_ar": "text",
-    "topic_probability": "number",
-    "topic_alternatives": "alternatives",
-    "agency": "text",
-    "agency_name_ar": "text",
-    "agency_probability": "number",
-    "governorate": "text",
-    "block": "text",
-    "needs_review": "boolean",
-    "review_reasons": "texts",
+_TASK_COLUMNS = {
+    "kind": {"kind": "text", "kind_probability": "number"},
+    "topic": {
+        "topic": "text",
+        "topic_name_ar": "text",
+        "topic_probability": "number",
+        "topic_alternatives": "alternatives",
+    },
+    "agency": {"agency": "text", "agency_name_ar": "text", "agency_probability": "number"},
 }
+_OTHER_COLUMNS = {"governorate": "text", "block": "text", "needs_review": "boolean", "review_reasons": "texts"}
+TASKS = tuple(_TASK_COLUMNS)
+
+
+def classification_columns(tasks: Sequence[str] = TASKS) -> dict[str, str]:
+    """Return the columns that a model with these tasks adds, with their types.
+
+    Kind, topic and agency come first, as the bundled model has them; any other task gives its label, the label's
+    probability and the next likeliest labels.
+
+    Raises
+    ------
+    TableError
+        If two tasks would have a column of one name.
+
+    Examples
+    --------
+    >>> list(classification_columns(["urgency"]))[:4]
+    ['urgency', 'urgency_probability', 'urgency_alternatives', 'governorate']
+    """
+    columns: dict[str, str] = {}
+    for task in task_order(tasks):
+        own = _TASK_COLUMNS.get(task) or {
+            task: "text",
+            f"{task}_probability": "number",
+            f"{task}_alternatives": "alternatives",
+        }
+        clash = next((name for name in own if name in columns or name in _OTHER_COLUMNS), None)
+        if clash is not None:
+            raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
+        columns |= own
+    return columns | _OTHER_COLUMNS
+
+
+def task_order(tasks: Sequence[str]) -> list[str]:
+    """Return the tasks in the order of their columns.
+
+    >>> task_order(["topic", "urgency", "kind"])
+    ['kind', 'topic', 'urgency']
+    """
+    return [task for task in TASKS if task in tasks] + [task for task in tasks if task not in TASKS]
+
+
+ADDED_COLUMNS = classification_columns()
 GROUP_COLUMNS = {
     "group_id": "integer",
     "group_size": "integer",
@@ -79,25 +118,23 @@ def added_names(
     return names
 
 
-def added_values(prediction: Prediction) -> list[Any]:
-    """Return a prediction's values in the order of `ADDED_COLUMNS`."""
-    kind, topic, agency = prediction.kind, prediction.topic, prediction.agency
-    block = prediction.places.block
-    return [
-        kind.id,
-        round(float(kind.probability), _DECIMALS),
-        topic.id,
-        topic.name_ar,
-        round(float(topic.probability), _DECIMALS),
-        [{"id": other.id, "probability": round(float(other.probability), _DECIMALS)} for other in topic.alternatives],
-        agency.id,
-        agency.name_ar,
-        round(float(agency.probability), _DECIMALS),
-        prediction.places.governorate,
-        None if block is None else str(block),
-        bool(prediction.needs_review),
-        list(prediction.reasons),
-    ]
+def added_values(prediction: Prediction, columns: Sequence[str] = tuple(ADDED_COLUMNS)) -> list[Any]:
+    """Return a prediction's values in the order of the columns."""
+    places = prediction.places
+    values: dict[str, Any] = {
+        "governorate": places.governorate,
+        "block": None if places.block is None else str(places.block),
+        "needs_review": bool(prediction.needs_review),
+        "review_reasons": list(prediction.reasons),
+    }
+    for task, label in prediction.labels.items():
+        values[task] = label.id
+        values[f"{task}_name_ar"] = label.name_ar
+        values[f"{task}_probability"] = round(float(label.probability), _DECIMALS)
+        values[f"{task}_alternatives"] = [
+            {"id": other.id, "probability": round(float(other.probability), _DECIMALS)} for other in label.alternatives
+        ]
+    return [values[name] for name in columns]
 
 
 def added_cell(value: Any) -> Any:

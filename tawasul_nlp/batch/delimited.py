@@ -8,7 +8,7 @@ from. On well-formed input this module gives what ``csv.reader(strict=True)`` gi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -21,12 +21,25 @@ MAX_RECORD_CHARS = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a delimited file: its first line's number, its raw text, and its fields or what is wrong."""
+    """One record of a delimited file.
+
+    Attributes
+    ----------
+    line : int
+        Number of its first line, from 1.
+    raw : str
+    fields : list of str or None
+        None when the record cannot be read; `problem` says why.
+    lines, size : int
+        How many lines, and how much of the file, were read when the record ended.
+    """
 
     line: int
     raw: str
     fields: list[str] | None
     problem: str | None = None
+    lines: int = 0
+    size: int = 0
 
 
 def split_fields(record: str, delimiter: str) -> list[str] | None:
@@ -95,18 +108,32 @@ def join_fields(fields: Iterable[str], delimiter: str) -> str:
     >>> join_fields(["12", "سطر\rآخر", "أ,ب"], ",")
     '12,"سطر\rآخر","أ,ب"\n'
     """
-    cells = [
-        '"' + field.replace('"', '""') + '"' if any(mark in field for mark in (delimiter, '"', "\n", "\r")) else field
-        for field in fields
-    ]
-    return (delimiter.join(cells) or '""') + "\n"  # an empty line would be no record
+    cells = list(fields)
+    line = delimiter.join(cells)
+    if '"' in line or "\n" in line or "\r" in line or line.count(delimiter) != len(cells) - 1:
+        marks = (delimiter, '"', "\n", "\r")
+        line = delimiter.join(
+            '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in marks) else cell for cell in cells
+        )
+    return (line or '""') + "\n"  # an empty line would be no record
 
 
-def read_records(lines: Iterable[str], delimiter: str) -> Iterator[Record]:
+def read_records(lines: Iterable[str], delimiter: str, size: Callable[[str], int] = len) -> Iterator[Record]:
     r"""Yield the records of a delimited file; lines with nothing in them are not records.
 
     A quote that is never closed costs its own line only: reading goes on with the next one.
 
+    Parameters
+    ----------
+    lines : iterable of str
+        With their ends.
+    delimiter : str
+        One character.
+    size : callable
+        Tells how much of the file a line is, for the records' ``size``: characters, or bytes.
+
+    Examples
+    --------
     >>> broken = ['1,"لم ينته\n', "2,سليم\n"]
     >>> [(r.line, r.fields, r.problem) for r in read_records(broken, ",")]
     [(1, None, 'a quote is opened and never closed'), (2, ['2', 'سليم'], None)]
@@ -117,35 +144,40 @@ def read_records(lines: Iterable[str], delimiter: str) -> Iterator[Record]:
     def next_line() -> str | None:
         return pending.popleft() if pending else next(source, None)
 
-    number = 0
+    number = done = 0
     while (line := next_line()) is not None:
         number += 1
+        done += size(line)
         if line in ("\n", "\r\n", "\r"):
             continue
-        first = number
         parts = [line]
         chars = len(line)
         problem = None
+        fields = None
         try:
-            fields = split_fields(line, delimiter)
+            if chars > MAX_RECORD_CHARS:
+                problem = f"is longer than {MAX_RECORD_CHARS:,} characters"
+            else:
+                fields = split_fields(line, delimiter)
             while fields is None and problem is None:
                 more = next_line() if len(parts) < MAX_RECORD_LINES and chars < MAX_RECORD_CHARS else None
                 if more is None:
                     problem = "a quote is opened and never closed"
                     break
-                number += 1
                 parts.append(more)
                 chars += len(more)
                 if '"' in more:  # otherwise the field is open still
                     fields = split_fields("".join(parts), delimiter)
         except ValueError as error:
-            fields, problem = None, str(error)
+            problem = str(error)
         if problem is None:
-            yield Record(first, "".join(parts), fields)
+            first = number
+            number += len(parts) - 1
+            done += sum(map(size, parts[1:]))
+            yield Record(first, "".join(parts), fields, None, number, done)
         else:
-            yield Record(first, line, None, problem)
+            yield Record(number, line, None, problem, number, done)
             pending.extendleft(reversed(parts[1:]))
-            number = first
 
 
 def sniff_delimiter(lines: list[str], wanted: str | None = None) -> str:

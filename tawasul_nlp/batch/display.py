@@ -7,6 +7,7 @@ round reorders only that stretch, and one that does not still keeps the columns 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tawasul_nlp.batch.columns import task_order
 from tawasul_nlp.batch.grouping import GroupReport
 from tawasul_nlp.batch.run import BatchReport
 
@@ -25,19 +27,19 @@ _SHOWN_CHARS = 72  # with its indent a text stays on one line of an 80-column te
 
 
 def summary(report: BatchReport) -> RenderableType:
-    """Return the table of agencies with their counts, and what became of the rows."""
-    table = Table(box=box.SIMPLE_HEAD, title="Cases by agency", title_justify="left", pad_edge=False)
+    """Return the table of agencies (or of a foreign model's first task), and what became of the rows."""
+    table = Table(box=box.SIMPLE_HEAD, title=f"Cases by {report.task}", title_justify="left", pad_edge=False)
     for heading in ("cases", "share", "for review"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("agency", no_wrap=True)
+    table.add_column(report.task, no_wrap=True)
     table.add_column("")
-    for agency in report.agencies:
+    for count in report.counts:
         table.add_row(
-            f"{agency.rows:,}",
-            _percent(agency.rows, report.rows_written),
-            _percent(agency.needs_review, agency.rows),
-            agency.id,
-            agency.name_ar,
+            f"{count.rows:,}",
+            _percent(count.rows, report.rows_written),
+            _percent(count.needs_review, count.rows),
+            count.id,
+            count.name_ar if count.name_ar != count.id else "",
         )
     table.add_section()
     table.add_row(
@@ -49,6 +51,8 @@ def summary(report: BatchReport) -> RenderableType:
         f"({report.seconds:.1f} s, {speed})",
         *(f"note: {note}" for note in report.notes),
     ]
+    if report.resumed:
+        lines.insert(1, f"gone on after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
     return Group(table, *(Text(line) for line in lines))
@@ -59,19 +63,14 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
     blocks: list[RenderableType] = []
     for record, prediction in shown:
         label = next((str(value) for name, value in record.items() if name != text_column and value), "")
-        head = Text.assemble(
-            (label, "bold"),
-            "  " if label else "",
-            (prediction.kind.id, "cyan"),
-            " · ",
-            (f"{prediction.topic.id} {prediction.topic.probability:.0%}", "green"),
-            " · ",
-            (f"{prediction.agency.id} {prediction.agency.probability:.0%}", "magenta"),
-        )
-        text = _short(prediction.text)
-        answer = f"{prediction.agency.name_ar}: {prediction.topic.name_ar}"
+        head = Text(label, "bold")
+        answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
+        for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
+            head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
+        names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
+        text = _short(str(record.get(text_column) or ""))
         review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
-        blocks += [head, Text("    " + text), Text("    " + answer), *review, ""]
+        blocks += [head, Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
     return Group(*blocks)
 
 

@@ -11,7 +11,7 @@ class TableError(ValueError):
 
 
 class MissingColumnError(TableError):
-    """The text column is not named, or the table has no such column.
+    """A column is not named, or the table has no such column.
 
     Parameters
     ----------
@@ -21,18 +21,26 @@ class MissingColumnError(TableError):
         What the table has.
     likely : str or None
         The column that looks most like text, when the caller found one; the nearest spelling of `wanted` goes first.
+    option : str
+        The option that names the column.
     """
 
-    def __init__(self, wanted: str | None, columns: Sequence[str], likely: str | None = None) -> None:
+    def __init__(
+        self, wanted: str | None, columns: Sequence[str], likely: str | None = None, option: str = "--text-column"
+    ) -> None:
         self.wanted = wanted
         self.columns = tuple(columns)
         near = get_close_matches(wanted.casefold(), [c.casefold() for c in columns], n=1) if wanted else []
         guess = next((c for c in columns if near and c.casefold() == near[0]), likely)
         problem = "the text column is not named" if wanted is None else f"the table has no column {wanted!r}"
         listed = ", ".join(repr(c) for c in columns)
-        advice = f"; did you mean --text-column {guess!r}?" if guess else "; name one with --text-column"
+        advice = f"; did you mean {option} {guess!r}?" if guess else f"; name one with {option}"
         super().__init__(f"{problem}; its columns are {listed}{advice}")
 
 
 class RowsLostError(RuntimeError):
     """The rows written and rejected do not add up to the rows read: nothing is published."""
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process ended before its work was done."""

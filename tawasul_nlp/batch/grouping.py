@@ -16,9 +16,16 @@ from tawasul_nlp.batch.errors import RowsLostError, TableError
 from tawasul_nlp.batch.output import PendingFile
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
-from tawasul_nlp.batch.run import checked_column, csv_dialect, output_format_of, rejects_beside, write_rejects
 from tawasul_nlp.batch.sniff import Format
-from tawasul_nlp.batch.writers import open_writer
+from tawasul_nlp.batch.tables import (
+    checked_column,
+    csv_dialect,
+    guarded_note,
+    output_format_of,
+    reject_lines,
+    rejects_beside,
+)
+from tawasul_nlp.batch.writers import Layout, open_writer
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
@@ -101,6 +108,7 @@ def group_table(
     delimiter: str | None = None,
     prefix: str | None = None,
     rejects: str | Path | None = None,
+    raw_cells: bool = False,
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> GroupReport:
@@ -128,7 +136,7 @@ def group_table(
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
         stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
-    input_format, output_format, encoding, delimiter, prefix, rejects : optional
+    input_format, output_format, encoding, delimiter, prefix, rejects, raw_cells : optional
         As for :func:`~tawasul_nlp.batch.run.classify_table`; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
     chunk_rows : int
@@ -159,7 +167,7 @@ def group_table(
             "or the same table would be added again each time"
         )
     reader = open_reader(source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column)
-    chosen = output_format or output_format_of(target) if target is not None else None
+    chosen = output_format_of(target, output_format) if target is not None else None
     if target is not None and target.exists() and target.samefile(source):
         raise TableError(f"the output {target} is the input itself; write to another file")
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
@@ -182,17 +190,26 @@ def group_table(
                 rows.add(chunk, text_column, wanted)
                 if on_step is not None:
                     on_step("read", rows.read, 0)
+            guarded = 0
             loaded = grouper() if callable(grouper) else grouper
             placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
             written = sum(len(chunk.numbers) for chunk in rows.chunks)
             rejected = sum(len(chunk.rejects) for chunk in rows.chunks)
             if table_file is not None and chosen is not None and target is not None:
-                dialect = csv_dialect(reader, target)
-                opened = open_writer(table_file.path, chosen, reader, names, types=GROUP_COLUMNS, **dialect)
-                with closing(opened) as writer:
+                layout = Layout(
+                    chosen,
+                    reader.columns,
+                    reader.schema,
+                    names,
+                    GROUP_COLUMNS,
+                    **csv_dialect(reader, target),
+                    raw_cells=raw_cells,
+                )
+                with closing(open_writer(table_file.path, layout)) as writer:
                     for chunk, values in zip(rows.chunks, placed.values, strict=True):
                         writer.write(chunk, values)
                 written = writer.rows_written
+                guarded = writer.guarded
             if rows.read != written + rejected:
                 raise RowsLostError(
                     f"{rows.read} rows were read but {written} written and {rejected} rejected; nothing was published"
@@ -200,7 +217,7 @@ def group_table(
             # The rejects go first: whoever sees the output can rely on finding them.
             if rejected:
                 with rejects_file.path.open("w", encoding="utf-8", newline="") as lines:
-                    write_rejects(lines, [reject for chunk in rows.chunks for reject in chunk.rejects])
+                    lines.write(reject_lines([reject for chunk in rows.chunks for reject in chunk.rejects]))
                 rejects_file.publish()
             else:
                 rejects_file.target.unlink(missing_ok=True)
@@ -224,7 +241,7 @@ def group_table(
         dates_unread=rows.dates_unread,
         largest=placed.largest,
         added=names,
-        notes=reader.notes,
+        notes=(*reader.notes, *guarded_note(guarded)),
         seconds=time.monotonic() - began,
     )
 

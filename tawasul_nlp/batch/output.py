@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,11 +37,7 @@ class PendingFile:
     """
 
     def __init__(self, target: str | Path) -> None:
-        self.target = Path(target).resolve()
-        if self.target.exists() and not self.target.is_file():
-            raise TableError(f"{target} is not a regular file, so it cannot be replaced; use - for standard output")
-        if not self.target.parent.is_dir():
-            raise TableError(f"there is no folder {self.target.parent} for the output; make it first")
+        self.target = checked_target(target)
         try:
             handle, name = tempfile.mkstemp(dir=self.target.parent, prefix=f".{self.target.name}.", suffix=".partial")
         except OSError as error:
@@ -56,8 +53,54 @@ class PendingFile:
         os.umask(mask)
         self.path.chmod(0o666 & ~mask)
         self.path.replace(self.target)
+        sync_folder(self.target.parent)
 
     def discard(self) -> None:
         """Remove the temporary file, if it is still there."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
+
+
+def checked_target(target: str | Path) -> Path:
+    """Return where an output really goes; a symbolic link is followed.
+
+    Raises
+    ------
+    TableError
+        If that cannot be a regular file in an existing folder.
+    """
+    path = Path(target).resolve()
+    if path.exists() and not path.is_file():
+        raise TableError(f"{target} is not a regular file, so it cannot be replaced; use - for standard output")
+    if not path.parent.is_dir():
+        raise TableError(f"there is no folder {path.parent} for the output; make it first")
+    return path
+
+
+def publish(source: Path, target: Path) -> None:
+    """Give a complete file the target's name too: what was there is replaced at once, and `source` stays.
+
+    So a run that is killed before it has put everything in place can do it all again.
+    """
+    target = target.resolve()
+    fresh = target.with_name(f".{target.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        os.link(source, fresh)
+    except OSError:  # another disk, or a file system without links
+        shutil.copyfile(source, fresh)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
+    fresh.replace(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder have reached the disk, on systems that can tell."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

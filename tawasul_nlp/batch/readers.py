@@ -1,25 +1,23 @@
-"""Read CSV, JSONL and Parquet a chunk at a time; what cannot be read comes out as rejects."""
+"""Open a table for reading, and read CSV and JSONL a chunk at a time; what cannot be read comes out as rejects."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.delimited import read_records, sniff_delimiter
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, Chunk, Reader, Reject, is_text
+from tawasul_nlp.batch.intake import Parsed, check_width, distinct_names, gather
+from tawasul_nlp.batch.parquet_reader import ParquetReader
+from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text
 from tawasul_nlp.batch.sniff import Encoding, Format, named_encoding, sniff_encoding, sniff_format
+from tawasul_nlp.batch.text_file import TextFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SAMPLE_LINES = 200
-_LINE_LIMIT = 1 << 26  # memory is bounded even for a file that has no line ends
 _BROKEN_BYTES = "holds bytes that are not valid in the file's encoding"
 
 
@@ -30,6 +28,7 @@ def open_reader(
     encoding: str | None = None,
     delimiter: str | None = None,
     text_column: str | None = None,
+    sheet: str | None = None,
 ) -> Reader:
     """Open a table for reading.
 
@@ -37,7 +36,7 @@ def open_reader(
     ----------
     path : str or Path
         The file.
-    format : {"csv", "jsonl", "parquet"}, optional
+    format : {"csv", "jsonl", "parquet", "xlsx"}, optional
         What the file is; told from its name and first bytes if None.
     encoding : str, optional
         Encoding of a CSV or JSONL file; sniffed if None (UTF-8, UTF-8 with mark, windows-1256, UTF-16 with mark).
@@ -45,6 +44,8 @@ def open_reader(
         One character, for CSV; sniffed if None (comma, semicolon, tab, bar).
     text_column : str, optional
         A column that the table should have; it helps to sniff the delimiter and is not checked here.
+    sheet : str, optional
+        Which sheet of an Excel workbook; the first if None.
 
     Returns
     -------
@@ -64,6 +65,12 @@ def open_reader(
         raise TableError(f"the delimiter must be one character; got {delimiter!r}")
     try:
         chosen = format or sniff_format(path)
+        if sheet is not None and chosen != "xlsx":
+            raise TableError(f"{path} is no Excel workbook, so it has no sheet {sheet!r}")
+        if chosen == "xlsx":
+            from tawasul_nlp.batch.excel import ExcelReader
+
+            return ExcelReader(path, sheet)
         if chosen == "parquet":
             return ParquetReader(path)
         if path.stat().st_size == 0:
@@ -80,43 +87,6 @@ def open_reader(
         raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-class _TextFile:
-    """The lines of a text file, with how far the reading has come."""
-
-    def __init__(self, path: Path, encoding: Encoding) -> None:
-        self.path = path
-        self.encoding = encoding
-        self.size = path.stat().st_size
-        self._raw: io.FileIO | None = None
-
-    def lines(self) -> Generator[str, None, None]:
-        """Yield the lines from the file's start, each with its end as it stands there."""
-        with io.FileIO(self.path) as self._raw, io.BufferedReader(self._raw) as buffered:
-            text = io.TextIOWrapper(buffered, self.encoding.codec, self.encoding.errors, newline="")
-            try:
-                while line := text.readline(_LINE_LIMIT):
-                    if len(line) == _LINE_LIMIT:
-                        raise TableError(
-                            f"{self.path} has a line of more than {_LINE_LIMIT:,} characters, so it is no table"
-                        )
-                    yield line
-            except UnicodeError as error:
-                raise TableError(f"{self.path} is not valid {self.encoding.codec}; name another --encoding") from error
-
-    def fraction_read(self) -> float:
-        """Return the share of the file's bytes that were read."""
-        if self._raw is None or self.size == 0:
-            return 0.0
-        return 1.0 if self._raw.closed else min(1.0, self._raw.tell() / self.size)
-
-    def shown(self, raw: str) -> str:
-        r"""Return raw text with the bytes that could not be decoded as ``\xNN``."""
-        if is_text(raw):
-            return raw
-        codec = self.encoding.codec
-        return raw.encode(codec, "surrogateescape").decode(codec, "backslashreplace")
-
-
 class CsvReader:
     """Read a delimited file whose first row is a header.
 
@@ -125,9 +95,8 @@ class CsvReader:
     """
 
     def __init__(self, path: Path, encoding: Encoding, delimiter: str | None, text_column: str | None) -> None:
-        self._file = _TextFile(path, encoding)
-        with closing(self._file.lines()) as lines:
-            sample = list(islice(lines, _SAMPLE_LINES))
+        self._file = TextFile(path, encoding)
+        sample = self._file.sample()
         self.delimiter = delimiter or sniff_delimiter(sample, text_column)
         header = next(read_records(sample, self.delimiter), None)
         if header is None:
@@ -136,28 +105,34 @@ class CsvReader:
             raise TableError(f"the header of {path} cannot be read: {header.problem}")
         if not is_text(header.raw):
             raise TableError(f"the header of {path} {_BROKEN_BYTES}; name it with --encoding")
-        self.columns, self.notes = _distinct(header.fields)
+        check_width(path, len(header.fields))
+        self.columns, self.notes = distinct_names(header.fields)
         self.encoding = encoding
 
-    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
-        records = read_records(self._file.lines(), self.delimiter)
-        next(records)
+        records = read_records(self._file.lines(start), self.delimiter, self._file.size)
+        if start == START:
+            next(records)
         width = len(self.columns)
 
-        def parsed() -> Iterator[tuple[dict[str, Any] | Reject, int]]:
-            for row, record in enumerate(records, 1):
+        def parsed() -> Iterator[Parsed]:
+            for row, record in enumerate(records, start.row + 1):
+                end = Position(row, start.line + record.lines, start.byte + record.size)
                 problem = record.problem
                 if not is_text(record.raw):
                     problem = _BROKEN_BYTES
                 elif record.fields is not None and len(record.fields) != width:
                     problem = f"has {_fields(len(record.fields))} where the header has {width}"
+                item: dict[str, Any] | Reject
                 if problem is None and record.fields is not None:
-                    yield dict(zip(self.columns, record.fields, strict=True)), len(record.raw)
+                    item = dict(zip(self.columns, record.fields, strict=True))
                 else:
-                    yield Reject(row, record.line, problem or "cannot be read", self._file.shown(record.raw)), 0
+                    raw = self._file.shown(record.raw)
+                    item = Reject(row, start.line + record.line, problem or "cannot be read", raw)
+                yield item, len(record.raw), end
 
-        return _gather(parsed(), max_rows)
+        return gather(parsed(), max_rows)
 
     def fraction_read(self) -> float:
         """Return the share of the file that was read."""
@@ -180,44 +155,32 @@ class JsonlReader:
     """
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
-        self._file = _TextFile(path, encoding)
+        self._file = TextFile(path, encoding)
         self.notes: tuple[str, ...] = ()
         self.encoding = encoding
         kinds: dict[str, set[str]] = {}
-        for parsed in self._parsed():
-            if isinstance(parsed[0], dict):
-                for name, value in parsed[0].items():
+        for item, _, _ in self._parsed(START):
+            if isinstance(item, dict):
+                for name, value in item.items():
                     kinds.setdefault(name, set()).add(_kind(value))
+                check_width(path, len(kinds))
         self._kinds = kinds
         self.columns = tuple(kinds)
 
-    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
-        return _gather(self._parsed(), max_rows)
+        return gather(self._parsed(start), max_rows)
 
-    def _parsed(self) -> Iterator[tuple[dict[str, Any] | Reject, int]]:
-        row = 0
-        for number, line in enumerate(self._file.lines(), 1):
+    def _parsed(self, start: Position) -> Iterator[Parsed]:
+        row, done = start.row, start.byte
+        for number, line in enumerate(self._file.lines(start), start.line + 1):
+            done += self._file.size(line)
             if not line.strip():
                 continue
             row += 1
-            problem = None if is_text(line) else _BROKEN_BYTES
-            if problem is None:
-                try:
-                    value = json.loads(line, object_pairs_hook=_object, parse_constant=_no_constant)
-                except RecursionError:
-                    problem = "is nested too deeply"
-                except ValueError as error:
-                    problem = f"is not JSON: {error}"
-                else:
-                    if not isinstance(value, dict):
-                        problem = f"is a JSON {_JSON_NAMES[type(value)]}, expected an object"
-                    elif "\\ud" in line.lower() and not is_text(json.dumps(value, ensure_ascii=False)):
-                        problem = "holds half of a surrogate pair, which is no character"
-                    else:
-                        yield value, len(line)
-                        continue
-            yield Reject(row, number, problem, self._file.shown(line)), 0
+            value, problem = _json_object(line)
+            item = value if problem is None else Reject(row, number, problem, self._file.shown(line))
+            yield item, len(line), Position(row, number, done)
 
     def fraction_read(self) -> float:
         """Return the share of the file that was read."""
@@ -234,102 +197,21 @@ class JsonlReader:
         """Accept any column: a row whose text is no text is rejected alone."""
 
 
-class ParquetReader:
-    """Read a Parquet file in record batches, which keep their types."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self._path = path
-        try:
-            with pq.ParquetFile(path) as file:
-                self._schema = file.schema_arrow
-                self._rows = file.metadata.num_rows
-        except pa.ArrowException as error:
-            raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
-        self.columns = tuple(self._schema.names)
-        repeated = {name for name in self.columns if self.columns.count(name) > 1}
-        if repeated:
-            raise TableError(f"{path} has several columns named {sorted(repeated)[0]!r}; rename them")
-        self.notes: tuple[str, ...] = ()
-        self._done = 0
-
-    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-        """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self._done = 0
-        try:
-            with pq.ParquetFile(self._path) as file:
-                for batch in file.iter_batches(batch_size=max_rows):
-                    first = self._done + 1
-                    self._done += batch.num_rows
-                    yield Chunk(range(first, self._done + 1), batch, ())
-        except (pa.ArrowException, OSError) as error:
-            raise TableError(f"{self._path} is damaged after row {self._done}: {_first_line(error)}") from error
-        if self._done != self._rows:
-            raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
-
-    def fraction_read(self) -> float:
-        """Return the share of the rows that were read."""
-        return self._done / self._rows if self._rows else 1.0
-
-    def schema(self) -> pa.Schema:
-        """Return the file's own schema."""
-        return self._schema
-
-    def check_text_column(self, name: str) -> None:
-        """Raise :class:`TableError` if the column does not hold strings."""
-        import pyarrow as pa
-
-        kind = self._schema.field(name).type
-        value = kind.value_type if pa.types.is_dictionary(kind) else kind
-        allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-        if not any(test(value) for test in allowed):
-            raise TableError(f"column {name!r} holds {kind}, expected text (string)")
-
-
-def _gather(parsed: Iterable[tuple[dict[str, Any] | Reject, int]], max_rows: int) -> Iterator[Chunk]:
-    """Bundle parsed rows, each with its size in characters, into chunks."""
-    rows: list[dict[str, Any]] = []
-    numbers: list[int] = []
-    rejects: list[Reject] = []
-    chars = 0
-    for number, (item, size) in enumerate(parsed, 1):
-        if isinstance(item, Reject):
-            rejects.append(item)
-        else:
-            rows.append(item)
-            numbers.append(number)
-        chars += size
-        if len(rows) + len(rejects) >= max_rows or chars >= CHUNK_CHARS:
-            yield Chunk(numbers, rows, rejects)
-            rows, numbers, rejects, chars = [], [], [], 0
-    if rows or rejects:
-        yield Chunk(numbers, rows, rejects)
-
-
-def _distinct(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    taken = set(names)
-    seen: set[str] = set()
-    result = []
-    notes = []
-    for position, name in enumerate(names, 1):
-        fresh = name
-        if not name or name in seen:
-            base = name or "column"
-            count = 2 if name else position
-            while (fresh := f"{base}_{count}") in taken:
-                count += 1
-            notes.append(
-                f"column {position} is named {fresh!r}: its own name {name!r} is {'taken' if name else 'empty'}"
-            )
-            taken.add(fresh)
-        seen.add(fresh)
-        result.append(fresh)
-    return tuple(result), tuple(notes)
+def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
+    """Return the object that a line holds, and what is wrong with it, if anything."""
+    if not is_text(line):
+        return {}, _BROKEN_BYTES
+    try:
+        value = json.loads(line, object_pairs_hook=_object, parse_constant=_no_constant)
+    except RecursionError:
+        return {}, "is nested too deeply"
+    except ValueError as error:
+        return {}, f"is not JSON: {error}"
+    if not isinstance(value, dict):
+        return {}, f"is a JSON {_JSON_NAMES[type(value)]}, expected an object"
+    if "\\ud" in line.lower() and not is_text(json.dumps(value, ensure_ascii=False)):
+        return {}, "holds half of a surrogate pair, which is no character"
+    return value, None
 
 
 def _fields(count: int) -> str:
@@ -376,7 +258,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -20,6 +20,24 @@ CHUNK_CHARS = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How much of a table lies before a place between two of its rows.
+
+    Attributes
+    ----------
+    row, line, byte : int
+        Rows, lines and bytes before it; a format that has no lines counts rows only.
+    """
+
+    row: int = 0
+    line: int = 0
+    byte: int = 0
+
+
+START = Position()
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A row that could not be read.
 
@@ -63,11 +81,14 @@ class Chunk:
         The readable rows; typed sources keep their Arrow batch, so that a typed output loses nothing.
     rejects : sequence of Reject
         Rows of the same stretch that cannot be read.
+    end : Position
+        Where the next chunk begins.
     """
 
     numbers: Sequence[int]
     rows: list[dict[str, Any]] | pa.RecordBatch
     rejects: Sequence[Reject]
+    end: Position
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries of Python values."""
@@ -82,7 +103,7 @@ class Chunk:
     def keep(self, positions: Sequence[int], rejects: Sequence[Reject]) -> Chunk:
         """Return the chunk with only the rows at `positions`, and `rejects` added to its own."""
         rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else self.rows.take(list(positions))
-        return Chunk([self.numbers[i] for i in positions], rows, [*self.rejects, *rejects])
+        return Chunk([self.numbers[i] for i in positions], rows, [*self.rejects, *rejects], self.end)
 
 
 class Reader(Protocol):
@@ -91,8 +112,11 @@ class Reader(Protocol):
     columns: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-        """Yield the table's rows in order, with their numbers."""
+    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
+        """Yield the table's rows in order, with their numbers.
+
+        From the end of a chunk on, the same chunks come as in one reading from the table's start.
+        """
         ...
 
     def fraction_read(self) -> float:
@@ -109,9 +133,10 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """A table being written."""
+    """A table being written; `guarded` counts the cells that were made safe for spreadsheets."""
 
     rows_written: int
+    guarded: int
 
     def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
         """Write the chunk's rows, each followed by its added values."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from tawasul_nlp.batch.errors import TableError
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "parquet", "xlsx"]
 
 # How file names tell the format.
 SUFFIXES: dict[str, Format] = {
@@ -22,11 +23,13 @@ SUFFIXES: dict[str, Format] = {
     ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
 }
 
 # The first bytes of files that people take for tables of ours, and what to do with them.
 _OTHERS = (
-    (b"PK\x03\x04", "an Excel workbook or a zip archive; save the sheet as 'CSV UTF-8'"),
+    (b"PK\x03\x04", "a zip archive or a damaged Excel workbook; unpack it, or save the sheet as 'CSV UTF-8'"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save the sheet as 'CSV UTF-8'"),
     (b"\x1f\x8b", "compressed with gzip; unpack it, or pipe it: gunzip -c FILE | tawasul classify - ..."),
     (b"%PDF", "a PDF; export the table as CSV"),
@@ -74,18 +77,29 @@ def sniff_format(path: Path) -> Format:
     """
     with path.open("rb") as file:
         start = file.read(512)
+    named = SUFFIXES.get(path.suffix.lower())
+    if start.startswith(b"PK\x03\x04") and _is_workbook(path):
+        return "xlsx"
     for magic, advice in _OTHERS:
         if start.startswith(magic):
             raise TableError(f"{path} is {advice}")
     if start.startswith(b"PAR1"):
         return "parquet"
-    named = SUFFIXES.get(path.suffix.lower())
-    if named == "parquet":
-        raise TableError(f"{path} is named as a Parquet file but does not begin as one; it may be damaged or cut off")
+    if named in ("parquet", "xlsx"):
+        kind = "a Parquet file" if named == "parquet" else "an Excel workbook"
+        raise TableError(f"{path} is named as {kind} but does not begin as one; it may be damaged or cut off")
     begins = start.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     if named == "jsonl" and path.suffix.lower() == ".json" and begins == b"[":
         raise TableError(f"{path} is one JSON array; write one JSON object a line instead (jq -c '.[]' {path.name})")
     return named or ("jsonl" if begins == b"{" else "csv")
+
+
+def _is_workbook(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.NameToInfo
+    except (zipfile.BadZipFile, ValueError):
+        return False
 
 
 def sniff_encoding(file: BinaryIO) -> Encoding:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 MAX_WORD: Final = 40
@@ -64,6 +65,10 @@ _PHRASE_END: Final = re.compile(r"[\n\r.!?؟؛;،,:()\[\]{}«»\"/|]")
 SENTENCE_END: Final = re.compile(r"[\n\r.!?؟]")
 
 
+# Texts repeat their words: so many are remembered with what was made of them (some megabytes).
+REMEMBERED: Final = 1 << 15
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The folded words of a text; ``starts[i]:ends[i]`` is the slice of the original that word ``i`` stands on."""
@@ -95,6 +100,7 @@ class Words:
         return position
 
 
+@lru_cache(REMEMBERED)
 def fold_word(word: str) -> str:
     """Fold one word: compatibility forms, marks, digits, letter variants, elongation, case.
 
@@ -130,16 +136,21 @@ def fold_phrase(phrase: str) -> tuple[str, ...]:
     return tuple(split_words(phrase).folded)
 
 
-def readings(word: str) -> Iterator[tuple[str, str]]:
-    """Yield a folded word, then the words that remain after an attached particle, each with that particle.
+@lru_cache(REMEMBERED)
+def readings(word: str) -> tuple[tuple[str, str], ...]:
+    """Return a folded word, then the words that remain after an attached particle, each with that particle.
 
     Examples
     --------
-    >>> list(readings("بالمحرق"))
-    [('بالمحرق', ''), ('المحرق', 'ب')]
-    >>> list(readings("للرفاع"))
-    [('للرفاع', ''), ('لرفاع', 'ل'), ('الرفاع', 'ل')]
+    >>> readings("بالمحرق")
+    (('بالمحرق', ''), ('المحرق', 'ب'))
+    >>> readings("للرفاع")
+    (('للرفاع', ''), ('لرفاع', 'ل'), ('الرفاع', 'ل'))
     """
+    return tuple(_readings(word))
+
+
+def _readings(word: str) -> Iterator[tuple[str, str]]:
     yield word, ""
     if len(word) < 3:
         return
@@ -187,6 +198,7 @@ def latin_readings(word: str) -> Iterator[str]:
         yield word[article.end() :]
 
 
+@lru_cache(REMEMBERED)
 def sound(word: str) -> str:
     """Spell a Latin word by its rough sound, so that Arabizi spellings of one name meet.
 
@@ -201,6 +213,7 @@ def sound(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("h") else word
 
 
+@lru_cache(REMEMBERED)
 def skeleton(word: str) -> str:
     """Reduce a Latin word to the consonants of its sound.
 

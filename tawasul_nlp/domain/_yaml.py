@@ -161,13 +161,16 @@ def read(path: Path, schema: Schema) -> Record:
     Raises
     ------
     DataError
-        If the file is not YAML, is empty, or does not follow the schema.
+        If the file is not UTF-8 or not YAML, is empty, or does not follow the schema.
     FileNotFoundError
         If there is no such file.
     """
-    content = path.read_text(encoding="utf-8-sig")
     try:
-        node = yaml.compose(content, Loader=_LOADER)
+        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=_LOADER)
+    except UnicodeDecodeError as failure:
+        raise DataError(f"{path}: not UTF-8 ({failure.reason} at byte {failure.start}); save it as UTF-8") from failure
+    except RecursionError as failure:
+        raise DataError(f"{path}: nested too deeply for data of this kind") from failure
     except yaml.YAMLError as failure:
         mark = getattr(failure, "problem_mark", None)
         line = mark.line + 1 if mark else 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tawasul_nlp.domain import _yaml
-from tawasul_nlp.domain._folding import fold_phrase, skeleton, sound
+from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, readings, skeleton, sound
 
 DATA: Final = Path(__file__).parent / "data"
 Strength = Literal["strong", "weak", "none"]
@@ -96,12 +96,31 @@ class Phrases:
             head: sorted(tails.items(), key=lambda entry: -len(entry[0])) for head, tails in by_head.items()
         }
 
+    @property
+    def heads(self) -> frozenset[str]:
+        """The first words of all phrases."""
+        return frozenset(self._by_head)
+
     def longest(self, head: str, words: list[str], index: int) -> tuple[int, str] | None:
         """Return the length in words and the id of the longest phrase at ``index``, its first word read as ``head``."""
         for tail, identifier in self._by_head.get(head, ()):
             if not tail or tuple(words[index + 1 : index + 1 + len(tail)]) == tail:
                 return 1 + len(tail), identifier
         return None
+
+
+class Openers(dict[str, bool]):
+    """Whether a part of an address or a name can begin with a folded word; asked of every word, so it remembers."""
+
+    def __init__(self, words: frozenset[str]) -> None:
+        super().__init__()
+        self._words = words
+
+    def __missing__(self, word: str) -> bool:
+        opens = word.isascii() or word.isdigit() or any(reading in self._words for reading, _ in readings(word))
+        if len(self) < REMEMBERED:
+            self[word] = opens
+        return opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,7 @@ class Gazetteer:
     places: Mapping[str, NamedPlace]
     homographs: Mapping[str, Homograph]
     address: AddressWords
+    openers: Openers = field(repr=False)
     names: Phrases = field(repr=False)
     sounds: Phrases = field(repr=False)
     skeletons: Phrases = field(repr=False)
@@ -288,6 +308,19 @@ def _load(path: Path) -> Gazetteer:
     sounds = [(tuple(map(sound, words)), identifier) for words, identifier in latin]
     skeletons = [(tuple(map(skeleton, words)), identifier) for words, identifier in latin]
     address = data["address"]
+    lexicon = AddressWords(
+        parts={
+            word: part for part in ("block", "road", "house", "flat", "roundabout") for word in _folded(address[part])
+        },
+        block_abbreviations=_folded(address["block_abbreviations"]),
+        number_words=_folded(address["number_words"]),
+        counted_words=_folded(address["counted_words"]),
+        in_words=_folded(address["in_words"]),
+        place_words=_folded(address["place_words"]),
+        near_words=_folded(address["near_words"]),
+        never=_folded(address["never"]),
+    )
+    named = Phrases([*names, *latin])
     return Gazetteer(
         governorates=governorates,
         places={
@@ -312,21 +345,9 @@ def _load(path: Path) -> Gazetteer:
             )
             for entry in data["homographs"]
         },
-        address=AddressWords(
-            parts={
-                word: part
-                for part in ("block", "road", "house", "flat", "roundabout")
-                for word in _folded(address[part])
-            },
-            block_abbreviations=_folded(address["block_abbreviations"]),
-            number_words=_folded(address["number_words"]),
-            counted_words=_folded(address["counted_words"]),
-            in_words=_folded(address["in_words"]),
-            place_words=_folded(address["place_words"]),
-            near_words=_folded(address["near_words"]),
-            never=_folded(address["never"]),
-        ),
-        names=Phrases([*names, *latin]),
+        address=lexicon,
+        openers=Openers(named.heads | lexicon.parts.keys() | lexicon.block_abbreviations),
+        names=named,
         sounds=Phrases(sounds),
         skeletons=Phrases(
             entry

@@ -122,9 +122,10 @@ class _Scan:
 
     def mentions(self) -> tuple[Place, ...]:
         found: list[Place] = []
+        opens = self.gazetteer.openers
         index, size = 0, len(self.words)
         while index < size:
-            step = self._named(index, found) or self._numbered(index, found)
+            step = opens[self.folded[index]] and (self._named(index, found) or self._numbered(index, found))
             index += step or 1
         return tuple(found)
 

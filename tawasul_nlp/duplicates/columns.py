@@ -6,8 +6,9 @@ Every column is an array with one row a case, so that a million pairs are compar
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -20,27 +21,20 @@ import numpy as np
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.terms import TERMS, rare_terms
 from tawasul_nlp.text import Normalizer
 
 # Signatures of 128 values estimate a Jaccard similarity with a standard error of at most 0.045.
 SIGNATURE = 128
-WORD_SIGNATURE = 64
 SHINGLE = 4
 TOPICS = 3
 _SEED = 20261124
 _MAX_CHARS = 8_000
 _CHUNK = 4_096
 _PARTS_OF_TOWNS = frozenset({"quarter", "housing_project", "development"})
-_WIDTHS = {"blocks": 3, "towns": 4, "quarters": 2, "landmarks": 4, "roads": 3, "numbers": 8, "topics": TOPICS}
+_WIDTHS = {"blocks": 3, "towns": 4, "quarters": 2, "landmarks": 4, "roads": 3, "numbers": 8, "terms": TERMS}
 _NUMBER = re.compile(r"\d+")
-_WORD = re.compile(r"\w+")
-# Function words, greetings and the frame of a complaint: that two texts share them says nothing.
-_STOP_WORDS = """
-في من على الى عن ان انا احنا نحن هذا هذه هاي هذي ذلك اللي الذي التي ما لا لم لن مو مب قد كل مع بعد قبل عند عندنا
-لين حق مال يا او ثم هو هي هم كان كانت يكون به له لها فيه فيها منه عليه ولا وما وهو وهي بس حتى اذا لان لو نرجو
-ارجو يرجى السلام عليكم ورحمة الله وبركاته شكرا لكم المتصل يفيد تفيد يطلب يشكو منذ اسبوع يوم ايام شهر شهور سنة
-the a an is are of in on to and for we i my our it has have was not no this that with from
-"""
+_LATIN = re.compile(r"[a-z]+")
 
 
 @dataclass(slots=True)
@@ -53,23 +47,28 @@ class Columns:
         Incident vectors of length 1.
     shingles : ndarray of uint16, shape (n, 128)
         MinHash signature of the character shingles of the folded text.
-    words : ndarray of uint16, shape (n, 64)
-        MinHash signature of its telling words.
     length : ndarray of int32, shape (n,)
         Characters of the folded text; 0 if none is a letter or digit.
+    latin : ndarray of bool, shape (n,)
+        Whether more than half of it is Latin letters.
+    terms : ndarray of int32, shape (n, 16)
+        Codes of its rarest telling words (:mod:`~tawasul_nlp.duplicates.terms`); -1 fills up.
     blocks, towns, quarters, landmarks, roads, numbers : ndarray of int32, shape (n, few)
         Codes of what the text names; -1 fills up.
     governorate : ndarray of int32, shape (n,)
     topics : ndarray of int32, shape (n, 3)
-        Codes of the likeliest topics, the likeliest first.
+        Codes of the likeliest topics, the likeliest first; -1 fills up.
+    shares : ndarray of float32, shape (n, 3)
+        Their probabilities.
     days : ndarray of float64, shape (n,)
         Days since 1970 at which the case came in.
     """
 
     vectors: np.ndarray
     shingles: np.ndarray
-    words: np.ndarray
     length: np.ndarray
+    latin: np.ndarray
+    terms: np.ndarray
     blocks: np.ndarray
     towns: np.ndarray
     quarters: np.ndarray
@@ -78,6 +77,7 @@ class Columns:
     numbers: np.ndarray
     governorate: np.ndarray
     topics: np.ndarray
+    shares: np.ndarray
     days: np.ndarray
 
     def __len__(self) -> int:
@@ -97,10 +97,12 @@ class Columns:
 
 _STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
     ("shingles", np.dtype(np.uint16), SIGNATURE),
-    ("words", np.dtype(np.uint16), WORD_SIGNATURE),
     ("length", np.dtype(np.int32), 1),
+    ("latin", np.dtype(np.bool_), 1),
     *((name, np.dtype(np.int32), width) for name, width in _WIDTHS.items()),
     ("governorate", np.dtype(np.int32), 1),
+    ("topics", np.dtype(np.int32), TOPICS),
+    ("shares", np.dtype(np.float32), TOPICS),
     ("days", np.dtype(np.float64), 1),
 )
 
@@ -121,7 +123,7 @@ def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> Columns:
     for name, kind, width in _STORED:
         end = start + kind.itemsize * width
         values = np.frombuffer(b"".join(blob[start:end] for blob in blobs), kind).reshape(len(blobs), width)
-        arrays[name] = values[:, 0] if name in ("length", "governorate", "days") else values
+        arrays[name] = values[:, 0] if width == 1 else values
         start = end
     return Columns(vectors=vectors, **arrays)
 
@@ -147,7 +149,7 @@ def code(name: str) -> int:
 
 
 def read_columns(
-    cases: Sequence[Case], vectors: np.ndarray, topics: Sequence[Sequence[str]], workers: int = 1
+    cases: Sequence[Case], vectors: np.ndarray, topics: Sequence[Mapping[str, float]], workers: int = 1
 ) -> Columns:
     """Compute the columns of ``cases``.
 
@@ -155,15 +157,16 @@ def read_columns(
     ----------
     cases : sequence of Case
     vectors : ndarray of float32, shape (n, 128)
-    topics : sequence of sequences of str
-        For each case the ids of its likeliest topics, at most three.
+    topics : sequence of mappings
+        For each case the ids of its likeliest topics, at most three, the likeliest first, and their probabilities.
     workers : int
         Processes that read texts side by side.
     """
     texts = [(case.text, case.place) for case in cases]
     parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
     if workers > 1 and len(parts) > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        # The readers make no cycles, and looking for them takes a twentieth of their time.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
             read = list(pool.map(_read_texts, parts))
     else:
         read = [_read_texts(part) for part in parts]
@@ -172,18 +175,19 @@ def read_columns(
     days = [np.nan if case.created_at is None else case.created_at.timestamp() / 86_400 for case in cases]
     return Columns(
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),
-        topics=_padded([[known[name] for name in row] for row in topics], "topics"),
+        topics=_padded([[known[name] for name in row] for row in topics], TOPICS, -1, np.int32),
+        shares=_padded([list(row.values()) for row in topics], TOPICS, 0, np.float32),
         days=np.array(days, dtype=np.float64),
         **arrays,
     )
 
 
-def _padded(rows: Sequence[Sequence[int]], name: str) -> np.ndarray:
-    width = _WIDTHS[name]
-    table = np.full((len(rows), width), -1, np.int32)
+def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type) -> np.ndarray:
+    table: np.ndarray = np.full((len(rows), width), filler, kind)
     for at, row in enumerate(rows):
-        kept = list(dict.fromkeys(row))[:width]
-        table[at, : len(kept)] = kept
+        if row:
+            kept = row[:width]
+            table[at, : len(kept)] = kept
     return table
 
 
@@ -193,9 +197,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
 
     fold = Normalizer("matching")
     folded = [" ".join(fold(text[:_MAX_CHARS]).split()) for text, _ in texts]
-    rows: dict[str, list[list[int]]] = {
-        name: [] for name in ("blocks", "towns", "quarters", "landmarks", "roads", "numbers")
-    }
+    rows: dict[str, list[list[int]]] = {name: [] for name in _WIDTHS}
     governorate = np.full(len(texts), -1, np.int32)
     for at, (text, place) in enumerate(texts):
         found = _places(text, place)
@@ -203,37 +205,24 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
             if name == "governorate":
                 governorate[at] = codes[0] if codes else -1
             else:
-                rows[name].append(codes)
+                rows[name].append(list(dict.fromkeys(codes)))
         named = {str(number) for number in found["blocks"] + found["roads"]}
-        rows["numbers"].append([code(digits) for digits in _NUMBER.findall(folded[at]) if digits not in named])
-    stop_words = _stop_words()
-    shingles = [_shingles(text) for text in folded]
-    words = [[word for word in _WORD.findall(text) if len(word) > 2 and word not in stop_words] for text in folded]
+        numbers = dict.fromkeys(digits for digits in _NUMBER.findall(folded[at]) if digits not in named)
+        rows["numbers"].append(list(map(code, numbers)))
+        rows["terms"].append(rare_terms(folded[at]))
     return {
-        "shingles": _signatures(RMinHash, shingles, SIGNATURE),
-        # A text without a telling word shares none with any other: its only token is the text itself.
-        "words": _signatures(
-            RMinHash,
-            [list(map(_stem, row)) or [f" {text}"] for row, text in zip(words, folded, strict=True)],
-            WORD_SIGNATURE,
-        ),
+        "shingles": _signatures(RMinHash, list(map(shingles, folded)), SIGNATURE),
         # A text without a letter or digit tells nothing: length 0, and it never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
+        "latin": np.array([2 * sum(map(len, _LATIN.findall(text))) > len(text) for text in folded], np.bool_),
         "governorate": governorate,
-        **{name: _padded(values, name) for name, values in rows.items()},
+        **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }
 
 
-def _shingles(text: str) -> list[str]:
-    return [text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))]
-
-
-def _stem(word: str) -> str:
-    """Cut the article and one-letter particles, so that "بالمجاري" and "المجاري" are one word."""
-    for prefix in ("وال", "بال", "فال", "كال", "لل", "ال"):
-        if word.startswith(prefix) and len(word) - len(prefix) > 2:
-            return word[len(prefix) :]
-    return word
+def shingles(folded: str) -> list[str]:
+    """Return the character shingles of a folded text, in order."""
+    return [folded[at : at + SHINGLE] for at in range(max(1, len(folded) - SHINGLE + 1))]
 
 
 def _signatures(minhash: Any, sets: list[list[str]], size: int) -> np.ndarray:
@@ -261,11 +250,6 @@ def _places(text: str, place: str | None) -> dict[str, list[int]]:
         elif mention.id is not None and mention.kind in ("landmark", "street"):
             found["landmarks"].append(code(mention.id))
     return {**found, "governorate": [code(places.governorate)] if places.governorate else []}
-
-
-@lru_cache(maxsize=1)
-def _stop_words() -> frozenset[str]:
-    return frozenset(Normalizer("matching")(_STOP_WORDS).split())
 
 
 @lru_cache(maxsize=1)

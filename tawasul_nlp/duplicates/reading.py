@@ -36,7 +36,8 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         workers = (os.cpu_count() or 1) if len(cases) >= _MANY else 1
     width = classifier.incident_size
     vectors = np.zeros((len(cases), width), np.float32)
-    topics: list[Sequence[str]] = [(case.topic,) if case.topic else () for case in cases]
+    unknown: dict[str, float] = {}
+    topics = [{case.topic: 1.0} if case.topic else unknown for case in cases]
     unread = []
     for row, case in enumerate(cases):
         if case.embedding is None:
@@ -55,7 +56,8 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         reading = classifier.read([cases[row].text for row in rows])
         assert reading.incident is not None  # the model has incident vectors: their width was asked for above
         vectors[rows] = reading.incident
-        best = np.argsort(-reading.probabilities["topic"], axis=1)[:, :TOPICS]
-        for row, likeliest in zip(rows, best, strict=True):
-            topics[row] = topics[row] or [names[at] for at in likeliest]
+        probabilities = reading.probabilities["topic"]
+        best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
+        for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
+            topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
     return read_columns(cases, vectors, topics, workers)

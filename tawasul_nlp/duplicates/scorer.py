@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.columns import SIGNATURE, Columns
+from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _BLOCK = 65_536
 
 # Knots of the piecewise-linear functions; between two knots a feature is shared by both.
@@ -29,9 +30,11 @@ KNOTS = {
     "cosine_same_place": (0.2, 0.4, 0.6, 0.8),
     "cosine_no_place": (0.4, 0.6, 0.8, 0.9),
     "shingles": (0.02, 0.08, 0.15, 0.25, 0.45, 0.8),
-    "words": (0.0, 0.06, 0.15, 0.3, 0.6),
+    "rarest_shared_word": (0.0, 4.0, 6.0, 8.0, 9.4),
+    "rarity_shared": (0.0, 6.0, 12.0, 20.0, 35.0, 60.0),
     "length": (20.0, 45.0, 90.0, 200.0),
     "length_no_place": (20.0, 45.0, 90.0, 200.0),
+    "topics": (0.0, 0.2, 0.6),
 }
 FLAGS = (
     "same_block",
@@ -43,14 +46,22 @@ FLAGS = (
     "other_road",
     "place_of_one_only",
     "place_of_none",
-    "same_topic",
-    "near_topic",
-    "other_topic",
     "one_number_shared",
     "numbers_shared",
     "numbers_differ",
+    "other_script",
 )
 NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in knots) + FLAGS
+_FAMILIES = {
+    "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
+    "similarity of wording": ("shingles", "rarest_shared_word", "rarity_shared", "other_script"),
+    "place": FLAGS[:9],
+    "topic": ("topics",),
+    "numbers": FLAGS[9:12],
+    "length": ("length", "length_no_place"),
+}
+# The value of a measure that a pair does not have: it then adds nothing.
+_ABSENT = -1.0
 
 
 def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -106,13 +117,21 @@ def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np
     -------
     ndarray of float32, shape (pairs, len(NAMES))
     """
+    values, flags = _measures(columns, first, second)
+    blocks = [_hats(values[name], knots) for name, knots in KNOTS.items()]
+    return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)
+
+
+def _measures(
+    columns: Columns, first: np.ndarray, second: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
     cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second])
-    shingles = (columns.shingles[first] == columns.shingles[second]).mean(1)
-    words = (columns.words[first] == columns.words[second]).mean(1)
+    copied = np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
     length = np.minimum(columns.length[first], columns.length[second])
     common = {
         name: shares(getattr(columns, name)[first], getattr(columns, name)[second])
-        for name in ("blocks", "towns", "quarters", "landmarks", "roads", "numbers", "topics")
+        for name in ("blocks", "towns", "quarters", "landmarks", "roads", "numbers")
     }
     known = {name: (_known(getattr(columns, name)[first]), _known(getattr(columns, name)[second])) for name in common}
     placed = [
@@ -121,8 +140,8 @@ def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np
     ]
     same_place = (common["blocks"] + common["towns"] + common["quarters"] + common["landmarks"]) > 0
     none = ~placed[0] & ~placed[1]
-    topics_known = known["topics"][0] & known["topics"][1]
-    same_topic = topics_known & (columns.topics[first, 0] == columns.topics[second, 0])
+    terms = columns.terms[first]
+    rarity = weights(terms) * (terms[:, :, None] == columns.terms[second][:, None, :]).any(2)
     flags = {
         "same_block": common["blocks"] > 0,
         "same_town": common["towns"] > 0,
@@ -133,27 +152,38 @@ def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np
         "other_road": known["roads"][0] & known["roads"][1] & (common["roads"] == 0),
         "place_of_one_only": placed[0] ^ placed[1],
         "place_of_none": none,
-        "same_topic": same_topic,
-        "near_topic": topics_known & ~same_topic & (common["topics"] > 0),
-        "other_topic": topics_known & (common["topics"] == 0),
         "one_number_shared": common["numbers"] == 1,
         "numbers_shared": common["numbers"] > 1,
         "numbers_differ": known["numbers"][0] & known["numbers"][1] & (common["numbers"] == 0),
+        "other_script": columns.latin[first] != columns.latin[second],
     }
     values = {
         "cosine": cosine,
-        "cosine_same_place": np.where(same_place, cosine, -1.0),
-        "cosine_no_place": np.where(none, cosine, -1.0),
-        "shingles": shingles,
-        "words": words,
+        "cosine_same_place": np.where(same_place, cosine, _ABSENT),
+        "cosine_no_place": np.where(none, cosine, _ABSENT),
+        "shingles": copied,
+        "rarest_shared_word": rarity.max(1),
+        "rarity_shared": rarity.sum(1),
         "length": length,
-        "length_no_place": np.where(none, length, -1.0),
+        "length_no_place": np.where(none, length, _ABSENT),
+        "topics": _topic_overlap(columns, first, second),
     }
-    blocks = [_hats(values[name], knots, absent=-1.0) for name, knots in KNOTS.items()]
-    return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)
+    return values, flags
 
 
-def _hats(values: np.ndarray, knots: tuple[float, ...], absent: float) -> np.ndarray:
+def _topic_overlap(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how far two cases' topics agree: the sum of the smaller probabilities; absent where one is unknown."""
+    one, two = columns.topics[first], columns.topics[second]
+    known = (one[:, 0] >= 0) & (two[:, 0] >= 0)
+    overlap = np.full(len(first), _ABSENT, np.float32)
+    if known.any():
+        one, two = one[known], two[known]
+        smaller = np.minimum(columns.shares[first[known]][:, :, None], columns.shares[second[known]][:, None, :])
+        overlap[known] = np.where((one[:, :, None] == two[:, None, :]) & (one >= 0)[:, :, None], smaller, 0).sum((1, 2))
+    return overlap
+
+
+def _hats(values: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
     """Share each value out between its two nearest knots (values beyond the ends count as the end); 0 where absent."""
     points = np.array(knots)
     clipped = np.clip(values, points[0], points[-1])
@@ -163,7 +193,7 @@ def _hats(values: np.ndarray, knots: tuple[float, ...], absent: float) -> np.nda
     rows = np.arange(len(values))
     table[rows, right - 1] = 1.0 - share
     table[rows, right] = share
-    table[np.asarray(values) == absent] = 0.0
+    table[np.asarray(values) == _ABSENT] = 0.0
     return table
 
 
@@ -204,9 +234,12 @@ class PairScorer:
         def fill(start: int) -> None:
             part = slice(start, start + _BLOCK)
             a, b = first[part], second[part]
-            logits = pair_features(columns, a, b) @ self.weights + self.intercept + self.late(columns, a, b)
             never = conflicting_places(columns, a, b) | (columns.length[a] == 0) | (columns.length[b] == 0)
-            scores[part] = np.where(never, 0.0, 1.0 / (1.0 + np.exp(-logits)))
+            may = np.flatnonzero(~never)
+            logits = self._logits(columns, a[may], b[may])
+            own = np.zeros(len(a), np.float32)
+            own[may] = 1.0 / (1.0 + np.exp(-logits))
+            scores[part] = own
 
         starts = range(0, len(first), _BLOCK)
         if len(starts) == 1:
@@ -215,6 +248,19 @@ class PairScorer:
             with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy works outside the interpreter's lock
                 list(pool.map(fill, starts))
         return scores
+
+    def _logits(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the log-odds of pairs, without a table of their features."""
+        values, flags = _measures(columns, first, second)
+        logits = self.intercept + self.late(columns, first, second)
+        start = 0
+        for name, knots in KNOTS.items():
+            heights = self.weights[start : start + len(knots)]
+            logits += np.where(values[name] == _ABSENT, 0.0, np.interp(values[name], knots, heights))
+            start += len(knots)
+        for name, weight in zip(FLAGS, self.weights[start:], strict=True):
+            logits[flags[name]] += weight
+        return logits
 
     def late(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return what the time between two cases adds to the log-odds: 0 or less; 0 where a date is missing."""
@@ -225,17 +271,9 @@ class PairScorer:
         """Return what each family of features adds to the log-odds of one pair."""
         a, b = np.array([first]), np.array([second])
         parts = pair_features(columns, a, b)[0] * self.weights
-        families = {
-            "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
-            "similarity of wording": ("shingles", "words"),
-            "place": FLAGS[:9],
-            "topic": FLAGS[9:12],
-            "numbers": FLAGS[12:],
-            "length": ("length", "length_no_place"),
-        }
         found = {
             family: float(sum(part for name, part in zip(NAMES, parts, strict=True) if name.split("@")[0] in members))
-            for family, members in families.items()
+            for family, members in _FAMILIES.items()
         }
         return {**found, "time between": float(self.late(columns, a, b)[0]), "base rate": self.intercept}
 

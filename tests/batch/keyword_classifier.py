@@ -1,8 +1,14 @@
-"""A small classifier by keyword: it answers from the text alone, so a row that gets another row's answer shows."""
+"""A small classifier by keyword: it answers from the text alone, so a row that gets another row's answer shows.
+
+Its kin fail in the ways that classifiers do. They stand here so that a worker process loads little.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 
 from tawasul_nlp import Prediction
 from tawasul_nlp.domain import Places
@@ -26,6 +32,9 @@ class KeywordClassifier:
         self.calls.append(len(texts))
         return [self._answer(text) for text in texts]
 
+    def info(self) -> dict[str, str]:
+        return {"model_hash": "keywords"}
+
     @staticmethod
     def _answer(text: str) -> Prediction:
         topic, topic_ar, agency, agency_ar, agency_en = next((v for k, v in TOPICS.items() if k in text), NOTHING)
@@ -42,3 +51,73 @@ class KeywordClassifier:
             places=Places(governorate="northern" if block else None, block=int(block[1]) if block else None),
             reasons=("out_of_scope", "low_confidence") if unsure else (),
         )
+
+
+class Other(KeywordClassifier):
+    """Another model."""
+
+    def info(self) -> dict[str, str]:
+        return {"model_hash": "other"}
+
+
+class Stops(KeywordClassifier):
+    """Fails at one of its calls."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._at = at
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        if len(self.calls) == self._at:
+            raise MemoryError("no memory")
+        return super().predict(texts)
+
+
+class OftenLate(KeywordClassifier):
+    """Takes longer for some texts, so that workers finish out of order."""
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        time.sleep(0.05 if "1" in texts[0] else 0)
+        return super().predict(texts)
+
+
+class DiesAt(KeywordClassifier):
+    """Is killed when it meets a word."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self._word = word
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        if any(self._word in text for text in texts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().predict(texts)
+
+
+class FailsAt(DiesAt):
+    """Raises when it meets a word."""
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        if any(self._word in text for text in texts):
+            raise MemoryError(f"no memory for {self._word.strip()}")
+        return KeywordClassifier.predict(self, texts)
+
+
+class Foreign:
+    """A model of other tasks than ours."""
+
+    labels = {"urgency": ("عاجل", "عادي"), "sentiment": ("غاضب", "هادئ")}
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        return [self._answer(text) for text in texts]
+
+    @staticmethod
+    def _answer(text: str) -> Prediction:
+        urgent, angry = "طافح" in text, "!" in text
+        one, other = ("عاجل", "عادي") if urgent else ("عادي", "عاجل")
+        mood = "غاضب" if angry else "هادئ"
+        labels = {
+            "urgency": LabelScore(one, one, one, 0.75, (LabelScore(other, other, other, 0.25),)),
+            "sentiment": LabelScore(mood, mood, mood, 0.6),
+        }
+        return Prediction(text=text, labels=labels, reasons=("low_confidence",) if angry else ())

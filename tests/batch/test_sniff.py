@@ -51,7 +51,7 @@ def test_an_unknown_encoding_is_refused_by_name():
 @pytest.mark.parametrize(
     ("content", "advice"),
     [
-        (b"PK\x03\x04rest", "Excel workbook or a zip"),
+        (b"PK\x03\x04rest", "a zip archive or a damaged Excel workbook"),
         (b"\xd0\xcf\x11\xe0rest", "old Excel"),
         (gzip.compress(b"id,text"), "unpack it"),
     ],

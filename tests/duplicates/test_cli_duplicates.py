@@ -242,7 +242,7 @@ def test_index_alone_shows_its_help(capsys):
             "--date-column 'opened'?",
         ),
         (["group", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
-        (["group", "backlog.csv", "-t", "text", "-o", "out.xlsx"], 1, "'out.xlsx' does not tell"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.xlsx"], 1, "read but not written; write out.csv"),
         (["group", "backlog.csv", "-t", "text", "-o", "backlog.csv"], 1, "is the input itself"),
         (["group", "backlog.csv", "-t", "text"], 2, "Missing option '--output'"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "2"], 2, "less than or equal to 1"),

@@ -1,5 +1,6 @@
 """What pairs of cases are compared by, with real texts and made-up vectors where meaning is not the point."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pytest
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.columns import Columns, pack, read_columns, unpack
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_places, pair_features
+from tawasul_nlp.duplicates.terms import TERMS, rare_terms, weights
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 
 
 def columns_of(*cases: str | Case) -> Columns:
     listed = [case if isinstance(case, Case) else Case(case) for case in cases]
     vectors = np.ones((len(listed), 128), np.float32) / np.sqrt(128)
-    return read_columns(listed, vectors, [(case.topic,) if case.topic else () for case in listed])
+    return read_columns(listed, vectors, [{case.topic: 1.0} if case.topic else {} for case in listed])
 
 
 def conflict(one: str, other: str) -> bool:
@@ -50,9 +52,10 @@ def test_columns_survive_packing_and_do_not_depend_on_neighbours_or_processes() 
     together = columns_of(*texts)
     alone = columns_of(texts[3])
     restored = unpack([pack(together)[3]], together.vectors[3:4])
-    for name in ("shingles", "words", "length", "blocks", "roads", "numbers", "governorate", "topics", "days"):
-        assert np.array_equal(getattr(alone, name)[0], getattr(together, name)[3], equal_nan=name == "days")
-        assert np.array_equal(getattr(restored, name)[0], getattr(together, name)[3], equal_nan=name == "days")
+    for field in fields(Columns):
+        assert np.array_equal(getattr(alone, field.name)[0], getattr(together, field.name)[3], equal_nan=True)
+        assert np.array_equal(getattr(restored, field.name)[0], getattr(together, field.name)[3], equal_nan=True)
+        assert getattr(restored, field.name).dtype == getattr(together, field.name).dtype
 
 
 def test_signatures_estimate_the_overlap_of_shingles() -> None:
@@ -71,6 +74,48 @@ def test_features_are_the_same_both_ways_and_shares_of_a_value_sum_to_one() -> N
     assert np.array_equal(table, pair_features(columns, second, first))
     cosine = [at for at, name in enumerate(NAMES) if name.startswith("cosine@")]
     assert np.allclose(table[:, cosine].sum(1), 1.0)
+
+
+def test_a_name_that_few_texts_have_tells_more_than_words_that_many_have() -> None:
+    columns = columns_of(
+        "حفرة كبيرة جدام برادة النورس وتأذى الناس",
+        "عند برادة النورس بالوعة مفتوحة والشارع خطر",
+        "الشارع فيه حفرة كبيرة والناس تشتكي من البلدية",
+    )
+    table = dict(zip(NAMES, pair_features(columns, np.array([0, 0]), np.array([1, 2])).T, strict=True))
+    rarest = [name for name in NAMES if name.startswith("rarest_shared_word@")]
+    level = np.sum([table[name] * float(name.split("@")[1]) for name in rarest], axis=0)
+    assert level[0] > level[1] + 2 > 2
+
+
+def test_a_word_is_one_word_with_article_particle_and_ending() -> None:
+    codes = rare_terms("بالمجاري في مجاري")
+    assert len(codes) == 1 and codes == rare_terms("والمجاري")
+    assert weights(np.array([*codes, -1])).tolist()[1] == 0
+    assert weights(np.array(rare_terms("كشكولنتي"))) > weights(np.array(codes)) > 0
+    assert len(rare_terms(" ".join(f"كلمة{chr(0x628 + at)}{chr(0x628 + at)}" for at in range(18)))) == TERMS
+
+
+def test_topics_agree_by_the_probabilities_that_they_share_and_an_unknown_one_says_nothing() -> None:
+    cases = [Case("الشارع ظلام والليتات طافية")] * 4
+    topics = [{"street_lighting": 0.5, "power_outage": 0.4}, {"power_outage": 0.7}, {"noise": 0.9}, {}]
+    columns = read_columns(cases, np.ones((4, 128), np.float32), topics)
+    table = pair_features(columns, np.array([0, 0, 0]), np.array([1, 2, 3]))
+    knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
+    assert table[:, knots] == pytest.approx(np.array([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+
+
+def test_the_quick_way_to_a_score_is_the_table_of_features_times_the_weights() -> None:
+    rng = np.random.default_rng(2)
+    scorer = PairScorer(rng.normal(size=len(NAMES)), -1.0, 0.5)
+    texts = ["حفرة في مجمع 714", "كهربا مقطوعة في المحرق من 3 ايام", "Street light off in Muharraq", "", "حفرة"]
+    columns = columns_of(*(Case(text, topic="roads" if at % 2 else None) for at, text in enumerate(texts)))
+    first, second = np.triu_indices(len(texts), 1)
+    logits = pair_features(columns, first, second) @ scorer.weights + scorer.intercept
+    told = (columns.length[first] > 0) & (columns.length[second] > 0) & ~conflicting_places(columns, first, second)
+    assert 0 < told.sum() < len(told)
+    expected = np.where(told, 1 / (1 + np.exp(-logits)), 0)
+    assert scorer.score(columns, first, second) == pytest.approx(expected, abs=1e-5)
 
 
 def test_time_between_two_cases_only_takes_from_the_score() -> None:

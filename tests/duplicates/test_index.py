@@ -325,8 +325,8 @@ def set_fact(name, value):
         (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
         (empty_database, "index.sqlite is empty but vectors.f16 is not; the folder is damaged: restore"),
         (cut_database, "damaged .*malformed.*; restore the folder"),
-        (set_fact("format_version", "2"), "format version 2, this library reads 1; upgrade tawasul-nlp"),
-        (set_fact("format_version", "0"), "format version 0, this library reads 1; make a new index"),
+        (set_fact("format_version", "3"), "format version 3, this library reads 2; upgrade tawasul-nlp"),
+        (set_fact("format_version", "1"), "format version 1, this library reads 2; make a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
             "made with model 0123456789abcdef, opened with .*open it with the",
@@ -360,7 +360,7 @@ def test_a_damaged_saved_graph_is_made_again(grouper, folder, corpus, tmp_path):
 
 
 def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr("tawasul_nlp.duplicates.index._UNSAVED", 10)  # else only ten thousand cases are worth saving
+    monkeypatch.setattr("tawasul_nlp.duplicates.store._UNSAVED", 10)  # else only ten thousand cases are worth saving
     folder = tmp_path / "index"
     with DuplicateIndex.open(folder, grouper) as index:
         index.add(corpus[:20])

@@ -14,7 +14,7 @@ from tawasul_nlp.duplicates.stars import Edges, PlaceConflicts, star_groups
 def columns_of(texts: list[str], vectors: np.ndarray | None = None) -> Columns:
     if vectors is None:
         vectors = np.ones((len(texts), 128), np.float32) / np.sqrt(128)
-    return read_columns([Case(text) for text in texts], vectors, [()] * len(texts))
+    return read_columns([Case(text) for text in texts], vectors, [{}] * len(texts))
 
 
 PLACELESS = columns_of(["حفرة"] * 12)

@@ -1,0 +1,123 @@
+"""What does the predicting of a run: one classifier here, or several in processes of their own (`workers.py`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from tawasul_nlp.batch.columns import TASKS
+
+if TYPE_CHECKING:
+    from tawasul_nlp.prediction import Prediction
+
+T = TypeVar("T")
+
+
+class Classifier(Protocol):
+    """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
+
+    If it has ``labels`` (a mapping by task), its tasks are those. If it has ``info()`` with a ``model_hash``, a run
+    tells models apart by that, else by the name of their class.
+    """
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        """Return one prediction a text, in the same order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a run must know of a classifier: its tasks, and what tells it from another one."""
+
+    tasks: tuple[str, ...]
+    identity: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> ModelFacts:
+        """Ask a classifier."""
+        info = getattr(classifier, "info", None)
+        known = info().get("model_hash") if callable(info) else None
+        identity = {
+            "hash": known or type(classifier).__qualname__,
+            "target_error": getattr(classifier, "target_error", None),
+        }
+        return cls(tuple(getattr(classifier, "labels", TASKS)), identity)
+
+
+class Engine(Protocol):
+    """Predicts batches of texts; close it in the end."""
+
+    facts: ModelFacts
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions, in the order of the batches.
+
+        It takes batches as it needs them, and few more than it has finished, so that memory stays bounded.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+class OneProcess:
+    """Predicts in this process."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self.facts = ModelFacts.of(classifier)
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions; see :class:`Engine`."""
+        for tag, texts in batches:
+            yield tag, self._classifier.predict(texts) if texts else []
+
+    def close(self) -> None:
+        """Do nothing: the classifier belongs to the caller."""
+
+
+def open_engine(classifier: Classifier | Callable[[], Classifier], workers: int = 1) -> Engine:
+    """Return an engine for a classifier, or a function that loads one.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        With several workers it is pickled and sent to each of them; a function is called there.
+    workers : int
+        Processes to predict in; 1 predicts in this one.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is below 1.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
+    if workers > 1:
+        from tawasul_nlp.batch.workers import WorkerPool
+
+        return WorkerPool(classifier, workers)
+    return OneProcess(loaded(classifier))
+
+
+def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:
+    """Return the classifier, loaded if a function was given."""
+    if hasattr(classifier, "predict") and not isinstance(classifier, type):  # a class is a function that makes one
+        return classifier
+    return classifier()
+
+
+def threads_each(workers: int) -> int:
+    """Return how many threads each of several workers should have, so that they share the processor's cores.
+
+    >>> threads_each(1_000_000)
+    1
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        cores = os.cpu_count() or 1
+    return max(1, cores // workers)

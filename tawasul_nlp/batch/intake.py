@@ -1,0 +1,66 @@
+"""What readers share: rows gathered into chunks, a name of its own for every column, and how wide a table may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.rows import CHUNK_CHARS, START, Chunk, Position, Reject
+
+MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
+
+# A row or a reject, its size in characters, and where the next one begins.
+Parsed = tuple[dict[str, Any] | Reject, int, Position]
+
+
+def gather(parsed: Iterable[Parsed], max_rows: int) -> Iterator[Chunk]:
+    """Bundle parsed rows into chunks."""
+    rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    rejects: list[Reject] = []
+    chars = 0
+    end = START
+    for item, size, end in parsed:
+        if isinstance(item, Reject):
+            rejects.append(item)
+        else:
+            rows.append(item)
+            numbers.append(end.row)
+        chars += size
+        if len(rows) + len(rejects) >= max_rows or chars >= CHUNK_CHARS:
+            yield Chunk(numbers, rows, rejects, end)
+            rows, numbers, rejects, chars = [], [], [], 0
+    if rows or rejects:
+        yield Chunk(numbers, rows, rejects, end)
+
+
+def check_width(path: Path, columns: int) -> None:
+    """Raise :class:`TableError` if a table has too many columns to be one."""
+    if columns > MAX_COLUMNS:
+        raise TableError(f"{path} has {columns:,} columns, and a table may have {MAX_COLUMNS:,}; is it the right file?")
+
+
+def distinct_names(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a name of its own for every column, and notes that tell which were changed."""
+    taken = set(names)
+    seen: set[str] = set()
+    counts: dict[str, int] = {}
+    result = []
+    notes = []
+    for position, name in enumerate(names, 1):
+        fresh = name
+        if not name or name in seen:
+            base = name or "column"
+            count = counts.get(base, 2) if name else position
+            while (fresh := f"{base}_{count}") in taken:
+                count += 1
+            counts[base] = count
+            notes.append(
+                f"column {position} is named {fresh!r}: its own name {name!r} is {'taken' if name else 'empty'}"
+            )
+            taken.add(fresh)
+        seen.add(fresh)
+        result.append(fresh)
+    return tuple(result), tuple(notes)

@@ -1,0 +1,143 @@
+"""What classifying and grouping a table share: its text column, its rejects, and how the output is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tawasul_nlp.batch.errors import MissingColumnError, TableError
+from tawasul_nlp.batch.excel import ExcelReader
+from tawasul_nlp.batch.readers import CsvReader, JsonlReader
+from tawasul_nlp.batch.rows import Chunk, Reader, Reject, to_json
+from tawasul_nlp.batch.sniff import SUFFIXES, Format
+
+_GUESS_ROWS = 100
+
+
+def output_format_of(path: Path, wanted: Format | None = None) -> Format:
+    """Return the format to write: the wanted one, or that which a file's name tells.
+
+    Raises
+    ------
+    TableError
+        If the name's ending tells none, or it is a workbook: a sheet would cut texts and rows at its limits.
+
+    Examples
+    --------
+    >>> output_format_of(Path("classified.parquet"))
+    'parquet'
+    """
+    format = wanted or SUFFIXES.get(path.suffix.lower())
+    if format == "xlsx":
+        raise TableError(f"Excel workbooks are read but not written; write {path.stem}.csv, which Excel opens")
+    if format is None:
+        known = ", ".join(sorted(suffix for suffix, found in SUFFIXES.items() if found != "xlsx"))
+        raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {known}")
+    return format
+
+
+def rejects_beside(output: Path, source: str | Path, wanted: str | Path | None) -> Path:
+    """Return where rejects go: where they are wanted, or beside the output.
+
+    Raises
+    ------
+    TableError
+        If that is the input or the output.
+    """
+    path = Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
+    if path.resolve() in (output.resolve(), Path(source).resolve()):
+        raise TableError(f"the rejects file {path} is the input or the output; write to another file")
+    return path
+
+
+def checked_column(reader: Reader, wanted: str | None) -> str:
+    """Return the name of the text column, if the table has it.
+
+    Raises
+    ------
+    TableError
+        If it cannot hold text (its subclass :class:`MissingColumnError` if there is none of this name).
+    """
+    if wanted is not None and (wanted in reader.columns or not reader.columns):
+        if reader.columns:
+            reader.check_text_column(wanted)
+        return wanted
+    first = next(iter(reader.chunks(_GUESS_ROWS)), None)
+    raise MissingColumnError(wanted, reader.columns, _wordiest(reader, first) if first is not None else None)
+
+
+def _wordiest(reader: Reader, chunk: Chunk) -> str | None:
+    """Return the column with the most words in it, if any column reads like text."""
+    words = {
+        name: sum(len(value.split()) for value in chunk.column(name) if isinstance(value, str))
+        for name in reader.columns
+    }
+    best = max(words, key=lambda name: words[name], default=None)
+    return best if best is not None and words[best] > 2 * len(chunk.numbers) else None
+
+
+def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
+    """Return the chunk without the rows whose text is none, and the texts of the others."""
+    rejects = []
+    positions = []
+    texts = []
+    for position, value in enumerate(values_of(chunk, column)):
+        if value is None or isinstance(value, str):
+            positions.append(position)
+            texts.append(value or "")
+        else:
+            kind = "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"{to_json(value)[:40]}"
+            raw = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else to_json(value)
+            reason = f"column {column!r} holds {kind}, expected text"
+            rejects.append(Reject(chunk.numbers[position], None, reason, raw))
+    return (chunk.keep(positions, rejects) if rejects else chunk), texts
+
+
+def values_of(chunk: Chunk, column: str) -> list[Any]:
+    """Return a column's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
+    try:
+        return chunk.column(column)
+    except UnicodeDecodeError:
+        import pyarrow as pa
+
+        strings = chunk.rows.column(column)  # type: ignore[union-attr]  # only Arrow rows raise this
+        whole = strings.cast(pa.string()).cast(pa.binary()).to_pylist()
+        return [None if value is None else _decoded(value) for value in whole]
+
+
+def _decoded(value: bytes) -> str | bytes:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value
+
+
+def reject_lines(rejects: Sequence[Reject]) -> str:
+    """Return rejects in the order of their rows, one line of JSON each."""
+    return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
+
+
+def csv_dialect(reader: Reader, output: Path) -> dict[str, Any]:
+    """Return how a CSV output is written so that the program which made the input reads it."""
+    delimiter = ","
+    if output.suffix.lower() == ".tsv":
+        delimiter = "\t"
+    elif isinstance(reader, CsvReader) and len(reader.columns) > 1:
+        delimiter = reader.delimiter
+    from_excel = isinstance(reader, ExcelReader) or (
+        isinstance(reader, CsvReader | JsonlReader) and reader.encoding.from_excel
+    )
+    return {"delimiter": delimiter, "mark": from_excel}
+
+
+def guarded_note(cells: int) -> tuple[str, ...]:
+    """Return what the user should know of cells that were made safe for spreadsheets; nothing if none was."""
+    if not cells:
+        return ()
+    how = (
+        "1 cell that a spreadsheet would run as a formula has"
+        if cells == 1
+        else (f"{cells:,} cells that a spreadsheet would run as formulas have")
+    )
+    return (f"{how} an apostrophe in front (--raw-cells leaves them as they are)",)

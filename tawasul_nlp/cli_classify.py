@@ -1,0 +1,206 @@
+"""The command ``tawasul classify``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tawasul_nlp.cli_options import (
+    Delimiter,
+    Encoding,
+    InputFormat,
+    InterruptedCommand,
+    Model,
+    OutputFormat,
+    Prefix,
+    Quiet,
+    RawCells,
+    Rejects,
+    TextColumn,
+    console,
+    exit_on_rejects,
+    output_format_for_stdout,
+    to_delimiter,
+)
+
+if TYPE_CHECKING:
+    from tawasul_nlp.batch import Step
+    from tawasul_nlp.prediction import Prediction
+
+# A chunk takes seconds, and the time that remains is guessed from those of the last minutes.
+_SPEED_SECONDS = 600.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(classify)
+
+
+def classify(
+    backlog: Annotated[
+        str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
+    ],
+    text_column: TextColumn = None,
+    model: Model = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes, which share the cores.")] = 1,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run of OUT away.")] = False,
+    mask_personal_data: Annotated[
+        bool, typer.Option("--mask-personal-data", help="Write the text column without personal data.")
+    ] = False,
+    mask_column: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Mask this column too; may be repeated.")
+    ] = None,
+    input_format: InputFormat = None,
+    output_format: OutputFormat = None,
+    sheet: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")
+    ] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    prefix: Prefix = None,
+    rejects: Rejects = None,
+    raw_cells: RawCells = False,
+    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Classify a table of texts by kind, topic and agency.
+
+    All columns and the order of the rows are kept; these are added: kind, topic and agency with their
+    probabilities and Arabic names, topic_alternatives, governorate, block, needs_review, review_reasons.
+    When the table has a column of such a name, all added ones are prefixed with tawasul_.
+
+    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. Rows that cannot be
+    read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the
+    exit code is then 3.
+
+    After Ctrl-C, a kill or a power cut the same command goes on where it stopped: finished rows stand in
+    OUT.partial. Standard input is copied to a temporary file and cannot be taken up again.
+
+    With --mask-personal-data the model still reads the original text; rejected rows are masked as well. A cell
+    of a CSV that a spreadsheet would run as a formula gets an apostrophe in front, numbers excepted.
+
+    \b
+    Examples:
+      tawasul classify backlog.csv --text-column text -o classified.csv
+      tawasul classify backlog.xlsx --sheet 2026 -t نص_الشكوى -o classified.parquet --workers 4
+      zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
+    """
+    from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp.batch import classify_table, threads_each
+    from tawasul_nlp.batch.display import examples, summary
+    from tawasul_nlp.batch.streams import delivered, spooled
+
+    to_mask = mask_column or []
+    if text_column is not None and (mask_personal_data or to_mask):
+        to_mask = [text_column, *(name for name in to_mask if name != text_column)]
+    to_stdout = output == "-"
+    try:
+        with ExitStack() as stack:
+            source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
+            if to_stdout:
+                rejects = rejects or Path("tawasul.rejects.jsonl")
+                output_format = output_format or output_format_for_stdout(source, input_format)
+            target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
+            watch = stack.enter_context(_Watch(show, progress=not quiet))
+            threads = threads_each(workers) if workers > 1 else None
+            report = classify_table(
+                partial(ComplaintClassifier.from_pretrained, model, threads=threads),
+                source,
+                target,
+                text_column=text_column,
+                input_format=input_format.value if input_format else None,
+                output_format=output_format.value if output_format else None,
+                encoding=encoding,
+                delimiter=to_delimiter(delimiter),
+                sheet=sheet,
+                prefix=prefix,
+                rejects=rejects,
+                mask_columns=to_mask,
+                raw_cells=raw_cells,
+                workers=workers,
+                restart=restart,
+                resumable=backlog != "-" and not to_stdout,
+                manifest=not to_stdout,
+                on_step=watch.see,
+            )
+    except KeyboardInterrupt as error:
+        kept = getattr(error, "__notes__", None) or ["nothing was written"]
+        raise InterruptedCommand("; ".join(["interrupted", *kept])) from None
+    # What is read by people goes beside the data when the data takes standard output.
+    screen = console(to_stderr=to_stdout)
+    if watch.kept:
+        screen.print(examples(watch.kept, text_column or ""))
+    if not quiet:
+        screen.print(summary(report))
+    exit_on_rejects(report)
+
+
+class _Watch:
+    """Shows progress on a terminal and keeps the first rows for the end."""
+
+    def __init__(self, keep: int, *, progress: bool) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            SpinnerColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.kept: list[tuple[dict[str, Any], Prediction]] = []
+        self._keep = keep
+        console = Console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),  # shows life while the model loads and a chunk is classified
+            TextColumn("classifying"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            speed_estimate_period=_SPEED_SECONDS,
+            disable=not (progress and console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=1.0, rows="")
+        self._began = time.monotonic()
+        self._before = 0
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def see(self, step: Step) -> None:
+        if step.chunk is None:  # rows of an earlier run tell nothing of this one's speed
+            self._before = step.rows_read
+            self._bar.reset(self._task, completed=0, total=1.0, rows=f"going on after {step.rows_read:,} rows")
+            self._bar.update(self._task, completed=step.fraction_read)
+            return
+        rate = (step.rows_read - self._before) / max(time.monotonic() - self._began, 1e-9)
+        rows = (
+            f"{step.rows_read:,} rows, {rate:,.0f} rows/s"
+            if rate >= 10
+            else f"{step.rows_read:,} rows, {rate:.1f} rows/s"
+        )
+        self._bar.update(self._task, completed=step.fraction_read, rows=rows)
+        missing = self._keep - len(self.kept)
+        if missing > 0:
+            self.kept += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)

@@ -1,0 +1,55 @@
+"""What an index answers: where a case was put, which incidents it may belong to, and an incident's cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a case was put.
+
+    Attributes
+    ----------
+    id : str
+    group_id : int
+        The incident.
+    is_new : bool
+        Whether the case was just added and was then the first report of its incident.
+    score : float
+        Probability that the case and the incident's representative tell of one incident; 1 for the representative.
+    reason : str
+    """
+
+    id: str
+    group_id: int
+    is_new: bool
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An open incident that a case may belong to, with its representative.
+
+    ``score`` and ``reason`` are those of its case that is most alike; ``is_duplicate`` says whether that is enough.
+    """
+
+    group_id: int
+    representative: str
+    text: str
+    size: int
+    score: float
+    reason: str
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident of the index: the ids of its representative and of all its cases, representative first."""
+
+    group_id: int
+    representative: str
+    members: tuple[str, ...]
+    scores: tuple[float, ...]
+    reasons: tuple[str, ...]

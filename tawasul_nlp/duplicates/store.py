@@ -1,0 +1,272 @@
+"""The folder of an index: a database, a file of vectors and a graph of neighbours that are changed together.
+
+``index.sqlite`` holds the cases, what they are compared by, and every decision; ``vectors.f16`` their search vectors,
+one row a case, only ever appended to. Vectors are forced to disk before the transaction that names them is committed,
+so what was committed survives a kill or a power cut; a tail of vectors that no transaction names is cut off when the
+folder is opened. The graph is a cache: it is saved now and then, and made again from the vectors when it is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.duplicates.candidates import PLACE_SIZE, new_index
+from tawasul_nlp.duplicates.columns import Columns, unpack
+from tawasul_nlp.errors import IndexFormatError
+
+FORMAT_VERSION = 2
+DATABASE = "index.sqlite"
+VECTORS = "vectors.f16"
+# A graph is saved when so many cases are not in the saved one; reading them at the next opening takes about a second.
+_UNSAVED = 10_000
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE groups (id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL);
+CREATE TABLE cases (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, created_at TEXT, place TEXT,
+    columns BLOB NOT NULL, place_key INTEGER NOT NULL, group_id INTEGER NOT NULL, score REAL NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX cases_of_group ON cases (group_id, place_key);
+"""
+
+
+class IndexFolder:
+    """An open folder; who opens it holds its lock.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists.
+    model_hash : str
+        Of the model that the vectors come from.
+    width : int
+        Numbers of an incident vector.
+
+    Raises
+    ------
+    IndexFormatError
+        If it is damaged, newer, or made with another model.
+    """
+
+    def __init__(self, folder: Path, model_hash: str, width: int) -> None:
+        self.path = folder
+        self.width = width
+        self._row_bytes = (width + PLACE_SIZE) * 2
+        self._database = sqlite3.connect(folder / DATABASE, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(model_hash)
+            self._vectors = self._open_vectors()
+            self._open_graph()
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise IndexFormatError(
+                f"{folder / DATABASE}: damaged ({error}); restore the folder from a backup, or make a new index and "
+                "add the cases again"
+            ) from error
+        except BaseException:
+            self._database.close()
+            raise
+
+    def close(self) -> None:
+        """Save the graph if that makes the next opening faster, and close the files."""
+        if self.rows() - self._saved_rows >= _UNSAVED:
+            self._save_graph()
+        self._database.close()
+        self._vectors.close()
+
+    # -- the database --------------------------------------------------------------------------------------------------
+
+    def all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        return self._database.execute(query, values).fetchall()
+
+    def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None."""
+        found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+        return found
+
+    def one(self, query: str, *values: Any) -> Any:
+        """Return the only value of a query."""
+        return self._database.execute(query, values).fetchone()[0]
+
+    def change(self, statement: str, *values: Any) -> int:
+        """Change the database, inside a :meth:`transaction`; return the row number of what was inserted."""
+        return self._database.execute(statement, values).lastrowid or 0
+
+    def change_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each row of values, inside a :meth:`transaction`."""
+        self._database.executemany(statement, rows)
+
+    def facts(self) -> dict[str, str]:
+        """Return what the index was made with."""
+        return dict(self._database.execute("SELECT name, value FROM meta").fetchall())
+
+    def rows(self) -> int:
+        """Return how many rows were ever added; removed ones keep their place in the vector file."""
+        return int(self.facts().get("rows", 0))
+
+    @contextmanager
+    def transaction(self, vectors: np.ndarray | None = None) -> Iterator[int]:
+        """Commit what happens inside, or undo all of it, in the database, the file and the graph.
+
+        ``vectors`` (n, width + places) are appended first. What is inside gets the number of their first row.
+        """
+        start = self.rows()
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            if vectors is not None:
+                self._append(vectors)
+            yield start
+            if vectors is not None:
+                total = str(start + len(vectors))
+                self._database.execute("INSERT OR REPLACE INTO meta VALUES ('rows', ?)", (total,))
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            self._vectors.truncate(start * self._row_bytes)
+            self._open_graph()
+            raise
+
+    # -- the vectors and the graph -------------------------------------------------------------------------------------
+
+    def search_vectors(self, rows: Sequence[int]) -> np.ndarray:
+        """Return search vectors of rows: (rows, width + places), float32."""
+        descriptor = self._vectors.fileno()
+        self._vectors.flush()
+        data = b"".join(os.pread(descriptor, self._row_bytes, row * self._row_bytes) for row in rows)
+        return np.frombuffer(data, np.float16).reshape(len(rows), -1).astype(np.float32)
+
+    def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> Columns:
+        """Return the columns of rows whose packed columns were read."""
+        vectors = self.search_vectors(rows)[:, : self.width]
+        # Of length 1 again without the places beside them.
+        return unpack(blobs, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+
+    def read(self, rows: Sequence[int]) -> Columns:
+        """Return the columns of rows."""
+        return self.unpack(rows, [self.one("SELECT columns FROM cases WHERE row = ?", row) for row in rows])
+
+    def link(self, start: int, vectors: np.ndarray) -> None:
+        """Add search vectors to the graph, from row ``start`` on."""
+        self._graph.add(np.arange(start, start + len(vectors)), vectors)
+
+    def unlink(self, row: int) -> None:
+        """Take a row out of the graph."""
+        self._graph.remove(row)
+
+    def nearest(self, vector: np.ndarray, k: int) -> list[int]:
+        """Return the rows whose search vectors are nearest to one, at most ``k``."""
+        if not len(self._graph):
+            return []
+        return [int(key) for key in self._graph.search(vector.astype(np.float32), min(k, len(self._graph))).keys]
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, model_hash: str) -> None:
+        empty = not self.one("SELECT count(*) FROM sqlite_master")
+        vectors = self.path / VECTORS
+        if empty and vectors.is_file() and vectors.stat().st_size:
+            raise IndexFormatError(
+                f"{self.path}: {DATABASE} is empty but {VECTORS} is not; the folder is damaged: restore it from a "
+                "backup, or make a new index and add the cases again"
+            )
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        if empty:
+            # One transaction: a process that is killed while it makes an index leaves none, not half a one.
+            self._database.execute("BEGIN IMMEDIATE")
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._database.execute(statement)
+            for fact in (("format_version", str(FORMAT_VERSION)), ("model_hash", model_hash)):
+                self._database.execute("INSERT INTO meta VALUES (?, ?)", fact)
+            self._database.execute("COMMIT")
+        self._check(model_hash)
+
+    def _check(self, model_hash: str) -> None:
+        facts = self.facts()
+        version = facts.get("format_version")
+        if version != str(FORMAT_VERSION):
+            newer = version is not None and version.isdigit() and int(version) > FORMAT_VERSION
+            raise IndexFormatError(
+                f"{self.path}: index of format version {version}, this library reads {FORMAT_VERSION}; "
+                + ("upgrade tawasul-nlp" if newer else "make a new index and add the cases again")
+            )
+        if facts.get("model_hash") != model_hash:
+            raise IndexFormatError(
+                f"{self.path}: made with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
+                "models cannot be compared: open it with the first, or make a new index and add the cases again"
+            )
+
+    def _open_vectors(self) -> Any:
+        path = self.path / VECTORS
+        if not path.exists():
+            path.touch()
+            _sync_folder(self.path)
+        size, expected = path.stat().st_size, self.rows() * self._row_bytes
+        if size < expected:
+            raise IndexFormatError(
+                f"{path}: {size} bytes, expected {expected} for {self.rows()} cases; the folder is damaged: "
+                "restore it from a backup, or make a new index and add the cases again"
+            )
+        file = path.open("r+b")
+        file.truncate(expected)
+        return file
+
+    def _append(self, vectors: np.ndarray) -> None:
+        self._vectors.seek(0, os.SEEK_END)
+        self._vectors.write(vectors.astype(np.float16).tobytes())
+        self._vectors.flush()
+        os.fsync(self._vectors.fileno())
+
+    def _open_graph(self) -> None:
+        saved = sorted(self.path.glob("graph-*.usearch"), key=_rows_of_graph)
+        self._graph = new_index(self.width + PLACE_SIZE)
+        self._saved_rows = 0
+        if saved and _rows_of_graph(saved[-1]) <= self.rows():
+            try:
+                self._graph.load(str(saved[-1]))
+                self._saved_rows = _rows_of_graph(saved[-1])
+            except Exception:  # usearch raises bare RuntimeError; the graph can always be made again from the vectors
+                self._graph = new_index(self.width + PLACE_SIZE)
+        present = np.fromiter(
+            (row for (row,) in self._database.execute("SELECT row FROM cases ORDER BY row")), np.int64
+        )
+        later = present[present >= self._saved_rows]
+        if len(later):
+            self._graph.add(later, self.search_vectors(later.tolist()))
+        if self._saved_rows:
+            for row in np.setdiff1d(np.arange(self._saved_rows), present).tolist():
+                if row in self._graph:
+                    self._graph.remove(row)
+
+    def _save_graph(self) -> None:
+        target = self.path / f"graph-{self.rows()}.usearch"
+        temporary = self.path / "graph.tmp"
+        self._graph.save(str(temporary))
+        os.replace(temporary, target)
+        for old in self.path.glob("graph-*.usearch"):
+            if old != target:
+                old.unlink()
+        self._saved_rows = self.rows()
+
+
+def _rows_of_graph(path: Path) -> int:
+    return int(path.stem.split("-")[1])
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a folder's list of files to disk; Windows, where folders cannot be opened, does so by itself."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,98 @@
+"""The telling words of a text, each with how rare it is in citizens' cases.
+
+Two reports of one event seldom share a sentence, but often a word that few other cases have: a name, a shop, a thing.
+How rare a word is comes from ``common_words.txt``, counted in the training texts by ``python -m
+training.common_words``; a word that is not in it is the rarest.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.resources import files
+from zlib import crc32
+
+import numpy as np
+
+from tawasul_nlp.text import Normalizer
+
+# So many of the rarest words of a text are kept.
+TERMS = 16
+# A level of rarity is so much of the logarithm of (texts / texts that have the word). A code's four high bits tell it,
+# so that codes sort by rarity; the other 27 are a hash of the word.
+STEP = 0.625
+LEVELS = 16
+_HASH = 27
+COMMON_WORDS = "common_words.txt"
+_WORD = re.compile(r"\w+")
+_PREFIXES = ("وال", "بال", "فال", "كال", "لل", "ال")
+_SUFFIXES = ("هم", "ها", "نا", "ات", "ين", "ون", "كم", "ته", "ه", "ي", "ك", "وا")
+# Function words, greetings and the frame of a complaint: that two texts share them says nothing.
+_STOP_WORDS = """
+في من على الى عن ان انا احنا نحن هذا هذه هاي هذي ذلك اللي الذي التي ما لا لم لن مو مب قد كل مع بعد قبل عند عندنا
+لين حق مال يا او ثم هو هي هم كان كانت يكون به له لها فيه فيها منه عليه ولا وما وهو وهي بس حتى اذا لان لو نرجو
+ارجو يرجى السلام عليكم ورحمة الله وبركاته شكرا لكم المتصل يفيد تفيد يطلب يشكو منذ اسبوع يوم ايام شهر شهور سنة
+the a an is are of in on to and for we i my our it has have was not no this that with from
+"""
+
+
+def stems(folded: str) -> set[str]:
+    """Return the stems of the telling words of a text folded by the profile ``matching``.
+
+    Examples
+    --------
+    >>> sorted(stems("الحفره في الشارع 2540"))
+    ['2540', 'حفر', 'شارع']
+    """
+    return {stem for stem in map(_stem, _WORD.findall(folded)) if stem}
+
+
+def rare_terms(folded: str) -> list[int]:
+    """Return the codes of the rarest telling words, the rarest first, at most :data:`TERMS`; see :func:`weights`."""
+    codes = {code for code in map(_code, _WORD.findall(folded)) if code >= 0}
+    return sorted(codes, reverse=True)[:TERMS]
+
+
+def weights(codes: np.ndarray) -> np.ndarray:
+    """Return how rare the words of some codes are: float32, 0 where there is none (-1)."""
+    return np.maximum(codes >> _HASH, 0).astype(np.float32) * np.float32(STEP)
+
+
+def level(texts: int, having: int) -> int:
+    """Return the level of rarity of a word that ``having`` of ``texts`` texts have: 0 to ``LEVELS - 1``."""
+    return min(round(float(np.log((texts + 1) / (having + 1))) / STEP), LEVELS - 1)
+
+
+@lru_cache(maxsize=1 << 17)
+def _code(word: str) -> int:
+    stem = _stem(word)
+    if not stem:
+        return -1
+    return _levels().get(stem, LEVELS - 1) << _HASH | crc32(stem.encode()) & ((1 << _HASH) - 1)
+
+
+def _stem(word: str) -> str:
+    """Cut article, particles and endings, so that "بالمجاري" and "المجاري" are one word; empty if it tells nothing."""
+    if len(word) < 3 or word in _stop_words():
+        return ""
+    for prefix in _PREFIXES:
+        if word.startswith(prefix) and len(word) - len(prefix) > 2:
+            word = word[len(prefix) :]
+            break
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) > 2:
+            return word[: -len(suffix)]
+    return word
+
+
+@lru_cache(maxsize=1)
+def _levels() -> dict[str, int]:
+    lines = files("tawasul_nlp.duplicates").joinpath(COMMON_WORDS).read_text(encoding="utf-8").splitlines()
+    return {
+        stem: int(number) for number, *stems_ in (line.split() for line in lines if line[0] != "#") for stem in stems_
+    }
+
+
+@lru_cache(maxsize=1)
+def _stop_words() -> frozenset[str]:
+    return frozenset(Normalizer("matching")(_STOP_WORDS).split())

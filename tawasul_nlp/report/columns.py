@@ -1,0 +1,128 @@
+"""Finding in a classified table the columns that the report is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tawasul_nlp.batch.case_rows import read_date
+from tawasul_nlp.batch.columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
+from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.rows import Chunk, Reader
+
+# Without these there is nothing to report.
+_NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
+_ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
+# A column of dates holds a date in at least this share of its cells that are not empty.
+_DATES_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class ReportColumns:
+    """Names of the columns of a classified table.
+
+    Attributes
+    ----------
+    text : str
+    id, date : str or None
+        None where the table has none.
+    added : dict of str to str
+        Our name of a column (``agency``, ``group_id``, ...) to its name in this table; only those that it has.
+    """
+
+    text: str
+    id: str | None
+    date: str | None
+    added: dict[str, str]
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the table says which cases are one incident."""
+        return {"group_id", "group_size"} <= set(self.added)
+
+
+def find_columns(
+    reader: Reader,
+    *,
+    text: str | None = None,
+    id: str | None = None,
+    date: str | None = None,
+    prefix: str | None = None,
+) -> ReportColumns:
+    """Find the columns by their names and, of text, id and date, by what the first rows hold.
+
+    Parameters
+    ----------
+    reader : Reader
+    text, id, date : str or None
+        Columns to take; None to find them.
+    prefix : str or None
+        Prefix that the classification was given; None finds none and ``tawasul_``.
+
+    Raises
+    ------
+    TableError
+        If the table is not classified, or lacks a named column.
+    """
+    for wanted, option in ((text, "--text-column"), (id, "--id-column"), (date, "--date-column")):
+        if wanted is not None and wanted not in reader.columns:
+            listed = ", ".join(map(repr, reader.columns))
+            raise TableError(f"the table has no column {wanted!r} for {option}; its columns are {listed}")
+    added = _added(reader.columns, prefix)
+    first = next(iter(reader.chunks()), None)
+    if first is None or not len(first.numbers):
+        raise TableError("the table has no rows that can be read, so there is nothing to report")
+    own = [name for name in reader.columns if name not in added.values()]
+    values = {name: _cells(first, name) for name in own}
+    text = text or _wordiest(values)
+    others = [name for name in own if name != text]
+    if id is None:
+        id = next((name for name in others if name.casefold() in _ID_NAMES), None)
+    if date is None:
+        date = next((name for name in others if name != id and _are_dates(values[name])), None)
+    return ReportColumns(text, id, date, added)
+
+
+def _added(columns: tuple[str, ...], prefix: str | None) -> dict[str, str]:
+    names = {**ADDED_COLUMNS, **GROUP_COLUMNS}
+    # The prefixed ones first: where both are there, the plain ones are the table's own.
+    for tried in [FALLBACK_PREFIX, ""] if prefix is None else [prefix]:
+        found = {name: tried + name for name in names if tried + name in columns}
+        if all(name in found for name in _NEEDED):
+            # Grouping may have been done before or after, with its own prefix.
+            for name in GROUP_COLUMNS:
+                other = next((p + name for p in (FALLBACK_PREFIX, "") if p + name in columns), None)
+                if name not in found and other is not None:
+                    found[name] = other
+            return found
+    missing = [name for name in _NEEDED if (prefix or "") + name not in columns]
+    raise TableError(
+        f"the table is not classified: it has no column {', '.join(missing)}; run tawasul classify on it first"
+        " (name its --prefix here if it had one)"
+    )
+
+
+def _cells(chunk: Chunk, name: str) -> list[Any]:
+    try:
+        return chunk.column(name)
+    except UnicodeDecodeError:
+        return []
+
+
+def _wordiest(values: dict[str, list[Any]]) -> str:
+    words = {name: sum(len(cell.split()) for cell in cells if isinstance(cell, str)) for name, cells in values.items()}
+    best = max(words, key=lambda name: words[name], default=None)
+    if best is None or not words[best]:
+        raise TableError("no column of the table reads like text; name it with --text-column")
+    return best
+
+
+def _are_dates(cells: list[Any]) -> bool:
+    known = [cell for cell in cells if cell is not None and cell != ""]
+    dates = 0
+    for cell in known:
+        try:
+            dates += read_date(cell) is not None
+        except ValueError:
+            continue
+    return bool(known) and dates >= _DATES_SHARE * len(known)

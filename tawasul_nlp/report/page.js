@@ -1,0 +1,402 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const DIMENSIONS = ["agency", "topic", "kind", "governorate", "block", "week"];
+  const COUNT = DIMENSIONS.length, REVIEW = COUNT + 1;
+  const BARS = { agency: 20, topic: 25, kind: 10 };
+  const MOST_BLOCKS = 60, PAGE = 25;
+  // A case is [id, text, codes, certainty, reasons, day].
+  const ID = 0, TEXT = 1, CODES = 2, CERTAINTY = 3, REASONS = 4, DAY = 5;
+
+  const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", shown: { queue: PAGE, groups: PAGE, recurring: PAGE } };
+  const at = (id) => document.getElementById(id);
+  // Values are isolated from the text around them: in a line of Arabic the parts of a date would change places.
+  const word = (key, values = {}) => data.words[state.language][key]
+    .replace(/\{(\w+)\}/g, (all, name) => values[name] === undefined ? all : `\u2066${values[name]}\u2069`);
+  const number = (value) => value.toLocaleString("en-US");
+  const percent = (part, whole) => whole ? `${(100 * part / whole).toFixed(1)}%` : "–";
+  const code = (dimension) => DIMENSIONS.indexOf(dimension);
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function name(dimension, key) {
+    if (key < 0) return word("unknown");
+    const [id, arabic, english] = data.names[dimension][key];
+    if (dimension === "block") return `${word("block")} ${id}`;
+    return state.language === "ar" ? arabic : english;
+  }
+
+  // Letters that people type for one another are searched as one; marks do not count.
+  const folded = (text) => text.toLowerCase().normalize("NFKC").replace(/[\u064b-\u0652\u0640]/g, "")
+    .replace(/[أإآٱ]/g, "ا").replace(/ى/g, "ي").replace(/ة/g, "ه").replace(/ؤ/g, "و").replace(/ئ/g, "ي")
+    .replace(/[٠-٩]/g, (digit) => digit.charCodeAt(0) - 0x0660);
+  const searchable = data.cases.map((one) => folded(`${one[ID]} ${one[TEXT]}`));
+
+  const weekDay = data.names.week.map((entry) => entry[0]);
+  const weekEnd = weekDay.map((day) => {
+    const end = new Date(`${day}T00:00:00Z`);
+    end.setUTCDate(end.getUTCDate() + 6);
+    return end.toISOString().slice(0, 10);
+  });
+
+  // A week counts when any of its days lies in the chosen span.
+  function inSpan(week) {
+    if (!state.from && !state.to) return true;
+    if (week < 0) return false;
+    return (!state.from || weekEnd[week] >= state.from) && (!state.to || weekDay[week] <= state.to);
+  }
+
+  function count() {
+    const totals = { cases: 0, review: 0 };
+    const by = Object.fromEntries(DIMENSIONS.map((dimension) => [dimension, new Map()]));
+    const chosen = DIMENSIONS.map((dimension) => state.chosen[dimension] ?? null);
+    const inside = weekDay.map((_, week) => inSpan(week));
+    const anySpan = Boolean(state.from || state.to);
+    const add = (map, key, cases, review) => {
+      const sum = map.get(key);
+      if (sum) { sum[0] += cases; sum[1] += review; } else map.set(key, [cases, review]);
+    };
+    for (const cell of data.cells) {
+      // What is chosen in a chart does not narrow that chart itself, so that one can choose another.
+      let outside = -1, misses = 0;
+      for (let at = 0; at < COUNT && misses < 2; at += 1) {
+        if (chosen[at] !== null && cell[at] !== chosen[at]) { misses += 1; outside = at; }
+      }
+      const week = cell[COUNT - 1];
+      if (anySpan && !(week >= 0 && inside[week])) { if (outside !== COUNT - 1) misses += 1; outside = COUNT - 1; }
+      if (misses > 1) continue;
+      const review = cell[REVIEW];
+      const cases = state.review ? review : cell[COUNT];
+      if (!cases) continue;
+      if (misses === 1) { add(by[DIMENSIONS[outside]], cell[outside], cases, review); continue; }
+      totals.cases += cases;
+      totals.review += review;
+      for (let at = 0; at < COUNT; at += 1) add(by[DIMENSIONS[at]], cell[at], cases, review);
+    }
+    return { totals, by };
+  }
+
+  function matches(one) {
+    for (let at = 0; at < COUNT; at += 1) {
+      const wanted = state.chosen[DIMENSIONS[at]];
+      if (wanted !== undefined && one[CODES][at] !== wanted) return false;
+    }
+    if (state.from && !(one[DAY] && one[DAY] >= state.from)) return false;
+    if (state.to && !(one[DAY] && one[DAY] <= state.to)) return false;
+    return !state.review || one[REASONS].length > 0;
+  }
+
+  function choose(dimension, key) {
+    if (state.chosen[dimension] === key) delete state.chosen[dimension]; else state.chosen[dimension] = key;
+    refresh();
+  }
+
+  function legend() {
+    const made = element("p", "legend");
+    for (const kind of ["sure", "review"]) {
+      const part = element("span");
+      part.append(element("i", kind), word(kind === "sure" ? "sure" : "forReview"));
+      made.append(part);
+    }
+    return made;
+  }
+
+  function drawBars(dimension, counts) {
+    const place = at(`bars-${dimension}`);
+    const rows = [...counts].sort((a, b) => b[1][0] - a[1][0]);
+    const most = rows.length ? rows[0][1][0] : 1;
+    place.replaceChildren(legend());
+    if (!rows.length) place.append(element("p", "nothing", word("nothing")));
+    for (const [key, [cases, review]] of rows.slice(0, BARS[dimension])) {
+      const bar = element("button", "bar");
+      bar.type = "button";
+      bar.setAttribute("aria-pressed", String(state.chosen[dimension] === key));
+      bar.title = `${name(dimension, key)}: ${number(cases)}, ${number(review)} ${word("forReview")}`;
+      const track = element("span", "track");
+      const sure = element("span", "sure"), doubt = element("span", "review");
+      sure.style.width = `${100 * (cases - review) / most}%`;
+      doubt.style.width = `${100 * review / most}%`;
+      track.append(sure, doubt);
+      bar.append(element("span", "name", name(dimension, key)), track, element("span", "count", number(cases)));
+      bar.addEventListener("click", () => choose(dimension, key));
+      place.append(bar);
+    }
+  }
+
+  function drawMap(by) {
+    const governorateOf = new Map();
+    for (const cell of data.cells) if (cell[code("block")] >= 0) governorateOf.set(cell[code("block")], cell[code("governorate")]);
+    const blocks = [...by.block].filter(([key]) => key >= 0).sort((a, b) => b[1][0] - a[1][0]).slice(0, MOST_BLOCKS);
+    const most = blocks.length ? blocks[0][1][0] : 1;
+    const place = at("map");
+    place.replaceChildren();
+    const order = ["northern", "capital", "muharraq", "southern"];
+    const rank = ([key]) => key < 0 ? 99 : (order.indexOf(data.names.governorate[key][0]) + 50) % 50;
+    for (const [key, [cases]] of [...by.governorate].sort((a, b) => rank(a) - rank(b))) {
+      const region = element("div", "region");
+      region.dataset.id = key < 0 ? "unknown" : data.names.governorate[key][0];
+      const head = element("button", "", `${name("governorate", key)} · ${number(cases)}`);
+      head.type = "button";
+      head.setAttribute("aria-pressed", String(state.chosen.governorate === key));
+      head.addEventListener("click", () => choose("governorate", key));
+      region.append(head);
+      const own = blocks.filter(([block]) => governorateOf.get(block) === key);
+      const grid = element("div", "blocks");
+      own.sort((a, b) => Number(data.names.block[a[0]][0]) - Number(data.names.block[b[0]][0]));
+      for (const [block, [blockCases]] of own) {
+        const tile = element("button", `block h${Math.min(5, 1 + Math.floor(5 * blockCases / (most + 1)))}`);
+        tile.type = "button";
+        tile.title = `${name("block", block)}: ${number(blockCases)}`;
+        tile.setAttribute("aria-pressed", String(state.chosen.block === block));
+        tile.append(element("span", "", data.names.block[block][0]), element("b", "", number(blockCases)));
+        tile.addEventListener("click", () => choose("block", block));
+        grid.append(tile);
+      }
+      if (own.length) region.append(grid);
+      place.append(region);
+    }
+    at("map-note").textContent = word(data.blocksToldApart ? "mapNote" : "blocksJoined");
+  }
+
+  function drawn(tag, attributes) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  }
+
+  function drawWeeks(counts) {
+    const place = at("weeks");
+    place.replaceChildren();
+    const days = [...weekDay].sort();
+    if (!days.length) return;
+    const keys = new Map(weekDay.map((day, key) => [day, key]));
+    // Weeks without a case are shown as well: a gap is news.
+    const all = [];
+    for (let day = new Date(`${days[0]}T00:00:00Z`); ; day.setUTCDate(day.getUTCDate() + 7)) {
+      const text = day.toISOString().slice(0, 10);
+      all.push(text);
+      if (text >= days[days.length - 1] || all.length > 1500) break;
+    }
+    const width = 960, height = 190, left = 44, bottom = 26, top = 8;
+    const values = all.map((day) => counts.get(keys.get(day)) ?? [0, 0]);
+    const most = Math.max(1, ...values.map((value) => value[0]));
+    const step = (width - left) / all.length;
+    const y = (value) => top + (height - top - bottom) * (1 - value / most);
+    const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": word("byWeek") });
+    for (const share of [0, 0.5, 1]) {
+      const value = Math.round(most * share);
+      svg.append(drawn("line", { x1: left, x2: width, y1: y(value), y2: y(value) }));
+      const label = drawn("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" });
+      label.textContent = number(value);
+      svg.append(label);
+    }
+    const every = Math.ceil(all.length / 10);
+    all.forEach((day, index) => {
+      const [cases, review] = values[index];
+      const x = left + index * step, bar = Math.max(1, step * 0.8);
+      const week = drawn("g", { class: "week" });
+      week.append(drawn("rect", { class: "sure", x, width: bar, y: y(cases - review), height: y(0) - y(cases - review) }));
+      week.append(drawn("rect", { class: "review", x, width: bar, y: y(cases), height: y(cases - review) - y(cases) }));
+      const hit = drawn("rect", { class: "hit", x, width: step, y: top, height: height - top - bottom });
+      const tip = drawn("title", {});
+      tip.textContent = `${day}: ${number(cases)}`;
+      hit.append(tip);
+      hit.addEventListener("click", () => { if (keys.has(day)) choose("week", keys.get(day)); });
+      week.append(hit);
+      if (index % every === 0) {
+        const label = drawn("text", { x, y: height - 8 });
+        label.textContent = day;
+        week.append(label);
+      }
+      svg.append(week);
+    });
+    place.append(legend(), svg);
+  }
+
+  function marked(text) {
+    const made = element("div", "text");
+    made.dir = "auto";
+    // Folding may change lengths, so only a plain match is coloured.
+    const start = state.search ? text.indexOf(state.search) : -1;
+    if (start < 0) { made.textContent = text; return made; }
+    made.append(text.slice(0, start), element("mark", "", state.search), text.slice(start + state.search.length));
+    return made;
+  }
+
+  function fact(label, value, className) {
+    const made = element("span", className);
+    if (label) made.append(`${label}: `);
+    const shown = element("b", "", value);
+    shown.dir = "auto";
+    made.append(shown);
+    return made;
+  }
+
+  function drawCase(one) {
+    const made = element("article", "case");
+    const facts = element("div", "facts");
+    facts.append(fact("", one[ID]));
+    if (one[DAY]) facts.append(fact("", one[DAY]));
+    for (const dimension of ["agency", "topic", "kind"]) facts.append(fact(word(dimension), name(dimension, one[CODES][code(dimension)])));
+    const place = [one[CODES][code("governorate")] >= 0 ? name("governorate", one[CODES][code("governorate")]) : "",
+      one[CODES][code("block")] >= 0 ? name("block", one[CODES][code("block")]) : ""].filter(Boolean).join(" · ");
+    if (place) facts.append(fact("", place));
+    facts.append(fact(word("certainty"), one[CERTAINTY].toFixed(2)));
+    for (const reason of one[REASONS]) {
+      const id = data.names.reason[reason][0];
+      facts.append(element("span", "reason", (data.words.reasons[id] ?? [id, id])[state.language === "ar" ? 0 : 1]));
+    }
+    made.append(marked(one[TEXT]), facts);
+    return made;
+  }
+
+  function drawList(key, items, draw) {
+    const place = at(key);
+    place.replaceChildren();
+    if (!items.length) place.append(element("p", "nothing", word("nothing")));
+    for (const item of items.slice(0, state.shown[key])) place.append(draw(item));
+    if (items.length > state.shown[key]) {
+      const more = element("button", "more", `${word("more")} (${number(items.length - state.shown[key])})`);
+      more.type = "button";
+      more.addEventListener("click", () => { state.shown[key] += 4 * PAGE; lists(); });
+      place.append(more);
+    }
+  }
+
+  function lists() {
+    const wanted = folded(state.search.trim());
+    const found = (index) => !wanted || searchable[index].includes(wanted);
+    const queue = data.queue.filter((index) => matches(data.cases[index]) && found(index));
+    drawList("queue", queue, (index) => drawCase(data.cases[index]));
+    at("queue-note").textContent = word("queueNote", { shown: number(queue.length), total: number(data.queueTotal) });
+
+    const groups = data.largest.filter(([, members]) => matches(data.cases[members[0]]) && members.some(found));
+    if (data.grouped) {
+      drawList("groups", groups, ([size, members]) => {
+        const made = element("details", "group");
+        const head = element("summary");
+        const first = data.cases[members[0]];
+        head.append(element("span", "size", number(size)), element("b", "", name("topic", first[CODES][code("topic")])), " — ");
+        const text = element("span", "", first[TEXT].slice(0, 110));
+        text.dir = "auto";
+        head.append(text);
+        made.append(head, ...members.map((index) => drawCase(data.cases[index])));
+        if (size > members.length) made.append(element("p", "quiet", word("moreReports", { n: number(size - members.length) })));
+        return made;
+      });
+      at("groups-note").textContent = word("groupsNote", { shown: number(groups.length), total: number(data.groups) });
+    } else at("groups-note").textContent = word("groupsMissing");
+
+    const recurring = data.recurring.filter((one) =>
+      (state.chosen.topic === undefined || state.chosen.topic === one.topic) &&
+      (state.chosen.block === undefined || state.chosen.block === one.block) &&
+      one.cases.some((index) => found(index) && ["agency", "governorate"].every((dimension) =>
+        state.chosen[dimension] === undefined || data.cases[index][CODES][code(dimension)] === state.chosen[dimension])));
+    if (data.dated) {
+      drawList("recurring", recurring, (one) => {
+        const made = element("details", "group");
+        const head = element("summary");
+        head.append(element("span", "size", number(one.incidents)), element("b", "", `${name("topic", one.topic)} — ${name("block", one.block)}`));
+        const facts = element("div", "facts");
+        facts.append(element("span", "", word("times", one)), element("span", "", word("between", one)),
+          element("span", "", word("expected", one)), element("span", "", word("chance", { p: one.p.toPrecision(2) })));
+        head.append(facts);
+        made.append(head, ...one.cases.map((index) => drawCase(data.cases[index])));
+        return made;
+      });
+      at("recurring-note").textContent = word("recurringNote") + (data.grouped ? "" : ` ${word("recurringUngrouped")}`);
+    } else at("recurring-note").textContent = word("recurringUndated");
+  }
+
+  function drawCards(totals) {
+    const cards = [[number(totals.cases), word("cases")], [number(totals.review), word("forReview")], [percent(totals.review, totals.cases), word("shareReview")]];
+    // Incidents are counted for the whole table only.
+    const filtered = Object.keys(state.chosen).length || state.from || state.to || state.review;
+    if (data.grouped && !filtered) cards.push([number(data.incidents), word("incidents")], [number(data.rows - data.incidents), word("repeated")]);
+    at("cards").replaceChildren(...cards.map(([value, label]) => {
+      const card = element("div", "card");
+      card.append(element("b", "", value), element("span", "", label));
+      return card;
+    }));
+  }
+
+  function drawChips() {
+    const chips = Object.entries(state.chosen).map(([dimension, key]) => {
+      const label = dimension === "week" ? `${word("week")} ${weekDay[key]}` : name(dimension, key);
+      const chip = element("button", "chip", `${label} ✕`);
+      chip.type = "button";
+      chip.addEventListener("click", () => choose(dimension, key));
+      return chip;
+    });
+    at("chips").replaceChildren(...chips);
+    for (const dimension of ["agency", "topic", "governorate", "kind"]) at(`filter-${dimension}`).value = state.chosen[dimension] ?? "";
+  }
+
+  function refresh() {
+    state.shown = { queue: PAGE, groups: PAGE, recurring: PAGE };
+    const { totals, by } = count();
+    drawCards(totals);
+    for (const dimension of Object.keys(BARS)) drawBars(dimension, by[dimension]);
+    drawMap(by);
+    if (data.dated) drawWeeks(by.week);
+    drawChips();
+    lists();
+  }
+
+  function fillSelects() {
+    for (const dimension of ["agency", "topic", "governorate", "kind"]) {
+      const options = data.names[dimension].map((_, key) => [key, name(dimension, key)]).sort((a, b) => a[1].localeCompare(b[1], state.language));
+      const all = element("option", "", word("all"));
+      all.value = "";
+      at(`filter-${dimension}`).replaceChildren(all, ...options.map(([key, label]) => {
+        const option = element("option", "", label);
+        option.value = String(key);
+        return option;
+      }));
+    }
+  }
+
+  function speak(language) {
+    state.language = language;
+    document.documentElement.lang = language;
+    document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
+    for (const place of document.querySelectorAll("[data-word]")) place.textContent = word(place.dataset.word);
+    at("subtitle").textContent = word(data.first ? "subtitle" : "subtitleUndated", { ...data, rows: number(data.rows) });
+    fillSelects();
+    const notes = [word("noteModel"), word(data.masked ? "noteMasked" : "noteNotMasked"), word("noteOffline")];
+    if (data.dated) notes.push(word("noteWeeks"));
+    if (data.rejected) notes.push(word("noteRejected", { n: number(data.rejected) }));
+    if (data.datesUnread) notes.push(word("noteDates", { n: number(data.datesUnread) }));
+    at("notes").replaceChildren(...notes.map((note) => element("li", "", note)));
+    refresh();
+  }
+
+  for (const dimension of ["agency", "topic", "governorate", "kind"]) {
+    at(`filter-${dimension}`).addEventListener("change", (event) => {
+      if (event.target.value === "") delete state.chosen[dimension]; else state.chosen[dimension] = Number(event.target.value);
+      refresh();
+    });
+  }
+  at("filter-from").addEventListener("change", (event) => { state.from = event.target.value; refresh(); });
+  at("filter-to").addEventListener("change", (event) => { state.to = event.target.value; refresh(); });
+  at("filter-review").addEventListener("change", (event) => { state.review = event.target.checked; refresh(); });
+  let typing = 0;
+  at("filter-search").addEventListener("input", (event) => {
+    clearTimeout(typing);
+    typing = setTimeout(() => { state.search = event.target.value; lists(); }, 150);
+  });
+  at("filters").addEventListener("submit", (event) => event.preventDefault());
+  at("filters").addEventListener("reset", () => {
+    Object.assign(state, { chosen: {}, from: "", to: "", review: false, search: "" });
+    setTimeout(refresh);
+  });
+  at("language").addEventListener("click", () => speak(state.language === "ar" ? "en" : "ar"));
+  at("print").addEventListener("click", () => window.print());
+  for (const place of document.querySelectorAll(".dated")) place.hidden = !data.dated;
+  speak("ar");
+})();

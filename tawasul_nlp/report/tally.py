@@ -1,0 +1,222 @@
+"""The first reading of a classified table: counts, and which rows the report will show."""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from tawasul_nlp.batch.case_rows import read_date
+from tawasul_nlp.batch.rows import Chunk, to_cell
+from tawasul_nlp.report.columns import ReportColumns
+
+# A count of cases is kept for each combination of these that occurs.
+DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")
+# More combinations than this make the page slow: then blocks are no longer told apart in them.
+MOST_CELLS = 120_000
+QUEUE = 1_000
+GROUPS = 200
+UNKNOWN = -1
+
+
+class Codes:
+    """Numbers for names, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def of(self, name: str | None) -> int:
+        """Return the name's number; :data:`UNKNOWN` for none."""
+        return UNKNOWN if not name else self._numbers.setdefault(name, len(self._numbers))
+
+    @property
+    def names(self) -> list[str]:
+        """The names by their numbers."""
+        return list(self._numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the report needs of one row, its text left out."""
+
+    number: int
+    codes: tuple[int, ...]
+    certainty: float
+    needs_review: bool
+    reasons: tuple[int, ...]
+    day: date | None
+    group: str | None
+    group_size: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over the rows of a table, and the rows to show.
+
+    Attributes
+    ----------
+    cells : Counter
+        Cases by the codes of :data:`DIMENSIONS`; ``reviews`` those of them that need review.
+    queue : list of (float, int, Row)
+        A heap of the least certain rows that need review; its first is the most certain of them.
+    group_sizes : dict of str to int
+        Size of each incident with more than one report.
+    topics, blocks, days, groups : arrays and list
+        Of every row, for what keeps coming back.
+    """
+
+    columns: ReportColumns
+    codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "reason")})
+    cells: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    reviews: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    rows: int = 0
+    rejected: int = 0
+    dates_unread: int = 0
+    first: date | None = None
+    last: date | None = None
+    queue: list[tuple[float, int, Row]] = field(default_factory=list)
+    group_sizes: dict[str, int] = field(default_factory=dict)
+    incidents: int = 0
+    topics: array[int] = field(default_factory=lambda: array("i"))
+    blocks: array[int] = field(default_factory=lambda: array("i"))
+    days: array[int] = field(default_factory=lambda: array("i"))
+    groups: array[int] = field(default_factory=lambda: array("q"))
+    _group_numbers: dict[str, int] = field(default_factory=dict)
+
+    def add(self, chunk: Chunk) -> None:
+        """Count a chunk's rows."""
+        self.rejected += len(chunk.rejects)
+        for row in self.read(chunk):
+            self._count(row)
+            self.rows += 1
+
+    def read(self, chunk: Chunk) -> Iterator[Row]:
+        """Yield what the report needs of each row of a chunk."""
+        added = self.columns.added
+        empty: list[Any] = [None] * len(chunk.numbers)
+
+        def cells(name: str) -> list[Any]:
+            return chunk.column(added[name]) if name in added else empty
+
+        days = chunk.column(self.columns.date) if self.columns.date is not None else empty
+        for number, agency, topic, kind, governorate, block, *rest, day in zip(
+            chunk.numbers,
+            *(cells(name) for name in ("agency", "topic", "kind", "governorate", "block")),
+            *(cells(name) for name in ("topic_probability", "agency_probability", "needs_review", "review_reasons")),
+            *(cells(name) for name in ("group_id", "group_size")),
+            days,
+            strict=True,
+        ):
+            topic_certainty, agency_certainty, review, reasons, group, size = rest
+            when = self._day(day)
+            week = None if when is None else sunday(when).isoformat()
+            names = (agency, topic, kind, governorate, block)
+            codes = [self.codes[name].of(_name(value)) for name, value in zip(DIMENSIONS, names, strict=False)]
+            yield Row(
+                number,
+                (*codes, self.codes["week"].of(week)),
+                min(_number(topic_certainty, 0.0), _number(agency_certainty, 0.0)),
+                review is True or review == "true",
+                tuple(self.codes["reason"].of(reason) for reason in _list(reasons)),
+                when,
+                _name(group),
+                int(_number(size, 1.0)),
+            )
+
+    def _count(self, row: Row) -> None:
+        self.cells[row.codes] += 1
+        if row.needs_review:
+            self.reviews[row.codes] += 1
+            # A heap has its least element first; of certainties turned round, that is the most certain.
+            entry = (-row.certainty, -row.number, row)
+            if len(self.queue) < QUEUE:
+                heapq.heappush(self.queue, entry)
+            else:
+                heapq.heappushpop(self.queue, entry)
+        if row.day is not None:
+            self.first = row.day if self.first is None else min(self.first, row.day)
+            self.last = row.day if self.last is None else max(self.last, row.day)
+        of = dict(zip(DIMENSIONS, row.codes, strict=True))
+        self.topics.append(of["topic"])
+        self.blocks.append(of["block"])
+        self.days.append(UNKNOWN if row.day is None else row.day.toordinal())
+        if row.group is None:
+            # Numbers below zero are for cases that stand alone.
+            self.groups.append(-1 - self.rows)
+            self.incidents += 1
+        else:
+            fresh = len(self._group_numbers)
+            known = self._group_numbers.setdefault(row.group, fresh)
+            self.incidents += known == fresh
+            self.groups.append(known)
+            if row.group_size > 1:
+                self.group_sizes[row.group] = row.group_size
+
+    def _day(self, value: Any) -> date | None:
+        try:
+            found = read_date(value)
+        except ValueError:
+            self.dates_unread += 1
+            return None
+        return None if found is None else found.date()
+
+    def largest_groups(self) -> list[str]:
+        """Return the ids of the largest incidents, the largest first."""
+        return [
+            name for name, _ in heapq.nsmallest(GROUPS, self.group_sizes.items(), key=lambda item: (-item[1], item[0]))
+        ]
+
+    def least_certain(self) -> list[Row]:
+        """Return the rows for review, the least certain first."""
+        return [row for _, _, row in sorted(self.queue, key=lambda entry: (-entry[0], -entry[1]))]
+
+    def counts(self) -> tuple[list[list[int]], bool]:
+        """Return one list a combination: its codes, its cases, and how many of them need review.
+
+        With too many combinations, those that differ in the block alone are joined, and the second value is False.
+        """
+        cells, reviews = self.cells, self.reviews
+        told_apart = len(cells) <= MOST_CELLS
+        if not told_apart:
+            cells, reviews = _without_blocks(cells), _without_blocks(reviews)
+        return [[*codes, count, reviews[codes]] for codes, count in cells.items()], told_apart
+
+
+def sunday(day: date) -> date:
+    """Return the Sunday on which the day's week begins, as weeks do in Bahrain.
+
+    >>> sunday(date(2026, 1, 7)).isoformat()
+    '2026-01-04'
+    """
+    return day - timedelta(days=(day.weekday() + 1) % 7)
+
+
+def _without_blocks(counts: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
+    at = DIMENSIONS.index("block")
+    joined: Counter[tuple[int, ...]] = Counter()
+    for codes, count in counts.items():
+        joined[(*codes[:at], UNKNOWN, *codes[at + 1 :])] += count
+    return joined
+
+
+def _name(value: Any) -> str | None:
+    return to_cell(value).strip() or None
+
+
+def _number(value: Any, otherwise: float) -> float:
+    try:
+        return otherwise if value is None else float(value)
+    except (TypeError, ValueError):
+        return otherwise
+
+
+def _list(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(";") if part.strip()]
+    return [str(part) for part in value]

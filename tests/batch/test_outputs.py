@@ -1,0 +1,164 @@
+"""What is written beside the answers: masks, harmless cells, a manifest, and a foreign model's columns."""
+
+import hashlib
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tawasul_nlp
+from tawasul_nlp.batch import MissingColumnError, TableError, classify_table, open_reader
+from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
+from tawasul_nlp.batch.display import examples, summary
+from tawasul_nlp.batch.formulas import guarded
+from tests.batch.keyword_classifier import Foreign, KeywordClassifier
+from tests.batch.test_run import ENDINGS, TEXTS, read, records, rejects_of, run, write
+
+PRIVATE = "المجاري طافحة في مجمع 714، رقمي 39001234 والبطاقة 850101234"
+
+
+class Listens(KeywordClassifier):
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def predict(self, texts, /):
+        self.heard += texts
+        return super().predict(texts)
+
+
+@pytest.mark.parametrize("into", ENDINGS)
+@pytest.mark.parametrize("out_of", ENDINGS)
+def test_masked_columns_are_written_without_personal_data_and_read_with_it(tmp_path, out_of, into):
+    rows = [{"id": 1, "هاتف": "39001234", "text": PRIVATE}, {"id": 2, "هاتف": None, "text": None}]
+    source = write(tmp_path / f"backlog{out_of}", rows)
+    model = Listens()
+    shown = []
+    report = classify_table(
+        model,
+        source,
+        tmp_path / f"out{into}",
+        text_column="text",
+        mask_columns=["text", "هاتف"],
+        on_step=lambda step: shown.append((step.chunk.records()[0], step.predictions[0])),
+    )
+    first = read(report.output)[0]
+    assert (first["text"], first["هاتف"]) == ("المجاري طافحة في مجمع 714، رقمي [هاتف] والبطاقة [رقم شخصي]", "[هاتف]")
+    assert model.heard[0] == PRIVATE and first["block"] == "714"
+    assert "39001234" not in report.output.read_bytes().decode("utf-8", "replace")
+    assert "39001234" not in "".join(str(part) for part in examples(shown, "text").renderables)
+
+
+def test_a_number_in_a_masked_column_is_masked_and_one_in_a_typed_column_is_refused(tmp_path):
+    rows = [{"هاتف": 39001234, "text": "ماي"}, {"هاتف": 7, "text": "ماي"}]
+    source = write(tmp_path / "backlog.jsonl", rows)
+    for ending in (".jsonl", ".parquet"):
+        report = run(source, tmp_path / f"out{ending}", mask_columns=["text", "هاتف"])
+        assert [str(row["هاتف"]) for row in read(report.output)] == ["[هاتف]", "7"]
+    source = write(tmp_path / "backlog.parquet", rows)
+    with pytest.raises(TableError, match="column 'هاتف' holds int64, expected text"):
+        run(source, tmp_path / "out.csv", mask_columns=["هاتف"])
+    with pytest.raises(MissingColumnError, match="did you mean --mask-column 'text'"):
+        run(source, tmp_path / "out.csv", mask_columns=["txt"])
+
+
+def test_a_dictionary_column_is_masked_in_its_own_type(tmp_path):
+    phones = pa.array(["39001234", "لا يوجد", None]).dictionary_encode()
+    pq.write_table(pa.table({"text": TEXTS[:3], "هاتف": phones}), tmp_path / "backlog.parquet")
+    out = pq.read_table(run(tmp_path / "backlog.parquet", tmp_path / "out.parquet", mask_columns=["هاتف"]).output)
+    assert out["هاتف"].to_pylist() == ["[هاتف]", "لا يوجد", None]
+    assert pa.types.is_dictionary(out.schema.field("هاتف").type)
+
+
+def test_rejected_rows_are_masked_too(tmp_path):
+    (tmp_path / "backlog.csv").write_text("id,text\n1,رقمي 39001234,زائد\n", encoding="utf-8")
+    assert "39001234" in rejects_of(run(tmp_path / "backlog.csv", tmp_path / "out.csv"))[0]["raw"]
+    masked = run(tmp_path / "backlog.csv", tmp_path / "out.csv", mask_columns=["text"])
+    assert rejects_of(masked)[0]["raw"] == "1,رقمي [هاتف],زائد\n"
+
+
+FORMULAS = ["=cmd|'/C calc'!A0", "+SUM(A1)", "-2+cmd", "@SUM(1)", "\t=1+1", "- الماي مقطوع", "＝1+1", "=-1"]
+HARMLESS = ["-5", "+973 3900 1234", "-12.5%", "-1.5e-05", "--", "-", "+", "", "'=1", "a=1", "١٢", "-٣٫٥", "المجاري =1"]
+
+
+def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe_and_are_counted(tmp_path):
+    source = write(tmp_path / "backlog.csv", [{"=id": cell, "text": "ماي"} for cell in FORMULAS + HARMLESS])
+    report = run(source, tmp_path / "out.csv")
+    cells = [row["'=id"] for row in read(report.output)]
+    assert cells == [f"'{cell}" for cell in FORMULAS] + HARMLESS
+    assert report.notes == (
+        "9 cells that a spreadsheet would run as formulas have an apostrophe in front (--raw-cells leaves them as they are)",
+    )
+    raw = run(source, tmp_path / "raw.csv", raw_cells=True)
+    assert [row["=id"] for row in read(raw.output)] == FORMULAS + HARMLESS and raw.notes == ()
+    typed = run(source, tmp_path / "out.jsonl")
+    assert [row["=id"] for row in read(typed.output)] == FORMULAS + HARMLESS
+
+
+@given(st.text(st.sampled_from("=+-@ \t\r\n1٢.,e(':aب"), max_size=8))
+def test_no_cell_that_could_call_something_begins_with_a_sign(cell):
+    safe = guarded(cell)
+    assert safe in (cell, "'" + cell)
+    if safe[:1] in ("+", "-"):
+        assert not any(char.isalpha() and char != "e" for char in safe)
+    assert safe[:1] not in tuple("=@\t\r\n")
+
+
+def test_the_manifest_tells_what_the_run_was_made_of(tmp_path):
+    source = write(tmp_path / "backlog.csv", records())
+    report = run(source, tmp_path / "out.parquet", mask_columns=["text"])
+    facts = json.loads((tmp_path / "out.parquet.manifest.json").read_text(encoding="utf-8"))
+    assert facts["model"] == {"hash": "keywords", "target_error": None, "tasks": ["kind", "topic", "agency"]}
+    assert facts["versions"]["tawasul-nlp"] == tawasul_nlp.__version__
+    for name, path in (("input", source), ("output", report.output)):
+        content = path.read_bytes()
+        assert facts[name] == {
+            "name": path.name,
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    assert facts["rows"] == {"read": 5, "written": 5, "rejected": 0, "for_review": 2}
+    assert facts["rows_by_label"]["agency"] == {"none": 2, "ewa": 1, "municipality": 1, "works": 1}
+    assert (facts["options"]["text_column"], facts["options"]["mask_columns"]) == ("text", ["text"])
+    assert facts["started"] <= facts["ended"] and facts["resumed"] == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_model_of_other_tasks_adds_columns_of_its_own(tmp_path, ending):
+    source = write(tmp_path / "backlog.csv", records())
+    report = classify_table(Foreign(), source, tmp_path / f"out{ending}", text_column="text")
+    rows = read(report.output)
+    assert list(rows[0])[3:] == [
+        "urgency",
+        "urgency_probability",
+        "urgency_alternatives",
+        "sentiment",
+        "sentiment_probability",
+        "sentiment_alternatives",
+        "governorate",
+        "block",
+        "needs_review",
+        "review_reasons",
+    ]
+    assert [row["urgency"] for row in rows] == ["عاجل", "عادي", "عادي", "عادي", "عادي"]
+    alternatives = [{"id": "عادي", "probability": 0.25}]
+    assert rows[0]["urgency_alternatives"] == ("عادي=0.25" if ending == ".csv" else alternatives)
+    assert report.task == "urgency" and {count.id: count.rows for count in report.counts} == {"عادي": 4, "عاجل": 1}
+    assert summary(report).renderables[0].title == "Cases by urgency"
+
+
+def test_a_wide_table_and_an_endless_row_are_bounded(tmp_path):
+    (tmp_path / "wide.csv").write_text("," * 20_000 + "text\n")
+    with pytest.raises(TableError, match="has 20,001 columns"):
+        open_reader(tmp_path / "wide.csv")
+    with (tmp_path / "keys.jsonl").open("w") as file:
+        file.writelines(f'{{"text": "", "k{n}": 1}}\n' for n in range(20_000))
+    with pytest.raises(TableError, match="has 16,385 columns"):
+        open_reader(tmp_path / "keys.jsonl")
+    (tmp_path / "long.csv").write_text(f"id,text\n1,{',' * MAX_RECORD_CHARS}\n2,ماي\n", encoding="utf-8")
+    report = run(tmp_path / "long.csv", tmp_path / "out.csv")
+    assert (report.rows_written, report.rows_rejected) == (1, 1)
+    assert "longer than 4,194,304 characters" in rejects_of(report)[0]["reason"]

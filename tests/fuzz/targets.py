@@ -1,0 +1,251 @@
+"""What is fuzzed: everything that reads what strangers wrote. A target returns, or fails by a crash of its own.
+
+Each target takes bytes. It may meet the named errors that its reader documents, and nothing else; where there is
+something to check about the answer, it checks it. ``test_targets.py`` feeds them changed copies of sound files in every
+test run, and ``python -m tests.fuzz TARGET`` runs one for as long as you like under atheris, which follows the branches.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.readers import open_reader
+from tawasul_nlp.domain import Taxonomy, find_named_agencies, find_places
+from tawasul_nlp.domain._yaml import DataError
+from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.duplicates.scorer import PairScorer
+from tawasul_nlp.errors import IndexFormatError, ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, read_config
+from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
+
+Target = Callable[[bytes], None]
+
+
+@cache
+def folder() -> Path:
+    """Return a folder of this process for the files that targets read."""
+    return Path(tempfile.mkdtemp(prefix="tawasul-fuzz-"))
+
+
+@cache
+def grouper() -> DuplicateGrouper:
+    """Return the bundled model's grouper, loaded once."""
+    return DuplicateGrouper.from_pretrained()
+
+
+def as_text(data: bytes) -> str:
+    """Return any text, half surrogates included: what a program may hand to the library."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def normaliser(data: bytes) -> None:
+    """Every profile, with and without offsets."""
+    text = as_text(data)
+    for profile in PROFILES:
+        normalizer = Normalizer(profile)
+        assert isinstance(normalizer(text), str)
+    followed = Normalizer("default").normalize_with_offsets(text)
+    assert followed.text == Normalizer("default")(text)
+    assert len(followed.spans) == len(followed.text)
+    assert all(0 <= start <= end <= len(text) for start, end in followed.spans)
+
+
+def masks(data: bytes) -> None:
+    """Personal data, whose spans must lie in the text, one after another."""
+    text = as_text(data)
+    end = 0
+    for span in mask_personal_data(text).spans:
+        assert end <= span.start < span.end <= len(text)
+        end = span.end
+
+
+def places(data: bytes) -> None:
+    """Places and named agencies, whose spans must lie in the text."""
+    text = as_text(data)
+    assert all(0 <= mention.start < mention.end <= len(text) for mention in find_places(text).mentions)
+    find_named_agencies(text, Taxonomy.load())
+
+
+def arabizi(data: bytes) -> None:
+    """Arabic from Latin letters."""
+    assert isinstance(arabizi_to_arabic(as_text(data)), str)
+
+
+def _table(data: bytes, suffix: str) -> None:
+    path = folder() / f"table{suffix}"
+    path.write_bytes(data)
+    try:
+        reader = open_reader(path)
+        last = 0
+        for chunk in reader.chunks():
+            numbers = sorted([*chunk.numbers, *(reject.row for reject in chunk.rejects)])
+            assert numbers == list(range(last + 1, last + 1 + len(numbers))), "a row was lost or counted twice"
+            last += len(numbers)
+            chunk.records()
+    except (TableError, UnicodeDecodeError):
+        # Arrow may hold strings that are not UTF-8; whoever reads rows gets this, and values_of gives bytes.
+        return
+
+
+def csv_table(data: bytes) -> None:
+    """A CSV file: each row is read or rejected, with its number."""
+    _table(data, ".csv")
+
+
+def jsonl_table(data: bytes) -> None:
+    """A JSONL file: each row is read or rejected, with its number."""
+    _table(data, ".jsonl")
+
+
+def parquet_table(data: bytes) -> None:
+    """A Parquet file."""
+    _table(data, ".parquet")
+
+
+def excel_table(data: bytes) -> None:
+    """An Excel workbook."""
+    _table(data, ".xlsx")
+
+
+def _refused(error: type[Exception], name: str, data: bytes, load: Callable[[Path], object]) -> None:
+    path = folder() / name
+    path.write_bytes(data)
+    try:
+        load(path)
+    except error:
+        return
+
+
+def model_config(data: bytes) -> None:
+    """A model's configuration."""
+    for name in ("tokenizer.json", "model.onnx", "ngram.safetensors", "pairs.json"):
+        (folder() / name).touch()
+    _refused(ModelFormatError, "config.json", data, lambda path: read_config(path.parent, verify=False))
+
+
+def ngram_reader(data: bytes) -> None:
+    """A model's n-gram reader."""
+    _refused(ModelFormatError, "ngram.safetensors", data, NgramReader.load)
+
+
+def pair_scorer(data: bytes) -> None:
+    """A model's pair scorer."""
+    _refused(ModelFormatError, "pairs.json", data, PairScorer.load)
+
+
+def taxonomy(data: bytes) -> None:
+    """A user's taxonomy."""
+    _refused(DataError, "taxonomy.yaml", data, Taxonomy.load)
+
+
+def gazetteer(data: bytes) -> None:
+    """A user's gazetteer."""
+    _refused(DataError, "gazetteer.yaml", data, Gazetteer.load)
+
+
+@cache
+def _sound_index() -> Path:
+    path = folder() / "sound-index"
+    with DuplicateIndex.open(path, grouper()) as index:
+        index.add([{"id": "A", "text": "الماي مقطوع عن مجمع 714 من أمس"}, {"id": "B", "text": "حفرة في شارع المعارض"}])
+    return path
+
+
+def index_database(data: bytes) -> None:
+    """An index whose database is not the one that was written."""
+    path = folder() / "index"
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(_sound_index(), path)
+    (path / "index.sqlite").write_bytes(data)
+    for name in ("index.sqlite-wal", "index.sqlite-shm"):
+        (path / name).unlink(missing_ok=True)
+    try:
+        with closing(DuplicateIndex.open(path, grouper())) as index:
+            index.stats()
+    except IndexFormatError:
+        return
+
+
+TARGETS: dict[str, Target] = {
+    target.__name__: target
+    for target in (
+        normaliser,
+        masks,
+        places,
+        arabizi,
+        csv_table,
+        jsonl_table,
+        parquet_table,
+        excel_table,
+        model_config,
+        ngram_reader,
+        pair_scorer,
+        taxonomy,
+        gazetteer,
+        index_database,
+    )
+}
+
+
+def seeds(name: str) -> list[bytes]:
+    """Return sound inputs of a target, small enough to be changed often."""
+    data = Path(__file__).parents[2] / "tawasul_nlp" / "domain" / "data"
+    texts = [
+        "المجاري طافحة عندنا من اسبوع في مجمع ٧١٤ طريق 1432 والريحة ما تنطاق 😡😡 جدااااا https://x.bh/a?b=1",
+        "رقمي 39001234 و+973 1700 0000 والبطاقة 850101234 BH67BMAG00001299123456 سيارة رقم 12345 a.b@c.bh",
+        "el maay y9eb fel share3 mn 3 ayam w m7ad 9alla7a, road 2831 block 428",
+        "ﷲ ﻻ كـــهرباء &amp; <br> \u200f\u202bالحد\u202c الى بالرفاع",
+    ]
+    if name in ("normaliser", "masks", "places", "arabizi"):
+        return [text.encode() for text in texts]
+    if name == "csv_table":
+        rows = "\r\n".join(f'{number},"{text}",{number}.5' for number, text in enumerate(texts))
+        return [f"id,النص,n\r\n{rows}\r\n".encode(), "id;النص\n1;ماء\n".encode("cp1256")]
+    if name == "jsonl_table":
+        return ["".join(f'{{"id": {at}, "t": "{text}", "l": [1, null]}}\n' for at, text in enumerate(texts)).encode()]
+    if name == "parquet_table":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table({"id": [1, 2, 3, 4], "text": texts}), sink)
+        return [sink.getvalue().to_pybytes()]
+    if name == "excel_table":
+        from openpyxl import Workbook
+
+        book = Workbook()
+        for row in (["id", "النص"], *enumerate(texts)):
+            book.active.append(list(row))
+        book.save(folder() / "seed.xlsx")
+        return [(folder() / "seed.xlsx").read_bytes()]
+    if name == "model_config":
+        return [(BUNDLED / "config.json").read_bytes()]
+    if name == "pair_scorer":
+        return [(BUNDLED / "pairs.json").read_bytes()]
+    if name == "ngram_reader":
+        return [(BUNDLED / "ngram.safetensors").read_bytes()[:2_000], _small_ngram()]
+    if name in ("taxonomy", "gazetteer"):
+        return [(data / f"{name}.yaml").read_bytes()[:6_000]]
+    if name == "index_database":
+        return [(_sound_index() / "index.sqlite").read_bytes()]
+    raise ValueError(f"no seeds for {name!r}; the targets are {', '.join(TARGETS)}")
+
+
+def _small_ngram() -> bytes:
+    import numpy as np
+
+    from tawasul_nlp.model.ngram import FeatureBlock, save_ngram
+
+    path = folder() / "small.safetensors"
+    blocks = tuple(FeatureBlock(np.arange(3, dtype=np.int32), np.ones(3, np.float32)) for _ in range(2))
+    save_ngram(path, blocks, {"topic": np.ones((6, 2), np.float32)}, {"topic": np.zeros(2, np.float32)})
+    return path.read_bytes()

@@ -1,0 +1,231 @@
+"""The page in a real browser: filters work, nothing is asked of the network, and no text becomes HTML."""
+
+import json
+import re
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.cli import app
+from tawasul_nlp.report import write_report
+from tests.report.browser import browser
+from tests.report.tables import classified, write
+
+HOSTILE = [
+    "</script><script>window.hacked = 1</script> الشارع مظلم",
+    '<img src=x onerror="window.hacked = 2"> الماي مقطوع',
+    "{{data}} {{script}} ${window.hacked = 3} `",
+    "\u202e نص معكوس \u2066 <b>عريض</b> &lt;i&gt; <!--",
+    "' onmouseover='window.hacked = 4' \" \\u003cscript\\u003e",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return classified(600)
+
+
+@pytest.fixture(scope="module")
+def page(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_report(write(folder / "t.parquet", rows), folder / "report.html", title="حالات الربع الأول")
+    return folder / "report.html"
+
+
+def opened(driver, path, width=1280):
+    driver.set_window_size(width, 900)
+    driver.get(path.as_uri())
+    driver.get_log("browser")
+    driver.refresh()
+    return driver
+
+
+def cards(driver):
+    return [int(card.text.replace(",", "")) for card in driver.find_elements("css selector", ".card b")[:2]]
+
+
+def select(driver, name, label):
+    from selenium.webdriver.support.select import Select
+
+    Select(driver.find_element("id", f"filter-{name}")).select_by_visible_text(label)
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the page did not get there"
+        time.sleep(0.05)
+
+
+def embedded(path):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])
+
+
+def test_the_page_counts_every_case_and_has_no_console_errors(chromium, page, rows):
+    driver = opened(chromium, page)
+    assert cards(driver) == [600, sum(row["needs_review"] for row in rows)]
+    assert driver.find_element("id", "title").text == "حالات الربع الأول"
+    assert driver.get_log("browser") == []
+
+
+def test_it_reads_from_right_to_left_and_switches_to_english_and_back(chromium, page):
+    driver = opened(chromium, page)
+    root = driver.find_element("tag name", "html")
+    assert (root.get_attribute("dir"), root.get_attribute("lang")) == ("rtl", "ar")
+    assert "الحالات حسب الجهة" in driver.find_element("tag name", "body").text
+    driver.find_element("id", "language").click()
+    assert (root.get_attribute("dir"), root.get_attribute("lang")) == ("ltr", "en")
+    shown = driver.find_element("tag name", "main").text
+    assert "Cases by agency" in shown and "الحالات حسب الجهة" not in shown
+    driver.find_element("id", "language").click()
+    assert root.get_attribute("dir") == "rtl"
+
+
+def test_filters_narrow_the_counts_to_what_the_table_has(chromium, page, rows):
+    driver = opened(chromium, page)
+    select(driver, "governorate", "محافظة المحرق")
+    own = [row for row in rows if row["governorate"] == "muharraq"]
+    assert cards(driver)[0] == len(own) > 0
+    driver.find_element("id", "filter-review").click()
+    assert cards(driver)[0] == sum(row["needs_review"] for row in own)
+    driver.find_element("id", "clear").click()
+    wait_for(lambda: cards(driver)[0] == 600)
+
+
+def test_a_click_on_a_bar_filters_and_a_click_on_its_chip_ends_it(chromium, page, rows):
+    driver = opened(chromium, page)
+    bar = driver.find_element("css selector", "#bars-topic .bar")
+    count = int(bar.find_element("css selector", ".count").text)
+    bar.click()
+    assert cards(driver)[0] == count < 600
+    driver.find_element("css selector", "#chips .chip").click()
+    assert cards(driver)[0] == 600
+
+
+def test_dates_narrow_to_the_weeks_that_they_touch(chromium, page, rows):
+    driver = opened(chromium, page)
+    field = driver.find_element("id", "filter-from")
+    driver.execute_script("arguments[0].value = '2026-04-05'; arguments[0].dispatchEvent(new Event('change'))", field)
+    assert cards(driver)[0] == sum(row["opened"].isoformat() >= "2026-04-05" for row in rows)
+
+
+def test_search_finds_a_text_whatever_its_spelling(chromium, page, rows):
+    driver = opened(chromium, page)
+    data = embedded(page)
+    text = next(t for t in (data["cases"][at][1] for at in data["queue"]) if "أ" in t and len(t) > 40)
+    driver.find_element("id", "filter-search").send_keys(text[:30].replace("أ", "ا"))
+    wait_for(lambda: len(driver.find_elements("css selector", "#queue .case")) == 1)
+    assert driver.find_element("css selector", "#queue .text").text.split() == text.split()
+
+
+def test_the_largest_incident_opens_to_its_reports(chromium, page, rows):
+    driver = opened(chromium, page)
+    largest = max(row["group_size"] for row in rows)
+    group = driver.find_element("css selector", "#groups details")
+    assert group.find_element("css selector", ".size").text == str(largest)
+    group.find_element("tag name", "summary").click()
+    assert len(group.find_elements("css selector", ".case")) == min(largest, 12)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_overflows_sideways(chromium, page, width):
+    # A window cannot be made as narrow as a phone, so the screen is emulated.
+    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        chromium.get(page.as_uri())
+        for _ in range(2):
+            whole = chromium.execute_script("return document.documentElement.scrollWidth")
+            assert whole <= width
+            chromium.find_element("id", "language").click()
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_page_asks_for_nothing_and_its_policy_would_not_let_it(chromium, page):
+    driver = opened(chromium, page)
+    assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
+    refused = driver.execute_async_script(
+        "const done = arguments[0]; fetch('data:text/plain,x').then(() => done(false), () => done(true))"
+    )
+    assert refused
+    driver.get_log("browser")
+
+
+def test_hostile_texts_stay_texts(chromium, tmp_path):
+    rows = classified(60)
+    for at, row in enumerate(rows):
+        hostile = HOSTILE[at % len(HOSTILE)]
+        row.update({"نص الشكوى": hostile, "case_id": hostile, "needs_review": True, "review_reasons": [hostile]})
+        row["group_id"], row["group_size"] = at // 3, 3
+        for column in ("topic", "agency", "kind", "governorate", "block"):
+            row[column] = hostile
+    table = write(tmp_path / "t.parquet", rows)
+    write_report(table, tmp_path / "r.html", title=HOSTILE[0] + HOSTILE[2])
+    driver = opened(chromium, tmp_path / "r.html")
+    for group in driver.find_elements("css selector", "#groups summary")[:3]:
+        group.click()
+    driver.find_element("id", "language").click()
+    assert driver.execute_script("return typeof window.hacked") == "undefined"
+    assert driver.get_log("browser") == []
+    assert driver.find_elements("css selector", "main img, main script, main b b") == []
+    shown = {one.text for one in driver.find_elements("css selector", "#queue .text")}
+    assert {" ".join(HOSTILE[0].split()), " ".join(HOSTILE[1].split())} <= {" ".join(text.split()) for text in shown}
+
+
+def test_personal_data_are_masked_unless_asked_for(tmp_path):
+    rows = classified(3)
+    for row in rows:
+        row.update({"نص الشكوى": "رقمي 39001234 وبطاقتي 850101234 والماي مقطوع", "needs_review": True})
+    table = write(tmp_path / "t.parquet", rows)
+    write_report(table, tmp_path / "masked.html")
+    assert not re.search("39001234|850101234", (tmp_path / "masked.html").read_text())
+    write_report(table, tmp_path / "open.html", mask=False)
+    assert "39001234" in (tmp_path / "open.html").read_text()
+    assert "لم تُحجب" in json.dumps(embedded(tmp_path / "open.html")["words"], ensure_ascii=False)
+
+
+def test_a_table_without_groups_and_dates_says_what_is_missing(chromium, tmp_path):
+    ours = ("group_id", "group_size", "group_score", "is_representative", "opened")
+    rows = [{name: value for name, value in row.items() if name not in ours} for row in classified(40)]
+    write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    assert "tawasul group" in driver.find_element("id", "groups-note").text
+    assert not driver.find_element("id", "section-week").is_displayed()
+    assert driver.get_log("browser") == []
+
+
+def test_a_hundred_thousand_rows_give_a_page_that_still_answers(chromium, tmp_path):
+    rows = classified(2_000)
+    table = write(tmp_path / "t.parquet", [{**rows[at % 2_000], "case_id": str(at)} for at in range(100_000)])
+    summary = write_report(table, tmp_path / "r.html")
+    assert (summary.rows, summary.bytes < 20_000_000) == (100_000, True)
+    driver = opened(chromium, tmp_path / "r.html")
+    assert cards(driver)[0] == 100_000
+    assert len(driver.find_elements("css selector", "#queue .case")) == 25
+    select(driver, "governorate", "محافظة العاصمة")
+    assert cards(driver)[0] == 50 * sum(row["governorate"] == "capital" for row in rows)
+
+
+def test_the_command_writes_the_page_and_tells_what_it_used(tmp_path):
+    table = write(tmp_path / "t.csv", classified(30))
+    done = CliRunner().invoke(app, ["report", str(table), "-o", str(tmp_path / "r.html")])
+    assert done.exit_code == 0, done.output
+    assert "30 cases" in done.output and "'نص الشكوى'" in done.output and "'opened'" in done.output
+    assert (tmp_path / "r.html").stat().st_size > 10_000
+
+
+def test_a_report_is_never_written_over_its_table(tmp_path):
+    table = write(tmp_path / "t.parquet", classified(3))
+    before = table.read_bytes()
+    with pytest.raises(TableError, match="is the input itself"):
+        write_report(table, table)
+    assert table.read_bytes() == before

@@ -1,0 +1,94 @@
+"""The counts behind the report: nothing is lost, and what is shown is what it says."""
+
+import datetime as dt
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.readers import open_reader
+from tawasul_nlp.report import tally as tally_module
+from tawasul_nlp.report.columns import find_columns
+from tawasul_nlp.report.tally import Tally, sunday
+from tests.report.tables import classified, write
+
+
+def counted(path, **options):
+    reader = open_reader(path)
+    tally = Tally(find_columns(reader, **options))
+    for chunk in reader.chunks():
+        tally.add(chunk)
+    return tally
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_every_format_gives_the_same_counts(tmp_path, suffix):
+    rows = classified(200)
+    tally = counted(write(tmp_path / f"t.{suffix}", rows))
+    assert tally.rows == 200
+    assert sum(tally.cells.values()) == 200
+    assert sum(tally.reviews.values()) == sum(row["needs_review"] for row in rows)
+    assert tally.incidents == len({row["group_id"] for row in rows})
+    assert (tally.first, tally.last) == (min(r["opened"] for r in rows), max(r["opened"] for r in rows))
+
+
+def test_the_queue_holds_the_least_certain_cases_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(tally_module, "QUEUE", 7)
+    rows = classified(300)
+    queue = counted(write(tmp_path / "t.parquet", rows)).least_certain()
+    doubtful = sorted(
+        (min(row["topic_probability"], row["agency_probability"]), number)
+        for number, row in enumerate(rows, 1)
+        if row["needs_review"]
+    )
+    assert [(row.certainty, row.number) for row in queue] == doubtful[:7]
+
+
+def test_too_many_combinations_are_joined_without_losing_a_case(tmp_path, monkeypatch):
+    alike = {"topic": "water_leak", "agency": "ewa", "kind": "complaint", "opened": dt.date(2026, 1, 5)}
+    path = write(
+        tmp_path / "t.parquet", [{**row, **alike, "block": str(at % 90)} for at, row in enumerate(classified(300))]
+    )
+    apart, told_apart = counted(path).counts()
+    monkeypatch.setattr(tally_module, "MOST_CELLS", 50)
+    joined, still = counted(path).counts()
+    assert (told_apart, still) == (True, False)
+    assert len(joined) < len(apart)
+    assert sum(cell[-2] for cell in joined) == sum(cell[-2] for cell in apart) == 300
+    assert sum(cell[-1] for cell in joined) == sum(cell[-1] for cell in apart)
+
+
+def test_weeks_begin_on_sunday():
+    monday = dt.date(2026, 3, 2)
+    assert {sunday(monday + dt.timedelta(days)) for days in range(-1, 6)} == {dt.date(2026, 3, 1)}
+
+
+def test_columns_are_found_by_what_they_hold(tmp_path):
+    columns = find_columns(open_reader(write(tmp_path / "t.csv", classified(50))))
+    assert (columns.text, columns.id, columns.date) == ("نص الشكوى", "case_id", "opened")
+    assert columns.grouped
+
+
+def test_prefixed_columns_win_over_the_tables_own(tmp_path):
+    rows = [{f"tawasul_{k}" if k in ("agency", "kind") else k: v for k, v in row.items()} for row in classified(5)]
+    with pytest.raises(TableError, match="no column kind, agency"):
+        find_columns(open_reader(write(tmp_path / "half.parquet", rows)))
+    ours = ("kind", "topic", "agency", "topic_probability", "agency_probability", "needs_review")
+    rows = [{**row, **{f"tawasul_{name}": row[name] for name in ours}, "agency": "قسم ٣"} for row in classified(5)]
+    columns = find_columns(open_reader(write(tmp_path / "whole.parquet", rows)))
+    assert columns.added["agency"] == "tawasul_agency"
+    assert columns.added["group_id"] == "group_id"
+
+
+def test_a_table_that_is_not_classified_is_refused_with_advice(tmp_path):
+    path = tmp_path / "raw.parquet"
+    pq.write_table(pa.table({"text": ["الماي مقطوع"]}), path)
+    with pytest.raises(TableError, match="not classified.*run tawasul classify"):
+        find_columns(open_reader(path))
+
+
+def test_a_named_column_that_is_not_there_is_told_with_the_columns(tmp_path):
+    path = write(tmp_path / "t.parquet", classified(3))
+    with pytest.raises(TableError, match="no column 'date' for --date-column; its columns are 'case_id'"):
+        find_columns(open_reader(path), date="date")

@@ -1,0 +1,124 @@
+"""The example service answers, refuses what is too much, and never gives a citizen's text away."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
+
+testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
+
+from examples.service.app import MAX_CHARS, Settings, create_app  # noqa: E402
+
+OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
+HOLE = "حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("index") / "incidents"
+    with DuplicateIndex.open(folder, DuplicateGrouper.from_pretrained()) as index:
+        index.add([{"id": "A1", "text": OUTAGE}, {"id": "A2", "text": HOLE}])
+    with testclient.TestClient(create_app(Settings(index=str(folder), max_body=200_000))) as client:
+        yield client
+
+
+def test_health_names_the_model_and_counts_open_cases(client):
+    answer = client.get("/health").json()
+    assert answer == {
+        "status": "ok",
+        "model": ComplaintClassifier.from_pretrained().config.model_hash,
+        "open_cases": 2,
+    }
+
+
+def test_predictions_are_those_of_the_library_in_the_same_order(client):
+    texts = [HOLE, OUTAGE, "😀", HOLE]
+    answer = client.post("/predict", json={"texts": texts})
+    assert answer.status_code == 200
+    expected = ComplaintClassifier.from_pretrained().predict(texts)
+    got = answer.json()["predictions"]
+    assert [one["topic"]["id"] for one in got] == [prediction.topic.id for prediction in expected]
+    assert [one["agency"]["id"] for one in got] == [prediction.agency.id for prediction in expected]
+    assert got[0]["topic"]["probability"] == pytest.approx(expected[0].topic.probability, abs=1e-4)
+    assert all("text" not in one for one in got)
+
+
+def test_requests_at_the_same_time_get_each_its_own_answers(client):
+    texts = [[HOLE], [OUTAGE, HOLE], ["شكرا لعمال النظافة في المحرق"]] * 8
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda own: client.post("/predict", json={"texts": own}).json(), texts))
+    alone = ComplaintClassifier.from_pretrained()
+    for own, answer in zip(texts, answers, strict=True):
+        assert [one["topic"]["id"] for one in answer["predictions"]] == [p.topic.id for p in alone.predict(own)]
+
+
+def test_a_new_report_finds_its_open_incident(client):
+    question = {"text": "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد", "k": 1}
+    incidents = client.post("/incidents/query", json=question).json()["incidents"]
+    assert incidents[0]["representative"] == "A1"
+    assert incidents[0]["is_duplicate"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"texts": []}, 422),
+        ({"texts": ["نص"] * 65}, 422),
+        ({"texts": ["س" * (MAX_CHARS + 1)]}, 422),
+        ({"texts": [None]}, 422),
+        ({"texts": "نص"}, 422),
+        ({}, 422),
+        ({"texts": ["س" * 1_000] * 60 + ["س" * 19_000] * 3}, 413),
+    ],
+)
+def test_what_is_wrong_or_too_much_is_refused(client, body, status):
+    data = json.dumps(body, ensure_ascii=status == 413)
+    assert client.post("/predict", content=data.encode()).status_code == status
+
+
+def test_a_body_without_a_length_is_refused(client):
+    assert client.post("/predict", content=iter([b'{"texts": ["x"]}'])).status_code == 411
+
+
+def test_a_lone_surrogate_gets_an_answer_and_no_crash(client):
+    answer = client.post("/predict", content=rb'{"texts": ["\ud800 \u0645\u0627\u0621"]}')
+    assert answer.status_code in (200, 422)
+
+
+def test_errors_do_not_echo_the_text(client):
+    answer = client.post("/predict", json={"texts": [HOLE, 7]})
+    assert answer.status_code == 422
+    assert "المعارض" not in answer.text
+    assert answer.json()["detail"][0]["where"] == ["body", "texts", 1]
+
+
+def test_metrics_count_requests_by_route_and_not_by_address(client):
+    client.get("/wp-admin.php")
+    text = client.get("/metrics").text
+    assert 'tawasul_requests_total{path="/predict",status="200"}' in text
+    assert "wp-admin" not in text
+    assert "tawasul_batch_texts_count" in text
+
+
+def test_a_full_queue_refuses_with_503():
+    with testclient.TestClient(create_app(Settings(max_waiting=2))) as client:
+        answer = client.post("/predict", json={"texts": [HOLE] * 3})
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "1"
+        assert client.post("/predict", json={"texts": [HOLE] * 2}).status_code == 200
+
+
+def test_without_an_index_the_question_is_refused_with_advice():
+    with testclient.TestClient(create_app(Settings())) as client:
+        answer = client.post("/incidents/query", json={"text": OUTAGE})
+        assert answer.status_code == 404
+        assert "TAWASUL_INDEX" in answer.json()["detail"]
+        assert client.get("/health").json()["open_cases"] is None
+
+
+def test_a_wrong_setting_says_what_was_expected(monkeypatch):
+    monkeypatch.setenv("TAWASUL_MAX_BODY", "1MB")
+    with pytest.raises(ValueError, match="TAWASUL_MAX_BODY is '1MB', expected a whole number"):
+        Settings.from_environment()
