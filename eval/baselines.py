@@ -91,7 +91,7 @@ def base_embeddings(texts: Sequence[str], base: Path) -> np.ndarray:
 
 def logistic(
     train: np.ndarray, labels: Sequence[str], unseen: np.ndarray, known: tuple[str, ...], C: float = 0.02
-) -> np.ndarray:  # noqa: N803
+) -> np.ndarray:
     """Fit logistic regression on standardised vectors; return log-probabilities (unseen, known labels)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

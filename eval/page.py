@@ -17,9 +17,12 @@ body { font: 15px/1.5 system-ui, "Segoe UI", "Noto Sans", "Noto Sans Arabic", sa
        max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d8dde3 }
 .about, .note { color: #56606c; font-size: .9rem }
-table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem } td, th { padding: .25rem .7rem; text-align: start }
-th { border-bottom: 2px solid #d8dde3 } td { border-bottom: 1px solid #eceff2 } .n { text-align: end; font-variant-numeric: tabular-nums }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start } .plots svg { max-width: 100%; height: auto }
+table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem }
+td, th { padding: .25rem .7rem; text-align: start }
+th { border-bottom: 2px solid #d8dde3 } td { border-bottom: 1px solid #eceff2 }
+.n { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
+.plots svg { max-width: 100%; height: auto }
 .yes { color: #b3342d; font-weight: 600 } .scroll { overflow-x: auto }
 """
 # Even if a label smuggled markup past the escaping, the page could not load or run anything.

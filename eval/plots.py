@@ -47,14 +47,10 @@ def reliability_plot(bins: list[dict[str, float]], ece: float) -> Figure:
     axis.bar(
         left, counts / counts.sum(), width=1 / 15, align="edge", color=BLUE, alpha=0.18, label="share of the answers"
     )
-    axis.plot(
-        [each["confidence"] for each in bins],
-        [each["accuracy"] for each in bins],
-        color=BLUE,
-        marker="o",
-        markersize=4,
-        label="accuracy",
-    )
+    confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
+    axis.plot(confidence, accuracy, color=BLUE, linewidth=1.2)
+    # Dots by their number of answers: a bin of three tells little.
+    axis.scatter(confidence, accuracy, s=6 + 120 * np.sqrt(counts / counts.sum()), color=BLUE, label="accuracy")
     axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"Reliability (ECE {ece:.3f})")
     axis.legend(loc="upper left", frameon=False, fontsize=8)
     return made
@@ -71,9 +67,9 @@ def risk_coverage_plot(curve: list[list[float]], targets: dict[float, float]) ->
         axis.annotate(
             f"{coverage:.0%} at {error:.0%} error",
             (100 * coverage, 100 * error),
-            xytext=(-6, 5),
+            xytext=(7, -11),
             textcoords="offset points",
-            ha="right" if coverage > 0.4 else "left",
+            ha="left" if coverage < 0.7 else "right",
             fontsize=8,
         )
     axis.set(xlim=(0, 101), ylim=(0, None), xlabel="accepted answers, % (most confident first)", ylabel="error, %")

@@ -113,10 +113,10 @@ def html(result: dict[str, Any]) -> str:
     page = Page(f"Evaluation of {result['model']['folder']} on {result['data']['file']}", about(result))
     if "train" in result:
         train = result["train"]
+        both = train["texts_in_both"]
         page.note(
-            f"Baselines were fitted on {train['file']} ({train['rows']} rows). {train['texts_in_both']} of the evaluated "
-            "texts are in it as well"
-            + ("." if train["texts_in_both"] == 0 else ": figures of whatever learned from it flatter.")
+            f"Baselines were fitted on {train['file']} ({train['rows']} rows). {both} of the evaluated texts are in it "
+            f"as well{': figures of whatever learned from it flatter.' if both else '.'}"
         )
     tasks = result["tasks"]
     page.table(
