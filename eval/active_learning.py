@@ -231,8 +231,8 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"{result['date']}, {result['machine']}, `{result['command']}`. Backlogs of {plan['pool']} training cases with "
         f"hidden labels, {plan['start']} random labels to begin with, {plan['batch']} bought in each round; "
-        f"{plan['seeds']} seeds. Learner: ridge regression on TF-IDF, {result['labels']} topics. Accuracy in per cent, with 95% "
-        "intervals from resampled seeds and rows.",
+        f"{plan['seeds']} seeds. Learner: ridge regression on TF-IDF, {result['labels']} topics. Accuracy in per cent, "
+        "with 95% intervals from resampled seeds and rows.",
         "",
         verdict,
         "",

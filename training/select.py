@@ -21,6 +21,7 @@ import numpy as np
 
 # Uncertain cases that compete for one pick; eval.active_learning chose it on validation rows.
 BREADTH = 3
+SURE_PAIR = 0.9
 ADDED = ("pick", "row", "answer", "probability", "second", "second_probability", "reports", "reason")
 
 
@@ -184,9 +185,11 @@ def select(pool: Pool, model: Path | None, n: int, task: str | None = None, seed
         raise ValueError(f"--task is {task!r}, but the model has {', '.join(classifier.labels)}")
     probabilities = classifier.predict_proba(pool.texts, task)
     vectors = classifier.embed(pool.texts)
-    # A model that was trained on other labels knows no incidents; those of the bundled model do not depend on labels.
+    # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
+    # reports of incidents it takes short likeness for sameness, so only its surest pairs count there.
     own = PAIRS in classifier.config.files
-    groups = (DuplicateGrouper(classifier) if own else DuplicateGrouper.from_pretrained()).group(pool.texts).labels
+    grouper = DuplicateGrouper(classifier) if own else DuplicateGrouper.from_pretrained(threshold=SURE_PAIR)
+    groups = grouper.group(pool.texts).labels
     names = classifier.labels[task]
     rows = []
     for number, pick in enumerate(choose(probabilities, vectors, groups, n, seed=seed), 1):

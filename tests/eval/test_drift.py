@@ -51,7 +51,7 @@ def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, clf, tmp_path,
     assert "Changed beyond chance" in capsys.readouterr().out
     result = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     alarms = {name for name, test in result["tests"].items() if test["alarm"]}
-    assert {"topic mix", "agency mix", "embedding"} <= alarms
+    assert {"topic mix", "embedding"} <= alarms
     first = result["labels"]["topic"]["changes"][0]
     assert first["new"] > first["reference"] and first["adjusted_p"] < 0.05
     assert result["tables"]["new"]["first"] == "2026-04-01"

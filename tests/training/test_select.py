@@ -110,7 +110,7 @@ def test_labelled_cases_are_not_chosen_again_and_bad_input_is_said(backlog, tmp_
     assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(out)]) == 0
     again = tmp_path / "second.jsonl"
     assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(again), "--exclude", str(out)]) == 0
-    assert not set(row["text"] for row in _rows(out)) & set(again.read_text(encoding="utf-8").split('"'))
+    assert not {row["text"] for row in _rows(out)} & set(again.read_text(encoding="utf-8").split('"'))
     assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(out), "--text-column", "texts"]) == 2
     assert "no column 'texts'" in capsys.readouterr().err
     assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(out), "--task", "dept"]) == 2
