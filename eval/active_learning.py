@@ -33,10 +33,10 @@ WIDTH = 128
 class Plan:
     """Sizes of a simulated run: cases of the backlog, first labels, labels bought in each round, and the rounds."""
 
-    pool: int = 5000
-    start: int = 300
-    batch: int = 200
-    rounds: int = 8
+    pool: int = 6000
+    start: int = 500
+    batch: int = 300
+    rounds: int = 6
 
     def budgets(self) -> list[int]:
         """Return the number of labels at each measurement."""
@@ -65,8 +65,8 @@ class Corpus:
     truth: np.ndarray
 
 
-def load(split: str, limit: int | None = None) -> Corpus:
-    """Prepare the corpus for measurements on ``split``; ``limit`` takes only so many training cases."""
+def load(splits: Sequence[str], limit: int | None = None) -> dict[str, Corpus]:
+    """Prepare the corpus for measurements on each of ``splits``; ``limit`` takes only so many training cases."""
     from sklearn.decomposition import TruncatedSVD
 
     from eval.baselines import tfidf_features
@@ -76,18 +76,19 @@ def load(split: str, limit: int | None = None) -> Corpus:
     train = load_examples("train", space, second_batch=0)
     if limit is not None:
         train = [train[row] for row in np.random.default_rng(0).permutation(len(train))[:limit]]
-    measured = load_examples(split, space)
     features = tfidf_features((2, 4))
     own = features.fit_transform([example.text for example in train]).astype(np.float32)
-    other = features.transform([example.text for example in measured]).astype(np.float32)
     vectors = TruncatedSVD(WIDTH, n_iter=2, random_state=0).fit_transform(own)
-    return Corpus(
-        kernel=_cosines(own, own),
-        measured=_cosines(other, own),
-        vectors=(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)).astype(np.float32),
-        labels=np.array([space.topics.index(example.topic) for example in train]),
-        truth=np.array([space.topics.index(example.topic) for example in measured]),
-    )
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)).astype(np.float32)
+    kernel = _cosines(own, own)
+    labels = np.array([space.topics.index(example.topic) for example in train])
+    found = {}
+    for split in splits:
+        measured = load_examples(split, space)
+        other = features.transform([example.text for example in measured]).astype(np.float32)
+        truth = np.array([space.topics.index(example.topic) for example in measured])
+        found[split] = Corpus(kernel, _cosines(other, own), vectors, labels, truth)
+    return found
 
 
 def _cosines(rows: Any, columns: Any) -> np.ndarray:
@@ -190,18 +191,18 @@ def labels_saved(budgets: Sequence[int], chosen: Sequence[float], random: Sequen
 
 def evaluate(plan: Plan, seeds: int, limit: int | None = None) -> dict[str, Any]:
     """Choose the strategy on validation rows and measure it, with random choice, on the test rows."""
+    corpora = load(("validation", "test"), limit)
     strategies = ["random", "breadth 1", "breadth 3", "breadth 10"]
-    tried = simulate(load("validation", limit), strategies, plan, max(2, seeds // 2))
+    tried = simulate(corpora["validation"], strategies, plan, max(2, seeds // 2))
     area = {name: round(float(hits[:, 1:].mean()), 4) for name, hits in tried.items()}
     best = max(strategies[1:], key=lambda name: area[name])
-    corpus = load("test", limit)
-    found = simulate(corpus, ["random", best], plan, seeds)
+    found = simulate(corpora["test"], ["random", best], plan, seeds)
     gain = found[best].astype(float) - found["random"]
     curves = {name: intervals(hits.astype(float)) for name, hits in found.items()}
     return {
         "plan": {"pool": plan.pool, "start": plan.start, "batch": plan.batch, "rounds": plan.rounds, "seeds": seeds},
         "budgets": plan.budgets(),
-        "labels": int(corpus.labels.max()) + 1,
+        "labels": int(corpora["test"].labels.max()) + 1,
         "validation_mean_accuracy": area,
         "chosen": best,
         "shipped_breadth": BREADTH,
@@ -287,7 +288,7 @@ def main() -> None:
     from eval.import_time import machine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10, help="simulated runs of each strategy (default 10)")
+    parser.add_argument("--seeds", type=int, default=8, help="simulated runs of each strategy (default 8)")
     parser.add_argument("--out", type=Path, default=RESULTS / "active_learning", metavar="PREFIX")
     arguments = parser.parse_args()
     result = {

@@ -81,11 +81,11 @@ def compare(
     p_values: dict[str, float] = {}
     labels: dict[str, Any] = {}
     confidence: dict[str, Any] = {}
-    for task, table in probabilities.items():
+    for task, shares in probabilities.items():
         if tasks is None:
-            codes, names = coded([classifier.labels[task][index] for index in table.argmax(1)])
+            codes, names = coded([classifier.labels[task][index] for index in shares.argmax(1)])
             labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)
-        confidence[task], p_values[f"{task} confidence"] = confidence_shift(table.max(1), is_new)
+        confidence[task], p_values[f"{task} confidence"] = confidence_shift(shares.max(1), is_new)
     for task, column in (tasks or {}).items():
         codes, names = coded([value or "(none)" for value in reference.columns[column] + new.columns[column]])
         labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)

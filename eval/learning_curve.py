@@ -21,7 +21,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def frozen_scores(
     vectors = {}
     for split in ("train", "validation", "test"):
         texts = texts_and_topics(examples(split))[0]
-        vectors[split] = cached("base", data_key(texts), lambda texts=texts: base_embeddings(texts, base), folder)  # type: ignore[misc]
+        vectors[split] = cached("base", data_key(texts), partial(base_embeddings, texts, base), folder)
     labels = [examples("train")[row].topic for row in rows]
     truth = [topics.index(topic) for topic in texts_and_topics(examples("validation"))[1]]
     known = vectors["train"][rows]
@@ -257,7 +257,7 @@ def plot(summary: dict[str, list[dict[str, Any]]]) -> Any:
     from eval.plots import PALETTE, figure
 
     made, axis = figure(7.2, 4.6)
-    ticks = {}
+    ticks: dict[int, str] = {}
     for method, colour in zip(METHODS, PALETTE, strict=False):
         rows = summary.get(method, [])
         if not rows:

@@ -114,7 +114,7 @@ def label_changes(codes: np.ndarray, is_new: np.ndarray, names: Sequence[str]) -
             "new": round(float(new[i] / new_n), 4),
             "adjusted_p": round(float(adjusted[at]), 5),
         }
-        for at, i in enumerate(used)
+        for at, i in enumerate(used.tolist())
     ]
     return sorted(rows, key=lambda row: (-abs(row["new"] - row["reference"]), row["label"]))
 

@@ -172,11 +172,16 @@ def word_plot(changed: list[dict[str, Any]], limit: int = 20) -> Figure:
     bars = axis.barh(np.arange(len(rows)), [word["z"] for word in rows], color=colours)
     for bar, word in zip(bars, rows, strict=True):
         bar.set_alpha(1.0 if word["beyond_chance"] else 0.3)
-    # The mark keeps the two numbers in this order beside an Arabic word.
-    names = [f"\u200e{word['word']}  ({word['reference']}, {word['new']})" for word in rows]
-    axis.set_yticks(np.arange(len(rows)), names, fontsize=9)
+    axis.set_yticks(np.arange(len(rows)), [word["word"] for word in rows], fontsize=9)
+    # The counts stand apart from the words: beside an Arabic one they would be read from the right.
+    for at, word in enumerate(rows):
+        side = 1 if word["z"] > 0 else -1
+        counts = f"{word['reference']} → {word['new']}"
+        place = {"xytext": (4 * side, 0), "textcoords": "offset points", "ha": "left" if side > 0 else "right"}
+        axis.annotate(counts, (word["z"], at), va="center", fontsize=7, color="#444444", **place)
+    axis.margins(x=0.15)
     axis.axvline(0, color="#555555", linewidth=0.8)
-    axis.set(xlabel="less in the new table  |  z  |  more", title="Words (texts of reference, of new)")
+    axis.set(xlabel="less in the new table  |  z  |  more", title="Words (texts of the reference → of the new table)")
     return made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,10 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
     table.add_topics("majority", np.tile(counts, (len(test), 1)).astype(float))
     for name, examples in (("TF-IDF + linear SVM, first batch only", first), ("TF-IDF + linear SVM", train)):
-        known = [example.text for example in examples], [example.topic for example in examples]
-        key = data_key(*known, texts)
-        scores = cached("svm", key, lambda known=known: tfidf_svm(*known, labels.topics, texts), cache)  # type: ignore[misc]
+        own, topics = [example.text for example in examples], [example.topic for example in examples]
+        key = data_key(own, topics, texts)
+        fit = partial(tfidf_svm, own, topics, labels.topics, texts)
+        scores = cached("svm", key, fit, cache)
         table.add_topics(name, scores)
     frozen = cached("frozen", key, lambda: frozen_topics(train, texts, labels, base, cache), cache)
     table.add_topics("frozen embeddings + logistic regression", frozen)
@@ -155,7 +157,7 @@ def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, ba
         first = [example.text for example in load_examples("train", labels, second_batch=0)]
         build_base(base, Path("build/wheels"), first)
     known, unseen = (
-        cached("base", data_key(part), lambda part=part: base_embeddings(part, base), cache)  # type: ignore[misc]
+        cached("base", data_key(part), partial(base_embeddings, part, base), cache)
         for part in ([example.text for example in train], texts)
     )
     return logistic(known, [example.topic for example in train], unseen, labels.topics)

@@ -27,7 +27,7 @@ def test_active_learning_measures_every_budget_on_the_test_split(result):
 
 
 def test_bought_cases_leave_the_pool():
-    corpus = active_learning.load("validation", 300)
+    corpus = active_learning.load(["validation"], 300)["validation"]
     plan = Plan(pool=200, start=100, batch=50, rounds=2)
     everything = active_learning.run(corpus, "breadth 3", plan, 0)[-1]
     # All 200 are labelled in the end, whatever was bought first.
