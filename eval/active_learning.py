@@ -202,7 +202,7 @@ def evaluate(plan: Plan, seeds: int, limit: int | None = None) -> dict[str, Any]
     return {
         "plan": {"pool": plan.pool, "start": plan.start, "batch": plan.batch, "rounds": plan.rounds, "seeds": seeds},
         "budgets": plan.budgets(),
-        "labels": int(corpora["test"].labels.max()) + 1,
+        "labels": len(np.unique(corpora["test"].labels)),
         "validation_mean_accuracy": area,
         "chosen": best,
         "shipped_breadth": BREADTH,

@@ -104,7 +104,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
         ngram = classifier._ngram.scores(texts)
         best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(labels.agencies))
         table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
-    shipped = {task: classifier.predict_proba(texts, task) for task in ("topic", "agency", "kind")}
+    shipped = classifier.read(texts).probabilities
     name = "shipped model"
     table.add(name, shipped["topic"], shipped["agency"], shipped["kind"])
     calibration: dict[str, float] = {}

@@ -21,7 +21,8 @@ def test_active_learning_measures_every_budget_on_the_test_split(result):
     # Both strategies begin with the same labels, so they begin with the same accuracy.
     assert result["gain"][0] == [0.0, 0.0, 0.0]
     assert result["test"]["random"][2][0] > result["test"]["random"][0][0]
-    page = active_learning.markdown(result)
+    head = {"date": "2026-11-26", "machine": "2 cores", "command": "python -m eval.active_learning"}
+    page = active_learning.markdown({**head, **result})
     assert re.search(r"beats random choice|does \*\*not\*\* beat", page)
     assert active_learning.plot(result).axes
 
