@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,19 +14,19 @@ import numpy as np
 from tawasul_nlp.domain import Places, Routing, Taxonomy, find_named_agencies, find_places, route
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.folder import BUNDLED, ENCODER, NGRAM, TOKENIZER, ModelConfig, read_config
+from tawasul_nlp.model.encoder import MAX_CHARS, EncoderReader
+from tawasul_nlp.model.folder import BUNDLED, ENCODER, MAX_BYTES, NGRAM, ModelConfig, read_config
 from tawasul_nlp.model.ngram import NgramReader
 from tawasul_nlp.model.runtime import OnnxRuntime
 from tawasul_nlp.prediction import LabelScore, Prediction
-from tawasul_nlp.text import Normalizer, Profile
 
 if TYPE_CHECKING:
     from tawasul_nlp.explain import Explanation
 
-# The encoder reads at most 512 tokens; this many characters always hold more, and bound the work on a huge text.
-_MAX_CHARS = 8_000
 _CHUNK = 4_096
 _ALTERNATIVES = 4
+# What a text without anything to read is, in label sets that have a name for it.
+_NOTHING = ("out_of_scope", "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,30 +73,25 @@ class ComplaintClassifier:
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
     ) -> None:
-        from tokenizers import Tokenizer
-
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         self.target_error = target_error
         self._taxonomy_given = taxonomy
         self.taxonomy = taxonomy or Taxonomy.load()
         self._thresholds = {task: self._threshold(task) for task in self.config.tasks}
-        profile = Profile.from_dict(self.config.profile)
-        if profile.fingerprint() != self.config.profile_fingerprint:
-            raise ModelFormatError(
-                f"{folder}: trained with normalisation {self.config.profile_fingerprint}, this library's profile "
-                f"{profile.name!r} is {profile.fingerprint()}; use the library version that trained it, or retrain"
-            )
-        self._normalizer = Normalizer(profile)
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ModelFormatError(f"{folder / TOKENIZER}: damaged ({error}); restore the model folder") from error
-        self._tokenizer.enable_truncation(self.config.max_tokens)
-        self._tokenizer.no_padding()
-        self._pad_id = self._tokenizer.token_to_id("<pad>") or 0
-        self._runtime = OnnxRuntime(folder / ENCODER, threads)
+        wanted = {name: len(task.labels) for name, task in self.config.tasks.items() if "encoder" in task.weights}
+        self._encoder = EncoderReader(folder, self.config, OnnxRuntime(folder / ENCODER, threads, wanted))
         self._ngram = NgramReader.load(folder / NGRAM) if NGRAM in self.config.files else None
+        tables: dict[str, Mapping[str, Any]] = {
+            "topic": self.taxonomy.topics,
+            "agency": self.taxonomy.agencies,
+            "kind": self.taxonomy.kinds,
+        }
+        # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
+        self._names = {
+            name: tables[name] if name in tables and set(task.labels) <= set(tables[name]) else {}
+            for name, task in self.config.tasks.items()
+        }
 
     @classmethod
     def from_pretrained(
@@ -141,11 +136,11 @@ class ComplaintClassifier:
         return cls(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = (self.folder, self.target_error, self._runtime.threads, self._taxonomy_given)
+        options = (self.folder, self.target_error, self._encoder.runtime.threads, self._taxonomy_given)
         return (_restore, options)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{len(task.labels)} {name}s" for name, task in self.config.tasks.items())
+        sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
         return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
 
     def _threshold(self, task: str) -> float:
@@ -175,7 +170,7 @@ class ComplaintClassifier:
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
-            "runtime": "ONNX Runtime, CPU",
+            "runtime": self._encoder.runtime.name,
             **self.config.about,
         }
 
@@ -204,7 +199,8 @@ class ComplaintClassifier:
         Returns
         -------
         Prediction or list of Prediction
-            A text without letters or digits is ``out_of_scope`` and needs review.
+            A text without letters or digits needs review: it is ``out_of_scope``, or in a model without such a label
+            the first label, at the probability of a guess.
 
         Raises
         ------
@@ -226,8 +222,15 @@ class ComplaintClassifier:
             )
         return predictions[0] if single else predictions
 
-    def predict_proba(self, texts: str | Sequence[str], task: str = "topic", *, batch_size: int = 64) -> np.ndarray:
+    def predict_proba(self, texts: str | Sequence[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
         """Return calibrated probabilities.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+        task : str or None
+            None for the topic, or for the first task of a model without topics.
+        batch_size : int
 
         Returns
         -------
@@ -235,7 +238,7 @@ class ComplaintClassifier:
             Rows sum to 1; columns are ``labels[task]``. The agency's columns are the groups that the model knows,
             before routing.
         """
-        self._known_task(task)
+        task = self.known_task(task)
         listed = _checked(texts)
         parts = [self._read(chunk, batch_size).probabilities[task] for chunk in _with_progress(listed, False)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.labels[task])))
@@ -255,13 +258,18 @@ class ComplaintClassifier:
         -------
         ndarray of float32, shape (n_texts, hidden) or (n_texts, 128)
             Of length 1, so that a dot product of two rows is their cosine.
+
+        Raises
+        ------
+        ModelFormatError
+            If the model has no incident vectors and they are asked for.
         """
         if output not in ("embedding", "incident"):
             raise ValueError(f"output is {output!r}, expected 'embedding' or 'incident'")
+        width = self._width(output)
         listed = _checked(texts)
         parts = [self._encode(chunk, batch_size)[0][output] for chunk in _with_progress(listed, False)]
-        hidden = 0 if parts else self._encode(["نص"], 1)[0][output].shape[1]
-        return np.concatenate(parts) if parts else np.zeros((0, hidden), np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
 
     def read(self, texts: Sequence[str], *, batch_size: int = 64) -> Reading:
         """Return probabilities and embeddings of texts from one pass over them."""
@@ -269,41 +277,50 @@ class ComplaintClassifier:
 
     @property
     def incident_size(self) -> int:
-        """Numbers in an incident vector."""
-        return self._runtime.size("incident")
+        """Numbers in an incident vector.
 
-    def explain(self, text: str, task: str = "topic") -> Explanation:
+        Raises
+        ------
+        ModelFormatError
+            If the model has no incident vectors, so that it cannot group duplicates.
+        """
+        return self._width("incident")
+
+    def explain(self, text: str, task: str | None = None) -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
         from tawasul_nlp.explain import explain
 
         return explain(self, text, task)
 
-    def _known_task(self, task: str) -> None:
+    def known_task(self, task: str | None) -> str:
+        """Return the name of a task of this model: the topic, or else its first task, for None.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such task.
+        """
+        if task is None:
+            return "topic" if "topic" in self.config.tasks else next(iter(self.config.tasks))
         if task not in self.config.tasks:
             raise ValueError(f"task is {task!r}, but this model has {', '.join(self.config.tasks)}")
+        return task
+
+    def _width(self, output: str) -> int:
+        sizes = self._encoder.runtime.sizes()
+        if output not in sizes:
+            raise ModelFormatError(
+                f"{self.folder}: this model has no {output} vectors, so it classifies but does not group duplicates; "
+                "group with the bundled model, or train one with incidents"
+            )
+        return sizes[output]
 
     def _encode(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Run the encoder on batches of similar length; outputs are in the order of ``texts``."""
+        """Run the encoder; outputs and which texts were cut are in the order of ``texts``."""
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-        encodings = self._tokenizer.encode_batch([self._normalizer(text[:_MAX_CHARS]) for text in texts])
-        order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
-        outputs: dict[str, np.ndarray] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            width = len(encodings[rows[-1]].ids)
-            ids = np.full((len(rows), width), self._pad_id, np.int64)
-            mask = np.zeros((len(rows), width), np.int64)
-            for at, row in enumerate(rows):
-                tokens = encodings[row].ids
-                ids[at, : len(tokens)] = tokens
-                mask[at, : len(tokens)] = 1
-            for name, values in self._runtime.run(ids, mask).items():
-                if name not in outputs:
-                    outputs[name] = np.empty((len(texts), values.shape[1]), np.float32)
-                outputs[name][rows] = values
-        truncated = [bool(e.overflowing) or len(text) > _MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
-        return outputs, np.array(truncated, dtype=bool)
+        tokens = self._encoder.tokenize(texts)
+        return self._encoder.run(tokens, batch_size), tokens.truncated
 
     def _read(self, texts: Sequence[str], batch_size: int) -> Reading:
         """Read texts, identical ones once."""
@@ -324,17 +341,12 @@ class ComplaintClassifier:
         )
 
     def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
-        tables: dict[str, Any] = {
-            "topic": self.taxonomy.topics,
-            "agency": self.taxonomy.agencies,
-            "kind": self.taxonomy.kinds,
-        }
-        entry = tables.get(task, {}).get(label)
+        entry = self._names[task].get(label)
         arabic, english = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
         return LabelScore(label, arabic, english, probability, others)
 
     def _prediction(self, text: str, probabilities: dict[str, np.ndarray], truncated: bool) -> Prediction:
-        places = find_places(text[:_MAX_CHARS])
+        places = find_places(text[:MAX_CHARS])
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
         labels: dict[str, LabelScore] = {}
@@ -344,7 +356,7 @@ class ComplaintClassifier:
             best = np.argsort(-values, kind="stable")[: 1 + _ALTERNATIVES]
             others = tuple(self._score(task, names[i], float(values[i])) for i in best[1:])
             labels[task] = self._score(task, names[best[0]], float(values[best[0]]), others)
-            if labels[task].probability < self._thresholds[task] and task != "kind":
+            if labels[task].probability < self._thresholds[task] and not (task == "kind" and self._names[task]):
                 reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
         routing = self._route(text, labels, probabilities, places)
         if routing is not None:
@@ -359,34 +371,29 @@ class ComplaintClassifier:
             labels["agency"] = self._score("agency", routing.agency_id, group.probability, group.alternatives)
         if truncated:
             reasons.append("long_text")
-        return Prediction(text, labels, places, routing, tuple(reasons))
+        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)))
 
     def _route(
         self, text: str, labels: dict[str, LabelScore], probabilities: dict[str, np.ndarray], places: Places
     ) -> Routing | None:
         """Route by the likeliest topic of the likeliest agency."""
-        if not {"topic", "agency"} <= set(labels):
-            return None
+        if not (self._names.get("topic") and self._names.get("agency")):
+            return None  # the model's own labels: the rules do not know them
         topics = self.config.tasks["topic"].labels
-        if any(topic not in self.taxonomy.topics for topic in topics):
-            return None
         own = [index for index, topic in enumerate(topics) if self.taxonomy.agency_group(topic) == labels["agency"].id]
         if not own:
             return None
         topic = topics[max(own, key=lambda index: float(probabilities["topic"][index]))]
-        named = find_named_agencies(text[:_MAX_CHARS], self.taxonomy)
-        return route(topic, places, named, text=text[:_MAX_CHARS], taxonomy=self.taxonomy)
+        named = find_named_agencies(text[:MAX_CHARS], self.taxonomy)
+        return route(topic, places, named, text=text[:MAX_CHARS], taxonomy=self.taxonomy)
 
     def _unread(self, text: str, places: Places) -> Prediction:
-        """Answer for a text with nothing to read: out of scope, for review, at the certainty of a guess."""
-        fallback = {"topic": "out_of_scope", "agency": "none"}
+        """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""
         labels = {}
         for task, settings in self.config.tasks.items():
-            label = fallback.get(task, settings.labels[0])
-            if label not in settings.labels:
-                label = settings.labels[0]
-            certain = 1.0 if label == fallback.get(task) else 1.0 / len(settings.labels)
-            labels[task] = self._score(task, label, certain)
+            nothing = next((label for label in _NOTHING if label in settings.labels), None)
+            probability = 1.0 if nothing is not None else 1.0 / len(settings.labels)
+            labels[task] = self._score(task, nothing or settings.labels[0], probability)
         return Prediction(text, labels, places, None, ("empty_text",))
 
 
@@ -428,7 +435,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", TOKENIZER, ENCODER, NGRAM]))
+        return Path(snapshot_download(name, allow_patterns=list(MAX_BYTES)))
     except Exception as error:  # the Hub client raises many classes; all mean the same to the caller
         raise ModelFormatError(
             f"{name!r} is no folder here and could not be fetched from the Hub ({type(error).__name__}: "
