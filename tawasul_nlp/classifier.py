@@ -15,9 +15,9 @@ from tawasul_nlp.domain import Places, Routing, Taxonomy, find_named_agencies, f
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import MAX_CHARS, EncoderReader
-from tawasul_nlp.model.folder import BUNDLED, ENCODER, MAX_BYTES, NGRAM, ModelConfig, read_config
+from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, NGRAM, ModelConfig, read_config
 from tawasul_nlp.model.ngram import NgramReader
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import choose_runtime
 from tawasul_nlp.prediction import LabelScore, Prediction
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class ComplaintClassifier:
         target_error: float = 0.05,
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
+        device: str | None = None,
+        runtime: str | None = None,
     ) -> None:
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
@@ -79,8 +81,10 @@ class ComplaintClassifier:
         self._taxonomy_given = taxonomy
         self.taxonomy = taxonomy or Taxonomy.load()
         self._thresholds = {task: self._threshold(task) for task in self.config.tasks}
-        wanted = {name: len(task.labels) for name, task in self.config.tasks.items() if "encoder" in task.weights}
-        self._encoder = EncoderReader(folder, self.config, OnnxRuntime(folder / ENCODER, threads, wanted))
+        self._how = (device, runtime)
+        self._encoder = EncoderReader(
+            folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
+        )
         self._ngram = NgramReader.load(folder / NGRAM) if NGRAM in self.config.files else None
         tables: dict[str, Mapping[str, Any]] = {
             "topic": self.taxonomy.topics,
@@ -101,6 +105,8 @@ class ComplaintClassifier:
         target_error: float = 0.05,
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
+        device: str | None = None,
+        runtime: str | None = None,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -115,13 +121,17 @@ class ComplaintClassifier:
             CPU threads for one call; None for all cores.
         taxonomy : Taxonomy or None
             Names and routing of the labels; None for the bundled one.
+        device : {"cpu", "cuda"} or None
+            Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
+        runtime : {"onnx", "torch"} or None
+            What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
 
         Raises
         ------
         ModelFormatError
-            If the folder is not a sound model folder.
+            If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error``.
+            If the model has no thresholds for ``target_error``, or there is no such device or runtime.
         """
         if name is None:
             folder = BUNDLED
@@ -133,11 +143,19 @@ class ComplaintClassifier:
             raise ModelFormatError(
                 f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
             )
-        return cls(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
+        options: dict[str, Any] = {"threads": threads, "taxonomy": taxonomy, "device": device, "runtime": runtime}
+        return cls(folder, target_error=target_error, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = (self.folder, self.target_error, self._encoder.runtime.threads, self._taxonomy_given)
-        return (_restore, options)
+        device, runtime = self._how
+        options = {
+            "target_error": self.target_error,
+            "threads": self._encoder.runtime.threads,
+            "taxonomy": self._taxonomy_given,
+            "device": device,
+            "runtime": runtime,
+        }
+        return (_restore, (self.folder, options))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
@@ -397,8 +415,8 @@ class ComplaintClassifier:
         return Prediction(text, labels, places, None, ("empty_text",))
 
 
-def _restore(folder: Path, target_error: float, threads: int | None, taxonomy: Taxonomy | None) -> ComplaintClassifier:
-    return ComplaintClassifier(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
+def _restore(folder: Path, options: dict[str, Any]) -> ComplaintClassifier:
+    return ComplaintClassifier(folder, **options)
 
 
 def _checked(texts: str | Sequence[str]) -> list[str]:

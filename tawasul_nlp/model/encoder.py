@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,8 @@ class EncoderReader:
         lengths = np.array([len(ids) for ids in tokens.ids])
         order = np.argsort(lengths, kind="stable")
         outputs: dict[str, np.ndarray] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens):
+            rows = order[start:end]
             width = max(1, int(lengths[rows[-1]]))  # a tokenizer without special tokens gives an empty text none
             filled = np.arange(width) < lengths[rows, None]
             ids = np.full((len(rows), width), self._pad_id, np.int64)
@@ -88,6 +88,21 @@ class EncoderReader:
                     outputs[name] = np.empty((len(lengths), values.shape[1]), np.float32)
                 outputs[name][rows] = values
         return outputs
+
+
+def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tuple[int, int]]:
+    """Cut texts, sorted by length, into batches of at most ``batch_size`` texts and, with padding, ``tokens`` tokens.
+
+    Examples
+    --------
+    >>> list(_batches(np.array([3, 3, 4, 9, 9, 30]), 8, 20))
+    [(0, 3), (3, 5), (5, 6)]
+    """
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or end - start == batch_size or (end + 1 - start) * lengths[end] > tokens:
+            yield start, end
+            start = end
 
 
 def _load_tokenizer(path: Path, max_tokens: int) -> tuple[Any, int]:
