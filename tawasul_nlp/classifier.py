@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from tawasul_nlp.domain import Places, Routing, Taxonomy, find_named_agencies, find_places, route
+from tawasul_nlp.answers import Answers
+from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
-from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.encoder import MAX_CHARS, EncoderReader
-from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, NGRAM, ModelConfig, read_config
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
+from tawasul_nlp.model.readers import ModelReaders
+from tawasul_nlp.model.readers import Reading as Reading
 from tawasul_nlp.model.runtime import choose_runtime
-from tawasul_nlp.prediction import LabelScore, Prediction
+from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
     from tawasul_nlp.explain import Explanation
 
-_CHUNK = 4_096
-_ALTERNATIVES = 4
-# What a text without anything to read is, in label sets that have a name for it.
-_NOTHING = ("out_of_scope", "none")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """Everything that one pass over some texts gives.
-
-    Attributes
-    ----------
-    probabilities : dict of str to ndarray
-        Calibrated probabilities (n_texts, n_labels) of each task.
-    embedding : ndarray of float32, shape (n_texts, hidden)
-        What a text is about; of length 1.
-    incident : ndarray of float32, shape (n_texts, 128), or None
-        What event it tells of; of length 1. None for a model without incident vectors.
-    truncated : ndarray of bool, shape (n_texts,)
-        Which texts were longer than the model reads.
-    """
-
-    probabilities: dict[str, np.ndarray]
-    embedding: np.ndarray
-    incident: np.ndarray | None
-    truncated: np.ndarray
+# Texts that are encoded before the next are tokenised.
+_PIECE = 4_096
 
 
 class ComplaintClassifier:
@@ -74,28 +50,26 @@ class ComplaintClassifier:
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
         runtime: str | None = None,
+        cascade: bool = False,
     ) -> None:
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         self.target_error = target_error
         self._taxonomy_given = taxonomy
         self.taxonomy = taxonomy or Taxonomy.load()
-        self._thresholds = {task: self._threshold(task) for task in self.config.tasks}
-        self._how = (device, runtime)
-        self._encoder = EncoderReader(
+        self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
+        self._how = {"device": device, "runtime": runtime, "cascade": cascade}
+        if cascade and self.config.cascade is None:
+            raise ValueError(f"{folder}: this model has no cascade; load it without, or fit one (training.cascade)")
+        self._cascade_thresholds = (
+            {name: self._threshold(task) for name, task in self.config.cascade.tasks.items()}
+            if cascade and self.config.cascade is not None
+            else {}
+        )
+        self._readers = ModelReaders(
             folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
         )
-        self._ngram = NgramReader.load(folder / NGRAM) if NGRAM in self.config.files else None
-        tables: dict[str, Mapping[str, Any]] = {
-            "topic": self.taxonomy.topics,
-            "agency": self.taxonomy.agencies,
-            "kind": self.taxonomy.kinds,
-        }
-        # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
-        self._names = {
-            name: tables[name] if name in tables and set(task.labels) <= set(tables[name]) else {}
-            for name, task in self.config.tasks.items()
-        }
+        self._answers = Answers(self.config, self.taxonomy)
 
     @classmethod
     def from_pretrained(
@@ -107,6 +81,7 @@ class ComplaintClassifier:
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
         runtime: str | None = None,
+        cascade: bool = False,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -125,13 +100,17 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
+        cascade : bool
+            Whether :meth:`predict` and :meth:`predict_proba` let the n-gram reader answer alone where it is sure, at
+            thresholds that the model's validation data chose: faster, and now and then another answer. Embeddings,
+            :meth:`read` and :meth:`explain` need the encoder and always use it.
 
         Raises
         ------
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error``, or there is no such device or runtime.
+            If the model has no thresholds for ``target_error`` or no cascade, or there is no such device or runtime.
         """
         if name is None:
             folder = BUNDLED
@@ -143,17 +122,15 @@ class ComplaintClassifier:
             raise ModelFormatError(
                 f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
             )
-        options: dict[str, Any] = {"threads": threads, "taxonomy": taxonomy, "device": device, "runtime": runtime}
-        return cls(folder, target_error=target_error, **options)
+        how: dict[str, Any] = {"threads": threads, "device": device, "runtime": runtime, "cascade": cascade}
+        return cls(folder, target_error=target_error, taxonomy=taxonomy, **how)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        device, runtime = self._how
         options = {
             "target_error": self.target_error,
-            "threads": self._encoder.runtime.threads,
+            "threads": self._readers.runtime.threads,
             "taxonomy": self._taxonomy_given,
-            "device": device,
-            "runtime": runtime,
+            **self._how,
         }
         return (_restore, (self.folder, options))
 
@@ -161,15 +138,15 @@ class ComplaintClassifier:
         sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
         return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
 
-    def _threshold(self, task: str) -> float:
-        thresholds = self.config.tasks[task].thresholds
+    def _threshold(self, task: TaskConfig) -> float:
+        thresholds = task.thresholds
         if not thresholds:
             return 0.0
         for target, threshold in thresholds.items():
             if abs(float(target) - self.target_error) < 1e-9:
                 return threshold
         raise ValueError(
-            f"target_error is {self.target_error}, but {task} has thresholds for {', '.join(thresholds)}; "
+            f"target_error is {self.target_error}, but the model has thresholds for {', '.join(thresholds)}; "
             "choose one of them"
         )
 
@@ -177,6 +154,11 @@ class ComplaintClassifier:
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Label ids of each task, in the order of :meth:`predict_proba`'s columns."""
         return {name: task.labels for name, task in self.config.tasks.items()}
+
+    @property
+    def cascade(self) -> bool:
+        """Whether texts that the n-gram reader is sure of are spared the encoder."""
+        return bool(self._how["cascade"])
 
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash and measured figures."""
@@ -188,7 +170,8 @@ class ComplaintClassifier:
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
-            "runtime": self._encoder.runtime.name,
+            "runtime": self._readers.runtime.name,
+            "cascade": self.cascade,
             **self.config.about,
         }
 
@@ -226,19 +209,16 @@ class ComplaintClassifier:
             If an input is not a str (None, a number, ...); ``.index`` is its position.
         """
         single = isinstance(texts, str)
-        listed = _checked(texts)
+        unique, rows = _distinct(_checked(texts))
         predictions: list[Prediction] = []
-        for chunk in _with_progress(listed, progress):
-            reading = self._read(chunk, batch_size)
-            predictions.extend(
-                self._prediction(
-                    text,
-                    {task: table[row] for task, table in reading.probabilities.items()},
-                    bool(reading.truncated[row]),
-                )
-                for row, text in enumerate(chunk)
-            )
-        return predictions[0] if single else predictions
+        with _progress_bar(len(unique), progress) as advance:
+            for reading in self._readers.read(unique, _positive(batch_size), self.cascade):
+                for row, text in enumerate(unique[len(predictions) : len(predictions) + len(reading.spared)]):
+                    values = {task: table[row] for task, table in reading.probabilities.items()}
+                    thresholds = self._cascade_thresholds if reading.spared[row] else self._thresholds
+                    predictions.append(self._answers.prediction(text, values, thresholds, bool(reading.truncated[row])))
+                advance(len(reading.spared))
+        return predictions[0] if single else [predictions[row] for row in rows]
 
     def predict_proba(self, texts: str | Sequence[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
         """Return calibrated probabilities.
@@ -256,10 +236,12 @@ class ComplaintClassifier:
             Rows sum to 1; columns are ``labels[task]``. The agency's columns are the groups that the model knows,
             before routing.
         """
-        task = self.known_task(task)
-        listed = _checked(texts)
-        parts = [self._read(chunk, batch_size).probabilities[task] for chunk in _with_progress(listed, False)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels[task])))
+        return self._probabilities(texts, self.known_task(task), batch_size, self.cascade)
+
+    def _probabilities(self, texts: str | Sequence[str], task: str, batch_size: int, cascade: bool) -> np.ndarray:
+        unique, rows = _distinct(_checked(texts))
+        parts = [read.probabilities[task] for read in self._readers.read(unique, _positive(batch_size), cascade)]
+        return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
     def embed(self, texts: str | Sequence[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
         """Return the encoder's embeddings.
@@ -285,13 +267,26 @@ class ComplaintClassifier:
         if output not in ("embedding", "incident"):
             raise ValueError(f"output is {output!r}, expected 'embedding' or 'incident'")
         width = self._width(output)
-        listed = _checked(texts)
-        parts = [self._encode(chunk, batch_size)[0][output] for chunk in _with_progress(listed, False)]
-        return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+        unique, rows = _distinct(_checked(texts))
+        _positive(batch_size)
+        if not unique:
+            return np.zeros((0, width), np.float32)
+        pieces = (unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE))
+        return np.concatenate([self._encode(piece, batch_size)[0][output] for piece in pieces])[rows]
 
     def read(self, texts: Sequence[str], *, batch_size: int = 64) -> Reading:
         """Return probabilities and embeddings of texts from one pass over them."""
-        return self._read(_checked(texts), batch_size)
+        unique, rows = _distinct(_checked(texts))
+        readings = list(self._readers.read(unique or [""], _positive(batch_size)))
+        tables = {task: [reading.probabilities[task] for reading in readings] for task in self.labels}
+        incident = [reading.incident for reading in readings if reading.incident is not None]
+        return Reading(
+            {task: np.concatenate(parts)[rows] for task, parts in tables.items()},
+            np.concatenate([reading.embedding for reading in readings])[rows],
+            np.concatenate(incident)[rows] if incident else None,
+            np.concatenate([reading.truncated for reading in readings])[rows],
+            np.zeros(len(rows), bool),
+        )
 
     @property
     def incident_size(self) -> int:
@@ -325,7 +320,7 @@ class ComplaintClassifier:
         return task
 
     def _width(self, output: str) -> int:
-        sizes = self._encoder.runtime.sizes()
+        sizes = self._readers.runtime.sizes()
         if output not in sizes:
             raise ModelFormatError(
                 f"{self.folder}: this model has no {output} vectors, so it classifies but does not group duplicates; "
@@ -335,84 +330,7 @@ class ComplaintClassifier:
 
     def _encode(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Run the encoder; outputs and which texts were cut are in the order of ``texts``."""
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-        tokens = self._encoder.tokenize(texts)
-        return self._encoder.run(tokens, batch_size), tokens.truncated
-
-    def _read(self, texts: Sequence[str], batch_size: int) -> Reading:
-        """Read texts, identical ones once."""
-        position: dict[str, int] = {}
-        rows = [position.setdefault(text, len(position)) for text in texts]
-        unique = list(position)
-        readers: dict[str, dict[str, np.ndarray]] = {}
-        readers["encoder"], truncated = self._encode(unique, batch_size)
-        if self._ngram is not None:
-            readers["ngram"] = self._ngram.scores(unique)
-        combined = combine(self.config.tasks, readers)
-        encoded = readers["encoder"]
-        return Reading(
-            {task: np.exp(values)[rows] for task, values in combined.items()},
-            encoded["embedding"][rows],
-            encoded["incident"][rows] if "incident" in encoded else None,
-            truncated[rows],
-        )
-
-    def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
-        entry = self._names[task].get(label)
-        arabic, english = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
-        return LabelScore(label, arabic, english, probability, others)
-
-    def _prediction(self, text: str, probabilities: dict[str, np.ndarray], truncated: bool) -> Prediction:
-        places = find_places(text[:MAX_CHARS])
-        if not any(char.isalnum() for char in text):
-            return self._unread(text, places)
-        labels: dict[str, LabelScore] = {}
-        reasons: list[str] = []
-        for task, values in probabilities.items():
-            names = self.config.tasks[task].labels
-            best = np.argsort(-values, kind="stable")[: 1 + _ALTERNATIVES]
-            others = tuple(self._score(task, names[i], float(values[i])) for i in best[1:])
-            labels[task] = self._score(task, names[best[0]], float(values[best[0]]), others)
-            if labels[task].probability < self._thresholds[task] and not (task == "kind" and self._names[task]):
-                reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
-        routing = self._route(text, labels, probabilities, places)
-        if routing is not None:
-            group = labels["agency"]
-            topic = labels["topic"]
-            if topic.id in self.taxonomy.topics and self.taxonomy.agency_group(topic.id) != group.id:
-                reasons.append("topic_agency_disagree")
-            if topic.id == "out_of_scope":
-                reasons.append("out_of_scope")
-            if "place" in routing.needs:
-                reasons.append("place_needed")
-            labels["agency"] = self._score("agency", routing.agency_id, group.probability, group.alternatives)
-        if truncated:
-            reasons.append("long_text")
-        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)))
-
-    def _route(
-        self, text: str, labels: dict[str, LabelScore], probabilities: dict[str, np.ndarray], places: Places
-    ) -> Routing | None:
-        """Route by the likeliest topic of the likeliest agency."""
-        if not (self._names.get("topic") and self._names.get("agency")):
-            return None  # the model's own labels: the rules do not know them
-        topics = self.config.tasks["topic"].labels
-        own = [index for index, topic in enumerate(topics) if self.taxonomy.agency_group(topic) == labels["agency"].id]
-        if not own:
-            return None
-        topic = topics[max(own, key=lambda index: float(probabilities["topic"][index]))]
-        named = find_named_agencies(text[:MAX_CHARS], self.taxonomy)
-        return route(topic, places, named, text=text[:MAX_CHARS], taxonomy=self.taxonomy)
-
-    def _unread(self, text: str, places: Places) -> Prediction:
-        """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""
-        labels = {}
-        for task, settings in self.config.tasks.items():
-            nothing = next((label for label in _NOTHING if label in settings.labels), None)
-            probability = 1.0 if nothing is not None else 1.0 / len(settings.labels)
-            labels[task] = self._score(task, nothing or settings.labels[0], probability)
-        return Prediction(text, labels, places, None, ("empty_text",))
+        return self._readers.encode(texts, batch_size)
 
 
 def _restore(folder: Path, options: dict[str, Any]) -> ComplaintClassifier:
@@ -434,19 +352,30 @@ def _checked(texts: str | Sequence[str]) -> list[str]:
     return listed
 
 
-def _with_progress(texts: list[str], progress: bool) -> Iterator[list[str]]:
-    chunks = (texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK))
-    if not progress:
-        yield from chunks
+def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """Return the different texts in order of appearance, and which of them each text is."""
+    position: dict[str, int] = {}
+    rows = [position.setdefault(text, len(position)) for text in texts]
+    return list(position), np.array(rows, np.int64)
+
+
+def _positive(batch_size: int) -> int:
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    return batch_size
+
+
+@contextmanager
+def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    if not shown:
+        yield lambda count: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("classify", total=len(texts))
-        for chunk in chunks:
-            yield chunk
-            bar.advance(task, len(chunk))
+        task = bar.add_task("classify", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def _from_hub(name: str) -> Path:

@@ -87,6 +87,23 @@ class TaskConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CascadeConfig:
+    """When the n-gram reader answers alone, and how.
+
+    Attributes
+    ----------
+    tasks : dict of str to TaskConfig
+        The model's tasks and labels as the n-gram reader alone reads them: weights for ``ngram`` and ``parent`` only,
+        and the temperatures, powers and thresholds that belong to that.
+    sure : dict of str to float
+        For each task, the least probability of the likeliest label. A text that reaches all of them is not encoded.
+    """
+
+    tasks: dict[str, TaskConfig]
+    sure: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """What ``config.json`` holds.
 
@@ -104,6 +121,9 @@ class ModelConfig:
         SHA-256 of each file of the folder.
     about : dict
         Free-form facts: base model, data, measured figures.
+    format_version : int
+    cascade : CascadeConfig or None
+        How the n-gram reader spares the encoder; None for a model whose encoder reads every text.
     """
 
     tasks: dict[str, TaskConfig]
@@ -113,18 +133,25 @@ class ModelConfig:
     files: dict[str, str]
     about: dict[str, Any] = field(default_factory=dict)
     format_version: int = 1
+    cascade: CascadeConfig | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
-        version = FORMAT_VERSION if NETWORK in self.files else 1
-        text = json.dumps({**asdict(self), "format_version": version}, ensure_ascii=False, indent=1)
+        version = FORMAT_VERSION if NETWORK in self.files or self.cascade is not None else 1
+        text = json.dumps({**self._plain(), "format_version": version}, ensure_ascii=False, indent=1)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
     @property
     def model_hash(self) -> str:
         """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers."""
-        decisive = {key: value for key, value in asdict(self).items() if key != "about"}
+        decisive = {key: value for key, value in self._plain().items() if key != "about"}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _plain(self) -> dict[str, Any]:
+        plain = asdict(self)
+        if self.cascade is None:  # folders of version 1 keep their form and their hash
+            del plain["cascade"]
+        return plain
 
 
 def file_hash(path: Path) -> str:
@@ -202,13 +229,10 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
-        tasks = {
-            name: TaskConfig(
-                **{**task, "labels": tuple(task["labels"]), "parent_labels": tuple(task.get("parent_labels", ()))}
-            )
-            for name, task in raw["tasks"].items()
-        }
-        config = ModelConfig(**{**raw, "tasks": tasks})
+        cascade = raw.get("cascade")
+        if cascade is not None:
+            cascade = CascadeConfig(**{**cascade, "tasks": _tasks(cascade["tasks"])})
+        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "cascade": cascade})
         check_config(config)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
@@ -220,6 +244,15 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
         if verify and file_hash(found) != expected:
             raise ModelFormatError(f"{found}: not the file that {CONFIG} describes; restore the whole folder")
     return config
+
+
+def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
+    return {
+        name: TaskConfig(
+            **{**task, "labels": tuple(task["labels"]), "parent_labels": tuple(task.get("parent_labels", ()))}
+        )
+        for name, task in raw.items()
+    }
 
 
 def check_task_name(name: str) -> None:
@@ -249,8 +282,25 @@ def check_config(config: ModelConfig) -> None:
         raise ValueError(f"max_tokens must be 8 to 512, got {config.max_tokens!r}")
     if not config.tasks:
         raise ValueError("no tasks")
+    _check_tasks(config.tasks, config.files)
+    if config.cascade is not None:
+        _check_cascade(config.cascade, config)
+
+
+def _check_cascade(cascade: CascadeConfig, config: ModelConfig) -> None:
+    if {name: task.labels for name, task in cascade.tasks.items()} != {n: t.labels for n, t in config.tasks.items()}:
+        raise ValueError("the cascade has other tasks or labels than the model")
+    _check_tasks(cascade.tasks, config.files)
+    for name, task in cascade.tasks.items():
+        if "encoder" in task.weights:
+            raise ValueError(f"the cascade weighs the encoder for task {name!r}, which it is there to spare")
+        if not 0 < cascade.sure[name] <= 1:
+            raise ValueError(f"the cascade is sure of task {name!r} at {cascade.sure[name]!r}, expected 0 to 1")
+
+
+def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> None:
     seen: set[str] = set()
-    for name, task in config.tasks.items():
+    for name, task in tasks.items():
         check_task_name(name)
         if len(set(task.labels)) != len(task.labels) or not task.labels:
             raise ValueError(f"task {name!r} has no or repeated labels")
@@ -263,12 +313,12 @@ def check_config(config: ModelConfig) -> None:
         unknown = set(task.weights) - {"encoder", "ngram", "parent"}
         if unknown or not task.weights or not all(map(math.isfinite, task.weights.values())):
             raise ValueError(f"task {name!r} has the weights {task.weights}")
-        if "ngram" in task.weights and NGRAM not in config.files:
+        if "ngram" in task.weights and NGRAM not in files:
             raise ValueError(f"task {name!r} weighs the n-gram reader, but {NGRAM} is not listed")
         if "parent" in task.weights:
             if task.parent not in seen:
                 raise ValueError(f"task {name!r} has parent {task.parent!r}, which is no task before it")
-            parent = config.tasks[task.parent]
+            parent = tasks[task.parent]
             if len(task.parent_labels) != len(parent.labels) or not all(
                 0 <= index < len(task.labels) for index in task.parent_labels
             ):
