@@ -60,7 +60,8 @@ def summary(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]
 
     table: dict[str, dict[str, Any]] = {}
     for name in rounds[0]:
-        own, references = [turn[name] for turn in rounds], [turn[REFERENCE] for turn in rounds]
+        own = [turn[name] for turn in rounds]
+        pairs = [(turn[name], turn[REFERENCE]) for turn in rounds]
         sizes = own[0]["texts_per_s"]
         table[name] = {
             "texts_per_s": {size: statistics.median(one["texts_per_s"][size] for one in own) for size in sizes},
@@ -68,12 +69,9 @@ def summary(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]
             "p95_ms": 1000 * statistics.median(p(one, 0.95) for one in own),
             "peak_mb": statistics.median(one["peak_mb"] for one in own),
             "times_as_fast_at_32": statistics.median(
-                one["texts_per_s"]["32"] / other["texts_per_s"]["32"]
-                for one, other in zip(own, references, strict=True)
+                one["texts_per_s"]["32"] / reference["texts_per_s"]["32"] for one, reference in pairs
             ),
-            "share_of_p50": statistics.median(
-                p(one, 0.5) / p(other, 0.5) for one, other in zip(own, references, strict=True)
-            ),
+            "share_of_p50": statistics.median(p(one, 0.5) / p(reference, 0.5) for one, reference in pairs),
         }
     return table
 

@@ -1,6 +1,6 @@
-"""The systems that ``eval.speed`` times, each opened in a fresh process of its own, with what the others need made once.
+"""The systems that ``eval.speed`` times, and the process in which each of them is opened.
 
-Run as a module it is such a process: it reads a job from standard input and writes its figures to standard output.
+Run as a module this is such a process: it reads a job from standard input and writes its figures to standard output.
 """
 
 from __future__ import annotations
@@ -105,11 +105,12 @@ def tfidf_and_svm(job: dict[str, Any]) -> System:
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2),
     )
     fitted = make_pipeline(features, LinearSVC()).fit(train["texts"], train["topics"])
-    return lambda texts, batch_size: [
-        label
-        for start in range(0, len(texts), batch_size)
-        for label in fitted.predict(texts[start : start + batch_size])
-    ]
+
+    def read(texts: list[str], batch_size: int) -> list[str]:
+        parts = (texts[start : start + batch_size] for start in range(0, len(texts), batch_size))
+        return [str(label) for part in parts for label in fitted.predict(part)]
+
+    return read
 
 
 SYSTEMS: dict[str, Callable[[dict[str, Any]], System]] = {
@@ -124,7 +125,7 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], System]] = {
 
 
 def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]:
-    """Write the BERT of AraBERT's size (random weights, a WordPiece of 64,000 pieces of ``texts``) and a sentence encoder.
+    """Write a BERT of AraBERT's size, with random weights and a WordPiece of 64,000 pieces, and a sentence encoder.
 
     Parameters
     ----------
