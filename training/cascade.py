@@ -2,7 +2,7 @@
 
 On validation data only. The n-gram reader gets temperatures and thresholds of its own for each task. It may answer a
 text alone if its likeliest labels all reach one probability: the least one from which on no task has lost more than
-five answers in a thousand to the whole model.
+five answers in a thousand (``--tolerance``) to the whole model.
 
 Run ``python -m training.cascade --model FOLDER``; ``--write`` stores the cascade in the folder's ``config.json``.
 """
@@ -77,7 +77,7 @@ def least_sure(
     return (float(confidence[order[reached - 1]]), reached / len(order)) if reached else (1.0, 0.0)
 
 
-def fit_cascade(folder: Path) -> CascadeConfig:
+def fit_cascade(folder: Path, tolerance: float = TOLERANCE) -> CascadeConfig:
     """Fit a cascade for the model folder ``folder`` and print what it does on validation data."""
     config = read_config(folder)
     labels = LabelSpace.load()
@@ -97,7 +97,7 @@ def fit_cascade(folder: Path) -> CascadeConfig:
         changes[name] = np.zeros(len(texts), int)
         changes[name][truth >= 0] = right[name][0].astype(int) - right[name][1].astype(int)
     confidence = np.exp(np.min([values.max(1) for values in alone.values()], axis=0))
-    sure, share = least_sure(confidence, changes)
+    sure, share = least_sure(confidence, changes, tolerance)
     for name, values in alone.items():
         known = truths[name] >= 0
         error = expected_calibration_error(np.exp(values[known].max(1)), right[name][0])
@@ -114,9 +114,10 @@ def main() -> None:
     """Fit a cascade from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=BUNDLED, help="model folder (default: the bundled one)")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="share of answers that a task may lose")
     parser.add_argument("--write", action="store_true", help="store the cascade in the folder's configuration")
     arguments = parser.parse_args()
-    cascade = fit_cascade(arguments.model)
+    cascade = fit_cascade(arguments.model, arguments.tolerance)
     if arguments.write:
         replace(read_config(arguments.model), cascade=cascade).save(arguments.model)
         print(f"wrote {arguments.model}")

@@ -45,9 +45,12 @@ def test_sure_texts_are_read_by_ngrams_alone_and_the_others_by_the_whole_model(f
 
 def test_the_cascades_answers_do_not_depend_on_their_batch(folder: Path) -> None:
     quick = ComplaintClassifier.from_pretrained(folder, cascade=True)
-    whole = quick.predict_proba(TEXTS * 300, "subject")
-    assert np.abs(whole[: len(TEXTS)] - quick.predict_proba(TEXTS, "subject", batch_size=1)).max() < 1e-4
-    assert np.array_equal(whole[: len(TEXTS)], whole[-len(TEXTS) :])
+    texts = [f"{text} {number}" for number in range(300) for text in TEXTS]
+    whole = quick.predict_proba(texts, "subject")
+    assert np.abs(whole[::-7] - quick.predict_proba(texts[::-7], "subject", batch_size=1)).max() < 1e-4
+    assert [p.text for p in quick.predict(texts)] == texts
+    twice = quick.predict([texts[3], texts[8], texts[3]])
+    assert twice[0] is twice[2] and twice[0].text == texts[3]
 
 
 def test_embeddings_readings_and_explanations_still_need_the_encoder(folder: Path) -> None:
