@@ -152,15 +152,19 @@ class OnnxRuntime:
         inputs = [item.name for item in session.get_inputs()]
         if "input_ids" not in inputs or not set(inputs) <= set(_INPUTS):
             raise ModelFormatError(f"{self.path}: asks for {', '.join(inputs)}; expected some of {', '.join(_INPUTS)}")
+        if any(len(item.shape or ()) != 2 for item in session.get_outputs()):
+            raise ModelFormatError(f"{self.path}: has outputs that are no tables (texts, numbers); export it again")
         # A symbolic size is checked by what comes out.
-        sizes = {item.name: self.wanted.get(item.name) for item in session.get_outputs()}
-        sizes |= {item.name: item.shape[-1] for item in session.get_outputs() if isinstance(item.shape[-1], int)}
+        sizes = {
+            item.name: item.shape[1] if isinstance(item.shape[1], int) else self.wanted.get(item.name)
+            for item in session.get_outputs()
+        }
         check_outputs(self.path, sizes, self.wanted)
         return session
 
     def sizes(self) -> dict[str, int]:
         """Return the outputs and how many columns each has."""
-        return {item.name: item.shape[-1] for item in self.session().get_outputs()}
+        return {item.name: item.shape[1] for item in self.session().get_outputs()}
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Run one padded batch; see :class:`Runtime`."""
@@ -179,7 +183,7 @@ class OnnxRuntime:
                 "restore the whole folder"
             ) from error
         outputs = dict(zip([output.name for output in session.get_outputs()], values, strict=True))
-        shapes = {name: getattr(value, "shape", ()) for name, value in outputs.items()}
+        shapes: dict[str, tuple[int, ...]] = {name: getattr(value, "shape", ()) for name, value in outputs.items()}
         if any(len(shape) != 2 or shape[0] != len(input_ids) for shape in shapes.values()):
             raise ModelFormatError(f"{self.path}: gives shapes {shapes} for {len(input_ids)} texts; export it again")
         check_outputs(self.path, {name: shape[1] for name, shape in shapes.items()}, self.wanted)

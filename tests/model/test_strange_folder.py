@@ -146,6 +146,20 @@ def test_a_graph_that_asks_for_something_else_is_refused(tmp_path: Path) -> None
         open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
 
 
+def test_a_graph_with_an_output_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    def spoil(folder: Path) -> None:
+        number = helper.make_tensor("n", TensorProto.FLOAT, [], [1.0])
+        out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [])
+        ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["b", "t"])
+        nodes = [helper.make_node("Identity", ["n"], ["embedding"])]
+        graph = helper.make_graph(nodes, "g", [ids], [out], [number])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        (folder / ENCODER).write_bytes(model.SerializeToString())
+
+    with pytest.raises(ModelFormatError, match="no tables"):
+        open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
+
+
 def test_a_tokenizer_that_knows_more_than_the_graph_is_refused(tmp_path: Path) -> None:
     def spoil(folder: Path) -> None:
         path = folder / TOKENIZER
@@ -160,7 +174,11 @@ def test_a_tokenizer_that_knows_more_than_the_graph_is_refused(tmp_path: Path) -
 
 def test_a_hash_that_matches_is_not_enough(tmp_path: Path) -> None:
     """Whoever makes a bad file also writes its hash; the checks do not rest on it."""
-    folder = write_tiny_model(tmp_path / "m", then=lambda f: (f / ENCODER).write_bytes(b"\x80\x04pickle"))
+
+    def spoil(folder: Path) -> None:
+        (folder / ENCODER).write_bytes(b"\x80\x04pickle")
+
+    folder = write_tiny_model(tmp_path / "m", then=spoil)
     assert read_config(folder).files[ENCODER] == file_hash(folder / ENCODER)
     with pytest.raises(ModelFormatError, match="ONNX Runtime cannot load it"):
         open_and_read(folder)
