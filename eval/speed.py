@@ -110,10 +110,10 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['texts']} texts of the test split ({result['tokens']['tawasul']:.0f} tokens each for our model, "
         f"{result['tokens']['bert']:.0f} for the BERT). Medians of {result['rounds']} rounds, a fresh process each. "
         f"Latency: one text a call, {result['singles']} texts. *Times as fast*: texts a second at batch size 32 over "
-        f"{REFERENCE}; *p50*: as a share of its. Cold start: import to first answer, median of "
+        f"{REFERENCE}; *p50 as a share*: of its p50. Cold start: import to first answer, median of "
         f"{result['cold_rounds']} processes. Our model's answer includes places, routing and reasons.",
         "",
-        "| system | texts/s at 1, 32, 256 | times as fast | p50, p95 ms | p50 | peak MB | cold start s |",
+        "| system | texts/s at 1, 32, 256 | times as fast | p50, p95 ms | p50 as a share | peak MB | cold start s |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, row in result["systems"].items():
@@ -147,7 +147,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     names = list(result["systems"])
     colours = ["#1b7f5c" if name in OURS else "#8a94a6" for name in names]
@@ -159,6 +159,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
         bars = axis.barh(names, values, color=colours)
         axis.bar_label(bars, [f" {value:.3g}" for value in values])
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.set_xlim(min(values) / 2, max(values) * 3)
         axis.set_title(title, fontsize=11)
         axis.spines[["top", "right"]].set_visible(False)
