@@ -187,11 +187,29 @@ class NgramReader:
                 FeatureBlock(tensors[f"hashes.{index}"], tensors[f"idf.{index}"].astype(np.float32)) for index in (0, 1)
             )
             parts = [{task: tensors[f"{part}.{task}"] for task in tasks} for part in ("weights", "scales", "biases")]
-        except (SafetensorError, KeyError, OSError) as error:
+            _check_shapes(blocks, *parts)
+        except (SafetensorError, KeyError, OSError, ValueError) as error:
             raise ModelFormatError(
                 f"{path}: not an n-gram reader ({error}); restore the file from the model's release, or retrain"
             ) from error
         return cls(blocks, *parts)
+
+
+def _check_shapes(
+    blocks: tuple[FeatureBlock, ...],
+    weights: dict[str, np.ndarray],
+    scales: dict[str, np.ndarray],
+    biases: dict[str, np.ndarray],
+) -> None:
+    """Raise ValueError where the arrays do not fit each other."""
+    sizes = [block.hashes.shape for block in blocks]
+    if not weights or any(len(size) != 1 or block.idf.shape != size for size, block in zip(sizes, blocks, strict=True)):
+        raise ValueError(f"hash values of the shapes {sizes} for the tasks {sorted(weights)}")
+    features = sum(len(block.hashes) for block in blocks)
+    for task, matrix in weights.items():
+        labels = scales[task].shape
+        if len(labels) != 1 or matrix.shape != (features, *labels) or biases[task].shape != labels:
+            raise ValueError(f"weights of task {task!r} have the shape {matrix.shape} for {features} features")
 
 
 def save_ngram(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderReader
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
@@ -67,6 +68,13 @@ class ModelReaders:
         self.runtime = runtime
         self.encoder = EncoderReader(folder, config, runtime)
         self.ngram = NgramReader.load(folder / NGRAM) if NGRAM in config.files else None
+        read = {task: len(scale) for task, scale in self.ngram.scales.items()} if self.ngram is not None else {}
+        for name, task in config.tasks.items():
+            if "ngram" in task.weights and read.get(name) != len(task.labels):
+                raise ModelFormatError(
+                    f"{folder / NGRAM}: reads {read.get(name, 0)} labels of task {name!r}, but the configuration has "
+                    f"{len(task.labels)}; restore the whole folder"
+                )
 
     def encode(self, texts: Sequence[str], batch_size: int) -> tuple[Scores, np.ndarray]:
         """Return the encoder's outputs for texts, and which of them were cut."""

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model import folder as folder_module
-from tawasul_nlp.model.folder import CONFIG, ENCODER, TOKENIZER, file_hash, read_config
+from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, file_hash, read_config
 from tawasul_nlp.model.graph import refuse_external_data
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
@@ -158,6 +158,24 @@ def test_a_graph_with_an_output_that_is_no_table_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(ModelFormatError, match="no tables"):
         open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
+
+
+def test_an_ngram_reader_of_other_labels_or_shapes_is_refused(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    def fewer(folder: Path) -> None:
+        tensors = load_file(folder / NGRAM)
+        for part in ("weights", "scales", "biases"):
+            tensors[f"{part}.dept"] = tensors[f"{part}.dept"][..., :2].copy()
+        save_file(tensors, folder / NGRAM)
+
+    def shorter(folder: Path) -> None:
+        tensors = load_file(folder / NGRAM)
+        save_file(tensors | {"weights.dept": tensors["weights.dept"][:5].copy()}, folder / NGRAM)
+
+    for name, spoil, said in (("a", fewer, "reads 2 labels"), ("b", shorter, "not an n-gram reader")):
+        with pytest.raises(ModelFormatError, match=said):
+            open_and_read(write_tiny_model(tmp_path / name, ngram=True, then=spoil))
 
 
 def test_a_tokenizer_that_knows_more_than_the_graph_is_refused(tmp_path: Path) -> None:
