@@ -100,8 +100,8 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     classifier = ComplaintClassifier.from_pretrained(model)
     encoder = classifier._encode(texts, 64)[0]
     table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
-    if classifier._ngram is not None:
-        ngram = classifier._ngram.scores(texts)
+    if classifier._readers.ngram is not None:
+        ngram = classifier._readers.ngram.scores(texts)
         best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(labels.agencies))
         table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
     shipped = classifier.read(texts).probabilities
