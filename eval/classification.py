@@ -1,7 +1,9 @@
-"""Quality of the shipped model beside its baselines on the stored test split, by register, with bootstrap intervals.
+"""Quality of a model: on a labelled table of your own, or of the shipped model on the stored test split.
 
-Run ``python -m eval.classification`` after training. Every system is trained on the same training texts, except the
-row that says "first batch only"; nothing is trained or tuned on the test split. Results go to
+``python -m eval.classification --model DIR --data FILE`` shows the figures on the terminal and writes them to
+``PREFIX.json`` and, with plots, to ``PREFIX.html``. ``python -m eval.compare`` tells two such JSON files apart.
+
+Without ``--data``, every system of ``eval.stored_split`` is measured on the stored split, and the results go to
 ``eval/results/classification.json`` and ``.md``.
 """
 
@@ -9,288 +11,114 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import json
-import os
-import platform
-from collections.abc import Callable
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.model.combine import log_softmax, parent_scores
-from training.calibrate import expected_calibration_error
-from training.corpus import Example, LabelSpace, load_examples
-
 RESULTS = Path(__file__).parent / "results"
-REGISTERS = ("msa", "bahraini", "mixed", "agent_note", "arabizi", "english")
-RESAMPLES = 2000
 
 
-def tfidf_svm(train: list[Example], texts: list[str], labels: LabelSpace) -> np.ndarray:
-    """Topic scores of character (2-5) and word (1-2) TF-IDF with a linear SVM."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline, make_union
-    from sklearn.svm import LinearSVC
-
-    features = make_union(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2, dtype=np.float32),
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32),
+def parser() -> argparse.ArgumentParser:
+    """Describe the options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
+    made.add_argument("--out", type=Path, metavar="PREFIX", help="where to write, without .json and .html")
+    own = made.add_argument_group("a labelled table")
+    own.add_argument("--data", type=Path, metavar="FILE", help="CSV, JSONL or Parquet")
+    own.add_argument("--text-column", default="text", metavar="NAME")
+    own.add_argument(
+        "--label-columns",
+        metavar="NAMES",
+        help="columns of the labels, such as topic,agency or topic=category (default: every task of the model)",
     )
-    model = make_pipeline(features, LinearSVC(C=0.5, random_state=0))
-    model.fit([example.text for example in train], [labels.topics.index(example.topic) for example in train])
-    scores: np.ndarray = model.decision_function(texts)
-    return scores
+    own.add_argument("--slices", default="", metavar="NAMES", help="columns by whose values accuracy is shown")
+    own.add_argument("--group-column", metavar="NAME", help="rows with one value are resampled together")
+    own.add_argument("--train", type=Path, metavar="FILE", help="training rows, to fit baselines on")
+    own.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default 1000)")
+    stored = made.add_argument_group("the stored split (without --data)")
+    stored.add_argument("--split", default="test", choices=("validation", "test"))
+    stored.add_argument("--base", type=Path, default=Path("build/train/base"), help="the untuned base encoder")
+    stored.add_argument("--cache", type=Path, default=Path("build/eval"))
+    return made
 
 
-def frozen_embeddings(train: list[Example], texts: list[str], labels: LabelSpace, base: Path) -> np.ndarray:
-    """Topic log-probabilities of logistic regression on the untuned base encoder's embeddings."""
-    import torch
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from transformers import BertModel, PreTrainedTokenizerFast
+def measure_table(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate the model on the table that the options name."""
+    from eval.import_time import machine
+    from eval.labelled import data_columns, evaluate
+    from eval.text_table import read_table, task_columns
+    from tawasul_nlp import ComplaintClassifier
 
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
-    encoder = BertModel.from_pretrained(base, add_pooling_layer=False).eval()
-
-    def embed(batch: list[str]) -> np.ndarray:
-        order = sorted(range(len(batch)), key=lambda row: len(batch[row]))
-        out = np.empty((len(batch), encoder.config.hidden_size), np.float32)
-        for start in range(0, len(order), 64):
-            rows = order[start : start + 64]
-            # e5's own prefix: its embeddings are meant to be used with it
-            inputs = tokenizer(
-                ["query: " + batch[row] for row in rows],
-                padding=True,
-                truncation=True,
-                max_length=160,
-                return_tensors="pt",
-                return_token_type_ids=False,
-            )
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                states = encoder(**inputs).last_hidden_state.float()
-            mask = inputs["attention_mask"].unsqueeze(-1).float()
-            out[rows] = ((states * mask).sum(1) / mask.sum(1)).numpy()
-        normed: np.ndarray = out / np.linalg.norm(out, axis=1, keepdims=True)
-        return normed
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.02, max_iter=300))
-    model.fit(embed([e.text for e in train]), [labels.topics.index(example.topic) for example in train])
-    scores: np.ndarray = model.predict_log_proba(embed(texts))
-    return scores
+    classifier = ComplaintClassifier.from_pretrained(arguments.model)
+    tasks = task_columns(arguments.label_columns, list(classifier.labels))
+    slices = [name.strip() for name in arguments.slices.split(",") if name.strip()]
+    columns = data_columns(tasks, slices, arguments.group_column)
+    table = read_table(arguments.data, arguments.text_column, columns)
+    train = None
+    if arguments.train is not None:
+        train = read_table(arguments.train, arguments.text_column, list(tasks.values()))
+    result = evaluate(
+        classifier,
+        table,
+        tasks,
+        slices=slices,
+        group_column=arguments.group_column,
+        train=train,
+        resamples=arguments.resamples,
+    )
+    head = {"date": datetime.date.today().isoformat(), "machine": machine()}
+    return {**head, "command": shlex.join(["python", "-m", "eval.classification", *sys.argv[1:]]), **result}
 
 
-def cached(name: str, key: str, compute: Callable[[], np.ndarray], cache: Path) -> np.ndarray:
-    """Return a baseline's scores, computed once for the same data."""
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{name}-{key}.npy"
-    if not path.exists():
-        print(f"fitting {name}", flush=True)
-        np.save(path, compute())
-    scores: np.ndarray = np.load(path)
-    return scores
+def main(argv: list[str] | None = None) -> int:
+    """Evaluate from the command line; return 2 when the input cannot be used."""
+    arguments = parser().parse_args(argv)
+    if arguments.data is None:
+        return _stored(arguments)
+    from rich.console import Console
+
+    from eval.show import html, terminal
+    from tawasul_nlp.errors import ModelFormatError
+
+    try:
+        result = measure_table(arguments)
+    except (ValueError, ModelFormatError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    Console().print(terminal(result))
+    if arguments.out is not None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(result, Path(f"{arguments.out}.json"))
+        Path(f"{arguments.out}.html").write_text(html(result), encoding="utf-8")
+        print(f"written: {arguments.out}.json, {arguments.out}.html")
+    return 0
 
 
-def data_key(*groups: list[Example]) -> str:
-    """Return a short hash of the examples."""
-    digest = hashlib.sha256()
-    for group in groups:
-        digest.update(json.dumps([(e.text, e.topic) for e in group], ensure_ascii=False).encode())
-    return digest.hexdigest()[:12]
+def write_json(result: dict[str, Any], path: Path) -> None:
+    """Write a result, the long lists of its rows on one line each."""
+    rows = result.pop("rows", None)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if rows is not None:
+        result["rows"] = rows
+        lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
+        text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
+    path.write_text(text + "\n", encoding="utf-8")
 
 
-class Table:
-    """Top-1 hits of each system on the same test texts, resampled together."""
+def _stored(arguments: argparse.Namespace) -> int:
+    from eval.stored_split import evaluate, markdown
 
-    def __init__(self, examples: list[Example], labels: LabelSpace) -> None:
-        self.labels = labels
-        self.topic = np.array([labels.topics.index(e.topic) for e in examples])
-        self.agency = np.array([labels.agencies.index(e.agency) for e in examples])
-        self.kind = np.array([labels.kinds.index(e.kind) if e.kind else -1 for e in examples])
-        self.registers = np.array([e.register for e in examples])
-        self.parent = tuple(labels.agencies.index(labels.agency_of[topic]) for topic in labels.topics)
-        self.samples = np.random.default_rng(0).integers(0, len(examples), (RESAMPLES, len(examples)))
-        self.rows: dict[str, dict[str, Any]] = {}
-        self.hits: dict[str, dict[str, np.ndarray]] = {}
-
-    def interval(self, hits: np.ndarray) -> list[float]:
-        """Return the mean and its bootstrap 95% interval."""
-        means = hits[self.samples].mean(1)
-        return [round(float(x), 4) for x in (hits.mean(), *np.quantile(means, [0.025, 0.975]))]
-
-    def add(self, name: str, topic: np.ndarray, agency: np.ndarray, kind: np.ndarray | None = None) -> None:
-        """Score one system from its topic and agency scores (texts, labels)."""
-        hits = {
-            "topic": topic.argmax(1) == self.topic,
-            "top3": (np.argsort(-topic, axis=1)[:, :3] == self.topic[:, None]).any(1),
-            "agency": agency.argmax(1) == self.agency,
-        }
-        row: dict[str, Any] = {metric: self.interval(values) for metric, values in hits.items()}
-        if kind is not None:
-            known = self.kind >= 0
-            row["kind"] = round(float((kind.argmax(1) == self.kind)[known].mean()), 4)
-        row["by_register"] = {
-            register: {
-                "n": int((self.registers == register).sum()),
-                **{m: round(float(hits[m][self.registers == register].mean()), 4) for m in ("topic", "agency")},
-            }
-            for register in REGISTERS
-        }
-        self.rows[name] = row
-        self.hits[name] = hits
-
-    def add_topics(self, name: str, scores: np.ndarray) -> None:
-        """Score a system that reads topics only; its agency is the agency of its topic."""
-        best = np.zeros((len(scores), len(self.labels.agencies)))
-        best[np.arange(len(scores)), np.asarray(self.parent)[scores.argmax(1)]] = 1
-        self.add(name, scores, best)
-
-    def gain(self, better: str, worse: str, metric: str, worse_metric: str | None = None) -> list[float]:
-        """Return the paired difference of two systems (or metrics) in points with its 95% interval."""
-        difference = self.hits[better][metric].astype(float) - self.hits[worse][worse_metric or metric]
-        return [round(100 * value, 2) for value in self.interval(difference)]
-
-
-def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[str, Any]:
-    """Compute the whole table."""
-    labels = LabelSpace.load()
-    test = load_examples(split, labels)
-    train = load_examples("train", labels)
-    first = load_examples("train", labels, second_batch=0)
-    texts = [example.text for example in test]
-    table = Table(test, labels)
-    counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
-    table.add_topics("majority", np.tile(counts, (len(test), 1)).astype(float))
-    key, first_key = data_key(train, test), data_key(first, test)
-    svm_first = cached("svm", first_key, lambda: tfidf_svm(first, texts, labels), cache)
-    table.add_topics("TF-IDF + linear SVM, first batch only", svm_first)
-    table.add_topics("TF-IDF + linear SVM", cached("svm", key, lambda: tfidf_svm(train, texts, labels), cache))
-    frozen = cached("frozen", key, lambda: frozen_embeddings(train, texts, labels, base), cache)
-    table.add_topics("frozen embeddings + logistic regression", frozen)
-
-    classifier = ComplaintClassifier.from_pretrained(model)
-    encoder = classifier._encode(texts, 64)[0]
-    table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
-    if classifier._ngram is not None:
-        ngram = classifier._ngram.scores(texts)
-        best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(labels.agencies))
-        table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
-    shipped = {task: classifier.predict_proba(texts, task) for task in ("topic", "agency", "kind")}
-    name = "shipped model"
-    table.add(name, shipped["topic"], shipped["agency"], shipped["kind"])
-    calibration: dict[str, float] = {}
-    review: dict[str, dict[str, Any]] = {}
-    for task, truth in (("topic", table.topic), ("agency", table.agency)):
-        confidence = shipped[task].max(1)
-        correct = shipped[task].argmax(1) == truth
-        calibration[task] = round(expected_calibration_error(confidence, correct), 4)
-        review[task] = {}
-        for target, threshold in classifier.config.tasks[task].thresholds.items():
-            accepted = confidence >= threshold
-            review[task][target] = {
-                "coverage": round(float(accepted.mean()), 4),
-                "error": round(float((~correct[accepted]).mean()), 4) if accepted.any() else None,
-            }
-    confused: dict[tuple[str, str], int] = {}
-    for truth, guess in zip(table.topic, shipped["topic"].argmax(1), strict=True):
-        if truth != guess:
-            pair = (labels.topics[truth], labels.topics[guess])
-            confused[pair] = confused.get(pair, 0) + 1
-    most = sorted(confused.items(), key=lambda item: -item[1])[:15]
-    return {
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "command": "python -m eval.classification",
-        "model_hash": classifier.config.model_hash,
-        "split": split,
-        "n": {"test": len(test), "train": len(train), "train_first_batch": len(first)},
-        "systems": table.rows,
-        "gains_in_points": {
-            "topic over TF-IDF + SVM": table.gain(name, "TF-IDF + linear SVM", "topic"),
-            "topic over TF-IDF + SVM, first batch only": table.gain(
-                name, "TF-IDF + linear SVM, first batch only", "topic"
-            ),
-            "agency over TF-IDF + SVM": table.gain(name, "TF-IDF + linear SVM", "agency"),
-            "agency over own topic": table.gain(name, name, "agency", "topic"),
-        },
-        "ece": calibration,
-        "review": review,
-        "most_confused": [{"true": pair[0], "predicted": pair[1], "n": count} for pair, count in most],
-    }
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """Render the result as Markdown tables."""
-
-    def cell(values: list[float]) -> str:
-        return f"{100 * values[0]:.1f} [{100 * values[1]:.1f}, {100 * values[2]:.1f}]"
-
-    lines = [
-        f"# Classification on the {result['split']} split",
-        "",
-        f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model_hash']}`. "
-        f"{result['n']['test']} test texts, {result['n']['train']} training texts "
-        f"({result['n']['train_first_batch']} of the first batch). "
-        f"Per cent, with bootstrap 95% intervals ({RESAMPLES} resamples).",
-        "",
-        "| system | topic | topic in top 3 | agency | kind |",
-        "|---|---|---|---|---|",
-    ]
-    for name, row in result["systems"].items():
-        kind = f"{100 * row['kind']:.1f}" if "kind" in row else ""
-        lines.append(f"| {name} | {cell(row['topic'])} | {cell(row['top3'])} | {cell(row['agency'])} | {kind} |")
-    lines += ["", "| gain of the shipped model | points [95% interval] |", "|---|---|"]
-    for name, (mean, low, high) in result["gains_in_points"].items():
-        lines.append(f"| {name} | {mean:+.1f} [{low:+.1f}, {high:+.1f}] |")
-    lines += ["", "By register (topic / agency):", "", "| system | " + " | ".join(REGISTERS) + " |"]
-    lines.append("|---" * (1 + len(REGISTERS)) + "|")
-    sizes = next(iter(result["systems"].values()))["by_register"]
-    lines.append("| texts | " + " | ".join(str(sizes[register]["n"]) for register in REGISTERS) + " |")
-    for name, row in result["systems"].items():
-        cells = [row["by_register"][register] for register in REGISTERS]
-        lines.append(
-            f"| {name} | " + " | ".join(f"{100 * c['topic']:.1f} / {100 * c['agency']:.1f}" for c in cells) + " |"
-        )
-    lines += [
-        "",
-        f"Expected calibration error (15 bins): topic {result['ece']['topic']}, agency {result['ece']['agency']}.",
-        "",
-    ]
-    lines += ["| task | target error | accepted without review | error among them |", "|---|---|---|---|"]
-    for task, targets in result["review"].items():
-        for target, row in targets.items():
-            error = "-" if row["error"] is None else f"{100 * row['error']:.1f}%"
-            lines.append(f"| {task} | {float(target):.0%} | {100 * row['coverage']:.1f}% | {error} |")
-    lines += [
-        "",
-        "Most confused topics: "
-        + "; ".join(f"{row['true']} read as {row['predicted']} ({row['n']})" for row in result["most_confused"])
-        + ".",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Evaluate from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
-    parser.add_argument("--base", type=Path, default=Path("build/train/base"), help="the untuned base encoder")
-    parser.add_argument("--cache", type=Path, default=Path("build/eval"))
-    parser.add_argument("--split", default="test", choices=("validation", "test"))
-    parser.add_argument("--out", type=Path, default=RESULTS / "classification")
-    arguments = parser.parse_args()
+    out = arguments.out or RESULTS / "classification"
     result = evaluate(arguments.model, arguments.base, arguments.cache, arguments.split)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(result, out.with_suffix(".json"))
     text = markdown(result)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.with_suffix(".json").write_text(
-        json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    arguments.out.with_suffix(".md").write_text(text, encoding="utf-8")
+    out.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

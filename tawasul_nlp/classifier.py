@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from tawasul_nlp.domain import Places, Routing, Taxonomy, find_named_agencies, find_places, route
+from tawasul_nlp.answers import Answers
+from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
-from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.folder import BUNDLED, ENCODER, NGRAM, TOKENIZER, ModelConfig, read_config
-from tawasul_nlp.model.ngram import NgramReader
-from tawasul_nlp.model.runtime import OnnxRuntime
-from tawasul_nlp.prediction import LabelScore, Prediction
-from tawasul_nlp.text import Normalizer, Profile
+from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
+from tawasul_nlp.model.readers import ModelReaders
+from tawasul_nlp.model.readers import Reading as Reading
+from tawasul_nlp.model.runtime import choose_runtime
+from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
     from tawasul_nlp.explain import Explanation
 
-# The encoder reads at most 512 tokens; this many characters always hold more, and bound the work on a huge text.
-_MAX_CHARS = 8_000
-_CHUNK = 4_096
-_ALTERNATIVES = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """Everything that one pass over some texts gives.
-
-    Attributes
-    ----------
-    probabilities : dict of str to ndarray
-        Calibrated probabilities (n_texts, n_labels) of each task.
-    embedding : ndarray of float32, shape (n_texts, hidden)
-        What a text is about; of length 1.
-    incident : ndarray of float32, shape (n_texts, 128), or None
-        What event it tells of; of length 1. None for a model without incident vectors.
-    truncated : ndarray of bool, shape (n_texts,)
-        Which texts were longer than the model reads.
-    """
-
-    probabilities: dict[str, np.ndarray]
-    embedding: np.ndarray
-    incident: np.ndarray | None
-    truncated: np.ndarray
+# Texts that are encoded before the next are tokenised.
+_PIECE = 4_096
 
 
 class ComplaintClassifier:
@@ -72,31 +48,28 @@ class ComplaintClassifier:
         target_error: float = 0.05,
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
+        device: str | None = None,
+        runtime: str | None = None,
+        cascade: bool = False,
     ) -> None:
-        from tokenizers import Tokenizer
-
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         self.target_error = target_error
         self._taxonomy_given = taxonomy
         self.taxonomy = taxonomy or Taxonomy.load()
-        self._thresholds = {task: self._threshold(task) for task in self.config.tasks}
-        profile = Profile.from_dict(self.config.profile)
-        if profile.fingerprint() != self.config.profile_fingerprint:
-            raise ModelFormatError(
-                f"{folder}: trained with normalisation {self.config.profile_fingerprint}, this library's profile "
-                f"{profile.name!r} is {profile.fingerprint()}; use the library version that trained it, or retrain"
-            )
-        self._normalizer = Normalizer(profile)
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ModelFormatError(f"{folder / TOKENIZER}: damaged ({error}); restore the model folder") from error
-        self._tokenizer.enable_truncation(self.config.max_tokens)
-        self._tokenizer.no_padding()
-        self._pad_id = self._tokenizer.token_to_id("<pad>") or 0
-        self._runtime = OnnxRuntime(folder / ENCODER, threads)
-        self._ngram = NgramReader.load(folder / NGRAM) if NGRAM in self.config.files else None
+        self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
+        self._how = {"device": device, "runtime": runtime, "cascade": cascade}
+        if cascade and self.config.cascade is None:
+            raise ValueError(f"{folder}: this model has no cascade; load it without, or fit one (training.cascade)")
+        self._cascade_thresholds = (
+            {name: self._threshold(task) for name, task in self.config.cascade.tasks.items()}
+            if cascade and self.config.cascade is not None
+            else {}
+        )
+        self._readers = ModelReaders(
+            folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
+        )
+        self._answers = Answers(self.config, self.taxonomy)
 
     @classmethod
     def from_pretrained(
@@ -106,6 +79,9 @@ class ComplaintClassifier:
         target_error: float = 0.05,
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
+        device: str | None = None,
+        runtime: str | None = None,
+        cascade: bool = False,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -120,13 +96,21 @@ class ComplaintClassifier:
             CPU threads for one call; None for all cores.
         taxonomy : Taxonomy or None
             Names and routing of the labels; None for the bundled one.
+        device : {"cpu", "cuda"} or None
+            Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
+        runtime : {"onnx", "torch"} or None
+            What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
+        cascade : bool
+            Whether :meth:`predict` and :meth:`predict_proba` let the n-gram reader answer alone where it is sure, at
+            thresholds that the model's validation data chose: faster, and now and then another answer. Embeddings,
+            :meth:`read` and :meth:`explain` need the encoder and always use it.
 
         Raises
         ------
         ModelFormatError
-            If the folder is not a sound model folder.
+            If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error``.
+            If the model has no thresholds for ``target_error`` or no cascade, or there is no such device or runtime.
         """
         if name is None:
             folder = BUNDLED
@@ -138,25 +122,31 @@ class ComplaintClassifier:
             raise ModelFormatError(
                 f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
             )
-        return cls(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
+        how: dict[str, Any] = {"threads": threads, "device": device, "runtime": runtime, "cascade": cascade}
+        return cls(folder, target_error=target_error, taxonomy=taxonomy, **how)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = (self.folder, self.target_error, self._runtime.threads, self._taxonomy_given)
-        return (_restore, options)
+        options = {
+            "target_error": self.target_error,
+            "threads": self._readers.runtime.threads,
+            "taxonomy": self._taxonomy_given,
+            **self._how,
+        }
+        return (_restore, (self.folder, options))
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{len(task.labels)} {name}s" for name, task in self.config.tasks.items())
+        sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
         return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
 
-    def _threshold(self, task: str) -> float:
-        thresholds = self.config.tasks[task].thresholds
+    def _threshold(self, task: TaskConfig) -> float:
+        thresholds = task.thresholds
         if not thresholds:
             return 0.0
         for target, threshold in thresholds.items():
             if abs(float(target) - self.target_error) < 1e-9:
                 return threshold
         raise ValueError(
-            f"target_error is {self.target_error}, but {task} has thresholds for {', '.join(thresholds)}; "
+            f"target_error is {self.target_error}, but the model has thresholds for {', '.join(thresholds)}; "
             "choose one of them"
         )
 
@@ -164,6 +154,11 @@ class ComplaintClassifier:
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Label ids of each task, in the order of :meth:`predict_proba`'s columns."""
         return {name: task.labels for name, task in self.config.tasks.items()}
+
+    @property
+    def cascade(self) -> bool:
+        """Whether texts that the n-gram reader is sure of are spared the encoder."""
+        return bool(self._how["cascade"])
 
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash and measured figures."""
@@ -175,7 +170,8 @@ class ComplaintClassifier:
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
-            "runtime": "ONNX Runtime, CPU",
+            "runtime": self._readers.runtime.name,
+            "cascade": self.cascade,
             **self.config.about,
         }
 
@@ -204,7 +200,8 @@ class ComplaintClassifier:
         Returns
         -------
         Prediction or list of Prediction
-            A text without letters or digits is ``out_of_scope`` and needs review.
+            A text without letters or digits needs review: it is ``out_of_scope``, or in a model without such a label
+            the first label, at the probability of a guess.
 
         Raises
         ------
@@ -212,22 +209,26 @@ class ComplaintClassifier:
             If an input is not a str (None, a number, ...); ``.index`` is its position.
         """
         single = isinstance(texts, str)
-        listed = _checked(texts)
+        unique, rows = _distinct(_checked(texts))
         predictions: list[Prediction] = []
-        for chunk in _with_progress(listed, progress):
-            reading = self._read(chunk, batch_size)
-            predictions.extend(
-                self._prediction(
-                    text,
-                    {task: table[row] for task, table in reading.probabilities.items()},
-                    bool(reading.truncated[row]),
-                )
-                for row, text in enumerate(chunk)
-            )
-        return predictions[0] if single else predictions
+        with _progress_bar(len(unique), progress) as advance:
+            for reading in self._readers.read(unique, _positive(batch_size), self.cascade):
+                for row, text in enumerate(unique[len(predictions) : len(predictions) + len(reading.spared)]):
+                    values = {task: table[row] for task, table in reading.probabilities.items()}
+                    thresholds = self._cascade_thresholds if reading.spared[row] else self._thresholds
+                    predictions.append(self._answers.prediction(text, values, thresholds, bool(reading.truncated[row])))
+                advance(len(reading.spared))
+        return predictions[0] if single else [predictions[row] for row in rows]
 
-    def predict_proba(self, texts: str | Sequence[str], task: str = "topic", *, batch_size: int = 64) -> np.ndarray:
+    def predict_proba(self, texts: str | Sequence[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
         """Return calibrated probabilities.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+        task : str or None
+            None for the topic, or for the first task of a model without topics.
+        batch_size : int
 
         Returns
         -------
@@ -235,10 +236,12 @@ class ComplaintClassifier:
             Rows sum to 1; columns are ``labels[task]``. The agency's columns are the groups that the model knows,
             before routing.
         """
-        self._known_task(task)
-        listed = _checked(texts)
-        parts = [self._read(chunk, batch_size).probabilities[task] for chunk in _with_progress(listed, False)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels[task])))
+        return self._probabilities(texts, self.known_task(task), batch_size, self.cascade)
+
+    def _probabilities(self, texts: str | Sequence[str], task: str, batch_size: int, cascade: bool) -> np.ndarray:
+        unique, rows = _distinct(_checked(texts))
+        parts = [read.probabilities[task] for read in self._readers.read(unique, _positive(batch_size), cascade)]
+        return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
     def embed(self, texts: str | Sequence[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
         """Return the encoder's embeddings.
@@ -255,143 +258,83 @@ class ComplaintClassifier:
         -------
         ndarray of float32, shape (n_texts, hidden) or (n_texts, 128)
             Of length 1, so that a dot product of two rows is their cosine.
+
+        Raises
+        ------
+        ModelFormatError
+            If the model has no incident vectors and they are asked for.
         """
         if output not in ("embedding", "incident"):
             raise ValueError(f"output is {output!r}, expected 'embedding' or 'incident'")
-        listed = _checked(texts)
-        parts = [self._encode(chunk, batch_size)[0][output] for chunk in _with_progress(listed, False)]
-        hidden = 0 if parts else self._encode(["نص"], 1)[0][output].shape[1]
-        return np.concatenate(parts) if parts else np.zeros((0, hidden), np.float32)
+        width = self._width(output)
+        unique, rows = _distinct(_checked(texts))
+        _positive(batch_size)
+        if not unique:
+            return np.zeros((0, width), np.float32)
+        pieces = (unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE))
+        return np.concatenate([self._encode(piece, batch_size)[0][output] for piece in pieces])[rows]
 
     def read(self, texts: Sequence[str], *, batch_size: int = 64) -> Reading:
         """Return probabilities and embeddings of texts from one pass over them."""
-        return self._read(_checked(texts), batch_size)
+        unique, rows = _distinct(_checked(texts))
+        readings = list(self._readers.read(unique or [""], _positive(batch_size)))
+        tables = {task: [reading.probabilities[task] for reading in readings] for task in self.labels}
+        incident = [reading.incident for reading in readings if reading.incident is not None]
+        return Reading(
+            {task: np.concatenate(parts)[rows] for task, parts in tables.items()},
+            np.concatenate([reading.embedding for reading in readings])[rows],
+            np.concatenate(incident)[rows] if incident else None,
+            np.concatenate([reading.truncated for reading in readings])[rows],
+            np.zeros(len(rows), bool),
+        )
 
     @property
     def incident_size(self) -> int:
-        """Numbers in an incident vector."""
-        return self._runtime.size("incident")
+        """Numbers in an incident vector.
 
-    def explain(self, text: str, task: str = "topic") -> Explanation:
+        Raises
+        ------
+        ModelFormatError
+            If the model has no incident vectors, so that it cannot group duplicates.
+        """
+        return self._width("incident")
+
+    def explain(self, text: str, task: str | None = None) -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
         from tawasul_nlp.explain import explain
 
         return explain(self, text, task)
 
-    def _known_task(self, task: str) -> None:
+    def known_task(self, task: str | None) -> str:
+        """Return the name of a task of this model: the topic, or else its first task, for None.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such task.
+        """
+        if task is None:
+            return "topic" if "topic" in self.config.tasks else next(iter(self.config.tasks))
         if task not in self.config.tasks:
             raise ValueError(f"task is {task!r}, but this model has {', '.join(self.config.tasks)}")
+        return task
+
+    def _width(self, output: str) -> int:
+        sizes = self._readers.runtime.sizes()
+        if output not in sizes:
+            raise ModelFormatError(
+                f"{self.folder}: this model has no {output} vectors, so it classifies but does not group duplicates; "
+                "group with the bundled model, or train one with incidents"
+            )
+        return sizes[output]
 
     def _encode(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Run the encoder on batches of similar length; outputs are in the order of ``texts``."""
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-        encodings = self._tokenizer.encode_batch([self._normalizer(text[:_MAX_CHARS]) for text in texts])
-        order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
-        outputs: dict[str, np.ndarray] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            width = len(encodings[rows[-1]].ids)
-            ids = np.full((len(rows), width), self._pad_id, np.int64)
-            mask = np.zeros((len(rows), width), np.int64)
-            for at, row in enumerate(rows):
-                tokens = encodings[row].ids
-                ids[at, : len(tokens)] = tokens
-                mask[at, : len(tokens)] = 1
-            for name, values in self._runtime.run(ids, mask).items():
-                if name not in outputs:
-                    outputs[name] = np.empty((len(texts), values.shape[1]), np.float32)
-                outputs[name][rows] = values
-        truncated = [bool(e.overflowing) or len(text) > _MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
-        return outputs, np.array(truncated, dtype=bool)
-
-    def _read(self, texts: Sequence[str], batch_size: int) -> Reading:
-        """Read texts, identical ones once."""
-        position: dict[str, int] = {}
-        rows = [position.setdefault(text, len(position)) for text in texts]
-        unique = list(position)
-        readers: dict[str, dict[str, np.ndarray]] = {}
-        readers["encoder"], truncated = self._encode(unique, batch_size)
-        if self._ngram is not None:
-            readers["ngram"] = self._ngram.scores(unique)
-        combined = combine(self.config.tasks, readers)
-        encoded = readers["encoder"]
-        return Reading(
-            {task: np.exp(values)[rows] for task, values in combined.items()},
-            encoded["embedding"][rows],
-            encoded["incident"][rows] if "incident" in encoded else None,
-            truncated[rows],
-        )
-
-    def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
-        tables: dict[str, Any] = {
-            "topic": self.taxonomy.topics,
-            "agency": self.taxonomy.agencies,
-            "kind": self.taxonomy.kinds,
-        }
-        entry = tables.get(task, {}).get(label)
-        arabic, english = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
-        return LabelScore(label, arabic, english, probability, others)
-
-    def _prediction(self, text: str, probabilities: dict[str, np.ndarray], truncated: bool) -> Prediction:
-        places = find_places(text[:_MAX_CHARS])
-        if not any(char.isalnum() for char in text):
-            return self._unread(text, places)
-        labels: dict[str, LabelScore] = {}
-        reasons: list[str] = []
-        for task, values in probabilities.items():
-            names = self.config.tasks[task].labels
-            best = np.argsort(-values, kind="stable")[: 1 + _ALTERNATIVES]
-            others = tuple(self._score(task, names[i], float(values[i])) for i in best[1:])
-            labels[task] = self._score(task, names[best[0]], float(values[best[0]]), others)
-            if labels[task].probability < self._thresholds[task] and task != "kind":
-                reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
-        routing = self._route(text, labels, probabilities, places)
-        if routing is not None:
-            group = labels["agency"]
-            topic = labels["topic"]
-            if topic.id in self.taxonomy.topics and self.taxonomy.agency_group(topic.id) != group.id:
-                reasons.append("topic_agency_disagree")
-            if topic.id == "out_of_scope":
-                reasons.append("out_of_scope")
-            if "place" in routing.needs:
-                reasons.append("place_needed")
-            labels["agency"] = self._score("agency", routing.agency_id, group.probability, group.alternatives)
-        if truncated:
-            reasons.append("long_text")
-        return Prediction(text, labels, places, routing, tuple(reasons))
-
-    def _route(
-        self, text: str, labels: dict[str, LabelScore], probabilities: dict[str, np.ndarray], places: Places
-    ) -> Routing | None:
-        """Route by the likeliest topic of the likeliest agency."""
-        if not {"topic", "agency"} <= set(labels):
-            return None
-        topics = self.config.tasks["topic"].labels
-        if any(topic not in self.taxonomy.topics for topic in topics):
-            return None
-        own = [index for index, topic in enumerate(topics) if self.taxonomy.agency_group(topic) == labels["agency"].id]
-        if not own:
-            return None
-        topic = topics[max(own, key=lambda index: float(probabilities["topic"][index]))]
-        named = find_named_agencies(text[:_MAX_CHARS], self.taxonomy)
-        return route(topic, places, named, text=text[:_MAX_CHARS], taxonomy=self.taxonomy)
-
-    def _unread(self, text: str, places: Places) -> Prediction:
-        """Answer for a text with nothing to read: out of scope, for review, at the certainty of a guess."""
-        fallback = {"topic": "out_of_scope", "agency": "none"}
-        labels = {}
-        for task, settings in self.config.tasks.items():
-            label = fallback.get(task, settings.labels[0])
-            if label not in settings.labels:
-                label = settings.labels[0]
-            certain = 1.0 if label == fallback.get(task) else 1.0 / len(settings.labels)
-            labels[task] = self._score(task, label, certain)
-        return Prediction(text, labels, places, None, ("empty_text",))
+        """Run the encoder; outputs and which texts were cut are in the order of ``texts``."""
+        return self._readers.encode(texts, batch_size)
 
 
-def _restore(folder: Path, target_error: float, threads: int | None, taxonomy: Taxonomy | None) -> ComplaintClassifier:
-    return ComplaintClassifier(folder, target_error=target_error, threads=threads, taxonomy=taxonomy)
+def _restore(folder: Path, options: dict[str, Any]) -> ComplaintClassifier:
+    return ComplaintClassifier(folder, **options)
 
 
 def _checked(texts: str | Sequence[str]) -> list[str]:
@@ -409,26 +352,37 @@ def _checked(texts: str | Sequence[str]) -> list[str]:
     return listed
 
 
-def _with_progress(texts: list[str], progress: bool) -> Iterator[list[str]]:
-    chunks = (texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK))
-    if not progress:
-        yield from chunks
+def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """Return the different texts in order of appearance, and which of them each text is."""
+    position: dict[str, int] = {}
+    rows = [position.setdefault(text, len(position)) for text in texts]
+    return list(position), np.array(rows, np.int64)
+
+
+def _positive(batch_size: int) -> int:
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    return batch_size
+
+
+@contextmanager
+def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    if not shown:
+        yield lambda count: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("classify", total=len(texts))
-        for chunk in chunks:
-            yield chunk
-            bar.advance(task, len(chunk))
+        task = bar.add_task("classify", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", TOKENIZER, ENCODER, NGRAM]))
+        return Path(snapshot_download(name, allow_patterns=list(MAX_BYTES)))
     except Exception as error:  # the Hub client raises many classes; all mean the same to the caller
         raise ModelFormatError(
             f"{name!r} is no folder here and could not be fetched from the Hub ({type(error).__name__}: "

@@ -97,7 +97,7 @@ class Explanation:
         return f'<div><div><b>{head}</b></div><div dir="auto" style="line-height:2">{"".join(parts)}</div></div>'
 
 
-def explain(classifier: ComplaintClassifier, text: str, task: str = "topic") -> Explanation:
+def explain(classifier: ComplaintClassifier, text: str, task: str | None = None) -> Explanation:
     """Weigh every word of ``text`` for the classifier's answer to ``task``.
 
     Parameters
@@ -105,8 +105,9 @@ def explain(classifier: ComplaintClassifier, text: str, task: str = "topic") -> 
     classifier : ComplaintClassifier
     text : str
         At most :data:`MAX_PARTS` parts are weighed: single words, or runs of words in a longer text.
-    task : str
-        A task of the model. The agency is explained as the group that the model sees, before routing.
+    task : str or None
+        A task of the model; None for the topic, or for the first task of a model without topics.
+        The agency is explained as the group that the model sees, before routing.
 
     Examples
     --------
@@ -115,11 +116,12 @@ def explain(classifier: ComplaintClassifier, text: str, task: str = "topic") -> 
     >>> "طافحة" in explain(clf, "المجاري طافحة عندنا من اسبوع").top(2)
     True
     """
+    task = classifier.known_task(task)
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]
     run = -(-len(words) // MAX_PARTS) or 1
     parts = [(words[i][0], words[min(i + run, len(words)) - 1][1]) for i in range(0, len(words), run)]
     variants = [text, *(text[:start] + text[end:] for start, end in parts)]
-    logs = np.log(classifier.predict_proba(variants, task=task) + 1e-12)
+    logs = np.log(classifier._probabilities(variants, task, 64, cascade=False) + 1e-12)
     best = int(logs[0].argmax())
     falls = logs[0, best] - logs[1:, best]
     spans = tuple(Span(start, end, float(fall)) for (start, end), fall in zip(parts, falls, strict=True))

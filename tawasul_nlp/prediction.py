@@ -70,7 +70,8 @@ class Prediction:
     text : str
         As it was given.
     labels : dict of str to LabelScore
-        The answer of each task of the model. ``kind``, ``topic`` and ``agency`` are also attributes.
+        The answer of each task of the model, whatever its tasks are. ``kind``, ``topic`` and ``agency`` are also
+        attributes, for models that have them.
     places : Places
         What the text says about where.
     routing : Routing or None
@@ -156,7 +157,8 @@ class Prediction:
             table.add_column(column)
         for task, label in self.labels.items():
             others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
-            table.add_row(task, label.id, label.name_ar, f"{label.probability:.2f}", others)
+            cells = (task, label.id, label.name_ar, f"{label.probability:.2f}", others)
+            table.add_row(*map(escape, cells))  # a model's own labels may hold square brackets
         for name, text in self._remarks():
             table.add_row(name, escape(text), "", "", "")
         return table

@@ -1,29 +1,55 @@
 """The on-disk model format: one folder of plain data files, checked before anything is used.
 
-A folder holds ``config.json`` (described by :class:`ModelConfig`), ``tokenizer.json``, ``model.onnx`` and, when the
-model has a second reader, ``ngram.safetensors``; when it groups duplicates, ``pairs.json``. Nothing in it is code and
-nothing is unpickled. The configuration lists every file with its SHA-256, so that a damaged or mixed-up folder is
-refused with advice.
+A folder holds ``config.json`` (described by :class:`ModelConfig`), ``tokenizer.json`` and the encoder: ``model.onnx``
+for ONNX Runtime, ``network.safetensors`` with ``encoder_config.json`` for torch, or both. A model with a second reader
+has ``ngram.safetensors``, one that groups duplicates ``pairs.json``. Nothing in it is code and nothing is unpickled.
+The configuration lists every file with its SHA-256, so that a damaged or mixed-up folder is refused with advice.
+
+Whoever made the folder may be a stranger: files are looked for under known names only, may not lie outside the folder,
+and may not be larger than :data:`MAX_BYTES`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tawasul_nlp.errors import ModelFormatError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 2 added the torch files and the cascade; a folder with neither is written as version 1."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
+NETWORK = "network.safetensors"
+NETWORK_CONFIG = "encoder_config.json"
 NGRAM = "ngram.safetensors"
 PAIRS = "pairs.json"
-_KNOWN_FILES = {TOKENIZER, ENCODER, NGRAM, PAIRS}
-_MAX_CONFIG_BYTES = 10_000_000
+_GB, _MB = 1_000_000_000, 1_000_000
+MAX_BYTES: Mapping[str, int] = MappingProxyType(
+    {
+        CONFIG: 10 * _MB,
+        TOKENIZER: 100 * _MB,
+        ENCODER: 2 * _GB,
+        NETWORK: 8 * _GB,
+        NETWORK_CONFIG: 1 * _MB,
+        NGRAM: 2 * _GB,
+        PAIRS: 10 * _MB,
+    }
+)
+"""The files of a folder, and how large each may be."""
+RESERVED_NAMES = frozenset(
+    ("text", "governorate", "block", "places", "routing", "needs_review", "reasons")
+    + ("embedding", "incident", "input_ids", "attention_mask", "token_type_ids")
+)
+"""Names that no task can have: the other keys of a prediction, and the encoder's other inputs and outputs."""
+_MAX_NAME = 100
 BUNDLED = Path(__file__).parent / "bundled"
 
 
@@ -61,6 +87,23 @@ class TaskConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CascadeConfig:
+    """When the n-gram reader answers alone, and how.
+
+    Attributes
+    ----------
+    tasks : dict of str to TaskConfig
+        The model's tasks and labels as the n-gram reader alone reads them: weights for ``ngram`` and ``parent`` only,
+        and the temperatures, powers and thresholds that belong to that.
+    sure : dict of str to float
+        For each task, the least probability of the likeliest label. A text that reaches all of them is not encoded.
+    """
+
+    tasks: dict[str, TaskConfig]
+    sure: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """What ``config.json`` holds.
 
@@ -78,6 +121,9 @@ class ModelConfig:
         SHA-256 of each file of the folder.
     about : dict
         Free-form facts: base model, data, measured figures.
+    format_version : int
+    cascade : CascadeConfig or None
+        How the n-gram reader spares the encoder; None for a model whose encoder reads every text.
     """
 
     tasks: dict[str, TaskConfig]
@@ -86,24 +132,71 @@ class ModelConfig:
     max_tokens: int
     files: dict[str, str]
     about: dict[str, Any] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
+    format_version: int = 1
+    cascade: CascadeConfig | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
-        text = json.dumps(asdict(self), ensure_ascii=False, indent=1)
+        version = FORMAT_VERSION if NETWORK in self.files or self.cascade is not None else 1
+        text = json.dumps({**self._plain(), "format_version": version}, ensure_ascii=False, indent=1)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
     @property
     def model_hash(self) -> str:
         """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers."""
-        decisive = {key: value for key, value in asdict(self).items() if key != "about"}
+        decisive = {key: value for key, value in self._plain().items() if key != "about"}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _plain(self) -> dict[str, Any]:
+        plain = asdict(self)
+        if self.cascade is None:  # folders of version 1 keep their form and their hash
+            del plain["cascade"]
+        return plain
 
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_file(folder: Path, name: str) -> Path:
+    """Return the path of one of a model folder's files, after checking where it lies and how large it is.
+
+    Links are followed within the folder only. The Hub's cache keeps a snapshot's files beside the snapshots of the same
+    repository, so there "the folder" is the repository's.
+
+    Raises
+    ------
+    ModelFormatError
+        If the file is missing, is no plain file, lies outside the folder, or is too large.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise ModelFormatError(f"{folder}: {name} is missing; restore it from the model's release")
+    home = folder.resolve()
+    if home.parent.name == "snapshots":
+        home = home.parent.parent
+    if not path.resolve().is_relative_to(home):
+        raise ModelFormatError(f"{path}: leads out of the model folder, to {path.resolve()}; put the file itself there")
+    size = path.stat().st_size
+    if size > MAX_BYTES[name]:
+        raise ModelFormatError(f"{path}: {size} bytes, at most {MAX_BYTES[name]} expected; this is no model's {name}")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a model folder.
+
+    Raises
+    ------
+    ModelFormatError
+        If it is no JSON, or nested beyond reason.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelFormatError(f"{path}: damaged ({error!r:.200}); restore it from the model's release") from error
 
 
 def read_config(folder: Path, verify: bool = True) -> ModelConfig:
@@ -120,73 +213,117 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
     ModelFormatError
         With what was found, what was expected, and what to do.
     """
-    path = folder / CONFIG
-    if not path.is_file():
+    if not (folder / CONFIG).is_file():
         raise ModelFormatError(
             f"{folder}: no {CONFIG}, so this is not a model folder; pass the folder that training wrote"
         )
-    if path.stat().st_size > _MAX_CONFIG_BYTES:
-        raise ModelFormatError(
-            f"{path}: {path.stat().st_size} bytes, at most {_MAX_CONFIG_BYTES} expected; not a model's"
-        )
+    path = model_file(folder, CONFIG)
+    raw = read_json(path)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
         version = raw["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ModelFormatError(f"{path}: damaged ({error!r}); restore it from the model's release") from error
-    if version != FORMAT_VERSION:
+    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         raise ModelFormatError(
-            f"{path}: format version {version!r}, this library reads {FORMAT_VERSION}; "
+            f"{path}: format version {version!r}, this library reads 1 to {FORMAT_VERSION}; "
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
-        tasks = {
-            name: TaskConfig(
-                **{**task, "labels": tuple(task["labels"]), "parent_labels": tuple(task.get("parent_labels", ()))}
-            )
-            for name, task in raw["tasks"].items()
-        }
-        config = ModelConfig(**{**raw, "tasks": tasks})
-        _check(config)
+        cascade = raw.get("cascade")
+        if cascade is not None:
+            cascade = CascadeConfig(**{**cascade, "tasks": _tasks(cascade["tasks"])})
+        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "cascade": cascade})
+        check_config(config)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
+    known = sorted(MAX_BYTES.keys() - {CONFIG})
     for name, expected in config.files.items():
-        if name not in _KNOWN_FILES:
-            raise ModelFormatError(f"{path}: lists an unknown file {name!r}; expected only {sorted(_KNOWN_FILES)}")
-        if not (folder / name).is_file():
-            raise ModelFormatError(f"{folder}: {name} is missing; restore it from the model's release")
-        if verify and file_hash(folder / name) != expected:
-            raise ModelFormatError(f"{folder / name}: not the file that {CONFIG} describes; restore the whole folder")
+        if name not in known:
+            raise ModelFormatError(f"{path}: lists an unknown file {name!r}; expected only {known}")
+        found = model_file(folder, name)
+        if verify and file_hash(found) != expected:
+            raise ModelFormatError(f"{found}: not the file that {CONFIG} describes; restore the whole folder")
     return config
 
 
-def _check(config: ModelConfig) -> None:
+def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
+    return {
+        name: TaskConfig(
+            **{**task, "labels": tuple(task["labels"]), "parent_labels": tuple(task.get("parent_labels", ()))}
+        )
+        for name, task in raw.items()
+    }
+
+
+def check_task_name(name: str) -> None:
+    """Raise ValueError if a task cannot have this name.
+
+    Examples
+    --------
+    >>> check_task_name("dept")
+    >>> check_task_name("text")
+    Traceback (most recent call last):
+    ...
+    ValueError: a task cannot be named 'text', which a prediction or the encoder uses already; rename it
+    """
+    if name in RESERVED_NAMES:
+        raise ValueError(f"a task cannot be named {name!r}, which a prediction or the encoder uses already; rename it")
+    if not 0 < len(name) <= _MAX_NAME or not name.isprintable() or "." in name or name != name.strip():
+        raise ValueError(f"a task cannot be named {name!r:.120}; choose 1 to {_MAX_NAME} printable characters, no dots")
+
+
+def check_config(config: ModelConfig) -> None:
     """Raise ValueError where the configuration contradicts itself."""
-    if not {TOKENIZER, ENCODER} <= set(config.files):
-        raise ValueError(f"files must include {TOKENIZER} and {ENCODER}, got {sorted(config.files)}")
+    if TOKENIZER not in config.files or not {ENCODER, NETWORK} & set(config.files):
+        raise ValueError(f"files must include {TOKENIZER} and {ENCODER} or {NETWORK}, got {sorted(config.files)}")
+    if (NETWORK in config.files) != (NETWORK_CONFIG in config.files):
+        raise ValueError(f"{NETWORK} and {NETWORK_CONFIG} need each other, got {sorted(config.files)}")
     if not isinstance(config.max_tokens, int) or not 8 <= config.max_tokens <= 512:
         raise ValueError(f"max_tokens must be 8 to 512, got {config.max_tokens!r}")
     if not config.tasks:
         raise ValueError("no tasks")
+    _check_tasks(config.tasks, config.files)
+    if config.cascade is not None:
+        _check_cascade(config.cascade, config)
+
+
+def _check_cascade(cascade: CascadeConfig, config: ModelConfig) -> None:
+    if {name: task.labels for name, task in cascade.tasks.items()} != {n: t.labels for n, t in config.tasks.items()}:
+        raise ValueError("the cascade has other tasks or labels than the model")
+    _check_tasks(cascade.tasks, config.files)
+    for name, task in cascade.tasks.items():
+        if "encoder" in task.weights:
+            raise ValueError(f"the cascade weighs the encoder for task {name!r}, which it is there to spare")
+        if not 0 < cascade.sure[name] <= 1:
+            raise ValueError(f"the cascade is sure of task {name!r} at {cascade.sure[name]!r}, expected 0 to 1")
+
+
+def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> None:
     seen: set[str] = set()
-    for name, task in config.tasks.items():
+    for name, task in tasks.items():
+        check_task_name(name)
         if len(set(task.labels)) != len(task.labels) or not task.labels:
             raise ValueError(f"task {name!r} has no or repeated labels")
-        if not task.temperature > 0:
+        if not all(isinstance(label, str) for label in task.labels):
+            raise ValueError(f"task {name!r} has labels that are not text")
+        if not 0 < task.temperature < math.inf:
             raise ValueError(f"task {name!r} has temperature {task.temperature!r}, expected above 0")
-        if not task.power > 0:
+        if not 0 < task.power < math.inf:
             raise ValueError(f"task {name!r} has power {task.power!r}, expected above 0")
         unknown = set(task.weights) - {"encoder", "ngram", "parent"}
-        if unknown or not task.weights:
-            raise ValueError(f"task {name!r} has weights for {sorted(task.weights)}")
-        if "ngram" in task.weights and NGRAM not in config.files:
+        if unknown or not task.weights or not all(map(math.isfinite, task.weights.values())):
+            raise ValueError(f"task {name!r} has the weights {task.weights}")
+        if "ngram" in task.weights and NGRAM not in files:
             raise ValueError(f"task {name!r} weighs the n-gram reader, but {NGRAM} is not listed")
         if "parent" in task.weights:
             if task.parent not in seen:
                 raise ValueError(f"task {name!r} has parent {task.parent!r}, which is no task before it")
-            parent = config.tasks[task.parent]
+            parent = tasks[task.parent]
             if len(task.parent_labels) != len(parent.labels) or not all(
                 0 <= index < len(task.labels) for index in task.parent_labels
             ):
                 raise ValueError(f"task {name!r}: parent_labels do not map the labels of {task.parent!r}")
+        for target, threshold in task.thresholds.items():
+            if not (0 < float(target) < 1 and 0 <= threshold <= 1):
+                raise ValueError(f"task {name!r} has the threshold {threshold!r} for the target error {target!r}")
         seen.add(name)

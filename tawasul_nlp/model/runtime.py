@@ -4,20 +4,96 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
+from tawasul_nlp.model.graph import refuse_external_data
+
+# A batch of so many tokens stays in a core's caches: on an EPYC, batches of 8 cases of 50 tokens take two thirds of the
+# time that batches of 32 take.
+CPU_TOKENS = 512
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class Runtime(Protocol):
     """Whatever turns token ids into an embedding and the logits of each task."""
 
+    threads: int | None
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of a batch, padding included, that it runs best with."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What runs where, for people."""
+        ...
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the outputs and how many columns each has."""
+        ...
+
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Map int64 arrays (texts, tokens) to ``embedding`` (texts, hidden) and each task's logits (texts, labels)."""
         ...
+
+
+def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, int]) -> None:
+    """Check that an encoder gives an embedding and as many logits as each task has labels.
+
+    Raises
+    ------
+    ModelFormatError
+        If it does not.
+    """
+    for name, size in {"embedding": None, **wanted}.items():
+        if name not in found:
+            raise ModelFormatError(f"{path}: has no output {name!r}, only {', '.join(found)}; export the model again")
+        if size is not None and found[name] != size:
+            raise ModelFormatError(
+                f"{path}: output {name!r} has {found[name]} columns, but the configuration has {size} labels; "
+                "restore the whole folder"
+            )
+
+
+def choose_runtime(
+    folder: Path, config: ModelConfig, *, threads: int | None, device: str | None, runtime: str | None
+) -> Runtime:
+    """Return what runs a model folder's encoder: see ``ComplaintClassifier.from_pretrained``.
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder has no weights for it.
+    ValueError
+        If there is no such device or runtime, or the two do not go together.
+    """
+    if runtime not in (None, "onnx", "torch"):
+        raise ValueError(f"runtime is {runtime!r}, expected 'onnx', 'torch' or None")
+    device = device or "cpu"
+    if runtime is None:
+        runtime = "onnx" if device == "cpu" and ENCODER in config.files else "torch"
+    if runtime == "torch":
+        from tawasul_nlp.model.torch_runtime import TorchRuntime
+
+        if NETWORK not in config.files:
+            raise ModelFormatError(
+                f"{folder}: no {NETWORK}, so torch cannot run it; use runtime='onnx' and device='cpu', "
+                "or train a model with torch weights"
+            )
+        return TorchRuntime(folder, config, device, threads)
+    if device != "cpu":
+        raise ValueError(f"device is {device!r}, but runtime 'onnx' runs on the CPU only; use runtime='torch'")
+    if ENCODER not in config.files:
+        raise ModelFormatError(f"{folder}: no {ENCODER}, so ONNX Runtime cannot run it; use runtime='torch'")
+    wanted = {name: len(task.labels) for name, task in config.tasks.items() if "encoder" in task.weights}
+    return OnnxRuntime(model_file(folder, ENCODER), threads, wanted)
 
 
 class OnnxRuntime:
@@ -31,11 +107,17 @@ class OnnxRuntime:
     path : Path
     threads : int or None
         Threads for one call; None leaves the choice to ONNX Runtime (all physical cores).
+    wanted : mapping of str to int
+        Labels of each task whose logits the graph must give.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    name = "ONNX Runtime, CPU"
+    batch_tokens = CPU_TOKENS
+
+    def __init__(self, path: Path, threads: int | None = None, wanted: Mapping[str, int] | None = None) -> None:
         self.path = path
         self.threads = threads
+        self.wanted = dict(wanted or {})
         self._session: Any = None
         self._pid = 0
         self._lock = threading.Lock()
@@ -55,39 +137,60 @@ class OnnxRuntime:
     def _open(self) -> Any:
         import onnxruntime
 
+        refuse_external_data(self.path)
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = 1
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
         try:
-            return onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises its own, undocumented classes
             raise ModelFormatError(
                 f"{self.path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); restore the model folder"
             ) from error
+        inputs = [item.name for item in session.get_inputs()]
+        if "input_ids" not in inputs or not set(inputs) <= set(_INPUTS):
+            raise ModelFormatError(f"{self.path}: asks for {', '.join(inputs)}; expected some of {', '.join(_INPUTS)}")
+        if any(len(item.shape or ()) != 2 for item in session.get_outputs()):
+            raise ModelFormatError(f"{self.path}: has outputs that are no tables (texts, numbers); export it again")
+        # A symbolic size is checked by what comes out.
+        sizes = {
+            item.name: item.shape[1] if isinstance(item.shape[1], int) else self.wanted.get(item.name)
+            for item in session.get_outputs()
+        }
+        check_outputs(self.path, sizes, self.wanted)
+        return session
 
-    def size(self, output: str) -> int:
-        """Return the number of columns of an output.
-
-        Raises
-        ------
-        ModelFormatError
-            If the graph has no such output.
-        """
-        for found in self.session().get_outputs():
-            if found.name == output:
-                return int(found.shape[1])
-        raise ModelFormatError(f"{self.path}: has no output {output!r}; use a model of this library's version")
+    def sizes(self) -> dict[str, int]:
+        """Return the outputs and how many columns each has."""
+        return {item.name: item.shape[1] for item in self.session().get_outputs()}
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Run one padded batch; see :class:`Runtime`."""
         session = self.session()
-        outputs = session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})
-        return dict(zip([output.name for output in session.get_outputs()], outputs, strict=True))
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        # Only some exports ask for token types; all of ours are of the first type.
+        feed = {
+            item.name: given[item.name] if item.name in given else np.zeros_like(input_ids)
+            for item in session.get_inputs()
+        }
+        try:
+            values = session.run(None, feed)
+        except Exception as error:  # as above: a graph that does not fit its tokenizer, or one made to fail
+            raise ModelFormatError(
+                f"{self.path}: cannot read {len(input_ids)} texts ({str(error).splitlines()[0]}); "
+                "restore the whole folder"
+            ) from error
+        outputs = dict(zip([output.name for output in session.get_outputs()], values, strict=True))
+        shapes: dict[str, tuple[int, ...]] = {name: getattr(value, "shape", ()) for name, value in outputs.items()}
+        if any(len(shape) != 2 or shape[0] != len(input_ids) for shape in shapes.values()):
+            raise ModelFormatError(f"{self.path}: gives shapes {shapes} for {len(input_ids)} texts; export it again")
+        check_outputs(self.path, {name: shape[1] for name, shape in shapes.items()}, self.wanted)
+        return outputs
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "threads": self.threads}
+        return {"path": self.path, "threads": self.threads, "wanted": self.wanted}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -1,0 +1,283 @@
+"""Quality of one task's answers, its intervals, and tests of a difference. Numbers in, numbers out.
+
+Every figure is computed from row weights, so that a bootstrap resample is the same rows with other weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+BINS = 15
+TARGETS = (0.02, 0.05)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a system answered for one task.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The system's labels; then those that only the data have, which the system can never answer.
+    truth, predicted : ndarray of int, shape (n,)
+        Indices into ``labels``.
+    top3 : ndarray of bool, shape (n,)
+        Whether the truth is among the three likeliest labels.
+    confidence : ndarray of float, shape (n,), or None
+        Probability of the answer; None for a system without probabilities.
+    """
+
+    labels: tuple[str, ...]
+    truth: np.ndarray
+    predicted: np.ndarray
+    top3: np.ndarray
+    confidence: np.ndarray | None = None
+
+    @property
+    def hits(self) -> np.ndarray:
+        """Which answers are right: (n,), bool."""
+        right: np.ndarray = self.truth == self.predicted
+        return right
+
+
+def answers(labels: tuple[str, ...], truth: list[str], scores: np.ndarray, probabilities: bool = True) -> Answers:
+    """Compare scores (n, labels) with the true labels; labels that the system lacks count as missed.
+
+    >>> found = answers(("a", "b"), ["a", "b", "c"], np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]))
+    >>> found.labels, found.hits.tolist()
+    (('a', 'b', 'c'), [True, False, False])
+    """
+    every = labels + tuple(sorted(set(truth) - set(labels)))
+    position = {label: index for index, label in enumerate(every)}
+    target = np.array([position[label] for label in truth], dtype=np.int64)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :3]
+    return Answers(
+        labels=every,
+        truth=target,
+        predicted=best[:, 0],
+        top3=(best == target[:, None]).any(1),
+        confidence=scores.max(1) if probabilities else None,
+    )
+
+
+def summariser(given: Answers) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return the function from row weights (n,) to every figure of the task.
+
+    ``accuracy``, ``macro_f1`` and ``weighted_f1`` (scikit-learn's, over the labels that occur), ``top3``; with
+    confidences also ``ece`` (15 bins of equal width, Guo et al. 2017), ``aurc`` (area under the risk-coverage curve,
+    Geifman et al. 2019) and ``coverage_at_2`` and ``_5``: see :func:`coverage_at`.
+    """
+    hits = given.hits
+    size = len(given.labels)
+
+    def figures(weights: np.ndarray) -> dict[str, float]:
+        total = weights.sum()
+        true_positive = np.bincount(given.truth[hits], weights[hits], size)
+        actual = np.bincount(given.truth, weights, size)
+        both = actual + np.bincount(given.predicted, weights, size)
+        present = both > 0
+        f1 = 2 * true_positive[present] / both[present]
+        found = {
+            "accuracy": float(weights[hits].sum() / total),
+            "macro_f1": float(f1.mean()),
+            "weighted_f1": float(f1 @ actual[present] / total),
+            "top3": float(weights[given.top3].sum() / total),
+        }
+        if given.confidence is not None:
+            kept = weights[order]
+            cumulated = np.cumsum(kept)
+            wrong = np.cumsum(kept * ~hits[order])
+            found["ece"] = _ece(which, given.confidence, hits, weights)
+            found["aurc"] = float((kept * wrong / np.maximum(cumulated, 1e-12)).sum() / total)
+            for target in TARGETS:
+                found[f"coverage_at_{target * 100:.0f}"] = _coverage(cumulated, wrong, last, target)
+        return found
+
+    if given.confidence is not None:
+        order = np.argsort(-given.confidence, kind="stable")
+        last = _last_of_equals(given.confidence[order])
+        which = np.minimum((given.confidence * BINS).astype(int), BINS - 1)
+    return figures
+
+
+def reliability(confidence: np.ndarray, hits: np.ndarray) -> list[dict[str, float]]:
+    """Return count, mean confidence and accuracy of each bin of confidence that has rows."""
+    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    found = []
+    for index in range(BINS):
+        inside = which == index
+        if inside.any():
+            found.append(
+                {
+                    "from": round(index / BINS, 4),
+                    "n": int(inside.sum()),
+                    "confidence": round(float(confidence[inside].mean()), 4),
+                    "accuracy": round(float(hits[inside].mean()), 4),
+                }
+            )
+    return found
+
+
+def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -> list[list[float]]:
+    """Return pairs of coverage and error when only the most confident answers are accepted, at most ``points``."""
+    order = np.argsort(-confidence, kind="stable")
+    last = np.flatnonzero(_last_of_equals(confidence[order]))
+    errors = np.cumsum(~hits[order])[last] / (last + 1)
+    if len(last) > points:
+        chosen = np.unique(np.linspace(0, len(last) - 1, points).astype(int))
+        last, errors = last[chosen], errors[chosen]
+    return [
+        [round(float((at + 1) / len(hits)), 4), round(float(error), 4)] for at, error in zip(last, errors, strict=True)
+    ]
+
+
+def coverage_at(confidence: np.ndarray, hits: np.ndarray, target: float) -> float:
+    """Return the largest share of answers, the most confident first, whose error is at most ``target``.
+
+    The threshold is chosen on these very rows, so it flatters: what a stored threshold does is another figure.
+
+    >>> coverage_at(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 0.3)
+    1.0
+    >>> coverage_at(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 0.2)
+    0.5
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ones = np.ones(len(hits))
+    return _coverage(np.cumsum(ones), np.cumsum(~hits[order]), _last_of_equals(confidence[order]), target)
+
+
+def most_confused(given: Answers, limit: int = 15) -> list[dict[str, str | int]]:
+    """Return the most frequent pairs of a true label and the other that was answered instead."""
+    wrong = np.flatnonzero(~given.hits)
+    size = len(given.labels)
+    codes, counts = np.unique(given.truth[wrong] * size + given.predicted[wrong], return_counts=True)
+    top = np.argsort(-counts, kind="stable")[:limit]
+    return [
+        {"true": given.labels[codes[i] // size], "predicted": given.labels[codes[i] % size], "n": int(counts[i])}
+        for i in top
+    ]
+
+
+def bootstrap(
+    statistics: Callable[[np.ndarray], dict[str, float]],
+    groups: np.ndarray,
+    resamples: int,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, list[float]]:
+    """Return each figure with its bootstrap 95% interval: value, low, high.
+
+    The interval is that of the percentiles, moved by the bootstrap's own estimate of its bias: a resample holds only
+    two thirds of the rows, so its macro F1 comes out too low and its calibration error too high.
+
+    Parameters
+    ----------
+    statistics : callable
+        From row weights (n,) to named figures.
+    groups : ndarray of int, shape (n,)
+        Rows with one number are drawn together; ``arange(n)`` draws row by row.
+    resamples : int
+    seed : int
+    bounds : tuple of float
+        Least and greatest possible value of the figures.
+    """
+    whole = statistics(np.ones(len(groups)))
+    rng = np.random.default_rng(seed)
+    size = int(groups.max()) + 1
+    draws = []
+    for _ in range(resamples):
+        weights = np.bincount(rng.integers(size, size=size), minlength=size)[groups].astype(float)
+        if weights.any():
+            draws.append(list(statistics(weights).values()))
+    drawn = np.array(draws)
+    with np.errstate(all="ignore"):
+        drawn = drawn - (np.nanmean(drawn, axis=0) - np.array(list(whole.values())))
+        low, high = np.clip(np.nanquantile(drawn, [0.025, 0.975], axis=0), *bounds)
+    return {
+        name: [round(float(value), 4), round(float(low[at]), 4), round(float(high[at]), 4)]
+        for at, (name, value) in enumerate(whole.items())
+    }
+
+
+def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return the function from row weights to the accuracy of each slice; NaN for a slice that a resample lacks."""
+
+    def figures(weights: np.ndarray) -> dict[str, float]:
+        total = np.bincount(codes, weights, len(names))
+        right = np.bincount(codes, weights * hits, len(names))
+        with np.errstate(all="ignore"):
+            return dict(zip(names, (right / total).tolist(), strict=True))
+
+    return figures
+
+
+def exact_interval(right: int, n: int) -> list[float]:
+    """Return a share with its exact (Clopper-Pearson) 95% interval, for the case that all or none are right.
+
+    There every resample says the same, so that a bootstrap would claim certainty from three rows.
+
+    >>> exact_interval(5, 5)
+    [1.0, 0.4782, 1.0]
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, n).proportion_ci(0.95, "exact")
+    return [round(right / n, 4), round(float(interval.low), 4), round(float(interval.high), 4)]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two systems differ on the same rows.
+
+    Attributes
+    ----------
+    points : tuple of float
+        First minus second in points of accuracy, and the paired bootstrap 95% interval.
+    first_only, second_only : int
+        Rows that only the one or only the other gets right.
+    p_value : float
+        Exact McNemar test: of the rows where only one is right, each is as likely to be right.
+    """
+
+    points: tuple[float, float, float]
+    first_only: int
+    second_only: int
+    p_value: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance alone would show such a difference less than once in twenty times, by both tests."""
+        return self.p_value < 0.05 and (self.points[1] > 0 or self.points[2] < 0)
+
+
+def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int = 2000) -> Difference:
+    """Compare the hits of two systems on the same rows: (n,) bool each."""
+    from scipy.stats import binomtest
+
+    gain = first.astype(float) - second.astype(float)
+    mean_gain = bootstrap(
+        lambda weights: {"gain": float(weights @ gain / weights.sum())}, groups, resamples, bounds=(-1.0, 1.0)
+    )
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    apart = only_first + only_second
+    p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
+    value, low, high = (round(100 * number, 2) for number in mean_gain["gain"])
+    return Difference((value, low, high), only_first, only_second, p_value)
+
+
+def _ece(which: np.ndarray, confidence: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> float:
+    gap = np.bincount(which, weights * (confidence - hits), BINS)
+    return float(np.abs(gap).sum() / weights.sum())
+
+
+def _last_of_equals(falling: np.ndarray) -> np.ndarray:
+    """Mark the last of each run of equal confidences: a threshold cannot tell them apart."""
+    return np.append(falling[1:] != falling[:-1], True)
+
+
+def _coverage(cumulated: np.ndarray, wrong: np.ndarray, last: np.ndarray, target: float) -> float:
+    fine = last & (cumulated > 0) & (wrong <= target * cumulated + 1e-9)
+    return float(cumulated[fine].max() / cumulated[-1]) if fine.any() else 0.0

@@ -1,0 +1,125 @@
+"""Plots of the evaluation reports. matplotlib 3.11 shapes and orders Arabic itself."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY, GREEN, RED = "#2868a8", "#c8641e", "#8a8f98", "#3b8650", "#b3342d"
+PALETTE = (BLUE, ORANGE, GREEN, RED, "#7a5aa6", "#6b5a45")
+
+
+def figure(width: float = 6.0, height: float = 4.0, columns: int = 1) -> tuple[Figure, Any]:
+    """Return an empty figure that no window or global state knows of, and its axes."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained")
+    axes = made.subplots(1, columns)
+    for axis in np.atleast_1d(axes):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, linewidth=0.6)
+        axis.set_axisbelow(True)
+    return made, axes
+
+
+def svg(made: Figure) -> str:
+    """Return the figure as an SVG element to stand inside a page: text as shapes, so that no font is needed."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "tawasul", "svg.fonttype": "path"}):
+        made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def reliability_plot(bins: list[dict[str, float]], ece: float) -> Figure:
+    """Draw accuracy against confidence, and how many answers each bin has."""
+    made, axis = figure(5.2, 4.6)
+    left = np.array([each["from"] for each in bins])
+    counts = np.array([each["n"] for each in bins])
+    axis.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect calibration")
+    axis.bar(
+        left, counts / counts.sum(), width=1 / 15, align="edge", color=BLUE, alpha=0.18, label="share of the answers"
+    )
+    confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
+    axis.plot(confidence, accuracy, color=BLUE, linewidth=1.2)
+    # Dots by their number of answers: a bin of three tells little.
+    axis.scatter(confidence, accuracy, s=6 + 120 * np.sqrt(counts / counts.sum()), color=BLUE, label="accuracy")
+    axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"Reliability (ECE {ece:.3f})")
+    axis.legend(loc="upper left", frameon=False, fontsize=8)
+    return made
+
+
+def risk_coverage_plot(curve: list[list[float]], targets: dict[float, float]) -> Figure:
+    """Draw the error among accepted answers against their share; ``targets`` maps errors to reachable coverages."""
+    made, axis = figure(5.2, 4.6)
+    points = np.array(curve)
+    axis.plot(100 * points[:, 0], 100 * points[:, 1], color=BLUE)
+    for error, coverage in targets.items():
+        axis.axhline(100 * error, color=GREY, linewidth=0.8, linestyle="--")
+        axis.plot(100 * coverage, 100 * error, marker="o", color=ORANGE)
+        axis.annotate(
+            f"{coverage:.0%} at {error:.0%} error",
+            (100 * coverage, 100 * error),
+            xytext=(7, -11),
+            textcoords="offset points",
+            ha="left" if coverage < 0.7 else "right",
+            fontsize=8,
+        )
+    axis.set(xlim=(0, 101), ylim=(0, None), xlabel="accepted answers, % (most confident first)", ylabel="error, %")
+    axis.set_title("Risk and coverage")
+    return made
+
+
+def confusion_plot(matrix: np.ndarray, labels: list[str]) -> Figure:
+    """Draw a confusion matrix (true, predicted): rows as shares of the true label, counts in the cells."""
+    size = len(labels)
+    made, axis = figure(2.6 + 0.36 * size, 2.2 + 0.36 * size)
+    axis.grid(False)
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    axis.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
+    for row in range(size):
+        for column in range(size):
+            if matrix[row, column]:
+                axis.text(
+                    column + 0.5,
+                    row + 0.5,
+                    str(int(matrix[row, column])),
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="white" if shares[row, column] > 0.5 else "#333333",
+                )
+    axis.set_xticks(np.arange(size) + 0.5, labels, rotation=90, fontsize=8)
+    axis.set_yticks(np.arange(size) + 0.5, labels, fontsize=8)
+    axis.invert_yaxis()
+    axis.set(xlabel="answered", ylabel="true")
+    axis.set_title("Labels with the most mistakes")
+    return made
+
+
+def interval_plot(rows: dict[str, list[float]], title: str, xlabel: str = "accuracy, %") -> Figure:
+    """Draw a value with its interval for each name, from top to bottom."""
+    made, axis = figure(6.4, 1.1 + 0.3 * len(rows))
+    values = 100 * np.array(list(rows.values()), dtype=float)
+    at = np.arange(len(rows))[::-1]
+    axis.errorbar(
+        values[:, 0],
+        at,
+        xerr=np.abs(values[:, 1:].T - values[:, 0]),
+        fmt="o",
+        color=BLUE,
+        ecolor=GREY,
+        capsize=3,
+        markersize=5,
+    )
+    axis.set_yticks(at, list(rows), fontsize=8)
+    axis.set(xlabel=xlabel, ylim=(-0.6, len(rows) - 0.4))
+    axis.set_title(title)
+    return made

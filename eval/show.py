@@ -1,0 +1,185 @@
+"""Show the result of an evaluation of one model: on the terminal, and as a page with plots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from eval.labelled import targets_reached
+from eval.page import Page
+from eval.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
+
+FIGURES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "top3": "in top 3",
+    "ece": "ECE",
+    "coverage_at_2": "coverage at 2% error",
+    "coverage_at_5": "coverage at 5% error",
+}
+
+
+def per_cent(values: list[float] | float | None) -> str:
+    """Write a share, or a share with its interval, in per cent.
+
+    >>> per_cent([0.811, 0.788, 0.831]), per_cent(0.5), per_cent(None)
+    ('81.1 [78.8, 83.1]', '50.0', '-')
+    """
+    if values is None:
+        return "-"
+    if isinstance(values, float):
+        return f"{100 * values:.1f}"
+    return f"{100 * values[0]:.1f} [{100 * values[1]:.1f}, {100 * values[2]:.1f}]"
+
+
+def _figure(name: str, values: list[float]) -> str:
+    return f"{values[0]:.3f} [{values[1]:.3f}, {values[2]:.3f}]" if name == "ece" else per_cent(values)
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value.
+
+    >>> p_text(0.0321), p_text(3e-9)
+    ('p = 0.032', 'p < 0.001')
+    """
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def about(result: dict[str, Any]) -> str:
+    """Say in one line what was measured with what."""
+    data = result["data"]
+    unit = f"by {data['groups']}" if data["groups"] else "by row"
+    return (
+        f"{result['date']}, {result['machine']}. Model {result['model']['folder']} ({result['model']['hash']}) on "
+        f"{data['file']}: {data['rows']} rows used, {len(data['not_usable'])} not usable. "
+        f"Per cent, with bootstrap 95% intervals ({result['resamples']} resamples {unit})."
+    )
+
+
+def notes(task: str, part: dict[str, Any]) -> list[str]:
+    """Return what a reader must know about the rows of a task."""
+    said = []
+    if part["unlabelled"]:
+        said.append(f"{task}: {part['unlabelled']} rows have no label and are not counted.")
+    if part["unknown_labels"]:
+        listed = ", ".join(f"{label} ({count})" for label, count in list(part["unknown_labels"].items())[:8])
+        rows = sum(part["unknown_labels"].values())
+        said.append(f"{task}: {rows} rows have labels that the model does not know, counted as errors: {listed}.")
+    return said
+
+
+def terminal(result: dict[str, Any]) -> RenderableType:
+    """Return the figures as tables for the terminal."""
+    parts: list[RenderableType] = [Text(about(result))]
+    summary = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    summary.add_column("")
+    for task in result["tasks"]:
+        summary.add_column(task, justify="right", no_wrap=True)
+    summary.add_row("rows", *(f"{part['n']:,}" for part in result["tasks"].values()))
+    for name, title in FIGURES.items():
+        summary.add_row(title, *(_figure(name, part["figures"][name]) for part in result["tasks"].values()))
+    parts.append(summary)
+    for task, part in result["tasks"].items():
+        if part.get("baselines"):
+            table = Table(box=box.SIMPLE_HEAD, title=f"{task}: baselines", title_justify="left")
+            table.add_column("baseline", no_wrap=True)
+            for header in ("accuracy", "model's gain, points", ""):
+                table.add_column(header, justify="right", no_wrap=True)
+            for name, accuracy, _, gain, p_value in _baseline_rows(part):
+                table.add_row(name, accuracy, gain, p_value)
+            parts.append(table)
+        for name, slices in part["slices"].items():
+            table = Table(name, box=box.SIMPLE_HEAD, title=f"{task} by {name}", title_justify="left")
+            table.add_column("rows", justify="right")
+            table.add_column("accuracy", justify="right", no_wrap=True)
+            for value, each in slices.items():
+                table.add_row(Text(value), f"{each['n']:,}", per_cent(each["accuracy"]))
+            parts.append(table)
+        for target, each in part["review"].items():
+            parts.append(Text(_review_line(task, target, each)))
+        pairs = "; ".join(f"{pair['true']} read as {pair['predicted']} ({pair['n']})" for pair in part["most_confused"])
+        parts += [Text(f"{task}, most confused: {pairs or 'nothing'}"), *(Text(note) for note in notes(task, part)), ""]
+    return Group(*parts)
+
+
+def html(result: dict[str, Any]) -> str:
+    """Return the self-contained page."""
+    page = Page(f"Evaluation of {result['model']['folder']} on {result['data']['file']}", about(result))
+    if "train" in result:
+        train = result["train"]
+        both = train["texts_in_both"]
+        page.note(
+            f"Baselines were fitted on {train['file']} ({train['rows']} rows). {both} of the evaluated texts are in it "
+            f"as well{': figures of whatever learned from it flatter.' if both else '.'}"
+        )
+    tasks = result["tasks"]
+    page.table(
+        ["", *tasks],
+        [
+            ["rows", *(f"{part['n']:,}" for part in tasks.values())],
+            *(
+                [title, *(_figure(name, part["figures"][name]) for part in tasks.values())]
+                for name, title in FIGURES.items()
+            ),
+        ],
+    )
+    page.note(
+        "Coverage at an error: the largest share of answers, the most confident first, among which at most that share "
+        "is wrong; its threshold is chosen on these very rows. What the model's stored thresholds do stands below."
+    )
+    for task, part in tasks.items():
+        page.heading(task)
+        for note in notes(task, part):
+            page.note(note)
+        page.plots(
+            reliability_plot(part["reliability"], part["figures"]["ece"][0]),
+            risk_coverage_plot(part["risk_coverage"], targets_reached(part)),
+        )
+        if part["review"]:
+            page.table(
+                ["target error of the stored threshold", "threshold", "accepted, %", "error among them, %"],
+                [
+                    [f"{float(target):.0%}", each["threshold"], per_cent(each["coverage"]), per_cent(each["error"])]
+                    for target, each in part["review"].items()
+                ],
+            )
+        if part.get("baselines"):
+            page.table(["baseline", "accuracy", "macro F1", "model's gain, points", ""], _baseline_rows(part))
+        for name, slices in part["slices"].items():
+            rows = {f"{value} ({each['n']})": each["accuracy"] for value, each in slices.items()}
+            page.plots(interval_plot(rows, f"{task} by {name}"))
+        if part["most_confused"]:
+            page.plots(confusion_plot(np.array(part["confusion"]["matrix"]), part["confusion"]["labels"]))
+            page.table(
+                ["true", "answered", "rows"],
+                [[pair["true"], pair["predicted"], pair["n"]] for pair in part["most_confused"]],
+                numbers_from=2,
+            )
+    page.note(f"Made by: {result['command']}")
+    return page.html()
+
+
+def _baseline_rows(part: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            name,
+            per_cent(each["figures"]["accuracy"]),
+            per_cent(each["figures"]["macro_f1"]),
+            "{:+.1f} [{:+.1f}, {:+.1f}]".format(*each["gain_in_points"]),
+            p_text(each["p_value"]),
+        ]
+        for name, each in part["baselines"].items()
+    ]
+
+
+def _review_line(task: str, target: str, each: dict[str, float | None]) -> str:
+    return (
+        f"{task}, threshold for {float(target):.0%} error: {per_cent(each['coverage'])}% accepted, "
+        f"{per_cent(each['error'])}% of them wrong"
+    )

@@ -1,0 +1,253 @@
+"""Time our model beside other ways to classify, on the same case-length texts, with the same threads, in one run.
+
+Every system gets a fresh process in every round, so that its memory is its own and a busy moment of the machine meets
+all of them. *Texts a second* at a batch size: one call with all texts. *Latency*: one text a call. *Cold start*: from a
+process that has imported nothing of it to its first answer. A ratio compares figures of the same round.
+
+The BERT of AraBERT's size (12 layers of 768, 64,000 pieces) has random weights, which take the same time. Its WordPiece
+is trained on our own texts, so it cuts them into fewer pieces than one trained on other texts would: that favours it.
+
+Run ``python -m eval.speed`` (about five minutes on two idle cores; ``--texts 32 --rounds 1`` to try it). It writes
+``eval/results/speed.json``, ``.md`` and ``.png``; with ``--accuracy``, and a model that has a cascade, it also compares
+the cascade's answers with the whole model's on the test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.import_time import machine
+from eval.speed_systems import SYSTEMS, prepare
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.model.folder import BUNDLED, read_config
+from training.corpus import LabelSpace, load_examples
+
+RESULTS = Path(__file__).parent / "results"
+SEED = 20261126
+BATCH_SIZES = (1, 32, 256)
+REFERENCE = "BERT-base pipeline, float32"
+OURS = ("tawasul", "tawasul, cascade")
+RESAMPLES = 2_000
+
+
+def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Carry out a job in a fresh process."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "true"}
+    command = [sys.executable, "-W", "ignore", "-m", "eval.speed_systems"]
+    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"{job['system']} failed: {done.stderr[-2000:]}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def summary(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Return the medians of the rounds for each system, and its ratios to the reference."""
+
+    def p(found: dict[str, Any], share: float) -> float:
+        return float(np.quantile(found["latencies_s"], share))
+
+    table: dict[str, dict[str, Any]] = {}
+    for name in rounds[0]:
+        own = [turn[name] for turn in rounds]
+        pairs = [(turn[name], turn[REFERENCE]) for turn in rounds]
+        sizes = own[0]["texts_per_s"]
+        table[name] = {
+            "texts_per_s": {size: statistics.median(one["texts_per_s"][size] for one in own) for size in sizes},
+            "p50_ms": 1000 * statistics.median(p(one, 0.5) for one in own),
+            "p95_ms": 1000 * statistics.median(p(one, 0.95) for one in own),
+            "peak_mb": statistics.median(one["peak_mb"] for one in own),
+            "times_as_fast_at_32": statistics.median(
+                one["texts_per_s"]["32"] / reference["texts_per_s"]["32"] for one, reference in pairs
+            ),
+            "share_of_p50": statistics.median(p(one, 0.5) / p(reference, 0.5) for one, reference in pairs),
+        }
+    return table
+
+
+def compare_cascade(model: Path) -> dict[str, Any]:
+    """Compare the cascade's answers with the whole model's on the test split."""
+    labels = LabelSpace.load()
+    test = load_examples("test", labels)
+    texts = [example.text for example in test]
+    whole = ComplaintClassifier.from_pretrained(model)
+    quick = ComplaintClassifier.from_pretrained(model, cascade=True)
+    spared = np.concatenate([reading.spared for reading in quick._readers.read(texts, 64, cascade=True)])
+    rng = np.random.default_rng(SEED)
+    result: dict[str, Any] = {"texts": len(texts), "spared": float(spared.mean()), "tasks": {}}
+    for task in ("topic", "agency", "kind"):
+        known = np.array([bool(getattr(example, task)) for example in test])
+        truth = np.array([getattr(example, task) for example in test])[known]
+        names = np.array(whole.labels[task])
+        right = [names[clf.predict_proba(texts, task).argmax(1)][known] == truth for clf in (whole, quick)]
+        change = right[1].astype(float) - right[0].astype(float)
+        draws = [change[rng.integers(0, len(change), len(change))].mean() for _ in range(RESAMPLES)]
+        low, high = np.quantile(draws, [0.025, 0.975])
+        accuracies = {"whole": float(right[0].mean()), "cascade": float(right[1].mean())}
+        result["tasks"][task] = {**accuracies, "change": float(change.mean()), "interval": [float(low), float(high)]}
+    return result
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Render the result."""
+    lines = [
+        "# Speed",
+        "",
+        f"{result['date']}, {result['machine']}, {result['threads']} threads; `{result['command']}`, model "
+        f"`{result['model']}`.",
+        "",
+        f"{result['texts']} texts of the test split ({result['tokens']['tawasul']:.0f} tokens each for our model, "
+        f"{result['tokens']['bert']:.0f} for the BERT). Medians of {result['rounds']} rounds, a fresh process each. "
+        f"Latency: one text a call, {result['singles']} texts. *Times as fast*: texts a second at batch size 32 over "
+        f"{REFERENCE}; *p50 as a share*: of its p50. Cold start: import to first answer, median of "
+        f"{result['cold_rounds']} processes. Our model's answer includes places, routing and reasons.",
+        "",
+        "| system | texts/s at 1, 32, 256 | times as fast | p50, p95 ms | p50 as a share | peak MB | cold start s |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, row in result["systems"].items():
+        rates = ", ".join(f"{rate:.0f}" for rate in row["texts_per_s"].values())
+        cold = f"{row['cold_s']:.2f}" if row.get("cold_s") is not None else "–"
+        lines.append(
+            f"| {name} | {rates} | {row['times_as_fast_at_32']:.1f} | {row['p50_ms']:.1f}, {row['p95_ms']:.1f} "
+            f"| {row['share_of_p50']:.2f} | {row['peak_mb']:.0f} | {cold} |"
+        )
+    if "cascade" in result:
+        found = result["cascade"]
+        lines += [
+            "",
+            f"On the {found['texts']} test texts the cascade spares the encoder {found['spared']:.1%}. Accuracy in per "
+            "cent, and the change with its bootstrap 95% interval:",
+            "",
+            "| task | whole model | cascade | change |",
+            "|---|--:|--:|--:|",
+        ]
+        for task, row in found["tasks"].items():
+            low, high = row["interval"]
+            lines.append(
+                f"| {task} | {100 * row['whole']:.1f} | {100 * row['cascade']:.1f} "
+                f"| {100 * row['change']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def plot(result: dict[str, Any], path: Path) -> None:
+    """Draw texts a second and latency of every system."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot, ticker
+
+    names = list(result["systems"])
+    colours = ["#1b7f5c" if name in OURS else "#8a94a6" for name in names]
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 0.55 * len(names) + 1.4), sharey=True, layout="constrained")
+    for axis, title, values in (
+        (axes[0], "texts a second, batch size 32", [row["texts_per_s"]["32"] for row in result["systems"].values()]),
+        (axes[1], "milliseconds for one text (p50)", [row["p50_ms"] for row in result["systems"].values()]),
+    ):
+        bars = axis.barh(names, values, color=colours)
+        axis.bar_label(bars, [f" {value:.3g}" for value in values])
+        axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axis.set_xlim(min(values) / 2, max(values) * 3)
+        axis.set_title(title, fontsize=11)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def mean_tokens(bert: str, model: Path, texts: list[str]) -> dict[str, float]:
+    """Return the mean number of tokens that a text has for our model and for the BERT."""
+    from tokenizers import Tokenizer
+
+    own = ComplaintClassifier.from_pretrained(model)._readers.encoder.tokenize(texts).ids
+    theirs = Tokenizer.from_file(str(Path(bert) / "tokenizer.json")).encode_batch(texts)
+    return {
+        "tawasul": statistics.fmean(len(ids) for ids in own),
+        "bert": statistics.fmean(len(encoding.ids) for encoding in theirs),
+    }
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=BUNDLED, help="model folder (default: the bundled one)")
+    parser.add_argument("--texts", type=int, default=256, help="texts (default 256)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (default: all cores)")
+    parser.add_argument("--accuracy", action="store_true", help="also compare the cascade on the test split")
+    parser.add_argument("--work", type=Path, default=Path("build/speed"), help="folder for the other systems' files")
+    parser.add_argument("--out", type=Path, default=RESULTS / "speed")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    labels = LabelSpace.load()
+    train = load_examples("train", labels)
+    rng = random.Random(SEED)
+    # Texts that no reader was trained on: of those it was, the n-gram reader is surer than of any other.
+    unseen = [example.text for example in load_examples("test", labels)]
+    texts = rng.sample(unseen, min(arguments.texts, len(unseen)))
+    files = {"texts": arguments.work / "texts.json", "train": arguments.work / "train.json"}
+    files["texts"].write_text(json.dumps(texts), encoding="utf-8")
+    fitted = {"texts": [one.text for one in train[:6_000]], "topics": [one.topic for one in train[:6_000]]}
+    files["train"].write_text(json.dumps(fitted), encoding="utf-8")
+    made = prepare(arguments.work, [example.text for example in train], arguments.model)
+    config = read_config(arguments.model)
+    names = [name for name in SYSTEMS if name != "tawasul, cascade" or config.cascade is not None]
+    singles = min(len(texts), 100)
+    job = {
+        **{key: str(path) for key, path in files.items()},
+        **made,
+        "model": str(arguments.model),
+        "threads": arguments.threads,
+        "singles": singles,
+        "batch_sizes": BATCH_SIZES,
+    }
+    rounds: list[dict[str, dict[str, Any]]] = []
+    cold: dict[str, list[float]] = {name: [] for name in names if name != "TF-IDF + linear SVM"}
+    for turn in range(arguments.rounds):
+        rounds.append({})
+        for name in names:
+            rounds[-1][name] = run({**job, "system": name, "what": "speed"}, arguments.threads)
+            print(f"round {turn + 1}: {name}", file=sys.stderr, flush=True)
+            if name in cold:
+                one = run({**job, "system": name, "what": "cold"}, arguments.threads)
+                cold[name].append(one["cold_s"])
+    systems = summary(rounds)
+    for name, taken in cold.items():
+        systems[name]["cold_s"] = statistics.median(taken)
+    result: dict[str, Any] = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": "python -m eval.speed " + " ".join(sys.argv[1:]),
+        "model": config.model_hash,
+        "threads": arguments.threads,
+        "texts": len(texts),
+        "singles": singles,
+        "rounds": arguments.rounds,
+        "cold_rounds": arguments.rounds,
+        "tokens": mean_tokens(made["bert"], arguments.model, texts),
+        "systems": systems,
+    }
+    if arguments.accuracy and config.cascade is not None:
+        result["cascade"] = compare_cascade(arguments.model)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    arguments.out.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
+    plot(result, arguments.out.with_suffix(".png"))
+    print(markdown(result))
+
+
+if __name__ == "__main__":
+    main()

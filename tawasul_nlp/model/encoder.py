@@ -1,0 +1,122 @@
+"""The encoder as a reader of texts: normalise, tokenise, run in batches of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import TOKENIZER, ModelConfig
+from tawasul_nlp.model.runtime import Runtime
+from tawasul_nlp.text import Normalizer, Profile
+
+MAX_CHARS = 8_000
+"""The encoder reads at most 512 tokens; so many characters always hold more, and bound the work on a huge text."""
+_PADS = ("<pad>", "[PAD]", "<PAD>", "[pad]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """Texts as token ids, each with its special tokens and without padding.
+
+    Attributes
+    ----------
+    ids : list of list of int
+    truncated : ndarray of bool, shape (n_texts,)
+        Which texts were longer than the model reads.
+    """
+
+    ids: list[list[int]]
+    truncated: np.ndarray
+
+
+class EncoderReader:
+    """Read texts with the encoder of a model folder.
+
+    Parameters
+    ----------
+    folder : Path
+    config : ModelConfig
+    runtime : Runtime
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder's normalisation is not this library's, or its tokenizer is damaged.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
+        profile = Profile.from_dict(config.profile)
+        if profile.fingerprint() != config.profile_fingerprint:
+            raise ModelFormatError(
+                f"{folder}: trained with normalisation {config.profile_fingerprint}, this library's profile "
+                f"{profile.name!r} is {profile.fingerprint()}; use the library version that trained it, or retrain"
+            )
+        self.runtime = runtime
+        self._normalizer = Normalizer(profile)
+        self._tokenizer, self._pad_id = _load_tokenizer(folder / TOKENIZER, config.max_tokens)
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Normalise and tokenise texts."""
+        encodings = self._tokenizer.encode_batch([self._normalizer(text[:MAX_CHARS]) for text in texts])
+        truncated = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
+        return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool))
+
+    def run(self, tokens: Tokens, batch_size: int) -> dict[str, np.ndarray]:
+        """Run the encoder on batches of similar length.
+
+        Returns
+        -------
+        dict of str to ndarray of float32
+            Each output (n_texts, size), in the order of the texts.
+        """
+        lengths = np.array([len(ids) for ids in tokens.ids])
+        order = np.argsort(lengths, kind="stable")
+        outputs: dict[str, np.ndarray] = {}
+        for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens):
+            rows = order[start:end]
+            width = max(1, int(lengths[rows[-1]]))  # a tokenizer without special tokens gives an empty text none
+            filled = np.arange(width) < lengths[rows, None]
+            ids = np.full((len(rows), width), self._pad_id, np.int64)
+            ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
+            for name, values in self.runtime.run(ids, filled.astype(np.int64)).items():
+                if name not in outputs:
+                    outputs[name] = np.empty((len(lengths), values.shape[1]), np.float32)
+                outputs[name][rows] = values
+        return outputs
+
+
+def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tuple[int, int]]:
+    """Cut texts, sorted by length, into batches of at most ``batch_size`` texts and, with padding, ``tokens`` tokens.
+
+    Examples
+    --------
+    >>> list(_batches(np.array([3, 3, 4, 9, 9, 30]), 8, 20))
+    [(0, 3), (3, 5), (5, 6)]
+    """
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or end - start == batch_size or (end + 1 - start) * lengths[end] > tokens:
+            yield start, end
+            start = end
+
+
+def _load_tokenizer(path: Path, max_tokens: int) -> tuple[Any, int]:
+    """Return the tokenizer, without padding of its own, and the id that fills batches (whose mask is 0)."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+        padding = tokenizer.padding
+        tokenizer.enable_truncation(max_tokens)
+        tokenizer.no_padding()
+    except Exception as error:  # tokenizers raises bare Exception
+        raise ModelFormatError(f"{path}: damaged ({error}); restore the model folder") from error
+    if padding is not None:
+        return tokenizer, int(padding["pad_id"])
+    known = (tokenizer.token_to_id(token) for token in _PADS)
+    return tokenizer, next((index for index in known if index is not None), 0)

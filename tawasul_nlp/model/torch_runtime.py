@@ -1,0 +1,224 @@
+"""Running the encoder with torch: for graphics cards, and for models that have not been exported."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
+from tawasul_nlp.model.runtime import CPU_TOKENS, check_outputs
+
+if TYPE_CHECKING:
+    from tawasul_nlp.model.network import MultiTaskNetwork
+
+_CARD_TOKENS = 32_768
+# Fields of a BertConfig that size the network, with the largest value that we would build.
+_LARGEST = {
+    "vocab_size": 1_000_000,
+    "hidden_size": 8_192,
+    "num_hidden_layers": 96,
+    "num_attention_heads": 128,
+    "intermediate_size": 32_768,
+    "max_position_embeddings": 65_536,
+    "type_vocab_size": 1_024,
+}
+
+
+def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
+    """Build the network of a model folder with its float weights, ready to read.
+
+    The weights' names and shapes are compared with the network before anything of its size is allocated, so a wrong
+    configuration costs no more than the file.
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder has no torch files, or they do not describe one network.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from transformers import BertConfig, BertModel
+
+    from tawasul_nlp.model.network import MultiTaskNetwork
+
+    if NETWORK not in config.files:
+        raise ModelFormatError(f"{folder}: no {NETWORK}, so torch cannot run it; use runtime='onnx', or train it anew")
+    path = model_file(folder, NETWORK)
+    settings = _network_config(model_file(folder, NETWORK_CONFIG), config.max_tokens)
+    try:
+        tensors = load_file(path)
+        with torch.device("meta"):
+            encoder = BertModel(BertConfig(**settings), add_pooling_layer=False)
+            sizes = {name: len(task.labels) for name, task in config.tasks.items() if "encoder" in task.weights}
+            network = MultiTaskNetwork(encoder, sizes, incident="incident.weight" in tensors)
+        network.load_state_dict(tensors, assign=True)
+        buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_meta}
+        for name in buffers:  # positions and token types, which no checkpoint holds
+            _set_buffer(network, name)
+        strange = {str(tensor.dtype) for tensor in tensors.values() if not tensor.dtype.is_floating_point}
+        if strange:
+            raise ValueError(f"weights of the types {', '.join(sorted(strange))}")
+    except (SafetensorError, RuntimeError, ValueError, TypeError, OSError) as error:
+        raise ModelFormatError(f"{path}: not the network that {NETWORK_CONFIG} describes ({error!s:.300})") from error
+    return network.float().eval()
+
+
+def _set_buffer(network: MultiTaskNetwork, name: str) -> None:
+    import torch
+
+    owner, _, leaf = name.rpartition(".")
+    module = network.get_submodule(owner)
+    size = getattr(module, leaf).shape
+    if leaf == "position_ids":
+        value = torch.arange(size[-1]).expand(size)
+    elif leaf == "token_type_ids":
+        value = torch.zeros(size, dtype=torch.long)
+    else:
+        raise ValueError(f"the network has a buffer {name} that this library does not know")
+    module.register_buffer(leaf, value, persistent=False)
+
+
+def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
+    """Return the arguments of a plain BertConfig, checked."""
+    raw = read_json(path)
+    if not isinstance(raw, dict) or raw.get("model_type") != "bert":
+        raise ModelFormatError(f"{path}: expected the configuration of a BERT encoder (model_type 'bert')")
+    for name, largest in _LARGEST.items():
+        value = raw.get(name)
+        if not isinstance(value, int) or not 1 <= value <= largest:
+            raise ModelFormatError(f"{path}: {name} is {value!r}, expected 1 to {largest}")
+    if raw["hidden_size"] % raw["num_attention_heads"]:
+        raise ModelFormatError(f"{path}: {raw['hidden_size']} numbers do not divide among the attention heads")
+    if raw["max_position_embeddings"] < max_tokens:
+        raise ModelFormatError(f"{path}: {raw['max_position_embeddings']} positions, but texts of {max_tokens} tokens")
+    if raw.get("is_decoder") or raw.get("add_cross_attention"):
+        raise ModelFormatError(f"{path}: this is a decoder; expected an encoder")
+    plain = ("hidden_act", "layer_norm_eps", "pad_token_id")  # the rest does not change what an encoder answers
+    if raw.get("hidden_act", "gelu") not in ("gelu", "gelu_new", "relu"):
+        raise ModelFormatError(f"{path}: hidden_act is {raw['hidden_act']!r}, expected gelu, gelu_new or relu")
+    epsilon = raw.get("layer_norm_eps", 1e-12)
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        raise ModelFormatError(f"{path}: layer_norm_eps is {epsilon!r}, expected a small number")
+    padding = raw.get("pad_token_id", 0)
+    if padding is not None and not (isinstance(padding, int) and 0 <= padding < raw["vocab_size"]):
+        raise ModelFormatError(f"{path}: pad_token_id is {padding!r}, expected a token below {raw['vocab_size']}")
+    return {name: raw[name] for name in (*_LARGEST, *plain) if name in raw}
+
+
+class TorchRuntime:
+    """A network on the CPU (float32) or a graphics card (bfloat16).
+
+    The network is loaded on first use, again in a forked child, and again after unpickling.
+
+    Parameters
+    ----------
+    folder : Path
+    config : ModelConfig
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    threads : int or None
+        CPU threads of this process's torch; None leaves torch's setting.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig, device: str = "cpu", threads: int | None = None) -> None:
+        if device != "cpu":
+            _check_device(device)
+        self.folder = folder
+        self.config = config
+        self.device = device
+        self.threads = threads
+        self._network: MultiTaskNetwork | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of a batch, padding included, that it runs best with."""
+        return CPU_TOKENS if self.device == "cpu" else _CARD_TOKENS
+
+    @property
+    def name(self) -> str:
+        """What runs where, for people."""
+        return f"torch, {self.device}" + (", bfloat16" if self.device != "cpu" else ", float32")
+
+    def network(self) -> MultiTaskNetwork:
+        """Return this process's network."""
+        if self._network is None or self._pid != os.getpid():
+            if self._pid != os.getpid():
+                self._lock = threading.Lock()  # as in OnnxRuntime
+                self._pid = os.getpid()
+                self._network = None
+            with self._lock:
+                if self._network is None:
+                    self._network = self._open()
+        return self._network
+
+    def _open(self) -> MultiTaskNetwork:
+        import torch
+
+        if self.threads is not None and self.device == "cpu":
+            torch.set_num_threads(self.threads)
+        network = load_network(self.folder, self.config)
+        wanted = {name: len(task.labels) for name, task in self.config.tasks.items() if "encoder" in task.weights}
+        check_outputs(self.folder / NETWORK, _sizes(network), wanted)
+        network.to(self.device)
+        if self.device != "cpu":
+            network.encoder.to(torch.bfloat16)  # pooling and heads stay in float32
+        return network
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the outputs and how many columns each has."""
+        return _sizes(self.network())
+
+    def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
+        """Run one padded batch; see :class:`tawasul_nlp.model.runtime.Runtime`."""
+        import torch
+
+        network = self.network()
+        vocabulary = network.encoder.config.vocab_size
+        if input_ids.max(initial=0) >= vocabulary:
+            raise ModelFormatError(
+                f"{self.folder}: its tokenizer gave token {input_ids.max()}, but the network knows {vocabulary}; "
+                "restore the whole folder"
+            )
+        with torch.inference_mode():
+            given = (torch.from_numpy(array).to(self.device) for array in (input_ids, attention_mask))
+            values = network(*given)
+            return {name: value.float().cpu().numpy() for name, value in zip(network.outputs, values, strict=True)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "config": self.config, "device": self.device, "threads": self.threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _sizes(network: MultiTaskNetwork) -> dict[str, int]:
+    sizes = {"embedding": int(network.encoder.config.hidden_size)}
+    if network.incident is not None:
+        sizes["incident"] = network.incident.out_features
+    return sizes | network.tasks
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or (number and not number.isdecimal()):
+        raise ValueError(f"device is {device!r}, expected 'cpu', 'cuda' or 'cuda:0'")
+    if not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch finds no CUDA device here; use device='cpu', or install a driver")
+    if number and int(number) >= torch.cuda.device_count():
+        raise ValueError(f"device is {device!r}, but there are {torch.cuda.device_count()} CUDA devices")

@@ -1,0 +1,124 @@
+"""No alarm on random halves, an alarm on a real shift, and statistics that agree with scipy."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency
+
+from eval import drift
+from eval.shifts import chi_square, holm, label_changes, log_odds_z, mean_discrepancy, permuted, told_apart, word_shifts
+from eval.text_table import TextTable
+from tawasul_nlp import ComplaintClassifier
+from training.corpus import LabelSpace, load_examples
+
+
+@pytest.fixture(scope="module")
+def cases():
+    found = load_examples("validation", LabelSpace.load()) + load_examples("test", LabelSpace.load())
+    random.Random(4).shuffle(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def clf():
+    return ComplaintClassifier.from_pretrained()
+
+
+def _table(tmp_path, name, cases, month):
+    rows = [{"text": e.text, "topic": e.topic, "at": f"2026-{month:02d}-{1 + i % 28:02d}"} for i, e in enumerate(cases)]
+    (tmp_path / name).write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return str(tmp_path / name)
+
+
+def _shifted(cases, n, share):
+    """`n` cases of which a share is about water and electricity after a storm, more than they usually are."""
+    storm = {"rainwater_pooling", "sewage_overflow", "water_outage", "power_outage", "low_water_pressure"}
+    wet = [e for e in cases if e.topic in storm]
+    dry = [e for e in cases if e.topic not in storm]
+    return wet[: int(share * n)] + dry[: n - int(share * n)]
+
+
+def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, clf, tmp_path, capsys):
+    old = _table(tmp_path, "old.jsonl", cases[:150], 1)
+    same = _table(tmp_path, "same.jsonl", cases[150:300], 4)
+    storm = _table(tmp_path, "storm.jsonl", _shifted(cases[300:], 150, 0.3), 4)
+    common = ["--date-column", "at", "--rounds", "199", "--out", str(tmp_path / "out")]
+    assert drift.main(["--reference", old, "--new", same, *common]) == 0
+    assert "No change beyond chance." in capsys.readouterr().out
+    assert drift.main(["--reference", old, "--new", storm, *common]) == 0
+    assert "Changed beyond chance" in capsys.readouterr().out
+    result = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    alarms = {name for name, test in result["tests"].items() if test["alarm"]}
+    assert {"topic mix", "embedding"} <= alarms
+    first = result["labels"]["topic"]["changes"][0]
+    assert first["new"] > first["reference"] and first["adjusted_p"] < 0.05
+    assert result["tables"]["new"]["first"] == "2026-04-01"
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "<script" not in page and page.count("<svg") == 9  # period, three mixes, three confidences, words, map
+    assert 'src="http' not in page
+
+
+def test_false_alarms_are_about_as_rare_as_promised():
+    """Thirty comparisons of samples of one population, by every permutation test: about one in twenty may alarm."""
+    rng = np.random.default_rng(0)
+    low = {"mix": 0, "embedding": 0, "together": 0}
+    for trial in range(30):
+        codes = np.concatenate([np.arange(25), rng.choice(25, 175, p=np.arange(1, 26) / 325)])
+        rng.shuffle(codes)
+        vectors = rng.normal(size=(200, 8)) + codes[:, None] % 3
+        is_new = np.arange(200) >= 100
+        mix = permuted(lambda mask, c=codes: chi_square(c, mask), is_new, 99, trial)[1]
+        embedding = mean_discrepancy(vectors, is_new, 99, trial)[1]
+        low["mix"] += mix <= 0.05
+        low["embedding"] += embedding <= 0.05
+        low["together"] += min(holm({"mix": mix, "embedding": embedding}).values()) < 0.05
+    # More than five of thirty would happen by chance once in 300 times at a rate of one in twenty.
+    assert all(count <= 5 for count in low.values()), low
+
+
+def test_word_tests_raise_no_alarm_on_halves_and_find_a_new_word(cases):
+    texts = [e.text for e in cases[:400]]
+    is_new = np.arange(400) >= 200
+    assert word_shifts(texts, is_new, 99)[0] > 0.05
+    flooded = texts[:200] + [
+        text + " بعد العاصفة المدارية" if row % 4 == 0 else text for row, text in enumerate(texts[200:])
+    ]
+    p_value, changed, unseen = word_shifts(flooded, is_new, 99)
+    assert p_value == pytest.approx(0.01)
+    assert {"المداريه", "العاصفه"} & {word.word for word in changed[:3] if word.beyond_chance}
+    assert unseen[0].reference == 0 and unseen[0].new >= 45
+
+
+def test_the_mmd_finds_what_moved_and_the_classifier_sizes_it():
+    rng = np.random.default_rng(2)
+    still, moved = rng.normal(size=(300, 16)), rng.normal(size=(300, 16))
+    moved[150:, 0] += 1.5
+    is_new = np.arange(300) >= 150
+    assert mean_discrepancy(still, is_new, 99)[1] > 0.05
+    assert mean_discrepancy(moved, is_new, 99)[1] == pytest.approx(0.01)
+    assert abs(told_apart(still, is_new) - 0.5) < 0.1 < told_apart(moved, is_new) - 0.5
+
+
+def test_chi_square_is_that_of_scipy_and_changed_labels_come_first():
+    rng = np.random.default_rng(1)
+    codes, is_new = rng.integers(0, 4, 300), np.arange(300) >= 180
+    codes[200:240] = 2
+    counts = [np.bincount(codes[side], minlength=4) for side in (~is_new, is_new)]
+    assert chi_square(codes, is_new) == pytest.approx(chi2_contingency(counts, correction=False).statistic)
+    changes = label_changes(codes, is_new, ["أ", "ب", "ج", "د"])
+    assert changes[0]["label"] == "ج" and changes[0]["adjusted_p"] < 0.05
+    assert sum(row["new"] for row in changes) == pytest.approx(1, abs=1e-3)
+
+
+def test_log_odds_are_antisymmetric():
+    matrix = (np.random.default_rng(3).random((60, 12)) < 0.4).astype(np.float32)
+    is_new = np.arange(60) < 25
+    assert np.allclose(log_odds_z(matrix, is_new), -log_odds_z(matrix, ~is_new), atol=1e-5)
+
+
+def test_too_few_rows_are_refused(clf, tmp_path):
+    few = TextTable(tmp_path / "few.csv", ["المجاري طافحة"] * 3, [1, 2, 3], {}, [])
+    with pytest.raises(ValueError, match="3 usable rows"):
+        drift.compare(few, few, clf)

@@ -1,0 +1,146 @@
+"""A model with tasks and labels of its own works in every method, and never as if its labels were Bahrain's."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
+from tawasul_nlp.errors import ModelFormatError
+from tests.model.tiny_model import TASKS, TEXTS, tiny_tokenizer, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "own")
+
+
+@pytest.fixture(scope="module")
+def clf(folder: Path) -> ComplaintClassifier:
+    return ComplaintClassifier.from_pretrained(folder, threads=1)
+
+
+def test_every_task_has_its_labels_and_no_routing(clf: ComplaintClassifier) -> None:
+    p = clf.predict(TEXTS[0])
+    assert set(p.labels) == {"dept", "subject"}
+    assert p.labels["dept"].id in TASKS["dept"] and p.labels["subject"].id in TASKS["subject"]
+    assert p.routing is None
+    with pytest.raises(AttributeError, match="it has dept, subject"):
+        _ = p.topic
+    assert json.loads(p.to_json())["dept"]["id"] == p.labels["dept"].id
+    assert "dept=" in repr(p) and "dept of 3, subject of 4" in repr(clf)
+
+
+def test_probabilities_belong_to_the_answers(clf: ComplaintClassifier) -> None:
+    tables = {task: clf.predict_proba(TEXTS[:4], task) for task in TASKS}
+    for row, p in enumerate(clf.predict(TEXTS[:4])):
+        for task, table in tables.items():
+            assert p.labels[task].id == TASKS[task][table[row].argmax()]
+            assert p.labels[task].probability == pytest.approx(table[row].max())
+    assert np.array_equal(clf.predict_proba(TEXTS), clf.predict_proba(TEXTS, "dept"))  # the first task is the default
+
+
+def test_what_is_below_a_threshold_needs_review_once(clf: ComplaintClassifier) -> None:
+    for p in clf.predict(TEXTS[:4]):
+        unsure = any(label.probability < 0.9 for label in p.labels.values())
+        assert p.reasons == (("low_confidence",) if unsure else ())
+
+
+def test_an_empty_text_is_a_guess_for_review(clf: ComplaintClassifier) -> None:
+    p = clf.predict("؟!")
+    assert p.reasons == ("empty_text",)
+    assert {task: label.probability for task, label in p.labels.items()} == {"dept": 1 / 3, "subject": 1 / 4}
+
+
+def test_an_empty_text_takes_the_label_for_nothing_where_there_is_one(tmp_path: Path) -> None:
+    own = write_tiny_model(tmp_path / "m", tasks={"unit": ("a", "b", "out_of_scope")})
+    p = ComplaintClassifier.from_pretrained(own).predict("")
+    assert p.labels["unit"].id == "out_of_scope" and p.reasons == ("empty_text",)
+
+
+def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path: Path) -> None:
+    tasks = {"topic": ("x", "y"), "agency": ("m", "n"), "kind": ("k1", "k2")}
+    p = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m", tasks=tasks)).predict(TEXTS[0])
+    assert p.topic.id in "xy" and p.agency.id in "mn" and p.routing is None
+    unsure = {task for task, label in p.labels.items() if label.probability < 0.9}
+    expected = {f"low_{task}_confidence" if task != "kind" else "low_confidence" for task in unsure}
+    assert set(p.reasons) == expected
+
+
+def test_embeddings_and_explanations_need_none_of_our_tasks(clf: ComplaintClassifier) -> None:
+    assert clf.embed(TEXTS).shape == (5, 32) and clf.embed([]).shape == (0, 32)
+    explanation = clf.explain(TEXTS[0])
+    assert explanation.task == "dept" and explanation.label == clf.predict(TEXTS[0]).labels["dept"].id
+    assert clf.explain(TEXTS[1], "subject").task == "subject"
+    with pytest.raises(ValueError, match="this model has dept, subject"):
+        clf.explain(TEXTS[0], "topic")
+
+
+def test_labels_with_markup_print_as_they_are(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    own = write_tiny_model(tmp_path / "m", tasks={"unit": ("[red]أ[/red]", "[/]")})
+    p = ComplaintClassifier.from_pretrained(own).predict(TEXTS[0])
+    console = Console(record=True, width=160, file=io.StringIO())
+    console.print(p)
+    assert p.labels["unit"].id in console.export_text()
+
+
+def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> None:
+    with pytest.raises(ModelFormatError, match="no incident vectors"):
+        clf.embed(TEXTS, output="incident")
+    with pytest.raises(ModelFormatError, match="does not group duplicates"):
+        _ = clf.incident_size
+    assert clf.read(TEXTS).incident is None
+    with pytest.raises(ModelFormatError, match="cannot group duplicates"):
+        DuplicateGrouper(clf)
+
+
+def test_incident_vectors_and_a_second_reader_are_used_where_there_are_any(tmp_path: Path) -> None:
+    own = write_tiny_model(tmp_path / "m", incident=True, ngram=True)
+    model = ComplaintClassifier.from_pretrained(own)
+    assert model.embed(TEXTS, output="incident").shape == (5, model.incident_size) == (5, 128)
+    plain = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "plain", incident=True))
+    assert np.abs(model.predict_proba(TEXTS, "dept") - plain.predict_proba(TEXTS, "dept")).max() > 0.01
+
+
+@pytest.mark.parametrize("token_types", [False, True])
+@pytest.mark.parametrize("specials", [("[PAD]", "[UNK]", "[CLS]", "[SEP]"), ("<pad>", "<unk>", "<s>", "</s>")])
+def test_any_special_tokens_and_graphs_with_token_types_read_the_same(
+    tmp_path: Path, clf: ComplaintClassifier, specials: tuple[str, ...], token_types: bool
+) -> None:
+    own = write_tiny_model(tmp_path / "m", tokenizer=tiny_tokenizer(specials), token_types=token_types)
+    model = ComplaintClassifier.from_pretrained(own, threads=1)
+    whole = model.predict_proba(TEXTS, "subject", batch_size=5)
+    assert np.abs(whole - model.predict_proba(TEXTS, "subject", batch_size=1)).max() < 1e-4
+    assert np.abs(whole - clf.predict_proba(TEXTS, "subject")).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["text", "reasons", "embedding", "", " x", "a.b", "x" * 101, "a\n"])
+def test_task_names_that_would_hide_something_else_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(folder, tmp_path / "m"))
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["tasks"] = {name: config["tasks"]["dept"]}
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="a task cannot be named"):
+        ComplaintClassifier.from_pretrained(copy)
+
+
+def test_labels_that_do_not_fit_the_graph_are_refused(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(folder, tmp_path / "m"))
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["tasks"]["dept"]["labels"].append("زيادة")
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="3 columns, but the configuration has 4 labels"):
+        ComplaintClassifier.from_pretrained(copy).predict(TEXTS)
+
+
+def test_a_task_may_be_called_type(tmp_path: Path) -> None:
+    own = write_tiny_model(tmp_path / "m", tasks={"type": ("أ", "ب")})
+    assert ComplaintClassifier.from_pretrained(own).predict(TEXTS[0]).labels["type"].id in ("أ", "ب")

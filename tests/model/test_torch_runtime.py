@@ -1,0 +1,150 @@
+"""torch answers as ONNX Runtime does, from files that cannot make it build or read anything else."""
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, read_config
+from tests.model.tiny_model import TEXTS, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "both", incident=True, torch_files=True)
+
+
+def test_both_runtimes_give_the_same_answers(folder: Path) -> None:
+    onnx = ComplaintClassifier.from_pretrained(folder)
+    own = ComplaintClassifier.from_pretrained(folder, runtime="torch", threads=1)
+    assert "ONNX" in onnx.info()["runtime"] and own.info()["runtime"] == "torch, cpu, float32"
+    for task in onnx.labels:
+        assert np.abs(onnx.predict_proba(TEXTS, task) - own.predict_proba(TEXTS, task)).max() < 1e-3
+    for output in ("embedding", "incident"):
+        assert np.abs(onnx.embed(TEXTS, output=output) - own.embed(TEXTS, output=output)).max() < 1e-3
+    assert np.abs(own.embed(TEXTS, batch_size=1) - own.embed(TEXTS)).max() < 1e-4
+    assert read_config(folder).format_version == 2
+
+
+def test_a_folder_with_torch_files_alone_is_a_model(tmp_path: Path) -> None:
+    clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m", onnx=False, torch_files=True))
+    assert set(clf.predict(TEXTS[0]).labels) == {"dept", "subject"}
+    with pytest.raises(ModelFormatError, match="no incident vectors"):
+        _ = clf.incident_size
+    again = pickle.loads(pickle.dumps(clf))
+    assert again.predict(TEXTS[0]) == clf.predict(TEXTS[0])
+    with pytest.raises(ModelFormatError, match="no model.onnx"):
+        ComplaintClassifier.from_pretrained(tmp_path / "m", runtime="onnx")
+
+
+def test_a_device_or_runtime_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected 'onnx', 'torch'"):
+        ComplaintClassifier.from_pretrained(folder, runtime="jax")
+    with pytest.raises(ValueError, match="expected 'cpu', 'cuda'"):
+        ComplaintClassifier.from_pretrained(folder, device="tpu")
+    with pytest.raises(ValueError, match="runs on the CPU only"):
+        ComplaintClassifier.from_pretrained(folder, device="cuda", runtime="onnx")
+    with pytest.raises(ModelFormatError, match="no network.safetensors"):
+        ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m"), runtime="torch")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_missing_graphics_card_is_an_error_and_not_a_slow_run(folder: Path) -> None:
+    with pytest.raises(ValueError, match="finds no CUDA device"):
+        ComplaintClassifier.from_pretrained(folder, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_a_graphics_card_answers_nearly_the_same(folder: Path) -> None:
+    card = ComplaintClassifier.from_pretrained(folder, device="cuda")
+    cpu = ComplaintClassifier.from_pretrained(folder)
+    assert np.abs(card.predict_proba(TEXTS) - cpu.predict_proba(TEXTS)).max() < 0.05
+
+
+def _changed(**changes: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / NETWORK_CONFIG
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vocab_size": 10**12},
+        {"num_hidden_layers": 10**6},
+        {"hidden_size": "32"},
+        {"num_attention_heads": 5},
+        {"max_position_embeddings": 16},
+        {"is_decoder": True},
+        {"hidden_act": "os.system"},
+        {"layer_norm_eps": "x"},
+        {"pad_token_id": 10**6},
+        {"model_type": "gpt2"},
+    ],
+)
+def test_a_configuration_that_is_no_plain_bert_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    bad = write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=_changed(**changes))
+    with pytest.raises(ModelFormatError, match=NETWORK_CONFIG):
+        ComplaintClassifier.from_pretrained(bad).predict(TEXTS)
+
+
+def test_a_configuration_cannot_make_transformers_run_code(tmp_path: Path) -> None:
+    """``auto_map`` and a name to fetch are what trust_remote_code would follow; here they are not even passed on."""
+    remote = _changed(auto_map={"AutoModel": "evil--module.Model"}, _name_or_path="evil/repo", tie_word_embeddings=3)
+    clf = ComplaintClassifier.from_pretrained(
+        write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=remote)
+    )
+    clf.predict(TEXTS)
+    shape = clf._readers.runtime.network().encoder.config  # type: ignore[attr-defined]
+    assert not hasattr(shape, "auto_map") and shape.name_or_path == ""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"num_hidden_layers": 4}, {"hidden_size": 64}, {"vocab_size": 999_999}, {"type_vocab_size": 3}]
+)
+def test_weights_of_another_shape_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    bad = write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=_changed(**changes))
+    with pytest.raises(ModelFormatError, match="not the network"):
+        ComplaintClassifier.from_pretrained(bad).predict(TEXTS)
+
+
+def test_weights_that_are_no_safetensors_or_no_floats_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    def pickled(folder: Path) -> None:
+        torch.save({"a": torch.ones(1)}, folder / NETWORK)
+
+    def huge_header(folder: Path) -> None:
+        (folder / NETWORK).write_bytes((2**62).to_bytes(8, "little") + b"{}")
+
+    def numbers(folder: Path) -> None:
+        save_file(
+            {name: values.to(torch.int8) for name, values in load_file(folder / NETWORK).items()}, folder / NETWORK
+        )
+
+    for index, spoil in enumerate((pickled, huge_header, numbers)):
+        bad = write_tiny_model(tmp_path / str(index), onnx=False, torch_files=True, then=spoil)
+        with pytest.raises(ModelFormatError, match="not the network"):
+            ComplaintClassifier.from_pretrained(bad).predict(TEXTS)
+
+
+def test_a_forked_child_reads_as_its_parent(folder: Path) -> None:
+    clf = ComplaintClassifier.from_pretrained(folder, runtime="torch", threads=1)
+    expected = clf.predict(TEXTS[0])
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"same" if clf.predict(TEXTS[0]) == expected else b"else")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 4) == b"same"
