@@ -79,7 +79,6 @@ def test_the_format_of_folders_without_a_cascade_stays_the_same(folder: Path, tm
     assert stored["format_version"] == 1 and "cascade" not in stored
     assert read_config(folder).format_version == 2
     assert read_config(folder).model_hash != read_config(plain).model_hash
-    assert ComplaintClassifier.from_pretrained().config.model_hash == "b8539055f6d2151f"  # of the bundled version 1
 
 
 @pytest.mark.parametrize(
