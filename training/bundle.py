@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import ENCODER, NGRAM, TOKENIZER, ModelConfig, TaskConfig, file_hash
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramReader
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import OnnxRuntime, Runtime
 from tawasul_nlp.text import PROFILES, Normalizer
 from training.calibrate import fit_task, with_thresholds
 from training.corpus import Example, LabelSpace
@@ -22,6 +23,8 @@ from training.export import export_float, quantize_weights
 from training.ngram import truth_of
 
 MAX_TOKENS = 256
+NETWORK = "network.safetensors"
+NETWORK_CONFIG = "encoder_config.json"
 
 
 def padding_id(tokenizer: Tokenizer) -> int:
@@ -46,18 +49,18 @@ def read_with_encoder(
     *,
     profile: str = "default",
     max_tokens: int = MAX_TOKENS,
-    graph: Path | None = None,
+    runtime: Runtime | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the exported encoder's outputs for ``texts``, as the classifier would compute them.
+    """Return the encoder's outputs for ``texts``, as the classifier would compute them.
 
-    ``graph`` is another export of the same network than the folder's own.
+    ``runtime`` is another form of the same network than the folder's graph.
     """
     normalizer = Normalizer(profile)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.enable_truncation(max_tokens)
     tokenizer.no_padding()
     padding = padding_id(tokenizer)
-    runtime = OnnxRuntime(graph or folder / ENCODER)
+    runtime = runtime or OnnxRuntime(folder / ENCODER)
     encodings = tokenizer.encode_batch([normalizer(text) for text in texts])
     order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
     outputs: dict[str, np.ndarray] = {}
@@ -118,6 +121,8 @@ def build_folder(
     *,
     profile: str = "default",
     max_tokens: int = MAX_TOKENS,
+    prior: float = 0.0,
+    torch_files: bool = False,
 ) -> ModelConfig:
     """Export the network and fit each task's weights, temperature and thresholds on validation texts.
 
@@ -140,6 +145,10 @@ def build_folder(
     profile : str
         Name of the normalisation profile of the encoder's input.
     max_tokens : int
+    prior : float
+        See :func:`training.calibrate.fit_task`.
+    torch_files : bool
+        Whether the folder also holds the float network, for the torch runtime.
 
     Returns
     -------
@@ -157,12 +166,22 @@ def build_folder(
         shutil.copy(ngram, out / NGRAM)
         readers["ngram"] = NgramReader.load(out / NGRAM).scores(texts)
         names.append(NGRAM)
+    if torch_files:
+        save_network(network, out)
+        names += [NETWORK, NETWORK_CONFIG]
     fitted: dict[str, TaskConfig] = {}
     for name in tasks:
-        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, readers, truth[name])
+        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, readers, truth[name], prior)
         fitted[name] = with_thresholds(fitted[name], combine(fitted, readers)[name], truth[name])
     settings = PROFILES[profile]
     files = {name: file_hash(out / name) for name in names}
     config = ModelConfig(fitted, settings.to_dict(), settings.fingerprint(), max_tokens, files, about)
     config.save(out)
     return config
+
+
+def save_network(network: MultiTaskNetwork, folder: Path) -> None:
+    """Write the network's float weights and its encoder's configuration, from which torch can build it again."""
+    tensors = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
+    save_file(tensors, folder / NETWORK)
+    (folder / NETWORK_CONFIG).write_text(network.encoder.config.to_json_string(), encoding="utf-8")

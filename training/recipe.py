@@ -75,6 +75,8 @@ class Recipe:
         Whether to compute in bfloat16; auto where the machine does so by itself.
     ngram : dict or None
         Settings of the n-gram reader (:func:`training.ngram.fit_ngram`); None for a model without.
+    keep_torch : bool
+        Whether the model folder also holds the float network, for the torch runtime.
     report_to : list of str
         Trackers that the Trainer reports to, such as ``tensorboard`` or ``mlflow``.
     seed : int
@@ -102,6 +104,7 @@ class Recipe:
     validation_share: float = 0.1
     bf16: bool | str = "auto"
     ngram: dict[str, Any] | None = field(default_factory=lambda: {"min_df": [3, 2], "features": 175_000, "C": 0.3})
+    keep_torch: bool = False
     report_to: list[str] = field(default_factory=list)
     seed: int = 1
 

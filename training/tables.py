@@ -16,7 +16,9 @@ from tawasul_nlp.batch.rows import is_text, to_cell
 from tawasul_nlp.model.folder import file_hash
 
 # Names that the network or the exported graph already use for something else.
-_TAKEN = {"embedding", "incident", "input_ids", "attention_mask", "mlm_labels", "loss", "training", "text", "type"}
+_TAKEN = {"embedding", "incident", "input_ids", "attention_mask", "token_type_ids", "mlm_labels", "loss", "training"}
+# And keys that a prediction has beside its tasks, and names that a torch module cannot give to a part.
+_TAKEN |= {"text", "governorate", "block", "places", "routing", "needs_review", "reasons", "type"}
 _TASK_NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -68,7 +70,7 @@ class Columns:
     @property
     def features(self) -> Features:
         """The columns of the data set that :func:`read_table` returns."""
-        names = ["text", "group", "problem", *(label_column(task) for task in self.labels)]
+        names = ["file", "text", "group", "problem", *(label_column(task) for task in self.labels)]
         return Features({"row": Value("int64"), **{name: Value("string") for name in names}})
 
 
@@ -82,11 +84,10 @@ def read_rows(path: str, columns: Columns) -> Iterator[dict[str, Any]]:
 
     Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks.
     """
+    empty = {**dict.fromkeys(columns.features, ""), "file": path}
     for chunk in open_reader(path, text_column=columns.text).chunks():
-        rows = {
-            number: _row(number, record, columns) for number, record in zip(chunk.numbers, chunk.records(), strict=True)
-        }
-        empty = dict.fromkeys(columns.features, "")
+        records = zip(chunk.numbers, chunk.records(), strict=True)
+        rows = {number: empty | _row(number, record, columns) for number, record in records}
         rows |= {reject.row: {**empty, "row": reject.row, "problem": reject.reason} for reject in chunk.rejects}
         for number in sorted(rows):
             yield rows[number]
@@ -129,8 +130,8 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     Returns
     -------
     Dataset
-        Columns ``row`` (from 1), ``text``, ``group``, ``problem`` (why the row cannot be used, or nothing) and
-        ``label.TASK`` for each task, all in the table's order.
+        Columns ``file``, ``row`` (from 1), ``text``, ``group``, ``problem`` (why the row cannot be used, or nothing)
+        and ``label.TASK`` for each task, all in the order of the table.
 
     Raises
     ------
@@ -141,7 +142,7 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     """
     check_columns(path, columns)
     # Named for the file's content, so that an edited file is read anew.
-    name = hashlib.sha256(f"{file_hash(path)} {columns}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{file_hash(path)} {path} {columns}".encode()).hexdigest()[:16]
     return Dataset.from_generator(
         read_rows,
         features=columns.features,

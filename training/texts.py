@@ -82,13 +82,6 @@ class RowEncoder:
                 found[task][at] = 1.0
         return found
 
-    def truth(self, rows: Dataset) -> dict[str, np.ndarray]:
-        """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,)."""
-        return {
-            task: np.array([index.get(label, -1) for label in rows[label_column(task)]], np.int64)
-            for task, index in self.index.items()
-        }
-
 
 class TableTexts(torch.utils.data.Dataset[dict[str, Any]]):
     """A table's rows in any order."""

@@ -12,11 +12,15 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from tawasul_nlp.model.folder import BUNDLED
-from training.recipe import BUNDLED_RECIPE, TABLE_RECIPE, read_recipe, table_recipe
+from training.recipe import BUNDLED_RECIPE, TABLE_RECIPE, Recipe, read_recipe, table_recipe
+
+if TYPE_CHECKING:
+    from training.material import Material
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,7 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _train(options)
     except ValueError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -47,16 +52,14 @@ def _train(options: argparse.Namespace) -> None:
             raw, options.out or Path("build/train"), first_stage=options.first_stage, from_model=options.from_model
         )
     else:
-        from training.retrain import read_material, retrain
-        from training.tables import Columns
-
         recipe = table_recipe(raw, str(recipe_path))
-        if not (options.data and options.validation and options.label_columns):
-            raise ValueError("name the table with --data, --validation and --label-columns")
         out = options.out or Path("build/runs") / recipe_path.stem
-        columns = Columns.parse(options.text_column, options.label_columns, options.group_column)
-        folder = retrain(read_material(options.data, options.validation, columns, out / "cache"), recipe, out)
-        print((out / "metrics.json").read_text(encoding="utf-8"))
+        material = _material(options, recipe, out)
+        if options.check_only:
+            return
+        from training.retrain import retrain
+
+        folder = retrain(material, recipe, out)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name, task in config["tasks"].items():
         print(name, task["weights"], f"temperature {task['temperature']:.3f}", task["thresholds"])
@@ -65,6 +68,43 @@ def _train(options: argparse.Namespace) -> None:
         shutil.rmtree(BUNDLED, ignore_errors=True)
         shutil.copytree(folder, BUNDLED)
         print(f"installed into {BUNDLED}; now run python -m eval.classification")
+
+
+def _material(options: argparse.Namespace, recipe: Recipe, out: Path) -> Material:
+    """Read and check the data, print what was found, and stop where training must not start."""
+    from training import material as reading
+    from training.tables import Columns
+
+    if options.data is None:
+        return reading.corpus_material()
+    if options.label_columns is None:
+        raise ValueError("--data needs --label-columns, the columns that hold the labels")
+    columns = Columns.parse(options.text_column, options.label_columns, options.group_column)
+    if options.streaming:
+        if options.validation is None:
+            raise ValueError("--streaming needs a --validation table, because a stream cannot be split")
+        found = reading.stream_material(options.data, columns, out / "cache", options.validation)
+    else:
+        found = reading.read_material(
+            options.data,
+            columns,
+            recipe,
+            out / "cache",
+            validation=options.validation,
+            duplicates=options.duplicates,
+        )
+    for finding in found.findings:
+        print(finding, flush=True)
+    print(f"{found.rows} training rows, {len(found.validation)} validation rows, {found.left_out} rows left out")
+    report = [finding.to_dict() for finding in found.findings]
+    (out / "checks.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    fatal = [finding for finding in found.findings if finding.fatal and not (options.leave_out and finding.rows)]
+    if fatal:
+        raise ValueError(
+            f"{len(fatal)} kinds of errors in the data ({out / 'checks.json'} has every row); mend them, or add "
+            "--leave-out to train without these rows"
+        )
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +122,16 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--label-columns", metavar="A,B", help="one task each; task=column names the task otherwise")
     table.add_argument("--validation", type=Path, help="a second table; default: a part of --data")
     table.add_argument("--group-column", help="rows with the same value stay on one side of the split")
+    table.add_argument(
+        "--duplicates",
+        choices=("incidents", "identical"),
+        default="incidents",
+        help="what counts as a duplicate: texts that tell of one event (reads every text with the bundled model), or "
+        "only texts that are identical after folding (for large tables)",
+    )
+    table.add_argument("--leave-out", action="store_true", help="train without the rows that have errors")
+    table.add_argument("--check-only", action="store_true", help="report what the checks find, and stop")
+    table.add_argument("--streaming", action="store_true", help="never hold --data in memory; no n-gram reader then")
     stages = parser.add_argument_group("the bundled model")
     stages.add_argument("--from-model", type=Path, help="start from this model folder, at --first-stage")
     stages.add_argument("--first-stage", type=int, default=1, help="stage of the recipe to start with")

@@ -82,7 +82,7 @@ def train_network(
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
-        logging_steps=50,
+        logging_steps=min(50, max(1, steps // 20)),
         bf16=has_bf16() if recipe["bf16"] == "auto" else recipe["bf16"],
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="random" if streamed else "group_by_length",
