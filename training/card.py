@@ -59,11 +59,15 @@ def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     lines.append(_table(["task", "labels", "fewest training rows", "most"], sizes))
     if data["findings"]:
         lines.append("What the checks found:\n" + "\n".join(f"- {text}" for text in data["findings"]))
-    suspects = [f"{count} labels of {task}" for task, count in metrics.get("suspects", {}).items()]
+    suspects = [
+        f"{found['labels']} labels of {task} (by cross-validated linear models that are right about "
+        f"{_percent(found['judge_accuracy'])})"
+        for task, found in metrics.get("suspects", {}).items()
+    ]
     if suspects:
         lines.append(
-            f"Probably wrong (by cross-validated linear models, cleanlab): {', '.join(suspects)}; unlike all other "
-            f"texts: {metrics['outliers']}. The run's `suspects.csv` and `outliers.csv` list them."
+            f"Suspicious (cleanlab): {', '.join(suspects)}; unlike all other texts: {metrics['outliers']}. "
+            "The run's `suspects.csv` and `outliers.csv` list them."
         )
     return "\n\n".join(lines)
 
@@ -89,11 +93,13 @@ def _quality(metrics: Mapping[str, Any]) -> str:
 
 def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
     for target, part in found["thresholds"].items():
-        error = "none" if part["error"] is None else _percent(part["error"])
-        yield (
-            f"- At a target error of {float(target):.0%}, {_percent(part['accepted'])} of the texts are accepted "
-            f"without review, {error} of them wrong."
-        )
+        if part["error"] is None:
+            yield f"- At a target error of {float(target):.0%}, every text goes to review."
+        else:
+            yield (
+                f"- At a target error of {float(target):.0%}, {_percent(part['accepted'])} of the texts are accepted "
+                f"without review, {_percent(part['error'])} of them wrong."
+            )
     weakest = ", ".join(f"{part['label']} ({_percent(part['f1'])}, {part['texts']} texts)" for part in found["weakest"])
     yield f"- Weakest labels by F1: {weakest}."
     confused = ", ".join(f"{part['label']} for {part['answered']} ({part['texts']})" for part in found["confusions"])
@@ -107,8 +113,8 @@ def _export(metrics: Mapping[str, Any]) -> str:
         for task, part in found.items():
             if task != "embedding":
                 rows.append(
-                    [form, task, str(part["texts"]), _percent(part["agreement"]), f"{part['max_difference']:.4f}"]
-                    + [f"{part['mean_difference']:.4f}"]
+                    [form, task, str(part["texts"]), _percent(part["agreement"]), f"{part['max_difference']:.1e}"]
+                    + [f"{part['mean_difference']:.1e}"]
                 )
     header = ["ONNX graph", "task", "texts", "same answer", "largest logit difference", "mean"]
     return "**What the export changed**, against the trained float32 network:\n\n" + _table(header, rows)
@@ -116,14 +122,15 @@ def _export(metrics: Mapping[str, Any]) -> str:
 
 def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     data = metrics["data"]
-    tiny = sum(count < 20 for counts in data["labels"].values() for count in counts.values())
+    few = sum(count < 20 for counts in data["labels"].values() for count in counts.values())
+    scarce = f"- {few} labels have fewer than 20 training rows.\n" if few else ""
     return (
         "**Intended use.** Sorting texts like those it was trained on, for people who see the probability and the "
         "reasons for review. Not for deciding anything about a person by itself, and not for emergencies.\n\n"
         "**Limits.**\n"
         f"- It knows its {sum(len(names) for names in run['labels'].values())} labels only, and answers with one of "
         "them whatever the text is about.\n"
-        f"- {tiny} labels have fewer than 20 training rows.\n"
+        f"{scarce}"
         f"- Thresholds promise the target error only for texts like the {data['validation']} validation rows.\n"
         f"- The encoder reads the first {run['recipe']['max_tokens']} tokens."
     )

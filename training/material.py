@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def read_material(
     places = list(zip(rows["file"], rows["row"], strict=True))
     texts = list(rows["text"])
     given = {task: list(rows[label_column(task)]) for task in columns.labels}
-    groups = duplicate_groups(texts, duplicates)
+    groups = _groups(texts, duplicates, cache)
     if columns.group is not None:
         groups = joined(groups, by_value(list(rows["group"])))
     if validation is not None:
@@ -160,6 +161,16 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
         {str(path): file_hash(path) for path in (data, validation)},
         tuple(findings),
     )
+
+
+def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
+    """Group duplicates, or read what an earlier call with these texts found: the model reads every text for it."""
+    name = hashlib.sha256("\0".join([method, *texts]).encode("utf-8")).hexdigest()[:16]
+    path = cache / f"groups-{name}.npy"
+    if not path.exists():
+        np.save(path, duplicate_groups(texts, method))
+    groups: np.ndarray = np.load(path, allow_pickle=False)
+    return groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)

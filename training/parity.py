@@ -77,6 +77,6 @@ def _distance(reference: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     return {
         "texts": len(reference),
         "agreement": round(float((reference.argmax(1) == logits.argmax(1)).mean()), 4),
-        "max_difference": round(float(difference.max()), 6),
-        "mean_difference": round(float(difference.mean()), 6),
+        "max_difference": float(f"{difference.max():.4g}"),
+        "mean_difference": float(f"{difference.mean():.4g}"),
     }

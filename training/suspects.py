@@ -80,24 +80,32 @@ def write_suspects(
     groups: np.ndarray,
     truth: Mapping[str, np.ndarray],
     labels: Mapping[str, Sequence[str]],
-) -> dict[str, int]:
-    """Write ``file, row, task, label, suggestion, quality, text`` of suspicious labels; return their number by task."""
-    counts = {}
+) -> dict[str, dict[str, float]]:
+    """Write ``file, row, task, label, suggestion, quality, text`` of suspicious labels.
+
+    Returns
+    -------
+    dict
+        For each task the number of ``labels`` listed, and the ``judge_accuracy``: how often the models that suspect
+        them give a text its own label. The lower it is, the less a suspicion means.
+    """
+    found: dict[str, dict[str, float]] = {}
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "row", "task", "label", "suggestion", "quality", "text"])
         for task, target in truth.items():
             known = np.flatnonzero(target >= 0)
             probabilities = held_out_probabilities(
-                [texts[row] for row in known], target[known], groups[known], len(labels[task])
+                [texts[row] for row in known.tolist()], target[known], groups[known], len(labels[task])
             )
             rows, quality = label_issues(target[known], probabilities)
             for row, score in zip(rows.tolist(), quality.tolist(), strict=True):
                 at = int(known[row])
                 names = labels[task][target[at]], labels[task][int(probabilities[row].argmax())]
                 writer.writerow([*places[at], task, *names, f"{score:.4f}", texts[at]])
-            counts[task] = len(rows)
-    return counts
+            right = probabilities.argmax(1) == target[known]
+            found[task] = {"labels": len(rows), "judge_accuracy": round(float(right.mean()), 4)}
+    return found
 
 
 def write_outliers(path: Path, places: Sequence[tuple[str, int]], texts: Sequence[str], embeddings: np.ndarray) -> int:

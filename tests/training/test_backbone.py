@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PLACEHOLDERS
 from safetensors.torch import load_file
 
+from tests.training.conftest import PLACEHOLDERS
 from training.backbone import BackboneError, load_backbone
 from training.train import main
 
