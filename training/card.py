@@ -47,7 +47,7 @@ def _head(run: Mapping[str, Any]) -> str:
 
 def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     data = metrics["data"]
-    files = "\n".join(f"- `{name}`, SHA-256 `{digest[:16]}…`" for name, digest in run["files"].items())
+    files = "\n".join(f"- `{Path(name).name}`, SHA-256 `{digest[:16]}…`" for name, digest in run["files"].items())
     lines = [
         f"**Data.** {data['train']} training and {data['validation']} validation rows; {data['left_out']} left out.",
         files,

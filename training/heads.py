@@ -82,9 +82,7 @@ def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     return (2 * steep * means).astype(np.float32), (-steep * (means**2).sum(1)).astype(np.float32)
 
 
-def _pooled(
-    network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int
-) -> np.ndarray:
+def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int) -> np.ndarray:
     device = next(network.parameters()).device
     network.eval()
     parts = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def read_material(
     else:
         validates = split(given, groups, recipe.validation_share, recipe.seed)
     findings += compare(Rows(places, texts, given, validates, groups))
+    _needs_labels({task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in given.items()})
     shared = np.isin(groups, groups[~validates])
     train = _chosen(rows, (~validates).tolist())
     return Material(
@@ -143,6 +145,7 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
     if not known.any() or not passed.total:
         raise ValueError(f"{validation} and {data} have no usable rows with labels in common")
     held_out, leaked = _chosen(held_out, known.tolist()), passed.leaked[known]
+    _needs_labels({task: held_out[label_column(task)] for task in labels})
     findings += unknown
     for task, names in labels.items():
         findings += class_sizes(task, dict(zip(names, counts[task].tolist(), strict=True)))
@@ -161,6 +164,13 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
         {str(path): file_hash(path) for path in (data, validation)},
         tuple(findings),
     )
+
+
+def _needs_labels(held_out: Mapping[str, Iterable[str]]) -> None:
+    """Raise ValueError if a task has no label in validation, without which nothing can be chosen or calibrated."""
+    for task, values in held_out.items():
+        if not any(values):
+            raise ValueError(f"no row of validation has a {task}; add some, or leave {task} out of --label-columns")
 
 
 def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:

@@ -52,6 +52,8 @@ def _train(options: argparse.Namespace) -> None:
             raw, options.out or Path("build/train"), first_stage=options.first_stage, from_model=options.from_model
         )
     else:
+        if options.install:
+            raise ValueError("--install is for the bundled model; name the folder of another to from_pretrained")
         recipe = table_recipe(raw, str(recipe_path))
         out = options.out or Path("build/runs") / recipe_path.stem
         material = _material(options, recipe, out)

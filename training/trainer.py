@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,15 @@ def train_network(
     recipe : dict
         Settings; ``gradient_accumulation``, ``early_stopping`` and ``report_to`` may be missing.
     tasks : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If a tracker of ``report_to`` is not installed.
     """
+    for tracker in recipe.get("report_to", []):
+        if find_spec(tracker) is None:
+            raise ValueError(f"report_to names {tracker}, which is not installed: pip install {tracker}")
     accumulation = recipe.get("gradient_accumulation", 1)
     patience = recipe.get("early_stopping", 0)
     streamed = not hasattr(train, "lengths")
@@ -112,9 +122,20 @@ def train_network(
         optimizers=(optimizer, schedule),
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
-    trainer.train(resume_from_checkpoint=bool(list(out.glob("checkpoint-*"))) or None)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(out))
     save_file(model.state_dict(), out / STATE)
     return trainer
+
+
+def _last_checkpoint(out: Path) -> str | None:
+    """Return the last complete checkpoint, and delete what a kill left of an unfinished one."""
+    complete = {}
+    for folder in out.glob("checkpoint-*"):
+        if (folder / "trainer_state.json").exists():  # written last
+            complete[int(folder.name.split("-")[1])] = str(folder)
+        else:
+            shutil.rmtree(folder)
+    return complete[max(complete)] if complete else None
 
 
 def has_bf16() -> bool:

@@ -108,6 +108,15 @@ def test_a_second_run_in_the_folder_with_another_recipe_is_refused(
     assert "holds a run with other recipe" in capsys.readouterr().err
 
 
+def test_a_tracker_that_is_not_installed_is_named(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(tmp_path / "cases.csv", cases)
+    with pytest.raises(SystemExit):
+        main(command(data, tiny_bert, tmp_path / "out", "--set", "report_to=[no_such_tracker]"))
+    assert "no_such_tracker, which is not installed" in capsys.readouterr().err
+
+
 def test_a_killed_run_goes_on_from_its_checkpoint(cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     data = write_csv(tmp_path / "cases.csv", cases[::2])
@@ -126,6 +135,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(cases: list[dict[str, str]], t
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state is not None and not (out / "model").exists()
+    (out / "checkpoints" / "checkpoint-9999").mkdir()  # as a kill in the middle of writing one leaves it
     main(arguments)
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     epochs = [entry["epoch"] for entry in history if "eval_loss" in entry]
