@@ -75,6 +75,9 @@ class Recipe:
         Whether to compute in bfloat16; auto where the machine does so by itself.
     ngram : dict or None
         Settings of the n-gram reader (:func:`training.ngram.fit_ngram`); None for a model without.
+    head_start : {"random", "means"}
+        Whether the heads start from nothing or from the mean vector of each label's texts (:mod:`training.heads`), for
+        labels with few texts.
     keep_torch : bool
         Whether the model folder also holds the float network, for the torch runtime.
     report_to : list of str
@@ -104,6 +107,7 @@ class Recipe:
     validation_share: float = 0.1
     bf16: bool | str = "auto"
     ngram: dict[str, Any] | None = field(default_factory=lambda: {"min_df": [3, 2], "features": 175_000, "C": 0.3})
+    head_start: str = "random"
     keep_torch: bool = False
     report_to: list[str] = field(default_factory=list)
     seed: int = 1
@@ -120,6 +124,8 @@ class Recipe:
             raise ValueError(f"profile is {self.profile!r}, expected one of {', '.join(PROFILES)}")
         if self.bf16 not in (True, False, "auto"):
             raise ValueError(f"bf16 is {self.bf16!r}, expected true, false or auto")
+        if self.head_start not in ("random", "means"):
+            raise ValueError(f"head_start is {self.head_start!r}, expected random or means")
         if self.ngram is not None and set(self.ngram) - {"features"} != {"min_df", "C"}:
             raise ValueError(f"ngram has {', '.join(sorted(self.ngram))}, expected min_df, C and perhaps features")
 

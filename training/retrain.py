@@ -31,6 +31,7 @@ from training.bundle import build_folder, taxonomy_tasks
 from training.card import write_card
 from training.corpus import LabelSpace
 from training.curves import draw_curves
+from training.heads import start_heads
 from training.material import Material
 from training.measure import measure
 from training.network import TrainingNetwork
@@ -125,6 +126,11 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
         else StreamedTexts(material.train, rows, material.rows)
     )
     judged = TableTexts(material.validation, RowEncoder(tokenizer, material.labels, recipe, training=False))
+    if recipe.head_start == "means":
+        if not isinstance(texts, TableTexts):
+            raise ValueError("head_start means needs every text at once; take head_start=random with --streaming")
+        truth = _truth(material.train, material.labels)
+        start_heads(model.network, list(texts.rows["input_ids"]), tokenizer.pad_token_id, truth)
     print(f"{material.rows} texts, {recipe.epochs:g} epochs", flush=True)
     collator = MaskingCollator(tokenizer, list(tasks), recipe.mask_share, recipe.seed)
     trainer = train_network(model, texts, judged, collator, checkpoints, settings, list(tasks))
