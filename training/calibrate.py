@@ -33,8 +33,10 @@ def fit_task(
     truth : ndarray of int, shape (n_texts,)
         Label index of each text; -1 where the task is not defined.
     prior : float
-        So many texts whose label nobody knows are thought to be among the others. Where all texts are answered rightly,
-        as they may be where they are few, the likelihood alone would make every answer certain.
+        So many texts whose label nobody knows are thought to be among the others, and scales and power to lie near 1
+        (their logarithms are normally distributed with the variance ``1 / prior``). Where all texts are answered
+        rightly, as they may be where they are few, the likelihood alone would make every answer certain, or all
+        answers equally so.
 
     Returns
     -------
@@ -56,6 +58,7 @@ def fit_task(
         likelihood = float(scores[rows, truth[rows]].mean())
         if prior:
             likelihood = (len(rows) * likelihood + prior * float(scores[rows].mean())) / (len(rows) + prior)
+            likelihood -= prior * float((logarithms**2).sum()) / (2 * len(rows))
         return -likelihood
 
     best = minimize(loss, np.zeros(len(names) + 1), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
