@@ -87,7 +87,8 @@ def write_suspects(
     -------
     dict
         For each task the number of ``labels`` listed, and the ``judge_accuracy``: how often the models that suspect
-        them give a text its own label. The lower it is, the less a suspicion means.
+        them give a text its own label. The lower it is, the less a suspicion means. A task whose texts are all
+        duplicates of each other is left out.
     """
     found: dict[str, dict[str, float]] = {}
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -95,6 +96,8 @@ def write_suspects(
         writer.writerow(["file", "row", "task", "label", "suggestion", "quality", "text"])
         for task, target in truth.items():
             known = np.flatnonzero(target >= 0)
+            if len(np.unique(groups[known])) < 2:
+                continue  # nothing is left to judge by
             probabilities = held_out_probabilities(
                 [texts[row] for row in known.tolist()], target[known], groups[known], len(labels[task])
             )
