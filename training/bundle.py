@@ -3,38 +3,71 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import ENCODER, NGRAM, TOKENIZER, ModelConfig, TaskConfig, file_hash
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramReader
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import OnnxRuntime, Runtime
 from tawasul_nlp.text import PROFILES, Normalizer
 from training.calibrate import fit_task, with_thresholds
 from training.corpus import Example, LabelSpace
 from training.export import export_float, quantize_weights
+from training.ngram import truth_of
 
 MAX_TOKENS = 256
+NETWORK = "network.safetensors"
+NETWORK_CONFIG = "encoder_config.json"
 
 
-def read_with_encoder(folder: Path, texts: list[str], batch_size: int = 32) -> dict[str, np.ndarray]:
-    """Return the exported encoder's outputs for ``texts``, as the classifier would compute them."""
-    normalizer = Normalizer("default")
+def padding_id(tokenizer: Tokenizer) -> int:
+    """Return the id of the padding token: ``<pad>`` of the XLM-R family, ``[PAD]`` of BERT's.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has neither.
+    """
+    for token in ("<pad>", "[PAD]"):
+        number = tokenizer.token_to_id(token)
+        if number is not None:
+            return int(number)
+    raise ValueError("the tokenizer has no padding token <pad> or [PAD]; use a backbone of the BERT or XLM-R family")
+
+
+def read_with_encoder(
+    folder: Path,
+    texts: list[str],
+    batch_size: int = 32,
+    *,
+    profile: str = "default",
+    max_tokens: int = MAX_TOKENS,
+    runtime: Runtime | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the encoder's outputs for ``texts``, as the classifier would compute them.
+
+    ``runtime`` is another form of the same network than the folder's graph.
+    """
+    normalizer = Normalizer(profile)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.enable_truncation(MAX_TOKENS)
-    runtime = OnnxRuntime(folder / ENCODER)
+    tokenizer.enable_truncation(max_tokens)
+    tokenizer.no_padding()
+    padding = padding_id(tokenizer)
+    runtime = runtime or OnnxRuntime(folder / ENCODER)
     encodings = tokenizer.encode_batch([normalizer(text) for text in texts])
     order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
     outputs: dict[str, np.ndarray] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         width = len(encodings[rows[-1]].ids)
-        ids = np.ones((len(rows), width), np.int64)
+        ids = np.full((len(rows), width), padding, np.int64)
         mask = np.zeros_like(ids)
         for at, row in enumerate(rows):
             ids[at, : len(encodings[row].ids)] = encodings[row].ids
@@ -42,12 +75,6 @@ def read_with_encoder(folder: Path, texts: list[str], batch_size: int = 32) -> d
         for name, values in runtime.run(ids, mask).items():
             outputs.setdefault(name, np.empty((len(texts), values.shape[1]), np.float32))[rows] = values
     return outputs
-
-
-def truth_of(examples: list[Example], labels: LabelSpace, task: str) -> np.ndarray:
-    """Return each example's label index for ``task``, -1 where it has none."""
-    index = {name: position for position, name in enumerate(labels.of(task))}
-    return np.array([index.get(getattr(example, task), -1) for example in examples])
 
 
 def build_bundle(
@@ -59,34 +86,102 @@ def build_bundle(
     out: Path,
     about: dict[str, Any],
 ) -> ModelConfig:
-    """Write a complete model folder to ``out`` (emptied first) and return its configuration."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    shutil.copy(tokenizer, out / TOKENIZER)
-    shutil.copy(ngram, out / NGRAM)
-    float_graph = out.parent / "float32.onnx"
-    export_float(network, float_graph)
-    quantize_weights(float_graph, out / ENCODER)
+    """Write the complete folder of a model of the taxonomy to ``out`` (emptied first); return its configuration."""
+    tasks = taxonomy_tasks(labels)
+    truth = {task: truth_of(validation, labels, task) for task in tasks}
     texts = [example.text for example in validation]
-    readers = {"encoder": read_with_encoder(out, texts), "ngram": NgramReader.load(out / NGRAM).scores(texts)}
+    return build_folder(network, tokenizer, ngram, texts, truth, tasks, out, about)
+
+
+def taxonomy_tasks(labels: LabelSpace, ngram: bool = True) -> dict[str, TaskConfig]:
+    """Return the tasks of the taxonomy, not yet fitted: the topic decides the agency along with its own head."""
     agency_index = {name: position for position, name in enumerate(labels.agencies)}
-    tasks = {
-        "topic": TaskConfig(labels.topics, {"encoder": 0.5, "ngram": 0.5}),
+    readers = {"encoder": 0.5, "ngram": 0.5} if ngram else {"encoder": 1.0}
+    return {
+        "topic": TaskConfig(labels.topics, readers),
         "agency": TaskConfig(
             labels.agencies,
             {"encoder": 0.5, "parent": 0.5},
             parent="topic",
             parent_labels=tuple(agency_index[labels.agency_of[topic]] for topic in labels.topics),
         ),
-        "kind": TaskConfig(labels.kinds, {"encoder": 0.5, "ngram": 0.5}),
+        "kind": TaskConfig(labels.kinds, readers),
     }
+
+
+def build_folder(
+    network: MultiTaskNetwork,
+    tokenizer: Path,
+    ngram: Path | None,
+    texts: list[str],
+    truth: Mapping[str, np.ndarray],
+    tasks: Mapping[str, TaskConfig],
+    out: Path,
+    about: dict[str, Any],
+    *,
+    profile: str = "default",
+    max_tokens: int = MAX_TOKENS,
+    prior: float = 0.0,
+    torch_files: bool = False,
+) -> ModelConfig:
+    """Export the network and fit each task's weights, temperature and thresholds on validation texts.
+
+    Parameters
+    ----------
+    network : MultiTaskNetwork
+    tokenizer : Path
+        Its ``tokenizer.json``.
+    ngram : Path or None
+        The n-gram reader, if the model has one.
+    texts : list of str
+        Validation texts, as they were written.
+    truth : mapping of str to ndarray of int, shape (n_texts,)
+        Label index of each text for each task; -1 where it is not defined.
+    tasks : mapping of str to TaskConfig
+        Parents before children, with their readers named in ``weights``.
+    out : Path
+        The model folder; emptied first. ``float32.onnx`` is left beside it.
+    about : dict
+    profile : str
+        Name of the normalisation profile of the encoder's input.
+    max_tokens : int
+    prior : float
+        See :func:`training.calibrate.fit_task`.
+    torch_files : bool
+        Whether the folder also holds the float network, for the torch runtime.
+
+    Returns
+    -------
+    ModelConfig
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    shutil.copy(tokenizer, out / TOKENIZER)
+    float_graph = out.parent / "float32.onnx"
+    export_float(network, float_graph)
+    quantize_weights(float_graph, out / ENCODER)
+    readers = {"encoder": read_with_encoder(out, texts, profile=profile, max_tokens=max_tokens)}
+    names = [TOKENIZER, ENCODER]
+    if ngram is not None:
+        shutil.copy(ngram, out / NGRAM)
+        readers["ngram"] = NgramReader.load(out / NGRAM).scores(texts)
+        names.append(NGRAM)
+    if torch_files:
+        save_network(network, out)
+        names += [NETWORK, NETWORK_CONFIG]
     fitted: dict[str, TaskConfig] = {}
     for name in tasks:
-        truth = truth_of(validation, labels, name)
-        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, readers, truth)
-        fitted[name] = with_thresholds(fitted[name], combine(fitted, readers)[name], truth)
-    profile = PROFILES["default"]
-    files = {name: file_hash(out / name) for name in (TOKENIZER, ENCODER, NGRAM)}
-    config = ModelConfig(fitted, profile.to_dict(), profile.fingerprint(), MAX_TOKENS, files, about)
+        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, readers, truth[name], prior)
+        fitted[name] = with_thresholds(fitted[name], combine(fitted, readers)[name], truth[name])
+    settings = PROFILES[profile]
+    files = {name: file_hash(out / name) for name in names}
+    config = ModelConfig(fitted, settings.to_dict(), settings.fingerprint(), max_tokens, files, about)
     config.save(out)
     return config
+
+
+def save_network(network: MultiTaskNetwork, folder: Path) -> None:
+    """Write the network's float weights and its encoder's configuration, from which torch can build it again."""
+    tensors = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
+    save_file(tensors, folder / NETWORK)
+    (folder / NETWORK_CONFIG).write_text(network.encoder.config.to_json_string(), encoding="utf-8")

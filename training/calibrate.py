@@ -19,6 +19,7 @@ def fit_task(
     tasks: Mapping[str, TaskConfig],
     readers: Mapping[str, Mapping[str, np.ndarray]],
     truth: np.ndarray,
+    prior: float = 0.0,
 ) -> TaskConfig:
     """Fit one task's reader weights, temperature and power by least negative log-likelihood.
 
@@ -31,6 +32,11 @@ def fit_task(
         Scores of each reader on the validation texts.
     truth : ndarray of int, shape (n_texts,)
         Label index of each text; -1 where the task is not defined.
+    prior : float
+        So many texts whose label nobody knows are thought to be among the others, and scales and power to lie near 1
+        (their logarithms are normally distributed with the variance ``1 / prior``). Where all texts are answered
+        rightly, as they may be where they are few, the likelihood alone would make every answer certain, or all
+        answers equally so.
 
     Returns
     -------
@@ -49,10 +55,14 @@ def fit_task(
 
     def loss(logarithms: np.ndarray) -> float:
         scores = combine({**tasks, name: weighed(logarithms)}, readers)[name]
-        return float(-scores[rows, truth[rows]].mean())
+        likelihood = float(scores[rows, truth[rows]].mean())
+        if prior:
+            likelihood = (len(rows) * likelihood + prior * float(scores[rows].mean())) / (len(rows) + prior)
+            likelihood -= prior * float((logarithms**2).sum()) / (2 * len(rows))
+        return -likelihood
 
     best = minimize(loss, np.zeros(len(names) + 1), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
-    return _matched_in_the_large(weighed(best.x), name, tasks, readers, truth)
+    return _matched_in_the_large(weighed(best.x), name, tasks, readers, truth, prior)
 
 
 def _matched_in_the_large(
@@ -61,6 +71,7 @@ def _matched_in_the_large(
     tasks: Mapping[str, TaskConfig],
     readers: Mapping[str, Mapping[str, np.ndarray]],
     truth: np.ndarray,
+    prior: float,
 ) -> TaskConfig:
     """Move the temperature until the mean confidence equals the accuracy, which the likelihood alone does not give."""
     known = truth >= 0
@@ -68,7 +79,10 @@ def _matched_in_the_large(
     def excess(factor: float) -> float:
         tempered = replace(task, temperature=task.temperature * factor)
         probabilities = np.exp(combine({**tasks, name: tempered}, readers)[name][known])
-        return float(probabilities.max(1).mean() - (probabilities.argmax(1) == truth[known]).mean())
+        accuracy = (probabilities.argmax(1) == truth[known]).mean()
+        if prior:
+            accuracy = (known.sum() * accuracy + prior / len(task.labels)) / (known.sum() + prior)
+        return float(probabilities.max(1).mean() - accuracy)
 
     if excess(0.5) * excess(2.0) >= 0:
         return task

@@ -42,7 +42,7 @@ def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = T
     if int8_embedding:
         embeddings = network.encoder.embeddings
         embeddings.word_embeddings = Int8Embedding(embeddings.word_embeddings)
-    ids = torch.randint(4, 1000, (2, 16))
+    ids = torch.randint(4, min(1000, network.encoder.config.vocab_size), (2, 16))
     mask = torch.ones_like(ids)
     mask[1, 10:] = 0
     outputs = ["embedding", "incident", *network.tasks]

@@ -22,26 +22,60 @@ def kept_features(counts: Any, min_df: int) -> FeatureBlock:
 def train_ngram(
     examples: list[Example], labels: LabelSpace, path: Path, recipe: dict[str, Any], tasks: tuple[str, ...]
 ) -> None:
-    """Fit the reader on ``examples`` and write it to ``path``."""
+    """Fit the reader on ``examples`` of the corpus and write it to ``path``."""
+    targets = {task: truth_of(examples, labels, task) for task in tasks}
+    fit_ngram([example.text for example in examples], targets, {task: labels.of(task) for task in tasks}, path, recipe)
+
+
+def truth_of(examples: list[Example], labels: LabelSpace, task: str) -> np.ndarray:
+    """Return each example's label index for ``task``, -1 where it has none."""
+    index = {name: position for position, name in enumerate(labels.of(task))}
+    return np.array([index.get(getattr(example, task), -1) for example in examples])
+
+
+def fit_ngram(
+    texts: list[str],
+    targets: dict[str, np.ndarray],
+    labels: dict[str, tuple[str, ...]],
+    path: Path,
+    recipe: dict[str, Any],
+) -> None:
+    """Fit the reader and write it to ``path``.
+
+    Parameters
+    ----------
+    texts : list of str
+    targets : dict of str to ndarray of int, shape (n_texts,)
+        For each task, the index of each text's label; -1 where the task is not defined.
+    labels : dict of str to tuple of str
+        The names of each task's labels; every one needs a text.
+    path : Path
+    recipe : dict
+        ``min_df`` of character and word n-grams, the SVM's ``C``, and how many ``features`` to keep (all if missing).
+
+    Raises
+    ------
+    ValueError
+        If a label has no text.
+    """
     from scipy.sparse import hstack
     from sklearn.svm import LinearSVC
 
-    counts = NgramFeatures().counts([example.text for example in examples])
+    counts = NgramFeatures().counts(texts)
     pairs = list(zip(counts, recipe["min_df"], strict=True))
     blocks = tuple(kept_features(block_counts, min_df) for block_counts, min_df in pairs)
     features = hstack([block.weigh(block_counts) for block, block_counts in zip(blocks, counts, strict=True)], "csr")
     weights, biases = {}, {}
-    for task in tasks:
-        names = labels.of(task)
-        known = np.array([bool(getattr(example, task)) for example in examples])
-        target = np.array(
-            [names.index(getattr(example, task)) if getattr(example, task) else -1 for example in examples]
-        )
-        svm = LinearSVC(C=recipe["C"], random_state=0).fit(features[known], target[known])
-        if len(svm.classes_) != len(names):
-            missing = [name for index, name in enumerate(names) if index not in svm.classes_]
+    for task, target in targets.items():
+        known = target >= 0
+        missing = [name for index, name in enumerate(labels[task]) if index not in set(target[known].tolist())]
+        if missing:
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
+        svm = LinearSVC(C=recipe["C"], random_state=0).fit(features[known], target[known])
         weights[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
+        if len(labels[task]) == 2:  # one column tells two labels apart; the format has one for each
+            weights[task] = np.concatenate([-weights[task], weights[task]], axis=1)
+            biases[task] = np.concatenate([-biases[task], biases[task]])
     kept = heaviest(np.concatenate(list(weights.values()), axis=1), recipe.get("features", features.shape[1]))
     sizes = np.cumsum([0, *(len(block.hashes) for block in blocks)])
     blocks = tuple(

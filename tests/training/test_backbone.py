@@ -1,0 +1,90 @@
+"""A backbone is found where it is, or the message says which files to put where."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.conftest import PLACEHOLDERS
+from training.backbone import BackboneError, load_backbone
+from training.train import main
+
+
+def load(folder: Path, work: Path):
+    return load_backbone(str(folder), list, work, 0.1)
+
+
+def test_a_bert_checkpoint_is_read_with_its_own_vocabulary(tiny_bert: Path, tmp_path: Path) -> None:
+    encoder, tokenizer = load(tiny_bert, tmp_path)
+    vocabulary = (tiny_bert / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    assert [tokenizer.convert_ids_to_tokens(at) for at in range(len(vocabulary))] == vocabulary
+    assert len(tokenizer) == encoder.config.vocab_size
+    stored = load_file(tiny_bert / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    assert torch.equal(encoder.embeddings.word_embeddings.weight, stored)
+
+
+def test_placeholders_of_the_preprocessing_stay_one_token(tiny_bert: Path, tmp_path: Path) -> None:
+    _, tokenizer = load(tiny_bert, tmp_path)
+    for placeholder in PLACEHOLDERS:
+        ids = tokenizer(f"انظر {placeholder} هنا").input_ids
+        assert tokenizer.convert_tokens_to_ids(placeholder) in ids
+
+
+@pytest.mark.parametrize("kept", [("vocab.txt", "tokenizer_config.json"), ("tokenizer.json", "tokenizer_config.json")])
+def test_either_form_of_the_vocabulary_is_enough(kept: tuple[str, ...], tiny_bert: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", *kept):
+        shutil.copy(tiny_bert / name, tmp_path / name)
+    _, tokenizer = load(tmp_path, tmp_path)
+    _, reference = load(tiny_bert, tmp_path)
+    text = "المجاري طافحة في مجمع 714 منذ أسبوع"
+    assert tokenizer(text).input_ids == reference(text).input_ids
+
+
+def test_without_the_hub_the_message_names_the_files_and_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["--recipe", str(Path(__file__).parents[2] / "training/recipes/arabert.yaml"), "--out", "run"])
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    for part in ("config.json", "model.safetensors", "vocab.txt", "models/aubmindlab/bert-base-arabertv02", "--set"):
+        assert part in message
+    assert "Traceback" not in message
+
+
+def test_a_model_put_below_models_is_found_by_its_id(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "models" / "aubmindlab" / "bert-base-arabertv02")
+    monkeypatch.chdir(tmp_path)
+    encoder, _ = load_backbone("aubmindlab/bert-base-arabertv02", list, tmp_path, 0.1)
+    assert encoder.config.hidden_size == 64
+
+
+def test_another_architecture_missing_weights_and_foreign_tokenizers_are_refused(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    def copy(name: str) -> Path:
+        return shutil.copytree(tiny_bert, tmp_path / name)
+
+    other = copy("electra")
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    (other / "config.json").write_text(json.dumps({**config, "model_type": "electra"}), encoding="utf-8")
+    with pytest.raises(BackboneError, match="'electra', expected 'bert'"):
+        load(other, tmp_path)
+    bare = copy("bare")
+    (bare / "model.safetensors").unlink()
+    with pytest.raises(BackboneError, match="expected config.json; model.safetensors"):
+        load(bare, tmp_path)
+    deeper = copy("deeper")
+    (deeper / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 4}), encoding="utf-8")
+    with pytest.raises(BackboneError, match="the weights lack"):
+        load(deeper, tmp_path)
+    with pytest.raises(BackboneError, match="no folder nowhere"):
+        load(Path("nowhere"), tmp_path)

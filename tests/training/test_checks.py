@@ -1,0 +1,115 @@
+"""What is wrong with a table is found before training, with the rows in which it is."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.grouping import duplicate_groups, joined, near_identical, split
+from training.material import read_material
+from training.recipe import Recipe
+from training.tables import Columns
+from training.train import main
+
+COLUMNS = Columns.parse("text", "dept")
+TRAIN = [
+    ("انقطاع الكهرباء في مجمع 1203 بمدينة حمد منذ الصباح", "كهرباء"),
+    ("", "كهرباء"),
+    ("فاتورة الكهرباء مرتفعة جدا هذا الشهر", "كهرباء"),
+    ("حفرة كبيرة في شارع الشيخ عيسى بالمحرق", "أشغال"),
+    ("حفره كبيره في شارع الشيخ عيسى بالمحرق!!", "بلديات"),
+    ("تجمع مياه الأمطار أمام المدرسة", "أشغال"),
+    ("الإنارة معطلة في الحي منذ أسبوع", "كهرباء"),
+]
+VALIDATION = [
+    ("انقطاع الكهرباء في مجمع 1203 بمدينة حمد من الصباح", "كهرباء"),
+    ("أريد تجديد السجل التجاري", "تجارة"),
+    ("رصيف مكسور قرب المسجد", "أشغال"),
+]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "train.csv", tmp_path / "validation.csv"
+    for path, rows in zip(paths, (TRAIN, VALIDATION), strict=True):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "dept"), *rows])
+    return paths
+
+
+def test_every_kind_of_problem_is_found_in_its_rows(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    train, validation = tables
+    material = read_material(train, COLUMNS, Recipe(), tmp_path / "cache", validation=validation)
+    found = {
+        (finding.kind, Path(file).stem, row) for finding in material.findings for file, row in finding.rows or [("", 0)]
+    }
+    assert {
+        ("unusable", "train", 2),
+        ("unknown label", "validation", 2),
+        ("duplicates across splits", "validation", 1),
+        ("near-identical across splits", "validation", 1),
+        ("conflicting labels", "train", 4),
+        ("conflicting labels", "train", 5),
+        ("tiny class", "train", 5),
+    } <= found
+    assert ("conflicting labels", "train", 6) not in found
+    assert material.train["row"][:] == [1, 3, 4, 5, 6, 7]
+    assert material.validation["row"][:] == [1, 3]
+    assert material.leaked.tolist() == [True, False]
+    assert material.left_out == 2
+
+
+def test_check_only_prints_the_rows_and_stops_with_status_2(
+    tables: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, validation = tables
+    command = ["--data", str(train), "--validation", str(validation), "--label-columns", "dept", "--check-only"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--out", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    output, errors = capsys.readouterr()
+    assert f"1 row cannot be used (the text is missing): {train} row 2" in output
+    assert "--leave-out" in errors
+    report = json.loads((tmp_path / "run" / "checks.json").read_text(encoding="utf-8"))
+    assert {name: report[0][name] for name in ("kind", "fatal")} == {"kind": "unusable", "fatal": True}
+    main([*command, "--leave-out", "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_split_keeps_groups_together_shares_labels_and_leaves_none_without_training_rows() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 150, 600)
+    labels = [f"جهة {group % 7}" for group in groups]
+    labels[0] = "نادرة"
+    other = [("أ", "ب")[index % 2] for index in range(600)]
+    held_out = split({"dept": labels, "style": other}, groups, 0.2, seed=1)
+    assert not set(groups[held_out]) & set(groups[~held_out])
+    assert 0.12 < held_out.mean() < 0.28
+    assert set(labels) == {label for label, held in zip(labels, held_out, strict=True) if not held}
+    for number in range(7):
+        rows = np.array(labels) == f"جهة {number}"
+        assert 0.05 < held_out[rows].mean() < 0.4
+    assert (held_out == split({"dept": labels, "style": other}, groups, 0.2, seed=1)).all()
+
+
+def test_a_split_with_too_few_groups_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match="--validation"):
+        split({"dept": list("أببأ")}, np.zeros(4, int), 0.1, seed=1)
+
+
+def test_reports_of_one_event_are_one_group_though_worded_otherwise() -> None:
+    texts = [
+        "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد",
+        "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد",
+        "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي",
+    ]
+    groups = duplicate_groups(texts)
+    assert groups.tolist() == [0, 0, 1]
+    assert duplicate_groups(texts, "identical").tolist() == [0, 1, 2]
+    assert near_identical(texts, groups) == []
+
+
+def test_joining_follows_chains() -> None:
+    assert joined(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2])).tolist() == [0, 0, 0, 0]

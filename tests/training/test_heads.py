@@ -1,0 +1,51 @@
+"""Heads that start from means answer like the nearest mean before anything is trained."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tawasul_nlp.model.combine import log_softmax
+from tawasul_nlp.model.network import MultiTaskNetwork
+from training.backbone import load_backbone
+from training.heads import nearest_mean, start_heads
+
+
+def test_logits_order_labels_by_distance_to_their_means() -> None:
+    rng = np.random.default_rng(0)
+    target = np.repeat(np.arange(5), 6)
+    vectors = rng.normal(size=(5, 32))[target] * 3 + rng.normal(size=(30, 32)) + 10
+    weights, bias = nearest_mean(vectors, target, 5)
+    means = np.stack([vectors[target == label].mean(0) for label in range(5)])
+    distances = ((vectors[:, None] - means[None]) ** 2).sum(2)
+    logits = vectors @ weights.T.astype(np.float64) + bias
+    assert (logits.argmax(1) == distances.argmin(1)).all()
+
+
+def test_texts_without_anything_in_common_do_not_make_the_heads_certain() -> None:
+    rng = np.random.default_rng(1)
+    target = np.repeat(np.arange(4), 8)
+    vectors = rng.normal(size=(32, 64))
+    weights, bias = nearest_mean(vectors, target, 4)
+    unseen = rng.normal(size=(200, 64))
+    confidence = np.exp(log_softmax(unseen @ weights.T + bias)).max(1)
+    assert confidence.mean() < 0.4
+
+
+def test_a_network_starts_with_the_means_of_its_texts(
+    tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
+) -> None:
+    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
+    network = MultiTaskNetwork(encoder, {"dept": 4})
+    rows = tokenizer([case["نص"] for case in cases[:80]], truncation=True, max_length=64).input_ids
+    names = sorted({case["الجهة"] for case in cases})
+    target = np.array([names.index(case["الجهة"]) for case in cases[:80]])
+    target[::10] = -1
+    start_heads(network, rows, tokenizer.pad_token_id, {"dept": target})
+    with torch.inference_mode():
+        pooled = np.concatenate([network.read(torch.tensor([row]), torch.ones(1, len(row)))[1].numpy() for row in rows])
+        logits = network.heads["dept"](torch.from_numpy(pooled)).numpy()
+    present = np.unique(target[target >= 0])
+    means = np.stack([pooled[target == label].mean(0) for label in present])
+    nearest = present[((pooled[:, None] - means[None]) ** 2).sum(2).argmin(1)]
+    assert (logits.argmax(1) == nearest).mean() > 0.95

@@ -1,0 +1,63 @@
+"""Recipes are checked before anything runs, and overrides reach every setting."""
+
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp.text import PROFILES
+from training.recipe import BUNDLED_RECIPE, FOLDER, read_recipe, table_recipe
+
+SHIPPED = sorted(path for path in FOLDER.glob("*.yaml") if path != BUNDLED_RECIPE)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_sound(path: Path) -> None:
+    recipe = table_recipe(read_recipe(path), str(path))
+    assert recipe.profile in PROFILES
+    assert recipe.head_rate > recipe.rate
+
+
+def test_the_arabert_recipes_use_the_preprocessing_of_their_checkpoints() -> None:
+    profiles = {path.stem: table_recipe(read_recipe(path)).profile for path in SHIPPED}
+    assert profiles["arabert"] == "arabert"
+    assert profiles["arabert-twitter"] == "arabert-twitter"
+
+
+def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
+    path = FOLDER / "e5.yaml"
+    raw = read_recipe(path, ["rate=1e-4", "ngram.C=0.5", "backbone=models/mine", "report_to=[tensorboard]"])
+    recipe = table_recipe(raw)
+    assert recipe.rate == 0.0001
+    assert recipe.ngram == {"min_df": [3, 2], "features": 175_000, "C": 0.5}
+    assert recipe.backbone == "models/mine"
+    assert recipe.report_to == ["tensorboard"]
+    assert table_recipe(read_recipe(path, ["ngram=null"])).ngram is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epoch=3", "unknown settings epoch; known are backbone"),
+        ("rate=fast", "rate is 'fast', expected a number"),
+        ("rate=3", "rate is 3, expected 0 to 1"),
+        ("batch_size=8.5", "expected a whole number"),
+        ("profile=arabic", "expected one of default"),
+        ("ngram.depth=3", "expected min_df, C"),
+        ("rate.top=1", "expected a number"),
+        ("epochs", "expected key=value"),
+    ],
+)
+def test_a_wrong_override_is_refused_with_what_was_expected(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        table_recipe(read_recipe(FOLDER / "e5.yaml", [override]))
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match="arabert.yaml"):
+        read_recipe(Path("no-such.yaml"))
+
+
+def test_the_bundled_recipe_keeps_its_stages() -> None:
+    raw = read_recipe(BUNDLED_RECIPE, ["encoder.batch_size=16"])
+    assert raw["encoder"]["batch_size"] == 16
+    assert len(raw["stages"]) == 5

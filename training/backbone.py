@@ -1,0 +1,137 @@
+"""Find the encoder that a recipe starts from: out of the wheel, in a local folder, or on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import AddedToken
+from transformers import AutoConfig, AutoTokenizer, BertModel, PreTrainedTokenizerFast
+
+WHEEL = "wheel"
+FILES = (
+    "config.json",
+    "model.safetensors or pytorch_model.bin",
+    "tokenizer_config.json",
+    "vocab.txt or tokenizer.json",
+    "special_tokens_map.json, if there is one",
+)
+LOCAL = Path("models")
+# What the profiles ``arabert`` and ``arabert-twitter`` put for links, e-mail addresses and user names. AraBERT's
+# vocabulary holds each as one token, which a fast tokenizer would cut at the brackets.
+_PLACEHOLDERS = ("[رابط]", "[بريد]", "[مستخدم]")
+
+
+class BackboneError(ValueError):
+    """The encoder that a recipe names cannot be had; the message says what to do."""
+
+
+def load_backbone(
+    name: str, texts: Callable[[], list[str]], work: Path, dropout: float
+) -> tuple[BertModel, PreTrainedTokenizerFast]:
+    """Return the encoder and its fast tokenizer.
+
+    Parameters
+    ----------
+    name : str
+        ``wheel``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
+    texts : callable
+        Returns the training texts; the vocabulary out of the wheel is reduced to Arabic and what they use.
+    work : Path
+        Folder in which the encoder out of the wheel is built.
+    dropout : float
+
+    Raises
+    ------
+    BackboneError
+        With the files to fetch and where to put them.
+    """
+    folder = _wheel_base(work / "base", texts) if name == WHEEL else find_backbone(name)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"{folder}: {_first_line(error)}; expected {'; '.join(FILES)}") from error
+    if config.model_type != "bert":
+        raise BackboneError(
+            f"{name} is a model of the type {config.model_type!r}, expected 'bert'; "
+            "AraBERT, CAMeLBERT, MARBERT and multilingual-e5-small are of it"
+        )
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        encoder, loading = BertModel.from_pretrained(
+            folder,
+            add_pooling_layer=False,
+            # Dropout on attention forces a slow path on CPU (1.5 times the time); masking tokens regularises instead.
+            attention_probs_dropout_prob=0.0,
+            hidden_dropout_prob=dropout,
+            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"{folder}: {_first_line(error)}; expected {'; '.join(FILES)}") from error
+    if loading["missing_keys"]:
+        raise BackboneError(
+            f"{folder}: the weights lack {', '.join(sorted(loading['missing_keys'])[:3])}; fetch the files again"
+        )
+    if not isinstance(tokenizer, PreTrainedTokenizerFast) or len(tokenizer) > config.vocab_size:
+        raise BackboneError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the model {config.vocab_size}; "
+            "they do not belong together"
+        )
+    vocabulary = tokenizer.get_vocab()
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in _PLACEHOLDERS if token in vocabulary])
+    return encoder, tokenizer
+
+
+def find_backbone(name: str) -> Path:
+    """Return the folder of a backbone that is named by a path or by an id on the Hub.
+
+    Raises
+    ------
+    BackboneError
+        If it is nowhere.
+    """
+    for folder in (Path(name), LOCAL / name):
+        if folder.is_dir():
+            return folder
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise BackboneError(f"there is no folder {name}; name a folder, an id on the Hub (org/name), or {WHEEL!r}")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                name, allow_patterns=["config.json", "*.safetensors", "pytorch_model.bin", "vocab.txt", "*token*.json"]
+            )
+        )
+    except Exception as error:  # the Hub client raises many classes; all mean the same to the user
+        files = "".join(f"\n  {file}" for file in FILES)
+        raise BackboneError(
+            f"{name} could not be fetched from the Hugging Face Hub ({type(error).__name__}). On a machine with "
+            f"access, download from https://huggingface.co/{name}/tree/main these files:{files}\nput them into "
+            f"{LOCAL / name} (below the folder in which you run this), or into any folder and add "
+            "--set backbone=THAT_FOLDER"
+        ) from error
+
+
+def _wheel_base(folder: Path, texts: Callable[[], list[str]]) -> Path:
+    from subprocess import CalledProcessError
+
+    from training.base_encoder import build_base
+
+    if not (folder / "tokenizer.json").exists():
+        try:
+            build_base(folder, Path("build/wheels"), texts())
+        except CalledProcessError as error:
+            raise BackboneError(
+                "the wheel with the base encoder could not be downloaded; on a machine with access run "
+                "'python -m training.base_encoder --download-only' and copy build/wheels here"
+            ) from error
+    return folder
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,145 @@
+"""Write a model's card from what was measured, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+CARD = "README.md"
+
+
+def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """Write ``README.md`` into a model folder.
+
+    Parameters
+    ----------
+    folder : Path
+    run : mapping
+        What ``run.json`` of the run holds.
+    metrics : mapping
+        What its ``metrics.json`` holds.
+    """
+    parts = [_head(run), _data(run, metrics), _quality(metrics), _export(metrics), _use(run, metrics)]
+    (folder / CARD).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _head(run: Mapping[str, Any]) -> str:
+    recipe = run["recipe"]
+    tasks = ", ".join(f"{task} ({len(names)} labels)" for task, names in run["labels"].items())
+    second = (
+        "an n-gram reader (linear SVM on hashed character and word n-grams) beside it"
+        if recipe["ngram"]
+        else "no n-gram reader"
+    )
+    seen = recipe["batch_size"] * recipe["gradient_accumulation"]
+    return (
+        f"# Model card: {', '.join(run['labels'])}\n\n"
+        f"**What it does.** Reads one Arabic text and gives calibrated probabilities for {tasks}. Load it with "
+        "`ComplaintClassifier.from_pretrained(FOLDER)` of tawasul-nlp.\n\n"
+        f"**How it was made.** Fine-tuned from `{recipe['backbone']}` (normalisation `{recipe['profile']}`, at most "
+        f"{recipe['max_tokens']} tokens), at most {recipe['epochs']:g} epochs of batches of {seen}, learning rates "
+        f"{recipe['rate']:g} (encoder) and {recipe['head_rate']:g} (heads), seed {recipe['seed']}; {second}. Weights "
+        "are stored in 8 bits. Reader weights, temperatures, powers and thresholds were fitted on the validation rows. "
+        "Every setting is in the run's `recipe.yaml`."
+    )
+
+
+def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    data = metrics["data"]
+    files = "\n".join(f"- `{Path(name).name}`, SHA-256 `{digest[:16]}…`" for name, digest in run["files"].items())
+    lines = [
+        f"**Data.** {data['train']} training and {data['validation']} validation rows; {data['left_out']} left out.",
+        files,
+    ]
+    sizes = [
+        [task, str(len(counts)), str(min(counts.values())), str(max(counts.values()))]
+        for task, counts in data["labels"].items()
+    ]
+    lines.append(_table(["task", "labels", "fewest training rows", "most"], sizes))
+    if data["findings"]:
+        lines.append("What the checks found:\n" + "\n".join(f"- {text}" for text in data["findings"]))
+    suspects = [
+        f"{found['labels']} labels of {task} (by cross-validated linear models that are right about "
+        f"{_percent(found['judge_accuracy'])})"
+        for task, found in metrics.get("suspects", {}).items()
+    ]
+    if suspects:
+        lines.append(
+            f"Suspicious (cleanlab): {', '.join(suspects)}; unlike all other texts: {metrics['outliers']}. "
+            "The run's `suspects.csv` and `outliers.csv` list them."
+        )
+    return "\n\n".join(lines)
+
+
+def _quality(metrics: Mapping[str, Any]) -> str:
+    rows = [
+        [task, str(found["texts"]), *(_percent(found[name]) for name in ("accuracy", "macro_f1", "top3"))]
+        + [f"{found['calibration_error']:.3f}"]
+        for task, found in metrics["validation"].items()
+    ]
+    lines = [
+        "**How good it is**, on the validation rows. These also chose the epoch, the weights, temperatures and "
+        "thresholds, so the figures flatter the model somewhat: measure on other labelled rows before relying on them.",
+        _table(["task", "texts", "accuracy", "macro F1", "right in top 3", "calibration error"], rows),
+    ]
+    for task, found in metrics["validation"].items():
+        lines.append(f"*{task}*, by slice:")
+        slices = [[name, str(part["texts"]), _percent(part["accuracy"])] for name, part in found["slices"].items()]
+        lines.append(_table(["slice", "texts", "accuracy"], slices))
+        lines.append("\n".join(_remarks(found)))
+    return "\n\n".join(lines)
+
+
+def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
+    for target, part in found["thresholds"].items():
+        if part["error"] is None:
+            yield f"- At a target error of {float(target):.0%}, every text goes to review."
+        else:
+            yield (
+                f"- At a target error of {float(target):.0%}, {_percent(part['accepted'])} of the texts are accepted "
+                f"without review, {_percent(part['error'])} of them wrong."
+            )
+    weakest = ", ".join(f"{part['label']} ({_percent(part['f1'])}, {part['texts']} texts)" for part in found["weakest"])
+    yield f"- Weakest labels by F1: {weakest}."
+    confused = ", ".join(f"{part['label']} for {part['answered']} ({part['texts']})" for part in found["confusions"])
+    if confused:
+        yield f"- Most often missed (label, the answer given instead, texts): {confused}."
+
+
+def _export(metrics: Mapping[str, Any]) -> str:
+    rows = []
+    for form, found in metrics["parity"].items():
+        for task, part in found.items():
+            if task != "embedding":
+                rows.append(
+                    [form, task, str(part["texts"]), _percent(part["agreement"]), f"{part['max_difference']:.1e}"]
+                    + [f"{part['mean_difference']:.1e}"]
+                )
+    header = ["ONNX graph", "task", "texts", "same answer", "largest logit difference", "mean"]
+    return "**What the export changed**, against the trained float32 network:\n\n" + _table(header, rows)
+
+
+def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    data = metrics["data"]
+    few = sum(count < 20 for counts in data["labels"].values() for count in counts.values())
+    scarce = f"- {few} labels have fewer than 20 training rows.\n" if few else ""
+    return (
+        "**Intended use.** Sorting texts like those it was trained on, for people who see the probability and the "
+        "reasons for review. Not for deciding anything about a person by itself, and not for emergencies.\n\n"
+        "**Limits.**\n"
+        f"- It knows its {sum(len(names) for names in run['labels'].values())} labels only, and answers with one of "
+        "them whatever the text is about.\n"
+        f"{scarce}"
+        f"- Thresholds promise the target error only for texts like the {data['validation']} validation rows.\n"
+        f"- The encoder reads the first {run['recipe']['max_tokens']} tokens."
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

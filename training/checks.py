@@ -1,0 +1,166 @@
+"""Check a labelled table before anything is trained on it; every finding names its rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from training.grouping import near_identical
+from training.tables import label_column
+
+TINY = 5
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong or worth knowing.
+
+    Attributes
+    ----------
+    kind : str
+    fatal : bool
+        Whether training must not start before the rows are mended, or left out on request.
+    message : str
+    rows : tuple of (str, int)
+        File and number of each row, from 1 without the header.
+    """
+
+    kind: str
+    fatal: bool
+    message: str
+    rows: tuple[tuple[str, int], ...] = ()
+
+    def __str__(self) -> str:
+        by_file: dict[str, list[int]] = defaultdict(list)
+        for file, row in self.rows[:_SHOWN]:
+            by_file[file].append(row)
+        shown = "; ".join(f"{file} row {', '.join(map(str, rows))}" for file, rows in by_file.items())
+        more = f" and {len(self.rows) - _SHOWN} more" if len(self.rows) > _SHOWN else ""
+        return f"{'error' if self.fatal else 'warning'}: {self.message}" + (f": {shown}{more}" if shown else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data with every row."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The usable rows of both sides, for checks that compare them.
+
+    Attributes
+    ----------
+    places : list of (str, int)
+        File and number of each row.
+    texts : list of str
+    labels : dict of str to list of str
+    validates : ndarray of bool, shape (n,)
+    groups : ndarray of int, shape (n,)
+        Duplicates have one number.
+    """
+
+    places: list[tuple[str, int]]
+    texts: list[str]
+    labels: dict[str, list[str]]
+    validates: np.ndarray
+    groups: np.ndarray
+
+
+def unusable(file: str, rows: Dataset) -> list[Finding]:
+    """Find rows that cannot be read, or have no text or no label."""
+    by_problem: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for row, problem in zip(rows["row"], rows["problem"], strict=True):
+        if problem:
+            by_problem[problem].append((file, row))
+    return unusable_rows(by_problem)
+
+
+def unusable_rows(by_problem: Mapping[str, Sequence[tuple[str, int]]]) -> list[Finding]:
+    """Return one finding for each problem that rows have."""
+    return [
+        Finding("unusable", True, f"{_rows(len(found))} cannot be used ({problem})", tuple(found))
+        for problem, found in by_problem.items()
+    ]
+
+
+def unknown_labels(file: str, rows: Dataset, labels: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Find validation rows with a label that no training row has."""
+    findings = []
+    for task, names in labels.items():
+        known = set(names) | {""}
+        by_label: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for row, label in zip(rows["row"], rows[label_column(task)], strict=True):
+            if label not in known:
+                by_label[label].append((file, row))
+        for label, found in sorted(by_label.items()):
+            message = f"{task} {label!r} is in {_rows(len(found))} of validation and in none of training"
+            findings.append(Finding("unknown label", True, message, tuple(found)))
+    return findings
+
+
+def compare(rows: Rows) -> list[Finding]:
+    """Find tiny classes, duplicates across the sides, and near-identical texts with different labels."""
+    return [*_classes(rows), *_across(rows), *_near(rows)]
+
+
+def class_sizes(
+    task: str, counts: Mapping[str, int], places: Mapping[str, Sequence[tuple[str, int]]] | None = None
+) -> list[Finding]:
+    """Find a task with one label, and labels with few training rows."""
+    findings = []
+    if len(counts) < 2:
+        message = f"{task} has {len(counts)} label in training, expected at least 2"
+        findings.append(Finding("one label", True, message))
+    for label, count in sorted(counts.items()):
+        if count < TINY:
+            found = () if places is None else tuple(places[label])
+            findings.append(Finding("tiny class", False, f"{task} {label!r} has {_rows(count)} of training", found))
+    return findings
+
+
+def _classes(rows: Rows) -> Iterator[Finding]:
+    trained = np.flatnonzero(~rows.validates).tolist()
+    for task, values in rows.labels.items():
+        places: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for index in trained:
+            if values[index]:
+                places[values[index]].append(rows.places[index])
+        yield from class_sizes(task, {label: len(found) for label, found in places.items()}, places)
+        absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
+        if absent:
+            yield Finding("missing label", False, f"{_rows(len(absent))} without {task}, left out of this task", absent)
+
+
+def _across(rows: Rows) -> Iterator[Finding]:
+    shared = set(rows.groups[rows.validates].tolist()) & set(rows.groups[~rows.validates].tolist())
+    found = [index for index in np.flatnonzero(rows.validates).tolist() if rows.groups[index] in shared]
+    if found:
+        message = f"{_rows(len(found))} of validation may tell of the same thing as a row of training"
+        yield Finding("duplicates across splits", False, message, tuple(rows.places[index] for index in found))
+
+
+def _near(rows: Rows) -> Iterator[Finding]:
+    pairs = near_identical(rows.texts, rows.groups)
+    leaked = sorted({a if rows.validates[a] else b for a, b in pairs if rows.validates[a] != rows.validates[b]})
+    if leaked:
+        message = f"{_rows(len(leaked))} of validation nearly identical to a row of training"
+        yield Finding("near-identical across splits", False, message, tuple(rows.places[index] for index in leaked))
+    for task, values in rows.labels.items():
+        differing = [(a, b) for a, b in pairs if values[a] and values[b] and values[a] != values[b]]
+        if differing:
+            examples = "; ".join(
+                f"{values[a]!r} in row {rows.places[a][1]}, {values[b]!r} in row {rows.places[b][1]}"
+                for a, b in differing[:3]
+            )
+            message = f"{len(differing)} pairs of nearly identical texts have different {task} ({examples})"
+            found = tuple(rows.places[index] for index in sorted({row for pair in differing for row in pair}))
+            yield Finding("conflicting labels", False, message, found)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"

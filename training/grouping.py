@@ -1,0 +1,145 @@
+"""Which texts of a table are duplicates, and a split that keeps them on one side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from tawasul_nlp.text import Normalizer
+
+Method = Literal["incidents", "identical"]
+SHINGLE = 3
+# Share of common shingles (Jaccard) from which two texts of one group count as near-identical: a few letters or a word
+# of a sentence differ.
+NEAR = 0.6
+
+
+def folded(texts: Sequence[str]) -> list[str]:
+    """Return what is left of texts without marks, variants of letters, blanks and punctuation."""
+    normalizer = Normalizer("matching")
+    return ["".join(char for char in normalizer(text) if char.isalnum()) for text in texts]
+
+
+def duplicate_groups(texts: Sequence[str], method: Method = "incidents") -> np.ndarray:
+    """Return the number of each text's group: (n_texts,), int64.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    method : {"incidents", "identical"}
+        ``incidents`` groups texts that tell of one event, by :class:`tawasul_nlp.DuplicateGrouper` (which reads every
+        text with the bundled model); ``identical`` those that are equal after folding, in next to no time.
+    """
+    equal = _numbers(folded(texts))
+    if method == "identical" or len(texts) < 2:
+        return equal
+    from tawasul_nlp.duplicates import DuplicateGrouper
+
+    return joined(equal, DuplicateGrouper.from_pretrained().group(texts).labels)
+
+
+def joined(*groupings: np.ndarray) -> np.ndarray:
+    """Join groupings: texts that are together in any of them are together, and chains are followed.
+
+    Examples
+    --------
+    >>> joined(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    [0, 0, 0, 1]
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(groupings[0])
+    rows, columns, offset = [], [], count
+    for groups in groupings:
+        rows.append(np.arange(count))
+        columns.append(groups + offset)
+        offset += int(groups.max(initial=-1)) + 1
+    ends = np.concatenate(rows), np.concatenate(columns)
+    links = coo_matrix((np.ones(len(ends[0]), bool), ends), shape=(offset, offset))
+    return _numbers(connected_components(links, directed=False)[1][:count].tolist())
+
+
+def by_value(values: Sequence[str]) -> np.ndarray:
+    """Return one number for each distinct value; every empty value stands alone."""
+    return _numbers([value or index for index, value in enumerate(values)])
+
+
+def near_identical(texts: Sequence[str], groups: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of rows in one group whose texts share at least :data:`NEAR` of their shingles."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups.tolist()):
+        members[group].append(row)
+    found = []
+    for rows in members.values():
+        if len(rows) < 2:
+            continue
+        shingles = {row: _shingles(text) for row, text in zip(rows, folded([texts[row] for row in rows]), strict=True)}
+        for first, second in combinations(rows, 2):
+            common = len(shingles[first] & shingles[second])
+            if common >= NEAR * (len(shingles[first]) + len(shingles[second]) - common):
+                found.append((first, second))
+    return found
+
+
+def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Choose validation rows by whole groups, with the labels' shares kept as well as groups allow.
+
+    Parameters
+    ----------
+    labels : mapping of str to sequence of str
+        The label of each row for each task; the first task's shares are kept.
+    groups : ndarray of int, shape (n_rows,)
+    share : float
+        Of the rows that should validate.
+    seed : int
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+        No label is left without a training row.
+
+    Raises
+    ------
+    ValueError
+        If there are too few groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = max(2, round(1 / share))
+    if len(np.unique(groups)) < folds:
+        raise ValueError(
+            f"{len(np.unique(groups))} groups of rows are too few to hold {share:.0%} of them out; "
+            "name a --validation file or raise validation_share"
+        )
+    first = by_value(next(iter(labels.values())))
+    # Labels with fewer groups than folds cannot be spread; scikit-learn warns of each, and the loop below sees to them.
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        held_out = np.zeros(len(groups), bool)
+        held_out[next(iter(splitter.split(groups, first, groups)))[1]] = True
+    for values in labels.values():
+        column = np.asarray(values)
+        for label in set(values) - {""}:
+            rows = column == label
+            if held_out[rows].all():
+                held_out[np.isin(groups, groups[rows])] = False
+    if not held_out.any():
+        raise ValueError("no row can be held out: every label has one group of rows only; name a --validation file")
+    return held_out
+
+
+def _numbers(values: Sequence[object]) -> np.ndarray:
+    number: dict[object, int] = {}
+    return np.array([number.setdefault(value, len(number)) for value in values], np.int64)
+
+
+def _shingles(text: str) -> set[str]:
+    return {text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))}

@@ -1,0 +1,252 @@
+"""What a model is trained on: tables that were read, checked, and split by duplicate group."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset, IterableDataset, concatenate_datasets
+
+from tawasul_nlp.model.folder import file_hash
+from training.checks import Finding, Rows, class_sizes, compare, unknown_labels, unusable, unusable_rows
+from training.corpus import LabelSpace, load_examples
+from training.grouping import Method, by_value, duplicate_groups, folded, joined, split
+from training.recipe import Recipe
+from training.splits import DATA
+from training.tables import Columns, label_column, label_names, read_table, stream_table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What a model is trained on, and what the checks found.
+
+    Attributes
+    ----------
+    train, validation : Dataset
+        Usable rows (:func:`training.tables.read_table`); ``train`` is an IterableDataset where it is streamed.
+    counts : dict of str to ndarray of int, shape (labels,)
+        Training rows of each label.
+    rows : int
+        Training rows.
+    labels : dict of str to tuple of str
+        The names of each task's labels.
+    groups : ndarray of int, shape (n_train,)
+        Duplicates among the training rows have one number.
+    leaked : ndarray of bool, shape (n_validation,)
+        Validation rows that may be duplicates of a training row.
+    files : dict of str to str
+        SHA-256 of each file that was read.
+    findings : tuple of Finding
+    taxonomy : bool
+        Whether the tasks are those of the package's taxonomy, whose topics decide the agency.
+    """
+
+    train: Dataset | IterableDataset
+    validation: Dataset
+    labels: dict[str, tuple[str, ...]]
+    counts: dict[str, np.ndarray]
+    rows: int
+    groups: np.ndarray
+    leaked: np.ndarray
+    files: dict[str, str]
+    findings: tuple[Finding, ...]
+    taxonomy: bool = False
+
+    @property
+    def left_out(self) -> int:
+        """Rows that were read and are not used."""
+        return len({place for finding in self.findings if finding.fatal for place in finding.rows})
+
+
+def read_material(
+    data: Path,
+    columns: Columns,
+    recipe: Recipe,
+    cache: Path,
+    *,
+    validation: Path | None = None,
+    duplicates: Method = "incidents",
+) -> Material:
+    """Read the tables, check them, and split the first one where there is no second.
+
+    Unusable rows, and validation rows with an unknown label, are left out and are among the findings; it is the
+    caller's to stop at a finding that is fatal.
+
+    Raises
+    ------
+    TableError
+        If a file is no table.
+    ValueError
+        If a table lacks a column, or has nothing to train on.
+    """
+    read = {path: read_table(path, columns, cache) for path in (data, validation) if path is not None}
+    findings = [finding for path, rows in read.items() for finding in unusable(str(path), rows)]
+    usable = {path: _chosen(rows, [not problem for problem in rows["problem"]]) for path, rows in read.items()}
+    for path, rows in usable.items():
+        if not len(rows):
+            raise ValueError(f"{path} has no usable row; {findings[0] if findings else 'it has no rows'}")
+    labels = {task: label_names(usable[data][label_column(task)]) for task in columns.labels}
+    if validation is not None:
+        unknown = unknown_labels(str(validation), usable[validation], labels)
+        strange = {row for finding in unknown for _, row in finding.rows}
+        usable[validation] = _chosen(usable[validation], [row not in strange for row in usable[validation]["row"]])
+        findings += unknown
+        if not len(usable[validation]):
+            raise ValueError(f"{validation} has no row whose labels are among those of {data}")
+    rows = concatenate_datasets(list(usable.values()))
+    places = list(zip(rows["file"], rows["row"], strict=True))
+    texts = list(rows["text"])
+    given = {task: list(rows[label_column(task)]) for task in columns.labels}
+    groups = _groups(texts, duplicates, cache)
+    if columns.group is not None:
+        groups = joined(groups, by_value(list(rows["group"])))
+    if validation is not None:
+        validates = np.arange(len(rows)) >= len(usable[data])
+    else:
+        validates = split(given, groups, recipe.validation_share, recipe.seed)
+    findings += compare(Rows(places, texts, given, validates, groups))
+    _needs_labels({task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in given.items()})
+    shared = np.isin(groups, groups[~validates])
+    train = _chosen(rows, (~validates).tolist())
+    return Material(
+        train,
+        _chosen(rows, validates.tolist()),
+        labels,
+        {task: _counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
+        len(train),
+        groups[~validates],
+        shared[validates],
+        {str(path): file_hash(path) for path in read},
+        tuple(findings),
+    )
+
+
+def stream_material(data: Path, columns: Columns, cache: Path, validation: Path) -> Material:
+    """Read a table that memory cannot hold once through, check what can be checked so, and return it as a stream.
+
+    Duplicates are only found where a validation text equals a training text after folding; texts of training are not
+    compared with each other.
+    """
+    held_out = read_table(validation, columns, cache)
+    findings = unusable(str(validation), held_out)
+    held_out = _chosen(held_out, [not problem for problem in held_out["problem"]])
+    stream = stream_table(data, columns)
+    passed = _first_pass(str(data), stream, columns, folded(list(held_out["text"])))
+    findings += unusable_rows(passed.problems)
+    labels = {task: label_names(list(counter)) for task, counter in passed.counts.items()}
+    counts = {task: _counted(passed.counts[task], names) for task, names in labels.items()}
+    unknown = unknown_labels(str(validation), held_out, labels)
+    strange = {row for finding in unknown for _, row in finding.rows}
+    known = np.array([row not in strange for row in held_out["row"]], bool)
+    if not known.any() or not passed.total:
+        raise ValueError(f"{validation} and {data} have no usable rows with labels in common")
+    held_out, leaked = _chosen(held_out, known.tolist()), passed.leaked[known]
+    _needs_labels({task: held_out[label_column(task)] for task in labels})
+    findings += unknown
+    for task, names in labels.items():
+        findings += class_sizes(task, dict(zip(names, counts[task].tolist(), strict=True)))
+    if leaked.any():
+        places = tuple((str(validation), row) for row, hit in zip(held_out["row"], leaked, strict=True) if hit)
+        message = "rows of validation are identical to a row of training"
+        findings.append(Finding("identical across splits", False, message, places))
+    return Material(
+        stream.filter(_is_usable, input_columns="problem"),
+        held_out,
+        labels,
+        counts,
+        passed.total,
+        np.zeros(0, np.int64),
+        leaked,
+        {str(path): file_hash(path) for path in (data, validation)},
+        tuple(findings),
+    )
+
+
+def _needs_labels(held_out: Mapping[str, Iterable[str]]) -> None:
+    """Raise ValueError if a task has no label in validation, without which nothing can be chosen or calibrated."""
+    for task, values in held_out.items():
+        if not any(values):
+            raise ValueError(f"no row of validation has a {task}; add some, or leave {task} out of --label-columns")
+
+
+def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
+    """Group duplicates, or read what an earlier call with these texts found: the model reads every text for it."""
+    name = hashlib.sha256("\0".join([method, *texts]).encode("utf-8")).hexdigest()[:16]
+    path = cache / f"groups-{name}.npy"
+    if not path.exists():
+        np.save(path, duplicate_groups(texts, method))
+    groups: np.ndarray = np.load(path, allow_pickle=False)
+    return groups
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Passed:
+    """What one pass over a stream finds: usable rows, rows of each label, problems, and which texts occur in it."""
+
+    total: int
+    counts: dict[str, Counter[str]]
+    problems: dict[str, list[tuple[str, int]]]
+    leaked: np.ndarray
+
+
+def _first_pass(file: str, stream: IterableDataset, columns: Columns, held_out: list[str]) -> _Passed:
+    position: dict[str, list[int]] = defaultdict(list)
+    for at, text in enumerate(held_out):
+        position[text].append(at)
+    leaked = np.zeros(len(held_out), bool)
+    counts: dict[str, Counter[str]] = {task: Counter() for task in columns.labels}
+    problems: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    total = 0
+    for batch in stream.iter(1000):
+        good = [at for at, problem in enumerate(batch["problem"]) if not problem]
+        total += len(good)
+        for row, problem in zip(batch["row"], batch["problem"], strict=True):
+            if problem:
+                problems[problem].append((file, row))
+        for task, counter in counts.items():
+            counter.update(batch[label_column(task)][at] for at in good)
+        for text in folded([batch["text"][at] for at in good]):
+            leaked[position.get(text, [])] = True
+    return _Passed(total, counts, problems, leaked)
+
+
+def corpus_material() -> Material:
+    """Return the project's own corpus and stored split, with the taxonomy's topics, agencies and kinds as tasks."""
+    space = LabelSpace.load()
+    labels = {task: space.of(task) for task in ("topic", "agency", "kind")}
+    sides = {}
+    for side in ("train", "validation"):
+        examples = load_examples(side, space)
+        columns = {label_column(task): [getattr(example, task) for example in examples] for task in labels}
+        own = {"file": [side] * len(examples), "row": list(range(1, len(examples) + 1))}
+        own |= {"text": [example.text for example in examples], "group": [example.incident for example in examples]}
+        sides[side] = Dataset.from_dict({**own, **columns})
+    train = sides["train"]
+    return Material(
+        train,
+        sides["validation"],
+        labels,
+        {task: _counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
+        len(train),
+        by_value(list(train["group"])),
+        np.zeros(len(sides["validation"]), bool),
+        {path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
+        (),
+        taxonomy=True,
+    )
+
+
+def _is_usable(problem: str) -> bool:
+    return not problem
+
+
+def _counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:
+    return np.array([counter[name] for name in names], np.int64)
+
+
+def _chosen(rows: Dataset, wanted: list[bool]) -> Dataset:
+    return rows if all(wanted) else rows.select([index for index, keep in enumerate(wanted) if keep])

@@ -1,0 +1,137 @@
+"""The multi-task network together with what it learns from: soft labels, masked tokens, reports of one incident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork
+from training.batches import IGNORE
+
+PARTS = 4
+
+
+class TrainingNetwork(nn.Module):
+    """The multi-task network together with its training losses."""
+
+    # The loss is a mean over the batch, so the Trainer has to divide it when it gathers gradients over several.
+    accepts_loss_kwargs = False
+
+    def __init__(self, network: MultiTaskNetwork, recipe: dict[str, Any]) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        hidden = network.encoder.config.hidden_size
+        self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
+        self.bias = nn.Parameter(torch.zeros(network.encoder.config.vocab_size))
+        self.recent = RecentVectors(recipe.get("recent_vectors", 0), INCIDENT_SIZE)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, mlm_labels: Tensor, incident: Tensor, **targets: Tensor
+    ) -> dict[str, Any]:
+        """Return the summed loss and the logits of each task."""
+        network = self.network
+        tokens, pooled, vectors = self._read(input_ids, attention_mask)
+        loss = torch.zeros(())
+        if self.training and self.recipe.get("incident_groups"):
+            others, their_incidents = self.recent.all()
+            loss = loss + self.recipe["incident_weight"] * contrastive_loss(
+                vectors, incident, others, their_incidents, self.recipe["incident_temperature"]
+            )
+            self.recent.add(vectors.detach(), incident)
+        out: dict[str, Any] = {}
+        for task, head in network.heads.items():
+            logits = head(network.dropout(pooled)).float()
+            target = targets[task]
+            smooth = self.recipe["smoothing"]
+            smoothed = target * (1 - smooth) + smooth / target.shape[1]
+            known = target.sum(1) > 0
+            each = -(smoothed * logits.log_softmax(1)).sum(1)
+            loss = loss + self.recipe["task_weights"].get(task, 1.0) * (each * known).sum() / known.sum().clamp(min=1)
+            out[task] = logits
+        hidden = mlm_labels != IGNORE
+        if self.training and self.recipe["mlm_weight"] and bool(hidden.any()):
+            guesses = self.transform(tokens(hidden))
+            vocabulary = nn.functional.linear(guesses, network.encoder.embeddings.word_embeddings.weight, self.bias)
+            masked = nn.functional.cross_entropy(vocabulary.float(), mlm_labels[hidden])
+            loss = loss + self.recipe["mlm_weight"] * masked
+        return {"loss": loss, **out}
+
+    def _read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+        """Read the batch in parts of similar length, so that little time goes into padding.
+
+        Returns a function from a mask (batch, tokens) to the chosen tokens' states, the pooled states and the
+        incident vectors, the latter two in the order of the batch.
+        """
+        lengths = attention_mask.sum(1)
+        order = lengths.argsort()
+        parts = order.chunk(PARTS if len(order) >= 2 * PARTS else 1)
+        read = [
+            self.network.read(input_ids[part, :width], attention_mask[part, :width])
+            for part in parts
+            for width in [int(lengths[part].max())]
+        ]
+        back = order.argsort()
+
+        def tokens(chosen: Tensor) -> Tensor:
+            # The mask is read row by row, so the states must be put in the order of the batch as well.
+            rows = [row for states, _, _ in read for row in states]
+            return torch.cat([rows[place][chosen[at, : len(rows[place])]] for at, place in enumerate(back.tolist())])
+
+        return tokens, torch.cat([pooled for _, pooled, _ in read])[back], torch.cat([v for _, _, v in read])[back]
+
+
+class RecentVectors:
+    """The incident vectors of the last batches, as further negatives; they carry no gradient."""
+
+    def __init__(self, size: int, width: int) -> None:
+        self.size = size
+        self.vectors = torch.zeros(0, width)
+        self.incidents = torch.zeros(0, dtype=torch.long)
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """Return vectors (kept, width) and their incident numbers (kept,)."""
+        return self.vectors, self.incidents
+
+    def add(self, vectors: Tensor, incidents: Tensor) -> None:
+        """Remember a batch, and forget the oldest beyond ``size``."""
+        self.vectors = torch.cat([vectors.float().to(self.vectors.device), self.vectors])[: self.size]
+        self.incidents = torch.cat([incidents.to(self.incidents.device), self.incidents])[: self.size]
+
+
+def contrastive_loss(
+    vectors: Tensor, incidents: Tensor, others: Tensor, their_incidents: Tensor, temperature: float
+) -> Tensor:
+    """Return the supervised contrastive loss of a batch (Khosla et al. 2020, L_out).
+
+    Parameters
+    ----------
+    vectors : Tensor, shape (batch, width)
+        Of length 1.
+    incidents : Tensor of int, shape (batch,)
+        Texts of one incident have one number.
+    others, their_incidents : Tensor
+        Further vectors, which serve as negatives only; those of an anchor's own incident are left out.
+    temperature : float
+
+    Returns
+    -------
+    Tensor
+        A number: the mean over the texts that have another report of their incident in the batch; 0 if none has.
+    """
+    same = incidents[:, None] == incidents[None, :]
+    itself = torch.eye(len(incidents), dtype=torch.bool, device=same.device)
+    positive = same & ~itself
+    anchors = positive.any(1)
+    if not bool(anchors.any()):
+        return vectors.sum() * 0.0
+    vectors = vectors.float()
+    within = (vectors @ vectors.T / temperature).masked_fill(itself, -torch.inf)
+    outside = vectors @ others.to(vectors.device).T / temperature
+    outside = outside.masked_fill(incidents[:, None] == their_incidents.to(incidents.device)[None, :], -torch.inf)
+    log_share = within - torch.cat([within, outside], 1).logsumexp(1, keepdim=True)
+    each = -log_share.masked_fill(~positive, 0.0).sum(1)[anchors] / positive.sum(1)[anchors]
+    return each.mean()

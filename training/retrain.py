@@ -1,0 +1,208 @@
+"""Train a model by a recipe: encoder, n-gram reader, calibration, export, measurements, card, in one run folder.
+
+Every finished step leaves its result in the run folder, and training leaves a checkpoint at each epoch, so that a
+killed run goes on where it stopped when the same command is given again. The finished model lies in ``model``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from datasets import Dataset
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerFast
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.network import MultiTaskNetwork
+from training.backbone import load_backbone
+from training.batches import MaskingCollator
+from training.bundle import build_folder, taxonomy_tasks
+from training.card import write_card
+from training.corpus import LabelSpace
+from training.curves import draw_curves
+from training.heads import start_heads
+from training.material import Material
+from training.measure import measure
+from training.network import TrainingNetwork
+from training.ngram import fit_ngram
+from training.parity import parity
+from training.recipe import Recipe
+from training.suspects import write_outliers, write_suspects
+from training.tables import label_column
+from training.texts import RowEncoder, StreamedTexts, TableTexts
+from training.trainer import STATE, train_network
+
+_LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
+# Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
+_SAMPLE = 200_000
+
+
+def retrain(material: Material, recipe: Recipe, out: Path) -> Path:
+    """Train by ``recipe`` in the run folder ``out`` and return the finished model folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run of another recipe or on other data.
+    BackboneError
+        If the encoder that the recipe starts from cannot be had.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    streamed = not isinstance(material.train, Dataset)
+    run = _claim(out, recipe, material)
+    network, tokenizer = _fine_tuned(material, recipe, out)
+    tasks = _tasks(material, recipe)
+    texts, truth = list(material.validation["text"]), _truth(material.validation, material.labels)
+    folder = out / "model"
+    build_folder(
+        network,
+        out / "tokenizer" / "tokenizer.json",
+        _ngram_reader(material, recipe, tasks, out),
+        texts,
+        truth,
+        tasks,
+        folder,
+        {
+            "base": recipe.backbone,
+            "data": f"{material.rows} training texts, {len(texts)} validation texts",
+            "trained": time.strftime("%Y-%m-%d"),
+        },
+        profile=recipe.profile,
+        max_tokens=recipe.max_tokens,
+        prior=1.0,
+        torch_files=recipe.keep_torch,
+    )
+    (out / "float32.onnx").unlink()
+    metrics: dict[str, Any] = {
+        "data": {
+            "train": material.rows,
+            "validation": len(texts),
+            "left_out": material.left_out,
+            "labels": {
+                task: dict(zip(names, material.counts[task].tolist(), strict=True))
+                for task, names in material.labels.items()
+            },
+            "findings": [str(finding) for finding in material.findings],
+        },
+        "validation": measure(folder, texts, truth, material.counts, material.leaked),
+        "parity": parity(network, folder, texts, profile=recipe.profile, max_tokens=recipe.max_tokens),
+    }
+    if not streamed:
+        metrics |= _look_again(material, folder, out)
+    _write_json(out / "metrics.json", metrics)
+    write_card(folder, run, metrics)
+    return folder
+
+
+def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTaskNetwork, PreTrainedTokenizerFast]:
+    """Train the encoder, or load what an earlier call with this folder trained; return it on the CPU."""
+    sample = (row["text"] for row in islice(material.train, _SAMPLE))
+    encoder, tokenizer = load_backbone(recipe.backbone, lambda: list(sample), out, recipe.dropout)
+    tokenizer.save_pretrained(out / "tokenizer")
+    settings = recipe.settings()
+    tasks = {task: len(names) for task, names in material.labels.items()}
+    torch.manual_seed(recipe.seed)
+    model = TrainingNetwork(MultiTaskNetwork(encoder, tasks, recipe.dropout), settings)
+    checkpoints = out / "checkpoints"
+    if (checkpoints / STATE).exists():
+        print(f"found {checkpoints / STATE}, going on", flush=True)
+        model.load_state_dict(load_file(checkpoints / STATE))
+        return model.network.eval(), tokenizer
+    rows = RowEncoder(tokenizer, material.labels, recipe, training=True)
+    texts = (
+        TableTexts(material.train, rows)
+        if isinstance(material.train, Dataset)
+        else StreamedTexts(material.train, rows, material.rows)
+    )
+    judged = TableTexts(material.validation, RowEncoder(tokenizer, material.labels, recipe, training=False))
+    if recipe.head_start == "means":
+        if not isinstance(texts, TableTexts):
+            raise ValueError("head_start means needs every text at once; take head_start=random with --streaming")
+        truth = _truth(material.train, material.labels)
+        start_heads(model.network, list(texts.rows["input_ids"]), tokenizer.pad_token_id, truth)
+    print(f"{material.rows} texts, {recipe.epochs:g} epochs", flush=True)
+    collator = MaskingCollator(tokenizer, list(tasks), recipe.mask_share, recipe.seed)
+    trainer = train_network(model, texts, judged, collator, checkpoints, settings, list(tasks))
+    _write_json(out / "history.json", trainer.state.log_history)
+    draw_curves(trainer.state.log_history, list(tasks), out / "curves.png")
+    for checkpoint in checkpoints.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
+        shutil.rmtree(checkpoint)
+    return model.network.eval().cpu(), tokenizer
+
+
+def _tasks(material: Material, recipe: Recipe) -> dict[str, TaskConfig]:
+    second = recipe.ngram is not None and isinstance(material.train, Dataset)
+    if material.taxonomy:
+        return taxonomy_tasks(LabelSpace.load(), ngram=second)
+    readers = {"encoder": 0.5, "ngram": 0.5} if second else {"encoder": 1.0}
+    return {task: TaskConfig(names, readers) for task, names in material.labels.items()}
+
+
+def _ngram_reader(material: Material, recipe: Recipe, tasks: dict[str, TaskConfig], out: Path) -> Path | None:
+    read = {task: settings.labels for task, settings in tasks.items() if "ngram" in settings.weights}
+    if not read or recipe.ngram is None:
+        return None
+    path = out / "ngram.safetensors"
+    if not path.exists():
+        print(f"n-gram reader: {material.rows} texts", flush=True)
+        fit_ngram(list(material.train["text"]), _truth(material.train, read), read, path, recipe.ngram)
+    return path
+
+
+def _truth(rows: Dataset, labels: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,)."""
+    index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
+    return {
+        task: np.array([numbers.get(label, -1) for label in rows[label_column(task)]], np.int64)
+        for task, numbers in index.items()
+    }
+
+
+def _look_again(material: Material, folder: Path, out: Path) -> dict[str, Any]:
+    """List suspicious labels and outliers among the training rows; return how many."""
+    texts = list(material.train["text"])
+    places = list(zip(material.train["file"], material.train["row"], strict=True))
+    truth = _truth(material.train, material.labels)
+    suspects = write_suspects(out / "suspects.csv", places, texts, material.groups, truth, material.labels)
+    embeddings = ComplaintClassifier.from_pretrained(folder).embed(texts)
+    return {"suspects": suspects, "outliers": write_outliers(out / "outliers.csv", places, texts, embeddings)}
+
+
+def _claim(out: Path, recipe: Recipe, material: Material) -> dict[str, Any]:
+    """Write what the run is made of into its folder, or check that the folder's run is of the same; return it."""
+    run: dict[str, Any] = {
+        "recipe": recipe.settings(),
+        "files": material.files,
+        "labels": {task: list(names) for task, names in material.labels.items()},
+        "train": material.rows,
+        "validation": len(material.validation),
+    }
+    path = out / "run.json"
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        differing = [part for part in run if before.get(part) != json.loads(json.dumps(run[part]))]
+        if differing:
+            raise ValueError(
+                f"{out} holds a run with other {', '.join(differing)}; name another --out, or delete the folder"
+            )
+    else:
+        run["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+        _write_json(path, run)
+        resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True)
+        (out / "recipe.yaml").write_text(resolved, encoding="utf-8")
+    return run
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

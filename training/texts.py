@@ -1,0 +1,128 @@
+"""Rows of a table as training rows: tokenised once and cached, noised afresh when they are drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, IterableDataset
+from transformers import PreTrainedTokenizerFast
+
+from tawasul_nlp.text import Normalizer
+from training.noise import add_noise
+from training.recipe import Recipe
+from training.tables import label_column
+
+_RATES = (0.1, 0.3, 0.8)
+_SHUFFLE_ROWS = 10_000
+
+
+class RowEncoder:
+    """Turn rows of a table into token ids and label distributions.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+    labels : mapping of str to tuple of str
+        The names of each task's labels, in output order.
+    recipe : Recipe
+    training : bool
+        Whether texts may be noised, and their tokens masked.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        labels: Mapping[str, tuple[str, ...]],
+        recipe: Recipe,
+        training: bool,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.normalizer = Normalizer(recipe.profile)
+        self.recipe = recipe
+        self.training = training
+        self.rng = random.Random(recipe.seed)
+        self.labels = labels
+        self.index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
+
+    def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
+        """Return the token ids of clean texts, cut at the recipe's length."""
+        normalized = [self.normalizer(text) for text in texts]
+        ids: list[list[int]] = self.tokenizer(normalized, truncation=True, max_length=self.recipe.max_tokens).input_ids
+        return {"input_ids": ids}
+
+    def encode_all(self, rows: Dataset) -> Dataset:
+        """Return the rows with their token ids; computed once and then read from the data set's cache."""
+        parts = (
+            rows._fingerprint,
+            self.tokenizer.backend_tokenizer.to_str(),
+            self.normalizer.profile.fingerprint(),
+            str(self.recipe.max_tokens),
+        )
+        name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        return rows.map(self.encode, input_columns="text", batched=True, new_fingerprint=name)
+
+    def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the training row of an encoded row."""
+        ids = row["input_ids"]
+        if self.training and self.rng.random() < self.recipe.noise_share:
+            ids = self.encode([add_noise(row["text"], self.rng, self.rng.choice(_RATES))])["input_ids"][0]
+        return {"input_ids": ids, "training": self.training, "incident": "", **self.targets(row)}
+
+    def targets(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return the label distribution of each task; all zero where the row has no label of the task."""
+        found = {}
+        for task, index in self.index.items():
+            found[task] = np.zeros(len(index), np.float32)
+            if (at := index.get(row[label_column(task)])) is not None:
+                found[task][at] = 1.0
+        return found
+
+
+class TableTexts(torch.utils.data.Dataset[dict[str, Any]]):
+    """A table's rows in any order."""
+
+    def __init__(self, rows: Dataset, encoder: RowEncoder) -> None:
+        self.rows = encoder.encode_all(rows)
+        self.encoder = encoder
+        self.lengths = [len(ids) for ids in self.rows["input_ids"]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.encoder.draw(self.rows[index])
+
+
+class StreamedTexts(torch.utils.data.IterableDataset[dict[str, Any]]):
+    """A table's rows in the order of the file, shuffled within a window, for tables that memory cannot hold.
+
+    Parameters
+    ----------
+    rows : IterableDataset
+        Usable rows.
+    encoder : RowEncoder
+    count : int
+        How many there are.
+    """
+
+    def __init__(self, rows: IterableDataset, encoder: RowEncoder, count: int) -> None:
+        shuffled = rows.shuffle(seed=encoder.recipe.seed, buffer_size=_SHUFFLE_ROWS)
+        self.rows = shuffled.map(encoder.encode, input_columns="text", batched=True)
+        self.encoder = encoder
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self.rows:
+            yield self.encoder.draw(row)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle otherwise in each epoch."""
+        self.rows.set_epoch(epoch)

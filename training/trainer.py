@@ -1,0 +1,172 @@
+"""Run transformers' Trainer on the network: learning rates by layer, schedule, checkpoints, early stopping."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+
+from training.batches import MaskingCollator
+from training.network import TrainingNetwork
+
+STATE = "state.safetensors"
+
+
+def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float:
+    """Rise linearly to 1 over ``warm`` steps, then fall linearly to ``final`` at the last step."""
+    if step < warm:
+        return (step + 1) / warm
+    return final + (1.0 - final) * max(0.0, (steps - step) / (steps - warm))
+
+
+def parameter_groups(model: TrainingNetwork, recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give each encoder layer its own learning rate, falling from the top to the embeddings."""
+    layers = model.network.encoder.config.num_hidden_layers
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if ".encoder.encoder.layer." in name:
+            depth = layers - 1 - int(name.split(".layer.")[1].split(".")[0])
+        elif ".encoder.embeddings." in name:
+            depth = layers
+        else:
+            depth = -1
+        rate = recipe["head_rate"] if depth < 0 else recipe["rate"] * recipe["layer_decay"] ** depth
+        decay = 0.0 if parameter.ndim < 2 else recipe["weight_decay"]
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+def train_network(
+    model: TrainingNetwork,
+    train: Any,
+    validation: Any,
+    collator: MaskingCollator,
+    out: Path,
+    recipe: dict[str, Any],
+    tasks: Sequence[str],
+) -> Trainer:
+    """Train ``model`` by ``recipe`` and write its state to ``out``.
+
+    Checkpoints lie in ``out`` after each epoch, and a killed run goes on from the last one. With ``early_stopping``
+    the best epoch's state is kept, by the mean accuracy over the tasks.
+
+    Parameters
+    ----------
+    model : TrainingNetwork
+    train : dataset with a length
+        Training rows (see :class:`~training.batches.MaskingCollator`); where it has ``lengths``, batches are of
+        texts of similar length.
+    validation : dataset
+    collator : MaskingCollator
+    out : Path
+    recipe : dict
+        Settings; ``gradient_accumulation``, ``early_stopping`` and ``report_to`` may be missing.
+    tasks : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If a tracker of ``report_to`` is not installed.
+    """
+    for tracker in recipe.get("report_to", []):
+        if find_spec(tracker) is None:
+            raise ValueError(f"report_to names {tracker}, which is not installed: pip install {tracker}")
+    accumulation = recipe.get("gradient_accumulation", 1)
+    patience = recipe.get("early_stopping", 0)
+    streamed = not hasattr(train, "lengths")
+    batches = -(-len(train) // recipe["batch_size"])
+    steps = round(-(-batches // accumulation) * recipe["epochs"])
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        num_train_epochs=recipe["epochs"],
+        per_device_train_batch_size=recipe["batch_size"],
+        per_device_eval_batch_size=64,
+        gradient_accumulation_steps=accumulation,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_steps=min(50, max(1, steps // 20)),
+        bf16=has_bf16() if recipe["bf16"] == "auto" else recipe["bf16"],
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="random" if streamed else "group_by_length",
+        length_column_name="length",
+        remove_unused_columns=False,
+        label_names=list(tasks),
+        max_grad_norm=1.0,
+        load_best_model_at_end=patience > 0,
+        metric_for_best_model="accuracy" if patience else None,
+        seed=recipe["seed"],
+        report_to=recipe.get("report_to", []),
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    warm = max(1, int(recipe["warmup"] * steps))
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe), betas=(0.9, 0.98), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_share(step, steps, warm, recipe["final_share"])
+    )
+    trainer = (Trainer if streamed else _LengthGroupedTrainer)(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=collator,
+        compute_metrics=accuracy_of(tasks),
+        optimizers=(optimizer, schedule),
+        callbacks=[EarlyStoppingCallback(patience)] if patience else [],
+    )
+    trainer.train(resume_from_checkpoint=_last_checkpoint(out))
+    save_file(model.state_dict(), out / STATE)
+    return trainer
+
+
+def _last_checkpoint(out: Path) -> str | None:
+    """Return the last complete checkpoint, and delete what a kill left of an unfinished one."""
+    complete = {}
+    for folder in out.glob("checkpoint-*"):
+        if (folder / "trainer_state.json").exists():  # written last
+            complete[int(folder.name.split("-")[1])] = str(folder)
+        else:
+            shutil.rmtree(folder)
+    return complete[max(complete)] if complete else None
+
+
+def has_bf16() -> bool:
+    """Tell whether the GPU, or else the CPU, computes in bfloat16 by itself (AVX-512 BF16 or AMX)."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+class _LengthGroupedTrainer(Trainer):
+    """A Trainer that knows the lengths of texts that are tokenised when drawn."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        from transformers.trainer_pt_utils import LengthGroupedSampler
+
+        dataset = train_dataset or self.train_dataset
+        return LengthGroupedSampler(self.args.train_batch_size, dataset=dataset, lengths=list(dataset.lengths))
+
+
+def accuracy_of(tasks: Sequence[str]) -> Callable[[Any], dict[str, float]]:
+    """Return a function that gives the top-1 accuracy of each task where it is defined, and their mean."""
+
+    def accuracy(prediction: Any) -> dict[str, float]:
+        # With one task, the Trainer unpacks what would be tuples of one.
+        several = len(tasks) > 1
+        logits = prediction.predictions if several else (prediction.predictions,)
+        targets = prediction.label_ids if several else (prediction.label_ids,)
+        scores = {}
+        for task, scored, target in zip(tasks, logits, targets, strict=True):
+            known = target.sum(1) > 0
+            scores[task] = round(float((scored.argmax(1) == target.argmax(1))[known].mean()), 4)
+        return {**scores, "accuracy": round(sum(scores.values()) / len(scores), 4)}
+
+    return accuracy
