@@ -12,19 +12,26 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.folder import ENCODER, NGRAM, TOKENIZER, ModelConfig, TaskConfig, file_hash
+from tawasul_nlp.model.folder import (
+    ENCODER,
+    NETWORK,
+    NETWORK_CONFIG,
+    NGRAM,
+    TOKENIZER,
+    ModelConfig,
+    TaskConfig,
+    file_hash,
+)
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramReader
 from tawasul_nlp.model.runtime import OnnxRuntime, Runtime
 from tawasul_nlp.text import PROFILES, Normalizer
 from training.calibrate import fit_task, with_thresholds
 from training.corpus import Example, LabelSpace
-from training.export import export_float, quantize_weights
+from training.export import export_float, quantize_rows
 from training.ngram import truth_of
 
 MAX_TOKENS = 256
-NETWORK = "network.safetensors"
-NETWORK_CONFIG = "encoder_config.json"
 
 
 def padding_id(tokenizer: Tokenizer) -> int:
@@ -159,7 +166,7 @@ def build_folder(
     shutil.copy(tokenizer, out / TOKENIZER)
     float_graph = out.parent / "float32.onnx"
     export_float(network, float_graph)
-    quantize_weights(float_graph, out / ENCODER)
+    quantize_rows(float_graph, out / ENCODER)
     readers = {"encoder": read_with_encoder(out, texts, profile=profile, max_tokens=max_tokens)}
     names = [TOKENIZER, ENCODER]
     if ngram is not None:

@@ -19,9 +19,10 @@ import numpy as np
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, NGRAM, CascadeConfig, ModelConfig, TaskConfig, read_config
 from tawasul_nlp.model.ngram import NgramReader
-from training.bundle import read_with_encoder, truth_of
+from training.bundle import read_with_encoder
 from training.calibrate import expected_calibration_error, fit_task, with_thresholds
 from training.corpus import LabelSpace, load_examples
+from training.ngram import truth_of
 
 # Answers that a task may lose, as a share of all texts.
 TOLERANCE = 0.005
@@ -110,6 +111,13 @@ def fit_cascade(folder: Path, tolerance: float = TOLERANCE) -> CascadeConfig:
     return CascadeConfig(tasks, dict.fromkeys(tasks, sure))
 
 
+def add_cascade(folder: Path, tolerance: float = TOLERANCE) -> None:
+    """Fit a cascade and store it in the folder's configuration."""
+    cascade = fit_cascade(folder, tolerance)
+    replace(read_config(folder), cascade=cascade).save(folder)
+    print(f"wrote {folder}")
+
+
 def main() -> None:
     """Fit a cascade from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -117,10 +125,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="share of answers that a task may lose")
     parser.add_argument("--write", action="store_true", help="store the cascade in the folder's configuration")
     arguments = parser.parse_args()
-    cascade = fit_cascade(arguments.model, arguments.tolerance)
-    if arguments.write:
-        replace(read_config(arguments.model), cascade=cascade).save(arguments.model)
-        print(f"wrote {arguments.model}")
+    (add_cascade if arguments.write else fit_cascade)(arguments.model, arguments.tolerance)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def common_words(texts: list[str]) -> dict[int, list[str]]:
     return dict(sorted(levels.items()))
 
 
-def main() -> None:
+def write_common_words() -> None:
     """Write the file."""
     labels = LabelSpace.load()
     kept_apart = {incident.id for incident in load_incidents("train", labels, use="scorer")}
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_common_words()

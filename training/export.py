@@ -1,23 +1,25 @@
 """Export a fine-tuned network to one ONNX graph with int8 weights.
 
-The embedding table is stored as int8 rows with one scale each, and every weight matrix as 8-bit blocks
-(``MatMulNBits``). Activations are quantised by ONNX Runtime for each row by itself, so the answer for a text does not
-depend on its neighbours in the batch and no calibration set is needed. ``eval/results/quantisation.md`` has the
-comparison with static (calibrated) and dynamic quantisation.
+The embedding table is stored as int8 rows, and every weight matrix as int8 columns, with one scale each. A row of
+activations is divided by its largest magnitude while the graph runs, so one fixed scale quantises it, and the product
+of integers is multiplied by that magnitude again. So nothing is calibrated, and the answer for a text does not depend
+on its neighbours in the batch. ``eval/results/quantisation.md`` has the comparison with 8-bit blocks and with static
+(calibrated) and dynamic quantisation.
 """
 
 from __future__ import annotations
 
 import copy
-import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tawasul_nlp.model.network import MultiTaskNetwork
 
-BLOCK_SIZE = 64
+_STEPS = 127  # a row's values become -127 to 127, stored as uint8 around 128: what the kernels for x86 want
+_SCALE, _ZERO, _LEAST = "row_scale", "row_zero", "row_least"
 
 
 class Int8Embedding(nn.Module):
@@ -60,15 +62,60 @@ def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = T
         )
 
 
-def quantize_weights(source: Path, target: Path, bits: int = 8, block_size: int = BLOCK_SIZE) -> None:
-    """Replace every constant weight matrix of ``source`` by 8-bit blocks and write ``target``."""
+def quantize_rows(source: Path, target: Path) -> None:
+    """Replace every product with a constant weight matrix of the graph ``source`` and write ``target``."""
     import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+    from onnx import helper, numpy_helper
 
-    # It logs two lines for each of some thousand nodes.
-    logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
-    quantizer = MatMulNBitsQuantizer(
-        onnx.load(str(source)), bits=bits, block_size=block_size, is_symmetric=True, accuracy_level=4
+    model = onnx.load(str(source))
+    graph = model.graph
+    matrices = {item.name: numpy_helper.to_array(item) for item in graph.initializer if len(item.dims) == 2}
+    nodes, constants = (
+        [],
+        [
+            numpy_helper.from_array(np.array(1 / _STEPS, np.float32), _SCALE),
+            numpy_helper.from_array(np.array(128, np.uint8), _ZERO),
+            numpy_helper.from_array(np.array(1e-12, np.float32), _LEAST),
+        ],
     )
-    quantizer.process()
-    quantizer.model.save_model_to_file(str(target), use_external_data_format=False)
+    replaced: set[str] = set()
+    quantised: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type != "MatMul" or node.input[1] not in matrices:
+            nodes.append(node)
+            continue
+        rows, matrix = node.input
+        if rows not in quantised:  # query, key and value read the same rows
+            name = quantised[rows] = f"rows{len(quantised)}"
+            nodes += [
+                helper.make_node("Abs", [rows], [f"{name}_abs"]),
+                helper.make_node("ReduceMax", [f"{name}_abs"], [f"{name}_max"], axes=[-1], keepdims=1),
+                helper.make_node("Max", [f"{name}_max", _LEAST], [f"{name}_size"]),
+                helper.make_node("Div", [rows, f"{name}_size"], [f"{name}_unit"]),
+                helper.make_node("QuantizeLinear", [f"{name}_unit", _SCALE, _ZERO], [f"{name}_int"]),
+            ]
+        name = quantised[rows]
+        scale = np.maximum(np.abs(matrices[matrix]).max(0) / _STEPS, 1e-12).astype(np.float32)
+        weights = np.round(matrices[matrix] / scale).astype(np.int8)
+        constants += [
+            numpy_helper.from_array(weights, f"{node.name}_int8"),
+            numpy_helper.from_array(scale, f"{node.name}_scale"),
+        ]
+        replaced.add(matrix)
+        nodes += [
+            helper.make_node(
+                "MatMulIntegerToFloat",
+                [f"{name}_int", f"{node.name}_int8", _SCALE, f"{node.name}_scale", _ZERO],
+                [f"{node.name}_unit"],
+                name=f"{node.name}_rows",
+                domain="com.microsoft",
+            ),
+            helper.make_node("Mul", [f"{node.name}_unit", f"{name}_size"], list(node.output)),
+        ]
+    constants += [item for item in graph.initializer if item.name not in replaced]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(constants)
+    graph.node.extend(nodes)
+    if all(known.domain != "com.microsoft" for known in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, str(target))

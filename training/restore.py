@@ -40,7 +40,7 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
     words = "encoder.embeddings.word_embeddings"
     state[f"{words}.weight"] = state.pop(f"{words}.rows").astype(np.float32) * state.pop(f"{words}.scale")
     for node in graph.node:
-        if node.op_type == "MatMulIntegerToFloat":  # training.rowwise: int8 columns with one scale each
+        if node.op_type == "MatMulIntegerToFloat":  # training.export: int8 columns with one scale each
             matrix = (tensors[node.input[1]].astype(np.float32) * tensors[node.input[3]]).T
             state[node.name.strip("/").rsplit("/", 1)[0].replace("/", ".") + ".weight"] = matrix
         if node.op_type != "MatMulNBits":

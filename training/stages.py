@@ -6,15 +6,17 @@ killed run goes on where it stopped.
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.base_encoder import build_base
-from training.corpus import LabelSpace, label_descriptions, load_examples
+from training.corpus import SECOND_BATCH, Example, LabelSpace, label_descriptions, load_examples
 from training.finetune import fine_tune
 from training.ngram import train_ngram
+from training.splits import read_jsonl
 from training.trainer import STATE
 
 
@@ -26,6 +28,8 @@ def train_in_stages(
     With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
     """
     from training.bundle import build_bundle
+    from training.cascade import add_cascade
+    from training.common_words import write_common_words
     from training.pairs import install, train_scorer
     from training.restore import restore_base
 
@@ -48,6 +52,8 @@ def train_in_stages(
         examples = load_examples(
             "train", labels, second_batch=settings["second_batch"], reports=not settings.get("incident_groups")
         )
+        if "older_share" in settings:
+            examples = newest_and_share(examples, settings["second_batch"], settings["older_share"], settings["seed"])
         last = number == len(recipe["stages"])
         if (out / STATE).exists() and not last:
             print(f"stage {number}: found {out / STATE}, going on", flush=True)
@@ -68,5 +74,14 @@ def train_in_stages(
     }
     out = work / "bundled"
     build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
+    write_common_words()
     install(train_scorer(out), out)
+    add_cascade(out)
     return out
+
+
+def newest_and_share(examples: list[Example], part: int, share: float, seed: int) -> list[Example]:
+    """Return the texts of one part of the second batch, and a random share of all others."""
+    newest = {case["id"] for case in read_jsonl(SECOND_BATCH) if case["part"] == part}
+    rng = random.Random(seed)
+    return [example for example in examples if example.id in newest or rng.random() < share]

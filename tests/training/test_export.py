@@ -13,9 +13,8 @@ from tawasul_nlp.model.runtime import OnnxRuntime
 from tawasul_nlp.text import PROFILES
 from tests.model.tiny_model import tiny_tokenizer
 from training.cascade import least_sure
-from training.export import export_float
+from training.export import export_float, quantize_rows
 from training.restore import restore_network
-from training.rowwise import quantize_rows
 
 
 @pytest.fixture(scope="module")
