@@ -34,7 +34,7 @@ def _table(tmp_path, name, cases, month):
 
 def _shifted(cases, n, share):
     """`n` cases of which a share is about water and electricity after a storm, more than they usually are."""
-    storm = {"rainwater_pooling", "sewage_overflow", "water_outage", "power_outage", "low_water_pressure"}
+    storm = {"rainwater_pooling", "sewage_overflow", "water_outage_pressure", "power_outage", "water_leak"}
     wet = [e for e in cases if e.topic in storm]
     dry = [e for e in cases if e.topic not in storm]
     return wet[: int(share * n)] + dry[: n - int(share * n)]
@@ -43,7 +43,7 @@ def _shifted(cases, n, share):
 def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, clf, tmp_path, capsys):
     old = _table(tmp_path, "old.jsonl", cases[:150], 1)
     same = _table(tmp_path, "same.jsonl", cases[150:300], 4)
-    storm = _table(tmp_path, "storm.jsonl", _shifted(cases[300:], 150, 0.3), 4)
+    storm = _table(tmp_path, "storm.jsonl", _shifted(cases[300:], 150, 0.5), 4)
     common = ["--date-column", "at", "--rounds", "199", "--out", str(tmp_path / "out")]
     assert drift.main(["--reference", old, "--new", same, *common]) == 0
     assert "No change beyond chance." in capsys.readouterr().out
