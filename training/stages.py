@@ -11,6 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.base_encoder import build_base
 from training.corpus import SECOND_BATCH, Example, LabelSpace, label_descriptions, load_examples
@@ -62,6 +66,8 @@ def train_in_stages(
             network = fine_tune(examples, validation, labels, base, out, settings, start=state)
         state = out / STATE
     assert network is not None
+    if "average_stages" in recipe:
+        network.load_state_dict(average_states(work, len(recipe["stages"]), recipe["average_stages"]))
     ngram = work / "ngram.safetensors"
     everything = load_examples("train", labels)
     if not ngram.exists():
@@ -78,6 +84,18 @@ def train_in_stages(
     install(train_scorer(out), out)
     add_cascade(out)
     return out
+
+
+def average_states(work: Path, stages: int, count: int) -> dict[str, Tensor]:
+    """Return the mean of the network's weights after each of the last ``count`` stages.
+
+    Stages of one run end in one basin, and their mean reads better than any of them (Izmailov et al. 2018, "Averaging
+    Weights Leads to Wider Optima and Better Generalization").
+    """
+    states = [load_file(work / f"stage{number}" / STATE) for number in range(stages - count + 1, stages + 1)]
+    prefix = "network."
+    names = [name for name in states[-1] if name.startswith(prefix)]
+    return {name.removeprefix(prefix): torch.stack([state[name] for state in states]).mean(0) for name in names}
 
 
 def newest_and_share(examples: list[Example], part: int, share: float, seed: int) -> list[Example]:
