@@ -166,6 +166,8 @@ def scored(pieces: Sequence[Rows], keys: np.ndarray, columns: Columns, start: in
 
 def components(n: int, matching: Edges) -> np.ndarray:
     """Return for each case a number that it shares with those that matching pairs connect it with; -1 if with none."""
+    if not n:
+        return np.zeros(0, np.int64)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

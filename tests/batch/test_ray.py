@@ -122,6 +122,13 @@ def test_rows_of_a_dataset_that_cannot_be_read_are_kept_for_review():
     assert classify(dataset, "text", classifier=Foreign, prefix="x_").columns()[2] == "x_urgency"
 
 
+def test_rows_without_a_text_belong_to_no_group_though_there_are_no_others():
+    dataset = ray.data.from_arrow(pa.table({"text": pa.array([None, "  "], pa.string())}))
+    rows = group(dataset, "text", grouper=grouper()).take_all()
+    assert [row["text"] for row in rows] == [None, "  "]
+    assert all(row[name] is None for row in rows for name in ("group_id", "group_size", "group_score"))
+
+
 def test_a_dataset_without_the_column_is_refused_at_once():
     dataset = ray.data.from_arrow(pa.table({"نص": ["أ"], "n": [1]}))
     with pytest.raises(MissingColumnError, match="did you mean|its columns are 'نص', 'n'"):

@@ -117,11 +117,11 @@ def group(
     if not blocks:
         return read
     ask = ray.remote(_rule).options(num_cpus=num_cpus, num_gpus=num_gpus)
-    scorer, threshold = ray.get(ask.remote(given))
+    scorer, threshold, width = ray.get(ask.remote(given))
 
     apart = ray.remote(_apart).options(num_returns=3)
     tables, columns, told = zip(
-        *(apart.remote(*some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
+        *(apart.remote(width, *some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
     )
     marks = ray.get(list(told))
     ends = np.cumsum([mark.sum() for mark in marks])
@@ -206,9 +206,9 @@ def _loaded(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> Dupli
     return grouper() if callable(grouper) else grouper
 
 
-def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float]:
+def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float, int]:
     found = _loaded(grouper)
-    return found.scorer, found.threshold
+    return found.scorer, found.threshold, found.classifier.incident_size
 
 
 class _Read:
@@ -241,7 +241,7 @@ class _Read:
         columns = case_columns(self._classifier, list(told.values()), workers=1)
         packed: list[bytes | None] = [None] * table.num_rows
         vector: list[bytes | None] = [None] * table.num_rows
-        for row, values, own in zip(told, pack(columns), columns.vectors, strict=True):
+        for row, values, own in zip(told, pack(columns) if told else (), columns.vectors, strict=True):
             packed[row], vector[row] = values, own.tobytes()
         return table.append_column(_COLUMNS, pa.array(packed, pa.large_binary())).append_column(
             _VECTOR, pa.array(vector, pa.large_binary())
@@ -257,14 +257,14 @@ def _stretches(blocks: Sequence[Any], count: int) -> list[Sequence[Any]]:
     return [blocks[start:end] for start, end in zip(ends, ends[1:], strict=False)]
 
 
-def _apart(*tables: pa.Table) -> tuple[pa.Table, Columns, np.ndarray]:
+def _apart(width: int, *tables: pa.Table) -> tuple[pa.Table, Columns, np.ndarray]:
     """Return the rows of a part, what its cases are compared by, and which rows are cases."""
     import pyarrow as pa
 
     table = pa.concat_tables(tables, promote_options="permissive")  # an empty column may have no type
     told = np.asarray(table.column(_COLUMNS).is_valid())
     vectors = np.frombuffer(b"".join(table.column(_VECTOR).drop_null().to_pylist()), np.float32)
-    columns = unpack(table.column(_COLUMNS).drop_null().to_pylist(), vectors.reshape(told.sum(), -1))
+    columns = unpack(table.column(_COLUMNS).drop_null().to_pylist(), vectors.reshape(-1, width))
     return table.drop_columns([_COLUMNS, _VECTOR]), columns, told
 
 
