@@ -19,6 +19,7 @@ OWN = (
     "eval.service",
     "eval.report",
     "eval.backlog",
+    "eval.scaling",
 )
 WITH_DATA = ("eval.normalisation", "eval.duplicates", "eval.duplicates_scale")
 

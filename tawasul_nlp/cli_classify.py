@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from enum import StrEnum
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,6 +40,13 @@ if TYPE_CHECKING:
 _SPEED_SECONDS = 600.0
 
 
+class Engine(StrEnum):
+    """Where workers run."""
+
+    local = "local"
+    ray = "ray"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command()(classify)
@@ -53,6 +62,8 @@ def classify(
     text_column: TextColumn = None,
     model: Model = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes, which share the cores.")] = 1,
+    engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
+    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs of each Ray worker.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run of OUT away.")] = False,
     mask_personal_data: Annotated[
         bool, typer.Option("--mask-personal-data", help="Write the text column without personal data.")
@@ -86,6 +97,9 @@ def classify(
     After Ctrl-C, a kill or a power cut the same command goes on where it stopped: finished rows stand in
     OUT.partial. Standard input is copied to a temporary file and cannot be taken up again.
 
+    With --engine ray the workers are those of a Ray cluster, with one core each: of the one at RAY_ADDRESS, or
+    else of one that is started here. The table is read and written here all the same.
+
     With --mask-personal-data the model still reads the original text; rejected rows are masked as well. A cell
     of a CSV that a spreadsheet would run as a formula gets an apostrophe in front, numbers excepted.
 
@@ -96,10 +110,12 @@ def classify(
       zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
     """
     from tawasul_nlp import ComplaintClassifier
-    from tawasul_nlp.batch import classify_table, threads_each
+    from tawasul_nlp.batch import classify_table, open_engine, threads_each
     from tawasul_nlp.batch.display import examples, summary
     from tawasul_nlp.batch.streams import delivered, spooled
 
+    if gpus and engine is not Engine.ray:
+        raise typer.BadParameter("GPUs are given to the workers of --engine ray", param_hint="--gpus")
     to_mask = mask_column or []
     if text_column is not None and (mask_personal_data or to_mask):
         to_mask = [text_column, *(name for name in to_mask if name != text_column)]
@@ -112,9 +128,15 @@ def classify(
                 output_format = output_format or output_format_for_stdout(source, input_format)
             target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
             watch = stack.enter_context(_Watch(show, progress=not quiet))
+            opener: Callable[[Any, int], Any] = open_engine
             threads = threads_each(workers) if workers > 1 else None
+            if engine is Engine.ray:
+                from tawasul_nlp.batch.ray import engine as on_ray
+
+                opener, threads = on_ray(num_gpus=gpus), 1
+            device = "cuda" if gpus else None
             report = classify_table(
-                partial(ComplaintClassifier.from_pretrained, model, threads=threads),
+                partial(ComplaintClassifier.from_pretrained, model, threads=threads, device=device),
                 source,
                 target,
                 text_column=text_column,
@@ -128,6 +150,7 @@ def classify(
                 mask_columns=to_mask,
                 raw_cells=raw_cells,
                 workers=workers,
+                engine=opener,
                 restart=restart,
                 resumable=backlog != "-" and not to_stdout,
                 manifest=not to_stdout,

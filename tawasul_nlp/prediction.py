@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
     {
         "empty_text": "the text has no letters or digits, so nothing was read",
+        "unreadable_text": "the text is not valid UTF-8, so nothing was read",
         "low_topic_confidence": "the topic's probability is below the threshold for the target error",
         "low_agency_confidence": "the agency's probability is below the threshold for the target error",
         "low_confidence": "a label's probability is below the threshold for the target error",

@@ -1,7 +1,7 @@
 """Tables in and out: classify a backlog of any length in bounded memory, group one in memory."""
 
 from tawasul_nlp.batch.columns import ADDED_COLUMNS, GROUP_COLUMNS, added_names, classification_columns
-from tawasul_nlp.batch.engines import threads_each
+from tawasul_nlp.batch.engines import open_engine, threads_each
 from tawasul_nlp.batch.errors import MissingColumnError, RowsLostError, TableError, WorkerDiedError
 from tawasul_nlp.batch.grouping import GroupReport, LargeGroup, group_table
 from tawasul_nlp.batch.readers import open_reader
@@ -32,6 +32,7 @@ __all__ = [
     "classification_columns",
     "classify_table",
     "group_table",
+    "open_engine",
     "open_reader",
     "open_writer",
     "threads_each",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
 T = TypeVar("T")
+W = TypeVar("W")  # a worker, whatever stands for it
+# So many batches a worker are under way or wait for an earlier one.
+_AHEAD = 2
 
 
 class Classifier(Protocol):
@@ -101,6 +105,57 @@ def open_engine(classifier: Classifier | Callable[[], Classifier], workers: int 
 
         return WorkerPool(classifier, workers)
     return OneProcess(loaded(classifier))
+
+
+def in_order(
+    batches: Iterable[tuple[T, list[str]]],
+    workers: Iterable[W],
+    send: Callable[[W, list[str]], None],
+    answers: Callable[[], Iterable[tuple[W, Sequence[Prediction]]]],
+) -> Iterator[tuple[T, Sequence[Prediction]]]:
+    """Share batches out among workers and yield them as :meth:`Engine.map` does; one without texts goes to none.
+
+    Parameters
+    ----------
+    batches : iterable of (tag, texts)
+    workers : iterable
+        Each gets a batch when it is idle.
+    send : callable
+        Gives a worker its batch.
+    answers : callable
+        Waits until a worker is done, and returns those that are, with their predictions.
+    """
+    source = iter(batches)
+    idle = deque(workers)
+    ahead = _AHEAD * len(idle)
+    order: deque[tuple[int, T]] = deque()
+    done: dict[int, Sequence[Prediction]] = {}
+    busy: dict[W, int] = {}
+    number = 0
+    more = True
+    while True:
+        while more and len(order) < ahead and idle:
+            batch = next(source, None)
+            if batch is None:
+                more = False
+                break
+            tag, texts = batch
+            order.append((number, tag))
+            if texts:
+                worker = idle.popleft()
+                send(worker, texts)
+                busy[worker] = number
+            else:
+                done[number] = []
+            number += 1
+        if not order:
+            return
+        while order and order[0][0] in done:
+            first, tag = order.popleft()
+            yield tag, done.pop(first)
+        for worker, predictions in answers() if busy else ():
+            done[busy.pop(worker)] = predictions
+            idle.append(worker)
 
 
 def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:

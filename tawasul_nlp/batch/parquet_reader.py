@@ -67,13 +67,17 @@ class ParquetReader:
 
     def check_text_column(self, name: str) -> None:
         """Raise :class:`TableError` if the column does not hold strings."""
-        import pyarrow as pa
+        check_text_type(name, self._schema.field(name).type)
 
-        kind = self._schema.field(name).type
-        value = kind.value_type if pa.types.is_dictionary(kind) else kind
-        allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-        if not any(test(value) for test in allowed):
-            raise TableError(f"column {name!r} holds {kind}, expected text (string)")
+
+def check_text_type(name: str, kind: pa.DataType) -> None:
+    """Raise :class:`TableError` if a column of this type does not hold strings."""
+    import pyarrow as pa
+
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    if not any(test(value) for test in allowed):
+        raise TableError(f"column {name!r} holds {kind}, expected text (string)")
 
 
 def _recut(batches: Iterable[pa.RecordBatch], skip: int, max_rows: int) -> Iterator[pa.RecordBatch]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.batch.columns import added_names, classification_columns, task_order
-from tawasul_nlp.batch.engines import Classifier, ModelFacts, open_engine
+from tawasul_nlp.batch.engines import Classifier, Engine, ModelFacts, open_engine
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.manifest import input_identity, manifest_beside, versions, write_manifest
 from tawasul_nlp.batch.masking import check_masked, masked_schema
@@ -93,6 +93,7 @@ def classify_table(
     mask_columns: Sequence[str] = (),
     raw_cells: bool = False,
     workers: int = 1,
+    engine: Callable[[Classifier | Callable[[], Classifier], int], Engine] = open_engine,
     restart: bool = False,
     resumable: bool = True,
     manifest: bool = True,
@@ -135,6 +136,9 @@ def classify_table(
     workers : int
         Processes. For several, give a function that can be pickled and loads a classifier with
         :func:`~tawasul_nlp.batch.engines.threads_each` threads.
+    engine : callable
+        Makes of classifier and workers what predicts; workers are processes of this machine, or with
+        :func:`tawasul_nlp.batch.ray.engine` those of a cluster.
     restart : bool
         Whether to throw an unfinished run of this output away.
     resumable : bool
@@ -175,8 +179,8 @@ def classify_table(
     stamp = _stamp(source)
     identity = input_identity(source)
 
-    with closing(open_engine(classifier, workers)) as engine:
-        tasks = task_order(engine.facts.tasks)
+    with closing(engine(classifier, workers)) as opened:
+        tasks = task_order(opened.facts.tasks)
         types = classification_columns(tasks)
         names = added_names(reader.columns, prefix, types)
         layout = Layout(
@@ -200,12 +204,12 @@ def classify_table(
             "raw_cells": raw_cells,
             "chunk_rows": chunk_rows,
         }
-        same = {"input": identity, "model": dict(engine.facts.identity), "versions": versions()} | options
+        same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
             try:
                 work = Work(reader, layout, run, text_column, tuple(mask_columns), task)
-                work.go(engine, chunk_rows, on_step)
+                work.go(opened, chunk_rows, on_step)
                 if _stamp(source) != stamp:
                     raise TableError(f"{source} was changed while it was read; start anew with --restart")
                 # The rejects go first: whoever sees the output can rely on finding them.
@@ -232,7 +236,7 @@ def classify_table(
                 )
                 if report.manifest is not None:
                     settings = {**options, "workers": workers}
-                    write_manifest(report.manifest, _facts(report, source, identity, engine.facts, settings))
+                    write_manifest(report.manifest, _facts(report, source, identity, opened.facts, settings))
             except OSError as error:
                 where = f" ({error.filename})" if error.filename else ""
                 raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error

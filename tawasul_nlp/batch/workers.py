@@ -1,8 +1,7 @@
 """Predict in several processes, in the order of one.
 
-Each worker has a classifier of its own and works on one batch at a time. At most two batches a worker are under way or
-wait for an earlier one, so memory does not grow with the table. Workers are started afresh, not forked: a fork would
-copy locks and threads of the model's runtime, and keep the files of a parent open that was killed.
+Each worker has a classifier of its own and works on one batch at a time. Workers are started afresh, not forked: a
+fork would copy locks and threads of the model's runtime, and keep the files of a parent open that was killed.
 """
 
 from __future__ import annotations
@@ -10,19 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.batch.engines import Classifier, ModelFacts, T, loaded, threads_each
+from tawasul_nlp.batch.engines import Classifier, ModelFacts, T, in_order, loaded, threads_each
 from tawasul_nlp.batch.errors import WorkerDiedError
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
-_AHEAD = 2
 _PATIENCE = 5.0  # seconds that a worker gets to end by itself
 
 
@@ -69,37 +66,19 @@ class WorkerPool:
 
     def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
         """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.batch.engines.Engine`."""
-        source = iter(batches)
-        idle = deque(self._workers)
-        order: deque[tuple[int, T]] = deque()
-        done: dict[int, Sequence[Prediction]] = {}
-        busy: dict[Connection, int] = {}
-        number = 0
-        more = True
-        while True:
-            while more and len(order) < _AHEAD * len(self._workers) and idle:
-                batch = next(source, None)
-                if batch is None:
-                    more = False
-                    break
-                tag, texts = batch
-                order.append((number, tag))
-                if texts:
-                    connection = idle.popleft()
-                    self._send(connection, texts)
-                    busy[connection] = number
-                else:
-                    done[number] = []
-                number += 1
-            if not order:
-                return
-            while order and order[0][0] in done:
-                first, tag = order.popleft()
-                yield tag, done.pop(first)
-            for ready in wait(list(busy)) if busy else ():
+        busy: set[Connection] = set()
+
+        def send(connection: Connection, texts: list[str]) -> None:
+            self._send(connection, texts)
+            busy.add(connection)
+
+        def answers() -> Iterator[tuple[Connection, Sequence[Prediction]]]:
+            for ready in wait(list(busy)):
                 assert isinstance(ready, Connection)
-                done[busy.pop(ready)] = self._answer(ready)
-                idle.append(ready)
+                busy.discard(ready)
+                yield ready, self._answer(ready)
+
+        return in_order(batches, list(self._workers), send, answers)
 
     def _send(self, connection: Connection, texts: list[str]) -> None:
         try:

@@ -26,7 +26,7 @@ _BUCKET = 4
 PLACE_WEIGHT = 0.6
 PLACE_SIZE = 32
 _PLACES = (("blocks", 1.5), ("towns", 1.0), ("quarters", 1.0), ("landmarks", 1.0))
-_EXACT_BLOCK = 1_024
+EXACT_BLOCK = 1_024
 _BLOCK = 65_536
 _MERGE = 16_000_000
 
@@ -105,19 +105,38 @@ def keyed_pairs(keys: np.ndarray) -> np.ndarray:
     return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
+def band_bucket(columns: Columns, band: int) -> np.ndarray:
+    """Return the bucket of each case in one band of its shingle signature: (n,), uint64."""
+    return row_hashes(columns.shingles[:, band * ROWS : (band + 1) * ROWS])
+
+
+def bucket_pairs(buckets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the pairs of cases that share a bucket, as :func:`pair_keys` does; of a large bucket not all.
+
+    Parameters
+    ----------
+    buckets : ndarray of uint64, shape (n,)
+    rows : ndarray of int, shape (n,)
+        The case in each bucket; within a bucket rising.
+    """
+    n = len(rows)
+    if not n:
+        return np.zeros(0, np.uint64)
+    order = np.argsort(buckets, kind="stable")
+    ordered, members = buckets[order], rows[order]
+    starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(n), 0))
+    keys = [pair_keys(members[starts], members)]
+    for step in range(1, min(_BUCKET + 1, n)):
+        at = np.flatnonzero(ordered[step:] == ordered[:-step])
+        keys.append(pair_keys(members[at], members[at + step]))
+    return np.concatenate(keys)
+
+
 def _near_copies(columns: Columns) -> np.ndarray:
-    n = len(columns)
+    rows = np.arange(len(columns))
 
     def pairs_of(band: int) -> np.ndarray:
-        bucket = row_hashes(columns.shingles[:, band * ROWS : (band + 1) * ROWS])
-        order = np.argsort(bucket, kind="stable")
-        ordered = bucket[order]
-        starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(n), 0))
-        keys = [pair_keys(order[starts], order)]
-        for step in range(1, min(_BUCKET + 1, n)):
-            at = np.flatnonzero(ordered[step:] == ordered[:-step])
-            keys.append(pair_keys(order[at], order[at + step]))
-        return np.concatenate(keys)
+        return bucket_pairs(band_bucket(columns, band), rows)
 
     found: list[np.ndarray] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -137,9 +156,7 @@ def _neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
     found = []
     if n <= EXACT_BELOW:
         exact = vectors.astype(np.float32)
-        for start in range(0, n, _EXACT_BLOCK):
-            near = _nearest(exact, start, k)
-            found.append(pair_keys(np.repeat(np.arange(start, start + len(near)), k), near.ravel()))
+        found = [exact_neighbours(exact, start, k) for start in range(0, n, EXACT_BLOCK)]
     else:
         index = new_index(vectors.shape[1])
         index.add(np.arange(n), vectors)
@@ -149,8 +166,10 @@ def _neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
     return np.unique(np.concatenate(found))
 
 
-def _nearest(vectors: np.ndarray, start: int, k: int) -> np.ndarray:
-    similarity = vectors[start : start + _EXACT_BLOCK] @ vectors.T
+def exact_neighbours(vectors: np.ndarray, start: int, k: int) -> np.ndarray:
+    """Return pairs of each of the ``EXACT_BLOCK`` cases from ``start`` on with its ``k`` nearest among all."""
+    similarity = vectors[start : start + EXACT_BLOCK] @ vectors.T
     rows = np.arange(len(similarity))
     similarity[rows, start + rows] = -np.inf
-    return np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    near = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    return pair_keys(np.repeat(start + rows, k), near.ravel())

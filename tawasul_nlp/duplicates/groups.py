@@ -94,15 +94,9 @@ class DuplicateGroups:
         self.threshold = threshold
         self.columns = columns
         self._scorer = scorer
-        self._edges, self._representative, self._score = _grouped(columns, edges, scorer, threshold)
-        sizes = np.bincount(self._representative, minlength=len(cases))
-        heads = np.flatnonzero(sizes)
-        ordered = heads[np.lexsort((heads, -sizes[heads]))]
-        number = np.empty(len(cases), np.int64)
-        number[ordered] = np.arange(len(ordered))
-        self.labels: np.ndarray = number[self._representative]
-        self._heads = ordered
-        self._sizes = sizes[ordered]
+        self._edges, self._representative, self._score = settled(columns, edges, scorer, threshold)
+        self.labels: np.ndarray
+        self.labels, self._heads, self._sizes = numbered(self._representative)
 
     def __len__(self) -> int:
         return len(self._heads)
@@ -203,12 +197,35 @@ class DuplicateGroups:
         }
 
 
-def _grouped(
+def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number groups by falling size: return each case's group (n,), and each group's representative and size.
+
+    >>> [part.tolist() for part in numbered(np.array([0, 1, 1]))]
+    [[1, 0, 0], [1, 0], [2, 1]]
+    """
+    sizes = np.bincount(representative, minlength=len(representative))
+    heads = np.flatnonzero(sizes)
+    ordered = heads[np.lexsort((heads, -sizes[heads]))]
+    number = np.empty(len(representative), np.int64)
+    number[ordered] = np.arange(len(ordered))
+    return number[representative], ordered, sizes[ordered]
+
+
+def settled(
     columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
 ) -> tuple[Edges, np.ndarray, np.ndarray]:
     """Group, and compare cases also with the representatives of their matches, until that finds nothing new.
 
-    A case's candidates are some tens; in a group of hundreds its representative may not be among them.
+    A case's candidates are some tens; in a group of hundreds its representative may not be among them. What becomes of
+    a case depends only on those that matching pairs connect it with, directly or not.
+
+    Returns
+    -------
+    edges : Edges
+        With the pairs that were compared.
+    representative : ndarray of int64, shape (n,)
+    score : ndarray of float32, shape (n,)
+        As of :func:`~tawasul_nlp.duplicates.stars.star_groups`.
     """
     conflicts = PlaceConflicts(columns)
     while True:

@@ -1,0 +1,201 @@
+"""Grouping in parts: the steps of :class:`~tawasul_nlp.duplicates.DuplicateGrouper` for cases that lie in many parts.
+
+Parts are consecutive stretches of the cases; `starts` holds each one's first row number. Every function works on one
+part, and says what another step needs of it; whoever calls them carries that from part to part
+(:mod:`tawasul_nlp.batch.ray`). Nothing here knows how.
+
+The pairs are those of :mod:`~tawasul_nlp.duplicates.candidates`. Neighbours among many are sought in cells: a case
+lies in the cell of its nearest centre and looks for neighbours in those of its nearest few (an inverted file, as of
+Jégou, Douze and Schmid 2011), where it is compared with every case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tawasul_nlp.duplicates.candidates import BANDS, EXACT_BLOCK, band_bucket, bucket_pairs, keyed_pairs, pair_keys
+from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.groups import LEAST, settled
+from tawasul_nlp.duplicates.scorer import PairScorer
+from tawasul_nlp.duplicates.stars import Edges
+
+CELL = 4_000  # cases of a cell, on average
+PROBES = 4
+_SAMPLE = 32  # cases a centre that the centres are fitted on
+_ROUNDS = 10
+_SEED = 20261124
+
+
+def dealt(to: np.ndarray, parts: int, *columns: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Return for each part the rows of the columns that go `to` it, in their order.
+
+    >>> [[column.tolist() for column in piece] for piece in dealt(np.array([1, 0, 1]), 2, np.array([7, 8, 9]))]
+    [[[8]], [[7, 9]]]
+    """
+    order = np.argsort(to, kind="stable")
+    ends = np.searchsorted(to[order], np.arange(1, parts))
+    return list(zip(*(np.split(column[order], ends) for column in columns), strict=True))
+
+
+def split_bands(parts: int, columns: Columns, start: int) -> list[tuple[np.ndarray, ...]]:
+    """Return for each part the buckets that it compares, and the cases in them, rising."""
+    rows = np.repeat(np.arange(start, start + len(columns)), BANDS)
+    # Bands must not meet: each has a constant of its own.
+    own = np.arange(BANDS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    buckets = np.stack([band_bucket(columns, band) ^ own[band] for band in range(BANDS)], axis=1).ravel()
+    return dealt((buckets % np.uint64(parts)).astype(np.int64), parts, buckets, rows)
+
+
+def near_copies_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
+    """Return the pairs of a part's buckets, as numbers."""
+    return np.unique(
+        bucket_pairs(np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces]))
+    )
+
+
+def sample_share(n: int) -> float:
+    """Return which share of the cases :func:`centres` needs."""
+    return min(1.0, _SAMPLE / CELL) if n > CELL else 1.0
+
+
+def sample(vectors: np.ndarray, start: int, share: float) -> np.ndarray:
+    """Return some of a part's vectors, the same ones each time."""
+    return vectors[np.random.default_rng([_SEED, start]).random(len(vectors)) < share]
+
+
+def centres(vectors: np.ndarray, cells: int) -> np.ndarray:
+    """Return the centres of so many cells: (cells, width), float32, of length 1."""
+    from sklearn.cluster import KMeans
+
+    cells = min(cells, len(vectors))
+    found = KMeans(cells, init="random", n_init=1, max_iter=_ROUNDS, random_state=_SEED).fit(vectors.astype(np.float32))
+    return np.asarray(
+        found.cluster_centers_ / np.maximum(np.linalg.norm(found.cluster_centers_, axis=1, keepdims=True), 1e-9)
+    )
+
+
+def split_cells(
+    parts: int, vectors: np.ndarray, start: int, middles: np.ndarray, probes: int = PROBES
+) -> list[tuple[np.ndarray, ...]]:
+    """Return for each part who looks for neighbours in its cells: cells, rows, whether they lie there, vectors."""
+    probes = min(probes, len(middles))
+    cells = np.empty((len(vectors), probes), np.int64)
+    home = np.empty(len(vectors), np.int64)
+    for at in range(0, len(vectors), EXACT_BLOCK):
+        similarity = vectors[at : at + EXACT_BLOCK].astype(np.float32) @ middles.T
+        cells[at : at + EXACT_BLOCK] = np.argpartition(-similarity, probes - 1, axis=1)[:, :probes]
+        home[at : at + EXACT_BLOCK] = similarity.argmax(1)
+    rows = np.repeat(np.arange(len(vectors)), probes)
+    there = cells.ravel()
+    pieces = dealt(there % parts, parts, there, rows)
+    return [(cell, start + row, cell == home[row], vectors[row]) for cell, row in pieces]
+
+
+def nearest_in_cells(pieces: Sequence[tuple[np.ndarray, ...]], k: int) -> tuple[np.ndarray, ...]:
+    """Return rows, neighbours and similarities: for each case the ``k`` nearest in each cell that it looks in."""
+    cells, rows, home, vectors = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    order = np.argsort(cells, kind="stable")
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for members in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1) if len(order) else ():
+        lying = members[home[members]]
+        if not len(lying):
+            continue
+        there = vectors[lying].astype(np.float32)
+        for at in range(0, len(members), EXACT_BLOCK):
+            seekers = members[at : at + EXACT_BLOCK]
+            similarity = vectors[seekers].astype(np.float32) @ there.T
+            similarity[rows[seekers][:, None] == rows[lying][None, :]] = -np.inf
+            few = min(k, len(lying))
+            near = np.argpartition(-similarity, few - 1, axis=1)[:, :few]
+            values = np.take_along_axis(similarity, near, axis=1).ravel()
+            real = np.isfinite(values)
+            found.append((np.repeat(rows[seekers], few)[real], rows[lying][near.ravel()][real], values[real]))
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
+
+
+def split_nearest(parts: int, nearest: tuple[np.ndarray, ...], starts: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Return for each part what was found for its cases."""
+    return dealt(np.searchsorted(starts, nearest[0], side="right") - 1, parts, *nearest)
+
+
+def neighbours_of(pieces: Sequence[tuple[np.ndarray, ...]], k: int) -> np.ndarray:
+    """Return the pairs of a part's cases with their ``k`` nearest, as numbers."""
+    rows, others, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    order = np.lexsort((others, -values, rows))
+    ordered = rows[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    kept = order[rank < k]
+    return np.unique(pair_keys(rows[kept], others[kept]))
+
+
+def split_pairs(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+    """Return for each part the pairs whose first case lies there."""
+    keys = np.unique(keys)
+    return np.split(keys, np.searchsorted(keys, starts[1:].astype(np.uint64) << np.uint64(32)))
+
+
+def merged_pairs(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a part's pairs, sorted, each once."""
+    return np.unique(np.concatenate(pieces))
+
+
+def split_wanted(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+    """Return for each part the rows there that a part's pairs have as their second case."""
+    second = np.unique(keyed_pairs(keys)[:, 1])
+    return np.split(second, np.searchsorted(second, starts[1:]))
+
+
+Rows = tuple[np.ndarray, Columns]
+
+
+def split_columns(parts: int, columns: Columns, start: int, wanted: Sequence[np.ndarray]) -> list[Rows]:
+    """Return for each part the columns of the rows that it wants of this one."""
+    return [(rows, columns.take(rows - start)) for rows in wanted]
+
+
+def scored(pieces: Sequence[Rows], keys: np.ndarray, columns: Columns, start: int, scorer: PairScorer) -> Edges:
+    """Score a part's pairs, with the columns of their second cases from everywhere; keep those that may match."""
+    others = np.concatenate([rows for rows, _ in pieces])
+    table = Columns.joined([columns, *(found for _, found in pieces)])
+    first, second = keyed_pairs(keys).T
+    scores = scorer.score(table, first - start, len(columns) + np.searchsorted(others, second))
+    return Edges(first, second, scores).above(LEAST)
+
+
+def components(n: int, matching: Edges) -> np.ndarray:
+    """Return for each case a number that it shares with those that matching pairs connect it with; -1 if with none."""
+    if not n:
+        return np.zeros(0, np.int64)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(matching.first), np.int8), (matching.first, matching.second)), shape=(n, n))
+    _, number = connected_components(graph, directed=False)
+    return np.where(np.bincount(number)[number] > 1, number, -1)
+
+
+def split_components(parts: int, columns: Columns, start: int, component: np.ndarray) -> list[Rows]:
+    """Return for each part the cases of the components that it groups; components are dealt out in turn."""
+    member = np.flatnonzero(component >= 0)
+    return [(start + at, columns.take(at)) for (at,) in dealt(component[member] % parts, parts, member)]
+
+
+def edges_by_part(parts: int, edges: Edges, component: np.ndarray) -> list[Edges]:
+    """Return for each part the pairs within the components that it groups."""
+    of = component[edges.first]
+    inside = np.flatnonzero((of >= 0) & (of == component[edges.second]))
+    columns = (edges.first[inside], edges.second[inside], edges.scores[inside])
+    return [Edges(*piece) for piece in dealt(of[inside] % parts, parts, *columns)]
+
+
+def grouped(
+    pieces: Sequence[Rows], edges: Edges, scorer: PairScorer, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Group a part's components: rows, their representatives and their scores."""
+    rows = np.concatenate([found for found, _ in pieces])
+    columns = Columns.joined([found for _, found in pieces])
+    first, second = np.searchsorted(rows, edges.first), np.searchsorted(rows, edges.second)
+    _, representative, score = settled(columns, Edges(first, second, edges.scores), scorer, threshold)
+    return rows, rows[representative], score
