@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
 BIN := $(VENV)/bin
-SOURCES := tawasul_nlp training eval examples tests
+SOURCES := tawasul_nlp training eval examples notebooks tests
 
 .PHONY: wheels demo test coverage lint format train eval clean
 .DEFAULT_GOAL := help
