@@ -67,10 +67,7 @@ class IndexFolder:
             self._open_graph()
         except sqlite3.DatabaseError as error:
             self._database.close()
-            raise IndexFormatError(
-                f"{folder / DATABASE}: damaged ({error}); restore the folder from a backup, or make a new index and "
-                "add the cases again"
-            ) from error
+            raise self._damaged(error) from error
         except BaseException:
             self._database.close()
             raise
@@ -82,20 +79,34 @@ class IndexFolder:
         self._database.close()
         self._vectors.close()
 
+    def _damaged(self, error: sqlite3.DatabaseError) -> IndexFormatError:
+        return IndexFormatError(
+            f"{self.path / DATABASE}: damaged ({error}); restore the folder from a backup, or make a new index and "
+            "add the cases again"
+        )
+
     # -- the database --------------------------------------------------------------------------------------------------
 
     def all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a query."""
-        return self._database.execute(query, values).fetchall()
+        """Return all rows of a query.
+
+        Raises
+        ------
+        IndexFormatError
+            If the database turns out to be damaged, which opening it does not always show.
+        """
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
 
     def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row of a query, or None."""
-        found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
-        return found
+        return next(iter(self.all(query, values)), None)
 
     def one(self, query: str, *values: Any) -> Any:
         """Return the only value of a query."""
-        return self._database.execute(query, values).fetchone()[0]
+        return self.all(query, values)[0][0]
 
     def change(self, statement: str, *values: Any) -> int:
         """Change the database, inside a :meth:`transaction`; return the row number of what was inserted."""
@@ -107,11 +118,14 @@ class IndexFolder:
 
     def facts(self) -> dict[str, str]:
         """Return what the index was made with."""
-        return dict(self._database.execute("SELECT name, value FROM meta").fetchall())
+        return dict(self.all("SELECT name, value FROM meta"))  # type: ignore[arg-type]  # pairs
 
     def rows(self) -> int:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
-        return int(self.facts().get("rows", 0))
+        found = self.facts().get("rows", "0")
+        if not str(found).isdecimal():
+            raise IndexFormatError(f"{self.path / DATABASE}: damaged: it says that it holds {found!r} rows; restore it")
+        return int(found)
 
     @contextmanager
     def transaction(self, vectors: np.ndarray | None = None) -> Iterator[int]:
@@ -236,9 +250,7 @@ class IndexFolder:
                 self._saved_rows = _rows_of_graph(saved[-1])
             except Exception:  # usearch raises bare RuntimeError; the graph can always be made again from the vectors
                 self._graph = new_index(self.width + PLACE_SIZE)
-        present = np.fromiter(
-            (row for (row,) in self._database.execute("SELECT row FROM cases ORDER BY row")), np.int64
-        )
+        present = np.fromiter((row for (row,) in self.all("SELECT row FROM cases ORDER BY row")), np.int64)
         later = present[present >= self._saved_rows]
         if len(later):
             self._graph.add(later, self.search_vectors(later.tolist()))

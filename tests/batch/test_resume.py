@@ -63,11 +63,12 @@ def rows_done(output):
 def kill_midway(source, output, rng):
     """Start a run and kill it at a random moment after it has done something; tell how many rows were done."""
     before = rows_done(output) or 0
+    # By rows and not by time: a fast machine would be done before any time that a slow one needs.
+    enough = before + rng.randrange(1, 400)
     with start(source, output) as process:
         deadline = time.monotonic() + 60
-        while (rows_done(output) or 0) <= before and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.3))
+        while (rows_done(output) or 0) < enough and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
