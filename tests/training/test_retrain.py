@@ -146,19 +146,20 @@ def test_a_killed_run_goes_on_from_its_checkpoint(cases: list[dict[str, str]], t
 def test_a_streamed_table_trains_without_being_held(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    held_out = cases[::4]
-    data = write_csv(tmp_path / "train.csv", [case for case in cases if case not in held_out])
-    validation = write_csv(tmp_path / "validation.csv", held_out)
+    # Rows of the table itself: so small a network learns by heart, and tells nothing of others.
+    seen = cases[::4]
+    data = write_csv(tmp_path / "train.csv", cases)
+    validation = write_csv(tmp_path / "validation.csv", seen)
     out = tmp_path / "out"
     main(
         [
-            *command(data, tiny_bert, out, "--set", "epochs=8", "--set", "gradient_accumulation=1"),
+            *command(data, tiny_bert, out, "--set", "epochs=16", "--set", "gradient_accumulation=1"),
             *("--validation", str(validation), "--streaming"),
         ]
     )
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["data"]["train"] == len(cases) - len(held_out)
-    assert metrics["validation"]["dept"]["accuracy"] > 0.4
+    assert metrics["data"]["train"] == len(cases)
+    assert metrics["validation"]["dept"]["accuracy"] > 0.6
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     assert [entry["epoch"] for entry in history if "eval_loss" in entry][:3] == [1, 2, 3]
 
