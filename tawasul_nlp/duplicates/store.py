@@ -251,7 +251,7 @@ class IndexFolder:
             except Exception:  # usearch raises bare RuntimeError; the graph can always be made again from the vectors
                 self._graph = new_index(self.width + PLACE_SIZE)
         present = np.fromiter((row for (row,) in self.all("SELECT row FROM cases ORDER BY row")), np.int64)
-        if len(present) and not (0 <= present[0] and present[-1] < self.rows() and (np.diff(present) > 0).all()):
+        if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
             raise IndexFormatError(
                 f"{self.path / DATABASE}: damaged: it names rows that were never added; restore the folder from a "
                 "backup, or make a new index and add the cases again"
