@@ -118,7 +118,7 @@ class IndexFolder:
 
     def facts(self) -> dict[str, str]:
         """Return what the index was made with."""
-        return dict(self.all("SELECT name, value FROM meta"))  # type: ignore[arg-type]  # pairs
+        return dict(self.all("SELECT name, value FROM meta"))
 
     def rows(self) -> int:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
