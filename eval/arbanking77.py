@@ -145,8 +145,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure from the command line; return 2 when the input cannot be used."""
-    from eval.classification import write_json
     from eval.import_time import machine
+    from eval.results_files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the three CSV files")

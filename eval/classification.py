@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -77,8 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.data is None:
         return _stored(arguments)
-    from rich.console import Console
-
+    from eval.results_files import publish
     from eval.show import html, terminal
     from tawasul_nlp.errors import ModelFormatError
 
@@ -87,27 +85,12 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, ModelFormatError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    Console().print(terminal(result))
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(result, Path(f"{arguments.out}.json"))
-        Path(f"{arguments.out}.html").write_text(html(result), encoding="utf-8")
-        print(f"written: {arguments.out}.json, {arguments.out}.html")
+    publish(result, terminal, html, arguments.out)
     return 0
 
 
-def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write a result, the long lists of its rows on one line each."""
-    rows = result.pop("rows", None)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    if rows is not None:
-        result["rows"] = rows
-        lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
-        text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
-    path.write_text(text + "\n", encoding="utf-8")
-
-
 def _stored(arguments: argparse.Namespace) -> int:
+    from eval.results_files import write_json
     from eval.stored_split import evaluate, markdown
 
     out = arguments.out or RESULTS / "classification"

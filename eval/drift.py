@@ -195,10 +195,8 @@ def _period(table: TextTable, date_column: str | None) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Compare from the command line; return 2 when the input cannot be used."""
-    from rich.console import Console
-
-    from eval.classification import write_json
     from eval.import_time import machine
+    from eval.results_files import publish
     from eval.show_drift import html, terminal
     from tawasul_nlp.errors import ModelFormatError
 
@@ -232,12 +230,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     head = {"date": datetime.date.today().isoformat(), "machine": machine()}
     result = {**head, "command": shlex.join(["python", "-m", "eval.drift", *(argv or sys.argv[1:])]), **result}
-    Console().print(terminal(result))
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(result, Path(f"{arguments.out}.json"))
-        Path(f"{arguments.out}.html").write_text(html(result), encoding="utf-8")
-        print(f"written: {arguments.out}.json, {arguments.out}.html")
+    publish(result, terminal, html, arguments.out)
     return 0
 
 

@@ -157,7 +157,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
         (axes[1], "milliseconds for one text (p50)", [row["p50_ms"] for row in result["systems"].values()]),
     ):
         bars = axis.barh(names, values, color=colours)
-        axis.bar_label(bars, [f" {value:.3g}" for value in values])
+        axis.bar_label(bars, [f" {value:,.0f}" if value >= 100 else f" {value:.3g}" for value in values])
         axis.set_xscale("log")
         axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.set_xlim(min(values) / 2, max(values) * 3)

@@ -19,6 +19,9 @@ from eval.baselines import base_embeddings, cached, data_key, logistic, tfidf_sv
 from eval.text_table import hit_string, row_keys
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.model.combine import log_softmax, parent_scores
+from tawasul_nlp.model.folder import BUNDLED, NGRAM
+from tawasul_nlp.model.ngram import NgramReader
+from training.bundle import read_with_encoder
 from training.calibrate import expected_calibration_error
 from training.corpus import Example, LabelSpace, load_examples
 
@@ -98,10 +101,11 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     table.add_topics("frozen embeddings + logistic regression", frozen)
 
     classifier = ComplaintClassifier.from_pretrained(model)
-    encoder = classifier._encode(texts, 64)[0]
+    folder = model or BUNDLED
+    encoder = read_with_encoder(folder, texts)
     table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
-    if classifier._readers.ngram is not None:
-        ngram = classifier._readers.ngram.scores(texts)
+    if NGRAM in classifier.config.files:
+        ngram = NgramReader.load(folder / NGRAM).scores(texts)
         best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(labels.agencies))
         table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
     shipped = classifier.read(texts).probabilities

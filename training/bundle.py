@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 
 from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.encoder import EncoderReader
 from tawasul_nlp.model.folder import (
     ENCODER,
     NETWORK,
@@ -25,28 +25,13 @@ from tawasul_nlp.model.folder import (
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramReader
 from tawasul_nlp.model.runtime import OnnxRuntime, Runtime
-from tawasul_nlp.text import PROFILES, Normalizer
+from tawasul_nlp.text import PROFILES
 from training.calibrate import fit_task, with_thresholds
 from training.corpus import Example, LabelSpace
 from training.export import export_float, quantize_rows
 from training.ngram import truth_of
 
 MAX_TOKENS = 256
-
-
-def padding_id(tokenizer: Tokenizer) -> int:
-    """Return the id of the padding token: ``<pad>`` of the XLM-R family, ``[PAD]`` of BERT's.
-
-    Raises
-    ------
-    ValueError
-        If the tokenizer has neither.
-    """
-    for token in ("<pad>", "[PAD]"):
-        number = tokenizer.token_to_id(token)
-        if number is not None:
-            return int(number)
-    raise ValueError("the tokenizer has no padding token <pad> or [PAD]; use a backbone of the BERT or XLM-R family")
 
 
 def read_with_encoder(
@@ -62,26 +47,10 @@ def read_with_encoder(
 
     ``runtime`` is another form of the same network than the folder's graph.
     """
-    normalizer = Normalizer(profile)
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.enable_truncation(max_tokens)
-    tokenizer.no_padding()
-    padding = padding_id(tokenizer)
-    runtime = runtime or OnnxRuntime(folder / ENCODER)
-    encodings = tokenizer.encode_batch([normalizer(text) for text in texts])
-    order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
-    outputs: dict[str, np.ndarray] = {}
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        width = len(encodings[rows[-1]].ids)
-        ids = np.full((len(rows), width), padding, np.int64)
-        mask = np.zeros_like(ids)
-        for at, row in enumerate(rows):
-            ids[at, : len(encodings[row].ids)] = encodings[row].ids
-            mask[at, : len(encodings[row].ids)] = 1
-        for name, values in runtime.run(ids, mask).items():
-            outputs.setdefault(name, np.empty((len(texts), values.shape[1]), np.float32))[rows] = values
-    return outputs
+    settings = PROFILES[profile]
+    config = ModelConfig({}, settings.to_dict(), settings.fingerprint(), max_tokens, {})
+    reader = EncoderReader(folder, config, runtime or OnnxRuntime(folder / ENCODER))
+    return reader.run(reader.tokenize(texts), batch_size)
 
 
 def build_bundle(

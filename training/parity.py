@@ -20,6 +20,8 @@ TEXTS = 500
 class TorchRunner:
     """The trained network behind the runtimes' protocol."""
 
+    batch_tokens = OnnxRuntime.batch_tokens
+
     def __init__(self, network: MultiTaskNetwork) -> None:
         self.network = network.eval()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +64,21 @@ def checked_column(reader: Reader, wanted: str | None) -> str:
             reader.check_text_column(wanted)
         return wanted
     first = next(iter(reader.chunks(_GUESS_ROWS)), None)
-    raise MissingColumnError(wanted, reader.columns, _wordiest(reader, first) if first is not None else None)
+    columns = {name: first.column(name) for name in reader.columns} if first is not None else {}
+    raise MissingColumnError(wanted, reader.columns, wordiest(columns, words_a_row=2))
 
 
-def _wordiest(reader: Reader, chunk: Chunk) -> str | None:
-    """Return the column with the most words in it, if any column reads like text."""
-    words = {
-        name: sum(len(value.split()) for value in chunk.column(name) if isinstance(value, str))
-        for name in reader.columns
-    }
+def wordiest(columns: Mapping[str, Sequence[object]], words_a_row: float = 0) -> str | None:
+    """Return the column with the most words in it, if it has more than so many a row.
+
+    Examples
+    --------
+    >>> wordiest({"id": ["A1", "A2"], "text": ["حفرة في الشارع", "شكرا"]})
+    'text'
+    """
+    words = {name: sum(len(v.split()) for v in values if isinstance(v, str)) for name, values in columns.items()}
     best = max(words, key=lambda name: words[name], default=None)
-    return best if best is not None and words[best] > 2 * len(chunk.numbers) else None
+    return best if best is not None and words[best] > words_a_row * len(columns[best]) else None
 
 
 def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:

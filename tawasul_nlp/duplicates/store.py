@@ -67,7 +67,7 @@ class IndexFolder:
             self._open_graph()
         except sqlite3.DatabaseError as error:
             self._database.close()
-            raise self._damaged(error) from error
+            raise self._damaged(DATABASE, error) from error
         except BaseException:
             self._database.close()
             raise
@@ -79,9 +79,9 @@ class IndexFolder:
         self._database.close()
         self._vectors.close()
 
-    def _damaged(self, error: sqlite3.DatabaseError) -> IndexFormatError:
+    def _damaged(self, file: str, found: object) -> IndexFormatError:
         return IndexFormatError(
-            f"{self.path / DATABASE}: damaged ({error}); restore the folder from a backup, or make a new index and "
+            f"{self.path / file}: damaged ({found}); restore the folder from a backup, or make a new index and "
             "add the cases again"
         )
 
@@ -98,7 +98,7 @@ class IndexFolder:
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise self._damaged(error) from error
+            raise self._damaged(DATABASE, error) from error
 
     def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row of a query, or None."""
@@ -124,7 +124,7 @@ class IndexFolder:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
         found = self.facts().get("rows", "0")
         if not str(found).isdecimal():
-            raise IndexFormatError(f"{self.path / DATABASE}: damaged: it says that it holds {found!r} rows; restore it")
+            raise self._damaged(DATABASE, f"it says that it holds {found!r} rows")
         return int(found)
 
     @contextmanager
@@ -188,10 +188,7 @@ class IndexFolder:
         empty = not self.one("SELECT count(*) FROM sqlite_master")
         vectors = self.path / VECTORS
         if empty and vectors.is_file() and vectors.stat().st_size:
-            raise IndexFormatError(
-                f"{self.path}: {DATABASE} is empty but {VECTORS} is not; the folder is damaged: restore it from a "
-                "backup, or make a new index and add the cases again"
-            )
+            raise self._damaged(DATABASE, f"it is empty but {VECTORS} is not")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         if empty:
@@ -226,10 +223,7 @@ class IndexFolder:
             _sync_folder(self.path)
         size, expected = path.stat().st_size, self.rows() * self._row_bytes
         if size < expected:
-            raise IndexFormatError(
-                f"{path}: {size} bytes, expected {expected} for {self.rows()} cases; the folder is damaged: "
-                "restore it from a backup, or make a new index and add the cases again"
-            )
+            raise self._damaged(VECTORS, f"{size} bytes, expected {expected} for {self.rows()} cases")
         file = path.open("r+b")
         file.truncate(expected)
         return file
@@ -252,10 +246,7 @@ class IndexFolder:
                 self._graph = new_index(self.width + PLACE_SIZE)
         present = np.fromiter((row for (row,) in self.all("SELECT row FROM cases ORDER BY row")), np.int64)
         if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
-            raise IndexFormatError(
-                f"{self.path / DATABASE}: damaged: it names rows that were never added; restore the folder from a "
-                "backup, or make a new index and add the cases again"
-            )
+            raise self._damaged(DATABASE, "it names rows that were never added")
         later = present[present >= self._saved_rows]
         if len(later):
             self._graph.add(later, self.search_vectors(later.tolist()))

@@ -9,6 +9,7 @@ from tawasul_nlp.batch.case_rows import read_date
 from tawasul_nlp.batch.columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.rows import Chunk, Reader
+from tawasul_nlp.batch.tables import wordiest
 
 # Without these there is nothing to report.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
@@ -74,7 +75,9 @@ def find_columns(
         raise TableError("the table has no rows that can be read, so there is nothing to report")
     own = [name for name in reader.columns if name not in added.values()]
     values = {name: _cells(first, name) for name in own}
-    text = text or _wordiest(values)
+    text = text or wordiest(values)
+    if text is None:
+        raise TableError("no column of the table reads like text; name it with --text-column")
     others = [name for name in own if name != text]
     if id is None:
         id = next((name for name in others if name.casefold() in _ID_NAMES), None)
@@ -107,14 +110,6 @@ def _cells(chunk: Chunk, name: str) -> list[Any]:
         return chunk.column(name)
     except UnicodeDecodeError:
         return []
-
-
-def _wordiest(values: dict[str, list[Any]]) -> str:
-    words = {name: sum(len(cell.split()) for cell in cells if isinstance(cell, str)) for name, cells in values.items()}
-    best = max(words, key=lambda name: words[name], default=None)
-    if best is None or not words[best]:
-        raise TableError("no column of the table reads like text; name it with --text-column")
-    return best
 
 
 def _are_dates(cells: list[Any]) -> bool:

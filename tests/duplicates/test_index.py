@@ -326,10 +326,13 @@ def set_fact(name, value):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (truncate_vectors, "1000 bytes, expected .* for 20 cases; the folder is damaged: restore it from a backup, or"),
-        (lose_vectors, "0 bytes, expected .* for 20 cases; the folder is damaged"),
+        (
+            truncate_vectors,
+            r"vectors.f16: damaged \(1000 bytes, expected .* for 20 cases\); restore the folder from a backup, or",
+        ),
+        (lose_vectors, r"damaged \(0 bytes, expected .* for 20 cases\)"),
         (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
-        (empty_database, "index.sqlite is empty but vectors.f16 is not; the folder is damaged: restore"),
+        (empty_database, r"index.sqlite: damaged \(it is empty but vectors.f16 is not\); restore"),
         (cut_database, "damaged .*malformed.*; restore the folder"),
         (set_fact("format_version", "3"), "format version 3, this library reads 2; upgrade tawasul-nlp"),
         (set_fact("format_version", "1"), "format version 1, this library reads 2; make a new index"),

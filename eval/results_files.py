@@ -1,0 +1,39 @@
+"""Write what an evaluation found: JSON for programs, a page for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def write_json(result: dict[str, Any], path: Path) -> None:
+    """Write a result, the long lists of its rows on one line each."""
+    rows = result.get("rows")
+    text = json.dumps({name: value for name, value in result.items() if name != "rows"}, indent=1, ensure_ascii=False)
+    if rows is not None:
+        lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
+        text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def publish(
+    result: dict[str, Any],
+    terminal: Callable[[dict[str, Any]], RenderableType],
+    html: Callable[[dict[str, Any]], str],
+    prefix: Path | None,
+) -> None:
+    """Print a result and, with a ``prefix``, write it as ``prefix.json`` and ``prefix.html``."""
+    from rich.console import Console
+
+    Console().print(terminal(result))
+    if prefix is None:
+        return
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    write_json(result, Path(f"{prefix}.json"))
+    Path(f"{prefix}.html").write_text(html(result), encoding="utf-8")
+    print(f"written: {prefix}.json, {prefix}.html")
