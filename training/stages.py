@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tawasul_nlp.model.network import MultiTaskNetwork
@@ -22,6 +22,9 @@ from training.finetune import fine_tune
 from training.ngram import train_ngram
 from training.splits import read_jsonl
 from training.trainer import STATE
+
+MEAN = "mean.safetensors"
+_NETWORK = "network."  # how the names of the network's weights begin in a saved state
 
 
 def train_in_stages(
@@ -43,6 +46,9 @@ def train_in_stages(
     state: Path | MultiTaskNetwork | None = None
     if from_model is not None:
         state = restore_base(from_model, base)
+        before = work / f"stage{first_stage - 1}"
+        before.mkdir(parents=True, exist_ok=True)
+        save_file({f"{_NETWORK}{name}": values for name, values in state.state_dict().items()}, before / STATE)
     elif not (base / "config.json").exists():
         first = [example.text for example in load_examples("train", labels, second_batch=0)]
         build_base(base, Path("build/wheels"), first)
@@ -65,9 +71,13 @@ def train_in_stages(
             print(f"stage {number}: {len(examples)} texts, {settings['epochs']} epochs", flush=True)
             network = fine_tune(examples, validation, labels, base, out, settings, start=state)
         state = out / STATE
-    assert network is not None
-    if "average_stages" in recipe:
-        network.load_state_dict(average_states(work, len(recipe["stages"]), recipe["average_stages"]))
+        if "mean_of" in settings:
+            state = out / MEAN
+            save_file(mean_state([_result(work, n) for n in range(number - settings["mean_of"] + 1, number + 1)]), state)
+    assert network is not None and isinstance(state, Path)
+    network.load_state_dict(
+        {name.removeprefix(_NETWORK): v for name, v in load_file(state).items() if name.startswith(_NETWORK)}
+    )
     ngram = work / "ngram.safetensors"
     everything = load_examples("train", labels)
     if not ngram.exists():
@@ -86,16 +96,21 @@ def train_in_stages(
     return out
 
 
-def average_states(work: Path, stages: int, count: int) -> dict[str, Tensor]:
-    """Return the mean of the network's weights after each of the last ``count`` stages.
+def _result(work: Path, stage: int) -> Path:
+    """Return the weights that a stage ended with: the mean with those before, where its recipe asks for one."""
+    mean = work / f"stage{stage}" / MEAN
+    return mean if mean.exists() else work / f"stage{stage}" / STATE
+
+
+def mean_state(paths: list[Path]) -> dict[str, Tensor]:
+    """Return the mean of weights that all of the files have.
 
     Stages of one run end in one basin, and their mean reads better than any of them (Izmailov et al. 2018, "Averaging
     Weights Leads to Wider Optima and Better Generalization").
     """
-    states = [load_file(work / f"stage{number}" / STATE) for number in range(stages - count + 1, stages + 1)]
-    prefix = "network."
-    names = [name for name in states[-1] if name.startswith(prefix)]
-    return {name.removeprefix(prefix): torch.stack([state[name] for state in states]).mean(0) for name in names}
+    states = [load_file(path) for path in paths]
+    names = set.intersection(*(set(state) for state in states))
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in sorted(names)}
 
 
 def newest_and_share(examples: list[Example], part: int, share: float, seed: int) -> list[Example]:
