@@ -54,6 +54,8 @@ def least_sure(
 ) -> tuple[float, float]:
     """Return the least probability from which on no task loses more than ``tolerance``, and the share that reaches it.
 
+    Few answers change, so losses do not rise evenly: higher probabilities may have lost more.
+
     Parameters
     ----------
     confidence : ndarray, shape (n_texts,)
@@ -71,7 +73,7 @@ def least_sure(
     allowed = np.ones(len(order), bool)
     for change in changes.values():
         allowed &= np.cumsum(change[order]) >= -tolerance * len(order)
-    reached = len(order) if allowed.all() else int(np.argmin(allowed))
+    reached = int(np.flatnonzero(allowed)[-1]) + 1 if allowed.any() else 0
     # Texts of the same confidence are taken or left together.
     while 0 < reached < len(order) and confidence[order[reached]] == confidence[order[reached - 1]]:
         reached -= 1
