@@ -20,6 +20,7 @@ OWN = (
     "eval.report",
     "eval.backlog",
     "eval.scaling",
+    "eval.active_learning",
 )
 WITH_DATA = ("eval.normalisation", "eval.duplicates", "eval.duplicates_scale")
 
