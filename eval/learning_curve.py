@@ -199,6 +199,7 @@ def summarise(points: list[dict[str, Any]], resamples: int = 1000) -> dict[str, 
                     "accuracy": [round(float(value), 4) for value in accuracy],
                     "macro_f1": round(float(np.mean([point["macro_f1"] for point in own])), 4),
                     "seconds": round(float(np.median([point["seconds"] for point in own])), 1),
+                    "set": sorted({setting for point in own for setting in point.get("set", [])}),
                 }
             )
     return shown
@@ -231,6 +232,18 @@ def markdown(summary: dict[str, list[dict[str, Any]]], head: dict[str, str]) -> 
         lines.append(f"| {METHODS[method]} | " + " | ".join(texts) + " |")
     sizes = {row["size"]: row["n"] for rows in summary.values() for row in rows}
     lines.append("| training cases | " + " | ".join(str(sizes.get(size, "")) for size in SIZES) + " |")
+    subsets = "; ".join(f"{METHODS[m]} {max(row['seeds'] for row in rows)}" for m, rows in summary.items())
+    changed = "; ".join(
+        f"{METHODS[method]} at {row['size']} {', '.join(row['set'])}"
+        for method, rows in summary.items()
+        for row in rows
+        if row["set"]
+    )
+    lines += [
+        "",
+        f"Random subsets of each size below 100%: {subsets}."
+        + (f" Settings other than the recipe's: {changed}." if changed else ""),
+    ]
     lines += ["", advice(summary)]
     return "\n".join(lines) + "\n"
 
