@@ -50,7 +50,9 @@ class LabelSpace:
         return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
 
 
-def load_examples(split: str, labels: LabelSpace, second_batch: int | None = None, reports: bool = True) -> list[Example]:
+def load_examples(
+    split: str, labels: LabelSpace, second_batch: int | None = None, reports: bool = True
+) -> list[Example]:
     """Load one split; re-reports of training cases and the second batch join the training split only.
 
     Parameters
