@@ -43,8 +43,9 @@ wheels: $(VENV)/.installed
 test: lint wheels
 	$(BIN)/python -m pytest
 
+# Workers of tests that change their folder write their share beside the others.
 coverage: wheels
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix $(SOURCES)
