@@ -73,8 +73,8 @@ def train_in_stages(
         state = out / STATE
         if "mean_of" in settings:
             state = out / MEAN
-            averaged = range(number - settings["mean_of"] + 1, number + 1)
-            save_file(mean_state([_result(work, n) for n in averaged]), state)
+            before_it = range(number - settings["mean_of"] + 1, number)
+            save_file(mean_state([*(_result(work, n) for n in before_it), out / STATE]), state)
     assert network is not None and isinstance(state, Path)
     network.load_state_dict(
         {name.removeprefix(_NETWORK): v for name, v in load_file(state).items() if name.startswith(_NETWORK)}
