@@ -177,6 +177,8 @@ def test_with_an_index_ids_stay_and_the_same_backlog_adds_nothing(capsys):
     assert [row["group_id"] for row in again] == [row["group_id"] for row in monday]
     # Another of the three reports may stand for them than stood for two, but only one does.
     assert [row["is_representative"] for row in again if row["group_id"] == power].count("true") == 1
+    alone = [[row["is_representative"] for row in rows if row["group_id"] != power] for rows in (monday, again)]
+    assert alone[0] == alone[1]
     assert again[POWER]["group_size"] == "3", "the size counts all cases of the index"
 
 
