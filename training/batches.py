@@ -35,6 +35,8 @@ class MaskingCollator:
         seed: int,
         draw: Callable[[], list[dict[str, Any]]] | None = None,
     ) -> None:
+        if tokenizer.pad_token_id is None:
+            raise ValueError("the tokenizer has no padding token; use a backbone of the BERT or XLM-R family")
         self.pad = tokenizer.pad_token_id
         self.mask = tokenizer.mask_token_id
         self.tasks = tuple(tasks)
