@@ -61,6 +61,14 @@ def test_a_new_report_finds_its_open_incident(client):
     assert incidents[0]["is_duplicate"]
 
 
+@pytest.mark.parametrize("text", [OUTAGE, HOLE])
+def test_the_texts_of_open_incidents_stay_in_the_index(client, text):
+    answer = client.post("/incidents/query", json={"text": text})
+    assert answer.status_code == 200
+    assert len(answer.json()["incidents"]) >= 1
+    assert OUTAGE not in answer.text and HOLE not in answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

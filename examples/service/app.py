@@ -245,7 +245,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         predictions = await request.app.state.batcher.predict(cases.texts)
         metrics.texts.inc(len(predictions))
         metrics.review.inc(sum(prediction.needs_review for prediction in predictions))
-        return _json(200, {"predictions": [_without_text(prediction) for prediction in predictions]})
+        return _json(200, {"predictions": [_without_text(prediction.to_dict()) for prediction in predictions]})
 
     @app.post("/incidents/query")
     async def query(request: Request, question: Question) -> Response:
@@ -253,7 +253,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if index is None:
             raise HTTPException(404, "this service has no index of incidents; start it with TAWASUL_INDEX=FOLDER")
         matches = await asyncio.to_thread(index.query, question.text, question.k)
-        return _json(200, {"incidents": [asdict(match) for match in matches]})
+        return _json(200, {"incidents": [_without_text(asdict(match)) for match in matches]})
 
     @app.get("/metrics")
     async def exposition() -> Response:
@@ -262,11 +262,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _without_text(prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction as plain data; the client has the text."""
-    plain = prediction.to_dict()
-    del plain["text"]
-    return plain
+def _without_text(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without its text: the client's own it has, and that of an incident another citizen wrote."""
+    return {name: value for name, value in answer.items() if name != "text"}
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
