@@ -1,6 +1,7 @@
 """The example service answers, refuses what is too much, and never gives a citizen's text away."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -90,6 +91,12 @@ def test_a_body_without_a_length_is_refused(client):
     assert client.post("/predict", content=iter([b'{"texts": ["x"]}'])).status_code == 411
 
 
+def test_a_body_in_chunks_is_refused_whatever_length_it_claims(client):
+    headers = {"Transfer-Encoding": "chunked", "Content-Length": "10"}
+    answer = client.post("/predict", content=b'{"texts": ["x"]}', headers=headers)
+    assert answer.status_code == 411
+
+
 def test_a_lone_surrogate_gets_an_answer_and_no_crash(client):
     answer = client.post("/predict", content=rb'{"texts": ["\ud800 \u0645\u0627\u0621"]}')
     assert answer.status_code in (200, 422)
@@ -116,6 +123,27 @@ def test_a_full_queue_refuses_with_503():
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "1"
         assert client.post("/predict", json={"texts": [HOLE] * 2}).status_code == 200
+
+
+def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(tmp_path):
+    DuplicateIndex.open(tmp_path / "index", DuplicateGrouper.from_pretrained()).close()
+    answered = threading.Event()
+
+    def slow():
+        answered.wait(30)
+        return []
+
+    with testclient.TestClient(create_app(Settings(index=str(tmp_path / "index"), max_waiting=50))) as client:
+        try:
+            waiting = [client.portal.start_task_soon(client.app.state.turns.take, slow) for _ in range(50)]
+            refused = client.post("/incidents/query", json={"text": OUTAGE})
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert client.post("/predict", json={"texts": [HOLE]}).status_code == 200
+            assert client.get("/health").json()["open_cases"] == 0
+        finally:
+            answered.set()
+        assert [one.result(30) for one in waiting] == [[]] * 50
+        assert client.post("/incidents/query", json={"text": OUTAGE}).json() == {"incidents": []}
 
 
 def test_without_an_index_the_question_is_refused_with_advice():

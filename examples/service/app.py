@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, Prediction
+from tawasul_nlp.duplicates import Match
 
 MAX_TEXTS = 64
 MAX_CHARS = 20_000
@@ -40,7 +42,8 @@ class Settings:
     batch_texts : int
         Texts of waiting requests that are read together (``TAWASUL_BATCH_TEXTS``); 1 reads every request by itself.
     max_waiting : int
-        Texts that may wait before new requests are refused with 503 (``TAWASUL_MAX_WAITING``).
+        Texts that may wait for the model, and for the index, before new requests are refused with 503
+        (``TAWASUL_MAX_WAITING``).
     max_body : int
         Bytes of a request's body (``TAWASUL_MAX_BODY``).
     """
@@ -150,6 +153,39 @@ class Batcher:
                     future.set_result(own)
 
 
+class Turns:
+    """Asks the index one question after another, in a thread of its own.
+
+    It answers one at a time anyway. Questions that wait for it in the threads that all requests share would leave none
+    for the model.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+        self._count = 0
+        self._thread = ThreadPoolExecutor(1)
+
+    async def take(self, ask: Callable[[], list[Match]]) -> list[Match]:
+        """Return what the index answers.
+
+        Raises
+        ------
+        Overloaded
+            If too many questions are waiting already.
+        """
+        if self._count >= self._max_waiting:
+            raise Overloaded
+        self._count += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, ask)
+        finally:
+            self._count -= 1
+
+    def close(self) -> None:
+        """Wait for the question that is being answered, and drop the others."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 class BodyLimit:
     """Refuses requests whose body is too long, or does not say how long it is, before it is read."""
 
@@ -160,9 +196,11 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 411 or 413, or pass the request on."""
         if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
-            length = dict(scope["headers"]).get(b"content-length", b"")
-            if not length.isdigit():
-                await _json(411, {"detail": "send a Content-Length"})(scope, receive, send)
+            headers = dict(scope["headers"])
+            length = headers.get(b"content-length", b"")
+            # With a transfer coding the body ends where that says, whatever its length was said to be (RFC 9112, 6.3).
+            if not length.isdigit() or b"transfer-encoding" in headers:
+                await _json(411, {"detail": "send a Content-Length and no Transfer-Encoding"})(scope, receive, send)
                 return
             if int(length) > self.most:
                 detail = f"the body has {int(length)} bytes, at most {self.most} are read; send fewer texts at once"
@@ -197,12 +235,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.classifier = classifier
         app.state.batcher = Batcher(classifier.predict, chosen.batch_texts, chosen.max_waiting)
         app.state.batcher.sizes = metrics.batch.observe
-        app.state.index = None
+        app.state.index, app.state.open_cases = None, None
+        app.state.turns = Turns(chosen.max_waiting)
         if chosen.index is not None:
             app.state.index = DuplicateIndex.open(chosen.index, DuplicateGrouper(classifier), create=False)
+            # Once: the service adds no case, and nobody else can while it has the index open.
+            app.state.open_cases = len(app.state.index)
         batching = asyncio.create_task(app.state.batcher.run())
         yield
         batching.cancel()
+        app.state.turns.close()
         if app.state.index is not None:
             app.state.index.close()
 
@@ -233,12 +275,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @app.get("/health")
     async def health(request: Request) -> dict[str, Any]:
-        index = request.app.state.index
-        return {
-            "status": "ok",
-            "model": request.app.state.classifier.config.model_hash,
-            "open_cases": None if index is None else await asyncio.to_thread(len, index),
-        }
+        state = request.app.state
+        return {"status": "ok", "model": state.classifier.config.model_hash, "open_cases": state.open_cases}
 
     @app.post("/predict")
     async def predict(request: Request, cases: Cases) -> Response:
@@ -252,7 +290,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         index = request.app.state.index
         if index is None:
             raise HTTPException(404, "this service has no index of incidents; start it with TAWASUL_INDEX=FOLDER")
-        matches = await asyncio.to_thread(index.query, question.text, question.k)
+        matches = await request.app.state.turns.take(lambda: index.query(question.text, question.k))
         return _json(200, {"incidents": [_without_text(asdict(match)) for match in matches]})
 
     @app.get("/metrics")
@@ -263,7 +301,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _without_text(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer without its text: the client's own it has, and that of an incident another citizen wrote."""
+    """Return an answer without its text: the client has its own, and an incident's is another citizen's."""
     return {name: value for name, value in answer.items() if name != "text"}
 
 
