@@ -31,7 +31,7 @@ def report(
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the table's name]")] = None,
     input_format: InputFormat = None,
     show_personal_data: Annotated[
-        bool, typer.Option("--show-personal-data", help="Do not mask personal data in the texts.")
+        bool, typer.Option("--show-personal-data", help="Do not mask personal data in texts and ids.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:

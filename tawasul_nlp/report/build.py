@@ -87,7 +87,7 @@ def write_report(
     title : str or None
         Shown at the top; the table's name if None.
     mask : bool
-        Whether personal data in texts are masked.
+        Whether personal data in texts and ids are masked; a masked id is followed by its row's number.
     input_format : {"csv", "jsonl", "parquet"}, optional
     on_chunk : callable, optional
         Called with the share of the work that is done.
@@ -146,6 +146,14 @@ def write_report(
     return ReportSummary(
         output, tally.rows, tally.rejected, len(shown.cases), columns.text, columns.id, columns.date, len(page)
     )
+
+
+def _id(value: Any, number: int, mask: bool) -> str:
+    """Return what the page calls a case; a column that is named like an id may hold personal numbers."""
+    name = to_cell(value)
+    # Whole numbers in a column with gaps are often written as 870412356.0, which is no personal number to the masks.
+    masked = mask_personal_data(name.removesuffix(".0")) if mask else None
+    return f"{masked.text} ({number})" if masked is not None and masked.spans else name
 
 
 def _recurring(tally: Tally) -> list[RecurringProblem]:
@@ -227,7 +235,7 @@ class _Shown:
         ids = chunk.column(columns.id) if columns.id is not None else None
         for at, row in rows:
             text = texts[at].decode("utf-8", "replace") if isinstance(texts[at], bytes) else to_cell(texts[at])
-            name = str(row.number) if ids is None else to_cell(ids[at])
+            name = str(row.number) if ids is None else _id(ids[at], row.number, mask)
             # Masked before it is cut: a number that is cut in two is no longer known for what it is.
             text = mask_personal_data(text[: 4 * MOST_CHARS]).text if mask else text
             shown = text if len(text) <= MOST_CHARS else text[:MOST_CHARS] + "…"

@@ -193,6 +193,26 @@ def test_personal_data_are_masked_unless_asked_for(tmp_path):
     assert "لم تُحجب" in json.dumps(embedded(tmp_path / "open.html")["words"], ensure_ascii=False)
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        (["870412356", "٣٩٠٠١٢٣٤", "C-17"], ["[رقم شخصي] (1)", "[هاتف] (2)", "C-17"]),
+        ([870412356, 36600142, 17], ["[رقم شخصي] (1)", "[هاتف] (2)", "17"]),
+        ([870412356.0, None, 17.5], ["[رقم شخصي] (1)", "", "17.5"]),
+        (["870412356.0", "", "17.0"], ["[رقم شخصي] (1)", "", "17.0"]),
+    ],
+)
+def test_an_id_that_is_a_personal_number_is_masked_and_its_row_told(tmp_path, ids, shown, suffix):
+    rows = [{**row, "case_id": id, "needs_review": True} for row, id in zip(classified(3), ids, strict=True)]
+    table = write(tmp_path / f"t.{suffix}", rows)
+    write_report(table, tmp_path / "masked.html", id_column="case_id")
+    assert sorted(case[0] for case in embedded(tmp_path / "masked.html")["cases"]) == sorted(shown)
+    assert not re.search("870412356|39001234|٣٩٠٠١٢٣٤|36600142", (tmp_path / "masked.html").read_text())
+    write_report(table, tmp_path / "open.html", id_column="case_id", mask=False)
+    assert str(ids[0]).removesuffix(".0") in (tmp_path / "open.html").read_text()
+
+
 def test_a_table_without_groups_and_dates_says_what_is_missing(chromium, tmp_path):
     ours = ("group_id", "group_size", "group_score", "is_representative", "opened")
     rows = [{name: value for name, value in row.items() if name not in ours} for row in classified(40)]
