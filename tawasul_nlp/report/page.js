@@ -4,7 +4,7 @@
   const DIMENSIONS = ["agency", "topic", "kind", "governorate", "block", "week"];
   const COUNT = DIMENSIONS.length, REVIEW = COUNT + 1;
   const BARS = { agency: 20, topic: 25, kind: 10 };
-  const MOST_BLOCKS = 60, PAGE = 25;
+  const MOST_BLOCKS = 60, MOST_WEEKS = 1500, PAGE = 25;
   // A case is [id, text, codes, certainty, reasons, day].
   const ID = 0, TEXT = 1, CODES = 2, CERTAINTY = 3, REASONS = 4, DAY = 5;
 
@@ -175,12 +175,11 @@
     const days = [...weekDay].sort();
     if (!days.length) return;
     const keys = new Map(weekDay.map((day, key) => [day, key]));
-    // Weeks without a case are shown as well: a gap is news.
+    // Weeks without a case are shown as well: a gap is news. Of too many, the last: single old dates are often wrong.
     const all = [];
-    for (let day = new Date(`${days[0]}T00:00:00Z`); ; day.setUTCDate(day.getUTCDate() + 7)) {
-      const text = day.toISOString().slice(0, 10);
-      all.push(text);
-      if (text >= days[days.length - 1] || all.length > 1500) break;
+    for (let day = new Date(`${days[days.length - 1]}T00:00:00Z`); all.length < MOST_WEEKS; day.setUTCDate(day.getUTCDate() - 7)) {
+      all.unshift(day.toISOString().slice(0, 10));
+      if (all[0] <= days[0]) break;
     }
     const width = 960, height = 190, left = 44, bottom = 26, top = 8;
     const values = all.map((day) => counts.get(keys.get(day)) ?? [0, 0]);

@@ -21,6 +21,9 @@ MOST_CELLS = 120_000
 QUEUE = 1_000
 GROUPS = 200
 UNKNOWN = -1
+# Days outside are no days of cases: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
+EARLIEST = date(1990, 1, 1)
+MOST_AHEAD = timedelta(days=366)
 
 
 class Codes:
@@ -49,6 +52,7 @@ class Row:
     needs_review: bool
     reasons: tuple[int, ...]
     day: date | None
+    day_unread: bool
     group: str | None
     group_size: int
 
@@ -112,7 +116,7 @@ class Tally:
             strict=True,
         ):
             topic_certainty, agency_certainty, review, reasons, group, size = rest
-            when = self._day(day)
+            when, unread = _day(day)
             week = None if when is None else sunday(when).isoformat()
             names = (agency, topic, kind, governorate, block)
             codes = [self.codes[name].of(_name(value)) for name, value in zip(DIMENSIONS, names, strict=False)]
@@ -123,6 +127,7 @@ class Tally:
                 review is True or review == "true",
                 tuple(self.codes["reason"].of(reason) for reason in _list(reasons)),
                 when,
+                unread,
                 _name(group),
                 int(_number(size, 1.0)),
             )
@@ -140,6 +145,7 @@ class Tally:
         if row.day is not None:
             self.first = row.day if self.first is None else min(self.first, row.day)
             self.last = row.day if self.last is None else max(self.last, row.day)
+        self.dates_unread += row.day_unread
         of = dict(zip(DIMENSIONS, row.codes, strict=True))
         self.topics.append(of["topic"])
         self.blocks.append(of["block"])
@@ -155,14 +161,6 @@ class Tally:
             self.groups.append(known)
             if row.group_size > 1:
                 self.group_sizes[row.group] = row.group_size
-
-    def _day(self, value: Any) -> date | None:
-        try:
-            found = read_date(value)
-        except ValueError:
-            self.dates_unread += 1
-            return None
-        return None if found is None else found.date()
 
     def largest_groups(self) -> list[str]:
         """Return the ids of the largest incidents, the largest first."""
@@ -201,6 +199,18 @@ def _without_blocks(counts: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]
     for codes, count in counts.items():
         joined[(*codes[:at], UNKNOWN, *codes[at + 1 :])] += count
     return joined
+
+
+def _day(value: Any) -> tuple[date | None, bool]:
+    """Return the day of a case, and whether there is one that cannot be read or taken at its word."""
+    try:
+        found = read_date(value)
+    except ValueError:
+        return None, True
+    if found is None:
+        return None, False
+    day = found.date()
+    return (day, False) if EARLIEST <= day <= date.today() + MOST_AHEAD else (None, True)
 
 
 def _name(value: Any) -> str | None:

@@ -1,5 +1,6 @@
 """The page in a real browser: filters work, nothing is asked of the network, and no text becomes HTML."""
 
+import datetime as dt
 import json
 import re
 import time
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.cli import app
 from tawasul_nlp.report import write_report
+from tawasul_nlp.report.tally import sunday
 from tests.report.browser import browser
 from tests.report.tables import classified, write
 
@@ -220,6 +222,27 @@ def test_a_table_without_groups_and_dates_says_what_is_missing(chromium, tmp_pat
     driver = opened(chromium, tmp_path / "r.html")
     assert "tawasul group" in driver.find_element("id", "groups-note").text
     assert not driver.find_element("id", "section-week").is_displayed()
+    assert driver.get_log("browser") == []
+
+
+def test_the_page_counts_each_unread_date_once(tmp_path):
+    rows = [{**row, "opened": str(row["opened"])} for row in classified(30)]
+    rows[3]["opened"], rows[9]["opened"], rows[12]["opened"] = "0001-01-01T00:00:00", "غدا", ""
+    table = write(tmp_path / "t.csv", rows)
+    write_report(table, tmp_path / "r.html", date_column="opened")
+    assert embedded(tmp_path / "r.html")["datesUnread"] == 2
+
+
+def test_a_single_old_date_does_not_push_the_last_weeks_off_the_chart(chromium, tmp_path):
+    rows = classified(60)
+    rows[5]["opened"] = dt.date(1990, 1, 7)
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    tips = driver.execute_script("return [...document.querySelectorAll('#weeks title')].map(tip => tip.textContent)")
+    weeks = dict(tip.split(": ") for tip in tips)
+    assert len(weeks) == 1500
+    assert max(weeks) == sunday(max(row["opened"] for row in rows)).isoformat()
+    assert sum(map(int, weeks.values())) == 59
     assert driver.get_log("browser") == []
 
 

@@ -64,6 +64,25 @@ def test_weeks_begin_on_sunday():
     assert {sunday(monday + dt.timedelta(days)) for days in range(-1, 6)} == {dt.date(2026, 3, 1)}
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("empty", ["0001-01-01", "1900-01-01", "1970-01-01", "9999-12-31"])
+def test_what_systems_write_for_an_empty_date_counts_as_unread(tmp_path, suffix, empty):
+    rows = classified(30)
+    rows[7]["opened"] = dt.date.fromisoformat(empty)
+    tally = counted(write(tmp_path / f"t.{suffix}", rows))
+    real = [row["opened"] for row in rows if row is not rows[7]]
+    assert (tally.rows, tally.dates_unread, tally.first, tally.last) == (30, 1, min(real), max(real))
+    assert tally.codes["week"].names == list(dict.fromkeys(sunday(day).isoformat() for day in real))
+
+
+def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
+    rows = classified(2)
+    near = dt.date.today() + dt.timedelta(days=300)
+    rows[0]["opened"], rows[1]["opened"] = dt.date(1990, 1, 1), near
+    tally = counted(write(tmp_path / "t.parquet", rows))
+    assert (tally.dates_unread, tally.first, tally.last) == (0, dt.date(1990, 1, 1), near)
+
+
 def test_columns_are_found_by_what_they_hold(tmp_path):
     columns = find_columns(open_reader(write(tmp_path / "t.csv", classified(50))))
     assert (columns.text, columns.id, columns.date) == ("نص الشكوى", "case_id", "opened")
