@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from datasets import Dataset, IterableDataset, concatenate_datasets
@@ -40,6 +41,8 @@ class Material:
         Validation rows that may be duplicates of a training row.
     files : dict of str to str
         SHA-256 of each file that was read.
+    reading : dict of str to Any
+        How they were read, as plain data: the ``columns``, and which rows count as ``duplicates``.
     findings : tuple of Finding
     taxonomy : bool
         Whether the tasks are those of the package's taxonomy, whose topics decide the agency.
@@ -53,6 +56,7 @@ class Material:
     groups: np.ndarray
     leaked: np.ndarray
     files: dict[str, str]
+    reading: dict[str, Any]
     findings: tuple[Finding, ...]
     taxonomy: bool = False
 
@@ -121,6 +125,7 @@ def read_material(
         groups[~validates],
         shared[validates],
         {str(path): file_hash(path) for path in read},
+        {"columns": asdict(columns), "duplicates": duplicates},
         tuple(findings),
     )
 
@@ -162,6 +167,7 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
         np.zeros(0, np.int64),
         leaked,
         {str(path): file_hash(path) for path in (data, validation)},
+        {"columns": asdict(columns)},
         tuple(findings),
     )
 
@@ -235,6 +241,7 @@ def corpus_material() -> Material:
         by_value(list(train["group"])),
         np.zeros(len(sides["validation"]), bool),
         {path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
+        {},
         (),
         taxonomy=True,
     )

@@ -6,10 +6,12 @@ killed run goes on where it stopped when the same command is given again. The fi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
@@ -54,7 +56,7 @@ def retrain(material: Material, recipe: Recipe, out: Path) -> Path:
     Raises
     ------
     ValueError
-        If the folder holds a run of another recipe or on other data.
+        If the folder holds a run of another recipe, or on other texts or labels.
     BackboneError
         If the encoder that the recipe starts from cannot be had.
     """
@@ -181,12 +183,16 @@ def _look_again(material: Material, folder: Path, out: Path) -> dict[str, Any]:
 
 def _claim(out: Path, recipe: Recipe, material: Material) -> dict[str, Any]:
     """Write what the run is made of into its folder, or check that the folder's run is of the same; return it."""
+    sides = {"train": material.train, "validation": material.validation}
     run: dict[str, Any] = {
         "recipe": recipe.settings(),
         "files": material.files,
+        **material.reading,
+        "streaming": not isinstance(material.train, Dataset),
         "labels": {task: list(names) for task, names in material.labels.items()},
         "train": material.rows,
         "validation": len(material.validation),
+        "texts": {side: _digest(rows, material.labels) for side, rows in sides.items()},
     }
     path = out / "run.json"
     if path.exists():
@@ -202,6 +208,16 @@ def _claim(out: Path, recipe: Recipe, material: Material) -> dict[str, Any]:
         resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True)
         (out / "recipe.yaml").write_text(resolved, encoding="utf-8")
     return run
+
+
+def _digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
+    """Return the SHA-256 of the texts and labels in their order; None for a stream: its file and columns decide it."""
+    if not isinstance(rows, Dataset):
+        return None
+    digest = hashlib.sha256()
+    for column in ("text", *(label_column(task) for task in tasks)):
+        digest.update(json.dumps(list(rows[column])).encode())
+    return digest.hexdigest()
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -19,11 +19,12 @@ from transformers import BertConfig, BertModel
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tests.training.conftest import DEPARTMENTS, write_csv
-from training.backbone import load_backbone
+from training.backbone import BackboneError, load_backbone
 from training.bundle import NETWORK, NETWORK_CONFIG, save_network
-from training.material import corpus_material
+from training.material import corpus_material, read_material
 from training.recipe import table_recipe
 from training.retrain import retrain
+from training.tables import Columns
 from training.train import main
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,49 @@ def test_a_second_run_in_the_folder_with_another_recipe_is_refused(
     with pytest.raises(SystemExit):
         main(command(run.parent / "cases.csv", tiny_bert, run, "--set", "epochs=5"))
     assert "holds a run with other recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "differing"),
+    [
+        (("--text-column", "عنوان"), "columns, texts"),
+        (("--label-columns", "dept=إدارة,style"), "columns, texts"),
+        (("--group-column", "style"), "columns"),
+        (("--duplicates", "incidents"), "duplicates"),
+        (("--streaming",), "streaming, texts"),
+    ],
+    ids=lambda changes: changes[0] if isinstance(changes, tuple) else "",
+)
+def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(
+    cases: list[dict[str, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: tuple[str, ...],
+    differing: str,
+) -> None:
+    few = [
+        {**case, "عنوان": case["نص"][:20] + str(row), "إدارة": other["الجهة"]}
+        for row, (case, other) in enumerate(zip(cases[:60], cases[59::-1], strict=True))
+    ]
+    data, validation = write_csv(tmp_path / "cases.csv", few[:40]), write_csv(tmp_path / "validation.csv", few[40:])
+    # The run begins, and stops at its encoder: what it is made of is written before.
+    arguments = command(data, tmp_path / "no-such-encoder", tmp_path / "out", "--validation", str(validation))
+    for more, said in (((), "no-such-encoder"), ((), "no-such-encoder"), (changes, f"run with other {differing};")):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--leave-out", *more])
+        assert said in capsys.readouterr().err
+
+
+def test_the_same_columns_split_in_another_way_are_other_texts(cases: list[dict[str, str]], tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "cases.csv", cases)
+    recipe = table_recipe({"backbone": str(tmp_path / "no-such-encoder")})
+    columns = Columns.parse("نص", "dept=الجهة")
+    material = read_material(data, columns, recipe, tmp_path / "cache", duplicates="identical")
+    with pytest.raises(BackboneError):
+        retrain(material, recipe, tmp_path / "out")
+    turned = replace(material, train=material.train.select(range(material.rows)[::-1]))
+    with pytest.raises(ValueError, match="run with other texts;"):
+        retrain(turned, recipe, tmp_path / "out")
 
 
 def test_a_tracker_that_is_not_installed_is_named(
