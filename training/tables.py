@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, Features, IterableDataset, Value
+from datasets.exceptions import DatasetGenerationError
 
-from tawasul_nlp.batch import open_reader
+from tawasul_nlp.batch import TableError, open_reader
 from tawasul_nlp.batch.rows import is_text, to_cell
 from tawasul_nlp.model.folder import file_hash
 
@@ -136,20 +137,25 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     Raises
     ------
     TableError
-        If the file is no table.
+        If the file is no table, or is damaged.
     ValueError
         If it lacks a column.
     """
     check_columns(path, columns)
     # Named for the file's content, so that an edited file is read anew.
     name = hashlib.sha256(f"{file_hash(path)} {path} {columns}".encode()).hexdigest()[:16]
-    return Dataset.from_generator(
-        read_rows,
-        features=columns.features,
-        cache_dir=str(cache),
-        gen_kwargs={"path": str(path), "columns": columns},
-        fingerprint=name,
-    )
+    try:
+        return Dataset.from_generator(
+            read_rows,
+            features=columns.features,
+            cache_dir=str(cache),
+            gen_kwargs={"path": str(path), "columns": columns},
+            fingerprint=name,
+        )
+    except DatasetGenerationError as error:
+        if isinstance(error.__cause__, TableError):  # datasets hides behind its own error what the reader said
+            raise TableError(str(error.__cause__)) from error
+        raise
 
 
 def stream_table(path: Path, columns: Columns) -> IterableDataset:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tawasul_nlp.batch import TableError
 from training.tables import Columns, read_table, stream_table
 
 COLUMNS = Columns.parse("نص", "الجهة,code=رمز")
@@ -53,6 +54,18 @@ def test_a_broken_row_keeps_its_number_and_says_what_is_wrong(tmp_path: Path) ->
     rows = read_table(path, COLUMNS, tmp_path / "cache")
     assert rows["row"][:] == [1, 2, 3]
     assert "4 fields" in rows["problem"][1]
+
+
+def test_a_table_that_is_damaged_midway_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "cases.parquet"
+    table = {"نص": [f"بلاغ رقم {number}" for number in range(5000)], "الجهة": ["طرق"] * 5000, "رمز": ["1"] * 5000}
+    pq.write_table(pa.table(table), path, row_group_size=1000)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 400] = b"\xff" * 400
+    path.write_bytes(data)
+    for read in (lambda: read_table(path, COLUMNS, tmp_path / "cache"), lambda: list(stream_table(path, COLUMNS))):
+        with pytest.raises(TableError, match=r"cases\.parquet is damaged after row [1-9]"):
+            read()
 
 
 def test_an_edited_file_is_read_anew(tmp_path: Path) -> None:
