@@ -225,16 +225,21 @@ def reason(first: str, second: str, pick: Pick) -> str:
 
 
 def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write JSON lines if the name ends in ``.jsonl``, else CSV with the mark that lets Excel read Arabic."""
+    """Write JSON lines if the name ends in ``.jsonl``, else CSV with the mark that lets Excel read Arabic.
+
+    Cells of a CSV that a spreadsheet would run as formulas get an apostrophe in front; JSON lines keep every text.
+    """
+    from tawasul_nlp.batch.formulas import guarded
+
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file)
+        writer.writerow([guarded(name) for name in columns])
+        writer.writerows([guarded(str(row.get(name, ""))) for name in columns] for row in rows)
 
 
 def _folded(text: str) -> str:

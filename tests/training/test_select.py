@@ -7,7 +7,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from training import select
-from training.select import choose, margins
+from training.select import choose, margins, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,16 @@ def test_the_command_writes_rows_with_reasons_and_one_report_of_an_incident(back
     assert all(row["row"] == "own" and int(row["select_row"]) >= 1 for row in rows)
     shares = np.sort(ComplaintClassifier.from_pretrained().predict_proba(texts, "topic"), axis=1)
     assert [float(row["probability"]) for row in rows] == pytest.approx(shares[:, -1].tolist(), abs=1e-3)
+
+
+def test_a_spreadsheet_runs_nothing_of_a_citizens_text(tmp_path):
+    rows = [{"pick": 1, "=1+1": '=HYPERLINK("http://example.com")', "second": -0.5}, {"text": "- الماي مقطوع"}]
+    write_rows(rows, tmp_path / "picks.csv")
+    first, second = _rows(tmp_path / "picks.csv")
+    assert first == {"pick": "1", "'=1+1": '\'=HYPERLINK("http://example.com")', "second": "-0.5", "text": ""}
+    assert second["text"] == "'- الماي مقطوع"
+    write_rows(rows, tmp_path / "picks.jsonl")
+    assert "'" not in (tmp_path / "picks.jsonl").read_text(encoding="utf-8")
 
 
 def test_labelled_cases_are_not_chosen_again_and_bad_input_is_said(backlog, tmp_path, capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from training.corpus import LabelSpace, load_examples
-from training.suspects import outliers, write_suspects
+from training.suspects import outliers, write_outliers, write_suspects
 
 
 def test_at_least_half_of_ten_swapped_labels_among_188_are_on_a_short_list(tmp_path: Path) -> None:
@@ -40,3 +40,23 @@ def test_the_point_far_from_all_others_is_the_outlier() -> None:
     assert rows.tolist() == [17]
     assert 0 <= scores[0] <= 1
     assert len(outliers(vectors[:10])[0]) == 0
+
+
+def test_a_spreadsheet_runs_nothing_of_a_citizens_text(tmp_path: Path) -> None:
+    texts = ["=انقطاع الكهرباء عن البيت", "@حفرة كبيرة في الشارع"] * 20
+    labels = ("+كهرباء", "-طرق")
+    target = np.arange(40) % 2
+    target[4] = 1
+    places = [("=cases.csv", row + 1) for row in range(40)]
+    write_suspects(tmp_path / "suspects.csv", places, texts, np.arange(40), {"=dept": target}, {"=dept": labels})
+    vectors = np.eye(8, dtype=np.float32)[np.where(np.arange(40) == 4, 3, 0)]
+    write_outliers(tmp_path / "outliers.csv", places, texts, vectors)
+    for name, columns in (
+        ("suspects", ("file", "task", "label", "suggestion", "text")),
+        ("outliers", ("file", "text")),
+    ):
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["row"] for row in rows] == ["5"]
+        assert all(row[column].startswith("'") for row in rows for column in columns)
+        assert rows[0]["text"] == "'" + texts[4]
