@@ -50,7 +50,10 @@ class EncoderReader:
     """
 
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
-        profile = Profile.from_dict(config.profile)
+        try:
+            profile = Profile.from_dict(config.profile)
+        except (TypeError, ValueError) as error:
+            raise ModelFormatError(f"{folder}: no normalisation that this library knows ({error})") from error
         if profile.fingerprint() != config.profile_fingerprint:
             raise ModelFormatError(
                 f"{folder}: trained with normalisation {config.profile_fingerprint}, this library's profile "

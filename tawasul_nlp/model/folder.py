@@ -234,7 +234,7 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
             cascade = CascadeConfig(**{**cascade, "tasks": _tasks(cascade["tasks"])})
         config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "cascade": cascade})
         check_config(config)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
     known = sorted(MAX_BYTES.keys() - {CONFIG})
     for name, expected in config.files.items():
@@ -274,6 +274,10 @@ def check_task_name(name: str) -> None:
 
 def check_config(config: ModelConfig) -> None:
     """Raise ValueError where the configuration contradicts itself."""
+    for name in ("files", "profile", "about"):
+        value = getattr(config, name)
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} must map names to values, got {value!r:.200}")
     if TOKENIZER not in config.files or not {ENCODER, NETWORK} & set(config.files):
         raise ValueError(f"files must include {TOKENIZER} and {ENCODER} or {NETWORK}, got {sorted(config.files)}")
     if (NETWORK in config.files) != (NETWORK_CONFIG in config.files):
@@ -306,9 +310,9 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
             raise ValueError(f"task {name!r} has no or repeated labels")
         if not all(isinstance(label, str) for label in task.labels):
             raise ValueError(f"task {name!r} has labels that are not text")
-        if not 0 < task.temperature < math.inf:
+        if not (math.isfinite(task.temperature) and task.temperature > 0):
             raise ValueError(f"task {name!r} has temperature {task.temperature!r}, expected above 0")
-        if not 0 < task.power < math.inf:
+        if not (math.isfinite(task.power) and task.power > 0):
             raise ValueError(f"task {name!r} has power {task.power!r}, expected above 0")
         unknown = set(task.weights) - {"encoder", "ngram", "parent"}
         if unknown or not task.weights or not all(map(math.isfinite, task.weights.values())):
@@ -320,7 +324,7 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
                 raise ValueError(f"task {name!r} has parent {task.parent!r}, which is no task before it")
             parent = tasks[task.parent]
             if len(task.parent_labels) != len(parent.labels) or not all(
-                0 <= index < len(task.labels) for index in task.parent_labels
+                isinstance(index, int) and 0 <= index < len(task.labels) for index in task.parent_labels
             ):
                 raise ValueError(f"task {name!r}: parent_labels do not map the labels of {task.parent!r}")
         for target, threshold in task.thresholds.items():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
         {"tasks": 3},
         {"max_tokens": 100_000},
         {"files": {"../../etc/passwd": "0"}},
+        {"files": ["tokenizer.json", "model.onnx"]},
+        {"about": [1]},
+        {"profile": []},
         {"surprise": 1},
     ],
 )
@@ -66,6 +70,32 @@ def test_a_configuration_that_contradicts_itself_is_refused(folder: Path, change
     edit(folder, **changes)
     with pytest.raises(ModelFormatError, match="damaged|unknown file"):
         read_config(folder)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda task: {"weights": {"encoder": 10**400}},
+        lambda task: {"temperature": 10**400},
+        lambda task: {"power": 10**400},
+        lambda task: {"parent_labels": [0.5, *task["parent_labels"][1:]]},
+    ],
+    ids=["weights", "temperature", "power", "parent_labels"],
+)
+def test_numbers_that_nothing_can_be_computed_with_are_refused(
+    folder: Path, spoil: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    tasks = json.loads((folder / "config.json").read_text(encoding="utf-8"))["tasks"]
+    edit(folder, tasks=tasks | {"agency": tasks["agency"] | spoil(tasks["agency"])})
+    with pytest.raises(ModelFormatError, match="damaged"):
+        read_config(folder)
+
+
+@pytest.mark.parametrize("profile", [{}, {"name": "default", "steps": 5, "revision": 1}])
+def test_a_normalisation_that_is_none_is_refused(folder: Path, profile: dict[str, Any]) -> None:
+    edit(folder, profile=profile)
+    with pytest.raises(ModelFormatError, match="no normalisation that this library knows"):
+        ComplaintClassifier.from_pretrained(folder)
 
 
 def test_a_folder_cannot_point_outside_itself(folder: Path) -> None:
