@@ -91,6 +91,8 @@ class FeatureBlock:
 
     def known(self, counts: Counts | csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what is known of counts: text, feature and its weight in L2-normalised sublinear TF-IDF, each 1-D."""
+        if not len(self.hashes):  # few texts may share no word at all
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         n_texts = len(counts.indptr) - 1
         rows = np.repeat(np.arange(n_texts), np.diff(counts.indptr))
         at = np.searchsorted(self.hashes, counts.indices)

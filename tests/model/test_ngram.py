@@ -55,6 +55,18 @@ def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
     assert np.allclose(NgramReader.load(tmp_path / "n.safetensors").scores(["", "qqq zzz"])["t"], bias)
 
 
+def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> None:
+    chars, words = NgramFeatures().counts(TEXTS[1:3])  # these two share letters and no word
+    blocks = kept_features(chars, 2), kept_features(words, 2)
+    weights = np.random.default_rng(0).normal(size=(len(blocks[0].hashes), 2)).astype(np.float32)
+    assert len(blocks[0].hashes) > 0 and len(blocks[1].hashes) == 0
+    save_ngram(tmp_path / "n.safetensors", blocks, {"t": weights}, {"t": np.zeros(2, np.float32)})
+    reader = NgramReader.load(tmp_path / "n.safetensors")
+    exact = blocks[0].weigh(NgramFeatures().counts(TEXTS)[0]) @ weights
+    assert reader.features(TEXTS).shape == (len(TEXTS), len(weights))
+    assert np.abs(reader.scores(TEXTS)["t"] - exact).max() < 0.02 * np.abs(exact).max()
+
+
 def test_a_file_that_is_no_reader_is_refused(tmp_path: Path) -> None:
     (tmp_path / "n.safetensors").write_bytes(b"not a tensor file")
     with pytest.raises(ModelFormatError, match="not an n-gram reader"):
