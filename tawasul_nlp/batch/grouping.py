@@ -28,7 +28,7 @@ from tawasul_nlp.batch.tables import (
 from tawasul_nlp.batch.writers import Layout, open_writer
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex, Incident
 
 LARGEST = 10
 _DECIMALS = 4
@@ -305,31 +305,27 @@ def _indexed(
     with DuplicateIndex.open(folder, grouper) as index:
         _reject_unknowable(rows, index)
         total = sum(map(len, rows.cases))
-        groups: list[list[int | None]] = []
         known = sum(case.id in index for cases in rows.cases for case in cases)
         done = 0
         for cases in rows.cases:
-            told = [case for case in cases if case.text.strip()]
-            placements = iter(index.add(told))
-            groups.append([next(placements).group_id if case.text.strip() else None for case in cases])
+            index.add(case for case in cases if case.text.strip())
             done += len(cases)
             if on_step is not None:
                 on_step("added", done, total)
-        # Read when all are there, because a group grows until the last case; an id tells a case in its group.
+        # Read when all are there: until the last case, groups grow, join and part, and a case may change its group.
         placed = _Placed(known)
-        incidents = {group: index.group(group) for of_chunk in groups for group in of_chunk if group is not None}
-        score_of = {
-            case_id: score
-            for incident in incidents.values()
-            for case_id, score in zip(incident.members, incident.scores, strict=True)
-        }
-        for cases, of_chunk in zip(rows.cases, groups, strict=True):
+        incidents: dict[int, Incident] = {}
+        for cases in rows.cases:
             values = []
-            for case, group in zip(cases, of_chunk, strict=True):
-                if group is None:
+            for case in cases:
+                if not case.text.strip():
                     values.append(_NO_GROUP)
                     continue
-                incident, score = incidents[group], round(score_of[str(case.id)], _DECIMALS)
+                placement = index.placement(str(case.id))
+                group, score = placement.group_id, round(placement.score, _DECIMALS)
+                if group not in incidents:
+                    incidents[group] = index.group(group)
+                incident = incidents[group]
                 values.append([group, len(incident.members), score, incident.representative == case.id])
             placed.add(values)
         placed.show(lambda group: index.text(incidents[group].representative))

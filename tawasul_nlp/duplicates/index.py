@@ -191,6 +191,18 @@ class DuplicateIndex:
             self._check_open()
             return str(self._of_case(case_id, "text")[0])
 
+    def placement(self, case_id: str) -> Placement:
+        """Return where a case is now, which may have changed since it was added.
+
+        Raises
+        ------
+        KeyError
+            If there is no case of this id.
+        """
+        with self._thread_lock:
+            self._check_open()
+            return self._placement(case_id)
+
     def placements(self) -> dict[str, Placement]:
         """Return where every case is, by its id, in the order in which they were added."""
         with self._thread_lock:

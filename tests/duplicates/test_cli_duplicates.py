@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tawasul_nlp.batch import GROUP_COLUMNS
+from tawasul_nlp.batch import GROUP_COLUMNS, group_table
 from tawasul_nlp.batch.case_rows import read_date
 from tawasul_nlp.cli import main
+from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
@@ -180,6 +181,30 @@ def test_with_an_index_ids_stay_and_the_same_backlog_adds_nothing(capsys):
     alone = [[row["is_representative"] for row in rows if row["group_id"] != power] for rows in (monday, again)]
     assert alone[0] == alone[1]
     assert again[POWER]["group_size"] == "3", "the size counts all cases of the index"
+
+
+def test_an_index_may_join_groups_of_earlier_chunks_while_a_table_is_added():
+    hole, sewage = "الحفرة في شارع المعارض كسرت تاير سيارتي", "الماي طافح من المجاري في شارع المعارض"
+    texts = [hole, sewage, f"{hole} و{sewage}"]  # the last report shows that the others tell of one incident
+    grouper = DuplicateGrouper.from_pretrained()
+    alike = grouper.group(texts).explain
+    apart, together = alike(0, 1).score, min(alike(0, 2).score, alike(1, 2).score)
+    assert apart < together
+    grouper = DuplicateGrouper(grouper.classifier, threshold=(apart + together) / 2)
+    write_csv("backlog.csv", rows=[(f"k-{at}", "", text) for at, text in enumerate(texts)])
+    options = {"text_column": "text", "id_column": "case_id", "index": "ix"}
+    report = group_table(grouper, "backlog.csv", "out.csv", **options, chunk_rows=1)
+    assert (report.cases, report.incidents, report.grouped_cases, report.known) == (3, 1, 3, 0)
+    rows = read("out.csv")
+    assert len({row["group_id"] for row in rows}) == 1 and {row["group_size"] for row in rows} == {"3"}
+    assert [row["is_representative"] for row in rows] == ["false", "false", "true"]
+    with DuplicateIndex.open("ix", grouper) as index:
+        placed = [index.placement(row["case_id"]) for row in rows]
+    assert [(str(one.group_id), f"{one.score:.3f}") for one in placed] == [
+        (row["group_id"], f"{float(row['group_score']):.3f}") for row in rows
+    ]
+    again = group_table(grouper, "backlog.csv", "again.csv", **options, chunk_rows=1)
+    assert again.known == 3 and read("again.csv") == rows
 
 
 def test_what_an_index_cannot_know_by_its_id_is_rejected(capsys):

@@ -72,6 +72,9 @@ def test_a_report_of_a_known_incident_joins_it_and_another_place_opens_a_new_one
     assert copy.score >= 0.5 and "near-copy" in copy.reason
     assert len({first.group_id, elsewhere.group_id, hole.group_id}) == 3
     assert len(index) == 4 and first.id in index and "absent" not in index
+    assert (index.placement(copy.id), index.placement(first.id).group_id) == (copy, first.group_id)
+    with pytest.raises(KeyError, match="no case 'absent'"):
+        index.placement("absent")
 
 
 def test_a_query_names_the_incident_and_stores_nothing(index):
