@@ -145,7 +145,7 @@ def row_hashes(table: np.ndarray) -> np.ndarray:
 
 def code(name: str) -> int:
     """Return the code of a name: a hash that is the same in every process, never -1."""
-    return crc32(name.encode()) & 0x7FFFFFFF
+    return crc32(name.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
 
 
 def read_columns(

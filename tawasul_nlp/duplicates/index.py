@@ -17,7 +17,7 @@ from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.incidents import Incident, Match, Placement
 from tawasul_nlp.duplicates.placing import Placing
 from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.store import DATABASE, FORMAT_VERSION, IndexFolder
+from tawasul_nlp.duplicates.store import DATABASE, FORMAT_VERSION, IndexFolder, storable
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError
 
 LOCK = "lock"
@@ -234,6 +234,7 @@ class DuplicateIndex:
         """Add cases; what is returned is on disk.
 
         A case whose id is already there with the same text is left alone, so that an interrupted run may be repeated.
+        Half of a surrogate pair, which cannot be stored, is stored as its escape (``\\ud83d``).
 
         Returns
         -------
@@ -350,8 +351,8 @@ class DuplicateIndex:
                 text = found[0] if found else None
             if text is None:
                 fresh.append(at)
-                seen[case.id] = case.text
-            elif text != case.text:
+                seen[case.id] = storable(case.text)
+            elif text != storable(case.text):
                 raise ValueError(
                     f"case {at}: the id {case.id!r} is already in {self.folder} with another text; "
                     "remove that case first, or give this one an id of its own"

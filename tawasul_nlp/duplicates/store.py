@@ -96,7 +96,7 @@ class IndexFolder:
             If the database turns out to be damaged, which opening it does not always show.
         """
         try:
-            return self._database.execute(query, values).fetchall()
+            return self._database.execute(query, _storable(values)).fetchall()
         except sqlite3.DatabaseError as error:
             raise self._damaged(DATABASE, error) from error
 
@@ -110,11 +110,11 @@ class IndexFolder:
 
     def change(self, statement: str, *values: Any) -> int:
         """Change the database, inside a :meth:`transaction`; return the row number of what was inserted."""
-        return self._database.execute(statement, values).lastrowid or 0
+        return self._database.execute(statement, _storable(values)).lastrowid or 0
 
     def change_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run a statement for each row of values, inside a :meth:`transaction`."""
-        self._database.executemany(statement, rows)
+        self._database.executemany(statement, map(_storable, rows))
 
     def facts(self) -> dict[str, str]:
         """Return what the index was made with."""
@@ -264,6 +264,19 @@ class IndexFolder:
             if old != target:
                 old.unlink()
         self._saved_rows = self.rows()
+
+
+def storable(text: str) -> str:
+    r"""Return a text as the database holds it: half of a surrogate pair, which UTF-8 lacks, becomes its escape.
+
+    >>> storable("الماي مقطوع \ud83d")
+    'الماي مقطوع \\ud83d'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _storable(values: Sequence[Any]) -> list[Any]:
+    return [storable(value) if isinstance(value, str) else value for value in values]
 
 
 def _rows_of_graph(path: Path) -> int:

@@ -132,6 +132,23 @@ def test_a_case_without_an_id_gets_one_that_no_other_has(index):
     assert [index.text(name) for name in names] == [POWER, POWER_ELSEWHERE, POWER_COPY]
 
 
+def test_half_of_a_surrogate_pair_is_stored_as_its_escape_and_known_again(grouper, index, tmp_path):
+    broken = Case(POWER + " \ud83d", id="c-\udc00", place="مجمع 1203 \ud83d", topic="\ud83d")
+    placed, copy = index.add([broken, POWER_COPY])
+    assert placed.is_new and copy.group_id == placed.group_id
+    assert index.add([broken, broken])[0].group_id == placed.group_id and len(index) == 2
+    with pytest.raises(ValueError, match="is already in .* with another text"):
+        index.add([Case(POWER + " \ud83e", id=broken.id)])
+    assert index.text(broken.id) == POWER + r" \ud83d" and broken.id in index
+    assert index.placement(broken.id).group_id == placed.group_id
+    assert r"c-\udc00" in index.placements() and index.query(broken)[0].group_id == placed.group_id
+    with DuplicateIndex.open(tmp_path / "filled", grouper) as filled:
+        filled.fill(grouper.group([broken, POWER_COPY]))
+        assert filled.text(broken.id) == index.text(broken.id)
+    index.remove(broken.id)
+    assert broken.id not in index
+
+
 def test_what_is_no_case_or_has_a_vector_of_another_size_adds_nothing(index):
     with pytest.raises(InvalidTextError, match="case 1 is a int"):
         index.add([POWER, 7])
