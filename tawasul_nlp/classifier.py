@@ -342,6 +342,11 @@ def _checked(texts: str | Sequence[str]) -> list[str]:
         return [texts]
     if texts is None or isinstance(texts, bytes | dict) or not hasattr(texts, "__iter__"):
         raise InvalidTextError(f"expected a str or a sequence of str, got {type(texts).__name__}; decode or wrap it", 0)
+    if hasattr(type(texts), "columns"):  # a table of pandas or polars would give the names of its columns
+        raise InvalidTextError(
+            f"expected a str or a sequence of str, got a {type(texts).__name__}; pass its column of texts, df['text']",
+            0,
+        )
     listed = list(texts)
     for index, text in enumerate(listed):
         if not isinstance(text, str):

@@ -95,6 +95,14 @@ def test_what_is_no_text_is_refused_with_its_position(clf: ComplaintClassifier, 
     assert pickle.loads(pickle.dumps(caught.value)).index == index
 
 
+def test_a_table_is_refused_before_the_names_of_its_columns_are_read(clf: ComplaintClassifier) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"text": [SEWAGE], "id": [1]})
+    with pytest.raises(InvalidTextError, match=r"got a DataFrame; pass its column of texts, df\['text'\]"):
+        clf.predict(table)
+    assert [p.topic.id for p in clf.predict(table["text"])] == ["sewage_overflow"]
+
+
 def test_names_are_given_in_both_languages_and_json_keeps_arabic(clf: ComplaintClassifier) -> None:
     p = clf.predict(SEWAGE)
     assert (p.agency.name_ar, p.agency.name_en) == ("وزارة الأشغال", "Ministry of Works")

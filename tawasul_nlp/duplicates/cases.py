@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
@@ -23,13 +23,18 @@ class Case:
     id : str or None
         The caller's name for it; None for its position.
     created_at : datetime or None
-        When it came in; without a time zone it counts as UTC.
+        When it came in; without a time zone it counts as UTC. A date or an ISO 8601 string is turned into one.
     place : str or None
         An address field, read like a text ("مجمع 714"); where it names a place, the text's own places don't count.
     topic : str or None
         Id of its topic; None lets the model say, if it reads the text (without ``embedding``).
     embedding : ndarray of float32, shape (128,), or None
         Its incident vector (:meth:`DuplicateGrouper.embed`), if it was computed before.
+
+    Raises
+    ------
+    ValueError
+        If ``created_at`` is no date, or ``embedding`` does not consist of numbers.
 
     Examples
     --------
@@ -45,8 +50,9 @@ class Case:
     embedding: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.created_at is not None and self.created_at.tzinfo is None:
-            object.__setattr__(self, "created_at", self.created_at.replace(tzinfo=UTC))
+        created_at = None if _is_empty(self.created_at) else _moment(self.created_at)
+        object.__setattr__(self, "created_at", created_at)
+        object.__setattr__(self, "embedding", None if _is_empty(self.embedding) else _vector(self.embedding))
 
 
 _FIELDS = tuple(field.name for field in fields(Case))
@@ -56,12 +62,14 @@ def as_cases(items: Iterable[str | Mapping[str, Any] | Case]) -> list[Case]:
     """Turn strings, mappings and cases into cases.
 
     Mappings may hold more than the fields of :class:`Case`; the rest is left alone, so that rows of a table can be
-    passed as they are. ``created_at`` may also be a date or an ISO 8601 string; empty strings count as missing.
+    passed as they are. Empty strings, NaN, NaT and ``pandas.NA`` count as missing.
 
     Raises
     ------
     InvalidTextError
         If an item is not a case; ``.index`` is its position.
+    TypeError
+        If ``items`` is one text, one mapping or a data frame.
 
     Examples
     --------
@@ -70,6 +78,11 @@ def as_cases(items: Iterable[str | Mapping[str, Any] | Case]) -> list[Case]:
     """
     if isinstance(items, (str, Mapping)):
         raise TypeError(f"got one {type(items).__name__}, expected a list of cases; wrap it in a list")
+    if hasattr(type(items), "columns"):  # a table of pandas or polars would give the names of its columns
+        raise TypeError(
+            f"got a {type(items).__name__}, expected a list of cases; pass its rows, df.to_dict('records'), or only "
+            "its column of texts, df['text']"
+        )
     return [_as_case(item, index) for index, item in enumerate(items)]
 
 
@@ -83,14 +96,13 @@ def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
             raise InvalidTextError(f"case {index} has {', '.join(map(str, item)) or 'no keys'}, expected a text", index)
         given = {name: item[name] for name in _FIELDS if not _is_empty(item.get(name))}
         given["text"] = item["text"]
-        if "created_at" in given:
-            given["created_at"] = _moment(given["created_at"], index)
         for name in ("id", "topic", "place"):
             if name in given:
                 given[name] = str(given[name])
-        if "embedding" in given:
-            given["embedding"] = np.asarray(given["embedding"], dtype=np.float32)
-        case = Case(**given)
+        try:
+            case = Case(**given)
+        except ValueError as error:
+            raise InvalidTextError(f"case {index}: {error}", index) from error
     else:
         raise InvalidTextError(f"case {index} is a {type(item).__name__}, expected a str, a mapping or a Case", index)
     if not isinstance(case.text, str):
@@ -98,21 +110,36 @@ def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
     return case
 
 
-def _is_empty(value: Any) -> bool:
-    """Whether a cell of a table is empty: None, blank, or not equal to itself (NaN and NaT)."""
-    if isinstance(value, np.ndarray):
-        return False
-    return value is None or (isinstance(value, str) and not value.strip()) or bool(value != value)
-
-
-def _moment(value: Any, index: int) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN and NaT, which differ from themselves, or ``pandas.NA``."""
     try:
-        return datetime.fromisoformat(str(value).strip())
-    except ValueError as error:
-        raise InvalidTextError(
-            f"created_at of case {index} is {value!r}, expected a datetime or an ISO 8601 string", index
-        ) from error
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA: whether it differs from itself is not known either
+        return True
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell of a table is empty: missing or blank."""
+    if isinstance(value, Sized):  # of vectors, whether they differ from themselves is no yes or no
+        return isinstance(value, str) and not value.strip()
+    return is_missing(value)
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime(value.year, value.month, value.day)
+    else:
+        try:
+            moment = datetime.fromisoformat(str(value).strip())
+        except ValueError as error:
+            raise ValueError(f"created_at is {value!r}, expected a datetime or an ISO 8601 string") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _vector(value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"embedding is {value!r:.80}, expected a row of DuplicateGrouper.embed") from error

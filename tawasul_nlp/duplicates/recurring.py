@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.duplicates.cases import is_missing
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 
 
@@ -206,13 +207,13 @@ def _members(groups: DuplicateGroups | Sequence[int] | np.ndarray, labels: np.nd
 
 
 def _name(value: Any) -> str | None:
-    return None if _is_missing(value) else str(value).strip() or None
+    return None if is_missing(value) else str(value).strip() or None
 
 
 def _day(value: Any, row: int) -> date | None:
     if isinstance(value, np.datetime64):
         value = None if np.isnat(value) else value.astype("datetime64[D]").item()
-    if _is_missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, datetime):
         return value.date()
@@ -226,8 +227,3 @@ def _day(value: Any, row: int) -> date | None:
         except ValueError:
             pass
     raise ValueError(f"date {row} is {value!r}, expected a date, a datetime, an ISO 8601 string or None")
-
-
-def _is_missing(value: Any) -> bool:
-    """Whether a value is None, or a NaN or NaT, by which pandas marks what is missing: they differ from themselves."""
-    return value is None or bool(value != value)

@@ -1,6 +1,7 @@
 """What pairs of cases are compared by, with real texts and made-up vectors where meaning is not the point."""
 
 from dataclasses import fields
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -160,9 +161,50 @@ def test_contributions_add_up_to_the_score() -> None:
         (["نص", None], "case 1 is a NoneType"),
         ([{"body": "نص"}], "case 0 has body"),
         ([{"text": 7}], "the text of case 0 is a int"),
-        ([{"text": "نص", "created_at": "أمس"}], "created_at of case 0"),
+        (["نص", {"text": "نص", "created_at": "أمس"}], "case 1: created_at is 'أمس', expected a datetime"),
+        (["نص", {"text": "نص", "embedding": "abc"}], "case 1: embedding is 'abc', expected a row of"),
+        (["نص", {"text": "نص", "embedding": {"x": 1}}], "case 1: embedding is {'x': 1}"),
     ],
 )
 def test_what_is_no_case_is_named_by_its_position(items: list[object], message: str) -> None:
-    with pytest.raises(InvalidTextError, match=message):
+    with pytest.raises(InvalidTextError, match=message) as caught:
         as_cases(items)  # type: ignore[arg-type]
+    assert caught.value.index == len(items) - 1  # the last one is the bad one
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-01-01", " 2026-01-01T00:00 ", "2026-01-01T03:00+03:00", date(2026, 1, 1), datetime(2026, 1, 1)]
+)
+def test_a_date_is_read_alike_in_a_case_and_in_a_mapping(moment: object) -> None:
+    case = Case("نص", created_at=moment)  # type: ignore[arg-type]
+    (mapped,) = as_cases([{"text": "نص", "created_at": moment}])
+    assert case.created_at == mapped.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("created_at", "أمس"), ("created_at", 7), ("embedding", "abc"), ("embedding", {"x": 1})]
+)
+def test_a_case_with_what_is_no_date_or_no_vector_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{field} is .*, expected a"):
+        Case("نص", **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("empty", [None, "", "  ", float("nan"), np.float32("nan"), np.datetime64("NaT"), "NaT", "NA"])
+def test_an_empty_cell_counts_as_missing_in_every_field(empty: object) -> None:
+    if empty in ("NaT", "NA"):
+        empty = getattr(pytest.importorskip("pandas"), str(empty))
+    names = [field.name for field in fields(Case) if field.name != "text"]
+    (case,) = as_cases([{"text": "نص", **dict.fromkeys(names, empty)}])
+    assert [getattr(case, name) for name in names] == [None] * len(names)
+
+
+def test_a_table_is_refused_and_its_rows_are_cases() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"text": ["حفرة", "انقطاع"], "place": pandas.array(["مجمع 714", None], "string")})
+    with pytest.raises(TypeError, match=r"got a DataFrame, expected a list of cases; pass .*df\.to_dict\('records'\)"):
+        as_cases(table)
+    assert [(case.text, case.place) for case in as_cases(table.to_dict("records"))] == [
+        ("حفرة", "مجمع 714"),
+        ("انقطاع", None),
+    ]
+    assert [case.text for case in as_cases(table["text"])] == ["حفرة", "انقطاع"]

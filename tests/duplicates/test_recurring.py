@@ -105,6 +105,21 @@ def test_incidents_without_place_topic_or_date_are_skipped_and_counted():
     assert (town.problems(), town.problems().incidents, town.problems().skipped) == (known, known.incidents, 4)
 
 
+def test_missing_cells_of_a_data_frame_are_missing():
+    pandas = pytest.importorskip("pandas")
+    days = ["2026-01-05", "2026-02-09", "2026-03-02", None]
+    frame = pandas.DataFrame(
+        {
+            "topic": pandas.array(["water_leak"] * 3 + [None], "string"),
+            "block": pandas.array([714] * 3 + [None], "Int64"),
+            "day": pandas.to_datetime(days),
+        }
+    ).astype({"day": object})
+    found = recurring_problems(range(4), frame["topic"], frame["block"], frame["day"])
+    assert [(problem.place, problem.weeks) for problem in found] == [("714", 3)] and found.skipped == 1
+    assert recurring_problems(range(4), frame["topic"], frame["block"], [*days[:3], pandas.NA]) == found
+
+
 def test_an_incident_takes_from_its_other_reports_what_its_representative_lacks():
     labels = [0, 0, 1, 2]
     topics = [None, "water_leak", "water_leak", "water_leak"]
