@@ -62,6 +62,30 @@ class LabelScore:
         return plain
 
 
+class _Labels(Mapping[str, LabelScore]):
+    """The answers of a prediction: read-only, because equal texts of one call share a prediction.
+
+    Unlike a ``MappingProxyType`` it can be pickled and copied.
+    """
+
+    __slots__ = ("_of_task",)
+
+    def __init__(self, of_task: Mapping[str, LabelScore]) -> None:
+        self._of_task = dict(of_task)
+
+    def __getitem__(self, task: str) -> LabelScore:
+        return self._of_task[task]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of_task)
+
+    def __len__(self) -> int:
+        return len(self._of_task)
+
+    def __repr__(self) -> str:
+        return repr(self._of_task)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """The reading of one case.
@@ -70,9 +94,9 @@ class Prediction:
     ----------
     text : str
         As it was given.
-    labels : dict of str to LabelScore
-        The answer of each task of the model, whatever its tasks are. ``kind``, ``topic`` and ``agency`` are also
-        attributes, for models that have them.
+    labels : mapping of str to LabelScore
+        The answer of each task of the model, whatever its tasks are; it cannot be changed. ``kind``, ``topic`` and
+        ``agency`` are also attributes, for models that have them.
     places : Places
         What the text says about where.
     routing : Routing or None
@@ -84,10 +108,13 @@ class Prediction:
     """
 
     text: str
-    labels: Mapping[str, LabelScore]
+    labels: Mapping[str, LabelScore] = field(hash=False)
     places: Places = field(default_factory=Places)
     routing: Routing | None = None
     reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _Labels(self.labels))
 
     @property
     def needs_review(self) -> bool:

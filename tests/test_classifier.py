@@ -1,5 +1,6 @@
 """The predict API with the real bundled model."""
 
+import copy
 import json
 import multiprocessing
 import pickle
@@ -101,6 +102,19 @@ def test_a_table_is_refused_before_the_names_of_its_columns_are_read(clf: Compla
     with pytest.raises(InvalidTextError, match=r"got a DataFrame; pass its column of texts, df\['text'\]"):
         clf.predict(table)
     assert [p.topic.id for p in clf.predict(table["text"])] == ["sewage_overflow"]
+
+
+def test_a_prediction_can_be_hashed_pickled_and_copied_and_its_labels_cannot_be_changed(
+    clf: ComplaintClassifier,
+) -> None:
+    one, again = clf.predict([SEWAGE, SEWAGE])
+    for same in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one), clf.predict(SEWAGE)):
+        assert {one, again, same} == {one} and same.labels == one.labels == dict(one.labels)
+    for p in (one, copy.deepcopy(one)):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            p.labels["topic"] = p.labels["kind"]  # type: ignore[index]
+        assert not hasattr(p.labels, "pop") and not hasattr(p.labels, "update")
+    assert again.topic.id == "sewage_overflow" and repr(one.labels) == repr(dict(one.labels))
 
 
 def test_names_are_given_in_both_languages_and_json_keeps_arabic(clf: ComplaintClassifier) -> None:
