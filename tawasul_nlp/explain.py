@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tawasul_nlp.errors import InvalidTextError
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -51,7 +53,7 @@ class Explanation:
     probability : float
         Of the label, for the whole text.
     spans : tuple of Span
-        In the order of the text.
+        In the order of the text; none if it has no letters or digits, so that nothing was read.
     """
 
     text: str
@@ -109,6 +111,11 @@ def explain(classifier: ComplaintClassifier, text: str, task: str | None = None)
         A task of the model; None for the topic, or for the first task of a model without topics.
         The agency is explained as the group that the model sees, before routing.
 
+    Raises
+    ------
+    InvalidTextError
+        If ``text`` is not one str.
+
     Examples
     --------
     >>> from tawasul_nlp import ComplaintClassifier
@@ -116,7 +123,12 @@ def explain(classifier: ComplaintClassifier, text: str, task: str | None = None)
     >>> "طافحة" in explain(clf, "المجاري طافحة عندنا من اسبوع").top(2)
     True
     """
+    if not isinstance(text, str):
+        raise InvalidTextError(f"expected one str, got {type(text).__name__}; explain one text at a time", 0)
     task = classifier.known_task(task)
+    if not any(map(str.isalnum, text)):  # nothing is read of such a text, so no word of it can speak for the answer
+        answer = classifier.predict(text).labels[task]
+        return Explanation(text, task, answer.id, answer.probability, ())
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]
     run = -(-len(words) // MAX_PARTS) or 1
     parts = [(words[i][0], words[min(i + run, len(words)) - 1][1]) for i in range(0, len(words), run)]

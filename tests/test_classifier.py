@@ -177,3 +177,19 @@ def test_an_explanation_points_at_the_words_of_the_original(clf: ComplaintClassi
     assert "طافحة" in console.export_text()
     assert "<script>" not in clf.explain("<script>alert(1)</script> المجاري طافحة")._repr_html_()
     assert len(clf.explain("كلمة " * 300).spans) <= 64
+
+
+@pytest.mark.parametrize("text", ["", "!!!", "😀 ؟"])
+@pytest.mark.parametrize("task", ["topic", "agency", "kind"])
+def test_where_nothing_is_read_the_explanation_gives_the_answer_of_predict_and_no_words(
+    clf: ComplaintClassifier, text: str, task: str
+) -> None:
+    explanation, answer = clf.explain(text, task), clf.predict(text).labels[task]
+    assert (explanation.label, explanation.probability, explanation.spans) == (answer.id, answer.probability, ())
+    assert explanation.top() == []
+
+
+@pytest.mark.parametrize("bad", [None, ["المجاري طافحة"], 7, SEWAGE.encode()])
+def test_what_is_not_one_text_is_not_explained(clf: ComplaintClassifier, bad: object) -> None:
+    with pytest.raises(InvalidTextError, match=f"expected one str, got {type(bad).__name__}"):
+        clf.explain(bad)  # type: ignore[arg-type]
