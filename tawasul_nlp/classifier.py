@@ -162,7 +162,7 @@ class ComplaintClassifier:
 
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash and measured figures."""
-        return {
+        facts: dict[str, Any] = {
             "folder": str(self.folder),
             "model_hash": self.config.model_hash,
             "format_version": self.config.format_version,
@@ -172,8 +172,12 @@ class ComplaintClassifier:
             "max_tokens": self.config.max_tokens,
             "runtime": self._readers.runtime.name,
             "cascade": self.cascade,
-            **self.config.about,
         }
+        # What a model tells about itself is free-form: it may be anything, and takes no fact's place.
+        about: dict[str, Any] = (
+            self.config.about if isinstance(self.config.about, dict) else {"about": self.config.about}
+        )
+        return {**facts, **about, **facts}
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is also a Sequence[str]; this form comes first and wins

@@ -1,6 +1,7 @@
 """A model folder from a stranger cannot make us read outside it, run code, or take memory without bound."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -26,6 +27,16 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> 
     (folder / name).symlink_to(tmp_path / "outside")
     with pytest.raises(ModelFormatError, match="leads out of the model folder"):
         read_config(folder)
+
+
+@pytest.mark.parametrize("about", [{"model_hash": "ffff", "runtime": "أخرى", "by": "org"}, ["by org"], None])
+def test_what_a_model_tells_about_itself_takes_no_facts_place(tmp_path: Path, about: object) -> None:
+    clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m"), threads=1)
+    facts = clf.info()
+    clf.config = replace(clf.config, about=about)  # type: ignore[arg-type]
+    told = clf.info()
+    assert {name: told[name] for name in facts} == facts and told["model_hash"] == clf.config.model_hash
+    assert told["by"] == "org" if isinstance(about, dict) else told["about"] == about
 
 
 def test_links_within_the_folder_and_within_a_hub_snapshot_are_followed(tmp_path: Path) -> None:
