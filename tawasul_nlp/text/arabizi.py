@@ -2,9 +2,10 @@
 
 ``abi a3raf mata ye6la3 el 6alab`` becomes ``ابي اعرف متى يطلع الطلب``. The difficulty is to
 leave alone what is not Arabizi: English words, names of places and bodies, codes, units,
-addresses. A word with a digit that stands for a letter (3 ع, 7 ح, 9 ص) tells by itself;
-a word without one is converted only in a text that is Arabizi, and only if it is no English
-word that the list ``english_words.txt`` knows.
+addresses. A word with a digit that stands for a letter (3 ع, 7 ح, 9 ص) tells by itself, if it
+cannot be an English word with a number or a code; where it can (roo7, yaris6), and without such
+a digit, it is converted only in a text that is Arabizi, and only if it is no English word that
+the list ``english_words.txt`` knows.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ _WORD = re.compile(
 )
 _LATIN = re.compile(r"[A-Za-z]")
 _DIGIT_LETTERS = re.compile(r"[a-z'’2356789]{2,}")
-_ORDINAL_OR_UNIT = re.compile(
-    r"\d+(?:st|nd|rd|th|am|pm|g|k|m|km|kg|cm|mm|x|bd|hr|hrs|hour|hours|min|mins|day|days|week|weeks|month|months|year|years"
-    r"|yrs|pcs|gb|mb|mbps|ft|sqm|fils|times|bhk|d|v|w|s|h)"
+_COUNT = re.compile(
+    r"\d+(?:st|nd|rd|th|am|pm|g|k|l|m|x|km|kg|mg|cm|mm|bd|hr|hrs|hour|hours|min|mins|day|days|week|weeks|month|months|year"
+    r"|years|yrs|pcs|gb|mb|mbps|ft|sqm|fils|times|bhk|d|v|w|s|h|amps?|bars?|dinars?|inch|inches|lit(?:er|re)s?|phases?|pins?"
+    r"|ply|seater|tons?|volts?|watts?|ways?)"
+    r"|\d+(?:and|by|in|of|or|to|vs)\d+"
 )
+# Three digits and letters by turns, other than vowels between them (9a7e7a); flats (3b); h2o and b2b.
+_CODE = re.compile(r"(?=.*\d[^aeiou\d]\d)[a-z]?(?:\d[a-z]){2,}\d[a-z]?|\d[a-z]|[a-z]2[a-z]")
+_PERHAPS_CODE = re.compile(r"[a-z]\d[a-z]")
+_NUMBERED = re.compile(r"\d+[a-z]|\d.*\d.*")
 _ENGLISH_SHAPE = re.compile(r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|ed|ers|ure|ship|less)")
 _PREFIXES = ("wel", "bel", "fel", "lel", "el", "al", "il")
 
@@ -153,23 +160,39 @@ def _vowel(char: str, first: bool, last: bool, long: bool) -> str:
     return "ا" if long else ""
 
 
-def _is_marked(word: str) -> bool:
-    """Tell whether a digit in a word stands for a letter."""
+def _is_marked(word: str, among_arabizi: bool = False) -> bool:
+    """Tell whether a digit in a word stands for a letter.
+
+    What is as likely a model, a version or a code (yaris6, a3c) counts only among Arabizi.
+    """
     lower = word.lower()
     if word != lower and word != lower.capitalize():
         return False  # A7B is a code
     if not any(char.isdigit() for char in lower) or _LATIN.search(lower) is None:
         return False
-    if _DIGIT_LETTERS.fullmatch(lower) is None or _ORDINAL_OR_UNIT.fullmatch(lower):
+    if _DIGIT_LETTERS.fullmatch(lower) is None:
+        return False
+    if lower in _lexicon():
+        return True
+    if _COUNT.fullmatch(lower) or _CODE.fullmatch(lower):
         return False
     tail = re.fullmatch(r"([a-z'’]+)(\d+)", lower)
     if tail is not None:
-        # Only at the end: a model or house number (ps5, road7), unless a vowel leads up to one letter (ra7).
+        # Only at the end: a model or house number (ps5, road7), unless a vowel leads up to one letter (roo7).
         letters, digits = tail.groups()
-        return len(digits) == 1 and len(letters) > 1 and letters[-1] in "aeiouyw" and letters not in _english()
-    head = re.fullmatch(r"\d+([a-z]+)", lower)
-    # 3bedroom and 2villa are counts.
-    return head is None or (head.group(1) not in _english() and len(lower) - len(head.group(1)) < 3)
+        is_word = len(digits) == 1 and len(letters) > 1 and letters[-1] in "aeiouyw" and letters not in _english()
+        return is_word and among_arabizi
+    head = re.fullmatch(r"(\d+)([a-z]+)", lower)
+    if head is not None:
+        # 3bedrooms and 2villas are counts.
+        digits, letters = head.groups()
+        is_count = letters in _english() or (len(letters) > 4 and letters.removesuffix("s") in _english())
+        return not is_count and len(digits) < 3 and (among_arabizi or digits != "2")
+    start = re.match(r"([a-z]{4,})\d", lower)
+    if start is not None and start.group(1) in _english() and start.group() not in _lexicon():
+        # flat3b and order5a6b, but not same3een
+        return among_arabizi and _NUMBERED.fullmatch(lower, start.end() - 1) is None
+    return among_arabizi or _PERHAPS_CODE.fullmatch(lower) is None
 
 
 def _is_english(word: str) -> bool:
@@ -235,8 +258,7 @@ def _convert_word(word: str, arabizi_text: bool) -> str | None:
     if len(word) > _MAX_LENGTH:
         return None
     lower = word.lower()
-    marked = _is_marked(word)
-    if marked:
+    if _is_marked(word, arabizi_text):
         return _lexicon().get(lower) or _with_prefix(lower)
     if not arabizi_text or _LATIN.search(word) is None or any(char.isdigit() for char in word):
         return None
