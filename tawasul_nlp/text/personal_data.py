@@ -69,18 +69,38 @@ _DIGITS = {zero + value: str(value) for zero in (0x0660, 0x06F0, 0xFF10) for val
 # What people put between digits; marks of writing direction creep in when a number is pasted.
 _GAP = r"[ \-\u00a0\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 _MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_LATIN = re.compile(r"[A-Za-z]")
 
 _EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++")
 _IBAN = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z]{{2}}{_GAP}?\d{_GAP}?\d(?:{_GAP}?[A-Za-z0-9]){{11,30}}")
 _IBAN_LENGTHS = {"BH": 22, "SA": 24, "AE": 23, "KW": 30, "QA": 29, "OM": 23}
-_NINE_DIGITS = re.compile(r"(?<![\w.,/-])\d{9}(?![\w/-]|[.,]\d)")
-_PREFIXED_PHONE = re.compile(rf"(?<![\w+])(?:\+{_GAP}?|00)973(?:{_GAP}{{0,2}}\d){{8}}(?!{_GAP}?\d)")
-_PHONE = re.compile(
-    rf"(?<![\w.,/+-])(?:\d{{8}}|\d{{4}}{_GAP}\d{{4}}|\d{{2}}{_GAP}\d{{6}}|\d{{2}}{_GAP}\d{{3}}{_GAP}\d{{3}}|\d{{3}}{_GAP}\d{{5}})"
-    r"(?![\w/-]|[.,]\d)"
+# Letters may touch a number, and signs that join it to nothing or to another whole number (39001234/36001234); what
+# they join to other digits is part of a decimal or a longer code.
+_BEFORE = rf"(?<!\d)(?:(?<!\d[.,/-])|(?<=\d{{8}}[.,/-])|(?<=\d{{4}}{_GAP}\d{{4}}[.,/-]))"
+_AFTER = rf"(?!\d|[.,/-](?=\d)(?!\d{{4}}{_GAP}?\d{{4}}))"
+# In two parts only if it starts with a month of birth and not with what may be a year.
+_CPR = re.compile(rf"{_BEFORE}(?:\d{{9}}|(?!19|20)\d\d(?:0[1-9]|1[0-2]){_GAP}\d{{5}}){_AFTER}")
+_PHONE_START = rf"(?=3|6{_GAP}?[36]|1{_GAP}?[367]|7{_GAP}?7)"
+_EIGHT_DIGITS = rf"\d(?:{_GAP}?\d){{7}}"
+_PREFIXED_PHONE = re.compile(
+    rf"(?:\+{_GAP}?|(?<!\d)00)973(?:{_GAP}{{0,2}}\d){{8}}(?!\d)"
+    rf"|{_BEFORE}973{_GAP}{{0,2}}{_PHONE_START}{_EIGHT_DIGITS}{_AFTER}"
 )
-_PHONE_START = re.compile(r"3|6[36]|1[367]|77")
+_PHONE = re.compile(rf"{_BEFORE}{_PHONE_START}{_EIGHT_DIGITS}{_AFTER}")
+# How people group the digits of a phone number. Other groups may be a list of small numbers.
+_PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5)})
+_PHONE_CUE = re.compile(
+    r"(?<![^\W\d_])(?:(?:و?(?:ال|بال|لل|عال|[بل])?(?:هاتف|تلفون|تليفون|جوال|موبايل|نقال|رقم|واتس)"
+    r"|و?[اأإ]?تصل|كلم|تواصل)\w{0,4}|ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no)"
+    r"(?:\W{1,3}(?:رقم|على|علي|بي|بنا|هو|me|us|at|is|no|number))*\W{0,3}\Z",
+    re.IGNORECASE,
+)
+_PLACE_CUE = re.compile(
+    r"(?:مجمع|بلوك|طريق|شارع|(?<![a-z])(?:block|blk|road|rd|street|st|avenue))(?:\W{1,2}(?:رقم|no))?\W{0,3}\Z",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d")
 _UNIT_AFTER = re.compile(
     r"\s{0,2}(?:دينار|دنانير|فلس|د\.ب|ريال|درهم|دولار|متر|كيلو|%|٪|(?:BD|BHD|bd|bhd|dinars?|fils|sqm|km)(?![A-Za-z]))"
 )
@@ -182,25 +202,56 @@ def _houses(text: str) -> Iterator[PersonalDataSpan]:
             yield PersonalDataSpan("house", start, end, match.group("value"))
 
 
+def _is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:
+    return cue.search(text[max(0, start - 32) : start]) is not None
+
+
+def _is_code(text: str, start: int, end: int) -> bool:
+    """Tell whether Latin letters stand on both sides: RR870412356BH is a parcel."""
+    return _LATIN.match(text[max(0, start - 1) : start]) is not None and _LATIN.match(text, end) is not None
+
+
 def _cprs(text: str) -> Iterator[PersonalDataSpan]:
-    for match in _NINE_DIGITS.finditer(text):
-        if not _is_amount(text, match.start(), match.end()):
-            yield PersonalDataSpan("cpr", match.start(), match.end(), match.group())
+    for match in _CPR.finditer(text):
+        start, end = match.span()
+        is_road = end - start > 9 and _is_behind(_PLACE_CUE, text, start)
+        if not (is_road or _is_amount(text, start, end) or _is_code(text, start, end)):
+            yield PersonalDataSpan("cpr", start, end, _compact(match.group()))
 
 
 def _phones(text: str) -> Iterator[PersonalDataSpan]:
     for match in _PREFIXED_PHONE.finditer(text):
         value = _compact(match.group())
-        if not _is_public(value):
+        is_block = value.startswith("973") and match.group()[0] != "+" and _is_behind(_PLACE_CUE, text, match.start())
+        if not (is_block or _is_public(value)):
             yield PersonalDataSpan("phone", match.start(), match.end(), value)
-    for match in _PHONE.finditer(text):
-        found = match.group()
-        value = _compact(found)
-        # "3500 2023" is more likely an amount and a year than a number in two halves.
-        if not _PHONE_START.match(value) or (len(found) > 8 and _YEAR.fullmatch(found[-4:])):
-            continue
-        if not _is_public(value) and not _is_amount(text, match.start(), match.end()):
-            yield PersonalDataSpan("phone", match.start(), match.end(), value)
+    position = 0
+    while match := _PHONE.search(text, position):
+        start, end = match.span()
+        value = _compact(match.group())
+        if (
+            _is_public(value)
+            or _is_amount(text, start, end)
+            or _is_code(text, start, end)
+            or not _is_written_as_phone(text, start, end)
+        ):
+            # The number of a road may stand before that of a phone: 3612 3900 1234.
+            position = start + 1
+        else:
+            yield PersonalDataSpan("phone", start, end, value)
+            position = end
+
+
+def _is_written_as_phone(text: str, start: int, end: int) -> bool:
+    """Tell eight digits of a phone from dates, roads and lists of small numbers."""
+    found = text[start:end]
+    groups = tuple(len(group) for group in re.split(_GAP, found))
+    if len(groups) > 1 and _is_behind(_PLACE_CUE, text, start):
+        return False
+    # "3500 2023" is more likely an amount and a year than a number in two halves.
+    is_date = _DAY.fullmatch(_compact(found)) or (len(groups) > 1 and _YEAR.fullmatch(found[-4:]))
+    is_even = min(groups) > 1 and len(set(re.findall(_GAP, found))) == 1 and found[0] in "36"
+    return (not is_date and (groups in _PHONE_GROUPS or is_even)) or _is_behind(_PHONE_CUE, text, start)
 
 
 def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tuple[PersonalDataSpan, ...]:
@@ -258,7 +309,8 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
     Personal numbers (CPR, nine digits), Bahraini mobile and land lines (with and without
     +973), e-mail addresses, IBANs whose check digits are right, and behind a cue word account,
     commercial registration and request numbers and car plates. Public lines, amounts, dates,
-    years, blocks and roads stay.
+    years, blocks and roads stay; eight digits that may be a date (13052024) are masked only
+    behind a word that calls for a phone number.
 
     Parameters
     ----------
