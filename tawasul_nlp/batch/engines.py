@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ class Classifier(Protocol):
     """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
 
     If it has ``labels`` (a mapping by task), its tasks are those. If it has ``info()`` with a ``model_hash``, a run
-    tells models apart by that, else by the name of their class.
+    tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
+    there: ``runtime`` and ``cascade`` of ``info()``, ``target_error`` and ``taxonomy``.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -42,12 +44,21 @@ class ModelFacts:
     def of(cls, classifier: Classifier) -> ModelFacts:
         """Ask a classifier."""
         info = getattr(classifier, "info", None)
-        known = info().get("model_hash") if callable(info) else None
+        known = info() if callable(info) else {}
+        taxonomy = getattr(classifier, "taxonomy", None)
         identity = {
-            "hash": known or type(classifier).__qualname__,
+            "hash": known.get("model_hash") or type(classifier).__qualname__,
             "target_error": getattr(classifier, "target_error", None),
+            "runtime": known.get("runtime"),
+            "cascade": known.get("cascade"),
+            "taxonomy": None if taxonomy is None else _fingerprint(taxonomy),
         }
         return cls(tuple(getattr(classifier, "labels", TASKS)), identity)
+
+
+def _fingerprint(taxonomy: Any) -> str:
+    """Return what tells a taxonomy from another: a hash of its entries, which are plain data in the files' order."""
+    return hashlib.sha256(repr(taxonomy).encode()).hexdigest()[:12]
 
 
 class Engine(Protocol):

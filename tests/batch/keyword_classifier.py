@@ -11,7 +11,7 @@ import signal
 import time
 
 from tawasul_nlp import Prediction
-from tawasul_nlp.domain import Places
+from tawasul_nlp.domain import Places, Taxonomy
 from tawasul_nlp.prediction import LabelScore
 
 TOPICS = {
@@ -58,6 +58,18 @@ class Other(KeywordClassifier):
 
     def info(self) -> dict[str, str]:
         return {"model_hash": "other"}
+
+
+class Configured(KeywordClassifier):
+    """The same model, told to work in some way."""
+
+    def __init__(self, taxonomy: Taxonomy | None = None, **how: object) -> None:
+        super().__init__()
+        self.taxonomy = taxonomy
+        self._how = how
+
+    def info(self):
+        return super().info() | self._how
 
 
 class Stops(KeywordClassifier):

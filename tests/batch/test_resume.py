@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.batch import TableError, classify_table, open_reader
-from tests.batch.keyword_classifier import KeywordClassifier, Other, Stops
+from tawasul_nlp.batch.engines import ModelFacts
+from tawasul_nlp.domain import Agency, Taxonomy
+from tawasul_nlp.domain.gazetteer import DATA
+from tests.batch.keyword_classifier import Configured, KeywordClassifier, Other, Stops
 from tests.batch.keyword_run import CHUNK_ROWS
 from tests.batch.test_run import ENDINGS, TEXTS, read, records, write
 
@@ -179,6 +182,32 @@ def test_a_run_that_differs_does_not_go_on_and_says_in_what(tmp_path):
     with pytest.raises(TableError, match=r"differs in input \(.*'bytes'"):
         run(source, tmp_path / "out.csv")
     assert rows_done(tmp_path / "out.csv") == 75
+
+
+OTHER_NAMES = Taxonomy({}, {}, {"works": Agency("works", "الأشغال", "Works", "ministry")}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("cascade", {"cascade": True}), ("runtime", {"runtime": "torch, cuda"}), ("taxonomy", {"taxonomy": OTHER_NAMES})],
+)
+def test_answers_of_a_model_that_works_in_another_way_are_not_mixed_with_the_first_ones(tmp_path, name, how):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    stop(source, tmp_path / "out.csv")
+    with pytest.raises(TableError, match=rf"differs in model \(.*'{name}': None.* before, .*'{name}': [^N]"):
+        classify_table(Configured(**how), source, tmp_path / "out.csv", text_column="text", chunk_rows=CHUNK_ROWS)
+
+
+def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
+    (tmp_path / "agencies.yaml").write_bytes(
+        (DATA / "agencies.yaml").read_bytes().replace(b"name_en: ", b"name_en: The ")
+    )
+    usual, same, other = (
+        ModelFacts.of(ComplaintClassifier.from_pretrained(taxonomy=taxonomy)).identity
+        for taxonomy in (None, Taxonomy.load(), Taxonomy.load(tmp_path))
+    )
+    assert usual == same and usual["runtime"] == "ONNX Runtime, CPU" and usual["cascade"] is False
+    assert {name for name in usual if usual[name] != other[name]} == {"taxonomy"}
 
 
 def test_an_input_that_is_touched_but_the_same_goes_on(tmp_path):
