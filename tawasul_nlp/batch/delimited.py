@@ -7,6 +7,7 @@ from. On well-formed input this module gives what ``csv.reader(strict=True)`` gi
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -118,7 +119,9 @@ def join_fields(fields: Iterable[str], delimiter: str) -> str:
     return (line or '""') + "\n"  # an empty line would be no record
 
 
-def read_records(lines: Iterable[str], delimiter: str, size: Callable[[str], int] = len) -> Iterator[Record]:
+def read_records(
+    lines: Iterable[str], delimiter: str, size: Callable[[str], int] = len, *, blank_is_record: bool = False
+) -> Iterator[Record]:
     r"""Yield the records of a delimited file; lines with nothing in them are not records.
 
     A quote that is never closed costs its own line only: reading goes on with the next one.
@@ -131,6 +134,9 @@ def read_records(lines: Iterable[str], delimiter: str, size: Callable[[str], int
         One character.
     size : callable
         Tells how much of the file a line is, for the records' ``size``: characters, or bytes.
+    blank_is_record : bool
+        Whether a line with nothing in it is a record of one empty field, unless only such lines follow. So it is in a
+        file of one column, where most programs write an empty cell like that.
 
     Examples
     --------
@@ -138,46 +144,97 @@ def read_records(lines: Iterable[str], delimiter: str, size: Callable[[str], int
     >>> [(r.line, r.fields, r.problem) for r in read_records(broken, ",")]
     [(1, None, 'a quote is opened and never closed'), (2, ['2', 'سليم'], None)]
     """
-    source = iter(lines)
-    pending: deque[str] = deque()
-
-    def next_line() -> str | None:
-        return pending.popleft() if pending else next(source, None)
-
+    source = _Lines(lines, delimiter)
+    blanks: list[str] = []
     number = done = 0
-    while (line := next_line()) is not None:
+    while (line := source.take()) is not None:
+        if line in ("\n", "\r\n", "\r"):
+            if blank_is_record:
+                blanks.append(sys.intern(line))  # there may be many
+            else:
+                number += 1
+                done += size(line)
+            continue
+        for blank in blanks:
+            number += 1
+            done += size(blank)
+            yield Record(number, blank, [""], None, number, done)
+        blanks.clear()
         number += 1
         done += size(line)
-        if line in ("\n", "\r\n", "\r"):
-            continue
-        parts = [line]
-        chars = len(line)
-        problem = None
-        fields = None
+        first, raw, fields, problem = number, line, None, None
         try:
-            if chars > MAX_RECORD_CHARS:
-                problem = f"is longer than {MAX_RECORD_CHARS:,} characters"
-            else:
-                fields = split_fields(line, delimiter)
-            while fields is None and problem is None:
-                more = next_line() if len(parts) < MAX_RECORD_LINES and chars < MAX_RECORD_CHARS else None
-                if more is None:
-                    problem = "a quote is opened and never closed"
-                    break
-                parts.append(more)
-                chars += len(more)
-                if '"' in more:  # otherwise the field is open still
-                    fields = split_fields("".join(parts), delimiter)
+            if len(line) > MAX_RECORD_CHARS:
+                raise ValueError(f"is longer than {MAX_RECORD_CHARS:,} characters")
+            fields = split_fields(line, delimiter)
+            if fields is None:
+                rest = source.take_to_quote(len(line))
+                number += len(rest)
+                done += sum(map(size, rest))
+                raw = "".join([line, *rest])
+                fields = split_fields(raw, delimiter)
         except ValueError as error:
             problem = str(error)
-        if problem is None:
-            first = number
-            number += len(parts) - 1
-            done += sum(map(size, parts[1:]))
-            yield Record(first, "".join(parts), fields, None, number, done)
+        yield Record(first, raw, fields, problem, number, done)
+
+
+class _Lines:
+    """Lines, of which those after a quote that was left open can be looked at before they are taken.
+
+    Whether a quote that is open where a line begins is still open where the line ends, does not depend on the lines
+    before. So each line is looked at once, however many quotes before it are opened in vain.
+    """
+
+    def __init__(self, lines: Iterable[str], delimiter: str) -> None:
+        self._source = iter(lines)
+        self._delimiter = delimiter
+        self._ahead: deque[str] = deque()
+        # So many of the lines ahead leave the quote open; after them comes at most one, which breaks the rules.
+        self._open = 0
+        self._open_chars = 0
+        self._broken: str | None = None
+
+    def take(self) -> str | None:
+        """Return the next line; None at the end."""
+        if not self._ahead:
+            return next(self._source, None)
+        line = self._ahead.popleft()
+        if self._open:
+            self._open -= 1
+            self._open_chars -= len(line)
         else:
-            yield Record(number, line, None, problem, number, done)
-            pending.extendleft(reversed(parts[1:]))
+            self._broken = None
+        return line
+
+    def take_to_quote(self, chars: int) -> list[str]:
+        """Take the lines up to the one that closes a quote and ends the record; `chars` stand before them.
+
+        Raises
+        ------
+        ValueError
+            If there is none in reach; no line is taken then.
+        """
+        while True:
+            if self._open + 1 >= MAX_RECORD_LINES or chars + self._open_chars >= MAX_RECORD_CHARS:
+                raise ValueError("a quote is opened and never closed")
+            if self._broken is not None:
+                raise ValueError(self._broken)
+            line = next(self._source, None)
+            if line is None:
+                raise ValueError("a quote is opened and never closed")
+            self._ahead.append(line)
+            try:
+                closed = '"' in line and split_fields('"' + line, self._delimiter) is not None
+            except ValueError as error:
+                self._broken = str(error)
+                continue
+            if closed:
+                taken = list(self._ahead)
+                self._ahead.clear()
+                self._open = self._open_chars = 0
+                return taken
+            self._open += 1
+            self._open_chars += len(line)
 
 
 def sniff_delimiter(lines: list[str], wanted: str | None = None) -> str:

@@ -91,7 +91,7 @@ class CsvReader:
     """Read a delimited file whose first row is a header.
 
     Columns without a name, and columns whose name occurred before, get a name of their own (``column_3``, ``id_2``), so
-    that no value is lost; ``notes`` says so.
+    that no value is lost; ``notes`` says so. A line with nothing in it is a row only where there is one column.
     """
 
     def __init__(self, path: Path, encoding: Encoding, delimiter: str | None, text_column: str | None) -> None:
@@ -111,10 +111,10 @@ class CsvReader:
 
     def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
-        records = read_records(self._file.lines(start), self.delimiter, self._file.size)
-        if start == START:
-            next(records)
         width = len(self.columns)
+        records = read_records(self._file.lines(start), self.delimiter, self._file.size, blank_is_record=width == 1)
+        if start == START:
+            next(record for record in records if record.raw.strip("\r\n"))  # the header
 
         def parsed() -> Iterator[Parsed]:
             for row, record in enumerate(records, start.row + 1):
@@ -251,8 +251,9 @@ def _common(kinds: set[str]) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} occurs twice")
+        left = iter(value)  # the names in the order of their first places: the lists part where one comes again
+        twice = next(name for name, _ in pairs if name != next(left, None))
+        raise ValueError(f"key {twice!r} occurs twice")
     return value
 
 

@@ -75,6 +75,41 @@ def test_a_quote_that_is_never_closed_costs_one_row_only():
     assert [r.fields[0] for r in records if r.fields] == [str(n) for n in range(2, 3000)]
 
 
+def one_by_one(text, most_lines):
+    """What the rules give when each record is looked for from its own first line, whatever was looked at before."""
+    lines, found = lines_of(text), []
+    while lines:
+        fields, count = None, 0
+        try:
+            while fields is None and count < min(len(lines), most_lines):
+                count += 1
+                fields = split_fields("".join(lines[:count]), ",")
+        except ValueError:
+            pass
+        count = count if fields is not None else 1
+        if lines[0].strip("\r\n"):
+            found.append(("".join(lines[:count]), fields))
+        del lines[:count]
+    return found
+
+
+@given(text=st.text(st.sampled_from('ا,"\n\r'), max_size=60))
+@example('"\n"\nا,"\nا"\n"ا"ا\n')
+@example('ا,"\n' * 5 + '"ا"ا\n' + 'ا,"\n' * 4)
+def test_lines_behind_an_open_quote_are_read_as_if_no_one_had_looked_at_them(text):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tawasul_nlp.batch.delimited.MAX_RECORD_LINES", 4)
+        records = list(read_records(lines_of(text), ","))
+    assert [(record.raw, record.fields) for record in records] == one_by_one(text, 4)
+
+
+@pytest.mark.parametrize("line", ['x","\n', '"' + 'x","' * 500 + "\n"])
+@pytest.mark.parametrize("end", ["", '"x"x\n'])
+def test_quotes_that_stay_open_from_line_to_line_do_not_slow_the_reading_down(line, end):
+    records = list(read_records([*[line] * 5_000, end], ","))  # took minutes when each line looked at those behind it
+    assert len(records) == 5_001 and sum(record.problem is not None for record in records) >= 5_000
+
+
 def test_a_long_quoted_text_is_one_row():
     text = "سطر من الشكوى\n" * (MAX_RECORD_LINES - 1)
     assert [r.fields for r in read_records(lines_of(f'7,"{text}"\n'), ",")] == [["7", text]]
@@ -101,6 +136,15 @@ def test_a_file_of_one_column_is_not_cut_at_its_commas():
     lines = lines_of("text\nالماي مقطوع, من أمس, في مجمع 714\nالشارع مظلم\nحفرة, كبيرة\n")
     delimiter = sniff_delimiter(lines)
     assert all(len(record.fields) == 1 for record in read_records(lines, delimiter))
+
+
+@given(cells=st.lists(st.text(st.sampled_from('اب,"\n'), max_size=4)), trailing=st.sampled_from(["", "\n", "\r\n\n"]))
+def test_a_blank_line_of_a_single_column_is_an_empty_cell_except_at_the_end(cells, trailing):
+    written = "".join(join_fields([cell], ";") if cell else "\n" for cell in cells)
+    while cells and not cells[-1]:
+        cells = cells[:-1]
+    records = list(read_records(lines_of(written + trailing), ";", blank_is_record=True))
+    assert [record.fields for record in records] == [[cell] for cell in cells]
 
 
 def test_a_named_column_decides_between_delimiters():

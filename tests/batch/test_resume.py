@@ -304,13 +304,16 @@ CELL = st.text(st.sampled_from('اب1,;"\n\r é'), max_size=6)
 @given(
     lines=st.lists(CELL, max_size=30), max_rows=st.integers(1, 3), codec=st.sampled_from(["utf-8", "cp1256", "utf-16"])
 )
-@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+@pytest.mark.parametrize(("ending", "width"), [(".csv", 1), (".csv", 2), (".jsonl", 2)])
 def test_reading_from_the_end_of_a_chunk_gives_the_rest_whatever_the_file_holds(
-    tmp_path, ending, lines, max_rows, codec
+    tmp_path, ending, width, lines, max_rows, codec
 ):
     source = tmp_path / f"backlog{ending}"
     jsonl = [json.dumps({"id": 1, "text": line}, ensure_ascii=False) if n % 3 else line for n, line in enumerate(lines)]
-    head, body = ("id,text", [f"1,{line}" for line in lines]) if ending == ".csv" else ('{"id": 0, "text": ""}', jsonl)
+    if ending == ".csv":
+        head, body = ("text", lines) if width == 1 else ("id,text", [f"1,{line}" for line in lines])
+    else:
+        head, body = '{"id": 0, "text": ""}', jsonl
     source.write_bytes("\n".join([head, *body]).encode(codec))
     reader = open_reader(source, encoding=codec, delimiter=",", text_column="text")
     chunks = list(reader.chunks(max_rows))

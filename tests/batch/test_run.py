@@ -152,6 +152,21 @@ def test_rows_of_a_csv_that_cannot_be_read_are_rejected_with_number_line_reason_
     assert report.rejects == tmp_path / "out.csv.rejects.jsonl"
 
 
+def test_an_object_with_many_keys_and_one_twice_is_rejected_in_no_time(tmp_path):
+    keys = "".join(f'"k{n}": 1, ' for n in range(100_000))
+    (tmp_path / "backlog.jsonl").write_text(f'{{{keys}"k7": 2}}\n{{"text": ""}}\n')
+    (reject,) = rejects_of(run(tmp_path / "backlog.jsonl", tmp_path / "out.jsonl"))
+    assert "'k7' occurs twice" in reject["reason"]
+
+
+def test_a_blank_line_is_a_row_without_text_where_there_is_one_column_only(tmp_path):
+    (tmp_path / "one.csv").write_text("\ntext\nالماي مقطوع\n\n\r\nشكراً\n\n\n", encoding="utf-8", newline="")
+    report = run(tmp_path / "one.csv", tmp_path / "out.csv", chunk_rows=2)
+    assert [row["text"] for row in read(report.output)] == ["الماي مقطوع", "", "", "شكراً"]
+    (tmp_path / "two.csv").write_text("id,text\n1,الماي مقطوع\n\n2,شكراً\n", encoding="utf-8")
+    assert [row["id"] for row in read(run(tmp_path / "two.csv", tmp_path / "out.csv").output)] == ["1", "2"]
+
+
 def test_rows_of_a_jsonl_that_cannot_be_read_are_rejected_with_their_reason(tmp_path):
     source = tmp_path / "backlog.jsonl"
     lines = [
