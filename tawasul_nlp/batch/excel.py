@@ -6,9 +6,11 @@ Needs openpyxl (extra ``excel``). A workbook is a zip archive: it is measured be
 from __future__ import annotations
 
 import datetime as dt
+import lzma
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,18 @@ MAX_RATIO = 200
 _SMALL = 1 << 20  # of a part that is small, the ratio means nothing
 _MAX_PARTS = 10_000
 MAX_ROWS = 1_048_576
+# What openpyxl, the XML parser and zipfile raise at a part that is damaged, encrypted or packed in an unknown way.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    EOFError,
+)
 _PADDED = re.compile(r"0{2,}")  # a number format such as 000000000, which people use for CPR numbers
 
 
@@ -94,7 +108,7 @@ class ExcelReader:
                     item = Reject(row, line, problem, to_json(cells))
                 else:
                     item = dict(zip(self.columns, cells[:width] + [""] * (width - len(cells)), strict=True))
-                yield item, sum(map(len, cells)), Position(row, line)
+                yield item, line, sum(map(len, cells)), Position(row, line)
         self._line = self._total
 
     def _rows(self, book: Any) -> Iterator[tuple[int, list[str]]]:
@@ -109,7 +123,7 @@ class ExcelReader:
                 shown = [_shown(cell) for cell in cells]
                 if any(shown):
                     yield line, shown
-        except (zipfile.BadZipFile, ValueError, KeyError, TypeError, SyntaxError, EOFError) as error:
+        except _DAMAGE as error:
             raise TableError(f"{self._path} is damaged: {error}") from error
 
     def fraction_read(self) -> float:

@@ -11,29 +11,31 @@ from tawasul_nlp.batch.rows import CHUNK_CHARS, START, Chunk, Position, Reject
 
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
 
-# A row or a reject, its size in characters, and where the next one begins.
-Parsed = tuple[dict[str, Any] | Reject, int, Position]
+# A row or a reject, the line on which it begins, its size in characters, and where the next one begins.
+Parsed = tuple[dict[str, Any] | Reject, int, int, Position]
 
 
 def gather(parsed: Iterable[Parsed], max_rows: int) -> Iterator[Chunk]:
     """Bundle parsed rows into chunks."""
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
+    lines: list[int] = []
     rejects: list[Reject] = []
     chars = 0
     end = START
-    for item, size, end in parsed:
+    for item, line, size, end in parsed:
         if isinstance(item, Reject):
             rejects.append(item)
         else:
             rows.append(item)
             numbers.append(end.row)
+            lines.append(line)
         chars += size
         if len(rows) + len(rejects) >= max_rows or chars >= CHUNK_CHARS:
-            yield Chunk(numbers, rows, rejects, end)
-            rows, numbers, rejects, chars = [], [], [], 0
+            yield Chunk(numbers, rows, rejects, end, lines)
+            rows, numbers, lines, rejects, chars = [], [], [], [], 0
     if rows or rejects:
-        yield Chunk(numbers, rows, rejects, end)
+        yield Chunk(numbers, rows, rejects, end, lines)
 
 
 def check_width(path: Path, columns: int) -> None:

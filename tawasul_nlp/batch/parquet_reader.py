@@ -25,7 +25,7 @@ class ParquetReader:
             with pq.ParquetFile(path) as file:
                 self._schema = file.schema_arrow
                 self._rows = file.metadata.num_rows
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
         self.columns = tuple(self._schema.names)
         repeated = {name for name in self.columns if self.columns.count(name) > 1}

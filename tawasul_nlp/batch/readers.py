@@ -124,13 +124,13 @@ class CsvReader:
                     problem = _BROKEN_BYTES
                 elif record.fields is not None and len(record.fields) != width:
                     problem = f"has {_fields(len(record.fields))} where the header has {width}"
+                line = start.line + record.line
                 item: dict[str, Any] | Reject
                 if problem is None and record.fields is not None:
                     item = dict(zip(self.columns, record.fields, strict=True))
                 else:
-                    raw = self._file.shown(record.raw)
-                    item = Reject(row, start.line + record.line, problem or "cannot be read", raw)
-                yield item, len(record.raw), end
+                    item = Reject(row, line, problem or "cannot be read", self._file.shown(record.raw))
+                yield item, line, len(record.raw), end
 
         return gather(parsed(), max_rows)
 
@@ -159,7 +159,7 @@ class JsonlReader:
         self.notes: tuple[str, ...] = ()
         self.encoding = encoding
         kinds: dict[str, set[str]] = {}
-        for item, _, _ in self._parsed(START):
+        for item, *_ in self._parsed(START):
             if isinstance(item, dict):
                 for name, value in item.items():
                     kinds.setdefault(name, set()).add(_kind(value))
@@ -180,7 +180,7 @@ class JsonlReader:
             row += 1
             value, problem = _json_object(line)
             item = value if problem is None else Reject(row, number, problem, self._file.shown(line))
-            yield item, len(line), Position(row, number, done)
+            yield item, number, len(line), Position(row, number, done)
 
     def fraction_read(self) -> float:
         """Return the share of the file that was read."""

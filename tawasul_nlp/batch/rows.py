@@ -50,7 +50,8 @@ class Reject:
     reason : str
         What is wrong, in one sentence.
     raw : str or None
-        The row as it stands in the file; bytes that are no text appear as ``\\xNN``.
+        The row as it stands in the file, or as JSON if it was read but cannot be used; bytes that are no text appear
+        as ``\\xNN``. None where the row is too large to be kept.
     """
 
     row: int
@@ -83,27 +84,63 @@ class Chunk:
         Rows of the same stretch that cannot be read.
     end : Position
         Where the next chunk begins.
+    lines : sequence of int or None
+        Line of the file on which each readable row begins; None where the format has no lines.
     """
 
     numbers: Sequence[int]
     rows: list[dict[str, Any]] | pa.RecordBatch
     rejects: Sequence[Reject]
     end: Position
+    lines: Sequence[int] | None = None
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries of Python values."""
-        return self.rows if isinstance(self.rows, list) else self.rows.to_pylist()
+        r"""Return the rows as dictionaries of Python values, with ``\xNN`` for bytes of a string that are not UTF-8."""
+        if isinstance(self.rows, list):
+            return self.rows
+        try:
+            return self.rows.to_pylist()
+        except UnicodeDecodeError:
+            names = self.rows.schema.names
+            return [dict(zip(names, row, strict=True)) for row in zip(*map(_values, self.rows.columns), strict=True)]
 
     def column(self, name: str) -> list[Any]:
-        """Return one column's values; None where a row has none."""
+        r"""Return one column's values; None where a row has none, ``\xNN`` for bytes of a string that are not UTF-8."""
         if isinstance(self.rows, list):
             return [row.get(name) for row in self.rows]
-        return self.rows.column(name).to_pylist()
+        return _values(self.rows.column(name))
 
     def keep(self, positions: Sequence[int], rejects: Sequence[Reject]) -> Chunk:
         """Return the chunk with only the rows at `positions`, and `rejects` added to its own."""
         rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else self.rows.take(list(positions))
-        return Chunk([self.numbers[i] for i in positions], rows, [*self.rejects, *rejects], self.end)
+        numbers = [self.numbers[i] for i in positions]
+        lines = None if self.lines is None else [self.lines[i] for i in positions]
+        return Chunk(numbers, rows, [*self.rejects, *rejects], self.end, lines)
+
+
+def _values(array: pa.Array) -> list[Any]:
+    try:
+        return array.to_pylist()
+    except UnicodeDecodeError:
+        return [_value(scalar) for scalar in array]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    """Return a value that Arrow cannot, because a string in it is not UTF-8."""
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        if isinstance(scalar, pa.ExtensionScalar):
+            return _value(scalar.value)
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(item) for name, item in scalar.items()}
+        if isinstance(scalar, pa.MapScalar):
+            return [tuple(_value(item).values()) for item in scalar.values]
+        if isinstance(scalar, pa.ListScalar):
+            return [_value(item) for item in scalar.values]
+        return scalar.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
 
 
 class Reader(Protocol):

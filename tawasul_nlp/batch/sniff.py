@@ -153,7 +153,7 @@ def named_encoding(name: str) -> Encoding:
     Raises
     ------
     TableError
-        If Python knows no such codec.
+        If Python knows no such codec, or it is none of text, as base64 is.
 
     Examples
     --------
@@ -162,7 +162,8 @@ def named_encoding(name: str) -> Encoding:
     """
     try:
         codec = codecs.lookup(name).name
-    except LookupError:
+        "".encode(name)  # a codec of bytes, such as base64, raises the error here
+    except (LookupError, UnicodeError):
         raise TableError(f"unknown encoding {name!r}; expected a name such as utf-8 or windows-1256") from None
     if codec.startswith(("utf-16", "utf-32")):
         return Encoding(codec, "strict")

@@ -83,29 +83,37 @@ def wordiest(columns: Mapping[str, Sequence[object]], words_a_row: float = 0) ->
 
 def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
     """Return the chunk without the rows whose text is none, and the texts of the others."""
-    rejects = []
     positions = []
     texts = []
+    others = {}
     for position, value in enumerate(values_of(chunk, column)):
         if value is None or isinstance(value, str):
             positions.append(position)
             texts.append(value or "")
         else:
-            kind = "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"{to_json(value)[:40]}"
-            raw = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else to_json(value)
-            reason = f"column {column!r} holds {kind}, expected text"
-            rejects.append(Reject(chunk.numbers[position], None, reason, raw))
-    return (chunk.keep(positions, rejects) if rejects else chunk), texts
+            others[position] = "bytes that are not valid UTF-8" if isinstance(value, bytes) else to_json(value)[:40]
+    if not others:
+        return chunk, texts
+    lines = chunk.lines or [None] * len(chunk.numbers)
+    rejects = [
+        Reject(chunk.numbers[at], lines[at], f"column {column!r} holds {kind}, expected text", to_json(row))
+        for (at, kind), row in zip(others.items(), chunk.keep(list(others), ()).records(), strict=True)
+    ]
+    return chunk.keep(positions, rejects), texts
 
 
 def values_of(chunk: Chunk, column: str) -> list[Any]:
     """Return a column's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
-    try:
+    if isinstance(chunk.rows, list):
         return chunk.column(column)
+    strings = chunk.rows.column(column)
+    try:
+        return strings.to_pylist()
     except UnicodeDecodeError:
         import pyarrow as pa
 
-        strings = chunk.rows.column(column)  # type: ignore[union-attr]  # only Arrow rows raise this
+        if pa.types.is_nested(strings.type):
+            return chunk.column(column)
         whole = strings.cast(pa.string()).cast(pa.binary()).to_pylist()
         return [None if value is None else _decoded(value) for value in whole]
 

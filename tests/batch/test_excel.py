@@ -113,6 +113,18 @@ def test_a_sheet_that_attacks_its_reader_gives_our_error(tmp_path, sheet, messag
     assert "\n" not in str(refused.value)
 
 
+def test_a_sheet_whose_packed_bytes_are_damaged_gives_our_error(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], *[[f"{SEWAGE} {n}"] for n in range(500)]])
+    with zipfile.ZipFile(source) as archive:
+        part = archive.getinfo("xl/worksheets/sheet1.xml")
+    raw = bytearray(source.read_bytes())
+    middle = part.header_offset + part.compress_size // 2
+    raw[middle : middle + 40] = b"\xff" * 40
+    source.write_bytes(raw)
+    with pytest.raises(TableError, match="is damaged"):
+        run(source, tmp_path / "out.csv")
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", b"id,text\n"])
 def test_a_file_that_is_only_named_as_a_workbook_is_refused(tmp_path, content):
     (tmp_path / "false.xlsx").write_bytes(content)

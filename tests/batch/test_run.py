@@ -173,7 +173,7 @@ def test_rows_of_a_jsonl_that_cannot_be_read_are_rejected_with_their_reason(tmp_
         '{"id": 1, "text": "الماي مقطوع"}',
         '{"id": 2, "text": "لم ينته',
         '["ليس كائنا"]',
-        '{"id": 4, "text": 12}',
+        '{"id": 4, "text": 12, "note": "لا تضيع"}\n',
         '{"id": 5, "text": "\\ud83d"}',
         '{"id": 6, "text": "أ", "text": "ب"}',
         '{"id": NaN, "text": "أ"}',
@@ -188,6 +188,8 @@ def test_rows_of_a_jsonl_that_cannot_be_read_are_rejected_with_their_reason(tmp_
     assert list(reasons) == [2, 3, 4, 5, 6, 7, 8]
     assert "not JSON" in reasons[2] and "array, expected an object" in reasons[3]
     assert reasons[4] == "column 'text' holds 12, expected text"
+    assert (rejects_of(report)[2]["line"], rejects_of(report)[3]["line"]) == (4, 6)  # a blank line is between them
+    assert json.loads(rejects_of(report)[2]["raw"]) == {"id": 4, "text": 12, "note": "لا تضيع"}
     assert "surrogate" in reasons[5] and "'text' occurs twice" in reasons[6] and "NaN" in reasons[7]
 
 
@@ -221,16 +223,45 @@ def test_a_parquet_column_keeps_its_type(tmp_path):
     assert out.schema.metadata[b"source"] == "تواصل".encode()
 
 
+BROKEN = pa.StringArray.from_buffers(
+    3,
+    pa.py_buffer(b"\0\0\0\0\4\0\0\0\6\0\0\0\x0a\0\0\0"),
+    pa.py_buffer("ما".encode() + b"\xe9\xe8" + "جو".encode()),
+)
+
+
 def test_a_parquet_string_that_is_not_utf_8_is_rejected_alone(tmp_path):
-    strings = pa.StringArray.from_buffers(
-        3,
-        pa.py_buffer(b"\0\0\0\0\4\0\0\0\6\0\0\0\x0a\0\0\0"),
-        pa.py_buffer("ما".encode() + b"\xe9\xe8" + "جو".encode()),
-    )
-    pq.write_table(pa.table({"id": [1, 2, 3], "text": strings}), tmp_path / "backlog.parquet")
+    pq.write_table(pa.table({"id": [1, 2, 3], "text": BROKEN}), tmp_path / "backlog.parquet")
     report = run(tmp_path / "backlog.parquet", tmp_path / "out.jsonl")
     assert [(row["id"], row["text"]) for row in read(report.output)] == [(1, "ما"), (3, "جو")]
-    assert [(r["row"], r["raw"]) for r in rejects_of(report)] == [(2, "\\xe9\\xe8")]
+    (reject,) = rejects_of(report)
+    assert (reject["row"], json.loads(reject["raw"])) == (2, {"id": 2, "text": "\\xe9\\xe8"})
+
+
+NESTED = {
+    "string": (BROKEN, ["ما", "\\xe9\\xe8", "جو"]),
+    "list": (pa.ListArray.from_arrays([0, 2, 2, 3], BROKEN), [["ما", "\\xe9\\xe8"], [], ["جو"]]),
+    "struct": (pa.StructArray.from_arrays([BROKEN], ["a"]), [{"a": "ما"}, {"a": "\\xe9\\xe8"}, {"a": "جو"}]),
+    "map": (pa.MapArray.from_arrays([0, 1, 2, 2], ["ا", "ب", "ج"], BROKEN), [[["ا", "ما"]], [["ب", "\\xe9\\xe8"]], []]),
+}
+
+
+@pytest.mark.parametrize(("column", "shown"), NESTED.values(), ids=NESTED)
+def test_a_string_that_is_not_utf_8_beside_the_text_is_written_with_its_bytes_told(tmp_path, column, shown):
+    pq.write_table(pa.table({"text": TEXTS[:3], "note": column}), tmp_path / "backlog.parquet")
+    assert [row["note"] for row in read(run(tmp_path / "backlog.parquet", tmp_path / "out.jsonl").output)] == shown
+    cells = [row["note"] for row in read(run(tmp_path / "backlog.parquet", tmp_path / "out.csv").output)]
+    assert "\\xe9\\xe8" in "".join(cells).replace("\\\\", "\\")
+    with pytest.raises(MissingColumnError, match="did you mean --text-column 'text'"):
+        run(tmp_path / "backlog.parquet", tmp_path / "out.csv", text_column="نص")
+
+
+def test_a_parquet_file_whose_column_names_are_not_utf_8_is_refused(tmp_path):
+    source = tmp_path / "backlog.parquet"
+    pq.write_table(pa.table({"text": TEXTS, "noteX": TEXTS}), source, store_schema=False)
+    source.write_bytes(source.read_bytes().replace(b"noteX", b"note\xff"))
+    with pytest.raises(TableError, match="not a Parquet file that can be read"):
+        open_reader(source)
 
 
 def test_typed_values_become_plain_text_in_csv_and_json(tmp_path):

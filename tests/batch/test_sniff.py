@@ -43,9 +43,10 @@ def test_a_character_cut_by_a_block_end_is_still_utf_8():
     assert sniff_encoding(io.BytesIO(b"a" + "ش".encode() * 1_500_000)).codec == "utf-8"
 
 
-def test_an_unknown_encoding_is_refused_by_name():
-    with pytest.raises(TableError, match="unknown encoding 'arabic-windows'"):
-        named_encoding("arabic-windows")
+@pytest.mark.parametrize("name", ["arabic-windows", "base64", "hex", "rot13", "undefined"])
+def test_an_unknown_encoding_and_one_that_is_not_of_text_are_refused_by_name(name):
+    with pytest.raises(TableError, match=f"unknown encoding '{name}'"):
+        named_encoding(name)
 
 
 @pytest.mark.parametrize(
