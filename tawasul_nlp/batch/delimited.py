@@ -162,7 +162,9 @@ def read_records(
         blanks.clear()
         number += 1
         done += size(line)
-        first, raw, fields, problem = number, line, None, None
+        first, raw = number, line
+        fields: list[str] | None = None
+        problem: str | None = None
         try:
             if len(line) > MAX_RECORD_CHARS:
                 raise ValueError(f"is longer than {MAX_RECORD_CHARS:,} characters")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.intake import Parsed, check_width, distinct_names, gather
 from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reject, to_cell, to_json
@@ -102,17 +103,22 @@ class ExcelReader:
                 if line <= max(self._header_row, start.line):
                     continue
                 row += 1
+                size = sum(map(len, cells))
                 item: dict[str, Any] | Reject
-                if any(cells[width:]):
+                if size > MAX_RECORD_CHARS:  # one text can stand in thousands of cells without making the file large
+                    item = Reject(row, line, f"is longer than {MAX_RECORD_CHARS:,} characters", None)
+                elif any(cells[width:]):
                     problem = f"has {len(cells)} cells where the header has {width}"
-                    item = Reject(row, line, problem, to_json(cells))
+                    item = Reject(row, line, problem, to_json(cells[:width] + [cell for cell in cells[width:] if cell]))
                 else:
                     item = dict(zip(self.columns, cells[:width] + [""] * (width - len(cells)), strict=True))
-                yield item, line, sum(map(len, cells)), Position(row, line)
+                yield item, line, size + width, Position(row, line)
         self._line = self._total
 
     def _rows(self, book: Any) -> Iterator[tuple[int, list[str]]]:
         """Yield the rows that have a value, with their numbers in the sheet."""
+        from openpyxl.cell.read_only import EMPTY_CELL
+
         sheet = book[self.sheet]
         self._total = sheet.max_row or 0
         sheet.reset_dimensions()  # some programs state a wrong size, and cells beyond it would be lost
@@ -120,7 +126,8 @@ class ExcelReader:
             for line, cells in enumerate(sheet.rows, 1):
                 if line > MAX_ROWS:
                     raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
-                shown = [_shown(cell) for cell in cells]
+                # A row with one cell far to the right is filled up with empty ones.
+                shown = [_shown(cell) if cell is not EMPTY_CELL else "" for cell in cells]
                 if any(shown):
                     yield line, shown
         except _DAMAGE as error:

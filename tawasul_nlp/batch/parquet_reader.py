@@ -6,15 +6,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position
+from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, taken
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
+# A value that stands once in the file can be that of every row, and a list of millions takes a few bytes: what rows
+# hold is known when they are unpacked, so few are unpacked at a time.
+_ROWS_AT_ONCE = 16
+
 
 class ParquetReader:
-    """Read a Parquet file in record batches, which keep their types."""
+    """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -23,7 +31,7 @@ class ParquetReader:
         self._path = path
         try:
             with pq.ParquetFile(path) as file:
-                self._schema = file.schema_arrow
+                self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
@@ -47,22 +55,47 @@ class ParquetReader:
                 while first < len(sizes) and before + sizes[first] <= start.row:
                     before += sizes[first]
                     first += 1
-                batches = file.iter_batches(batch_size=max_rows, row_groups=range(first, len(sizes)))
-                for batch in _recut(batches, start.row - before, max_rows):
-                    numbers = range(self._done + 1, self._done + batch.num_rows + 1)
-                    self._done += batch.num_rows
-                    yield Chunk(numbers, batch, (), Position(self._done))
+                batches = file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=range(first, len(sizes)))
+                yield from self._bundled(batches, start.row - before, max_rows)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {_first_line(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
+
+    def _bundled(self, batches: Iterable[pa.RecordBatch], skip: int, max_rows: int) -> Iterator[Chunk]:
+        """Bundle the rows after `skip` into chunks; Parquet's own batches end wherever a row group does."""
+        pieces = _Pieces()
+        numbers: list[int] = []
+        rejects: list[Reject] = []
+        size = 0
+        for batch in batches:
+            batch = batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
+            sizes = sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64)).tolist()
+            kept: list[int] = []
+            for at in range(min(skip, batch.num_rows), batch.num_rows):
+                self._done += 1
+                if sizes[at] > MAX_ROW_BYTES:
+                    rejects.append(Reject(self._done, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None))
+                else:
+                    numbers.append(self._done)
+                    kept.append(at)
+                    size += sizes[at]
+                if len(numbers) + len(rejects) == max_rows or size >= CHUNK_CHARS:
+                    pieces.add(_picked(batch, kept, sizes))
+                    yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
+                    numbers, rejects, size, kept = [], [], 0, []
+                    pieces = _Pieces()
+            skip = max(0, skip - batch.num_rows)
+            pieces.add(_picked(batch, kept, sizes))
+        if numbers or rejects:
+            yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
 
     def fraction_read(self) -> float:
         """Return the share of the rows that were read."""
         return self._done / self._rows if self._rows else 1.0
 
     def schema(self) -> pa.Schema:
-        """Return the file's own schema."""
+        """Return the schema of the rows: the file's own, with plain strings for views."""
         return self._schema
 
     def check_text_column(self, name: str) -> None:
@@ -80,32 +113,80 @@ def check_text_type(name: str, kind: pa.DataType) -> None:
         raise TableError(f"column {name!r} holds {kind}, expected text (string)")
 
 
-def _recut(batches: Iterable[pa.RecordBatch], skip: int, max_rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield batches of `max_rows` after `skip` rows; Parquet's own end wherever a row group does."""
-    held: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        dropped = min(skip, batch.num_rows)
-        skip -= dropped
-        at = dropped
-        while at < batch.num_rows:
-            piece = batch.slice(at, max_rows - count)
-            at += piece.num_rows
-            count += piece.num_rows
-            held.append(piece)
-            if count == max_rows:
-                yield _joined(held)
-                held, count = [], 0
-    if held:
-        yield _joined(held)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with plain strings for views of them, which Arrow cannot pick rows from."""
     import pyarrow as pa
 
-    if len(batches) == 1:
-        return batches[0]
-    return pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()[0]
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema], schema.metadata)
+
+
+def _sizes(array: pa.Array) -> np.ndarray:
+    """Return how large each value is: one for being there, and the bytes of its text, or what its parts have."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _sizes(array.storage)
+    if pa.types.is_dictionary(kind):
+        each = np.append(_sizes(array.dictionary), 1)  # the last stands for null
+        return each[array.indices.cast(pa.int64()).fill_null(-1).to_numpy()]
+    if pa.types.is_struct(kind):
+        return sum(map(_sizes, array.flatten()), np.ones(len(array), np.int64))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+        before = np.append(0, np.cumsum(_sizes(array.values)))
+        return 1 + np.diff(before[array.offsets.to_numpy()])
+    if pa.types.is_fixed_size_list(kind):
+        items = _sizes(array.values)[array.offset * kind.list_size : (array.offset + len(array)) * kind.list_size]
+        return 1 + items.reshape(len(array), kind.list_size).sum(axis=1)
+    of_bytes = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_fixed_size_binary,
+    )
+    if any(test(kind) for test in of_bytes):
+        return 1 + pc.binary_length(array).fill_null(0).cast(pa.int64()).to_numpy()
+    return np.ones(len(array), np.int64)
+
+
+def _picked(batch: pa.RecordBatch, kept: list[int], sizes: list[int]) -> pa.RecordBatch:
+    """Return the rows that are kept; a copy if that lets go of one that is too large."""
+    if max(sizes, default=0) > MAX_ROW_BYTES:
+        return taken(batch, kept)
+    return batch.slice(kept[0] if kept else 0, len(kept))
+
+
+class _Pieces:
+    """Pieces of a table that become one.
+
+    Each has a copy of the dictionaries of its columns, so they are joined early when these are large.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._joined_bytes = CHUNK_CHARS
+
+    def add(self, piece: pa.RecordBatch) -> None:
+        """Add a piece."""
+        self._pieces.append(piece)
+        self._bytes += piece.nbytes
+        if self._bytes > 4 * self._joined_bytes:
+            self._pieces = [self.joined()]
+            self._bytes = self._pieces[0].nbytes
+            self._joined_bytes = max(CHUNK_CHARS, self._bytes)
+
+    def joined(self) -> pa.RecordBatch:
+        """Return the pieces as one."""
+        import pyarrow as pa
+
+        filled = [piece for piece in self._pieces if piece.num_rows] or self._pieces[:1]
+        if len(filled) == 1:
+            return filled[0]
+        return pa.Table.from_batches(filled).unify_dictionaries().combine_chunks().to_batches()[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -112,10 +112,17 @@ class Chunk:
 
     def keep(self, positions: Sequence[int], rejects: Sequence[Reject]) -> Chunk:
         """Return the chunk with only the rows at `positions`, and `rejects` added to its own."""
-        rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else self.rows.take(list(positions))
+        rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else taken(self.rows, positions)
         numbers = [self.numbers[i] for i in positions]
         lines = None if self.lines is None else [self.lines[i] for i in positions]
         return Chunk(numbers, rows, [*self.rejects, *rejects], self.end, lines)
+
+
+def taken(rows: pa.RecordBatch, positions: Sequence[int]) -> pa.RecordBatch:
+    """Return a copy of the rows at `positions`, of which there may be none."""
+    import pyarrow as pa
+
+    return rows.take(pa.array(positions, pa.int64()))
 
 
 def _values(array: pa.Array) -> list[Any]:

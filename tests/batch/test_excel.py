@@ -73,6 +73,23 @@ def test_empty_rows_are_no_rows_and_cells_beyond_the_header_are_not_lost(tmp_pat
     assert list(reader.chunks(1, chunks[0].end)) == chunks[1:]
 
 
+def test_a_cell_far_to_the_right_does_not_fill_the_rejects_nor_a_text_in_many_cells_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("tawasul_nlp.batch.excel.MAX_RECORD_CHARS", 1_000)
+    book = openpyxl.Workbook()
+    book.active.append(["text", "note"])
+    for row in range(2, 60):
+        book.active.cell(row, 16_384, "بعيد")
+    book.active.append(["ا" * 300] * 4)
+    book.active.append([SEWAGE])
+    book.save(tmp_path / "far.xlsx")
+    report = run(tmp_path / "far.xlsx", tmp_path / "out.jsonl")
+    *far, long = rejects_of(report)
+    assert [row["text"] for row in read(report.output)] == [SEWAGE]
+    assert far[0]["reason"] == "has 16384 cells where the header has 2"
+    assert len(far) == 58 and {reject["raw"] for reject in far} == {'["", "", "بعيد"]'}
+    assert (long["line"], long["raw"]) == (60, None) and "longer than 1,000 characters" in long["reason"]
+
+
 def test_a_workbook_is_known_by_its_content(tmp_path):
     source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
     source = source.rename(tmp_path / "stdin")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -163,3 +164,50 @@ def test_a_wide_table_and_an_endless_row_are_bounded(tmp_path):
     report = run(tmp_path / "long.csv", tmp_path / "out.csv")
     assert (report.rows_written, report.rows_rejected) == (1, 1)
     assert "longer than 4,194,304 characters" in rejects_of(report)[0]["reason"]
+
+
+LONG = "ا" * 500_000  # a million bytes
+COLUMNS = {
+    "string": lambda texts: pa.array(texts),
+    "large string": lambda texts: pa.array(texts, pa.large_string()),
+    "view": lambda texts: pa.array(texts, pa.string_view()),
+    "dictionary": lambda texts: pa.array(texts).dictionary_encode(),
+    "list": lambda texts: pa.array([[text, text] for text in texts]),
+    "list of two": lambda texts: pa.array([[text, text] for text in texts], pa.list_(pa.string(), 2)),
+    "struct": lambda texts: pa.array([{"a": text} for text in texts]),
+    "map": lambda texts: pa.array([[("k", text)] for text in texts], pa.map_(pa.string(), pa.string())),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_a_value_that_a_small_file_repeats_comes_in_small_chunks_and_a_huge_row_is_rejected(tmp_path, column):
+    texts = [LONG] * 40 + [LONG * 20] + ["ماي", None] * 10
+    table = pa.table({"text": TEXTS[:1] * len(texts), "note": column(texts)})
+    pq.write_table(table, tmp_path / "bomb.parquet", compression="zstd")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 20_000
+    chunks = list(open_reader(tmp_path / "bomb.parquet").chunks())
+    assert max(len(chunk.numbers) for chunk in chunks[:-1]) <= 5
+    (reject,) = [reject for chunk in chunks for reject in chunk.rejects]
+    assert (reject.row, reject.reason, reject.raw) == (41, "is longer than 16,777,216 bytes", None)
+    assert [number for chunk in chunks for number in chunk.numbers] == [n for n in range(1, 62) if n != 41]
+    whole = table["note"].to_pylist()
+    assert [note for chunk in chunks for note in chunk.column("note")] == whole[:40] + whole[41:]
+    reader = open_reader(tmp_path / "bomb.parquet")
+    for at in (0, 8, len(chunks) - 2):
+        rest = list(reader.chunks(start=chunks[at].end))
+        assert [list(chunk.numbers) for chunk in rest] == [list(chunk.numbers) for chunk in chunks[at + 1 :]]
+
+
+def test_a_list_of_millions_that_takes_a_few_bytes_is_rejected(tmp_path):
+    zeros = pa.ListArray.from_arrays([0, 3, 17_000_003], np.zeros(17_000_003, np.int8))
+    pq.write_table(pa.table({"text": TEXTS[:2], "n": zeros}), tmp_path / "bomb.parquet", compression="zstd")
+    (chunk,) = open_reader(tmp_path / "bomb.parquet").chunks()
+    assert list(chunk.numbers) == [1] and [reject.row for reject in chunk.rejects] == [2]
+
+
+def test_a_chunk_of_which_every_row_is_rejected_is_no_obstacle(tmp_path):
+    broken = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xe9"))
+    pq.write_table(pa.table({"text": broken}), tmp_path / "backlog.parquet")
+    for ending in ENDINGS:
+        report = run(tmp_path / "backlog.parquet", tmp_path / f"out{ending}")
+        assert (report.rows_written, report.rows_rejected) == (0, 1)

@@ -440,6 +440,8 @@ def test_a_header_without_rows_gives_a_header_without_rows(tmp_path):
     report = run(tmp_path / "backlog.csv", tmp_path / "out.csv")
     assert report.rows_read == 0
     assert report.output.read_text().strip().split(",") == ["id", "text", *ADDED_COLUMNS]
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "backlog.parquet")
+    assert run(tmp_path / "backlog.parquet", tmp_path / "out.parquet").rows_read == 0
 
 
 def test_outputs_that_would_destroy_something_are_refused(tmp_path):
