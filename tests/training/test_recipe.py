@@ -61,4 +61,4 @@ def test_the_bundled_recipe_takes_overrides_of_its_parts() -> None:
     raw = read_recipe(BUNDLED_RECIPE, ["encoder.batch_size=16"])
     assert is_for_corpus(raw) and not is_for_corpus(read_recipe(FOLDER / "e5.yaml", ["encoder.epochs=1"]))
     assert raw["encoder"]["batch_size"] == 16
-    assert raw["encoder"]["epochs"] == 5
+    assert raw["encoder"]["epochs"] == 4
