@@ -94,7 +94,7 @@ def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
             others[position] = "bytes that are not valid UTF-8" if isinstance(value, bytes) else to_json(value)[:40]
     if not others:
         return chunk, texts
-    lines = chunk.lines or [None] * len(chunk.numbers)
+    lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)
     rejects = [
         Reject(chunk.numbers[at], lines[at], f"column {column!r} holds {kind}, expected text", to_json(row))
         for (at, kind), row in zip(others.items(), chunk.keep(list(others), ()).records(), strict=True)

@@ -226,9 +226,9 @@ def _phones(text: str) -> Iterator[PersonalDataSpan]:
         if not (is_block or _is_public(value)):
             yield PersonalDataSpan("phone", match.start(), match.end(), value)
     position = 0
-    while match := _PHONE.search(text, position):
-        start, end = match.span()
-        value = _compact(match.group())
+    while found := _PHONE.search(text, position):
+        start, end = found.span()
+        value = _compact(found.group())
         if (
             _is_public(value)
             or _is_amount(text, start, end)
