@@ -70,11 +70,15 @@ def compare(
     Raises
     ------
     ValueError
-        If a table has fewer than 10 rows.
+        If a table has fewer than 10 rows, or the rounds are too few for any test to show a change.
     """
     for table in (reference, new):
         if len(table) < 10:
             raise ValueError(f"{table.path} has {len(table)} usable rows; a comparison needs at least 10")
+    tests = len(classifier.labels) + len(tasks or classifier.labels) + 2
+    # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
+    if tests / (rounds + 1) >= ALPHA:
+        raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
     texts = reference.texts + new.texts
     is_new = np.arange(len(texts)) >= len(reference)
     probabilities, vectors = read_everything(classifier, texts)

@@ -29,7 +29,7 @@ def _head(run: Mapping[str, Any]) -> str:
     tasks = ", ".join(f"{task} ({len(names)} labels)" for task, names in run["labels"].items())
     second = (
         "an n-gram reader (linear SVM on hashed character and word n-grams) beside it"
-        if recipe["ngram"]
+        if recipe["ngram"] and not run["streaming"]
         else "no n-gram reader"
     )
     seen = recipe["batch_size"] * recipe["gradient_accumulation"]

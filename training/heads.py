@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from tawasul_nlp.model.combine import log_softmax
-from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.model.network import MultiTaskNetwork, head_name
 
 
 def start_heads(
@@ -40,7 +40,7 @@ def start_heads(
     for task, target in targets.items():
         known = target >= 0
         weights, bias = nearest_mean(vectors[known], target[known], network.tasks[task])
-        head = network.heads[task]
+        head = network.heads[head_name(task)]
         with torch.no_grad():
             head.weight.copy_(torch.from_numpy(weights))
             head.bias.copy_(torch.from_numpy(bias))

@@ -43,7 +43,7 @@ class TrainingNetwork(nn.Module):
             )
             self.recent.add(vectors.detach(), incident)
         out: dict[str, Any] = {}
-        for task, head in network.heads.items():
+        for task, head in zip(network.tasks, network.heads.values(), strict=True):
             logits = head(network.dropout(pooled)).float()
             target = targets[task]
             smooth = self.recipe["smoothing"]

@@ -60,6 +60,12 @@ def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, clf, tmp_path,
     assert 'src="http' not in page
 
 
+def test_too_few_rounds_to_show_anything_are_refused(cases, clf, tmp_path, capsys):
+    old, new = (_table(tmp_path, name, cases[:20], 1) for name in ("old.jsonl", "new.jsonl"))
+    assert drift.main(["--reference", old, "--new", new, "--rounds", "99"]) == 2
+    assert "99 rounds cannot show a change by 8 tests; give at least 160" in capsys.readouterr().err
+
+
 def test_false_alarms_are_about_as_rare_as_promised():
     """Thirty comparisons of samples of one population, by every permutation test: about one in twenty may alarm."""
     rng = np.random.default_rng(0)

@@ -8,7 +8,9 @@ import torch
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.backbone import load_backbone
+from training.batches import IGNORE
 from training.heads import nearest_mean, start_heads
+from training.network import TrainingNetwork
 
 
 def test_logits_order_labels_by_distance_to_their_means() -> None:
@@ -49,3 +51,14 @@ def test_a_network_starts_with_the_means_of_its_texts(
     means = np.stack([pooled[target == label].mean(0) for label in present])
     nearest = present[((pooled[:, None] - means[None]) ** 2).sum(2).argmin(1)]
     assert (logits.argmax(1) == nearest).mean() > 0.95
+
+
+def test_a_task_named_like_a_method_of_torch_starts_and_learns(tiny_bert: Path, tmp_path: Path) -> None:
+    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
+    network = MultiTaskNetwork(encoder, {"items": 2})
+    rows = tokenizer(["انقطاع الماء", "حفرة في الطريق"]).input_ids
+    start_heads(network, rows, tokenizer.pad_token_id, {"items": np.array([0, 1])})
+    ids = torch.tensor([rows[0]])
+    learner = TrainingNetwork(network, {"smoothing": 0.0, "task_weights": {}, "mlm_weight": 0.0})
+    out = learner(ids, torch.ones_like(ids), torch.full_like(ids, IGNORE), torch.zeros(1), items=torch.eye(2)[:1])
+    assert out["items"].shape == (1, 2) and out["loss"] > 0

@@ -202,6 +202,7 @@ def test_a_streamed_table_trains_without_being_held(
         ]
     )
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert "no n-gram reader" in (out / "model" / "README.md").read_text(encoding="utf-8")
     assert metrics["data"]["train"] == len(cases)
     assert metrics["validation"]["dept"]["accuracy"] > 0.6
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
