@@ -90,15 +90,18 @@ def _matched_in_the_large(
 
 
 def threshold_for(confidence: np.ndarray, correct: np.ndarray, target_error: float) -> float:
-    """Return the least probability above which the share of wrong answers is at most ``target_error``.
+    """Return the least probability from which on the share of wrong answers is at most ``target_error``.
 
     The most confident texts are accepted as long as their error, counted with one extra mistake (so that a lucky
-    run at the top does not decide), stays within the target; 1.0 if no threshold does.
+    run at the top does not decide), stays within the target; 1.0 if no threshold does. Texts of equal confidence are
+    accepted together or not at all.
     """
     order = np.argsort(-confidence, kind="stable")
     wrong = np.cumsum(~correct[order]) + 1
     accepted = np.arange(1, len(order) + 1)
-    within = np.flatnonzero(wrong / accepted <= target_error)
+    # A threshold cannot tell equals apart, so it cuts behind the last of them.
+    last = np.append(np.diff(confidence[order]) != 0, True)
+    within = np.flatnonzero((wrong / accepted <= target_error) & last)
     return float(confidence[order[within[-1]]]) if len(within) else 1.0
 
 

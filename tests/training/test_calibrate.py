@@ -1,6 +1,7 @@
 """Calibration recovers what was put in, and thresholds keep their promise."""
 
 import numpy as np
+import pytest
 
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
@@ -36,6 +37,16 @@ def test_the_threshold_accepts_as_many_as_the_target_error_allows() -> None:
     accepted = confidence >= threshold
     assert 0.04 < (~correct[accepted]).mean() <= 0.05
     assert threshold_for(confidence, np.zeros(1000, bool), 0.05) == 1.0
+
+
+@pytest.mark.parametrize("right_first", [True, False])
+def test_a_threshold_keeps_its_promise_for_texts_of_equal_confidence(right_first: bool) -> None:
+    confidence = np.repeat([0.95, 0.9], [100, 100])
+    canned = np.arange(100) < 60
+    correct = np.concatenate([np.ones(100, bool), canned if right_first else canned[::-1]])
+    assert threshold_for(confidence, correct, 0.05) == 0.95
+    assert threshold_for(confidence[100:], correct[100:], 0.05) == 1.0
+    assert threshold_for(confidence, correct, 0.25) == 0.9
 
 
 def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike() -> None:
