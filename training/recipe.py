@@ -128,10 +128,18 @@ class Recipe:
             raise ValueError(f"head_start is {self.head_start!r}, expected random or means")
         if self.ngram is not None and set(self.ngram) - {"features"} != {"min_df", "C"}:
             raise ValueError(f"ngram has {', '.join(sorted(self.ngram))}, expected min_df, C and perhaps features")
+        if not isinstance(self.task_weights, dict) or not all(map(_is_weight, self.task_weights.values())):
+            raise ValueError(f"task_weights is {self.task_weights!r}, expected a number of 0 or more for each task")
+        if not isinstance(self.report_to, list) or not all(isinstance(name, str) for name in self.report_to):
+            raise ValueError(f"report_to is {self.report_to!r}, expected a list of names, as in [tensorboard]")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         return asdict(self)
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 def _default(name: str) -> Any:

@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,10 +73,13 @@ def _material(options: argparse.Namespace, recipe: Recipe, out: Path) -> Materia
     from training.tables import Columns
 
     if options.data is None:
-        return reading.corpus_material()
+        corpus = reading.corpus_material()
+        _needs_tasks(recipe, corpus.labels)
+        return corpus
     if options.label_columns is None:
         raise ValueError("--data needs --label-columns, the columns that hold the labels")
     columns = Columns.parse(options.text_column, options.label_columns, options.group_column)
+    _needs_tasks(recipe, columns.labels)
     if options.streaming:
         if options.validation is None:
             raise ValueError("--streaming needs a --validation table, because a stream cannot be split")
@@ -101,6 +105,14 @@ def _material(options: argparse.Namespace, recipe: Recipe, out: Path) -> Materia
             "--leave-out to train without these rows"
         )
     return found
+
+
+def _needs_tasks(recipe: Recipe, tasks: Iterable[str]) -> None:
+    """Raise ValueError if a weight is given to something that is no task, where it would do nothing."""
+    known = list(tasks)
+    unknown = [str(task) for task in recipe.task_weights if task not in known]
+    if unknown:
+        raise ValueError(f"task_weights has {', '.join(unknown)}, expected some of the tasks {', '.join(known)}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -78,6 +78,17 @@ def test_check_only_prints_the_rows_and_stops_with_status_2(
     assert not (tmp_path / "run" / "model").exists()
 
 
+def test_a_weight_of_what_is_no_task_is_refused(
+    tables: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, validation = tables
+    command = ["--data", str(train), "--validation", str(validation), "--label-columns", "dept", "--check-only"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--out", str(tmp_path / "run"), "--set", "task_weights.dpet=5"])
+    assert ended.value.code == 2
+    assert "task_weights has dpet, expected some of the tasks dept" in capsys.readouterr().err
+
+
 def test_a_split_keeps_groups_together_shares_labels_and_leaves_none_without_training_rows() -> None:
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 150, 600)

@@ -32,6 +32,7 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
     assert recipe.backbone == "models/mine"
     assert recipe.report_to == ["tensorboard"]
     assert table_recipe(read_recipe(path, ["ngram=null"])).ngram is None
+    assert table_recipe(read_recipe(path, ["task_weights.dept=5e-1"])).task_weights == {"dept": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,14 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
         ("ngram.depth=3", "expected min_df, C"),
         ("rate.top=1", "expected a number"),
         ("epochs", "expected key=value"),
+        ("report_to=tensorboard", r"report_to is 'tensorboard', expected a list of names, as in \[tensorboard\]"),
+        ("report_to=[1]", "expected a list of names"),
+        ("report_to=null", "expected a list of names"),
+        ("task_weights=2", "task_weights is 2, expected a number of 0 or more for each task"),
+        ("task_weights.dept=much", "expected a number of 0 or more"),
+        ("task_weights.dept=-1", "expected a number of 0 or more"),
+        ("task_weights.dept=true", "expected a number of 0 or more"),
+        ("task_weights.dept=.nan", "expected a number of 0 or more"),
     ],
 )
 def test_a_wrong_override_is_refused_with_what_was_expected(override: str, message: str) -> None:
