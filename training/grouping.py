@@ -92,7 +92,7 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
     Parameters
     ----------
     labels : mapping of str to sequence of str
-        The label of each row for each task; the first task's shares are kept.
+        The label of each row for each task; the first task's shares are kept where a label has enough rows for it.
     groups : ndarray of int, shape (n_rows,)
     share : float
         Of the rows that should validate.
@@ -116,7 +116,10 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
             f"{len(np.unique(groups))} groups of rows are too few to hold {share:.0%} of them out; "
             "name a --validation file or raise validation_share"
         )
-    first = by_value(next(iter(labels.values())))
+    first = _numbers(next(iter(labels.values())))
+    if np.bincount(first).max() < folds:
+        # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
+        first = np.zeros(len(groups), np.int64)
     # Labels with fewer groups than folds cannot be spread; scikit-learn warns of each, and the loop below sees to them.
     import warnings
 

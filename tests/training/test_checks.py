@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,27 @@ def test_a_split_keeps_groups_together_shares_labels_and_leaves_none_without_tra
         rows = np.array(labels) == f"جهة {number}"
         assert 0.05 < held_out[rows].mean() < 0.4
     assert (held_out == split({"dept": labels, "style": other}, groups, 0.2, seed=1)).all()
+
+
+def test_four_texts_a_label_are_split_into_five_parts() -> None:
+    labels = [f"جهة {row % 12}" for row in range(48)]
+    held_out = split({"dept": labels}, np.arange(48), 0.2, seed=1)
+    assert 6 <= held_out.sum() <= 10
+    assert set(labels) == {label for label, held in zip(labels, held_out, strict=True) if not held}
+    assert (held_out == split({"dept": labels}, np.arange(48), 0.2, seed=1)).all()
+
+
+def test_rows_without_a_label_are_one_class_of_the_split() -> None:
+    import sklearn.model_selection  # noqa: F401  (what importing it takes is not measured)
+
+    labels = ["", "كهرباء", "", "أشغال"] * 300
+    tracemalloc.start()
+    held_out = split({"dept": labels}, np.arange(1200), 0.2, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+    for label in set(labels):
+        assert held_out[np.array(labels) == label].mean() == pytest.approx(0.2, abs=0.01)
 
 
 def test_a_split_with_too_few_groups_says_what_to_do() -> None:
