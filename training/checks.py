@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -60,14 +61,17 @@ class Rows:
     texts : list of str
     labels : dict of str to list of str
     validates : ndarray of bool, shape (n,)
-    groups : ndarray of int, shape (n,)
+    alike : ndarray of int, shape (n,)
         Duplicates have one number.
+    groups : ndarray of int, shape (n,)
+        What belongs together has one number: duplicates, and rows with one value in the group column.
     """
 
     places: list[tuple[str, int]]
     texts: list[str]
     labels: dict[str, list[str]]
     validates: np.ndarray
+    alike: np.ndarray
     groups: np.ndarray
 
 
@@ -145,21 +149,43 @@ def _across(rows: Rows) -> Iterator[Finding]:
 
 
 def _near(rows: Rows) -> Iterator[Finding]:
-    pairs = near_identical(rows.texts, rows.groups)
-    leaked = sorted({a if rows.validates[a] else b for a, b in pairs if rows.validates[a] != rows.validates[b]})
+    copies, pairs = near_identical(rows.texts, rows.alike)
+    sides = ["validation" if validates else "training" for validates in rows.validates.tolist()]
+    leaked = [index for index in _differing(sides, copies, pairs) if rows.validates[index]]
     if leaked:
         message = f"{_rows(len(leaked))} of validation nearly identical to a row of training"
         yield Finding("near-identical across splits", False, message, tuple(rows.places[index] for index in leaked))
     for task, values in rows.labels.items():
-        differing = [(a, b) for a, b in pairs if values[a] and values[b] and values[a] != values[b]]
+        differing = _differing(values, copies, pairs)
         if differing:
+            once = islice(((a, b) for a, b in differing.items() if a < b), 3)
             examples = "; ".join(
-                f"{values[a]!r} in row {rows.places[a][1]}, {values[b]!r} in row {rows.places[b][1]}"
-                for a, b in differing[:3]
+                f"{values[a]!r} in row {rows.places[a][1]}, {values[b]!r} in row {rows.places[b][1]}" for a, b in once
             )
-            message = f"{len(differing)} pairs of nearly identical texts have different {task} ({examples})"
-            found = tuple(rows.places[index] for index in sorted({row for pair in differing for row in pair}))
-            yield Finding("conflicting labels", False, message, found)
+            message = f"{_rows(len(differing))} with nearly identical texts have different {task} ({examples})"
+            yield Finding("conflicting labels", False, message, tuple(rows.places[index] for index in differing))
+
+
+def _differing(
+    values: Sequence[str], copies: Sequence[Sequence[int]], pairs: Sequence[tuple[int, int]]
+) -> dict[int, int]:
+    """Return, in order, the rows near-identical to a row with another value, each with one such row.
+
+    Thousands of rows may have one text, so the values of texts are compared and not row with row.
+    """
+    own = [{values[index]: index for index in reversed(rows) if values[index]} for rows in copies]
+    near = [dict(found) for found in own]
+    for pair in pairs:
+        for text, beside in (pair, pair[::-1]):
+            for value, index in own[beside].items():
+                near[text].setdefault(value, index)
+    found = {}
+    for rows, around in zip(copies, near, strict=True):
+        for index in rows:
+            other = next((row for value, row in around.items() if value != values[index]), None)
+            if values[index] and other is not None:
+                found[index] = other
+    return dict(sorted(found.items()))
 
 
 def _rows(count: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ SHINGLE = 3
 # Share of common shingles (Jaccard) from which two texts of one group count as near-identical: a few letters or a word
 # of a sentence differ.
 NEAR = 0.6
+# A group may hold thousands of texts that differ in a number; to compare all of them with each other takes hours.
+WINDOW = 100
 
 
 def folded(texts: Sequence[str]) -> list[str]:
@@ -69,21 +71,44 @@ def by_value(values: Sequence[str]) -> np.ndarray:
     return _numbers([value or index for index, value in enumerate(values)])
 
 
-def near_identical(texts: Sequence[str], groups: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs of rows in one group whose texts share at least :data:`NEAR` of their shingles."""
-    members: dict[int, list[int]] = defaultdict(list)
-    for row, group in enumerate(groups.tolist()):
-        members[group].append(row)
-    found = []
-    for rows in members.values():
-        if len(rows) < 2:
-            continue
-        shingles = {row: _shingles(text) for row, text in zip(rows, folded([texts[row] for row in rows]), strict=True)}
-        for first, second in combinations(rows, 2):
-            common = len(shingles[first] & shingles[second])
-            if common >= NEAR * (len(shingles[first]) + len(shingles[second]) - common):
-                found.append((first, second))
-    return found
+def near_identical(texts: Sequence[str], groups: np.ndarray) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """Find texts of one group that share at least :data:`NEAR` of their shingles.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    groups : ndarray of int, shape (n_texts,)
+        From 0.
+
+    Returns
+    -------
+    copies : list of list of int
+        The rows of each text that is not alone in its group; texts that are equal after folding count as one.
+    pairs : list of tuple of int
+        Indices into ``copies`` of two near-identical texts. In a group of more than :data:`WINDOW` texts, each is only
+        compared with so many after it in the order of the alphabet.
+
+    Examples
+    --------
+    >>> near_identical(["حفرة كبيرة", "حفره كبيره!", "حفرة كبيرة جدا", "انقطاع"], np.array([0, 0, 0, 0]))
+    ([[3], [0, 1], [2]], [(1, 2)])
+    """
+    together = np.flatnonzero(np.bincount(groups)[groups] > 1).tolist()
+    rows: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for row, text in zip(together, folded([texts[row] for row in together]), strict=True):
+        rows[int(groups[row]), text].append(row)
+    ordered = sorted(rows)
+    pairs = []
+    for _, numbers in groupby(range(len(ordered)), key=lambda number: ordered[number][0]):
+        recent: deque[tuple[int, set[str]]] = deque(maxlen=WINDOW)
+        for number in numbers:
+            shingles = _shingles(ordered[number][1])
+            for other, theirs in recent:
+                common = len(shingles & theirs)
+                if common >= NEAR * (len(shingles) + len(theirs) - common):
+                    pairs.append((other, number))
+            recent.append((number, shingles))
+    return [rows[text] for text in ordered], pairs
 
 
 def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float, seed: int) -> np.ndarray:

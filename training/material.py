@@ -105,14 +105,13 @@ def read_material(
     places = list(zip(rows["file"], rows["row"], strict=True))
     texts = list(rows["text"])
     given = {task: list(rows[label_column(task)]) for task in columns.labels}
-    groups = _groups(texts, duplicates, cache)
-    if columns.group is not None:
-        groups = joined(groups, by_value(list(rows["group"])))
+    alike = _groups(texts, duplicates, cache)
+    groups = alike if columns.group is None else joined(alike, by_value(list(rows["group"])))
     if validation is not None:
         validates = np.arange(len(rows)) >= len(usable[data])
     else:
         validates = split(given, groups, recipe.validation_share, recipe.seed)
-    findings += compare(Rows(places, texts, given, validates, groups))
+    findings += compare(Rows(places, texts, given, validates, alike, groups))
     _needs_labels({task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in given.items()})
     shared = np.isin(groups, groups[~validates])
     train = _chosen(rows, (~validates).tolist())

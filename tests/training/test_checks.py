@@ -3,12 +3,14 @@
 import csv
 import json
 import tracemalloc
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training.grouping import duplicate_groups, joined, near_identical, split
+from training.checks import Rows, compare
+from training.grouping import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
 from training.material import read_material
 from training.recipe import Recipe
 from training.tables import Columns
@@ -141,7 +143,69 @@ def test_reports_of_one_event_are_one_group_though_worded_otherwise() -> None:
     groups = duplicate_groups(texts)
     assert groups.tolist() == [0, 0, 1]
     assert duplicate_groups(texts, "identical").tolist() == [0, 1, 2]
-    assert near_identical(texts, groups) == []
+    assert near_identical(texts, groups)[1] == []
+
+
+def test_near_identical_rows_are_those_that_comparing_every_two_rows_finds() -> None:
+    rng = np.random.default_rng(0)
+    words = ["انقطاع", "الكهرباء", "في", "مجمع", "مدينة", "حمد", "منذ", "الصباح"]
+    texts = [" ".join(rng.permutation(words)[:6] if row % 3 else words[: 5 + row % 4]) for row in range(90)]
+    groups, validates = rng.integers(0, 3, 90), rng.random(90) < 0.3
+    values = rng.choice(["كهرباء", "أشغال", ""], 90, p=[0.8, 0.1, 0.1]).tolist()
+    parts = [{text[at : at + 3] for at in range(len(text) - 2)} for text in folded(texts)]
+    near = [
+        (a, b)
+        for a, b in combinations(range(90), 2)
+        if groups[a] == groups[b] and len(parts[a] & parts[b]) >= NEAR * len(parts[a] | parts[b])
+    ]
+    places = [("cases.csv", row) for row in range(90)]
+    rows = Rows(places, texts, {"dept": values}, validates, groups, groups)
+    found = {finding.kind: [row for _, row in finding.rows] for finding in compare(rows)}
+    differing = [pair for pair in near if len({values[row] for row in pair} - {""}) == 2]
+    assert 10 < len(differing) < len(near)
+    assert found["conflicting labels"] == sorted({row for pair in differing for row in pair})
+    leaked = {row for pair in near if len(set(validates[list(pair)])) == 2 for row in pair if validates[row]}
+    assert found["near-identical across splits"] == sorted(leaked)
+
+
+def test_a_text_that_stands_in_thousands_of_rows_is_compared_once() -> None:
+    count = 5_000
+    texts = ["أريد متابعة الطلب", "أريد متابعة الطلبات"] * (count // 2)
+    labels = ["بلديات"] * count
+    labels[7] = "أشغال"
+    places = [("cases.csv", row) for row in range(1, count + 1)]
+    together, validates = np.zeros(count, np.int64), np.arange(count) >= 4_000
+    found = {
+        finding.kind: finding
+        for finding in compare(Rows(places, texts, {"dept": labels}, validates, together, together))
+    }
+    assert len(found["near-identical across splits"].rows) == 1_000
+    conflict = found["conflicting labels"]
+    assert len(conflict.rows) == count
+    assert "'بلديات' in row 1, 'أشغال' in row 8;" in conflict.message
+
+
+def test_the_pairs_of_a_large_group_grow_with_its_texts() -> None:
+    texts = [f"أريد متابعة الطلب رقم {number}" for number in range(1_000)]
+    copies, pairs = near_identical(texts, np.zeros(1_000, np.int64))
+    assert len(copies) == 1_000
+    assert {(at, at + 1) for at in range(999)} <= set(pairs)
+    assert len(pairs) <= 1_000 * WINDOW
+
+
+def test_a_group_column_does_not_make_texts_alike(tmp_path: Path) -> None:
+    paths = tmp_path / "train.csv", tmp_path / "validation.csv"
+    for path, rows in zip(paths, (TRAIN, VALIDATION), strict=True):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "dept", "district"), *((*row, "الشمالية") for row in rows)])
+    columns = Columns.parse("text", "dept", "district")
+    material = read_material(
+        paths[0], columns, Recipe(), tmp_path / "cache", validation=paths[1], duplicates="identical"
+    )
+    found = {finding.kind: [row for _, row in finding.rows] for finding in material.findings}
+    assert found["conflicting labels"] == [4, 5]
+    assert found["duplicates across splits"] == [1, 3]
+    assert "near-identical across splits" not in found
 
 
 def test_joining_follows_chains() -> None:
