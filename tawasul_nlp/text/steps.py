@@ -133,7 +133,7 @@ _URL = re.compile(
     rf"(?:[hH][tT][tT][pP][sS]?://|(?<![\w.@-])[wW][wW][wW]\.){_INSIDE}*{_LAST}"
     rf"|(?<![\w.@-])[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++(?:{_TOP_LEVEL})(?![\w@])(?:/(?:{_INSIDE}*{_LAST})?)?"
 )
-_PERHAPS_URL = re.compile(r"[A-Za-z0-9-][.:][A-Za-z0-9/-]")
+_PERHAPS_URL = re.compile(r"[A-Za-z0-9-][.:]\S")  # behind "www." anything may come
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++")
 _MENTION = re.compile(r"(?<![\w@.])@\w+")
 _HASHTAG = re.compile(r"(?<![\w&#])#(?=[^\W\d])\w+")
