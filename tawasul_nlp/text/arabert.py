@@ -199,7 +199,7 @@ def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
     tuple of Rewrite
     """
     return (
-        RegexRewrite(_REFERENCE, _decode, hint="&"),
+        RegexRewrite(_REFERENCE, _decode, hint="&", decodes=True),
         RegexRewrite(_MARKS, ""),
         _Addresses(),
         RegexRewrite(re.compile(r"https?://[a-zA-Z0-9_\-./~?=%&]+"), _URL, hint="http"),

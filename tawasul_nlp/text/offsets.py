@@ -89,7 +89,7 @@ def follow(text: str, spans: list[Span], edits: Iterable[Edit]) -> tuple[str, li
     parts: list[str] = []
     moved: list[Span] = []
     last = 0
-    for start, end, replacement in edits:
+    for start, end, replacement, decoded in edits:
         parts += (text[last:start], replacement)
         moved += spans[last:start]
         if len(replacement) == end - start:
@@ -97,9 +97,9 @@ def follow(text: str, spans: list[Span], edits: Iterable[Edit]) -> tuple[str, li
         else:
             # A replacement that keeps the beginning or the end of its source keeps those characters' spans.
             source = text[start:end]
-            shorter = min(len(source), len(replacement))
+            shorter = min(len(source), len(replacement) - decoded)
             head = 0
-            while head < shorter and source[head] == replacement[head]:
+            while not decoded and head < shorter and source[head] == replacement[head]:
                 head += 1
             tail = 0
             while tail < shorter - head and source[-1 - tail] == replacement[-1 - tail]:

@@ -14,11 +14,16 @@ from typing import NamedTuple, Protocol
 
 
 class Edit(NamedTuple):
-    """``text[start:end]`` is replaced by ``replacement``; edits are ascending and never overlap."""
+    """``text[start:end]`` is replaced by ``replacement``; edits are ascending and never overlap.
+
+    ``decoded`` says that the replacement's first character stands for what was replaced even where both begin or end
+    alike, as ``&amp;`` and ``&``, ``&semi;`` and ``;`` do.
+    """
 
     start: int
     end: int
     replacement: str
+    decoded: bool = False
 
 
 class Applies(Protocol):
@@ -50,9 +55,11 @@ class RegexRewrite:
         Every match contains it: looking for a substring is far faster than looking for the pattern.
     probe : re.Pattern, optional
         Likewise, a cheaper pattern that is found in every text with a match.
+    decodes : bool
+        Whether its edits are ``decoded``: a match that changes becomes a shorter text, whose first character is new.
     """
 
-    __slots__ = ("_hint", "_pattern", "_probe", "_replace")
+    __slots__ = ("_decodes", "_hint", "_pattern", "_probe", "_replace")
 
     def __init__(
         self,
@@ -60,7 +67,9 @@ class RegexRewrite:
         replace: str | Callable[[re.Match[str]], str],
         hint: str = "",
         probe: re.Pattern[str] | None = None,
+        decodes: bool = False,
     ) -> None:
+        self._decodes = decodes
         self._pattern = pattern
         self._replace = replace
         self._hint = hint
@@ -76,7 +85,7 @@ class RegexRewrite:
         """Give one edit for each match."""
         for match in self._pattern.finditer(text):
             replacement = self._replace if isinstance(self._replace, str) else self._replace(match)
-            yield Edit(match.start(), match.end(), replacement)
+            yield Edit(match.start(), match.end(), replacement, self._decodes)
 
 
 # Code points that NFKC turns into a space, or a tatweel, and harakat: the space would cut the word.
@@ -307,9 +316,9 @@ class Emoji:
             return text
         parts: list[str] = []
         last = 0
-        for start, end, replacement in self.edits(text):
-            parts += (text[last:start], replacement)
-            last = end
+        for edit in self.edits(text):
+            parts += (text[last : edit.start], edit.replacement)
+            last = edit.end
         parts.append(text[last:])
         return "".join(parts)
 

@@ -181,7 +181,7 @@ def build(profile: Profile) -> tuple[Rewrite, ...]:
     steps = set(profile.steps)
     passes: list[Rewrite] = []
     if "html_entities" in steps:
-        passes.append(RegexRewrite(_ENTITY, _decode_entity, hint="&"))
+        passes.append(RegexRewrite(_ENTITY, _decode_entity, hint="&", decodes=True))
     if "unicode" in steps:
         passes.append(Nfkc())
     table = character_table(profile.steps)
