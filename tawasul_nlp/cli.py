@@ -37,6 +37,7 @@ from tawasul_nlp.cli_options import (
     Model,
     Text,
     complain,
+    lines,
     whole,
 )
 
@@ -105,7 +106,7 @@ def normalize(
     from tawasul_nlp import Normalizer
 
     normalizer = Normalizer(profile)
-    for line in _lines(text):
+    for line in lines(text):
         typer.echo(normalizer.normalize(line))
 
 
@@ -120,7 +121,7 @@ def mask(text: Text = None, as_json: AsJson = False) -> None:
     """
     from tawasul_nlp import mask_personal_data
 
-    for line in _lines(text):
+    for line in lines(text):
         masked = mask_personal_data(line)
         if as_json:
             spans = [{"kind": span.kind, "start": span.start, "end": span.end} for span in masked.spans]
@@ -157,14 +158,6 @@ cli_duplicates.register(app)
 cli_report.register(app)
 
 
-def _lines(text: str | None) -> Iterator[str]:
-    if text is not None and text != "-":
-        yield text
-    else:
-        for line in sys.stdin:
-            yield line.rstrip("\r\n")
-
-
 def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         if isinstance(value, dict):
@@ -194,9 +187,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     # Arabic must come out whatever the locale says, and a broken byte must not stop a whole run.
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+    for stream, encoding, errors in (
+        (sys.stdin, "utf-8-sig", "surrogateescape"),
+        (sys.stdout, "utf-8", "backslashreplace"),
+    ):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors=errors)
+            stream.reconfigure(encoding=encoding, errors=errors)
     debug = os.environ.get("TAWASUL_DEBUG") == "1"
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="tawasul", standalone_mode=False)

@@ -25,6 +25,7 @@ from tawasul_nlp.cli_options import (
     RawCells,
     Rejects,
     TableFormat,
+    Text,
     TextColumn,
     console,
     exit_on_rejects,
@@ -207,9 +208,7 @@ def add(
 @index_app.command()
 def query(
     folder: IndexFolder,
-    text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input.")
-    ] = None,
+    text: Text = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="At most so many incidents.")] = 5,
     place: Annotated[str | None, typer.Option(metavar="PLACE", help="Where it is, if the text does not tell.")] = None,
     threshold: Threshold = None,

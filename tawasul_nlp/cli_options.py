@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -32,7 +35,10 @@ class InterruptedCommand(Exception):
     """A command was interrupted after a part of its work that stays; the message says which."""
 
 
-Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input.")]
+Text = Annotated[
+    str | None,
+    typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input: UTF-8, windows-1256 or UTF-16."),
+]
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TextColumn = Annotated[
@@ -84,7 +90,42 @@ def to_delimiter(given: str | None) -> str | None:
 
 def whole(text: str | None) -> str:
     """Return the text that was given, or all of standard input."""
-    return sys.stdin.read() if text is None or text == "-" else text
+    return _decoded(_standard_input().read()) if text is None or text == "-" else text
+
+
+def lines(text: str | None) -> Iterator[str]:
+    """Yield the text that was given, or the lines of standard input.
+
+    Each line is decoded by itself, since it is answered before the next one is typed or piped in.
+    """
+    if text is not None and text != "-":
+        yield text
+    else:
+        for line in _standard_input():
+            yield _decoded(line).rstrip("\r\n")
+
+
+def _standard_input() -> TextIO:
+    """Return standard input, set to UTF-16 if it begins with the byte-order mark of it."""
+    stream = sys.stdin
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedReader):
+        start = stream.buffer.peek(2)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            stream.reconfigure(encoding="utf-16", errors="strict")
+    return stream
+
+
+def _decoded(text: str) -> str:
+    """Return what standard input held, decoded as windows-1256 where it is that by the rule for tables."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
+        from tawasul_nlp.batch.sniff import sniff_encoding
+
+        data = text.encode("utf-8", "surrogateescape")
+        if sniff_encoding(io.BytesIO(data)).codec == "cp1256":
+            return data.decode("cp1256")
+    return text
 
 
 def complain(message: str, level: str = "error") -> None:

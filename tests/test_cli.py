@@ -147,6 +147,31 @@ def test_normalize_takes_a_text_or_lines():
     assert out.splitlines() == [normalize(line, "matching") for line in lines]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "windows-1256", "utf-16"])
+def test_standard_input_is_read_in_the_encodings_that_tables_have(encoding, tmp_path, monkeypatch, capsys):
+    lines = ["رقمي 39001234", "", "المجاري طافحة؟"]
+    (tmp_path / "texts.txt").write_bytes("\r\n".join(lines).encode(encoding))
+    with (tmp_path / "texts.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert main(["mask", "--json"]) == 0
+    masked = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in masked] == ["رقمي [هاتف]", *lines[1:]]
+    assert masked[0]["spans"] == [{"kind": "phone", "start": 5, "end": 13}]
+
+
+def test_a_letter_in_windows_1256_is_read_from_standard_input(tmp_path, monkeypatch, capsys):
+    (tmp_path / "letter.txt").write_bytes(SEWAGE.encode("windows-1256"))
+    with (tmp_path / "letter.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert main(["predict", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["topic"]["id"] == "sewage_overflow"
+
+
+def test_a_broken_byte_spoils_neither_its_line_nor_the_others():
+    code, out, _ = tawasul("normalize", stdin="الشارع".encode() + b"\xff\n" + "مظلم".encode())
+    assert (code, out.split()) == (0, ["الشارع", "مظلم"])
+
+
 def test_mask_hides_a_cpr_and_a_mobile_and_keeps_the_public_hotline(capsys):
     assert main(["mask", "رقمي 39001234 والبطاقة 850101234 واتصلت على 80008001"]) == 0
     out = capsys.readouterr().out
