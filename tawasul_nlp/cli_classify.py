@@ -25,6 +25,7 @@ from tawasul_nlp.cli_options import (
     Quiet,
     RawCells,
     Rejects,
+    Sheet,
     TextColumn,
     console,
     exit_on_rejects,
@@ -73,9 +74,7 @@ def classify(
     ] = None,
     input_format: InputFormat = None,
     output_format: OutputFormat = None,
-    sheet: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")
-    ] = None,
+    sheet: Sheet = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     prefix: Prefix = None,

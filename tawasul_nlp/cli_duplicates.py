@@ -24,6 +24,7 @@ from tawasul_nlp.cli_options import (
     Quiet,
     RawCells,
     Rejects,
+    Sheet,
     TableFormat,
     Text,
     TextColumn,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from tawasul_nlp.batch import GroupReport
     from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 
-Backlog = Annotated[str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL or Parquet; - for standard input.")]
+Backlog = Annotated[
+    str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
+]
 IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of ids; an index needs one.")]
 DateColumn = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column of dates: ISO 8601, or day/month/year.")
@@ -96,6 +99,7 @@ def group(
     model: Model = None,
     input_format: InputFormat = None,
     output_format: OutputFormat = None,
+    sheet: Sheet = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     prefix: Prefix = None,
@@ -144,6 +148,7 @@ def group(
             index=index,
             input_format=input_format,
             output_format=output_format,
+            sheet=sheet,
             encoding=encoding,
             delimiter=delimiter,
             prefix=prefix,
@@ -165,6 +170,7 @@ def add(
     threshold: Threshold = None,
     model: Model = None,
     input_format: InputFormat = None,
+    sheet: Sheet = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     rejects: Annotated[
@@ -198,6 +204,7 @@ def add(
             topic_column=topic_column,
             index=folder,
             input_format=input_format,
+            sheet=sheet,
             encoding=encoding,
             delimiter=delimiter,
             rejects=rejects,

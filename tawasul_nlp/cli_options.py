@@ -49,6 +49,7 @@ OutputFormat = Annotated[
     TableFormat | None,
     typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
 ]
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")]
 Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")]
 Delimiter = Annotated[
     str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")

@@ -104,6 +104,7 @@ def group_table(
     index: str | Path | None = None,
     input_format: Format | None = None,
     output_format: Format | None = None,
+    sheet: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
     prefix: str | None = None,
@@ -112,7 +113,7 @@ def group_table(
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> GroupReport:
-    """Group the cases of a CSV, JSONL or Parquet file and write the table with the groups added.
+    """Group the cases of a CSV, JSONL, Parquet or Excel file and write the table with the groups added.
 
     Rows keep their order and all their columns; added are ``group_id``, ``group_size``, ``group_score`` (the
     probability that the case and its group's representative tell of one incident) and ``is_representative``. A row
@@ -136,7 +137,7 @@ def group_table(
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
         stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
-    input_format, output_format, encoding, delimiter, prefix, rejects, raw_cells : optional
+    input_format, output_format, sheet, encoding, delimiter, prefix, rejects, raw_cells : optional
         As for :func:`~tawasul_nlp.batch.run.classify_table`; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
     chunk_rows : int
@@ -166,7 +167,9 @@ def group_table(
             "an index knows a case by its id, and no id column is named; name one with --id-column, "
             "or the same table would be added again each time"
         )
-    reader = open_reader(source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column)
+    reader = open_reader(
+        source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column, sheet=sheet
+    )
     chosen = output_format_of(target, output_format) if target is not None else None
     if target is not None and target.exists() and target.samefile(source):
         raise TableError(f"the output {target} is the input itself; write to another file")

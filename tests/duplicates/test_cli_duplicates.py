@@ -10,6 +10,7 @@ import time
 from datetime import date, datetime
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -100,6 +101,20 @@ def test_a_parquet_table_keeps_its_types_and_its_dates_are_read():
     assert after.schema.names == ["opened", "text", "n", *GROUP_COLUMNS]
     assert after.select(["opened", "text", "n"]).equals(table)
     assert after.schema.field("group_id").type == pa.int64()
+
+
+def test_the_sheet_of_a_workbook_is_chosen_by_name(capsys):
+    book = openpyxl.Workbook()
+    book.active.append(["ملخص"])
+    sheet = book.create_sheet("الشكاوى")
+    for row in [("case_id", "opened", "text"), *ROWS]:
+        sheet.append(row)
+    book.save("backlog.xlsx")
+    options = ["backlog.xlsx", "--sheet", "الشكاوى", "-t", "text"]
+    assert tawasul("group", *options, "-o", "out.csv") == 0
+    assert [row["case_id"] for row in read("out.csv")] == [name for name, _, _ in ROWS]
+    assert tawasul("index", "add", "ix", *options, "--id-column", "case_id") == 0
+    assert "5 added to the index" in capsys.readouterr().out
 
 
 def test_places_and_topics_of_columns_count_and_a_bare_number_is_a_block():
@@ -272,6 +287,8 @@ def test_index_alone_shows_its_help(capsys):
         (["group", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.xlsx"], 1, "read but not written; write out.csv"),
         (["group", "backlog.csv", "-t", "text", "-o", "backlog.csv"], 1, "is the input itself"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
+        (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "case_id", "--sheet", "1"], 1, "no Excel"),
         (["group", "backlog.csv", "-t", "text"], 2, "Missing option '--output'"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "2"], 2, "less than or equal to 1"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
