@@ -79,6 +79,7 @@ class AddressWords:
     in_words: frozenset[str]
     place_words: frozenset[str]
     near_words: frozenset[str]
+    municipality_words: frozenset[str]
     never: frozenset[str]
 
 
@@ -253,7 +254,8 @@ _SCHEMA: Final = _yaml.record(
                     "near_words",
                     "never",
                 )
-            }
+            },
+            {"municipality_words": _TEXTS},
         ),
     }
 )
@@ -318,6 +320,7 @@ def _load(path: Path) -> Gazetteer:
         in_words=_folded(address["in_words"]),
         place_words=_folded(address["place_words"]),
         near_words=_folded(address["near_words"]),
+        municipality_words=_folded(address["municipality_words"]),
         never=_folded(address["never"]),
     )
     named = Phrases([*names, *latin])

@@ -70,8 +70,9 @@ def route(
     """Route a case.
 
     The recipient is the agency of the topic; a municipal topic goes to the municipality of the incident's governorate,
-    or, with no place, to the one municipality that the text addresses. Rules that look at words of the text only add
-    advice (``also``, ``advice``): they never change the recipient.
+    or, with no place, to the one municipality that the text addresses. A text that points to two governorates alike
+    waits for a place. Rules that look at words of the text only add advice (``also``, ``advice``): they never change
+    the recipient.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def route(
         recipient, rule = taxonomy.agency(owner.members[governorate]), "municipality_by_place"
     else:
         addressed = [name for name in named if name in owner.members.values()]
-        if len(addressed) == 1:
+        if len(addressed) == 1 and not _is_torn(places):
             recipient, rule = taxonomy.agency(addressed[0]), "municipality_by_name"
         else:
             recipient, rule, needs = owner, "municipality_without_place", (PLACE,)
@@ -139,6 +140,11 @@ def route(
         also=also,
         advice=tuple(entry.id for entry in advice),
     )
+
+
+def _is_torn(places: Places | None) -> bool:
+    """Whether a text points to several governorates alike: it has a place, but does not say which one is meant."""
+    return places is not None and places.governorate is None and any(m.strength == "strong" for m in places.mentions)
 
 
 def boundaries(topic_id: str | None = None) -> tuple[Boundary, ...]:

@@ -65,6 +65,85 @@ def test_common_words_that_look_like_places_are_left_alone(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "نطلب رفع القمامة المتراكمة أمام المنزل، ونحن بصدد رفع شكوى رسمية",
+        "نحن بصدد تقديم شكوى، الإنارة مطفأة في طريق 2512",
+        "القمامة متراكمة وتقديم الشكوى مو عملية سهلة",
+        "التعليمات السهلة الاستخدام ما فادتنا",
+        "القمامة متراكمة يم بوري الماي",
+        "انكسر البوري والماي يطفح في الشارع",
+        "لبوري انكسر جدام بيتنا",
+        "السايق يدق بوري السيارة كل فير",
+        "كسرت قفول الباب ولونها الفاتح",
+        "سرقوا لقفول وكسروا القفول كلها",
+        "جوازات السفر الدبلوماسية",
+        "اشتريت سترة من المحل",
+        "نزلت البحر ولبست سترة",
+        "ما عندهم سترة للنجاة",
+        "تهاوشوا وقطعوا بالسيف",
+        "الدير بالك من الحفرة",
+        "خلكم في الدور لين نناديكم",
+        "إشعار مالك المبنى ومالكيه بالرسوم",
+        "ريحة محرق النفايات",
+        "المسعفين ما عندهم حمالة",
+        "الموظف كلمني بسفالة",
+        "السمج ميت في البندر",
+        "الماي العكر يطلع من الحنفية",
+        "boori el mai inkesar 3indna",
+        "el boori inkesar jdam el bait",
+        "el door 7ag el a63al mata",
+        "akher marra wagaft el sayyara 3ndkum",
+        "el ma6ar da5al el bait",
+        "el 3amaliya mub sehla",
+        "kel shay ma7roog min 3ndkum",
+    ],
+)
+def test_ordinary_words_are_evidence_of_no_governorate(text):
+    assert [m.id for m in find_places(text).mentions if m.strength == "strong"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "governorate"),
+    [
+        ("بوري الماي انكسر جدام بيتنا في الرفاع", "southern"),
+        ("بوري بالرفاع انكسر", "southern"),
+        ("المهمة سهلة بس الزبالة في الرفاع", "southern"),
+        ("نحن بصدد تقديم شكوى، الإنارة مطفأة في طريق 2512 بالبسيتين", "muharraq"),
+        ("ana 3ali w saken fe saar", "northern"),
+        ("زيدوا ارتفاع السور مثل بوري", "northern"),
+        ("مدرسة بوري زحمة", "northern"),
+        ("in Buri the road is broken", "northern"),
+        ("الباص ما يوصل صوب صدد", "northern"),
+        ("المخطط الجديد مال السهلة", "capital"),
+        ("السهلة مجمع 411", "capital"),
+        ("أحجار الرصيف في الفاتح متكسرة", "capital"),
+        ("القفول صارت كمب", "capital"),
+        ("جدام فنادق الدبلوماسية", "capital"),
+        ("منزلنا في الخارجية بسترة", "capital"),
+    ],
+)
+def test_the_true_place_is_read_beside_an_ordinary_word(text, governorate):
+    assert find_places(text).governorate == governorate
+
+
+@pytest.mark.parametrize(
+    ("text", "governorate"),
+    [
+        ("اتصلنا ببلدية المحرق وقالوا مو عندنا، احنا في الرفاع", "southern"),
+        ("اتصلت ببلدية الشمالية والزبالة في سترة", "capital"),
+        ("بلدية المنطقة الجنوبية ما ردت، الحفرة عند سيتي سنتر", "capital"),
+        ("أمانة العاصمة ما ردت، الزبالة في عراد", "muharraq"),
+        ("I called Muharraq Municipality, the trash is in Riffa", "southern"),
+        ("kallamt baladiyat el m7arrag, el zbala fe Riffa", "southern"),
+        ("يا بلدية المحرق شيلوا الزبالة", "muharraq"),
+    ],
+)
+def test_any_place_outweighs_the_name_of_a_municipality(text, governorate):
+    assert find_places(text).governorate == governorate
+
+
+@pytest.mark.parametrize(
     ("text", "area"),
     [
         ("حفرة في الحد عند المسجد", "hidd"),

@@ -49,6 +49,16 @@ def test_the_place_of_the_incident_outweighs_the_municipality_that_is_addressed(
     assert routing.agency_id == "southern_municipality"
 
 
+def test_a_municipality_is_taken_by_its_name_only_where_the_text_gives_no_place():
+    text = "من سترة لين مدينة خليفة، يا بلدية الجنوبية شيلوا الزبالة"
+    routing = route("waste_collection", find_places(text), find_named_agencies(text))
+    assert (routing.agency_id, routing.needs) == ("municipality", ("place",))
+    unsure = "القمامة في مجمع 1216، يا بلدية الشمالية شيلوها"
+    assert (
+        route("waste_collection", find_places(unsure), find_named_agencies(unsure)).agency_id == "northern_municipality"
+    )
+
+
 def test_a_national_topic_needs_no_place_and_a_named_agency_does_not_change_the_owner():
     routing = route("road_damage", None, find_named_agencies("كلمت هيئة الكهرباء والماء"))
     assert (routing.agency_id, routing.needs, routing.also) == ("works", (), ("ewa",))
