@@ -13,6 +13,7 @@ from tawasul_nlp.model.folder import ModelConfig
 from tawasul_nlp.prediction import LabelScore, Prediction
 
 _ALTERNATIVES = 4
+_NAMED = 8
 # What a text without anything to read is, in label sets that have a name for it.
 _NOTHING = ("out_of_scope", "none")
 
@@ -24,10 +25,18 @@ class Answers:
     ----------
     config : ModelConfig
     taxonomy : Taxonomy
-        Names and routing of the labels that it knows.
+        Names, routing and places of the labels that it knows.
+    complete : bool
+        Whether the taxonomy must know all labels of the tasks topic, agency and kind. Without, a task of which it
+        lacks a label keeps its own names, and nothing is routed.
+
+    Raises
+    ------
+    ValueError
+        If the taxonomy lacks labels that it must know; the message names them.
     """
 
-    def __init__(self, config: ModelConfig, taxonomy: Taxonomy) -> None:
+    def __init__(self, config: ModelConfig, taxonomy: Taxonomy, *, complete: bool = False) -> None:
         self.config = config
         self.taxonomy = taxonomy
         tables: dict[str, Mapping[str, Any]] = {
@@ -35,6 +44,14 @@ class Answers:
             "agency": taxonomy.agencies,
             "kind": taxonomy.kinds,
         }
+        for name, task in config.tasks.items():
+            missing = [label for label in task.labels if name in tables and label not in tables[name]]
+            if complete and missing:
+                raise ValueError(
+                    f"the taxonomy lacks {len(missing)} label(s) of the model's task {name!r}: "
+                    f"{', '.join(missing[:_NAMED])}{', ...' if len(missing) > _NAMED else ''}; "
+                    "add them to its files, or train a model with its labels"
+                )
         # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
         self._names = {
             name: tables[name] if name in tables and set(task.labels) <= set(tables[name]) else {}
@@ -61,7 +78,7 @@ class Answers:
         truncated : bool
             Whether only the start was read.
         """
-        places = find_places(text[:MAX_CHARS])
+        places = find_places(text[:MAX_CHARS], self.taxonomy.gazetteer)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
         labels: dict[str, LabelScore] = {}

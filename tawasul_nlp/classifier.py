@@ -69,7 +69,7 @@ class ComplaintClassifier:
         self._readers = ModelReaders(
             folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
         )
-        self._answers = Answers(self.config, self.taxonomy)
+        self._answers = Answers(self.config, self.taxonomy, complete=taxonomy is not None)
 
     @classmethod
     def from_pretrained(
@@ -95,7 +95,8 @@ class ComplaintClassifier:
         threads : int or None
             CPU threads for one call; None for all cores.
         taxonomy : Taxonomy or None
-            Names and routing of the labels; None for the bundled one.
+            Names, routing and places of the model's topics, agencies and kinds, all of which it must have; None for the
+            bundled one.
         device : {"cpu", "cuda"} or None
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
@@ -110,7 +111,8 @@ class ComplaintClassifier:
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error`` or no cascade, or there is no such device or runtime.
+            If the model has no thresholds for ``target_error`` or no cascade, if there is no such device or runtime, or
+            if the given taxonomy lacks labels of the model.
         """
         if name is None:
             folder = BUNDLED

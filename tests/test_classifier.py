@@ -4,13 +4,15 @@ import copy
 import json
 import multiprocessing
 import pickle
+import re
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tawasul_nlp import ComplaintClassifier, predict
+from tawasul_nlp import ComplaintClassifier, Taxonomy, predict
+from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from training.splits import DATA, load_splits, read_jsonl
 
@@ -150,6 +152,23 @@ def test_target_errors_without_a_threshold_are_refused(clf: ComplaintClassifier)
     assert strict._thresholds["topic"] >= clf._thresholds["topic"]
     with pytest.raises(ValueError, match=r"0\.05, 0\.02"):
         ComplaintClassifier.from_pretrained(target_error=0.1)
+
+
+def test_a_taxonomy_with_places_of_its_own_routes_by_them(tmp_path: Path) -> None:
+    content = (DOMAIN_DATA / "gazetteer.yaml").read_text(encoding="utf-8")
+    own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, governorate: southern}"
+    (tmp_path / "gazetteer.yaml").write_text(content.replace("\nplaces:\n", f"\nplaces:\n{own}\n"), encoding="utf-8")
+    clf = ComplaintClassifier.from_pretrained(taxonomy=Taxonomy.load(tmp_path))
+    answer = clf.predict("الزبالة متراكمة في فريق السلام من ثلاثة أيام ولم يرفعها أحد")
+    assert (answer.places.governorate, answer.agency.id) == ("southern", "southern_municipality")
+
+
+def test_a_taxonomy_without_some_of_the_labels_is_refused_with_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "taxonomy.yaml"
+    content = (DOMAIN_DATA / "taxonomy.yaml").read_text(encoding="utf-8")
+    path.write_text(re.sub(r"\bpests_rodents\b", "pests", content), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"lacks 1 label\(s\) of the model's task 'topic': pests_rodents; add them"):
+        ComplaintClassifier.from_pretrained(taxonomy=Taxonomy.load(path))
 
 
 def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: Path) -> None:

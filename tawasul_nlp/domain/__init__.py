@@ -1,4 +1,6 @@
-"""The domain: kinds, topics and agencies, places of Bahrain, and routing rules; all of it data that can be replaced.
+"""The domain: kinds, topics and agencies, places of Bahrain, and routing rules; all of it data.
+
+``Taxonomy.load`` takes other kinds, topics, agencies and places; the routing rules are the package's.
 
 >>> from tawasul_nlp.domain import Taxonomy, find_places, route
 >>> places = find_places("القمامة متراكمة في الرفاع الشرقي مجمع 925")

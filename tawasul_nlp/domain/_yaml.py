@@ -117,6 +117,8 @@ def record(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, 
             raise _error(node, source, f"expected a mapping with {', '.join(required)}, got a {node.id}")
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _error(key_node, source, f"a key must be a word, got a {key_node.id}")
             key = key_node.value
             schema = required.get(key) or (spare[key][0] if key in spare else None)
             if schema is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -126,12 +127,13 @@ class Openers(dict[str, bool]):
 
 @dataclass(frozen=True, slots=True)
 class Gazetteer:
-    """The checked gazetteer with its look-up tables."""
+    """The checked gazetteer with its look-up tables; ``digest`` is a hash of its file."""
 
-    governorates: Mapping[str, Governorate]
-    places: Mapping[str, NamedPlace]
-    homographs: Mapping[str, Homograph]
-    address: AddressWords
+    digest: str
+    governorates: Mapping[str, Governorate] = field(repr=False)
+    places: Mapping[str, NamedPlace] = field(repr=False)
+    homographs: Mapping[str, Homograph] = field(repr=False)
+    address: AddressWords = field(repr=False)
     openers: Openers = field(repr=False)
     names: Phrases = field(repr=False)
     sounds: Phrases = field(repr=False)
@@ -325,6 +327,7 @@ def _load(path: Path) -> Gazetteer:
     )
     named = Phrases([*names, *latin])
     return Gazetteer(
+        digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
         governorates=governorates,
         places={
             key: NamedPlace(

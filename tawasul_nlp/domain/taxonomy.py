@@ -73,6 +73,8 @@ class Taxonomy:
         Entries by id, in the order of the files. Agencies include groups (``municipality``) and ``none``.
     ambiguous_aliases
         Names that mean several agencies or are common nouns; they never name an agency by themselves.
+    gazetteer
+        The places that go with it, for ``find_places``.
 
     Examples
     --------
@@ -88,6 +90,7 @@ class Taxonomy:
     agencies: Mapping[str, Agency]
     governorates: Mapping[str, Governorate]
     ambiguous_aliases: Mapping[str, str] = field(default_factory=dict)
+    gazetteer: Gazetteer = field(default_factory=Gazetteer.load)
 
     @staticmethod
     def load(path: str | Path | None = None) -> Taxonomy:
@@ -97,7 +100,8 @@ class Taxonomy:
         ----------
         path
             None for the bundled taxonomy; a file with kinds and topics; or a folder with any of ``taxonomy.yaml``,
-            ``agencies.yaml`` and ``gazetteer.yaml`` (the bundled file stands in for a missing one).
+            ``agencies.yaml`` and ``gazetteer.yaml`` (the bundled file stands in for a missing one). A classifier with
+            this taxonomy finds the places of that gazetteer; duplicates and the report know the bundled one alone.
 
         Raises
         ------
@@ -217,7 +221,8 @@ _AGENCIES_SCHEMA: Final = _yaml.record(
 
 @lru_cache(maxsize=8)
 def _load(taxonomy_path: Path, agencies_path: Path, gazetteer_path: Path) -> Taxonomy:
-    governorates = Gazetteer.load(gazetteer_path).governorates
+    gazetteer = Gazetteer.load(gazetteer_path)
+    governorates = gazetteer.governorates
     agency_data = _yaml.read(agencies_path, _AGENCIES_SCHEMA)
     agencies = {NO_AGENCY: Agency(NO_AGENCY, "لا جهة", "No agency", "none")}
     for key, entry in _yaml.unique(agency_data["agencies"], "agency").items():
@@ -270,4 +275,5 @@ def _load(taxonomy_path: Path, agencies_path: Path, gazetteer_path: Path) -> Tax
         agencies=agencies,
         governorates=governorates,
         ambiguous_aliases={entry["alias"]: entry["means"] for entry in agency_data["ambiguous_aliases"]},
+        gazetteer=gazetteer,
     )

@@ -5,8 +5,9 @@ import pickle
 import pytest
 import yaml
 
-from tawasul_nlp.domain import DataError, Gazetteer, Taxonomy, UnknownIdError
+from tawasul_nlp.domain import DataError, Gazetteer, Taxonomy, UnknownIdError, find_places
 from tawasul_nlp.domain._yaml import list_of, read, record, text
+from tawasul_nlp.domain.gazetteer import DATA
 
 TAXONOMY = """\
 version: '1'
@@ -118,6 +119,26 @@ def test_an_empty_file_and_a_repeated_key_are_refused(tmp_path):
         read(path, record({"a": text}))
 
 
+@pytest.mark.parametrize("content", ["? [a, b]\n: 1\n", "{{name}}: 1\n"])
+def test_a_key_that_is_no_word_is_refused_with_its_line(tmp_path, content):
+    path = tmp_path / "template.yaml"
+    path.write_text(f"# a template\n{content}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"template.yaml:2: a key must be a word"):
+        Taxonomy.load(path)
+
+
+def test_a_folder_brings_its_own_places_which_survive_pickling(tmp_path):
+    content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
+    own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, governorate: southern}"
+    (tmp_path / "gazetteer.yaml").write_text(content.replace("\nplaces:\n", f"\nplaces:\n{own}\n"), encoding="utf-8")
+    taxonomy = Taxonomy.load(tmp_path)
+    text = "الزبالة متراكمة في فريق السلام"
+    assert find_places(text).governorate is None
+    for there in (taxonomy, pickle.loads(pickle.dumps(taxonomy))):
+        assert find_places(text, there.gazetteer).governorate == "southern"
+    assert repr(taxonomy.gazetteer) != repr(Taxonomy.load().gazetteer)
+
+
 def test_yaml_does_not_turn_words_into_booleans(tmp_path):
     path = tmp_path / "words.yaml"
     path.write_text("words: [no, yes, 12, null]\n", encoding="utf-8")
@@ -133,8 +154,6 @@ def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch
 
 
 def test_a_block_in_two_governorates_is_refused(tmp_path):
-    from tawasul_nlp.domain.gazetteer import DATA
-
     content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
     path = tmp_path / "gazetteer.yaml"
     path.write_text(
