@@ -86,7 +86,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     labels = LabelSpace.load()
     test = load_examples(split, labels)
     train = load_examples("train", labels)
-    first = load_examples("train", labels, second_batch=False)
+    first = load_examples("train", labels, second_batch=0)
     texts = [example.text for example in test]
     table = Table(test, labels)
     counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
@@ -158,7 +158,7 @@ def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, ba
     from training.base_encoder import build_base
 
     if not (base / "config.json").exists():
-        first = [example.text for example in load_examples("train", labels, second_batch=False)]
+        first = [example.text for example in load_examples("train", labels, second_batch=0)]
         build_base(base, Path("build/wheels"), first)
     known, unseen = (
         cached("base", data_key(part), partial(base_embeddings, part, base), cache)

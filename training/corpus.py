@@ -50,14 +50,16 @@ class LabelSpace:
         return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
 
 
-def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, reports: bool = True) -> list[Example]:
+def load_examples(
+    split: str, labels: LabelSpace, second_batch: int | None = None, reports: bool = True
+) -> list[Example]:
     """Load one split; re-reports of training cases and the second batch join the training split only.
 
     Parameters
     ----------
     split : {"train", "validation", "test"}
-    second_batch : bool
-        Whether the texts of ``second_batch.jsonl`` join the training split.
+    second_batch : int
+        Up to which part of ``second_batch.jsonl`` its texts join the training split; 0 for none, None for all.
     reports : bool
         Whether re-reports of training cases join the training split.
     """
@@ -69,8 +71,8 @@ def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, rep
             if reports and side[report["group"]] == "train":
                 own = {"id": report["id"], "text": report["text"], "incident": report["group"]}
                 chosen.append({**cases[report["group"]], **own})
-        if second_batch:
-            chosen.extend(read_jsonl(SECOND_BATCH))
+        later = read_jsonl(SECOND_BATCH)
+        chosen.extend(case for case in later if second_batch is None or case["part"] <= second_batch)
     return [
         Example(
             id=case["id"],

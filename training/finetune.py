@@ -4,7 +4,7 @@ Every training text is seen with a share of its tokens masked. The classificatio
 (a regulariser: no single word may decide), and a masked-language head predicts the hidden tokens in the same forward
 pass, which heals the 4-bit weights and teaches the encoder the vocabulary of cases at almost no extra cost.
 
-A recipe with ``incident_groups`` also draws reports of the same incident into every batch: their incident vectors are
+A stage with ``incident_groups`` also draws reports of the same incident into every batch: their incident vectors are
 pulled together and pushed away from those of every other text (a supervised contrastive loss, Khosla et al. 2020).
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from transformers import BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.network import MultiTaskNetwork
@@ -101,11 +102,11 @@ def fine_tune(
     base: Path,
     out: Path,
     recipe: dict[str, Any],
-    start: MultiTaskNetwork | None = None,
+    start: Path | MultiTaskNetwork | None = None,
 ) -> MultiTaskNetwork:
     """Train the network by ``recipe``; checkpoints lie in ``out``, and a killed run goes on from the last one.
 
-    ``start`` is a network to go on from.
+    ``start`` is the saved state of an earlier stage, or a network, to go on from.
     """
     torch.manual_seed(recipe["seed"])
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
@@ -119,7 +120,11 @@ def fine_tune(
     )
     tasks = {task: len(labels.of(task)) for task in TASKS}
     model = TrainingNetwork(MultiTaskNetwork(encoder, tasks, recipe["dropout"]), recipe)
-    if start is not None:
+    if isinstance(start, Path):
+        # A stage before incident vectors has no projection for them.
+        missing = model.load_state_dict(load_file(start), strict=False)
+        assert set(missing.missing_keys) <= {"network.incident.weight"} and not missing.unexpected_keys, missing
+    elif start is not None:
         model.network.load_state_dict(start.state_dict())
     texts = TrainingTexts(train, labels, tokenizer, recipe, training=True)
     draw = None

@@ -38,7 +38,7 @@ def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list
     they are for new reports: ``use="scorer"`` gives those, ``"encoder"`` the others. Held-out splits are whole.
     """
     side = load_splits()
-    cases = {case.id: case for case in load_examples(split, labels, second_batch=False)}
+    cases = {case.id: case for case in load_examples(split, labels, second_batch=0)}
     texts: dict[str, list[Example]] = defaultdict(list)
     others: dict[str, list[Example]] = defaultdict(list)
     for report in read_jsonl(DATA / "duplicates.jsonl"):
@@ -98,14 +98,11 @@ class IncidentDraws:
             self.by_agency[agency_of[incident.topic]].append(incident)
 
     def draw(self, groups: int) -> list[Example]:
-        """Return the texts of ``groups`` groups: two reports each, and a look-alike where there is one.
-
-        One group in eight is a sentence pair, on average.
-        """
+        """Return the texts of ``groups`` groups: two reports each, and a look-alike where there is one."""
         near = self.by_agency[self._agency()]
         chosen = self.rng.sample(near, min(len(near), groups // 2))
-        if self.parallel and self.rng.random() < groups / 8:
-            chosen += self.rng.sample(self.parallel, max(1, groups // 8))
+        if self.parallel:
+            chosen += self.rng.sample(self.parallel, groups // 8)
         known = {incident.id for incident in chosen}
         while len(chosen) < groups:
             other = self.rng.choice(self.incidents)

@@ -151,8 +151,7 @@ def pairwise(groups: DuplicateGroups, collection: Collection) -> dict[str, float
 def fitting_backlog(labels: LabelSpace) -> Collection:
     """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported again."""
     known = {incident.id for use in ("encoder", "scorer") for incident in load_incidents("train", labels, use=use)}
-    cases = load_examples("train", labels, second_batch=False, reports=False)
-    others = [case for case in cases if case.id not in known]
+    others = [case for case in load_examples("train", labels, second_batch=0, reports=False) if case.id not in known]
     return collect(load_incidents("train", labels, use="scorer"), random.Random(1).sample(others, OTHERS))
 
 

