@@ -16,7 +16,7 @@ import numpy as np
 
 from tawasul_nlp.model.runtime import OnnxRuntime
 
-PINNED = ("openvino==2026.4.1", "nncf==3.4.0", "onnx==1.23.2")
+PINNED = ("openvino==2026.4.1", "nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.32.0")
 
 Batch = tuple[np.ndarray, np.ndarray]
 
