@@ -402,7 +402,8 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, municipal: set
     """
     strong = [mention for mention in mentions if mention.strength == "strong"]
     ranks = [3 if mention.start in municipal else _rank(mention, gazetteer) for mention in strong]
-    best = [mention for mention, rank in zip(strong, ranks, strict=True) if rank == min(ranks)]
+    first = min(ranks, default=0)
+    best = [mention for mention, rank in zip(strong, ranks, strict=True) if rank == first]
     torn = len({mention.governorate for mention in best}) > 1
     chosen = None if torn or not best else best[0].governorate
     if torn:
