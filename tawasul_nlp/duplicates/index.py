@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +116,11 @@ class DuplicateIndex:
             self._lock_file.release()
 
     def __len__(self) -> int:
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             return int(self._store.one("SELECT count(*) FROM cases"))
 
     def __contains__(self, case_id: object) -> bool:
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             return self._store.first("SELECT 1 FROM cases WHERE id = ?", case_id) is not None
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -135,8 +134,7 @@ class DuplicateIndex:
         k : int
             At most so many incidents.
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             columns = case_columns(self._grouper.classifier, as_cases([case]), workers=1)
             offers, compared = self._placing.offers(columns, search_vectors(columns)[0])
             offers = offers[:k]
@@ -151,8 +149,7 @@ class DuplicateIndex:
 
     def groups(self, min_size: int = 2) -> list[Incident]:
         """Return the incidents with at least ``min_size`` cases, the largest first."""
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             rows = self._store.all(
                 "SELECT group_id FROM cases GROUP BY group_id HAVING count(*) >= ? ORDER BY count(*) DESC, group_id",
                 (min_size,),
@@ -167,8 +164,7 @@ class DuplicateIndex:
         KeyError
             If there is none of this id (any more).
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             rows = self._store.all(
                 "SELECT c.id, c.score, c.reason FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.id = ? "
                 "ORDER BY c.row != g.representative, c.score DESC, c.row",
@@ -187,8 +183,7 @@ class DuplicateIndex:
         KeyError
             If there is no case of this id.
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             return str(self._of_case(case_id, "text")[0])
 
     def placement(self, case_id: str) -> Placement:
@@ -199,21 +194,18 @@ class DuplicateIndex:
         KeyError
             If there is no case of this id.
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             return self._placement(case_id)
 
     def placements(self) -> dict[str, Placement]:
         """Return where every case is, by its id, in the order in which they were added."""
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             found = self._store.all("SELECT id, group_id, score, reason FROM cases ORDER BY row")
         return {row[0]: Placement(row[0], row[1], False, row[2], row[3]) for row in found}
 
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and what the index was made with."""
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             sizes = [size for (size,) in self._store.all("SELECT count(*) FROM cases GROUP BY group_id")]
             model_hash = self._store.facts()["model_hash"]
         several = [size for size in sizes if size > 1]
@@ -248,8 +240,7 @@ class DuplicateIndex:
         ValueError
             If an id is already there with another text; then nothing is added.
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             listed = as_cases(cases)
             fresh = self._fresh(listed)
             if not fresh:
@@ -283,8 +274,7 @@ class DuplicateIndex:
         ValueError
             If the index is not empty, or if two cases have one id; then nothing is added.
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
             ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
@@ -328,8 +318,7 @@ class DuplicateIndex:
         KeyError
             If there is no case of this id.
         """
-        with self._thread_lock:
-            self._check_open()
+        with self._in_turn():
             row, group_id = self._of_case(case_id, "row, group_id")
             with self._store.transaction():
                 self._store.change("DELETE FROM cases WHERE row = ?", row)
@@ -384,9 +373,13 @@ class DuplicateIndex:
             raise KeyError(f"no case {case_id!r} in {self.folder}")
         return found
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ValueError(f"{self.folder}: this index is closed; open it again")
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Hold off other threads, on an index that is open."""
+        with self._thread_lock:
+            if self._closed:
+                raise ValueError(f"{self.folder}: this index is closed; open it again")
+            yield
 
 
 def _stored(row: int, case_id: str, case: Case, columns: Columns) -> tuple[Any, ...]:
