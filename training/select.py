@@ -229,7 +229,7 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
 
     Cells of a CSV that a spreadsheet would run as formulas get an apostrophe in front; JSON lines keep every text.
     """
-    from tawasul_nlp.batch.formulas import guarded
+    from tawasul_nlp.batch.formulas import guarded_row
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
@@ -238,8 +238,8 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([guarded(name) for name in columns])
-        writer.writerows([guarded(str(row.get(name, ""))) for name in columns] for row in rows)
+        writer.writerow(guarded_row(columns))
+        writer.writerows(guarded_row(row.get(name, "") for name in columns) for row in rows)
 
 
 def _folded(text: str) -> str:

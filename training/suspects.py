@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from tawasul_nlp.batch.formulas import guarded
+from tawasul_nlp.batch.formulas import guarded_row
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.ngram import NgramFeatures
 from training.ngram import kept_features
@@ -106,7 +106,7 @@ def write_suspects(
             for row, score in zip(rows.tolist(), quality.tolist(), strict=True):
                 at = int(known[row])
                 names = labels[task][target[at]], labels[task][int(probabilities[row].argmax())]
-                writer.writerow(_cells(*places[at], task, *names, f"{score:.4f}", texts[at]))
+                writer.writerow(guarded_row([*places[at], task, *names, f"{score:.4f}", texts[at]]))
             right = probabilities.argmax(1) == target[known]
             found[task] = {"labels": len(rows), "judge_accuracy": round(float(right.mean()), 4)}
     return found
@@ -119,10 +119,5 @@ def write_outliers(path: Path, places: Sequence[tuple[str, int]], texts: Sequenc
         writer = csv.writer(file)
         writer.writerow(["file", "row", "score", "text"])
         for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
-            writer.writerow(_cells(*places[row], f"{score:.4f}", texts[row]))
+            writer.writerow(guarded_row([*places[row], f"{score:.4f}", texts[row]]))
     return len(rows)
-
-
-def _cells(*values: str | int) -> list[str]:
-    """Return a row of a CSV that people open in a spreadsheet, with no formula in it."""
-    return [guarded(str(value)) for value in values]

@@ -9,6 +9,7 @@ stays as it is: it has nothing that could be called.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # The wide forms begin a formula in East Asian versions; tabs and line ends are skipped before the sign is looked for.
 _STARTS = frozenset("=+-@\t\r\n＝＋－＠")
@@ -28,3 +29,12 @@ def guarded(cell: str) -> str:
     if not cell or cell[0] not in _STARTS or _NUMBER.fullmatch(cell):
         return cell
     return "'" + cell
+
+
+def guarded_row(values: Iterable[object]) -> list[str]:
+    """Return the values as cells of a row that holds no formula.
+
+    >>> guarded_row([3, "=1+1"])
+    ['3', "'=1+1"]
+    """
+    return [guarded(str(value)) for value in values]
