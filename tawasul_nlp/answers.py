@@ -44,19 +44,18 @@ class Answers:
             "agency": taxonomy.agencies,
             "kind": taxonomy.kinds,
         }
+        # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
+        self._names: dict[str, Mapping[str, Any]] = {}
         for name, task in config.tasks.items():
-            missing = [label for label in task.labels if name in tables and label not in tables[name]]
-            if complete and missing:
+            known = tables.get(name, {})
+            missing = [label for label in task.labels if label not in known]
+            if complete and name in tables and missing:
                 raise ValueError(
                     f"the taxonomy lacks {len(missing)} label(s) of the model's task {name!r}: "
                     f"{', '.join(missing[:_NAMED])}{', ...' if len(missing) > _NAMED else ''}; "
                     "add them to its files, or train a model with its labels"
                 )
-        # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
-        self._names = {
-            name: tables[name] if name in tables and set(task.labels) <= set(tables[name]) else {}
-            for name, task in config.tasks.items()
-        }
+            self._names[name] = {} if missing else known
 
     def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
         entry = self._names[task].get(label)
