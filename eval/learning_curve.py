@@ -113,12 +113,8 @@ def recipe_scores(
     command = [sys.executable, "-m", "training.train", "--recipe", str(recipe_path), "--label-columns", "topic"]
     command += ["--data", str(out / "train.jsonl"), "--validation", str(out / "validation.jsonl")]
     # Two of the training cases are signs without a word.
-    command += [
-        "--leave-out",
-        "--out",
-        str(out / "run"),
-        *(part for setting in overrides for part in ("--set", setting)),
-    ]
+    command += ["--leave-out", "--out", str(out / "run")]
+    command += [part for setting in overrides for part in ("--set", setting)]
     subprocess.run(command, check=True)
     classifier = ComplaintClassifier.from_pretrained(out / "run" / "model")
     probabilities = classifier.predict_proba(texts_and_topics(examples("test"))[0], "topic")

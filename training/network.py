@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork
+from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
 from training.batches import IGNORE
 
 PARTS = 4
@@ -43,8 +43,8 @@ class TrainingNetwork(nn.Module):
             )
             self.recent.add(vectors.detach(), incident)
         out: dict[str, Any] = {}
-        for task, head in zip(network.tasks, network.heads.values(), strict=True):
-            logits = head(network.dropout(pooled)).float()
+        for task in network.tasks:
+            logits = network.heads[head_name(task)](network.dropout(pooled)).float()
             target = targets[task]
             smooth = self.recipe["smoothing"]
             smoothed = target * (1 - smooth) + smooth / target.shape[1]
