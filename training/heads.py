@@ -95,5 +95,5 @@ def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: i
             width = max(map(len, batch))
             ids = torch.tensor([[*row, *[padding] * (width - len(row))] for row in batch], device=device)
             mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)
-            parts.append(network.read(ids, mask)[1].cpu().numpy())
+            parts.append(network.read(network.words(ids), mask)[1].cpu().numpy())
     return np.concatenate(parts).astype(np.float64)

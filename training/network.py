@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
 from training.batches import IGNORE
 
-PARTS = 4
+PARTS = 6  # of a batch with reports of incidents, whose lengths differ
 
 
 class TrainingNetwork(nn.Module):
@@ -69,8 +69,10 @@ class TrainingNetwork(nn.Module):
         lengths = attention_mask.sum(1)
         order = lengths.argsort()
         parts = order.chunk(PARTS if len(order) >= 2 * PARTS else 1)
+        # Looked up once: every look-up has a gradient as large as the whole table.
+        words = self.network.words(input_ids)
         read = [
-            self.network.read(input_ids[part, :width], attention_mask[part, :width])
+            self.network.read(words[part, :width], attention_mask[part, :width])
             for part in parts
             for width in [int(lengths[part].max())]
         ]

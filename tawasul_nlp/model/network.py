@@ -55,9 +55,14 @@ class MultiTaskNetwork(nn.Module):
         weights = attention_mask.unsqueeze(-1).to(torch.float32)
         return (hidden_states.float() * weights).sum(1) / weights.sum(1).clamp(min=1.0)
 
-    def read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def words(self, input_ids: Tensor) -> Tensor:
+        """Look up the tokens' vectors: (batch, tokens) -> (batch, tokens, hidden)."""
+        found: Tensor = self.encoder.embeddings.word_embeddings(input_ids)
+        return found
+
+    def read(self, words: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return token states (batch, tokens, hidden), their mean (batch, hidden) and the incident vectors, if any."""
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        output = self.encoder(inputs_embeds=words, attention_mask=attention_mask, output_hidden_states=True)
         if self.incident is None:
             return output.last_hidden_state, self.pool(output.last_hidden_state, attention_mask), None
         means = [self.pool(output.hidden_states[layer], attention_mask) for layer in self.incident_layers]
@@ -68,7 +73,7 @@ class MultiTaskNetwork(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Return embedding (batch, hidden), incident vector (batch, 128), each task's logits: :attr:`outputs`."""
-        _, pooled, incident = self.read(input_ids, attention_mask)
+        _, pooled, incident = self.read(self.words(input_ids), attention_mask)
         embedding = nn.functional.normalize(pooled, dim=-1)
         dropped = self.dropout(pooled)
         logits = (head(dropped) for head in self.heads.values())

@@ -45,7 +45,9 @@ def test_a_network_starts_with_the_means_of_its_texts(
     target[::10] = -1
     start_heads(network, rows, tokenizer.pad_token_id, {"dept": target})
     with torch.inference_mode():
-        pooled = np.concatenate([network.read(torch.tensor([row]), torch.ones(1, len(row)))[1].numpy() for row in rows])
+        pooled = np.concatenate(
+            [network.read(network.words(torch.tensor([row])), torch.ones(1, len(row)))[1].numpy() for row in rows]
+        )
         logits = network.heads["dept"](torch.from_numpy(pooled)).numpy()
     present = np.unique(target[target >= 0])
     means = np.stack([pooled[target == label].mean(0) for label in present])
