@@ -8,8 +8,7 @@ The BERT of AraBERT's size (12 layers of 768, 64,000 pieces) has random weights,
 is trained on our own texts, so it cuts them into fewer pieces than one trained on other texts would: that favours it.
 
 Run ``python -m eval.speed`` (about five minutes on two idle cores; ``--texts 32 --rounds 1`` to try it). It writes
-``eval/results/speed.json``, ``.md`` and ``.png``; with ``--accuracy``, and a model that has a cascade, it also compares
-the cascade's answers with the whole model's on the test split.
+``eval/results/speed.json``, ``.md`` and ``.png``.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ RESULTS = Path(__file__).parent / "results"
 SEED = 20261126
 BATCH_SIZES = (1, 32, 256)
 REFERENCE = "BERT-base pipeline, float32"
-OURS = ("tawasul", "tawasul, cascade")
-RESAMPLES = 2_000
+OURS = "tawasul"
 
 
 def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
@@ -76,29 +74,6 @@ def summary(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]
     return table
 
 
-def compare_cascade(model: Path) -> dict[str, Any]:
-    """Compare the cascade's answers with the whole model's on the test split."""
-    labels = LabelSpace.load()
-    test = load_examples("test", labels)
-    texts = [example.text for example in test]
-    whole = ComplaintClassifier.from_pretrained(model)
-    quick = ComplaintClassifier.from_pretrained(model, cascade=True)
-    spared = np.concatenate([reading.spared for reading in quick._readers.read(texts, 64, cascade=True)])
-    rng = np.random.default_rng(SEED)
-    result: dict[str, Any] = {"texts": len(texts), "spared": float(spared.mean()), "tasks": {}}
-    for task in ("topic", "agency", "kind"):
-        known = np.array([bool(getattr(example, task)) for example in test])
-        truth = np.array([getattr(example, task) for example in test])[known]
-        names = np.array(whole.labels[task])
-        right = [names[clf.predict_proba(texts, task).argmax(1)][known] == truth for clf in (whole, quick)]
-        change = right[1].astype(float) - right[0].astype(float)
-        draws = [change[rng.integers(0, len(change), len(change))].mean() for _ in range(RESAMPLES)]
-        low, high = np.quantile(draws, [0.025, 0.975])
-        accuracies = {"whole": float(right[0].mean()), "cascade": float(right[1].mean())}
-        result["tasks"][task] = {**accuracies, "change": float(change.mean()), "interval": [float(low), float(high)]}
-    return result
-
-
 def markdown(result: dict[str, Any]) -> str:
     """Render the result."""
     lines = [
@@ -123,22 +98,6 @@ def markdown(result: dict[str, Any]) -> str:
             f"| {name} | {rates} | {row['times_as_fast_at_32']:.1f} | {row['p50_ms']:.1f}, {row['p95_ms']:.1f} "
             f"| {row['share_of_p50']:.2f} | {row['peak_mb']:.0f} | {cold} |"
         )
-    if "cascade" in result:
-        found = result["cascade"]
-        lines += [
-            "",
-            f"On the {found['texts']} test texts the cascade spares the encoder {found['spared']:.1%}. Accuracy in per "
-            "cent, and the change with its bootstrap 95% interval:",
-            "",
-            "| task | whole model | cascade | change |",
-            "|---|--:|--:|--:|",
-        ]
-        for task, row in found["tasks"].items():
-            low, high = row["interval"]
-            lines.append(
-                f"| {task} | {100 * row['whole']:.1f} | {100 * row['cascade']:.1f} "
-                f"| {100 * row['change']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] |"
-            )
     return "\n".join(lines) + "\n"
 
 
@@ -150,7 +109,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot, ticker
 
     names = list(result["systems"])
-    colours = ["#1b7f5c" if name in OURS else "#8a94a6" for name in names]
+    colours = ["#1b7f5c" if name == OURS else "#8a94a6" for name in names]
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 0.55 * len(names) + 1.4), sharey=True, layout="constrained")
     for axis, title, values in (
         (axes[0], "texts a second, batch size 32", [row["texts_per_s"]["32"] for row in result["systems"].values()]),
@@ -187,7 +146,6 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=256, help="texts (default 256)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (default: all cores)")
-    parser.add_argument("--accuracy", action="store_true", help="also compare the cascade on the test split")
     parser.add_argument("--work", type=Path, default=Path("build/speed"), help="folder for the other systems' files")
     parser.add_argument("--out", type=Path, default=RESULTS / "speed")
     arguments = parser.parse_args()
@@ -203,8 +161,6 @@ def main() -> None:
     fitted = {"texts": [one.text for one in train[:6_000]], "topics": [one.topic for one in train[:6_000]]}
     files["train"].write_text(json.dumps(fitted), encoding="utf-8")
     made = prepare(arguments.work, [example.text for example in train], arguments.model)
-    config = read_config(arguments.model)
-    names = [name for name in SYSTEMS if name != "tawasul, cascade" or config.cascade is not None]
     singles = min(len(texts), 100)
     job = {
         **{key: str(path) for key, path in files.items()},
@@ -215,10 +171,10 @@ def main() -> None:
         "batch_sizes": BATCH_SIZES,
     }
     rounds: list[dict[str, dict[str, Any]]] = []
-    cold: dict[str, list[float]] = {name: [] for name in names if name != "TF-IDF + linear SVM"}
+    cold: dict[str, list[float]] = {name: [] for name in SYSTEMS if name != "TF-IDF + linear SVM"}
     for turn in range(arguments.rounds):
         rounds.append({})
-        for name in names:
+        for name in SYSTEMS:
             rounds[-1][name] = run({**job, "system": name, "what": "speed"}, arguments.threads)
             print(f"round {turn + 1}: {name}", file=sys.stderr, flush=True)
             if name in cold:
@@ -231,7 +187,7 @@ def main() -> None:
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "command": "python -m eval.speed " + " ".join(sys.argv[1:]),
-        "model": config.model_hash,
+        "model": read_config(arguments.model).model_hash,
         "threads": arguments.threads,
         "texts": len(texts),
         "singles": singles,
@@ -240,8 +196,6 @@ def main() -> None:
         "tokens": mean_tokens(made["bert"], arguments.model, texts),
         "systems": systems,
     }
-    if arguments.accuracy and config.cascade is not None:
-        result["cascade"] = compare_cascade(arguments.model)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     arguments.out.with_suffix(".md").write_text(markdown(result), encoding="utf-8")

@@ -24,22 +24,17 @@ class System(Protocol):
     def __call__(self, texts: list[str], batch_size: int) -> Any: ...
 
 
-def tawasul(job: dict[str, Any], cascade: bool = False) -> System:
+def tawasul(job: dict[str, Any]) -> System:
     """Our model: the whole prediction, with places, routing and reasons."""
     from tawasul_nlp import ComplaintClassifier
 
-    clf = ComplaintClassifier.from_pretrained(job["model"], threads=job["threads"], cascade=cascade)
+    clf = ComplaintClassifier.from_pretrained(job["model"], threads=job["threads"])
 
     def read(texts: list[str], batch_size: int) -> Any:
         # One text goes in as a str, as a service would send it.
         return clf.predict(texts[0] if len(texts) == 1 else texts, batch_size=batch_size)
 
     return read
-
-
-def tawasul_cascade(job: dict[str, Any]) -> System:
-    """Our model with its cascade."""
-    return tawasul(job, cascade=True)
 
 
 def bert_pipeline(job: dict[str, Any], int8: bool = False) -> System:
@@ -115,7 +110,6 @@ def tfidf_and_svm(job: dict[str, Any]) -> System:
 
 SYSTEMS: dict[str, Callable[[dict[str, Any]], System]] = {
     "tawasul": tawasul,
-    "tawasul, cascade": tawasul_cascade,
     "BERT-base pipeline, float32": bert_pipeline,
     "BERT-base pipeline, dynamic int8": bert_pipeline_int8,
     "sentence embeddings + linear": embeddings_and_head,

@@ -50,7 +50,6 @@ class ComplaintClassifier:
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
         runtime: str | None = None,
-        cascade: bool = False,
     ) -> None:
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
@@ -58,14 +57,7 @@ class ComplaintClassifier:
         self._taxonomy_given = taxonomy
         self.taxonomy = taxonomy or Taxonomy.load()
         self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
-        self._how = {"device": device, "runtime": runtime, "cascade": cascade}
-        if cascade and self.config.cascade is None:
-            raise ValueError(f"{folder}: this model has no cascade; load it without, or fit one (training.cascade)")
-        self._cascade_thresholds = (
-            {name: self._threshold(task) for name, task in self.config.cascade.tasks.items()}
-            if cascade and self.config.cascade is not None
-            else {}
-        )
+        self._how = {"device": device, "runtime": runtime}
         self._readers = ModelReaders(
             folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
         )
@@ -81,7 +73,6 @@ class ComplaintClassifier:
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
         runtime: str | None = None,
-        cascade: bool = False,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -101,18 +92,14 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
-        cascade : bool
-            Whether :meth:`predict` and :meth:`predict_proba` let the n-gram reader answer alone where it is sure, at
-            thresholds that the model's validation data chose: faster, and now and then another answer. Embeddings,
-            :meth:`read` and :meth:`explain` need the encoder and always use it.
 
         Raises
         ------
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error`` or no cascade, if there is no such device or runtime, or
-            if the given taxonomy lacks labels of the model.
+            If the model has no thresholds for ``target_error``, if there is no such device or runtime, or if the given
+            taxonomy lacks labels of the model.
         """
         if name is None:
             folder = BUNDLED
@@ -124,8 +111,9 @@ class ComplaintClassifier:
             raise ModelFormatError(
                 f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
             )
-        how: dict[str, Any] = {"threads": threads, "device": device, "runtime": runtime, "cascade": cascade}
-        return cls(folder, target_error=target_error, taxonomy=taxonomy, **how)
+        return cls(
+            folder, target_error=target_error, threads=threads, taxonomy=taxonomy, device=device, runtime=runtime
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = {
@@ -157,11 +145,6 @@ class ComplaintClassifier:
         """Label ids of each task, in the order of :meth:`predict_proba`'s columns."""
         return {name: task.labels for name, task in self.config.tasks.items()}
 
-    @property
-    def cascade(self) -> bool:
-        """Whether texts that the n-gram reader is sure of are spared the encoder."""
-        return bool(self._how["cascade"])
-
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash and measured figures."""
         facts: dict[str, Any] = {
@@ -173,7 +156,6 @@ class ComplaintClassifier:
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
             "runtime": self._readers.runtime.name,
-            "cascade": self.cascade,
         }
         # What a model tells about itself is free-form: it may be anything, and takes no fact's place.
         about: dict[str, Any] = (
@@ -218,12 +200,12 @@ class ComplaintClassifier:
         unique, rows = _distinct(_checked(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
-            for reading in self._readers.read(unique, _positive(batch_size), self.cascade):
-                for row, text in enumerate(unique[len(predictions) : len(predictions) + len(reading.spared)]):
+            for reading in self._readers.read(unique, _positive(batch_size)):
+                for row, text in enumerate(unique[len(predictions) : len(predictions) + len(reading.truncated)]):
                     values = {task: table[row] for task, table in reading.probabilities.items()}
-                    thresholds = self._cascade_thresholds if reading.spared[row] else self._thresholds
-                    predictions.append(self._answers.prediction(text, values, thresholds, bool(reading.truncated[row])))
-                advance(len(reading.spared))
+                    cut = bool(reading.truncated[row])
+                    predictions.append(self._answers.prediction(text, values, self._thresholds, cut))
+                advance(len(reading.truncated))
         return predictions[0] if single else [predictions[row] for row in rows]
 
     def predict_proba(self, texts: str | Sequence[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
@@ -242,11 +224,9 @@ class ComplaintClassifier:
             Rows sum to 1; columns are ``labels[task]``. The agency's columns are the groups that the model knows,
             before routing.
         """
-        return self._probabilities(texts, self.known_task(task), batch_size, self.cascade)
-
-    def _probabilities(self, texts: str | Sequence[str], task: str, batch_size: int, cascade: bool) -> np.ndarray:
+        task = self.known_task(task)
         unique, rows = _distinct(_checked(texts))
-        parts = [read.probabilities[task] for read in self._readers.read(unique, _positive(batch_size), cascade)]
+        parts = [read.probabilities[task] for read in self._readers.read(unique, _positive(batch_size))]
         return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
     def embed(self, texts: str | Sequence[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
@@ -291,7 +271,6 @@ class ComplaintClassifier:
             np.concatenate([reading.embedding for reading in readings])[rows],
             np.concatenate(incident)[rows] if incident else None,
             np.concatenate([reading.truncated for reading in readings])[rows],
-            np.zeros(len(rows), bool),
         )
 
     @property

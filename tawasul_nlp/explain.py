@@ -133,7 +133,7 @@ def explain(classifier: ComplaintClassifier, text: str, task: str | None = None)
     run = -(-len(words) // MAX_PARTS) or 1
     parts = [(words[i][0], words[min(i + run, len(words)) - 1][1]) for i in range(0, len(words), run)]
     variants = [text, *(text[:start] + text[end:] for start, end in parts)]
-    logs = np.log(classifier._probabilities(variants, task, 64, cascade=False) + 1e-12)
+    logs = np.log(classifier.predict_proba(variants, task) + 1e-12)
     best = int(logs[0].argmax())
     falls = logs[0, best] - logs[1:, best]
     spans = tuple(Span(start, end, float(fall)) for (start, end), fall in zip(parts, falls, strict=True))

@@ -35,7 +35,6 @@ def train_in_stages(
     With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
     """
     from training.bundle import build_bundle
-    from training.cascade import add_cascade
     from training.common_words import write_common_words
     from training.pairs import install, train_scorer
     from training.restore import restore_base
@@ -93,7 +92,6 @@ def train_in_stages(
     build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
     write_common_words()
     install(train_scorer(out), out)
-    add_cascade(out)
     return out
 
 

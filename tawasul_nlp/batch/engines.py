@@ -25,7 +25,7 @@ class Classifier(Protocol):
 
     If it has ``labels`` (a mapping by task), its tasks are those. If it has ``info()`` with a ``model_hash``, a run
     tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
-    there: ``runtime`` and ``cascade`` of ``info()``, ``target_error`` and ``taxonomy``.
+    there: ``runtime`` of ``info()``, ``target_error`` and ``taxonomy``.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -50,7 +50,6 @@ class ModelFacts:
             "hash": known.get("model_hash") or type(classifier).__qualname__,
             "target_error": getattr(classifier, "target_error", None),
             "runtime": known.get("runtime"),
-            "cascade": known.get("cascade"),
             "taxonomy": None if taxonomy is None else _fingerprint(taxonomy),
         }
         return cls(tuple(getattr(classifier, "labels", TASKS)), identity)

@@ -23,7 +23,7 @@ from typing import Any
 from tawasul_nlp.errors import ModelFormatError
 
 FORMAT_VERSION = 2
-"""Version 2 added the torch files and the cascade; a folder with neither is written as version 1."""
+"""Version 2 added the torch files; a folder without them is written as version 1."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -87,23 +87,6 @@ class TaskConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class CascadeConfig:
-    """When the n-gram reader answers alone, and how.
-
-    Attributes
-    ----------
-    tasks : dict of str to TaskConfig
-        The model's tasks and labels as the n-gram reader alone reads them: weights for ``ngram`` and ``parent`` only,
-        and the temperatures, powers and thresholds that belong to that.
-    sure : dict of str to float
-        For each task, the least probability of the likeliest label. A text that reaches all of them is not encoded.
-    """
-
-    tasks: dict[str, TaskConfig]
-    sure: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """What ``config.json`` holds.
 
@@ -122,8 +105,6 @@ class ModelConfig:
     about : dict
         Free-form facts: base model, data, measured figures.
     format_version : int
-    cascade : CascadeConfig or None
-        How the n-gram reader spares the encoder; None for a model whose encoder reads every text.
     """
 
     tasks: dict[str, TaskConfig]
@@ -133,25 +114,18 @@ class ModelConfig:
     files: dict[str, str]
     about: dict[str, Any] = field(default_factory=dict)
     format_version: int = 1
-    cascade: CascadeConfig | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
-        version = FORMAT_VERSION if NETWORK in self.files or self.cascade is not None else 1
-        text = json.dumps({**self._plain(), "format_version": version}, ensure_ascii=False, indent=1)
+        version = FORMAT_VERSION if NETWORK in self.files else 1
+        text = json.dumps({**asdict(self), "format_version": version}, ensure_ascii=False, indent=1)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
     @property
     def model_hash(self) -> str:
         """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers."""
-        decisive = {key: value for key, value in self._plain().items() if key != "about"}
+        decisive = {key: value for key, value in asdict(self).items() if key != "about"}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-
-    def _plain(self) -> dict[str, Any]:
-        plain = asdict(self)
-        if self.cascade is None:  # folders of version 1 keep their form and their hash
-            del plain["cascade"]
-        return plain
 
 
 def file_hash(path: Path) -> str:
@@ -229,10 +203,7 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
-        cascade = raw.get("cascade")
-        if cascade is not None:
-            cascade = CascadeConfig(**{**cascade, "tasks": _tasks(cascade["tasks"])})
-        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "cascade": cascade})
+        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"])})
         check_config(config)
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
@@ -287,19 +258,6 @@ def check_config(config: ModelConfig) -> None:
     if not config.tasks:
         raise ValueError("no tasks")
     _check_tasks(config.tasks, config.files)
-    if config.cascade is not None:
-        _check_cascade(config.cascade, config)
-
-
-def _check_cascade(cascade: CascadeConfig, config: ModelConfig) -> None:
-    if {name: task.labels for name, task in cascade.tasks.items()} != {n: t.labels for n, t in config.tasks.items()}:
-        raise ValueError("the cascade has other tasks or labels than the model")
-    _check_tasks(cascade.tasks, config.files)
-    for name, task in cascade.tasks.items():
-        if "encoder" in task.weights:
-            raise ValueError(f"the cascade weighs the encoder for task {name!r}, which it is there to spare")
-        if not 0 < cascade.sure[name] <= 1:
-            raise ValueError(f"the cascade is sure of task {name!r} at {cascade.sure[name]!r}, expected 0 to 1")
 
 
 def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> None:

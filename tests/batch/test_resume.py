@@ -189,7 +189,7 @@ OTHER_NAMES = Taxonomy({}, {}, {"works": Agency("works", "الأشغال", "Work
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("cascade", {"cascade": True}), ("runtime", {"runtime": "torch, cuda"}), ("taxonomy", {"taxonomy": OTHER_NAMES})],
+    [("runtime", {"runtime": "torch, cuda"}), ("taxonomy", {"taxonomy": OTHER_NAMES})],
 )
 def test_answers_of_a_model_that_works_in_another_way_are_not_mixed_with_the_first_ones(tmp_path, name, how):
     source = a_backlog(tmp_path / "backlog.csv", 200)
@@ -206,7 +206,7 @@ def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
         ModelFacts.of(ComplaintClassifier.from_pretrained(taxonomy=taxonomy)).identity
         for taxonomy in (None, Taxonomy.load(), Taxonomy.load(tmp_path))
     )
-    assert usual == same and usual["runtime"] == "ONNX Runtime, CPU" and usual["cascade"] is False
+    assert usual == same and usual["runtime"] == "ONNX Runtime, CPU"
     assert {name for name in usual if usual[name] != other[name]} == {"taxonomy"}
 
 

@@ -64,6 +64,7 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
         {"about": [1]},
         {"profile": []},
         {"surprise": 1},
+        {"cascade": {"tasks": {}, "sure": {"kind": 0.77}}},
     ],
 )
 def test_a_configuration_that_contradicts_itself_is_refused(folder: Path, changes: dict[str, Any]) -> None:

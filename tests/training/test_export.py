@@ -12,7 +12,6 @@ from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.runtime import OnnxRuntime
 from tawasul_nlp.text import PROFILES
 from tests.model.tiny_model import tiny_tokenizer
-from training.cascade import least_sure
 from training.export import export_float, quantize_rows
 from training.restore import restore_network
 
@@ -88,12 +87,3 @@ def test_the_restored_network_has_the_folders_weights(folder: Path, network: Mul
     for name, values in network.named_parameters():
         step = values.abs().max() / 127 + 1e-6
         assert (restored[name] - values).abs().max() <= step, name
-
-
-def test_the_least_sure_level_keeps_every_task() -> None:
-    confidence = np.array([0.9, 0.95, 0.8, 0.8, 0.6])
-    fine, worse = np.array([0, 0, 0, 0, 1]), np.array([0, 0, -1, 0, 0])
-    assert least_sure(confidence, {"a": fine}, 0.0) == (0.6, 1.0)
-    assert least_sure(confidence, {"a": fine, "b": worse}, 0.0) == (0.9, 0.4)
-    assert least_sure(confidence, {"b": worse}, 0.2) == (0.6, 1.0)
-    assert least_sure(confidence, {"b": np.full(5, -1)}, 0.0) == (1.0, 0.0)
