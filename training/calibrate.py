@@ -12,6 +12,8 @@ from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
 
 TARGET_ERRORS = (0.05, 0.02)
+# A reader that counts for next to nothing at a start: a scale of e^-4 beside the other's.
+_SILENT = 4.0
 
 
 def fit_task(
@@ -22,6 +24,9 @@ def fit_task(
     prior: float = 0.0,
 ) -> TaskConfig:
     """Fit one task's reader weights, temperature and power by least negative log-likelihood.
+
+    The likelihood has several valleys, and readers' scores may be a thousand times as large as others' are. So the
+    search begins at several points, and the best end is kept.
 
     Parameters
     ----------
@@ -61,8 +66,34 @@ def fit_task(
             likelihood -= prior * float((logarithms**2).sum()) / (2 * len(rows))
         return -likelihood
 
-    best = minimize(loss, np.zeros(len(names) + 1), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
+    ends = []
+    for start in _starts(name, tasks, readers):
+        # The first steps are as wide as what is looked for; scipy's own would be too small to see a flat slope.
+        simplex = np.vstack([start, start + np.eye(len(start))])
+        options = {"xatol": 1e-3, "fatol": 1e-6, "initial_simplex": simplex}
+        ends.append(minimize(loss, start, method="Nelder-Mead", options=options))
+    best = min(ends, key=lambda end: float(end.fun))
     return _matched_in_the_large(weighed(best.x), name, tasks, readers, truth, prior)
+
+
+def _starts(
+    name: str, tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[np.ndarray]:
+    """Return where to begin, as logarithms of the readers' scales and of the power.
+
+    All ones, and each reader nearly alone, with its scores brought to a standard deviation of 1.
+    """
+    task = tasks[name]
+    spreads = []
+    for reader in task.weights:
+        alone = replace(task, weights={reader: 1.0}, temperature=1.0, power=1.0)
+        spreads.append(combine({**tasks, name: alone}, readers)[name].std(axis=1).mean())
+    even = np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
+    starts = [np.zeros(len(even))]
+    for loud in range(len(spreads)):
+        silent = np.append(np.arange(len(spreads)) != loud, False)
+        starts.append(even - _SILENT * silent)
+    return starts
 
 
 def _matched_in_the_large(

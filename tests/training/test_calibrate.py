@@ -20,6 +20,31 @@ def test_the_temperature_of_overconfident_scores_is_found() -> None:
     assert expected_calibration_error(probabilities.max(1), probabilities.argmax(1) == truth) < 0.02
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_temperature_is_found_whatever_the_scale_of_the_scores(scale: float) -> None:
+    rng = np.random.default_rng(5)
+    honest = rng.normal(size=(4000, 5)) * 1.5
+    truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
+    fitted = fit_task(
+        "t", {"t": TaskConfig(tuple("abcde"), {"encoder": 1.0})}, {"encoder": {"t": honest * scale}}, truth
+    )
+    assert abs(fitted.temperature / scale - 1) < 0.2 and abs(fitted.power - 1) < 0.2
+
+
+@pytest.mark.parametrize("scales", [(70.0, 0.01), (0.01, 70.0), (850.0, 0.006)])
+def test_the_better_reader_is_found_though_the_other_one_is_louder(scales: tuple[float, float]) -> None:
+    rng = np.random.default_rng(6)
+    honest = rng.normal(size=(2000, 5)) * 2
+    truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
+    noisy = honest + rng.normal(size=honest.shape) * 4
+    loud, quiet = scales
+    readers = {"encoder": {"t": noisy * loud}, "ngram": {"t": honest * quiet}}
+    fitted = fit_task("t", {"t": TaskConfig(tuple("abcde"), {"encoder": 0.5, "ngram": 0.5})}, readers, truth)
+    found = -combine({"t": fitted}, readers)["t"][np.arange(2000), truth].mean()
+    best = -log_softmax(honest)[np.arange(2000), truth].mean()
+    assert found < best + 0.01
+
+
 def test_a_useless_reader_gets_next_to_no_weight() -> None:
     rng = np.random.default_rng(1)
     good = rng.normal(size=(5000, 4)) * 2
