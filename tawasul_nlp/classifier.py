@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,8 +12,10 @@ import numpy as np
 
 from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Taxonomy
-from tawasul_nlp.errors import InvalidTextError, ModelFormatError
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
+from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.readers import ModelReaders
 from tawasul_nlp.model.readers import Reading as Reading
 from tawasul_nlp.model.runtime import choose_runtime
@@ -51,13 +52,22 @@ class ComplaintClassifier:
         device: str | None = None,
         runtime: str | None = None,
     ) -> None:
+        if threads is not None:
+            threads = at_least_one("threads", threads)
+        folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         self.target_error = target_error
-        self._taxonomy_given = taxonomy
+        # From these and the folder a process pool makes its own copy.
+        self._options: dict[str, Any] = {
+            "target_error": target_error,
+            "threads": threads,
+            "taxonomy": taxonomy,
+            "device": device,
+            "runtime": runtime,
+        }
         self.taxonomy = taxonomy or Taxonomy.load()
         self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
-        self._how = {"device": device, "runtime": runtime}
         self._readers = ModelReaders(
             folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
         )
@@ -98,8 +108,8 @@ class ComplaintClassifier:
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error``, if there is no such device or runtime, or if the given
-            taxonomy lacks labels of the model.
+            If the model has no thresholds for ``target_error``, if there is no such device or runtime, if ``threads``
+            is below 1, or if the given taxonomy lacks labels of the model.
         """
         if name is None:
             folder = BUNDLED
@@ -116,13 +126,7 @@ class ComplaintClassifier:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = {
-            "target_error": self.target_error,
-            "threads": self._readers.runtime.threads,
-            "taxonomy": self._taxonomy_given,
-            **self._how,
-        }
-        return (_restore, (self.folder, options))
+        return _restore, (self.folder, self._options)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
@@ -197,10 +201,10 @@ class ComplaintClassifier:
             If an input is not a str (None, a number, ...); ``.index`` is its position.
         """
         single = isinstance(texts, str)
-        unique, rows = _distinct(_checked(texts))
+        unique, rows = distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
-            for reading in self._readers.read(unique, _positive(batch_size)):
+            for reading in self._readers.read(unique, at_least_one("batch_size", batch_size)):
                 for row, text in enumerate(unique[len(predictions) : len(predictions) + len(reading.truncated)]):
                     values = {task: table[row] for task, table in reading.probabilities.items()}
                     cut = bool(reading.truncated[row])
@@ -225,8 +229,9 @@ class ComplaintClassifier:
             before routing.
         """
         task = self.known_task(task)
-        unique, rows = _distinct(_checked(texts))
-        parts = [read.probabilities[task] for read in self._readers.read(unique, _positive(batch_size))]
+        unique, rows = distinct(checked_texts(texts))
+        readings = self._readers.read(unique, at_least_one("batch_size", batch_size))
+        parts = [reading.probabilities[task] for reading in readings]
         return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
     def embed(self, texts: str | Sequence[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
@@ -253,17 +258,17 @@ class ComplaintClassifier:
         if output not in ("embedding", "incident"):
             raise ValueError(f"output is {output!r}, expected 'embedding' or 'incident'")
         width = self._width(output)
-        unique, rows = _distinct(_checked(texts))
-        _positive(batch_size)
+        unique, rows = distinct(checked_texts(texts))
+        batch_size = at_least_one("batch_size", batch_size)
         if not unique:
             return np.zeros((0, width), np.float32)
         pieces = (unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE))
-        return np.concatenate([self._encode(piece, batch_size)[0][output] for piece in pieces])[rows]
+        return np.concatenate([self._readers.encode(piece, batch_size)[0][output] for piece in pieces])[rows]
 
     def read(self, texts: Sequence[str], *, batch_size: int = 64) -> Reading:
         """Return probabilities and embeddings of texts from one pass over them."""
-        unique, rows = _distinct(_checked(texts))
-        readings = list(self._readers.read(unique or [""], _positive(batch_size)))
+        unique, rows = distinct(checked_texts(texts))
+        readings = list(self._readers.read(unique or [""], at_least_one("batch_size", batch_size)))
         tables = {task: [reading.probabilities[task] for reading in readings] for task in self.labels}
         incident = [reading.incident for reading in readings if reading.incident is not None]
         return Reading(
@@ -313,46 +318,9 @@ class ComplaintClassifier:
             )
         return sizes[output]
 
-    def _encode(self, texts: Sequence[str], batch_size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Run the encoder; outputs and which texts were cut are in the order of ``texts``."""
-        return self._readers.encode(texts, batch_size)
-
 
 def _restore(folder: Path, options: dict[str, Any]) -> ComplaintClassifier:
     return ComplaintClassifier(folder, **options)
-
-
-def _checked(texts: str | Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        return [texts]
-    if texts is None or isinstance(texts, bytes | dict) or not hasattr(texts, "__iter__"):
-        raise InvalidTextError(f"expected a str or a sequence of str, got {type(texts).__name__}; decode or wrap it", 0)
-    if hasattr(type(texts), "columns"):  # a table of pandas or polars would give the names of its columns
-        raise InvalidTextError(
-            f"expected a str or a sequence of str, got a {type(texts).__name__}; pass its column of texts, df['text']",
-            0,
-        )
-    listed = list(texts)
-    for index, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise InvalidTextError(
-                f"text {index} is {text!r:.80} ({type(text).__name__}), expected str; fill or drop missing texts first",
-                index,
-            )
-    return listed
-
-
-def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
-    """Return the different texts in order of appearance, and which of them each text is."""
-    position: dict[str, int] = {}
-    rows = [position.setdefault(text, len(position)) for text in texts]
-    return list(position), np.array(rows, np.int64)
-
-
-def _positive(batch_size: int) -> int:
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-    return batch_size
 
 
 @contextmanager
@@ -381,9 +349,6 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-_bundled_lock = threading.Lock()
-
-
 @lru_cache(maxsize=1)
 def _load_bundled() -> ComplaintClassifier:
     return ComplaintClassifier.from_pretrained()
@@ -405,6 +370,6 @@ def predict(texts: str | Sequence[str]) -> Prediction | list[Prediction]:
     >>> predict("شكرا لعمال النظافة في المحرق").agency.id
     'muharraq_municipality'
     """
-    with _bundled_lock:
+    with loading_lock:
         classifier = _load_bundled()
     return classifier.predict(texts)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tawasul_nlp.errors import InvalidTextError
+from tawasul_nlp.prediction import without_controls
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -81,12 +82,12 @@ class Explanation:
     def __rich__(self) -> Text:
         from rich.text import Text
 
-        line = Text(f"{self.task} = {self.label} ({self.probability:.2f})\n", style="bold")
+        line = Text(without_controls(f"{self.task} = {self.label} ({self.probability:.2f})\n"), style="bold")
         for piece, weight in self._shades():
             style = (
                 "bold black on green" if weight > 0.5 else "green" if weight > 0.15 else "red" if weight < -0.15 else ""
             )
-            line.append(piece, style=style or None)
+            line.append(without_controls(piece), style=style or None)
         return line
 
     def _repr_html_(self) -> str:

@@ -28,6 +28,21 @@ REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
 )
 
 
+# Escape and the like: a terminal would obey them, and a citizen's text must not move its cursor or name its window.
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def without_controls(text: str) -> str:
+    """Return a text as a terminal may show it: control characters are replaced, line breaks and tabs stay.
+
+    Examples
+    --------
+    >>> without_controls("الماي\x1b[31m مقطوع")
+    'الماي�[31m مقطوع'
+    """
+    return text.translate(_CONTROLS)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelScore:
     """One label with its calibrated probability.
@@ -180,13 +195,13 @@ class Prediction:
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=escape(self.text[:300]), title_justify="right", show_lines=False)
+        table = Table(title=escape(without_controls(self.text[:300])), title_justify="right", show_lines=False)
         for column in ("", "label", "الاسم", "probability", "else"):
             table.add_column(column)
         for task, label in self.labels.items():
             others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
             cells = (task, label.id, label.name_ar, f"{label.probability:.2f}", others)
-            table.add_row(*map(escape, cells))  # a model's own labels may hold square brackets
+            table.add_row(*(escape(without_controls(cell)) for cell in cells))  # labels may hold square brackets
         for name, text in self._remarks():
             table.add_row(name, escape(text), "", "", "")
         return table

@@ -1,6 +1,7 @@
 """The predict API with the real bundled model."""
 
 import copy
+import io
 import json
 import multiprocessing
 import pickle
@@ -89,13 +90,50 @@ def test_a_long_text_says_that_only_its_start_was_read(clf: ComplaintClassifier)
 
 
 @pytest.mark.parametrize(
-    ("bad", "index"), [([SEWAGE, None], 1), ([3.5], 0), (None, 0), (b"abc", 0), ([SEWAGE, "", 7], 2)]
+    ("bad", "index"),
+    [
+        ([SEWAGE, None], 1),
+        ([3.5], 0),
+        (None, 0),
+        (b"abc", 0),
+        ([SEWAGE, "", 7], 2),
+        (np.array(SEWAGE), 0),
+        (np.array([SEWAGE, None], object), 1),
+        ({SEWAGE}, 0),
+    ],
 )
 def test_what_is_no_text_is_refused_with_its_position(clf: ComplaintClassifier, bad: object, index: int) -> None:
     with pytest.raises(InvalidTextError, match="expected") as caught:
         clf.predict(bad)  # type: ignore[call-overload]
     assert caught.value.index == index
     assert pickle.loads(pickle.dumps(caught.value)).index == index
+
+
+def test_texts_of_a_numpy_array_are_plain_strings_afterwards(clf: ComplaintClassifier) -> None:
+    for p in (*clf.predict(np.array([SEWAGE, "شكرا"])), clf.predict(np.str_(SEWAGE)), *clf.predict(iter([SEWAGE]))):
+        assert type(p.text) is str and "np.str_" not in repr(p)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "3", None, True])
+def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: object) -> None:
+    for ask in (clf.predict, clf.predict_proba, clf.embed, clf.read):
+        with pytest.raises(ValueError, match=f"batch_size is {count!r}, expected a whole number, at least 1"):
+            ask([SEWAGE], batch_size=count)  # type: ignore[operator]
+    if count is not None:
+        with pytest.raises(ValueError, match=f"threads is {count!r}, expected a whole number, at least 1"):
+            ComplaintClassifier.from_pretrained(threads=count)  # type: ignore[arg-type]
+    assert len(clf.embed([SEWAGE], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
+
+
+def test_a_text_cannot_give_orders_to_the_terminal(clf: ComplaintClassifier) -> None:
+    from rich.console import Console
+
+    text = SEWAGE + " \x1b]0;owned\x07\x1b[2J\x9b31m"
+    console = Console(file=io.StringIO(), width=200)
+    console.print(clf.predict(text))
+    console.print(clf.explain(text))
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "طافحة" in written and not {"\x1b", "\x07", "\x9b"} & set(written)
 
 
 def test_a_table_is_refused_before_the_names_of_its_columns_are_read(clf: ComplaintClassifier) -> None:

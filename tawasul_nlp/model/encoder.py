@@ -76,6 +76,11 @@ class EncoderReader:
         -------
         dict of str to ndarray of float32
             Each output (n_texts, size), in the order of the texts.
+
+        Raises
+        ------
+        ModelFormatError
+            If the encoder gives values that are no numbers, which no threshold would catch.
         """
         lengths = np.array([len(ids) for ids in tokens.ids])
         order = np.argsort(lengths, kind="stable")
@@ -87,6 +92,11 @@ class EncoderReader:
             ids = np.full((len(rows), width), self._pad_id, np.int64)
             ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
             for name, values in self.runtime.run(ids, filled.astype(np.int64)).items():
+                if not np.isfinite(values).all():
+                    raise ModelFormatError(
+                        f"the encoder's output {name!r} holds NaN or infinity; its weights are damaged, or too large "
+                        "for the precision that it runs in: restore the model folder, or train it anew"
+                    )
                 if name not in outputs:
                     outputs[name] = np.empty((len(lengths), values.shape[1]), np.float32)
                 outputs[name][rows] = values

@@ -189,7 +189,7 @@ class NgramReader:
                 FeatureBlock(tensors[f"hashes.{index}"], tensors[f"idf.{index}"].astype(np.float32)) for index in (0, 1)
             )
             parts = [{task: tensors[f"{part}.{task}"] for task in tasks} for part in ("weights", "scales", "biases")]
-            _check_shapes(blocks, *parts)
+            _check_arrays(blocks, *parts)
         except (SafetensorError, KeyError, OSError, ValueError) as error:
             raise ModelFormatError(
                 f"{path}: not an n-gram reader ({error}); restore the file from the model's release, or retrain"
@@ -197,13 +197,13 @@ class NgramReader:
         return cls(blocks, *parts)
 
 
-def _check_shapes(
+def _check_arrays(
     blocks: tuple[FeatureBlock, ...],
     weights: dict[str, np.ndarray],
     scales: dict[str, np.ndarray],
     biases: dict[str, np.ndarray],
 ) -> None:
-    """Raise ValueError where the arrays do not fit each other."""
+    """Raise ValueError where the arrays do not fit each other, or hold what nothing can be computed with."""
     sizes = [block.hashes.shape for block in blocks]
     if not weights or any(len(size) != 1 or block.idf.shape != size for size, block in zip(sizes, blocks, strict=True)):
         raise ValueError(f"hash values of the shapes {sizes} for the tasks {sorted(weights)}")
@@ -212,6 +212,10 @@ def _check_shapes(
         labels = scales[task].shape
         if len(labels) != 1 or matrix.shape != (features, *labels) or biases[task].shape != labels:
             raise ValueError(f"weights of task {task!r} have the shape {matrix.shape} for {features} features")
+        if not (np.isfinite(scales[task]).all() and np.isfinite(biases[task]).all()):
+            raise ValueError(f"scales or biases of task {task!r} are not finite")
+    if not all(np.isfinite(block.idf).all() for block in blocks):
+        raise ValueError("document frequencies are not finite")
 
 
 def save_ngram(

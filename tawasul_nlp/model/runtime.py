@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +11,7 @@ import numpy as np
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
 from tawasul_nlp.model.graph import refuse_external_data
+from tawasul_nlp.model.per_process import PerProcess
 
 # A batch of so many tokens stays in a core's caches: on an EPYC, batches of 8 cases of 50 tokens take two thirds of the
 # time that batches of 32 take.
@@ -22,8 +21,6 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 class Runtime(Protocol):
     """Whatever turns token ids into an embedding and the logits of each task."""
-
-    threads: int | None
 
     @property
     def batch_tokens(self) -> int:
@@ -118,21 +115,11 @@ class OnnxRuntime:
         self.path = path
         self.threads = threads
         self.wanted = dict(wanted or {})
-        self._session: Any = None
-        self._pid = 0
-        self._lock = threading.Lock()
+        self._session = PerProcess(self._open)
 
     def session(self) -> Any:
         """Return this process's session."""
-        if self._session is None or self._pid != os.getpid():
-            if self._pid != os.getpid():
-                self._lock = threading.Lock()  # a lock that was held at the fork would never be released here
-                self._pid = os.getpid()
-                self._session = None
-            with self._lock:
-                if self._session is None:
-                    self._session = self._open()
-        return self._session
+        return self._session.get()
 
     def _open(self) -> Any:
         import onnxruntime

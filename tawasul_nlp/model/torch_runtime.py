@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
+from tawasul_nlp.model.per_process import PerProcess
 from tawasul_nlp.model.runtime import CPU_TOKENS, check_outputs
 
 if TYPE_CHECKING:
@@ -139,9 +138,7 @@ class TorchRuntime:
         self.config = config
         self.device = device
         self.threads = threads
-        self._network: MultiTaskNetwork | None = None
-        self._pid = 0
-        self._lock = threading.Lock()
+        self._network = PerProcess(self._open)
 
     @property
     def batch_tokens(self) -> int:
@@ -155,15 +152,7 @@ class TorchRuntime:
 
     def network(self) -> MultiTaskNetwork:
         """Return this process's network."""
-        if self._network is None or self._pid != os.getpid():
-            if self._pid != os.getpid():
-                self._lock = threading.Lock()  # as in OnnxRuntime
-                self._pid = os.getpid()
-                self._network = None
-            with self._lock:
-                if self._network is None:
-                    self._network = self._open()
-        return self._network
+        return self._network.get()
 
     def _open(self) -> MultiTaskNetwork:
         import torch

@@ -1,6 +1,7 @@
 """A model folder is checked before anything in it is used, and a bad one is refused with advice."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
+from tests.model.tiny_model import TEXTS, write_tiny_model
 
 
 @pytest.fixture
@@ -22,6 +24,14 @@ def edit(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(config | changes), encoding="utf-8")
+
+
+def test_a_folder_named_from_here_is_read_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tiny_model(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    clf = ComplaintClassifier.from_pretrained("mine", threads=1)
+    monkeypatch.chdir("/")  # before anything was read: weights are opened on first use
+    assert pickle.loads(pickle.dumps(clf)).predict(TEXTS) == clf.predict(TEXTS)
 
 
 def test_the_bundled_folder_is_sound_small_and_without_pickle() -> None:

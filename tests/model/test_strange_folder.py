@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -185,6 +186,26 @@ def test_an_ngram_reader_of_other_labels_or_shapes_is_refused(tmp_path: Path) ->
         save_file(tensors | {"weights.dept": tensors["weights.dept"][:5].copy()}, folder / NGRAM)
 
     for name, spoil, said in (("a", fewer, "reads 2 labels"), ("b", shorter, "not an n-gram reader")):
+        with pytest.raises(ModelFormatError, match=said):
+            open_and_read(write_tiny_model(tmp_path / name, ngram=True, then=spoil))
+
+
+def test_weights_that_make_no_numbers_are_refused_and_not_taken_for_certain_answers(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    def ngram(folder: Path) -> None:
+        tensors = load_file(folder / NGRAM)
+        tensors["biases.dept"][:] = np.nan
+        save_file(tensors, folder / NGRAM)
+
+    def encoder(folder: Path) -> None:
+        model = onnx.load(str(folder / ENCODER))
+        for item in model.graph.initializer:
+            if item.name.endswith("heads.dept.bias"):
+                item.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, np.float32), item.name))
+        onnx.save(model, str(folder / ENCODER))
+
+    for name, spoil, said in (("a", ngram, "biases of task 'dept' are not finite"), ("b", encoder, "holds NaN")):
         with pytest.raises(ModelFormatError, match=said):
             open_and_read(write_tiny_model(tmp_path / name, ngram=True, then=spoil))
 

@@ -1,0 +1,82 @@
+"""Each process makes its own value once, whatever its threads and its parent were doing."""
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tawasul_nlp import classifier
+from tawasul_nlp.model.per_process import PerProcess
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def in_a_child(ask) -> str:
+    """Return what ``ask`` returns in a forked child; nothing if the child has not answered after half a minute."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os.write(writer, ask().encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as answer:
+        return answer.read()
+
+
+def test_threads_that_ask_at_once_get_one_value() -> None:
+    made: list[int] = []
+
+    def slowly() -> object:
+        made.append(1)
+        time.sleep(0.05)
+        return object()
+
+    value = PerProcess(slowly)
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: id(value.get()), range(8)))
+    assert len(found) == len(made) == 1
+
+
+@forks
+def test_a_forked_child_makes_its_own() -> None:
+    value = PerProcess(lambda: str(os.getpid()))
+    assert value.get() == str(os.getpid())
+    assert in_a_child(lambda: f"{value.get() == str(os.getpid())}") == "True"
+
+
+def test_a_value_that_cannot_be_made_is_tried_again() -> None:
+    outcomes = iter([ValueError("damaged"), "sound"])
+
+    def once_damaged() -> str:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    value = PerProcess(once_damaged)
+    with pytest.raises(ValueError, match="damaged"):
+        value.get()
+    assert value.get() == "sound"
+
+
+@forks
+def test_a_fork_while_another_thread_loads_the_bundled_model_leaves_the_child_able_to_read(monkeypatch) -> None:
+    load, begun = classifier.ComplaintClassifier.from_pretrained, threading.Event()
+
+    def slowly(*given, **named):
+        begun.set()
+        time.sleep(0.5)
+        return load(*given, **named)
+
+    monkeypatch.setattr(classifier.ComplaintClassifier, "from_pretrained", slowly)
+    classifier._load_bundled.cache_clear()
+    thread = threading.Thread(target=classifier.predict, args=("الماي مقطوع عن مجمع 714",))
+    thread.start()
+    begun.wait()
+    assert in_a_child(lambda: classifier.predict("المجاري طافحة عندنا").topic.id) == "sewage_overflow"
+    thread.join()
