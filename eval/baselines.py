@@ -107,7 +107,10 @@ def cached(name: str, key: str, compute: Callable[[], np.ndarray], cache: Path) 
     path = cache / f"{name}-{key}.npy"
     if not path.exists():
         print(f"computing {name}", flush=True)
-        np.save(path, compute())
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, compute())
+        partial.replace(path)  # a killed run must leave nothing that the next one takes for a result
     found: np.ndarray = np.load(path)
     return found
 

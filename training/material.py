@@ -87,6 +87,7 @@ def read_material(
     ValueError
         If a table lacks a column, or has nothing to train on.
     """
+    _needs_two_files(data, validation)
     read = {path: read_table(path, columns, cache) for path in (data, validation) if path is not None}
     findings = [finding for path, rows in read.items() for finding in unusable(str(path), rows)]
     usable = {path: _chosen(rows, [not problem for problem in rows["problem"]]) for path, rows in read.items()}
@@ -135,6 +136,7 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
     Duplicates are only found where a validation text equals a training text after folding; texts of training are not
     compared with each other.
     """
+    _needs_two_files(data, validation)
     held_out = read_table(validation, columns, cache)
     findings = unusable(str(validation), held_out)
     held_out = _chosen(held_out, [not problem for problem in held_out["problem"]])
@@ -171,6 +173,14 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
     )
 
 
+def _needs_two_files(data: Path, validation: Path | None) -> None:
+    """Raise ValueError if one file would be learned from and chosen on."""
+    if validation is not None and validation.resolve() == data.resolve():
+        raise ValueError(
+            f"{validation} both trains and validates; name another --validation, or none to split the table"
+        )
+
+
 def _needs_labels(held_out: Mapping[str, Iterable[str]]) -> None:
     """Raise ValueError if a task has no label in validation, without which nothing can be chosen or calibrated."""
     for task, values in held_out.items():
@@ -183,7 +193,10 @@ def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
     name = hashlib.sha256("\0".join([method, *texts]).encode("utf-8")).hexdigest()[:16]
     path = cache / f"groups-{name}.npy"
     if not path.exists():
-        np.save(path, duplicate_groups(texts, method))
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, duplicate_groups(texts, method))
+        partial.replace(path)  # a killed call must leave nothing that the next one takes for a result
     groups: np.ndarray = np.load(path, allow_pickle=False)
     return groups
 

@@ -36,6 +36,7 @@ _RANGES = {
     "max_tokens": (8, 512),
     "early_stopping": (0, 1000),
     "validation_share": (0.01, 0.5),
+    "seed": (0, 2**32 - 1),
 }
 
 
@@ -120,14 +121,18 @@ class Recipe:
                 raise ValueError(f"{name} is {value!r}, expected a {'whole ' if whole else ''}number")
             if not least <= value <= most:
                 raise ValueError(f"{name} is {value!r}, expected {least} to {most}")
-        if self.profile not in PROFILES:
+        if not isinstance(self.backbone, str) or not self.backbone:
+            raise ValueError(f"backbone is {self.backbone!r}, expected wheel, a folder, or an id on the Hub")
+        if not isinstance(self.profile, str) or self.profile not in PROFILES:
             raise ValueError(f"profile is {self.profile!r}, expected one of {', '.join(PROFILES)}")
+        if not isinstance(self.keep_torch, bool):
+            raise ValueError(f"keep_torch is {self.keep_torch!r}, expected true or false")
         if self.bf16 not in (True, False, "auto"):
             raise ValueError(f"bf16 is {self.bf16!r}, expected true, false or auto")
         if self.head_start not in ("random", "means"):
             raise ValueError(f"head_start is {self.head_start!r}, expected random or means")
-        if self.ngram is not None and set(self.ngram) - {"features"} != {"min_df", "C"}:
-            raise ValueError(f"ngram has {', '.join(sorted(self.ngram))}, expected min_df, C and perhaps features")
+        if self.ngram is not None:
+            _check_ngram(self.ngram)
         if not isinstance(self.task_weights, dict) or not all(map(_is_weight, self.task_weights.values())):
             raise ValueError(f"task_weights is {self.task_weights!r}, expected a number of 0 or more for each task")
         if not isinstance(self.report_to, list) or not all(isinstance(name, str) for name in self.report_to):
@@ -138,8 +143,25 @@ class Recipe:
         return asdict(self)
 
 
+def _check_ngram(settings: object) -> None:
+    """Raise ValueError if these are no settings of the n-gram reader."""
+    if not isinstance(settings, dict) or set(settings) - {"features"} != {"min_df", "C"}:
+        raise ValueError(f"ngram is {settings!r}, expected min_df, C and perhaps features, or null")
+    least = settings["min_df"]
+    if not isinstance(least, list | tuple) or len(least) != 2 or not all(map(_is_count, least)):
+        raise ValueError(f"ngram.min_df is {least!r}, expected two counts, for letters and for words, as in [3, 2]")
+    if not _is_weight(settings["C"]) or settings["C"] == 0:
+        raise ValueError(f"ngram.C is {settings['C']!r}, expected a number above 0")
+    if not _is_count(settings.get("features", 1)):
+        raise ValueError(f"ngram.features is {settings['features']!r}, expected a whole number, at least 1")
+
+
 def _is_weight(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _default(name: str) -> Any:
@@ -192,8 +214,11 @@ def _override(raw: dict[str, Any], override: str) -> None:
         # A part that the recipe leaves at its defaults starts from them.
         default = asdict(Recipe()).get(step)
         part = part.setdefault(step, default if isinstance(default, dict) else {})
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"--set {override}: the value is not YAML ({' '.join(str(error).split())})") from error
     # YAML 1.1 reads 1e-4 as text.
-    parsed = yaml.safe_load(value)
     try:
         part[last] = float(parsed) if isinstance(parsed, str) else parsed
     except ValueError:

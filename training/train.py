@@ -28,11 +28,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Train from the command line; bad input ends with a message and status 2."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.threads < 0:
+        parser.error(f"--threads is {options.threads}, expected at least 1, or 0 for all cores")
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
         _train(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # OSError: a folder that cannot be written, a disk that is full
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -226,6 +226,8 @@ def save_ngram(
 ) -> None:
     """Write float weights (features, labels) as int8 with one scale for each label.
 
+    The file appears under its name when it is complete: a run that goes on after a kill takes what is there.
+
     Parameters
     ----------
     path : Path
@@ -246,4 +248,6 @@ def save_ngram(
         tensors[f"weights.{task}"] = np.clip(np.round(matrix / scale), -127, 127).astype(np.int8)
         tensors[f"scales.{task}"] = scale.astype(np.float32)
         tensors[f"biases.{task}"] = biases[task].astype(np.float32)
-    save_file(tensors, path)
+    partial = path.with_name(f"{path.name}.partial")
+    save_file(tensors, partial)
+    partial.replace(path)

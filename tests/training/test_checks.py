@@ -5,13 +5,14 @@ import json
 import tracemalloc
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from training.checks import Rows, compare
 from training.grouping import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
-from training.material import read_material
+from training.material import Material, read_material
 from training.recipe import Recipe
 from training.tables import Columns
 from training.train import main
@@ -90,6 +91,50 @@ def test_a_weight_of_what_is_no_task_is_refused(
         main([*command, "--out", str(tmp_path / "run"), "--set", "task_weights.dpet=5"])
     assert ended.value.code == 2
     assert "task_weights has dpet, expected some of the tasks dept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--validation", "train.csv"], "train.csv both trains and validates; name another --validation, or none"),
+        (["--validation", "train.csv", "--streaming"], "train.csv both trains and validates"),
+        (["--out", "train.csv"], "error: "),
+        (["--threads", "-1"], "--threads is -1, expected at least 1, or 0 for all cores"),
+    ],
+    ids=["one file twice", "one stream twice", "a file for a folder", "fewer threads than none"],
+)
+def test_what_cannot_be_trained_from_or_written_to_ends_with_a_message_and_status_2(
+    tables: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tables[0].parent)
+    with pytest.raises(SystemExit) as ended:
+        main(["--data", str(tables[0]), "--label-columns", "dept", "--check-only", "--out", "run", *given])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_search_for_duplicates_that_was_killed_while_it_wrote_is_done_again(
+    tables: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> Material:
+        return read_material(
+            tables[0], COLUMNS, Recipe(), tmp_path / "cache", validation=tables[1], duplicates="identical"
+        )
+
+    def killed(file: Any, array: np.ndarray) -> None:
+        with open(file, "wb") if isinstance(file, str | Path) else file as opened:
+            opened.write(b"half of it")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            read()
+    assert len(read().train) == 6
 
 
 def test_a_split_keeps_groups_together_shares_labels_and_leaves_none_without_training_rows() -> None:

@@ -54,6 +54,16 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
         ("task_weights.dept=-1", "expected a number of 0 or more"),
         ("task_weights.dept=true", "expected a number of 0 or more"),
         ("task_weights.dept=.nan", "expected a number of 0 or more"),
+        ("ngram=5", "ngram is 5, expected min_df, C"),
+        ("ngram.C=-1", "ngram.C is -1, expected a number above 0"),
+        ("ngram.min_df=3", "ngram.min_df is 3, expected two counts"),
+        ("ngram.min_df=[a, 2]", "expected two counts"),
+        ("ngram.features=0", "ngram.features is 0, expected a whole number"),
+        ("profile=[default]", "expected one of default"),
+        ("backbone=5", "backbone is 5, expected wheel, a folder"),
+        ("keep_torch=maybe", "keep_torch is 'maybe', expected true or false"),
+        ("seed=once", "seed is 'once', expected a whole number"),
+        ("seed=[", r"--set seed=\[: the value is not YAML"),
     ],
 )
 def test_a_wrong_override_is_refused_with_what_was_expected(override: str, message: str) -> None:
