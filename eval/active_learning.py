@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,6 +285,7 @@ def plot(result: dict[str, Any]) -> Any:
 def main() -> None:
     """Simulate and write the results."""
     from eval.import_time import machine
+    from eval.results_files import publish_page
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8, help="simulated runs of each strategy (default 8)")
@@ -297,12 +297,7 @@ def main() -> None:
         "command": f"python -m eval.active_learning --seeds {arguments.seeds}",
         **evaluate(Plan(), arguments.seeds),
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    Path(f"{arguments.out}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    text = markdown(result)
-    Path(f"{arguments.out}.md").write_text(text, encoding="utf-8")
-    plot(result).savefig(f"{arguments.out}.png", dpi=110)
-    print(text)
+    publish_page(result, markdown(result), arguments.out, plot(result))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def markdown(result: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Measure from the command line; return 2 when the input cannot be used."""
     from eval.import_time import machine
-    from eval.results_files import write_json
+    from eval.results_files import publish_page
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the three CSV files")
@@ -154,11 +154,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--task", help="the model's task (default: its first)")
     parser.add_argument("--out", type=Path, default=RESULTS / "arbanking77", metavar="PREFIX")
     arguments = parser.parse_args(argv)
-    from tawasul_nlp.errors import ModelFormatError
-
     try:
         result = evaluate(arguments.model, arguments.data, arguments.task)
-    except (ValueError, ModelFormatError) as error:
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     head = {
@@ -167,11 +165,7 @@ def main(argv: list[str] | None = None) -> int:
         "command": "python -m eval.arbanking77 --data DIR --model FOLDER",
     }
     result = {**head, **result}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(result, Path(f"{arguments.out}.json"))
-    text = markdown(result)
-    Path(f"{arguments.out}.md").write_text(text, encoding="utf-8")
-    print(text)
+    publish_page(result, markdown(result), arguments.out)
     return 0
 
 

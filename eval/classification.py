@@ -78,28 +78,21 @@ def main(argv: list[str] | None = None) -> int:
         return _stored(arguments)
     from eval.results_files import publish
     from eval.show import html, terminal
-    from tawasul_nlp.errors import ModelFormatError
 
     try:
-        result = measure_table(arguments)
-    except (ValueError, ModelFormatError) as error:
+        publish(measure_table(arguments), terminal, html, arguments.out)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    publish(result, terminal, html, arguments.out)
     return 0
 
 
 def _stored(arguments: argparse.Namespace) -> int:
-    from eval.results_files import write_json
+    from eval.results_files import publish_page
     from eval.stored_split import evaluate, markdown
 
-    out = arguments.out or RESULTS / "classification"
     result = evaluate(arguments.model, arguments.base, arguments.cache, arguments.split)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(result, out.with_suffix(".json"))
-    text = markdown(result)
-    out.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+    publish_page(result, markdown(result), arguments.out or RESULTS / "classification")
     return 0
 
 

@@ -84,7 +84,9 @@ def compare(first: StoredRows, second: StoredRows, resamples: int = 2000) -> dic
         known = first.hits[task] != "-"
         if not np.array_equal(known, second.hits[task] != "-"):
             raise DifferentDataError(f"{task}: the two results have labels on different rows")
-        groups = first.groups if first.groups is not None else np.arange(len(first.keys))
+        # Rows that belong together do so whichever of the two evaluations was told.
+        told = [each.groups for each in (first, second) if each.groups is not None]
+        groups = told[0] if told else np.arange(len(first.keys))
         own = np.unique(groups[known], return_inverse=True)[1]
         found[task] = difference(first.hits[task][known] == "1", second.hits[task][known] == "1", own, resamples)
     return found

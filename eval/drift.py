@@ -202,7 +202,6 @@ def main(argv: list[str] | None = None) -> int:
     from eval.import_time import machine
     from eval.results_files import publish
     from eval.show_drift import html, terminal
-    from tawasul_nlp.errors import ModelFormatError
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="the earlier cases")
@@ -229,12 +228,12 @@ def main(argv: list[str] | None = None) -> int:
             rounds=arguments.rounds,
             seed=arguments.seed,
         )
-    except (ValueError, ModelFormatError) as error:
+        head = {"date": datetime.date.today().isoformat(), "machine": machine()}
+        result = {**head, "command": shlex.join(["python", "-m", "eval.drift", *(argv or sys.argv[1:])]), **result}
+        publish(result, terminal, html, arguments.out)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    head = {"date": datetime.date.today().isoformat(), "machine": machine()}
-    result = {**head, "command": shlex.join(["python", "-m", "eval.drift", *(argv or sys.argv[1:])]), **result}
-    publish(result, terminal, html, arguments.out)
     return 0
 
 

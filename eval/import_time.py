@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import os
 import platform
 import statistics
@@ -18,6 +17,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from eval.results_files import publish_page
 
 RESULTS = Path(__file__).parent / "results"
 STATEMENTS = (
@@ -73,7 +74,7 @@ def main() -> None:
         "command": f"python -m eval.import_time --rounds {rounds}",
         "milliseconds": {statement: round(median, 1) for statement, median in medians.items()},
     }
-    table = [
+    page = [
         "# Import time",
         "",
         f"{result['date']}, {result['machine']}. `{result['command']}`: medians of {rounds} fresh processes.",
@@ -82,10 +83,7 @@ def main() -> None:
         "|---|---:|---:|",
         *(f"| `{statement}` | {median:.1f} | {median - bare:.1f} |" for statement, median in medians.items()),
     ]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "import_time.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "import_time.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    print("\n".join(table))
+    publish_page(result, "\n".join(page) + "\n", RESULTS / "import_time")
 
 
 if __name__ == "__main__":

@@ -296,6 +296,7 @@ def plot(summary: dict[str, list[dict[str, Any]]]) -> Any:
 def main(argv: list[str] | None = None) -> None:
     """Measure the missing points and write the results."""
     from eval.import_time import machine
+    from eval.results_files import publish_page
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", default="tfidf,frozen", help=f"of {','.join(METHODS)} (default tfidf,frozen)")
@@ -329,11 +330,7 @@ def main(argv: list[str] | None = None) -> None:
         "command": "python -m eval.learning_curve --methods " + ",".join(m for m in METHODS if _has(points, m)),
     }
     summary = summarise(points)
-    Path(f"{options.out}.json").write_text(json.dumps({**head, "methods": summary}, indent=1) + "\n", encoding="utf-8")
-    text = markdown(summary, head)
-    Path(f"{options.out}.md").write_text(text, encoding="utf-8")
-    plot(summary).savefig(f"{options.out}.png", dpi=110)
-    print(text)
+    publish_page({**head, "methods": summary}, markdown(summary, head), options.out, plot(summary))
 
 
 def _has(points: list[dict[str, Any]], method: str) -> bool:

@@ -183,7 +183,14 @@ def bootstrap(
     seed : int
     bounds : tuple of float
         Least and greatest possible value of the figures.
+
+    Raises
+    ------
+    ValueError
+        If there are no resamples, of which no interval could be told.
     """
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}, expected at least 1")
     whole = statistics(np.ones(len(groups)))
     rng = np.random.default_rng(seed)
     size = int(groups.max()) + 1

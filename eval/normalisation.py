@@ -20,8 +20,6 @@ import datetime
 import gzip
 import html
 import json
-import os
-import platform
 import random
 import re
 import statistics
@@ -34,6 +32,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from eval.import_time import machine
+from eval.results_files import publish_page
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "eval" / "results"
@@ -163,16 +164,6 @@ def ask(process: subprocess.Popen[str], line: str) -> Any:
     return json.loads(answer)
 
 
-def machine() -> str:
-    """Name the processor and the number of cores."""
-    model = platform.processor() or "unknown"
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
-        model = found.group(1) if found else model
-    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}"
-
-
 def measure(drawn: dict[str, list[str]], rounds: int, environment: Path | None) -> dict[str, Any]:
     """Time every contender in turn and compare the AraBERT profiles with their reference."""
     from tawasul_nlp.text import PROFILES, Normalizer
@@ -290,10 +281,7 @@ def main() -> None:
         "rounds": arguments.rounds,
         **measure(real_lines(arguments.data, arguments.lines), arguments.rounds, arguments.environment),
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "normalisation.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    (RESULTS / "normalisation.md").write_text(as_markdown(result), "utf-8")
-    print(as_markdown(result))
+    publish_page(result, as_markdown(result), RESULTS / "normalisation")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import argparse
 import contextlib
 import datetime
 import hashlib
-import json
 import logging
 import random
 import statistics
@@ -33,6 +32,7 @@ from tokenizers import Tokenizer
 from eval.import_time import machine
 from eval.quantisation_forms import add_openvino, onnx_contenders
 from eval.quantisation_runners import Batch, Contender, openvino_process
+from eval.results_files import publish_page
 from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer
@@ -279,10 +279,7 @@ def main() -> None:
         "rounds": arguments.rounds,
         **measured,
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
-    print(markdown(result))
+    publish_page(result, markdown(result), arguments.out)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 
@@ -19,6 +20,16 @@ def write_json(result: dict[str, Any], path: Path) -> None:
         lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
         text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def publish_page(result: dict[str, Any], page: str, prefix: Path, figure: Figure | None = None) -> None:
+    """Print a page of Markdown and write it as ``prefix.md``, the result as ``prefix.json``, a figure as ``.png``."""
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    write_json(result, Path(f"{prefix}.json"))
+    Path(f"{prefix}.md").write_text(page, encoding="utf-8")
+    if figure is not None:
+        figure.savefig(f"{prefix}.png", dpi=110)
+    print(page)
 
 
 def publish(

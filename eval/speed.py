@@ -18,19 +18,25 @@ import datetime
 import json
 import os
 import random
+import shlex
 import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eval.import_time import machine
+from eval.plots import GREEN, GREY, figure
+from eval.results_files import publish_page
 from eval.speed_systems import SYSTEMS, prepare
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from training.corpus import LabelSpace, load_examples
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 20261126
@@ -101,16 +107,13 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
+def plot(result: dict[str, Any]) -> Figure:
     """Draw texts a second and latency of every system."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot, ticker
+    from matplotlib import ticker
 
     names = list(result["systems"])
-    colours = ["#1b7f5c" if name == OURS else "#8a94a6" for name in names]
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 0.55 * len(names) + 1.4), sharey=True, layout="constrained")
+    colours = [GREEN if name == OURS else GREY for name in names]
+    made, axes = figure(11, 0.55 * len(names) + 1.4, columns=2)
     for axis, title, values in (
         (axes[0], "texts a second, batch size 32", [row["texts_per_s"]["32"] for row in result["systems"].values()]),
         (axes[1], "milliseconds for one text (p50)", [row["p50_ms"] for row in result["systems"].values()]),
@@ -121,10 +124,9 @@ def plot(result: dict[str, Any], path: Path) -> None:
         axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.set_xlim(min(values) / 2, max(values) * 3)
         axis.set_title(title, fontsize=11)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].invert_yaxis()
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+        axis.invert_yaxis()
+    axes[1].set_yticklabels([])
+    return made
 
 
 def mean_tokens(bert: str, model: Path, texts: list[str]) -> dict[str, float]:
@@ -139,6 +141,45 @@ def mean_tokens(bert: str, model: Path, texts: list[str]) -> dict[str, float]:
     }
 
 
+def prepared(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    """Draw the texts, write what the systems need, and return both texts and the job that all systems share."""
+    labels = LabelSpace.load()
+    train = load_examples("train", labels)
+    # Texts that no reader was trained on: of those it was, the n-gram reader is surer than of any other.
+    unseen = [example.text for example in load_examples("test", labels)]
+    texts = random.Random(SEED).sample(unseen, min(arguments.texts, len(unseen)))
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    files = {"texts": arguments.work / "texts.json", "train": arguments.work / "train.json"}
+    files["texts"].write_text(json.dumps(texts), encoding="utf-8")
+    fitted = {"texts": [one.text for one in train[:6_000]], "topics": [one.topic for one in train[:6_000]]}
+    files["train"].write_text(json.dumps(fitted), encoding="utf-8")
+    return texts, {
+        **{key: str(path) for key, path in files.items()},
+        **prepare(arguments.work, [example.text for example in train], arguments.model),
+        "model": str(arguments.model),
+        "threads": arguments.threads,
+        "singles": min(len(texts), 100),
+        "batch_sizes": BATCH_SIZES,
+    }
+
+
+def timed(job: dict[str, Any], rounds: int) -> dict[str, dict[str, Any]]:
+    """Time every system once a round, in turn, and return the medians."""
+    turns: list[dict[str, dict[str, Any]]] = []
+    cold: dict[str, list[float]] = {name: [] for name in SYSTEMS if name != "TF-IDF + linear SVM"}  # fitted on the spot
+    for turn in range(rounds):
+        turns.append({})
+        for name in SYSTEMS:
+            turns[-1][name] = run({**job, "system": name, "what": "speed"}, job["threads"])
+            print(f"round {turn + 1}: {name}", file=sys.stderr, flush=True)
+            if name in cold:
+                cold[name].append(run({**job, "system": name, "what": "cold"}, job["threads"])["cold_s"])
+    systems = summary(turns)
+    for name, taken in cold.items():
+        systems[name]["cold_s"] = statistics.median(taken)
+    return systems
+
+
 def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,58 +190,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/speed"), help="folder for the other systems' files")
     parser.add_argument("--out", type=Path, default=RESULTS / "speed")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    labels = LabelSpace.load()
-    train = load_examples("train", labels)
-    rng = random.Random(SEED)
-    # Texts that no reader was trained on: of those it was, the n-gram reader is surer than of any other.
-    unseen = [example.text for example in load_examples("test", labels)]
-    texts = rng.sample(unseen, min(arguments.texts, len(unseen)))
-    files = {"texts": arguments.work / "texts.json", "train": arguments.work / "train.json"}
-    files["texts"].write_text(json.dumps(texts), encoding="utf-8")
-    fitted = {"texts": [one.text for one in train[:6_000]], "topics": [one.topic for one in train[:6_000]]}
-    files["train"].write_text(json.dumps(fitted), encoding="utf-8")
-    made = prepare(arguments.work, [example.text for example in train], arguments.model)
-    singles = min(len(texts), 100)
-    job = {
-        **{key: str(path) for key, path in files.items()},
-        **made,
-        "model": str(arguments.model),
-        "threads": arguments.threads,
-        "singles": singles,
-        "batch_sizes": BATCH_SIZES,
-    }
-    rounds: list[dict[str, dict[str, Any]]] = []
-    cold: dict[str, list[float]] = {name: [] for name in SYSTEMS if name != "TF-IDF + linear SVM"}
-    for turn in range(arguments.rounds):
-        rounds.append({})
-        for name in SYSTEMS:
-            rounds[-1][name] = run({**job, "system": name, "what": "speed"}, arguments.threads)
-            print(f"round {turn + 1}: {name}", file=sys.stderr, flush=True)
-            if name in cold:
-                one = run({**job, "system": name, "what": "cold"}, arguments.threads)
-                cold[name].append(one["cold_s"])
-    systems = summary(rounds)
-    for name, taken in cold.items():
-        systems[name]["cold_s"] = statistics.median(taken)
+    texts, job = prepared(arguments)
     result: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
-        "command": "python -m eval.speed " + " ".join(sys.argv[1:]),
+        "command": shlex.join(["python", "-m", "eval.speed", *sys.argv[1:]]),
         "model": read_config(arguments.model).model_hash,
         "threads": arguments.threads,
         "texts": len(texts),
-        "singles": singles,
+        "singles": job["singles"],
         "rounds": arguments.rounds,
         "cold_rounds": arguments.rounds,
-        "tokens": mean_tokens(made["bert"], arguments.model, texts),
-        "systems": systems,
+        "tokens": mean_tokens(job["bert"], arguments.model, texts),
+        "systems": timed(job, arguments.rounds),
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
-    plot(result, arguments.out.with_suffix(".png"))
-    print(markdown(result))
+    publish_page(result, markdown(result), arguments.out, plot(result))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ tuned on the test split. ``python -m eval.classification`` without ``--data`` ru
 from __future__ import annotations
 
 import datetime
-import os
-import platform
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from eval.baselines import base_embeddings, cached, data_key, logistic, tfidf_svm
+from eval.import_time import machine
+from eval.labelled import review
+from eval.metrics import answers, most_confused
 from eval.text_table import hit_string, row_keys
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.model.combine import log_softmax, parent_scores
-from tawasul_nlp.model.folder import BUNDLED, NGRAM
+from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramReader
 from training.bundle import read_with_encoder
 from training.calibrate import expected_calibration_error
@@ -27,6 +28,8 @@ from training.corpus import Example, LabelSpace, load_examples
 
 REGISTERS = ("msa", "bahraini", "mixed", "agent_note", "arabizi", "english")
 RESAMPLES = 2000
+SHIPPED, SVM = "shipped model", "TF-IDF + linear SVM"
+FIRST_SVM = f"{SVM}, first batch only"
 
 
 class Table:
@@ -89,68 +92,64 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     first = load_examples("train", labels, second_batch=0)
     texts = [example.text for example in test]
     table = Table(test, labels)
-    counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
-    table.add_topics("majority", np.tile(counts, (len(test), 1)).astype(float))
-    for name, examples in (("TF-IDF + linear SVM, first batch only", first), ("TF-IDF + linear SVM", train)):
-        own, topics = [example.text for example in examples], [example.topic for example in examples]
-        key = data_key(own, topics, texts)
-        fit = partial(tfidf_svm, own, topics, labels.topics, texts)
-        scores = cached("svm", key, fit, cache)
-        table.add_topics(name, scores)
-    frozen = cached("frozen", key, lambda: frozen_topics(train, texts, labels, base, cache), cache)
-    table.add_topics("frozen embeddings + logistic regression", frozen)
-
+    add_baselines(table, texts, train, first, base, cache)
     classifier = ComplaintClassifier.from_pretrained(model)
-    folder = model or BUNDLED
-    encoder = read_with_encoder(folder, texts)
-    table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
-    if NGRAM in classifier.config.files:
-        ngram = NgramReader.load(folder / NGRAM).scores(texts)
-        best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(labels.agencies))
-        table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
+    add_readers(table, texts, classifier)
     shipped = classifier.read(texts).probabilities
-    name = "shipped model"
-    table.add(name, shipped["topic"], shipped["agency"], shipped["kind"])
+    table.add(SHIPPED, shipped["topic"], shipped["agency"], shipped["kind"])
     calibration: dict[str, float] = {}
-    review: dict[str, dict[str, Any]] = {}
-    for task, truth in (("topic", table.topic), ("agency", table.agency)):
-        confidence = shipped[task].max(1)
-        correct = shipped[task].argmax(1) == truth
-        calibration[task] = round(expected_calibration_error(confidence, correct), 4)
-        review[task] = {}
-        for target, threshold in classifier.config.tasks[task].thresholds.items():
-            accepted = confidence >= threshold
-            review[task][target] = {
-                "coverage": round(float(accepted.mean()), 4),
-                "error": round(float((~correct[accepted]).mean()), 4) if accepted.any() else None,
-            }
-    confused: dict[tuple[str, str], int] = {}
-    for truth, guess in zip(table.topic, shipped["topic"].argmax(1), strict=True):
-        if truth != guess:
-            pair = (labels.topics[truth], labels.topics[guess])
-            confused[pair] = confused.get(pair, 0) + 1
-    most = sorted(confused.items(), key=lambda item: -item[1])[:15]
+    reviewed: dict[str, dict[str, Any]] = {}
+    for task in ("topic", "agency"):
+        found = answers(classifier.labels[task], [getattr(example, task) for example in test], shipped[task])
+        assert found.confidence is not None
+        calibration[task] = round(expected_calibration_error(found.confidence, found.hits), 4)
+        reviewed[task] = review(found, classifier.config.tasks[task].thresholds)
+    topics = answers(classifier.labels["topic"], [example.topic for example in test], shipped["topic"])
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "command": "python -m eval.classification",
+        "machine": machine(),
+        "command": "python -m eval.classification" + (f" --split {split}" if split != "test" else ""),
         "model_hash": classifier.config.model_hash,
         "split": split,
         "n": {"test": len(test), "train": len(train), "train_first_batch": len(first)},
         "systems": table.rows,
         "gains_in_points": {
-            "topic over TF-IDF + SVM": table.gain(name, "TF-IDF + linear SVM", "topic"),
-            "topic over TF-IDF + SVM, first batch only": table.gain(
-                name, "TF-IDF + linear SVM, first batch only", "topic"
-            ),
-            "agency over TF-IDF + SVM": table.gain(name, "TF-IDF + linear SVM", "agency"),
-            "agency over own topic": table.gain(name, name, "agency", "topic"),
+            "topic over TF-IDF + SVM": table.gain(SHIPPED, SVM, "topic"),
+            "topic over TF-IDF + SVM, first batch only": table.gain(SHIPPED, FIRST_SVM, "topic"),
+            "agency over TF-IDF + SVM": table.gain(SHIPPED, SVM, "agency"),
+            "agency over own topic": table.gain(SHIPPED, SHIPPED, "agency", "topic"),
         },
         "ece": calibration,
-        "review": review,
-        "most_confused": [{"true": pair[0], "predicted": pair[1], "n": count} for pair, count in most],
+        "review": reviewed,
+        "most_confused": most_confused(topics),
         "rows": stored_rows(test, table, classifier.labels, shipped),
     }
+
+
+def add_baselines(
+    table: Table, texts: list[str], train: list[Example], first: list[Example], base: Path, cache: Path
+) -> None:
+    """Fit what the model has to beat on the training texts, and score it."""
+    labels = table.labels
+    counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
+    table.add_topics("majority", np.tile(counts, (len(texts), 1)).astype(float))
+    for name, examples in ((FIRST_SVM, first), (SVM, train)):
+        own, topics = [example.text for example in examples], [example.topic for example in examples]
+        fit = partial(tfidf_svm, own, topics, labels.topics, texts)
+        table.add_topics(name, cached("svm", data_key(own, topics, texts), fit, cache))
+    key = data_key([example.text for example in train], [example.topic for example in train], texts)
+    frozen = cached("frozen", key, lambda: frozen_topics(train, texts, labels, base, cache), cache)
+    table.add_topics("frozen embeddings + logistic regression", frozen)
+
+
+def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier) -> None:
+    """Score each of the model's readers alone."""
+    encoder = read_with_encoder(classifier.folder, texts)
+    table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
+    if NGRAM in classifier.config.files:
+        ngram = NgramReader.load(classifier.folder / NGRAM).scores(texts)
+        best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(table.labels.agencies))
+        table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
 
 
 def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, base: Path, cache: Path) -> np.ndarray:

@@ -115,7 +115,7 @@ def task_columns(given: str | None, tasks: Sequence[str]) -> dict[str, str]:
     Raises
     ------
     ValueError
-        If a named task is none of the model's.
+        If a named task is none of the model's, or named twice.
     """
     if given is None:
         return {task: task for task in tasks}
@@ -127,6 +127,8 @@ def task_columns(given: str | None, tasks: Sequence[str]) -> dict[str, str]:
                 f"label column {item.strip()!r} names no task of the model ({', '.join(tasks)}); "
                 f"write TASK=COLUMN, such as {tasks[0]}={item.strip()}"
             )
+        if task in found:
+            raise ValueError(f"the label columns name the task {task!r} twice")
         found[task] = column or task
     return found
 

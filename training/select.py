@@ -267,16 +267,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.n < 1:
         parser.error(f"-n is {arguments.n}, expected at least 1")
-    from tawasul_nlp.errors import ModelFormatError
-
     try:
         known = read_pool(arguments.exclude, arguments.text_column).texts if arguments.exclude else []
         pool = read_pool(arguments.pool, arguments.text_column, known)
         rows = select(pool, arguments.model, arguments.n, arguments.task, arguments.seed)
-    except (ValueError, ModelFormatError) as error:
+        write_rows(rows, arguments.out)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    write_rows(rows, arguments.out)
     print(
         f"{arguments.out}: {len(rows)} of {len(pool.texts)} cases to label; {pool.skipped} rows had no text of their "
         "own to offer (empty, unreadable or excluded)"

@@ -106,6 +106,14 @@ def test_bad_input_is_said_and_returns_2(table, capsys):
     assert "TASK=COLUMN" in capsys.readouterr().err
     assert classification.main(["--data", "nowhere.csv"]) == 2
     assert "nowhere.csv" in capsys.readouterr().err
+    given = ["--data", str(table), "--text-column", "نص"]
+    assert classification.main([*given, "--label-columns", "topic=category,topic=agency"]) == 2
+    assert "name the task 'topic' twice" in capsys.readouterr().err
+    assert classification.main([*given, "--label-columns", "topic=category", "--resamples", "0"]) == 2
+    assert "resamples is 0, expected at least 1" in capsys.readouterr().err
+    out = str(table / "below-a-file")
+    assert classification.main([*given, "--label-columns", "agency", "--resamples", "5", "--out", out]) == 2
+    assert "error: " in capsys.readouterr().err
 
 
 def test_a_jsonl_without_the_column_is_refused(tmp_path):
@@ -146,6 +154,20 @@ def test_compare_matches_rows_of_files_in_another_order(tmp_path, capsys):
     assert compare.main([a, b, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["tasks"]["topic"]
     assert found["first_only"] == found["second_only"] == 0 and found["p_value"] == 1.0
+
+
+def test_compare_keeps_together_what_either_result_says_belongs_together(tmp_path, capsys):
+    keys = [f"{row:012d}" for row in range(60)]
+    better, worse = "1" * 60, "1" * 30 + "0" * 30
+    together = [0] * 30 + [1] * 30  # two incidents: what the one gets right is one event, not thirty
+    plain = _stored(tmp_path / "a.json", keys, better), _stored(tmp_path / "b.json", keys, worse)
+    first = _stored(tmp_path / "c.json", keys, better, together), plain[1]
+    second = plain[0], _stored(tmp_path / "d.json", keys, worse, together)
+    found = []
+    for pair in (plain, first, second):
+        assert compare.main([*pair, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["tasks"]["topic"]["points"])
+    assert found[1] == found[2] != found[0]
 
 
 def test_compare_refuses_different_data_and_files_without_rows(tmp_path, capsys):
