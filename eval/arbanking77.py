@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from eval.baselines import spread, tfidf_features
-from eval.metrics import Answers, answers, bootstrap, difference, most_confused, summariser
+from eval.metrics import Answers, answers, difference, figures_with_intervals, most_confused
 from eval.text_table import TextTable, read_table, row_keys
 
 RESULTS = Path(__file__).parent / "results"
@@ -94,7 +94,7 @@ def _part(model: Answers, linear: Answers, resamples: int) -> dict[str, Any]:
     systems = {"this model": model, "TF-IDF + linear SVM": linear}
     return {
         "n": len(rows),
-        "systems": {name: bootstrap(summariser(each), rows, resamples) for name, each in systems.items()},
+        "systems": {name: figures_with_intervals(each, rows, resamples) for name, each in systems.items()},
         "gain_in_points": list(gain.points),
         "p_value": gain.p_value,
         "most_confused": most_confused(model, 10),

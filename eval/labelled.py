@@ -17,11 +17,11 @@ from eval.metrics import (
     bootstrap,
     difference,
     exact_interval,
+    figures_with_intervals,
     most_confused,
     reliability,
     risk_coverage,
     slice_accuracy,
-    summariser,
 )
 from eval.text_table import TextTable, hit_string, row_keys
 from tawasul_nlp import ComplaintClassifier
@@ -129,7 +129,7 @@ def evaluate_task(found: Answers, groups: np.ndarray, resamples: int) -> dict[st
     return {
         "n": len(found.truth),
         "labels": len(found.labels),
-        "figures": bootstrap(summariser(found), groups, resamples),
+        "figures": figures_with_intervals(found, groups, resamples),
         "reliability": reliability(found.confidence, found.hits),
         "risk_coverage": risk_coverage(found.confidence, found.hits),
         "most_confused": most_confused(found),
@@ -191,7 +191,7 @@ def baselines(
         gain = difference(model.hits, found.hits, groups, resamples)
         shown[name] = {
             "train_rows": len(pairs),
-            "figures": bootstrap(summariser(found), groups, resamples),
+            "figures": figures_with_intervals(found, groups, resamples),
             "gain_in_points": list(gain.points),
             "p_value": gain.p_value,
         }
@@ -214,14 +214,15 @@ def _sliced(hits: np.ndarray, values: list[str], groups: np.ndarray, resamples: 
     if set(counts) <= set(order):
         kept = [name for name in order if name in counts]
     names = kept + (["(other)"] if len(counts) > len(kept) else [])
-    at = {name: index for index, name in enumerate(names)}
-    codes = np.array([at.get(value, len(names) - 1) for value in values])
+    code = {name: index for index, name in enumerate(names)}
+    codes = np.array([code.get(value, len(names) - 1) for value in values])
     intervals = bootstrap(slice_accuracy(hits, codes, names), groups, resamples)
     sizes, right = np.bincount(codes, minlength=len(names)), np.bincount(codes, hits, len(names)).astype(int)
     shown = {}
     for name, n, correct in zip(names, sizes.tolist(), right.tolist(), strict=True):
-        certain = correct in (0, n)
-        shown[name] = {"n": n, "accuracy": exact_interval(correct, n) if certain else intervals[name]}
+        alike = correct in (0, n)
+        accuracy = exact_interval(correct == n, groups[codes == code[name]]) if alike else intervals[name]
+        shown[name] = {"n": n, "accuracy": accuracy}
     return shown
 
 

@@ -103,6 +103,15 @@ def summariser(given: Answers) -> Callable[[np.ndarray], dict[str, float]]:
     return figures
 
 
+def figures_with_intervals(given: Answers, groups: np.ndarray, resamples: int) -> dict[str, list[float]]:
+    """Return every figure of :func:`summariser` with its 95% interval: value, low, high."""
+    shown = bootstrap(summariser(given), groups, resamples)
+    for name, right in (("accuracy", given.hits), ("top3", given.top3)):
+        if right.all() or not right.any():
+            shown[name] = exact_interval(bool(right[0]), groups)
+    return shown
+
+
 def reliability(confidence: np.ndarray, hits: np.ndarray) -> list[dict[str, float]]:
     """Return count, mean confidence and accuracy of each bin of confidence that has rows."""
     which = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -221,18 +230,20 @@ def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Cal
     return figures
 
 
-def exact_interval(right: int, n: int) -> list[float]:
+def exact_interval(right: bool, groups: np.ndarray) -> list[float]:
     """Return a share with its exact (Clopper-Pearson) 95% interval, for the case that all or none are right.
 
-    There every resample says the same, so that a bootstrap would claim certainty from three rows.
+    There every resample says the same, so that a bootstrap would claim certainty from three rows. Rows with one number
+    in ``groups`` count as one.
 
-    >>> exact_interval(5, 5)
-    [1.0, 0.4782, 1.0]
+    >>> exact_interval(True, np.arange(5)), exact_interval(True, np.zeros(5, int))
+    ([1.0, 0.4782, 1.0], [1.0, 0.025, 1.0])
     """
     from scipy.stats import binomtest
 
-    interval = binomtest(right, n).proportion_ci(0.95, "exact")
-    return [round(right / n, 4), round(float(interval.low), 4), round(float(interval.high), 4)]
+    n = len(np.unique(groups))
+    interval = binomtest(n if right else 0, n).proportion_ci(0.95, "exact")
+    return [float(right), round(float(interval.low), 4), round(float(interval.high), 4)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class Prediction:
         shown = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         parts = [f"{task}={label.id} ({label.probability:.2f})" for task, label in self.labels.items()]
         review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
-        return f"Prediction({shown!r}, {', '.join(parts)}{review})"
+        return without_controls(f"Prediction({shown!r}, {', '.join(parts)}{review})")
 
     def __rich__(self) -> Table:
         from rich.markup import escape

@@ -100,9 +100,13 @@ def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
                 f"- At a target error of {float(target):.0%}, {_percent(part['accepted'])} of the texts are accepted "
                 f"without review, {_percent(part['error'])} of them wrong."
             )
-    weakest = ", ".join(f"{part['label']} ({_percent(part['f1'])}, {part['texts']} texts)" for part in found["weakest"])
+    weakest = ", ".join(
+        f"{_inline(part['label'])} ({_percent(part['f1'])}, {part['texts']} texts)" for part in found["weakest"]
+    )
     yield f"- Weakest labels by F1: {weakest}."
-    confused = ", ".join(f"{part['label']} for {part['answered']} ({part['texts']})" for part in found["confusions"])
+    confused = ", ".join(
+        f"{_inline(part['label'])} for {_inline(part['answered'])} ({part['texts']})" for part in found["confusions"]
+    )
     if confused:
         yield f"- Most often missed (label, the answer given instead, texts): {confused}."
 
@@ -138,7 +142,12 @@ def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_inline(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _inline(text: str) -> str:
+    """Return a label as it can stand within a line: one of several lines would end the table or the list."""
+    return " ".join(text.split())
 
 
 def _percent(share: float) -> str:

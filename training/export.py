@@ -38,7 +38,7 @@ class Int8Embedding(nn.Module):
 
 
 def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = True) -> None:
-    """Write the network as a float32 ONNX graph with outputs ``embedding``, ``incident`` and one for each task."""
+    """Write the network as a float32 ONNX graph with the network's own outputs."""
     network = copy.deepcopy(network).eval()
     network.encoder.set_attn_implementation("eager")
     if int8_embedding:
@@ -47,7 +47,7 @@ def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = T
     ids = torch.randint(4, min(1000, network.encoder.config.vocab_size), (2, 16))
     mask = torch.ones_like(ids)
     mask[1, 10:] = 0
-    outputs = ["embedding", "incident", *network.tasks]
+    outputs = list(network.outputs)
     axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
         torch.onnx.export(

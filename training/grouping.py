@@ -151,17 +151,25 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        held_out = np.zeros(len(groups), bool)
-        held_out[next(iter(splitter.split(groups, first, groups)))[1]] = True
+        for _, rows in splitter.split(groups, first, groups):
+            held_out = np.zeros(len(groups), bool)
+            held_out[rows] = True
+            _give_back(held_out, labels, groups)
+            if held_out.any():
+                return held_out
+    raise ValueError(
+        "no row can be held out, because some label would be left without a row to train on; name a --validation file"
+    )
+
+
+def _give_back(held_out: np.ndarray, labels: Mapping[str, Sequence[str]], groups: np.ndarray) -> None:
+    """Return to training, in place, the groups of each label of which nothing else is left there."""
     for values in labels.values():
         column = np.asarray(values)
         for label in set(values) - {""}:
             rows = column == label
             if held_out[rows].all():
                 held_out[np.isin(groups, groups[rows])] = False
-    if not held_out.any():
-        raise ValueError("no row can be held out: every label has one group of rows only; name a --validation file")
-    return held_out
 
 
 def _numbers(values: Sequence[object]) -> np.ndarray:

@@ -29,8 +29,7 @@ class TorchRunner:
         """Run one padded batch in float32."""
         with torch.inference_mode():
             outputs = self.network(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
-        names = ["embedding", "incident", *self.network.tasks]
-        return {name: values.float().numpy() for name, values in zip(names, outputs, strict=True)}
+        return {name: values.float().numpy() for name, values in zip(self.network.outputs, outputs, strict=True)}
 
 
 def parity(

@@ -1,7 +1,8 @@
 """Load the weights of a bundled model folder back into torch, to go on training from it.
 
-The folder stores every weight matrix in 8-bit blocks and the embedding table as int8 rows; the restored weights are
-those values as float32, so the restored network gives the folder's own logits up to the rounding of activations.
+The folder stores every weight matrix as int8 columns and the embedding table as int8 rows (:mod:`training.export`); the
+restored weights are those values as float32, so the restored network gives the folder's own logits up to the rounding
+of activations.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from transformers import BertConfig, BertModel
 from tawasul_nlp.model.folder import ENCODER, TOKENIZER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.base_encoder import wrap_tokenizer
-
-_ZERO = 128  # symmetric 8-bit blocks store the weight 0 as 128
 
 
 def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
@@ -40,17 +39,10 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
     words = "encoder.embeddings.word_embeddings"
     state[f"{words}.weight"] = state.pop(f"{words}.rows").astype(np.float32) * state.pop(f"{words}.scale")
     for node in graph.node:
-        if node.op_type == "MatMulIntegerToFloat":  # training.export: int8 columns with one scale each
+        if node.op_type == "MatMulIntegerToFloat":
             matrix = (tensors[node.input[1]].astype(np.float32) * tensors[node.input[3]]).T
+            # "/encoder/encoder/layer.0/attention/self/query/MatMul_rows" has that of "encoder.encoder.layer.0...query".
             state[node.name.strip("/").rsplit("/", 1)[0].replace("/", ".") + ".weight"] = matrix
-        if node.op_type != "MatMulNBits":
-            continue
-        sizes = {attribute.name: attribute.i for attribute in node.attribute}
-        blocks = tensors[node.input[1]].astype(np.float32) - _ZERO
-        scales = tensors[node.input[2]].reshape(sizes["N"], -1, 1)
-        matrix = (blocks * scales).reshape(sizes["N"], -1)[:, : sizes["K"]]
-        # "/encoder/encoder/layer.0/attention/self/query/MatMul_Q8" is the weight of "encoder.encoder.layer.0...query".
-        state[node.name.strip("/").rsplit("/", 1)[0].replace("/", ".") + ".weight"] = matrix
     width = state[f"{words}.weight"].shape[1]
     layers = {name.split(".layer.")[1].split(".")[0] for name in state if ".layer." in name}
     shape = BertConfig(

@@ -12,6 +12,7 @@ from eval.metrics import (
     coverage_at,
     difference,
     exact_interval,
+    figures_with_intervals,
     most_confused,
     reliability,
     risk_coverage,
@@ -105,8 +106,14 @@ def test_rows_of_one_group_are_drawn_together_so_that_copies_do_not_narrow_the_i
 
 
 def test_all_right_does_not_claim_certainty():
-    low, high = exact_interval(8, 8)[1:]
+    low, high = exact_interval(True, np.arange(8))[1:]
     assert low < 0.65 and high == 1.0
+    found = answers(LABELS, [LABELS[1]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
+    assert figures_with_intervals(found, np.arange(8), 50)["accuracy"] == [1.0, low, 1.0]
+    # Reports of one incident are one case, and all wrong is no more certain than all right.
+    assert figures_with_intervals(found, np.arange(8) // 2, 50)["top3"][1] < low
+    wrong = answers(LABELS, [LABELS[0]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
+    assert figures_with_intervals(wrong, np.arange(8), 50)["accuracy"] == [0.0, 0.0, pytest.approx(1 - low, abs=1e-4)]
 
 
 def test_mcnemar_is_exact_and_a_difference_of_nothing_is_not_significant():

@@ -161,6 +161,15 @@ def test_four_texts_a_label_are_split_into_five_parts() -> None:
     assert (held_out == split({"dept": labels}, np.arange(48), 0.2, seed=1)).all()
 
 
+def test_two_texts_a_label_can_be_split_whatever_the_seed() -> None:
+    labels = {"dept": [str(row % 6) for row in range(12)]}
+    for seed in range(20):
+        held_out = split(labels, np.arange(12), 0.1, seed)
+        assert held_out.any() and {labels["dept"][row] for row in np.flatnonzero(~held_out)} == set("012345")
+    with pytest.raises(ValueError, match="some label would be left without a row to train on"):
+        split({"dept": [str(row) for row in range(12)]}, np.arange(12), 0.1, 1)
+
+
 def test_rows_without_a_label_are_one_class_of_the_split() -> None:
     import sklearn.model_selection  # noqa: F401  (what importing it takes is not measured)
 

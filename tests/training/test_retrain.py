@@ -21,6 +21,7 @@ from tawasul_nlp.model.network import MultiTaskNetwork
 from tests.training.conftest import DEPARTMENTS, write_csv
 from training.backbone import BackboneError, load_backbone
 from training.bundle import NETWORK, NETWORK_CONFIG, save_network
+from training.card import write_card
 from training.material import corpus_material, read_material
 from training.recipe import table_recipe
 from training.retrain import retrain
@@ -88,6 +89,17 @@ def test_the_card_holds_the_measured_figures(run: Path) -> None:
     assert f"| dept | {measured['texts']} | {100 * measured['accuracy']:.1f}% |" in card
     assert f"{metrics['data']['train']} training and {metrics['data']['validation']} validation rows" in card
     assert "None" not in card and "nan" not in card
+
+
+def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: Path, tmp_path: Path) -> None:
+    known = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    found = metrics["validation"]["dept"]
+    found["weakest"] = [{"label": "طرق\n| وجسور", "texts": 3, "f1": 0.5}]
+    found["confusions"] = [{"label": "طرق\n# وجسور", "answered": "مياه\n\nوكهرباء", "texts": 2}]
+    write_card(tmp_path, known, metrics)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "طرق | وجسور (50.0%, 3 texts)." in card and "طرق # وجسور for مياه وكهرباء (2)." in card
 
 
 def test_suspects_and_outliers_name_rows_of_the_table(run: Path, cases: list[dict[str, str]]) -> None:
