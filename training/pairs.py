@@ -4,8 +4,9 @@
 chooses its threshold, and adds ``pairs.json`` to the folder. The test split is not touched. The backlogs are
 
 - incidents whose reports the encoder never saw side by side (``"use": "scorer"`` in the corpus), with their look-alikes
-  and other training cases among them. The model knows the topics of all these texts by heart, so they cannot teach how
-  far topics agree that are read from new texts: here the topics count as unknown.
+  and other training cases among them, and copies of these that name another house or road. The model knows the topics
+  of all these texts by heart, so they cannot teach how far topics agree that are read from new texts: here the topics
+  count as unknown.
 - the validation split. It is the smaller one, but like use, so each of its pairs weighs more: both weigh the same.
 """
 
@@ -14,18 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import find_places
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_places, pair_features
+from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_areas, pair_features
 from tawasul_nlp.duplicates.stars import Edges
 from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
 from training.corpus import Example, LabelSpace, load_examples
@@ -37,6 +40,7 @@ FOLDS = 5
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
 # Training cases without a known second report that stand among the fitting incidents, as in a backlog.
 OTHERS = 1_500
+_NUMBERED = frozenset({"house", "flat", "road"})
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
 # At most this share of look-alikes may be merged at the chosen threshold.
 LOOK_ALIKES_MERGED = 0.03
@@ -99,9 +103,12 @@ def read(collection: Collection, classifier: ComplaintClassifier) -> Columns:
 
 
 def training_pairs(collection: Collection, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-    """Return candidate pairs, duplicates and look-alikes whose places do not conflict, and which are duplicates."""
+    """Return candidate pairs, duplicates and look-alikes whose areas do not conflict, and which are duplicates.
+
+    Pairs on other streets or roads stay: within a block it is learned what other roads say.
+    """
     pairs = unique_pairs(np.concatenate([candidate_pairs(columns), collection.duplicates, collection.look_alikes]))
-    pairs = pairs[~conflicting_places(columns, pairs[:, 0], pairs[:, 1])]
+    pairs = pairs[~conflicting_areas(columns, pairs[:, 0], pairs[:, 1])]
     return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
 
 
@@ -148,11 +155,37 @@ def pairwise(groups: DuplicateGroups, collection: Collection) -> dict[str, float
     }
 
 
+def at_next_door(case: Example, rng: random.Random) -> Example | None:
+    """Return the case as an agent notes down the same of another house or road; None if it names neither.
+
+    Look-alikes of the corpus differ in more than a number, so they do not teach that a copy may be another incident.
+    """
+    text, named = case.text, [place for place in find_places(case.text).mentions if place.kind in _NUMBERED]
+    for place in reversed(named):
+        other = str((place.number or 0) + rng.choice((2, 4, 6)))
+        text = text[: place.start] + re.sub(r"\d+", other, text[place.start : place.end]) + text[place.end :]
+    name = f"{case.id}-next-door"
+    return replace(case, id=name, text=text, incident=name) if named else None
+
+
 def fitting_backlog(labels: LabelSpace) -> Collection:
-    """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported again."""
+    """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported again.
+
+    Of those that name a house, a road or the like there is a copy that names another.
+    """
     known = {incident.id for use in ("encoder", "scorer") for incident in load_incidents("train", labels, use=use)}
     others = [case for case in load_examples("train", labels, second_batch=0, reports=False) if case.id not in known]
-    return collect(load_incidents("train", labels, use="scorer"), random.Random(1).sample(others, OTHERS))
+    rng = random.Random(1)
+    incidents = load_incidents("train", labels, use="scorer")
+    incidents += [Incident(case.id, case.topic, (case,)) for case in rng.sample(others, OTHERS)]
+    copies = ((incident, at_next_door(incident.texts[0], rng)) for incident in incidents)
+    return collect(
+        [
+            replace(incident, look_alikes=(*incident.look_alikes, *([copy] if copy is not None else [])))
+            for incident, copy in copies
+        ],
+        [],
+    )
 
 
 def train_scorer(folder: Path) -> PairScorer:

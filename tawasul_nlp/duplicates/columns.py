@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -21,7 +21,8 @@ import numpy as np
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.terms import TERMS, rare_terms
+from tawasul_nlp.duplicates.numbers import read_numbers
+from tawasul_nlp.duplicates.terms import TERMS, rare_terms, street_names
 from tawasul_nlp.text import Normalizer
 
 # Signatures of 128 values estimate a Jaccard similarity with a standard error of at most 0.045.
@@ -31,9 +32,16 @@ TOPICS = 3
 _SEED = 20261124
 _MAX_CHARS = 8_000
 _CHUNK = 4_096
+# What a text may name of places: areas and landmarks, then the ways on which it happened.
+PLACES = ("blocks", "towns", "quarters", "landmarks", "streets", "roads")
 _PARTS_OF_TOWNS = frozenset({"quarter", "housing_project", "development"})
-_WIDTHS = {"blocks": 3, "towns": 4, "quarters": 2, "landmarks": 4, "roads": 3, "numbers": 8, "terms": TERMS}
-_NUMBER = re.compile(r"\d+")
+_WIDTHS = {
+    **dict(zip(PLACES, (6, 4, 2, 4, 3, 3), strict=True)),
+    "street_names": 3,
+    "numbers": 8,
+    "amounts": 8,
+    "terms": TERMS,
+}
 _LATIN = re.compile(r"[a-z]+")
 
 
@@ -53,8 +61,13 @@ class Columns:
         Whether more than half of it is Latin letters.
     terms : ndarray of int32, shape (n, 16)
         Codes of its rarest telling words (:mod:`~tawasul_nlp.duplicates.terms`); -1 fills up.
-    blocks, towns, quarters, landmarks, roads, numbers : ndarray of int32, shape (n, few)
-        Codes of what the text names; -1 fills up.
+    blocks, towns, quarters, landmarks, streets, roads : ndarray of int32, shape (n, few)
+        Codes of the places that the text names; -1 fills up. A street has a name, and is a landmark too; a road has a
+        number.
+    street_names : ndarray of int32, shape (n, 3)
+        Codes of the names that it calls streets by, known or not.
+    numbers, amounts : ndarray of int32, shape (n, 8)
+        Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`); -1 fills up.
     governorate : ndarray of int32, shape (n,)
     topics : ndarray of int32, shape (n, 3)
         Codes of the likeliest topics, the likeliest first; -1 fills up.
@@ -73,8 +86,11 @@ class Columns:
     towns: np.ndarray
     quarters: np.ndarray
     landmarks: np.ndarray
+    streets: np.ndarray
     roads: np.ndarray
+    street_names: np.ndarray
     numbers: np.ndarray
+    amounts: np.ndarray
     governorate: np.ndarray
     topics: np.ndarray
     shares: np.ndarray
@@ -130,8 +146,8 @@ def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> Columns:
 
 def place_keys(columns: Columns) -> np.ndarray:
     """Return a hash of each case's places: (n,), uint64; equal for equal places."""
-    parts = [columns.blocks, columns.towns, columns.quarters, columns.landmarks, columns.governorate[:, None]]
-    return row_hashes(np.concatenate(parts, axis=1))
+    parts = [getattr(columns, name) for name in PLACES]
+    return row_hashes(np.concatenate([*parts, columns.governorate[:, None]], axis=1))
 
 
 def row_hashes(table: np.ndarray) -> np.ndarray:
@@ -205,10 +221,11 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
             if name == "governorate":
                 governorate[at] = codes[0] if codes else -1
             else:
-                rows[name].append(list(dict.fromkeys(codes)))
-        named = {str(number) for number in found["blocks"] + found["roads"]}
-        numbers = dict.fromkeys(digits for digits in _NUMBER.findall(folded[at]) if digits not in named)
-        rows["numbers"].append(list(map(code, numbers)))
+                rows[name].append(_few(codes, _WIDTHS[name]))
+        numbers, amounts = read_numbers(text[:_MAX_CHARS], found["blocks"] + found["roads"])
+        rows["numbers"].append(_few(map(code, numbers), _WIDTHS["numbers"]))
+        rows["amounts"].append(list(map(code, amounts)))
+        rows["street_names"].append(_few(street_names(folded[at]), _WIDTHS["street_names"]))
         rows["terms"].append(rare_terms(folded[at]))
     return {
         "shingles": _signatures(RMinHash, list(map(shingles, folded)), SIGNATURE),
@@ -218,6 +235,12 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
         "governorate": governorate,
         **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }
+
+
+def _few(codes: Iterable[int], most: int) -> list[int]:
+    """Return codes, each once; none of more than fit: cut short, they would seem to lack what another text names."""
+    found = list(dict.fromkeys(codes))
+    return found if len(found) <= most else []
 
 
 def shingles(folded: str) -> list[str]:
@@ -234,10 +257,11 @@ def _signatures(minhash: Any, sets: list[list[str]], size: int) -> np.ndarray:
 
 
 def _places(text: str, place: str | None) -> dict[str, list[int]]:
-    places = find_places(place[:_MAX_CHARS]) if place else None
+    gazetteer = _gazetteer()
+    places = find_places(place[:_MAX_CHARS], gazetteer) if place else None
     if not places:
-        places = find_places(text[:_MAX_CHARS])
-    found: dict[str, list[int]] = {name: [] for name in ("blocks", "towns", "quarters", "landmarks", "roads")}
+        places = find_places(text[:_MAX_CHARS], gazetteer)
+    found: dict[str, list[int]] = {name: [] for name in PLACES}
     for mention in places.mentions:
         if mention.kind == "block" and mention.number is not None:
             found["blocks"].append(mention.number)
@@ -246,12 +270,15 @@ def _places(text: str, place: str | None) -> dict[str, list[int]]:
         elif mention.kind == "roundabout" and mention.number is not None:
             found["landmarks"].append(code(f"roundabout:{mention.number}"))
         elif mention.id is not None and mention.kind == "area":
-            found["quarters" if _kinds()[mention.id] in _PARTS_OF_TOWNS else "towns"].append(code(mention.id))
+            part = gazetteer.places[mention.id].kind in _PARTS_OF_TOWNS
+            found["quarters" if part else "towns"].append(code(mention.id))
         elif mention.id is not None and mention.kind in ("landmark", "street"):
             found["landmarks"].append(code(mention.id))
+            if mention.kind == "street":
+                found["streets"].append(code(mention.id))
     return {**found, "governorate": [code(places.governorate)] if places.governorate else []}
 
 
 @lru_cache(maxsize=1)
-def _kinds() -> dict[str, str]:
-    return {name: place.kind for name, place in Gazetteer.load().places.items()}
+def _gazetteer() -> Gazetteer:
+    return Gazetteer.load()  # which looks for its file each time that it is asked

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.columns import SIGNATURE, Columns
+from tawasul_nlp.duplicates.columns import PLACES, SIGNATURE, Columns
 from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _BLOCK = 65_536
 
 # Knots of the piecewise-linear functions; between two knots a feature is shared by both.
@@ -43,7 +43,6 @@ FLAGS = (
     "same_landmark",
     "other_landmark",
     "same_road",
-    "other_road",
     "place_of_one_only",
     "place_of_none",
     "one_number_shared",
@@ -55,11 +54,15 @@ NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in kn
 _FAMILIES = {
     "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
     "similarity of wording": ("shingles", "rarest_shared_word", "rarity_shared", "other_script"),
-    "place": FLAGS[:9],
+    "place": FLAGS[:8],
     "topic": ("topics",),
-    "numbers": FLAGS[9:12],
+    "numbers and roads": FLAGS[8:11],
     "length": ("length", "length_no_place"),
 }
+_AREAS = PLACES[:4]
+# So much log-odds are lost where a long time lies between two cases that no group may hold both: the most alike have
+# about six.
+_FAR = 8.0
 # The value of a measure that a pair does not have: it then adds nothing.
 _ABSENT = -1.0
 
@@ -70,12 +73,21 @@ def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray((equal & (first >= 0)[:, :, None]).sum((1, 2)))
 
 
-def _known(codes: np.ndarray) -> np.ndarray:
-    return np.asarray((codes >= 0).any(1))
+def _known(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(codes[rows, 0] >= 0)
 
 
-def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Say which pairs of cases name places that cannot be one: other blocks, other towns, other governorates.
+def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pairs have codes on both sides, and how many codes they share; most pairs lack them on one."""
+    both = _known(codes, first) & _known(codes, second)
+    common = np.zeros(len(first), np.int64)
+    at = np.flatnonzero(both)
+    common[at] = shares(codes[first[at]], codes[second[at]])
+    return both, common
+
+
+def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Say which pairs of cases name areas that cannot be one: other blocks, other towns, other governorates.
 
     A shared block settles it, then a shared town, quarter or landmark; a quarter may lie in a town that only the
     other text names. A place that only one text names conflicts with nothing.
@@ -90,18 +102,32 @@ def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) 
     -------
     ndarray of bool, shape (pairs,)
     """
-    a, b = {}, {}
-    for name in ("blocks", "towns", "quarters", "landmarks"):
-        values = getattr(columns, name)
-        a[name], b[name] = values[first], values[second]
-    both = {name: _known(a[name]) & _known(b[name]) for name in a}
-    same = {name: shares(a[name], b[name]) > 0 for name in a}
+    both, same = {}, {}
+    for name in _AREAS:
+        both[name], common = _met(getattr(columns, name), first, second)
+        same[name] = common > 0
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
-    other_area = (both["towns"] | (both["quarters"] & ~_known(a["towns"]) & ~_known(b["towns"]))) & ~agree
+    in_no_town = ~_known(columns.towns, first) & ~_known(columns.towns, second)
+    other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
     one, two = columns.governorate[first], columns.governorate[second]
     other_governorate = (one >= 0) & (two >= 0) & (one != two) & ~agree
     return np.asarray(other_block | other_area | other_governorate)
+
+
+def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Say which pairs of cases name places that cannot be one: conflicting areas, other streets, other roads.
+
+    Roads have numbers and are short: what goes wrong in a whole block may be reported from several of its roads, so
+    within a block they do not conflict. A street or road that both name settles it.
+
+    Parameters and result are those of :func:`conflicting_areas`.
+    """
+    streets, same_street = _met(columns.streets, first, second)
+    roads, same_road = _met(columns.roads, first, second)
+    _, same_block = _met(columns.blocks, first, second)
+    other_way = (streets | (roads & (same_block == 0))) & (same_street + same_road == 0)
+    return other_way | conflicting_areas(columns, first, second)
 
 
 def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -129,17 +155,16 @@ def _measures(
     cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second])
     copied = np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
     length = np.minimum(columns.length[first], columns.length[second])
-    common = {
-        name: shares(getattr(columns, name)[first], getattr(columns, name)[second])
-        for name in ("blocks", "towns", "quarters", "landmarks", "roads", "numbers")
-    }
-    known = {name: (_known(getattr(columns, name)[first]), _known(getattr(columns, name)[second])) for name in common}
-    placed = [
-        known["blocks"][side] | known["towns"][side] | known["quarters"][side] | known["landmarks"][side]
-        for side in (0, 1)
-    ]
-    same_place = (common["blocks"] + common["towns"] + common["quarters"] + common["landmarks"]) > 0
+    names = (*PLACES, "street_names", "numbers", "amounts")
+    met = {name: _met(getattr(columns, name), first, second) for name in names}
+    common = {name: found for name, (_, found) in met.items()}
+    placed = [np.any([_known(getattr(columns, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
+    same_place = sum(common[name] for name in _AREAS) > 0
     none = ~placed[0] & ~placed[1]
+    # A road is a number too: so few pairs differ in it that it is weighed with the others.
+    ways = ("streets", "street_names", "roads")
+    other_way = np.any([met[name][0] for name in ways], axis=0) & (sum(common[name] for name in ways) == 0)
+    shared_numbers = common["numbers"] + common["amounts"]
     terms = columns.terms[first]
     rarity = weights(terms) * (terms[:, :, None] == columns.terms[second][:, None, :]).any(2)
     flags = {
@@ -147,14 +172,13 @@ def _measures(
         "same_town": common["towns"] > 0,
         "same_quarter": common["quarters"] > 0,
         "same_landmark": common["landmarks"] > 0,
-        "other_landmark": known["landmarks"][0] & known["landmarks"][1] & (common["landmarks"] == 0),
+        "other_landmark": met["landmarks"][0] & (common["landmarks"] == 0),
         "same_road": (common["roads"] > 0) & same_place,
-        "other_road": known["roads"][0] & known["roads"][1] & (common["roads"] == 0),
         "place_of_one_only": placed[0] ^ placed[1],
         "place_of_none": none,
-        "one_number_shared": common["numbers"] == 1,
-        "numbers_shared": common["numbers"] > 1,
-        "numbers_differ": known["numbers"][0] & known["numbers"][1] & (common["numbers"] == 0),
+        "one_number_shared": shared_numbers == 1,
+        "numbers_shared": shared_numbers > 1,
+        "numbers_differ": (met["numbers"][0] & (common["numbers"] == 0)) | other_way,
         "other_script": columns.latin[first] != columns.latin[second],
     }
     values = {
@@ -216,6 +240,11 @@ class PairScorer:
     intercept: float
     threshold: float
     days: float = 21.0
+
+    @property
+    def longest(self) -> float:
+        """Return how many days may lie between two cases of one group: beyond, no likeness makes up for the time."""
+        return (1 + _FAR) * self.days
 
     def score(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the probability of each pair; 0 where the places conflict or a text tells nothing.

@@ -21,7 +21,7 @@ from tawasul_nlp.duplicates.candidates import PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.columns import Columns, unpack
 from tawasul_nlp.errors import IndexFormatError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DATABASE = "index.sqlite"
 VECTORS = "vectors.f16"
 # A graph is saved when so many cases are not in the saved one; reading them at the next opening takes about a second.

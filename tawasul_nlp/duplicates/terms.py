@@ -25,6 +25,10 @@ LEVELS = 16
 _HASH = 27
 COMMON_WORDS = "common_words.txt"
 _WORD = re.compile(r"\w+")
+_STREET = re.compile(
+    r"(?<!\w)و?(?:[بلف]|لل)?شارع "
+    r"(?:(?:الشيخ|الشيخه|الملك|الامير|السلطان) (?P<bearer>\w+)|(?!ال(?:لي|ذي|تي)\b)(?P<noun>ال\w{2,}))"
+)
 _PREFIXES = ("وال", "بال", "فال", "كال", "لل", "ال")
 _SUFFIXES = ("هم", "ها", "نا", "ات", "ين", "ون", "كم", "ته", "ه", "ي", "ك", "وا")
 # Function words, greetings and the frame of a complaint: that two texts share them says nothing.
@@ -51,6 +55,23 @@ def rare_terms(folded: str) -> list[int]:
     """Return the codes of the rarest telling words, the rarest first, at most :data:`TERMS`; see :func:`weights`."""
     codes = {code for code in map(_code, _WORD.findall(folded)) if code >= 0}
     return sorted(codes, reverse=True)[:TERMS]
+
+
+def street_names(folded: str) -> list[int]:
+    """Return the codes of the streets that a text folded by the profile ``matching`` calls by a name.
+
+    A street has a title's bearer's name, or a definite noun, so that a main road or a street "that" ends somewhere has
+    none; of a long name the first word counts, for people leave out the rest.
+
+    Examples
+    --------
+    >>> street_names("حفره بشارع الشيخ عيسي بن سلمان") == street_names("شارع الشيخ عيسي") != street_names("شارع البديع")
+    True
+    >>> street_names("في شارع رييسي والشارع العام مظلم")
+    []
+    """
+    names = (match["bearer"] or match["noun"] for match in _STREET.finditer(folded))
+    return [crc32(_stem(name).encode()) & 0x7FFFFFFF for name in names]
 
 
 def weights(codes: np.ndarray) -> np.ndarray:

@@ -33,6 +33,14 @@ def conflict(one: str, other: str) -> bool:
         ("انقطاع الكهرباء في مدينة حمد", "انقطاع الكهرباء من ساعتين", False),
         ("انقطاع الكهرباء", "الكهربا طافية", False),
         ("حفرة بين البسيتين والمحرق", "حفرة في البسيتين", False),
+        ("حفرة في شارع الشيخ عيسى بن سلمان", "حفرة في شارع البديع", True),
+        ("حفرة في شارع الشيخ عيسى بن سلمان مجمع 714", "حفرة في شارع البديع مجمع 714", True),
+        ("حفرة عند تقاطع شارع البديع وشارع الجنبية", "حفرة في شارع البديع", False),
+        ("حفرة في طريق 1415 بالمحرق", "حفرة في طريق 203 بالمحرق", True),
+        ("انقطاع الكهرباء عن طريق 1415 مجمع 714", "انقطاع الكهرباء عن طريق 1421 مجمع 714", False),
+        ("حفرة في طريق 1415", "حفرة في شارع البديع", False),
+        ("انقطاع عن مجمع 701 ومجمع 703 ومجمع 705 ومجمع 707", "انقطاع عن مجمع 707", False),
+        ("حفر في " + " ومجمع ".join(["المحرق", *map(str, range(201, 216, 2))]), "حفرة في مجمع 215", False),
     ],
 )
 def test_only_places_that_cannot_be_one_conflict(one: str, other: str, expected: bool) -> None:
@@ -75,6 +83,31 @@ def test_features_are_the_same_both_ways_and_shares_of_a_value_sum_to_one() -> N
     assert np.array_equal(table, pair_features(columns, second, first))
     cosine = [at for at, name in enumerate(NAMES) if name.startswith("cosine@")]
     assert np.allclose(table[:, cosine].sum(1), 1.0)
+
+
+def flags_of(one: str, other: str) -> dict[str, float]:
+    row = pair_features(columns_of(one, other), np.array([0]), np.array([1]))[0]
+    return dict(zip(NAMES, row.tolist(), strict=True))
+
+
+def test_amounts_count_only_where_they_are_shared_and_phone_numbers_never() -> None:
+    told = flags_of("حفرة من 3 ايام هاتفي 39001234", "حفرة من 5 ايام هاتفي 36605544")
+    assert not told["numbers_differ"] and not told["one_number_shared"]
+    assert flags_of("الكهربا طافية من 3 ايام", "انقطاع الكهرباء منذ ٣ أيام")["one_number_shared"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("تسرب أمام عمارة 12", "تسرب أمام عمارة 48"),
+        ("حفرة في طريق 1415 مجمع 714", "حفرة في طريق 1421 مجمع 714"),
+        ("حفرة في شارع الشيخ خليفة", "حفرة بشارع البديع"),
+        ("حفرة في شارع ابن النفيس وشارع الزبارة", "حفرة في شارع النخيل"),
+    ],
+)
+def test_another_house_road_or_street_speaks_against_a_pair(one: str, other: str) -> None:
+    assert flags_of(one, other)["numbers_differ"]
+    assert not flags_of(one, one)["numbers_differ"]
 
 
 def test_a_name_that_few_texts_have_tells_more_than_words_that_many_have() -> None:

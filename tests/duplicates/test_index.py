@@ -354,8 +354,8 @@ def set_fact(name, value):
         (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
         (empty_database, r"index.sqlite: damaged \(it is empty but vectors.f16 is not\); restore"),
         (cut_database, "damaged .*malformed.*; restore the folder"),
-        (set_fact("format_version", "3"), "format version 3, this library reads 2; upgrade tawasul-nlp"),
-        (set_fact("format_version", "1"), "format version 1, this library reads 2; make a new index"),
+        (set_fact("format_version", "4"), "format version 4, this library reads 3; upgrade tawasul-nlp"),
+        (set_fact("format_version", "2"), "format version 2, this library reads 3; make a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
             "made with model 0123456789abcdef, opened with .*open it with the",

@@ -1,0 +1,114 @@
+"""The numbers of a text, told apart: those that may name the thing it is about, and mere amounts.
+
+Reports of building 5 and of building 7 are two incidents. But one citizen waited three days and the other four, and
+each has a phone of his own: that says nothing against their telling of one event. So amounts, times and dates only
+count where two texts share them, and a person's own numbers never count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tawasul_nlp.text.personal_data import DEFAULT_KINDS, find_personal_data
+
+# The plate of a car is often the very thing that a case is about.
+_PERSONAL = DEFAULT_KINDS - {"plate"}
+# Whatever is personal has at least so many digits: texts with fewer are not searched for it.
+_PERSONAL_DIGITS = 4
+_CUE_LENGTH = 24
+# One character for one, so that spans stay those of the original.
+_PLAIN = str.maketrans(
+    {
+        **{chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)},
+        **dict.fromkeys("أإآ", "ا"),
+        **dict.fromkeys("ىئ", "ي"),
+        **dict(zip("ؤة٫٬٪", "وه.,%", strict=True)),
+    }
+)
+# What is counted and measured; money is left out, for a sum tells whose matter it is.
+_UNITS = """
+ثانيه ثواني دقيقه دقايق ساعه ساعات يوم ايام يوما اسبوع اسابيع شهر شهرا شهور اشهر سنه سنين سنوات عام عاما اعوام
+مره مرات متر امتار كيلو كم سم لتر بالميه بالمايه
+شخص اشخاص شخصا نفر انفار عامل عمال عايله عوايل عايلات اسره اسر طفل اطفال طالب طلاب طالبه طلبه ساكن سكان
+سياره سيارات سيايير بيوت منازل غرف طوابق ادوار اعمده ليتات حفر دفعه دفعات اضعاف تقريبا
+يناير فبراير مارس ابريل مايو يونيو يوليو اغسطس سبتمبر اكتوبر نوفمبر ديسمبر رمضان شعبان شوال محرم
+ص م س صباحا مساء ليلا فجرا ظهرا عصرا الصبح الفجر الظهر العصر المغرب العشا العشاء الليل
+hour hours hr hrs minute minutes min mins day days week weeks month months year years yr yrs time times am pm
+m km meter meters metre metres people person persons worker workers family families kids children car cars
+yoom yom ayam ayyam asbo3 asabee3 shahar shhoor ashhor sana sneen sa3a sa3at dagayeg da8aye8 marra marrat
+"""
+_CUES = """
+الساعه ساعه سنه عام شهر يوم بتاريخ مواليد عمر عمره عمرها عمري age aged since year sana sa3a
+بلاغ بلاغي بلاغنا البلاغ شكوي شكواي شكوانا الشكوي تذكره التذكره ticket ref reference complaint
+"""
+_UNIT_WORDS, _CUE_WORDS = frozenset(_UNITS.split()), frozenset(_CUES.split())
+_NUMBER_WORDS = frozenset({"رقم", "no", "number"})
+_RANGE = frozenset({"-", "و", "او", "الي", "لين", "to", "or"})
+_WORD = re.compile(r"\s{0,2}([^\W\d_]+|%)(?![^\W\d_]|\s?\d)")  # "عمارة 5 م 714" is in block 714, and 5 are no metres
+_TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_DATE_OR_PART = re.compile(r"\d{1,4}([/-])\d{1,2}(?:\1\d{1,4})?|\d+(?:[.:]\d+)+|(?:19|20)\d\d")
+_DIGITS = re.compile(r"\d+")
+
+
+def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[str]]:
+    """Return the numbers that may name what a text is about, and the amounts in it, both in their order.
+
+    Parameters
+    ----------
+    text : str
+    named : iterable of int
+        Numbers that are known to be parts of an address, and left out.
+
+    Examples
+    --------
+    >>> read_numbers("عمارة ٥ بلا ماء من 3 أيام، اتصلوا على 39001234")
+    (['5'], ['3'])
+    """
+    plain = text.translate(_PLAIN)
+    if not _DIGITS.search(plain):
+        return [], []
+    known = set(map(str, named))
+    found = _told_apart(plain, known)
+    if sum(map(len, found[0])) >= _PERSONAL_DIGITS:
+        for span in find_personal_data(text, _PERSONAL):
+            plain = plain[: span.start] + " " * (span.end - span.start) + plain[span.end :]
+        found = _told_apart(plain, known)
+    return found
+
+
+def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
+    told: list[tuple[str, bool]] = []
+    end = 0
+    for match in _TOKEN.finditer(plain):
+        between, start, end, written = plain[end : match.start()], match.start(), match.end(), match.group()
+        if len(written) == 1 and (_is_latin(plain[start - 1 : start]) or _is_latin(plain[end : end + 1])):
+            continue  # a letter of Arabizi
+        if _THOUSANDS.fullmatch(written):
+            written = written.replace(",", "")
+        counted = _counts(plain, end)
+        if counted and told and between.strip() in _RANGE:
+            told[-1] = told[-1][0], True
+        amount = counted or bool(_DATE_OR_PART.fullmatch(written)) or _is_cued(between)
+        told += [(digits.lstrip("0") or "0", amount) for digits in _DIGITS.findall(written)]
+    first, second = (dict.fromkeys(digits for digits, amount in told if amount is which) for which in (False, True))
+    return [number for number in first if number not in known], [number for number in second if number not in known]
+
+
+def _is_latin(letter: str) -> bool:
+    return letter.isascii() and letter.isalpha()
+
+
+def _counts(plain: str, end: int) -> bool:
+    """Whether a unit follows a number."""
+    unit = _WORD.match(plain, end)
+    return unit is not None and (unit[1] == "%" or unit[1].lower() in _UNIT_WORDS)
+
+
+def _is_cued(before: str) -> bool:
+    """Whether the words before a number say that it is a time, an age or the number of a report."""
+    words = before[-_CUE_LENGTH:].replace(":", " ").replace("#", " ").lower().split()
+    if words and words[-1].rstrip(".") in _NUMBER_WORDS:
+        words.pop()
+    return bool(words) and (words[-1] in _CUE_WORDS or (words[-1][0] in "بلو" and words[-1][1:] in _CUE_WORDS))

@@ -1,0 +1,46 @@
+"""What keeps reports together and apart, as an officer sees it: the bundled model on whole cases."""
+
+import pytest
+
+from tawasul_nlp import DuplicateGrouper
+
+POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
+
+
+@pytest.fixture(scope="module")
+def grouper():
+    return DuplicateGrouper.from_pretrained()
+
+
+def labels(grouper, cases):
+    return grouper.group(cases).labels.tolist()
+
+
+def test_everybody_s_own_phone_and_waiting_time_do_not_tear_an_incident_apart(grouper):
+    cases = [
+        "الماي مقطوع عن مجمع 714 من أمس، رقمي 39001234",
+        "المياه منقطعة عن مجمع 714 منذ أمس، للتواصل 36605544",
+        "انقطع الماء عن مجمع 714 منذ الامس الرقم الشخصي 850412345",
+    ]
+    assert labels(grouper, cases) == [0, 0, 0]
+    cases = [
+        "الحفرة في طريق 1415 مجمع 714 كسرت تاير سيارتي من 3 ايام",
+        "في حفرة بطريق 1415 مجمع 714 كسرت تاير سيارتي من 5 أيام",
+    ]
+    assert labels(grouper, cases) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("عمارة 12 طريق 1415 مجمع 714", "عمارة 48 طريق 1415 مجمع 714"),
+        ("طريق 1415 مجمع 714", "طريق 1421 مجمع 714"),
+        ("شارع الشيخ عيسى", "شارع البديع"),
+        ("شارع الشيخ عيسى مجمع 714", "شارع البديع مجمع 714"),
+    ],
+)
+def test_copies_that_name_another_house_road_or_street_are_two_incidents(grouper, here, there):
+    assert labels(grouper, [f"تسرب ماء قوي في {here} والشارع غرقان", f"تسرب ماء قوي في {there} والشارع غرقان"]) == [
+        0,
+        1,
+    ]
