@@ -2,7 +2,9 @@
 
 Two nets: buckets of equal bands of MinHash signatures catch near-copies (locality-sensitive hashing), and nearest
 neighbours catch other wordings. The vectors that are searched join the incident vector with a code of the place, so
-that among a thousand power cuts the ones in the same block come first.
+that among a thousand power cuts the ones in the same block come first. Of near-copies at one place only the first is
+looked for, or a letter that forty people sent would be all forty neighbours of a case and hide its other reports; the
+copies themselves look for neighbours too, and the first net joins them.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.columns import Columns, row_hashes
+from tawasul_nlp.duplicates.columns import Columns, place_keys, row_hashes
 
 # Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
 NEIGHBOURS = 12
 # Texts that share 60% of their shingles meet in a bucket with probability 0.63, those that share 75% with 0.98.
 BANDS, ROWS = 21, 6
+# Texts of one place that share 95% of their shingles count as copies with probability 0.99, those that share 90% with
+# 0.8, and those that share 70% with 0.03.
+COPY_BANDS, COPY_ROWS = 8, 16
 # In a larger bucket (one text sent by hundreds) a case is paired with the first and the next few, not with all.
 _BUCKET = 4
 PLACE_WEIGHT = 0.6
@@ -35,7 +40,8 @@ def candidate_pairs(columns: Columns) -> np.ndarray:
     """Return all pairs worth scoring: (pairs, 2) row numbers, int64, the lower first, sorted, each once."""
     if len(columns) < 2:
         return np.zeros((0, 2), np.int64)
-    return keyed_pairs(np.union1d(_near_copies(columns), _neighbours(search_vectors(columns, np.float16), NEIGHBOURS)))
+    near = _neighbours(search_vectors(columns, np.float16), NEIGHBOURS, np.flatnonzero(~repeated(columns)))
+    return keyed_pairs(np.union1d(_near_copies(columns), near))
 
 
 def near_copies(columns: Columns) -> np.ndarray:
@@ -45,7 +51,7 @@ def near_copies(columns: Columns) -> np.ndarray:
 
 def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     """Return pairs of each case with its ``k`` nearest, by exact search for few cases and by HNSW for many."""
-    return keyed_pairs(_neighbours(vectors, k))
+    return keyed_pairs(_neighbours(vectors, k, np.arange(len(vectors))))
 
 
 def search_vectors(columns: Columns, kind: type = np.float32) -> np.ndarray:
@@ -132,6 +138,25 @@ def bucket_pairs(buckets: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.concatenate(keys)
 
 
+def copy_bucket(columns: Columns, band: int) -> np.ndarray:
+    """Return a bucket that each case shares with near-copies at the same place: (n,), uint64."""
+    return row_hashes(columns.shingles[:, band * COPY_ROWS : (band + 1) * COPY_ROWS]) ^ place_keys(columns)
+
+
+def later(buckets: np.ndarray) -> np.ndarray:
+    """Return the positions of all but the first case of each bucket, rising."""
+    first = np.unique(buckets, return_index=True)[1]
+    return np.setdiff1d(np.arange(len(buckets)), first, assume_unique=True)
+
+
+def repeated(columns: Columns) -> np.ndarray:
+    """Return which cases are near-copies of one before them at the same place: (n,), bool."""
+    found = np.zeros(len(columns), np.bool_)
+    for band in range(COPY_BANDS):
+        found[later(copy_bucket(columns, band))] = True
+    return found
+
+
 def _near_copies(columns: Columns) -> np.ndarray:
     rows = np.arange(len(columns))
 
@@ -148,28 +173,30 @@ def _near_copies(columns: Columns) -> np.ndarray:
     return np.unique(np.concatenate(found))
 
 
-def _neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
+def _neighbours(vectors: np.ndarray, k: int, sought: np.ndarray) -> np.ndarray:
+    """Return pairs of each case with the ``k`` nearest of those that are ``sought`` (row numbers, rising)."""
     n = len(vectors)
-    k = min(k, n - 1)
-    if k < 1:
+    if n < 2:
         return np.zeros(0, np.uint64)
     found = []
     if n <= EXACT_BELOW:
         exact = vectors.astype(np.float32)
-        found = [exact_neighbours(exact, start, k) for start in range(0, n, EXACT_BLOCK)]
+        found = [exact_neighbours(exact, start, k, sought) for start in range(0, n, EXACT_BLOCK)]
     else:
         index = new_index(vectors.shape[1])
-        index.add(np.arange(n), vectors)
+        index.add(sought, vectors[sought])
+        most = min(k + 1, len(sought))
         for start in range(0, n, _BLOCK):
-            near = index.search(vectors[start : start + _BLOCK], k + 1).keys.astype(np.int64)
-            found.append(pair_keys(np.repeat(np.arange(start, start + len(near)), k + 1), near.ravel()))
+            near = index.search(vectors[start : start + _BLOCK], most).keys.astype(np.int64)
+            found.append(pair_keys(np.repeat(np.arange(start, start + len(near)), most), near.ravel()))
     return np.unique(np.concatenate(found))
 
 
-def exact_neighbours(vectors: np.ndarray, start: int, k: int) -> np.ndarray:
-    """Return pairs of each of the ``EXACT_BLOCK`` cases from ``start`` on with its ``k`` nearest among all."""
-    similarity = vectors[start : start + EXACT_BLOCK] @ vectors.T
-    rows = np.arange(len(similarity))
-    similarity[rows, start + rows] = -np.inf
+def exact_neighbours(vectors: np.ndarray, start: int, k: int, sought: np.ndarray) -> np.ndarray:
+    """Return pairs of each of the ``EXACT_BLOCK`` cases from ``start`` on with its ``k`` nearest of the sought."""
+    similarity = vectors[start : start + EXACT_BLOCK] @ vectors[sought].T
+    rows = start + np.arange(len(similarity))
+    similarity[rows[:, None] == sought[None, :]] = -np.inf
+    k = min(k, len(sought))
     near = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-    return pair_keys(np.repeat(start + rows, k), near.ravel())
+    return pair_keys(np.repeat(rows, k), sought[near.ravel()])

@@ -15,7 +15,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tawasul_nlp.duplicates.candidates import BANDS, EXACT_BLOCK, band_bucket, bucket_pairs, keyed_pairs, pair_keys
+from tawasul_nlp.duplicates.candidates import (
+    BANDS,
+    COPY_BANDS,
+    EXACT_BLOCK,
+    band_bucket,
+    bucket_pairs,
+    copy_bucket,
+    keyed_pairs,
+    later,
+    pair_keys,
+)
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.groups import LEAST, settled
 from tawasul_nlp.duplicates.scorer import PairScorer
@@ -41,11 +51,31 @@ def dealt(to: np.ndarray, parts: int, *columns: np.ndarray) -> list[tuple[np.nda
 
 def split_bands(parts: int, columns: Columns, start: int) -> list[tuple[np.ndarray, ...]]:
     """Return for each part the buckets that it compares, and the cases in them, rising."""
-    rows = np.repeat(np.arange(start, start + len(columns)), BANDS)
+    return _dealt_buckets(parts, [band_bucket(columns, band) for band in range(BANDS)], start)
+
+
+def split_copies(parts: int, columns: Columns, start: int) -> list[tuple[np.ndarray, ...]]:
+    """Return for each part the buckets in which it looks for copies, and the cases in them, rising."""
+    return _dealt_buckets(parts, [copy_bucket(columns, band) for band in range(COPY_BANDS)], start)
+
+
+def _dealt_buckets(parts: int, bands: Sequence[np.ndarray], start: int) -> list[tuple[np.ndarray, ...]]:
+    rows = np.repeat(np.arange(start, start + len(bands[0])), len(bands))
     # Bands must not meet: each has a constant of its own.
-    own = np.arange(BANDS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    buckets = np.stack([band_bucket(columns, band) ^ own[band] for band in range(BANDS)], axis=1).ravel()
+    own = np.arange(len(bands), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    buckets = (np.stack(bands, axis=1) ^ own).ravel()
     return dealt((buckets % np.uint64(parts)).astype(np.int64), parts, buckets, rows)
+
+
+def repeated_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
+    """Return the rows of a part's buckets that are copies of one before them, rising."""
+    buckets, rows = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return np.unique(rows[later(buckets)])
+
+
+def split_rows(parts: int, rows: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+    """Return for each part the rows that lie there, of some that rise."""
+    return np.split(rows, np.searchsorted(rows, starts[1:]))
 
 
 def near_copies_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
@@ -77,9 +107,12 @@ def centres(vectors: np.ndarray, cells: int) -> np.ndarray:
 
 
 def split_cells(
-    parts: int, vectors: np.ndarray, start: int, middles: np.ndarray, probes: int = PROBES
+    parts: int, vectors: np.ndarray, start: int, middles: np.ndarray, copies: np.ndarray, probes: int = PROBES
 ) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part who looks for neighbours in its cells: cells, rows, whether they lie there, vectors."""
+    """Return for each part who looks for neighbours in its cells: cells, rows, whether they lie there, vectors.
+
+    Rows that are `copies` of one before them look for others, but lie in no cell.
+    """
     probes = min(probes, len(middles))
     cells = np.empty((len(vectors), probes), np.int64)
     home = np.empty(len(vectors), np.int64)
@@ -87,6 +120,7 @@ def split_cells(
         similarity = vectors[at : at + EXACT_BLOCK].astype(np.float32) @ middles.T
         cells[at : at + EXACT_BLOCK] = np.argpartition(-similarity, probes - 1, axis=1)[:, :probes]
         home[at : at + EXACT_BLOCK] = similarity.argmax(1)
+    home[copies - start] = -1
     rows = np.repeat(np.arange(len(vectors)), probes)
     there = cells.ravel()
     pieces = dealt(there % parts, parts, there, rows)
@@ -136,15 +170,14 @@ def split_pairs(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.nda
     return np.split(keys, np.searchsorted(keys, starts[1:].astype(np.uint64) << np.uint64(32)))
 
 
-def merged_pairs(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """Return a part's pairs, sorted, each once."""
+def merged(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a part's pairs or rows, sorted, each once."""
     return np.unique(np.concatenate(pieces))
 
 
 def split_wanted(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
     """Return for each part the rows there that a part's pairs have as their second case."""
-    second = np.unique(keyed_pairs(keys)[:, 1])
-    return np.split(second, np.searchsorted(second, starts[1:]))
+    return split_rows(parts, np.unique(keyed_pairs(keys)[:, 1]), starts)
 
 
 Rows = tuple[np.ndarray, Columns]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.duplicates import parts
-from tawasul_nlp.duplicates.candidates import NEIGHBOURS, near_copies, neighbours, search_vectors
+from tawasul_nlp.duplicates.candidates import NEIGHBOURS, near_copies, neighbours, repeated, search_vectors
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.reading import case_columns
 from tawasul_nlp.duplicates.stars import Edges
@@ -44,6 +44,16 @@ def test_bands_in_parts_find_the_same_near_copies(columns):
     assert pairs_set(found) == keys_of(near_copies(columns))
 
 
+def test_copies_are_known_in_parts_as_together(columns):
+    starts, held = in_parts(columns, 5)
+    where = list(zip(held, starts, strict=True))
+    found = exchanged(parts.split_copies, parts.repeated_of, where, [()] * len(starts))
+    again = exchanged(parts.split_rows, parts.merged, [(rows, starts) for rows in found], [()] * len(starts))
+    wanted = np.flatnonzero(repeated(columns))
+    assert len(wanted) > 300 and np.array_equal(np.concatenate(again), wanted)
+    assert all((rows >= start).all() for rows, start in zip(again, starts, strict=True))
+
+
 def test_one_cell_finds_the_exact_neighbours_and_many_cells_nearly_all(columns):
     vectors = search_vectors(columns, np.float16)
     starts, held = in_parts(columns, 4)
@@ -52,7 +62,8 @@ def test_one_cell_finds_the_exact_neighbours_and_many_cells_nearly_all(columns):
 
     def found(cells):
         middles = parts.centres(vectors, cells)
-        sources = [(part, start, middles) for part, start in zip(mine, starts, strict=True)]
+        nothing = np.zeros(0, np.int64)
+        sources = [(part, start, middles, nothing) for part, start in zip(mine, starts, strict=True)]
         near = exchanged(parts.split_cells, parts.nearest_in_cells, sources, [(NEIGHBOURS,)] * len(starts))
         again = [(piece, starts) for piece in near]
         return pairs_set(exchanged(parts.split_nearest, parts.neighbours_of, again, [(NEIGHBOURS,)] * len(starts)))
@@ -73,7 +84,7 @@ def test_pairs_are_scored_and_grouped_in_parts_as_together(columns):
 
     starts, held = in_parts(columns, 6)
     nothing = [()] * len(starts)
-    mine = exchanged(parts.split_pairs, parts.merged_pairs, [(some, starts) for some in keys], nothing)
+    mine = exchanged(parts.split_pairs, parts.merged, [(some, starts) for some in keys], nothing)
     asked = exchanged(parts.split_wanted, list, [(some, starts) for some in mine], nothing)
     found = exchanged(
         parts.split_columns,

@@ -154,7 +154,7 @@ def _edges(columns: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScore
     where = [(held, int(start)) for held, start in zip(columns, starts, strict=True)]
     pairs = exchange(parts.split_bands, parts.near_copies_of, where, [()] * count)
     pairs += _neighbours(columns, starts, n, exact_below)
-    mine = exchange(parts.split_pairs, parts.merged_pairs, [(keys, starts) for keys in pairs], [()] * count)
+    mine = exchange(parts.split_pairs, parts.merged, [(keys, starts) for keys in pairs], [()] * count)
     asked = exchange(parts.split_wanted, tuple, [(keys, starts) for keys in mine], [()] * count)
     scored = exchange(
         parts.split_columns,
@@ -173,20 +173,24 @@ def _neighbours(columns: Sequence[Any], starts: np.ndarray, n: int, exact_below:
         return []
     search = ray.remote(_search_vectors)
     vectors = [search.remote(held) for held in columns]
+    count = len(starts)
+    where = [(held, int(start)) for held, start in zip(columns, starts, strict=True)]
+    found = exchange(parts.split_copies, parts.repeated_of, where, [()] * count)
+    copies = exchange(parts.split_rows, parts.merged, [(rows, starts) for rows in found], [()] * count)
     if n <= exact_below:
         together = ray.remote(_joined).remote(*vectors)
+        sought = np.setdiff1d(np.arange(n), np.concatenate(ray.get(copies)), assume_unique=True)
         near = ray.remote(exact_neighbours)
-        return [near.remote(together, start, k) for start in range(0, n, EXACT_BLOCK)]
+        return [near.remote(together, start, k, sought) for start in range(0, n, EXACT_BLOCK)]
     some = ray.remote(parts.sample)
     samples = [
         some.remote(held, int(start), parts.sample_share(n)) for held, start in zip(vectors, starts, strict=True)
     ]
     middles = ray.remote(_centres).remote(-(-n // parts.CELL), *samples)
-    count = len(starts)
     nearest = exchange(
         parts.split_cells,
         parts.nearest_in_cells,
-        [(held, int(start), middles) for held, start in zip(vectors, starts, strict=True)],
+        [(held, int(start), middles, rows) for held, start, rows in zip(vectors, starts, copies, strict=True)],
         [(k,)] * count,
     )
     return exchange(parts.split_nearest, parts.neighbours_of, [(some, starts) for some in nearest], [(k,)] * count)
