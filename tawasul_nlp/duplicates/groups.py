@@ -13,7 +13,7 @@ from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, shares
-from tawasul_nlp.duplicates.stars import Edges, PlaceConflicts, star_groups
+from tawasul_nlp.duplicates.stars import Conflicts, Edges, star_groups
 
 if TYPE_CHECKING:
     import pandas
@@ -227,7 +227,7 @@ def settled(
     score : ndarray of float32, shape (n,)
         As of :func:`~tawasul_nlp.duplicates.stars.star_groups`.
     """
-    conflicts = PlaceConflicts(columns)
+    conflicts = Conflicts(columns, scorer.longest)
     while True:
         matching = edges.above(threshold)
         representative, score = star_groups(len(columns), matching, conflicts)

@@ -32,7 +32,8 @@ class Placement:
 class Match:
     """An open incident that a case may belong to, with its representative.
 
-    ``score`` and ``reason`` are those of its case that is most alike; ``is_duplicate`` says whether that is enough.
+    ``score`` and ``reason`` are those of its case that is most alike; ``is_duplicate`` says whether the case would be
+    put together with cases of it if it were added.
     """
 
     group_id: int

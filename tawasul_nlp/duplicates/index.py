@@ -137,14 +137,15 @@ class DuplicateIndex:
         with self._in_turn():
             columns = case_columns(self._grouper.classifier, as_cases([case]), workers=1)
             offers, compared = self._placing.offers(columns, search_vectors(columns)[0])
+            joined = self._placing.joined(columns, offers)
             offers = offers[:k]
             own, alike = np.zeros(len(offers), np.int64), np.array([offer.at for offer in offers], np.int64)
             matches = []
             for offer, reason in zip(offers, pair_reasons(compared, own, alike), strict=True):
                 case_id, text = self._store.all("SELECT id, text FROM cases WHERE row = ?", (offer.representative,))[0]
                 size = int(self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
-                fits = self._placing.fits(columns, offer)
-                matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, fits))
+                duplicate = offer.group_id in joined
+                matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, duplicate))
             return matches
 
     def groups(self, min_size: int = 2) -> list[Incident]:

@@ -2,7 +2,7 @@
 
 Star clustering (Aslam, Pelekhov and Rus 2004): the case with the most matches becomes a representative and takes its
 matches; then the next one that is still free. Afterwards every member goes to the representative that it matches best,
-unless its place conflicts with a member's that is already there.
+unless its place conflicts with a member's that is already there, or their dates are too far apart.
 """
 
 from __future__ import annotations
@@ -29,16 +29,47 @@ class Edges:
         return Edges(self.first[keep], self.second[keep], self.scores[keep])
 
 
-class PlaceConflicts:
-    """Remembers which kinds of places conflict; most cases share their places with many others."""
+class Conflicts:
+    """Tells which cases can be members of one group: no two places conflict, no two dates are too far apart.
 
-    def __init__(self, columns: Columns) -> None:
+    Parameters
+    ----------
+    columns : Columns
+    longest : float
+        The days that may lie between two members; a missing date is far from none.
+    """
+
+    def __init__(self, columns: Columns, longest: float) -> None:
         self._columns = columns
-        _, self._example, self.kind = np.unique(place_keys(columns), return_index=True, return_inverse=True)
+        self._longest = longest
+        # Most cases share their places with many others, so what conflicts is remembered by kind of place.
+        _, self._example, kind = np.unique(place_keys(columns), return_index=True, return_inverse=True)
+        self._kind: list[int] = kind.tolist()
+        dated = ~np.isnan(columns.days)
+        self._earliest: list[float] = np.where(dated, columns.days, np.inf).tolist()
+        self._latest: list[float] = np.where(dated, columns.days, -np.inf).tolist()
         self._known: dict[tuple[int, int], bool] = {}
 
-    def between(self, one: int, other: int) -> bool:
-        """Whether two kinds of places (values of ``kind``) conflict."""
+    def group(self, head: int) -> Company:
+        """Return the group of a representative, without other members."""
+        return Company({self._kind[head]}, self._earliest[head], self._latest[head])
+
+    def join(self, row: int, group: Company) -> bool:
+        """Make a case a member of a group, unless it conflicts with a member; return whether it is one now."""
+        earliest = min(group.earliest, self._earliest[row])
+        latest = max(group.latest, self._latest[row])
+        if latest - earliest > self._longest:
+            return False
+        kind = self._kind[row]
+        if kind not in group.places:
+            if any(self._between(kind, present) for present in group.places):
+                return False
+            group.places.add(kind)
+        group.earliest, group.latest = earliest, latest
+        return True
+
+    def _between(self, one: int, other: int) -> bool:
+        """Whether two kinds of places conflict."""
         pair = (one, other) if one < other else (other, one)
         found = self._known.get(pair)
         if found is None:
@@ -47,7 +78,16 @@ class PlaceConflicts:
         return found
 
 
-def star_groups(n: int, edges: Edges, conflicts: PlaceConflicts) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(slots=True)
+class Company:
+    """The kinds of places of a group's members, and its first and last day."""
+
+    places: set[int]
+    earliest: float
+    latest: float
+
+
+def star_groups(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
     """Group ``n`` cases by the pairs that match.
 
     Parameters
@@ -55,7 +95,7 @@ def star_groups(n: int, edges: Edges, conflicts: PlaceConflicts) -> tuple[np.nda
     n : int
     edges : Edges
         Only pairs that match.
-    conflicts : PlaceConflicts
+    conflicts : Conflicts
 
     Returns
     -------
@@ -91,13 +131,13 @@ def _assign(
     starts: np.ndarray,
     other: np.ndarray,
     weight: np.ndarray,
-    conflicts: PlaceConflicts,
+    conflicts: Conflicts,
     representative: np.ndarray,
     score: np.ndarray,
 ) -> list[int]:
     """Send every pending case to its best head; return those that no head could take."""
     waiting = set(pending)
-    places = {head: {int(conflicts.kind[head])} for head in heads}
+    groups = {head: conflicts.group(head) for head in heads}
     offers = []
     for node in pending:
         if node in heads:
@@ -107,13 +147,8 @@ def _assign(
                 offers.append((-float(weight[at]), node, int(other[at])))
     waiting -= heads
     for negative, node, head in sorted(offers):
-        if node not in waiting:
+        if node not in waiting or not conflicts.join(node, groups[head]):
             continue
-        kind = int(conflicts.kind[node])
-        if kind not in places[head]:
-            if any(conflicts.between(kind, present) for present in places[head]):
-                continue
-            places[head].add(kind)
         waiting.discard(node)
         representative[node] = head
         score[node] = -negative

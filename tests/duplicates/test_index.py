@@ -17,6 +17,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.duplicates.scorer import NAMES, PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def test_a_case_without_an_id_gets_one_that_no_other_has(index):
 
 def test_half_of_a_surrogate_pair_is_stored_as_its_escape_and_known_again(grouper, index, tmp_path):
     broken = Case(POWER + " \ud83d", id="c-\udc00", place="مجمع 1203 \ud83d", topic="\ud83d")
-    placed, copy = index.add([broken, POWER_COPY])
+    placed, copy = index.add([broken, Case(POWER_COPY, topic="\ud83d")])
     assert placed.is_new and copy.group_id == placed.group_id
     assert index.add([broken, broken])[0].group_id == placed.group_id and len(index) == 2
     with pytest.raises(ValueError, match="is already in .* with another text"):
@@ -225,6 +226,80 @@ def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, 
     at_once = grouper.group(corpus)
     assert len(at_once.groups) > 30
     assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
+
+
+def test_a_query_says_what_adding_does(grouper, index, corpus):
+    joined = 0
+    for case in corpus:
+        said = {match.group_id for match in index.query(case, k=50) if match.is_duplicate}
+        placed = index.add([case])[0]
+        assert placed.is_new is not bool(said)
+        assert placed.is_new or placed.group_id in said
+        joined += not placed.is_new
+    assert joined > 80
+
+
+def test_a_case_joins_the_large_incident_that_it_is_most_like_and_no_small_one_beside_it(grouper, index):
+    signers = [first + last for first in ("علي ", "مريم ", "حسن ", "فاطمة ") for last in "ابتثجحخدذرزسشصض"]
+    index.add([Case(f"{POWER} - {signer}") for signer in signers])
+    (large,) = index.groups()
+    assert len(large.members) == 60
+    small = index.add(["الليت طافي عندنا مجمع 1203 ونبي الفزعة"])[0]
+    assert small.group_id != large.group_id
+    case = "الليت طافي في مدينة حمد مجمع 1203 من ساعتين ومحد يرد علينا في الطوارئ"
+    likeliest, other = index.query(case)
+    assert (likeliest.group_id, other.group_id) == (large.group_id, small.group_id)
+    assert other.score > grouper.threshold
+    assert index.add([case])[0].group_id == large.group_id
+
+
+def on_a_circle(*degrees):
+    """Return cases whose vectors lie at these angles."""
+    radians = np.radians(degrees)
+    vectors = np.zeros((len(degrees), 128), np.float32)
+    vectors[:, 0], vectors[:, 1] = np.cos(radians), np.sin(radians)
+    return [Case("الكهربا طافية", id=str(at), embedding=row) for at, row in zip(degrees, vectors, strict=True)]
+
+
+@pytest.fixture
+def by_angle(grouper):
+    """A grouper to which cases match whose vectors are at most 34 degrees apart."""
+    steep = [60 * (float(name.split("@")[1]) - 0.82) if name.startswith("cosine@") else 0.0 for name in NAMES]
+    copied = DuplicateGrouper(grouper.classifier, threshold=0.5)
+    copied.scorer = PairScorer(np.array(steep), 0.0, 0.5)
+    return copied
+
+
+def test_a_case_that_only_a_member_matches_is_no_duplicate_for_a_query_either(by_angle, tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", by_angle) as index:
+        index.add(on_a_circle(34, 60, 90, 92))
+        (incident,) = index.groups()
+        assert incident.representative == "60" and len(incident.members) == 4
+        (beside,) = on_a_circle(0)
+        (match,) = index.query(beside)
+        assert match.score > 0.5 and not match.is_duplicate
+        assert index.add([beside])[0].is_new
+
+
+def test_the_reports_of_one_incident_do_not_hide_another(by_angle, tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", by_angle) as index:
+        index.add(on_a_circle(*np.linspace(36, 38, 40).tolist(), 39.5))
+        (near,) = on_a_circle(-45)
+        placed = index.add([near])[0]
+        assert placed.is_new
+        (case,) = on_a_circle(-3)
+        assert placed.group_id in {match.group_id for match in index.query(case)}
+
+
+def test_dates_keep_incidents_apart_in_an_index_as_in_a_grouping(grouper, index):
+    first = index.add([Case(POWER, id="2019", created_at="2019-01-01T08:00:00+03:00"), Case(POWER_COPY, id="undated")])
+    assert first[0].group_id == first[1].group_id
+    late = Case(POWER + "!", id="2026", created_at="2026-01-01")
+    assert not index.query(late)[0].is_duplicate
+    assert index.add([late])[0].is_new
+    assert index.add([Case(POWER + " رجاء", id="2026-2", created_at="2026-01-03")])[0].group_id == (
+        index.placement("2026").group_id
+    )
 
 
 def test_every_member_matches_its_representative(grouper, index, corpus):

@@ -44,3 +44,17 @@ def test_copies_that_name_another_house_road_or_street_are_two_incidents(grouper
         0,
         1,
     ]
+
+
+def test_a_report_without_a_date_does_not_make_one_incident_of_two_years(grouper):
+    again = "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد في الطوارئ"
+    cases = [
+        {"text": POWER, "created_at": "2019-01-01"},
+        {"text": POWER + "!", "created_at": "2026-01-01"},
+        {"text": POWER + " رجاء", "created_at": "2026-01-02"},
+        {"text": again},
+    ]
+    groups = grouper.group(cases)
+    assert groups.labels[0] != groups.labels[1] == groups.labels[2]
+    lower = groups.rethreshold(0.02)
+    assert lower.labels[0] != lower.labels[1]

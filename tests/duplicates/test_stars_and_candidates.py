@@ -5,10 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.duplicates.candidates import near_copies, neighbours, search_vectors, unique_pairs
+from tawasul_nlp.duplicates.candidates import (
+    candidate_pairs,
+    near_copies,
+    neighbours,
+    repeated,
+    search_vectors,
+    unique_pairs,
+)
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns, read_columns
-from tawasul_nlp.duplicates.stars import Edges, PlaceConflicts, star_groups
+from tawasul_nlp.duplicates.stars import Conflicts, Edges, star_groups
 
 
 def columns_of(texts: list[str], vectors: np.ndarray | None = None) -> Columns:
@@ -26,7 +33,7 @@ def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, 
     table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
     rng = np.random.default_rng(len(pairs))
     edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
-    representative, score = star_groups(12, edges, PlaceConflicts(PLACELESS))
+    representative, score = star_groups(12, edges, Conflicts(PLACELESS, 200.0))
     known = {(int(a), int(b)): float(s) for a, b, s in zip(edges.first, edges.second, edges.scores, strict=True)}
     for row, head in enumerate(representative.tolist()):
         assert representative[head] == head
@@ -40,8 +47,18 @@ def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, 
 def test_a_case_without_a_place_does_not_join_two_places() -> None:
     columns = columns_of(["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"])
     edges = Edges(np.array([0, 0]), np.array([1, 2]), np.array([0.9, 0.8], np.float32))
-    representative, _ = star_groups(3, edges, PlaceConflicts(columns))
+    representative, _ = star_groups(3, edges, Conflicts(columns, 200.0))
     assert representative[1] == representative[0] and representative[2] == 2
+
+
+def test_a_case_without_a_date_does_not_join_two_years() -> None:
+    cases = [Case("انقطاع الكهرباء", created_at=day) for day in (None, "2019-03-01", "2026-03-01", "2026-03-09")]
+    columns = read_columns(cases, np.ones((4, 128), np.float32), [{}] * 4)
+    edges = Edges(np.array([0, 0, 0]), np.array([1, 2, 3]), np.array([0.8, 0.9, 0.7], np.float32))
+    representative, _ = star_groups(4, edges, Conflicts(columns, 189.0))
+    assert representative.tolist() == [0, 1, 0, 0]
+    representative, _ = star_groups(4, edges, Conflicts(columns, 3_000.0))
+    assert representative.tolist() == [0, 0, 0, 0]
 
 
 def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
@@ -50,6 +67,34 @@ def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
     pairs = near_copies(columns_of(texts))
     assert {(0, row) for row in range(1, 40)} <= {tuple(pair) for pair in pairs.tolist()}
     assert not (pairs == 40).any()
+
+
+@pytest.mark.parametrize("exact_below", [12_000, 0])
+def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
+    monkeypatch: pytest.MonkeyPatch, exact_below: int
+) -> None:
+    letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا في مدينة حمد منذ أسبوع كامل"
+    case, again = "محول الكهربا احترق يم المدرسة في مدينة حمد", "انفجار محول قرب المدرسة بمدينة حمد"
+    rng = np.random.default_rng(5)
+    middle, aside = np.linalg.qr(rng.normal(size=(128, 2)))[0].T
+    # The letter lies between the two reports, nearer to each than they are to one another.
+    vectors = [middle] * 40 + [0.8 * middle + 0.6 * aside, 0.8 * middle - 0.6 * aside]
+    vectors += list(rng.normal(size=(60, 128)))
+    vectors = np.array([vector / np.linalg.norm(vector) for vector in vectors], np.float32)
+    others = [f"رسالة أخرى {chr(0x628 + number % 20) * 3}" for number in range(60)]
+    columns = columns_of(
+        [f"{letter} - {chr(0x628 + number % 20)}" for number in range(40)] + [case, again, *others], vectors
+    )
+    monkeypatch.setattr("tawasul_nlp.duplicates.candidates.EXACT_BELOW", exact_below)
+    found = {tuple(pair) for pair in candidate_pairs(columns).tolist()}
+    assert (40, 41) in found
+    assert {(0, row) for row in range(1, 42)} <= found
+
+
+def test_copies_elsewhere_are_no_copies() -> None:
+    letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا منذ أسبوع كامل في "
+    places = ["مدينة حمد", "المحرق", "مدينة حمد", "سترة"]
+    assert repeated(columns_of([letter + place for place in places])).tolist() == [False, False, True, False]
 
 
 def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
