@@ -95,17 +95,21 @@ class Chunk:
     lines: Sequence[int] | None = None
 
     def records(self) -> list[dict[str, Any]]:
-        r"""Return the rows as dictionaries of Python values, with ``\xNN`` for bytes of a string that are not UTF-8."""
+        r"""Return the rows as dictionaries of Python values.
+
+        Of a value that Python has none for there is a text: ``\xNN`` stands for bytes of a string that are not UTF-8,
+        and for a moment beyond the years 1 to 9999 its number with its unit.
+        """
         if isinstance(self.rows, list):
             return self.rows
         try:
             return self.rows.to_pylist()
-        except UnicodeDecodeError:
+        except (ValueError, OverflowError):
             names = self.rows.schema.names
             return [dict(zip(names, row, strict=True)) for row in zip(*map(_values, self.rows.columns), strict=True)]
 
     def column(self, name: str) -> list[Any]:
-        r"""Return one column's values; None where a row has none, ``\xNN`` for bytes of a string that are not UTF-8."""
+        """Return one column's values, as in :meth:`records`; None where a row has none."""
         if isinstance(self.rows, list):
             return [row.get(name) for row in self.rows]
         return _values(self.rows.column(name))
@@ -128,18 +132,18 @@ def taken(rows: pa.RecordBatch, positions: Sequence[int]) -> pa.RecordBatch:
 def _values(array: pa.Array) -> list[Any]:
     try:
         return array.to_pylist()
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError):
         return [_value(scalar) for scalar in array]
 
 
 def _value(scalar: pa.Scalar) -> Any:
-    """Return a value that Arrow cannot, because a string in it is not UTF-8."""
+    """Return a value that Arrow cannot, for a string in it is not UTF-8, or a time in it is not one of Python's."""
     import pyarrow as pa
 
     try:
         return scalar.as_py()
-    except UnicodeDecodeError:
-        if isinstance(scalar, pa.ExtensionScalar):
+    except (ValueError, OverflowError):
+        if isinstance(scalar, pa.ExtensionScalar | pa.DictionaryScalar):
             return _value(scalar.value)
         if isinstance(scalar, pa.StructScalar):
             return {name: _value(item) for name, item in scalar.items()}
@@ -147,7 +151,19 @@ def _value(scalar: pa.Scalar) -> Any:
             return [tuple(_value(item).values()) for item in scalar.values]
         if isinstance(scalar, pa.ListScalar):
             return [_value(item) for item in scalar.values]
+        if pa.types.is_temporal(scalar.type):
+            return _time(scalar)
         return scalar.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
+
+
+def _time(scalar: pa.Scalar) -> Any:
+    import pyarrow as pa
+
+    kind = scalar.type
+    if pa.types.is_timestamp(kind) and kind.tz not in (None, "UTC"):  # the zone may be one that is not known here
+        return _value(scalar.cast(pa.timestamp(kind.unit, "UTC")))
+    unit = "days" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
+    return f"{scalar.value} {unit}"
 
 
 class Reader(Protocol):

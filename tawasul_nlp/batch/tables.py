@@ -116,6 +116,8 @@ def values_of(chunk: Chunk, column: str) -> list[Any]:
             return chunk.column(column)
         whole = strings.cast(pa.string()).cast(pa.binary()).to_pylist()
         return [None if value is None else _decoded(value) for value in whole]
+    except (ValueError, OverflowError):  # a time that is not one of Python's
+        return chunk.column(column)
 
 
 def _decoded(value: bytes) -> str | bytes:

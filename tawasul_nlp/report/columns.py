@@ -8,7 +8,7 @@ from typing import Any
 from tawasul_nlp.batch.case_rows import read_date
 from tawasul_nlp.batch.columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.rows import Chunk, Reader
+from tawasul_nlp.batch.rows import Reader
 from tawasul_nlp.batch.tables import wordiest
 
 # Without these there is nothing to report.
@@ -74,7 +74,7 @@ def find_columns(
     if first is None or not len(first.numbers):
         raise TableError("the table has no rows that can be read, so there is nothing to report")
     own = [name for name in reader.columns if name not in added.values()]
-    values = {name: _cells(first, name) for name in own}
+    values = {name: first.column(name) for name in own}
     text = text or wordiest(values)
     if text is None:
         raise TableError("no column of the table reads like text; name it with --text-column")
@@ -103,13 +103,6 @@ def _added(columns: tuple[str, ...], prefix: str | None) -> dict[str, str]:
         f"the table is not classified: it has no column {', '.join(missing)}; run tawasul classify on it first"
         " (name its --prefix here if it had one)"
     )
-
-
-def _cells(chunk: Chunk, name: str) -> list[Any]:
-    try:
-        return chunk.column(name)
-    except UnicodeDecodeError:
-        return []
 
 
 def _are_dates(cells: list[Any]) -> bool:

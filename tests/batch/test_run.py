@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tawasul_nlp.batch import ADDED_COLUMNS, MissingColumnError, RowsLostError, TableError, classify_table, open_reader
+from tawasul_nlp.batch.case_rows import CaseRows
 from tawasul_nlp.batch.rows import CHUNK_ROWS
 from tests.batch.keyword_classifier import KeywordClassifier
 
@@ -270,6 +271,55 @@ def test_typed_values_become_plain_text_in_csv_and_json(tmp_path):
     assert read(run(source, tmp_path / "out.jsonl").output)[0]["day"] == "2026-03-01"
     flat = read(run(source, tmp_path / "out.csv").output)[0]
     assert [flat[name] for name in ("day", "n", "flag", "raw")] == ["2026-03-01", "1.5", "true", "/w=="]
+
+
+# 9e12 seconds are the year 287,170; Python's years end at 9999, and its durations after a billion days.
+FAR = 9_000_000_000_000
+TIMES = {
+    "seconds": (pa.array([FAR, 0], pa.timestamp("s")), "9000000000000000 ms", "1970-01-01T00:00:00"),
+    "microseconds": (pa.array([FAR * 10**6, None], pa.timestamp("us")), "9000000000000000000 us", None),
+    "before": (pa.array([-FAR, 0], pa.timestamp("s")), "-9000000000000000 ms", "1970-01-01T00:00:00"),
+    "zone": (pa.array([FAR, 0], pa.timestamp("s", "Asia/Bahrain")), "9000000000000000 ms", "1970-01-01T04:00:00+04:00"),
+    "no zone": (pa.array([0, 1], pa.timestamp("s", "Mars/Phobos")), *(f"1970-01-01T00:00:0{n}+00:00" for n in (0, 1))),
+    "nanoseconds": (
+        pa.array([2**63 - 1, 1], pa.timestamp("ns")),
+        "2262-04-11T23:47:16.854775807",
+        "1970-01-01T00:00:00.000000001",
+    ),
+    "day": (pa.array([2**31 - 1, 0], pa.int32()).view(pa.date32()), "2147483647 days", "1970-01-01"),
+    "duration": (pa.array([2**62, 1], pa.duration("s")), f"{2**62} s", "0:00:01"),
+    "list": (pa.array([[FAR], []], pa.list_(pa.timestamp("ms"))), ["2255-03-14T16:00:00"], []),
+    "far list": (
+        pa.array([[FAR, 0], []], pa.list_(pa.timestamp("s"))),
+        ["9000000000000000 ms", "1970-01-01T00:00:00"],
+        [],
+    ),
+    "dictionary": (
+        pa.array([FAR, 0], pa.timestamp("s")).dictionary_encode(),
+        "9000000000000000 ms",
+        "1970-01-01T00:00:00",
+    ),
+}
+
+
+@pytest.mark.parametrize(("times", "first", "second"), TIMES.values(), ids=TIMES)
+def test_a_time_that_python_has_no_value_for_comes_out_as_its_number(tmp_path, times, first, second):
+    pq.write_table(pa.table({"text": TEXTS[:2], "فتح": times}), tmp_path / "backlog.parquet")
+    rows = read(run(tmp_path / "backlog.parquet", tmp_path / "out.jsonl").output)
+    assert [row["فتح"] for row in rows] == [first, second] and [row["topic"] for row in rows] == TOPICS[:2]
+    assert len(read(run(tmp_path / "backlog.parquet", tmp_path / "out.csv").output)) == 2
+    kept = pq.read_table(run(tmp_path / "backlog.parquet", tmp_path / "out.parquet").output)["فتح"]
+    assert kept.equals(pq.read_table(tmp_path / "backlog.parquet")["فتح"])
+
+
+def test_a_case_of_the_year_287170_is_grouped_without_a_date(tmp_path):
+    dates = pa.array([FAR, 1_772_323_200], pa.timestamp("s"))
+    pq.write_table(pa.table({"text": TEXTS[:2], "فتح": dates}), tmp_path / "backlog.parquet")
+    rows = CaseRows()
+    for chunk in open_reader(tmp_path / "backlog.parquet").chunks():
+        rows.add(chunk, "text", {"id": None, "date": "فتح", "place": None, "topic": None})
+    assert [case.created_at for case in rows.cases[0]] == [None, dt.datetime(2026, 3, 1, tzinfo=dt.UTC)]
+    assert rows.dates_unread == 1
 
 
 def test_json_values_that_no_one_type_holds_become_their_json_in_parquet(tmp_path):

@@ -75,6 +75,15 @@ def test_what_systems_write_for_an_empty_date_counts_as_unread(tmp_path, suffix,
     assert tally.codes["week"].names == list(dict.fromkeys(sunday(day).isoformat() for day in real))
 
 
+def test_a_moment_beyond_the_years_that_python_knows_counts_as_unread(tmp_path):
+    rows = classified(30)
+    table = pa.Table.from_pylist([{name: row[name] for name in row if name != "opened"} for row in rows])
+    days = pa.array([9_000_000_000_000, *(1_772_323_200 + 86_400 * at for at in range(29))], pa.timestamp("s"))
+    pq.write_table(table.append_column("opened", days), tmp_path / "t.parquet")
+    tally = counted(tmp_path / "t.parquet")
+    assert (tally.rows, tally.dates_unread, tally.first) == (30, 1, dt.date(2026, 3, 1))
+
+
 def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
     rows = classified(2)
     near = dt.date.today() + dt.timedelta(days=300)
