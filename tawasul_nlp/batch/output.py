@@ -85,6 +85,8 @@ def publish(source: Path, target: Path) -> None:
     target = target.resolve()
     fresh = target.with_name(f".{target.name}.new")
     fresh.unlink(missing_ok=True)
+    if target.exists() and target.samefile(source):  # a run that was killed came so far; a rename would do nothing
+        return
     try:
         os.link(source, fresh)
     except OSError:  # another disk, or a file system without links

@@ -105,6 +105,7 @@ def finish(rows: Path, table: Path, layout: Layout) -> Path:
     """Return the file that is the table: `rows` itself, or for Parquet the one built from it at `table`."""
     if layout.format != "parquet":
         return rows
+    table.unlink(missing_ok=True)  # it may be one and the same file as an output that was published already
     writer = ParquetWriter(table, layout)
     with closing(writer):
         for batch in _batches(rows):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -260,21 +261,47 @@ def test_two_runs_do_not_write_one_output_at_once(tmp_path):
     assert len(refused) == 2
 
 
+STEPS = {
+    "rejects": ("run.publish", lambda source, target: "rejects" in target.name),
+    "table": ("run.publish", lambda source, target: "rejects" not in target.name),
+    "manifest": ("run.write_manifest", lambda path, facts: True),
+    "end": ("resume._empty", lambda folder: (folder / "state.json").exists()),
+    "building": ("writers.ParquetWriter.write_batch", lambda writer, batch: True),
+}
+
+
+def kill_at(step, source, output):
+    """Run until a step is to be taken; what the run would tidy up after an error stays, as after a kill."""
+    name, due = STEPS[step]
+    module, _, function = f"tawasul_nlp.batch.{name}".rpartition(".")
+    real = getattr(resolve_name(module), function)
+
+    def stop_when_due(*arguments):
+        if due(*arguments):
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"{module}.{function}", stop_when_due)
+        run(source, output)
+
+
 @unix
-def test_a_run_killed_while_it_publishes_is_finished_by_the_next(tmp_path, monkeypatch):
-    source = a_backlog(tmp_path / "backlog.csv", 100)
-    whole = run(source, tmp_path / "whole.csv").output.read_bytes()
-
-    def fail(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("tawasul_nlp.batch.run.write_manifest", fail)  # the table is published just before
-        with pytest.raises(KeyboardInterrupt):
-            run(source, tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_bytes() == whole
-    report = run(source, tmp_path / "out.csv")
-    assert report.output.read_bytes() == whole and report.manifest.exists()
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("step", ["rejects", "table", "manifest", "end"])
+def test_a_run_killed_while_it_publishes_is_finished_by_the_next_and_what_is_published_stays(tmp_path, step, ending):
+    source, output = a_backlog(tmp_path / "backlog.csv", 100), tmp_path / f"out{ending}"
+    whole = run(source, tmp_path / f"whole{ending}")
+    kill_at(step, source, output)
+    published = output.read_bytes() if output.exists() else None
+    assert published == (None if step in ("rejects", "table") else whole.output.read_bytes())
+    if ending == ".parquet":  # the next run is killed as well, while it builds the table anew
+        kill_at("building", source, output)
+        assert (output.read_bytes() if output.exists() else None) == published
+    report = run(source, output)
+    assert report.output.read_bytes() == whole.output.read_bytes() and report.manifest.exists()
+    assert report.rejects.read_bytes() == whole.rejects.read_bytes()
+    assert len(list(tmp_path.iterdir())) == 1 + 2 * 3
 
 
 @unix
