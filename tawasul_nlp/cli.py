@@ -24,7 +24,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -37,12 +37,10 @@ from tawasul_nlp.cli_options import (
     Model,
     Text,
     complain,
+    console,
     lines,
     whole,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="tawasul",
@@ -145,13 +143,12 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _flat(facts):
         table.add_row(name, value)
-    Console().print(table)
+    console(to_stderr=False).print(table)
 
 
 cli_duplicates.register(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_REJECTS = 3
 EXIT_INTERRUPTED = 130
+
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class TableFormat(StrEnum):
@@ -130,15 +133,15 @@ def _decoded(text: str) -> str:
 
 
 def complain(message: str, level: str = "error") -> None:
-    """Print an error or a warning on standard error, on one line, whatever is in it."""
-    print(f"tawasul: {level}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    """Print an error or a warning on standard error: one line that commands nothing to the terminal."""
+    print(f"tawasul: {level}: {_BREAKS.sub(' ', message).strip()}", file=sys.stderr)  # noqa: T201
 
 
 def console(*, to_stderr: bool) -> Console:
-    """Return a console for what people read at the end of a command."""
+    """Return a console for what people read at the end of a command; it takes nothing that it prints for markup."""
     from rich.console import Console
 
-    found = Console(stderr=to_stderr)
+    found = Console(stderr=to_stderr, markup=False, emoji=False)
     if not found.is_terminal:
         found.width = 120  # a log has no width of its own; names should stay whole
     return found

@@ -234,6 +234,31 @@ def test_personal_data_is_masked_in_what_is_written_and_shown(tmp_path):
     assert json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))["rows"]["read"] == 1
 
 
+HOSTILE = "[/url] [bold]المجاري[/bold] طافحة :fire: \x1b]0;title\x07 \x1b[2J\x9b2J مجمع 714"
+
+
+def test_what_citizens_write_is_neither_markup_nor_a_command_to_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = "نص [/red] \x1b[31m"
+    rows = [{"[/b] \x1b[2J": f"[/id] {n} \x1b[5m", name: HOSTILE} for n in range(3)]
+    Path("[x].jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "[/broken]\n", encoding="utf-8")
+    commands = [
+        (["classify", "[x].jsonl", "-t", name, "-o", "[red].jsonl", "--show", "2"], 3),
+        (["group", "[red].jsonl", "-t", name, "-o", "[z].jsonl", "--id-column", "[/b] \x1b[2J", "--index", "[i]"], 0),
+        (["index", "query", "[i]", HOSTILE], 0),
+        (["index", "stats", "[i]"], 0),
+        (["report", "[z].jsonl", "-t", name, "-o", "[r].html"], 0),
+        (["group", "[red].jsonl", "-t", "[/no]", "-o", "[z].jsonl"], 1),
+        (["info", "--model", "[/no]"], 1),
+    ]
+    for arguments, code in commands:
+        assert main(arguments) == code
+        out, err = capsys.readouterr()
+        assert not set(out + err) & {"\x1b", "\x07", "\x9b"}, arguments
+        if "--show" in arguments or "query" in arguments:
+            assert "[/url] [bold]المجاري[/bold] طافحة :fire:" in out
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals there")
 def test_progress_tells_the_rate_and_what_is_left(tmp_path):
     rows = "".join(f"{SEWAGE}\n" for _ in range(3_000))

@@ -6,6 +6,7 @@ round reorders only that stretch, and one that does not still keeps the columns 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
 _SHOWN_CHARS = 72  # with its indent a text stays on one line of an 80-column terminal
+# Control characters would let a text command the terminal.
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def summary(report: BatchReport) -> RenderableType:
     """Return the table of agencies (or of a foreign model's first task), and what became of the rows."""
-    table = Table(box=box.SIMPLE_HEAD, title=f"Cases by {report.task}", title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title=Text(f"Cases by {report.task}"), title_justify="left", pad_edge=False)
     for heading in ("cases", "share", "for review"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(report.task, no_wrap=True)
@@ -38,8 +41,8 @@ def summary(report: BatchReport) -> RenderableType:
             f"{count.rows:,}",
             _percent(count.rows, report.rows_written),
             _percent(count.needs_review, count.rows),
-            count.id,
-            count.name_ar if count.name_ar != count.id else "",
+            Text(count.id),
+            Text(count.name_ar if count.name_ar != count.id else ""),
         )
     table.add_section()
     table.add_row(
@@ -55,7 +58,7 @@ def summary(report: BatchReport) -> RenderableType:
         lines.insert(1, f"gone on after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
-    return Group(table, *(Text(line) for line in lines))
+    return Group(table, *(Text(_line(line)) for line in lines))
 
 
 def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str) -> RenderableType:
@@ -63,7 +66,7 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
     blocks: list[RenderableType] = []
     for record, prediction in shown:
         label = next((str(value) for name, value in record.items() if name != text_column and value), "")
-        head = Text(label, "bold")
+        head = Text(_short(label), "bold")
         answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
         for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
             head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
@@ -83,7 +86,7 @@ def grouped(report: GroupReport) -> RenderableType:
         table.add_column("group", justify="right", no_wrap=True)
         table.add_column("")
         for group in report.largest:
-            table.add_row(f"{group.size:,}", str(group.id), _short(group.text))
+            table.add_row(f"{group.size:,}", str(group.id), Text(_short(group.text)))
         parts.append(table)
     lines = [
         f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} of them "
@@ -104,7 +107,7 @@ def grouped(report: GroupReport) -> RenderableType:
     lines += [f"note: {note}" for note in report.notes]
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
-    return Group(*parts, *(Text(line) for line in lines))
+    return Group(*parts, *(Text(_line(line)) for line in lines))
 
 
 def matched(matches: Sequence[Match]) -> RenderableType:
@@ -118,14 +121,18 @@ def matched(matches: Sequence[Match]) -> RenderableType:
             "  ",
             ("duplicate", "green") if match.is_duplicate else ("another incident", "yellow"),
             f" · group {match.group_id} · {match.size:,} {'report' if match.size == 1 else 'reports'} · ",
-            f"{match.representative} · {match.reason}",
+            _line(f"{match.representative} · {match.reason}"),
         )
         blocks += [head, Text("    " + _short(match.text))]
     return Group(*blocks)
 
 
+def _line(text: str) -> str:
+    return _BREAKS.sub(" ", text).strip()
+
+
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = _line(text)
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
 
 
