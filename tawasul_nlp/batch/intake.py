@@ -9,6 +9,7 @@ from typing import Any
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.rows import CHUNK_CHARS, START, Chunk, Position, Reject
 
+CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
 
 # A row or a reject, the line on which it begins, its size in characters, and where the next one begins.
@@ -30,6 +31,7 @@ def gather(parsed: Iterable[Parsed], max_rows: int) -> Iterator[Chunk]:
             rows.append(item)
             numbers.append(end.row)
             lines.append(line)
+            size += CELL_CHARS * len(item)
         chars += size
         if len(rows) + len(rejects) >= max_rows or chars >= CHUNK_CHARS:
             yield Chunk(numbers, rows, rejects, end, lines)

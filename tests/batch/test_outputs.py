@@ -149,7 +149,7 @@ def test_a_model_of_other_tasks_adds_columns_of_its_own(tmp_path, ending):
     alternatives = [{"id": "عادي", "probability": 0.25}]
     assert rows[0]["urgency_alternatives"] == ("عادي=0.25" if ending == ".csv" else alternatives)
     assert report.task == "urgency" and {count.id: count.rows for count in report.counts} == {"عادي": 4, "عاجل": 1}
-    assert summary(report).renderables[0].title == "Cases by urgency"
+    assert summary(report).renderables[0].title.plain == "Cases by urgency"
 
 
 def test_a_wide_table_and_an_endless_row_are_bounded(tmp_path):
