@@ -1,6 +1,7 @@
 """The example service answers, refuses what is too much, and never gives a citizen's text away."""
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,6 +118,33 @@ def test_metrics_count_requests_by_route_and_not_by_address(client):
     assert "tawasul_batch_texts_count" in text
 
 
+def test_metrics_count_what_was_refused_and_what_failed(monkeypatch):
+    def counted(client):
+        lines = client.get("/metrics").text.splitlines()
+        found = (re.fullmatch(r'tawasul_requests_total{path="(.+)",status="(\d+)"} (.+)', line) for line in lines)
+        return {(match[1], int(match[2])): float(match[3]) for match in found if match}
+
+    app = create_app(Settings(max_body=1_000))
+    with testclient.TestClient(app, raise_server_exceptions=False) as client:
+        client.post("/predict", json={"texts": []})
+        client.post("/predict", json={"texts": ["س" * 1_000]})
+        client.post("/predict", content=iter([b"{}"]))
+        client.get("/wp-admin.php")
+        client.get("/predict")
+        monkeypatch.setattr(app.state.batcher, "_predict", lambda texts: 1 / 0)
+        for _ in range(2):
+            assert client.post("/predict", json={"texts": [HOLE]}).status_code == 500
+        assert counted(client) == {
+            ("/predict", 422): 1,
+            ("/predict", 500): 2,
+            ("/predict", 405): 1,
+            ("other", 404): 1,
+            ("other", 411): 1,
+            ("other", 413): 1,
+        }
+        assert 'tawasul_request_seconds_count{path="/predict"} 4.0' in client.get("/metrics").text
+
+
 def test_a_full_queue_refuses_with_503():
     with testclient.TestClient(create_app(Settings(max_waiting=2))) as client:
         answer = client.post("/predict", json={"texts": [HOLE] * 3})
@@ -130,7 +158,8 @@ def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(
     answered = threading.Event()
 
     def slow():
-        answered.wait(30)
+        if not answered.wait(30):  # nothing was refused, and all would wait for one another
+            answered.set()
         return []
 
     with testclient.TestClient(create_app(Settings(index=str(tmp_path / "index"), max_waiting=50))) as client:

@@ -254,11 +254,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.middleware("http")
     async def measured(request: Request, call_next: Callable[[Request], Any]) -> Response:
         began = time.perf_counter()
-        response: Response = await call_next(request)
-        route = request.scope.get("route")
-        path = getattr(route, "path", "other")  # never the address as asked: anybody could fill the registry
-        metrics.requests.labels(path, response.status_code).inc()
-        metrics.seconds.labels(path).observe(time.perf_counter() - began)
+        status = 500  # what is answered to an error that nobody here expects
+        try:
+            response: Response = await call_next(request)
+            status = response.status_code
+        finally:
+            route = request.scope.get("route")
+            path = getattr(route, "path", "other")  # never the address as asked: anybody could fill the registry
+            metrics.requests.labels(path, status).inc()
+            metrics.seconds.labels(path).observe(time.perf_counter() - began)
         return response
 
     @app.exception_handler(RequestValidationError)
