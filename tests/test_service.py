@@ -11,9 +11,10 @@ from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
-from examples.service.app import MAX_CHARS, Settings, create_app  # noqa: E402
+from examples.service.app import MAX_CHARS, MAX_TEXTS, Settings, create_app  # noqa: E402
 
 OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
+JSON = {"Content-Type": "application/json"}  # without it every body is refused, whatever is in it
 HOLE = "حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي"
 
 
@@ -72,20 +73,32 @@ def test_the_texts_of_open_incidents_stay_in_the_index(client, text):
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("path", "body", "status"),
     [
-        ({"texts": []}, 422),
-        ({"texts": ["نص"] * 65}, 422),
-        ({"texts": ["س" * (MAX_CHARS + 1)]}, 422),
-        ({"texts": [None]}, 422),
-        ({"texts": "نص"}, 422),
-        ({}, 422),
-        ({"texts": ["س" * 1_000] * 60 + ["س" * 19_000] * 3}, 413),
+        ("predict", {"texts": ["نص"] * MAX_TEXTS}, 200),
+        ("predict", {"texts": ["نص"] * (MAX_TEXTS + 1)}, 422),
+        ("predict", {"texts": ["س" * MAX_CHARS]}, 200),
+        ("predict", {"texts": ["س" * (MAX_CHARS + 1)]}, 422),
+        ("predict", {"texts": []}, 422),
+        ("predict", {"texts": [None]}, 422),
+        ("predict", {"texts": "نص"}, 422),
+        ("predict", {}, 422),
+        ("predict", {"texts": ["س" * 1_000] * 60 + ["س" * 19_000] * 3}, 413),
+        ("incidents/query", {"text": OUTAGE, "k": 20}, 200),
+        ("incidents/query", {"text": OUTAGE, "k": 21}, 422),
+        ("incidents/query", {"text": OUTAGE, "k": 0}, 422),
+        ("incidents/query", {"text": "س" * (MAX_CHARS + 1)}, 422),
     ],
 )
-def test_what_is_wrong_or_too_much_is_refused(client, body, status):
-    data = json.dumps(body, ensure_ascii=status == 413)
-    assert client.post("/predict", content=data.encode()).status_code == status
+def test_what_is_wrong_or_too_much_is_refused_and_what_is_just_enough_is_not(client, path, body, status):
+    data = json.dumps(body, ensure_ascii=status == 413).encode()
+    assert client.post(f"/{path}", content=data, headers=JSON).status_code == status
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_body_that_is_too_long_is_refused_by_what_it_says_before_it_is_read(client, method):
+    answer = client.request(method, "/predict", content=b"{}", headers=JSON | {"Content-Length": "200001"})
+    assert answer.status_code == 413 and "at most 200000" in answer.json()["detail"]
 
 
 def test_a_body_without_a_length_is_refused(client):
@@ -98,9 +111,9 @@ def test_a_body_in_chunks_is_refused_whatever_length_it_claims(client):
     assert answer.status_code == 411
 
 
-def test_a_lone_surrogate_gets_an_answer_and_no_crash(client):
-    answer = client.post("/predict", content=rb'{"texts": ["\ud800 \u0645\u0627\u0621"]}')
-    assert answer.status_code in (200, 422)
+def test_a_lone_surrogate_is_refused_and_no_crash(client):
+    answer = client.post("/predict", content=rb'{"texts": ["\ud800 \u0645\u0627\u0621"]}', headers=JSON)
+    assert answer.status_code == 422
 
 
 def test_errors_do_not_echo_the_text(client):
