@@ -1,0 +1,146 @@
+"""What personal data looks like: patterns, and the words that say what a number is.
+
+All of them are for texts whose digits are ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+
+DIGITS = {zero + value: str(value) for zero in (0x0660, 0x06F0, 0xFF10) for value in range(10)}
+# What people put between digits; marks of writing direction creep in when a number is pasted.
+GAP = r"[ \-\u00a0\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+_MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"
+DIGIT = re.compile("[0-9]")
+LATIN = re.compile(r"[A-Za-z]")
+
+EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++(?:@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++"
+    # Of the providers that most people are with, also with spaces around the sign or without the end.
+    r"| ?@ ?(?:gmail|hotmail|yahoo|outlook|icloud|live)\.[A-Za-z]++|@(?:gmail|hotmail|yahoo|icloud)(?![A-Za-z0-9]))",
+    re.IGNORECASE,
+)
+# Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".
+IBAN = re.compile(rf"(?<![A-Za-z0-9])(?=([A-Za-z]{{2}}{GAP}?\d{GAP}?\d(?:{GAP}?[A-Za-z0-9]){{11,30}}))")
+# How long it is, country by country: those around, and those where people here come from or hold accounts.
+_IBANS = (
+    "BH22 SA24 AE23 KW30 QA29 OM23 YE30 IQ23 JO30 LB28 PS29 EG29 SD18 LY25 TN24 TR26 PK24 CY28 "
+    "GB22 IE22 DE22 FR27 IT27 ES24 PT25 NL18 BE16 CH21 AT20 SE24 NO15 DK18 GR27"
+)
+IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
+# Letters may touch a number, and signs that join it to nothing or to another whole number (39001234/36001234); what
+# they join to other digits is part of a decimal or a longer code, but for the number of an item (1-39001234).
+_BEFORE = rf"(?<!\d)(?:(?<!\d[.,/-])|(?<=\d{{8}}[.,/-])|(?<=\d{{4}}{GAP}\d{{4}}[.,/-])|(?<=\s\d-)|(?<=^\d-))"
+_AFTER = rf"(?!\d|[.,/-](?=\d)(?!\d{{4}}{GAP}?\d{{4}}))"
+STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
+# In two parts only if it starts with a month of birth and not with what may be a year.
+CPR = re.compile(rf"{_BEFORE}(?:\d{{9}}|(?!19|20)\d\d(?:0[1-9]|1[0-2]){GAP}\d{{5}}){_AFTER}")
+_PHONE_START = rf"(?=3|6{GAP}?[36]|1{GAP}?[367]|7{GAP}?7)"
+_EIGHT_DIGITS = rf"\d(?:{GAP}?\d){{7}}"
+PREFIXED_PHONE = re.compile(
+    rf"(?:\+{GAP}?|(?<!\d)00{GAP}?)973(?:(?:{GAP}|[().]){{0,2}}\d){{8}}(?!\d)"
+    rf"|{_BEFORE}973{GAP}{{0,2}}{_PHONE_START}{_EIGHT_DIGITS}{_AFTER}"
+    # Of other countries, by the plus or by the code of a neighbour.
+    rf"|(?:\+{GAP}?(?!973)[1-9]|(?<!\d)00{GAP}?(?:966|971|965|968|974))(?:{GAP}?\d){{8,12}}(?!\d)"
+)
+# With full stops only where a word calls for a phone number.
+PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:{GAP}|\.)?\d){{7}}(?!\d)")
+# How people group the digits of a phone number. Other groups may be a list of small numbers.
+PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5)})
+_TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"  # what may be attached in front of a noun
+PHONE_CUE = re.compile(
+    rf"(?<![^\W\d_])(?:(?:{_TO}(?:هاتف|تلفون|تليفون|جوال|موبايل|نقال|رقم|[اأ]رقام|واتس|تواصل|اتصال)"
+    r"|و?[اأإ]?تصل|و?كلم|و?دق)\w{0,4}|ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ragm[iy])"
+    r"(?:\W{1,3}(?:رقم|على|علي|ع|لي|فيني|بي|بنا|هو|me|us|at|on|is|no|number))*\W{0,3}\Z",
+    re.IGNORECASE,
+)
+# Behind a plural, a list: الطرق 3812 3814 3816.
+PLACE_CUE = re.compile(
+    r"(?:(?:مجمع|بلوك|طريق|شارع|(?<![a-z])(?:block|blk|road|rd|street|st|avenue))(?:\W{1,2}(?:رقم|no))?"
+    r"|(?:مجمع(?:ات|ين|ي)|بلوكات|طرق|طريقين|شوارع|شارعين|(?<![a-z])(?:block|road|street)s)(?:\W{1,3}و?\d{2,4}){0,3})"
+    r"\W{0,3}\Z",
+    re.IGNORECASE,
+)
+YEAR = re.compile(r"(?:19|20)\d\d")
+MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")
+DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d")
+ROUND = re.compile(r"\d+0{5}")  # 36000000 people
+UNIT_AFTER = re.compile(
+    r"\s{0,2}(?:(?:دينار|دنانير|فلس|فلوس|د\.ب|ريال|درهم|دولار|[أا]?متار|متر|كيلو(?:متر|واط|وات)?|واط|وات|لتر|ليتر)"
+    r"(?:اً|ًا|ا|ات|ين)?(?![^\W\d_])|%|٪|(?:BD|BHD|USD|dinars?|fils|sqm|km|kwh|litres?|liters?|gallons?)(?![A-Za-z]))",
+    re.IGNORECASE,
+)
+UNIT_BEFORE = re.compile(
+    r"(?:(?<![A-Za-z])(?:BD|BHD|USD)|د\.ب|(?:مبلغ|قيم[ةه]|تكلف[ةه]|ميزاني[ةه])(?:ها|ه)?|قرا[ءي][ةه] (?:ال)?عداد)"
+    r"\.?[\s:]{0,2}\Z",
+    re.IGNORECASE,
+)
+
+# A cue, what may stand between ("رقم", "no.", a colon), and the number. Strong: the text says "number".
+# A full stop ends the search, for what comes behind it is another matter.
+_OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"  # and whose it is, behind it
+_NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|no\.?|number|num|nr|#|ra[gq]a?m)"
+_SIGNS = rf"\s:\-/#()={_MARKS}"
+_LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
+_ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
+_VALUE = rf"(?:[A-Za-z]{{1,4}}-?)?\d(?:[-/\\_]?\d){{2,19}}(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
+_PLATE = rf"(?!{_EIGHT_DIGITS}(?!\d))\d{{3}}{GAP}?\d{{0,3}}(?<=\d){_ENDS}"
+# Nine digits however they are grouped, or the eight of somebody born after 1999 whose first one a spreadsheet dropped.
+_NINE_DIGITS = rf"(?:\d(?:{GAP}?\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}})(?!\d)"
+
+
+def _words(*alternatives: str) -> str:
+    """Match up to three words that say more about a cue and stand between it and its number."""
+    return rf"(?:\s{_TO}(?:{'|'.join(alternatives)})){{0,3}}"
+
+
+_MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدى|قديم|جديد"
+_HOUSING = _words(
+    _MINE,
+    r"[إا]?سكان(?:ي[ةه]?)?|سكن(?:ي[ةه]?)?|وزار[ةه]|وحد[ةه]|بيت|قسيم[ةه]|شق[ةه]|قرض|تمليك|(?:el )?[ei]skan",
+)
+_PAYER = _words(_MINE, r"كهربا[ءه]?|ماء|ماي|بنكي?|مشترك|ewa|هيئ[ةه]")
+_GROUPED = rf"\d{{4}}(?:{GAP}\d{{4}}){{2,4}}{_ENDS}"
+_CAR = r"(?:سيار[ةهت]|مركب[ةهت]|موتر|شاحن[ةهت]|دراج[ةهت]|بيكب)"
+_CUES = {
+    "cpr": (
+        rf"(?:{_TO}(?:رقم|نمر[ةه]){_OF}\s(?:ال)?(?:شخصي|سكاني)(?:\s{_TO}[^\W\d]{{2,9}})?"
+        rf"|{_TO}بطاق(?:[ةه]|ت{_OF})(?:\s(?:ال)?(?:هوي[ةه]|سكاني[ةه]?|ذكي[ةه]|شخصي[ةه]))?"
+        rf"|{_TO}هوي(?:[ةه]|ت{_OF})|c\.?p\.?r\.?|(?:national |personal )id)",
+        _NINE_DIGITS,
+    ),
+    "cr": (
+        rf"(?:{_TO}سجل\w{{0,3}}\s(?:ال)?تجاري|س[. ]?ت\.?|C\.?R\.?|commercial regist(?:er|ration)"
+        rf"|(?P<named>{_TO}(?:سجل|قيد)))",
+        _VALUE,
+    ),
+    "account": (rf"(?:{_TO}حساب{_OF}{_PAYER}|account|acct\.?|acc\.?|a/c)", rf"(?:{_GROUPED}|{_VALUE})"),
+    "request": (
+        rf"(?:{_TO}طلب{_OF}{_HOUSING}|(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}|request|application"
+        rf"|(?P<named>{_TO}(?:ملف{_OF}|معامل(?:[ةه]|ت{_OF})|[إا]ستمار(?:[ةه]|ت{_OF})|قسيم[ةه]){_HOUSING}|(?:app|req)\.?|file))",
+        _VALUE,
+    ),
+    "plate": (
+        rf"(?:{_TO}لوح(?:[ةه]|ت{_OF})(?:\s(?:ال)?(?:سيار|مرك|شاحن|دراج|باص|حافل)\w{{0,6}})?|{_TO}نمر(?:[ةه]|ت{_OF})"
+        rf"|[بو]?رقم\s(?:ال)?{_CAR}{_OF}"
+        # "the car, a Yukon 2015, its number": between the two only what is neither a house nor a road with a number
+        rf"|{_TO}{_CAR}{_OF}(?:\s{_NUMBER_WORD}|(?:\s[^\W\d]{{2,12}}(?:\s(?:19|20)\d\d)?){{1,3}}\s(?:رقم|نمرت)(?:ها|ه))"
+        rf"|(?:number |licen[cs]e )?plate|(?:car|vehicle) (?:no\.?|number))",
+        _PLATE,
+    ),
+}
+CUED = {
+    kind: re.compile(
+        rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|رقمه|ra[gq]a?m)\s)?{cue}(?P<link>{_LINK})(?P<value>{value})",
+        re.IGNORECASE,
+    )
+    for kind, (cue, value) in _CUES.items()
+}
+HOUSE = re.compile(
+    rf"(?<![^\W\d_])(?:{_TO}(?:بيت{_OF}|منزل{_OF}|شق[ةه]|شقت{_OF}|فيلا|مبنى|بناي[ةه]|عمار[ةه])"
+    rf"|house|flat|villa|building|bldg|apartment|apt){_LINK}(?P<value>\d{{1,5}}[A-Za-z]?)(?![\w]|[.,/]\d)",
+    re.IGNORECASE,
+)
+STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
+OF_A_YEAR = re.compile(r"\d{3,} ?[/\\] ?(?:19|20)\d\d|(?:19|20)\d\d[/\\]\d{3,}")
+ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|[آاإ]يبان|iban|account)\W{0,4}\Z", re.IGNORECASE)
