@@ -129,12 +129,19 @@ def _decode_entity(match: re.Match[str]) -> str:
 _INSIDE = r"""[^\s<>"'«»()\[\]]"""
 _LAST = r"""[^\s<>"'«»()\[\].,;:!?،؛؟]"""
 _TOP_LEVEL = "|".join(rf"(?<=\.{name})" for name in ("bh", "io", "me", "com", "net", "org", "gov", "edu"))
+# An Arabic word that touches an address ("ايميليfoo@bar.com", "bahrain.bhشكرا") is no part of it.
+_ARABIC = "\u0600-\u06ff"
+_NOT_IN_WORD = rf"(?<![^\W{_ARABIC}])(?<![.@-])"
 _URL = re.compile(
-    rf"(?:[hH][tT][tT][pP][sS]?://|(?<![\w.@-])[wW][wW][wW]\.){_INSIDE}*{_LAST}"
-    rf"|(?<![\w.@-])[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++(?:{_TOP_LEVEL})(?![\w@])(?:/(?:{_INSIDE}*{_LAST})?)?"
+    rf"(?:[hH][tT][tT][pP][sS]?://|{_NOT_IN_WORD}[wW][wW][wW]\.){_INSIDE}*{_LAST}"
+    rf"|{_NOT_IN_WORD}[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++(?:{_TOP_LEVEL})(?![^\W{_ARABIC}]|@)"
+    rf"(?:/(?:{_INSIDE}*{_LAST})?)?"
 )
 _PERHAPS_URL = re.compile(r"[A-Za-z0-9-][.:]\S")  # behind "www." anything may come
-_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++")
+_EMAIL = re.compile(
+    rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?:[^\W{_ARABIC}]|[.%+-])++|(?<![\w.%+-])[{_ARABIC}\d_.%+-]++)"
+    r"@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++"
+)
 _MENTION = re.compile(r"(?<![\w@.])@\w+")
 _HASHTAG = re.compile(r"(?<![\w&#])#(?=[^\W\d])\w+")
 _PUNCTUATION = re.compile(r"[^\w\s]|_")
