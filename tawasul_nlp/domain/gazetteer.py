@@ -81,6 +81,7 @@ class AddressWords:
     place_words: frozenset[str]
     near_words: frozenset[str]
     municipality_words: frozenset[str]
+    moved_words: frozenset[str]
     never: frozenset[str]
 
 
@@ -257,7 +258,7 @@ _SCHEMA: Final = _yaml.record(
                     "never",
                 )
             },
-            {"municipality_words": _TEXTS},
+            {"municipality_words": _TEXTS, "moved_words": _TEXTS},
         ),
     }
 )
@@ -323,6 +324,7 @@ def _load(path: Path) -> Gazetteer:
         place_words=_folded(address["place_words"]),
         near_words=_folded(address["near_words"]),
         municipality_words=_folded(address["municipality_words"]),
+        moved_words=_folded(address["moved_words"]),
         never=_folded(address["never"]),
     )
     named = Phrases([*names, *latin])

@@ -106,7 +106,7 @@ def find_places(text: str, gazetteer: Gazetteer | None = None) -> Places:
         raise TypeError(f"find_places expects a str, got {type(text).__name__}; pass one text at a time")
     gazetteer = gazetteer or Gazetteer.load()
     scan = _Scan(split_words(text), gazetteer)
-    return _summarise(scan.mentions(), gazetteer, scan.municipal)
+    return _summarise(scan.mentions(), gazetteer, scan.elsewhere)
 
 
 class _Scan:
@@ -119,8 +119,9 @@ class _Scan:
         self.address = gazetteer.address
         self.sounds = [sound(word) if word.isascii() else word for word in self.folded]
         self.skeletons = [skeleton(word) if word.isascii() else word for word in self.folded]
-        # Starts of the mentions that name a municipality ("بلدية المحرق"), which need not be the place of the case.
-        self.municipal: set[int] = set()
+        # Starts of the mentions that need not be the place of the case, for they name a municipality ("بلدية المحرق")
+        # or what somebody has left ("انتقلت من المحرق إلى سترة").
+        self.elsewhere: set[int] = set()
 
     def mentions(self) -> tuple[Place, ...]:
         found: list[Place] = []
@@ -151,7 +152,9 @@ class _Scan:
         number = int(self.folded[number_at])
         if part in ("block", "block?"):
             governorate, strength = self.gazetteer.block_governorate(number)
-            if not 100 <= number <= 1299 or (part == "block?" and strength == "none"):
+            if not 100 <= number <= 1299 or (
+                part == "block?" and not self._is_block(index, number_at, strength, found)
+            ):
                 return 0
             self._add_block(found, index, number_at, number)
             return self._further_blocks(number_at, found) - index
@@ -160,6 +163,17 @@ class _Scan:
         else:
             self._add(found, part, index, number_at, number)
         return number_at - index + 1
+
+    def _is_block(self, index: int, number_at: int, strength: Strength, found: list[Place]) -> bool:
+        """Tell the block in "ط 1410 م 714" from the metres in "3 م 250": it is beside a road or a house, or fits."""
+        goes_on = bool(found) and index > 0 and found[-1].end == self.words.ends[index - 1]
+        if goes_on and found[-1].kind in ("road", "house", "flat"):
+            return True
+        if self._neighbour(index, -1).isdigit():
+            return False
+        following = self._part(self._neighbour(number_at, 1))
+        opens = following is not None and self._is_number(number_at + 2, number_at + 1)
+        return strength != "none" or opens
 
     def _part(self, word: str) -> str | None:
         for reading, _ in readings(word):
@@ -180,16 +194,18 @@ class _Scan:
         return following not in self.address.counted_words
 
     def _further_blocks(self, number_at: int, found: list[Place]) -> int:
-        """Read the rest of "بين مجمعي 224 و226"; return the first unread index."""
+        """Read the rest of "بين مجمعي 224 و226" and "مجمع 224/226"; return the first unread index."""
         position = number_at + 1
-        while (
-            position + 1 < len(self.folded)
-            and self.folded[position] in ("و", "and", "w")
-            and self.folded[position + 1].isdigit()
-            and self.gazetteer.block_governorate(int(self.folded[position + 1][:6]))[1] != "none"
-        ):
-            self._add_block(found, position + 1, position + 1, int(self.folded[position + 1]))
-            position += 2
+        while position < len(self.folded):
+            start = position + (self.folded[position] in ("و", "and", "w"))
+            between = self.words.text[self.words.ends[position - 1] : self.words.starts[position]].strip()
+            joined = start > position or between in ("/", "-", "–")
+            if not joined or not self._is_number(start, start) or len(self.folded[start]) > 4:
+                break
+            if self.gazetteer.block_governorate(int(self.folded[start]))[1] == "none":
+                break
+            self._add_block(found, start, start, int(self.folded[start]))
+            position = start + 1
         return position
 
     def _bare_block(self, index: int, found: list[Place]) -> int:
@@ -362,8 +378,8 @@ class _Scan:
         place = self.gazetteer.places.get(identifier)
         start = self.words.after_prefix(first, cut) if cut else self.words.starts[first]
         end = self.words.ends[last]
-        if self._names_municipality(first, last):
-            self.municipal.add(start)
+        if self._names_municipality(first, last) or self._is_left(first):
+            self.elsewhere.add(start)
         if place is None:
             governorate = self.gazetteer.governorates[identifier]
             evidence = f"the text names {governorate.name_en} ({governorate.name_ar})"
@@ -381,6 +397,13 @@ class _Scan:
             evidence += ", but serves the whole country: naming it does not say where the case happened"
         found.append(Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence))
 
+    def _is_left(self, first: int) -> bool:
+        """Whether somebody moved from the place: "انتقلنا من المحرق", "moved last year from Juffair"."""
+        if self._neighbour(first, -1) not in ("من", "from", "mn", "min"):
+            return False
+        before = self.folded[max(0, first - 5) : first - 1]
+        return any(self._any_reading(word, self.address.moved_words) for word in before)
+
     def _names_municipality(self, first: int, last: int) -> bool:
         """Whether a name is part of a municipality's: "بلدية المحرق", "baladiyat el m7arraq", "Saar Municipality"."""
         words = self.address.municipality_words
@@ -392,16 +415,17 @@ class _Scan:
         return self.folded[last].isascii() and self._neighbour(last, 1) in words
 
 
-def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, municipal: set[int]) -> Places:
+def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, elsewhere: set[int]) -> Places:
     """Weigh the mentions: a block before an area, an area before a place that people from everywhere go to.
 
-    A municipality's name comes last: a case often tells of calls to one that answers for another place.
+    A municipality's name comes last: a case often tells of calls to one that answers for another place. So does a place
+    that somebody moved from.
 
-    Where mentions of equal weight point to two governorates ("from Sitra to Khalifa Town"), the text does not say which
-    is meant: the first one named was wrong in 26 of 62 such training cases.
+    Where mentions of equal weight point to two governorates (a road from Sitra to Khalifa Town), the text does not say
+    which is meant: the first one named was wrong in 26 of 62 such training cases.
     """
     strong = [mention for mention in mentions if mention.strength == "strong"]
-    ranks = [3 if mention.start in municipal else _rank(mention, gazetteer) for mention in strong]
+    ranks = [3 if mention.start in elsewhere else _rank(mention, gazetteer) for mention in strong]
     first = min(ranks, default=0)
     best = [mention for mention, rank in zip(strong, ranks, strict=True) if rank == first]
     torn = len({mention.governorate for mention in best}) > 1
@@ -413,8 +437,8 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, municipal: set
     else:
         evidence = [mention.evidence for mention in strong if mention.governorate == chosen]
         evidence += [f"but {mention.evidence}" for mention in strong if mention.governorate != chosen]
-    block = _first(mentions, "block", chosen)
-    area = _first(mentions, "area", chosen)
+    block = _first(mentions, "block", chosen, elsewhere)
+    area = _first(mentions, "area", chosen, elsewhere)
     return Places(
         mentions,
         chosen,
@@ -424,10 +448,10 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, municipal: set
     )
 
 
-def _first(mentions: tuple[Place, ...], kind: str, governorate: str | None) -> Place | None:
-    """Return the first mention of a kind, one in the chosen governorate before any other."""
+def _first(mentions: tuple[Place, ...], kind: str, governorate: str | None, elsewhere: set[int]) -> Place | None:
+    """Return the first mention of a kind, one in the chosen governorate and not elsewhere before any other."""
     of_kind = [mention for mention in mentions if mention.kind == kind]
-    return min(of_kind, key=lambda mention: mention.governorate != governorate, default=None)
+    return min(of_kind, key=lambda found: (found.governorate != governorate, found.start in elsewhere), default=None)
 
 
 def _rank(mention: Place, gazetteer: Gazetteer) -> int:

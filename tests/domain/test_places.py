@@ -97,6 +97,10 @@ def test_common_words_that_look_like_places_are_left_alone(text):
         "el ma6ar da5al el bait",
         "el 3amaliya mub sehla",
         "kel shay ma7roog min 3ndkum",
+        "الله يرحمه ويسكنه جنات النعيم",
+        "شكوى على السلطة العدلية",
+        "حتى في الحالات السهلة ما يردون",
+        "ارتفاع السور 3 م 250 كيلو",
     ],
 )
 def test_ordinary_words_are_evidence_of_no_governorate(text):
@@ -125,6 +129,38 @@ def test_ordinary_words_are_evidence_of_no_governorate(text):
 )
 def test_the_true_place_is_read_beside_an_ordinary_word(text, governorate):
     assert find_places(text).governorate == governorate
+
+
+@pytest.mark.parametrize(
+    ("text", "governorate", "area"),
+    [
+        ("نقلت من المحرق لسترة، شلون أبدل مركزي؟", "capital", "sitra"),
+        ("انتقلنا العام من الرفاع إلى مدينة عيسى والماي مقطوع", "southern", "isa_town"),
+        ("We moved from Juffair to Riffa last week", "southern", "riffa"),
+        ("انتقلت من المحرق وللحين ما غيروا عنواني", "muharraq", "muharraq_city"),
+        ("الشارع من سترة إلى مدينة خليفة مظلم", None, "sitra"),
+    ],
+)
+def test_a_place_that_somebody_moved_from_yields_to_any_other(text, governorate, area):
+    places = find_places(text)
+    assert (places.governorate, places.area) == (governorate, area)
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("ط 1410 م 714 ب 22", [714]),
+        ("م 714 ط 1410", [714]),
+        ("مجمعنا 428 بلا ماي", [428]),
+        ("مجمعات ٤٢٦ و٤٢٨", [426, 428]),
+        ("مجمع 426/428 ومجمع 424-430", [426, 428, 424, 430]),
+        ("مجمع 426 - 50 دينار", [426]),
+        ("مجمع 207، 215 شجرة", [207]),
+        ("المسافة 3 م 250 كيلو", []),
+    ],
+)
+def test_blocks_are_read_in_the_short_forms_of_notes(text, blocks):
+    assert [mention.number for mention in find_places(text).mentions if mention.kind == "block"] == blocks
 
 
 @pytest.mark.parametrize(
