@@ -142,7 +142,13 @@ def mapping_of(value: Schema) -> Schema:
     def check(node: yaml.Node, source: str) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
             raise _error(node, source, f"expected a mapping, got a {node.id}")
-        return {identifier(key, source): value(child, source) for key, child in node.value}
+        values: dict[str, Any] = {}
+        for key_node, child in node.value:
+            key = identifier(key_node, source)
+            if key in values:
+                raise _error(key_node, source, f"key {key!r} appears twice")
+            values[key] = value(child, source)
+        return values
 
     return check
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
@@ -282,6 +283,31 @@ def _folded(words: Iterable[str]) -> frozenset[str]:
     return frozenset(" ".join(fold_phrase(word)) for word in words)
 
 
+def _ranges(entries: Iterable[_yaml.Record]) -> tuple[tuple[int, int, str], ...]:
+    """Sort the ranges of blocks by their first one; each block is in one at most."""
+    ordered = sorted(entries, key=lambda entry: entry["first"])
+    for entry in ordered:
+        if entry["first"] > entry["last"]:
+            raise entry.error(f"the range {entry['first']} to {entry['last']} is empty; the first block comes first")
+    for before, entry in pairwise(ordered):
+        if entry["first"] <= before["last"]:
+            raise entry.error(
+                f"the range from {entry['first']} overlaps the one from {before['first']} to {before['last']} on line "
+                f"{before.line}"
+            )
+    return tuple((entry["first"], entry["last"], entry["governorate"]) for entry in ordered)
+
+
+def _homographs(entries: Iterable[_yaml.Record]) -> dict[str, Homograph]:
+    homographs: dict[str, Homograph] = {}
+    for entry in entries:
+        form = " ".join(fold_phrase(entry["form"]))
+        if form in homographs:
+            raise entry.error(f"form {entry['form']!r} appears twice (folded: {form!r}); write one entry for it")
+        homographs[form] = Homograph(entry["needs"], _folded(entry["not_after"]), _folded(entry["not_before"]))
+    return homographs
+
+
 @lru_cache(maxsize=8)
 def _load(path: Path) -> Gazetteer:
     data = _yaml.read(path, _SCHEMA)
@@ -300,7 +326,11 @@ def _load(path: Path) -> Gazetteer:
         for block in entry.values.get("blocks", entry.values.get("blocks_seen", ())):
             if blocks_seen.setdefault(block, entry["governorate"]) != entry["governorate"]:
                 raise entry.error(f"block {block} is already in {blocks_seen[block]!r}; a block has one governorate")
-    ranges = tuple(sorted((entry["first"], entry["last"], entry["governorate"]) for entry in data["block_ranges"]))
+    for key, entry in places.items():
+        if key in governorates:
+            raise entry.error(f"place id {key!r} is a governorate's already; choose another")
+
+    ranges = _ranges(data["block_ranges"])
 
     names: list[tuple[tuple[str, ...], str]] = []
     latin: list[tuple[tuple[str, ...], str]] = []
@@ -347,12 +377,7 @@ def _load(path: Path) -> Gazetteer:
             )
             for key, entry in places.items()
         },
-        homographs={
-            " ".join(fold_phrase(entry["form"])): Homograph(
-                entry["needs"], _folded(entry["not_after"]), _folded(entry["not_before"])
-            )
-            for entry in data["homographs"]
-        },
+        homographs=_homographs(data["homographs"]),
         address=lexicon,
         openers=Openers(named.heads | lexicon.parts.keys() | lexicon.block_abbreviations),
         names=named,

@@ -30,6 +30,9 @@ def named(text, kind=None):
         ("bait 3ood fe madinat 7amad", "northern"),
         ("Water leak in Isa Town block 807", "southern"),
         ("Cars park across my gate in Juffair", "capital"),
+        ("no water in Isatown since morning", "southern"),
+        ("street light broken in Hamadtown", "northern"),
+        ("زحمة عند مول السيف", "capital"),
     ],
 )
 def test_a_place_gives_its_governorate(text, governorate):

@@ -161,3 +161,29 @@ def test_a_block_in_two_governorates_is_refused(tmp_path):
     )
     with pytest.raises(DataError, match="a block has one governorate"):
         Gazetteer.load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  last: 199\n", "  last: 299\n", "the range from 201 overlaps the one from 101 to 299"),
+        ("  last: 199\n", "  last: 99\n", "the range 101 to 99 is empty"),
+        ("- form: سار\n", "- form: السَّيف\n", "appears twice"),
+        ("- id: sehla\n", "- id: northern\n", "place id 'northern' is a governorate's already"),
+    ],
+)
+def test_a_gazetteer_that_contradicts_itself_is_refused_with_its_line(tmp_path, old, new, message):
+    content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
+    assert old in content
+    path = tmp_path / "gazetteer.yaml"
+    path.write_text(content.replace(old, new), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"gazetteer.yaml:\d+: .*{message}"):
+        Gazetteer.load(path)
+
+
+def test_a_group_that_names_a_governorate_twice_is_refused(tmp_path):
+    content = (DATA / "agencies.yaml").read_text(encoding="utf-8")
+    member = next(line for line in content.splitlines() if line.strip().startswith("muharraq: "))
+    (tmp_path / "agencies.yaml").write_text(content.replace(member, f"{member}\n{member}", 1), encoding="utf-8")
+    with pytest.raises(DataError, match="key 'muharraq' appears twice"):
+        Taxonomy.load(tmp_path)
