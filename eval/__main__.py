@@ -13,6 +13,7 @@ import sys
 OWN = (
     "eval.import_time",
     "eval.places",
+    "eval.rewriting",
     "eval.classification",
     "eval.duplicates",
     "eval.speed",

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib.resources import files
+
+from .arabizi_reading import data_lines, read_arabizi
 
 # A word by itself: nothing of an address, a path, a code or a hashtag touches it.
 _WORD = re.compile(
-    r"(?<![\w@#&/.'’-])(?:(?P<article>[eEaAiI]l)[- ](?=[\w'’]))?(?P<word>[A-Za-z0-9'’]+)(?![\w@/&'’]|[.-]\w)"
+    r"(?<![\w@#&/.'’-])(?:(?P<article>[eEaAiI][lL])[- ](?=[\w'’]))?(?P<word>[A-Za-z0-9'’]+)(?![\w@/&'’]|[.-]\w)"
 )
 _LATIN = re.compile(r"[A-Za-z]")
+_LOWER = re.compile(r"[a-z]")
 _DIGIT_LETTERS = re.compile(r"[a-z'’2356789]{2,}")
 _COUNT = re.compile(
     r"\d+(?:st|nd|rd|th|am|pm|g|k|l|m|x|km|kg|mg|cm|mm|bd|hr|hrs|hour|hours|min|mins|day|days|week|weeks|month|months|year"
@@ -30,23 +32,18 @@ _COUNT = re.compile(
 _CODE = re.compile(r"(?=.*\d[^aeiou\d]\d)[a-z]?(?:\d[a-z]){2,}\d[a-z]?|\d[a-z]|[a-z]2[a-z]")
 _PERHAPS_CODE = re.compile(r"[a-z]\d[a-z]")
 _NUMBERED = re.compile(r"\d+[a-z]|\d.*\d.*")
-_ENGLISH_SHAPE = re.compile(r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|ed|ers|ure|ship|less)")
+_ENGLISH_SHAPE = re.compile(r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|[^e]ed|ers|ure|ship|less)")
 _PREFIXES = ("wel", "bel", "fel", "lel", "el", "al", "il")
-
-
-def _data_lines(name: str) -> list[str]:
-    text = files("tawasul_nlp.text").joinpath(name).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 @lru_cache(maxsize=1)
 def _lexicon() -> dict[str, str]:
-    return dict(line.split("\t") for line in _data_lines("arabizi_words.txt"))
+    return dict(line.split("\t") for line in data_lines("arabizi_words.txt"))
 
 
 @lru_cache(maxsize=1)
 def _english() -> frozenset[str]:
-    return frozenset(_data_lines("english_words.txt"))
+    return frozenset(data_lines("english_words.txt"))
 
 
 # Longest first: two letters, or an apostrophe that dots a letter, before one.
@@ -187,7 +184,9 @@ def _is_marked(word: str, among_arabizi: bool = False) -> bool:
         # 3bedrooms and 2villas are counts.
         digits, letters = head.groups()
         is_count = letters in _english() or (len(letters) > 4 and letters.removesuffix("s") in _english())
-        return not is_count and len(digits) < 3 and (among_arabizi or digits != "2")
+        # Among Arabizi 5air and 3ali are words, not counts of air and Alis; elsewhere only a known word is sure.
+        is_word = len(digits) == 1 and len(letters) > 2 and digits != "2" and read_arabizi(lower) is not None
+        return len(digits) < 3 and (is_word or not is_count) if among_arabizi else is_word and not is_count
     start = re.match(r"([a-z]{4,})\d", lower)
     if start is not None and start.group(1) in _english() and start.group() not in _lexicon():
         # flat3b and order5a6b, but not same3een
@@ -199,12 +198,19 @@ def _is_english(word: str) -> bool:
     return word in _english() or _ENGLISH_SHAPE.fullmatch(word) is not None
 
 
-def _is_arabizi_text(words: list[str]) -> bool:
-    """Tell whether enough words of a text can only be Arabizi."""
+def _is_arabizi_text(matches: list[re.Match[str]]) -> bool:
+    """Tell whether enough words of a text can only be Arabizi; "el bill" is Arabizi by its article."""
+    words = [match.group("word") for match in matches]
+    lexicon, english = _lexicon(), _english()
     latin = [word for word in words if _LATIN.search(word)]
-    lexicon = _lexicon()
-    sure = sum(_is_marked(word) or (len(word) > 1 and word in lexicon and not _is_english(word)) for word in latin)
-    return sure >= 2 and sure * 6 >= len(latin)
+    # Of a text in capitals, which may be full of codes, a short word proves nothing.
+    sure = sum(
+        (_is_marked(word.lower() if len(word) > 3 else word))
+        or (len(word) > 1 and word.lower() in lexicon and word.lower() not in english)
+        for word in latin
+    )
+    articles = sum((match.group("article") or "").lower() in ("el", "il") for match in matches)
+    return sure >= 1 and sure + articles >= 2 and (sure + articles) * 6 >= len(latin)
 
 
 def arabizi_to_arabic(text: str) -> str:
@@ -230,7 +236,7 @@ def arabizi_to_arabic(text: str) -> str:
     Examples
     --------
     >>> arabizi_to_arabic("salam, el may 6afi 3ndna mn ams fe Hamad Town, email me@mail.com")
-    'سلام, الماي طفي عندنا من امس في Hamad Town, email me@mail.com'
+    'سلام, الماي طافي عندنا من امس في Hamad Town, email me@mail.com'
     >>> arabizi_to_arabic("The street light on road 12 is off")
     'The street light on road 12 is off'
     """
@@ -238,11 +244,12 @@ def arabizi_to_arabic(text: str) -> str:
         raise TypeError(f"arabizi_to_arabic expects a str, got {type(text).__name__}")
     if _LATIN.search(text) is None:
         return text
-    whole = _is_arabizi_text([match.group("word") for match in _WORD.finditer(text)])
+    whole = _is_arabizi_text(list(_WORD.finditer(text)))
+    shouted = whole and _LOWER.search(text) is None
 
     def convert(match: re.Match[str]) -> str:
         found, article, word = match.group(), match.group("article"), match.group("word")
-        arabic = _convert_word(word, whole)
+        arabic = _convert_shouted(word.lower()) if shouted else _convert_word(word, whole)
         if arabic is None:
             return found
         return "ال" + arabic if article else arabic
@@ -268,11 +275,27 @@ def _convert_word(word: str, arabizi_text: bool) -> str | None:
     return None if word != lower or len(word) < 3 or _is_english(word) else _with_prefix(lower)
 
 
+def _convert_shouted(word: str) -> str | None:
+    """Convert a word of an Arabizi text in capitals, where names and abbreviations show only in being no known word."""
+    if word in _lexicon():
+        return _lexicon()[word]
+    if not 3 < len(word) <= _MAX_LENGTH or _is_english(word):
+        return None
+    if any(char.isdigit() for char in word) and not _is_marked(word, True):
+        return None
+    return _with_prefix(word) if _is_known(word) else None
+
+
+def _is_known(word: str) -> bool:
+    rests = (word, *(word[len(prefix) :] for prefix in _PREFIXES if word.startswith(prefix)))
+    return any(len(rest) > 2 and (rest in _lexicon() or read_arabizi(rest) is not None) for rest in rests)
+
+
 def _with_prefix(word: str) -> str:
     """Spell a word with its article and particles (elshari3, bel3arabi)."""
     for prefix in _PREFIXES:
         rest = word[len(prefix) :]
         if word.startswith(prefix) and len(rest) >= 3 and rest[0] not in _VOWELS:
             arabic = {"wel": "وال", "bel": "بال", "fel": "فال", "lel": "لل"}.get(prefix, "ال")
-            return arabic + (_lexicon().get(rest) or _spell(rest))
-    return _spell(word)
+            return arabic + (_lexicon().get(rest) or read_arabizi(rest) or _spell(rest))
+    return read_arabizi(word) or _spell(word)

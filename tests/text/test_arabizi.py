@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
 from tawasul_nlp.text import arabizi_to_arabic
+from tawasul_nlp.text.arabizi_reading import ARABIC_WORDS, data_lines, read_arabizi
 from tests.text.test_normalize import ANYTHING
 from training.splits import load_splits
 
@@ -19,13 +21,19 @@ CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
     ("text", "expected"),
     [
         ("salam, ana abi a7ad y6ala3 el may", "سلام, انا ابي احد يطلع الماي"),
-        ("share3na mo nthef w el 7ufra kbeera", "شارعنا مو نثف و الحفره كبيره"),
+        ("share3na mo nthef w el 7ufra kbeera", "شارعنا مو نظيف و الحفرة كبيرة"),
         ("kel yom ygooloon ba3ad esboo3", "كل يوم يقولون بعد اسبوع"),
         ("الطلب 3ndna من شهر", "الطلب عندنا من شهر"),
         ("wla a7ad rad 3alay lel7een", "ولا احد رد علي للحين"),
-        ("fee 7afra 3nd share3 714", "في حفره عند شارع 714"),
+        ("fee 7afra 3nd share3 714", "في حفرة عند شارع 714"),
         ("el share3 maftoo7 w el6ree8 ma9arfa", "الشارع مفتوح و الطريق مصرفه"),
-        ("عندنا 7afra و 5arban", "عندنا حفره و خربن"),
+        ("el shabab w el 7adee8a 3ndna 6afya", "الشباب و الحديقة عندنا طافية"),
+        ("el bill wayed hal shahar w EWA ma yrdoon", "el bill وايد هل شهر و EWA ما يردون"),
+        ("el soog el jadeed mta yefta7", "السوق الجديد متى يفتح"),
+        ("EL MAY MAGTOO3 3NDNA MN AMS W EWA MA TRID", "الماي مقطوع عندنا من امس و EWA ما ترد"),
+        ("wain el 5adama, 9arli shahar mn 8addamt 6alabna", "وين الخدمة, صارلي شهر من قدمت طلبنا"),
+        ("gr7a", "قرحه"),
+        ("عندنا 7afra و 5arban", "عندنا حفرة و خربان"),
     ],
 )
 def test_arabizi_becomes_arabic(text: str, expected: str) -> None:
@@ -46,6 +54,10 @@ def test_arabizi_becomes_arabic(text: str, expected: str) -> None:
         "co2 and h2o sensors, b2b services, flat 3b and flat3b",
         "codes k3a9x2, order5a6b, meter no a3b5c7",
         "yaris6 وعداد a3c",
+        "THE BILL OF EWA FOR FLAT A7B AND UNIT B3C IS WRONG",
+        "an el dorado and el camino, both el cheapo",
+        "CODE 3XK7 AND 7AB FROM LMRA",
+        "we need speed bumps, the agreed fee was 5star",
         "رقم الشارع 12",
         "",
     ],
@@ -81,3 +93,23 @@ def test_in_the_corpus_arabizi_texts_change_and_texts_of_other_registers_do_not(
 @given(ANYTHING)
 def test_any_text_is_survived(text: str) -> None:
     assert isinstance(arabizi_to_arabic(text), str)
+
+
+def test_every_word_of_the_list_is_read_from_its_own_consonants() -> None:
+    latin = str.maketrans({**dict(zip("برمنلعفخطكزج", "brmnl3f56kzj", strict=True)), "ا": "aa", "ش": "sh"})
+    words = [word for word in data_lines(ARABIC_WORDS)[:2000] if word.translate(latin).isascii() and len(word) > 2]
+    read = [read_arabizi(word.translate(latin)) for word in words]
+    assert len(words) > 20
+    assert sum(found == word for found, word in zip(read, words, strict=True)) / len(words) > 0.9
+
+
+@pytest.mark.parametrize("unit", ["baob{} ", "el ma{} ", "3a{}3 ", "moa{}eioeaiou "])
+def test_time_grows_no_faster_than_the_words(unit: str) -> None:
+    def seconds(count: int) -> float:
+        text = "".join(unit.format(chr(97 + number % 26) + chr(97 + number // 26 % 26)) for number in range(count))
+        read_arabizi.cache_clear()
+        start = time.thread_time()
+        arabizi_to_arabic(text)
+        return time.thread_time() - start
+
+    assert min(seconds(8000) for _ in range(2)) < 32 * max(min(seconds(1000) for _ in range(2)), 2e-4)

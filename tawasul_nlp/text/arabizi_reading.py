@@ -1,0 +1,204 @@
+"""Read an Arabizi word as one of the Arabic words that citizens write.
+
+Latin letters tell the consonants and few of the vowels: ``shabab`` may be شبب or شباب. Which of the spellings that fit
+is meant follows from ``arabic_words.txt``, the most frequent words of the training texts in their order. Words are
+looked up by their consonants, with letters that Arabizi confuses (ت and ط, س and ص) as one.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.resources import files
+from math import log
+
+ARABIC_WORDS = "arabic_words.txt"
+
+# What a Latin letter or group may stand for, as a class of a regular expression; the longest ones first.
+_CONSONANTS = {
+    "3'": "غ",
+    "'3": "غ",
+    "7'": "خ",
+    "'7": "خ",
+    "9'": "ضظ",
+    "'9": "ضظ",
+    "6'": "ظض",
+    "'6": "ظض",
+    "sh": "ش",
+    "ch": "چجك",
+    "gh": "غق",
+    "kh": "خ",
+    "th": "ثذظض",
+    "dh": "ذظض",
+    "ph": "ف",
+    "3": "ع",
+    "5": "خ",
+    "6": "ط",
+    "7": "ح",
+    "8": "قغ",
+    "9": "صض",
+    "b": "ب",
+    "c": "كس",
+    "d": "دض",
+    "f": "ف",
+    "g": "قگجغ",
+    "h": "هحة",
+    "j": "جچ",
+    "k": "كچ",
+    "l": "ل",
+    "m": "م",
+    "n": "ن",
+    "p": "بپ",
+    "q": "ق",
+    "r": "ر",
+    "s": "سص",
+    "t": "تطة",
+    "v": "فڤ",
+    "z": "زذظ",
+}
+_LONG = {
+    **dict.fromkeys(("aa",), "(?:ا|آ|أ)"),
+    **dict.fromkeys(("ee", "ii", "ie", "ei", "ey", "ay", "ai"), "(?:[أا]?ي|ئ|ى)"),
+    **dict.fromkeys(("oo", "uu", "ou", "au", "ow"), "(?:[أا]?و|ؤ)"),
+    "y": "[يئ]",
+    "w": "[وؤ]",
+    "2": "[ءأإؤئاآق]",
+}
+_SHORT = {
+    "a": "([اأآ]?)",
+    "e": "([ياأإ]?)",
+    "i": "([ياأإ]?)",
+    "o": "([وؤ]?)",
+    "u": "([وؤ]?)",
+}
+# At the end of a word a vowel is nearly always written.
+_FINAL = {"a": "(?:[اةهى]|اء)", "e": "[ةهي]", "i": "ي", "o": "(?:وا?|ه)", "u": "(?:وا?)"}
+_TOKEN = re.compile(
+    "|".join(map(re.escape, sorted({*_CONSONANTS, *_LONG, *_SHORT}, key=len, reverse=True))) + "|(?P<other>.)"
+)
+# Letters that are vowels, or may be, do not count in the key under which a word is stored; of the others, those that
+# one Latin letter can stand for are one.
+_KEYS = {
+    **dict.fromkeys("اوىيءأإآئؤةهح", ""),
+    **dict.fromkeys("ثذظضدز", "د"),
+    **dict.fromkeys("تط", "ت"),
+    **dict.fromkeys("سص", "س"),
+    **dict.fromkeys("قكجغگچ", "ق"),
+    **dict.fromkeys("بپ", "ب"),
+    **dict.fromkeys("فڤ", "ف"),
+}
+_KEY_TABLE = str.maketrans(_KEYS)
+_DOUBLED = re.compile(r"(.)\1+")
+# A short vowel that is a long letter in Arabic costs as much as being e times rarer; less before a last open syllable
+# (3omala, zbala). In an active participle (share3, lazem, 6afi) the first one is long.
+_LENGTHENED = 1.0
+_LENGTHENED_BEFORE_LAST = 0.3
+_CONSTRUCT = 1.5  # a final t that is a ta marbuta
+_NO_PARTICIPLE = 2.5
+_C = r"(?:sh|kh|gh|th|dh|ch|[^aeiou'])"
+_PARTICIPLE = re.compile(rf"{_C}a{_C}(?:[ei]{_C}(?:a|een|oon)?|i)")
+_OPEN_END = re.compile(rf"a(?:{_C}(?:a|ah)|t)$")
+_NO_WORD = re.compile("[aeiou]{4}")  # and a pattern of many optional letters would match slowly
+_SUFFIXES = {"na": "نا", "ha": "ها", "hom": "هم", "hum": "هم", "kom": "كم", "kum": "كم", "ni": "ني"}
+_PARTICLES = {"w": "و", "b": "ب", "f": "ف", "l": "ل"}
+
+
+def data_lines(name: str) -> list[str]:
+    """Read a data file of this room without its comments."""
+    text = files("tawasul_nlp.text").joinpath(name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def _key(arabic: str) -> str:
+    return _DOUBLED.sub(r"\1", arabic.translate(_KEY_TABLE))
+
+
+@lru_cache(maxsize=1)
+def _words_by_key() -> dict[str, list[tuple[float, str]]]:
+    """Index the known words, each with how rare it is (the logarithm of its rank)."""
+    index: dict[str, list[tuple[float, str]]] = {}
+    for rank, word in enumerate(data_lines(ARABIC_WORDS), 1):
+        index.setdefault(_key(word), []).append((log(rank), word))
+    return index
+
+
+@lru_cache(maxsize=1 << 14)
+def read_arabizi(word: str) -> str | None:
+    """Give the likeliest known Arabic word that a lower-case Arabizi word may spell.
+
+    Parameters
+    ----------
+    word : str
+        Without article.
+
+    Returns
+    -------
+    str or None
+        None if no known word fits, also not with a pronoun behind it or a particle before it.
+
+    Examples
+    --------
+    >>> read_arabizi("shabab"), read_arabizi("6alab"), read_arabizi("7adee8a"), read_arabizi("qwrtz")
+    ('شباب', 'طلب', 'حديقة', None)
+    >>> read_arabizi("mantiqatna"), read_arabizi("w6alabi")
+    ('منطقتنا', 'وطلبي')
+    """
+    word = word.replace("’", "'")
+    if _NO_WORD.search(word):
+        return None
+    whole = _known(word)
+    if whole is not None:
+        return whole
+    for suffix, pronoun in _SUFFIXES.items():
+        stem = _known(word.removesuffix(suffix)) if word.endswith(suffix) and len(word) - len(suffix) > 2 else None
+        if stem is not None:
+            return (stem[:-1] + "ت" if stem.endswith("ة") else stem) + pronoun
+    stem = _known(word[1:]) if word[:1] in _PARTICLES and len(word) > 4 else None
+    return None if stem is None else _PARTICLES[word[0]] + stem
+
+
+def _known(word: str) -> str | None:
+    pattern: list[str] = []
+    key: list[str] = []
+    before = ""
+    for match in _TOKEN.finditer(word):
+        token, last = match.group(), match.end() == len(word)
+        if match.group("other") is not None:
+            if token != "'":
+                return None
+        elif token in _CONSONANTS:
+            # A doubled letter is a shadda, which is not written, or two letters.
+            if token == before:
+                pattern[-1] += "{1,2}"
+            else:
+                pattern.append(f"[{_CONSONANTS[token]}]")
+                key.append(_CONSONANTS[token][0])
+        elif token in _LONG:
+            pattern.append(_LONG[token])
+        elif not pattern:
+            pattern.append("[اأإآع]" if token in "aei" else "[اأإآو]")
+        else:
+            pattern.append(_FINAL[token] if last else _SHORT[token])
+        before = token
+    # A final t may be a ta marbuta, which no key has.
+    keys = {_key("".join(key))} | ({_key("".join(key[:-1]))} if word.endswith("at") else set())
+    known = [entry for found in keys for entry in _words_by_key().get(found, ())] if key else []
+    if not known:
+        return None
+    fits = re.compile("".join(pattern))
+    participle = _PARTICIPLE.fullmatch(word) is not None
+    open_end = _OPEN_END.search(word) is not None
+    best, least = None, 0.0
+    for rarity, arabic in known:
+        found = fits.fullmatch(arabic)
+        if found is None:
+            continue
+        costs = [_LENGTHENED * bool(group) for group in found.groups()]
+        if open_end and costs:
+            costs[-1] *= _LENGTHENED_BEFORE_LAST
+        if participle and costs:
+            costs[0] = 0.0 if costs[0] else _NO_PARTICIPLE
+        cost = rarity + sum(costs) + _CONSTRUCT * (arabic[-1] == "ة" and word[-1] == "t")
+        if best is None or cost < least:
+            best, least = arabic, cost
+    return best
