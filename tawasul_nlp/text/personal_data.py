@@ -1,15 +1,17 @@
 """Find and mask personal data in citizens' texts: who wrote must not follow from what was written.
 
-Everything is looked for in a copy of the text in which digits are ASCII and which has the same
-length, so that spans are those of the original. Numbers with no form of their own (accounts,
-registrations, requests, plates) are masked only behind a word that says what they are.
+Everything is looked for in a copy of the text in which digits are ASCII, letters that people write
+for one another are one, and marks that nobody sees are gone; spans are those of the original.
+Numbers with no form of their own (accounts, registrations, requests, plates) are masked only behind
+a word that says what they are.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .personal_patterns import (
     ACCOUNT_CUE,
@@ -17,19 +19,20 @@ from .personal_patterns import (
     CUED,
     DAY,
     DIGIT,
-    DIGITS,
     EMAIL,
     GAP,
     HOUSE,
     IBAN,
     IBAN_LENGTHS,
     LATIN,
+    MARKS,
     MONTH,
     OF_A_YEAR,
     PHONE,
     PHONE_CUE,
     PHONE_GROUPS,
     PLACE_CUE,
+    PLAIN,
     PREFIXED_PHONE,
     ROUND,
     STANDS_ALONE,
@@ -243,6 +246,13 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
     return groups in PHONE_GROUPS or (min(groups) > 1 and len(set(re.findall(GAP, found))) == 1 and found[0] in "36")
 
 
+def _in_original(span: PersonalDataSpan, hidden: list[int]) -> PersonalDataSpan:
+    """Move a span from a text without marks to the one with them; ``hidden[i]`` is what mark i stood before."""
+    start = span.start + bisect_right(hidden, span.start)
+    end = span.end + bisect_right(hidden, span.end - 1)
+    return replace(span, start=start, end=end)
+
+
 def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tuple[PersonalDataSpan, ...]:
     """Find personal data.
 
@@ -276,21 +286,24 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     unknown = sorted(set(kinds) - set(PLACEHOLDERS))
     if unknown:
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
-    plain = text if text.isascii() else text.translate(DIGITS)
+    plain, hidden = text, []
+    if not text.isascii():
+        hidden = [match.start() - before for before, match in enumerate(MARKS.finditer(text))]
+        plain = (MARKS.sub("", text) if hidden else text).translate(PLAIN)
     found: list[PersonalDataSpan] = list(_emails(plain)) if "@" in plain else []
     if DIGIT.search(plain) is not None:
         found += _ibans(plain)
         for kind in CUED:
             found += _cued(kind, plain)
         found += (*_prefixed_phones(plain), *_cprs(plain), *_phones(plain), *_houses(plain))
-    taken = bytearray(len(text))
+    taken = bytearray(len(plain))
     chosen: list[PersonalDataSpan] = []
     for span in found:
         # Kinds that were not asked for still claim their place: an account is no phone.
         if not any(taken[span.start : span.end]):
             taken[span.start : span.end] = b"\x01" * (span.end - span.start)
             if span.kind in kinds:
-                chosen.append(span)
+                chosen.append(_in_original(span, hidden) if hidden else span)
     return tuple(sorted(chosen, key=lambda span: span.start))
 
 

@@ -1,16 +1,21 @@
 """What personal data looks like: patterns, and the words that say what a number is.
 
-All of them are for texts whose digits are ASCII.
+All of them are for texts without :data:`MARKS` and with the characters of :data:`PLAIN`.
 """
 
 from __future__ import annotations
 
 import re
 
-DIGITS = {zero + value: str(value) for zero in (0x0660, 0x06F0, 0xFF10) for value in range(10)}
-# What people put between digits; marks of writing direction creep in when a number is pasted.
-GAP = r"[ \-\u00a0\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-_MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"
+#: Digits as ASCII, and letters that people write for one another as one of them; none changes the length.
+PLAIN = {
+    **{zero + value: str(value) for zero in (0x0660, 0x06F0, 0xFF10) for value in range(10)},
+    **{ord(letter): plain for letter, plain in zip("أإآٱىیةکہ", "ااااييهكه", strict=True)},
+}
+#: Kashida, harakat and what is not seen at all: they cut words and numbers that are one for a reader.
+MARKS = re.compile("[\u0640\u064b-\u0652\u0670\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+# What people put between digits.
+GAP = r"[ \-\u00a0]"
 DIGIT = re.compile("[0-9]")
 LATIN = re.compile(r"[A-Za-z]")
 
@@ -49,9 +54,9 @@ PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:{GAP}|\.)?\d){{7}}(?!\d)")
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5)})
 _TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"  # what may be attached in front of a noun
 PHONE_CUE = re.compile(
-    rf"(?<![^\W\d_])(?:(?:{_TO}(?:هاتف|تلفون|تليفون|جوال|موبايل|نقال|رقم|[اأ]رقام|واتس|تواصل|اتصال)"
-    r"|و?[اأإ]?تصل|و?كلم|و?دق)\w{0,4}|ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ragm[iy])"
-    r"(?:\W{1,3}(?:رقم|على|علي|ع|لي|فيني|بي|بنا|هو|me|us|at|on|is|no|number))*\W{0,3}\Z",
+    rf"(?<![^\W\d_])(?:(?:{_TO}(?:هاتف|تلفون|تليفون|جوال|موبايل|نقال|رقم|ارقام|واتس|تواصل|اتصال)"
+    r"|و?ا?تصل|و?كلم|و?دق)\w{0,4}|ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ragm[iy])"
+    r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,
 )
 # Behind a plural, a list: الطرق 3812 3814 3816.
@@ -66,12 +71,12 @@ MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")
 DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d")
 ROUND = re.compile(r"\d+0{5}")  # 36000000 people
 UNIT_AFTER = re.compile(
-    r"\s{0,2}(?:(?:دينار|دنانير|فلس|فلوس|د\.ب|ريال|درهم|دولار|[أا]?متار|متر|كيلو(?:متر|واط|وات)?|واط|وات|لتر|ليتر)"
+    r"\s{0,2}(?:(?:دينار|دنانير|فلس|فلوس|د\.ب|ريال|درهم|دولار|ا?متار|متر|كيلو(?:متر|واط|وات)?|واط|وات|لتر|ليتر)"
     r"(?:اً|ًا|ا|ات|ين)?(?![^\W\d_])|%|٪|(?:BD|BHD|USD|dinars?|fils|sqm|km|kwh|litres?|liters?|gallons?)(?![A-Za-z]))",
     re.IGNORECASE,
 )
 UNIT_BEFORE = re.compile(
-    r"(?:(?<![A-Za-z])(?:BD|BHD|USD)|د\.ب|(?:مبلغ|قيم[ةه]|تكلف[ةه]|ميزاني[ةه])(?:ها|ه)?|قرا[ءي][ةه] (?:ال)?عداد)"
+    r"(?:(?<![A-Za-z])(?:BD|BHD|USD)|د\.ب|(?:مبلغ|قيمه|تكلفه|ميزانيه)(?:ها|ه)?|قرا[ءي]ه (?:ال)?عداد)"
     r"\.?[\s:]{0,2}\Z",
     re.IGNORECASE,
 )
@@ -80,7 +85,7 @@ UNIT_BEFORE = re.compile(
 # A full stop ends the search, for what comes behind it is another matter.
 _OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"  # and whose it is, behind it
 _NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|no\.?|number|num|nr|#|ra[gq]a?m)"
-_SIGNS = rf"\s:\-/#()={_MARKS}"
+_SIGNS = r"\s:\-/#()="
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 _VALUE = rf"(?:[A-Za-z]{{1,4}}-?)?\d(?:[-/\\_]?\d){{2,19}}(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
@@ -94,19 +99,19 @@ def _words(*alternatives: str) -> str:
     return rf"(?:\s{_TO}(?:{'|'.join(alternatives)})){{0,3}}"
 
 
-_MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدى|قديم|جديد"
+_MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدي|قديم|جديد"
 _HOUSING = _words(
     _MINE,
-    r"[إا]?سكان(?:ي[ةه]?)?|سكن(?:ي[ةه]?)?|وزار[ةه]|وحد[ةه]|بيت|قسيم[ةه]|شق[ةه]|قرض|تمليك|(?:el )?[ei]skan",
+    r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|(?:el )?[ei]skan",
 )
-_PAYER = _words(_MINE, r"كهربا[ءه]?|ماء|ماي|بنكي?|مشترك|ewa|هيئ[ةه]")
+_PAYER = _words(_MINE, r"كهربا[ءه]?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
 _GROUPED = rf"\d{{4}}(?:{GAP}\d{{4}}){{2,4}}{_ENDS}"
-_CAR = r"(?:سيار[ةهت]|مركب[ةهت]|موتر|شاحن[ةهت]|دراج[ةهت]|بيكب)"
+_CAR = r"(?:سيار[هت]|مركب[هت]|موتر|شاحن[هت]|دراج[هت]|بيكب)"
 _CUES = {
     "cpr": (
-        rf"(?:{_TO}(?:رقم|نمر[ةه]){_OF}\s(?:ال)?(?:شخصي|سكاني)(?:\s{_TO}[^\W\d]{{2,9}})?"
-        rf"|{_TO}بطاق(?:[ةه]|ت{_OF})(?:\s(?:ال)?(?:هوي[ةه]|سكاني[ةه]?|ذكي[ةه]|شخصي[ةه]))?"
-        rf"|{_TO}هوي(?:[ةه]|ت{_OF})|c\.?p\.?r\.?|(?:national |personal )id)",
+        rf"(?:{_TO}(?:رقم|نمره){_OF}\s(?:ال)?(?:شخصي|سكاني)(?:\s{_TO}[^\W\d]{{2,9}})?"
+        rf"|{_TO}بطاق(?:ه|ت{_OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?"
+        rf"|{_TO}هوي(?:ه|ت{_OF})|c\.?p\.?r\.?|(?:national |personal )id)",
         _NINE_DIGITS,
     ),
     "cr": (
@@ -117,11 +122,11 @@ _CUES = {
     "account": (rf"(?:{_TO}حساب{_OF}{_PAYER}|account|acct\.?|acc\.?|a/c)", rf"(?:{_GROUPED}|{_VALUE})"),
     "request": (
         rf"(?:{_TO}طلب{_OF}{_HOUSING}|(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}|request|application"
-        rf"|(?P<named>{_TO}(?:ملف{_OF}|معامل(?:[ةه]|ت{_OF})|[إا]ستمار(?:[ةه]|ت{_OF})|قسيم[ةه]){_HOUSING}|(?:app|req)\.?|file))",
+        rf"|(?P<named>{_TO}(?:ملف{_OF}|معامل(?:ه|ت{_OF})|استمار(?:ه|ت{_OF})|قسيمه){_HOUSING}|(?:app|req)\.?|file))",
         _VALUE,
     ),
     "plate": (
-        rf"(?:{_TO}لوح(?:[ةه]|ت{_OF})(?:\s(?:ال)?(?:سيار|مرك|شاحن|دراج|باص|حافل)\w{{0,6}})?|{_TO}نمر(?:[ةه]|ت{_OF})"
+        rf"(?:{_TO}لوح(?:ه|ت{_OF})(?:\s(?:ال)?(?:سيار|مرك|شاحن|دراج|باص|حافل)\w{{0,6}})?|{_TO}نمر(?:ه|ت{_OF})"
         rf"|[بو]?رقم\s(?:ال)?{_CAR}{_OF}"
         # "the car, a Yukon 2015, its number": between the two only what is neither a house nor a road with a number
         rf"|{_TO}{_CAR}{_OF}(?:\s{_NUMBER_WORD}|(?:\s[^\W\d]{{2,12}}(?:\s(?:19|20)\d\d)?){{1,3}}\s(?:رقم|نمرت)(?:ها|ه))"
@@ -137,10 +142,10 @@ CUED = {
     for kind, (cue, value) in _CUES.items()
 }
 HOUSE = re.compile(
-    rf"(?<![^\W\d_])(?:{_TO}(?:بيت{_OF}|منزل{_OF}|شق[ةه]|شقت{_OF}|فيلا|مبنى|بناي[ةه]|عمار[ةه])"
+    rf"(?<![^\W\d_])(?:{_TO}(?:بيت{_OF}|منزل{_OF}|شقه|شقت{_OF}|فيلا|مبني|بنايه|عماره)"
     rf"|house|flat|villa|building|bldg|apartment|apt){_LINK}(?P<value>\d{{1,5}}[A-Za-z]?)(?![\w]|[.,/]\d)",
     re.IGNORECASE,
 )
 STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
 OF_A_YEAR = re.compile(r"\d{3,} ?[/\\] ?(?:19|20)\d\d|(?:19|20)\d\d[/\\]\d{3,}")
-ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|[آاإ]يبان|iban|account)\W{0,4}\Z", re.IGNORECASE)
+ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان|iban|account)\W{0,4}\Z", re.IGNORECASE)

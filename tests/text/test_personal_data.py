@@ -96,6 +96,14 @@ EVERYTHING = frozenset(PLACEHOLDERS)
         ("plate no: 123 456", "plate", "123456"),
         ("no 12 BH67BMAG00001299123456", "iban", "BH67BMAG00001299123456"),
         ("IBAN GB82 WEST 1234 5698 7654 32 please", "iban", "GB82WEST12345698765432"),
+        # Marks that nobody sees, kashida, harakat, and letters written for one another.
+        ("رقمي 39\u200b00\u200c1234", "phone", "39001234"),
+        ("\u202a+973 3900\u200e1234\u202c", "phone", "97339001234"),
+        ("رقـــم الطلب الإســـكاني 4021", "request", "4021"),
+        ("الرَّقْم الشَّخصي: 87 04 12 356", "cpr", "870412356"),
+        ("رقم البطاقه الذكيه 20412356", "cpr", "20412356"),
+        ("رقمى الشخصى 20412356", "cpr", "20412356"),
+        ("الاستماره رقم 55123", "request", "55123"),
         ("user @ gmail.com", "email", "user @ gmail.com"),
         ("ارسلوا على user@gmail وشكرا", "email", "user@gmail"),
     ],
@@ -175,6 +183,12 @@ def test_house_numbers_are_masked_only_when_asked_for() -> None:
 
 def test_a_cue_does_not_reach_over_the_end_of_the_sentence() -> None:
     assert [span.kind for span in find_personal_data("وإعادة فتح الطلب. 33660918")] == ["phone"]
+
+
+def test_spans_count_the_marks_that_were_looked_through() -> None:
+    text = "الرَّقـــم الشَّخصيّ 87\u200f0412356\u200f وهاتفي ٣٩\u200b٠٠١٢٣٤ شكرًا"
+    assert [text[span.start : span.end] for span in find_personal_data(text)] == ["87\u200f0412356", "٣٩\u200b٠٠١٢٣٤"]
+    assert mask_personal_data(text).text == "الرَّقـــم الشَّخصيّ [رقم شخصي]\u200f وهاتفي [هاتف] شكرًا"
 
 
 @given(ANYTHING)
