@@ -40,6 +40,7 @@ from .personal_patterns import (
     UNIT_AFTER,
     UNIT_BEFORE,
     YEAR,
+    YEAR_AFTER,
 )
 
 #: Each kind with what stands in the masked text in its place.
@@ -165,9 +166,9 @@ def _cued(kind: str, text: str) -> Iterator[PersonalDataSpan]:
         elif match.groupdict().get("named"):
             is_personal = False
         else:
-            is_personal = OF_A_YEAR.fullmatch(found) is not None or (
-                digits >= 5 and not found.endswith("000") and not MONTH.fullmatch(found)
-            )
+            has_year = OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end)
+            is_sum = found.endswith("000") or MONTH.fullmatch(found)
+            is_personal = has_year is not None or (digits >= 5 and not is_sum)
         if is_personal:
             yield PersonalDataSpan(kind, start, end, value)
 
@@ -208,9 +209,11 @@ def _cprs(text: str) -> Iterator[PersonalDataSpan]:
 def _prefixed_phones(text: str) -> Iterator[PersonalDataSpan]:
     for match in PREFIXED_PHONE.finditer(text):
         value = _compact(match.group())
-        is_block = value.startswith("973") and match.group()[0] != "+" and _is_behind(PLACE_CUE, text, match.start())
-        if not (is_block or _is_public(value)):
-            yield PersonalDataSpan("phone", match.start(), match.end(), value)
+        start, end = match.span()
+        is_block = value.startswith("973") and match.group()[0] != "+" and _is_behind(PLACE_CUE, text, start)
+        is_sum = not value.startswith(("973", "00973")) and (ROUND.fullmatch(value) or _is_amount(text, start, end))
+        if not (is_block or is_sum or _is_public(value)):
+            yield PersonalDataSpan("phone", start, end, value)
 
 
 def _phones(text: str) -> Iterator[PersonalDataSpan]:
@@ -311,10 +314,11 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
     """Replace personal data by placeholders that name its kind.
 
     Personal numbers (CPR, nine digits), Bahraini mobile and land lines (with and without
-    +973), e-mail addresses, IBANs whose check digits are right, and behind a cue word account,
-    commercial registration and request numbers and car plates. Public lines, amounts, dates,
-    years, blocks and roads stay; eight digits that may be a date (13052024) are masked only
-    behind a word that calls for a phone number.
+    +973), foreign numbers with their country's code, e-mail addresses, IBANs whose check digits
+    are right, and behind a cue word account, commercial registration and (housing) request
+    numbers and car plates. Public lines, amounts, dates, years, blocks and roads stay; eight
+    digits that may be a date (13052024) or a round sum (36000000) are masked only behind a word
+    that calls for a phone number.
 
     Parameters
     ----------

@@ -22,7 +22,8 @@ LATIN = re.compile(r"[A-Za-z]")
 EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++(?:@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++"
     # Of the providers that most people are with, also with spaces around the sign or without the end.
-    r"| ?@ ?(?:gmail|hotmail|yahoo|outlook|icloud|live)\.[A-Za-z]++|@(?:gmail|hotmail|yahoo|icloud)(?![A-Za-z0-9]))",
+    r"| ?@ ?(?:gmail|hotmail|yahoo|outlook|icloud|live) ?[.,] ?(?:com|net|org)(?![A-Za-z0-9])"
+    r"|@(?:gmail|hotmail|yahoo|icloud)(?![A-Za-z0-9]))",
     re.IGNORECASE,
 )
 # Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".
@@ -45,8 +46,8 @@ _EIGHT_DIGITS = rf"\d(?:{GAP}?\d){{7}}"
 PREFIXED_PHONE = re.compile(
     rf"(?:\+{GAP}?|(?<!\d)00{GAP}?)973(?:(?:{GAP}|[().]){{0,2}}\d){{8}}(?!\d)"
     rf"|{_BEFORE}973{GAP}{{0,2}}{_PHONE_START}{_EIGHT_DIGITS}{_AFTER}"
-    # Of other countries, by the plus or by the code of a neighbour.
-    rf"|(?:\+{GAP}?(?!973)[1-9]|(?<!\d)00{GAP}?(?:966|971|965|968|974))(?:{GAP}?\d){{8,12}}(?!\d)"
+    # Of other countries, by the plus or by the code of a neighbour or of where many come from.
+    rf"|(?:\+{GAP}?(?!973)[1-9]|(?<!\d)00{GAP}?(?:966|971|965|968|974|20|44|63|880|9[1-4]|977))(?:{GAP}?\d){{8,12}}(?!\d)"
 )
 # With full stops only where a word calls for a phone number.
 PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:{GAP}|\.)?\d){{7}}(?!\d)")
@@ -61,7 +62,7 @@ PHONE_CUE = re.compile(
 )
 # Behind a plural, a list: الطرق 3812 3814 3816.
 PLACE_CUE = re.compile(
-    r"(?:(?:مجمع|بلوك|طريق|شارع|(?<![a-z])(?:block|blk|road|rd|street|st|avenue))(?:\W{1,2}(?:رقم|no))?"
+    r"(?:(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|بيت|منزل|(?<![a-z])(?:block|blk|road|rd|street|st|avenue|building|bldg|house))(?:\W{1,2}(?:رقم|no))?"
     r"|(?:مجمع(?:ات|ين|ي)|بلوكات|طرق|طريقين|شوارع|شارعين|(?<![a-z])(?:block|road|street)s)(?:\W{1,3}و?\d{2,4}){0,3})"
     r"\W{0,3}\Z",
     re.IGNORECASE,
@@ -84,7 +85,7 @@ UNIT_BEFORE = re.compile(
 # A cue, what may stand between ("رقم", "no.", a colon), and the number. Strong: the text says "number".
 # A full stop ends the search, for what comes behind it is another matter.
 _OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"  # and whose it is, behind it
-_NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|no\.?|number|num|nr|#|ra[gq]a?m)"
+_NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|#|ra[gq]a?m)"
 _SIGNS = r"\s:\-/#()="
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
@@ -92,6 +93,13 @@ _VALUE = rf"(?:[A-Za-z]{{1,4}}-?)?\d(?:[-/\\_]?\d){{2,19}}(?: ?[/\\] ?(?:19|20)\
 _PLATE = rf"(?!{_EIGHT_DIGITS}(?!\d))\d{{3}}{GAP}?\d{{0,3}}(?<=\d){_ENDS}"
 # Nine digits however they are grouped, or the eight of somebody born after 1999 whose first one a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d(?:{GAP}?\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}})(?!\d)"
+
+
+# Any words between what a number is of and "number", unless they begin an address or a phone number.
+_OTHER = (
+    rf"(?!{_TO}(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|بيت|منزل|شقه|فيلا|محل|باب|بوابه|كراج|موقف|دوار|محطه|هاتف|تلفون))"
+    r"[^\W\d]{2,12}(?: (?:19|20)\d\d)?"
+)
 
 
 def _words(*alternatives: str) -> str:
@@ -102,7 +110,7 @@ def _words(*alternatives: str) -> str:
 _MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدي|قديم|جديد"
 _HOUSING = _words(
     _MINE,
-    r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|(?:el )?[ei]skan",
+    r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|من|(?:سنه|عام) (?:19|20)\d\d|(?:el )?[ei]skan",
 )
 _PAYER = _words(_MINE, r"كهربا[ءه]?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
 _GROUPED = rf"\d{{4}}(?:{GAP}\d{{4}}){{2,4}}{_ENDS}"
@@ -115,21 +123,25 @@ _CUES = {
         _NINE_DIGITS,
     ),
     "cr": (
-        rf"(?:{_TO}سجل\w{{0,3}}\s(?:ال)?تجاري|س[. ]?ت\.?|C\.?R\.?|commercial regist(?:er|ration)"
+        rf"(?:{_TO}سجل\w{{0,3}}\s(?:ال)?تجاري|س[. ]ت\.?|C\.?R\.?|commercial regist(?:er|ration)"
         rf"|(?P<named>{_TO}(?:سجل|قيد)))",
         _VALUE,
     ),
-    "account": (rf"(?:{_TO}حساب{_OF}{_PAYER}|account|acct\.?|acc\.?|a/c)", rf"(?:{_GROUPED}|{_VALUE})"),
+    "account": (
+        rf"(?:{_TO}حساب{_OF}{_PAYER}|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}مشترك))",
+        rf"(?:{_GROUPED}|{_VALUE})",
+    ),
     "request": (
-        rf"(?:{_TO}طلب{_OF}{_HOUSING}|(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}|request|application"
+        rf"(?:{_TO}طلب{_OF}(?:{_HOUSING}|(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD}))"
+        rf"|(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}|request|application"
         rf"|(?P<named>{_TO}(?:ملف{_OF}|معامل(?:ه|ت{_OF})|استمار(?:ه|ت{_OF})|قسيمه){_HOUSING}|(?:app|req)\.?|file))",
         _VALUE,
     ),
     "plate": (
         rf"(?:{_TO}لوح(?:ه|ت{_OF})(?:\s(?:ال)?(?:سيار|مرك|شاحن|دراج|باص|حافل)\w{{0,6}})?|{_TO}نمر(?:ه|ت{_OF})"
         rf"|[بو]?رقم\s(?:ال)?{_CAR}{_OF}"
-        # "the car, a Yukon 2015, its number": between the two only what is neither a house nor a road with a number
-        rf"|{_TO}{_CAR}{_OF}(?:\s{_NUMBER_WORD}|(?:\s[^\W\d]{{2,12}}(?:\s(?:19|20)\d\d)?){{1,3}}\s(?:رقم|نمرت)(?:ها|ه))"
+        # "the car, a Yukon 2015, its number"
+        rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)"
         rf"|(?:number |licen[cs]e )?plate|(?:car|vehicle) (?:no\.?|number))",
         _PLATE,
     ),
@@ -147,5 +159,6 @@ HOUSE = re.compile(
     re.IGNORECASE,
 )
 STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
+YEAR_AFTER = re.compile(r" ل?(?:سنه|عام) (?:19|20)\d\d")  # 3321 لسنة 2009
 OF_A_YEAR = re.compile(r"\d{3,} ?[/\\] ?(?:19|20)\d\d|(?:19|20)\d\d[/\\]\d{3,}")
 ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان|iban|account)\W{0,4}\Z", re.IGNORECASE)

@@ -96,6 +96,13 @@ EVERYTHING = frozenset(PLACEHOLDERS)
         ("plate no: 123 456", "plate", "123456"),
         ("no 12 BH67BMAG00001299123456", "iban", "BH67BMAG00001299123456"),
         ("IBAN GB82 WEST 1234 5698 7654 32 please", "iban", "GB82WEST12345698765432"),
+        ("طلبي الاسكاني المرقم 3321/2009", "request", "33212009"),
+        ("صاحب طلب 3321 لسنة 2009", "request", "3321"),
+        ("رقم طلبي الاسكاني من عام 2005 هو 4455", "request", "4455"),
+        ("الموافقة على طلب التقوية رقم 77310", "request", "77310"),
+        ("رقم المشترك 10234567", "account", "10234567"),
+        ("مركبة حمراء رقم 229618", "plate", "229618"),
+        ("ahmed @gmail ,com", "email", "ahmed @gmail ,com"),
         # Marks that nobody sees, kashida, harakat, and letters written for one another.
         ("رقمي 39\u200b00\u200c1234", "phone", "39001234"),
         ("\u202a+973 3900\u200e1234\u202c", "phone", "97339001234"),
@@ -144,6 +151,9 @@ def test_each_kind_is_found(text: str, kind: str, value: str) -> None:
         "6alabi el eskani mn 2005 w kel ma as2al ygooloon enta fe el gaayma",
         "بطاقة 31052024 وملف القضية رقم 12345",
         "call us @ live music",
+        "طلب إنارة طريق رقم 3612 وطلب صيانة مبنى رقم 1250",
+        "عندي ست 12345 وطلب إسكاني قديم (1998)",
+        "زيادة +100000000 دينار",
         "",
     ],
 )
@@ -218,7 +228,24 @@ def test_wrong_arguments_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["1", "3 ", "a", "a@", "BH1", "رقم ", "حساب ", "طلب رقم ", "+973 ", "(", "شقة ", "3900 1234/", "ab 12 "]
+    "unit",
+    [
+        "1",
+        "3 ",
+        "a",
+        "a@",
+        "BH1",
+        "رقم ",
+        "حساب ",
+        "طلب رقم ",
+        "+973 ",
+        "(",
+        "شقة ",
+        "3900 1234/",
+        "ab 12 ",
+        "طلب كلمة ",
+        "سيارة بيت ",
+    ],
 )
 def test_time_grows_no_faster_than_the_text(unit: str) -> None:
     def seconds(length: int) -> float:
