@@ -6,6 +6,9 @@ addresses. A word with a digit that stands for a letter (3 ع, 7 ح, 9 ص) tells
 cannot be an English word with a number or a code; where it can (roo7, yaris6), and without such
 a digit, it is converted only in a text that is Arabizi, and only if it is no English word that
 the list ``english_words.txt`` knows.
+
+Most words are read as one that citizens write (:mod:`tawasul_nlp.text.arabizi_reading`); for others the rules here guess
+the vowels.
 """
 
 from __future__ import annotations
@@ -200,17 +203,21 @@ def _is_english(word: str) -> bool:
 
 def _is_arabizi_text(matches: list[re.Match[str]]) -> bool:
     """Tell whether enough words of a text can only be Arabizi; "el bill" is Arabizi by its article."""
-    words = [match.group("word") for match in matches]
     lexicon, english = _lexicon(), _english()
-    latin = [word for word in words if _LATIN.search(word)]
-    # Of a text in capitals, which may be full of codes, a short word proves nothing.
-    sure = sum(
-        (_is_marked(word.lower() if len(word) > 3 else word))
-        or (len(word) > 1 and word.lower() in lexicon and word.lower() not in english)
-        for word in latin
-    )
-    articles = sum((match.group("article") or "").lower() in ("el", "il") for match in matches)
-    return sure >= 1 and sure + articles >= 2 and (sure + articles) * 6 >= len(latin)
+    latin = sure = articles = 0
+    for match in matches:
+        word = match.group("word")
+        if _LATIN.search(word) is None:
+            continue
+        lower = word.lower()
+        has_article = (match.group("article") or "").lower() in ("el", "il")
+        latin += 1
+        articles += has_article
+        # Of a text in capitals, which may be full of codes, a short word proves nothing; "el masba7" is no iphone7.
+        sure += _is_marked(lower if len(word) > 3 else word, among_arabizi=has_article) or (
+            len(word) > 1 and lower in lexicon and lower not in english
+        )
+    return sure >= 1 and sure + articles >= 2 and (sure + articles) * 6 >= latin
 
 
 def arabizi_to_arabic(text: str) -> str:

@@ -169,7 +169,7 @@ def _known(word: str) -> str | None:
         elif token in _CONSONANTS:
             # A doubled letter is a shadda, which is not written, or two letters.
             if token == before:
-                pattern[-1] += "{1,2}"
+                pattern[-1] = pattern[-1].removesuffix("{1,2}") + "{1,2}"
             else:
                 pattern.append(f"[{_CONSONANTS[token]}]")
                 key.append(_CONSONANTS[token][0])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tawasul_nlp.text import arabizi_to_arabic
 from tawasul_nlp.text.arabizi_reading import ARABIC_WORDS, data_lines, read_arabizi
@@ -31,8 +33,10 @@ CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
         ("el bill wayed hal shahar w EWA ma yrdoon", "el bill وايد هل شهر و EWA ما يردون"),
         ("el soog el jadeed mta yefta7", "السوق الجديد متى يفتح"),
         ("EL MAY MAGTOO3 3NDNA MN AMS W EWA MA TRID", "الماي مقطوع عندنا من امس و EWA ما ترد"),
-        ("wain el 5adama, 9arli shahar mn 8addamt 6alabna", "وين الخدمة, صارلي شهر من قدمت طلبنا"),
+        ("wain el 5adama, 9arli shahar mn 8addamt 6alabna", "وين الخدامة, صارلي شهر من قدمت طلبنا"),
         ("gr7a", "قرحه"),
+        ("el masba7 mal el nadi msakar", "المسبح مال النادي مسكر"),
+        ("hhhh wallah 3ndna mmm mai", "هه والله عندنا مم ماي"),
         ("عندنا 7afra و 5arban", "عندنا حفرة و خربان"),
     ],
 )
@@ -88,6 +92,12 @@ def test_in_the_corpus_arabizi_texts_change_and_texts_of_other_registers_do_not(
     assert sum(changed["arabizi"]) / len(changed["arabizi"]) >= 0.95
     for register in ("msa", "bahraini", "english"):
         assert sum(changed[register]) / len(changed[register]) <= 0.01
+
+
+@given(st.text("aeouybdshgk'2379", max_size=12))
+def test_any_letters_are_read_as_a_known_word_or_as_none(word: str) -> None:
+    read = read_arabizi(word)
+    assert read is None or re.fullmatch("[\u0621-\u064aچگ]+", read)
 
 
 @given(ANYTHING)
