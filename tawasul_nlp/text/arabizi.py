@@ -7,8 +7,8 @@ cannot be an English word with a number or a code; where it can (roo7, yaris6), 
 a digit, it is converted only in a text that is Arabizi, and only if it is no English word that
 the list ``english_words.txt`` knows.
 
-Most words are read as one that citizens write (:mod:`tawasul_nlp.text.arabizi_reading`); for others the rules here guess
-the vowels.
+Most words are read as one that citizens write (:mod:`tawasul_nlp.text.arabizi_reading`); for
+others the rules here guess the vowels.
 """
 
 from __future__ import annotations
