@@ -405,10 +405,10 @@ class _Scan:
         return any(self._any_reading(word, self.address.moved_words) for word in before)
 
     def _names_municipality(self, first: int, last: int) -> bool:
-        """Whether a name is part of a municipality's: "بلدية المحرق", "baladiyat el m7arraq", "Saar Municipality"."""
+        """Whether a name is part of a municipality's: "بلدية المحرق", "baladiyat el m7arraq", "Municipality of Sitra"."""
         words = self.address.municipality_words
         before = self._neighbour(first, -1)
-        if before in ("el", "il", "al"):
+        if before in ("el", "il", "al", "of"):
             before = self._neighbour(first - 1, -1)
         if self._any_reading(before, words) or self._any_reading(self.folded[first], words):
             return True

@@ -20,6 +20,8 @@ def ids(text):
         ("I called LMRA twice", "lmra"),
         ("أمانة العاصمة تطالبني", "capital_trustees"),
         ("الجهاز المركزي للمعلومات", "iga"),
+        ("بلاغ لدى وزارة الداخلية", "interior"),
+        ("I wrote to the Municipality of Muharraq", "muharraq_municipality"),
     ],
 )
 def test_names_and_aliases_are_found_in_their_spellings(text, agency):
@@ -27,7 +29,17 @@ def test_names_and_aliases_are_found_in_their_spellings(text, agency):
 
 
 @pytest.mark.parametrize(
-    "text", ["وين البلدية؟", "رحت الهيئة", "الكهرباء مقطوعة", "المجاري طافحة", "تواصل معي أحد", "الصحة نعمة", ""]
+    "text",
+    [
+        "وين البلدية؟",
+        "رحت الهيئة",
+        "الكهرباء مقطوعة",
+        "المجاري طافحة",
+        "تواصل معي أحد",
+        "الصحة نعمة",
+        "الشوارع الداخلية مكسرة والتمديدات الداخلية قديمة",
+        "",
+    ],
 )
 def test_ambiguous_words_name_no_agency(text):
     assert ids(text) == []

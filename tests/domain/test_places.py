@@ -174,6 +174,7 @@ def test_blocks_are_read_in_the_short_forms_of_notes(text, blocks):
         ("بلدية المنطقة الجنوبية ما ردت، الحفرة عند سيتي سنتر", "capital"),
         ("أمانة العاصمة ما ردت، الزبالة في عراد", "muharraq"),
         ("I called Muharraq Municipality, the trash is in Riffa", "southern"),
+        ("I wrote to the Municipality of Muharraq, the trash is in Riffa", "southern"),
         ("kallamt baladiyat el m7arrag, el zbala fe Riffa", "southern"),
         ("يا بلدية المحرق شيلوا الزبالة", "muharraq"),
     ],
