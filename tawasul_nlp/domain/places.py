@@ -405,7 +405,7 @@ class _Scan:
         return any(self._any_reading(word, self.address.moved_words) for word in before)
 
     def _names_municipality(self, first: int, last: int) -> bool:
-        """Whether a name is part of a municipality's: "بلدية المحرق", "baladiyat el m7arraq", "Municipality of Sitra"."""
+        """Whether a name is part of a municipality's: "بلدية المحرق", "baladiyat el m7arraq", "Saar Municipality"."""
         words = self.address.municipality_words
         before = self._neighbour(first, -1)
         if before in ("el", "il", "al", "of"):

@@ -56,7 +56,7 @@ PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5)})
 _TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"  # what may be attached in front of a noun
 PHONE_CUE = re.compile(
     rf"(?<![^\W\d_])(?:(?:{_TO}(?:هاتف|تلفون|تليفون|جوال|موبايل|نقال|رقم|ارقام|واتس|تواصل|اتصال)"
-    r"|و?ا?تصل|و?كلم|و?دق)\w{0,4}|ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ragm[iy])"
+    r"|و?[ايتن]تصل|و?كلم)\w{0,4}|و?(?:دق|رن)(?:وا?|ي|يت|ينا|ت)?|ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ragm[iy])"
     r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,
 )
