@@ -62,7 +62,8 @@ PHONE_CUE = re.compile(
 )
 # Behind a plural, a list: الطرق 3812 3814 3816.
 PLACE_CUE = re.compile(
-    r"(?:(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|بيت|منزل|(?<![a-z])(?:block|blk|road|rd|street|st|avenue|building|bldg|house))(?:\W{1,2}(?:رقم|no))?"
+    r"(?:(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|(?<![a-z])(?:block|blk|road|rd|street|st|avenue|building|bldg))"
+    r"(?:\W{1,2}(?:رقم|no))?"
     r"|(?:مجمع(?:ات|ين|ي)|بلوكات|طرق|طريقين|شوارع|شارعين|(?<![a-z])(?:block|road|street)s)(?:\W{1,3}و?\d{2,4}){0,3})"
     r"\W{0,3}\Z",
     re.IGNORECASE,
