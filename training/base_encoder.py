@@ -291,15 +291,22 @@ def pieces_to_keep(packed: PackedModel, texts: Iterable[str], latin_words: Itera
 
 
 def build_base(out: Path, cache: Path, texts: list[str]) -> None:
-    """Write the trimmed encoder and tokenizer to ``out`` as a Hugging Face folder."""
+    """Write the trimmed encoder and tokenizer to ``out`` as a Hugging Face folder.
+
+    ``config.json`` appears last, by which a run that goes on after a kill knows that the folder is complete.
+    """
     from wordfreq import top_n_list
 
     packed = parse_packed(download_packed(cache))
     english = [word for word in top_n_list("en", 20000) if word.isascii()]
     keep = pieces_to_keep(packed, texts, english + [word.capitalize() for word in english])
     model = build_encoder(packed, keep)
-    model.save_pretrained(out)
-    build_tokenizer(packed, keep).save_pretrained(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as unfinished:
+        model.save_pretrained(unfinished)
+        build_tokenizer(packed, keep).save_pretrained(unfinished)
+        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(out / path.name)
     size = sum(parameter.numel() for parameter in model.parameters())
     print(f"{out}: {len(keep)} pieces of {len(packed.pieces)}, {size / 1e6:.1f} M parameters")
 

