@@ -54,6 +54,8 @@ class ComplaintClassifier:
     ) -> None:
         if threads is not None:
             threads = at_least_one("threads", threads)
+        if taxonomy is not None and not isinstance(taxonomy, Taxonomy):
+            raise TypeError(f"taxonomy is a {type(taxonomy).__name__}, expected a Taxonomy; read it with Taxonomy.load")
         folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
@@ -110,6 +112,8 @@ class ComplaintClassifier:
         ValueError
             If the model has no thresholds for ``target_error``, if there is no such device or runtime, if ``threads``
             is below 1, or if the given taxonomy lacks labels of the model.
+        TypeError
+            If ``taxonomy`` is none, such as the path of one.
         """
         if name is None:
             folder = BUNDLED
@@ -305,7 +309,7 @@ class ComplaintClassifier:
         """
         if task is None:
             return "topic" if "topic" in self.config.tasks else next(iter(self.config.tasks))
-        if task not in self.config.tasks:
+        if task not in tuple(self.config.tasks):
             raise ValueError(f"task is {task!r}, but this model has {', '.join(self.config.tasks)}")
         return task
 

@@ -192,18 +192,20 @@ class Prediction:
         return without_controls(f"Prediction({shown!r}, {', '.join(parts)}{review})")
 
     def __rich__(self) -> Table:
-        from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=escape(without_controls(self.text[:300])), title_justify="right", show_lines=False)
+        def cell(text: str) -> Text:  # not a str, in which rich looks for markup and names of emoji
+            return Text(without_controls(text))
+
+        table = Table(title=cell(self.text[:300]), title_justify="right", show_lines=False)
         for column in ("", "label", "الاسم", "probability", "else"):
             table.add_column(column)
         for task, label in self.labels.items():
             others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
-            cells = (task, label.id, label.name_ar, f"{label.probability:.2f}", others)
-            table.add_row(*(escape(without_controls(cell)) for cell in cells))  # labels may hold square brackets
+            table.add_row(*map(cell, (task, label.id, label.name_ar, f"{label.probability:.2f}", others)))
         for name, text in self._remarks():
-            table.add_row(name, escape(text), "", "", "")
+            table.add_row(name, cell(text), "", "", "")
         return table
 
     def _remarks(self) -> Iterator[tuple[str, str]]:

@@ -128,12 +128,14 @@ def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: object
 def test_a_text_cannot_give_orders_to_the_terminal(clf: ComplaintClassifier) -> None:
     from rich.console import Console
 
-    text = SEWAGE + " \x1b]0;owned\x07\x1b[2J\x9b31m"
-    console = Console(file=io.StringIO(), width=200)
-    console.print(clf.predict(text))
-    console.print(clf.explain(text))
-    written = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "طافحة" in written and not {"\x1b", "\x07", "\x9b"} & set(written)
+    text = "[bold]المجاري[/bold] طافحة عندنا :fire: \x1b]0;owned\x07\x1b[2J\x9b31m"
+    for markup in (True, False):
+        console = Console(file=io.StringIO(), width=200, markup=markup, emoji=markup)
+        for shown in (clf.predict(text), clf.explain(text)):
+            console.print(shown)
+            written = console.file.getvalue()  # type: ignore[attr-defined]
+            assert "[bold]المجاري[/bold] طافحة عندنا :fire:" in written
+            assert not {"\x1b", "\x07", "\x9b"} & set(written)
 
 
 def test_a_table_is_refused_before_the_names_of_its_columns_are_read(clf: ComplaintClassifier) -> None:
@@ -212,8 +214,11 @@ def test_a_taxonomy_without_some_of_the_labels_is_refused_with_their_names(tmp_p
 def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match="no model folder"):
         ComplaintClassifier.from_pretrained(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="this model has topic, agency, kind"):
-        clf.predict_proba([SEWAGE], task="mood")
+    for task in ("mood", ["topic"]):
+        with pytest.raises(ValueError, match="this model has topic, agency, kind"):
+            clf.predict_proba([SEWAGE], task=task)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="taxonomy is a PosixPath, expected a Taxonomy; read it with Taxonomy.load"):
+        ComplaintClassifier.from_pretrained(taxonomy=tmp_path)  # type: ignore[arg-type]
 
 
 def test_the_one_line_form_loads_once_and_reads() -> None:
