@@ -126,7 +126,7 @@ def explain(classifier: ComplaintClassifier, text: str, task: str | None = None)
     """
     if not isinstance(text, str):
         raise InvalidTextError(f"expected one str, got {type(text).__name__}; explain one text at a time", 0)
-    task = classifier.known_task(task)
+    text, task = str(text), classifier.known_task(task)
     if not any(map(str.isalnum, text)):  # nothing is read of such a text, so no word of it can speak for the answer
         answer = classifier.predict(text).labels[task]
         return Explanation(text, task, answer.id, answer.probability, ())

@@ -67,7 +67,12 @@ def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     means = np.zeros((labels, vectors.shape[1]))
     np.add.at(means, target, vectors)
     means /= counts[:, None]
-    distances = ((vectors[:, None, :] - means[None]) ** 2).sum(2)
+    middle = means.mean(0)
+    # |v - m|^2 multiplied out: all differences at once would be texts x labels x width numbers, gigabytes for a corpus.
+    # Around the middle, so that little is lost where near-equal numbers are subtracted.
+    around, centres = vectors - middle, means - middle
+    distances = (around**2).sum(1)[:, None] - 2 * around @ centres.T + (centres**2).sum(1)
+    distances = np.maximum(distances, 0.0)
     rows = np.flatnonzero(counts[target] > 1)
     own = counts[target[rows]]
     # Without the text itself, its mean is further away by the factor n / (n - 1).
@@ -80,7 +85,6 @@ def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     typical = float(np.log(distances.mean()))
     steep = np.exp(minimize_scalar(loss, bounds=(-typical - 5, -typical + 8), method="bounded").x) if len(rows) else 1.0
     # Minus the distance to the means' mean, which is the same for all labels: small weights stand 8 bits better.
-    middle = means.mean(0)
     weights, bias = 2 * steep * (means - middle), steep * ((middle**2).sum() - (means**2).sum(1))
     return weights.astype(np.float32), bias.astype(np.float32)
 

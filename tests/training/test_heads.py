@@ -1,5 +1,6 @@
 """Heads that start from means answer like the nearest mean before anything is trained."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,19 @@ def test_logits_order_labels_by_distance_to_their_means() -> None:
     distances = ((vectors[:, None] - means[None]) ** 2).sum(2)
     logits = vectors @ weights.T.astype(np.float64) + bias
     assert (logits.argmax(1) == distances.argmin(1)).all()
+
+
+def test_heads_of_many_texts_and_labels_start_in_little_memory() -> None:
+    rng = np.random.default_rng(2)
+    target = np.arange(3000) % 60
+    vectors = rng.normal(size=(60, 128))[target] + rng.normal(size=(3000, 128))
+    tracemalloc.start()
+    weights, bias = nearest_mean(vectors, target, 60)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # All differences of texts and means at once would be 3000 x 60 x 128 numbers: 184 MB.
+    assert peak < 40_000_000
+    assert ((vectors @ weights.T + bias).argmax(1) == target).mean() > 0.95
 
 
 def test_texts_without_anything_in_common_do_not_make_the_heads_certain() -> None:
