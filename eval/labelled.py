@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from eval.metrics import (
 )
 from eval.text_table import TextTable, hit_string, row_keys
 from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.model.folder import file_hash
 
 LENGTHS = ((0, "1-50"), (51, "51-100"), (101, "101-200"), (201, "201-400"), (401, "above 400"))
 MOST_SLICES = 20
@@ -72,7 +72,7 @@ def evaluate(
         "model": {"folder": classifier.folder.name, "hash": classifier.config.model_hash},
         "data": {
             "file": table.path.name,
-            "sha256": hashlib.sha256(table.path.read_bytes()).hexdigest(),
+            "sha256": file_hash(table.path),
             "rows": len(table),
             "not_usable": [list(row) for row in table.skipped],
             "groups": group_column,

@@ -1,9 +1,9 @@
 """Draw the stored train/validation/test split once, by incident.
 
 A case, its re-reports and its hard negatives form one incident and stay on one side,
-and so do cases whose text is identical after aggressive folding. The split is
+and so do cases whose texts differ in nothing but signs and spaces. The split is
 stratified by topic, stored in ``training/data/splits.json`` and never drawn anew:
-``load_splits`` refuses a stored file that does not cover the corpus.
+``load_splits`` refuses a stored file that has a case on two sides.
 
 Run ``python -m training.splits`` to write the file (only needed when the corpus changes).
 """
