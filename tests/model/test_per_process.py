@@ -15,11 +15,11 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not
 
 
 def in_a_child(ask) -> str:
-    """Return what ``ask`` returns in a forked child; nothing if the child has not answered after half a minute."""
+    """Return what ``ask`` returns in a forked child; nothing if the child has not answered after five minutes."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.alarm(30)
+        signal.alarm(300)
         os.write(writer, ask().encode())
         os._exit(0)
     os.close(writer)
