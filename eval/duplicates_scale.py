@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.duplicates.columns import shingles
+from tawasul_nlp.duplicates.columns import SHINGLE
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace, load_examples
 from training.noise import add_noise
@@ -94,7 +94,8 @@ def compare_minhash(texts: list[str]) -> dict[str, Any]:
     from rensa import RMinHash
 
     fold = Normalizer("matching")
-    sets = [shingles(fold(text)) for text in texts]
+    folded = [fold(text) for text in texts]
+    sets = [[text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))] for text in folded]
     start = time.perf_counter()
     ours = np.array(RMinHash.digests_from_token_sets(sets, 128, 1))
     middle = time.perf_counter()

@@ -145,8 +145,9 @@ def copy_bucket(columns: Columns, band: int) -> np.ndarray:
 
 def later(buckets: np.ndarray) -> np.ndarray:
     """Return the positions of all but the first case of each bucket, rising."""
-    first = np.unique(buckets, return_index=True)[1]
-    return np.setdiff1d(np.arange(len(buckets)), first, assume_unique=True)
+    found = np.ones(len(buckets), np.bool_)
+    found[np.unique(buckets, return_index=True)[1]] = False
+    return np.flatnonzero(found)
 
 
 def repeated(columns: Columns) -> np.ndarray:

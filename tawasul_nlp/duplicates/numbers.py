@@ -66,9 +66,9 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
     >>> read_numbers("عمارة ٥ بلا ماء من 3 أيام، اتصلوا على 39001234")
     (['5'], ['3'])
     """
-    plain = text.translate(_PLAIN)
-    if not _DIGITS.search(plain):
+    if not _DIGITS.search(text):
         return [], []
+    plain = text.translate(_PLAIN)
     known = set(map(str, named))
     found = _told_apart(plain, known)
     if sum(map(len, found[0])) >= _PERSONAL_DIGITS:

@@ -22,7 +22,8 @@ from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 
 FORMAT_VERSION = 3
-_BLOCK = 65_536
+# Pairs that are scored at a time: so few that what is computed of them stays in the processor's cache.
+_BLOCK = 16_384
 
 # Knots of the piecewise-linear functions; between two knots a feature is shared by both.
 KNOTS = {
@@ -165,8 +166,11 @@ def _measures(
     ways = ("streets", "street_names", "roads")
     other_way = np.any([met[name][0] for name in ways], axis=0) & (sum(common[name] for name in ways) == 0)
     shared_numbers = common["numbers"] + common["amounts"]
-    terms = columns.terms[first]
-    rarity = weights(terms) * (terms[:, :, None] == columns.terms[second][:, None, :]).any(2)
+    terms, others = columns.terms[first], columns.terms[second]
+    shared = np.zeros(terms.shape, np.bool_)
+    for column in others.T:  # one after the other: all at once would be a table of 256 comparisons a pair
+        shared |= terms == column[:, None]
+    rarity = weights(terms) * shared
     flags = {
         "same_block": common["blocks"] > 0,
         "same_town": common["towns"] > 0,

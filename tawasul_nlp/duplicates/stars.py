@@ -52,16 +52,19 @@ class Conflicts:
 
     def group(self, head: int) -> Company:
         """Return the group of a representative, without other members."""
-        return Company({self._kind[head]}, self._earliest[head], self._latest[head])
+        return Company(self._kind[head], set(), self._earliest[head], self._latest[head])
 
     def join(self, row: int, group: Company) -> bool:
-        """Make a case a member of a group, unless it conflicts with a member; return whether it is one now."""
+        """Make a case that matches the representative a member, unless it conflicts with another; say whether it is.
+
+        What matches the representative does not conflict with it.
+        """
         earliest = min(group.earliest, self._earliest[row])
         latest = max(group.latest, self._latest[row])
         if latest - earliest > self._longest:
             return False
         kind = self._kind[row]
-        if kind not in group.places:
+        if kind != group.head and kind not in group.places:
             if any(self._between(kind, present) for present in group.places):
                 return False
             group.places.add(kind)
@@ -80,8 +83,9 @@ class Conflicts:
 
 @dataclass(slots=True)
 class Company:
-    """The kinds of places of a group's members, and its first and last day."""
+    """The kinds of places of a group's representative and of its other members, and the group's first and last day."""
 
+    head: int
     places: set[int]
     earliest: float
     latest: float
@@ -142,9 +146,10 @@ def _assign(
     for node in pending:
         if node in heads:
             continue
-        for at in range(starts[node], starts[node + 1]):
-            if int(other[at]) in heads:
-                offers.append((-float(weight[at]), node, int(other[at])))
+        mine = slice(starts[node], starts[node + 1])
+        for head, value in zip(other[mine].tolist(), weight[mine].tolist(), strict=True):
+            if head in heads:
+                offers.append((-value, node, head))
     waiting -= heads
     for negative, node, head in sorted(offers):
         if node not in waiting or not conflicts.join(node, groups[head]):
