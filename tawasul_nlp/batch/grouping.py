@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 LARGEST = 10
 _DECIMALS = 4
+_REJECT_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def group_table(
 
     with ExitStack() as stack:
         try:
+            _check_rejects(rejects_path)
             # Opened before the work: a folder that cannot be written is told at once.
             rejects_file = PendingFile(rejects_path)
             stack.callback(rejects_file.discard)
@@ -247,6 +250,22 @@ def group_table(
         notes=(*reader.notes, *guarded_note(guarded)),
         seconds=time.monotonic() - began,
     )
+
+
+def _check_rejects(path: Path) -> None:
+    """Raise :class:`TableError` if a file is there that is none of ours: it would be replaced, or removed."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        line = file.readline(_REJECT_BYTES)
+    try:
+        known = not line or set(json.loads(line)) == {field.name for field in fields(Reject)}
+    except (ValueError, TypeError):
+        known = line.startswith(b'{"row": ')  # a longer line than was read
+    if not known:
+        raise TableError(
+            f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
+        )
 
 
 class _Placed:

@@ -152,6 +152,18 @@ def test_a_row_that_cannot_be_read_goes_to_the_rejects_and_the_others_are_groupe
     assert not Path("out.csv.rejects.jsonl").exists(), "rejects of an earlier run are not left behind"
 
 
+@pytest.mark.parametrize("command", [["group", "backlog.csv", "-o", "out.csv"], ["index", "add", "ix", "backlog.csv"]])
+@pytest.mark.parametrize("content", ["رسالة مهمة\n", '["row"]\n', '{"row": 1}\n', "\x00" * 70_000])
+def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, content, capsys):
+    write_csv("backlog.csv")
+    Path("letter.txt").write_text(content, encoding="utf-8")
+    options = ["-t", "text", "--id-column", "case_id", "--rejects", "letter.txt"]
+    assert tawasul(*command, *options) == 1
+    assert "letter.txt is there and holds no rejects of an earlier run" in capsys.readouterr().err
+    assert Path("letter.txt").read_text(encoding="utf-8") == content
+    assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "letter.txt"]
+
+
 def test_taken_column_names_get_a_prefix():
     write_csv("backlog.csv", ("group_id", "opened", "text"))
     assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
