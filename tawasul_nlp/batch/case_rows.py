@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _DATES = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d")
 _TIMES = ("", " %H:%M", " %H:%M:%S")
 _WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
-_BLOCK = re.compile(r"(\d{3,4})(\.0)?")
 
 
 def read_date(value: Any) -> datetime | None:
@@ -92,7 +90,7 @@ class CaseRows:
         self.chunks.append(whole)
         self.cases.append(
             [
-                Case(text, _name(id), self._date(day), _place(place), _name(topic))
+                Case(text, _name(id), self._date(day), _name(place), _name(topic))
                 for text, id, day, place, topic in zip(texts, ids, dates, places, topics, strict=True)
             ]
         )
@@ -117,10 +115,3 @@ def check_column(reader: Reader, name: str | None, option: str) -> None:
 
 def _name(value: Any) -> str | None:
     return to_cell(value).strip() or None
-
-
-def _place(value: Any) -> str | None:
-    """Return a place as the grouper reads it; a number alone is that of a block, as tables have it in a column."""
-    text = _name(value)
-    block = _BLOCK.fullmatch(text) if text is not None else None
-    return f"مجمع {block[1]}" if block is not None else text

@@ -21,11 +21,12 @@ class Case:
     text : str
         What the citizen wrote.
     id : str or None
-        The caller's name for it; None for its position.
+        The caller's name for it; None for its position. A number becomes its digits, as everywhere here.
     created_at : datetime or None
         When it came in; without a time zone it counts as UTC. A date or an ISO 8601 string is turned into one.
     place : str or None
-        An address field, read like a text ("مجمع 714"); where it names a place, the text's own places don't count.
+        An address field, read like a text ("مجمع 714"), or only the number of a block; where it names a place, the
+        text's own places don't count.
     topic : str or None
         Id of its topic; None lets the model say, if it reads the text (without ``embedding``).
     embedding : ndarray of float32, shape (128,), or None
@@ -34,7 +35,7 @@ class Case:
     Raises
     ------
     ValueError
-        If ``created_at`` is no date, or ``embedding`` does not consist of numbers.
+        If ``created_at`` is no date, or ``embedding`` does not consist of finite numbers.
 
     Examples
     --------
@@ -52,6 +53,9 @@ class Case:
     def __post_init__(self) -> None:
         created_at = None if _is_empty(self.created_at) else _moment(self.created_at)
         object.__setattr__(self, "created_at", created_at)
+        for name in ("id", "place", "topic"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if _is_empty(value) else _named(value))
         object.__setattr__(self, "embedding", None if _is_empty(self.embedding) else _vector(self.embedding))
 
 
@@ -96,9 +100,6 @@ def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
             raise InvalidTextError(f"case {index} has {', '.join(map(str, item)) or 'no keys'}, expected a text", index)
         given = {name: item[name] for name in _FIELDS if not _is_empty(item.get(name))}
         given["text"] = item["text"]
-        for name in ("id", "topic", "place"):
-            if name in given:
-                given[name] = str(given[name])
         try:
             case = Case(**given)
         except ValueError as error:
@@ -138,8 +139,16 @@ def _moment(value: Any) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
+def _named(value: Any) -> str:
+    """Return a name as a str; columns of whole numbers in which some are missing hold floats."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _vector(value: Any) -> np.ndarray:
     try:
-        return np.asarray(value, dtype=np.float32)
+        vector = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"embedding is {value!r:.80}, expected a row of DuplicateGrouper.embed") from error
+    if not np.isfinite(vector).all():
+        raise ValueError("embedding holds what is no finite number, expected a row of DuplicateGrouper.embed")
+    return vector

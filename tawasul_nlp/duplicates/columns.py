@@ -42,6 +42,7 @@ _WIDTHS = {
     "amounts": 8,
     "terms": TERMS,
 }
+_BLOCK = re.compile(r"(\d{3,4})(\.0)?")
 _LATIN = re.compile(r"[a-z]+")
 
 
@@ -209,8 +210,6 @@ def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type
 
 def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     """Read everything that one text alone tells."""
-    from rensa import RMinHash
-
     fold = Normalizer("matching")
     folded = [" ".join(fold(text[:_MAX_CHARS]).split()) for text, _ in texts]
     rows: dict[str, list[list[int]]] = {name: [] for name in _WIDTHS}
@@ -228,7 +227,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
         rows["street_names"].append(_few(street_names(folded[at]), _WIDTHS["street_names"]))
         rows["terms"].append(rare_terms(folded[at]))
     return {
-        "shingles": _signatures(RMinHash, list(map(shingles, folded)), SIGNATURE),
+        "shingles": signatures(folded),
         # A text without a letter or digit tells nothing: length 0, and it never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
         "latin": np.array([2 * sum(map(len, _LATIN.findall(text))) > len(text) for text in folded], np.bool_),
@@ -243,21 +242,31 @@ def _few(codes: Iterable[int], most: int) -> list[int]:
     return found if len(found) <= most else []
 
 
-def shingles(folded: str) -> list[str]:
-    """Return the character shingles of a folded text, in order."""
-    return [folded[at : at + SHINGLE] for at in range(max(1, len(folded) - SHINGLE + 1))]
+def signatures(folded: Sequence[str]) -> np.ndarray:
+    """Return MinHash signatures of the character shingles of folded texts: (texts, 128), uint16.
 
+    16 bits of each value suffice to tell equal from unequal. The shingles of all texts are hashed at once.
+    """
+    from rensa import RMinHash
 
-def _signatures(minhash: Any, sets: list[list[str]], size: int) -> np.ndarray:
-    """Return MinHash signatures (texts, size); 16 bits of each value suffice to tell equal from unequal."""
-    if not sets:
-        return np.zeros((0, size), np.uint16)
-    matrix = minhash.digests_from_token_sets(sets, size, _SEED)
-    return np.asarray(matrix, dtype=np.uint32).astype(np.uint16)
+    if not folded:
+        return np.zeros((0, SIGNATURE), np.uint16)
+    padded = [text.ljust(SHINGLE, "\0") for text in folded]  # a shorter text is its only shingle
+    points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
+    ends = np.cumsum([len(text) for text in padded])
+    whole = np.ones(len(points), np.bool_)
+    for back in range(1, SHINGLE):
+        whole[ends - back] = False  # a shingle that begins here would reach into the next text
+    hashes = row_hashes(np.lib.stride_tricks.sliding_window_view(points, SHINGLE))[whole[: 1 - SHINGLE]]
+    starts = np.r_[0, ends - (SHINGLE - 1) * np.arange(1, len(ends) + 1)].astype(np.uint64)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, starts, SIGNATURE, _SEED)
+    return np.asarray(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
 
 
 def _places(text: str, place: str | None) -> dict[str, list[int]]:
     gazetteer = _gazetteer()
+    if place and (block := _BLOCK.fullmatch(place.strip())):
+        place = f"مجمع {block[1]}"  # tables have blocks as numbers in a column
     places = find_places(place[:_MAX_CHARS], gazetteer) if place else None
     if not places:
         places = find_places(text[:_MAX_CHARS], gazetteer)

@@ -36,6 +36,13 @@ class DuplicateGrouper:
     days : float or None
         Cases further apart in time count less and less as one incident; None for the scorer's own.
 
+    Raises
+    ------
+    ModelFormatError
+        If the model has no pair scorer.
+    ValueError
+        If threshold or days make no sense.
+
     Examples
     --------
     >>> grouper = DuplicateGrouper.from_pretrained()
@@ -56,6 +63,10 @@ class DuplicateGrouper:
                 f"{classifier.folder}: this model has no {PAIRS}, so it cannot group duplicates; "
                 "run training.pairs on it, or use the bundled model"
             )
+        if threshold is not None and not LEAST <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")
+        if days is not None and not days > 0:
+            raise ValueError(f"days is {days}, expected more than 0")
         self.classifier = classifier
         scorer = PairScorer.load(classifier.folder / PAIRS)
         self.scorer = scorer if days is None else replace(scorer, days=days)

@@ -144,7 +144,8 @@ class IndexFolder:
                 self._database.execute("INSERT OR REPLACE INTO meta VALUES ('rows', ?)", (total,))
             self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk may have ended it
+                self._database.execute("ROLLBACK")
             self._vectors.truncate(start * self._row_bytes)
             self._open_graph()
             raise

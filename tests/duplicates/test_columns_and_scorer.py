@@ -56,6 +56,18 @@ def test_an_address_field_counts_before_the_places_of_the_text() -> None:
     assert not conflicting_places(columns, np.array([0]), np.array([1]))[0]
 
 
+@pytest.mark.parametrize("place", [714, 714.0, "714", "٧١٤", " 714 ", "714.0"])
+def test_a_number_alone_as_a_place_is_a_block(place: object) -> None:
+    given = as_cases([{"text": "حفرة", "place": place}, {"text": "حفرة في مجمع 714"}])
+    columns = columns_of(*given, Case("حفرة", place=place))  # type: ignore[arg-type]
+    assert columns.blocks[:, 0].tolist() == [714] * 3
+
+
+def test_ids_and_topics_are_texts_whatever_a_table_holds() -> None:
+    listed = as_cases([{"text": "نص", "id": 7.0, "topic": 3}, Case("نص", id=7, topic=3.0)])  # type: ignore[arg-type]
+    assert [(case.id, case.topic) for case in listed] == [("7", "3")] * 2
+
+
 def test_columns_survive_packing_and_do_not_depend_on_neighbours_or_processes() -> None:
     texts = [f"حفرة رقم {number} في طريق {number + 100} مجمع 714" for number in range(5)]
     together = columns_of(*texts)
@@ -197,6 +209,8 @@ def test_contributions_add_up_to_the_score() -> None:
         (["نص", {"text": "نص", "created_at": "أمس"}], "case 1: created_at is 'أمس', expected a datetime"),
         (["نص", {"text": "نص", "embedding": "abc"}], "case 1: embedding is 'abc', expected a row of"),
         (["نص", {"text": "نص", "embedding": {"x": 1}}], "case 1: embedding is {'x': 1}"),
+        (["نص", {"text": "نص", "embedding": [float("nan")] * 128}], "case 1: embedding holds what is no finite"),
+        (["نص", {"text": "نص", "created_at": np.datetime64("290000-01-01")}], "case 1: created_at is .*290000"),
     ],
 )
 def test_what_is_no_case_is_named_by_its_position(items: list[object], message: str) -> None:

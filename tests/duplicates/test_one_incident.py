@@ -12,6 +12,12 @@ def grouper():
     return DuplicateGrouper.from_pretrained()
 
 
+@pytest.mark.parametrize("options", [{"threshold": 0.0}, {"threshold": 1.5}, {"threshold": float("nan")}, {"days": 0}])
+def test_a_threshold_or_days_that_make_no_sense_are_refused(grouper, options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is .*, expected"):
+        DuplicateGrouper(grouper.classifier, **options)
+
+
 def labels(grouper, cases):
     return grouper.group(cases).labels.tolist()
 
