@@ -59,7 +59,7 @@ def search_vectors(columns: Columns, kind: type = np.float32) -> np.ndarray:
     n, width = columns.vectors.shape
     vectors = np.empty((n, width + PLACE_SIZE), kind)
     for start in range(0, n, _BLOCK):
-        part = columns.take(np.arange(start, min(start + _BLOCK, n)))
+        part = columns.take(slice(start, start + _BLOCK))
         joined = np.concatenate([part.vectors, PLACE_WEIGHT * place_codes(part)], axis=1)
         vectors[start : start + _BLOCK] = joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-9)
     return vectors

@@ -100,8 +100,8 @@ class Columns:
     def __len__(self) -> int:
         return len(self.length)
 
-    def take(self, rows: np.ndarray) -> Columns:
-        """Return the columns of some rows."""
+    def take(self, rows: np.ndarray | slice) -> Columns:
+        """Return the columns of some rows; of a slice without copying them."""
         return Columns(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @classmethod
