@@ -26,6 +26,7 @@ RECURRING = 100
 CASES_OF_A_PROBLEM = 6
 # A report is for reading: of a longer text its beginning is shown.
 MOST_CHARS = 600
+MOST_ID_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def write_report(
 def _id(value: Any, number: int, mask: bool) -> str:
     """Return what the page calls a case; a column that is named like an id may hold personal numbers."""
     name = to_cell(value)
+    if len(name) > MOST_ID_CHARS:  # no id, and it may hold a number that is cut in two
+        return f"({number})" if mask else f"{name[:MOST_ID_CHARS]}… ({number})"
     # Whole numbers in a column with gaps are often written as 870412356.0, which is no personal number to the masks.
     masked = mask_personal_data(name.removesuffix(".0")) if mask else None
     return f"{masked.text} ({number})" if masked is not None and masked.spans else name

@@ -96,6 +96,24 @@
     refresh();
   }
 
+  // A button that chooses. What draws anew puts another in its place, which then gets the keyboard's focus.
+  function chooser(className, dimension, key) {
+    const made = element("button", className);
+    made.type = "button";
+    made.dataset.choice = `${dimension} ${key}`;
+    made.setAttribute("aria-pressed", String(state.chosen[dimension] === key));
+    made.addEventListener("click", () => choose(dimension, key));
+    return made;
+  }
+
+  function keepingFocus(draw) {
+    const choice = document.activeElement?.dataset.choice;
+    draw();
+    if (choice && document.activeElement === document.body) {
+      document.querySelector(`main [data-choice="${choice}"]`)?.focus({ preventScroll: true });
+    }
+  }
+
   function legend() {
     const made = element("p", "legend");
     for (const kind of ["sure", "review"]) {
@@ -113,9 +131,7 @@
     place.replaceChildren(legend());
     if (!rows.length) place.append(element("p", "nothing", word("nothing")));
     for (const [key, [cases, review]] of rows.slice(0, BARS[dimension])) {
-      const bar = element("button", "bar");
-      bar.type = "button";
-      bar.setAttribute("aria-pressed", String(state.chosen[dimension] === key));
+      const bar = chooser("bar", dimension, key);
       bar.title = `${name(dimension, key)}: ${number(cases)}, ${number(review)} ${word("forReview")}`;
       const track = element("span", "track");
       const sure = element("span", "sure"), doubt = element("span", "review");
@@ -123,7 +139,6 @@
       doubt.style.width = `${100 * review / most}%`;
       track.append(sure, doubt);
       bar.append(element("span", "name", name(dimension, key)), track, element("span", "count", number(cases)));
-      bar.addEventListener("click", () => choose(dimension, key));
       place.append(bar);
     }
   }
@@ -140,21 +155,16 @@
     for (const [key, [cases]] of [...by.governorate].sort((a, b) => rank(a) - rank(b))) {
       const region = element("div", "region");
       region.dataset.id = key < 0 ? "unknown" : data.names.governorate[key][0];
-      const head = element("button", "", `${name("governorate", key)} · ${number(cases)}`);
-      head.type = "button";
-      head.setAttribute("aria-pressed", String(state.chosen.governorate === key));
-      head.addEventListener("click", () => choose("governorate", key));
+      const head = chooser("", "governorate", key);
+      head.textContent = `${name("governorate", key)} · ${number(cases)}`;
       region.append(head);
       const own = blocks.filter(([block]) => governorateOf.get(block) === key);
       const grid = element("div", "blocks");
       own.sort((a, b) => Number(data.names.block[a[0]][0]) - Number(data.names.block[b[0]][0]));
       for (const [block, [blockCases]] of own) {
-        const tile = element("button", `block h${Math.min(5, 1 + Math.floor(5 * blockCases / (most + 1)))}`);
-        tile.type = "button";
+        const tile = chooser(`block h${Math.min(5, 1 + Math.floor(5 * blockCases / (most + 1)))}`, "block", block);
         tile.title = `${name("block", block)}: ${number(blockCases)}`;
-        tile.setAttribute("aria-pressed", String(state.chosen.block === block));
         tile.append(element("span", "", data.names.block[block][0]), element("b", "", number(blockCases)));
-        tile.addEventListener("click", () => choose("block", block));
         grid.append(tile);
       }
       if (own.length) region.append(grid);
@@ -181,7 +191,8 @@
       all.unshift(day.toISOString().slice(0, 10));
       if (all[0] <= days[0]) break;
     }
-    const width = 960, height = 190, left = 44, bottom = 26, top = 8;
+    // One unit is one pixel, so that labels are as large on a phone as anywhere.
+    const width = Math.max(280, place.clientWidth), height = 190, left = 44, bottom = 26, top = 8;
     const values = all.map((day) => counts.get(keys.get(day)) ?? [0, 0]);
     const most = Math.max(1, ...values.map((value) => value[0]));
     const step = (width - left) / all.length;
@@ -190,11 +201,11 @@
     for (const share of [0, 0.5, 1]) {
       const value = Math.round(most * share);
       svg.append(drawn("line", { x1: left, x2: width, y1: y(value), y2: y(value) }));
-      const label = drawn("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" });
-      label.textContent = number(value);
-      svg.append(label);
+      const mark = drawn("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" });
+      mark.textContent = number(value);
+      svg.append(mark);
     }
-    const every = Math.ceil(all.length / 10);
+    const label = 76, every = Math.ceil(all.length * label / (width - left));
     all.forEach((day, index) => {
       const [cases, review] = values[index];
       const x = left + index * step, bar = Math.max(1, step * 0.8);
@@ -207,10 +218,10 @@
       hit.append(tip);
       hit.addEventListener("click", () => { if (keys.has(day)) choose("week", keys.get(day)); });
       week.append(hit);
-      if (index % every === 0) {
-        const label = drawn("text", { x, y: height - 8 });
-        label.textContent = day;
-        week.append(label);
+      if (index % every === 0 && x + label <= width) {
+        const mark = drawn("text", { x, y: height - 8 });
+        mark.textContent = day;
+        week.append(mark);
       }
       svg.append(week);
     });
@@ -262,7 +273,8 @@
     if (items.length > state.shown[key]) {
       const more = element("button", "more", `${word("more")} (${number(items.length - state.shown[key])})`);
       more.type = "button";
-      more.addEventListener("click", () => { state.shown[key] += 4 * PAGE; lists(); });
+      more.dataset.choice = `more ${key}`;
+      more.addEventListener("click", () => { state.shown[key] += 4 * PAGE; keepingFocus(lists); });
       place.append(more);
     }
   }
@@ -327,9 +339,8 @@
   function drawChips() {
     const chips = Object.entries(state.chosen).map(([dimension, key]) => {
       const label = dimension === "week" ? `${word("week")} ${weekDay[key]}` : name(dimension, key);
-      const chip = element("button", "chip", `${label} ✕`);
-      chip.type = "button";
-      chip.addEventListener("click", () => choose(dimension, key));
+      const chip = chooser("chip", dimension, key);
+      chip.textContent = `${label} ✕`;
       return chip;
     });
     at("chips").replaceChildren(...chips);
@@ -337,6 +348,10 @@
   }
 
   function refresh() {
+    keepingFocus(draw);
+  }
+
+  function draw() {
     state.shown = { queue: PAGE, groups: PAGE, recurring: PAGE };
     const { totals, by } = count();
     drawCards(totals);
@@ -396,6 +411,13 @@
   });
   at("language").addEventListener("click", () => speak(state.language === "ar" ? "en" : "ar"));
   at("print").addEventListener("click", () => window.print());
+  let width = 0;
+  window.addEventListener("resize", () => {  // a phone's browser sends it for its own bars as well
+    if (data.dated && width !== at("weeks").clientWidth) drawWeeks(count().by.week);
+    width = at("weeks").clientWidth;
+  });
   for (const place of document.querySelectorAll(".dated")) place.hidden = !data.dated;
+  const placed = data.names.governorate.length + data.names.block.length > 0;
+  for (const place of document.querySelectorAll(".placed")) place.hidden = !placed;
   speak("ar");
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -20,10 +21,15 @@ DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")
 MOST_CELLS = 120_000
 QUEUE = 1_000
 GROUPS = 200
+# Of a column that is not what it is called: the bundled labels, all blocks and forty years of weeks have room.
+MOST_NAMES = 5_000
+MOST_NAME_CHARS = 100
+MOST_REASONS = 20
 UNKNOWN = -1
 # Days outside are no days of cases: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
 EARLIEST = date(1990, 1, 1)
 MOST_AHEAD = timedelta(days=366)
+_YES = ("true", "1", "1.0")  # pandas writes True, a spreadsheet TRUE
 
 
 class Codes:
@@ -33,8 +39,16 @@ class Codes:
         self._numbers: dict[str, int] = {}
 
     def of(self, name: str | None) -> int:
-        """Return the name's number; :data:`UNKNOWN` for none."""
-        return UNKNOWN if not name else self._numbers.setdefault(name, len(self._numbers))
+        """Return the name's number; :data:`UNKNOWN` for none.
+
+        A long name is cut, and when there are very many, all that come then are one: a page has room for no more.
+        """
+        if not name:
+            return UNKNOWN
+        shown = name if len(name) <= MOST_NAME_CHARS else name[:MOST_NAME_CHARS] + "…"
+        if len(self._numbers) >= MOST_NAMES and shown not in self._numbers:
+            shown = "…"
+        return self._numbers.setdefault(shown, len(self._numbers))
 
     @property
     def names(self) -> list[str]:
@@ -118,14 +132,14 @@ class Tally:
             topic_certainty, agency_certainty, review, reasons, group, size = rest
             when, unread = _day(day)
             week = None if when is None else sunday(when).isoformat()
-            names = (agency, topic, kind, governorate, block)
-            codes = [self.codes[name].of(_name(value)) for name, value in zip(DIMENSIONS, names, strict=False)]
+            names = (*map(_name, (agency, topic, kind, governorate)), _block(block))
+            codes = [self.codes[dimension].of(name) for dimension, name in zip(DIMENSIONS, names, strict=False)]
             yield Row(
                 number,
                 (*codes, self.codes["week"].of(week)),
                 min(_number(topic_certainty, 0.0), _number(agency_certainty, 0.0)),
-                review is True or review == "true",
-                tuple(self.codes["reason"].of(reason) for reason in _list(reasons)),
+                to_cell(review).casefold() in _YES,
+                tuple(self.codes["reason"].of(reason) for reason in _list(reasons)[:MOST_REASONS]),
                 when,
                 unread,
                 _name(group),
@@ -217,11 +231,18 @@ def _name(value: Any) -> str | None:
     return to_cell(value).strip() or None
 
 
+def _block(value: Any) -> str | None:
+    """Return a block's number; programs that write tables turn whole numbers with gaps between them into 714.0."""
+    name = _name(value)
+    return name if name is None else name.removesuffix(".0")
+
+
 def _number(value: Any, otherwise: float) -> float:
     try:
-        return otherwise if value is None else float(value)
-    except (TypeError, ValueError):
+        number = otherwise if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
         return otherwise
+    return number if math.isfinite(number) else otherwise
 
 
 def _list(value: Any) -> list[str]:

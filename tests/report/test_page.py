@@ -1,5 +1,6 @@
 """The page in a real browser: filters work, nothing is asked of the network, and no text becomes HTML."""
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -51,7 +52,20 @@ def opened(driver, path, width=1280):
 
 
 def cards(driver):
-    return [int(card.text.replace(",", "")) for card in driver.find_elements("css selector", ".card b")[:2]]
+    # In one step: the page may draw its cards anew between two.
+    texts = driver.execute_script("return [...document.querySelectorAll('.card b')].map(card => card.textContent)")
+    return [int(text.replace(",", "")) for text in texts[:2]]
+
+
+@contextlib.contextmanager
+def phone(driver):
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    driver.refresh()
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def select(driver, name, label):
@@ -137,6 +151,62 @@ def test_the_largest_incident_opens_to_its_reports(chromium, page, rows):
     assert len(group.find_elements("css selector", ".case")) == min(largest, 12)
 
 
+@pytest.mark.parametrize(
+    ("chooser", "dimension"),
+    [("#bars-agency .bar", "agency"), (".region > button", "governorate"), (".block", "block")],
+)
+def test_a_choice_made_with_the_keyboard_leaves_the_focus_where_it_was(chromium, page, chooser, dimension):
+    from selenium.webdriver.common.keys import Keys
+
+    driver = opened(chromium, page)
+    driver.execute_script("document.querySelector(arguments[0]).focus()", chooser)
+    choice = driver.switch_to.active_element.get_attribute("data-choice")
+    driver.switch_to.active_element.send_keys(Keys.ENTER)
+    wait_for(lambda: cards(driver)[0] < 600)
+    focused = driver.switch_to.active_element
+    assert choice.startswith(dimension) and focused.get_attribute("data-choice") == choice
+    assert focused.get_attribute("aria-pressed") == "true"
+    focused.send_keys(Keys.ENTER)
+    wait_for(lambda: cards(driver)[0] == 600)
+
+
+def test_more_of_a_list_leaves_the_focus_at_its_button(chromium, page):
+    driver = opened(chromium, page)
+    driver.execute_script(
+        "document.querySelector('#queue .more').focus(); document.querySelector('#queue .more').click()"
+    )
+    assert driver.switch_to.active_element.get_attribute("data-choice") == "more queue"
+    assert len(driver.find_elements("css selector", "#queue .case")) == 125
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_on_a_phone_names_are_whole_and_labels_are_large_enough_to_read(chromium, page, language):
+    driver = opened(chromium, page)
+    with phone(driver):
+        if language == "en":
+            driver.find_element("id", "language").click()
+        cut = driver.execute_script(
+            "return [...document.querySelectorAll('.bar .name, .region > button')]"
+            ".filter(one => one.scrollWidth > one.clientWidth + 1 || one.clientHeight > 60).map(one => one.textContent)"
+        )
+        assert cut == []
+        labels = driver.execute_script(
+            "const edge = document.getElementById('weeks').getBoundingClientRect();"
+            "return [...document.querySelectorAll('#weeks text')].map(one => one.getBoundingClientRect())"
+            ".map(one => [one.height, one.left >= edge.left - 1 && one.right <= edge.right + 1])"
+        )
+        assert len(labels) > 4 and all(height >= 9 and inside for height, inside in labels)
+
+
+def test_places_are_left_out_where_the_table_has_none(chromium, tmp_path):
+    rows = [{name: row[name] for name in row if name not in ("governorate", "block")} for row in classified(40)]
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    assert not driver.find_element("id", "section-map").is_displayed()
+    assert not driver.find_element("id", "filter-governorate").is_displayed()
+    assert cards(driver)[0] == 40 and driver.get_log("browser") == []
+
+
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_overflows_sideways(chromium, page, width):
     # A window cannot be made as narrow as a phone, so the screen is emulated.
@@ -213,6 +283,15 @@ def test_an_id_that_is_a_personal_number_is_masked_and_its_row_told(tmp_path, id
     assert not re.search("870412356|39001234|٣٩٠٠١٢٣٤|36600142", (tmp_path / "masked.html").read_text())
     write_report(table, tmp_path / "open.html", id_column="case_id", mask=False)
     assert str(ids[0]).removesuffix(".0") in (tmp_path / "open.html").read_text()
+
+
+def test_an_endless_id_is_cut_and_its_row_told(tmp_path):
+    rows = [{**row, "case_id": "C" * 2_000, "needs_review": True} for row in classified(3)]
+    table = write(tmp_path / "t.parquet", rows)
+    write_report(table, tmp_path / "masked.html")
+    assert sorted(case[0] for case in embedded(tmp_path / "masked.html")["cases"]) == ["(1)", "(2)", "(3)"]
+    write_report(table, tmp_path / "open.html", mask=False)
+    assert {len(case[0]) for case in embedded(tmp_path / "open.html")["cases"]} == {85}
 
 
 def test_a_table_without_groups_and_dates_says_what_is_missing(chromium, tmp_path):

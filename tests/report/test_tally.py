@@ -59,6 +59,30 @@ def test_too_many_combinations_are_joined_without_losing_a_case(tmp_path, monkey
     assert sum(cell[-1] for cell in joined) == sum(cell[-1] for cell in apart)
 
 
+@pytest.mark.parametrize("yes", ["true", "True", "TRUE", "1"])
+def test_what_other_programs_write_for_yes_whole_numbers_and_gaps_is_understood(tmp_path, yes):
+    rows = [{**row, "needs_review": yes if row["needs_review"] else "False"} for row in classified(50)]
+    for row in rows:
+        row["block"] = None if row["block"] is None else f"{row['block']}.0"
+    rows[0] |= {"topic_probability": "nan", "agency_probability": "inf", "group_size": "nan"}
+    tally = counted(write(tmp_path / "t.csv", rows))
+    assert sum(tally.reviews.values()) == sum(row["needs_review"] == yes for row in rows) > 0
+    assert set(tally.codes["block"].names) == {"321", "213", "740", "929"}
+    assert all(0 <= row.certainty <= 1 for row in tally.least_certain())
+
+
+def test_a_column_that_is_not_what_it_is_called_fills_neither_memory_nor_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(tally_module, "MOST_NAMES", 20)
+    rows = [
+        {**row, "agency": f"{at} {'جهة' * 1_000}", "review_reasons": ["سبب"] * 500}
+        for at, row in enumerate(classified(50))
+    ]
+    tally = counted(write(tmp_path / "t.parquet", rows))
+    names = tally.codes["agency"].names
+    assert (len(names), names[-1], max(map(len, names)), sum(tally.cells.values())) == (21, "…", 101, 50)
+    assert {len(row.reasons) for row in tally.least_certain()} == {20}
+
+
 def test_weeks_begin_on_sunday():
     monday = dt.date(2026, 3, 2)
     assert {sunday(monday + dt.timedelta(days)) for days in range(-1, 6)} == {dt.date(2026, 3, 1)}
