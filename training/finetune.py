@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.batches import MaskingCollator
 from training.corpus import Example, LabelSpace
 from training.incidents import IncidentDraws, load_incidents, load_parallel
@@ -69,11 +69,14 @@ class TrainingTexts(torch.utils.data.Dataset[dict[str, Any]]):
         self.incidents = [example.incident for example in examples]
         self.labels = labels
         self.targets = [self._targets(example) for example in examples]
-        self.lengths = [len(ids) for ids in self._tokenize([self.normalizer(text) for text in self.texts])]
+        self.lengths = [len(ids) for ids in self._tokenize([self._clean(text) for text in self.texts])]
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=self.recipe["max_tokens"]).input_ids
         return ids
+
+    def _clean(self, text: str) -> str:
+        return self.normalizer(arabizi_to_arabic(text))
 
     def _targets(self, example: Example) -> dict[str, np.ndarray]:
         return {task: soft_targets(example, self.labels, task, self.recipe["secondary"]) for task in TASKS}
@@ -91,7 +94,7 @@ class TrainingTexts(torch.utils.data.Dataset[dict[str, Any]]):
     def _row(self, text: str, targets: dict[str, np.ndarray], incident: str) -> dict[str, Any]:
         if self.training and self.rng.random() < self.recipe["noise_share"]:
             text = add_noise(text, self.rng, self.rng.choice((0.1, 0.3, 0.8)))
-        ids = self._tokenize([self.normalizer(text)])[0]
+        ids = self._tokenize([self._clean(text)])[0]
         return {"input_ids": ids, "training": self.training, "incident": incident, **targets}
 
 

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerFast
 
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.noise import add_noise
 from training.recipe import Recipe
 from training.tables import label_column
@@ -51,7 +51,7 @@ class RowEncoder:
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
         """Return the token ids of clean texts, cut at the recipe's length."""
-        normalized = [self.normalizer(text) for text in texts]
+        normalized = [self.normalizer(arabizi_to_arabic(text)) for text in texts]
         ids: list[list[int]] = self.tokenizer(normalized, truncation=True, max_length=self.recipe.max_tokens).input_ids
         return {"input_ids": ids}
 

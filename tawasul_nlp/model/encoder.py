@@ -1,4 +1,4 @@
-"""The encoder as a reader of texts: normalise, tokenise, run in batches of similar length."""
+"""The encoder as a reader of texts: Arabizi to Arabic letters, normalise, tokenise, run in batches of similar length."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import TOKENIZER, ModelConfig
 from tawasul_nlp.model.runtime import Runtime
-from tawasul_nlp.text import Normalizer, Profile
+from tawasul_nlp.text import Normalizer, Profile, arabizi_to_arabic
 
 MAX_CHARS = 8_000
 """The encoder reads at most 512 tokens; so many characters always hold more, and bound the work on a huge text."""
@@ -64,8 +64,9 @@ class EncoderReader:
         self._tokenizer, self._pad_id = _load_tokenizer(folder / TOKENIZER, config.max_tokens)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Normalise and tokenise texts."""
-        encodings = self._tokenizer.encode_batch([self._normalizer(text[:MAX_CHARS]) for text in texts])
+        """Write Arabizi in Arabic letters, normalise and tokenise."""
+        clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
+        encodings = self._tokenizer.encode_batch(clean)
         truncated = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
         return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.hashing import char_ngrams, word_ngrams
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -55,7 +55,8 @@ class Counts:
 class NgramFeatures:
     """Count hashed n-grams of texts: one block of characters within words, one block of words.
 
-    Numbers count as one token ``0``: a block or a road tells the place, not the topic.
+    Arabizi is read in Arabic letters. Numbers count as one token ``0``: a block or a road tells the place, not the
+    topic.
     """
 
     def __init__(self) -> None:
@@ -63,7 +64,8 @@ class NgramFeatures:
 
     def occurrences(self, texts: list[str]) -> tuple[Counts, Counts]:
         """Return the counts of each block."""
-        folded = [_NUMBER.sub("0", self._normalizer(text[:MAX_CHARS])) for text in texts]
+        clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
+        folded = [_NUMBER.sub("0", text) for text in clean]
         blocks = char_ngrams(folded, CHAR_NGRAMS, HASH_SIZE), word_ngrams(folded, HASH_SIZE)
         first, second = (_count(rows, hashes, len(texts)) for rows, hashes in blocks)
         return first, second

@@ -178,10 +178,12 @@ def _is_marked(word: str, among_arabizi: bool = False) -> bool:
         return False
     tail = re.fullmatch(r"([a-z'’]+)(\d+)", lower)
     if tail is not None:
-        # Only at the end: a model or house number (ps5, road7), unless a vowel leads up to one letter (roo7).
+        # Only at the end: a model or house number (ps5, road7), unless a vowel leads up to one letter (roo7), an
+        # apostrophe dots it (ar'9), or the whole is a word (thab6).
         letters, digits = tail.groups()
-        is_word = len(digits) == 1 and len(letters) > 1 and letters[-1] in "aeiouyw" and letters not in _english()
-        return is_word and among_arabizi
+        if not among_arabizi or len(digits) > 1 or len(letters) < 2 or letters in _english():
+            return False
+        return letters[-1] in "aeiouyw'’" or read_arabizi(lower) is not None
     head = re.fullmatch(r"(\d+)([a-z]+)", lower)
     if head is not None:
         # 3bedrooms and 2villas are counts.
