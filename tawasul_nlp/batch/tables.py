@@ -8,6 +8,7 @@ from typing import Any
 
 from tawasul_nlp.batch.errors import MissingColumnError, TableError
 from tawasul_nlp.batch.excel import ExcelReader
+from tawasul_nlp.batch.manifest import manifest_beside
 from tawasul_nlp.batch.readers import CsvReader, JsonlReader
 from tawasul_nlp.batch.rows import Chunk, Reader, Reject, to_json
 from tawasul_nlp.batch.sniff import SUFFIXES, Format
@@ -43,11 +44,11 @@ def rejects_beside(output: Path, source: str | Path, wanted: str | Path | None) 
     Raises
     ------
     TableError
-        If that is the input or the output.
+        If that is the input, the output or its manifest.
     """
     path = Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
-    if path.resolve() in (output.resolve(), Path(source).resolve()):
-        raise TableError(f"the rejects file {path} is the input or the output; write to another file")
+    if path.resolve() in (output.resolve(), Path(source).resolve(), manifest_beside(output).resolve()):
+        raise TableError(f"the rejects file {path} is the input, the output or its manifest; write to another file")
     return path
 
 

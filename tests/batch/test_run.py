@@ -506,8 +506,9 @@ def test_outputs_that_would_destroy_something_are_refused(tmp_path):
     ]:
         with pytest.raises(TableError, match=message):
             run(source, output)
-    with pytest.raises(TableError, match="rejects file"):
-        run(source, tmp_path / "out.csv", rejects=source)
+    for rejects in (source, tmp_path / "out.csv", tmp_path / "out.csv.manifest.json"):
+        with pytest.raises(TableError, match="rejects file"):
+            run(source, tmp_path / "out.csv", rejects=rejects)
     assert read(source) == records()
 
 
