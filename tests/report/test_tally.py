@@ -1,6 +1,7 @@
 """The counts behind the report: nothing is lost, and what is shown is what it says."""
 
 import datetime as dt
+import math
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,7 +65,7 @@ def test_what_other_programs_write_for_yes_whole_numbers_and_gaps_is_understood(
     rows = [{**row, "needs_review": yes if row["needs_review"] else "False"} for row in classified(50)]
     for row in rows:
         row["block"] = None if row["block"] is None else f"{row['block']}.0"
-    rows[0] |= {"topic_probability": "nan", "agency_probability": "inf", "group_size": "nan"}
+    rows[0] |= {"topic_probability": math.nan, "agency_probability": math.inf, "group_size": math.nan}
     tally = counted(write(tmp_path / "t.csv", rows))
     assert sum(tally.reviews.values()) == sum(row["needs_review"] == yes for row in rows) > 0
     assert set(tally.codes["block"].names) == {"321", "213", "740", "929"}
