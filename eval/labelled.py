@@ -15,8 +15,8 @@ from eval.metrics import (
     answers,
     bootstrap,
     difference,
-    exact_interval,
     figures_with_intervals,
+    interval_of_alike,
     most_confused,
     reliability,
     risk_coverage,
@@ -221,7 +221,7 @@ def _sliced(hits: np.ndarray, values: list[str], groups: np.ndarray, resamples: 
     shown = {}
     for name, n, correct in zip(names, sizes.tolist(), right.tolist(), strict=True):
         alike = correct in (0, n)
-        accuracy = exact_interval(correct == n, groups[codes == code[name]]) if alike else intervals[name]
+        accuracy = interval_of_alike(correct == n, groups[codes == code[name]]) if alike else intervals[name]
         shown[name] = {"n": n, "accuracy": accuracy}
     return shown
 

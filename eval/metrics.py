@@ -108,7 +108,7 @@ def figures_with_intervals(given: Answers, groups: np.ndarray, resamples: int) -
     shown = bootstrap(summariser(given), groups, resamples)
     for name, right in (("accuracy", given.hits), ("top3", given.top3)):
         if right.all() or not right.any():
-            shown[name] = exact_interval(bool(right[0]), groups)
+            shown[name] = interval_of_alike(bool(right[0]), groups)
     return shown
 
 
@@ -230,20 +230,28 @@ def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Cal
     return figures
 
 
-def exact_interval(right: bool, groups: np.ndarray) -> list[float]:
-    """Return a share with its exact (Clopper-Pearson) 95% interval, for the case that all or none are right.
+def exact_interval(right: int, n: int) -> list[float]:
+    """Return the share of ``right`` among ``n`` with its exact (Clopper-Pearson) 95% interval.
 
-    There every resample says the same, so that a bootstrap would claim certainty from three rows. Rows with one number
-    in ``groups`` count as one.
-
-    >>> exact_interval(True, np.arange(5)), exact_interval(True, np.zeros(5, int))
-    ([1.0, 0.4782, 1.0], [1.0, 0.025, 1.0])
+    >>> exact_interval(4, 5)
+    [0.8, 0.2836, 0.9949]
     """
     from scipy.stats import binomtest
 
+    interval = binomtest(right, n).proportion_ci(0.95, "exact")
+    return [right / n, round(float(interval.low), 4), round(float(interval.high), 4)]
+
+
+def interval_of_alike(right: bool, groups: np.ndarray) -> list[float]:
+    """Return the exact interval for the case that all or none are right; rows with one number in ``groups`` are one.
+
+    There every resample says the same, so that a bootstrap would claim certainty from three rows.
+
+    >>> interval_of_alike(True, np.arange(5)), interval_of_alike(True, np.zeros(5, int))
+    ([1.0, 0.4782, 1.0], [1.0, 0.025, 1.0])
+    """
     n = len(np.unique(groups))
-    interval = binomtest(n if right else 0, n).proportion_ci(0.95, "exact")
-    return [float(right), round(float(interval.low), 4), round(float(interval.high), 4)]
+    return exact_interval(n if right else 0, n)
 
 
 @dataclass(frozen=True, slots=True)

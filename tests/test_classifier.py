@@ -8,6 +8,7 @@ import pickle
 import re
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,18 +111,20 @@ def test_what_is_no_text_is_refused_with_its_position(clf: ComplaintClassifier, 
 
 
 def test_texts_of_a_numpy_array_are_plain_strings_afterwards(clf: ComplaintClassifier) -> None:
-    for p in (*clf.predict(np.array([SEWAGE, "شكرا"])), clf.predict(np.str_(SEWAGE)), *clf.predict(iter([SEWAGE]))):
+    array: Any = np.array([SEWAGE, "شكرا"])
+    several: Any = iter([SEWAGE])
+    for p in (*clf.predict(array), clf.predict(np.str_(SEWAGE)), *clf.predict(several)):
         assert type(p.text) is str and "np.str_" not in repr(p)
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", None, True])
-def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: object) -> None:
+def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: Any) -> None:
     for ask in (clf.predict, clf.predict_proba, clf.embed, clf.read):
         with pytest.raises(ValueError, match=f"batch_size is {count!r}, expected a whole number, at least 1"):
-            ask([SEWAGE], batch_size=count)  # type: ignore[operator]
+            ask([SEWAGE], batch_size=count)
     if count is not None:
         with pytest.raises(ValueError, match=f"threads is {count!r}, expected a whole number, at least 1"):
-            ComplaintClassifier.from_pretrained(threads=count)  # type: ignore[arg-type]
+            ComplaintClassifier.from_pretrained(threads=count)
     assert len(clf.embed([SEWAGE], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
 
 

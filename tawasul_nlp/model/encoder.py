@@ -1,4 +1,4 @@
-"""The encoder as a reader of texts: Arabizi to Arabic letters, normalise, tokenise, run in batches of similar length."""
+"""The encoder as a reader of texts: write Arabizi in Arabic letters, normalise, tokenise, run in batches."""
 
 from __future__ import annotations
 

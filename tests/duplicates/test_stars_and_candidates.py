@@ -1,5 +1,7 @@
 """Groups without chains, and candidates that miss nothing that matters."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,7 +54,8 @@ def test_a_case_without_a_place_does_not_join_two_places() -> None:
 
 
 def test_a_case_without_a_date_does_not_join_two_years() -> None:
-    cases = [Case("انقطاع الكهرباء", created_at=day) for day in (None, "2019-03-01", "2026-03-01", "2026-03-09")]
+    days = (None, datetime(2019, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9))
+    cases = [Case("انقطاع الكهرباء", created_at=day) for day in days]
     columns = read_columns(cases, np.ones((4, 128), np.float32), [{}] * 4)
     edges = Edges(np.array([0, 0, 0]), np.array([1, 2, 3]), np.array([0.8, 0.9, 0.7], np.float32))
     representative, _ = star_groups(4, edges, Conflicts(columns, 189.0))
@@ -78,9 +81,9 @@ def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
     rng = np.random.default_rng(5)
     middle, aside = np.linalg.qr(rng.normal(size=(128, 2)))[0].T
     # The letter lies between the two reports, nearer to each than they are to one another.
-    vectors = [middle] * 40 + [0.8 * middle + 0.6 * aside, 0.8 * middle - 0.6 * aside]
-    vectors += list(rng.normal(size=(60, 128)))
-    vectors = np.array([vector / np.linalg.norm(vector) for vector in vectors], np.float32)
+    meant = [middle] * 40 + [0.8 * middle + 0.6 * aside, 0.8 * middle - 0.6 * aside]
+    drawn = np.array([*meant, *rng.normal(size=(60, 128))], np.float32)
+    vectors = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     others = [f"رسالة أخرى {chr(0x628 + number % 20) * 3}" for number in range(60)]
     columns = columns_of(
         [f"{letter} - {chr(0x628 + number % 20)}" for number in range(40)] + [case, again, *others], vectors

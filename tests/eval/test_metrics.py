@@ -11,8 +11,8 @@ from eval.metrics import (
     bootstrap,
     coverage_at,
     difference,
-    exact_interval,
     figures_with_intervals,
+    interval_of_alike,
     most_confused,
     reliability,
     risk_coverage,
@@ -106,7 +106,7 @@ def test_rows_of_one_group_are_drawn_together_so_that_copies_do_not_narrow_the_i
 
 
 def test_all_right_does_not_claim_certainty():
-    low, high = exact_interval(True, np.arange(8))[1:]
+    low, high = interval_of_alike(True, np.arange(8))[1:]
     assert low < 0.65 and high == 1.0
     found = answers(LABELS, [LABELS[1]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
     assert figures_with_intervals(found, np.arange(8), 50)["accuracy"] == [1.0, low, 1.0]

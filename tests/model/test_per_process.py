@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_forked_child_makes_its_own() -> None:
 
 
 def test_a_value_that_cannot_be_made_is_tried_again() -> None:
-    outcomes = iter([ValueError("damaged"), "sound"])
+    outcomes: Iterator[ValueError | str] = iter([ValueError("damaged"), "sound"])
 
     def once_damaged() -> str:
         outcome = next(outcomes)
