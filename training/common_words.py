@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tawasul_nlp.duplicates
 from tawasul_nlp.duplicates.terms import COMMON_WORDS, level, stems
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.corpus import LabelSpace, load_examples
 from training.incidents import load_incidents
 
@@ -23,7 +23,7 @@ LEAST_TEXTS = 4
 def common_words(texts: list[str]) -> dict[int, list[str]]:
     """Return the stems that at least :data:`LEAST_TEXTS` texts have, sorted, by level of rarity."""
     fold = Normalizer("matching")
-    counts = Counter(stem for text in texts for stem in stems(fold(text)))
+    counts = Counter(stem for text in texts for stem in stems(fold(arabizi_to_arabic(text))))
     levels: dict[int, list[str]] = defaultdict(list)
     for stem, count in sorted(counts.items()):
         if count >= LEAST_TEXTS:

@@ -23,7 +23,7 @@ from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.numbers import read_numbers
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, street_names
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
 # Signatures of 128 values estimate a Jaccard similarity with a standard error of at most 0.045.
 SIGNATURE = 128
@@ -43,7 +43,7 @@ _WIDTHS = {
     "terms": TERMS,
 }
 _BLOCK = re.compile(r"(\d{3,4})(\.0)?")
-_LATIN = re.compile(r"[a-z]+")
+_LATIN = re.compile(r"[A-Za-z]")
 
 
 @dataclass(slots=True)
@@ -211,17 +211,19 @@ def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type
 def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     """Read everything that one text alone tells."""
     fold = Normalizer("matching")
-    folded = [" ".join(fold(text[:_MAX_CHARS]).split()) for text, _ in texts]
+    read = [text[:_MAX_CHARS] for text, _ in texts]
+    # In Arabic letters a report in Arabizi shares words with others. Places are found in it as it was typed.
+    folded = [" ".join(fold(arabizi_to_arabic(text)).split()) for text in read]
     rows: dict[str, list[list[int]]] = {name: [] for name in _WIDTHS}
     governorate = np.full(len(texts), -1, np.int32)
-    for at, (text, place) in enumerate(texts):
+    for at, (text, (_, place)) in enumerate(zip(read, texts, strict=True)):
         found = _places(text, place)
         for name, codes in found.items():
             if name == "governorate":
                 governorate[at] = codes[0] if codes else -1
             else:
                 rows[name].append(_few(codes, _WIDTHS[name]))
-        numbers, amounts = read_numbers(text[:_MAX_CHARS], found["blocks"] + found["roads"])
+        numbers, amounts = read_numbers(text, found["blocks"] + found["roads"])
         rows["numbers"].append(_few(map(code, numbers), _WIDTHS["numbers"]))
         rows["amounts"].append(list(map(code, amounts)))
         rows["street_names"].append(_few(street_names(folded[at]), _WIDTHS["street_names"]))
@@ -230,7 +232,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
         "shingles": signatures(folded),
         # A text without a letter or digit tells nothing: length 0, and it never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
-        "latin": np.array([2 * sum(map(len, _LATIN.findall(text))) > len(text) for text in folded], np.bool_),
+        "latin": np.array([2 * len(_LATIN.findall(text)) > len(text) for text in read], np.bool_),
         "governorate": governorate,
         **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }
@@ -269,7 +271,7 @@ def _places(text: str, place: str | None) -> dict[str, list[int]]:
         place = f"مجمع {block[1]}"  # tables have blocks as numbers in a column
     places = find_places(place[:_MAX_CHARS], gazetteer) if place else None
     if not places:
-        places = find_places(text[:_MAX_CHARS], gazetteer)
+        places = find_places(text, gazetteer)
     found: dict[str, list[int]] = {name: [] for name in PLACES}
     for mention in places.mentions:
         if mention.kind == "block" and mention.number is not None:

@@ -36,9 +36,11 @@ def test_what_is_known_as_an_address_is_no_number() -> None:
 def test_reading_numbers_takes_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:
         text = piece * (length // len(piece))
-        start = time.process_time()
-        read_numbers(text)
-        return time.process_time() - start
+        taken = []
+        for _ in range(3):  # the least of them is the least disturbed
+            start = time.process_time()
+            read_numbers(text)
+            taken.append(time.process_time() - start)
+        return min(taken)
 
-    seconds(1_000)
     assert seconds(160_000) < 30 * max(seconds(16_000), 0.002)
