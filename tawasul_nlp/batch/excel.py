@@ -1,31 +1,29 @@
 """Read a sheet of an Excel workbook a chunk at a time, its cells as the text that they show.
 
-A workbook is a zip archive: it is measured before anything in it is unpacked.
+Needs openpyxl (extra ``excel``). A workbook is measured before it is opened (``workbook_size.py``).
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
+import datetime as dt
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.intake import Parsed, distinct_names, gather
-from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reject, to_json
-from tawasul_nlp.batch.workbook import open_workbook
+from tawasul_nlp.batch.intake import Parsed, check_width, distinct_names, gather
+from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reject, is_text, to_cell, to_json
+from tawasul_nlp.batch.workbook_size import check_archive
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# A full sheet of a million cases unpacks to about two gigabytes; XML of a real workbook shrinks 5 to 30 times.
-MAX_UNPACKED = 4 << 30
-MAX_STRINGS = 1 << 30  # the workbook's table of strings lies in a temporary file
-MAX_RATIO = 200
-_SMALL = 1 << 20  # of a part that is small, the ratio means nothing
-_MAX_PARTS = 10_000
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that the standard knows
+MAX_ROWS = 1_048_576
+_PADDED = re.compile(r"0{2,}")  # a number format such as 000000000, which people use for CPR numbers
 
 
 class ExcelReader:
@@ -43,30 +41,31 @@ class ExcelReader:
     Raises
     ------
     TableError
-        If the file is no workbook, unpacks to more than a workbook would, or has no such sheet.
+        If the file is no workbook, would take more memory than a workbook of its size, or has no such sheet.
+    ModuleNotFoundError
+        If openpyxl is not installed.
     """
 
     def __init__(self, path: Path, sheet: str | None) -> None:
         self._path = path
-        self._share = 0.0
+        self._total = 0
+        self._line = 0
         check_archive(path)
-        with open_workbook(path) as book:
-            if not book.sheets:
+        with _workbook(path) as book:
+            names = [found.title for found in book.worksheets]
+            if not names:
                 raise TableError(f"{path} has no sheet with cells")
-            names = [found.name for found in book.sheets]
             if sheet is not None and sheet not in names:
                 raise TableError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
-            shown = [found.name for found in book.sheets if found.visible] or names
+            shown = [found.title for found in book.worksheets if found.sheet_state == "visible"] or names
             self.sheet = sheet if sheet is not None else shown[0]
-            self._at = names.index(self.sheet)
-            self._header_row, header = next(
-                ((line, cells) for line, cells in book.rows(book.sheets[self._at]) if cells != {}), (0, {})
-            )
+            self._header_row, header = next(self._rows(book), (0, []))
         if header is None:
             raise TableError(f"the header of {path} is longer than {MAX_RECORD_CHARS:,} characters")
         if not header:
             raise TableError(f"the sheet {self.sheet!r} of {path} is empty")
-        self.columns, self.notes = distinct_names([header.get(at, "") for at in range(max(header) + 1)])
+        check_width(path, len(header))
+        self.columns, self.notes = distinct_names(header)
         if sheet is None and len(names) > 1:
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
             self.notes = (*self.notes, f"read is the sheet {self.sheet!r}; others are {others}")
@@ -78,32 +77,50 @@ class ExcelReader:
     def _parsed(self, start: Position) -> Iterator[Parsed]:
         row = start.row
         width = len(self.columns)
-        with open_workbook(self._path) as book:
-            for line, cells in book.rows(book.sheets[self._at], self._see):
-                if line <= max(self._header_row, start.line) or cells == {}:
+        with _workbook(self._path) as book:
+            for line, cells in self._rows(book):
+                self._line = line
+                if line <= max(self._header_row, start.line):
                     continue
                 row += 1
+                size = 0
                 item: dict[str, Any] | Reject
                 if cells is None:  # one text can stand in thousands of cells without making the file large
                     item = Reject(row, line, f"is longer than {MAX_RECORD_CHARS:,} characters", None)
-                    size = 0
                 else:
-                    values = [cells.get(at, "") for at in range(width)]
-                    size = sum(map(len, cells.values()))
-                    beyond = [cells[at] for at in sorted(cells) if at >= width]
-                    if beyond:
-                        problem = f"has {max(cells) + 1} cells where the header has {width}"
-                        item = Reject(row, line, problem, to_json(values + beyond))
+                    size = sum(map(len, cells))
+                    values = cells[:width] + [""] * (width - len(cells))
+                    if len(cells) > width:
+                        problem = f"has {len(cells)} cells where the header has {width}"
+                        item = Reject(row, line, problem, to_json(values + [cell for cell in cells[width:] if cell]))
                     else:
                         item = dict(zip(self.columns, values, strict=True))
                 yield item, line, size, Position(row, line)
+        self._line = self._total
 
-    def _see(self, share: float) -> None:
-        self._share = share
+    def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None]]:
+        """Yield the rows that have a value, with their numbers in the sheet; None if it is longer than a row may be.
+
+        The last of a row's cells is not empty.
+        """
+        sheet = book[self.sheet]
+        self._total = sheet.max_row or 0
+        sheet.reset_dimensions()  # some programs state a wrong size, and cells beyond it would be lost
+        rows = sheet.iter_rows()
+        for line in range(1, MAX_ROWS + 2):
+            with _reading(self._path):
+                cells = next(rows, None)
+                if cells is None:
+                    return
+                shown, chars = _shown_row(cells)
+            if line > MAX_ROWS:
+                raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
+            if shown:
+                yield line, shown if chars <= MAX_RECORD_CHARS else None
 
     def fraction_read(self) -> float:
-        """Return the share of the sheet that was read."""
-        return self._share
+        """Return the share of the sheet's rows that were read."""
+        return min(1.0, self._line / self._total) if self._total else 0.0
 
     def schema(self) -> pa.Schema:
         """Return the schema: every column is text."""
@@ -115,25 +132,65 @@ class ExcelReader:
         """Accept any column: all hold text."""
 
 
-def check_archive(path: Path) -> None:
-    """Raise :class:`TableError` if the parts of a workbook would unpack to more than a real one's.
-
-    The sizes are those that the archive states. ``zipfile`` gives no more than stated, so they bound the work.
-    """
+@contextmanager
+def _workbook(path: Path) -> Iterator[Any]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise TableError(f"{path} is not an Excel workbook that can be read: {error}") from error
-    packings = {part.compress_type for part in parts} - set(_PACKINGS)
-    if packings:
-        raise TableError(f"{path} is packed in a way that workbooks are not (number {min(packings)} of zip archives)")
-    worst = max((p.file_size / max(1, p.compress_size) for p in parts if p.file_size > _SMALL), default=0.0)
-    strings = max((p.file_size for p in parts if "sharedstrings" in p.filename.lower()), default=0)
-    total = sum(part.file_size for part in parts)
-    if len(parts) > _MAX_PARTS or total > MAX_UNPACKED or strings > MAX_STRINGS or worst > MAX_RATIO:
-        raise TableError(
-            f"{path} would unpack to {total:,} bytes in {len(parts):,} parts, one of them {worst:,.0f} times its "
-            "packed size; that is no workbook of cases, so it was not opened. If it is yours, save the sheet as "
-            "'CSV UTF-8'"
-        )
+        from openpyxl import load_workbook
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "reading Excel workbooks needs openpyxl; install it with: pip install 'tawasul-nlp[excel]'"
+        ) from error
+    with path.open("rb") as file:  # a file has no name whose ending openpyxl could mind
+        with _reading(path):
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Give :class:`TableError` for all that openpyxl raises, and no warnings of what it leaves out."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise TableError(f"{path} is not an Excel workbook that can be read: it is damaged: {reason}") from error
+
+
+def _shown_row(cells: Iterable[Any]) -> tuple[list[str], int]:
+    """Return the texts of a row up to its last, and their length; it ends where that is more than a row may have."""
+    shown: list[str] = []
+    chars = 0
+    for at, cell in enumerate(cells):
+        text = "" if cell.value is None else _shown(cell)
+        if text:
+            chars += len(text)
+            shown += [""] * (at - len(shown))
+            shown.append(text)
+            if chars > MAX_RECORD_CHARS:
+                break
+    return shown, chars
+
+
+def _shown(cell: Any) -> str:
+    from openpyxl.utils.escape import unescape
+
+    value = cell.value
+    if isinstance(value, str):
+        text: str = unescape(value)  # what XML has no character for stands as _xHHHH_
+        # A character beyond 16 bits stands as a pair of them.
+        return text if is_text(text) else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dt.datetime):
+        return value.isoformat(" ") if value.time() != dt.time() else value.date().isoformat()
+    if isinstance(value, dt.timedelta):  # hours are counted beyond a day
+        seconds = round(abs(value.total_seconds()))
+        return f"{'-' if value < dt.timedelta() else ''}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return to_cell(value)
+    # Excel keeps 15 digits; what files have beyond them comes from binary fractions.
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    return text.zfill(len(cell.number_format)) if _PADDED.fullmatch(cell.number_format or "") else text
