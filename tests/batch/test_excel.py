@@ -8,7 +8,7 @@ import zipfile
 
 import openpyxl
 import pytest
-from openpyxl.xml.constants import SHEET_MAIN_NS
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
 from tawasul_nlp.batch import MissingColumnError, TableError, classify_table, open_reader
 from tests.batch.keyword_classifier import KeywordClassifier
@@ -33,11 +33,19 @@ def workbook(path, rows, title="الشكاوى", formats=()):
 
 
 def with_part(path, name, change):
-    """Write a workbook of which one part is changed; return its path."""
+    """Write a workbook, with a table of strings, of which one part is changed; return its path."""
     whole = workbook(path.with_suffix(".whole"), [["text"], [SEWAGE]])
-    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
-        for part in old.namelist():
-            content = old.read(part).decode()
+    with zipfile.ZipFile(whole) as old:
+        parts = {part: old.read(part).decode() for part in old.namelist()}
+    return with_parts(path, {**parts, "xl/sharedStrings.xml": f'<sst xmlns="{SHEET_MAIN_NS}"></sst>'}, name, change)
+
+
+def with_parts(path, parts, name="", change=str):
+    """Write a workbook with a table of strings from its parts, one of them changed; return its path."""
+    named = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{SHARED_STRINGS}"/></Types>'
+    types = parts["[Content_Types].xml"].replace("</Types>", named)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for part, content in {**parts, "[Content_Types].xml": types}.items():
             new.writestr(part, change(content) if part == name else content)
     return path
 
@@ -233,17 +241,17 @@ def test_what_passes_takes_no_more_memory_than_was_counted(tmp_path, part, end, 
 def test_twenty_thousand_cases_pass_with_their_texts_in_the_cells_or_in_a_table_of_strings(tmp_path):
     texts = [f"{SEWAGE} طريق {n} بيت {n % 97}" for n in range(20_000)]
     cells = workbook(tmp_path / "cells.xlsx", [["id", "text"], *enumerate(texts)])
-    shared = tmp_path / "shared.xlsx"
-    with zipfile.ZipFile(cells) as old, zipfile.ZipFile(shared, "w", zipfile.ZIP_DEFLATED) as new:
-        for part in old.namelist():
-            content = old.read(part).decode()
-            if part == "xl/worksheets/sheet1.xml":
-                strings = re.findall(r"<is>(<t>.*?</t>)</is>", content)
-                numbers = iter(range(len(strings)))
-                content = re.sub(r'"inlineStr"><is>.*?</is>', lambda _: f'"s"><v>{next(numbers)}</v>', content)
-            new.writestr(part, content)
-        table = "".join(f"<si>{text}</si>" for text in strings)
-        new.writestr("xl/sharedStrings.xml", f'<sst xmlns="{SHEET_MAIN_NS}">{table}</sst>')
+    with zipfile.ZipFile(cells) as old:
+        parts = {part: old.read(part).decode() for part in old.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    strings = re.findall(r"<is>(<t>.*?</t>)</is>", sheet)
+    numbers = iter(range(len(strings)))
+    parts["xl/worksheets/sheet1.xml"] = re.sub(
+        r'"inlineStr"><is>.*?</is>', lambda _: f'"s"><v>{next(numbers)}</v>', sheet
+    )
+    table = "".join(f"<si>{text}</si>" for text in strings)
+    parts["xl/sharedStrings.xml"] = f'<sst xmlns="{SHEET_MAIN_NS}">{table}</sst>'
+    shared = with_parts(tmp_path / "shared.xlsx", parts)
     for path in (cells, shared):
         rows = [row for chunk in open_reader(path).chunks() for row in chunk.rows]
         assert [row["text"] for row in rows] == texts and rows[-1]["id"] == "19999"
