@@ -106,13 +106,13 @@ class ExcelReader:
         sheet = book[self.sheet]
         self._total = sheet.max_row or 0
         sheet.reset_dimensions()  # some programs state a wrong size, and cells beyond it would be lost
-        rows = sheet.iter_rows()
-        for line in range(1, MAX_ROWS + 2):
+        rows = (found for found in enumerate(sheet.iter_rows(), 1) if found[1] or found[0] > MAX_ROWS)
+        while True:
             with _reading(self._path):
-                cells = next(rows, None)
-                if cells is None:
-                    return
+                line, cells = next(rows, (0, ()))
                 shown, chars = _shown_row(cells)
+            if not line:
+                return
             if line > MAX_ROWS:
                 raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
             if shown:
@@ -157,7 +157,8 @@ def _reading(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        # openpyxl says where it was, and what it met was the cause.
+        reason = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
         raise TableError(f"{path} is not an Excel workbook that can be read: it is damaged: {reason}") from error
 
 
