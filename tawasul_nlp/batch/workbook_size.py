@@ -52,6 +52,8 @@ def check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(path, archive.infolist())
             _check_memory(path, archive)
+    except TableError:
+        raise
     except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, LookupError, EOFError) as error:
         raise TableError(f"{path} is not an Excel workbook that can be read: it is damaged: {error}") from error
 
