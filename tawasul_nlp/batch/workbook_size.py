@@ -22,11 +22,11 @@ _SMALL = 1 << 20  # of a part that is small, the ratio means nothing
 _MAX_PARTS = 10_000
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that the standard knows
 
-# What a workbook may take of memory, and that for each byte of it more: a cell of a real one takes 3 bytes at least.
+# What a workbook may take of memory, and that for each byte of it more.
 ROOM = 128 << 20
 ROOM_PER_BYTE = 100
 # What is held, in bytes: of an element with what openpyxl makes of it, of its attributes, of one that was let go, of a
-# character. Rounded up from what tests/batch/test_excel.py sees.
+# character. Estimates on the safe side: tests/batch/test_excel.py holds that what passes takes no more.
 _ELEMENT = 1_000
 _ATTRIBUTE = 100
 _LET_GO = 200
