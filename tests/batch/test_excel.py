@@ -98,7 +98,11 @@ def test_hours_are_counted_beyond_a_day(tmp_path):
 
 def test_texts_errors_and_escapes_of_a_sheet_come_out_as_excel_shows_them(tmp_path):
     cells = [
-        ("inlineStr", "<is><t>سطر_x000D_</t><phoneticPr fontId="1"/><r><t>آخر</t></r><rPh sb="0" eb="1"><t>قراءة</t></rPh></is>", "سطر\rآخر"),
+        (
+            "inlineStr",
+            "<is><t>سطر_x000D_</t><phoneticPr fontId='1'/><r><t>آخر</t></r><rPh sb='0' eb='1'><t>قراءة</t></rPh></is>",
+            "سطر\rآخر",
+        ),
         ("inlineStr", "<is><t>_x005F_x0041_ _xD83D__xDE21_ _xD83D_</t></is>", "_x0041_ 😡 \ufffd"),
         ("str", "<f>A1&amp;B1</f><v>الماي مقطوع_x0021_</v>", "الماي مقطوع!"),
         ("e", "<f>1/0</f><v>#DIV/0!</v>", "#DIV/0!"),
