@@ -222,7 +222,11 @@ def train_scorer(folder: Path) -> PairScorer:
 def _threshold(
     scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection, columns: Columns
 ) -> float:
-    """Return the threshold whose neighbourhood has the best F1: with so few pairs, a single peak is chance."""
+    """Return the highest threshold whose neighbourhood has an F1 within a standard error of the best.
+
+    With so few pairs a single peak is chance, and so is the best place of a plateau. Of equals the highest is taken,
+    because a report that is hidden in another's incident costs more than one that stands alone.
+    """
     edges = Edges(pairs[:, 0], pairs[:, 1], (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)).above(LEAST)
     cases = [Case(text.text, id=text.id) for text in collection.texts]
     values = []
@@ -231,7 +235,9 @@ def _threshold(
         print(f"threshold {threshold:.3f}:", {name: round(value, 3) for name, value in found.items()}, flush=True)
         values.append(found["f1"] if found["look_alikes_merged"] <= LOOK_ALIKES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
-    return float(THRESHOLDS[int(smooth.argmax())])
+    best = smooth.max()
+    error = np.sqrt(best * (1 - best) / max(1, len(collection.duplicates)))
+    return float(THRESHOLDS[np.flatnonzero(smooth >= best - error)[-1]])
 
 
 def install(scorer: PairScorer, folder: Path) -> None:
