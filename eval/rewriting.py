@@ -30,6 +30,7 @@ import numpy as np
 
 from eval.metrics import exact_interval
 from eval.places import processor
+from eval.results_files import publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS
 
@@ -308,10 +309,7 @@ def main() -> None:
         show_errors()
         return
     result = measure()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "rewriting.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "rewriting.md").write_text(table(result), encoding="utf-8")
-    print(table(result))
+    publish_page(result, table(result), RESULTS / "rewriting")
 
 
 if __name__ == "__main__":
