@@ -118,17 +118,30 @@ def fold_word(word: str) -> str:
     return _ELONGATION.sub(r"\1", word) if len(word) > 3 else word
 
 
+class _Folds(dict[str, str]):
+    """Folded words by the words as they stand; a dictionary is asked faster than a cached function."""
+
+    def __missing__(self, word: str) -> str:
+        if len(word) > MAX_WORD:
+            return "\0"
+        folded = fold_word(word).lower()
+        if len(self) < REMEMBERED:
+            self[word] = folded
+        return folded
+
+
+_FOLDS: Final = _Folds()
+
+
 def split_words(text: str) -> Words:
     """Split a text into folded words, in one pass."""
-    folded: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for match in _WORD.finditer(text):
-        start, end = match.span()
-        folded.append(fold_word(match[0]).lower() if end - start <= MAX_WORD else "\0")
-        starts.append(start)
-        ends.append(end)
-    return Words(text, folded, starts, ends)
+    matches = list(_WORD.finditer(text))
+    return Words(
+        text,
+        [_FOLDS[match[0]] for match in matches],
+        [match.start() for match in matches],
+        [match.end() for match in matches],
+    )
 
 
 def fold_phrase(phrase: str) -> tuple[str, ...]:

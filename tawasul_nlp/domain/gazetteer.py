@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tawasul_nlp.domain import _yaml
-from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, readings, skeleton, sound
+from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, latin_readings, readings, skeleton, sound
 
 DATA: Final = Path(__file__).parent / "data"
 Strength = Literal["strong", "weak", "none"]
@@ -100,10 +100,9 @@ class Phrases:
             head: sorted(tails.items(), key=lambda entry: -len(entry[0])) for head, tails in by_head.items()
         }
 
-    @property
-    def heads(self) -> frozenset[str]:
-        """The first words of all phrases."""
-        return frozenset(self._by_head)
+    def __contains__(self, head: str) -> bool:
+        """Whether a phrase begins with a word."""
+        return head in self._by_head
 
     def longest(self, head: str, words: list[str], index: int) -> tuple[int, str] | None:
         """Return the length in words and the id of the longest phrase at ``index``, its first word read as ``head``."""
@@ -113,15 +112,26 @@ class Phrases:
         return None
 
 
-class Openers(dict[str, bool]):
-    """Whether a part of an address or a name can begin with a folded word; asked of every word, so it remembers."""
+class Openers(dict[str, tuple[bool, bool]]):
+    """Whether a name, and whether a numbered part of an address, can begin with a folded word.
 
-    def __init__(self, words: frozenset[str]) -> None:
+    This is asked of every word of a text, so it is remembered.
+    """
+
+    def __init__(self, address: AddressWords, names: Phrases, sounds: Phrases, skeletons: Phrases) -> None:
         super().__init__()
-        self._words = words
+        self._numbered = address.parts.keys() | address.block_abbreviations
+        self._names, self._sounds, self._skeletons = names, sounds, skeletons
 
-    def __missing__(self, word: str) -> bool:
-        opens = word.isascii() or word.isdigit() or any(reading in self._words for reading, _ in readings(word))
+    def __missing__(self, word: str) -> tuple[bool, bool]:
+        if word.isascii():
+            names = any(
+                reading in self._names or sound(reading) in self._sounds or skeleton(reading) in self._skeletons
+                for reading in latin_readings(word)
+            )
+        else:
+            names = any(reading in self._names for reading, _ in readings(word))
+        opens = names, word.isdigit() or any(reading in self._numbered for reading, _ in readings(word))
         if len(self) < REMEMBERED:
             self[word] = opens
         return opens
@@ -358,6 +368,12 @@ def _load(path: Path) -> Gazetteer:
         never=_folded(address["never"]),
     )
     named = Phrases([*names, *latin])
+    by_sound = Phrases(sounds)
+    by_skeleton = Phrases(
+        entry
+        for entry in skeletons
+        if sum(map(len, entry[0])) >= MIN_SKELETON and min(map(len, entry[0])) >= MIN_SKELETON_WORD
+    )
     return Gazetteer(
         digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
         governorates=governorates,
@@ -379,14 +395,10 @@ def _load(path: Path) -> Gazetteer:
         },
         homographs=_homographs(data["homographs"]),
         address=lexicon,
-        openers=Openers(named.heads | lexicon.parts.keys() | lexicon.block_abbreviations),
+        openers=Openers(lexicon, named, by_sound, by_skeleton),
         names=named,
-        sounds=Phrases(sounds),
-        skeletons=Phrases(
-            entry
-            for entry in skeletons
-            if sum(map(len, entry[0])) >= MIN_SKELETON and min(map(len, entry[0])) >= MIN_SKELETON_WORD
-        ),
+        sounds=by_sound,
+        skeletons=by_skeleton,
         blocks_seen=blocks_seen,
         block_ranges=ranges,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from tawasul_nlp.domain._folding import Words, latin_readings, particle_length, readings, skeleton, sound, split_words
 from tawasul_nlp.domain.gazetteer import Gazetteer, Phrases, Strength
@@ -117,19 +118,29 @@ class _Scan:
         self.folded = words.folded
         self.gazetteer = gazetteer
         self.address = gazetteer.address
-        self.sounds = [sound(word) if word.isascii() else word for word in self.folded]
-        self.skeletons = [skeleton(word) if word.isascii() else word for word in self.folded]
         # Starts of the mentions that need not be the place of the case, for they name a municipality ("بلدية المحرق")
         # or what somebody has left ("انتقلت من المحرق إلى سترة").
         self.elsewhere: set[int] = set()
 
+    @cached_property
+    def sounds(self) -> list[str]:
+        """The words, Latin ones by their sound."""
+        return [sound(word) if word.isascii() else word for word in self.folded]
+
+    @cached_property
+    def skeletons(self) -> list[str]:
+        """The words, Latin ones by the consonants of their sound."""
+        return [skeleton(word) if word.isascii() else word for word in self.folded]
+
     def mentions(self) -> tuple[Place, ...]:
         found: list[Place] = []
-        opens = self.gazetteer.openers
-        index, size = 0, len(self.words)
-        while index < size:
-            step = opens[self.folded[index]] and (self._named(index, found) or self._numbered(index, found))
-            index += step or 1
+        openers = self.gazetteer.openers
+        unread = 0
+        for index, word in enumerate(self.folded):
+            names, numbered = openers[word]
+            if (names or numbered) and index >= unread:
+                step = (names and self._named(index, found)) or (numbered and self._numbered(index, found))
+                unread = index + step
         return tuple(found)
 
     # -- numbered parts of an address ------------------------------------------------------------------------------
@@ -391,10 +402,11 @@ class _Scan:
         where = self.gazetteer.governorates[place.governorate].name_en if place.governorate else None
         evidence = f"{place.name_en} ({place.name_ar}) " + (f"lies in {where}" if where else "spans governorates")
         strength: Strength = "strong" if place.governorate else "none"
-        located = self.address.near_words | self.address.place_words
-        if place.institution and not self._any_reading(self._neighbour(first, -1), located):
-            strength = "weak"
-            evidence += ", but serves the whole country: naming it does not say where the case happened"
+        if place.institution:
+            before = self._neighbour(first, -1)
+            if not self._any_reading(before, self.address.near_words | self.address.place_words):
+                strength = "weak"
+                evidence += ", but serves the whole country: naming it does not say where the case happened"
         found.append(Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence))
 
     def _is_left(self, first: int) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import chain
 from multiprocessing import get_context
 from typing import Any
 from zlib import crc32
@@ -201,10 +202,10 @@ def read_columns(
 
 def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type) -> np.ndarray:
     table: np.ndarray = np.full((len(rows), width), filler, kind)
-    for at, row in enumerate(rows):
-        if row:
-            kept = row[:width]
-            table[at, : len(kept)] = kept
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    if lengths.max(initial=0) > width:
+        rows = [row[:width] for row in rows]
+    table[np.arange(width) < lengths[:, None]] = np.fromiter(chain.from_iterable(rows), kind)
     return table
 
 
@@ -214,33 +215,26 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     read = [text[:_MAX_CHARS] for text, _ in texts]
     # In Arabic letters a report in Arabizi shares words with others. Places are found in it as it was typed.
     folded = [" ".join(fold(arabizi_to_arabic(text)).split()) for text in read]
-    rows: dict[str, list[list[int]]] = {name: [] for name in _WIDTHS}
-    governorate = np.full(len(texts), -1, np.int32)
-    for at, (text, (_, place)) in enumerate(zip(read, texts, strict=True)):
-        found = _places(text, place)
-        for name, codes in found.items():
-            if name == "governorate":
-                governorate[at] = codes[0] if codes else -1
-            else:
-                rows[name].append(_few(codes, _WIDTHS[name]))
-        numbers, amounts = read_numbers(text, found["blocks"] + found["roads"])
-        rows["numbers"].append(_few(map(code, numbers), _WIDTHS["numbers"]))
-        rows["amounts"].append(list(map(code, amounts)))
-        rows["street_names"].append(_few(street_names(folded[at]), _WIDTHS["street_names"]))
-        rows["terms"].append(rare_terms(folded[at]))
+    places = [_places(text, place) for text, (_, place) in zip(read, texts, strict=True)]
+    told = [read_numbers(text, found["blocks"] + found["roads"]) for text, found in zip(read, places, strict=True)]
+    rows = {name: [_few(found[name], _WIDTHS[name]) for found in places] for name in PLACES}
+    rows["numbers"] = [_few(list(map(code, numbers)), _WIDTHS["numbers"]) for numbers, _ in told]
+    rows["amounts"] = [list(map(code, amounts)) for _, amounts in told]
+    rows["street_names"] = [_few(street_names(text), _WIDTHS["street_names"]) for text in folded]
+    rows["terms"] = list(map(rare_terms, folded))
     return {
         "shingles": signatures(folded),
         # A text without a letter or digit tells nothing: length 0, and it never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
         "latin": np.array([2 * len(_LATIN.findall(text)) > len(text) for text in read], np.bool_),
-        "governorate": governorate,
+        "governorate": np.array([next(iter(found["governorate"]), -1) for found in places], np.int32),
         **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }
 
 
-def _few(codes: Iterable[int], most: int) -> list[int]:
+def _few(codes: list[int], most: int) -> list[int]:
     """Return codes, each once; none of more than fit: cut short, they would seem to lack what another text names."""
-    found = list(dict.fromkeys(codes))
+    found = list(dict.fromkeys(codes)) if len(codes) > 1 else codes
     return found if len(found) <= most else []
 
 

@@ -18,14 +18,9 @@ _PERSONAL = DEFAULT_KINDS - {"plate"}
 _PERSONAL_DIGITS = 4
 _CUE_LENGTH = 24
 # One character for one, so that spans stay those of the original.
-_PLAIN = str.maketrans(
-    {
-        **{chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)},
-        **dict.fromkeys("أإآ", "ا"),
-        **dict.fromkeys("ىئ", "ي"),
-        **dict(zip("ؤة٫٬٪", "وه.,%", strict=True)),
-    }
-)
+_PLAIN = (*zip("أإآىئؤة٫٬٪", "اااييوه.,%", strict=True),)
+_PLAIN_DIGITS = {chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)}
+_OTHER_DIGITS = re.compile("[\u0660-\u0669\u06f0-\u06f9]")
 # What is counted and measured; money is left out, for a sum tells whose matter it is.
 _UNITS = """
 ثانيه ثواني دقيقه دقايق ساعه ساعات يوم ايام يوما اسبوع اسابيع شهر شهرا شهور اشهر سنه سنين سنوات عام عاما اعوام
@@ -68,7 +63,7 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
     """
     if not _DIGITS.search(text):
         return [], []
-    plain = text.translate(_PLAIN)
+    plain = _plain(text)
     known = set(map(str, named))
     found = _told_apart(plain, known)
     if sum(map(len, found[0])) >= _PERSONAL_DIGITS:
@@ -76,6 +71,13 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
             plain = plain[: span.start] + " " * (span.end - span.start) + plain[span.end :]
         found = _told_apart(plain, known)
     return found
+
+
+def _plain(text: str) -> str:
+    """Write a text with ASCII digits, and letters that people write for one another as one; `translate` is slower."""
+    for written, plain in _PLAIN:
+        text = text.replace(written, plain)
+    return _OTHER_DIGITS.sub(lambda digit: _PLAIN_DIGITS[digit.group()], text)
 
 
 def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
