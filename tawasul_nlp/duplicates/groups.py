@@ -58,7 +58,7 @@ class PairExplanation:
     Attributes
     ----------
     score : float
-        Probability that they tell of one incident; 0 when their places conflict.
+        Probability that they tell of one incident; 0 when their places conflict, or a text has no letter or digit.
     reason : str
         In a few words.
     conflicting_place : bool
@@ -94,7 +94,9 @@ class DuplicateGroups:
         self.threshold = threshold
         self.columns = columns
         self._scorer = scorer
-        self._edges, self._representative, self._score = settled(columns, edges, scorer, threshold)
+        # The pairs as they were given: at another threshold the same is compared as if it had been the first.
+        self._edges = edges
+        self._representative, self._score = settled(columns, edges, scorer, threshold)
         self.labels: np.ndarray
         self.labels, self._heads, self._sizes = numbered(self._representative)
 
@@ -102,10 +104,10 @@ class DuplicateGroups:
         return len(self._heads)
 
     def __repr__(self) -> str:
-        together = int(self._sizes[self._sizes > 1].sum())
+        several = self._sizes[self._sizes > 1]  # counted here: `groups` finds the reasons of all members
         return (
-            f"DuplicateGroups({len(self.cases)} cases: {len(self.groups)} incidents with {together} reports, "
-            f"{len(self.singletons)} alone, threshold {self.threshold:.2f})"
+            f"DuplicateGroups({len(self.cases)} cases: {len(several)} incidents with {several.sum()} reports, "
+            f"{len(self) - len(several)} alone, threshold {self.threshold:.2f})"
         )
 
     @cached_property
@@ -151,7 +153,13 @@ class DuplicateGroups:
         return self._score
 
     def rethreshold(self, threshold: float) -> DuplicateGroups:
-        """Group again at another threshold, without reading any text again."""
+        """Group again at another threshold, without reading any text again; the result is as if it had been the first.
+
+        Raises
+        ------
+        ValueError
+            If the threshold is below 0.02 (pairs that score less are not kept) or above 1.
+        """
         return DuplicateGroups(self.cases, self.columns, self._edges, self._scorer, threshold)
 
     def explain(self, first: int, second: int) -> PairExplanation:
@@ -211,9 +219,7 @@ def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     return number[representative], ordered, sizes[ordered]
 
 
-def settled(
-    columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
-) -> tuple[Edges, np.ndarray, np.ndarray]:
+def settled(columns: Columns, edges: Edges, scorer: PairScorer, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Group, and compare cases also with the representatives of their matches, until that finds nothing new.
 
     A case's candidates are some tens; in a group of hundreds its representative may not be among them. What becomes of
@@ -221,8 +227,6 @@ def settled(
 
     Returns
     -------
-    edges : Edges
-        With the pairs that were compared.
     representative : ndarray of int64, shape (n,)
     score : ndarray of float32, shape (n,)
         As of :func:`~tawasul_nlp.duplicates.stars.star_groups`.
@@ -238,7 +242,7 @@ def settled(
         )
         fresh = _not_among(further, edges)
         if not len(fresh):
-            return edges, representative, score
+            return representative, score
         edges = _joined(edges, fresh, scorer.score(columns, fresh[:, 0], fresh[:, 1]))
 
 
@@ -258,6 +262,7 @@ def pair_reasons(columns: Columns, first: np.ndarray, second: np.ndarray) -> lis
     """Say in a few words why each pair may be one incident."""
     if not len(first):
         return []
+    silent = (columns.length[first] == 0) | (columns.length[second] == 0)
     copies = (columns.shingles[first] == columns.shingles[second]).mean(1) >= NEAR_COPY
     conflict = conflicting_places(columns, first, second)
     same = {
@@ -267,6 +272,9 @@ def pair_reasons(columns: Columns, first: np.ndarray, second: np.ndarray) -> lis
     topics = (columns.topics[first, 0] == columns.topics[second, 0]) & (columns.topics[first, 0] >= 0)
     reasons = []
     for at in range(len(first)):
+        if silent[at]:
+            reasons.append("no words to compare")
+            continue
         if conflict[at]:
             reasons.append("conflicting place")
             continue

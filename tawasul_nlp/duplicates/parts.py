@@ -230,5 +230,5 @@ def grouped(
     rows = np.concatenate([found for found, _ in pieces])
     columns = Columns.joined([found for _, found in pieces])
     first, second = np.searchsorted(rows, edges.first), np.searchsorted(rows, edges.second)
-    _, representative, score = settled(columns, Edges(first, second, edges.scores), scorer, threshold)
+    representative, score = settled(columns, Edges(first, second, edges.scores), scorer, threshold)
     return rows, rows[representative], score

@@ -64,3 +64,9 @@ def test_a_report_without_a_date_does_not_make_one_incident_of_two_years(grouper
     assert groups.labels[0] != groups.labels[1] == groups.labels[2]
     lower = groups.rethreshold(0.02)
     assert lower.labels[0] != lower.labels[1]
+
+
+def test_what_has_no_words_is_no_copy_of_another(grouper):
+    groups = grouper.group(["؟؟؟", "!!!"])
+    found = groups.explain(0, 1)
+    assert (groups.labels.tolist(), found.score, found.reason) == ([0, 1], 0.0, "no words to compare")

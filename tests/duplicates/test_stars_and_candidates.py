@@ -17,6 +17,7 @@ from tawasul_nlp.duplicates.candidates import (
 )
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns, read_columns
+from tawasul_nlp.duplicates.groups import DuplicateGroups
 from tawasul_nlp.duplicates.stars import Conflicts, Edges, star_groups
 
 
@@ -62,6 +63,32 @@ def test_a_case_without_a_date_does_not_join_two_years() -> None:
     assert representative.tolist() == [0, 1, 0, 0]
     representative, _ = star_groups(4, edges, Conflicts(columns, 3_000.0))
     assert representative.tolist() == [0, 0, 0, 0]
+
+
+class OneScore:
+    """A scorer to which every pair is as likely one incident."""
+
+    longest = 200.0
+
+    def score(self, _: Columns, first: np.ndarray, __: np.ndarray) -> np.ndarray:
+        return np.full(len(first), 0.7, np.float32)
+
+
+def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"حفرة {number}" for number in range(5)]
+    # Case 4 is compared with the representative, case 0, only where its match with case 1 counts: at 0.3.
+    pairs = Edges(np.array([0, 0, 0, 1]), np.array([1, 2, 3, 4]), np.array([0.9, 0.9, 0.9, 0.4], np.float32))
+    cases = [Case(text) for text in texts]
+
+    def at(threshold: float) -> DuplicateGroups:
+        return DuplicateGroups(cases, columns_of(texts), pairs, OneScore(), threshold)  # type: ignore[arg-type]
+
+    low = at(0.3)
+    assert low.labels.tolist() == [0] * 5
+    assert low.rethreshold(0.6).labels.tolist() == at(0.6).labels.tolist() == [0, 0, 0, 0, 1]
+    assert low.rethreshold(0.6).rethreshold(0.3).labels.tolist() == [0] * 5
+    monkeypatch.setattr("tawasul_nlp.duplicates.groups.pair_reasons", None)
+    assert repr(low) == "DuplicateGroups(5 cases: 1 incidents with 5 reports, 0 alone, threshold 0.30)"
 
 
 def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
