@@ -30,7 +30,7 @@ class Case:
     topic : str or None
         Id of its topic; None lets the model say, if it reads the text (without ``embedding``).
     embedding : ndarray of float32, shape (128,), or None
-        Its incident vector (:meth:`DuplicateGrouper.embed`), if it was computed before.
+        Its incident vector (:meth:`DuplicateGrouper.embed`, of length 1), if it was computed before.
 
     Raises
     ------

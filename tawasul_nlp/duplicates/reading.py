@@ -15,6 +15,8 @@ from tawasul_nlp.errors import InvalidTextError
 # From so many cases on, starting further processes pays.
 _MANY = 20_000
 _CHUNK = 4_096
+# What storing a vector with fewer bits may do to its length.
+_UNEVEN = 0.02
 
 
 def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None) -> Columns:
@@ -30,7 +32,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     Raises
     ------
     InvalidTextError
-        If an embedding is not an incident vector of this model.
+        If an embedding is not an incident vector of this model: of another size, or not of length 1.
     """
     if workers is None:
         workers = (os.cpu_count() or 1) if len(cases) >= _MANY else 1
@@ -39,6 +41,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     unknown: dict[str, float] = {}
     topics = [{case.topic: 1.0} if case.topic else unknown for case in cases]
     unread = []
+    given = np.zeros(len(cases), np.bool_)
     for row, case in enumerate(cases):
         if case.embedding is None:
             unread.append(row)
@@ -49,7 +52,14 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
                 row,
             )
         else:
-            vectors[row] = case.embedding
+            vectors[row], given[row] = case.embedding, True
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    for row in np.flatnonzero(given & (np.abs(lengths - 1) > _UNEVEN))[:1].tolist():
+        raise InvalidTextError(
+            f"the embedding of case {row} has the length {lengths[row]:.3g}, expected 1; "
+            "pass a row of DuplicateGrouper.embed",
+            row,
+        )
     names = classifier.labels["topic"]
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
