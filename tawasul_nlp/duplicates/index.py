@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.incidents import Incident, Match, Placement
 from tawasul_nlp.duplicates.placing import Placing
 from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.store import DATABASE, FORMAT_VERSION, IndexFolder, storable
+from tawasul_nlp.duplicates.store import DATABASE, FORMAT_VERSION, IndexFolder, storable, stored_cases
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError
 
 LOCK = "lock"
@@ -62,7 +63,8 @@ class DuplicateIndex:
         folder : str or Path
         grouper : DuplicateGrouper or None
             Reads and compares the cases; None for the bundled model. An index can only be opened with the model
-            that made it.
+            that made it (:meth:`stored` gives its cases to a new one). Another threshold decides from now on; what
+            was decided before stays.
         create : bool
             Whether to make the index if there is none.
 
@@ -100,6 +102,28 @@ class DuplicateIndex:
             lock.release()
             raise
 
+    @staticmethod
+    def stored(folder: str | Path) -> list[Case]:
+        """Return the cases of an index, whichever model made it: what a new one starts from after a change of model.
+
+        They have their texts, ids, dates and places; topics and embeddings that they were given are not kept.
+
+        Raises
+        ------
+        IndexFormatError
+            If there is no index, or a damaged one.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with DuplicateIndex.open(folder) as index:
+        ...         placed = index.add([Case("المجاري طافحة في مجمع 714", id="c-1")])
+        ...     [case.id for case in DuplicateIndex.stored(folder)]
+        ['c-1']
+        """
+        return stored_cases(Path(folder))
+
     def __enter__(self) -> DuplicateIndex:
         return self
 
@@ -112,8 +136,10 @@ class DuplicateIndex:
             if self._closed:
                 return
             self._closed = True
-            self._store.close()
-            self._lock_file.release()
+            try:
+                self._store.close()
+            finally:
+                self._lock_file.release()
 
     def __len__(self) -> int:
         with self._in_turn():
@@ -280,7 +306,8 @@ class DuplicateIndex:
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
             ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
             if len(set(ids)) < len(ids):
-                raise ValueError("two cases have one id; give every case an id of its own")
+                (twice, _), *_ = Counter(ids).most_common(1)
+                raise ValueError(f"two cases have the id {twice!r}; give every case an id of its own")
             columns, vectors = groups.columns, search_vectors(groups.columns)
             reasons = ["representative"] * len(ids)
             for group in groups.groups:
@@ -309,7 +336,7 @@ class DuplicateIndex:
                 self._store.link(start, vectors)
 
     def remove(self, case_id: str) -> None:
-        """Forget a case.
+        """Forget a case. Its text is overwritten on disk, at the latest when the index is closed.
 
         When it was its incident's representative, the others are grouped anew among themselves; most of them keep the
         incident's id.

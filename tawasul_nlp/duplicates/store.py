@@ -3,7 +3,8 @@
 ``index.sqlite`` holds the cases, what they are compared by, and every decision; ``vectors.f16`` their search vectors,
 one row a case, only ever appended to. Vectors are forced to disk before the transaction that names them is committed,
 so what was committed survives a kill or a power cut; a tail of vectors that no transaction names is cut off when the
-folder is opened. The graph is a cache: it is saved now and then, and made again from the vectors when it is missing.
+folder is opened. The graph is a cache: it is saved when the folder is closed and many cases are new to it, and made
+again from the vectors when it is missing.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import PLACE_SIZE, new_index
+from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns, unpack
 from tawasul_nlp.errors import IndexFormatError
 
@@ -74,16 +76,15 @@ class IndexFolder:
 
     def close(self) -> None:
         """Save the graph if that makes the next opening faster, and close the files."""
-        if self.rows() - self._saved_rows >= _UNSAVED:
-            self._save_graph()
-        self._database.close()
-        self._vectors.close()
+        try:
+            if self.rows() - self._saved_rows >= _UNSAVED:
+                self._save_graph()
+        finally:
+            self._database.close()
+            self._vectors.close()
 
     def _damaged(self, file: str, found: object) -> IndexFormatError:
-        return IndexFormatError(
-            f"{self.path / file}: damaged ({found}); restore the folder from a backup, or make a new index and "
-            "add the cases again"
-        )
+        return _damage(self.path / file, found)
 
     # -- the database --------------------------------------------------------------------------------------------------
 
@@ -192,6 +193,7 @@ class IndexFolder:
             raise self._damaged(DATABASE, f"it is empty but {VECTORS} is not")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute("PRAGMA secure_delete = ON")  # of removed cases nothing stays in free pages
         if empty:
             # One transaction: a process that is killed while it makes an index leaves none, not half a one.
             self._database.execute("BEGIN IMMEDIATE")
@@ -214,7 +216,8 @@ class IndexFolder:
         if facts.get("model_hash") != model_hash:
             raise IndexFormatError(
                 f"{self.path}: made with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
-                "models cannot be compared: open it with the first, or make a new index and add the cases again"
+                "models cannot be compared: open it with the first, or make a new index and add the cases again "
+                "(DuplicateIndex.stored gives them, without any model)"
             )
 
     def _open_vectors(self) -> Any:
@@ -260,11 +263,32 @@ class IndexFolder:
         target = self.path / f"graph-{self.rows()}.usearch"
         temporary = self.path / "graph.tmp"
         self._graph.save(str(temporary))
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # or after a power cut half a graph could stand under its name
         os.replace(temporary, target)
         for old in self.path.glob("graph-*.usearch"):
             if old != target:
                 old.unlink()
         self._saved_rows = self.rows()
+
+
+def stored_cases(folder: Path) -> list[Case]:
+    """Return the cases of a folder, whichever model and version made it, in the order in which they came."""
+    path = folder / DATABASE
+    if not path.is_file():
+        raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing)")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as database:
+            rows = database.execute("SELECT text, id, created_at, place FROM cases ORDER BY row").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise _damage(path, error) from error
+    return [Case(*row) for row in rows]
+
+
+def _damage(path: Path, found: object) -> IndexFormatError:
+    return IndexFormatError(
+        f"{path}: damaged ({found}); restore the folder from a backup, or make a new index and add the cases again"
+    )
 
 
 def storable(text: str) -> str:

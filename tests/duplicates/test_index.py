@@ -155,6 +155,10 @@ def test_what_is_no_case_or_has_a_vector_of_another_size_adds_nothing(index):
         index.add([POWER, 7])
     with pytest.raises(InvalidTextError, match=r"shape \(3,\), expected"):
         index.add([POWER, Case(HOLE, embedding=np.zeros(3, np.float32))])
+    with pytest.raises(
+        InvalidTextError, match="the embedding of case 1 has the length 11.3, expected 1; pass a row of"
+    ):
+        index.add([POWER, Case(HOLE, embedding=np.ones(128, np.float32))])
     assert len(index) == 0
 
 
@@ -173,6 +177,35 @@ def test_removing_a_member_or_a_representative_keeps_the_incidents_id(index):
     with pytest.raises(KeyError, match="no case 'p-1'"):
         index.remove("p-1")
     assert index.add([Case(POWER, id="p-4")])[0].group_id > before.group_id, "an id of an incident is never used again"
+
+
+def test_the_text_of_a_removed_case_is_gone_from_the_disk(grouper, tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        index.add([Case(POWER, id="p-1"), Case(HOLE, id="h-1")])
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        index.remove("h-1")
+    left = b"".join(path.read_bytes() for path in (tmp_path / "index").iterdir())
+    assert POWER.encode() in left and HOLE.encode() not in left
+
+
+def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp_path, monkeypatch):
+    def full_disk(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tawasul_nlp.duplicates.store._UNSAVED", 1)
+    index = DuplicateIndex.open(tmp_path / "index", grouper)
+    index.add([POWER])
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr("tawasul_nlp.duplicates.store.IndexFolder._save_graph", full_disk)
+        index.close()
+    with DuplicateIndex.open(tmp_path / "index", grouper) as again:
+        assert len(again) == 1
+
+
+def test_filling_with_two_cases_of_one_id_names_it(grouper, index):
+    with pytest.raises(ValueError, match="two cases have the id 'c-1'; give"):
+        index.fill(grouper.group([Case(POWER, id="c-1"), Case(HOLE, id="c-1")]))
+    assert len(index) == 0
 
 
 def test_a_closed_index_says_so(grouper, tmp_path):
@@ -433,7 +466,7 @@ def set_fact(name, value):
         (set_fact("format_version", "2"), "format version 2, this library reads 3; make a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
-            "made with model 0123456789abcdef, opened with .*open it with the",
+            r"made with model 0123456789abcdef, opened with .*open it with the .*DuplicateIndex\.stored gives them",
         ),
     ],
 )
@@ -444,6 +477,30 @@ def test_what_cannot_be_opened_says_what_to_do_and_is_left_as_it_is(grouper, fol
         with pytest.raises(IndexFormatError, match=message):
             DuplicateIndex.open(folder, grouper)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".sqlite"} == before
+
+
+def test_the_cases_of_an_index_go_into_a_new_one_when_the_model_has_changed(grouper, tmp_path):
+    cases = [
+        Case(POWER, id="p-1", created_at="2026-01-01T08:00:00+03:00"),
+        Case("الليت طافي", id="l-1", place="مجمع 714"),
+        Case(POWER_COPY, id="p-2", created_at="2026-01-02"),
+    ]
+    with DuplicateIndex.open(tmp_path / "old", grouper) as index:
+        index.add(cases)
+        groups = incidents(index)
+    set_fact("model_hash", "0123456789abcdef")(tmp_path / "old")
+    stored = DuplicateIndex.stored(tmp_path / "old")
+    assert [(case.id, case.text, case.created_at, case.place) for case in stored] == [
+        (case.id, case.text, case.created_at, case.place) for case in cases
+    ]
+    with DuplicateIndex.open(tmp_path / "new", grouper) as index:
+        index.add(stored)
+        assert incidents(index) == groups
+    with pytest.raises(IndexFormatError, match="no index here"):
+        DuplicateIndex.stored(tmp_path / "absent")
+    spoil_database(tmp_path / "old")
+    with pytest.raises(IndexFormatError, match="damaged .*not a database.*; restore the folder"):
+        DuplicateIndex.stored(tmp_path / "old")
 
 
 def test_a_torn_tail_of_vectors_is_cut_off(grouper, folder, corpus):
