@@ -89,8 +89,9 @@ def grouped(report: GroupReport) -> RenderableType:
             table.add_row(f"{group.size:,}", str(group.id), Text(_short(group.text)))
         parts.append(table)
     lines = [
-        f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} of them "
-        f"({_percent(report.grouped_cases, report.cases)}) in {report.groups:,} groups of several reports"
+        f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} cases "
+        f"({_percent(report.grouped_cases, report.cases)}) are in {report.groups:,} "
+        f"{'group' if report.groups == 1 else 'groups'} of several reports"
     ]
     if report.known is not None:
         lines.append(f"{report.cases - report.known:,} added to the index, {report.known:,} were there already")

@@ -63,7 +63,7 @@ class PairExplanation:
         In a few words.
     conflicting_place : bool
     contributions : dict of str to float
-        What each family of features adds to the log-odds.
+        What each family of features adds to the log-odds of the score: their sum, but where the score is 0 by rule.
     """
 
     score: float

@@ -1,12 +1,17 @@
 """find_places reads addresses and names, keeps spans on the original, and says what the governorate rests on."""
 
+import json
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tawasul_nlp.domain import Gazetteer, find_places
+
+CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 
 
 def named(text, kind=None):
@@ -249,6 +254,25 @@ def test_an_institution_of_the_whole_country_places_a_case_only_when_the_text_sa
 
 def test_a_phrase_does_not_run_across_a_sentence_end():
     assert "manama_souq" not in [m.id for m in find_places("رحت سوق. المنامة زحمة").mentions]
+
+
+class MayOpenAnything(dict):
+    def __missing__(self, word):
+        return True, True
+
+
+def test_no_place_begins_with_a_word_that_is_passed_over():
+    looks_everywhere = replace(Gazetteer.load(), openers=MayOpenAnything())
+    texts = [json.loads(line)["text"] for line in CASES.read_text(encoding="utf-8").splitlines()[:400]]
+    texts += [
+        text
+        for place in Gazetteer.load().places.values()
+        for text in (f"في {place.name_ar} 338", f"ب{place.name_ar}", f"fe {place.name_en.lower()} blk714 w 715")
+    ]
+    texts += ["bil7ad 7amad 7546", "elmuharraq rifa3 3arad", "م 714 ط 1410", "عالمحرق لمحرق يابلدية المحرق", "\0 ' ء"]
+    assert sum(bool(find_places(text)) for text in texts) > 1_000
+    for text in texts:
+        assert find_places(text) == find_places(text, looks_everywhere)
 
 
 def test_text_without_places_gives_an_empty_falsy_result():
