@@ -270,7 +270,7 @@ def test_no_place_begins_with_a_word_that_is_passed_over():
         for text in (f"في {place.name_ar} 338", f"ب{place.name_ar}", f"fe {place.name_en.lower()} blk714 w 715")
     ]
     texts += ["bil7ad 7amad 7546", "elmuharraq rifa3 3arad", "م 714 ط 1410", "عالمحرق لمحرق يابلدية المحرق", "\0 ' ء"]
-    assert sum(bool(find_places(text)) for text in texts) > 1_000
+    assert sum(bool(find_places(text)) for text in texts) > 700
     for text in texts:
         assert find_places(text) == find_places(text, looks_everywhere)
 
