@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
-import json
 import os
 import platform
 import tempfile
@@ -28,6 +27,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from eval.results_files import publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
@@ -343,11 +343,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "duplicates")
     arguments = parser.parse_args()
     result = evaluate(arguments.model, arguments.split, arguments.data)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    arguments.out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
-    print(markdown(result))
+    publish_page(result, markdown(result), arguments.out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,7 +29,7 @@ from tawasul_nlp.batch.tables import (
 from tawasul_nlp.batch.writers import Layout, open_writer
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex, Incident
+    from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, Incident
 
 LARGEST = 10
 _DECIMALS = 4
@@ -279,7 +279,9 @@ class _Placed:
         self.known = known
         self.largest: tuple[LargeGroup, ...] = ()
 
-    def add(self, values: list[list[Any]]) -> None:
+    def add(self, cases: Iterable[Case], values_of: Callable[[Case], list[Any]]) -> None:
+        """Take up a chunk's cases in their order; those without text are in no group."""
+        values = [values_of(case) if case.text.strip() else _NO_GROUP for case in cases]
         self.values.append(values)
         for group, size, _, _ in values:
             if group is not None:
@@ -301,19 +303,14 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Placed:
     told = [case for cases in rows.cases for case in cases if case.text.strip()]
     groups = grouper.group(told)
     labels, heads = groups.labels.tolist(), groups.representatives.tolist()
-    scores = groups.scores.tolist()
     sizes = Counter(labels)
+    values = (
+        [label, sizes[label], round(score, _DECIMALS), head == at]
+        for at, (label, score, head) in enumerate(zip(labels, groups.scores.tolist(), heads, strict=True))
+    )
     placed = _Placed()
-    at = 0
     for cases in rows.cases:
-        values = []
-        for case in cases:
-            if not case.text.strip():
-                values.append(_NO_GROUP)
-                continue
-            values.append([labels[at], sizes[labels[at]], round(scores[at], _DECIMALS), heads[at] == at])
-            at += 1
-        placed.add(values)
+        placed.add(cases, lambda _: next(values))
     head_of = dict(zip(labels, heads, strict=True))
     placed.show(lambda group: told[head_of[group]].text)
     return placed
@@ -337,19 +334,17 @@ def _indexed(
         # Read when all are there: until the last case, groups grow, join and part, and a case may change its group.
         placed = _Placed(known)
         incidents: dict[int, Incident] = {}
+
+        def values_of(case: Case) -> list[Any]:
+            placement = index.placement(str(case.id))
+            group, score = placement.group_id, round(placement.score, _DECIMALS)
+            if group not in incidents:
+                incidents[group] = index.group(group)
+            incident = incidents[group]
+            return [group, len(incident.members), score, incident.representative == case.id]
+
         for cases in rows.cases:
-            values = []
-            for case in cases:
-                if not case.text.strip():
-                    values.append(_NO_GROUP)
-                    continue
-                placement = index.placement(str(case.id))
-                group, score = placement.group_id, round(placement.score, _DECIMALS)
-                if group not in incidents:
-                    incidents[group] = index.group(group)
-                incident = incidents[group]
-                values.append([group, len(incident.members), score, incident.representative == case.id])
-            placed.add(values)
+            placed.add(cases, values_of)
         placed.show(lambda group: index.text(incidents[group].representative))
         return placed
 
