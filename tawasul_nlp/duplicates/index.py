@@ -158,7 +158,7 @@ class DuplicateIndex:
         ----------
         case : str, mapping or Case
         k : int
-            At most so many incidents.
+            At most so many incidents. The last ones may be unlikely, or out of the question (score 0: another place).
         """
         with self._in_turn():
             columns = case_columns(self._grouper.classifier, as_cases([case]), workers=1)
@@ -306,7 +306,7 @@ class DuplicateIndex:
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
             ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
             if len(set(ids)) < len(ids):
-                (twice, _), *_ = Counter(ids).most_common(1)
+                twice = Counter(ids).most_common(1)[0][0]
                 raise ValueError(f"two cases have the id {twice!r}; give every case an id of its own")
             columns, vectors = groups.columns, search_vectors(groups.columns)
             reasons = ["representative"] * len(ids)

@@ -87,6 +87,14 @@ def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.n
     return both, common
 
 
+# Of each kind of code which pairs have some on both sides, and how many they share.
+_Meetings = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def _meetings(columns: Columns, first: np.ndarray, second: np.ndarray, names: tuple[str, ...] = PLACES) -> _Meetings:
+    return {name: _met(getattr(columns, name), first, second) for name in names}
+
+
 def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Say which pairs of cases name areas that cannot be one: other blocks, other towns, other governorates.
 
@@ -103,10 +111,12 @@ def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -
     -------
     ndarray of bool, shape (pairs,)
     """
-    both, same = {}, {}
-    for name in _AREAS:
-        both[name], common = _met(getattr(columns, name), first, second)
-        same[name] = common > 0
+    return _other_areas(columns, first, second, _meetings(columns, first, second, _AREAS))
+
+
+def _other_areas(columns: Columns, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
+    both = {name: met[name][0] for name in _AREAS}
+    same = {name: met[name][1] > 0 for name in _AREAS}
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
     in_no_town = ~_known(columns.towns, first) & ~_known(columns.towns, second)
@@ -124,11 +134,14 @@ def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) 
 
     Parameters and result are those of :func:`conflicting_areas`.
     """
-    streets, same_street = _met(columns.streets, first, second)
-    roads, same_road = _met(columns.roads, first, second)
-    _, same_block = _met(columns.blocks, first, second)
-    other_way = (streets | (roads & (same_block == 0))) & (same_street + same_road == 0)
-    return other_way | conflicting_areas(columns, first, second)
+    return _other_places(columns, first, second, _meetings(columns, first, second))
+
+
+def _other_places(columns: Columns, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
+    streets, same_street = met["streets"]
+    roads, same_road = met["roads"]
+    other_way = (streets | (roads & (met["blocks"][1] == 0))) & (same_street + same_road == 0)
+    return other_way | _other_areas(columns, first, second, met)
 
 
 def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -144,20 +157,19 @@ def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np
     -------
     ndarray of float32, shape (pairs, len(NAMES))
     """
-    values, flags = _measures(columns, first, second)
+    values, flags = _measures(columns, first, second, _meetings(columns, first, second))
     blocks = [_hats(values[name], knots) for name, knots in KNOTS.items()]
     return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)
 
 
 def _measures(
-    columns: Columns, first: np.ndarray, second: np.ndarray
+    columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
     cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second])
     copied = np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
     length = np.minimum(columns.length[first], columns.length[second])
-    names = (*PLACES, "street_names", "numbers", "amounts")
-    met = {name: _met(getattr(columns, name), first, second) for name in names}
+    met = {**places, **_meetings(columns, first, second, ("street_names", "numbers", "amounts"))}
     common = {name: found for name, (_, found) in met.items()}
     placed = [np.any([_known(getattr(columns, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
     same_place = sum(common[name] for name in _AREAS) > 0
@@ -267,9 +279,12 @@ class PairScorer:
         def fill(start: int) -> None:
             part = slice(start, start + _BLOCK)
             a, b = first[part], second[part]
-            never = conflicting_places(columns, a, b) | (columns.length[a] == 0) | (columns.length[b] == 0)
+            met = _meetings(columns, a, b)
+            never = _other_places(columns, a, b, met) | (columns.length[a] == 0) | (columns.length[b] == 0)
             may = np.flatnonzero(~never)
-            logits = self._logits(columns, a[may], b[may])
+            # Where the places of a pair meet is looked up once, for the rule and for the features.
+            known = {name: (both[may], common[may]) for name, (both, common) in met.items()}
+            logits = self._logits(columns, a[may], b[may], known)
             own = np.zeros(len(a), np.float32)
             own[may] = 1.0 / (1.0 + np.exp(-logits))
             scores[part] = own
@@ -282,9 +297,9 @@ class PairScorer:
                 list(pool.map(fill, starts))
         return scores
 
-    def _logits(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def _logits(self, columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings) -> np.ndarray:
         """Return the log-odds of pairs, without a table of their features."""
-        values, flags = _measures(columns, first, second)
+        values, flags = _measures(columns, first, second, places)
         logits = self.intercept + self.late(columns, first, second)
         start = 0
         for name, knots in KNOTS.items():
