@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,11 @@ from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.tables import (
     checked_column,
+    checked_rejects,
     csv_dialect,
     guarded_note,
     output_format_of,
     reject_lines,
-    rejects_beside,
 )
 from tawasul_nlp.batch.writers import Layout, open_writer
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 LARGEST = 10
 _DECIMALS = 4
-_REJECT_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +178,10 @@ def group_table(
     for role, name in wanted.items():
         check_column(reader, name, f"--{role}-column")
     names = added_names(reader.columns, prefix, GROUP_COLUMNS)
-    rejects_path = rejects_beside(target or Path("tawasul"), source, rejects)
+    rejects_path = checked_rejects(target or Path("tawasul"), source, rejects)
 
     with ExitStack() as stack:
         try:
-            _check_rejects(rejects_path)
             # Opened before the work: a folder that cannot be written is told at once.
             rejects_file = PendingFile(rejects_path)
             stack.callback(rejects_file.discard)
@@ -250,22 +247,6 @@ def group_table(
         notes=(*reader.notes, *guarded_note(guarded)),
         seconds=time.monotonic() - began,
     )
-
-
-def _check_rejects(path: Path) -> None:
-    """Raise :class:`TableError` if a file is there that is none of ours: it would be replaced, or removed."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        line = file.readline(_REJECT_BYTES)
-    try:
-        known = not line or set(json.loads(line)) == {field.name for field in fields(Reject)}
-    except (ValueError, TypeError):
-        known = line.startswith(b'{"row": ')  # a longer line than was read
-    if not known:
-        raise TableError(
-            f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
-        )
 
 
 class _Placed:

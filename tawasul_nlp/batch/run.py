@@ -21,10 +21,10 @@ from tawasul_nlp.batch.rows import CHUNK_ROWS
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.tables import (
     checked_column,
+    checked_rejects,
     csv_dialect,
     guarded_note,
     output_format_of,
-    rejects_beside,
 )
 from tawasul_nlp.batch.tally import LabelCount
 from tawasul_nlp.batch.work import Step, Work
@@ -173,7 +173,7 @@ def classify_table(
         raise TableError(f"the output {output} is the input itself; write to another file")
     text_column = checked_column(reader, text_column)
     check_masked(reader, mask_columns)
-    rejects_path = rejects_beside(output, source, rejects)
+    rejects_path = checked_rejects(output, source, rejects)
     for path in (output, rejects_path):
         checked_target(path)
     stamp = _stamp(source)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tawasul_nlp.batch.rows import Chunk, Reader, Reject, to_json
 from tawasul_nlp.batch.sniff import SUFFIXES, Format
 
 _GUESS_ROWS = 100
+_REJECT_BYTES = 65_536
 
 
 def output_format_of(path: Path, wanted: Format | None = None) -> Format:
@@ -38,18 +41,36 @@ def output_format_of(path: Path, wanted: Format | None = None) -> Format:
     return format
 
 
-def rejects_beside(output: Path, source: str | Path, wanted: str | Path | None) -> Path:
+def checked_rejects(output: Path, source: str | Path, wanted: str | Path | None) -> Path:
     """Return where rejects go: where they are wanted, or beside the output.
 
     Raises
     ------
     TableError
-        If that is the input, the output or its manifest.
+        If that is the input, the output or its manifest, or a file that is none of ours, which would be replaced, or
+        removed where nothing is rejected.
     """
     path = Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
     if path.resolve() in (output.resolve(), Path(source).resolve(), manifest_beside(output).resolve()):
         raise TableError(f"the rejects file {path} is the input, the output or its manifest; write to another file")
+    if path.is_file() and not _holds_rejects(path):
+        raise TableError(
+            f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
+        )
     return path
+
+
+def _holds_rejects(path: Path) -> bool:
+    """Whether a file is empty or begins with a reject."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_REJECT_BYTES)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        return not line or set(json.loads(line)) == {field.name for field in fields(Reject)}
+    except (ValueError, TypeError):
+        return line.startswith(b'{"row": ')  # a longer line than was read
 
 
 def checked_column(reader: Reader, wanted: str | None) -> str:

@@ -152,13 +152,19 @@ def test_a_row_that_cannot_be_read_goes_to_the_rejects_and_the_others_are_groupe
     assert not Path("out.csv.rejects.jsonl").exists(), "rejects of an earlier run are not left behind"
 
 
-@pytest.mark.parametrize("command", [["group", "backlog.csv", "-o", "out.csv"], ["index", "add", "ix", "backlog.csv"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["classify", "backlog.csv", "-o", "out.csv"],
+        ["group", "backlog.csv", "-o", "out.csv", "--id-column", "case_id"],
+        ["index", "add", "ix", "backlog.csv", "--id-column", "case_id"],
+    ],
+)
 @pytest.mark.parametrize("content", ["رسالة مهمة\n", '["row"]\n', '{"row": 1}\n', "\x00" * 70_000])
 def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, content, capsys):
     write_csv("backlog.csv")
     Path("letter.txt").write_text(content, encoding="utf-8")
-    options = ["-t", "text", "--id-column", "case_id", "--rejects", "letter.txt"]
-    assert tawasul(*command, *options) == 1
+    assert tawasul(*command, "-t", "text", "--rejects", "letter.txt") == 1
     assert "letter.txt is there and holds no rejects of an earlier run" in capsys.readouterr().err
     assert Path("letter.txt").read_text(encoding="utf-8") == content
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "letter.txt"]
