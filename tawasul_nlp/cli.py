@@ -11,8 +11,8 @@ Exit codes
 3
     The table is complete, but some rows could not be read: they are in the rejects file.
 130
-    Interrupted; nothing was written, except what an index had taken already, and the rows of an unfinished run of
-    ``classify``, from which the same command goes on.
+    Interrupted. The message says what stays: nothing, an output that was complete already, what an index had taken, or
+    the rows of an unfinished run of ``classify``, from which the same command goes on.
 
 Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
 """

@@ -18,7 +18,6 @@ from tawasul_nlp.cli_options import (
     Delimiter,
     Encoding,
     InputFormat,
-    InterruptedCommand,
     Model,
     OutputFormat,
     Prefix,
@@ -29,6 +28,7 @@ from tawasul_nlp.cli_options import (
     TextColumn,
     console,
     exit_on_rejects,
+    interrupts_told,
     output_format_for_stdout,
     to_delimiter,
 )
@@ -119,51 +119,48 @@ def classify(
     if text_column is not None and (mask_personal_data or to_mask):
         to_mask = [text_column, *(name for name in to_mask if name != text_column)]
     to_stdout = output == "-"
-    try:
-        with ExitStack() as stack:
-            source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
-            if to_stdout:
-                rejects = rejects or Path("tawasul.rejects.jsonl")
-                output_format = output_format or output_format_for_stdout(source, input_format)
-            target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
-            watch = stack.enter_context(_Watch(show, progress=not quiet))
-            opener: Callable[[Any, int], Any] = open_engine
-            threads = threads_each(workers) if workers > 1 else None
-            if engine is Engine.ray:
-                from tawasul_nlp.batch.ray import engine as on_ray
+    with interrupts_told(), ExitStack() as stack:
+        source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
+        if to_stdout:
+            rejects = rejects or Path("tawasul.rejects.jsonl")
+            output_format = output_format or output_format_for_stdout(source, input_format)
+        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
+        watch = stack.enter_context(_Watch(show, progress=not quiet))
+        opener: Callable[[Any, int], Any] = open_engine
+        threads = threads_each(workers) if workers > 1 else None
+        if engine is Engine.ray:
+            from tawasul_nlp.batch.ray import engine as on_ray
 
-                opener, threads = on_ray(num_gpus=gpus), 1
-            device = "cuda" if gpus else None
-            report = classify_table(
-                partial(ComplaintClassifier.from_pretrained, model, threads=threads, device=device),
-                source,
-                target,
-                text_column=text_column,
-                input_format=input_format.value if input_format else None,
-                output_format=output_format.value if output_format else None,
-                encoding=encoding,
-                delimiter=to_delimiter(delimiter),
-                sheet=sheet,
-                prefix=prefix,
-                rejects=rejects,
-                mask_columns=to_mask,
-                raw_cells=raw_cells,
-                workers=workers,
-                engine=opener,
-                restart=restart,
-                resumable=backlog != "-" and not to_stdout,
-                manifest=not to_stdout,
-                on_step=watch.see,
-            )
-    except KeyboardInterrupt as error:
-        kept = getattr(error, "__notes__", None) or ["nothing was written"]
-        raise InterruptedCommand("; ".join(["interrupted", *kept])) from None
-    # What is read by people goes beside the data when the data takes standard output.
-    screen = console(to_stderr=to_stdout)
-    if watch.kept:
-        screen.print(examples(watch.kept, text_column or ""))
-    if not quiet:
-        screen.print(summary(report))
+            opener, threads = on_ray(num_gpus=gpus), 1
+        device = "cuda" if gpus else None
+        report = classify_table(
+            partial(ComplaintClassifier.from_pretrained, model, threads=threads, device=device),
+            source,
+            target,
+            text_column=text_column,
+            input_format=input_format.value if input_format else None,
+            output_format=output_format.value if output_format else None,
+            encoding=encoding,
+            delimiter=to_delimiter(delimiter),
+            sheet=sheet,
+            prefix=prefix,
+            rejects=rejects,
+            mask_columns=to_mask,
+            raw_cells=raw_cells,
+            workers=workers,
+            engine=opener,
+            restart=restart,
+            resumable=backlog != "-" and not to_stdout,
+            manifest=not to_stdout,
+            on_step=watch.see,
+        )
+    with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
+        # What is read by people goes beside the data when the data takes standard output.
+        screen = console(to_stderr=to_stdout)
+        if watch.kept:
+            screen.print(examples(watch.kept, text_column or ""))
+        if not quiet:
+            screen.print(summary(report))
     exit_on_rejects(report)
 
 

@@ -30,6 +30,7 @@ from tawasul_nlp.cli_options import (
     TextColumn,
     console,
     exit_on_rejects,
+    interrupts_told,
     output_format_for_stdout,
     to_delimiter,
     whole,
@@ -129,7 +130,7 @@ def group(
     from tawasul_nlp.batch.streams import delivered, spooled
 
     to_stdout = output == "-"
-    with ExitStack() as stack:
+    with interrupts_told(), ExitStack() as stack:
         source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
         if to_stdout:
             rejects = rejects or Path("tawasul.rejects.jsonl")
@@ -155,7 +156,9 @@ def group(
             rejects=rejects,
             raw_cells=raw_cells,
         )
-    _conclude(report, quiet=quiet, to_stderr=to_stdout)
+    with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
+        _show(report, quiet=quiet, to_stderr=to_stdout)
+    exit_on_rejects(report)
 
 
 @index_app.command()
@@ -209,7 +212,9 @@ def add(
             delimiter=delimiter,
             rejects=rejects,
         )
-    _conclude(report, quiet=quiet, to_stderr=False)
+    with interrupts_told(f"the cases are in the index {folder}"):
+        _show(report, quiet=quiet, to_stderr=False)
+    exit_on_rejects(report)
 
 
 @index_app.command()
@@ -352,9 +357,8 @@ def _opened(folder: Path, model: str | None, threshold: float | None = None) -> 
         yield index
 
 
-def _conclude(report: GroupReport, *, quiet: bool, to_stderr: bool) -> None:
+def _show(report: GroupReport, *, quiet: bool, to_stderr: bool) -> None:
     from tawasul_nlp.batch.display import grouped
 
     if not quiet:
         console(to_stderr=to_stderr).print(grouped(report))
-    exit_on_rejects(report)

@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -36,6 +37,16 @@ class TableFormat(StrEnum):
 
 class InterruptedCommand(Exception):
     """A command was interrupted after a part of its work that stays; the message says which."""
+
+
+@contextmanager
+def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
+    """Say after Ctrl-C what stays: what notes on the interrupt tell, or else `otherwise`."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = getattr(error, "__notes__", None) or [otherwise]
+        raise InterruptedCommand("; ".join(["interrupted", *kept])) from None
 
 
 Text = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli_options import InputFormat, Quiet, TextColumn, complain, console
+from tawasul_nlp.cli_options import InputFormat, Quiet, TextColumn, complain, console, interrupts_told
 
 
 def register(app: typer.Typer) -> None:
@@ -66,11 +66,12 @@ def report(
             input_format=input_format.value if input_format else None,
             on_chunk=lambda share: bar.update(task, completed=share),
         )
-    if summary.rejected:
-        complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
-    if not quiet:
-        used = [f"text {summary.text_column!r}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
-        typer.echo(
-            f"{summary.output}: {summary.rows:,} cases, {summary.listed:,} of them with their text, "
-            f"{summary.bytes / 1e6:.1f} MB (columns: {', '.join(used)})"
-        )
+    with interrupts_told(f"{output} is complete"):
+        if summary.rejected:
+            complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
+        if not quiet:
+            used = [f"text {summary.text_column!r}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
+            typer.echo(
+                f"{summary.output}: {summary.rows:,} cases, {summary.listed:,} of them with their text, "
+                f"{summary.bytes / 1e6:.1f} MB (columns: {', '.join(used)})"
+            )

@@ -223,6 +223,32 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
 
 
+@pytest.mark.parametrize(
+    ("command", "shown_by", "said"),
+    [
+        ("classify backlog.csv -t text -o out.csv", "tawasul_nlp.batch.display.summary", "out.csv is complete"),
+        ("classify backlog.csv -t text -o -", "tawasul_nlp.batch.display.summary", "standard output is complete"),
+        ("classify backlog.csv -t text -o -", "shutil.copyfileobj", "standard output has a part of the table"),
+        ("group backlog.csv -t text -o out.csv", "tawasul_nlp.batch.display.grouped", "out.csv is complete"),
+        ("index add ix backlog.csv -t text --id-column id", "tawasul_nlp.batch.display.grouped", "in the index ix"),
+        ("report classified.csv -o page.html", "typer.echo", "page.html is complete"),
+    ],
+)
+def test_an_interrupt_after_the_output_was_published_does_not_say_that_nothing_was_written(
+    tmp_path, monkeypatch, capsys, command, shown_by, said
+):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    Path("backlog.csv").write_text(f"id,text\n1,{SEWAGE}\n", encoding="utf-8")
+    assert main(["classify", "backlog.csv", "-t", "text", "-o", "classified.csv", "-q"]) == 0
+    monkeypatch.setattr(shown_by, interrupted)
+    assert main(command.split()) == 130
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err.startswith("tawasul: error: interrupted; ") and err.endswith(said)
+
+
 def test_personal_data_is_masked_in_what_is_written_and_shown(tmp_path):
     row = {"text": f"{SEWAGE} رقمي 39001234", "note": "39005678"}
     (tmp_path / "backlog.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")

@@ -40,6 +40,10 @@ def delivered(stream: BinaryIO) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tawasul-") as folder:
         path = Path(folder) / "stdout"
         yield path
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, stream)
-        stream.flush()
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, stream)
+            stream.flush()
+        except KeyboardInterrupt as error:
+            error.add_note("standard output has a part of the table")
+            raise
