@@ -35,6 +35,7 @@ _MAX_TAG = 1 << 20  # bytes; the parser keeps a tag until it has all of it
 _BLOCK = 1 << 16
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 _ROW, _CELL, _STRING = f"{_MAIN} row", f"{_MAIN} c", f"{_MAIN} si"
 _DIGITS = "0123456789"
 # The names by which parts are taken for sheets, strings, and copies of a pivot table's source, which nobody reads; and
@@ -54,6 +55,8 @@ def check_archive(path: Path) -> None:
             _check_memory(path, archive)
     except TableError:
         raise
+    except _UnreadableError as error:
+        raise TableError(f"{path} is not an Excel workbook that can be read: {error}") from error
     except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, LookupError, EOFError) as error:
         raise TableError(f"{path} is not an Excel workbook that can be read: it is damaged: {error}") from error
 
@@ -110,6 +113,10 @@ def _check_memory(path: Path, archive: zipfile.ZipFile) -> None:
         held = content.held
 
 
+class _UnreadableError(Exception):
+    """What a workbook holds is sound, but would be read otherwise than it shows, or not at all."""
+
+
 class _Content:
     """What is held of a part, in bytes, added to what is held already."""
 
@@ -138,6 +145,10 @@ class _Content:
             self._next_cell(attributes)
         elif self._names_parts:
             self._check_kind(attributes)
+        elif name.startswith(_STRICT):  # openpyxl would see no sheet in it
+            raise _UnreadableError(
+                "it is saved as 'Strict Open XML Spreadsheet'; save it as 'Excel Workbook' or as 'CSV UTF-8'"
+            )
         self.held += _ELEMENT + _ATTRIBUTE * len(attributes) + sum(map(len, attributes.values()))
 
     def end(self, name: str) -> None:
@@ -171,7 +182,7 @@ class _Content:
         kind = attributes.get("type") or attributes.get("Type") or attributes.get("ContentType", "")
         part = attributes.get("Target") or attributes.get("PartName", "")
         if "chartsheet" in kind:  # with its drawings, each of which may stand in it many times
-            raise ValueError("one of its sheets is a chart; remove it")
+            raise _UnreadableError("one of its sheets is a chart; remove it")
         if attributes.get("TargetMode") == "External" and part not in self._names:
             return  # an address
         kind = kind.rpartition("/")[2].rpartition("spreadsheetml.")[2]

@@ -286,6 +286,22 @@ def test_a_part_that_would_be_read_otherwise_than_it_was_measured_is_refused(tmp
         open_reader(path)
 
 
+def test_a_workbook_of_the_strict_kind_is_refused_with_advice_and_not_read_as_empty(tmp_path):
+    whole = workbook(tmp_path / "whole.xlsx", [["text"], [SEWAGE]])
+    strict = {
+        "schemas.openxmlformats.org/spreadsheetml/2006/main": "purl.oclc.org/ooxml/spreadsheetml/main",
+        "schemas.openxmlformats.org/officeDocument/2006": "purl.oclc.org/ooxml/officeDocument",
+    }
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "strict.xlsx", "w") as new:
+        for part in old.namelist():
+            content = old.read(part).decode()
+            for usual, other in strict.items():
+                content = content.replace(usual, other)
+            new.writestr(part, content)
+    with pytest.raises(TableError, match="it is saved as 'Strict Open XML Spreadsheet'; save it as 'Excel Workbook'"):
+        open_reader(tmp_path / "strict.xlsx")
+
+
 ENTITIES = """<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY a "ماي"><!ENTITY b "&a;&a;&a;&a;">]>
 <worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
 <row r="1"><c r="A1" t="inlineStr"><is><t>text</t></is></c></row>
