@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import random
+import shlex
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eval.results_files import publish_page
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.report import write_report
 from training.corpus import LabelSpace, load_examples
@@ -109,8 +111,8 @@ def main() -> None:
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "command": "python -m eval.report",
-        "rows": measured,
+        "command": shlex.join(["python", "-m", "eval.report", *sys.argv[1:]]),
+        "measured": measured,
     }
     lines = [
         "# The report, by rows of its table",
@@ -124,10 +126,7 @@ def main() -> None:
         f"| {row['rows']:,} | {row['seconds']} | {row['megabytes']} | {row['load_ms']:.0f} | {row['filter_ms']:.0f} |"
         for row in measured
     ]
-    page = "\n".join(lines) + "\n"
-    arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".md").write_text(page, encoding="utf-8")
-    print(page)
+    publish_page(result, "\n".join(lines) + "\n", arguments.out)
 
 
 if __name__ == "__main__":

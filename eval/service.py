@@ -1,9 +1,11 @@
 """Load-test the example service on the loopback address: throughput and latency at 1, 8 and 32 clients.
 
-Run ``python -m eval.service`` (writes ``eval/results/service.json`` and ``service.md``). The server is a process of
-its own; clients ask one after another, each for one case at a time, and share the machine with it. Every number of
-clients is measured with and without reading waiting requests together, in turns, and the median round counts. The
-number of requests is bounded, and the server is stopped at the end.
+Run ``python -m eval.service`` (some minutes on two idle cores; writes ``eval/results/service.json`` and
+``service.md``). Two servers are processes of their own, one reading waiting requests together and one reading each by
+itself; clients ask one after another, each for one case at a time, and share the machine with them. For every number of
+clients both are asked to predict, and the first, which holds an index of open incidents, which of these a case belongs
+to; all in turns, and the median round counts. The number of requests is bounded, and the servers are stopped at the
+end.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import json
 import os
-import platform
+import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,22 +28,32 @@ from typing import Any
 import httpx
 import numpy as np
 
+from eval.import_time import machine
+from eval.results_files import publish_page
+from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from training.corpus import LabelSpace, load_examples
 
 RESULTS = Path(__file__).parent / "results"
 CLIENTS = (1, 8, 32)
-MODES = {"read together": "64", "one by one": "1"}
+OPEN_CASES = 2_000
+TOGETHER, ALONE, QUERY = "predict, read together", "predict, one by one", "query of open incidents"
+
+
+def write_index(folder: Path, texts: list[str]) -> None:
+    """Make an index of open incidents."""
+    with DuplicateIndex.open(folder, DuplicateGrouper.from_pretrained()) as index:
+        index.add({"id": str(number), "text": text} for number, text in enumerate(texts))
 
 
 @contextmanager
-def served(batch_texts: str) -> Iterator[str]:
-    """Run the service on a free port of the loopback address and give its address."""
+def served(**settings: str) -> Iterator[str]:
+    """Run the service, with environment variables, on a free port of the loopback address and give its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "--factory", "examples.service.app:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    server = subprocess.Popen(command, env={**os.environ, "TAWASUL_BATCH_TEXTS": batch_texts})
+    server = subprocess.Popen(command, env={**os.environ, **settings})
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -52,14 +64,16 @@ def served(batch_texts: str) -> Iterator[str]:
                 if server.poll() is not None:
                     raise RuntimeError(f"the server ended with {server.returncode} before it answered") from None
                 time.sleep(0.1)
+        else:
+            raise RuntimeError("the server did not answer within a minute")
         yield address
     finally:
         server.terminate()
         server.wait(timeout=30)
 
 
-async def load(address: str, texts: list[str], clients: int) -> dict[str, float]:
-    """Send every text once, from ``clients`` clients, and return what they saw."""
+async def load(address: str, query: bool, texts: list[str], clients: int) -> dict[str, float]:
+    """Send every text once, to predict or to query, from ``clients`` clients, and return what they saw."""
     waiting = iter(texts)
     seconds: list[float] = []
     errors = 0
@@ -68,7 +82,10 @@ async def load(address: str, texts: list[str], clients: int) -> dict[str, float]
         nonlocal errors
         for text in waiting:  # shared: each text goes to whichever client is free
             began = time.perf_counter()
-            answer = await http.post("/predict", json={"texts": [text]})
+            if query:
+                answer = await http.post("/incidents/query", json={"text": text})
+            else:
+                answer = await http.post("/predict", json={"texts": [text]})
             seconds.append(time.perf_counter() - began)
             errors += answer.status_code != 200
 
@@ -85,30 +102,33 @@ async def load(address: str, texts: list[str], clients: int) -> dict[str, float]
     }
 
 
-def measure(texts: list[str], rounds: int) -> dict[str, Any]:
-    """Measure every mode and number of clients, the modes in turns."""
+def measure(texts: list[str], rounds: int, index: Path) -> dict[str, Any]:
+    """Measure every way of asking at every number of clients, the ways in turns."""
     table: dict[str, dict[str, Any]] = {}
-    with served(MODES["read together"]) as together, served(MODES["one by one"]) as alone:
-        addresses = dict(zip(MODES, (together, alone), strict=True))
-        for address in addresses.values():
-            asyncio.run(load(address, texts[:20], 2))
+    with served(TAWASUL_BATCH_TEXTS="64", TAWASUL_INDEX=str(index)) as both, served(TAWASUL_BATCH_TEXTS="1") as alone:
+        model = httpx.get(f"{both}/health").json()
+        ways = {TOGETHER: (both, False), ALONE: (alone, False), QUERY: (both, True)}
+        for way in ways.values():
+            asyncio.run(load(*way, texts[:20], 2))
         for clients in CLIENTS:
-            runs: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
             for _ in range(rounds):
-                for mode, address in addresses.items():
-                    runs[mode].append(asyncio.run(load(address, texts, clients)))
-            for mode, each in runs.items():
-                row = {name: float(np.median([run[name] for run in each])) for name in each[0]}
+                for name, way in ways.items():
+                    runs[name].append(asyncio.run(load(*way, texts, clients)))
+            for name, each in runs.items():
+                row = {what: float(np.median([run[what] for run in each])) for what in each[0]}
                 row["errors"] = sum(run["errors"] for run in each)
-                table.setdefault(mode, {})[str(clients)] = {name: round(value, 2) for name, value in row.items()}
+                table.setdefault(name, {})[str(clients)] = {what: round(value, 2) for what, value in row.items()}
     gains = {
-        clients: round(row["requests_per_second"] / table["one by one"][clients]["requests_per_second"], 3)
-        for clients, row in table["read together"].items()
+        clients: round(row["requests_per_second"] / table[ALONE][clients]["requests_per_second"], 3)
+        for clients, row in table[TOGETHER].items()
     }
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "command": "python -m eval.service",
+        "machine": machine(),
+        "command": shlex.join(["python", "-m", "eval.service", *sys.argv[1:]]),
+        "model": model["model"],
+        "open_cases": model["open_cases"],
         "requests": len(texts),
         "rounds": rounds,
         "table": table,
@@ -121,10 +141,11 @@ def markdown(result: dict[str, Any]) -> str:
     lines = [
         "# The example service under load",
         "",
-        f"{result['date']}, {result['machine']}, `{result['command']}`. Clients and server share the machine. "
-        f"{result['requests']} requests of one case each a round, median of {result['rounds']} rounds.",
+        f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model']}`. Clients and servers "
+        f"share the machine. {result['requests']} requests of one case each a round, median of {result['rounds']} "
+        f"rounds; the index holds {result['open_cases']:,} open cases.",
         "",
-        "| waiting requests are | clients | requests a second | p50 ms | p95 ms | errors |",
+        "| request | clients | requests a second | p50 ms | p95 ms | errors |",
         "|---|---|---|---|---|---|",
     ]
     for mode, rows in result["table"].items():
@@ -138,20 +159,23 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure from the command line."""
+def main() -> int:
+    """Measure from the command line; return 1 if a request failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=300, help="requests a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=300, help="requests a round (default 300)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
+    parser.add_argument("--open-cases", type=int, default=OPEN_CASES, help=f"cases in the index (default {OPEN_CASES})")
     parser.add_argument("--out", type=Path, default=RESULTS / "service")
     arguments = parser.parse_args()
-    texts = [example.text for example in load_examples("validation", LabelSpace.load())][: arguments.requests]
-    result = measure(texts, arguments.rounds)
-    arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    page = markdown(result)
-    arguments.out.with_suffix(".md").write_text(page, encoding="utf-8")
-    print(page)
+    labels = LabelSpace.load()
+    texts = [example.text for example in load_examples("validation", labels)][: arguments.requests]
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        write_index(index, [example.text for example in load_examples("train", labels)][: arguments.open_cases])
+        result = measure(texts, arguments.rounds, index)
+    publish_page(result, markdown(result), arguments.out)
+    return int(any(row["errors"] for rows in result["table"].values() for row in rows.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

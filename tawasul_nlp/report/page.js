@@ -8,7 +8,7 @@
   // A case is [id, text, codes, certainty, reasons, day].
   const ID = 0, TEXT = 1, CODES = 2, CERTAINTY = 3, REASONS = 4, DAY = 5;
 
-  const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", shown: { queue: PAGE, groups: PAGE, recurring: PAGE } };
+  const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", whole: new Set(), shown: { queue: PAGE, groups: PAGE, recurring: PAGE } };
   const at = (id) => document.getElementById(id);
   // Values are isolated from the text around them: in a line of Arabic the parts of a date would change places.
   const word = (key, values = {}) => data.words[state.language][key]
@@ -114,6 +114,15 @@
     }
   }
 
+  // A button that draws more of a list, and is there again, with the focus, when that is drawn.
+  function moreButton(choice, label, draw) {
+    const made = element("button", "more", label);
+    made.type = "button";
+    made.dataset.choice = choice;
+    made.addEventListener("click", () => keepingFocus(draw));
+    return made;
+  }
+
   function legend() {
     const made = element("p", "legend");
     for (const kind of ["sure", "review"]) {
@@ -130,7 +139,7 @@
     const most = rows.length ? rows[0][1][0] : 1;
     place.replaceChildren(legend());
     if (!rows.length) place.append(element("p", "nothing", word("nothing")));
-    for (const [key, [cases, review]] of rows.slice(0, BARS[dimension])) {
+    for (const [key, [cases, review]] of state.whole.has(dimension) ? rows : rows.slice(0, BARS[dimension])) {
       const bar = chooser("bar", dimension, key);
       bar.title = `${name(dimension, key)}: ${number(cases)}, ${number(review)} ${word("forReview")}`;
       const track = element("span", "track");
@@ -140,6 +149,13 @@
       track.append(sure, doubt);
       bar.append(element("span", "name", name(dimension, key)), track, element("span", "count", number(cases)));
       place.append(bar);
+    }
+    if (rows.length > BARS[dimension]) {
+      const label = state.whole.has(dimension) ? word("showFewer") : word("showAll", { n: number(rows.length) });
+      place.append(moreButton(`all ${dimension}`, label, () => {
+        if (!state.whole.delete(dimension)) state.whole.add(dimension);
+        drawBars(dimension, counts);
+      }));
     }
   }
 
@@ -256,7 +272,7 @@
     const place = [one[CODES][code("governorate")] >= 0 ? name("governorate", one[CODES][code("governorate")]) : "",
       one[CODES][code("block")] >= 0 ? name("block", one[CODES][code("block")]) : ""].filter(Boolean).join(" · ");
     if (place) facts.append(fact("", place));
-    facts.append(fact(word("certainty"), one[CERTAINTY].toFixed(2)));
+    facts.append(fact(word("certainty"), `${Math.round(100 * one[CERTAINTY])}%`));
     for (const reason of one[REASONS]) {
       const id = data.names.reason[reason][0];
       facts.append(element("span", "reason", (data.words.reasons[id] ?? [id, id])[state.language === "ar" ? 0 : 1]));
@@ -271,11 +287,8 @@
     if (!items.length) place.append(element("p", "nothing", word("nothing")));
     for (const item of items.slice(0, state.shown[key])) place.append(draw(item));
     if (items.length > state.shown[key]) {
-      const more = element("button", "more", `${word("more")} (${number(items.length - state.shown[key])})`);
-      more.type = "button";
-      more.dataset.choice = `more ${key}`;
-      more.addEventListener("click", () => { state.shown[key] += 4 * PAGE; keepingFocus(lists); });
-      place.append(more);
+      const label = `${word("more")} (${number(items.length - state.shown[key])})`;
+      place.append(moreButton(`more ${key}`, label, () => { state.shown[key] += 4 * PAGE; lists(); }));
     }
   }
 

@@ -179,6 +179,20 @@ def test_more_of_a_list_leaves_the_focus_at_its_button(chromium, page):
     assert len(driver.find_elements("css selector", "#queue .case")) == 125
 
 
+def test_a_chart_that_shows_only_its_longest_bars_says_so_and_shows_all_on_request(chromium, page, rows):
+    driver = opened(chromium, page)
+    topics = {row["topic"] for row in rows}
+    bars = ("css selector", "#bars-topic .bar")
+    assert len(driver.find_elements(*bars)) == 25 < len(topics)
+    button = driver.find_element("css selector", "#bars-topic .more")
+    assert "".join(filter(str.isdecimal, button.text)) == str(len(topics))
+    button.click()
+    assert len(driver.find_elements(*bars)) == len(topics)
+    assert driver.switch_to.active_element.text == "عرض أقل"
+    driver.switch_to.active_element.click()
+    assert len(driver.find_elements(*bars)) == 25
+
+
 @pytest.mark.parametrize("language", ["ar", "en"])
 def test_on_a_phone_names_are_whole_and_labels_are_large_enough_to_read(chromium, page, language):
     driver = opened(chromium, page)
