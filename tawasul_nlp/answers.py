@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,40 +56,79 @@ class Answers:
                     "add them to its files, or train a model with its labels"
                 )
             self._names[name] = {} if missing else known
+        self._topics_of = self._topics_by_agency()
+
+    def _topics_by_agency(self) -> dict[str, np.ndarray]:
+        """Return which of the model's topics belong to each agency; none if the rules do not know its labels."""
+        found: dict[str, list[int]] = {}
+        if self._names.get("topic") and self._names.get("agency"):
+            for index, topic in enumerate(self.config.tasks["topic"].labels):
+                found.setdefault(self.taxonomy.agency_group(topic), []).append(index)
+        return {agency: np.array(topics) for agency, topics in found.items()}
 
     def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
         entry = self._names[task].get(label)
         arabic, english = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
         return LabelScore(label, arabic, english, probability, others)
 
-    def prediction(
-        self, text: str, probabilities: dict[str, np.ndarray], thresholds: Mapping[str, float], truncated: bool
-    ) -> Prediction:
-        """Return the prediction of one text.
+    def predictions(
+        self,
+        texts: Sequence[str],
+        probabilities: Mapping[str, np.ndarray],
+        thresholds: Mapping[str, float],
+        truncated: np.ndarray,
+    ) -> list[Prediction]:
+        """Return the prediction of each text.
 
         Parameters
         ----------
-        text : str
-        probabilities : dict of str to ndarray
-            Of each task's labels (n_labels,).
+        texts : sequence of str
+        probabilities : mapping of str to ndarray
+            Of each task's labels (n_texts, n_labels).
         thresholds : mapping of str to float
             Probability of each task below which an answer needs review.
-        truncated : bool
-            Whether only the start was read.
+        truncated : ndarray of bool, shape (n_texts,)
+            Of which texts only the start was read.
         """
+        best: dict[str, list[list[tuple[int, float]]]] = {}
+        for task, table in probabilities.items():
+            columns = np.argsort(-table, axis=1, kind="stable")[:, : 1 + _ALTERNATIVES]
+            values = np.take_along_axis(table, columns, axis=1)
+            best[task] = [list(zip(*row, strict=True)) for row in zip(columns.tolist(), values.tolist(), strict=True)]
+        topics = probabilities.get("topic")
+        return [
+            self._prediction(
+                text,
+                {task: rows[at] for task, rows in best.items()},
+                None if topics is None else topics[at],
+                thresholds,
+                cut,
+            )
+            for at, (text, cut) in enumerate(zip(texts, truncated.tolist(), strict=True))
+        ]
+
+    def _prediction(
+        self,
+        text: str,
+        best: Mapping[str, list[tuple[int, float]]],
+        topics: np.ndarray | None,
+        thresholds: Mapping[str, float],
+        truncated: bool,
+    ) -> Prediction:
+        """Put together one text's answer from the best labels of each task, with their probabilities, best first."""
         places = find_places(text[:MAX_CHARS], self.taxonomy.gazetteer)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
         labels: dict[str, LabelScore] = {}
         reasons: list[str] = []
-        for task, values in probabilities.items():
+        for task, found in best.items():
             names = self.config.tasks[task].labels
-            best = np.argsort(-values, kind="stable")[: 1 + _ALTERNATIVES]
-            others = tuple(self._score(task, names[i], float(values[i])) for i in best[1:])
-            labels[task] = self._score(task, names[best[0]], float(values[best[0]]), others)
-            if labels[task].probability < thresholds[task] and not (task == "kind" and self._names[task]):
+            (first, probability), *rest = found
+            others = tuple(self._score(task, names[index], value) for index, value in rest)
+            labels[task] = self._score(task, names[first], probability, others)
+            if probability < thresholds[task] and not (task == "kind" and self._names[task]):
                 reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
-        routing = self._route(text, labels, probabilities, places)
+        routing = self._route(text, labels, topics, places)
         if routing is not None:
             group = labels["agency"]
             topic = labels["topic"]
@@ -105,16 +144,13 @@ class Answers:
         return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)))
 
     def _route(
-        self, text: str, labels: dict[str, LabelScore], probabilities: dict[str, np.ndarray], places: Places
+        self, text: str, labels: dict[str, LabelScore], topics: np.ndarray | None, places: Places
     ) -> Routing | None:
-        """Route by the likeliest topic of the likeliest agency."""
-        if not (self._names.get("topic") and self._names.get("agency")):
-            return None  # the model's own labels: the rules do not know them
-        topics = self.config.tasks["topic"].labels
-        own = [index for index, topic in enumerate(topics) if self.taxonomy.agency_group(topic) == labels["agency"].id]
-        if not own:
-            return None
-        topic = topics[max(own, key=lambda index: float(probabilities["topic"][index]))]
+        """Route by the likeliest topic of the likeliest agency; `topics` are the topics' probabilities."""
+        own = self._topics_of.get(labels["agency"].id) if self._topics_of else None
+        if own is None or topics is None:
+            return None  # the model's own labels, which the rules do not know, or an agency without topics
+        topic = self.config.tasks["topic"].labels[own[topics[own].argmax()]]
         named = find_named_agencies(text[:MAX_CHARS], self.taxonomy)
         return route(topic, places, named, text=text[:MAX_CHARS], taxonomy=self.taxonomy)
 

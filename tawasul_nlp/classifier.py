@@ -209,10 +209,10 @@ class ComplaintClassifier:
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
             for reading in self._readers.read(unique, at_least_one("batch_size", batch_size)):
-                for row, text in enumerate(unique[len(predictions) : len(predictions) + len(reading.truncated)]):
-                    values = {task: table[row] for task, table in reading.probabilities.items()}
-                    cut = bool(reading.truncated[row])
-                    predictions.append(self._answers.prediction(text, values, self._thresholds, cut))
+                texts_read = unique[len(predictions) : len(predictions) + len(reading.truncated)]
+                predictions += self._answers.predictions(
+                    texts_read, reading.probabilities, self._thresholds, reading.truncated
+                )
                 advance(len(reading.truncated))
         return predictions[0] if single else [predictions[row] for row in rows]
 

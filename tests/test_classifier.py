@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tawasul_nlp import ComplaintClassifier, Taxonomy, predict
+from tawasul_nlp.domain._folding import split_words
 from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from training.splits import DATA, load_splits, read_jsonl
@@ -47,6 +48,13 @@ def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one
     lost = clf.predict("الزبالة متراكمة في الحاويات من ثلاثة أيام ولم يرفعها أحد")
     assert placed.agency.id == "muharraq_municipality" and placed.places.governorate == "muharraq"
     assert lost.agency.id == "municipality" and "place_needed" in lost.reasons and lost.needs_review
+
+
+def test_a_text_is_split_into_words_once_for_places_agencies_and_advice(clf: ComplaintClassifier) -> None:
+    clf.predict(SEWAGE)  # what is made once is made
+    before = split_words.cache_info().misses
+    assert clf.predict(f"{SEWAGE} وكلمت وزارة الأشغال").routing is not None
+    assert split_words.cache_info().misses == before + 1
 
 
 def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:

@@ -132,7 +132,7 @@ def group_table(
         The column of texts; None raises an error that lists the columns.
     id_column, date_column, place_column, topic_column : str, optional
         Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 714", or only a block's number)
-        and topics. A case whose date cannot be read is grouped without one.
+        and topics (ids or names of the model's, or others). A case whose date cannot be read is grouped without one.
     index : str or Path, optional
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
@@ -244,8 +244,23 @@ def group_table(
         dates_unread=rows.dates_unread,
         largest=placed.largest,
         added=names,
-        notes=(*reader.notes, *guarded_note(guarded)),
+        notes=(*reader.notes, *_own_topics_note(loaded, rows), *guarded_note(guarded)),
         seconds=time.monotonic() - began,
+    )
+
+
+def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ...]:
+    """Return what the user should know of topics that are none of the model's; nothing if all are."""
+    from tawasul_nlp.duplicates.reading import topic_ids
+
+    topics = {case.topic for cases in rows.cases for case in cases if case.topic}
+    ids = topic_ids(grouper.classifier) if topics else {}
+    own = sorted(topic for topic in topics if topic.casefold() not in ids)
+    if not own:
+        return ()
+    return (
+        f"{len(own):,} of {len(topics):,} topics are none of the model's, such as {own[0]!r}: such a topic agrees with "
+        "its like and is not compared with topics that the model reads",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.parquet_pages import check_pages
 from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, taken
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class ParquetReader:
             with pq.ParquetFile(path) as file:
                 self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
+                check_pages(path, file.metadata)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
         self.columns = tuple(self._schema.names)

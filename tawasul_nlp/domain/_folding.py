@@ -133,8 +133,9 @@ class _Folds(dict[str, str]):
 _FOLDS: Final = _Folds()
 
 
+@lru_cache(1)  # what looks for places and what looks for agencies read the same text, one after the other
 def split_words(text: str) -> Words:
-    """Split a text into folded words, in one pass."""
+    """Split a text into folded words, in one pass; nobody may change them."""
     matches = list(_WORD.finditer(text))
     return Words(
         text,

@@ -28,7 +28,8 @@ class Case:
         An address field, read like a text ("مجمع 714"), or only the number of a block; where it names a place, the
         text's own places don't count.
     topic : str or None
-        Id of its topic; None lets the model say, if it reads the text (without ``embedding``).
+        Its topic: the id or a name of one of the model's, or one of the caller's own, which agrees with its like and is
+        not compared with the model's. None lets the model say, if it reads the text (without ``embedding``).
     embedding : ndarray of float32, shape (128,), or None
         Its incident vector (:meth:`DuplicateGrouper.embed`, of length 1), if it was computed before.
 

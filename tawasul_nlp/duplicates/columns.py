@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -72,7 +72,8 @@ class Columns:
         Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`); -1 fills up.
     governorate : ndarray of int32, shape (n,)
     topics : ndarray of int32, shape (n, 3)
-        Codes of the likeliest topics, the likeliest first; -1 fills up.
+        Codes of the likeliest topics, the likeliest first; -1 fills up. One below stands for a topic of the caller's
+        own, which can be compared with others of that kind only.
     shares : ndarray of float32, shape (n, 3)
         Their probabilities.
     days : ndarray of float64, shape (n,)
@@ -167,7 +168,11 @@ def code(name: str) -> int:
 
 
 def read_columns(
-    cases: Sequence[Case], vectors: np.ndarray, topics: Sequence[Mapping[str, float]], workers: int = 1
+    cases: Sequence[Case],
+    vectors: np.ndarray,
+    topics: Sequence[Mapping[str, float]],
+    workers: int = 1,
+    own_topics: Collection[str] = (),
 ) -> Columns:
     """Compute the columns of ``cases``.
 
@@ -179,6 +184,8 @@ def read_columns(
         For each case the ids of its likeliest topics, at most three, the likeliest first, and their probabilities.
     workers : int
         Processes that read texts side by side.
+    own_topics : collection of str
+        Which of the topics are the caller's own, and none of the model's.
     """
     texts = [(case.text, case.place) for case in cases]
     parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
@@ -190,6 +197,7 @@ def read_columns(
         read = [_read_texts(part) for part in parts]
     arrays = {name: np.concatenate([part[name] for part in read]) for name in read[0]}
     known = {name: code(f"topic:{name}") for row in topics for name in row}
+    known |= {name: -2 - known[name] // 2 for name in own_topics}
     days = [np.nan if case.created_at is None else case.created_at.timestamp() / 86_400 for case in cases]
     return Columns(
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),

@@ -269,7 +269,7 @@ def pair_reasons(columns: Columns, first: np.ndarray, second: np.ndarray) -> lis
         name: shares(getattr(columns, name)[first], getattr(columns, name)[second]) > 0
         for name in ("blocks", "towns", "quarters", "landmarks", "roads")
     }
-    topics = (columns.topics[first, 0] == columns.topics[second, 0]) & (columns.topics[first, 0] >= 0)
+    topics = (columns.topics[first, 0] == columns.topics[second, 0]) & (columns.topics[first, 0] != -1)
     reasons = []
     for at in range(len(first)):
         if silent[at]:

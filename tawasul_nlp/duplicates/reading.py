@@ -39,7 +39,9 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     width = classifier.incident_size
     vectors = np.zeros((len(cases), width), np.float32)
     unknown: dict[str, float] = {}
-    topics = [{case.topic: 1.0} if case.topic else unknown for case in cases]
+    ids = topic_ids(classifier)
+    given = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
+    topics = [unknown if topic is None else {topic: 1.0} for topic in given]
     unread = []
     given = np.zeros(len(cases), np.bool_)
     for row, case in enumerate(cases):
@@ -70,4 +72,21 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
-    return read_columns(cases, vectors, topics, workers)
+    own = {topic for topic in given if topic is not None}.difference(names)
+    return read_columns(cases, vectors, topics, workers, own)
+
+
+def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:
+    """Return the ids of the model's topics by all that they are called: themselves, and their names in the taxonomy.
+
+    Examples
+    --------
+    >>> topic_ids(ComplaintClassifier.from_pretrained())["انقطاع الكهرباء"]
+    'power_outage'
+    """
+    found: dict[str, str] = {}
+    for label in classifier.labels["topic"]:
+        entry = classifier.taxonomy.topics.get(label)
+        for name in (label,) if entry is None else (label, entry.name_ar, entry.name_en):
+            found.setdefault(name.casefold(), label)
+    return found

@@ -212,14 +212,19 @@ def _measures(
 
 
 def _topic_overlap(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how far two cases' topics agree: the sum of the smaller probabilities; absent where one is unknown."""
+    """Return how far two cases' topics agree: the sum of the smaller probabilities.
+
+    It is absent where one is unknown, or only one is the caller's own: such a topic is no word against the model's.
+    """
     one, two = columns.topics[first], columns.topics[second]
-    known = (one[:, 0] >= 0) & (two[:, 0] >= 0)
+    known = (one[:, 0] != -1) & (two[:, 0] != -1) & ((one[:, 0] < 0) == (two[:, 0] < 0))
     overlap = np.full(len(first), _ABSENT, np.float32)
     if known.any():
         one, two = one[known], two[known]
         smaller = np.minimum(columns.shares[first[known]][:, :, None], columns.shares[second[known]][:, None, :])
-        overlap[known] = np.where((one[:, :, None] == two[:, None, :]) & (one >= 0)[:, :, None], smaller, 0).sum((1, 2))
+        overlap[known] = np.where((one[:, :, None] == two[:, None, :]) & (one != -1)[:, :, None], smaller, 0).sum(
+            (1, 2)
+        )
     return overlap
 
 

@@ -126,6 +126,17 @@ def test_places_and_topics_of_columns_count_and_a_bare_number_is_a_block():
     assert group[1] == group[2] != group[0], "other blocks keep equal texts apart"
 
 
+def test_topics_of_a_column_are_the_models_by_id_or_name_and_others_are_told(capsys):
+    text = ROWS[POWER][2]
+    rows = [("1", "انقطاع الكهرباء", text), ("2", "power_outage", text), ("3", "طوارئ", text), ("4", "", text)]
+    write_csv("backlog.csv", ("case_id", "topic", "text"), rows)
+    assert tawasul("group", "backlog.csv", "-t", "text", "--topic-column", "topic", "-o", "out.csv") == 0
+    assert "1 of 3 topics are none of the model's, such as 'طوارئ'" in " ".join(capsys.readouterr().out.split())
+    assert {row["group_size"] for row in read("out.csv")} == {"4"}
+    columns = DuplicateGrouper.from_pretrained().group([{"text": text, "topic": topic} for _, topic, _ in rows]).columns
+    assert columns.topics[0].tolist() == columns.topics[1].tolist() and columns.topics[2, 0] < -1
+
+
 def test_long_apart_reports_are_less_surely_one_incident():
     near, far = ("2026-03-01", "2026-03-02"), ("2026-03-01", "01/02/2028")
     scores = []

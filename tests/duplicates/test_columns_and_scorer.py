@@ -9,6 +9,7 @@ import pytest
 
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.columns import Columns, pack, read_columns, unpack
+from tawasul_nlp.duplicates.groups import pair_reasons
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_places, pair_features
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, weights
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
@@ -149,6 +150,18 @@ def test_topics_agree_by_the_probabilities_that_they_share_and_an_unknown_one_sa
     table = pair_features(columns, np.array([0, 0, 0]), np.array([1, 2, 3]))
     knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
     assert table[:, knots] == pytest.approx(np.array([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+
+
+def test_a_topic_of_the_callers_own_agrees_with_its_like_and_says_nothing_beside_the_models() -> None:
+    cases = [Case("الشارع ظلام والليتات طافية")] * 5
+    topics = [{"إنارة": 1.0}, {"إنارة": 1.0}, {"صيانة": 1.0}, {"street_lighting": 0.9, "power_outage": 0.1}, {}]
+    columns = read_columns(cases, np.ones((5, 128), np.float32), topics, own_topics={"إنارة", "صيانة"})
+    table = pair_features(columns, np.array([0, 0, 0, 3, 0]), np.array([1, 2, 3, 0, 4]))
+    knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
+    alike, other, unknown = [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    assert table[:, knots].tolist() == [alike, other, unknown, unknown, unknown]
+    assert pair_reasons(columns, np.array([0, 0]), np.array([1, 2])) == ["near-copy"] * 2
+    assert unpack(pack(columns), columns.vectors).topics.tolist() == columns.topics.tolist()
 
 
 def test_the_quick_way_to_a_score_is_the_table_of_features_times_the_weights() -> None:

@@ -1,0 +1,71 @@
+"""The pages of a Parquet file are measured as its writer counted them, and what would take gigabytes is refused."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tawasul_nlp.batch import TableError, open_reader, parquet_pages
+
+TEXTS = [f"المجاري طافحة عندنا في مجمع {n} " * (n % 7) for n in range(3_000)]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip"])
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_pages_add_up_to_what_the_writer_counted(tmp_path, version, compression, dictionary):
+    table = pa.table(
+        {
+            "text": TEXTS,
+            "few": ["ماي", None, "كهرباء"] * 1_000,
+            "number": pa.array(range(3_000), pa.int64()),
+            "yes": [True, False, None] * 1_000,
+            "words": [text.split() for text in TEXTS],
+            "pair": [{"id": n, "name": {"ar": str(n)}} for n in range(3_000)],
+        }
+    )
+    path = tmp_path / "t.parquet"
+    pq.write_table(
+        table,
+        path,
+        data_page_version=version,
+        compression=compression,
+        use_dictionary=dictionary,
+        row_group_size=1_000,
+        data_page_size=4_096,
+        write_page_checksum=True,
+    )
+    file, metadata = io.BytesIO(path.read_bytes()), pq.ParquetFile(path).metadata
+    pages = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            sizes = list(parquet_pages.page_sizes(file, column))
+            pages += len(sizes)
+            # The writer counts headers too, of which each takes less than a kilobyte.
+            assert 0 < column.total_uncompressed_size - sum(sizes) < 1_000 * len(sizes)
+    assert pages > 50
+    assert sum(len(chunk.numbers) for chunk in open_reader(path).chunks()) == 3_000
+
+
+def test_a_small_file_whose_pages_unpack_to_more_than_may_be_held_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MAX_UNPACKED", 40_000_000)
+    bomb, sound = tmp_path / "bomb.parquet", tmp_path / "sound.parquet"
+    for path, times in ((bomb, 10_000_000), (sound, 1_000)):
+        table = pa.table({"text": ["ماي " * times], "note": ["كهرباء " * times]})
+        pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    assert bomb.stat().st_size < 100_000
+    with pytest.raises(TableError, match=r"pages that unpack to [\d,]+ bytes at once, and 40,000,000 may be held"):
+        open_reader(bomb)
+    assert [len(chunk.numbers) for chunk in open_reader(sound).chunks()] == [1]
+
+
+def test_a_page_that_states_a_size_which_the_footer_does_not_know_is_found(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": TEXTS[:50]}), path, compression="none", use_dictionary=False)
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    (size,) = parquet_pages.page_sizes(io.BytesIO(path.read_bytes()), column)
+    header = path.read_bytes()[column.data_page_offset :]
+    varint = header[3 : header.index(0x15, 3)]  # the second field, behind the kind of the page and its own head
+    data = path.read_bytes().replace(b"\x15\x00\x15" + varint, b"\x15\x00\x15" + b"\xfe\xff\xff\xff\x0f", 1)
+    assert next(parquet_pages.page_sizes(io.BytesIO(data), column)) == 2**31 - 1 and size < 2**20
