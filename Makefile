@@ -1,11 +1,11 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
-#   make demo    classify examples/backlog.csv with the bundled model, and write a report about it
+#   make demo    classify and group examples/backlog.csv with the bundled model, and write a report about it
 #   make test    lint, types, tests and the package's doctests
 #   make coverage  the tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
 #   make train   rebuild the bundled model from training/data
-#   make eval    measure everything that needs no data from outside; with DATA=folder also the benchmarks that do
+#   make eval    measure what needs no data from outside and no night; with DATA=folder also the benchmarks that need data
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -29,7 +29,8 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	mkdir -p build/demo
 	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
-	$(BIN)/tawasul report build/demo/backlog.classified.csv -o build/demo/report.html
+	$(BIN)/tawasul group build/demo/backlog.classified.csv --text-column text --date-column opened -o build/demo/backlog.grouped.csv
+	$(BIN)/tawasul report build/demo/backlog.grouped.csv -o build/demo/report.html
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check $(SOURCES)
