@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import pickle
 import re
+import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tawasul_nlp import ComplaintClassifier, Taxonomy, predict
 from tawasul_nlp.domain._folding import split_words
 from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
+from tawasul_nlp.model import readers
+from tawasul_nlp.model.encoder import EncoderReader
 from training.splits import DATA, load_splits, read_jsonl
 
 SEWAGE = "المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق"
@@ -48,6 +51,27 @@ def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one
     lost = clf.predict("الزبالة متراكمة في الحاويات من ثلاثة أيام ولم يرفعها أحد")
     assert placed.agency.id == "muharraq_municipality" and placed.places.governorate == "muharraq"
     assert lost.agency.id == "municipality" and "place_needed" in lost.reasons and lost.needs_review
+
+
+def test_the_next_texts_are_tokenised_while_the_encoder_runs(
+    clf: ComplaintClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = clf._readers.encoder
+    tokenised = threading.Event()
+
+    def tokenize(texts: list[str]) -> Any:
+        if "كهربا" in texts[0]:
+            tokenised.set()
+        return EncoderReader.tokenize(encoder, texts)
+
+    def run(tokens: Any, batch_size: int) -> Any:
+        assert tokenised.wait(60), "the texts to come were not tokenised before these had been read"
+        return EncoderReader.run(encoder, tokens, batch_size)
+
+    monkeypatch.setattr(readers, "_PIECE", 1)
+    monkeypatch.setattr(encoder, "tokenize", tokenize)
+    monkeypatch.setattr(encoder, "run", run)
+    assert [p.topic.id for p in clf.predict([SEWAGE, "الكهربا مقطوعة"])] == ["sewage_overflow", "power_outage"]
 
 
 def test_a_text_is_split_into_words_once_for_places_agencies_and_advice(clf: ComplaintClassifier) -> None:

@@ -1,7 +1,7 @@
 """Both readers of a model together, from texts to probabilities and embeddings.
 
-The encoder takes most of the time and releases the interpreter while it runs, so it works in a thread of its own, one
-piece ahead: meanwhile the n-grams of a piece are scored and the answers of the last one are put together.
+The encoder takes most of the time and releases the interpreter while it runs, so it works in a thread of its own:
+meanwhile the next piece is tokenised, its n-grams are scored, and the answers of the last one are put together.
 """
 
 from __future__ import annotations
@@ -88,18 +88,19 @@ class ModelReaders:
             Texts that the encoder reads at once, at most.
         """
         pieces = [list(texts[start : start + _PIECE]) for start in range(0, len(texts), _PIECE)]
-        waiting: deque[tuple[Scores, Future[tuple[Scores, np.ndarray]]]] = deque()
+        waiting: deque[tuple[Scores, Future[Scores], np.ndarray]] = deque()
         with ThreadPoolExecutor(1) as pool:
             for piece in pieces:
-                future = pool.submit(self.encode, piece, batch_size)
-                waiting.append((self.ngram.scores(piece) if self.ngram is not None else {}, future))
+                tokens = self.encoder.tokenize(piece)
+                future = pool.submit(self.encoder.run, tokens, batch_size)
+                waiting.append((self.ngram.scores(piece) if self.ngram is not None else {}, future, tokens.truncated))
                 if len(waiting) > 1:
                     yield self._joined(*waiting.popleft())
             while waiting:
                 yield self._joined(*waiting.popleft())
 
-    def _joined(self, ngram: Scores, future: Future[tuple[Scores, np.ndarray]]) -> Reading:
-        encoded, truncated = future.result()
+    def _joined(self, ngram: Scores, future: Future[Scores], truncated: np.ndarray) -> Reading:
+        encoded = future.result()
         combined = combine(self.config.tasks, {"encoder": encoded, "ngram": ngram})
         probabilities = {task: np.exp(values) for task, values in combined.items()}
         return Reading(probabilities, encoded["embedding"], encoded.get("incident"), truncated)
