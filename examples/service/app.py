@@ -99,7 +99,7 @@ class Batcher:
     """Reads together what is waiting when the model becomes free.
 
     A request that comes alone is read at once: nothing ever waits for others to come. While the model is busy,
-    requests gather, and the next reading takes up to ``most`` of their texts.
+    requests gather, and the next reading takes of them until it has ``most`` texts.
     """
 
     def __init__(self, predict: Callable[[list[str]], list[Prediction]], most: int, max_waiting: int) -> None:
