@@ -1,0 +1,80 @@
+"""A page of results tells the command that made it, and holds what was measured before a measurement broke off."""
+
+import contextlib
+import json
+import types
+
+import pytest
+
+from eval import backlog, report, service
+
+ROW = {"different_texts": 3, "seconds": 1.0, "rows_per_second": 3.0, "peak_mb": 50, "killed_at": 2, "same_bytes": True}
+KILLED = {"killed_peak_mb": 50, "resumed_peak_mb": 49, "seconds_with_kill": 1.2}
+
+
+def test_the_page_of_the_report_tells_the_sizes_that_were_asked_for(tmp_path, monkeypatch):
+    shown = {"seconds": 1.0, "megabytes": 0.2, "load_ms": 200.0, "filter_ms": 20.0}
+    monkeypatch.setattr(report, "measure", lambda rows: {"rows": rows, **shown})
+    arguments = ["--sizes", "1000", "--out", str(tmp_path / "report")]
+    monkeypatch.setattr("sys.argv", ["report", *arguments])
+    report.main()
+    found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert found["command"] == f"python -m eval.report {' '.join(arguments)}"
+    assert found["command"] in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_service_is_asked_to_predict_and_to_query_by_every_number_of_clients(tmp_path, monkeypatch):
+    asked = []
+
+    async def load(address, query, texts, clients):
+        asked.append((address, query, clients))
+        return {"requests_per_second": 10.0, "p50_ms": 1.0, "p95_ms": 2.0, "errors": int(query)}
+
+    def served(**settings):
+        return contextlib.nullcontext("both" if "TAWASUL_INDEX" in settings else "alone")
+
+    health = types.SimpleNamespace(json=lambda: {"model": "abc", "open_cases": 7})
+    monkeypatch.setattr(service, "served", served)
+    monkeypatch.setattr(service, "load", load)
+    monkeypatch.setattr(service, "write_index", lambda folder, texts: None)
+    monkeypatch.setattr(service.httpx, "get", lambda address: health)
+    arguments = ["--rounds", "1", "--requests", "30", "--out", str(tmp_path / "service")]
+    monkeypatch.setattr("sys.argv", ["service", *arguments])
+    assert service.main() == 1, "a request that failed fails the measurement"
+    page = (tmp_path / "service.md").read_text(encoding="utf-8")
+    assert f"python -m eval.service {' '.join(arguments)}" in page and "7 open cases" in page
+    for clients in (1, 8, 32):
+        assert {("both", False, clients), ("alone", False, clients), ("both", True, clients)} <= set(asked)
+        assert f"| query of open incidents | {clients} |" in page
+
+
+def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_classifiers(tmp_path, monkeypatch):
+    old = {"classifier": "keyword", "model": None, "workers": 1, "format": "csv", "rows": 5, **ROW, **KILLED}
+    old |= {"date": "2026-11-27", "machine": "two cores", "command": "python -m eval.backlog --sizes 5"}
+    (tmp_path / "backlog.json").write_text(json.dumps({"rows": [old]}), encoding="utf-8")
+
+    def measure(folder, size, classifier, workers, ending):
+        assert not list(folder.iterdir()), "what a run left that was broken off would be taken up"
+        if size == 20:
+            raise KeyboardInterrupt
+        return {
+            "classifier": classifier,
+            "model": "abc",
+            "workers": workers,
+            "format": "csv",
+            "rows": size,
+            **ROW,
+            **KILLED,
+        }
+
+    monkeypatch.setattr(backlog, "measure", measure)
+    options = ["--classifier", "bundled", "--workers", "2", "--sizes", "10", "20"]
+    folders = ["--work", str(tmp_path / "work"), "--results", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["backlog", *options, *folders])
+    with pytest.raises(KeyboardInterrupt):
+        backlog.main()
+    rows = json.loads((tmp_path / "backlog.json").read_text(encoding="utf-8"))["rows"]
+    assert [(row["classifier"], row["rows"]) for row in rows] == [("bundled", 10), ("keyword", 5)]
+    page = (tmp_path / "backlog.md").read_text(encoding="utf-8")
+    assert f"model `abc`: `python -m eval.backlog {' '.join([*options, *folders])}`" in page
+    assert "- 2026-11-27, two cores: `python -m eval.backlog --sizes 5`" in page
