@@ -39,11 +39,12 @@ def check_pages(path: Path, metadata: Any) -> None:
             most = 0
             for column in range(group.num_columns):
                 first = second = 0  # the two largest pages: one of them may be the dictionary, which stays
-                left -= group.column(column).total_compressed_size
-                if left < 0:  # the same pages would be read for one column after the other
+                chunk = group.column(column)
+                left -= chunk.total_compressed_size
+                if chunk.total_compressed_size < 0 or left < 0:  # or the same pages would be read time and again
                     raise TableError(f"{path} is damaged: its columns are larger than the file")
                 try:
-                    for size in page_sizes(file, group.column(column)):
+                    for size in page_sizes(file, chunk):
                         first, second = max(first, size), max(second, min(first, size))
                 except (EOFError, ValueError) as error:
                     raise TableError(f"{path} is damaged: a page's header cannot be read") from error
