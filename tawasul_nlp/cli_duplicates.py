@@ -51,7 +51,11 @@ PlaceColumn = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column of places: names, addresses or block numbers.")
 ]
 TopicColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="The column of topics [default: the model's opinion]")
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="The column of topics: the model's by id or name, or others [default: the model's opinion]",
+    ),
 ]
 # The lowest is that below which pairs are not kept (duplicates.groups.LEAST; importing it here would load the room).
 Threshold = Annotated[
