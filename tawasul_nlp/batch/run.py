@@ -174,7 +174,7 @@ def classify_table(
     text_column = checked_column(reader, text_column)
     check_masked(reader, mask_columns)
     rejects_path = checked_rejects(output, source, rejects)
-    for path in (output, rejects_path):
+    for path in (output, rejects_path, *([manifest_beside(output)] if manifest else [])):
         checked_target(path)
     stamp = _stamp(source)
     identity = input_identity(source)

@@ -128,6 +128,14 @@ def test_the_manifest_tells_what_the_run_was_made_of(tmp_path):
     assert facts["started"] <= facts["ended"] and facts["resumed"] == 0
 
 
+def test_a_manifest_that_could_not_be_written_is_told_before_the_work(tmp_path):
+    source = write(tmp_path / "backlog.csv", records())
+    (tmp_path / "out.csv.manifest.json").mkdir()
+    with pytest.raises(TableError, match=r"out\.csv\.manifest\.json is not a regular file"):
+        run(source, tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backlog.csv", "out.csv.manifest.json"]
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_model_of_other_tasks_adds_columns_of_its_own(tmp_path, ending):
     source = write(tmp_path / "backlog.csv", records())
