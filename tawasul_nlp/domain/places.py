@@ -176,15 +176,28 @@ class _Scan:
         return number_at - index + 1
 
     def _is_block(self, index: int, number_at: int, strength: Strength, found: list[Place]) -> bool:
-        """Tell the block in "ط 1410 م 714" from the metres in "3 م 250": it is beside a road or a house, or fits."""
+        """Tell the block in "ط 1410 م 714" and "عالي م 732" from the metres in "3 م 250".
+
+        It stands beside another part of an address or an area, or is one of the blocks that are known.
+        """
         goes_on = bool(found) and index > 0 and found[-1].end == self.words.ends[index - 1]
-        if goes_on and found[-1].kind in ("road", "house", "flat"):
+        if goes_on and found[-1].kind in ("road", "house", "flat", "area"):
             return True
         if self._neighbour(index, -1).isdigit():
             return False
-        following = self._part(self._neighbour(number_at, 1))
-        opens = following is not None and self._is_number(number_at + 2, number_at + 1)
-        return strength != "none" or opens
+        following = self._neighbour(number_at, 1)
+        opens = self._part(following) is not None and self._is_number(number_at + 2, number_at + 1)
+        return strength != "none" or opens or (bool(following) and self._is_area(number_at + 1, found))
+
+    def _is_area(self, index: int, found: list[Place]) -> bool:
+        """Whether the word at ``index`` begins an area's name: "م 743 سند"."""
+        for reading, particle in readings(self.folded[index]):
+            match = self.gazetteer.names.longest(reading, self.folded, index)
+            if match is not None and self._joined(index, match[0]):
+                place = self.gazetteer.places.get(match[1])
+                if place is not None and place.kind in _AREA_KINDS:
+                    return match[0] > 1 or self._is_place(reading, particle, index, found)
+        return False
 
     def _part(self, word: str) -> str | None:
         for reading, _ in readings(word):
@@ -205,7 +218,10 @@ class _Scan:
         return following not in self.address.counted_words
 
     def _further_blocks(self, number_at: int, found: list[Place]) -> int:
-        """Read the rest of "بين مجمعي 224 و226" and "مجمع 224/226"; return the first unread index."""
+        """Read the rest of "بين مجمعي 224 و226" and "مجمع 701/703"; return the first unread index.
+
+        A block is one that is known, or of the same hundred as the one before.
+        """
         position = number_at + 1
         while position < len(self.folded):
             start = position + (self.folded[position] in ("و", "and", "w"))
@@ -213,9 +229,10 @@ class _Scan:
             joined = start > position or between in ("/", "-", "–")
             if not joined or not self._is_number(start, start) or len(self.folded[start]) > 4:
                 break
-            if self.gazetteer.block_governorate(int(self.folded[start]))[1] == "none":
+            number, before = int(self.folded[start]), int(self.folded[position - 1])
+            if self.gazetteer.block_governorate(number)[1] == "none" and number // 100 != before // 100:
                 break
-            self._add_block(found, start, start, int(self.folded[start]))
+            self._add_block(found, start, start, number)
             position = start + 1
         return position
 
