@@ -1,6 +1,6 @@
 """Gulf Arabic in Latin letters (Arabizi) to Arabic letters.
 
-``abi a3raf mata ye6la3 el 6alab`` becomes ``ابي اعرف متى يطلع الطلب``. The difficulty is to
+``abi a3raf mata ye6la3 el 6alab`` becomes ``ابي أعرف متى يطلع الطلب``. The difficulty is to
 leave alone what is not Arabizi: English words, names of places and bodies, codes, units,
 addresses. A word with a digit that stands for a letter (3 ع, 7 ح, 9 ص) tells by itself, if it
 cannot be an English word with a number or a code; where it can (roo7, yaris6), and without such
@@ -35,7 +35,10 @@ _COUNT = re.compile(
 _CODE = re.compile(r"(?=.*\d[^aeiou\d]\d)[a-z]?(?:\d[a-z]){2,}\d[a-z]?|\d[a-z]|[a-z]2[a-z]")
 _PERHAPS_CODE = re.compile(r"[a-z]\d[a-z]")
 _NUMBERED = re.compile(r"\d+[a-z]|\d.*\d.*")
-_ENGLISH_SHAPE = re.compile(r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|[^e]ed|ers|ure|ship|less)")
+# Endings of English words, and letters of sounds that Arabic does not have.
+_ENGLISH_SHAPE = re.compile(
+    r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|[^e]ed|ers|ure|ship|less)|.*[pvx].*"
+)
 _PREFIXES = ("wel", "bel", "fel", "lel", "el", "al", "il")
 
 
@@ -200,7 +203,8 @@ def _is_marked(word: str, among_arabizi: bool = False) -> bool:
 
 
 def _is_english(word: str) -> bool:
-    return word in _english() or _ENGLISH_SHAPE.fullmatch(word) is not None
+    plural = len(word) > 4 and word.endswith("s") and word[:-1] in _english()
+    return word in _english() or plural or _ENGLISH_SHAPE.fullmatch(word) is not None
 
 
 def _is_arabizi_text(matches: list[re.Match[str]]) -> bool:

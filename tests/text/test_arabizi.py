@@ -76,6 +76,20 @@ def test_in_an_arabizi_text_english_words_names_and_codes_stay() -> None:
         assert kept in result
 
 
+@pytest.mark.parametrize(
+    "word", ["your", "most", "important", "plumber", "problems", "companies", "appointments", "village", "wrong"]
+)
+def test_an_english_word_stays_in_an_arabizi_text(word: str) -> None:
+    assert f" {word} " in arabizi_to_arabic(f"el may 6afi 3ndna {word} mn ams w nabi nbee3 el bait")
+
+
+def test_hardly_any_frequent_english_word_is_spelled_in_arabic_letters() -> None:
+    wordfreq = pytest.importorskip("wordfreq")
+    words = [word for word in wordfreq.top_n_list("en", 600) if word.isascii() and word.isalpha() and len(word) > 2]
+    kept = [f" {word} " in arabizi_to_arabic(f"salam 3ndna {word} fe el share3") for word in words]
+    assert sum(kept) / len(kept) > 0.95
+
+
 @pytest.mark.parametrize("word", ["wifi5", "3phase", "5dinar", "9to5", "h2o", "k3a9x2", "order5a6b", "flat3b"])
 def test_in_an_arabizi_text_what_carries_a_number_stays(word: str) -> None:
     assert f" {word} " in arabizi_to_arabic(f"el may 6afi 3ndna {word} mn ams")
