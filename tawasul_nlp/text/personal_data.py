@@ -107,7 +107,7 @@ def _is_public(value: str) -> bool:
 
 
 def _is_amount(text: str, start: int, end: int) -> bool:
-    before = text[max(0, start - 8) : start]
+    before = text[max(0, start - 24) : start]
     return UNIT_AFTER.match(text, end) is not None or UNIT_BEFORE.search(before) is not None
 
 
