@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tawasul_nlp.batch import TableError, open_reader
-from tawasul_nlp.batch.rows import to_cell
+from tawasul_nlp.batch.rows import to_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,23 +87,13 @@ def read_table(path: Path, text_column: str, columns: Sequence[str] = ()) -> Tex
             texts.append(text)
             numbers.append(number)
             for name in wanted:
-                kept[name].append(_cell(record.get(name)))
+                kept[name].append(to_name(record.get(name)))
     for name in wanted:
         if name not in seen:
             raise TableError(f"{path} has no column {name!r}; its columns are {', '.join(map(repr, sorted(seen)))}")
     if not texts:
         raise TableError(f"{path} has no row with a text in column {text_column!r}")
     return TextTable(Path(path), texts, numbers, kept, sorted(skipped))
-
-
-def _cell(value: object) -> str:
-    """Return a cell as text; a whole number that a table made a float, for want of a value elsewhere, loses its .0."""
-    if isinstance(value, float):
-        if value != value:
-            return ""
-        if value.is_integer():
-            value = int(value)
-    return to_cell(value).strip()
 
 
 def task_columns(given: str | None, tasks: Sequence[str]) -> dict[str, str]:

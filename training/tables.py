@@ -13,7 +13,7 @@ from datasets import Dataset, Features, IterableDataset, Value
 from datasets.exceptions import DatasetGenerationError
 
 from tawasul_nlp.batch import TableError, open_reader
-from tawasul_nlp.batch.rows import is_text, to_cell
+from tawasul_nlp.batch.rows import is_text, to_cell, to_name
 from tawasul_nlp.model.folder import file_hash
 
 # Names that the network or the exported graph already use for something else.
@@ -101,19 +101,11 @@ def _row(number: int, record: dict[str, Any], columns: Columns) -> dict[str, Any
         problem = "the text is missing" if not text.strip() else "the text has no letters or digits"
     elif not is_text(text):
         problem = "the text holds half of a surrogate pair"
-    values = {label_column(task): _cell(record, column) for task, column in columns.labels.items()}
+    values = {label_column(task): to_name(record.get(column)) for task, column in columns.labels.items()}
     if not problem and not any(values.values()):
         problem = "every label is missing"
-    group = _cell(record, columns.group) if columns.group else ""
+    group = to_name(record.get(columns.group)) if columns.group else ""
     return {"row": number, "text": text, "group": group, "problem": problem, **values}
-
-
-def _cell(record: dict[str, Any], column: str) -> str:
-    """Return a cell's text without blanks around it; a number that a table made of a whole one loses its ``.0``."""
-    value = record.get(column)
-    if isinstance(value, float) and value != value:
-        return ""
-    return to_cell(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
 
 
 def check_columns(path: Path, columns: Columns) -> None:

@@ -275,3 +275,19 @@ def to_cell(value: Any) -> str:
     if isinstance(value, list | tuple | dict):
         return to_json(value)
     return str(json_value(value))
+
+
+def to_name(value: Any) -> str:
+    """Return a cell that names something, a label or a group: without blanks around it, and nothing for NaN.
+
+    A whole number that a table made a float, for want of a value in another row, loses its ``.0``.
+
+    >>> to_name(" الأشغال "), to_name(12.0), to_name(float("nan")), to_name(None)
+    ('الأشغال', '12', '', '')
+    """
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        if value.is_integer():
+            value = int(value)
+    return to_cell(value).strip()
