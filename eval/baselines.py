@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.model.folder import whole_file
+
 
 def majority(labels: Sequence[str], known: tuple[str, ...], n_texts: int) -> np.ndarray:
     """Return the share of each label of ``known`` in the training labels, for every text: (n_texts, labels)."""
@@ -107,10 +109,8 @@ def cached(name: str, key: str, compute: Callable[[], np.ndarray], cache: Path) 
     path = cache / f"{name}-{key}.npy"
     if not path.exists():
         print(f"computing {name}", flush=True)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, compute())
-        partial.replace(path)  # a killed run must leave nothing that the next one takes for a result
     found: np.ndarray = np.load(path)
     return found
 

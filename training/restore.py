@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 
 from tawasul_nlp.model.folder import ENCODER, TOKENIZER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
-from training.base_encoder import wrap_tokenizer
+from training.base_encoder import wrap_tokenizer, write_base
 
 
 def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
@@ -73,8 +73,7 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
 def restore_base(folder: Path, out: Path) -> MultiTaskNetwork:
     """Write the encoder and tokenizer of a model folder to ``out`` as a Hugging Face folder; return the network."""
     network = restore_network(folder)
-    network.encoder.save_pretrained(out)
-    wrap_tokenizer(Tokenizer.from_file(str(folder / TOKENIZER))).save_pretrained(out)
+    write_base(network.encoder, wrap_tokenizer(Tokenizer.from_file(str(folder / TOKENIZER))), out)
     return network
 
 

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.folder import TaskConfig, whole_file
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.backbone import load_backbone
 from training.batches import MaskingCollator
@@ -43,7 +43,7 @@ from training.recipe import Recipe
 from training.suspects import write_outliers, write_suspects
 from training.tables import label_column
 from training.texts import RowEncoder, StreamedTexts, TableTexts
-from training.trainer import STATE, train_network
+from training.trainer import STATE, save_state, train_network
 
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
@@ -138,6 +138,7 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
     trainer = train_network(model, texts, judged, collator, checkpoints, settings, list(tasks))
     _write_json(out / "history.json", trainer.state.log_history)
     draw_curves(trainer.state.log_history, list(tasks), out / "curves.png")
+    save_state(model.state_dict(), checkpoints / STATE)  # last: a run that finds it does none of the above
     for checkpoint in checkpoints.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
         shutil.rmtree(checkpoint)
     return model.network.eval().cpu(), tokenizer
@@ -204,9 +205,10 @@ def _claim(out: Path, recipe: Recipe, material: Material) -> dict[str, Any]:
             )
     else:
         run["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
-        _write_json(path, run)
         resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True)
         (out / "recipe.yaml").write_text(resolved, encoding="utf-8")
+        with whole_file(path) as unfinished:
+            _write_json(unfinished, run)
     return run
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tawasul_nlp.model.network import MultiTaskNetwork
-from training.base_encoder import build_base
+from training.base_encoder import base_folder
 from training.corpus import SECOND_BATCH, Example, LabelSpace, label_descriptions, load_examples
 from training.finetune import fine_tune
 from training.ngram import train_ngram
 from training.splits import read_jsonl
-from training.trainer import STATE
+from training.trainer import STATE, save_state
 
 MEAN = "mean.safetensors"
 _NETWORK = "network."  # how the names of the network's weights begin in a saved state
@@ -47,10 +47,9 @@ def train_in_stages(
         state = restore_base(from_model, base)
         before = work / f"stage{first_stage - 1}"
         before.mkdir(parents=True, exist_ok=True)
-        save_file({f"{_NETWORK}{name}": values for name, values in state.state_dict().items()}, before / STATE)
-    elif not (base / "config.json").exists():
-        first = [example.text for example in load_examples("train", labels, second_batch=0)]
-        build_base(base, Path("build/wheels"), first)
+        save_state({f"{_NETWORK}{name}": values for name, values in state.state_dict().items()}, before / STATE)
+    else:
+        base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=0)])
     network = None
     for number, stage in enumerate(recipe["stages"], start=1):
         if number < first_stage:
@@ -73,7 +72,7 @@ def train_in_stages(
         if "mean_of" in settings:
             state = out / MEAN
             before_it = range(number - settings["mean_of"] + 1, number)
-            save_file(mean_state([*(_result(work, n) for n in before_it), out / STATE]), state)
+            save_state(mean_state([*(_result(work, n) for n in before_it), out / STATE]), state)
     assert network is not None and isinstance(state, Path)
     network.load_state_dict(
         {name.removeprefix(_NETWORK): v for name, v in load_file(state).items() if name.startswith(_NETWORK)}

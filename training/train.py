@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,9 +71,17 @@ def _train(options: argparse.Namespace) -> None:
         print(name, task["weights"], f"temperature {task['temperature']:.3f}", task["thresholds"])
     print(f"model: {folder}")
     if options.install:
-        shutil.rmtree(BUNDLED, ignore_errors=True)
-        shutil.copytree(folder, BUNDLED)
+        _install(folder)
         print(f"installed into {BUNDLED}; now run python -m eval.classification")
+
+
+def _install(folder: Path) -> None:
+    """Put a model folder in the bundled one's place, which stays until the new one is there as a whole."""
+    with tempfile.TemporaryDirectory(dir=BUNDLED.parent) as unfinished:
+        shutil.copytree(folder, Path(unfinished) / "new")
+        if BUNDLED.exists():
+            BUNDLED.rename(Path(unfinished) / "old")
+        (Path(unfinished) / "new").rename(BUNDLED)
 
 
 def _material(options: argparse.Namespace, recipe: Recipe, out: Path) -> Material:

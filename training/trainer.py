@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -10,9 +11,10 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 
+from tawasul_nlp.model.folder import whole_file
 from training.batches import MaskingCollator
 from training.network import TrainingNetwork
 
@@ -52,10 +54,10 @@ def train_network(
     recipe: dict[str, Any],
     tasks: Sequence[str],
 ) -> Trainer:
-    """Train ``model`` by ``recipe`` and write its state to ``out``.
+    """Train ``model`` by ``recipe``; :func:`save_state` is for what comes of it.
 
     Checkpoints lie in ``out`` after each epoch, and a killed run goes on from the last one. With ``early_stopping``
-    the best epoch's state is kept, by the mean accuracy over the tasks.
+    the model ends as it was after the best epoch, by the mean accuracy over the tasks.
 
     Parameters
     ----------
@@ -123,19 +125,33 @@ def train_network(
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
     trainer.train(resume_from_checkpoint=_last_checkpoint(out))
-    save_file(model.state_dict(), out / STATE)
     return trainer
+
+
+def save_state(state: dict[str, Tensor], path: Path) -> None:
+    """Write weights whole or not at all: the next run takes a file of this name for a finished training."""
+    with whole_file(path) as unfinished:
+        save_file(state, unfinished)
 
 
 def _last_checkpoint(out: Path) -> str | None:
     """Return the last complete checkpoint, and delete what a kill left of an unfinished one."""
     complete = {}
     for folder in out.glob("checkpoint-*"):
-        if (folder / "trainer_state.json").exists():  # written last
+        if _is_complete(folder):
             complete[int(folder.name.split("-")[1])] = str(folder)
         else:
             shutil.rmtree(folder)
     return complete[max(complete)] if complete else None
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    """Tell whether the Trainer came to write its own state, which it does last, and to its end."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def has_bf16() -> bool:

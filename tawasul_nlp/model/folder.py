@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -132,6 +133,28 @@ def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Lend a name beside ``path`` to write a file under, and give the file its own name when the block ends.
+
+    A run that is killed in between leaves nothing that the next one takes for a result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "config.json"
+    ...     with whole_file(path) as unfinished:
+    ...         _ = unfinished.write_text("{}")
+    ...         before = path.exists()
+    ...     before, path.exists(), unfinished.exists()
+    (False, True, False)
+    """
+    unfinished = path.with_name(f"{path.name}.partial")
+    yield unfinished
+    unfinished.replace(path)
 
 
 def model_file(folder: Path, name: str) -> Path:

