@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
-import os
-import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +25,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from eval.import_time import machine
 from eval.results_files import publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
@@ -273,7 +272,7 @@ def evaluate(model: Path | None, split: str, data: Path | None) -> dict[str, Any
     collection = sets[split][0]
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": machine(),
         "command": "python -m eval.duplicates" + (" --data DIR" if data else ""),
         "model_hash": grouper.classifier.config.model_hash,
         "split": split,

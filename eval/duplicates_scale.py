@@ -18,8 +18,6 @@ import csv
 import datetime
 import gzip
 import json
-import os
-import platform
 import random
 import subprocess
 import sys
@@ -31,6 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from eval.import_time import machine
+from eval.results_files import publish_page
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.columns import SHINGLE
 from tawasul_nlp.text import Normalizer
@@ -306,17 +306,14 @@ def main() -> None:
     slope = np.polyfit(np.log([row["cases"] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0]
     result = {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": machine(),
         "command": "python -m eval.duplicates_scale --data DIR",
         "data": facts,
         "rows": rows,
         "exponent": round(float(slope), 3),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "duplicates_scale.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "duplicates_scale.md").write_text(markdown(result), encoding="utf-8")
+    publish_page(result, markdown(result), RESULTS / "duplicates_scale")
     plot(rows, RESULTS / "duplicates_scale.png")
-    print(markdown(result))
 
 
 def markdown(result: dict[str, Any]) -> str:

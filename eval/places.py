@@ -17,30 +17,20 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
-import os
-import platform
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from eval.import_time import machine
+from eval.results_files import publish_page
 from tawasul_nlp.domain import Taxonomy, find_places
 from training.splits import DATA, load_splits, read_jsonl
 
 RESULTS = Path(__file__).parent / "results"
 PRECISION_BAR = 0.97
 RECALL_BAR = 0.90
-
-
-def processor() -> str:
-    """Name the CPU model, as Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def scores(pairs: Iterable[tuple[str, str]]) -> dict[str, float | int | None]:
@@ -100,7 +90,7 @@ def measure() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "command": "python -m eval.places",
-        "machine": {"cpu": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "texts_per_second": round(per_second),
         "bars": {"precision": PRECISION_BAR, "recall": RECALL_BAR},
         "splits": {name: score(by_split[name]) for name in ("train", "validation", "test")},
@@ -115,12 +105,11 @@ def measure() -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """Lay the result out as Markdown."""
-    machine = result["machine"]
     lines = [
         "# Governorate read from the text",
         "",
-        f"{result['date']}, {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; "
-        f"`{result['command']}`; {result['texts_per_second']:,} texts/s in one process.",
+        f"{result['date']}, {result['machine']}; `{result['command']}`; "
+        f"{result['texts_per_second']:,} texts/s in one process.",
         "",
         "*Precision, all*: over every answer, also where the label is empty. *Precision, labelled*: over answers on",
         "cases with a label. *Recall*: over cases with a label. The label is empty for many national services even",
@@ -164,10 +153,7 @@ def main() -> None:
         show_errors(options.errors)
         return
     result = measure()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "places.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "places.md").write_text(table(result), encoding="utf-8")
-    print(table(result))
+    publish_page(result, table(result), RESULTS / "places")
 
 
 if __name__ == "__main__":

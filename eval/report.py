@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
-import platform
 import random
 import shlex
 import sys
@@ -24,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eval.import_time import machine
 from eval.results_files import publish_page
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.report import write_report
@@ -110,7 +109,7 @@ def main() -> None:
     measured = [measure(rows) for rows in arguments.sizes]
     result = {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": machine(),
         "command": shlex.join(["python", "-m", "eval.report", *sys.argv[1:]]),
         "measured": measured,
     }

@@ -17,8 +17,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from eval.import_time import machine
 from eval.metrics import exact_interval
-from eval.places import processor
 from eval.results_files import publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS
@@ -216,7 +214,7 @@ def measure() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "command": "python -m eval.rewriting",
-        "machine": {"cpu": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         **halves,
     }
 
@@ -230,13 +228,12 @@ def _shown(figure: dict[str, Any]) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """Lay the result out as Markdown."""
-    machine, test, tune = result["machine"], result["test"], result["tune"]
+    test, tune = result["test"], result["tune"]
     masks, arabizi = test["masks"], test["arabizi"]
     lines = [
         "# Masks for personal data, and Arabizi in Arabic letters",
         "",
-        f"{result['date']}, {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; "
-        f"`{result['command']}`.",
+        f"{result['date']}, {result['machine']}; `{result['command']}`.",
         "",
         "Measured on texts that the project's authors composed and marked, one by one, with invented numbers. No",
         "native speaker has reviewed them, and they are few, so the intervals (95%) are wide. The test half was stored",
