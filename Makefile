@@ -5,7 +5,7 @@
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
 #   make train   rebuild the bundled model from training/data
-#   make eval    measure what needs no data from outside and no night; with DATA=folder also the benchmarks that need data
+#   make eval    measure what needs no data from outside, no training run and no night; with DATA=folder also what needs data
 
 PYTHON ?= python3
 VENV ?= .venv

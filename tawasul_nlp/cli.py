@@ -130,7 +130,7 @@ def mask(text: Text = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def info(model: Model = None, as_json: AsJson = False) -> None:
-    """Tell what the model is: format, tasks and labels, normalisation, hash, runtime, measured quality.
+    """Tell what the model is: format, tasks and labels, normalisation, hash, runtime, what it learned from.
 
     \b
     Examples:
