@@ -154,7 +154,7 @@ class ComplaintClassifier:
         return {name: task.labels for name, task in self.config.tasks.items()}
 
     def info(self) -> dict[str, Any]:
-        """Return what is known about the model: format, tasks, thresholds, normalisation, runtime, hash, training data."""
+        """Return what is known about the model: format, tasks, thresholds, normalisation, hash, runtime, what it read."""
         facts: dict[str, Any] = {
             "folder": str(self.folder),
             "model_hash": self.config.model_hash,
@@ -196,8 +196,10 @@ class ComplaintClassifier:
         Returns
         -------
         Prediction or list of Prediction
-            A text without letters or digits needs review: it is ``out_of_scope``, or in a model without such a label
-            the first label, at the probability of a guess.
+            A text without letters or digits (empty, blank, only emoji, signs or control characters) needs review: it is
+            ``out_of_scope``, or in a model without such a label the first label, at the probability of a guess. Any
+            other text is read, whatever its scripts; control characters and lone surrogates count as spaces, and of a
+            text longer than the encoder reads the start counts (the reason ``long_text`` says so).
 
         Raises
         ------

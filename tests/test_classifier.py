@@ -108,13 +108,28 @@ def test_a_text_with_nothing_to_read_is_out_of_scope_and_for_review(clf: Complai
 
 
 @pytest.mark.parametrize(
-    "text", ["س" * 1_000_000, "كلمة " * 200_000, "a\ud800ب", "\u0627\x00\x1b[31m", "ا\u0301" * 5000]
+    "text",
+    [
+        "س" * 1_000_000,
+        "كلمة " * 200_000,
+        "a\ud800ب",
+        "\u0627\x00\x1b[31m",
+        "ا\u0301" * 5000,
+        "الماي water 断水 вода पानी 😀",
+        "断水了",
+    ],
 )
 def test_hostile_texts_have_an_answer(clf: ComplaintClassifier, text: str) -> None:
     p = clf.predict(text)
     assert 0 <= p.topic.probability <= 1
     assert json.loads(p.to_json())["topic"]["id"] == p.topic.id
     p.to_json().encode("utf-8")
+
+
+def test_control_characters_and_lone_surrogates_count_as_spaces(clf: ComplaintClassifier) -> None:
+    odd, plain = "المجاري\x00طافحة\ud83d عندنا\x1b من\udc00اسبوع", "المجاري طافحة عندنا من اسبوع"
+    for task in clf.labels:
+        assert np.array_equal(clf.predict_proba(odd, task), clf.predict_proba(plain, task))
 
 
 def test_a_long_text_says_that_only_its_start_was_read(clf: ComplaintClassifier) -> None:
