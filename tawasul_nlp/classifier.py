@@ -154,7 +154,7 @@ class ComplaintClassifier:
         return {name: task.labels for name, task in self.config.tasks.items()}
 
     def info(self) -> dict[str, Any]:
-        """Return what is known about the model: format, tasks, thresholds, normalisation, hash, runtime, what it read."""
+        """Return what is known about the model: format, tasks, thresholds, normalisation, hash, runtime, data."""
         facts: dict[str, Any] = {
             "folder": str(self.folder),
             "model_hash": self.config.model_hash,
