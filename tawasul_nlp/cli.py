@@ -92,7 +92,9 @@ def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> 
 @app.command()
 def normalize(
     text: Text = None,
-    profile: Annotated[str, typer.Option(metavar="NAME", help="Normalisation profile.")] = "default",
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="default, matching, arabert or arabert-twitter.")
+    ] = "default",
 ) -> None:
     """Normalise a text, or each line of standard input.
 

@@ -8,6 +8,7 @@ import time
 import unicodedata
 
 import pytest
+from camel_tools.utils.charmap import CharMapper
 from camel_tools.utils.charsets import AR_DIAC_CHARSET
 from camel_tools.utils.dediac import dediac_ar
 from camel_tools.utils.normalize import (
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.text import PROFILES, Normalizer, Profile, normalize
 
+ARCLEAN = CharMapper.builtin_mapper("arclean")
 LETTERS = "ابتثجحخدذرزسشصضطظعغفقكلمنهويىةءأإآؤئ"
 ARABIC = st.text(st.sampled_from(LETTERS + "چگڤپ" + "".join(sorted(AR_DIAC_CHARSET)) + " .،؟!1٢۳aZ"), max_size=60)
 ANYTHING = st.text(
@@ -141,6 +143,12 @@ def test_diacritics_go_as_camel_tools_removes_them(text: str) -> None:
 def test_folding_is_that_of_camel_tools(text: str) -> None:
     folded = normalize_teh_marbuta_ar(normalize_alef_maksura_ar(normalize_alef_ar(text)))
     assert normalize(text, Profile("f", ("fold_alef", "fold_ya", "fold_ta_marbuta"))) == folded
+
+
+@given(st.text(st.sampled_from(LETTERS + "کڪېےۓہھۀۂۃٱ٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٪ aZ5."), max_size=40))
+def test_keyboard_letters_and_digits_become_what_camel_tools_makes_of_them(text: str) -> None:
+    # Of the letters that its "arclean" map has otherwise, the Persian ya becomes alef maqsura there, for one.
+    assert normalize(text, Profile("k", ("keyboard_letters", "digits"))) == ARCLEAN(text)
 
 
 @given(st.text(st.sampled_from(LETTERS + "ﷲﻻﺑﺎﺏﭖﮎ①½²ｗ５\u0653\u0654é\u0301\u0327 "), max_size=40))
