@@ -35,7 +35,7 @@ from eval.quantisation_runners import Batch, Contender, openvino_process
 from eval.results_files import publish_page
 from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.bundle import MAX_TOKENS
 from training.corpus import LabelSpace, load_examples
 from training.finetune import TASKS
@@ -255,7 +255,8 @@ def main() -> None:
     normalizer = Normalizer("default")
 
     def tokenize(texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in tokenizer.encode_batch([normalizer(text) for text in texts])]
+        clean = [normalizer(arabizi_to_arabic(text)) for text in texts]
+        return [encoding.ids for encoding in tokenizer.encode_batch(clean)]
 
     validation = load_examples("validation", labels)
     examples = rng.sample(validation, min(arguments.texts, len(validation)))
