@@ -86,7 +86,8 @@ def classify(
     """Classify a table of texts by kind, topic and agency.
 
     All columns and the order of the rows are kept; these are added: kind, topic and agency with their
-    probabilities and Arabic names, topic_alternatives, governorate, block, needs_review, review_reasons.
+    probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, needs_review,
+    review_reasons.
     When the table has a column of such a name, all added ones are prefixed with tawasul_.
 
     OUT appears only when it is complete, and OUT.manifest.json with what it was made of. Rows that cannot be
