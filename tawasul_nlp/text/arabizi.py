@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from .arabizi_reading import data_lines, read_arabizi
+from .arabizi_reading import CONSONANTS, data_lines, read_arabizi
 
 # A word by itself: nothing of an address, a path, a code or a hashtag touches it.
 _WORD = re.compile(
@@ -52,52 +52,8 @@ def _english() -> frozenset[str]:
     return frozenset(data_lines("english_words.txt"))
 
 
-# Longest first: two letters, or an apostrophe that dots a letter, before one.
-_CONSONANTS = {
-    "3'": "غ",
-    "'3": "غ",
-    "7'": "خ",
-    "'7": "خ",
-    "9'": "ض",
-    "'9": "ض",
-    "6'": "ظ",
-    "'6": "ظ",
-    "sh": "ش",
-    "ch": "چ",
-    "gh": "غ",
-    "kh": "خ",
-    "th": "ث",
-    "dh": "ذ",
-    "ph": "ف",
-    "2": "ء",
-    "3": "ع",
-    "5": "خ",
-    "6": "ط",
-    "7": "ح",
-    "8": "ق",
-    "9": "ص",
-    "b": "ب",
-    "c": "ك",
-    "d": "د",
-    "f": "ف",
-    "g": "ق",
-    "h": "ه",
-    "j": "ج",
-    "k": "ك",
-    "l": "ل",
-    "m": "م",
-    "n": "ن",
-    "p": "ب",
-    "q": "ق",
-    "r": "ر",
-    "s": "س",
-    "t": "ت",
-    "v": "ف",
-    "w": "و",
-    "x": "كس",
-    "y": "ي",
-    "z": "ز",
-}
+# The likeliest letter, with those that are vowels as well and one that is two letters.
+_CONSONANTS = {latin: letters[0] for latin, letters in CONSONANTS.items()} | {"2": "ء", "w": "و", "x": "كس", "y": "ي"}
 _LONG_VOWELS = {
     "aa": "ا",
     "ee": "ي",

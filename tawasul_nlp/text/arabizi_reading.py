@@ -14,8 +14,8 @@ from math import log
 
 ARABIC_WORDS = "arabic_words.txt"
 
-# What a Latin letter or group may stand for, as a class of a regular expression; the longest ones first.
-_CONSONANTS = {
+# What a Latin letter or group may stand for, as a class of a regular expression; the likeliest letter first.
+CONSONANTS = {
     "3'": "غ",
     "'3": "غ",
     "7'": "خ",
@@ -74,7 +74,7 @@ _SHORT = {
 # At the end of a word a vowel is nearly always written.
 _FINAL = {"a": "(?:[اةهى]|اء)", "e": "[ةهي]", "i": "ي", "o": "(?:وا?|ه)", "u": "(?:وا?)"}
 _TOKEN = re.compile(
-    "|".join(map(re.escape, sorted({*_CONSONANTS, *_LONG, *_SHORT}, key=len, reverse=True))) + "|(?P<other>.)"
+    "|".join(map(re.escape, sorted({*CONSONANTS, *_LONG, *_SHORT}, key=len, reverse=True))) + "|(?P<other>.)"
 )
 # Letters that are vowels, or may be, do not count in the key under which a word is stored; of the others, those that
 # one Latin letter can stand for are one.
@@ -166,13 +166,13 @@ def _known(word: str) -> str | None:
         if match.group("other") is not None:
             if token != "'":
                 return None
-        elif token in _CONSONANTS:
+        elif token in CONSONANTS:
             # A doubled letter is a shadda, which is not written, or two letters.
             if token == before:
                 pattern[-1] = pattern[-1].removesuffix("{1,2}") + "{1,2}"
             else:
-                pattern.append(f"[{_CONSONANTS[token]}]")
-                key.append(_CONSONANTS[token][0])
+                pattern.append(f"[{CONSONANTS[token]}]")
+                key.append(CONSONANTS[token][0])
         elif token in _LONG:
             pattern.append(_LONG[token])
         elif not pattern:
