@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 def write_json(result: dict[str, Any], path: Path) -> None:
     """Write a result; of what it tells of each case ("rows" by name), every long list on one line."""
     rows = result.get("rows")
-    by_name = isinstance(rows, dict)
-    head = {name: value for name, value in result.items() if name != "rows"} if by_name else result
+    head = {name: value for name, value in result.items() if not (name == "rows" and isinstance(value, dict))}
     text = json.dumps(head, indent=1, ensure_ascii=False)
-    if by_name:
+    if isinstance(rows, dict):
         lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
         text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
     path.write_text(text + "\n", encoding="utf-8")

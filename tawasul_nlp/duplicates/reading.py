@@ -43,7 +43,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     given = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
     topics = [unknown if topic is None else {topic: 1.0} for topic in given]
     unread = []
-    given = np.zeros(len(cases), np.bool_)
+    embedded = np.zeros(len(cases), np.bool_)
     for row, case in enumerate(cases):
         if case.embedding is None:
             unread.append(row)
@@ -54,9 +54,9 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
                 row,
             )
         else:
-            vectors[row], given[row] = case.embedding, True
+            vectors[row], embedded[row] = case.embedding, True
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    for row in np.flatnonzero(given & (np.abs(lengths - 1) > _UNEVEN))[:1].tolist():
+    for row in np.flatnonzero(embedded & (np.abs(lengths - 1) > _UNEVEN))[:1].tolist():
         raise InvalidTextError(
             f"the embedding of case {row} has the length {lengths[row]:.3g}, expected 1; "
             "pass a row of DuplicateGrouper.embed",
