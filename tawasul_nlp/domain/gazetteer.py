@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -136,10 +137,11 @@ class Openers(dict[str, tuple[bool, bool]]):
         return opens
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Gazetteer:
-    """The checked gazetteer with its look-up tables."""
+    """The checked gazetteer with its look-up tables; ``digest`` is a hash of its file."""
 
+    digest: str
     governorates: Mapping[str, Governorate] = field(repr=False)
     places: Mapping[str, NamedPlace] = field(repr=False)
     homographs: Mapping[str, Homograph] = field(repr=False)
@@ -373,6 +375,7 @@ def _load(path: Path) -> Gazetteer:
         if sum(map(len, entry[0])) >= MIN_SKELETON and min(map(len, entry[0])) >= MIN_SKELETON_WORD
     )
     return Gazetteer(
+        digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
         governorates=governorates,
         places={
             key: NamedPlace(
