@@ -10,9 +10,11 @@
 
   const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", whole: new Set(), shown: { queue: PAGE, groups: PAGE, recurring: PAGE } };
   const at = (id) => document.getElementById(id);
-  // Values are isolated from the text around them: in a line of Arabic the parts of a date would change places.
+  // Values are isolated from the text around them: in a line of Arabic the parts of a date would change places. No
+  // line ends within a date.
+  const isolated = (value) => `\u2066${String(value).replace(/(\d-)(?=\d)/g, "$1\u2060")}\u2069`;
   const word = (key, values = {}) => data.words[state.language][key]
-    .replace(/\{(\w+)\}/g, (all, name) => values[name] === undefined ? all : `\u2066${values[name]}\u2069`);
+    .replace(/\{(\w+)\}/g, (all, name) => values[name] === undefined ? all : isolated(values[name]));
   const number = (value) => value.toLocaleString("en-US");
   const percent = (part, whole) => whole ? `${(100 * part / whole).toFixed(1)}%` : "–";
   const code = (dimension) => DIMENSIONS.indexOf(dimension);
