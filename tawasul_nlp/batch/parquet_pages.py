@@ -71,8 +71,9 @@ def page_sizes(file: BinaryIO, column: Any) -> Iterator[int]:
         If there is no sound header where one should be.
     """
     at = column.data_page_offset
-    if column.has_dictionary_page and 0 < (column.dictionary_page_offset or 0) < at:
-        at = column.dictionary_page_offset
+    dictionary = (column.dictionary_page_offset or 0) if column.has_dictionary_page else 0
+    if dictionary > 0 and not 0 < at <= dictionary:  # a column without rows has a dictionary alone
+        at = dictionary
     end = at + column.total_compressed_size
     while at < end:
         file.seek(at)
