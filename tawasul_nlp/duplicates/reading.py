@@ -39,7 +39,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     width = classifier.incident_size
     vectors = np.zeros((len(cases), width), np.float32)
     unknown: dict[str, float] = {}
-    ids = topic_ids(classifier)
+    ids = topic_ids(classifier) if any(case.topic for case in cases) else {}
     given = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
     topics = [unknown if topic is None else {topic: 1.0} for topic in given]
     unread = []
