@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tawasul_nlp.batch.columns import TASKS
+from tawasul_nlp.model.runtime import cores
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
@@ -181,8 +181,4 @@ def threads_each(workers: int) -> int:
     >>> threads_each(1_000_000)
     1
     """
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        cores = os.cpu_count() or 1
-    return max(1, cores // workers)
+    return max(1, cores() // workers)

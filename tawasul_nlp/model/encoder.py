@@ -11,7 +11,7 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import TOKENIZER, ModelConfig
-from tawasul_nlp.model.runtime import Runtime
+from tawasul_nlp.model.runtime import Batch, Runtime
 from tawasul_nlp.text import Normalizer, Profile, arabizi_to_arabic
 
 MAX_CHARS = 8_000
@@ -85,14 +85,10 @@ class EncoderReader:
         """
         lengths = np.array([len(ids) for ids in tokens.ids])
         order = np.argsort(lengths, kind="stable")
+        cuts = [order[start:end] for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens)]
         outputs: dict[str, np.ndarray] = {}
-        for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens):
-            rows = order[start:end]
-            width = max(1, int(lengths[rows[-1]]))  # a tokenizer without special tokens gives an empty text none
-            filled = np.arange(width) < lengths[rows, None]
-            ids = np.full((len(rows), width), self._pad_id, np.int64)
-            ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
-            for name, values in self.runtime.run(ids, filled.astype(np.int64)).items():
+        for rows, found in zip(cuts, self.runtime.run_all([self._padded(tokens, rows) for rows in cuts]), strict=True):
+            for name, values in found.items():
                 if not np.isfinite(values).all():
                     raise ModelFormatError(
                         f"the encoder's output {name!r} holds NaN or infinity; its weights are damaged, or too large "
@@ -102,6 +98,14 @@ class EncoderReader:
                     outputs[name] = np.empty((len(lengths), values.shape[1]), np.float32)
                 outputs[name][rows] = values
         return outputs
+
+    def _padded(self, tokens: Tokens, rows: np.ndarray) -> Batch:
+        lengths = np.array([len(tokens.ids[row]) for row in rows])
+        width = max(1, int(lengths.max()))  # a tokenizer without special tokens gives an empty text none
+        filled = np.arange(width) < lengths[:, None]
+        ids = np.full((len(rows), width), self._pad_id, np.int64)
+        ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
+        return ids, filled.astype(np.int64)
 
 
 def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tuple[int, int]]:

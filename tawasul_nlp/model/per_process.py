@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 loading_lock = threading.RLock()
 """Held while a model is loaded, so that threads which ask at once load it once."""
-# A child of a fork has only the thread that forked: a lock that another one held would stay locked in it for good. So
-# a fork waits until nothing is being loaded.
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=loading_lock.acquire, after_in_parent=loading_lock.release, after_in_child=loading_lock.release
-    )
 
 
 class PerProcess(Generic[T]):
@@ -30,15 +26,42 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: tuple[int, T] | None = None
+        self._made: tuple[T] | None = None
+        _values.add(self)
 
     def get(self) -> T:
         """Return this process's value."""
         made = self._made
-        if made is None or made[0] != os.getpid():
+        if made is None:
             with loading_lock:
                 made = self._made
-                if made is None or made[0] != os.getpid():
-                    # Process and value are stored at once: no thread can see the one without the other.
-                    made = self._made = (os.getpid(), self._make())
-        return made[1]
+                if made is None:
+                    made = self._made = (self._make(),)
+        return made[0]
+
+    def _leave_to_parent(self) -> None:
+        """Forget the value of the parent, which is never freed here, not even when the interpreter ends.
+
+        A session that is closed waits for its threads, and those are the parent's: the child would wait forever, or
+        crash (https://github.com/microsoft/onnxruntime/pull/31961).
+        """
+        if self._made is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._made))
+            self._made = None
+
+
+_values: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
+
+
+def _after_in_child() -> None:
+    loading_lock.release()
+    for value in list(_values):
+        value._leave_to_parent()
+
+
+# A child of a fork has only the thread that forked: a lock that another one held would stay locked in it for good. So
+# a fork waits until nothing is being loaded.
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(
+        before=loading_lock.acquire, after_in_parent=loading_lock.release, after_in_child=_after_in_child
+    )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +21,9 @@ from tawasul_nlp.model.per_process import PerProcess
 # time that batches of 32 take.
 CPU_TOKENS = 512
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""Token ids and attention mask, each int64 (texts, tokens)."""
 
 
 class Runtime(Protocol):
@@ -39,6 +46,18 @@ class Runtime(Protocol):
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Map int64 arrays (texts, tokens) to ``embedding`` (texts, hidden) and each task's logits (texts, labels)."""
         ...
+
+    def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
+        """Run many batches, in their order."""
+        ...
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, int]) -> None:
@@ -96,14 +115,18 @@ def choose_runtime(
 class OnnxRuntime:
     """An ONNX graph on the CPU.
 
-    The session is made on first use, again in a forked child (thread pools do not survive a fork), and again after
+    One batch is shared by the threads of one session. Of many batches each thread runs its own, in a session of its
+    own (some 40 MB): cores that share a batch, or only a session's memory, hand it to each other at every layer, which
+    on some machines costs half of the time.
+
+    A session is made on first use, again in a forked child (thread pools do not survive a fork), and again after
     unpickling, so that an instance can be handed to process pools.
 
     Parameters
     ----------
     path : Path
     threads : int or None
-        Threads for one call; None leaves the choice to ONNX Runtime (all physical cores).
+        Threads for one call; None for as many as the process may use cores.
     wanted : mapping of str to int
         Labels of each task whose logits the graph must give.
     """
@@ -115,20 +138,28 @@ class OnnxRuntime:
         self.path = path
         self.threads = threads
         self.wanted = dict(wanted or {})
-        self._session = PerProcess(self._open)
+        self._count = threads or cores()
+        self._session = PerProcess(partial(self._open, self._count))
+        self._unused = PerProcess(self._unopened)
 
     def session(self) -> Any:
-        """Return this process's session."""
+        """Return this process's session, all threads in one."""
         return self._session.get()
 
-    def _open(self) -> Any:
+    def _unopened(self) -> SimpleQueue[Any]:
+        """Return the sessions that no thread is using: None for one that none has used yet."""
+        unused: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self._count):
+            unused.put(None)
+        return unused
+
+    def _open(self, threads: int) -> Any:
         import onnxruntime
 
         refuse_external_data(self.path)
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = 1
-        if self.threads is not None:
-            options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
             session = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
@@ -155,7 +186,27 @@ class OnnxRuntime:
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Run one padded batch; see :class:`Runtime`."""
-        session = self.session()
+        return self._run(self.session(), input_ids, attention_mask)
+
+    def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
+        """Run many padded batches; see :class:`Runtime`."""
+        threads = min(self._count, len(batches))
+        if threads <= 1:
+            yield from (self.run(*batch) for batch in batches)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(self._run_alone, batches)
+
+    def _run_alone(self, batch: Batch) -> dict[str, np.ndarray]:
+        unused = self._unused.get()
+        session = unused.get()  # waits while calls of other threads use them all
+        try:
+            session = session or self._open(1)
+            return self._run(session, *batch)
+        finally:
+            unused.put(session)
+
+    def _run(self, session: Any, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         given = {"input_ids": input_ids, "attention_mask": attention_mask}
         # Only some exports ask for token types; all of ours are of the first type.
         feed = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
 from tawasul_nlp.model.per_process import PerProcess
-from tawasul_nlp.model.runtime import CPU_TOKENS, check_outputs
+from tawasul_nlp.model.runtime import CPU_TOKENS, Batch, check_outputs
 
 if TYPE_CHECKING:
     from tawasul_nlp.model.network import MultiTaskNetwork
@@ -186,6 +186,10 @@ class TorchRuntime:
             given = (torch.from_numpy(array).to(self.device) for array in (input_ids, attention_mask))
             values = network(*given)
             return {name: value.float().cpu().numpy() for name, value in zip(network.outputs, values, strict=True)}
+
+    def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
+        """Run many padded batches one after another: each takes all threads, or the whole device."""
+        return (self.run(*batch) for batch in batches)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "config": self.config, "device": self.device, "threads": self.threads}

@@ -1,5 +1,6 @@
 """Each process makes its own value once, whatever its threads and its parent were doing."""
 
+import gc
 import os
 import signal
 import threading
@@ -81,3 +82,22 @@ def test_a_fork_while_another_thread_loads_the_bundled_model_leaves_the_child_ab
     begun.wait()
     assert in_a_child(lambda: classifier.predict("المجاري طافحة عندنا").topic.id) == "sewage_overflow"
     thread.join()
+
+
+@forks
+def test_a_child_neither_closes_the_sessions_of_its_parent_nor_waits_for_their_threads() -> None:
+    model = classifier.ComplaintClassifier.from_pretrained(threads=2)
+    model.predict("المجاري طافحة عندنا")
+    dropped = classifier.ComplaintClassifier.from_pretrained(threads=2)
+    dropped.predict("المجاري طافحة عندنا")
+    dropped.itself = dropped  # type: ignore[attr-defined]  # nothing but the garbage collector frees it
+    time.sleep(1)  # the sessions' threads sleep by now
+    del dropped
+
+    def drop_all() -> str:
+        nonlocal model
+        del model
+        gc.collect()
+        return "freed"
+
+    assert in_a_child(drop_all) == "freed"

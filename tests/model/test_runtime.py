@@ -1,0 +1,72 @@
+"""Many batches are read by several threads at once, each in a session of its own."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, ENCODER
+from tawasul_nlp.model.runtime import Batch, OnnxRuntime
+
+
+def batches(count: int) -> list[Batch]:
+    drawn = np.random.default_rng(0)
+    made = []
+    for number in range(count):
+        ids = drawn.integers(5, 2_000, (1 + number % 3, 4 + number), dtype=np.int64)
+        made.append((ids, np.ones_like(ids)))
+    return made
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> OnnxRuntime:
+    opened: list[int] = []
+
+    class Counted(OnnxRuntime):
+        def _open(self, threads: int) -> object:
+            opened.append(threads)
+            return super()._open(threads)
+
+    runtime = Counted(BUNDLED / ENCODER, threads=3)
+    monkeypatch.setattr(runtime, "opened", opened, raising=False)
+    return runtime
+
+
+def test_batches_at_once_give_what_they_give_alone_and_in_their_order(runtime: OnnxRuntime) -> None:
+    given = batches(12)
+    together = list(runtime.run_all(given))
+    for batch, found in zip(given, together, strict=True):
+        for name, values in runtime.run(*batch).items():
+            np.testing.assert_allclose(found[name], values, atol=1e-4)
+
+
+def test_no_more_sessions_are_opened_than_threads_whoever_asks(runtime: OnnxRuntime) -> None:
+    askers = [threading.Thread(target=lambda: list(runtime.run_all(batches(6)))) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert runtime.opened in ([1], [1, 1], [1, 1, 1])  # type: ignore[attr-defined]
+
+
+def test_one_batch_gets_all_threads(runtime: OnnxRuntime) -> None:
+    assert len(list(runtime.run_all(batches(1)))) == 1
+    assert runtime.opened == [3]  # type: ignore[attr-defined]
+
+
+def test_a_batch_that_fails_leaves_every_session_for_the_next_call(runtime: OnnxRuntime) -> None:
+    strange = (np.full((1, 4), 10**6), np.ones((1, 4), np.int64))  # no such token
+    for _ in range(3):
+        with pytest.raises(ModelFormatError, match="cannot read 1 texts"):
+            list(runtime.run_all([strange] * 6))
+    assert len(list(runtime.run_all(batches(6)))) == 6
+
+
+def test_a_file_that_is_no_model_is_refused_every_time(tmp_path: Path) -> None:
+    (tmp_path / ENCODER).write_bytes(b"no graph")
+    runtime = OnnxRuntime(tmp_path / ENCODER, threads=2)
+    for _ in range(3):
+        with pytest.raises(ModelFormatError):
+            list(runtime.run_all(batches(4)))
