@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys
+from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, shares
@@ -247,7 +247,7 @@ def settled(columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
 
 
 def _not_among(pairs: np.ndarray, edges: Edges) -> np.ndarray:
-    keys = np.unique(pair_keys(pairs[:, 0], pairs[:, 1]))
+    keys = unique_keys(pair_keys(pairs[:, 0], pairs[:, 1]))
     return keyed_pairs(np.setdiff1d(keys, pair_keys(edges.first, edges.second), assume_unique=True))
 
 

@@ -25,6 +25,7 @@ from tawasul_nlp.duplicates.candidates import (
     keyed_pairs,
     later,
     pair_keys,
+    unique_keys,
 )
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.groups import LEAST, settled
@@ -70,7 +71,7 @@ def _dealt_buckets(parts: int, bands: Sequence[np.ndarray], start: int) -> list[
 def repeated_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     """Return the rows of a part's buckets that are copies of one before them, rising."""
     buckets, rows = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return np.unique(rows[later(buckets)])
+    return unique_keys(rows[later(buckets)])
 
 
 def split_rows(parts: int, rows: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
@@ -80,7 +81,7 @@ def split_rows(parts: int, rows: np.ndarray, starts: np.ndarray) -> list[np.ndar
 
 def near_copies_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     """Return the pairs of a part's buckets, as numbers."""
-    return np.unique(
+    return unique_keys(
         bucket_pairs(np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces]))
     )
 
@@ -161,23 +162,23 @@ def neighbours_of(pieces: Sequence[tuple[np.ndarray, ...]], k: int) -> np.ndarra
     ordered = rows[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     kept = order[rank < k]
-    return np.unique(pair_keys(rows[kept], others[kept]))
+    return unique_keys(pair_keys(rows[kept], others[kept]))
 
 
 def split_pairs(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
     """Return for each part the pairs whose first case lies there."""
-    keys = np.unique(keys)
+    keys = unique_keys(keys)
     return np.split(keys, np.searchsorted(keys, starts[1:].astype(np.uint64) << np.uint64(32)))
 
 
 def merged(pieces: Sequence[np.ndarray]) -> np.ndarray:
     """Return a part's pairs or rows, sorted, each once."""
-    return np.unique(np.concatenate(pieces))
+    return unique_keys(np.concatenate(pieces))
 
 
 def split_wanted(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
     """Return for each part the rows there that a part's pairs have as their second case."""
-    return split_rows(parts, np.unique(keyed_pairs(keys)[:, 1]), starts)
+    return split_rows(parts, unique_keys(keyed_pairs(keys)[:, 1]), starts)
 
 
 Rows = tuple[np.ndarray, Columns]

@@ -3,8 +3,12 @@
 import random
 from dataclasses import replace
 
+import numpy as np
+
+from tawasul_nlp.duplicates.scorer import KNOTS, NAMES, PairScorer
+from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from training.corpus import Example
-from training.pairs import at_next_door
+from training.pairs import RISING, at_next_door, fit
 
 
 def test_a_case_at_the_next_door_differs_in_its_house_and_road_alone() -> None:
@@ -15,3 +19,21 @@ def test_a_case_at_the_next_door_differs_in_its_house_and_road_alone() -> None:
     changed = [(one, two) for one, two in zip(case.text.split(), other.text.split(), strict=True) if one != two]
     assert [one for one, _ in changed] == ["١٢", "1415"] and all(two.isdigit() for _, two in changed)
     assert at_next_door(replace(case, text="تسرب في مجمع 714 من 3 ايام"), random.Random(1)) is None
+
+
+def test_what_the_cosine_adds_to_a_score_never_falls_as_it_rises() -> None:
+    drawn = np.random.default_rng(5)
+    features = np.zeros((4_000, len(NAMES)), np.float32)
+    at = [NAMES.index(f"cosine@{knot:g}") for knot in KNOTS["cosine"]]
+    knot = drawn.integers(0, len(at), 4_000)
+    features[np.arange(4_000), np.array(at)[knot]] = 1
+    features[:, NAMES.index("same_block")] = drawn.random(4_000) < 0.5
+    # Few examples, by chance, say that the least alike are as likely duplicates as the most alike.
+    likely = np.array([0.5, 0.1, 0.1, 0.2, 0.3, 0.6, 0.9])[knot]
+    same = drawn.random(4_000) < np.where(features[:, NAMES.index("same_block")] > 0, likely, likely / 3)
+    weights, intercept = fit(features, same, np.ones(4_000), 1.0)
+    assert (np.diff(weights[at]) >= 0).all() and weights[at[-1]] - weights[at[1]] > 2
+    assert weights[NAMES.index("same_block")] > 0.5 and np.isfinite(intercept)
+    shipped = PairScorer.load(BUNDLED / PAIRS).weights
+    for name in RISING:
+        assert (np.diff([shipped[NAMES.index(f"{name}@{knot:g}")] for knot in KNOTS[name]]) >= 0).all()
