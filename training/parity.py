@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import Batch, OnnxRuntime
 from training.bundle import read_with_encoder
 from training.export import export_float
 
@@ -30,6 +31,10 @@ class TorchRunner:
         with torch.inference_mode():
             outputs = self.network(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
         return {name: values.float().numpy() for name, values in zip(self.network.outputs, outputs, strict=True)}
+
+    def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
+        """Run padded batches one after another."""
+        return (self.run(*batch) for batch in batches)
 
 
 def parity(
