@@ -9,7 +9,6 @@ copies themselves look for neighbours too, and the first net joins them.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.duplicates.columns import Columns, place_keys, row_hashes
+from tawasul_nlp.model.runtime import cores
 
 # Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
@@ -175,7 +175,7 @@ def _near_copies(columns: Columns) -> np.ndarray:
         return bucket_pairs(band_bucket(columns, band), rows)
 
     found: list[np.ndarray] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for keys in pool.map(pairs_of, range(BANDS)):
             found.append(keys)
             # Bands find the same pairs again and again: they are merged before they fill the memory.

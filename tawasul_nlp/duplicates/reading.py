@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import TOPICS, Columns, read_columns
 from tawasul_nlp.errors import InvalidTextError
+from tawasul_nlp.model.runtime import cores
 
 # From so many cases on, starting further processes pays.
 _MANY = 20_000
@@ -35,7 +35,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         If an embedding is not an incident vector of this model: of another size, or not of length 1.
     """
     if workers is None:
-        workers = (os.cpu_count() or 1) if len(cases) >= _MANY else 1
+        workers = cores() if len(cases) >= _MANY else 1
     width = classifier.incident_size
     vectors = np.zeros((len(cases), width), np.float32)
     unknown: dict[str, float] = {}

@@ -9,7 +9,6 @@ between them takes from the score.
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from tawasul_nlp.duplicates.columns import PLACES, SIGNATURE, Columns
 from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.runtime import cores
 
 FORMAT_VERSION = 3
 # Pairs that are scored at a time: so few that what is computed of them stays in the processor's cache.
@@ -298,7 +298,7 @@ class PairScorer:
         if len(starts) == 1:
             fill(0)
         elif starts:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy works outside the interpreter's lock
+            with ThreadPoolExecutor(cores()) as pool:  # numpy works outside the interpreter's lock
                 list(pool.map(fill, starts))
         return scores
 

@@ -87,7 +87,8 @@ class EncoderReader:
         order = np.argsort(lengths, kind="stable")
         cuts = [order[start:end] for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens)]
         outputs: dict[str, np.ndarray] = {}
-        for rows, found in zip(cuts, self.runtime.run_all([self._padded(tokens, rows) for rows in cuts]), strict=True):
+        batches = [self._padded(tokens, rows, lengths[rows]) for rows in cuts]
+        for rows, found in zip(cuts, self.runtime.run_all(batches), strict=True):
             for name, values in found.items():
                 if not np.isfinite(values).all():
                     raise ModelFormatError(
@@ -99,9 +100,8 @@ class EncoderReader:
                 outputs[name][rows] = values
         return outputs
 
-    def _padded(self, tokens: Tokens, rows: np.ndarray) -> Batch:
-        lengths = np.array([len(tokens.ids[row]) for row in rows])
-        width = max(1, int(lengths.max()))  # a tokenizer without special tokens gives an empty text none
+    def _padded(self, tokens: Tokens, rows: np.ndarray, lengths: np.ndarray) -> Batch:
+        width = max(1, int(lengths[-1]))  # a tokenizer without special tokens gives an empty text none
         filled = np.arange(width) < lengths[:, None]
         ids = np.full((len(rows), width), self._pad_id, np.int64)
         ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
