@@ -15,11 +15,12 @@ from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Positi
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
-# A value that stands once in the file can be that of every row, and a list of millions takes a few bytes: what rows
-# hold is known when they are unpacked, so few are unpacked at a time.
-_ROWS_AT_ONCE = 16
+# A value that stands once in the file can be that of every row: so many bytes of such values are unpacked at a time.
+_SHARED_BYTES = 1 << 28
+_ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
 
 class ParquetReader:
@@ -34,7 +35,7 @@ class ParquetReader:
             with pq.ParquetFile(path) as file:
                 self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
-                check_pages(path, file.metadata)
+                self._rows_at_once = _rows_at_once(file.metadata, check_pages(path, file.metadata))
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
         self.columns = tuple(self._schema.names)
@@ -57,7 +58,7 @@ class ParquetReader:
                 while first < len(sizes) and before + sizes[first] <= start.row:
                     before += sizes[first]
                     first += 1
-                batches = file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=range(first, len(sizes)))
+                batches = file.iter_batches(batch_size=self._rows_at_once, row_groups=range(first, len(sizes)))
                 yield from self._bundled(batches, start.row - before, max_rows)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {_first_line(error)}") from error
@@ -103,6 +104,13 @@ class ParquetReader:
     def check_text_column(self, name: str) -> None:
         """Raise :class:`TableError` if the column does not hold strings."""
         check_text_type(name, self._schema.field(name).type)
+
+
+def _rows_at_once(metadata: pq.FileMetaData, shared: int) -> int:
+    """Return how many rows are unpacked at a time: what they hold is known only then."""
+    rows = max(1, min(CHUNK_ROWS, _SHARED_BYTES // max(1, shared)))
+    columns = (metadata.schema.column(number) for number in range(metadata.num_columns))
+    return min(rows, _ROWS_WITH_LISTS) if any(column.max_repetition_level for column in columns) else rows
 
 
 def check_text_type(name: str, kind: pa.DataType) -> None:

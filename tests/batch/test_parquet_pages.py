@@ -1,6 +1,8 @@
 """The pages of a Parquet file are measured as its writer counted them, and what would take gigabytes is refused."""
 
 import io
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,8 +42,9 @@ def test_pages_add_up_to_what_the_writer_counted(tmp_path, version, compression,
     pages = 0
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
-            sizes = list(parquet_pages.page_sizes(file, column))
+            sizes, shared = zip(*parquet_pages.pages(file, column), strict=True)
             pages += len(sizes)
+            assert any(shared) == (dictionary and column.physical_type != "BOOLEAN")
             # The writer counts headers too, of which each takes less than a kilobyte.
             assert 0 < column.total_uncompressed_size - sum(sizes) < 1_000 * len(sizes)
     assert pages > 50
@@ -60,12 +63,46 @@ def test_a_small_file_whose_pages_unpack_to_more_than_may_be_held_is_refused(tmp
     assert [len(chunk.numbers) for chunk in open_reader(sound).chunks()] == [1]
 
 
+READ = """
+import sys
+from tawasul_nlp.batch import open_reader
+print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1]).chunks()))
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def test_a_huge_value_that_stands_once_for_many_rows_is_not_unpacked_for_all_of_them(tmp_path):
+    path, huge = tmp_path / "shared.parquet", 64 << 20
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 40, pa.int32()), pa.array(["x" * huge]))
+    pq.write_table(pa.table({"text": column}), path, dictionary_pagesize_limit=1 << 30, store_schema=False)
+    read = subprocess.run([sys.executable, "-c", READ, path], capture_output=True, text=True, check=True)
+    rejects, peak_kb = map(int, read.stdout.split())
+    assert rejects == 40
+    assert peak_kb < 24 * huge // 1024, "all rows at once would take forty times the value"
+
+
+def test_what_rows_may_share_is_counted_over_columns_and_of_the_largest_row_group(tmp_path):
+    path = tmp_path / "t.parquet"
+    texts = ["ماي " * 50_000] * 20 + ["ماي " * 90_000] * 20
+    table = pa.table({"text": texts, "note": texts, "number": range(40)})
+
+    def shared(**options):
+        pq.write_table(table, path, row_group_size=20, **options)
+        return parquet_pages.check_pages(path, pq.ParquetFile(path).metadata)
+
+    most = 2 * len(texts[-1].encode())
+    assert most <= shared() < most + 1_000
+    prefixes = {name: "DELTA_BYTE_ARRAY" for name in ("text", "note")}
+    assert most <= shared(use_dictionary=False, column_encoding=prefixes) < most + 1_000
+    assert shared(use_dictionary=False) == 0
+
+
 def test_a_page_that_states_a_size_which_the_footer_does_not_know_is_found(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": TEXTS[:50]}), path, compression="none", use_dictionary=False)
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
-    (size,) = parquet_pages.page_sizes(io.BytesIO(path.read_bytes()), column)
+    ((size, _),) = parquet_pages.pages(io.BytesIO(path.read_bytes()), column)
     header = path.read_bytes()[column.data_page_offset :]
     varint = header[3 : header.index(0x15, 3)]  # the second field, behind the kind of the page and its own head
     data = path.read_bytes().replace(b"\x15\x00\x15" + varint, b"\x15\x00\x15" + b"\xfe\xff\xff\xff\x0f", 1)
-    assert next(parquet_pages.page_sizes(io.BytesIO(data), column)) == 2**31 - 1 and size < 2**20
+    assert next(parquet_pages.pages(io.BytesIO(data), column)).size == 2**31 - 1 and size < 2**20

@@ -53,7 +53,7 @@ def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_
     old |= {"date": "2026-11-27", "machine": "two cores", "command": "python -m eval.backlog --sizes 5"}
     (tmp_path / "backlog.json").write_text(json.dumps({"rows": [old]}), encoding="utf-8")
 
-    def measure(folder, size, classifier, workers, ending):
+    def measure(folder, size, classifier, workers, ending, kill):
         assert not list(folder.iterdir()), "what a run left that was broken off would be taken up"
         if size == 20:
             raise KeyboardInterrupt
@@ -64,7 +64,7 @@ def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_
             "format": "csv",
             "rows": size,
             **ROW,
-            **KILLED,
+            **(KILLED if kill else {}),
         }
 
     monkeypatch.setattr(backlog, "measure", measure)
