@@ -61,7 +61,10 @@ TopicColumn = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        metavar="T", min=0.02, max=1.0, help="Probability from which two cases are one [default: the model's]"
+        metavar="T",
+        min=0.02,
+        max=1.0,
+        help="Probability from which two cases are one [default: the index's, or the model's]",
     ),
 ]
 IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the index.")]

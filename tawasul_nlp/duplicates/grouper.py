@@ -71,6 +71,7 @@ class DuplicateGrouper:
         scorer = PairScorer.load(classifier.folder / PAIRS)
         self.scorer = scorer if days is None else replace(scorer, days=days)
         self.threshold = self.scorer.threshold if threshold is None else threshold
+        self.threshold_given = threshold is not None
 
     @classmethod
     def from_pretrained(

@@ -50,7 +50,8 @@ class DuplicateIndex:
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size)
-        self._placing = Placing(self._store, grouper.scorer, grouper.threshold)
+        kept = None if grouper.threshold_given else self._store.threshold()
+        self._placing = Placing(self._store, grouper.scorer, grouper.threshold if kept is None else kept)
 
     @classmethod
     def open(
@@ -63,8 +64,8 @@ class DuplicateIndex:
         folder : str or Path
         grouper : DuplicateGrouper or None
             Reads and compares the cases; None for the bundled model. An index can only be opened with the model
-            that made it (:meth:`stored` gives its cases to a new one). Another threshold decides from now on; what
-            was decided before stays.
+            that made it (:meth:`stored` gives its cases to a new one). An index keeps the threshold it was filled or
+            added to with; a grouper that was given another decides by that, and what was decided before stays.
         create : bool
             Whether to make the index if there is none.
 
@@ -243,6 +244,7 @@ class DuplicateIndex:
             "grouped_cases": sum(several),
             "largest_group": max(sizes, default=0),
             "model_hash": model_hash,
+            "threshold": self._placing.threshold,
             "format_version": FORMAT_VERSION,
             "bytes": sum(entry.stat().st_size for entry in self.folder.iterdir() if entry.is_file()),
         }
@@ -277,6 +279,7 @@ class DuplicateIndex:
             names = self._names(listed, fresh)
             founders: set[str] = set()
             with self._store.transaction(vectors) as start:
+                self._store.keep_threshold(self._placing.threshold)
                 for offset, at in enumerate(fresh):
                     row, own = start + offset, columns.take(np.array([offset]))
                     self._store.change(_INSERT, *_stored(row, names[at], listed[at], own))
@@ -294,7 +297,7 @@ class DuplicateIndex:
         Parameters
         ----------
         groups : DuplicateGroups
-            Made by a grouper with the same model.
+            Made by a grouper with the same model. Its threshold becomes the index's.
 
         Raises
         ------
@@ -316,6 +319,7 @@ class DuplicateIndex:
             heads, group_ids = np.unique(groups.representatives, return_inverse=True)
             created = [case.created_at.isoformat() if case.created_at else None for case in groups.cases]
             with self._store.transaction(vectors) as start:
+                self._store.keep_threshold(groups.threshold)
                 self._store.change_many("INSERT INTO groups VALUES (?, ?)", enumerate(map(int, heads), start=1))
                 self._store.change_many(
                     _INSERT,
@@ -334,6 +338,7 @@ class DuplicateIndex:
                     ),
                 )
                 self._store.link(start, vectors)
+            self._placing.threshold = groups.threshold
 
     def remove(self, case_id: str) -> None:
         """Forget a case. Its text is overwritten on disk, at the latest when the index is closed.

@@ -74,7 +74,7 @@ class Placing:
     def __init__(self, folder: IndexFolder, scorer: PairScorer, threshold: float) -> None:
         self._folder = folder
         self._scorer = scorer
-        self._threshold = threshold
+        self.threshold = threshold
 
     def offers(self, columns: Columns, vector: np.ndarray, row: int | None = None) -> tuple[list[Offer], Columns]:
         """Return the incidents near one case, the likeliest first, and the columns of what it was compared with.
@@ -149,7 +149,7 @@ class Placing:
         scores = self._scorer.score(columns, first, second).tolist()
         lost = []
         for other, score, reason in zip(second.tolist(), scores, pair_reasons(columns, first, second), strict=True):
-            if score >= self._threshold:
+            if score >= self.threshold:
                 self._assign(rows[other], group_id, score, reason)
             else:
                 self._folder.change("UPDATE cases SET group_id = -1 WHERE row = ?", rows[other])
@@ -186,7 +186,7 @@ class Placing:
             elif not rows:
                 joined, first, second = _against(columns, self._folder.read([offer.representative]))
                 score = float(self._scorer.score(joined, first, second)[0])
-                if score >= self._threshold:
+                if score >= self.threshold:
                     return offer, score, pair_reasons(joined, first, second)[0]
         if not rows:
             return None
@@ -194,7 +194,7 @@ class Placing:
 
     def _fits(self, columns: Columns, offer: Offer) -> bool:
         """Whether a case is enough alike, and no member's place or date keeps it from being of the incident."""
-        if offer.score < self._threshold:
+        if offer.score < self.threshold:
             return False
         found = self._folder.all(
             "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (offer.group_id,)
@@ -220,7 +220,7 @@ class Placing:
     def _plan(self, rows: list[int], old: list[int], columns: Columns) -> Plan:
         """Group some cases among themselves."""
         first, second = np.triu_indices(len(rows), 1)
-        edges = Edges(first, second, self._scorer.score(columns, first, second)).above(self._threshold)
+        edges = Edges(first, second, self._scorer.score(columns, first, second)).above(self.threshold)
         heads, scores = star_groups(len(rows), edges, Conflicts(columns, self._scorer.longest))
         return Plan(rows, old, heads, scores, pair_reasons(columns, np.arange(len(rows)), heads))
 

@@ -121,6 +121,21 @@ class IndexFolder:
         """Return what the index was made with."""
         return dict(self.all("SELECT name, value FROM meta"))
 
+    def threshold(self) -> float | None:
+        """Return the threshold of what was decided last; None for an index that was not told one."""
+        found = self.facts().get("threshold")
+        try:
+            threshold = None if found is None else float(found)
+        except (TypeError, ValueError):
+            threshold = -1.0
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise self._damaged(DATABASE, f"its threshold is {found!r}")
+        return threshold
+
+    def keep_threshold(self, threshold: float) -> None:
+        """Store the threshold of what is decided, inside a :meth:`transaction`."""
+        self.change("INSERT OR REPLACE INTO meta VALUES ('threshold', ?)", repr(float(threshold)))
+
     def rows(self) -> int:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
         found = self.facts().get("rows", "0")
@@ -219,6 +234,7 @@ class IndexFolder:
                 "models cannot be compared: open it with the first, or make a new index and add the cases again "
                 "(DuplicateIndex.stored gives them, without any model)"
             )
+        self.threshold()
 
     def _open_vectors(self) -> Any:
         path = self.path / VECTORS

@@ -92,7 +92,7 @@ def test_what_rows_may_share_is_counted_over_columns_and_of_the_largest_row_grou
 
     most = 2 * len(texts[-1].encode())
     assert most <= shared() < most + 1_000
-    prefixes = {name: "DELTA_BYTE_ARRAY" for name in ("text", "note")}
+    prefixes = dict.fromkeys(("text", "note"), "DELTA_BYTE_ARRAY")
     assert most <= shared(use_dictionary=False, column_encoding=prefixes) < most + 1_000
     assert shared(use_dictionary=False) == 0
 

@@ -429,6 +429,35 @@ def lose_vectors(folder):
     (folder / "vectors.f16").unlink()
 
 
+def test_an_index_keeps_the_threshold_that_decided_last(grouper, tmp_path):
+    strict = DuplicateGrouper(grouper.classifier, threshold=1.0)
+    with DuplicateIndex.open(tmp_path / "index", strict) as index:
+        index.add([Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2")])
+        assert not index.groups()
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        assert index.stats()["threshold"] == 1.0
+        index.add([Case(POWER_COPY + " رجاء", id="p-3")])
+        assert not index.groups()
+    given = DuplicateGrouper(grouper.classifier, threshold=grouper.threshold)
+    with DuplicateIndex.open(tmp_path / "index", given) as index:
+        assert index.query(POWER)[0].is_duplicate, "asking with another threshold changes nothing"
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        assert not index.query(POWER)[0].is_duplicate
+    with DuplicateIndex.open(tmp_path / "index", given) as index:
+        index.add([Case(POWER + " رجاء", id="p-4")])
+        assert index.groups()
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        assert index.stats()["threshold"] == grouper.threshold
+
+
+def test_a_filled_index_goes_on_with_the_threshold_of_the_grouping(grouper, tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        index.fill(grouper.group([Case(POWER, id="p-1"), Case(HOLE, id="h-1")]).rethreshold(1.0))
+        assert index.add([Case(POWER_COPY, id="p-2")])[0].is_new
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        assert index.add([Case(POWER_COPY + " رجاء", id="p-3")])[0].is_new
+
+
 def spoil_database(folder):
     (folder / "index.sqlite").write_bytes("ليس قاعدة بيانات".encode() * 100)
 
@@ -462,6 +491,7 @@ def set_fact(name, value):
         (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
         (empty_database, r"index.sqlite: damaged \(it is empty but vectors.f16 is not\); restore"),
         (cut_database, "damaged .*malformed.*; restore the folder"),
+        (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),
         (set_fact("format_version", "4"), "format version 4, this library reads 3; upgrade tawasul-nlp"),
         (set_fact("format_version", "2"), "format version 2, this library reads 3; make a new index"),
         (
