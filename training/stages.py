@@ -6,6 +6,7 @@ killed run goes on where it stopped.
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tawasul_nlp.model.folder import whole_file
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.base_encoder import base_folder
 from training.corpus import SECOND_BATCH, Example, LabelSpace, label_descriptions, load_examples
@@ -33,12 +35,24 @@ def train_in_stages(
     """Train by ``recipe`` in the folder ``work`` and return the finished model folder.
 
     With ``from_model``, start at stage ``first_stage`` with the weights of that model folder instead of the base.
+
+    Raises
+    ------
+    ValueError
+        If a stage asks for the mean with stages that are not trained, or its folder was begun with other settings.
     """
     from training.bundle import build_bundle
     from training.common_words import write_common_words
     from training.pairs import install, train_scorer
     from training.restore import restore_base
 
+    for number, stage in enumerate(recipe["stages"], start=1):
+        # The weights of the model that is gone on from stand for those of the stage before the first.
+        if number >= first_stage and number - stage.get("mean_of", 1) + 1 < max(1, first_stage - 1):
+            raise ValueError(
+                f"stage {number} ends with the mean of {stage['mean_of']} stages, but training starts at "
+                f"{first_stage}; start earlier, or set its mean_of to {number - max(1, first_stage - 1) + 1} or less"
+            )
     labels = LabelSpace.load()
     validation = load_examples("validation", labels)
     base = work / "base"
@@ -62,6 +76,7 @@ def train_in_stages(
         )
         if "older_share" in settings:
             examples = newest_and_share(examples, settings["second_batch"], settings["older_share"], settings["seed"])
+        claim(out, settings)
         last = number == len(recipe["stages"])
         if (out / STATE).exists() and not last:
             print(f"stage {number}: found {out / STATE}, going on", flush=True)
@@ -92,6 +107,22 @@ def train_in_stages(
     write_common_words()
     install(train_scorer(out), out)
     return out
+
+
+def claim(out: Path, settings: dict[str, Any]) -> None:
+    """Mark a stage's folder with its settings; raise :class:`ValueError` if it was begun with others."""
+    target, mine = out / "settings.json", json.loads(json.dumps(settings))
+    if not target.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as unfinished:
+            unfinished.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
+        return
+    theirs = json.loads(target.read_text(encoding="utf-8"))
+    different = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+    if different:
+        raise ValueError(
+            f"{out}: begun with another recipe ({', '.join(different)}); go on with that one, or take another --out"
+        )
 
 
 def _result(work: Path, stage: int) -> Path:
