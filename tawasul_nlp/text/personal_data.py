@@ -176,7 +176,7 @@ def _cued(kind: str, text: str) -> Iterator[PersonalDataSpan]:
 def _is_date(found: str) -> bool:
     """Tell a day (12/05/2024) and a school year (2023/2024)."""
     parts = re.split(r"[-/\\]", found)
-    return (len(parts) == 3 and all(len(part) <= 4 for part in parts)) or (
+    return (len(parts) == 3 and sorted(map(len, parts))[1] <= 2 and max(map(len, parts)) <= 4) or (
         len(parts) == 2 and all(YEAR.fullmatch(part) for part in parts) and int(parts[1]) - int(parts[0]) == 1
     )
 

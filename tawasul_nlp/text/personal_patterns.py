@@ -129,7 +129,8 @@ _CUES = {
         _VALUE,
     ),
     "account": (
-        rf"(?:{_TO}حساب{_OF}{_PAYER}|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}مشترك))",
+        # "my account with the bank of ... number": what is that far away is an account only if it is longer than a phone
+        rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_NUMBER_WORD}[\s:]{{1,2}}\d{{10}}))|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}مشترك))",
         rf"(?:{_GROUPED}|{_VALUE})",
     ),
     "request": (
