@@ -217,26 +217,26 @@ class _Shown:
         wanted = {row.number for row in self._queue}
         position = 0
         for chunk in reader.chunks():
-            keep: list[tuple[int, Row]] = []
-            for at, row in enumerate(tally.read(chunk)):
-                members = self._groups.get(row.group) if row.group is not None else None
+            keep: list[int] = []
+            for at, (number, group) in enumerate(zip(chunk.numbers, tally.groups_of(chunk), strict=True)):
+                members = self._groups.get(group) if group is not None else None
                 if members is not None and len(members) < REPORTS_OF_A_GROUP:
-                    members.append(row.number)
-                    keep.append((at, row))
-                elif row.number in wanted or position in self._of_problems:
-                    keep.append((at, row))
+                    members.append(number)
+                    keep.append(at)
+                elif number in wanted or position in self._of_problems:
+                    keep.append(at)
                 if position in self._of_problems:
-                    self._numbers[position] = row.number
+                    self._numbers[position] = number
                 position += 1
             if keep:
-                self._keep(chunk, keep, columns, mask)
+                self._keep(chunk.keep(keep, []), tally, columns, mask)
             if on_chunk is not None:
                 on_chunk(0.5 + reader.fraction_read() / 2)
 
-    def _keep(self, chunk: Chunk, rows: list[tuple[int, Row]], columns: ReportColumns, mask: bool) -> None:
+    def _keep(self, chunk: Chunk, tally: Tally, columns: ReportColumns, mask: bool) -> None:
         texts = values_of(chunk, columns.text)
         ids = chunk.column(columns.id) if columns.id is not None else None
-        for at, row in rows:
+        for at, row in enumerate(tally.read(chunk)):
             text = texts[at].decode("utf-8", "replace") if isinstance(texts[at], bytes) else to_cell(texts[at])
             name = str(row.number) if ids is None else _id(ids[at], row.number, mask)
             # Masked before it is cut: a number that is cut in two is no longer known for what it is.

@@ -146,6 +146,11 @@ class Tally:
                 int(_number(size, 1.0)),
             )
 
+    def groups_of(self, chunk: Chunk) -> list[str | None]:
+        """Return the incident of each row of a chunk; None where a row names none."""
+        name = self.columns.added.get("group_id")
+        return [None] * len(chunk.numbers) if name is None else [_name(value) for value in chunk.column(name)]
+
     def _count(self, row: Row) -> None:
         self.cells[row.codes] += 1
         if row.needs_review:
