@@ -215,10 +215,10 @@ def group(folder: Path, size: int, index: bool) -> dict[str, Any]:
     labels = groups.labels
     sizes = np.bincount(labels)
     both = np.unique(np.stack([labels, incident]), axis=1, return_counts=True)[1]
-    right, found = (both * (both - 1) // 2).sum(), (sizes * (sizes - 1) // 2).sum()
     own = np.bincount(np.unique(incident, return_inverse=True)[1])
-    result |= {"pairs": int(found), "precision": round(float(right / max(found, 1)), 4)}
-    result["recall"] = round(float(right / max((own * (own - 1) // 2).sum(), 1)), 4)
+    right, found, true = (int((count * (count - 1) // 2).sum()) for count in (both, sizes, own))
+    result |= {"pairs": found, "precision": round(right / max(found, 1), 4)}
+    result["recall"] = round(right / max(true, 1), 4)
     if index:
         result["index"] = add_to_index(groups, grouper, folder)
     return result

@@ -296,7 +296,7 @@ def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamp
 
 def _ece(which: np.ndarray, confidence: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> float:
     gap = np.bincount(which, weights * (confidence - hits), BINS)
-    return float(np.abs(gap).sum() / weights.sum())
+    return float(np.abs(gap).sum()) / float(weights.sum())
 
 
 def _last_of_equals(falling: np.ndarray) -> np.ndarray:

@@ -151,9 +151,9 @@ def log_odds_z(matrix: Any, is_new: np.ndarray) -> np.ndarray:
     total = np.asarray(matrix.sum(0)).ravel()
     new = np.asarray(is_new.astype(np.float32) @ matrix).ravel()
     old = total - new
-    n_new, n_old = new.sum(), old.sum()
-    prior = total * (0.1 * min(n_new, n_old) / max(total.sum(), 1.0))
-    strength = prior.sum()
+    n_new, n_old = float(new.sum()), float(old.sum())
+    prior = total * (0.1 * min(n_new, n_old) / max(float(total.sum()), 1.0))
+    strength = float(prior.sum())
 
     def odds(count: np.ndarray, n: float) -> np.ndarray:
         logs: np.ndarray = np.log((count + prior) / (n + strength - count - prior))

@@ -142,7 +142,7 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
             "name a --validation file or raise validation_share"
         )
     first = _numbers(next(iter(labels.values())))
-    if np.bincount(first).max() < folds:
+    if np.max(np.bincount(first)) < folds:
         # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
         first = np.zeros(len(groups), np.int64)
     # Labels with fewer groups than folds cannot be spread; scikit-learn warns of each, and the loop below sees to them.

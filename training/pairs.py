@@ -267,7 +267,7 @@ def _threshold(
         print(f"threshold {threshold:.3f}:", {name: round(value, 3) for name, value in found.items()}, flush=True)
         values.append(found["f1"] if found["look_alikes_merged"] <= LOOK_ALIKES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
-    best = smooth.max()
+    best = float(np.max(smooth))
     error = np.sqrt(best * (1 - best) / max(1, len(collection.duplicates)))
     return float(THRESHOLDS[np.flatnonzero(smooth >= best - error)[-1]])
 

@@ -211,7 +211,7 @@ def read_columns(
 def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type) -> np.ndarray:
     table: np.ndarray = np.full((len(rows), width), filler, kind)
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    if lengths.max(initial=0) > width:
+    if (lengths > width).any():
         rows = [row[:width] for row in rows]
     table[np.arange(width) < lengths[:, None]] = np.fromiter(chain.from_iterable(rows), kind)
     return table
