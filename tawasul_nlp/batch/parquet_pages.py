@@ -2,22 +2,25 @@
 
 A page is unpacked as a whole, to the size that its header states, and a few kilobytes may state gigabytes. Arrow has no
 limit for it, so the headers are read here: Thrift structures in the compact protocol (the Parquet and Thrift
-specifications), of which only the sizes, the kind of the page and how its values are written matter.
+specifications), of which only the sizes, the kind of the page and how its values are written matter. Where the pages
+are is read from the file's footer, for pyarrow's own answer (``row_group(n).column(m)``) ends the whole process when
+the statistics there are damaged.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from tawasul_nlp.batch.errors import TableError
 
 # What may lie unpacked at once: of each column a page and, where it has one, its dictionary. Writers end a page at
 # about a megabyte, or with the text that goes beyond it.
 MAX_UNPACKED = 1 << 30
-_MAX_ITEMS = 10_000  # of a header, which has some twenty
+_MAX_ITEMS = 10_000  # of a page's header, which has some twenty
 _MAX_DEPTH = 16
 _MAX_BYTES = 1 << 31  # a number that is larger states no length of a text
 _KIND, _UNPACKED, _PACKED = 1, 2, 3  # fields of a page's header
@@ -25,7 +28,21 @@ _DICTIONARY = 2  # a kind of page
 _ENCODINGS = {0: (5, 2), 3: (8, 4)}  # where the header of a kind of page has the encoding: a field, and one in that
 _DELTA_BYTE_ARRAY = 7  # the encoding that writes what a value shares with the one before it as a length
 
-_Fields: TypeAlias = "dict[int, int | _Fields | None]"
+_ROW_GROUPS, _COLUMNS, _CHUNK, _TOTAL, _DATA_AT, _DICTIONARY_AT = 4, 1, 3, 7, 9, 11  # fields of the footer
+
+# A structure: the numbers, structures and lists of them that were asked for, by the numbers of their fields.
+_Fields: TypeAlias = "dict[int, int | _Fields | list[_Fields]]"
+# What is asked for: fields, with what is asked for inside them.
+_Wanted: TypeAlias = "Mapping[int, _Wanted]"
+_OF_PAGE: _Wanted = {_KIND: {}, _UNPACKED: {}, _PACKED: {}, **{at: {inside: {}} for at, inside in _ENCODINGS.values()}}
+_OF_FILE: _Wanted = {_ROW_GROUPS: {_COLUMNS: {_CHUNK: {_TOTAL: {}, _DATA_AT: {}, _DICTIONARY_AT: {}}}}}
+
+
+class ColumnChunk(NamedTuple):
+    """Where the pages of a column are, in one row group: ``size`` bytes from ``start`` on."""
+
+    start: int
+    size: int
 
 
 class Page(NamedTuple):
@@ -43,14 +60,13 @@ class Page(NamedTuple):
     shared: bool
 
 
-def check_pages(path: Path, metadata: Any) -> int:
+def check_pages(path: Path) -> int:
     """Raise :class:`TableError` if pages of a file would take too much memory when they are unpacked.
 
     Parameters
     ----------
     path : Path
-    metadata : pyarrow.parquet.FileMetaData
-        Of the file.
+        A file that Arrow can open.
 
     Returns
     -------
@@ -60,14 +76,16 @@ def check_pages(path: Path, metadata: Any) -> int:
     left = path.stat().st_size
     shared_most = 0
     with path.open("rb") as file:
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
+        try:
+            groups = row_groups(file)
+        except (EOFError, ValueError) as error:
+            raise TableError(f"{path} is damaged: its footer cannot be read") from error
+        for group in groups:
             most = shared = 0
-            for column in range(group.num_columns):
+            for chunk in group:
                 first = second = largest_shared = 0  # two pages: one of them may be the dictionary, which stays
-                chunk = group.column(column)
-                left -= chunk.total_compressed_size
-                if chunk.total_compressed_size < 0 or left < 0:  # or the same pages would be read time and again
+                left -= chunk.size
+                if left < 0:  # or the same pages would be read time and again
                     raise TableError(f"{path} is damaged: its columns are larger than the file")
                 try:
                     for page in pages(file, chunk):
@@ -86,13 +104,40 @@ def check_pages(path: Path, metadata: Any) -> int:
     return shared_most
 
 
-def pages(file: BinaryIO, column: Any) -> Iterator[Page]:
+def row_groups(file: BinaryIO) -> list[list[ColumnChunk]]:
+    """Return where the columns of each row group are.
+
+    Raises
+    ------
+    EOFError, ValueError
+        If there is no sound footer.
+    """
+    end = file.seek(0, os.SEEK_END) - 8  # its length and the format's name stand behind it
+    file.seek(max(0, end))
+    length = int.from_bytes(file.read(4), "little")
+    if not 0 < length <= end:
+        raise ValueError(f"the footer has {length} bytes")
+    file.seek(end - length)
+    footer = _Structure(io.BytesIO(file.read(length)), most_items=length).fields(_OF_FILE)
+    return [[_column_chunk(column) for column in _list(group, _COLUMNS)] for group in _list(footer, _ROW_GROUPS)]
+
+
+def _column_chunk(column: _Fields) -> ColumnChunk:
+    facts = _structure(column, _CHUNK)
+    at = _number(facts, _DATA_AT)
+    dictionary = _number(facts, _DICTIONARY_AT) if _DICTIONARY_AT in facts else 0
+    if dictionary > 0 and not 0 < at <= dictionary:  # a column without rows has a dictionary alone
+        at = dictionary
+    return ColumnChunk(at, _number(facts, _TOTAL))
+
+
+def pages(file: BinaryIO, column: ColumnChunk) -> Iterator[Page]:
     """Yield the pages of a column.
 
     Parameters
     ----------
     file : binary file
-    column : pyarrow.parquet.ColumnChunkMetaData
+    column : ColumnChunk
         Of one row group.
 
     Raises
@@ -100,52 +145,63 @@ def pages(file: BinaryIO, column: Any) -> Iterator[Page]:
     EOFError, ValueError
         If there is no sound header where one should be.
     """
-    at = column.data_page_offset
-    dictionary = (column.dictionary_page_offset or 0) if column.has_dictionary_page else 0
-    if dictionary > 0 and not 0 < at <= dictionary:  # a column without rows has a dictionary alone
-        at = dictionary
-    end = at + column.total_compressed_size
+    at, end = column.start, column.start + column.size
     while at < end:
         file.seek(at)
-        fields = _Header(file).fields()
+        fields = _Structure(file, most_items=_MAX_ITEMS).fields(_OF_PAGE)
         at = file.tell() + _number(fields, _PACKED)
         kind = _number(fields, _KIND)
         shared = kind == _DICTIONARY
         if kind in _ENCODINGS:
             inside, encoding = _ENCODINGS[kind]
-            of_kind = fields.get(inside)
-            shared = _number(of_kind if isinstance(of_kind, dict) else {}, encoding) == _DELTA_BYTE_ARRAY
+            shared = _number(_structure(fields, inside), encoding) == _DELTA_BYTE_ARRAY
         yield Page(_number(fields, _UNPACKED), shared)
 
 
 def _number(fields: _Fields, field: int) -> int:
     value = fields.get(field)
     if not isinstance(value, int) or value < 0:
-        raise ValueError(f"field {field} of the header is {value!r}, expected a number")
+        raise ValueError(f"field {field} is {value!r}, expected a number")
     return value
 
 
-class _Header:
+def _structure(fields: _Fields, field: int) -> _Fields:
+    value = fields.get(field)
+    if not isinstance(value, dict):
+        raise ValueError(f"field {field} is {value!r}, expected a structure")
+    return value
+
+
+def _list(fields: _Fields, field: int) -> list[_Fields]:
+    value = fields.get(field)
+    if not isinstance(value, list):
+        raise ValueError(f"field {field} is {value!r}, expected a list")
+    return value
+
+
+class _Structure:
     """A structure in Thrift's compact protocol, read from where a file stands."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, most_items: int) -> None:
         self._file = file
-        self._items = 0
+        self._items_left = most_items
 
-    def fields(self, depth: int = 0) -> _Fields:
-        """Return the structure's fields by their numbers; None for what is no whole number and no structure."""
+    def fields(self, wanted: _Wanted, depth: int = 0) -> _Fields:
+        """Return the fields that are wanted and are a whole number, a structure or a list of structures."""
         found: _Fields = {}
         field = 0
         while head := self._byte():
             step, kind = head >> 4, head & 15
             field = field + step if step else self._signed()
-            found[field] = self._value(kind, depth)
+            value = self._value(kind, wanted.get(field, {}), depth)
+            if value is not None and field in wanted:
+                found[field] = value
         return found
 
-    def _value(self, kind: int, depth: int) -> int | _Fields | None:
-        self._items += 1
-        if self._items > _MAX_ITEMS or depth > _MAX_DEPTH:
-            raise ValueError("the header is no page's")
+    def _value(self, kind: int, wanted: _Wanted, depth: int) -> int | _Fields | list[_Fields] | None:
+        self._items_left -= 1
+        if self._items_left < 0 or depth > _MAX_DEPTH:
+            raise ValueError("a structure has more items than it may, or too many in one another")
         if kind in (1, 2):  # true and false, which a field's head tells already
             return None
         if kind in (4, 5, 6):
@@ -157,26 +213,30 @@ class _Header:
         elif kind in (9, 10):
             head = self._byte()
             count = head >> 4
-            self._items_of(head & 15, self._unsigned() if count == 15 else count, depth)
+            return self._items(head & 15, self._unsigned() if count == 15 else count, wanted, depth)
         elif kind == 12:
-            return self.fields(depth + 1)
-        else:  # maps are in no page's header
-            raise ValueError(f"the header holds something of the kind {kind}")
+            return self.fields(wanted, depth + 1)
+        else:  # maps are in none of these structures
+            raise ValueError(f"something is of the kind {kind}")
         return None
 
-    def _items_of(self, kind: int, count: int, depth: int) -> None:
+    def _items(self, kind: int, count: int, wanted: _Wanted, depth: int) -> list[_Fields]:
+        items = []
         for _ in range(count):
-            self._value(3 if kind in (1, 2) else kind, depth + 1)
+            item = self._value(3 if kind in (1, 2) else kind, wanted, depth + 1)
+            if wanted and isinstance(item, dict):
+                items.append(item)
+        return items
 
     def _skip(self, count: int) -> None:
         if count > _MAX_BYTES:
-            raise ValueError("a text in the header is longer than the file may be")
+            raise ValueError("a text is longer than the file may be")
         self._file.seek(count, os.SEEK_CUR)
 
     def _byte(self) -> int:
         read = self._file.read(1)
         if not read:
-            raise EOFError("the header goes beyond the end")
+            raise EOFError("a structure goes beyond the end")
         return read[0]
 
     def _unsigned(self) -> int:
@@ -188,7 +248,7 @@ class _Header:
             if byte < 128:
                 return value
             if shift > 63:
-                raise ValueError("a number in the header does not end")
+                raise ValueError("a number does not end")
 
     def _signed(self) -> int:
         value = self._unsigned()

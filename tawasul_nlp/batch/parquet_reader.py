@@ -35,7 +35,7 @@ class ParquetReader:
             with pq.ParquetFile(path) as file:
                 self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
-                self._rows_at_once = _rows_at_once(file.metadata, check_pages(path, file.metadata))
+                self._rows_at_once = _rows_at_once(file.metadata, check_pages(path))
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
         self.columns = tuple(self._schema.names)

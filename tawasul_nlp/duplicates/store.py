@@ -28,6 +28,7 @@ DATABASE = "index.sqlite"
 VECTORS = "vectors.f16"
 # A graph is saved when so many cases are not in the saved one; reading them at the next opening takes about a second.
 _UNSAVED = 10_000
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # what sqlite3 raises of a database that is not sound
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE groups (id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL);
@@ -98,7 +99,7 @@ class IndexFolder:
         """
         try:
             return self._database.execute(query, _storable(values)).fetchall()
-        except sqlite3.DatabaseError as error:
+        except _DAMAGE as error:
             raise self._damaged(DATABASE, error) from error
 
     def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
@@ -264,7 +265,10 @@ class IndexFolder:
                 self._saved_rows = _rows_of_graph(saved[-1])
             except Exception:  # usearch raises bare RuntimeError; the graph can always be made again from the vectors
                 self._graph = new_index(self.width + PLACE_SIZE)
-        present = np.fromiter((row for (row,) in self.all("SELECT row FROM cases ORDER BY row")), np.int64)
+        rows = [row for (row,) in self.all("SELECT row FROM cases ORDER BY row")]
+        if not all(isinstance(row, int) for row in rows):
+            raise self._damaged(DATABASE, "it names rows that are no numbers")
+        present = np.array(rows, np.int64)
         if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
             raise self._damaged(DATABASE, "it names rows that were never added")
         later = present[present >= self._saved_rows]
@@ -296,7 +300,7 @@ def stored_cases(folder: Path) -> list[Case]:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as database:
             rows = database.execute("SELECT text, id, created_at, place FROM cases ORDER BY row").fetchall()
-    except sqlite3.DatabaseError as error:
+    except _DAMAGE as error:
         raise _damage(path, error) from error
     return [Case(*row) for row in rows]
 

@@ -39,10 +39,13 @@ def test_pages_add_up_to_what_the_writer_counted(tmp_path, version, compression,
         write_page_checksum=True,
     )
     file, metadata = io.BytesIO(path.read_bytes()), pq.ParquetFile(path).metadata
+    groups = parquet_pages.row_groups(file)
+    assert len(groups) == metadata.num_row_groups == 3
     pages = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            sizes, shared = zip(*parquet_pages.pages(file, column), strict=True)
+    for group, chunks in zip(map(metadata.row_group, range(3)), groups, strict=True):
+        for column, chunk in zip(map(group.column, range(group.num_columns)), chunks, strict=True):
+            assert chunk == (column.dictionary_page_offset or column.data_page_offset, column.total_compressed_size)
+            sizes, shared = zip(*parquet_pages.pages(file, chunk), strict=True)
             pages += len(sizes)
             assert any(shared) == (dictionary and column.physical_type != "BOOLEAN")
             # The writer counts headers too, of which each takes less than a kilobyte.
@@ -88,7 +91,7 @@ def test_what_rows_may_share_is_counted_over_columns_and_of_the_largest_row_grou
 
     def shared(**options):
         pq.write_table(table, path, row_group_size=20, **options)
-        return parquet_pages.check_pages(path, pq.ParquetFile(path).metadata)
+        return parquet_pages.check_pages(path)
 
     most = 2 * len(texts[-1].encode())
     assert most <= shared() < most + 1_000
@@ -100,9 +103,33 @@ def test_what_rows_may_share_is_counted_over_columns_and_of_the_largest_row_grou
 def test_a_page_that_states_a_size_which_the_footer_does_not_know_is_found(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": TEXTS[:50]}), path, compression="none", use_dictionary=False)
-    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    ((column,),) = parquet_pages.row_groups(io.BytesIO(path.read_bytes()))
     ((size, _),) = parquet_pages.pages(io.BytesIO(path.read_bytes()), column)
-    header = path.read_bytes()[column.data_page_offset :]
+    header = path.read_bytes()[column.start :]
     varint = header[3 : header.index(0x15, 3)]  # the second field, behind the kind of the page and its own head
     data = path.read_bytes().replace(b"\x15\x00\x15" + varint, b"\x15\x00\x15" + b"\xfe\xff\xff\xff\x0f", 1)
     assert next(parquet_pages.pages(io.BytesIO(data), column)).size == 2**31 - 1 and size < 2**20
+
+
+def test_statistics_that_do_not_fit_the_schema_do_not_end_the_process(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": TEXTS[:10]}), path)
+    data = path.read_bytes()
+    # How often each level occurs: no repetition levels, and two definition levels; the other way round it is wrong.
+    none, two = b"\x19\x06", b"\x19\x26\x00\x14"
+    assert data.count(none + two) == 1
+    path.write_bytes(data.replace(none + two, two + none))
+    with pytest.raises(OSError, match="histogram size mismatch"):  # asked for its metadata, pyarrow would abort
+        pq.read_table(path)
+    with pytest.raises(TableError, match="damaged after row 0: .*histogram size mismatch"):
+        list(open_reader(path).chunks())
+
+
+@pytest.mark.parametrize("length", [0, 5, 1 << 31])
+def test_a_footer_that_is_none_is_refused(tmp_path, length):
+    path = tmp_path / "t.parquet"
+    path.write_bytes(b"PAR1" + b"\x00" * 20 + length.to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(TableError, match="read"):
+        open_reader(path)
+    with pytest.raises(TableError, match="its footer cannot be read"):
+        parquet_pages.check_pages(path)

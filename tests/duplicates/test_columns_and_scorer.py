@@ -249,7 +249,9 @@ def test_a_case_with_what_is_no_date_or_no_vector_is_refused(field: str, value: 
         Case("نص", **{field: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("empty", [None, "", "  ", float("nan"), np.float32("nan"), np.datetime64("NaT", "ns"), "NaT", "NA"])
+@pytest.mark.parametrize(
+    "empty", [None, "", "  ", float("nan"), np.float32("nan"), np.datetime64("NaT", "ns"), "NaT", "NA"]
+)
 def test_an_empty_cell_counts_as_missing_in_every_field(empty: object) -> None:
     if empty in ("NaT", "NA"):
         empty = getattr(pytest.importorskip("pandas"), str(empty))

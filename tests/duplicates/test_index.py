@@ -471,6 +471,11 @@ def cut_database(folder):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def spoil_schema(folder):
+    path = folder / "index.sqlite"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE meta", b"CREATE T\x95BLE meta"))
+
+
 def set_fact(name, value):
     def change(folder):
         with sqlite3.connect(folder / "index.sqlite") as database:
@@ -491,6 +496,7 @@ def set_fact(name, value):
         (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
         (empty_database, r"index.sqlite: damaged \(it is empty but vectors.f16 is not\); restore"),
         (cut_database, "damaged .*malformed.*; restore the folder"),
+        (spoil_schema, "index.sqlite: damaged .*; restore the folder"),
         (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),
         (set_fact("format_version", "4"), "format version 4, this library reads 3; upgrade tawasul-nlp"),
         (set_fact("format_version", "2"), "format version 2, this library reads 3; make a new index"),
