@@ -339,6 +339,15 @@ def test_a_sheet_whose_packed_bytes_are_damaged_gives_our_error(tmp_path):
         run(source, tmp_path / "out.csv")
 
 
+def test_an_archive_of_a_later_version_gives_our_error(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
+    raw = bytearray(source.read_bytes())
+    raw[raw.rindex(b"PK\x01\x02") + 6] = 99  # the version that is needed to unpack the last part
+    source.write_bytes(raw)
+    with pytest.raises(TableError, match="zip archive"):
+        open_reader(source)
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", b"id,text\n"])
 def test_a_file_that_is_only_named_as_a_workbook_is_refused(tmp_path, content):
     (tmp_path / "false.xlsx").write_bytes(content)
