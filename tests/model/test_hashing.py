@@ -10,14 +10,14 @@ from sklearn.utils import murmurhash3_32
 
 from tawasul_nlp.model.hashing import murmur3
 from tawasul_nlp.model.ngram import _NUMBER, CHAR_NGRAMS, HASH_SIZE, MAX_CHARS, WORD_NGRAMS, NgramFeatures
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
 NORMALIZER = Normalizer("matching")
 OPTIONS: dict[str, Any] = {
     "n_features": HASH_SIZE,
     "alternate_sign": False,
     "norm": None,
-    "preprocessor": lambda text: _NUMBER.sub("0", NORMALIZER(text[:MAX_CHARS])),
+    "preprocessor": lambda text: _NUMBER.sub("0", NORMALIZER(arabizi_to_arabic(text[:MAX_CHARS]))),
     "dtype": np.float32,
 }
 REFERENCE = (
@@ -53,6 +53,7 @@ def test_counts_of_any_texts_are_scikit_learns(texts: list[str]) -> None:
 def test_counts_of_odd_texts_are_scikit_learns() -> None:
     assert_same(["", " ", "س", "س" * 30_000, "كلمة " * 6_000, "a" * 15 + " " + "ب" * 16, "😀" * 40, "\ud800ب"])
     assert_same([""])
+    assert_same(["2b3", "2a2", "el mai ma8too3 3anna mn ams"])
 
 
 @given(st.binary(max_size=90))
