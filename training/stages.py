@@ -46,12 +46,12 @@ def train_in_stages(
     from training.pairs import install, train_scorer
     from training.restore import restore_base
 
+    earliest = max(1, first_stage - 1)  # the weights of the model that is gone on from stand for the stage before
     for number, stage in enumerate(recipe["stages"], start=1):
-        # The weights of the model that is gone on from stand for those of the stage before the first.
-        if number >= first_stage and number - stage.get("mean_of", 1) + 1 < max(1, first_stage - 1):
+        if number >= first_stage and number - stage.get("mean_of", 1) + 1 < earliest:
             raise ValueError(
                 f"stage {number} ends with the mean of {stage['mean_of']} stages, but training starts at "
-                f"{first_stage}; start earlier, or set its mean_of to {number - max(1, first_stage - 1) + 1} or less"
+                f"{first_stage}; start earlier, or set its mean_of to {number - earliest + 1} or less"
             )
     labels = LabelSpace.load()
     validation = load_examples("validation", labels)

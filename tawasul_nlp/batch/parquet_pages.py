@@ -13,7 +13,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias, TypeVar
 
 from tawasul_nlp.batch.errors import TableError
 
@@ -36,6 +36,8 @@ _Fields: TypeAlias = "dict[int, int | _Fields | list[_Fields]]"
 _Wanted: TypeAlias = "Mapping[int, _Wanted]"
 _OF_PAGE: _Wanted = {_KIND: {}, _UNPACKED: {}, _PACKED: {}, **{at: {inside: {}} for at, inside in _ENCODINGS.values()}}
 _OF_FILE: _Wanted = {_ROW_GROUPS: {_COLUMNS: {_CHUNK: {_TOTAL: {}, _DATA_AT: {}, _DICTIONARY_AT: {}}}}}
+
+_Kind = TypeVar("_Kind", int, dict, list)
 
 
 class ColumnChunk(NamedTuple):
@@ -119,13 +121,14 @@ def row_groups(file: BinaryIO) -> list[list[ColumnChunk]]:
         raise ValueError(f"the footer has {length} bytes")
     file.seek(end - length)
     footer = _Structure(io.BytesIO(file.read(length)), most_items=length).fields(_OF_FILE)
-    return [[_column_chunk(column) for column in _list(group, _COLUMNS)] for group in _list(footer, _ROW_GROUPS)]
+    groups = _expected(footer, _ROW_GROUPS, list)
+    return [[_column_chunk(column) for column in _expected(group, _COLUMNS, list)] for group in groups]
 
 
 def _column_chunk(column: _Fields) -> ColumnChunk:
-    facts = _structure(column, _CHUNK)
+    facts = _expected(column, _CHUNK, dict)
     at = _number(facts, _DATA_AT)
-    dictionary = _number(facts, _DICTIONARY_AT) if _DICTIONARY_AT in facts else 0
+    dictionary = _expected(facts, _DICTIONARY_AT, int) if _DICTIONARY_AT in facts else 0
     if dictionary > 0 and not 0 < at <= dictionary:  # a column without rows has a dictionary alone
         at = dictionary
     return ColumnChunk(at, _number(facts, _TOTAL))
@@ -154,28 +157,21 @@ def pages(file: BinaryIO, column: ColumnChunk) -> Iterator[Page]:
         shared = kind == _DICTIONARY
         if kind in _ENCODINGS:
             inside, encoding = _ENCODINGS[kind]
-            shared = _number(_structure(fields, inside), encoding) == _DELTA_BYTE_ARRAY
+            shared = _number(_expected(fields, inside, dict), encoding) == _DELTA_BYTE_ARRAY
         yield Page(_number(fields, _UNPACKED), shared)
 
 
+def _expected(fields: _Fields, field: int, kind: type[_Kind]) -> _Kind:
+    value = fields.get(field)
+    if not isinstance(value, kind):
+        raise ValueError(f"field {field} is {value!r}, expected {kind.__name__}")
+    return value
+
+
 def _number(fields: _Fields, field: int) -> int:
-    value = fields.get(field)
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"field {field} is {value!r}, expected a number")
-    return value
-
-
-def _structure(fields: _Fields, field: int) -> _Fields:
-    value = fields.get(field)
-    if not isinstance(value, dict):
-        raise ValueError(f"field {field} is {value!r}, expected a structure")
-    return value
-
-
-def _list(fields: _Fields, field: int) -> list[_Fields]:
-    value = fields.get(field)
-    if not isinstance(value, list):
-        raise ValueError(f"field {field} is {value!r}, expected a list")
+    value = _expected(fields, field, int)
+    if value < 0:
+        raise ValueError(f"field {field} is {value}, expected 0 or more")
     return value
 
 

@@ -235,7 +235,7 @@ class IndexFolder:
                 "models cannot be compared: open it with the first, or make a new index and add the cases again "
                 "(DuplicateIndex.stored gives them, without any model)"
             )
-        self.threshold()
+        self.threshold()  # one that cannot be read is damage too
 
     def _open_vectors(self) -> Any:
         path = self.path / VECTORS

@@ -125,7 +125,8 @@ class Tally:
             chunk.numbers,
             *(cells(name) for name in ("agency", "topic", "kind", "governorate", "block")),
             *(cells(name) for name in ("topic_probability", "agency_probability", "needs_review", "review_reasons")),
-            *(cells(name) for name in ("group_id", "group_size")),
+            self.groups_of(chunk),
+            cells("group_size"),
             days,
             strict=True,
         ):
@@ -142,7 +143,7 @@ class Tally:
                 tuple(self.codes["reason"].of(reason) for reason in _list(reasons)[:MOST_REASONS]),
                 when,
                 unread,
-                _name(group),
+                group,
                 int(_number(size, 1.0)),
             )
 

@@ -130,7 +130,8 @@ _CUES = {
     ),
     "account": (
         # "my account with the bank of ... number": what is so far away is one only if it is longer than a phone's
-        rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_NUMBER_WORD}[\s:]{{1,2}}\d{{10}}))|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}مشترك))",
+        rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_NUMBER_WORD}[\s:]{{1,2}}\d{{10}}))"
+        rf"|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}مشترك))",
         rf"(?:{_GROUPED}|{_VALUE})",
     ),
     "request": (

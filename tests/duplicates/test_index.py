@@ -420,15 +420,6 @@ def folder(grouper, tmp_path, corpus):
     return tmp_path / "index"
 
 
-def truncate_vectors(folder):
-    with (folder / "vectors.f16").open("r+b") as file:
-        file.truncate(1000)
-
-
-def lose_vectors(folder):
-    (folder / "vectors.f16").unlink()
-
-
 def test_an_index_keeps_the_threshold_that_decided_last(grouper, tmp_path):
     strict = DuplicateGrouper(grouper.classifier, threshold=1.0)
     with DuplicateIndex.open(tmp_path / "index", strict) as index:
@@ -456,6 +447,15 @@ def test_a_filled_index_goes_on_with_the_threshold_of_the_grouping(grouper, tmp_
         assert index.add([Case(POWER_COPY, id="p-2")])[0].is_new
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         assert index.add([Case(POWER_COPY + " رجاء", id="p-3")])[0].is_new
+
+
+def truncate_vectors(folder):
+    with (folder / "vectors.f16").open("r+b") as file:
+        file.truncate(1000)
+
+
+def lose_vectors(folder):
+    (folder / "vectors.f16").unlink()
 
 
 def spoil_database(folder):
