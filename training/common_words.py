@@ -1,47 +1,67 @@
-"""Count how common words are in citizens' cases, for the comparison of texts (``tawasul_nlp/duplicates/terms.py``).
+"""Count how common words and places are in citizens' cases, for the comparison of texts.
 
-Run ``python -m training.common_words`` to write ``tawasul_nlp/duplicates/common_words.txt``: one line a level of
-rarity, with the stems of that level. Counted are the training texts without the incidents that the pair scorer learns
-from, whose shared words would look more common to it than those of new incidents.
+Run ``python -m training.common_words`` to write ``common_words.txt`` and ``common_places.txt`` of
+``tawasul_nlp/duplicates``: one line a level of rarity, with the stems or places of that level. Counted are the training
+texts without the incidents that the pair scorer learns from, whose shared words would look more common to it than those
+of new incidents.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import tawasul_nlp.duplicates
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.duplicates.areas import COMMON_PLACES
+from tawasul_nlp.duplicates.columns import area_name
 from tawasul_nlp.duplicates.terms import COMMON_WORDS, level, stems
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.corpus import LabelSpace, load_examples
 from training.incidents import load_incidents
 
-# Rarer words are left out: a word that is not listed is the rarest.
-LEAST_TEXTS = 4
+# What fewer texts have is left out: what is not listed is the rarest.
+LEAST_TEXTS = {COMMON_WORDS: 4, COMMON_PLACES: 16}
 
 
-def common_words(texts: list[str]) -> dict[int, list[str]]:
-    """Return the stems that at least :data:`LEAST_TEXTS` texts have, sorted, by level of rarity."""
-    fold = Normalizer("matching")
-    counts = Counter(stem for text in texts for stem in stems(fold(arabizi_to_arabic(text))))
+def by_level(entries: Iterable[set[str]], least: int) -> dict[int, list[str]]:
+    """Return what at least ``least`` texts have, sorted, by level of rarity; ``entries`` says what each text has.
+
+    >>> by_level([{"a"}, {"a", "b"}, {"a"}], 2)
+    {0: ['a']}
+    """
+    each = list(entries)
     levels: dict[int, list[str]] = defaultdict(list)
-    for stem, count in sorted(counts.items()):
-        if count >= LEAST_TEXTS:
-            levels[level(len(texts), count)].append(stem)
+    for entry, count in sorted(Counter(entry for own in each for entry in own).items()):
+        if count >= least:
+            levels[level(len(each), count)].append(entry)
     return dict(sorted(levels.items()))
 
 
-def write_common_words() -> None:
-    """Write the file."""
+def places(text: str) -> set[str]:
+    """Return the areas and landmarks that a text names."""
+    return {name for name in map(area_name, find_places(text).mentions) if name}
+
+
+def write_levels(name: str, kind: str, entries: Iterable[set[str]], texts: int) -> None:
+    """Write a file of the package."""
+    path = Path(tawasul_nlp.duplicates.__path__[0]) / name
+    lines = [f"# {kind} of {texts} training texts by level of rarity; python -m training.common_words"]
+    lines += [" ".join([str(number), *listed]) for number, listed in by_level(entries, LEAST_TEXTS[name]).items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"wrote {path}: {sum(len(line.split()) - 1 for line in lines[1:])} entries, {path.stat().st_size} bytes")
+
+
+def write_common() -> None:
+    """Write both files."""
     labels = LabelSpace.load()
     kept_apart = {incident.id for incident in load_incidents("train", labels, use="scorer")}
     texts = [example.text for example in load_examples("train", labels) if example.incident not in kept_apart]
-    path = Path(tawasul_nlp.duplicates.__path__[0]) / COMMON_WORDS
-    lines = [f"# Stems of {len(texts)} training texts by level of rarity; python -m training.common_words"]
-    lines += [" ".join([str(number), *words]) for number, words in common_words(texts).items()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"wrote {path}: {sum(len(line.split()) - 1 for line in lines[1:])} stems, {path.stat().st_size} bytes")
+    fold = Normalizer("matching")
+    write_levels(COMMON_WORDS, "Stems", (stems(fold(arabizi_to_arabic(text))) for text in texts), len(texts))
+    write_levels(COMMON_PLACES, "Places", map(places, texts), len(texts))
 
 
 if __name__ == "__main__":
-    write_common_words()
+    write_common()

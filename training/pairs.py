@@ -29,7 +29,7 @@ from tawasul_nlp.domain import find_places
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
-from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
+from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.reading import case_columns
 from tawasul_nlp.duplicates.scorer import KNOTS, NAMES, PairScorer, conflicting_areas, pair_features
 from tawasul_nlp.duplicates.stars import Edges
@@ -38,8 +38,9 @@ from training.corpus import Example, LabelSpace, load_examples
 from training.incidents import Incident, load_incidents
 
 FOLDS = 5
-# The more alike two texts are, the likelier they are to tell of one incident, whatever the few examples say.
-RISING = ("cosine", "cosine_same_place", "cosine_no_place")
+# The more alike two texts are, the likelier they are to tell of one incident, whatever the few examples say; so are
+# those of one place the more alike their topics are, and the rarer the place.
+RISING = ("cosine", "cosine_same_place", "cosine_no_place", "topics_same_place", "rarest_shared_place")
 # Strength of the L2 penalty (the factor of the likelihood): the strongest whose cross-validated average precision, the
 # mean of that on both backlogs, is about the best. A smaller factor is a stronger penalty.
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
@@ -116,6 +117,20 @@ def training_pairs(collection: Collection, columns: Columns) -> tuple[np.ndarray
     pairs = unique_pairs(np.concatenate([candidate_pairs(columns), collection.duplicates, collection.look_alikes]))
     pairs = pairs[~conflicting_areas(columns, pairs[:, 0], pairs[:, 1])]
     return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
+
+
+def features_by_heart(columns: Columns, pairs: np.ndarray) -> np.ndarray:
+    """Return the features of pairs of texts whose topics the model knows by heart.
+
+    Their topics count as unknown, but for near copies: these have the same topics whether known by heart or not.
+    """
+    first, second = pairs.T
+    unknown = replace(columns, topics=np.full_like(columns.topics, -1))
+    copied = (columns.shingles[first] == columns.shingles[second]).mean(1) >= NEAR_COPY
+    features: np.ndarray = np.where(
+        copied[:, None], pair_features(columns, first, second), pair_features(unknown, first, second)
+    )
+    return features
 
 
 def rises() -> tuple[np.ndarray, np.ndarray]:
@@ -203,21 +218,17 @@ def at_next_door(case: Example, rng: random.Random) -> Example | None:
 def fitting_backlog(labels: LabelSpace) -> Collection:
     """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported again.
 
-    Of those that name a house, a road or the like there is a copy that names another.
+    Of texts that name a house, a road or the like there is a copy that names another.
     """
     known = {incident.id for use in ("encoder", "scorer") for incident in load_incidents("train", labels, use=use)}
     others = [case for case in load_examples("train", labels, second_batch=0, reports=False) if case.id not in known]
     rng = random.Random(1)
     incidents = load_incidents("train", labels, use="scorer")
     incidents += [Incident(case.id, case.topic, (case,)) for case in rng.sample(others, OTHERS)]
-    copies = ((incident, at_next_door(incident.texts[0], rng)) for incident in incidents)
-    return collect(
-        [
-            replace(incident, look_alikes=(*incident.look_alikes, *([copy] if copy is not None else [])))
-            for incident, copy in copies
-        ],
-        [],
-    )
+    collection = collect(incidents, [])
+    copies = [(text, at_next_door(text, rng)) for text in collection.texts]
+    near = [Incident(text.id, text.topic, (text,), (copy,)) for text, copy in copies if copy is not None]
+    return collect([*incidents, *near], [])
 
 
 def train_scorer(folder: Path) -> PairScorer:
@@ -230,8 +241,9 @@ def train_scorer(folder: Path) -> PairScorer:
         columns = read(collection, classifier)
         pairs, duplicates = training_pairs(collection, columns)
         if number == 0:
-            columns = replace(columns, topics=np.full_like(columns.topics, -1))
-        features.append(pair_features(columns, pairs[:, 0], pairs[:, 1]))
+            features.append(features_by_heart(columns, pairs))
+        else:
+            features.append(pair_features(columns, pairs[:, 0], pairs[:, 1]))
         same.append(duplicates)
         folds.append(collection.incident[pairs].min(1) % FOLDS)
         sources.append(np.full(len(pairs), number))
@@ -254,10 +266,10 @@ def train_scorer(folder: Path) -> PairScorer:
 def _threshold(
     scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection, columns: Columns
 ) -> float:
-    """Return the highest threshold whose neighbourhood has an F1 within a standard error of the best.
+    """Return the middle of the thresholds whose neighbourhood has an F1 within a standard error of the best.
 
-    With so few pairs a single peak is chance, and so is the best place of a plateau. Of equals the highest is taken,
-    because a report that is hidden in another's incident costs more than one that stands alone.
+    With so few pairs a single peak is chance, and so is the best place of a plateau; its middle is the furthest from
+    where the F1 falls on either side.
     """
     edges = Edges(pairs[:, 0], pairs[:, 1], (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)).above(LEAST)
     cases = [Case(text.text, id=text.id) for text in collection.texts]
@@ -269,7 +281,7 @@ def _threshold(
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
     best = float(np.max(smooth))
     error = np.sqrt(best * (1 - best) / max(1, len(collection.duplicates)))
-    return float(THRESHOLDS[np.flatnonzero(smooth >= best - error)[-1]])
+    return float(np.median(THRESHOLDS[smooth >= best - error]).round(3))
 
 
 def install(scorer: PairScorer, folder: Path) -> None:

@@ -42,7 +42,7 @@ def train_in_stages(
         If a stage asks for the mean with stages that are not trained, or its folder was begun with other settings.
     """
     from training.bundle import build_bundle
-    from training.common_words import write_common_words
+    from training.common_words import write_common
     from training.pairs import install, train_scorer
     from training.restore import restore_base
 
@@ -104,7 +104,7 @@ def train_in_stages(
     }
     out = work / "bundled"
     build_bundle(network, base / "tokenizer.json", ngram, validation, labels, out, about)
-    write_common_words()
+    write_common()
     install(train_scorer(out), out)
     return out
 

@@ -46,6 +46,7 @@ class NamedPlace:
     ``governorate`` is None where the place spans several or could not be confirmed. A ``light`` place is one that
     people from everywhere go to (a hospital, the airport, the capital's centre): any other area outweighs it.
     An ``institution`` serves the whole country, so that its name alone does not say where a case happened.
+    ``part_of`` is the id of the town that people may name instead.
     """
 
     id: str
@@ -59,6 +60,7 @@ class NamedPlace:
     blocks_recollected: tuple[int, ...] = ()
     latitude: float | None = None
     longitude: float | None = None
+    part_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,7 @@ _SCHEMA: Final = _yaml.record(
                     "governorate": (_yaml.identifier, None),
                     "variants_ar": _TEXTS,
                     "variants_en": _TEXTS,
+                    "part_of": (_yaml.identifier, None),
                     "weight": (_yaml.one_of("light", "institution"), None),
                     "blocks_seen": _BLOCKS,
                     "blocks_recollected": _BLOCKS,
@@ -339,6 +342,9 @@ def _load(path: Path) -> Gazetteer:
     for key, entry in places.items():
         if key in governorates:
             raise entry.error(f"place id {key!r} is a governorate's already; choose another")
+        whole = entry["part_of"]
+        if whole is not None and (whole not in places or places[whole]["part_of"] is not None):
+            raise entry.error(f"place {key!r} is part of {whole!r}, which must be a place that is no part of another")
 
     ranges = _ranges(data["block_ranges"])
 
@@ -390,6 +396,7 @@ def _load(path: Path) -> Gazetteer:
                 entry["blocks_recollected"],
                 entry["lat"],
                 entry["lon"],
+                entry["part_of"],
             )
             for key, entry in places.items()
         },

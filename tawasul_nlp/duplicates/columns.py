@@ -21,6 +21,7 @@ import numpy as np
 
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.domain.places import Place
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.numbers import read_numbers
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, street_names
@@ -267,6 +268,17 @@ def signatures(folded: Sequence[str]) -> np.ndarray:
     return np.asarray(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
 
 
+def area_name(mention: Place) -> str | None:
+    """Return what an area or a landmark goes by, whose code is :func:`code` of it; None for other places.
+
+    >>> [area_name(mention) for mention in find_places("دوار 7 بمدينة حمد مجمع 1203").mentions]
+    ['roundabout:7', 'hamad_town', None]
+    """
+    if mention.kind == "roundabout" and mention.number is not None:
+        return f"roundabout:{mention.number}"
+    return mention.id if mention.kind in ("area", "landmark", "street") else None
+
+
 def _places(text: str, place: str | None) -> dict[str, list[int]]:
     gazetteer = _gazetteer()
     if place and (block := _BLOCK.fullmatch(place.strip())):
@@ -276,19 +288,15 @@ def _places(text: str, place: str | None) -> dict[str, list[int]]:
         places = find_places(text, gazetteer)
     found: dict[str, list[int]] = {name: [] for name in PLACES}
     for mention in places.mentions:
-        if mention.kind == "block" and mention.number is not None:
-            found["blocks"].append(mention.number)
-        elif mention.kind == "road" and mention.number is not None:
-            found["roads"].append(mention.number)
-        elif mention.kind == "roundabout" and mention.number is not None:
-            found["landmarks"].append(code(f"roundabout:{mention.number}"))
-        elif mention.id is not None and mention.kind == "area":
-            part = gazetteer.places[mention.id].kind in _PARTS_OF_TOWNS
-            found["quarters" if part else "towns"].append(code(mention.id))
-        elif mention.id is not None and mention.kind in ("landmark", "street"):
-            found["landmarks"].append(code(mention.id))
+        if mention.kind in ("block", "road") and mention.number is not None:
+            found[f"{mention.kind}s"].append(mention.number)
+        elif (name := area_name(mention)) and mention.kind == "area":
+            part = gazetteer.places[name].kind in _PARTS_OF_TOWNS
+            found["quarters" if part else "towns"].append(code(name))
+        elif name:
+            found["landmarks"].append(code(name))
             if mention.kind == "street":
-                found["streets"].append(code(mention.id))
+                found["streets"].append(code(name))
     return {**found, "governorate": [code(places.governorate)] if places.governorate else []}
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.duplicates.areas import rarity, wholes
 from tawasul_nlp.duplicates.columns import PLACES, SIGNATURE, Columns
 from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.runtime import cores
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 # Pairs that are scored at a time: so few that what is computed of them stays in the processor's cache.
 _BLOCK = 16_384
 
@@ -36,6 +37,8 @@ KNOTS = {
     "length": (20.0, 45.0, 90.0, 200.0),
     "length_no_place": (20.0, 45.0, 90.0, 200.0),
     "topics": (0.0, 0.2, 0.6),
+    "topics_same_place": (0.0, 0.2, 0.6),
+    "rarest_shared_place": (3.0, 4.5, 6.0, 7.5),
 }
 FLAGS = (
     "same_block",
@@ -55,8 +58,8 @@ NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in kn
 _FAMILIES = {
     "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
     "similarity of wording": ("shingles", "rarest_shared_word", "rarity_shared", "other_script"),
-    "place": FLAGS[:8],
-    "topic": ("topics",),
+    "place": ("rarest_shared_place", *FLAGS[:8]),
+    "topic": ("topics", "topics_same_place"),
     "numbers and roads": FLAGS[8:11],
     "length": ("length", "length_no_place"),
 }
@@ -99,7 +102,8 @@ def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -
     """Say which pairs of cases name areas that cannot be one: other blocks, other towns, other governorates.
 
     A shared block settles it, then a shared town, quarter or landmark; a quarter may lie in a town that only the
-    other text names. A place that only one text names conflicts with nothing.
+    other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
+    nothing.
 
     Parameters
     ----------
@@ -119,6 +123,9 @@ def _other_areas(columns: Columns, first: np.ndarray, second: np.ndarray, met: _
     same = {name: met[name][1] > 0 for name in _AREAS}
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
+    at = np.flatnonzero(both["towns"] & ~agree)
+    one, two = columns.towns[first[at]], columns.towns[second[at]]
+    agree[at] = shares(wholes(one), two) + shares(wholes(two), one) > 0
     in_no_town = ~_known(columns.towns, first) & ~_known(columns.towns, second)
     other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
     one, two = columns.governorate[first], columns.governorate[second]
@@ -182,7 +189,8 @@ def _measures(
     shared = np.zeros(terms.shape, np.bool_)
     for column in others.T:  # one after the other: all at once would be a table of 256 comparisons a pair
         shared |= terms == column[:, None]
-    rarity = weights(terms) * shared
+    rare = weights(terms) * shared
+    topics = _topic_overlap(columns, first, second)
     flags = {
         "same_block": common["blocks"] > 0,
         "same_town": common["towns"] > 0,
@@ -202,13 +210,28 @@ def _measures(
         "cosine_same_place": np.where(same_place, cosine, _ABSENT),
         "cosine_no_place": np.where(none, cosine, _ABSENT),
         "shingles": copied,
-        "rarest_shared_word": rarity.max(1),
-        "rarity_shared": rarity.sum(1),
+        "rarest_shared_word": rare.max(1),
+        "rarity_shared": rare.sum(1),
         "length": length,
         "length_no_place": np.where(none, length, _ABSENT),
-        "topics": _topic_overlap(columns, first, second),
+        "topics": topics,
+        "topics_same_place": np.where(same_place, topics, _ABSENT),
+        "rarest_shared_place": _rarest_shared_place(columns, first, second, common),
     }
     return values, flags
+
+
+def _rarest_shared_place(
+    columns: Columns, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return how rare the rarest area or landmark is that both cases of a pair name; absent where there is none."""
+    rarest = np.full(len(first), _ABSENT, np.float32)
+    for name in _AREAS:
+        at = np.flatnonzero(common[name])
+        codes, others = getattr(columns, name)[first[at]], getattr(columns, name)[second[at]]
+        shared = (codes[:, :, None] == others[:, None, :]).any(2)
+        rarest[at] = np.maximum(rarest[at], (rarity(codes) * shared).max(1, initial=0))
+    return rarest
 
 
 def _topic_overlap(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -84,7 +84,7 @@ def weights(codes: np.ndarray) -> np.ndarray:
 
 
 def level(texts: int, having: int) -> int:
-    """Return the level of rarity of a word that ``having`` of ``texts`` texts have: 0 to ``LEVELS - 1``."""
+    """Return the level of rarity of what ``having`` of ``texts`` texts have: 0 to ``LEVELS - 1``."""
     return min(round(float(np.log((texts + 1) / (having + 1))) / STEP), LEVELS - 1)
 
 
@@ -117,12 +117,19 @@ def _stem(word: str) -> str:
     return word
 
 
+def read_levels(name: str) -> dict[str, int]:
+    """Return what a file of the package lists, a line a level of rarity: each entry's level."""
+    lines = files("tawasul_nlp.duplicates").joinpath(name).read_text(encoding="utf-8").splitlines()
+    return {
+        entry: int(number)
+        for number, *entries in (line.split() for line in lines if line[0] != "#")
+        for entry in entries
+    }
+
+
 @lru_cache(maxsize=1)
 def _levels() -> dict[str, int]:
-    lines = files("tawasul_nlp.duplicates").joinpath(COMMON_WORDS).read_text(encoding="utf-8").splitlines()
-    return {
-        stem: int(number) for number, *stems_ in (line.split() for line in lines if line[0] != "#") for stem in stems_
-    }
+    return read_levels(COMMON_WORDS)
 
 
 @lru_cache(maxsize=1)

@@ -169,7 +169,13 @@ def test_a_block_in_two_governorates_is_refused(tmp_path):
         ("  last: 199\n", "  last: 299\n", "the range from 201 overlaps the one from 101 to 299"),
         ("  last: 199\n", "  last: 99\n", "the range 101 to 99 is empty"),
         ("- form: سار\n", "- form: السَّيف\n", "appears twice"),
-        ("- id: sehla\n", "- id: northern\n", "place id 'northern' is a governorate's already"),
+        ("- id: tubli\n", "- id: northern\n", "place id 'northern' is a governorate's already"),
+        ("part_of: sehla\n", "part_of: sihla\n", "is part of 'sihla', which must be a place"),
+        (
+            "- id: sehla\n",
+            "- id: sehla\n  part_of: sitra\n",
+            "is part of 'sehla', which must be a place that is no part",
+        ),
     ],
 )
 def test_a_gazetteer_that_contradicts_itself_is_refused_with_its_line(tmp_path, old, new, message):

@@ -52,6 +52,21 @@ def test_copies_that_name_another_house_road_or_street_are_two_incidents(grouper
     ]
 
 
+@pytest.mark.parametrize(
+    ("town", "part", "other"), [("الرفاع", "الرفاع الغربي", "الرفاع الشرقي"), ("المنامة", "القضيبية", "الجفير")]
+)
+def test_a_town_and_its_part_may_be_one_place_but_two_parts_are_not(grouper, town, part, other):
+    cases = [f"ماسورة ماي مكسورة في {place} والشارع غرقان من الصبح" for place in (town, part, other)]
+    groups = grouper.group(cases)
+    assert [groups.explain(*pair).conflicting_place for pair in ((0, 1), (0, 2), (1, 2))] == [False, False, True]
+
+
+def test_a_rare_place_that_two_share_says_more_than_a_common_one(grouper):
+    texts = "السيارات واقفة على الرصيف في {}", "محد يقدر يمشي من السيايير على الرصيف في {}"
+    rare, common = ([text.format(place) for text in texts] for place in ("أبو بهام", "المحرق"))
+    assert grouper.group(rare).explain(0, 1).score > grouper.group(common).explain(0, 1).score
+
+
 def test_a_report_without_a_date_does_not_make_one_incident_of_two_years(grouper):
     again = "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد في الطوارئ"
     cases = [

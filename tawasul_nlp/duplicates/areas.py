@@ -1,0 +1,73 @@
+"""What is known of areas beforehand: how rare they are in citizens' cases, and which are parts of others.
+
+That two cases name a village says more than that both name a big town. How rare a place is comes from
+``common_places.txt``, counted in the training texts by ``python -m training.common_words``; a place that is not in it,
+as every block, is the rarest. What is a part of a town is in the gazetteer.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.duplicates.columns import code
+from tawasul_nlp.duplicates.terms import LEVELS, STEP, read_levels
+
+COMMON_PLACES = "common_places.txt"
+
+
+def rarity(codes: np.ndarray) -> np.ndarray:
+    """Return how rare the areas and landmarks of some codes are.
+
+    Parameters
+    ----------
+    codes : ndarray of int32
+        Of :class:`~tawasul_nlp.duplicates.columns.Columns`.
+
+    Returns
+    -------
+    ndarray of float32
+        About the logarithm of (texts / texts that name it); 0 where there is no place (-1).
+
+    Examples
+    --------
+    >>> manama, block = code("manama"), 714
+    >>> (rarity(np.array([manama])) < rarity(np.array([block]))).tolist()
+    [True]
+    """
+    known, levels = _levels()
+    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    found = np.where(known[at] == codes, levels[at], LEVELS - 1) * STEP
+    return np.where(codes >= 0, found, 0).astype(np.float32)
+
+
+def wholes(codes: np.ndarray) -> np.ndarray:
+    """Return the codes of the towns that the areas of some codes are parts of; -1 where there is none.
+
+    Examples
+    --------
+    >>> (wholes(np.array([code("west_riffa"), code("sitra")])) == [code("riffa"), -1]).tolist()
+    [True, True]
+    """
+    parts, towns = _parts()
+    at = np.minimum(np.searchsorted(parts, codes), len(parts) - 1)
+    return np.where(parts[at] == codes, towns[at], -1)
+
+
+@lru_cache(maxsize=1)
+def _parts() -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of the areas that are parts, ascending, and of what they are parts of."""
+    places = Gazetteer.load().places.values()
+    pairs = sorted((code(place.id), code(place.part_of)) for place in places if place.part_of is not None)
+    parts, towns = np.array(pairs).T
+    return parts, towns
+
+
+@lru_cache(maxsize=1)
+def _levels() -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of the common places, ascending, and their levels of rarity."""
+    pairs = sorted((code(name), level) for name, level in read_levels(COMMON_PLACES).items())
+    codes, levels = np.array(pairs).T
+    return codes, levels
