@@ -37,10 +37,8 @@ def rarity(codes: np.ndarray) -> np.ndarray:
     >>> (rarity(np.array([manama])) < rarity(np.array([block]))).tolist()
     [True]
     """
-    known, levels = _levels()
-    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    found = np.where(known[at] == codes, levels[at], LEVELS - 1) * STEP
-    return np.where(codes >= 0, found, 0).astype(np.float32)
+    levels = _looked_up(codes, *_levels(), LEVELS - 1)
+    return np.where(codes >= 0, levels * STEP, 0).astype(np.float32)
 
 
 def wholes(codes: np.ndarray) -> np.ndarray:
@@ -51,23 +49,28 @@ def wholes(codes: np.ndarray) -> np.ndarray:
     >>> (wholes(np.array([code("west_riffa"), code("sitra")])) == [code("riffa"), -1]).tolist()
     [True, True]
     """
-    parts, towns = _parts()
-    at = np.minimum(np.searchsorted(parts, codes), len(parts) - 1)
-    return np.where(parts[at] == codes, towns[at], -1)
+    return _looked_up(codes, *_parts(), -1)
+
+
+def _looked_up(codes: np.ndarray, known: np.ndarray, values: np.ndarray, otherwise: int) -> np.ndarray:
+    """Return the value of each code; ``known`` ascends and ends with a code that none has."""
+    at = np.searchsorted(known[:-1], codes)
+    return np.where(known[at] == codes, values[at], otherwise)
+
+
+def _table(values: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of places, ascending, a code that no place has, and the value of each."""
+    rows = sorted((code(name), value) for name, value in values.items())
+    codes, found = np.array([*rows, (-2, -2)], np.int64).T
+    return codes, found
 
 
 @lru_cache(maxsize=1)
 def _parts() -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes of the areas that are parts, ascending, and of what they are parts of."""
     places = Gazetteer.load().places.values()
-    pairs = sorted((code(place.id), code(place.part_of)) for place in places if place.part_of is not None)
-    parts, towns = np.array(pairs).T
-    return parts, towns
+    return _table({place.id: code(place.part_of) for place in places if place.part_of is not None})
 
 
 @lru_cache(maxsize=1)
 def _levels() -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes of the common places, ascending, and their levels of rarity."""
-    pairs = sorted((code(name), level) for name, level in read_levels(COMMON_PLACES).items())
-    codes, levels = np.array(pairs).T
-    return codes, levels
+    return _table(read_levels(COMMON_PLACES))

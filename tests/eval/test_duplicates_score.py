@@ -1,0 +1,38 @@
+"""How groupings of the held-out incidents are scored."""
+
+import numpy as np
+
+from eval.duplicates import BARS, LOOK_ALIKES, RELATIONS, collections, score, table
+from training.corpus import LabelSpace
+
+
+def test_a_perfect_grouping_scores_one_and_both_collections_hold_the_same_incidents():
+    found = collections("validation", LabelSpace.load())
+    incidents, backlog = found["incidents"], found["backlog"]
+    assert {text.id for text in incidents.texts} < {text.id for text in backlog.texts}
+    for collection in (incidents, backlog):
+        assert (len(collection.duplicates), len(collection.look_alikes)) == (86, 31)
+        perfect = score(collection.incident, collection)
+        assert [perfect[name] for name in ("f1", "precision", "recall", *RELATIONS, LOOK_ALIKES)] == [1] * 6 + [0]
+        alone = score(np.arange(len(collection.texts)), collection)
+        assert (alone["f1"], alone["recall"], alone["wrong_pairs"]) == (0, 0, 0)
+
+
+def test_what_is_merged_wrongly_costs_precision_where_it_is_a_text_of_the_collection():
+    found = collections("validation", LabelSpace.load())
+    incidents = found["incidents"]
+    labels = incidents.incident.copy()
+    case, look_alike = incidents.look_alikes[0]
+    labels[labels == labels[look_alike]] = labels[case]
+    wrong = score(labels, incidents)
+    assert wrong["recall"] == 1 and wrong["precision"] < 1 and wrong["wrong_pairs"] > 0
+    assert wrong[LOOK_ALIKES] == round(1 / len(incidents.look_alikes), 4)
+
+
+def test_the_table_ends_with_the_bars_where_there_are_some():
+    row = {"threshold": 0.5, "f1_interval": [0.8, 0.95]} | dict.fromkeys(
+        ("f1", "precision", "recall", *RELATIONS, LOOK_ALIKES), 0.9
+    )
+    lines = table({"systems": {"ours": row}}, BARS)
+    assert lines[2].startswith("| ours | 0.5 | 90.0 [80.0, 95.0] | 90.0 |") and lines[3].startswith("| *bar* | | 90 |")
+    assert table({"systems": {"ours": row}}, None) == lines[:3]
