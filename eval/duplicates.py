@@ -294,11 +294,11 @@ def evaluate(model: Path | None, split: str, data: Path | None) -> dict[str, Any
                 "duplicate_pairs": len(collection.duplicates),
                 "look_alikes": len(collection.look_alikes),
                 "systems": found[name][0],
+                "batch_and_one_by_one": found[name][1],
+                "candidate_recall": found[name][2],
             }
             for name, collection in report.items()
         },
-        "batch_and_one_by_one": found["backlog"][1],
-        "candidate_recall": found["backlog"][2],
         "question_pairs": question_pairs(grouper, data / "mawdoo3_q2q" / "train.csv") if data else None,
         "bars": BARS,
     }
@@ -325,10 +325,20 @@ def table(found: dict[str, Any], bars: dict[str, float] | None) -> list[str]:
     return lines
 
 
+def order_and_candidates(found: dict[str, Any]) -> str:
+    """Tell how adding one by one differs, and what the candidates hold."""
+    recall, both = found["candidate_recall"], found["batch_and_one_by_one"]
+    return (
+        f"Of the {recall['pairs']} pairs that match by score, the candidates hold {100 * recall['exact']:.1f}% with "
+        f"exact and {100 * recall['approximate']:.1f}% with approximate search. Grouped at once and added one by one "
+        f"in random order: {both['pairs_in_both']} merged pairs in both, {both['only_batch']} only at once, "
+        f"{both['only_one_by_one']} only one by one."
+    )
+
+
 def markdown(result: dict[str, Any]) -> str:
     """Render the result as Markdown."""
     incidents, backlog = result["collections"]["incidents"], result["collections"]["backlog"]
-    recall, both = result["candidate_recall"], result["batch_and_one_by_one"]
     lines = [
         f"# Duplicates on the {result['split']} split",
         "",
@@ -344,6 +354,8 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         *table(incidents, result["bars"]),
         "",
+        order_and_candidates(incidents),
+        "",
         "## Among a backlog",
         "",
         f"The same among all other cases of the split, {backlog['texts']} texts. Any pair of two of its cases "
@@ -351,13 +363,9 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         *table(backlog, None),
         "",
+        order_and_candidates(backlog),
+        "",
         "semhash's default model comes from a model hub and is not measured here.",
-        "",
-        f"Of the backlog's {recall['pairs']} pairs that match by score, the candidates hold "
-        f"{100 * recall['exact']:.1f}% with exact and {100 * recall['approximate']:.1f}% with approximate search.",
-        "",
-        f"The backlog grouped at once and added one by one in random order: {both['pairs_in_both']} merged pairs in "
-        f"both, {both['only_batch']} only at once, {both['only_one_by_one']} only one by one.",
     ]
     if result["question_pairs"]:
         found = result["question_pairs"]
