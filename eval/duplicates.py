@@ -33,6 +33,7 @@ from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.scorer import copied
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
@@ -43,7 +44,7 @@ RESULTS = Path(__file__).parent / "results"
 RELATIONS = ("copy_edit", "paraphrase", "other_dialect")
 LOOK_ALIKES = "look_alikes_merged"
 BARS = {"f1": 0.90, "copy_edit": 0.98, "other_dialect": 0.85, LOOK_ALIKES: 0.03, "candidate_recall": 0.99}
-SHIPPED, ONE_BY_ONE = "tawasul_nlp (as shipped)", "tawasul_nlp, added one by one"
+SHIPPED = "tawasul_nlp (as shipped)"
 RESAMPLES = 1000
 
 # A system turns a collection and its columns into a label for each text, given a threshold.
@@ -212,7 +213,7 @@ def question_pairs(grouper: DuplicateGrouper, path: Path) -> dict[str, Any]:
     scores = {
         "pair scorer": grouper.scorer.score(columns, first, first + 1),
         "cosine of incident vectors": np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[first + 1]),
-        "overlap of shingles": (columns.shingles[first] == columns.shingles[first + 1]).mean(1),
+        "overlap of shingles": copied(columns, first, first + 1),
     }
     tune, report = np.arange(len(rows)) % 2 == 0, np.arange(len(rows)) % 2 == 1
     result: dict[str, Any] = {"pairs": len(rows), "duplicates": int(truth.sum())}
@@ -232,10 +233,8 @@ def collections(split: str, labels: LabelSpace) -> dict[str, Collection]:
     return {"incidents": collect(load_incidents(split, labels), []), "backlog": held_out(split, labels)}
 
 
-def compare(
-    grouper: DuplicateGrouper, tune: Collection, report: Collection
-) -> tuple[dict[str, dict[str, Any]], dict[str, int], dict[str, float]]:
-    """Group a collection by every system; return the scores, how one by one differs, and the candidates' recall."""
+def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> dict[str, Any]:
+    """Group a collection by every system; return its scores, how one by one differs, and the candidates' recall."""
     sets = {id(collection): read(collection, grouper.classifier) for collection in (tune, report)}
     topic_vectors = {
         id(collection): grouper.classifier.embed([text.text for text in collection.texts])
@@ -263,17 +262,24 @@ def compare(
         "datasketch MinHash LSH": (lambda c, columns, t: by_minhash(c, t), np.arange(0.2, 0.75, 0.05)),
     }
     columns = sets[id(report)]
+    labels: dict[str, np.ndarray] = {}
     results: dict[str, dict[str, Any]] = {}
     for name, (system, thresholds) in systems.items():
         threshold = grouper.threshold if thresholds is None else tuned(system, (tune, sets[id(tune)]), thresholds)
-        results[name] = {"threshold": round(threshold, 3), **score(system(report, columns, threshold), report)}
+        labels[name] = system(report, columns, threshold)
+        results[name] = {"threshold": round(threshold, 3), **score(labels[name], report)}
         print(name, results[name], flush=True)
     alone = one_by_one(grouper, report, columns)
-    results[ONE_BY_ONE] = {"threshold": round(grouper.threshold, 3), **score(alone, report)}
-    batch = ours(report, columns, grouper.threshold)
-    a, b = ({tuple(pair) for pair in together(part).tolist()} for part in (batch, alone))
-    differ = {"pairs_in_both": len(a & b), "only_batch": len(a - b), "only_one_by_one": len(b - a)}
-    return results, differ, candidate_recall(grouper, columns)
+    results["tawasul_nlp, added one by one"] = {"threshold": round(grouper.threshold, 3), **score(alone, report)}
+    a, b = ({tuple(pair) for pair in together(part).tolist()} for part in (labels[SHIPPED], alone))
+    return {
+        "texts": len(report.texts),
+        "duplicate_pairs": len(report.duplicates),
+        "look_alikes": len(report.look_alikes),
+        "systems": results,
+        "batch_and_one_by_one": {"pairs_in_both": len(a & b), "only_batch": len(a - b), "only_one_by_one": len(b - a)},
+        "candidate_recall": candidate_recall(grouper, columns),
+    }
 
 
 def evaluate(model: Path | None, split: str, data: Path | None) -> dict[str, Any]:
@@ -281,24 +287,13 @@ def evaluate(model: Path | None, split: str, data: Path | None) -> dict[str, Any
     labels = LabelSpace.load()
     grouper = DuplicateGrouper(ComplaintClassifier.from_pretrained(model))
     tune, report = collections("validation", labels), collections(split, labels)
-    found = {name: compare(grouper, tune[name], report[name]) for name in report}
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "command": "python -m eval.duplicates" + (" --data DIR" if data else ""),
         "model_hash": grouper.classifier.config.model_hash,
         "split": split,
-        "collections": {
-            name: {
-                "texts": len(collection.texts),
-                "duplicate_pairs": len(collection.duplicates),
-                "look_alikes": len(collection.look_alikes),
-                "systems": found[name][0],
-                "batch_and_one_by_one": found[name][1],
-                "candidate_recall": found[name][2],
-            }
-            for name, collection in report.items()
-        },
+        "collections": {name: compare(grouper, tune[name], report[name]) for name in report},
         "question_pairs": question_pairs(grouper, data / "mawdoo3_q2q" / "train.csv") if data else None,
         "bars": BARS,
     }

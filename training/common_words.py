@@ -9,7 +9,8 @@ of new incidents.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import tawasul_nlp.duplicates
@@ -25,17 +26,16 @@ from training.incidents import load_incidents
 LEAST_TEXTS = {COMMON_WORDS: 4, COMMON_PLACES: 16}
 
 
-def by_level(entries: Iterable[set[str]], least: int) -> dict[int, list[str]]:
+def by_level(entries: Sequence[set[str]], least: int) -> dict[int, list[str]]:
     """Return what at least ``least`` texts have, sorted, by level of rarity; ``entries`` says what each text has.
 
     >>> by_level([{"a"}, {"a", "b"}, {"a"}], 2)
     {0: ['a']}
     """
-    each = list(entries)
     levels: dict[int, list[str]] = defaultdict(list)
-    for entry, count in sorted(Counter(entry for own in each for entry in own).items()):
+    for entry, count in sorted(Counter(chain.from_iterable(entries)).items()):
         if count >= least:
-            levels[level(len(each), count)].append(entry)
+            levels[level(len(entries), count)].append(entry)
     return dict(sorted(levels.items()))
 
 
@@ -44,10 +44,10 @@ def places(text: str) -> set[str]:
     return {name for name in map(area_name, find_places(text).mentions) if name}
 
 
-def write_levels(name: str, kind: str, entries: Iterable[set[str]], texts: int) -> None:
-    """Write a file of the package."""
+def write_levels(name: str, kind: str, entries: Sequence[set[str]]) -> None:
+    """Write a file of the package; ``entries`` says what each text has."""
     path = Path(tawasul_nlp.duplicates.__path__[0]) / name
-    lines = [f"# {kind} of {texts} training texts by level of rarity; python -m training.common_words"]
+    lines = [f"# {kind} of {len(entries)} training texts by level of rarity; python -m training.common_words"]
     lines += [" ".join([str(number), *listed]) for number, listed in by_level(entries, LEAST_TEXTS[name]).items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"wrote {path}: {sum(len(line.split()) - 1 for line in lines[1:])} entries, {path.stat().st_size} bytes")
@@ -59,8 +59,8 @@ def write_common() -> None:
     kept_apart = {incident.id for incident in load_incidents("train", labels, use="scorer")}
     texts = [example.text for example in load_examples("train", labels) if example.incident not in kept_apart]
     fold = Normalizer("matching")
-    write_levels(COMMON_WORDS, "Stems", (stems(fold(arabizi_to_arabic(text))) for text in texts), len(texts))
-    write_levels(COMMON_PLACES, "Places", map(places, texts), len(texts))
+    write_levels(COMMON_WORDS, "Stems", [stems(fold(arabizi_to_arabic(text))) for text in texts])
+    write_levels(COMMON_PLACES, "Places", list(map(places, texts)))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.scorer import KNOTS, NAMES, PairScorer, conflicting_areas, pair_features
+from tawasul_nlp.duplicates.scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
 from tawasul_nlp.duplicates.stars import Edges
 from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
 from training.corpus import Example, LabelSpace, load_examples
@@ -119,16 +119,15 @@ def training_pairs(collection: Collection, columns: Columns) -> tuple[np.ndarray
     return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
 
 
-def features_by_heart(columns: Columns, pairs: np.ndarray) -> np.ndarray:
-    """Return the features of pairs of texts whose topics the model knows by heart.
+def features_by_heart(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return :func:`pair_features` of texts whose topics the model knows by heart.
 
     Their topics count as unknown, but for near copies: these have the same topics whether known by heart or not.
     """
-    first, second = pairs.T
     unknown = replace(columns, topics=np.full_like(columns.topics, -1))
-    copied = (columns.shingles[first] == columns.shingles[second]).mean(1) >= NEAR_COPY
+    near = copied(columns, first, second) >= NEAR_COPY
     features: np.ndarray = np.where(
-        copied[:, None], pair_features(columns, first, second), pair_features(unknown, first, second)
+        near[:, None], pair_features(columns, first, second), pair_features(unknown, first, second)
     )
     return features
 
@@ -240,10 +239,8 @@ def train_scorer(folder: Path) -> PairScorer:
     for number, collection in enumerate(backlogs):
         columns = read(collection, classifier)
         pairs, duplicates = training_pairs(collection, columns)
-        if number == 0:
-            features.append(features_by_heart(columns, pairs))
-        else:
-            features.append(pair_features(columns, pairs[:, 0], pairs[:, 1]))
+        features_of = features_by_heart if number == 0 else pair_features
+        features.append(features_of(columns, pairs[:, 0], pairs[:, 1]))
         same.append(duplicates)
         folds.append(collection.incident[pairs].min(1) % FOLDS)
         sources.append(np.full(len(pairs), number))

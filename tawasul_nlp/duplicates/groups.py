@@ -12,7 +12,7 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
-from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, shares
+from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, copied, shares
 from tawasul_nlp.duplicates.stars import Conflicts, Edges, star_groups
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def pair_reasons(columns: Columns, first: np.ndarray, second: np.ndarray) -> lis
     if not len(first):
         return []
     silent = (columns.length[first] == 0) | (columns.length[second] == 0)
-    copies = (columns.shingles[first] == columns.shingles[second]).mean(1) >= NEAR_COPY
+    copies = copied(columns, first, second) >= NEAR_COPY
     conflict = conflicting_places(columns, first, second)
     same = {
         name: shares(getattr(columns, name)[first], getattr(columns, name)[second]) > 0

@@ -77,6 +77,11 @@ def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray((equal & (first >= 0)[:, :, None]).sum((1, 2)))
 
 
+def copied(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how much of the shingles of pairs of cases is common, by their signatures: (pairs,), from 0 to 1."""
+    return np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
+
+
 def _known(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.asarray(codes[rows, 0] >= 0)
 
@@ -174,7 +179,6 @@ def _measures(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
     cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second])
-    copied = np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
     length = np.minimum(columns.length[first], columns.length[second])
     met = {**places, **_meetings(columns, first, second, ("street_names", "numbers", "amounts"))}
     common = {name: found for name, (_, found) in met.items()}
@@ -209,7 +213,7 @@ def _measures(
         "cosine": cosine,
         "cosine_same_place": np.where(same_place, cosine, _ABSENT),
         "cosine_no_place": np.where(none, cosine, _ABSENT),
-        "shingles": copied,
+        "shingles": copied(columns, first, second),
         "rarest_shared_word": rare.max(1),
         "rarity_shared": rare.sum(1),
         "length": length,

@@ -49,7 +49,7 @@ def test_topics_known_by_heart_count_between_near_copies_alone() -> None:
     pairs = np.array([[0, 1], [0, 2]])
     assert columns.topics[0, 0] == columns.topics[2, 0]
     topics = [at for at, name in enumerate(NAMES) if name.split("@")[0].startswith("topics")]
-    known, by_heart = pair_features(columns, *pairs.T), features_by_heart(columns, pairs)
+    known, by_heart = pair_features(columns, *pairs.T), features_by_heart(columns, *pairs.T)
     assert (known[:, topics].sum(1) > 0).all()
     assert (by_heart[0] == known[0]).all() and (by_heart[1, topics] == 0).all()
     others = np.setdiff1d(np.arange(len(NAMES)), topics)
