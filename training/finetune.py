@@ -124,9 +124,7 @@ def fine_tune(
     tasks = {task: len(labels.of(task)) for task in TASKS}
     model = TrainingNetwork(MultiTaskNetwork(encoder, tasks, recipe["dropout"]), recipe)
     if isinstance(start, Path):
-        # A stage before incident vectors has no projection for them.
-        missing = model.load_state_dict(load_file(start), strict=False)
-        assert set(missing.missing_keys) <= {"network.incident.weight"} and not missing.unexpected_keys, missing
+        model.load_state_dict(load_file(start))
     elif start is not None:
         model.network.load_state_dict(start.state_dict())
     texts = TrainingTexts(train, labels, tokenizer, recipe, training=True)
