@@ -277,7 +277,7 @@ def test_a_case_joins_the_large_incident_that_it_is_most_like_and_no_small_one_b
     index.add([Case(f"{POWER} - {signer}") for signer in signers])
     (large,) = index.groups()
     assert len(large.members) == 60
-    small = index.add(["الليت طافي عندنا مجمع 1203 ونبي الفزعة"])[0]
+    small = index.add(["الليت ضعيف عندنا في مجمع 1203"])[0]
     assert small.group_id != large.group_id
     case = "الليت طافي في مدينة حمد مجمع 1203 من ساعتين ومحد يرد علينا في الطوارئ"
     likeliest, other = index.query(case)
@@ -549,11 +549,16 @@ def test_a_torn_tail_of_vectors_is_cut_off(grouper, folder, corpus):
         assert index.query(corpus[24])[0].is_duplicate
 
 
+def _finds_itself(index, case):
+    """Tell whether the incident that is most like a stored case is its own, however high it scores."""
+    return index.query(case)[0].group_id == index.placements()[case.id].group_id
+
+
 def test_a_damaged_saved_graph_is_made_again(grouper, folder, corpus, tmp_path):
     (folder / "graph-20.usearch").write_bytes(b"nothing")
     shutil.copytree(folder, tmp_path / "copy")
     with DuplicateIndex.open(tmp_path / "copy", grouper) as index:
-        assert all(index.query(case)[0].is_duplicate for case in corpus[:20])
+        assert all(_finds_itself(index, case) for case in corpus[:20])
 
 
 def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_path, corpus, monkeypatch):
@@ -570,7 +575,7 @@ def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_pa
     with DuplicateIndex.open(folder, grouper) as index:
         assert index.placements() == before
         kept = [case for case in corpus[:25] if case is not corpus[3]]
-        assert all(index.query(case)[0].is_duplicate for case in kept)
+        assert all(_finds_itself(index, case) for case in kept)
         index.add(corpus[25:40])
     assert [path.name for path in folder.glob("graph*")] == ["graph-40.usearch"]
 

@@ -12,7 +12,7 @@ def test_a_stage_is_not_gone_on_with_under_other_settings(tmp_path):
     settings = {"epochs": 2.25, "rate": 1e-4, "seed": 2}
     claim(tmp_path / "stage1", settings)
     claim(tmp_path / "stage1", settings)
-    with pytest.raises(ValueError, match=r"stage1: begun with another recipe \(epochs, mean_of\); go on with that"):
+    with pytest.raises(ValueError, match=r"stage1: begun with another recipe \(epochs, seed\); go on with that"):
         claim(tmp_path / "stage1", {"epochs": 1, "rate": 1e-4})
 
 
