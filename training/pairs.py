@@ -38,9 +38,9 @@ from training.corpus import Example, LabelSpace, load_examples
 from training.incidents import Incident, load_incidents
 
 FOLDS = 5
-# The more alike two texts are, the likelier they are to tell of one incident, whatever the few examples say; so are
-# those of one place the more alike their topics are, and the rarer the place.
-RISING = ("cosine", "cosine_same_place", "cosine_no_place", "topics_same_place", "rarest_shared_place")
+# The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few
+# examples say; so are those of one place the more alike their topics are, and the rarer the place.
+RISING = ("shingles", "cosine", "cosine_same_place", "cosine_no_place", "topics_same_place", "rarest_shared_place")
 # Strength of the L2 penalty (the factor of the likelihood): the strongest whose cross-validated average precision, the
 # mean of that on both backlogs, is about the best. A smaller factor is a stronger penalty.
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
