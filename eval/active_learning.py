@@ -72,7 +72,7 @@ def load(splits: Sequence[str], limit: int | None = None) -> dict[str, Corpus]:
     from training.corpus import LabelSpace, load_examples
 
     space = LabelSpace.load()
-    train = load_examples("train", space, second_batch=0)
+    train = load_examples("train", space, second_batch=False)
     if limit is not None:
         train = [train[row] for row in np.random.default_rng(0).permutation(len(train))[:limit]]
     features = tfidf_features((2, 4))

@@ -44,7 +44,7 @@ FROZEN_C = (0.02, 0.2, 2.0)
 @cache
 def examples(split: str) -> list[Example]:
     """Return the cases of a split; the training split without second batch and re-reports."""
-    return load_examples(split, LabelSpace.load(), second_batch=0, reports=False)
+    return load_examples(split, LabelSpace.load(), second_batch=False, reports=False)
 
 
 def subset(size: str, seed: int) -> list[int]:

@@ -89,7 +89,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     labels = LabelSpace.load()
     test = load_examples(split, labels)
     train = load_examples("train", labels)
-    first = load_examples("train", labels, second_batch=0)
+    first = load_examples("train", labels, second_batch=False)
     texts = [example.text for example in test]
     table = Table(test, labels)
     add_baselines(table, texts, train, first, base, cache)
@@ -156,7 +156,7 @@ def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, ba
     """Return topic log-probabilities of logistic regression on the untuned base encoder's embeddings."""
     from training.base_encoder import base_folder
 
-    base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=0)])
+    base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=False)])
     known, unseen = (
         cached("base", data_key(part), partial(base_embeddings, part, base), cache)
         for part in ([example.text for example in train], texts)

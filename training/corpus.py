@@ -50,16 +50,14 @@ class LabelSpace:
         return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
 
 
-def load_examples(
-    split: str, labels: LabelSpace, second_batch: int | None = None, reports: bool = True
-) -> list[Example]:
+def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, reports: bool = True) -> list[Example]:
     """Load one split; re-reports of training cases and the second batch join the training split only.
 
     Parameters
     ----------
     split : {"train", "validation", "test"}
-    second_batch : int
-        Up to which part of ``second_batch.jsonl`` its texts join the training split; 0 for none, None for all.
+    second_batch : bool
+        Whether the texts of ``second_batch.jsonl`` join the training split.
     reports : bool
         Whether re-reports of training cases join the training split.
     """
@@ -71,8 +69,8 @@ def load_examples(
             if reports and side[report["group"]] == "train":
                 own = {"id": report["id"], "text": report["text"], "incident": report["group"]}
                 chosen.append({**cases[report["group"]], **own})
-        later = read_jsonl(SECOND_BATCH)
-        chosen.extend(case for case in later if second_batch is None or case["part"] <= second_batch)
+        if second_batch:
+            chosen.extend(read_jsonl(SECOND_BATCH))
     return [
         Example(
             id=case["id"],

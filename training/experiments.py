@@ -18,7 +18,7 @@ from training.ngram import train_ngram, truth_of
 
 def variants(labels: LabelSpace) -> dict[str, tuple[list[Example], dict[str, object]]]:
     """Return the training texts and the recipe of each variant."""
-    first = load_examples("train", labels, second_batch=0)
+    first = load_examples("train", labels, second_batch=False)
     every = load_examples("train", labels)
     described = every + label_descriptions(labels)
     return {

@@ -38,7 +38,7 @@ def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list
     they are for new reports: ``use="scorer"`` gives those, ``"encoder"`` the others. Held-out splits are whole.
     """
     side = load_splits()
-    cases = {case.id: case for case in load_examples(split, labels, second_batch=0)}
+    cases = {case.id: case for case in load_examples(split, labels, second_batch=False)}
     texts: dict[str, list[Example]] = defaultdict(list)
     others: dict[str, list[Example]] = defaultdict(list)
     for report in read_jsonl(DATA / "duplicates.jsonl"):

@@ -220,7 +220,9 @@ def fitting_backlog(labels: LabelSpace) -> Collection:
     Of texts that name a house, a road or the like there is a copy that names another.
     """
     known = {incident.id for use in ("encoder", "scorer") for incident in load_incidents("train", labels, use=use)}
-    others = [case for case in load_examples("train", labels, second_batch=0, reports=False) if case.id not in known]
+    others = [
+        case for case in load_examples("train", labels, second_batch=False, reports=False) if case.id not in known
+    ]
     rng = random.Random(1)
     incidents = load_incidents("train", labels, use="scorer")
     incidents += [Incident(case.id, case.topic, (case,)) for case in rng.sample(others, OTHERS)]

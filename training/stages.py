@@ -44,7 +44,7 @@ def train_in_stages(
     if from_model is not None:
         state = restore_base(from_model, base)
     else:
-        base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=0)])
+        base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=False)])
     network = None
     for number, stage in enumerate(recipe["stages"], start=1):
         if number < first_stage:

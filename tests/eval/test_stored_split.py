@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, capsys):
     labels = LabelSpace.load()
     cases = {
-        "train": load_examples("train", labels, second_batch=0)[:150],
+        "train": load_examples("train", labels, second_batch=False)[:150],
         "validation": load_examples("validation", labels)[:40],
     }
     monkeypatch.setattr(stored_split, "load_examples", lambda split, labels, **options: cases[split])

@@ -20,7 +20,7 @@ _PLACES = [("capital", "321"), ("muharraq", "213"), ("northern", "740"), ("south
 def classified(count: int, seed: int = 0) -> list[dict[str, Any]]:
     """Return rows as ``tawasul classify`` and ``tawasul group`` write them; the answers are labels, not predictions."""
     rng = random.Random(seed)
-    examples = load_examples("train", LabelSpace.load(), second_batch=0)
+    examples = load_examples("train", LabelSpace.load(), second_batch=False)
     rows: list[dict[str, Any]] = []
     for number in range(count):
         example = examples[number % len(examples)]

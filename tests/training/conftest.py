@@ -25,7 +25,7 @@ def cases() -> list[dict[str, str]]:
     """Return 160 cases of the corpus under label columns that are not the taxonomy's."""
     found = []
     left = dict.fromkeys(DEPARTMENTS, 40)
-    for example in load_examples("train", LabelSpace.load(), second_batch=0, reports=False):
+    for example in load_examples("train", LabelSpace.load(), second_batch=False, reports=False):
         if left.get(example.agency, 0) and example.register in STYLES:
             left[example.agency] -= 1
             found.append({"نص": example.text, "الجهة": DEPARTMENTS[example.agency], "style": STYLES[example.register]})

@@ -13,7 +13,7 @@ def test_at_least_half_of_ten_swapped_labels_among_188_are_on_a_short_list(tmp_p
     topics = ("power_outage", "sewage_overflow")
     space = LabelSpace.load()
     assert set(topics) <= set(space.topics)
-    examples = [e for e in load_examples("train", space, second_batch=0, reports=False) if e.topic in topics]
+    examples = [e for e in load_examples("train", space, second_batch=False, reports=False) if e.topic in topics]
     texts = [example.text for example in examples]
     target = np.array([topics.index(example.topic) for example in examples])
     swapped = list(range(5, len(texts), 19))
