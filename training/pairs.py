@@ -36,6 +36,7 @@ from tawasul_nlp.duplicates.stars import Edges
 from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
 from training.corpus import Example, LabelSpace, load_examples
 from training.incidents import Incident, load_incidents
+from training.noise import add_noise
 
 FOLDS = 5
 # The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few
@@ -47,6 +48,8 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0)
 ABOUT = 0.001
 # Training cases without a known second report that stand among the fitting incidents, as in a backlog.
 OTHERS = 1_500
+# So many of them came in twice, mistyped a little: of near copies the corpus has hardly any, and without a place none.
+SENT_AGAIN = 300
 _NUMBERED = frozenset({"house", "flat", "road"})
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
 # At most this share of look-alikes may be merged at the chosen threshold.
@@ -214,8 +217,13 @@ def at_next_door(case: Example, rng: random.Random) -> Example | None:
     return replace(case, id=name, text=text, incident=name) if named else None
 
 
+def sent_again(case: Example, rng: random.Random) -> Example:
+    """Return the case as somebody sends or notes it down once more."""
+    return replace(case, id=f"{case.id}-again", text=add_noise(case.text, rng, rate=0.1))
+
+
 def fitting_backlog(labels: LabelSpace) -> Collection:
-    """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported again.
+    """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported in own words.
 
     Of texts that name a house, a road or the like there is a copy that names another.
     """
@@ -225,7 +233,9 @@ def fitting_backlog(labels: LabelSpace) -> Collection:
     ]
     rng = random.Random(1)
     incidents = load_incidents("train", labels, use="scorer")
-    incidents += [Incident(case.id, case.topic, (case,)) for case in rng.sample(others, OTHERS)]
+    chosen = rng.sample(others, OTHERS)
+    again = [Incident(case.id, case.topic, (case, sent_again(case, rng))) for case in chosen[:SENT_AGAIN]]
+    incidents += again + [Incident(case.id, case.topic, (case,)) for case in chosen[SENT_AGAIN:]]
     collection = collect(incidents, [])
     copies = [(text, at_next_door(text, rng)) for text in collection.texts]
     near = [Incident(text.id, text.topic, (text,), (copy,)) for text, copy in copies if copy is not None]

@@ -1,8 +1,16 @@
 """What keeps reports together and apart, as an officer sees it: the bundled model on whole cases."""
 
+import csv
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from tawasul_nlp import DuplicateGrouper
+from tawasul_nlp.duplicates import Case
+from tawasul_nlp.duplicates.reading import case_columns
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "backlog.csv"
 
 POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
 
@@ -34,6 +42,16 @@ def test_everybody_s_own_phone_and_waiting_time_do_not_tear_an_incident_apart(gr
         "في حفرة بطريق 1415 مجمع 714 كسرت تاير سيارتي من 5 أيام",
     ]
     assert labels(grouper, cases) == [0, 0]
+
+
+def test_a_case_that_is_sent_again_is_the_same_whether_it_names_a_place_or_not(grouper):
+    with EXAMPLES.open(encoding="utf-8-sig", newline="") as lines:
+        texts = [row["text"] for row in csv.DictReader(lines)]
+    rows = np.arange(len(texts))
+    again = [f"السلام عليكم {text} وشكرا" for text in texts]
+    columns = case_columns(grouper.classifier, [Case(text) for text in (*texts, *texts, *again)])
+    missed = [grouper.scorer.score(columns, rows, rows + n * len(rows)) < grouper.threshold for n in (1, 2)]
+    assert len(texts) >= 300 and not missed[0].any() and missed[1].mean() < 0.01
 
 
 @pytest.mark.parametrize(
