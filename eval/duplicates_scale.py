@@ -1,9 +1,9 @@
 """Measure grouping at scale: time, memory and growth from ten thousand to a million cases, and adding to a large index.
 
 The cases are real texts (the corpus, laws, product reviews) and edited copies of them, made here: words dropped and
-swapped, letters slipped, greetings added, blocks and towns exchanged (which makes another incident). A fifth are
-copies of an earlier text. Vectors are computed beforehand for the real texts; an edited text gets the vector of its
-source moved by as much as the model moves such edits (measured on a sample in the same run).
+swapped, letters slipped, greetings added, places and numbers exchanged and an address added (which makes another
+incident). A fifth are copies of an earlier text. Vectors are computed beforehand for the real texts; an edited text
+gets the vector of its source moved by as much as the model moves such edits (measured on a sample in the same run).
 
 The prepared texts stay in ``build/scale``; delete it to make them anew, after a change of the model.
 
@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ import numpy as np
 
 from eval.import_time import machine
 from eval.results_files import publish_page
+from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.columns import SHINGLE
 from tawasul_nlp.text import Normalizer
@@ -59,8 +61,9 @@ GREETINGS = ("السلام عليكم، ", "تحية طيبة وبعد، ", "ل�
 
 
 def real_texts(data: Path) -> list[str]:
-    """Return texts of the corpus, the laws and the reviews, in a fixed random order."""
-    texts = [example.text for example in load_examples("train", LabelSpace.load())]
+    """Return texts of the corpus (one of each incident), the laws and the reviews, in a fixed random order."""
+    examples = load_examples("train", LabelSpace.load(), reports=False)
+    texts = list({example.incident: example.text for example in examples}.values())
     with gzip.open(data / "bahrain_laws" / "provisions.txt.gz", "rt", encoding="utf-8") as lines:
         texts += [line.strip()[:400] for line in lines if len(line.strip()) > 40][:6_000]
     with (data / "bahraini_reviews" / "msa_bahraini_pairs.csv").open(encoding="utf-8", newline="") as lines:
@@ -81,9 +84,18 @@ def edited(text: str, rng: random.Random) -> str:
     return rng.choice(GREETINGS) + add_noise(" ".join(words), rng, 0.2)
 
 
+@cache
+def _places(text: str) -> tuple[Place, ...]:
+    return find_places(text).mentions
+
+
 def elsewhere(text: str, rng: random.Random) -> str:
     """Return the text as another incident: at a place of its own, with other numbers."""
-    place = f"{rng.choice(TOWNS)} مجمع {rng.randint(201, 1199)} طريق {rng.randint(1, 99)}{rng.randint(10, 99)}"
+    town = rng.choice(TOWNS)
+    for named in reversed(_places(text)):
+        if named.number is None:
+            text = text[: named.start] + town + text[named.end :]
+    place = f"{town} مجمع {rng.randint(201, 1199)} طريق {rng.randint(1, 99)}{rng.randint(10, 99)}"
     numbers = "".join(str(rng.randint(1, 9)) if char.isdigit() else char for char in text)
     return f"{numbers} - {place}" if rng.random() < 0.6 else f"{place}: {numbers}"
 

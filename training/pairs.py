@@ -4,9 +4,9 @@
 chooses its threshold, and adds ``pairs.json`` to the folder. The test split is not touched. The backlogs are
 
 - incidents whose reports the encoder never saw side by side (``"use": "scorer"`` in the corpus), with their look-alikes
-  and other training cases among them, and copies of these that name another house or road. The model knows the topics
-  of all these texts by heart, so they cannot teach how far topics agree that are read from new texts: here the topics
-  count as unknown.
+  and other training cases among them, copies of these that name another house, road or town, and some cases that came
+  in twice. The model knows the topics of all these texts by heart, so they cannot teach how far topics agree that are
+  read from new texts: here the topics count as unknown.
 - the validation split. It is the smaller one, but like use, so each of its pairs weighs more: both weigh the same.
 
 Candidates are near one another, so hardly any pair of them shows what texts are that have nothing in common. What the
@@ -48,7 +48,8 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0)
 ABOUT = 0.001
 # Training cases without a known second report that stand among the fitting incidents, as in a backlog.
 OTHERS = 1_500
-# So many of them came in twice, mistyped a little: of near copies the corpus has hardly any, and without a place none.
+# So many of them came in twice, mistyped a little, and of so many more there is a copy that alone names a town: of near
+# copies the corpus has hardly any, and without a place none.
 SENT_AGAIN = 300
 _NUMBERED = frozenset({"house", "flat", "road"})
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
@@ -217,6 +218,17 @@ def at_next_door(case: Example, rng: random.Random) -> Example | None:
     return replace(case, id=name, text=text, incident=name) if named else None
 
 
+def named_elsewhere(case: Example, towns: list[str], rng: random.Random) -> Example | None:
+    """Return a case that names no place as an agent notes down the like from some town; None if it names a place.
+
+    Notes are alike in their wording: that one of two has no place does not make them one incident.
+    """
+    if find_places(case.text):
+        return None
+    name = f"{case.id}-elsewhere"
+    return replace(case, id=name, text=f"{rng.choice(towns)}: {case.text}", incident=name)
+
+
 def sent_again(case: Example, rng: random.Random) -> Example:
     """Return the case as somebody sends or notes it down once more."""
     return replace(case, id=f"{case.id}-again", text=add_noise(case.text, rng, rate=0.1))
@@ -225,7 +237,8 @@ def sent_again(case: Example, rng: random.Random) -> Example:
 def fitting_backlog(labels: LabelSpace) -> Collection:
     """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported in own words.
 
-    Of texts that name a house, a road or the like there is a copy that names another.
+    Of texts that name a house, a road or the like there is a copy that names another; of some that name no place, one
+    that names a town.
     """
     known = {incident.id for use in ("encoder", "scorer") for incident in load_incidents("train", labels, use=use)}
     others = [
@@ -238,6 +251,8 @@ def fitting_backlog(labels: LabelSpace) -> Collection:
     incidents += again + [Incident(case.id, case.topic, (case,)) for case in chosen[SENT_AGAIN:]]
     collection = collect(incidents, [])
     copies = [(text, at_next_door(text, rng)) for text in collection.texts]
+    towns = sorted({place.name for case in others for place in find_places(case.text).mentions if place.kind == "area"})
+    copies += [(case, named_elsewhere(case, towns, rng)) for case in chosen[SENT_AGAIN : 2 * SENT_AGAIN]]
     near = [Incident(text.id, text.topic, (text,), (copy,)) for text, copy in copies if copy is not None]
     return collect([*incidents, *near], [])
 

@@ -55,6 +55,20 @@ def test_a_case_that_is_sent_again_is_the_same_whether_it_names_a_place_or_not(g
 
 
 @pytest.mark.parametrize(
+    ("nowhere", "somewhere"),
+    [
+        ("الماي مقطوع عندنا من الصبح", "الماي مقطوع عندنا من الصبح مجمع 714"),
+        (
+            "متصل يشكو من تراكم القمامة أمام المنزل ويطلب إزالتها",
+            "متصل من المحرق يشكو من تراكم القمامة أمام المنزل ويطلب إزالتها",
+        ),
+    ],
+)
+def test_notes_in_the_same_words_are_two_incidents_where_one_of_them_names_a_place(grouper, nowhere, somewhere):
+    assert labels(grouper, [nowhere, somewhere]) == [0, 1]
+
+
+@pytest.mark.parametrize(
     ("here", "there"),
     [
         ("عمارة 12 طريق 1415 مجمع 714", "عمارة 48 طريق 1415 مجمع 714"),
