@@ -62,8 +62,7 @@ GREETINGS = ("السلام عليكم، ", "تحية طيبة وبعد، ", "ل�
 
 def real_texts(data: Path) -> list[str]:
     """Return texts of the corpus (one of each incident), the laws and the reviews, in a fixed random order."""
-    examples = load_examples("train", LabelSpace.load(), reports=False)
-    texts = list({example.incident: example.text for example in examples}.values())
+    texts = [example.text for example in load_examples("train", LabelSpace.load(), reports=False)]
     with gzip.open(data / "bahrain_laws" / "provisions.txt.gz", "rt", encoding="utf-8") as lines:
         texts += [line.strip()[:400] for line in lines if len(line.strip()) > 40][:6_000]
     with (data / "bahraini_reviews" / "msa_bahraini_pairs.csv").open(encoding="utf-8", newline="") as lines:
