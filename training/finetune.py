@@ -23,10 +23,11 @@ from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.batches import MaskingCollator
 from training.corpus import Example, LabelSpace
+from training.heads import MOST_TEXTS, start_heads
 from training.incidents import IncidentDraws, load_incidents, load_parallel
 from training.network import TrainingNetwork
 from training.noise import add_noise
-from training.trainer import STATE, save_state, train_network
+from training.trainer import STATE, last_checkpoint, save_state, train_network
 
 TASKS = ("topic", "agency", "kind")
 
@@ -87,6 +88,13 @@ class TrainingTexts(torch.utils.data.Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self._row(self.texts[index], self.targets[index], self.incidents[index])
 
+    def sample(self, most: int) -> tuple[list[list[int]], dict[str, np.ndarray]]:
+        """Return the token ids of at most so many texts without noise, and the index of each one's label, or -1."""
+        chosen = random.Random(self.recipe["seed"]).sample(range(len(self)), min(most, len(self)))
+        rows = self._tokenize([self._clean(self.texts[at]) for at in chosen])
+        known = {task: np.stack([self.targets[at][task] for at in chosen]) for task in TASKS}
+        return rows, {task: np.where(each.any(1), each.argmax(1), -1) for task, each in known.items()}
+
     def row(self, example: Example) -> dict[str, Any]:
         """Return the training row of a text that is not one of the numbered examples."""
         return self._row(example.text, self._targets(example), example.incident)
@@ -128,6 +136,9 @@ def fine_tune(
     elif start is not None:
         model.network.load_state_dict(start.state_dict())
     texts = TrainingTexts(train, labels, tokenizer, recipe, training=True)
+    if "head_start" in recipe and last_checkpoint(out) is None:
+        rows, targets = texts.sample(MOST_TEXTS)
+        start_heads(model.network, rows, tokenizer.pad_token_id, targets, recipe["head_start"], bf16=recipe["bf16"])
     draw = None
     if recipe.get("incident_groups"):
         draws = IncidentDraws(load_incidents("train", labels), load_parallel(), labels.agency_of, recipe["seed"])

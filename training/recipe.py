@@ -76,9 +76,9 @@ class Recipe:
         Whether to compute in bfloat16; auto where the machine does so by itself.
     ngram : dict or None
         Settings of the n-gram reader (:func:`training.ngram.fit_ngram`); None for a model without.
-    head_start : {"random", "means"}
-        Whether the heads start from nothing or from the mean vector of each label's texts (:mod:`training.heads`), for
-        labels with few texts.
+    head_start : {"random", "means", "probe"}
+        Whether the heads start from nothing, from the mean vector of each label's texts, for labels with few of
+        them, or as a logistic regression on the encoder as it is (:mod:`training.heads`).
     keep_torch : bool
         Whether the model folder also holds the float network, for the torch runtime.
     report_to : list of str
@@ -129,8 +129,8 @@ class Recipe:
             raise ValueError(f"keep_torch is {self.keep_torch!r}, expected true or false")
         if self.bf16 not in (True, False, "auto"):
             raise ValueError(f"bf16 is {self.bf16!r}, expected true, false or auto")
-        if self.head_start not in ("random", "means"):
-            raise ValueError(f"head_start is {self.head_start!r}, expected random or means")
+        if self.head_start not in ("random", "means", "probe"):
+            raise ValueError(f"head_start is {self.head_start!r}, expected random, means or probe")
         if self.ngram is not None:
             _check_ngram(self.ngram)
         if not isinstance(self.task_weights, dict) or not all(map(_is_weight, self.task_weights.values())):

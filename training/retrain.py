@@ -33,7 +33,7 @@ from training.bundle import build_folder, taxonomy_tasks
 from training.card import write_card
 from training.corpus import LabelSpace
 from training.curves import draw_curves
-from training.heads import start_heads
+from training.heads import MOST_TEXTS, start_heads
 from training.material import Material
 from training.measure import measure
 from training.network import TrainingNetwork
@@ -43,7 +43,7 @@ from training.recipe import Recipe
 from training.suspects import write_outliers, write_suspects
 from training.tables import label_column
 from training.texts import RowEncoder, StreamedTexts, TableTexts
-from training.trainer import STATE, save_state, train_network
+from training.trainer import STATE, last_checkpoint, save_state, train_network
 
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
@@ -128,11 +128,8 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
         else StreamedTexts(material.train, rows, material.rows)
     )
     judged = TableTexts(material.validation, RowEncoder(tokenizer, material.labels, recipe, training=False))
-    if recipe.head_start == "means":
-        if not isinstance(texts, TableTexts):
-            raise ValueError("head_start means needs every text at once; take head_start=random with --streaming")
-        truth = _truth(material.train, material.labels)
-        start_heads(model.network, list(texts.rows["input_ids"]), tokenizer.pad_token_id, truth)
+    if recipe.head_start != "random" and last_checkpoint(checkpoints) is None:
+        _start_heads(model.network, texts, material, recipe, tokenizer.pad_token_id)
     print(f"{material.rows} texts, {recipe.epochs:g} epochs", flush=True)
     collator = MaskingCollator(tokenizer, list(tasks), recipe.mask_share, recipe.seed)
     trainer = train_network(model, texts, judged, collator, checkpoints, settings, list(tasks))
@@ -142,6 +139,26 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
     for checkpoint in checkpoints.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
         shutil.rmtree(checkpoint)
     return model.network.eval().cpu(), tokenizer
+
+
+def _start_heads(
+    network: MultiTaskNetwork, texts: TableTexts | StreamedTexts, material: Material, recipe: Recipe, padding: int
+) -> None:
+    if not isinstance(texts, TableTexts):
+        raise ValueError(
+            f"head_start {recipe.head_start} needs every text at once; take head_start=random with --streaming"
+        )
+    truth = _truth(material.train, material.labels)
+    rows = np.arange(len(texts))
+    if recipe.head_start == "probe":
+        rows = np.random.default_rng(recipe.seed).permutation(rows)[:MOST_TEXTS]
+    start_heads(
+        network,
+        list(texts.rows.select(rows)["input_ids"]),
+        padding,
+        {task: target[rows] for task, target in truth.items()},
+        recipe.head_start,
+    )
 
 
 def _tasks(material: Material, recipe: Recipe) -> dict[str, TaskConfig]:

@@ -124,7 +124,7 @@ def train_network(
         optimizers=(optimizer, schedule),
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
-    trainer.train(resume_from_checkpoint=_last_checkpoint(out))
+    trainer.train(resume_from_checkpoint=last_checkpoint(out))
     return trainer
 
 
@@ -134,7 +134,7 @@ def save_state(state: dict[str, Tensor], path: Path) -> None:
         save_file(state, unfinished)
 
 
-def _last_checkpoint(out: Path) -> str | None:
+def last_checkpoint(out: Path) -> str | None:
     """Return the last complete checkpoint, and delete what a kill left of an unfinished one."""
     complete = {}
     for folder in out.glob("checkpoint-*"):

@@ -1,4 +1,4 @@
-"""Heads that start from means answer like the nearest mean before anything is trained."""
+"""Heads that start from means or from a probe answer before anything is trained."""
 
 import tracemalloc
 from pathlib import Path
@@ -10,7 +10,7 @@ from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.backbone import load_backbone
 from training.batches import IGNORE
-from training.heads import nearest_mean, start_heads
+from training.heads import linear_probe, nearest_mean, start_heads
 from training.network import TrainingNetwork
 
 
@@ -48,6 +48,36 @@ def test_texts_without_anything_in_common_do_not_make_the_heads_certain() -> Non
     assert confidence.mean() < 0.4
 
 
+def test_a_probe_tells_labels_apart_that_lie_close_together_and_far_from_nothing() -> None:
+    rng = np.random.default_rng(3)
+    target = np.arange(600) % 6
+    centres = rng.normal(size=(6, 32))
+    vectors = centres[target] * 0.1 + rng.normal(size=(600, 32)) * 0.1 + 10
+    weights, bias = linear_probe(vectors, target, 6)
+    unseen = centres[target] * 0.1 + rng.normal(size=(600, 32)) * 0.1 + 10
+    assert weights.shape == (6, 32) and bias.shape == (6,)
+    assert ((unseen @ weights.T.astype(np.float64) + bias).argmax(1) == target).mean() > 0.9
+
+
+def test_a_probe_of_two_labels_has_a_row_for_each() -> None:
+    rng = np.random.default_rng(4)
+    target = np.arange(100) % 2
+    vectors = rng.normal(size=(2, 16))[target] * 2 + rng.normal(size=(100, 16))
+    weights, bias = linear_probe(vectors, target, 2)
+    assert ((vectors @ weights.T.astype(np.float64) + bias).argmax(1) == target).mean() > 0.95
+
+
+def test_a_label_without_texts_is_not_what_a_probe_answers() -> None:
+    rng = np.random.default_rng(5)
+    target = np.arange(90) % 3
+    target[target == 1] = 3
+    vectors = rng.normal(size=(4, 16))[target] + rng.normal(size=(90, 16)) * 0.3
+    weights, bias = linear_probe(vectors, target, 4)
+    logits = vectors @ weights.T.astype(np.float64) + bias
+    assert (logits.argmax(1) == target).mean() > 0.95
+    assert logits[:, 1].max() < logits.max(1).min()
+
+
 def test_a_network_starts_with_the_means_of_its_texts(
     tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
 ) -> None:
@@ -67,6 +97,24 @@ def test_a_network_starts_with_the_means_of_its_texts(
     means = np.stack([pooled[target == label].mean(0) for label in present])
     nearest = present[((pooled[:, None] - means[None]) ** 2).sum(2).argmin(1)]
     assert (logits.argmax(1) == nearest).mean() > 0.95
+
+
+def test_a_network_starts_with_a_probe_of_its_texts(
+    tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
+) -> None:
+    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
+    network = MultiTaskNetwork(encoder, {"dept": 4})
+    rows = tokenizer([case["نص"] for case in cases[:80]], truncation=True, max_length=64).input_ids
+    names = sorted({case["الجهة"] for case in cases})
+    target = np.array([names.index(case["الجهة"]) for case in cases[:80]])
+    start_heads(network, rows, tokenizer.pad_token_id, {"dept": target}, "probe")
+    with torch.inference_mode():
+        pooled = np.concatenate(
+            [network.read(network.words(torch.tensor([row])), torch.ones(1, len(row)))[1].numpy() for row in rows]
+        )
+        logits = network.heads["dept"](torch.from_numpy(pooled)).numpy()
+    weights, bias = linear_probe(pooled.astype(np.float64), target, 4)
+    np.testing.assert_allclose(logits, pooled @ weights.T + bias, atol=1e-2)
 
 
 def test_a_task_named_like_a_method_of_torch_starts_and_learns(tiny_bert: Path, tmp_path: Path) -> None:
