@@ -55,6 +55,8 @@ def start_heads(
     vectors = _pooled(network, rows, padding, batch_size, bf16)
     for task, target in targets.items():
         known = target >= 0
+        if how == "probe" and len(np.unique(target[known])) < 2:
+            continue  # nothing to tell apart: a stream may begin with the texts of one label
         weights, bias = start(vectors[known], target[known], network.tasks[task])
         head = network.heads[head_name(task)]
         with torch.no_grad():

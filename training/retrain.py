@@ -144,21 +144,17 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
 def _start_heads(
     network: MultiTaskNetwork, texts: TableTexts | StreamedTexts, material: Material, recipe: Recipe, padding: int
 ) -> None:
-    if not isinstance(texts, TableTexts):
-        raise ValueError(
-            f"head_start {recipe.head_start} needs every text at once; take head_start=random with --streaming"
-        )
-    truth = _truth(material.train, material.labels)
-    rows = np.arange(len(texts))
-    if recipe.head_start == "probe":
-        rows = np.random.default_rng(recipe.seed).permutation(rows)[:MOST_TEXTS]
-    start_heads(
-        network,
-        list(texts.rows.select(rows)["input_ids"]),
-        padding,
-        {task: target[rows] for task, target in truth.items()},
-        recipe.head_start,
-    )
+    if isinstance(texts, TableTexts):
+        chosen = np.arange(len(texts))
+        if recipe.head_start == "probe":
+            chosen = np.random.default_rng(recipe.seed).permutation(chosen)[:MOST_TEXTS]
+        rows = texts.rows.select(chosen)
+    elif recipe.head_start == "probe":
+        rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
+    else:
+        raise ValueError("head_start means needs every text at once; take head_start=probe with --streaming")
+    truth = _truth(rows, material.labels)
+    start_heads(network, list(rows["input_ids"]), padding, truth, recipe.head_start)
 
 
 def _tasks(material: Material, recipe: Recipe) -> dict[str, TaskConfig]:

@@ -262,7 +262,7 @@ def test_a_streamed_table_trains_without_being_held(
     main(
         [
             *command(data, tiny_bert, out, "--set", "epochs=16", "--set", "gradient_accumulation=1"),
-            *("--validation", str(validation), "--streaming"),
+            *("--validation", str(validation), "--streaming", "--set", "head_start=probe"),
         ]
     )
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
