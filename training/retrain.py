@@ -144,15 +144,14 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
 def _start_heads(
     network: MultiTaskNetwork, texts: TableTexts | StreamedTexts, material: Material, recipe: Recipe, padding: int
 ) -> None:
-    if isinstance(texts, TableTexts):
-        chosen = np.arange(len(texts))
-        if recipe.head_start == "probe":
-            chosen = np.random.default_rng(recipe.seed).permutation(chosen)[:MOST_TEXTS]
-        rows = texts.rows.select(chosen)
-    elif recipe.head_start == "probe":
-        rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
+    if recipe.head_start == "means":
+        if not isinstance(texts, TableTexts):
+            raise ValueError("head_start means needs every text at once; take head_start=probe with --streaming")
+        rows = texts.rows
+    elif isinstance(texts, TableTexts):
+        rows = texts.rows.select(np.random.default_rng(recipe.seed).permutation(len(texts))[:MOST_TEXTS])
     else:
-        raise ValueError("head_start means needs every text at once; take head_start=probe with --streaming")
+        rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
     truth = _truth(rows, material.labels)
     start_heads(network, list(rows["input_ids"]), padding, truth, recipe.head_start)
 

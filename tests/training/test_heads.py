@@ -78,21 +78,28 @@ def test_a_label_without_texts_is_not_what_a_probe_answers() -> None:
     assert logits[:, 1].max() < logits.max(1).min()
 
 
-def test_a_network_starts_with_the_means_of_its_texts(
-    tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
-) -> None:
-    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
+def started(
+    how: str, tiny_bert: Path, cases: list[dict[str, str]], folder: Path, unlabelled: slice
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pooled vectors of 80 cases, the logits of heads that started from them, and the labels or -1."""
+    encoder, tokenizer = load_backbone(str(tiny_bert), list, folder, 0.1)
     network = MultiTaskNetwork(encoder, {"dept": 4})
     rows = tokenizer([case["نص"] for case in cases[:80]], truncation=True, max_length=64).input_ids
     names = sorted({case["الجهة"] for case in cases})
     target = np.array([names.index(case["الجهة"]) for case in cases[:80]])
-    target[::10] = -1
-    start_heads(network, rows, tokenizer.pad_token_id, {"dept": target})
+    target[unlabelled] = -1
+    start_heads(network, rows, tokenizer.pad_token_id, {"dept": target}, how)
     with torch.inference_mode():
         pooled = np.concatenate(
             [network.read(network.words(torch.tensor([row])), torch.ones(1, len(row)))[1].numpy() for row in rows]
         )
-        logits = network.heads["dept"](torch.from_numpy(pooled)).numpy()
+        return pooled, network.heads["dept"](torch.from_numpy(pooled)).numpy(), target
+
+
+def test_a_network_starts_with_the_means_of_its_texts(
+    tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
+) -> None:
+    pooled, logits, target = started("means", tiny_bert, cases, tmp_path, unlabelled=slice(None, None, 10))
     present = np.unique(target[target >= 0])
     means = np.stack([pooled[target == label].mean(0) for label in present])
     nearest = present[((pooled[:, None] - means[None]) ** 2).sum(2).argmin(1)]
@@ -102,17 +109,7 @@ def test_a_network_starts_with_the_means_of_its_texts(
 def test_a_network_starts_with_a_probe_of_its_texts(
     tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
 ) -> None:
-    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
-    network = MultiTaskNetwork(encoder, {"dept": 4})
-    rows = tokenizer([case["نص"] for case in cases[:80]], truncation=True, max_length=64).input_ids
-    names = sorted({case["الجهة"] for case in cases})
-    target = np.array([names.index(case["الجهة"]) for case in cases[:80]])
-    start_heads(network, rows, tokenizer.pad_token_id, {"dept": target}, "probe")
-    with torch.inference_mode():
-        pooled = np.concatenate(
-            [network.read(network.words(torch.tensor([row])), torch.ones(1, len(row)))[1].numpy() for row in rows]
-        )
-        logits = network.heads["dept"](torch.from_numpy(pooled)).numpy()
+    pooled, logits, target = started("probe", tiny_bert, cases, tmp_path, unlabelled=slice(0))
     weights, bias = linear_probe(pooled.astype(np.float64), target, 4)
     np.testing.assert_allclose(logits, pooled @ weights.T + bias, atol=1e-2)
 
