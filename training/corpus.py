@@ -29,12 +29,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class LabelSpace:
-    """The labels of each task in output order, and the agency group that owns each topic."""
+    """The labels of each task in output order; the agency group that owns each topic, and the topics like it."""
 
     topics: tuple[str, ...]
     agencies: tuple[str, ...]
     kinds: tuple[str, ...]
     agency_of: dict[str, str]
+    confusable: dict[str, tuple[str, ...]]
 
     @classmethod
     def load(cls) -> LabelSpace:
@@ -43,7 +44,8 @@ class LabelSpace:
 
         taxonomy = Taxonomy.load()
         agency_of = {topic: taxonomy.agency_group(topic) for topic in taxonomy.topics}
-        return cls(tuple(agency_of), taxonomy.agency_groups(), tuple(taxonomy.kinds), agency_of)
+        confusable = {topic.id: topic.confusable_with for topic in taxonomy.topics.values()}
+        return cls(tuple(agency_of), taxonomy.agency_groups(), tuple(taxonomy.kinds), agency_of, confusable)
 
     def of(self, task: str) -> tuple[str, ...]:
         """Return the labels of ``task``."""

@@ -32,10 +32,13 @@ from training.trainer import STATE, last_checkpoint, save_state, train_network
 TASKS = ("topic", "agency", "kind")
 
 
-def soft_targets(example: Example, labels: LabelSpace, task: str, secondary: float) -> np.ndarray:
+def soft_targets(
+    example: Example, labels: LabelSpace, task: str, secondary: float, confusable: float = 0.0
+) -> np.ndarray:
     """Return the label distribution of one example; all zero if the task is not defined for it.
 
-    A secondary topic gets the share ``secondary`` (and its agency likewise).
+    A secondary topic gets the share ``secondary`` (and its agency likewise). Of the rest, the topics that the taxonomy
+    names as confusable with the first get the share ``confusable`` together.
     """
     names = labels.of(task)
     target = np.zeros(len(names), np.float32)
@@ -47,6 +50,11 @@ def soft_targets(example: Example, labels: LabelSpace, task: str, secondary: flo
         second = example.secondary_topic if task == "topic" else labels.agency_of[example.secondary_topic]
         target *= 1.0 - secondary
         target[names.index(second)] += secondary
+    others = labels.confusable[first] if task == "topic" else ()
+    if others:
+        moved = confusable * target[names.index(first)]
+        target[names.index(first)] -= moved
+        target[[names.index(other) for other in others]] += moved / len(others)
     return target
 
 
@@ -80,7 +88,8 @@ class TrainingTexts(torch.utils.data.Dataset[dict[str, Any]]):
         return self.normalizer(arabizi_to_arabic(text))
 
     def _targets(self, example: Example) -> dict[str, np.ndarray]:
-        return {task: soft_targets(example, self.labels, task, self.recipe["secondary"]) for task in TASKS}
+        shares = self.recipe["secondary"], self.recipe.get("confusable", 0.0)
+        return {task: soft_targets(example, self.labels, task, *shares) for task in TASKS}
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -25,7 +25,8 @@ def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float
     """Rise linearly to 1 over ``warm`` steps, then fall linearly to ``final`` at the last step."""
     if step < warm:
         return (step + 1) / warm
-    return final + (1.0 - final) * max(0.0, (steps - step) / (steps - warm))
+    # A training of one step has no step to fall in.
+    return final + (1.0 - final) * max(0.0, (steps - step) / max(1, steps - warm))
 
 
 def parameter_groups(model: TrainingNetwork, recipe: dict[str, Any]) -> list[dict[str, Any]]:
