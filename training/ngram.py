@@ -11,9 +11,18 @@ from tawasul_nlp.model.ngram import FeatureBlock, NgramFeatures, save_ngram
 from training.corpus import Example, LabelSpace
 
 
-def kept_features(counts: Any, min_df: int) -> FeatureBlock:
-    """Keep the hash values that at least ``min_df`` texts have, with their smoothed idf."""
+# Of characters, and of words. A linear SVM holds eight bytes for every feature and label: 400 MB for a hundred labels.
+MOST_FEATURES = 500_000
+
+
+def kept_features(counts: Any, min_df: int, most: int = MOST_FEATURES) -> FeatureBlock:
+    """Keep the hash values that at least ``min_df`` texts have, or more texts if these are over ``most``.
+
+    They come with their smoothed idf.
+    """
     values, document_frequency = np.unique(counts.indices, return_counts=True)
+    while np.count_nonzero(document_frequency >= min_df) > most:
+        min_df += 1
     keep = document_frequency >= min_df
     idf = np.log((1 + counts.shape[0]) / (1 + document_frequency[keep])) + 1
     return FeatureBlock(values[keep].astype(np.int32), idf.astype(np.float32))
@@ -51,7 +60,8 @@ def fit_ngram(
         The names of each task's labels; every one needs a text.
     path : Path
     recipe : dict
-        ``min_df`` of character and word n-grams, the SVM's ``C``, and how many ``features`` to keep (all if missing).
+        ``min_df`` of character and word n-grams (see :func:`kept_features`), the SVM's ``C``, and how many
+        ``features`` to keep (all if missing).
 
     Raises
     ------

@@ -107,7 +107,7 @@ class Recipe:
     early_stopping: int = 3
     validation_share: float = 0.1
     bf16: bool | str = "auto"
-    ngram: dict[str, Any] | None = field(default_factory=lambda: {"min_df": [3, 2], "features": 175_000, "C": 0.3})
+    ngram: dict[str, Any] | None = field(default_factory=lambda: {"min_df": [1, 1], "features": 175_000, "C": 0.3})
     head_start: str = "random"
     keep_torch: bool = False
     report_to: list[str] = field(default_factory=list)

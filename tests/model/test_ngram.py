@@ -30,6 +30,15 @@ def test_features_equal_scikit_learns_tfidf() -> None:
     assert np.allclose(ours @ ours.T, (reference @ reference.T).toarray(), atol=1e-6)
 
 
+def test_rare_features_go_first_where_there_are_too_many() -> None:
+    counts = NgramFeatures().counts(TEXTS)[1]
+    every, common = kept_features(counts, 1).hashes, kept_features(counts, 2).hashes
+    assert 0 < len(common) < len(every)
+    assert len(kept_features(counts, 1, most=len(every)).hashes) == len(every)
+    for most in (len(every) - 1, len(common)):
+        assert kept_features(counts, 1, most=most).hashes.tolist() == common.tolist()
+
+
 def test_a_place_number_does_not_change_the_reading() -> None:
     counts = NgramFeatures().counts(TEXTS)
     for block in counts:

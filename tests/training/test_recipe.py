@@ -28,7 +28,7 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
     raw = read_recipe(path, ["rate=1e-4", "ngram.C=0.5", "backbone=models/mine", "report_to=[tensorboard]"])
     recipe = table_recipe(raw)
     assert recipe.rate == 0.0001
-    assert recipe.ngram == {"min_df": [3, 2], "features": 175_000, "C": 0.5}
+    assert recipe.ngram == {"min_df": [1, 1], "features": 175_000, "C": 0.5}
     assert recipe.backbone == "models/mine"
     assert recipe.report_to == ["tensorboard"]
     assert table_recipe(read_recipe(path, ["ngram=null"])).ngram is None
