@@ -10,7 +10,6 @@ import numpy as np
 from tawasul_nlp.model.ngram import FeatureBlock, NgramFeatures, save_ngram
 from training.corpus import Example, LabelSpace
 
-
 # Of characters, and of words. A linear SVM holds eight bytes for every feature and label: 400 MB for a hundred labels.
 MOST_FEATURES = 500_000
 
