@@ -1,0 +1,83 @@
+"""Attack the project's promises and count the trials in which one did not hold.
+
+Each module beside this one attacks a part of the project: its ``run(trials, seed)`` yields an ``Outcome`` for each
+attack. Run ``python -m eval.robustness`` (writes ``eval/results/robustness.json`` and ``robustness.md``), or name the
+parts to attack: ``python -m eval.robustness index_damage --trials 50``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from eval.import_time import machine
+from eval.results_files import publish_page
+
+RESULTS = Path(__file__).parent.parent / "results"
+PARTS: tuple[str, ...] = ()
+TRIALS = 200
+SEED = 20261130
+
+
+def attack(parts: Sequence[str], trials: int, seed: int) -> list[dict[str, Any]]:
+    """Run the attacks of each part; about ``trials`` times each, where an attack is not a list of cases."""
+    rows = []
+    for part in parts:
+        began = time.perf_counter()
+        for outcome in importlib.import_module(f"eval.robustness.{part}").run(trials, seed):
+            rows.append({"part": part, **asdict(outcome)})
+            print(f"{part}: {outcome.attack}: {outcome.failures} of {outcome.trials}", file=sys.stderr, flush=True)
+        print(f"{part}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Render the counts as a table."""
+    lines = [
+        "# Attacks on the promises",
+        "",
+        f"{result['date']}, {result['machine']}, `{result['command']}` (seed {result['seed']}).",
+        "",
+        "| promise | attack | trials | failures | |",
+        "|---|---|--:|--:|---|",
+    ]
+    lines += [
+        f"| {row['promise']} | {row['attack']} | {row['trials']:,} | {row['failures']} | {row['note']} |"
+        for row in result["attacks"]
+    ]
+    trials, failures = (sum(row[name] for row in result["attacks"]) for name in ("trials", "failures"))
+    return "\n".join([*lines, f"| | together | {trials:,} | {failures} | |"]) + "\n"
+
+
+def main() -> int:
+    """Attack from the command line; return 1 if a promise did not hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--trials", type=int, default=TRIALS, help=f"of each random attack (default {TRIALS})")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--out", type=Path, help="prefix of the files (default eval/results/robustness, for all parts)")
+    arguments = parser.parse_args()
+    result = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": shlex.join(["python", "-m", "eval.robustness", *sys.argv[1:]]),
+        "seed": arguments.seed,
+        "attacks": attack(arguments.parts or PARTS, arguments.trials, arguments.seed),
+    }
+    if arguments.out or not arguments.parts:
+        publish_page(result, markdown(result), arguments.out or RESULTS / "robustness")
+    else:
+        print(markdown(result))
+    return int(any(row["failures"] for row in result["attacks"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
