@@ -17,7 +17,10 @@ import numpy as np
 
 from eval.quantisation_runners import Batch, Contender, OpenVinoContender, OrtContender
 from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from training.export import export_float, quantize_rows
+
+onnxruntime_without_telemetry()  # before its tools are imported
 
 REFERENCE = "float32, ONNX Runtime"
 

@@ -16,6 +16,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
 from tawasul_nlp.model.graph import refuse_external_data
 from tawasul_nlp.model.per_process import PerProcess
+from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 # A batch of so many tokens stays in a core's caches: on an EPYC, batches of 8 cases of 50 tokens take two thirds of the
 # time that batches of 32 take.
@@ -154,8 +155,7 @@ class OnnxRuntime:
         return unused
 
     def _open(self, threads: int) -> Any:
-        import onnxruntime
-
+        onnxruntime = onnxruntime_without_telemetry()
         refuse_external_data(self.path)
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = 1
