@@ -22,7 +22,7 @@ from eval.import_time import machine
 from eval.results_files import publish_page
 
 RESULTS = Path(__file__).parent.parent / "results"
-PARTS: tuple[str, ...] = ()
+PARTS: tuple[str, ...] = ("silence",)
 TRIALS = 200
 SEED = 20261130
 

@@ -1,0 +1,79 @@
+"""Nothing leaves the machine, and nothing is written where nobody asked for it: watched from outside the process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eval.robustness.silence import USES, Use, watch
+from eval.robustness.system_calls import ROOT, STRACE, trace
+from tests.model.tiny_model import write_tiny_model
+
+PREDICT = "import tawasul_nlp; tawasul_nlp.predict('المجاري طافحة في مجمع 714')"
+
+
+@pytest.fixture
+def strace():
+    """Skip without strace, unless the environment says that it must be there, as CI does."""
+    if STRACE is None:
+        message = "needs Debian's package strace"
+        if os.environ.get("TAWASUL_REQUIRE_STRACE"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@pytest.mark.usefixtures("strace")
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
+def test_a_use_reaches_nothing_beyond_the_machine_and_writes_only_where_it_was_told(tmp_path, use):
+    if "service" in use.name:
+        pytest.importorskip("fastapi", reason="the extra `service` is not installed")
+    found = watch(use, tmp_path)
+    assert (found.outside, found.reached) == ([], [])
+
+
+@pytest.mark.usefixtures("strace")
+def test_the_torch_runtime_is_as_silent(tmp_path):
+    model = write_tiny_model(tmp_path / "m", torch_files=True, incident=True)
+    code = f"from tawasul_nlp import ComplaintClassifier as C; C.from_pretrained({str(model)!r}, runtime='torch').predict('ا')"
+    seen = trace([sys.executable, "-c", code], tmp_path)
+    assert (seen.code, seen.outside(tmp_path / "tmp"), seen.reached) == (0, [], frozenset())
+
+
+@pytest.mark.usefixtures("strace")
+def test_the_watch_sees_what_is_sent_and_written(tmp_path):
+    code = """
+import os, pathlib, socket, subprocess, sys
+
+home = pathlib.Path.home()
+(home / "made").mkdir()
+(home / "written").write_text("x")
+os.rename(home / "written", "here")
+os.chmod("../home/made", 0o700)
+subprocess.run([sys.executable, "-c", "open('../child', 'w')"], check=True)
+for address in ("192.0.2.1", "127.0.0.1"):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect((address, 9))  # sends nothing yet
+"""
+    found = watch(Use("a script", (("-c", code),)), tmp_path)
+    assert set(found.outside) == {str(tmp_path / name) for name in ("home/made", "home/written", "child")}
+    assert found.reached == ["connect 192.0.2.1:9"]
+    assert not found.silent
+
+
+def after_predicting(home, **environment):
+    """Return what the first answer leaves in a new home folder, and the switch of the telemetry afterwards."""
+    settings = {"PATH": os.defpath, "HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    code = f"{PREDICT}; import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**settings, **environment})
+    return sorted(home.rglob("*")), done.stdout.strip()
+
+
+def test_the_first_answer_leaves_the_home_folder_empty(tmp_path):
+    assert after_predicting(tmp_path) == ([], "1")
+
+
+@pytest.mark.parametrize("chosen", ["0", "", "true"])
+def test_what_the_user_chose_about_telemetry_stays_as_it_is(tmp_path, chosen):
+    assert after_predicting(tmp_path, ORT_DISABLE_TELEMETRY=chosen)[1] == chosen
