@@ -22,7 +22,10 @@ from eval.import_time import machine
 from eval.results_files import publish_page
 
 RESULTS = Path(__file__).parent.parent / "results"
-PARTS: tuple[str, ...] = ("silence",)
+PARTS: tuple[str, ...] = (
+    "model_folder",
+    "silence",
+)
 TRIALS = 200
 SEED = 20261130
 

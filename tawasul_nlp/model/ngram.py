@@ -159,7 +159,8 @@ class NgramReader:
         scores, start = {}, 0
         for task in self.tasks:
             end = start + len(self.scales[task])
-            scores[task] = totals[:, start:end] * self.scales[task] + self.biases[task]
+            with np.errstate(over="ignore"):  # infinity makes no probabilities, and is refused there
+                scores[task] = totals[:, start:end] * self.scales[task] + self.biases[task]
             start = end
         return scores
 

@@ -86,6 +86,11 @@ class ModelReaders:
         texts : sequence of str
         batch_size : int
             Texts that the encoder reads at once, at most.
+
+        Raises
+        ------
+        ModelFormatError
+            If the model's numbers overflow, so that its answers are no probabilities.
         """
         pieces = [list(texts[start : start + _PIECE]) for start in range(0, len(texts), _PIECE)]
         waiting: deque[tuple[Scores, Future[Scores], np.ndarray]] = deque()
@@ -101,6 +106,15 @@ class ModelReaders:
 
     def _joined(self, ngram: Scores, future: Future[Scores], truncated: np.ndarray) -> Reading:
         encoded = future.result()
-        combined = combine(self.config.tasks, {"encoder": encoded, "ngram": ngram})
+        with np.errstate(all="ignore"):  # what overflows is refused below
+            combined = combine(self.config.tasks, {"encoder": encoded, "ngram": ngram})
+        for name, values in combined.items():
+            if not np.isfinite(values).all():
+                task = self.config.tasks[name]
+                raise ModelFormatError(
+                    f"the weights {task.weights}, temperature {task.temperature} and power {task.power} of task "
+                    f"{name!r} make no probabilities of what the readers say; restore the model folder, or train it "
+                    "anew"
+                )
         probabilities = {task: np.exp(values) for task, values in combined.items()}
         return Reading(probabilities, encoded["embedding"], encoded.get("incident"), truncated)

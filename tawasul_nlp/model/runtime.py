@@ -14,7 +14,7 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
-from tawasul_nlp.model.graph import refuse_external_data
+from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.per_process import PerProcess
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
@@ -156,17 +156,20 @@ class OnnxRuntime:
 
     def _open(self, threads: int) -> Any:
         onnxruntime = onnxruntime_without_telemetry()
-        refuse_external_data(self.path)
+        graph = checked_graph(self.path)
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be of its own format
         try:
-            session = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+            # Bytes and not a path: what is loaded is what was checked, and it can name no file beside it.
+            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises its own, undocumented classes
             raise ModelFormatError(
                 f"{self.path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); restore the model folder"
             ) from error
+        session._model_bytes = None  # or it keeps them for good: as much memory again as the file is large
         inputs = [item.name for item in session.get_inputs()]
         if "input_ids" not in inputs or not set(inputs) <= set(_INPUTS):
             raise ModelFormatError(f"{self.path}: asks for {', '.join(inputs)}; expected some of {', '.join(_INPUTS)}")

@@ -1,19 +1,26 @@
 """A model folder from a stranger cannot make us read outside it, run code, or take memory without bound."""
 
 import json
+import random
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from eval.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hide_weights
+from eval.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model import folder as folder_module
+from tawasul_nlp.model import graph as graph_module
 from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, file_hash, read_config
-from tawasul_nlp.model.graph import refuse_external_data
+from tawasul_nlp.model.graph import checked_graph
+from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
 
@@ -85,36 +92,100 @@ def test_json_nested_without_end_is_refused(tmp_path: Path, name: str) -> None:
         open_and_read(folder)
 
 
-def graph_with_external_weights(path: Path, location: str, inside: str) -> None:
-    """Write a graph whose one tensor lies in the file ``location``, as an initializer, a constant or in a branch."""
-    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value=location)
-    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [4])
-    constant = helper.make_node("Constant", [], ["embedding"], value=tensor)
-    if inside == "initializer":
-        graph = helper.make_graph([helper.make_node("Identity", ["w"], ["embedding"])], "g", [], [out], [tensor])
-    elif inside == "constant":
-        graph = helper.make_graph([constant], "g", [], [out])
-    else:
-        branch = helper.make_graph([constant], "b", [], [out])
-        true = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
-        node = helper.make_node("If", ["yes"], ["embedding"], then_branch=branch, else_branch=branch)
-        graph = helper.make_graph([node], "g", [], [out], [true])
-    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
-
-
-@pytest.mark.parametrize("inside", ["initializer", "constant", "branch"])
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "weights.bin"])
-def test_a_graph_that_points_at_other_files_is_refused(tmp_path: Path, location: str, inside: str) -> None:
+def test_a_graph_that_points_at_other_files_is_refused(tmp_path: Path, location: str, place: str) -> None:
     (tmp_path / "secret.bin").write_bytes(b"\0" * 16)
 
     def spoil(folder: Path) -> None:
         (folder / "weights.bin").write_bytes(b"\0" * 16)
-        graph_with_external_weights(folder / ENCODER, location, inside)
+        (folder / ENCODER).write_bytes(graph_with_weights(place, location).SerializeToString())
 
     folder = write_tiny_model(tmp_path / "m", then=spoil)
     with pytest.raises(ModelFormatError, match="tensors in other files"):
         open_and_read(folder)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_graph_with_its_tensors_inside_is_read_where_it_says_so_too(tmp_path: Path, place: str) -> None:
+    model = graph_with_weights(place, None)
+    for tensor in tensors(model):
+        tensor.data_location = TensorProto.DEFAULT
+    path = tmp_path / ENCODER
+    path.write_bytes(model.SerializeToString())
+    assert checked_graph(path) == path.read_bytes()
+
+
+def test_no_way_to_write_a_graph_hides_a_tensor_that_lies_in_another_file(tmp_path: Path) -> None:
+    hidden = hide_weights(tmp_path, 600, random.Random(22))
+    assert hidden.external > 100  # the attack is one: onnx or ONNX Runtime follows these
+    assert hidden.accepted == 0
+
+
+def field(number: int, message: bytes) -> bytes:
+    """Return a message as a field of another, in the wire format of protocol buffers."""
+    return varint(number << 3 | 2) + varint(len(message)) + message
+
+
+@pytest.mark.parametrize("key", [13 << 3 | 2 | 1 << 32, 13 << 3 | 2 | 5 << 61])
+def test_a_key_beyond_32_bits_which_some_readers_cut_is_refused(tmp_path: Path, key: int) -> None:
+    (tmp_path / "plain").write_bytes(field(7, field(5, field(8, b"w"))))
+    assert checked_graph(tmp_path / "plain")
+    (tmp_path / "odd").write_bytes(field(7, field(5, varint(key) + bytes([0]))))
+    with pytest.raises(ModelFormatError, match="field number"):
+        checked_graph(tmp_path / "odd")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (varint(7 << 3 | 2, 1) + b"\0", "longer than it is"),
+        (varint(7 << 3 | 2) + varint(0, 1), "longer than it is"),
+        (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "longer than it is"),
+        (varint(7 << 3 | 0) + b"\0", "wire type 0"),
+        (varint(7 << 3 | 3) + varint(7 << 3 | 4), "unknown wire type 3"),
+        (varint(2) + b"\0", "field number 0"),
+    ],
+)
+def test_what_no_writer_writes_is_no_graph(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / ENCODER).write_bytes(data)
+    with pytest.raises(ModelFormatError, match=f"no ONNX graph .*{said}"):
+        checked_graph(tmp_path / ENCODER)
+
+
+def test_wherever_onnx_can_have_a_tensor_there_we_look() -> None:
+    leading = {"TensorProto": "tensor"}
+    while True:  # to the messages that have a field of such a message, until there are no more
+        found = {
+            name: {
+                number: field.message_type.name
+                for number, field in message.fields_by_number.items()
+                if field.message_type is not None and field.message_type.name in leading
+            }
+            for name, message in onnx.ModelProto.DESCRIPTOR.file.message_types_by_name.items()
+        }
+        if {name for name, fields in found.items() if fields} <= leading.keys():
+            break
+        leading |= {name: name for name, fields in found.items() if fields}
+    ours = {"TrainingInfoProto": "training", "SparseTensorProto": "sparse"}
+    names = {name: ours.get(name, name.removesuffix("Proto").lower()) for name in leading}
+    assert {
+        names[name]: {number: names[inner] for number, inner in found[name].items()} for name in leading
+    } == graph_module._MESSAGES
+
+
+def test_a_graph_in_the_runtimes_own_format_is_refused(tmp_path: Path) -> None:
+    runtime = onnxruntime_without_telemetry()
+
+    def spoil(folder: Path) -> None:
+        options = runtime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "saved.ort")
+        options.add_session_config_entry("session.save_model_format", "ORT")
+        runtime.InferenceSession(str(folder / ENCODER), options, providers=["CPUExecutionProvider"])
+        (tmp_path / "saved.ort").rename(folder / ENCODER)
+
+    with pytest.raises(ModelFormatError, match="no ONNX graph"):
+        open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
 
 
 def test_a_name_that_only_sounds_like_a_pointer_is_read(tmp_path: Path) -> None:
@@ -126,15 +197,7 @@ def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
         path = tmp_path / f"{index}.onnx"
         path.write_bytes(data)
         with pytest.raises(ModelFormatError, match=r"empty|no ONNX graph"):
-            refuse_external_data(path)
-
-
-def field(number: int, message: bytes) -> bytes:
-    """Return a message as a field of another, in the wire format of protocol buffers."""
-    size, length = len(message), b""
-    while size >= 0x80:
-        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + message
+            checked_graph(path)
 
 
 def test_a_graph_nested_without_end_is_refused(tmp_path: Path) -> None:
@@ -144,7 +207,7 @@ def test_a_graph_nested_without_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.onnx"
     path.write_bytes(field(7, message))
     with pytest.raises(ModelFormatError, match="nested more than"):
-        refuse_external_data(path)
+        checked_graph(path)
 
 
 def test_a_graph_that_asks_for_something_else_is_refused(tmp_path: Path) -> None:
@@ -210,6 +273,38 @@ def test_weights_that_make_no_numbers_are_refused_and_not_taken_for_certain_answ
             open_and_read(write_tiny_model(tmp_path / name, ngram=True, then=spoil))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weights": {"encoder": 1e308, "ngram": 1e308}},
+        {"temperature": 5e-324},
+        {"power": 1e308},
+    ],
+    ids=["weights", "temperature", "power"],
+)
+def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    folder = write_tiny_model(tmp_path / "m", ngram=True)
+    raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    raw["tasks"]["dept"] |= settings
+    (folder / CONFIG).write_text(json.dumps(raw), encoding="utf-8")
+    with warnings.catch_warnings(), pytest.raises(ModelFormatError, match="of task 'dept' make no probabilities"):
+        warnings.simplefilter("error")
+        open_and_read(folder)
+
+
+def test_whatever_finite_numbers_a_model_has_its_answers_are_probabilities(tmp_path: Path) -> None:
+    assert extreme_numbers(write_tiny_model(tmp_path / "m", ngram=True), 60, random.Random(3)).failures == 0
+
+
+def test_a_damaged_file_is_refused_however_it_is_damaged(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "m", ngram=True, torch_files=True)
+    outcomes = [*damaged_files(folder, 120, random.Random(4)), damaged_config(folder, 60, random.Random(5))]
+    assert [outcome.failures for outcome in outcomes] == [0] * len(outcomes)
+    assert read_config(folder)  # as it was
+
+
 def test_a_tokenizer_that_knows_more_than_the_graph_is_refused(tmp_path: Path) -> None:
     def spoil(folder: Path) -> None:
         path = folder / TOKENIZER
@@ -222,13 +317,16 @@ def test_a_tokenizer_that_knows_more_than_the_graph_is_refused(tmp_path: Path) -
         ComplaintClassifier.from_pretrained(folder, threads=1).predict("ا")
 
 
-def test_a_hash_that_matches_is_not_enough(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"\x80\x04pickle", "no ONNX graph"), (b"\x08\x08", "ONNX Runtime cannot load it")]
+)
+def test_a_hash_that_matches_is_not_enough(tmp_path: Path, data: bytes, said: str) -> None:
     """Whoever makes a bad file also writes its hash; the checks do not rest on it."""
 
     def spoil(folder: Path) -> None:
-        (folder / ENCODER).write_bytes(b"\x80\x04pickle")
+        (folder / ENCODER).write_bytes(data)
 
     folder = write_tiny_model(tmp_path / "m", then=spoil)
     assert read_config(folder).files[ENCODER] == file_hash(folder / ENCODER)
-    with pytest.raises(ModelFormatError, match="ONNX Runtime cannot load it"):
+    with pytest.raises(ModelFormatError, match=said):
         open_and_read(folder)
