@@ -9,7 +9,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
-TIMEOUT = 900
+HANG = 3600  # seconds: a busy machine is slow, and only what hangs takes so long
 # Fixed, so that a notebook that is executed anew differs only where its outputs do.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -44,8 +44,10 @@ def executed(path: Path, folder: Path) -> Any:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        startup_timeout=TIMEOUT,  # a busy machine is slow, not broken
-        timeout=TIMEOUT,
+        startup_timeout=HANG,
+        timeout=HANG,
+        iopub_timeout=HANG,  # for the outputs, once a cell is done: those that came later were left out
+        raise_on_iopub_timeout=True,
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},

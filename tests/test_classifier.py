@@ -20,6 +20,7 @@ from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model import readers
 from tawasul_nlp.model.encoder import EncoderReader
+from tests.waiting import HANG
 from training.splits import DATA, load_splits, read_jsonl
 
 SEWAGE = "المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق"
@@ -65,7 +66,7 @@ def test_the_next_texts_are_tokenised_while_the_encoder_runs(
         return EncoderReader.tokenize(encoder, texts)
 
     def run(tokens: Any, batch_size: int) -> Any:
-        assert tokenised.wait(60), "the texts to come were not tokenised before these had been read"
+        assert tokenised.wait(HANG), "the texts to come were not tokenised before these had been read"
         return EncoderReader.run(encoder, tokens, batch_size)
 
     monkeypatch.setattr(readers, "_PIECE", 1)
@@ -234,7 +235,7 @@ def test_a_classifier_works_in_process_pools(clf: ComplaintClassifier, method: s
     clf.predict(SEWAGE)  # the parent's session is open when the child is made
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        assert list(pool.map(_topic, [(clf, SEWAGE)], timeout=120)) == ["sewage_overflow"]
+        assert list(pool.map(_topic, [(clf, SEWAGE)], timeout=HANG)) == ["sewage_overflow"]
 
 
 def test_target_errors_without_a_threshold_are_refused(clf: ComplaintClassifier) -> None:

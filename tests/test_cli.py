@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, normalize
 from tawasul_nlp.batch import ADDED_COLUMNS
 from tawasul_nlp.cli import main
+from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
 ROOT = Path(__file__).parent.parent
@@ -209,15 +209,13 @@ def test_arabic_is_printed_whatever_the_locale_says():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
 def test_an_interrupted_run_says_so_and_leaves_nothing_behind(tmp_path):
-    rows = "".join(f"{SEWAGE} {n}\n" for n in range(20_000))
+    rows = "".join(f"{SEWAGE} {n} " * 4 + "\n" for n in range(20_000))
     (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
     command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "out.csv.partial").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until((tmp_path / "out.csv.partial").exists, process)
         process.send_signal(signal.SIGINT)  # the first 1,024 texts take longer than this
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert err.decode() == "tawasul: error: interrupted; nothing was written\n"
     assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]

@@ -12,6 +12,7 @@ from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
 from examples.service.app import MAX_CHARS, MAX_TEXTS, Settings, create_app  # noqa: E402
+from tests.waiting import HANG  # noqa: E402
 
 OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
 JSON = {"Content-Type": "application/json"}  # without it every body is refused, whatever is in it
@@ -171,7 +172,7 @@ def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(
     answered = threading.Event()
 
     def slow():
-        if not answered.wait(30):  # nothing was refused, and all would wait for one another
+        if not answered.wait(HANG):  # nothing was refused, and all would wait for one another
             answered.set()
         return []
 
@@ -184,7 +185,7 @@ def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(
             assert client.get("/health").json()["open_cases"] == 0
         finally:
             answered.set()
-        assert [one.result(30) for one in waiting] == [[]] * 50
+        assert [one.result(HANG) for one in waiting] == [[]] * 50
         assert client.post("/incidents/query", json={"text": OUTAGE}).json() == {"incidents": []}
 
 

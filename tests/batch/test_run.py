@@ -94,7 +94,7 @@ def test_lists_stay_lists_in_jsonl_and_parquet(tmp_path):
         assert last["needs_review"] is True and last["block"] is None
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.sampled_from(TEXTS)), min_size=1

@@ -1,7 +1,6 @@
 """find_places reads addresses and names, keeps spans on the original, and says what the governorate rests on."""
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tawasul_nlp.domain import Gazetteer, find_places
+from tawasul_nlp.domain._folding import split_words
+from tests.growth import LINEAR, growth
 
 CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 
@@ -314,7 +315,7 @@ def test_every_place_is_found_by_its_own_names_after_a_word_for_place():
 ALPHABET = "ابتثجحخدذرزسشصضطظعغفقكلمنهويءآأؤإئىةگچپ ًَُّْـ٠١٢٣٤٥٦٧٨٩0123456789abmu7ar.,:-()\n\u200f\u200d"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(st.text(alphabet=ALPHABET, max_size=80), st.text(max_size=60)))
 def test_spans_are_always_valid_and_in_order(text):
     end = 0
@@ -324,7 +325,7 @@ def test_spans_are_always_valid_and_in_order(text):
         end = mention.end
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["المحرق", "بوكوارة", "سماهيج", "توبلي", "مدينة حمد"]), st.integers(0, 4), st.booleans())
 def test_tatweel_marks_and_digits_do_not_hide_a_place(name, position, marked):
     spelled = name[: position + 1] + ("ُ" if marked else "ـ") + name[position + 1 :]
@@ -333,18 +334,11 @@ def test_tatweel_marks_and_digits_do_not_hide_a_place(name, position, marked):
 
 @pytest.mark.parametrize("unit", ["ا", "المحرق ", "مجمع 226 ", "و", "بال", "7a", "el mu7arraq "])
 def test_time_grows_linearly_with_the_text(unit):
-    def seconds(size):
-        text = unit * (size // len(unit))
-        best = float("inf")
-        for _ in range(2):
-            start = time.thread_time()
-            find_places(text)
-            best = min(best, time.thread_time() - start)
-        return best
+    def find(text):
+        split_words.cache_clear()
+        find_places(text)
 
-    find_places(unit)
-    small = max(seconds(40_000), 1e-3)
-    assert seconds(160_000) < 9 * small  # linear is 4, quadratic is 16 times the small text's cost of at least 1 ms
+    assert growth(find, unit * (160_000 // len(unit))) < LINEAR
 
 
 def test_a_word_of_a_megabyte_is_passed_over():

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import date, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tawasul_nlp.batch import GROUP_COLUMNS, group_table
 from tawasul_nlp.batch.case_rows import read_date
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+from tests.waiting import HANG, wait_until
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
@@ -365,12 +365,11 @@ def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tawasul_nlp.cli", *arguments]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 240
         vectors = Path("ix/vectors.f16")
-        while not (vectors.exists() and vectors.stat().st_size > 1024 * 2 * 160) and time.monotonic() < deadline:
-            time.sleep(0.05)  # until the second thousand is under way
+        # Until the second thousand is under way.
+        wait_until(lambda: vectors.exists() and vectors.stat().st_size > 1024 * 2 * 160, process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=HANG)
     assert (process.returncode, err.decode()) == (
         130,
         "tawasul: error: interrupted; 1024 rows are in the index ix and no table was written; run it again to go on\n",

@@ -19,6 +19,7 @@ from sklearn.metrics import adjusted_rand_score
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "training" / "data"
@@ -342,7 +343,7 @@ def test_every_member_matches_its_representative(grouper, index, corpus):
 
 
 CHILD = """
-import json, sys
+import json, signal, sys
 import numpy as np
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 
@@ -356,6 +357,7 @@ while at < len(listed):
     for placement in index.add(listed[at : at + size]):
         print(placement.id, flush=True)
     at, size = at + size, size % 4 + 1
+signal.pause()  # the kill comes, however late
 """
 
 
@@ -370,12 +372,10 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(grouper, tmp_p
     for kill in range(6):
         with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=environment) as child:
             if kill == 0:  # while the index is being made
-                deadline = time.monotonic() + 120
-                while not (folder / "index.sqlite").exists() and time.monotonic() < deadline:
-                    time.sleep(0.0005)
+                wait_until((folder / "index.sqlite").exists, child)
             else:  # after it has gone on from where the last one was killed
-                told = 0
-                while told < len(acknowledged) + chance.randrange(1, 30) and child.stdout.readline():
+                told, most = 0, len(acknowledged) + chance.randrange(1, 30)
+                while told < min(most, len(corpus)) and child.stdout.readline():
                     told += 1
             time.sleep(chance.uniform(0, 0.02))
             child.kill()

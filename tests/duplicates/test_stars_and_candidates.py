@@ -30,7 +30,7 @@ def columns_of(texts: list[str], vectors: np.ndarray | None = None) -> Columns:
 PLACELESS = columns_of(["حفرة"] * 12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40), st.randoms())
 def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, int]], random: object) -> None:
     table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))

@@ -46,9 +46,7 @@ def test_a_target_survives_what_is_almost_sound(name):
         TARGETS[name](whole)
 
     # The same inputs every time: new ones are looked for with python -m tests.fuzz.
-    @settings(
-        derandomize=True, max_examples=SLOW.get(name, 120), deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(derandomize=True, max_examples=SLOW.get(name, 120), suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sound), PLACES, CHANGES)
     def run(whole, positions, pieces):
         TARGETS[name](changed(whole, positions, pieces))
@@ -58,7 +56,7 @@ def test_a_target_survives_what_is_almost_sound(name):
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if name not in SLOW])
 def test_a_target_survives_any_bytes(name):
-    @settings(derandomize=True, max_examples=60, deadline=None)
+    @settings(derandomize=True, max_examples=60)
     @given(st.binary(max_size=200))
     def run(data):
         TARGETS[name](data)

@@ -38,13 +38,13 @@ def assert_same(texts: list[str]) -> None:
         assert np.array_equal(ours.data, expected.data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ARABIC, min_size=1, max_size=6))
 def test_counts_of_arabic_texts_are_scikit_learns(texts: list[str]) -> None:
     assert_same(texts)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
 def test_counts_of_any_texts_are_scikit_learns(texts: list[str]) -> None:
     assert_same(texts)

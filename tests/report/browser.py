@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import HANG
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # Without these, Chromium asks hosts of its maker at every start.
 _QUIET = ("--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update")
+_STARTS = 10
 
 
 def require_browser() -> None:
@@ -35,8 +38,21 @@ def browser(folder: Any) -> Iterator[Any]:
     for argument in ("--headless", "--no-sandbox", "--disable-gpu", *_QUIET, f"--user-data-dir={folder}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
+    driver = _started(options)
+    driver.set_page_load_timeout(HANG)
+    driver.set_script_timeout(HANG)
     try:
         yield driver
     finally:
         driver.quit()
+
+
+def _started(options: Any) -> Any:
+    """Start a browser; on a busy machine it may not answer within the half minute that selenium gives it."""
+    from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
+
+    for _ in range(_STARTS - 1):
+        with contextlib.suppress(WebDriverException):
+            return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
+    return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))

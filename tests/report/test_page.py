@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import json
 import re
-import time
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +14,7 @@ from tawasul_nlp.report import write_report
 from tawasul_nlp.report.tally import sunday
 from tests.report.browser import browser
 from tests.report.tables import classified, write
+from tests.waiting import wait_until
 
 HOSTILE = [
     "</script><script>window.hacked = 1</script> الشارع مظلم",
@@ -74,13 +74,6 @@ def select(driver, name, label):
     Select(driver.find_element("id", f"filter-{name}")).select_by_visible_text(label)
 
 
-def wait_for(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the page did not get there"
-        time.sleep(0.05)
-
-
 def embedded(path):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])
 
@@ -113,7 +106,7 @@ def test_filters_narrow_the_counts_to_what_the_table_has(chromium, page, rows):
     driver.find_element("id", "filter-review").click()
     assert cards(driver)[0] == sum(row["needs_review"] for row in own)
     driver.find_element("id", "clear").click()
-    wait_for(lambda: cards(driver)[0] == 600)
+    wait_until(lambda: cards(driver)[0] == 600)
 
 
 def test_a_click_on_a_bar_filters_and_a_click_on_its_chip_ends_it(chromium, page, rows):
@@ -138,7 +131,7 @@ def test_search_finds_a_text_whatever_its_spelling(chromium, page, rows):
     data = embedded(page)
     text = next(t for t in (data["cases"][at][1] for at in data["queue"]) if "أ" in t and len(t) > 40)
     driver.find_element("id", "filter-search").send_keys(text[:30].replace("أ", "ا"))
-    wait_for(lambda: len(driver.find_elements("css selector", "#queue .case")) == 1)
+    wait_until(lambda: len(driver.find_elements("css selector", "#queue .case")) == 1)
     assert driver.find_element("css selector", "#queue .text").text.split() == text.split()
 
 
@@ -162,12 +155,12 @@ def test_a_choice_made_with_the_keyboard_leaves_the_focus_where_it_was(chromium,
     driver.execute_script("document.querySelector(arguments[0]).focus()", chooser)
     choice = driver.switch_to.active_element.get_attribute("data-choice")
     driver.switch_to.active_element.send_keys(Keys.ENTER)
-    wait_for(lambda: cards(driver)[0] < 600)
+    wait_until(lambda: cards(driver)[0] < 600)
     focused = driver.switch_to.active_element
     assert choice.startswith(dimension) and focused.get_attribute("data-choice") == choice
     assert focused.get_attribute("aria-pressed") == "true"
     focused.send_keys(Keys.ENTER)
-    wait_for(lambda: cards(driver)[0] == 600)
+    wait_until(lambda: cards(driver)[0] == 600)
 
 
 def test_more_of_a_list_leaves_the_focus_at_its_button(chromium, page):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.text import arabizi_to_arabic
 from tawasul_nlp.text.arabizi_reading import ARABIC_WORDS, data_lines, read_arabizi
+from tests.growth import LINEAR, growth
 from tests.text.test_normalize import ANYTHING
 from training.splits import load_splits
 
@@ -129,11 +129,9 @@ def test_every_word_of_the_list_is_read_from_its_own_consonants() -> None:
 
 @pytest.mark.parametrize("unit", ["baob{} ", "el ma{} ", "3a{}3 ", "moa{}eioeaiou "])
 def test_time_grows_no_faster_than_the_words(unit: str) -> None:
-    def seconds(count: int) -> float:
-        text = "".join(unit.format(chr(97 + number % 26) + chr(97 + number // 26 % 26)) for number in range(count))
+    def read(text: str) -> None:
         read_arabizi.cache_clear()
-        start = time.thread_time()
         arabizi_to_arabic(text)
-        return time.thread_time() - start
 
-    assert min(seconds(8000) for _ in range(2)) < 32 * max(min(seconds(1000) for _ in range(2)), 2e-4)
+    words = (unit.format(chr(97 + number % 26) + chr(97 + number // 26 % 26)) for number in range(8000))
+    assert growth(read, "".join(words)) < LINEAR

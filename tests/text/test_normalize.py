@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import html
-import time
 import unicodedata
 
 import pytest
@@ -21,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tawasul_nlp.text import PROFILES, Normalizer, Profile, normalize
+from tests.growth import LINEAR, growth
 
 ARCLEAN = CharMapper.builtin_mapper("arclean")
 LETTERS = "ابتثجحخدذرزسشصضطظعغفقكلمنهويىةءأإآؤئ"
@@ -187,22 +186,4 @@ def test_escaped_html_is_read_as_the_standard_library_reads_it(text: str) -> Non
     ],
 )
 def test_time_grows_no_faster_than_the_text(name: str, unit: str) -> None:
-    # Quadratic work would take 64 times as long for 8 times the length; linear takes 8 times. The processor time of this
-    # thread, since other programs and other threads do not count, without garbage collection, whose cost depends on what
-    # other tests have left in memory, and the best of several turns.
-    normalizer = Normalizer(name)
-
-    def seconds(length: int) -> float:
-        text = (unit * (length // len(unit) + 1))[:length]
-        best = float("inf")
-        gc.disable()
-        try:
-            for _ in range(5):
-                start = time.thread_time()
-                normalizer(text)
-                best = min(best, time.thread_time() - start)
-        finally:
-            gc.enable()
-        return best
-
-    assert seconds(80_000) < 32 * max(seconds(10_000), 2e-4)
+    assert growth(Normalizer(name), unit * (80_000 // len(unit))) < LINEAR

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 
 from tawasul_nlp.text import find_personal_data, mask_personal_data
 from tawasul_nlp.text.personal_data import PLACEHOLDERS
+from tests.growth import LINEAR, growth
 from tests.text.test_normalize import ANYTHING
 
 EVERYTHING = frozenset(PLACEHOLDERS)
@@ -259,10 +258,4 @@ def test_wrong_arguments_are_refused() -> None:
     ],
 )
 def test_time_grows_no_faster_than_the_text(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = (unit * (length // len(unit) + 1))[:length]
-        start = time.thread_time()
-        mask_personal_data(text, EVERYTHING)
-        return time.thread_time() - start
-
-    assert min(seconds(80_000) for _ in range(2)) < 32 * max(min(seconds(10_000) for _ in range(2)), 2e-4)
+    assert growth(lambda text: mask_personal_data(text, EVERYTHING), unit * (80_000 // len(unit))) < LINEAR
