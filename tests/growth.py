@@ -9,7 +9,7 @@ LINEAR = 4.0
 """Below this the growth counts as linear: half of the way, in factors, from 1 to what quadratic work gives."""
 
 
-def growth(work, text, turns=5):
+def growth(work, text, turns=3):
     """Return how much longer one long text takes than its pieces, one after another.
 
     It is about 1 where the time is proportional to the length and about 16 where it grows with the square. Where it is
