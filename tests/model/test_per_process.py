@@ -12,16 +12,17 @@ import pytest
 
 from tawasul_nlp import classifier
 from tawasul_nlp.model.per_process import PerProcess
+from tests.waiting import HANG
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
 def in_a_child(ask) -> str:
-    """Return what ``ask`` returns in a forked child; nothing if the child has not answered after five minutes."""
+    """Return what ``ask`` returns in a forked child; nothing if the child hangs."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.alarm(300)
+        signal.alarm(int(HANG))
         os.write(writer, ask().encode())
         os._exit(0)
     os.close(writer)

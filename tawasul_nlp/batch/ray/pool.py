@@ -30,7 +30,9 @@ class RayPool:
     """Workers on a Ray cluster that predict; an :class:`~tawasul_nlp.batch.engines.Engine`.
 
     The cluster is the one that this process is connected to; else that of ``RAY_ADDRESS`` or of this machine; else one
-    is started on this machine for the time.
+    is started on this machine for the time. Ray reports no usage of that one, but as it starts it asks whether the
+    machine is in a cloud (the name ``metadata.google.internal`` and the address 169.254.169.254), and it listens on the
+    machine's own addresses.
 
     Parameters
     ----------
