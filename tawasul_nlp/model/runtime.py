@@ -16,6 +16,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.per_process import PerProcess
+from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 # A batch of so many tokens stays in a core's caches: on an EPYC, batches of 8 cases of 50 tokens take two thirds of the
@@ -156,11 +157,12 @@ class OnnxRuntime:
 
     def _open(self, threads: int) -> Any:
         onnxruntime = onnxruntime_without_telemetry()
-        graph = checked_graph(self.path)
+        graph = with_portable_softmax(checked_graph(self.path))
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
         options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be of its own format
         try:
             # Bytes and not a path: what is loaded is what was checked, and it can name no file beside it.
