@@ -178,7 +178,8 @@ def _measures(
     columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
-    cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second])
+    # Added in float64, or the last digits of a score depend on how many numbers a processor adds at once.
+    cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second], dtype=np.float64)
     length = np.minimum(columns.length[first], columns.length[second])
     met = {**places, **_meetings(columns, first, second, ("street_names", "numbers", "amounts"))}
     common = {name: found for name, (_, found) in met.items()}

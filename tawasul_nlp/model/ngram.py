@@ -102,7 +102,8 @@ class FeatureBlock:
         at[at == len(self.hashes)] = 0
         known = self.hashes[at] == counts.indices
         rows, at, values = rows[known], at[known], counts.data[known]
-        values = (1.0 + np.log(values)) * self.idf[at]
+        # In float64, whose logarithms are the same on every processor once they are rounded to float32.
+        values = (1.0 + np.log(values.astype(np.float64))).astype(np.float32) * self.idf[at]
         squares = np.bincount(rows, values * values, minlength=n_texts)
         values = values / np.sqrt(np.maximum(squares, 1e-12))[rows]
         return rows, at, values.astype(np.float32)
@@ -170,8 +171,9 @@ class NgramReader:
             rows, at, values = block.known(counts)
             ends = np.searchsorted(rows, np.arange(len(texts) + 1))
             for row, (begin, end) in enumerate(pairwise(ends)):
-                # Gathered as int8: a quarter of the memory that float weights would have to come from.
-                totals[row] += values[begin:end] @ self._weights[at[begin:end] + offset].astype(np.float32)
+                # Gathered as int8: an eighth of the memory that float weights would have to come from. Products of
+                # float32 by int8 add up in float64 without rounding, in whatever order a processor adds them.
+                totals[row] += values[begin:end] @ self._weights[at[begin:end] + offset].astype(np.float64)
             offset += len(block.hashes)
 
     @classmethod
