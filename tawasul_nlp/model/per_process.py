@@ -39,24 +39,31 @@ class PerProcess(Generic[T]):
                     made = self._made = (self._make(),)
         return made[0]
 
-    def _leave_to_parent(self) -> None:
-        """Forget the value of the parent, which is never freed here, not even when the interpreter ends.
+    def _forget(self) -> None:
+        self._made = None
 
-        A session that is closed waits for its threads, and those are the parent's: the child would wait forever, or
-        crash (https://github.com/microsoft/onnxruntime/pull/31961).
-        """
-        if self._made is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._made))
-            self._made = None
+
+def freed_by_its_process(value: T) -> T:
+    """Return what is never freed in a forked child, not even when the interpreter ends, whoever may still hold it.
+
+    A session that is closed waits for its threads, and those are the parent's: the child would wait forever, or crash
+    (https://github.com/microsoft/onnxruntime/pull/31961).
+    """
+    _own.add(value)
+    return value
 
 
 _values: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
+_own: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _after_in_child() -> None:
     loading_lock.release()
+    for session in list(_own):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    _own.clear()
     for value in list(_values):
-        value._leave_to_parent()
+        value._forget()
 
 
 # A child of a fork has only the thread that forked: a lock that another one held would stay locked in it for good. So

@@ -15,7 +15,7 @@ import numpy as np
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
 from tawasul_nlp.model.graph import checked_graph
-from tawasul_nlp.model.per_process import PerProcess
+from tawasul_nlp.model.per_process import PerProcess, freed_by_its_process
 from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
@@ -166,7 +166,9 @@ class OnnxRuntime:
         options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be of its own format
         try:
             # Bytes and not a path: what is loaded is what was checked, and it can name no file beside it.
-            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            session = freed_by_its_process(
+                onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            )
         except Exception as error:  # ONNX Runtime raises its own, undocumented classes
             raise ModelFormatError(
                 f"{self.path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); restore the model folder"

@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tawasul_nlp import classifier
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.per_process import PerProcess
+from tawasul_nlp.model.runtime import OnnxRuntime
 from tests.waiting import HANG
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -102,3 +105,19 @@ def test_a_child_neither_closes_the_sessions_of_its_parent_nor_waits_for_their_t
         return "freed"
 
     assert in_a_child(drop_all) == "freed"
+
+
+@forks
+def test_a_child_does_not_wait_for_the_threads_of_a_model_that_was_refused() -> None:
+    refused = OnnxRuntime(BUNDLED / ENCODER, 2, {"topic": 3})
+    with pytest.raises(ModelFormatError) as kept:  # and with it, in its traceback, the open session
+        refused.session()
+
+    def drop() -> str:
+        nonlocal kept
+        del kept
+        gc.collect()
+        return "freed"
+
+    time.sleep(1)  # the session's threads sleep by now
+    assert in_a_child(drop) == "freed"
