@@ -30,3 +30,7 @@ class IndexFormatError(ValueError):
 
 class IndexLockedError(RuntimeError):
     """Another process has the index open."""
+
+
+class IndexDiskError(OSError):
+    """The disk did not take or give what an index wanted: it is full, fails, or may not be written."""

@@ -1,4 +1,4 @@
-"""What an index answers: where a case was put, which incidents it may belong to, and an incident's cases."""
+"""What an index answers: where a case was put, which incidents it may belong to, an incident's cases, what it holds."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ class Incident:
     members: tuple[str, ...]
     scores: tuple[float, ...]
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """What was checked of an index that is sound: its cases, its incidents, and the bytes of its files."""
+
+    cases: int
+    incidents: int
+    bytes: int

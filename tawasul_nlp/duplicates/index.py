@@ -14,15 +14,15 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.columns import Columns, pack, place_keys
+from tawasul_nlp.duplicates.database import DATABASE, FORMAT_VERSION, LOCK, VECTORS, storable
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
-from tawasul_nlp.duplicates.incidents import Incident, Match, Placement
+from tawasul_nlp.duplicates.incidents import Incident, IndexCheck, Match, Placement
 from tawasul_nlp.duplicates.placing import Placing
 from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.store import DATABASE, FORMAT_VERSION, IndexFolder, storable, stored_cases
-from tawasul_nlp.errors import IndexFormatError, IndexLockedError
+from tawasul_nlp.duplicates.store import IndexFolder, check_folder, stored_cases
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
-LOCK = "lock"
 _INSERT = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -42,10 +42,9 @@ class DuplicateIndex:
     (True, True)
     """
 
-    def __init__(self, folder: Path, grouper: DuplicateGrouper, lock: Any) -> None:
+    def __init__(self, folder: Path, grouper: DuplicateGrouper) -> None:
         self.folder = folder
         self._grouper = grouper
-        self._lock_file = lock
         self._thread_lock = threading.RLock()
         self._closed = False
         classifier = grouper.classifier
@@ -58,6 +57,9 @@ class DuplicateIndex:
         cls, folder: str | Path, grouper: DuplicateGrouper | None = None, *, create: bool = True
     ) -> DuplicateIndex:
         """Open an index, or make one.
+
+        Every file is checked, so this reads the whole index once. One that is in a folder that cannot be written is
+        opened all the same, by as many processes as want, and only answers queries.
 
         Parameters
         ----------
@@ -75,33 +77,23 @@ class DuplicateIndex:
             If another process has it open.
         IndexFormatError
             If it is damaged, newer, made with another model, or not there and not to be made.
+        IndexDiskError
+            If it cannot be read, or has to be written where that is not allowed.
         """
-        from filelock import FileLock, Timeout
-
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise IndexFormatError(f"{folder}: a file, expected a folder")
         if not (folder / DATABASE).is_file():
             if not create:
                 raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing); add cases to make one")
-            if folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
+            if folder.is_dir() and any(map(_is_foreign, folder.iterdir())):
                 raise IndexFormatError(f"{folder}: not empty and no index; choose a new folder")
         grouper = grouper or DuplicateGrouper.from_pretrained()
-        folder.mkdir(parents=True, exist_ok=True)
-        # Not local to a thread: whichever thread closes the index must let it go.
-        lock = FileLock(folder / LOCK, thread_local=False)
         try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise IndexLockedError(
-                f"{folder}: this index is open already, in another process or elsewhere in this one; wait until it is "
-                "closed there"
-            ) from error
-        try:
-            return cls(folder, grouper, lock)
-        except BaseException:
-            lock.release()
-            raise
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IndexDiskError(f"{folder}: the folder cannot be made ({error}); choose another") from error
+        return cls(folder, grouper)
 
     @staticmethod
     def stored(folder: str | Path) -> list[Case]:
@@ -125,6 +117,34 @@ class DuplicateIndex:
         """
         return stored_cases(Path(folder))
 
+    @staticmethod
+    def verify(folder: str | Path) -> IndexCheck:
+        """Check every byte of an index that nobody has open, as after copying or restoring it; needs no model.
+
+        :meth:`open` refuses a damaged index too, but does without a damaged graph of neighbours, which can be made
+        again. What a killed process left is taken up, as by :meth:`open`.
+
+        Raises
+        ------
+        IndexLockedError
+            If a process has it open: such an index cannot be checked, nor copied soundly.
+        IndexFormatError
+            If any file is damaged, or if there is no index.
+        IndexDiskError
+            If it cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with DuplicateIndex.open(folder) as index:
+        ...         placed = index.add(["المجاري طافحة في مجمع 714", "انقطع التيار عن مجمع 1203"])
+        ...     check = DuplicateIndex.verify(folder)
+        >>> check.cases, check.incidents
+        (2, 2)
+        """
+        return check_folder(Path(folder))
+
     def __enter__(self) -> DuplicateIndex:
         return self
 
@@ -137,10 +157,7 @@ class DuplicateIndex:
             if self._closed:
                 return
             self._closed = True
-            try:
-                self._store.close()
-            finally:
-                self._lock_file.release()
+            self._store.close()
 
     def __len__(self) -> int:
         with self._in_turn():
@@ -268,6 +285,8 @@ class DuplicateIndex:
             If an item is not a case; then nothing is added.
         ValueError
             If an id is already there with another text; then nothing is added.
+        IndexDiskError
+            If the disk is full, or the folder cannot be written; then nothing is added.
         """
         with self._in_turn():
             listed = as_cases(cases)
@@ -303,6 +322,8 @@ class DuplicateIndex:
         ------
         ValueError
             If the index is not empty, or if two cases have one id; then nothing is added.
+        IndexDiskError
+            If the disk is full, or the folder cannot be written; then nothing is added.
         """
         with self._in_turn():
             if self._store.rows():
@@ -413,6 +434,11 @@ class DuplicateIndex:
             if self._closed:
                 raise ValueError(f"{self.folder}: this index is closed; open it again")
             yield
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file of a folder is not what a process leaves that is killed before it makes the database."""
+    return path.name != LOCK and (path.name != VECTORS or path.stat().st_size > 0)
 
 
 def _stored(row: int, case_id: str, case: Case, columns: Columns) -> tuple[Any, ...]:

@@ -1,34 +1,42 @@
 """The folder of an index: a database, a file of vectors and a graph of neighbours that are changed together.
 
-``index.sqlite`` holds the cases, what they are compared by, and every decision; ``vectors.f16`` their search vectors,
-one row a case, only ever appended to. Vectors are forced to disk before the transaction that names them is committed,
-so what was committed survives a kill or a power cut; a tail of vectors that no transaction names is cut off when the
-folder is opened. The graph is a cache: it is saved when the folder is closed and many cases are new to it, and made
-again from the vectors when it is missing.
+``index.sqlite`` holds the cases, what they are compared by, and every decision; ``checksums`` a checksum of each of its
+pages; ``vectors.f16`` the cases' search vectors, one row a case, only ever appended to. Vectors are forced to disk
+before the transaction that names them is committed, so what was committed survives a kill or a power cut; a tail of
+vectors that no transaction names is cut off when the folder is opened. The graph is a cache: it is saved when the
+folder is closed and many cases are new to it, and made again from the vectors when it is missing or not the one that
+the database knows.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.checksums import CHECKSUMS, file_checksum
 from tawasul_nlp.duplicates.columns import Columns, unpack
-from tawasul_nlp.errors import IndexFormatError
+from tawasul_nlp.duplicates.database import (
+    DATABASE,
+    FORMAT_VERSION,
+    VECTORS,
+    IndexDatabase,
+)
+from tawasul_nlp.duplicates.incidents import IndexCheck
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
-FORMAT_VERSION = 3
-DATABASE = "index.sqlite"
-VECTORS = "vectors.f16"
 # A graph is saved when so many cases are not in the saved one; reading them at the next opening takes about a second.
 _UNSAVED = 10_000
-_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # what sqlite3 raises of a database that is not sound
+# Of indexes of this version only checksums are missing, and made when they are opened.
+_WITHOUT_CHECKSUMS = "3"
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE groups (id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL);
@@ -41,13 +49,12 @@ CREATE INDEX cases_of_group ON cases (group_id, place_key);
 """
 
 
-class IndexFolder:
-    """An open folder; who opens it holds its lock.
+class IndexFolder(IndexDatabase):
+    """An open folder.
 
     Parameters
     ----------
     folder : Path
-        It exists.
     model_hash : str
         Of the model that the vectors come from.
     width : int
@@ -55,72 +62,31 @@ class IndexFolder:
 
     Raises
     ------
-    IndexFormatError
-        If it is damaged, newer, or made with another model.
+    IndexLockedError, IndexFormatError, IndexDiskError
+        As :class:`~tawasul_nlp.duplicates.database.IndexDatabase` does; and if it was made with another model.
     """
 
     def __init__(self, folder: Path, model_hash: str, width: int) -> None:
-        self.path = folder
+        super().__init__(folder)
         self.width = width
         self._row_bytes = (width + PLACE_SIZE) * 2
-        self._database = sqlite3.connect(folder / DATABASE, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(model_hash)
-            self._vectors = self._open_vectors()
+            self._open_vectors()
             self._open_graph()
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise self._damaged(DATABASE, error) from error
         except BaseException:
-            self._database.close()
+            super().close()
             raise
 
     def close(self) -> None:
         """Save the graph if that makes the next opening faster, and close the files."""
         try:
-            if self.rows() - self._saved_rows >= _UNSAVED:
+            if not self.read_only and self.rows() - self._saved_rows >= _UNSAVED:
                 self._save_graph()
         finally:
-            self._database.close()
-            self._vectors.close()
-
-    def _damaged(self, file: str, found: object) -> IndexFormatError:
-        return _damage(self.path / file, found)
+            super().close()
 
     # -- the database --------------------------------------------------------------------------------------------------
-
-    def all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a query.
-
-        Raises
-        ------
-        IndexFormatError
-            If the database turns out to be damaged, which opening it does not always show.
-        """
-        try:
-            return self._database.execute(query, _storable(values)).fetchall()
-        except _DAMAGE as error:
-            raise self._damaged(DATABASE, error) from error
-
-    def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        """Return the first row of a query, or None."""
-        return next(iter(self.all(query, values)), None)
-
-    def one(self, query: str, *values: Any) -> Any:
-        """Return the only value of a query."""
-        return self.all(query, values)[0][0]
-
-    def change(self, statement: str, *values: Any) -> int:
-        """Change the database, inside a :meth:`transaction`; return the row number of what was inserted."""
-        return self._database.execute(statement, _storable(values)).lastrowid or 0
-
-    def change_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each row of values, inside a :meth:`transaction`."""
-        self._database.executemany(statement, map(_storable, rows))
-
-    def facts(self) -> dict[str, str]:
-        """Return what the index was made with."""
-        return dict(self.all("SELECT name, value FROM meta"))
 
     def threshold(self) -> float | None:
         """Return the threshold of what was decided last; None for an index that was not told one."""
@@ -130,18 +96,18 @@ class IndexFolder:
         except (TypeError, ValueError):
             threshold = -1.0
         if threshold is not None and not 0 <= threshold <= 1:
-            raise self._damaged(DATABASE, f"its threshold is {found!r}")
+            raise self.damaged(f"its threshold is {found!r}")
         return threshold
 
     def keep_threshold(self, threshold: float) -> None:
         """Store the threshold of what is decided, inside a :meth:`transaction`."""
-        self.change("INSERT OR REPLACE INTO meta VALUES ('threshold', ?)", repr(float(threshold)))
+        self.keep(threshold=repr(float(threshold)))
 
     def rows(self) -> int:
         """Return how many rows were ever added; removed ones keep their place in the vector file."""
         found = self.facts().get("rows", "0")
         if not str(found).isdecimal():
-            raise self._damaged(DATABASE, f"it says that it holds {found!r} rows")
+            raise self.damaged(f"it says that it holds {found!r} rows")
         return int(found)
 
     @contextmanager
@@ -149,21 +115,28 @@ class IndexFolder:
         """Commit what happens inside, or undo all of it, in the database, the file and the graph.
 
         ``vectors`` (n, width + places) are appended first. What is inside gets the number of their first row.
+
+        Raises
+        ------
+        IndexDiskError
+            If the disk is full, or the folder cannot be written; then nothing is changed.
         """
         start = self.rows()
-        self._database.execute("BEGIN IMMEDIATE")
+        data = b"" if vectors is None else vectors.astype("<f2").tobytes()
+        checksum = crc32(data, self._checksum)
+        if self.read_only:
+            raise IndexDiskError(f"{self.path}: the folder cannot be written, so the index only answers queries")
         try:
-            if vectors is not None:
-                self._append(vectors)
-            yield start
-            if vectors is not None:
-                total = str(start + len(vectors))
-                self._database.execute("INSERT OR REPLACE INTO meta VALUES ('rows', ?)", (total,))
-            self._database.execute("COMMIT")
+            with self.committed():
+                if vectors is not None:
+                    self._append(start, data)
+                yield start
+                if vectors is not None:
+                    size = start * self._row_bytes + len(data)
+                    self.keep(rows=str(start + len(vectors)), vectors=f"{size} {checksum}")
+            self._checksum = checksum
         except BaseException:
-            if self._database.in_transaction:  # a full disk may have ended it
-                self._database.execute("ROLLBACK")
-            self._vectors.truncate(start * self._row_bytes)
+            self._open_vectors()
             self._open_graph()
             raise
 
@@ -171,10 +144,11 @@ class IndexFolder:
 
     def search_vectors(self, rows: Sequence[int]) -> np.ndarray:
         """Return search vectors of rows: (rows, width + places), float32."""
-        descriptor = self._vectors.fileno()
-        self._vectors.flush()
-        data = b"".join(os.pread(descriptor, self._row_bytes, row * self._row_bytes) for row in rows)
-        return np.frombuffer(data, np.float16).reshape(len(rows), -1).astype(np.float32)
+        parts = []
+        for row in rows:
+            self.vectors.seek(row * self._row_bytes)
+            parts.append(self.vectors.read(self._row_bytes))
+        return np.frombuffer(b"".join(parts), "<f2").reshape(len(rows), -1).astype(np.float32)
 
     def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> Columns:
         """Return the columns of rows whose packed columns were read."""
@@ -200,35 +174,25 @@ class IndexFolder:
             return []
         return [int(key) for key in self._graph.search(vector.astype(np.float32), min(k, len(self._graph))).keys]
 
+    def _append(self, start: int, data: bytes) -> None:
+        self.vectors.seek(start * self._row_bytes)
+        left = memoryview(data)
+        while left:
+            left = left[self.vectors.write(left) :]
+        os.fsync(self.vectors.fileno())
+
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def _prepare(self, model_hash: str) -> None:
-        empty = not self.one("SELECT count(*) FROM sqlite_master")
-        vectors = self.path / VECTORS
-        if empty and vectors.is_file() and vectors.stat().st_size:
-            raise self._damaged(DATABASE, f"it is empty but {VECTORS} is not")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute("PRAGMA secure_delete = ON")  # of removed cases nothing stays in free pages
-        if empty:
-            # One transaction: a process that is killed while it makes an index leaves none, not half a one.
-            self._database.execute("BEGIN IMMEDIATE")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                self._database.execute(statement)
-            for fact in (("format_version", str(FORMAT_VERSION)), ("model_hash", model_hash)):
-                self._database.execute("INSERT INTO meta VALUES (?, ?)", fact)
-            self._database.execute("COMMIT")
-        self._check(model_hash)
-
-    def _check(self, model_hash: str) -> None:
         facts = self.facts()
-        version = facts.get("format_version")
-        if version != str(FORMAT_VERSION):
-            newer = version is not None and version.isdigit() and int(version) > FORMAT_VERSION
-            raise IndexFormatError(
-                f"{self.path}: index of format version {version}, this library reads {FORMAT_VERSION}; "
-                + ("upgrade tawasul-nlp" if newer else "make a new index and add the cases again")
-            )
+        if not facts:
+            with self.committed():
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self.change(statement)
+                empty = f"0 {crc32(b'')}"
+                self.keep(format_version=str(FORMAT_VERSION), model_hash=model_hash, vectors=empty)
+            facts = self.facts()
+        version = _version(self)
         if facts.get("model_hash") != model_hash:
             raise IndexFormatError(
                 f"{self.path}: made with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
@@ -236,41 +200,40 @@ class IndexFolder:
                 "(DuplicateIndex.stored gives them, without any model)"
             )
         self.threshold()  # one that cannot be read is damage too
+        if version != str(FORMAT_VERSION):
+            size = self._whole_vectors()
+            with self.committed():
+                checksum = file_checksum(self.path / VECTORS, size)
+                self.keep(format_version=str(FORMAT_VERSION), vectors=f"{size} {checksum}")
 
-    def _open_vectors(self) -> Any:
-        path = self.path / VECTORS
-        if not path.exists():
-            path.touch()
-            _sync_folder(self.path)
-        size, expected = path.stat().st_size, self.rows() * self._row_bytes
+    def _whole_vectors(self) -> int:
+        """Return how many bytes the vectors of all rows take, which are there."""
+        size, expected = os.stat(self.vectors.fileno()).st_size, self.rows() * self._row_bytes
         if size < expected:
-            raise self._damaged(VECTORS, f"{size} bytes, expected {expected} for {self.rows()} cases")
-        file = path.open("r+b")
-        file.truncate(expected)
-        return file
+            raise self.damaged(f"{size} bytes, expected {expected} for {self.rows()} cases", VECTORS)
+        return expected
 
-    def _append(self, vectors: np.ndarray) -> None:
-        self._vectors.seek(0, os.SEEK_END)
-        self._vectors.write(vectors.astype(np.float16).tobytes())
-        self._vectors.flush()
-        os.fsync(self._vectors.fileno())
+    def _open_vectors(self) -> None:
+        size = self._whole_vectors()
+        self._checksum: int = check_vectors(self)
+        if not self.read_only:
+            self.vectors.truncate(size)
 
     def _open_graph(self) -> None:
-        saved = sorted(self.path.glob("graph-*.usearch"), key=_rows_of_graph)
         self._graph = new_index(self.width + PLACE_SIZE)
         self._saved_rows = 0
-        if saved and _rows_of_graph(saved[-1]) <= self.rows():
+        saved = saved_graph(self)
+        if saved is not None and saved.is_sound():
             try:
-                self._graph.load(str(saved[-1]))
-                self._saved_rows = _rows_of_graph(saved[-1])
-            except Exception:  # usearch raises bare RuntimeError; the graph can always be made again from the vectors
+                self._graph.load(str(saved.path))
+                self._saved_rows = saved.rows
+            except RuntimeError:  # saved by a version of usearch that this one does not read
                 self._graph = new_index(self.width + PLACE_SIZE)
-        rows = [row for (row,) in self.all("SELECT row FROM cases ORDER BY row")]
-        if not all(isinstance(row, int) for row in rows):
-            raise self._damaged(DATABASE, "it names rows that are no numbers")
-        present = np.array(rows, np.int64)
+        # By the index of ids, which is small: the table holds the texts.
+        rows = [row for (row,) in self.all("SELECT row FROM cases INDEXED BY sqlite_autoindex_cases_1")]
+        present = np.sort(np.array(rows, np.int64))
         if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
-            raise self._damaged(DATABASE, "it names rows that were never added")
+            raise self.damaged("it names rows that were never added")
         later = present[present >= self._saved_rows]
         if len(later):
             self._graph.add(later, self.search_vectors(later.tolist()))
@@ -280,59 +243,125 @@ class IndexFolder:
                     self._graph.remove(row)
 
     def _save_graph(self) -> None:
-        target = self.path / f"graph-{self.rows()}.usearch"
         temporary = self.path / "graph.tmp"
-        self._graph.save(str(temporary))
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # or after a power cut half a graph could stand under its name
-        os.replace(temporary, target)
+        with self.named_errors():
+            try:
+                self._graph.save(str(temporary))
+            except RuntimeError as error:  # of usearch, which says so of any trouble with a file
+                raise OSError(str(error)) from error
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # or after a power cut half a graph could stand under its name
+            if temporary.stat().st_size != self._graph.serialized_length:
+                raise OSError(f"{temporary} was not written whole")
+        saved = SavedGraph(self.path, self.rows(), file_checksum(temporary), sys.byteorder)
+        # A process that is killed between the two leaves no graph that is known, and it is made again.
+        with self.committed():
+            self.keep(graph=saved.text())
+        os.replace(temporary, saved.path)
         for old in self.path.glob("graph-*.usearch"):
-            if old != target:
+            if old != saved.path:
                 old.unlink()
-        self._saved_rows = self.rows()
+        self._saved_rows = saved.rows
+
+
+@dataclass(frozen=True, slots=True)
+class SavedGraph:
+    """What a database knows of the graph that was saved: how many rows were added until then, and what is in its file.
+
+    The file has numbers in the order of bytes of the machine that saved it.
+    """
+
+    folder: Path
+    rows: int
+    checksum: int
+    byte_order: str
+
+    @property
+    def path(self) -> Path:
+        """Return where it is."""
+        return self.folder / f"graph-{self.rows}.usearch"
+
+    def text(self) -> str:
+        """Return it as a fact of the database."""
+        return f"{self.rows} {self.checksum} {self.byte_order}"
+
+    def is_sound(self) -> bool:
+        """Whether the file is there and may be given to usearch, which reads beyond its memory where it is damaged."""
+        return self.byte_order == sys.byteorder and self.path.is_file() and file_checksum(self.path) == self.checksum
+
+
+def saved_graph(database: IndexDatabase) -> SavedGraph | None:
+    """Return what a database knows of a saved graph."""
+    told = database.facts().get("graph")
+    if told is None:
+        return None
+    rows, checksum, byte_order = told.split()
+    return SavedGraph(database.path, int(rows), int(checksum), byte_order)
+
+
+def check_vectors(database: IndexDatabase) -> int:
+    """Return the checksum of an index's vectors.
+
+    Raises
+    ------
+    IndexFormatError
+        If they are not what the database says.
+    """
+    size, checksum = map(int, database.facts()["vectors"].split())
+    if file_checksum(database.path / VECTORS, size) != checksum:
+        raise database.damaged(f"its first {size} bytes are not what was written", VECTORS)
+    return checksum
+
+
+def _version(database: IndexDatabase) -> str:
+    """Return the format version of an index.
+
+    Raises
+    ------
+    IndexFormatError
+        If this library does not read it.
+    """
+    version = database.facts().get("format_version", "")
+    if version in (_WITHOUT_CHECKSUMS, str(FORMAT_VERSION)):
+        return version
+    newer = version.isdigit() and int(version) > FORMAT_VERSION
+    raise IndexFormatError(
+        f"{database.path}: index of format version {version or 'unknown'}, this library reads {FORMAT_VERSION}; "
+        + ("upgrade tawasul-nlp" if newer else "make a new index and add the cases again")
+    )
+
+
+def check_folder(folder: Path) -> IndexCheck:
+    """Check every file of a folder; see :meth:`~tawasul_nlp.duplicates.DuplicateIndex.verify`."""
+    if not (folder / DATABASE).is_file():
+        raise no_index(folder)
+    with closing(IndexDatabase(folder)) as database:
+        if _version(database) != str(FORMAT_VERSION):
+            raise IndexFormatError(
+                f"{folder}: an index of an earlier version, whose vectors have no checksum; open it once, which adds it"
+            )
+        check_vectors(database)
+        database.check_structure()
+        saved = saved_graph(database)
+        if saved is not None and saved.path.is_file() and not saved.is_sound():
+            raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index makes it again")
+        names = (DATABASE, CHECKSUMS, VECTORS, *([saved.path.name] if saved is not None else []))
+        return IndexCheck(
+            cases=database.one("SELECT count(*) FROM cases"),
+            incidents=database.one("SELECT count(*) FROM groups"),
+            bytes=sum(path.stat().st_size for path in map(folder.joinpath, names) if path.is_file()),
+        )
 
 
 def stored_cases(folder: Path) -> list[Case]:
     """Return the cases of a folder, whichever model and version made it, in the order in which they came."""
-    path = folder / DATABASE
-    if not path.is_file():
-        raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing)")
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as database:
-            rows = database.execute("SELECT text, id, created_at, place FROM cases ORDER BY row").fetchall()
-    except _DAMAGE as error:
-        raise _damage(path, error) from error
-    return [Case(*row) for row in rows]
+    query = "SELECT text, id, created_at, place FROM cases ORDER BY row"
+    if not (folder / DATABASE).is_file():
+        raise no_index(folder)
+    with closing(IndexDatabase(folder)) as database:
+        return [Case(*row) for row in database.all(query)]
 
 
-def _damage(path: Path, found: object) -> IndexFormatError:
-    return IndexFormatError(
-        f"{path}: damaged ({found}); restore the folder from a backup, or make a new index and add the cases again"
-    )
-
-
-def storable(text: str) -> str:
-    r"""Return a text as the database holds it: half of a surrogate pair, which UTF-8 lacks, becomes its escape.
-
-    >>> storable("الماي مقطوع \ud83d")
-    'الماي مقطوع \\ud83d'
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _storable(values: Sequence[Any]) -> list[Any]:
-    return [storable(value) if isinstance(value, str) else value for value in values]
-
-
-def _rows_of_graph(path: Path) -> int:
-    return int(path.stem.split("-")[1])
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force a folder's list of files to disk; Windows, where folders cannot be opened, does so by itself."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def no_index(folder: Path) -> IndexFormatError:
+    """Return the error for a folder without an index."""
+    return IndexFormatError(f"{folder}: no index here ({DATABASE} is missing)")

@@ -17,6 +17,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
 from tests.waiting import wait_until
@@ -470,6 +471,10 @@ def cut_database(folder):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def lose_checksums(folder):
+    (folder / "checksums").unlink()
+
+
 def spoil_schema(folder):
     path = folder / "index.sqlite"
     path.write_bytes(path.read_bytes().replace(b"CREATE TABLE meta", b"CREATE T\x95BLE meta"))
@@ -480,6 +485,7 @@ def set_fact(name, value):
         with sqlite3.connect(folder / "index.sqlite") as database:
             database.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
         database.close()
+        first_checksums(folder / "index.sqlite")  # as if this library had written it
 
     return change
 
@@ -492,13 +498,17 @@ def set_fact(name, value):
             r"vectors.f16: damaged \(1000 bytes, expected .* for 20 cases\); restore the folder from a backup, or",
         ),
         (lose_vectors, r"damaged \(0 bytes, expected .* for 20 cases\)"),
-        (spoil_database, "damaged .*not a database.*; restore the folder from a backup, or make a new index"),
-        (empty_database, r"index.sqlite: damaged \(it is empty but vectors.f16 is not\); restore"),
-        (cut_database, "damaged .*malformed.*; restore the folder"),
-        (spoil_schema, "index.sqlite: damaged .*; restore the folder"),
+        (
+            spoil_database,
+            r"index.sqlite: damaged \(page 1 is not what was written.*; restore the folder from a backup, or",
+        ),
+        (empty_database, r"index.sqlite: damaged \(page 1 of \d+ is missing\); restore"),
+        (cut_database, r"index.sqlite: damaged \(page \d+ of \d+ is missing\); restore"),
+        (spoil_schema, "index.sqlite: damaged .page 1 is not what was written"),
+        (lose_checksums, r"checksums: damaged \(it is missing\); restore"),
         (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),
-        (set_fact("format_version", "4"), "format version 4, this library reads 3; upgrade tawasul-nlp"),
-        (set_fact("format_version", "2"), "format version 2, this library reads 3; make a new index"),
+        (set_fact("format_version", "5"), "format version 5, this library reads 4; upgrade tawasul-nlp"),
+        (set_fact("format_version", "2"), "format version 2, this library reads 4; make a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
             r"made with model 0123456789abcdef, opened with .*open it with the .*DuplicateIndex\.stored gives them",
@@ -534,7 +544,7 @@ def test_the_cases_of_an_index_go_into_a_new_one_when_the_model_has_changed(grou
     with pytest.raises(IndexFormatError, match="no index here"):
         DuplicateIndex.stored(tmp_path / "absent")
     spoil_database(tmp_path / "old")
-    with pytest.raises(IndexFormatError, match="damaged .*not a database.*; restore the folder"):
+    with pytest.raises(IndexFormatError, match="damaged .*not what was written.*; restore the folder"):
         DuplicateIndex.stored(tmp_path / "old")
 
 
