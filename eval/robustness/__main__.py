@@ -25,6 +25,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 PARTS: tuple[str, ...] = (
     "model_folder",
     "silence",
+    "index_damage",
 )
 TRIALS = 200
 SEED = 20261130

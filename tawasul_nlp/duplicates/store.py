@@ -70,6 +70,7 @@ class IndexFolder(IndexDatabase):
         super().__init__(folder)
         self.width = width
         self._row_bytes = (width + PLACE_SIZE) * 2
+        self._checksum = 0
         try:
             self._prepare(model_hash)
             self._open_vectors()
@@ -215,7 +216,7 @@ class IndexFolder(IndexDatabase):
 
     def _open_vectors(self) -> None:
         size = self._whole_vectors()
-        self._checksum: int = check_vectors(self)
+        self._checksum = check_vectors(self)
         if not self.read_only:
             self.vectors.truncate(size)
 

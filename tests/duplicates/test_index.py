@@ -503,7 +503,7 @@ def set_fact(name, value):
             r"index.sqlite: damaged \(page 1 is not what was written.*; restore the folder from a backup, or",
         ),
         (empty_database, r"index.sqlite: damaged \(page 1 of \d+ is missing\); restore"),
-        (cut_database, r"index.sqlite: damaged \(page \d+ of \d+ is missing\); restore"),
+        (cut_database, r"index.sqlite: damaged \(page \d+ (of \d+ is missing|is not what was written.*)\); restore"),
         (spoil_schema, "index.sqlite: damaged .page 1 is not what was written"),
         (lose_checksums, r"checksums: damaged \(it is missing\); restore"),
         (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),

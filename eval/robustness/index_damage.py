@@ -1,0 +1,209 @@
+"""Damage the files of an index at random: it must answer as before, or say what is damaged.
+
+Indexes that were closed and one whose process was killed get changed bits, lose their end or gain one, or have a file
+that is another index's or of another day. What opens, ``stored`` and ``verify`` say of them is compared with the sound
+index. All that happens in other processes, so that one that dies is counted.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from eval.robustness.index_material import answers, cases, grouper, started
+from eval.robustness.outcome import Outcome
+from tawasul_nlp.duplicates import DuplicateIndex, store
+from tawasul_nlp.errors import IndexFormatError
+
+PROMISE = "a damaged index answers as the sound one or is refused"
+_EARLY, _LATE, _KILLED = "early", "late", "killed"
+_INDEXES = (_EARLY, _LATE, _KILLED)
+_OTHERS = ("other", "other-killed")
+
+
+def run(trials: int, seed: int) -> Iterator[Outcome]:
+    """Damage an index in five ways, ``trials`` times each."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_indexes(folder)
+        sound = {name: sound_answers(folder, name) for name in _INDEXES}
+        for attack, damage in ATTACKS.items():
+            said = attempts(folder, damage, sound, range(seed, seed + trials))
+            counts = Counter(said.values())
+            failures = sum(count for word, count in counts.items() if word not in ("same answers", "refused"))
+            note = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+            yield Outcome(PROMISE, attack, len(said), failures, note)
+
+
+# -- indexes -----------------------------------------------------------------------------------------------------------
+
+
+def make_indexes(folder: Path) -> None:
+    """Make an index as it was early and late, and as a kill left it, and another one's: folders of these names."""
+    for work, name in ((_grow, ""), (_grow_other, "other")):
+        process = started(work, folder / f"{name}growing")
+        process.join()
+        assert process.exitcode == 0
+    for name, growing in ((_KILLED, "growing"), ("other-killed", "othergrowing")):
+        (folder / growing).rename(folder / name)
+
+
+def _grow(folder: Path) -> None:
+    _add(folder, 0, 30)
+    shutil.copytree(folder, folder.with_name(_EARLY))
+    _add(folder, 30, 60, removed=(4, 40))
+    shutil.copytree(folder, folder.with_name(_LATE))
+    _add(folder, 60, 70, removed=(2,), close=False)
+
+
+def _grow_other(folder: Path) -> None:
+    _add(folder, 100, 160, removed=(110, 140))
+    shutil.copytree(folder, folder.with_name("other"))
+    _add(folder, 160, 170, removed=(101,), close=False)
+
+
+def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, close: bool = True) -> None:
+    store._UNSAVED = 1  # or so small an index would have no saved graph
+    index = DuplicateIndex.open(folder, grouper())
+    for at in range(start, end, 5):
+        index.add(cases()[at : at + 5])
+    for at in removed:
+        index.remove(str(cases()[at].id))
+    if close:
+        index.close()
+    else:
+        os._exit(0)
+
+
+def sound_answers(folder: Path, name: str) -> dict[str, Any]:
+    """Return what an index of :func:`make_indexes` says, which stays as it is."""
+    with tempfile.TemporaryDirectory() as place:
+        copied = shutil.copytree(folder / name, Path(place) / "index")
+        with DuplicateIndex.open(copied, grouper()) as index:
+            return answers(index)
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+Damage = Callable[[random.Random, Path, Path, str], None]
+
+
+def _some_file(chance: random.Random, index: Path) -> Path:
+    return chance.choice(sorted(path for path in index.iterdir() if path.stat().st_size))
+
+
+def changed_bits(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+    """Change one to three bits of a file."""
+    path = _some_file(chance, index)
+    data = bytearray(path.read_bytes())
+    for _ in range(chance.randint(1, 3)):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def lost_end(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+    """Cut a file off, or lose it."""
+    path = _some_file(chance, index)
+    if chance.random() < 0.1:
+        path.unlink()
+        return
+    with path.open("r+b") as file:
+        file.truncate(chance.randrange(path.stat().st_size) // chance.choice((1, 1, 512, 4096)) * chance.choice((1, 512)))
+
+
+def longer(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+    """Append bytes to a file: zeros, noise, or its own beginning once more."""
+    path = _some_file(chance, index)
+    size = chance.choice((1, 100, 320, 4096, 4120, 10_000))
+    with path.open("ab") as file:
+        file.write(chance.choice((bytes(size), chance.randbytes(size), path.read_bytes()[:size])))
+
+
+def of_another_index(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+    """Put a file of another index in the place of one of the same kind, or beside it."""
+    _replaced(chance, folder / chance.choice(_OTHERS), index)
+
+
+def of_another_day(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+    """Put a file as it was earlier or later in its place."""
+    _replaced(chance, folder / chance.choice([other for other in _INDEXES if other != name]), index)
+
+
+def _replaced(chance: random.Random, source: Path, index: Path) -> None:
+    path = _some_file(chance, source)
+    target = index / path.name
+    graphs = sorted(index.glob("graph-*"))
+    if path.name.startswith("graph-") and graphs:
+        target = graphs[0]  # whose name the database knows
+    shutil.copyfile(path, target)
+
+
+ATTACKS: dict[str, Damage] = {
+    "1 to 3 bits of a file changed": changed_bits,
+    "a file cut off or lost": lost_end,
+    "bytes appended to a file": longer,
+    "a file of another index": of_another_index,
+    "a file of the same index, older or newer": of_another_day,
+}
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def attempts(folder: Path, damage: Damage, sound: dict[str, dict[str, Any]], seeds: range) -> dict[int, str]:
+    """Damage an index once for each seed, in other processes; return what came of each."""
+    said: dict[int, str] = {}
+    report = folder / "said"
+    while len(said) < len(seeds):
+        report.write_text("")
+        process = started(_attempt_all, folder, damage, sound, seeds[len(said) :], report)
+        process.join()
+        for line in report.read_text(encoding="utf-8").splitlines():
+            seed, word = line.split(" ", 1)
+            said[int(seed)] = word
+        if process.exitcode:
+            said[seeds[len(said)]] = "process died" if process.exitcode < 0 else "attack failed"
+    return said
+
+
+def _attempt_all(folder: Path, damage: Damage, sound: dict[str, dict[str, Any]], seeds: range, report: Path) -> None:
+    with report.open("a", encoding="utf-8") as file:
+        for seed in seeds:
+            chance = random.Random(seed)
+            name = chance.choice(_INDEXES)
+            with tempfile.TemporaryDirectory() as place:
+                index = shutil.copytree(folder / name, Path(place) / "index")
+                damage(chance, folder, index, name)
+                file.write(f"{seed} {said_of(index, sound[name], chance.choice(('open', 'stored', 'verify')))}\n")
+            file.flush()
+
+
+def said_of(folder: Path, sound: dict[str, Any], first: str) -> str:
+    """Say what opening a damaged index comes to, or asking for its cases, or verifying it before it is opened."""
+    try:
+        if first == "stored":
+            stored = DuplicateIndex.stored(folder)
+            same = [case.id for case in stored] == list(sound["placements"])
+            return "same answers" if same and [case.text for case in stored] == sound["texts"] else "other cases"
+        verified = False
+        if first == "verify":
+            try:
+                DuplicateIndex.verify(folder)
+                verified = True
+            except IndexFormatError:
+                pass
+        try:
+            with DuplicateIndex.open(folder, grouper(), create=False) as index:
+                return "same answers" if answers(index) == sound else "other answers"
+        except IndexFormatError:
+            return "verified and refused" if verified else "refused"
+    except IndexFormatError:
+        return "refused"
+    except Exception as error:
+        return f"{type(error).__name__}"

@@ -1,0 +1,64 @@
+"""What the attacks on an index share: cases, an index's answers, and processes that may die without ending the attack."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
+
+DATA = Path(__file__).parents[2] / "training" / "data"
+# Cases that are asked about: some that an index holds, some that it does not.
+_ASKED = 7
+
+
+@lru_cache(maxsize=1)
+def grouper() -> DuplicateGrouper:
+    """Return the bundled model's grouper; without threads, so that its process can be copied."""
+    return DuplicateGrouper.from_pretrained(threads=1)
+
+
+@lru_cache(maxsize=1)
+def cases() -> list[Case]:
+    """Return 300 cases of the corpus with their vectors, many of them reports of one incident, in random order."""
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        with (DATA / name).open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    reports = rows("duplicates.jsonl")[:120]
+    wanted = {report["group"] for report in reports}
+    told = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in wanted)[: 300 - len(reports)] + reports
+    random.Random(3).shuffle(told)
+    vectors = grouper().embed([case["text"] for case in told])
+    return [Case(row["text"], id=row["id"], embedding=vector) for row, vector in zip(told, vectors, strict=True)]
+
+
+def answers(index: DuplicateIndex) -> dict[str, Any]:
+    """Return everything that an index says: where each case is, its incidents, and what it answers to some cases."""
+    asked = cases()[:: len(cases()) // _ASKED]
+    return {
+        "placements": index.placements(),
+        "incidents": index.groups(min_size=1),
+        "texts": [index.text(name) for name in index.placements()],
+        "queries": [index.query(case) for case in asked],
+        "threshold": index.stats()["threshold"],
+    }
+
+
+def started(work: Callable[..., None], *arguments: Any) -> multiprocessing.process.BaseProcess:
+    """Start a copy of this process that does some work; the model is loaded already."""
+    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(work, *arguments))
+    process.start()
+    return process
+
+
+def _quietly(work: Callable[..., None], *arguments: Any) -> None:
+    work(*arguments)
+    os._exit(0)  # what is open stays as a killed process leaves it
