@@ -26,6 +26,7 @@ PARTS: tuple[str, ...] = (
     "model_folder",
     "silence",
     "index_damage",
+    "index_kills",
 )
 TRIALS = 200
 SEED = 20261130

@@ -185,7 +185,10 @@ def _attempt_all(folder: Path, damage: Damage, sound: dict[str, dict[str, Any]],
 
 
 def said_of(folder: Path, sound: dict[str, Any], first: str) -> str:
-    """Say what opening a damaged index comes to, or asking for its cases, or verifying it before it is opened."""
+    """Say what opening a damaged index comes to, or asking for its cases, or verifying it before it is opened.
+
+    One that opens has to take further cases and be sound with them.
+    """
     try:
         if first == "stored":
             stored = DuplicateIndex.stored(folder)
@@ -200,7 +203,11 @@ def said_of(folder: Path, sound: dict[str, Any], first: str) -> str:
                 pass
         try:
             with DuplicateIndex.open(folder, grouper(), create=False) as index:
-                return "same answers" if answers(index) == sound else "other answers"
+                if answers(index) != sound:
+                    return "other answers"
+                index.add(cases()[200:203])
+            DuplicateIndex.verify(folder)
+            return "same answers"
         except IndexFormatError:
             return "verified and refused" if verified else "refused"
     except IndexFormatError:

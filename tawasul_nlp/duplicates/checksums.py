@@ -47,8 +47,8 @@ class Checksums:
     Attributes
     ----------
     log : Log
-        What is in the log and not in the database. What a log holds beside that, nobody was told of: a reader leaves
-        it aside, a writer calls :meth:`drop_strange_log`.
+        What is in the log and not in the database. A log of which nothing counts is dropped by a writer with
+        :meth:`drop_strange_log`.
     frames : int
         How long the log was last.
     """
@@ -62,6 +62,8 @@ class Checksums:
         if log.salt != self._salt or log.frames < self.frames:
             if not self._folded:
                 raise damaged(self._wal, f"it holds {log.frames} pages of {self.frames}")
+            if log.salt != self._salt and log.transactions > 1:
+                raise damaged(self._wal, f"it is another index's or of another day, or {CHECKSUMS} is")
             log = Log()
         self.log = log
         self._check_pages()
@@ -108,6 +110,15 @@ class Checksums:
             if have < wanted:
                 file.write(bytes(wanted - have + PAGE))
 
+    @property
+    def log_is_empty(self) -> bool:
+        """Whether the next transaction begins a log, which is not known as this database's own until it is acknowledged.
+
+        So a log's first transaction must be one that may be lost: a process may be killed before it acknowledges it,
+        and the next one drops a log that it does not know if it has one transaction, and refuses it if it has more.
+        """
+        return not self._pending
+
     def acknowledge(self) -> None:
         """Take note of the transaction that was just committed."""
         with self._wal.open("rb", buffering=0) as file:
@@ -121,7 +132,7 @@ class Checksums:
                 changed[number] = crc32(memoryview(frame)[FRAME_HEADER:])
                 seen += 1
                 if ends:
-                    self._note(Log(salt, seen, changed))
+                    self._note(Log(salt, seen, 1, changed))
                     return
 
     def read_again(self) -> None:

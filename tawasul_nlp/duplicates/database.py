@@ -142,8 +142,11 @@ class IndexDatabase:
         with self.named_errors():
             if self._sums.frames >= _LONG_LOG:
                 self.fold()
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                if self._sums.log_is_empty:
+                    self._database.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+                    self._sums.acknowledge()
+                self._database.execute("BEGIN IMMEDIATE")
                 yield
                 self._sums.reserve(self.one("PRAGMA page_count"))
                 self._database.execute("COMMIT")

@@ -230,6 +230,8 @@ class IndexFolder(IndexDatabase):
                 self._saved_rows = saved.rows
             except RuntimeError:  # saved by a version of usearch that this one does not read
                 self._graph = new_index(self.width + PLACE_SIZE)
+        elif saved is not None and not self.read_only:
+            saved.path.unlink(missing_ok=True)
         # By the index of ids, which is small: the table holds the texts.
         rows = [row for (row,) in self.all("SELECT row FROM cases INDEXED BY sqlite_autoindex_cases_1")]
         present = np.sort(np.array(rows, np.int64))

@@ -31,12 +31,15 @@ class Log:
         Eight bytes that differ in every log; empty if there is none.
     frames : int
         How many frames count.
+    transactions : int
+        How many transactions they are of.
     pages : dict
         The checksum (CRC-32) of what each page holds at the end, by its number.
     """
 
     salt: bytes = b""
     frames: int = 0
+    transactions: int = 0
     pages: dict[int, int] = field(default_factory=dict)
 
 
@@ -44,7 +47,7 @@ def read_log(path: Path, page_bytes: int) -> Log:
     """Return what a log holds; nothing if it is missing, cut off in its header, or of other pages."""
     pages: dict[int, int] = {}
     waiting: dict[int, int] = {}
-    frames = seen = 0
+    frames = seen = transactions = 0
     if not path.is_file():
         return Log()
     with path.open("rb") as file:
@@ -68,14 +71,14 @@ def read_log(path: Path, page_bytes: int) -> Log:
                 number, ends, told, first, second = struct.unpack_from(">2I8s2I", row.data)
                 state = _step(state, summed.shape[1] // 2, sums)
                 if told != salt or state != (first, second) or not number:
-                    return Log(salt, frames, pages)
+                    return Log(salt, frames, transactions, pages)
                 waiting[number] = crc32(row[FRAME_HEADER:].data)
                 seen += 1
                 if ends:
                     pages |= waiting
                     waiting = {}
-                    frames = seen
-    return Log(salt, frames, pages)
+                    frames, transactions = seen, transactions + 1
+    return Log(salt, frames, transactions, pages)
 
 
 # SQLite's checksum goes on with each pair of words x, y: s0 += x + s1, then s1 += y + s0. That is linear, so what a
