@@ -114,7 +114,9 @@ def lost_end(chance: random.Random, folder: Path, index: Path, name: str) -> Non
         path.unlink()
         return
     with path.open("r+b") as file:
-        file.truncate(chance.randrange(path.stat().st_size) // chance.choice((1, 1, 512, 4096)) * chance.choice((1, 512)))
+        file.truncate(
+            chance.randrange(path.stat().st_size) // chance.choice((1, 1, 512, 4096)) * chance.choice((1, 512))
+        )
 
 
 def longer(chance: random.Random, folder: Path, index: Path, name: str) -> None:

@@ -38,7 +38,7 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
 
 
 def kills(folder: Path, chance: random.Random, most: int) -> Iterator[tuple[str, int]]:
-    """Kill processes that change an index until it has all cases; say what was wrong after each, and how many were told.
+    """Kill processes that change an index until it has all cases; say what was wrong after each, and how many it told.
 
     What is told is ``+`` and the position of a case that was added, or ``-`` and that of one that was removed.
     """

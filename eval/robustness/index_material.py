@@ -1,4 +1,4 @@
-"""What the attacks on an index share: cases, an index's answers, and processes that may die without ending the attack."""
+"""What the attacks on an index share: cases, an index's answers, and processes that may die and not end the attack."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ class Checksums:
             if not self._folded:
                 raise damaged(self._wal, f"it holds {log.frames} pages of {self.frames}")
             if log.salt != self._salt and log.transactions > 1:
-                raise damaged(self._wal, f"it is another index's or of another day, or {CHECKSUMS} is")
+                raise damaged(
+                    self._wal, f"{CHECKSUMS} does not know it: one of them is of another index or another day"
+                )
             log = Log()
         self.log = log
         self._check_pages()
@@ -112,7 +114,7 @@ class Checksums:
 
     @property
     def log_is_empty(self) -> bool:
-        """Whether the next transaction begins a log, which is not known as this database's own until it is acknowledged.
+        """Whether the next transaction begins a log, which is not known as this database's own until that is told.
 
         So a log's first transaction must be one that may be lost: a process may be killed before it acknowledges it,
         and the next one drops a log that it does not know if it has one transaction, and refuses it if it has more.

@@ -115,15 +115,16 @@ class Columns:
         )
 
 
+# In one order of bytes, so that an index may be moved to any machine.
 _STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
-    ("shingles", np.dtype(np.uint16), SIGNATURE),
-    ("length", np.dtype(np.int32), 1),
+    ("shingles", np.dtype("<u2"), SIGNATURE),
+    ("length", np.dtype("<i4"), 1),
     ("latin", np.dtype(np.bool_), 1),
-    *((name, np.dtype(np.int32), width) for name, width in _WIDTHS.items()),
-    ("governorate", np.dtype(np.int32), 1),
-    ("topics", np.dtype(np.int32), TOPICS),
-    ("shares", np.dtype(np.float32), TOPICS),
-    ("days", np.dtype(np.float64), 1),
+    *((name, np.dtype("<i4"), width) for name, width in _WIDTHS.items()),
+    ("governorate", np.dtype("<i4"), 1),
+    ("topics", np.dtype("<i4"), TOPICS),
+    ("shares", np.dtype("<f4"), TOPICS),
+    ("days", np.dtype("<f8"), 1),
 )
 
 
@@ -257,7 +258,7 @@ def signatures(folded: Sequence[str]) -> np.ndarray:
     if not folded:
         return np.zeros((0, SIGNATURE), np.uint16)
     padded = [text.ljust(SHINGLE, "\0") for text in folded]  # a shorter text is its only shingle
-    points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
+    points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), "<u4")
     ends = np.cumsum([len(text) for text in padded])
     whole = np.ones(len(points), np.bool_)
     for back in range(1, SHINGLE):

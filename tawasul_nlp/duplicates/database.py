@@ -67,7 +67,6 @@ class IndexDatabase:
                     "needs; open the index once where it can be"
                 )
             self._database = opened.enter_context(closing(self._connected()))
-            self.fold()
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -258,7 +257,7 @@ class IndexDatabase:
 def _check_structure(database: sqlite3.Connection, folder: Path) -> None:
     found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
-        raise damaged(folder / DATABASE, found)
+        raise damaged(folder / DATABASE, " ".join(found.split()))
 
 
 def storable(text: str) -> str:

@@ -1,5 +1,9 @@
 """What pairs of cases are compared by, with real texts and made-up vectors where meaning is not the point."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,7 +12,7 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.columns import Columns, pack, read_columns, unpack
+from tawasul_nlp.duplicates.columns import Columns, code, pack, place_keys, read_columns, unpack
 from tawasul_nlp.duplicates.groups import pair_reasons
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer, conflicting_places, pair_features
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, weights
@@ -47,6 +51,40 @@ def conflict(one: str, other: str) -> bool:
 def test_only_places_that_cannot_be_one_conflict(one: str, other: str, expected: bool) -> None:
     assert conflict(one, other) is expected
     assert conflict(other, one) is expected
+
+
+SIGNATURES = """
+import hashlib
+from tawasul_nlp.duplicates.columns import signatures
+rows = signatures([f"انقطع الماي عن مجمع {block}" for block in range(3000)])
+print(hashlib.sha256(rows.astype("<u2").tobytes()).hexdigest()[:16], *rows[714, :4])
+"""
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        {},
+        {"RENSA_FORCE_KERNEL": "scalar", "RAYON_NUM_THREADS": "1", "RENSA_MAX_PERM_CACHE_HASHES": "0"},
+        {"RAYON_NUM_THREADS": "4", "RENSA_DOC_PAR_BATCH_SIZE": "16", "PYTHONHASHSEED": "7"},
+    ],
+    ids=["as it is", "without vector instructions", "with four threads"],
+)
+def test_signatures_are_the_same_on_every_machine(machine: dict[str, str]) -> None:
+    command = [sys.executable, "-c", SIGNATURES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **machine})
+    assert done.stdout.split() == ["7c2fce6fadb15398", "62192", "26580", "33676", "42860"]
+
+
+def test_what_an_index_stores_is_the_same_on_every_machine() -> None:
+    columns = columns_of("الكهربا طافية")
+    for place, field in enumerate(fields(Columns)):
+        values = getattr(columns, field.name)
+        setattr(columns, field.name, np.arange(values.size).reshape(values.shape).astype(values.dtype) + place % 2)
+    (stored,) = pack(columns)
+    assert (len(stored), hashlib.sha256(stored).hexdigest()[:16]) == (525, "1390e07203ccb821")
+    assert place_keys(columns).tolist() == [3910864293557659901]
+    assert code("دوار اللؤلؤ") == 1337134029
 
 
 def test_an_address_field_counts_before_the_places_of_the_text() -> None:

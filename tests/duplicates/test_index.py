@@ -1,14 +1,11 @@
 """An index keeps what it has acknowledged, whatever happens, and says what to do when it cannot be opened."""
 
-import json
 import os
-import random
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from eval.robustness import index_material
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer
@@ -43,22 +41,9 @@ def index(grouper, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def corpus(grouper):
-    """About 300 cases of the corpus, some of them reports of one incident, with their vectors."""
-
-    def rows(name):
-        with (DATA / name).open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
-    reports = rows("duplicates.jsonl")[:120]
-    wanted = {report["group"] for report in reports}
-    cases = rows("cases.jsonl")
-    chosen = [case for case in cases if case["id"] in wanted]
-    chosen += [case for case in cases if case["id"] not in wanted][: 300 - len(reports) - len(chosen)]
-    told = [(row["id"], row["text"]) for row in [*chosen, *reports]]
-    random.Random(3).shuffle(told)
-    vectors = grouper.embed([text for _, text in told])
-    return [Case(text, id=name, embedding=vector) for (name, text), vector in zip(told, vectors, strict=True)]
+def corpus():
+    """300 cases of the corpus, some of them reports of one incident, with their vectors."""
+    return index_material.cases()
 
 
 def incidents(index):
@@ -341,72 +326,6 @@ def test_every_member_matches_its_representative(grouper, index, corpus):
     index.add(corpus)
     for incident in index.groups():
         assert min(incident.scores) >= grouper.threshold
-
-
-CHILD = """
-import json, signal, sys
-import numpy as np
-from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
-
-folder, cases, vectors = sys.argv[1:]
-vectors = np.load(vectors)
-with open(cases, encoding="utf-8") as file:
-    listed = [Case(text, id=name, embedding=vectors[row]) for row, (name, text) in enumerate(json.load(file))]
-index = DuplicateIndex.open(folder, DuplicateGrouper.from_pretrained(threads=1))
-at, size = 0, 1
-while at < len(listed):
-    for placement in index.add(listed[at : at + size]):
-        print(placement.id, flush=True)
-    at, size = at + size, size % 4 + 1
-signal.pause()  # the kill comes, however late
-"""
-
-
-def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(grouper, tmp_path, corpus):
-    folder = tmp_path / "index"
-    np.save(tmp_path / "vectors.npy", np.stack([case.embedding for case in corpus]))
-    (tmp_path / "cases.json").write_text(json.dumps([(case.id, case.text) for case in corpus]), encoding="utf-8")
-    command = [sys.executable, "-c", CHILD, folder, tmp_path / "cases.json", tmp_path / "vectors.npy"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    chance = random.Random(20261124)
-    acknowledged = set()
-    # Another index gets the same calls without a kill: decisions depend a little on what is added together.
-    whole = DuplicateIndex.open(tmp_path / "whole", grouper)
-    at, size = 0, 1
-    for kill in range(6):
-        with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=environment) as child:
-            if kill == 0:  # while the index is being made
-                wait_until((folder / "index.sqlite").exists, child)
-            else:  # after it has gone on from where the last one was killed
-                told, most = 0, len(acknowledged) + chance.randrange(1, 30)
-                while told < min(most, len(corpus)) and child.stdout.readline():
-                    told += 1
-            time.sleep(chance.uniform(0, 0.02))
-            child.kill()
-            # The pipe holds what was printed before the kill; reading it again from the index is the test.
-            rest, _ = child.communicate()
-            assert child.returncode == -9
-        acknowledged |= {line for line in rest.split("\n")[:-1] if line}
-        acknowledged |= {case.id for case in corpus[: told if kill else 0]}
-        with DuplicateIndex.open(folder, grouper) as index:
-            placements = index.placements()
-            assert acknowledged <= set(placements)
-            assert len(placements) <= len(acknowledged) + 4, "more than the one call that was not acknowledged"
-            assert list(placements) == [case.id for case in corpus[: len(placements)]]
-            while at < len(placements):
-                whole.add(corpus[at : at + size])
-                at, size = at + size, size % 4 + 1
-            assert placements == whole.placements()
-            assert sum(len(incident.members) for incident in index.groups(min_size=1)) == len(placements)
-            acknowledged = set(placements)
-            if placements:
-                match = index.query(corpus[0])[0]
-                assert match.is_duplicate and corpus[0].id in index.group(match.group_id).members
-    assert len(acknowledged) > 10
-    with DuplicateIndex.open(folder, grouper) as index, whole:
-        index.add(corpus)
-        whole.add(corpus)
-        assert incidents(index) == incidents(whole)
 
 
 # -- what cannot be opened ---------------------------------------------------------------------------------------------

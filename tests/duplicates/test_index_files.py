@@ -1,0 +1,323 @@
+"""An index's files: damage is found, a kill or a full disk loses nothing, and one process at a time changes them."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eval.robustness import index_damage, index_kills
+from eval.robustness.index_material import answers, cases, grouper, started
+from tawasul_nlp.cli import main
+from tawasul_nlp.duplicates import DuplicateIndex, IndexCheck, store
+from tawasul_nlp.duplicates.checksums import Checksums, first_checksums
+from tawasul_nlp.duplicates.database import IndexDatabase
+from tawasul_nlp.duplicates.wal import read_log
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory):
+    """A folder of indexes that stay as they are, closed ones and one whose process was killed."""
+    folder = tmp_path_factory.mktemp("indexes")
+    index_damage.make_indexes(folder)
+    return folder
+
+
+@pytest.fixture
+def closed(indexes, tmp_path):
+    return shutil.copytree(indexes / "late", tmp_path / "closed")
+
+
+@pytest.fixture
+def killed(indexes, tmp_path):
+    return shutil.copytree(indexes / "killed", tmp_path / "killed")
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", index_damage.ATTACKS)
+def test_a_damaged_index_answers_as_the_sound_one_or_is_refused(indexes, attack):
+    sound = {name: index_damage.sound_answers(indexes, name) for name in ("early", "late", "killed")}
+    said = index_damage.attempts(indexes, index_damage.ATTACKS[attack], sound, range(30))
+    assert set(said.values()) == {"same answers", "refused"}
+
+
+def test_a_damaged_graph_is_never_given_to_usearch_and_is_made_again(closed):
+    with DuplicateIndex.open(shutil.copytree(closed, closed.with_name("copy")), grouper()) as index:
+        before = answers(index)
+    graph = closed / "graph-60.usearch"
+    data = bytearray(graph.read_bytes())
+    data[-700] ^= 4
+    graph.write_bytes(data)
+    with pytest.raises(IndexFormatError, match=r"graph-60.usearch: damaged; delete it, and opening the index makes it"):
+        DuplicateIndex.verify(closed)
+    with DuplicateIndex.open(closed, grouper()) as index:
+        assert answers(index) == before
+    assert not graph.exists() and DuplicateIndex.verify(closed).cases == 58
+
+
+def test_a_graph_of_a_machine_with_another_order_of_bytes_is_not_read(closed):
+    with closing(IndexDatabase(closed)) as database:
+        graph = store.saved_graph(database)
+    assert graph is not None and graph.is_sound()
+    assert not replace(graph, byte_order={"little": "big", "big": "little"}[sys.byteorder]).is_sound()
+
+
+def test_a_log_that_the_checksums_do_not_know_is_refused_and_kept(killed, indexes):
+    shutil.copyfile(indexes / "late" / "checksums", killed / "checksums")
+    log = (killed / "index.sqlite-wal").read_bytes()
+    for use in (DuplicateIndex.verify, DuplicateIndex.stored, lambda folder: DuplicateIndex.open(folder, grouper())):
+        with pytest.raises(IndexFormatError, match="checksums does not know it: one of them is of another index"):
+            use(killed)
+    assert (killed / "index.sqlite-wal").read_bytes() == log
+
+
+def test_a_log_is_read_as_sqlite_reads_it_however_it_is_damaged(killed, tmp_path):
+    sound = (killed / "index.sqlite-wal").read_bytes()
+    chance = random.Random(5)
+    lengths = set()
+    for _ in range(60):
+        data = bytearray(sound)
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        data = data[: chance.choice((len(data), chance.randrange(len(data))))]
+        folder = shutil.copytree(killed, tmp_path / "copy", dirs_exist_ok=True)
+        (folder / "index.sqlite-wal").write_bytes(data)
+        log = read_log(folder / "index.sqlite-wal", 4096)
+        with closing(sqlite3.connect(folder / "index.sqlite")) as database:
+            (_, frames, _) = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        assert log.frames == max(frames, 0)
+        lengths.add(frames)
+        first_checksums(folder / "index.sqlite")
+        after = Checksums(folder / "index.sqlite")
+        assert {page: int(after._sums[page - 1]) for page in log.pages} == log.pages
+    assert len(lengths) > 2
+
+
+def test_an_index_of_the_version_before_gets_checksums_when_it_is_opened(closed):
+    with DuplicateIndex.open(shutil.copytree(closed, closed.with_name("copy")), grouper()) as index:
+        before = answers(index)
+    with closing(sqlite3.connect(closed / "index.sqlite")) as database, database:
+        database.execute("DELETE FROM meta WHERE name IN ('vectors', 'graph')")
+        database.execute("UPDATE meta SET value = '3' WHERE name = 'format_version'")
+    (closed / "checksums").unlink()
+    older = shutil.copytree(closed, closed.with_name("older"))
+    assert [case.id for case in DuplicateIndex.stored(older)] == list(before["placements"])
+    with pytest.raises(IndexFormatError, match="of an earlier version, whose vectors have no checksum; open it once"):
+        DuplicateIndex.verify(older)
+    with DuplicateIndex.open(closed, grouper()) as index:
+        assert answers(index) == before and index.stats()["format_version"] == 4
+    assert DuplicateIndex.verify(closed).cases == 58
+
+
+def test_a_damaged_index_of_the_version_before_is_not_given_checksums(closed):
+    with closing(sqlite3.connect(closed / "index.sqlite")) as database, database:
+        database.execute("UPDATE meta SET value = '3' WHERE name = 'format_version'")
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("DELETE FROM sqlite_master WHERE name = 'cases_of_group'")  # whose pages nobody owns now
+    (closed / "checksums").unlink()
+    with pytest.raises(IndexFormatError, match=r"index.sqlite: damaged .*restore the folder"):
+        DuplicateIndex.open(closed, grouper())
+    assert not (closed / "checksums").exists()
+
+
+# -- verify ------------------------------------------------------------------------------------------------------------
+
+
+def test_verify_tells_what_it_checked_and_changes_nothing(closed, capsys):
+    before = {path.name: path.read_bytes() for path in closed.iterdir()}
+    sizes = sum(map(len, before.values()))
+    check = DuplicateIndex.verify(closed)
+    assert check == IndexCheck(cases=58, incidents=check.incidents, bytes=sizes) and check.incidents > 20
+    assert main(["index", "verify", str(closed)]) == 0
+    assert capsys.readouterr().out == f"sound: 58 cases of {check.incidents} incidents, {sizes:,} bytes checked\n"
+    assert main(["index", "verify", str(closed), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"cases": 58, "incidents": check.incidents, "bytes": sizes}
+    assert {path.name: path.read_bytes() for path in closed.iterdir()} == before
+
+
+def test_verify_takes_up_what_a_killed_process_left(killed):
+    assert DuplicateIndex.verify(killed).cases == 67
+    assert not (killed / "index.sqlite-wal").exists()
+
+
+def test_verify_refuses_what_is_damaged_open_or_no_index(closed, capsys, tmp_path):
+    with DuplicateIndex.open(closed, grouper()):
+        assert main(["index", "verify", str(closed)]) == 1
+        assert "open already" in capsys.readouterr().err
+    with (closed / "vectors.f16").open("r+b") as file:
+        file.seek(1_000)
+        file.write(b"\x7f")
+    assert main(["index", "verify", str(closed)]) == 1
+    assert "vectors.f16: damaged (its first 19200 bytes are not what was written)" in capsys.readouterr().err
+    assert main(["index", "verify", str(tmp_path / "absent")]) == 1
+    assert "no index here" in capsys.readouterr().err
+
+
+def test_verify_finds_cases_without_an_incident(closed):
+    with closing(sqlite3.connect(closed / "index.sqlite")) as database, database:
+        database.execute("DELETE FROM groups WHERE id = (SELECT min(id) FROM groups)")
+    first_checksums(closed / "index.sqlite")  # as if this library had written it
+    with pytest.raises(IndexFormatError, match="damaged .it has cases without an incident"):
+        DuplicateIndex.verify(closed)
+
+
+# -- kills, interrupts, full disks -------------------------------------------------------------------------------------
+
+
+def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged():
+    (outcome,) = index_kills.run(8, 20261124)
+    assert (outcome.trials, outcome.failures) == (8, 0), outcome.note
+
+
+def test_a_process_that_is_killed_while_it_makes_an_index_does_not_block_the_folder(tmp_path):
+    folder = tmp_path / "index"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / "vectors.f16").touch()
+    with DuplicateIndex.open(folder, grouper()) as index:
+        index.add(cases()[:3])
+    assert DuplicateIndex.verify(folder).cases == 3
+
+
+def test_an_interrupt_right_after_a_transaction_keeps_it(tmp_path, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    index = DuplicateIndex.open(tmp_path / "index", grouper())
+    index.add(cases()[:5])
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Checksums, "acknowledge", interrupted)
+        index.add(cases()[5:8])
+    assert len(index) == 8
+    index.add(cases()[5:12])
+    index.close()
+    assert DuplicateIndex.verify(tmp_path / "index").cases == 12
+
+
+def test_a_full_disk_is_told_and_the_index_goes_on_when_there_is_room(tmp_path):
+    process = started(_fill_disk, tmp_path / "index", tmp_path / "added")
+    process.join()
+    assert process.exitcode == 0
+    added = (tmp_path / "added").read_text(encoding="utf-8").split()
+    assert DuplicateIndex.verify(tmp_path / "index").cases == len(added)
+    assert [case.id for case in DuplicateIndex.stored(tmp_path / "index")] == added
+
+
+def _fill_disk(folder, report):
+    """Add cases while no file may grow beyond 400 kB, and some more when it may again."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    added = []
+    index = DuplicateIndex.open(folder, grouper())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, most))
+    for case in cases()[:60]:
+        try:
+            index.add([case])
+        except IndexDiskError as error:
+            assert "what was added before is kept: make room" in str(error)
+            break
+        added.append(case.id)
+    assert 0 < len(added) < 60 and list(index.placements()) == added
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    for case in cases()[100:110]:
+        index.add([case])
+        added.append(case.id)
+    index.close()
+    report.write_text(" ".join(added), encoding="utf-8")
+
+
+# -- one process at a time ---------------------------------------------------------------------------------------------
+
+
+def test_deleting_the_lock_file_lets_no_other_process_in(closed):
+    def open_it():
+        try:
+            DuplicateIndex.open(closed, grouper())
+        except IndexLockedError:
+            os._exit(7)
+
+    with DuplicateIndex.open(closed, grouper()) as index:
+        index.add(cases()[90:91])
+        (closed / "lock").unlink()
+        process = started(open_it)
+        process.join()
+        assert process.exitcode == 7
+        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT count(*) FROM cases')"
+        command = [sys.executable, "-c", code, str(closed / "index.sqlite")]
+        assert "database is locked" in subprocess.run(command, capture_output=True, text=True).stderr
+        index.add(cases()[91:92])
+    assert DuplicateIndex.verify(closed).cases == 60
+
+
+@pytest.fixture
+def unwritable():
+    """A function that copies a folder to where nobody may write."""
+    with tempfile.TemporaryDirectory() as place:  # others may not enter pytest's own folders
+        os.chmod(place, 0o755)
+
+        def copied(folder):
+            target = shutil.copytree(folder, Path(place) / "index")
+            for path in target.iterdir():
+                path.chmod(0o444)
+            target.chmod(0o555)
+            return target
+
+        yield copied
+        (Path(place) / "index").chmod(0o755)
+
+
+def as_anybody(work, *arguments):
+    """Do some work in another process that is not the superuser's, who may write everywhere."""
+
+    def do():
+        if os.geteuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+        work(*arguments)
+
+    process = started(do)
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_an_index_that_cannot_be_written_answers_queries(closed, unwritable):
+    def read():
+        with DuplicateIndex.open(folder, grouper()) as index, DuplicateIndex.open(folder, grouper()) as second:
+            assert len(index) == len(second) == 58
+            assert index.query(cases()[10])[0].text == cases()[10].text
+            for change in (lambda: index.add(cases()[90:91]), lambda: index.remove(str(cases()[10].id))):
+                with pytest.raises(IndexDiskError, match="the folder cannot be written, so the index only answers"):
+                    change()
+            assert DuplicateIndex.verify(folder).cases == len(DuplicateIndex.stored(folder)) == len(index) == 58
+
+    folder = unwritable(closed)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    as_anybody(read)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_killed_index_that_cannot_be_written_says_what_to_do(killed, unwritable):
+    def read():
+        for use in (DuplicateIndex.verify, DuplicateIndex.stored, lambda path: DuplicateIndex.open(path, grouper())):
+            with pytest.raises(IndexDiskError, match="its process was killed, and the folder cannot be written"):
+                use(folder)
+
+    folder = unwritable(killed)
+    as_anybody(read)
+
+
+def test_an_index_that_cannot_be_made_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexDiskError, match="the folder cannot be made .*; choose another"):
+        DuplicateIndex.open(tmp_path / "file" / "index", grouper())
