@@ -215,7 +215,8 @@ class IndexDatabase:
             )
         with closing(self._connected()) as database:
             if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                version = dict(database.execute("SELECT name, value FROM meta")).get("format_version", "")
+                facts = dict(database.execute("SELECT name, value FROM meta"))
+                version = str(facts.get("format_version", ""))
                 if not version.isdecimal() or int(version) >= FORMAT_VERSION:
                     raise damaged(self.path / CHECKSUMS, "it is missing")
                 _check_structure(database, self.path)

@@ -11,6 +11,7 @@ the database knows.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -234,6 +235,8 @@ class IndexFolder(IndexDatabase):
             saved.path.unlink(missing_ok=True)
         # By the index of ids, which is small: the table holds the texts.
         rows = [row for (row,) in self.all("SELECT row FROM cases INDEXED BY sqlite_autoindex_cases_1")]
+        if not all(isinstance(row, int) for row in rows):
+            raise self.damaged("it names rows that are no numbers")
         present = np.sort(np.array(rows, np.int64))
         if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
             raise self.damaged("it names rows that were never added")
@@ -295,10 +298,9 @@ class SavedGraph:
 
 def saved_graph(database: IndexDatabase) -> SavedGraph | None:
     """Return what a database knows of a saved graph."""
-    told = database.facts().get("graph")
-    if told is None:
+    if "graph" not in database.facts():
         return None
-    rows, checksum, byte_order = told.split()
+    rows, checksum, byte_order = _fact(database, "graph", r"(\d+) (\d+) (little|big)")
     return SavedGraph(database.path, int(rows), int(checksum), byte_order)
 
 
@@ -310,10 +312,19 @@ def check_vectors(database: IndexDatabase) -> int:
     IndexFormatError
         If they are not what the database says.
     """
-    size, checksum = map(int, database.facts()["vectors"].split())
+    size, checksum = map(int, _fact(database, "vectors", r"(\d+) (\d+)"))
     if file_checksum(database.path / VECTORS, size) != checksum:
         raise database.damaged(f"its first {size} bytes are not what was written", VECTORS)
     return checksum
+
+
+def _fact(database: IndexDatabase, name: str, pattern: str) -> tuple[str, ...]:
+    """Return the parts of a fact of the database."""
+    told = database.facts().get(name)
+    found = re.fullmatch(pattern, str(told), re.ASCII)
+    if found is None:
+        raise database.damaged(f"of its {name} it says {told!r}")
+    return found.groups()
 
 
 def _version(database: IndexDatabase) -> str:
@@ -324,7 +335,7 @@ def _version(database: IndexDatabase) -> str:
     IndexFormatError
         If this library does not read it.
     """
-    version = database.facts().get("format_version", "")
+    version = str(database.facts().get("format_version", ""))
     if version in (_WITHOUT_CHECKSUMS, str(FORMAT_VERSION)):
         return version
     newer = version.isdigit() and int(version) > FORMAT_VERSION
