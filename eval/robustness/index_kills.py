@@ -1,16 +1,19 @@
-"""Kill the process that adds to an index at random moments: what ``add`` returned must be there, and nothing else.
+"""Kill the process that adds to an index, or copy its files meanwhile: what ``add`` returned must be there, in order.
 
 The process also removes cases, saves its graph of neighbours, and puts its log into the database, all more often than
-it would, so that every moment gets its share of kills.
+it would, so that every moment gets its share. A copy of files that change may be refused, but not lack anything.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eval.robustness.index_material import cases, grouper, started
@@ -18,50 +21,85 @@ from eval.robustness.outcome import Outcome
 from tawasul_nlp.duplicates import DuplicateIndex, database, store
 from tawasul_nlp.errors import IndexFormatError
 
-# Every so many cases one before is removed.
+PROMISE = "what add returned is never lost"
+# Every so many cases one before is removed; so many are added at once, at most.
 _REMOVED_EVERY = 17
+_AT_ONCE = 4
+_SOUND, _REFUSED = "sound", "refused"
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
-    """Kill a process ``trials`` times, and begin a new index whenever the cases are all added."""
-    chance = random.Random(seed)
-    found: list[str] = []
-    total = 0
-    while len(found) < trials:
-        with tempfile.TemporaryDirectory() as place:
-            for problem, told in kills(Path(place) / "index", chance, trials - len(found)):
-                found.append(problem)
-                total += told
-    failures = [problem for problem in found if problem]
-    note = "; ".join([f"{total} cases acknowledged", *sorted(set(failures))])
-    yield Outcome("what add returned is never lost", "kill -9 while an index is changed", trials, len(failures), note)
+    """Kill ``trials`` processes and copy as many indexes; begin a new index whenever all cases are added."""
+    attacks: dict[str, tuple[Callable[[Path, random.Random], Iterator[str]], set[str]]] = {
+        "kill -9 while an index is changed": (kills, {_SOUND}),
+        "files copied one by one while an index is changed": (copies, {_SOUND, _REFUSED}),
+    }
+    for attack, (trying, allowed) in attacks.items():
+        chance = random.Random(seed)
+        found: Counter[str] = Counter()
+        while found.total() < trials:
+            with tempfile.TemporaryDirectory() as place:
+                for word in trying(Path(place), chance):
+                    found[word] += 1
+                    if found.total() == trials:
+                        break
+        failures = sum(count for word, count in found.items() if word not in allowed)
+        yield Outcome(PROMISE, attack, trials, failures, ", ".join(f"{n} {word}" for word, n in found.most_common()))
 
 
-def kills(folder: Path, chance: random.Random, most: int) -> Iterator[tuple[str, int]]:
-    """Kill processes that change an index until it has all cases; say what was wrong after each, and how many it told.
-
-    What is told is ``+`` and the position of a case that was added, or ``-`` and that of one that was removed.
-    """
-    added, removed = 0, set[int]()
-    while most and added < len(cases()):
-        most -= 1
-        told, telling = os.pipe()
-        process = started(_change, folder, added, telling, chance.choice((10, 40, 1_000)), chance.choice((3, 10_000)))
-        os.close(telling)
-        with open(told, encoding="utf-8") as file:
-            lines = [file.readline() for _ in range(chance.randrange(12))] if chance.random() < 0.9 else []
+def kills(place: Path, chance: random.Random) -> Iterator[str]:
+    """Kill processes that change an index until it has all cases, and say what is wrong after each."""
+    told: list[int] = []
+    while len(told) < len(cases()):
+        with _changing(place / "index", told, chance) as wait:
+            wait(chance.randrange(12) if chance.random() < 0.9 else 0)
             time.sleep(chance.uniform(0, 0.03))
+        word, reached = said_of(place / "index", told)
+        yield word if reached <= _added(told) + _AT_ONCE else "more than one call that was not acknowledged"
+        told += range(_added(told), reached)
+
+
+def copies(place: Path, chance: random.Random) -> Iterator[str]:
+    """Copy an index file by file while a process changes it, until it has all cases; say what is wrong with each."""
+    told: list[int] = []
+    while len(told) < len(cases()):
+        with _changing(place / "index", told, chance) as wait:
+            wait(chance.randint(1, 8))
+            before = list(told)
+            copied = place / "copy"
+            copied.mkdir()
+            names = sorted((place / "index").iterdir())
+            for path in chance.sample(names, len(names)):
+                with suppress(FileNotFoundError):  # a log or a graph is gone
+                    shutil.copy(path, copied)
+                time.sleep(chance.choice((0, 0, 0.01, 0.05)))
+        yield said_of(copied, before)[0]
+        shutil.rmtree(copied)
+        told += range(_added(told), said_of(place / "index", told)[1])
+
+
+# What a process tells is a number a line: the position of a case that it added, or -1 and less one that it removed.
+
+
+def _added(told: list[int]) -> int:
+    return max(told, default=-1) + 1
+
+
+@contextmanager
+def _changing(folder: Path, told: list[int], chance: random.Random) -> Iterator[Callable[[int], None]]:
+    """Have a process change an index, and kill it; ``told`` gets what it tells, and what is given waits for so much."""
+    reading, telling = os.pipe()
+    process = started(
+        _change, folder, _added(told), telling, chance.choice((10, 40, 1_000)), chance.choice((3, 10_000))
+    )
+    os.close(telling)
+    with open(reading, encoding="utf-8") as file:
+        try:
+            yield lambda lines: told.extend(int(line) for line in (file.readline() for _ in range(lines)) if line)
+        finally:
             process.kill()
             process.join()
-            lines += file.readlines()  # the pipe holds what was told before the kill
-        before = added
-        for line in filter(str.strip, lines):
-            at = int(line[1:])
-            added = max(added, at + 1)
-            if line[0] == "-":
-                removed.add(at)
-        problem, added, removed = _checked(folder, added, removed)
-        yield problem, added - before
+            told.extend(map(int, file))  # the pipe holds what was told before the kill
 
 
 def _change(folder: Path, start: int, telling: int, long_log: int, unsaved: int) -> None:
@@ -72,35 +110,34 @@ def _change(folder: Path, start: int, telling: int, long_log: int, unsaved: int)
             for _ in range(4):
                 few = cases()[at : at + size]
                 index.add(few)
-                os.write(telling, "".join(f"+{at + offset}\n" for offset in range(len(few))).encode())
+                os.write(telling, "".join(f"{position}\n" for position in range(at, at + len(few))).encode())
                 if at % _REMOVED_EVERY == 0 and at and str(cases()[at - 1].id) in index:
                     index.remove(str(cases()[at - 1].id))
-                    os.write(telling, f"-{at - 1}\n".encode())
-                at, size = at + len(few), size % 4 + 1
+                    os.write(telling, f"{-at}\n".encode())
+                at, size = at + len(few), size % _AT_ONCE + 1
 
 
-def _checked(folder: Path, added: int, removed: set[int]) -> tuple[str, int, set[int]]:
-    """Compare an index with what was told; return what is wrong, and how far the index really is."""
+def said_of(folder: Path, told: list[int]) -> tuple[str, int]:
+    """Compare an index with what was told; return what is wrong with it, and how far it really is."""
+    added, removed = _added(told), {-1 - position for position in told if position < 0}
     if not (folder / database.DATABASE).is_file():
-        return ("everything lost" if added else ""), added, removed
+        return "everything lost" if added else _SOUND, added
     try:
         DuplicateIndex.verify(folder)
         with DuplicateIndex.open(folder, grouper()) as index:
             present = list(index.placements())
-            sizes = sum(len(incident.members) for incident in index.groups(min_size=1))
-            found = all(
-                index.query(case)[0].group_id == index.placement(str(case.id)).group_id
-                for case in [case for case in cases() if case.id in index][-3:]
-            )
-    except IndexFormatError as error:
-        return f"refused: {error}", added, removed
+            grouped = sum(len(incident.members) for incident in index.groups(min_size=1))
+            last = [case for case in cases() if case.id in index][-3:]
+            found = all(index.query(case)[0].group_id == index.placement(str(case.id)).group_id for case in last)
+    except IndexFormatError:
+        return _REFUSED, added
     positions = [at for at, case in enumerate(cases()) if case.id in set(present)]
     reached = max(positions, default=-1) + 1
-    gone = {at for at in range(reached) if at not in positions}
+    gone = set(range(reached)).difference(positions)
     if reached < added or not removed <= gone:
-        return "lost what was acknowledged", reached, gone
-    if reached > added + 4 or len(gone) > len(removed) + 1:
-        return "more than one call that was not acknowledged", reached, gone
-    if present != [str(cases()[at].id) for at in positions] or sizes != len(present):
-        return "cases in another order, or not in incidents", reached, gone
-    return ("" if found else "a case is not found by its own text"), reached, gone
+        return "lost what was acknowledged", reached
+    if present != [str(cases()[at].id) for at in positions] or grouped != len(present):
+        return "in another order, or not in incidents", reached
+    if not all((at + 1) % _REMOVED_EVERY == 0 for at in gone):
+        return "a case that was not removed is gone", reached
+    return _SOUND if found else "a case is not found by its own text", reached
