@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from zlib import crc32
 
@@ -110,7 +111,7 @@ class Checksums:
         with self.path.open("r+b", buffering=0) as file:
             have = file.seek(0, os.SEEK_END)
             if have < wanted:
-                file.write(bytes(wanted - have + PAGE))
+                write_whole(file, bytes(wanted - have + PAGE))
 
     @property
     def log_is_empty(self) -> bool:
@@ -174,7 +175,7 @@ class Checksums:
 
     def _write(self, data: bytes, *, sync: bool) -> None:
         with self.path.open("r+b", buffering=0) as file:
-            file.write(data)
+            write_whole(file, data)
             if sync:
                 os.fsync(file.fileno())
 
@@ -191,14 +192,21 @@ def first_checksums(database: Path) -> None:
     sync_folder(database.parent)
 
 
-def file_checksum(path: Path, size: int | None = None) -> int:
-    """Return the CRC-32 of a file, or of its first ``size`` bytes."""
-    found, left = 0, path.stat().st_size if size is None else size
-    with path.open("rb", buffering=0) as file:
-        while data := file.read(min(left, PAGE * _AT_ONCE)):
-            found = crc32(data, found)
-            left -= len(data)
+def checksum(file: FileIO, size: int) -> int:
+    """Return the CRC-32 of the first ``size`` bytes of an unbuffered file."""
+    file.seek(0)
+    found, left = 0, size
+    while data := file.read(min(left, PAGE * _AT_ONCE)):
+        found = crc32(data, found)
+        left -= len(data)
     return found
+
+
+def write_whole(file: FileIO, data: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given: a full disk is told at the second attempt."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def damaged(path: Path, found: object) -> IndexFormatError:

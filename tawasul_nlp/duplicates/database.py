@@ -10,8 +10,9 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from tawasul_nlp.duplicates.checksums import CHECKSUMS, PAGE, Checksums, damaged, first_checksums, sync_folder
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
@@ -168,7 +169,7 @@ class IndexDatabase:
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def _held(self, opened: ExitStack) -> BinaryIO:
+    def _held(self, opened: ExitStack) -> FileIO:
         """Hold the folder; return its file of vectors.
 
         The file ``lock`` keeps out other processes on every system. Where it can be deleted meanwhile, the file of

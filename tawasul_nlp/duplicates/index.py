@@ -103,8 +103,12 @@ class DuplicateIndex:
 
         Raises
         ------
+        IndexLockedError
+            If a process has it open.
         IndexFormatError
             If there is no index, or a damaged one.
+        IndexDiskError
+            If it cannot be read.
 
         Examples
         --------

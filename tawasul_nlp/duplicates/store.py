@@ -23,7 +23,7 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.checksums import CHECKSUMS, file_checksum
+from tawasul_nlp.duplicates.checksums import CHECKSUMS, checksum, write_whole
 from tawasul_nlp.duplicates.columns import Columns, unpack
 from tawasul_nlp.duplicates.database import (
     DATABASE,
@@ -125,7 +125,7 @@ class IndexFolder(IndexDatabase):
         """
         start = self.rows()
         data = b"" if vectors is None else vectors.astype("<f2").tobytes()
-        checksum = crc32(data, self._checksum)
+        after = crc32(data, self._checksum)
         if self.read_only:
             raise IndexDiskError(f"{self.path}: the folder cannot be written, so the index only answers queries")
         try:
@@ -135,8 +135,8 @@ class IndexFolder(IndexDatabase):
                 yield start
                 if vectors is not None:
                     size = start * self._row_bytes + len(data)
-                    self.keep(rows=str(start + len(vectors)), vectors=f"{size} {checksum}")
-            self._checksum = checksum
+                    self.keep(rows=str(start + len(vectors)), vectors=f"{size} {after}")
+            self._checksum = after
         except BaseException:
             self._open_vectors()
             self._open_graph()
@@ -178,9 +178,7 @@ class IndexFolder(IndexDatabase):
 
     def _append(self, start: int, data: bytes) -> None:
         self.vectors.seek(start * self._row_bytes)
-        left = memoryview(data)
-        while left:
-            left = left[self.vectors.write(left) :]
+        write_whole(self.vectors, data)
         os.fsync(self.vectors.fileno())
 
     # -- opening -------------------------------------------------------------------------------------------------------
@@ -205,8 +203,8 @@ class IndexFolder(IndexDatabase):
         if version != str(FORMAT_VERSION):
             size = self._whole_vectors()
             with self.committed():
-                checksum = file_checksum(self.path / VECTORS, size)
-                self.keep(format_version=str(FORMAT_VERSION), vectors=f"{size} {checksum}")
+                found = checksum(self.vectors, size)
+                self.keep(format_version=str(FORMAT_VERSION), vectors=f"{size} {found}")
 
     def _whole_vectors(self) -> int:
         """Return how many bytes the vectors of all rows take, which are there."""
@@ -259,7 +257,7 @@ class IndexFolder(IndexDatabase):
                 os.fsync(file.fileno())  # or after a power cut half a graph could stand under its name
             if temporary.stat().st_size != self._graph.serialized_length:
                 raise OSError(f"{temporary} was not written whole")
-        saved = SavedGraph(self.path, self.rows(), file_checksum(temporary), sys.byteorder)
+        saved = SavedGraph(self.path, self.rows(), _file_checksum(temporary), sys.byteorder)
         # A process that is killed between the two leaves no graph that is known, and it is made again.
         with self.committed():
             self.keep(graph=saved.text())
@@ -293,7 +291,7 @@ class SavedGraph:
 
     def is_sound(self) -> bool:
         """Whether the file is there and may be given to usearch, which reads beyond its memory where it is damaged."""
-        return self.byte_order == sys.byteorder and self.path.is_file() and file_checksum(self.path) == self.checksum
+        return self.byte_order == sys.byteorder and self.path.is_file() and _file_checksum(self.path) == self.checksum
 
 
 def saved_graph(database: IndexDatabase) -> SavedGraph | None:
@@ -312,10 +310,15 @@ def check_vectors(database: IndexDatabase) -> int:
     IndexFormatError
         If they are not what the database says.
     """
-    size, checksum = map(int, _fact(database, "vectors", r"(\d+) (\d+)"))
-    if file_checksum(database.path / VECTORS, size) != checksum:
+    size, expected = map(int, _fact(database, "vectors", r"(\d+) (\d+)"))
+    if checksum(database.vectors, size) != expected:
         raise database.damaged(f"its first {size} bytes are not what was written", VECTORS)
-    return checksum
+    return expected
+
+
+def _file_checksum(path: Path) -> int:
+    with path.open("rb", buffering=0) as file:
+        return checksum(file, os.stat(file.fileno()).st_size)
 
 
 def _fact(database: IndexDatabase, name: str, pattern: str) -> tuple[str, ...]:
