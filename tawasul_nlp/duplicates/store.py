@@ -21,7 +21,7 @@ from zlib import crc32
 
 import numpy as np
 
-from tawasul_nlp.duplicates.candidates import PLACE_SIZE, new_index
+from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.checksums import CHECKSUMS, checksum, write_whole
 from tawasul_nlp.duplicates.columns import Columns, unpack
@@ -171,10 +171,16 @@ class IndexFolder(IndexDatabase):
         self._graph.remove(row)
 
     def nearest(self, vector: np.ndarray, k: int) -> list[int]:
-        """Return the rows whose search vectors are nearest to one, at most ``k``."""
-        if not len(self._graph):
+        """Return the rows whose search vectors are nearest to one, at most ``k``.
+
+        Of few cases these are just the nearest, on every machine. A graph may miss one of them, and which depends on
+        the order and the number of threads in which it was made.
+        """
+        size = len(self._graph)
+        if not size:
             return []
-        return [int(key) for key in self._graph.search(vector.astype(np.float32), min(k, len(self._graph))).keys]
+        found = self._graph.search(vector.astype(np.float32), min(k, size), exact=size <= EXACT_BELOW)
+        return [int(found.keys[at]) for at in np.lexsort((found.keys, found.distances))]
 
     def _append(self, start: int, data: bytes) -> None:
         self.vectors.seek(start * self._row_bytes)

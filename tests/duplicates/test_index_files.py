@@ -12,12 +12,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eval.robustness import index_damage, index_kills
 from eval.robustness.index_material import answers, cases, grouper, started
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateIndex, IndexCheck, store
+from tawasul_nlp.duplicates.candidates import new_index
 from tawasul_nlp.duplicates.checksums import Checksums, first_checksums
 from tawasul_nlp.duplicates.database import IndexDatabase
 from tawasul_nlp.duplicates.wal import read_log
@@ -64,6 +66,18 @@ def test_a_damaged_graph_is_never_given_to_usearch_and_is_made_again(closed):
     with DuplicateIndex.open(closed, grouper()) as index:
         assert answers(index) == before
     assert not graph.exists() and DuplicateIndex.verify(closed).cases == 58
+
+
+def test_a_small_index_answers_the_same_however_its_graph_was_made(tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", grouper()) as index:
+        index.add(cases())
+        vectors = index._store.search_vectors(range(len(cases())))
+        found = []
+        for order in (range(len(cases())), range(len(cases()) - 1, -1, -1)):
+            index._store._graph = new_index(vectors.shape[1])
+            index._store._graph.add(np.array(order), vectors[list(order)], threads=1)
+            found.append([index._store.nearest(vector, 50) for vector in vectors])
+        assert found[0] == found[1]
 
 
 def test_a_graph_of_a_machine_with_another_order_of_bytes_is_not_read(closed):
