@@ -18,7 +18,6 @@ from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.scorer import NAMES, PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
-from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "training" / "data"
