@@ -1,58 +1,106 @@
 """What personal data looks like: patterns, and the words that say what a number is.
 
-All of them are for texts without :data:`MARKS` and with the characters of :data:`PLAIN`.
+All of them are for folded texts (:mod:`tawasul_nlp.text.folding`).
 """
 
 from __future__ import annotations
 
 import re
 
-#: Digits as ASCII, and letters that people write for one another as one of them; none changes the length.
-PLAIN = {
-    **{zero + value: str(value) for zero in (0x0660, 0x06F0, 0xFF10) for value in range(10)},
-    **{ord(letter): plain for letter, plain in zip("أإآٱىیةکہ", "ااااييهكه", strict=True)},
-}
-#: Kashida, harakat and what is not seen at all: they cut words and numbers that are one for a reader.
-MARKS = re.compile("[\u0640\u064b-\u0652\u0670\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
-# What people put between digits.
-GAP = r"[ \-\u00a0]"
+# What people put between the groups of a number.
+_BETWEEN = r"\- \n._/\\|·"
+GAP = rf"[{_BETWEEN}]{{1,3}}+"
+_JOIN = rf"[{_BETWEEN}]{{0,3}}+"
 DIGIT = re.compile("[0-9]")
 LATIN = re.compile(r"[A-Za-z]")
 
+_ARABIC = "\u0600-\u06ff"
+_HOST = rf"(?:[^\W{_ARABIC}]|-)++(?:\.(?:[^\W{_ARABIC}]|-)++)++|(?:[{_ARABIC}0-9]|-)++(?:\.[{_ARABIC}0-9-]++)++"
+_PROVIDER = "gmail|hotmail|yahoo|outlook|icloud|live"
+_TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
+# Written so that no machine reads it: user(at)example(dot)com, user at example dot com.
+_AT = r" ?[(\[{<] ?(?:@|at|[اa]ت) ?[)\]}>] ?"
+_DOT = r"(?: ?[(\[{<] ?(?:\.|dot|نقطه|دوت) ?[)\]}>] ?| (?:dot|نقطه|دوت) )"
+EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}", re.IGNORECASE)
 EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++(?:@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++"
+    # An Arabic word may touch a Latin address, and is an address only before an "@" that touches it.
+    rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?:[^\W{_ARABIC}]|[.%+-])++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
+    rf"(?:@(?:{_HOST})"
     # Of the providers that most people are with, also with spaces around the sign or without the end.
-    r"| ?@ ?(?:gmail|hotmail|yahoo|outlook|icloud|live) ?[.,] ?(?:com|net|org)(?![A-Za-z0-9])"
-    r"|@(?:gmail|hotmail|yahoo|icloud)(?![A-Za-z0-9]))",
+    rf"| ?@ ?(?:{_PROVIDER}) ?[.,] ?(?:com|net|org)(?![A-Za-z0-9])"
+    rf"|@(?:{_PROVIDER})(?![A-Za-z0-9])"
+    rf"| ?@ ?[A-Za-z0-9-]++ ?\. ?(?:{_TOP})(?![A-Za-z0-9])"
+    rf"|(?:{_AT})[\w-]++(?:(?:\.|{_DOT})[\w-]++)++"
+    rf"| (?:at|ات) [\w-]++(?:{_DOT}[\w-]++)++"
+    rf"|@[\w-]++(?:{_DOT}[\w-]++)++)",
     re.IGNORECASE,
 )
 # Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".
-IBAN = re.compile(rf"(?<![A-Za-z0-9])(?=([A-Za-z]{{2}}{GAP}?\d{GAP}?\d(?:{GAP}?[A-Za-z0-9]){{11,30}}))")
+IBAN = re.compile(
+    rf"(?:(?<![A-Za-z0-9])|(?<=iban))(?=([A-Za-z]{{2}}{_JOIN}\d{_JOIN}\d(?:(?:{GAP}|,)?[A-Za-z0-9]){{11,30}}))",
+    re.IGNORECASE,
+)
+# The shape of a Bahraini one, its check digits not asked.
+BAHRAINI_IBAN = re.compile(
+    rf"BH(?:{_JOIN}\d){{2}}(?:{_JOIN}[A-Z]){{4}}(?:(?:{GAP}|,)?[A-Z0-9]){{14}}(?![A-Za-z0-9])", re.IGNORECASE
+)
 # How long it is, country by country: those around, and those where people here come from or hold accounts.
 _IBANS = (
     "BH22 SA24 AE23 KW30 QA29 OM23 YE30 IQ23 JO30 LB28 PS29 EG29 SD18 LY25 TN24 TR26 PK24 CY28 "
     "GB22 IE22 DE22 FR27 IT27 ES24 PT25 NL18 BE16 CH21 AT20 SE24 NO15 DK18 GR27"
 )
 IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
+
 # Letters may touch a number, and signs that join it to nothing or to another whole number (39001234/36001234); what
-# they join to other digits is part of a decimal or a longer code, but for the number of an item (1-39001234).
-_BEFORE = rf"(?<!\d)(?:(?<!\d[.,/-])|(?<=\d{{8}}[.,/-])|(?<=\d{{4}}{GAP}\d{{4}}[.,/-])|(?<=\s\d-)|(?<=^\d-))"
-_AFTER = rf"(?!\d|[.,/-](?=\d)(?!\d{{4}}{GAP}?\d{{4}}))"
-STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
-# In two parts only if it starts with a month of birth and not with what may be a year.
-CPR = re.compile(rf"{_BEFORE}(?:\d{{9}}|(?!19|20)\d\d(?:0[1-9]|1[0-2]){GAP}\d{{5}}){_AFTER}")
-_PHONE_START = rf"(?=3|6{GAP}?[36]|1{GAP}?[367]|7{GAP}?7)"
-_EIGHT_DIGITS = rf"\d(?:{GAP}?\d){{7}}"
-PREFIXED_PHONE = re.compile(
-    rf"(?:\+{GAP}?|(?<!\d)00{GAP}?)973(?:(?:{GAP}|[().]){{0,2}}\d){{8}}(?!\d)"
-    rf"|{_BEFORE}973{GAP}{{0,2}}{_PHONE_START}{_EIGHT_DIGITS}{_AFTER}"
-    # Of other countries, by the plus or by the code of a neighbour or of where many come from.
-    rf"|(?:\+{GAP}?(?!973)[1-9]|(?<!\d)00{GAP}?(?:966|971|965|968|974|20|44|63|880|9[1-4]|977))(?:{GAP}?\d){{8,12}}(?!\d)"
+# they join to other digits is part of a decimal or a longer code, but for the number of an item (1-39001234) and for
+# the ".0" that a spreadsheet adds.
+_BEFORE = (
+    r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[.-])|(?<=^\d[.-]))"
 )
-# With full stops only where a word calls for a phone number.
-PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:{GAP}|\.)?\d){{7}}(?!\d)")
+_AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4}))"
+STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
+_SPREADSHEET = r"(?:\.0(?!\d))?"
+
+# The groups of a CPR, where no word says what it is: year and month of birth, four digits, one more.
+CPR = re.compile(rf"{_BEFORE}\d\d{_JOIN}(?:0{_JOIN}[1-9]|1{_JOIN}[0-2])(?:{_JOIN}\d){{5}}{_AFTER}{_SPREADSHEET}")
+CPR_GROUPS = frozenset({(9,), (4, 5), (5, 4), (6, 3), (3, 3, 3), (2, 2, 5), (2, 2, 2, 3), (2, 2, 3, 2), (2, 2, 4, 1)})
+
+_PHONE_START = rf"(?=3|6{_JOIN}[36]|1{_JOIN}[367]|7{_JOIN}7)"
+_EIGHT_DIGITS = rf"\d(?:{_JOIN}\d){{7}}"
+_AROUND = rf"[{_BETWEEN}()]{{0,3}}+"
+# How many digits follow a country's code, for those around and those where people here come from.
+_ABROAD = "|".join(
+    rf"(?:{codes})(?:{_AROUND}\d){{{digits}}}(?!\d)"
+    for codes, digits in (("966|971", 9), ("965|968|974", 8), ("1|20|44|63|880|9[0128]", 10), ("977|9[34]", "9,10"))
+)
+PREFIXED_PHONE = re.compile(
+    rf"(?:[+(]{{1,2}}+ ?|(?<!\d)0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3(?:{_AROUND}\d){{8}}(?!\d){_SPREADSHEET}"
+    rf"|{_BEFORE}973{_AROUND}{_PHONE_START}{_EIGHT_DIGITS}{_AFTER}{_SPREADSHEET}"
+    # Of other countries, by the plus or by two zeros.
+    rf"|(?:\+{_AROUND}|(?<!\d)00{_AROUND})(?:{_ABROAD})"
+    rf"|\+{_AROUND}(?!973)[1-9](?:{_AROUND}\d){{8,12}}(?!\d)"
+    rf"|(?<![\w.-])00[1-9]\d{{9,12}}(?!\d)"
+)
+# With a comma only where a word calls for a phone number.
+PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:{GAP}|,(?! ))?\d){{7}}(?!\d)(?:\.0(?!\d))?")
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
-PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5)})
+PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
+# Behind a word that calls for a phone number: of neighbours without a plus, and Saudi and Emirati mobiles at home.
+FOREIGN_PHONE = re.compile(
+    rf"(?<![\d+])(?:(?:9665|9715|965[569]|968[79]|974[3567])(?:{_JOIN}\d){{7}}\d?|05\d(?:{_JOIN}\d){{7}})(?!\d)"
+)
+# Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.
+CARD = re.compile(rf"(?<!\d)(?<!\d[.,])(?=([2-6](?:{_JOIN}\d){{12,22}}))")
+CARD_NUMBER = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7]|35)\d{14}|3[47]\d{13}|3[0689]\d{12}|6[02457]\d{14,17}"
+)
+CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
+CARD_CUE = re.compile(
+    r"(?:(?<![A-Za-z])(?:visa|master ?card|card|amex|debit|credit)|فيزا|ماستر ?كارد|كارت|بطاق[هت]\w{0,2}(?: ال\w+)?|صراف|ائتمان\w*)"
+    r"(?:\W{1,3}(?:رقم\w?|number|no|num|هو|is))*\W{0,3}\Z",
+    re.IGNORECASE,
+)
+
 _TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"  # what may be attached in front of a noun
 PHONE_CUE = re.compile(
     rf"(?<![^\W\d_])(?:(?:{_TO}(?:هاتف|تلفون|تليفون|جوال|موبايل|نقال|رقم|ارقام|واتس|تواصل|اتصال)"
@@ -68,13 +116,23 @@ PLACE_CUE = re.compile(
     r"\W{0,3}\Z",
     re.IGNORECASE,
 )
+# What has a number that is no person's: 36001234 behind it is not a phone.
+OTHER_CUE = re.compile(
+    rf"(?<![^\W\d_])(?:{_TO}(?:عداد|فاتور[هت]|فواتير|بلاغ|شكو[يت]|شكاو[يه]|تذكر[هت]|ايصال|وصل|قضي[هت]|دعو[يت]|مخالف[هت]"
+    r"|رحل[هت]|شحن[هت]|طرد|طلبي[هت]|عقد|موديل|باركود|كود|رمز|مرجع|مرجعي|تسلسلي|عملي[هت]|حوال[هت]|صنف|بوليص[هت])(?:ي|نا|ه|ها|هم|ك)?"
+    r"|(?:meter|invoice|bill|receipt|ticket|complaint|case|ref|reference|tracking|order|serial|contract|flight|violation|model|code)s?)"
+    r"(?: (?:ال)?(?:سابق|حالي|قديم|جديد|مرجعي|تسلسلي|كهرباء?|ماء|رقمي?|id|reading))?[هي]?"
+    r"(?:\W{1,3}(?:رقمه?ا?|no|num|number|nr|هو|هي|is))*[\s:\-/#().=]{0,4}\Z",
+    re.IGNORECASE,
+)
 YEAR = re.compile(r"(?:19|20)\d\d")
 MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")
+HIJRI_DAY = re.compile(r"(?:0[1-9]|[12]\d|30)(?:0[1-9]|1[0-2])1[34]\d\d")
 DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d")
 ROUND = re.compile(r"\d+0{5}")  # 36000000 people
 UNIT_AFTER = re.compile(
     r"\s{0,2}(?:(?:دينار|دنانير|فلس|فلوس|د\.ب|ريال|درهم|دولار|ا?متار|متر|كيلو(?:متر|واط|وات)?|واط|وات|لتر|ليتر|نسمه)"
-    r"(?:اً|ًا|ا|ات|ين)?(?![^\W\d_])|%|٪|(?:BD|BHD|USD|dinars?|fils|sqm|km|kwh|litres?|liters?|gallons?)(?![A-Za-z]))",
+    r"(?:ا|ات|ين)?(?![^\W\d_])|%|٪|(?:BD|BHD|USD|dinars?|fils|sqm|km|kwh|litres?|liters?|gallons?)(?![A-Za-z]))",
     re.IGNORECASE,
 )
 UNIT_BEFORE = re.compile(
@@ -87,13 +145,14 @@ UNIT_BEFORE = re.compile(
 # A full stop ends the search, for what comes behind it is another matter.
 _OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"  # and whose it is, behind it
 _NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|#|ra[gq]a?m)"
-_SIGNS = r"\s:\-/#()="
+_SIGNS = r"\s:\-/#()=*\"'«»\[\]"
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 _VALUE = rf"(?:[A-Za-z]{{1,4}}-?)?\d(?:[-/\\_]?\d){{2,19}}(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
-_PLATE = rf"(?!{_EIGHT_DIGITS}(?!\d))\d{{3}}{GAP}?\d{{0,3}}(?<=\d){_ENDS}"
+_PLATE = rf"(?!{_EIGHT_DIGITS}(?!\d))\d{{3}}{_JOIN}\d{{0,3}}(?<=\d){_ENDS}"
 # Nine digits however they are grouped, or the eight of somebody born after 1999 whose first one a spreadsheet dropped.
-_NINE_DIGITS = rf"(?:\d(?:{GAP}?\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}})(?!\d)"
+_NINE_DIGITS = rf"(?:\d(?:{_JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}})(?!\d){_SPREADSHEET}"
+_PASSPORT = rf"(?:[A-Za-z]{{1,3}}{_JOIN})?\d(?:{_JOIN}\d){{4,8}}[A-Za-z]?(?![A-Za-z0-9])"
 
 
 # Any words between what a number is of and "number", unless they begin an address or a phone number.
@@ -148,6 +207,10 @@ _CUES = {
         rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)"
         rf"|(?:number |licen[cs]e )?plate|(?:car|vehicle) (?:no\.?|number))",
         _PLATE,
+    ),
+    "passport": (
+        rf"(?:{_TO}(?:جواز(?:ات)?|باسبور){_OF}(?:\s{_OTHER}){{0,3}}|passports?|pasport|passport(?:\s[a-z]{{2,10}}){{1,2}})",
+        _PASSPORT,
     ),
 }
 CUED = {

@@ -1,0 +1,304 @@
+"""The rules that tell personal data from other numbers in a folded text.
+
+Each finder gives ``(kind, start, end)``. Numbers with no form of their own (accounts, registrations, requests, plates,
+passports) are found only behind a word that says what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .personal_patterns import (
+    ACCOUNT_CUE,
+    BAHRAINI_IBAN,
+    CARD,
+    CARD_CUE,
+    CARD_LENGTHS,
+    CARD_NUMBER,
+    CPR,
+    CPR_GROUPS,
+    CUED,
+    DAY,
+    DIGIT,
+    EMAIL,
+    EMAIL_SIGN,
+    FOREIGN_PHONE,
+    GAP,
+    HIJRI_DAY,
+    HOUSE,
+    IBAN,
+    IBAN_LENGTHS,
+    LATIN,
+    MONTH,
+    OF_A_YEAR,
+    OTHER_CUE,
+    PHONE,
+    PHONE_CUE,
+    PHONE_GROUPS,
+    PLACE_CUE,
+    PREFIXED_PHONE,
+    ROUND,
+    STANDS_ALONE,
+    STRONG_LINK,
+    UNIT_AFTER,
+    UNIT_BEFORE,
+    YEAR,
+    YEAR_AFTER,
+)
+
+#: Public lines that look like personal ones; numbers that start with 80 are free lines and never masked.
+PUBLIC_NUMBERS = frozenset({"17155363"})
+Found = tuple[str, int, int]
+
+
+def find(text: str) -> Iterator[Found]:
+    """Give all that looks like personal data; of two that overlap the first is right."""
+    if EMAIL_SIGN.search(text):
+        yield from _emails(text)
+    if DIGIT.search(text):
+        yield from _ibans(text)
+        yield from _cards(text)
+        for kind in CUED:
+            yield from _cued(kind, text)
+        yield from _prefixed_phones(text)
+        yield from _cprs(text)
+        yield from _phones(text)
+        yield from _houses(text)
+
+
+def number(text: str) -> str:
+    """Give the letters and digits of a number, without what separates them and a spreadsheet's ".0".
+
+    Examples
+    --------
+    >>> number("3900 1234.0")
+    '39001234'
+    """
+    return "".join(char for char in text.removesuffix(".0") if char.isalnum())
+
+
+def _is_public(value: str) -> bool:
+    local = value.removeprefix("00973").removeprefix("973")
+    return local in PUBLIC_NUMBERS or (len(local) == 8 and local.startswith("80")) or len(local) < 3
+
+
+def _is_amount(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - 24) : start]
+    return UNIT_AFTER.match(text, end) is not None or UNIT_BEFORE.search(before) is not None
+
+
+def _is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:
+    return cue.search(text[max(0, start - 40) : start]) is not None
+
+
+def _is_code(text: str, start: int, end: int) -> bool:
+    """Tell whether Latin letters stand on both sides: RR870412356BH is a parcel."""
+    return LATIN.match(text[max(0, start - 1) : start]) is not None and LATIN.match(text, end) is not None
+
+
+def _groups(found: str) -> list[str]:
+    return re.split(GAP, found.removesuffix(".0"))
+
+
+def _sizes(found: str) -> tuple[int, ...]:
+    return tuple(map(len, _groups(found)))
+
+
+def _emails(text: str) -> Iterator[Found]:
+    for match in EMAIL.finditer(text):
+        yield "email", match.start(), match.end()
+
+
+def _has_valid_checksum(iban: str) -> bool:
+    """Tell whether the number formed as ISO 13616 says is 1 modulo 97."""
+    return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
+
+
+def _ibans(text: str) -> Iterator[Found]:
+    last = 0
+    for match in IBAN.finditer(text):
+        start, found = match.start(), match.group(1)
+        if start < last:
+            continue
+        value = number(found).upper()
+        length = IBAN_LENGTHS.get(value[:2])
+        # Words behind a spaced number may have been matched too; in one that is mostly letters, nothing else was.
+        if length is None or len(value) < length or sum(map(str.isdigit, value[:length])) * 2 < length:
+            continue
+        # With a digit mistyped it is one still where a word says so.
+        is_named = BAHRAINI_IBAN.match(text, start) and _is_behind(ACCOUNT_CUE, text, start)
+        if is_named or _has_valid_checksum(value[:length]):
+            ends = [index + 1 for index, char in enumerate(found) if char.isalnum()]
+            last = start + ends[length - 1]
+            yield "iban", start, last
+
+
+def _has_valid_luhn(digits: str) -> bool:
+    """Tell whether the sum of ISO/IEC 7812-1, in which every second digit is doubled, is a multiple of ten."""
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+
+
+def _cards(text: str) -> Iterator[Found]:
+    last = 0
+    for match in CARD.finditer(text):
+        start, found = match.start(), match.group(1)
+        if start < last or _is_behind(ACCOUNT_CUE, text, start) or _is_behind(OTHER_CUE, text, start):
+            continue
+        ends = [index + 1 for index, char in enumerate(found) if char.isdigit()]
+        named = _is_behind(CARD_CUE, text, start)
+        for length in CARD_LENGTHS:
+            if length > len(ends) or DIGIT.match(text, start + ends[length - 1]):
+                continue
+            card = found[: ends[length - 1]]
+            sizes, digits = _sizes(card), number(card)
+            # Groups of eight are two phones.
+            is_card = CARD_NUMBER.fullmatch(digits) and (len(sizes) == 1 or max(sizes) < 8) and _has_valid_luhn(digits)
+            if is_card or (named and length == 16 and CARD_NUMBER.fullmatch(digits)):
+                last = start + ends[length - 1]
+                yield "card", start, last
+                break
+
+
+def _cued(kind: str, text: str) -> Iterator[Found]:
+    for match in CUED[kind].finditer(text):
+        start, end = match.span("value")
+        if _is_cued(kind, text, match):
+            yield kind, start, end
+
+
+def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
+    """Tell whether a number behind a word is what the word says, and no amount, date or year."""
+    start, end = match.span("value")
+    found = match.group("value")
+    digits = sum(char.isdigit() for char in found)
+    if kind == "cpr":
+        return DAY.fullmatch(found) is None
+    if _is_amount(text, start, end) or _is_public(number(found)):
+        return False
+    if kind == "plate":
+        return True
+    if _is_date(found) or YEAR.fullmatch(found):
+        return False
+    if kind == "passport":
+        return digits >= 6 or found[0].isalpha()
+    if match.group("strong") or STRONG_LINK.search(match.group("link")):
+        return digits >= 4
+    if match.groupdict().get("named"):
+        return False
+    if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
+        return True
+    return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
+
+
+def _is_date(found: str) -> bool:
+    """Tell a day (12/05/2024) and a school year (2023/2024)."""
+    parts = re.split(r"[-/\\]", found)
+    return (len(parts) == 3 and sorted(map(len, parts))[1] <= 2 and max(map(len, parts)) <= 4) or (
+        len(parts) == 2 and all(YEAR.fullmatch(part) for part in parts) and int(parts[1]) - int(parts[0]) == 1
+    )
+
+
+def _houses(text: str) -> Iterator[Found]:
+    for match in HOUSE.finditer(text):
+        if not _is_amount(text, *match.span("value")):
+            yield "house", *match.span("value")
+
+
+def _cprs(text: str) -> Iterator[Found]:
+    for match in CPR.finditer(text):
+        start, end = match.span()
+        if not _is_code(text, start, end) and _is_plainly_cpr(text, start, end):
+            yield "cpr", start, end
+
+
+def _is_plainly_cpr(text: str, start: int, end: int) -> bool:
+    """Tell nine digits that begin with a year and a month of birth from amounts, streets and other numbers."""
+    found = text[start:end]
+    sizes = _sizes(found)
+    if ROUND.fullmatch(number(found)) or _is_amount(text, start, end) or _is_behind(OTHER_CUE, text, start):
+        return False
+    if len(sizes) == 1:
+        return True
+    # Single digits are a list where spaces separate them; in two parts, the first may be a year, or all a decimal.
+    by_digits = set(sizes) == {1} and _common_sign(found) not in (None, " ")
+    if _is_behind(PLACE_CUE, text, start) or not (by_digits or sizes in CPR_GROUPS):
+        return False
+    return len(sizes) > 2 or (YEAR.fullmatch(found[:4]) is None and _common_sign(found) != ".")
+
+
+def _common_sign(found: str) -> str | None:
+    """Give the sign between all groups of a number, None if it differs."""
+    signs = {gap.strip(" ") or " " for gap in re.findall(GAP, found.removesuffix(".0"))}
+    return signs.pop() if len(signs) == 1 else None
+
+
+def _prefixed_phones(text: str) -> Iterator[Found]:
+    for match in PREFIXED_PHONE.finditer(text):
+        value = number(match.group())
+        start, end = match.span()
+        is_block = value.startswith("973") and match.group()[0] not in "+(" and _is_behind(PLACE_CUE, text, start)
+        is_sum = not value.startswith(("973", "00973")) and (ROUND.fullmatch(value) or _is_amount(text, start, end))
+        if not (is_block or is_sum or _is_public(value)):
+            yield "phone", start, end
+    for match in FOREIGN_PHONE.finditer(text):
+        if _is_behind(PHONE_CUE, text, match.start()):
+            yield "phone", *match.span()
+
+
+def _phones(text: str) -> Iterator[Found]:
+    position = 0
+    while found := PHONE.search(text, position):
+        start, end = found.span()
+        if _is_phone(text, start, end):
+            yield "phone", start, end
+            position = end
+        else:
+            # The number of a road may stand before that of a phone: 3612 3900 1234.
+            position = start + 1
+
+
+def _is_phone(text: str, start: int, end: int) -> bool:
+    if (
+        _is_public(number(text[start:end]))
+        or _is_code(text, start, end)
+        or _is_behind(OTHER_CUE, text, start)
+        or (end - start > 8 and _is_behind(PLACE_CUE, text, start))
+    ):
+        return False
+    # What the text calls a phone number is one, whatever touches or follows it.
+    return _is_plainly_phone(text, start, end) or _is_behind(PHONE_CUE, text, start)
+
+
+def _is_plainly_phone(text: str, start: int, end: int) -> bool:
+    """Tell eight digits of a phone from amounts, dates, and lists of small numbers."""
+    before, after = STANDS_ALONE
+    if not (before.match(text, start) and after.match(text, end)) or _is_amount(text, start, end):
+        return False
+    found = text[start:end]
+    value = number(found)
+    if ROUND.fullmatch(value) or DAY.fullmatch(value):
+        return False
+    groups, sizes = _groups(found), _sizes(found)
+    if len(groups) == 1:
+        return value == found.removesuffix(".0")
+    # "3500 2023" is more likely an amount and a year than a number in two halves.
+    if "," in found or YEAR.fullmatch(groups[-1]) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
+        return False
+    sign = _common_sign(found)
+    if set(sizes) == {1}:
+        return sign not in (None, " ")
+    if sign == "." and len(groups) == 2 and sizes != (4, 4):
+        return False
+    return sizes in PHONE_GROUPS or (min(sizes) > 1 and sign is not None and found[0] in "36")
+
+
+def _is_range(groups: list[str]) -> bool:
+    """Tell 3612-3614, which are houses, and 3000-3500, which are people."""
+    if len(set(map(len, groups))) != 1:
+        return False
+    numbers = list(map(int, groups))
+    near = 100 if len(groups[0]) == 4 else 5
+    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    return all(0 < step <= near for step in steps) or all(group.endswith("00") for group in groups)
