@@ -149,7 +149,7 @@ _SIGNS = r"\s:\-/#()=*\"'«»\[\]"
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 _VALUE = rf"(?:[A-Za-z]{{1,4}}-?)?\d(?:[-/\\_]?\d){{2,19}}(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
-_PLATE = rf"(?!{_EIGHT_DIGITS}(?!\d))\d{{3}}{_JOIN}\d{{0,3}}(?<=\d){_ENDS}"
+_PLATE = rf"(?!{_EIGHT_DIGITS}(?!\d))\d{{3}}(?:[ -]?\d{{1,3}})?{_ENDS}"
 # Nine digits however they are grouped, or the eight of somebody born after 1999 whose first one a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d(?:{_JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}})(?!\d){_SPREADSHEET}"
 _PASSPORT = rf"(?:[A-Za-z]{{1,3}}{_JOIN})?\d(?:{_JOIN}\d){{4,8}}[A-Za-z]?(?![A-Za-z0-9])"
@@ -209,7 +209,10 @@ _CUES = {
         _PLATE,
     ),
     "passport": (
-        rf"(?:{_TO}(?:جواز(?:ات)?|باسبور){_OF}(?:\s{_OTHER}){{0,3}}|passports?|pasport|passport(?:\s[a-z]{{2,10}}){{1,2}})",
+        rf"(?:{_TO}(?:جواز(?:ات)?|باسبور){_OF}"
+        # "my travel passport", "his Indian passport", or any words and then "number"
+        rf"(?:(?:\s(?:ال)?سفر{_OF})?(?:\s(?:ال)?[^\W\d]{{2,9}}[يه])?|(?:\s{_OTHER}){{1,4}}(?=\s{_NUMBER_WORD}))"
+        r"|passports?(?:\s[a-z]{2,10}){0,2})",
         _PASSPORT,
     ),
 }

@@ -177,13 +177,14 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         return DAY.fullmatch(found) is None
     if _is_amount(text, start, end) or _is_public(number(found)):
         return False
+    is_strong = match.group("strong") or STRONG_LINK.search(match.group("link"))
     if kind == "plate":
         return True
     if _is_date(found) or YEAR.fullmatch(found):
         return False
     if kind == "passport":
-        return digits >= 6 or found[0].isalpha()
-    if match.group("strong") or STRONG_LINK.search(match.group("link")):
+        return found[0].isalpha() or digits >= 6
+    if is_strong:
         return digits >= 4
     if match.groupdict().get("named"):
         return False
