@@ -9,42 +9,43 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .personal_patterns import (
+from .personal_cues import (
     ACCOUNT_CUE,
-    BAHRAINI_IBAN,
-    CARD,
     CARD_CUE,
+    CUED,
+    HOUSE,
+    OTHER_CUE,
+    PHONE_CUE,
+    PHONE_WORD,
+    PLACE_CUE,
+    STRONG_LINK,
+    UNIT_AFTER,
+    UNIT_BEFORE,
+    YEAR_AFTER,
+)
+from .personal_patterns import (
+    CARD,
     CARD_LENGTHS,
     CARD_NUMBER,
     CPR,
     CPR_GROUPS,
-    CUED,
     DAY,
     DIGIT,
     EMAIL,
     EMAIL_SIGN,
     FOREIGN_PHONE,
-    GAP,
     HIJRI_DAY,
-    HOUSE,
     IBAN,
     IBAN_LENGTHS,
     LATIN,
     MONTH,
     OF_A_YEAR,
-    OTHER_CUE,
     PHONE,
-    PHONE_CUE,
     PHONE_GROUPS,
-    PLACE_CUE,
     PREFIXED_PHONE,
     ROUND,
     STANDS_ALONE,
-    STRONG_LINK,
-    UNIT_AFTER,
-    UNIT_BEFORE,
     YEAR,
-    YEAR_AFTER,
 )
 
 #: Public lines that look like personal ones; numbers that start with 80 are free lines and never masked.
@@ -98,7 +99,7 @@ def _is_code(text: str, start: int, end: int) -> bool:
 
 
 def _groups(found: str) -> list[str]:
-    return re.split(GAP, found.removesuffix(".0"))
+    return re.findall(r"\d+", found.removesuffix(".0"))
 
 
 def _sizes(found: str) -> tuple[int, ...]:
@@ -127,10 +128,10 @@ def _ibans(text: str) -> Iterator[Found]:
         if length is None or len(value) < length or sum(map(str.isdigit, value[:length])) * 2 < length:
             continue
         # With a digit mistyped it is one still where a word says so.
-        is_named = BAHRAINI_IBAN.match(text, start) and _is_behind(ACCOUNT_CUE, text, start)
+        end = start + [index + 1 for index, char in enumerate(found) if char.isalnum()][length - 1]
+        is_named = not text[end : end + 1].isalnum() and _is_behind(ACCOUNT_CUE, text, start)
         if is_named or _has_valid_checksum(value[:length]):
-            ends = [index + 1 for index, char in enumerate(found) if char.isalnum()]
-            last = start + ends[length - 1]
+            last = end
             yield "iban", start, last
 
 
@@ -146,19 +147,28 @@ def _cards(text: str) -> Iterator[Found]:
         start, found = match.start(), match.group(1)
         if start < last or _is_behind(ACCOUNT_CUE, text, start) or _is_behind(OTHER_CUE, text, start):
             continue
-        ends = [index + 1 for index, char in enumerate(found) if char.isdigit()]
-        named = _is_behind(CARD_CUE, text, start)
-        for length in CARD_LENGTHS:
-            if length > len(ends) or DIGIT.match(text, start + ends[length - 1]):
-                continue
-            card = found[: ends[length - 1]]
-            sizes, digits = _sizes(card), number(card)
-            # Groups of eight are two phones.
-            is_card = CARD_NUMBER.fullmatch(digits) and (len(sizes) == 1 or max(sizes) < 8) and _has_valid_luhn(digits)
-            if is_card or (named and length == 16 and CARD_NUMBER.fullmatch(digits)):
-                last = start + ends[length - 1]
-                yield "card", start, last
-                break
+        card = _card(found, _is_behind(CARD_CUE, text, start))
+        if card:
+            last = start + len(card)
+            yield "card", start, last
+
+
+def _card(found: str, is_named: bool) -> str | None:
+    """Give what of a long number is a card's; behind a word for one also of other networks, or with a digit mistyped."""
+    ends = [index + 1 for index, char in enumerate(found) if char.isdigit()]
+    mistyped = None
+    for length in CARD_LENGTHS:
+        if length > len(ends) or (length < len(ends) and ends[length] == ends[length - 1] + 1):
+            continue  # not there, or not the end of a group
+        card = found[: ends[length - 1]]
+        sizes, digits = _sizes(card), number(card)
+        if len(sizes) > 1 and max(sizes) >= 8:
+            continue  # two phones
+        if _has_valid_luhn(digits) and (is_named or CARD_NUMBER.fullmatch(digits)):
+            return card
+        if is_named and length == 16:
+            mistyped = card
+    return mistyped
 
 
 def _cued(kind: str, text: str) -> Iterator[Found]:
@@ -174,7 +184,8 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     found = match.group("value")
     digits = sum(char.isdigit() for char in found)
     if kind == "cpr":
-        return DAY.fullmatch(found) is None
+        # The number of a row may stand before another's: 1 39001234.
+        return DAY.fullmatch(found) is None and _sizes(found)[:2] != (1, 8)
     if _is_amount(text, start, end) or _is_public(number(found)):
         return False
     is_strong = match.group("strong") or STRONG_LINK.search(match.group("link"))
@@ -183,7 +194,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if _is_date(found) or YEAR.fullmatch(found):
         return False
     if kind == "passport":
-        return found[0].isalpha() or digits >= 6
+        return any(map(str.isalpha, found)) or (digits >= 6 and bool(is_strong or not (match["words"] or match["more"])))
     if is_strong:
         return digits >= 4
     if match.groupdict().get("named"):
@@ -231,7 +242,7 @@ def _is_plainly_cpr(text: str, start: int, end: int) -> bool:
 
 def _common_sign(found: str) -> str | None:
     """Give the sign between all groups of a number, None if it differs."""
-    signs = {gap.strip(" ") or " " for gap in re.findall(GAP, found.removesuffix(".0"))}
+    signs = {gap.strip(" ") or " " for gap in re.findall(r"\D+", found.removesuffix(".0"))}
     return signs.pop() if len(signs) == 1 else None
 
 
@@ -264,7 +275,7 @@ def _is_phone(text: str, start: int, end: int) -> bool:
     if (
         _is_public(number(text[start:end]))
         or _is_code(text, start, end)
-        or _is_behind(OTHER_CUE, text, start)
+        or (_is_behind(OTHER_CUE, text, start) and not PHONE_WORD.search(text, max(0, start - 40), start))
         or (end - start > 8 and _is_behind(PLACE_CUE, text, start))
     ):
         return False
