@@ -83,7 +83,7 @@ _HOUSING = _words(
 _OWNER = _words(_MINE, r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
 _PAYER = _words(_MINE, r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
 _GROUPED = rf"(?:\d{{4}}(?:{GAP}\d{{4}}){{2,4}}|\d{{2,4}}(?:[ .]\d{{3,6}}){{1,3}}){_ENDS}"
-_CAR = r"(?:سيار[هت]|مركب[هت]|موتر|شاحن[هت]|دراج[هت]|بيكب|مقطور[هت]|تاكسي|باص|حافل[هت]|صهريج|تريل[هت]|جيب|فان|sayy?ara|mooter)"
+_CAR = r"(?:سيار[هت]|مركب[هت]|موتر|شاحن[هت]|دراج[هت]|بيكب|مقطور[هت]|صهريج|تريل[هت]|جيب|فان|sayy?ara|mooter)"
 _CUES = {
     "cpr": (
         rf"(?:{_TO}(?:رقم|نمره){_OF}\s(?:ال)?(?:شخصي|سكاني)(?:\s{_TO}[^\W\d]{{2,9}})?"
@@ -99,29 +99,29 @@ _CUES = {
     "account": (
         # "my account with the bank of ... number": what is so far away is one only if it is longer than a phone's
         rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_NUMBER_WORD}[\s:]{{1,2}}\d{{10}}))"
-        rf"|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}مشترك))",
+        rf"|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}(?:مشترك|اشتراك|عميل|زبون)|customer|consumer|subscriber))",
         rf"(?:{_GROUPED}|{_VALUE})",
     ),
     "request": (
         rf"(?:{_TO}طلب{_OF}(?:{_HOUSING}|(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD}))"
         rf"|(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}|request|application"
         rf"|(?:our |my |your )?ref(?:erence)?\.?"
-        rf"|(?P<named>{_TO}(?:شكو[يت]{_OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{_OF}|تذكر(?:ه|ت{_OF})|مرجع|تظلم{_OF})(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
-        rf"|complaint|ticket|case|(?:el |al )?(?:shakwa|balagh)|{_TO}(?:ملف{_OF}|معامل(?:ه|ت{_OF})|استمار(?:ه|ت{_OF})|قسيمه){_HOUSING}|(?:app|req)\.?|file))",
+        rf"|(?P<named>{_TO}(?:شكو[يت]{_OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{_OF}|تذكر(?:ه|ت{_OF})|مرجع|تظلم{_OF}|متابعه|حاله|احاله)(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
+        rf"|complaint|ticket|case|s\.?r\.?|(?:el |al )?(?:shakwa|balagh)|{_TO}(?:ملف{_OF}|معامل(?:ه|ت{_OF})|استمار(?:ه|ت{_OF})|قسيمه){_HOUSING}|(?:app|req)\.?|file))",
         _VALUE,
     ),
     "plate": (
-        rf"(?:{_TO}لوح(?:ه|ت{_OF})(?:\s(?:ال)?{_CAR}{_OF})?(?:\s(?:{_MINE}))?|{_TO}نمر(?:ه|ت{_OF})"
-        rf"|[بو]?رقم\s(?:ال)?{_CAR}{_OF}|(?:el |al )?{_CAR}(?=\s{_NUMBER_WORD})"
-        # "the car, a Yukon 2015, its number"
-        rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)"
-        rf"|(?:number |licen[cs]e )?plate(?:\s(?:{_MINE}))?|(?:car|vehicle) (?:no\.?|number))",
+        rf"(?:{_TO}لوح(?:ه|ت{_OF})(?:\s(?:ال)?(?:{_CAR}|باص|حافل[هت]|تاكسي|تكسي){_OF})?(?:\s(?:{_MINE}))?|{_TO}نمر(?:ه|ت{_OF})"
+        # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
+        rf"|(?P<car>[بو]?رقم\s(?:ال)?{_CAR}{_OF}|(?:el |al )?{_CAR}(?=\s{_NUMBER_WORD})"
+        rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)|(?:car|vehicle) (?:no\.?|number))"
+        rf"|(?:number |licen[cs]e )?plate(?:\s(?:{_MINE}))?)",
         _PLATE,
     ),
     "passport": (
-        rf"(?:{_TO}(?:جواز(?:ات)?|باسبور){_OF}"
+        rf"(?:{_TO}(?:جواز(?:ات)?|باسبورت?|بسبور){_OF}"
         # "my travel passport", and whose or which it is; with such words a number must have a letter or "number" before it
-        rf"(?:\sال?سفر{_OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)?|passports?(?P<more>(?:\s[a-z]{{2,10}}){{1,2}})?|jawaz\w{{0,2}})",
+        rf"(?:\sال?سفر{_OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)?|(?:passports?|p\.?p\.?(?=\s?(?:no|num|#|:)))(?P<more>(?:\s[a-z]{{2,10}}){{1,2}})?|jawaz\w{{0,2}})",
         _PASSPORT,
     ),
 }

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from .folding import end_of_character, fold, sources
+from .personal_names import names
 from .personal_rules import find, number
 
 
@@ -26,9 +27,11 @@ PLACEHOLDERS = {
     "cpr": "[رقم شخصي]",
     "phone": "[هاتف]",
     "house": "[رقم منزل]",
+    "name": "[اسم]",
 }
-#: What is masked when no kinds are named; house and flat numbers are often needed to do the work.
-DEFAULT_KINDS = frozenset(PLACEHOLDERS) - {"house"}
+#: What is masked when no kinds are named. House and flat numbers are often needed to do the work; names are found only
+#: behind a word that announces one (``eval/results/rewriting.md`` tells how many).
+DEFAULT_KINDS = frozenset(PLACEHOLDERS) - {"house", "name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class PersonalDataSpan:
     start, end : int
         ``[start, end)`` in the original, in characters.
     value : str
-        The letters and digits of a number, in ASCII, without separators; an e-mail address as it is written.
+        The letters and digits of a number, in ASCII, without separators; an e-mail address and a name as they
+        are written.
     """
 
     kind: str
@@ -101,7 +105,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     if unknown:
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
     plain = fold(text)
-    found = list(find(plain))
+    found = [*find(plain), *(names(plain) if "name" in kinds else ())]
     if not found:
         return ()
     origin = sources(text)
@@ -113,7 +117,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
         if not any(taken[start:end]):
             taken[start:end] = b"\x01" * (end - start)
             if kind in kinds:
-                value = text[start:end] if kind == "email" else number(plain[first:last]).upper()
+                value = text[start:end] if kind in ("email", "name") else number(plain[first:last]).upper()
                 chosen.append(PersonalDataSpan(kind, start, end, value))
     return tuple(sorted(chosen, key=lambda span: span.start))
 

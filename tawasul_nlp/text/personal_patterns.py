@@ -21,7 +21,7 @@ _HOST = rf"{_LABEL}(?:\.{_LABEL})++"
 _PROVIDER = "gmail|hotmail|yahoo|outlook|icloud|live"
 _TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
 # Written so that no machine reads it: user(at)example(dot)com, user at example dot com.
-_AT = r" ?[(\[{<] ?(?:@|at|[اa]ت) ?[)\]}>] ?"
+_AT = r" ?[(\[{<] ?(?:@|at|a|ات) ?[)\]}>] ?"
 _DOT_WORD = r" (?:dot|نقطه|دوت) "
 _DOT = rf"(?: ?[(\[{{<] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>] ?|{_DOT_WORD})"
 EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| ات ", re.IGNORECASE)
@@ -29,7 +29,7 @@ EMAIL = re.compile(
     rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?:[^\W{_ARABIC}]|[.%+-])++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
     rf"(?:@{_HOST}"
     # Of the providers that most people are with, also with spaces around the sign or without the end.
-    rf"| ?@ ?(?:{_PROVIDER}) ?[.,] ?(?:com|net|org)(?![A-Za-z0-9])"
+    rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
     rf"|@(?:{_PROVIDER})(?![A-Za-z0-9])"
     rf"| ?@ ?[A-Za-z0-9-]++ ?\. ?(?:{_TOP})(?![A-Za-z0-9])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
@@ -78,7 +78,7 @@ _ABROAD = "|".join(
 )
 PREFIXED_PHONE = re.compile(
     rf"(?:[+(]{{1,2}}+ ?|(?<!\d)0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
-    rf"|{_BEFORE}973{_AROUND}{_PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
+    rf"|{_BEFORE}973[+]?{_AROUND}{_PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
     # Of other countries, by the plus or by two zeros.
     rf"|(?:\+{_AROUND}|(?<!\d)00{_AROUND})(?:{_ABROAD})"
     rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"

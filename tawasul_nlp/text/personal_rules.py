@@ -190,7 +190,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         return False
     is_strong = match.group("strong") or STRONG_LINK.search(match.group("link"))
     if kind == "plate":
-        return True
+        return digits > 3 or match["car"] is None
     if _is_date(found) or YEAR.fullmatch(found):
         return False
     if kind == "passport":
