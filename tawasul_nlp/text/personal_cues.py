@@ -32,8 +32,8 @@ PLACE_CUE = re.compile(
 # What has a number that is no person's: 36001234 behind it is not a phone.
 OTHER_CUE = re.compile(
     rf"(?<![^\W\d_])(?:{_TO}(?:عداد|فاتور[هت]|فواتير|بلاغ|شكو[يت]|شكاو[يه]|تذكر[هت]|ايصال|وصل|قضي[هت]|دعو[يت]|مخالف[هت]"
-    r"|رحل[هت]|شحن[هت]|طرد|طلبي[هت]|عقد|موديل|باركود|كود|رمز|مرجع|مرجعي|تسلسلي|عملي[هت]|حوال[هت]|صنف|بوليص[هت])(?:ي|نا|ه|ها|هم|ك)?"
-    r"|(?:meter|invoice|bill|receipt|ticket|complaint|case|ref|reference|tracking|order|serial|contract|flight|violation|model|code)s?)"
+    r"|رحل[هت]|شحن[هت]|طرد|طلبي[هت]|عقد|موديل|باركود|كود|رمز|مرجع|مرجعي|تسلسلي|عملي[هت]|حوال[هت]|صنف|بوليص[هت]|صفح[هت]|صفحات|قطع[هت])(?:ي|نا|ه|ها|هم|ك)?"
+    r"|(?:meter|invoice|bill|receipt|ticket|complaint|case|ref|reference|tracking|order|serial|contract|flight|violation|model|code|sku|po|error|page|ip|(?:prev|curr)\.? rdg?|reading)s?)"
     r"(?: (?:ال)?(?:سابق|حالي|قديم|جديد|مرجعي|تسلسلي|كهرباء?|ماء|رقمي?|id|reading))?[هي]?"
     r"(?:\W{1,3}(?:رقمه?ا?|no|num|number|nr|هو|هي|is))*[\s:\-/#().=]{0,4}\Z",
     re.IGNORECASE,
@@ -52,11 +52,11 @@ UNIT_BEFORE = re.compile(
 # A cue, what may stand between ("رقم", "no.", a colon), and the number. Strong: the text says "number".
 # A full stop ends the search, for what comes behind it is another matter.
 _OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"  # and whose it is, behind it
-_NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|#|ra[gqk8]a?m)"
+_NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|id|#|ra[gqk8]a?m)"
 _SIGNS = r"\s:\-/#()=*\"'«»\[\]"
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
-_VALUE = rf"(?:[A-Za-z]{{1,5}}[-/]?)?\d(?:[-/\\_]?\d){{2,19}}(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
+_VALUE = rf"(?:[A-Za-z]{{1,5}}[-/]?)?(?:\d{{1,5}} ?/ ?\d{{3,5}}(?!\d)|\d(?:[-/\\_]?\d){{2,19}})(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
 _PLATE = rf"(?!{EIGHT_DIGITS}(?!\d))\d{{3}}(?:[ -]?\d{{1,3}})?{_ENDS}"
 # Nine digits however they are grouped, or those of somebody born after 1999 whose first one or two a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
@@ -99,7 +99,7 @@ _CUES = {
     "account": (
         # "my account with the bank of ... number": what is so far away is one only if it is longer than a phone's
         rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_NUMBER_WORD}[\s:]{{1,2}}\d{{10}}))"
-        rf"|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}(?:مشترك|اشتراك|عميل|زبون)|customer|consumer|subscriber))",
+        rf"|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}(?:مشترك|اشتراك|عميل|زبون){_OF}|customer|consumer|subscriber))",
         rf"(?:{_GROUPED}|{_VALUE})",
     ),
     "request": (
@@ -111,17 +111,17 @@ _CUES = {
         _VALUE,
     ),
     "plate": (
-        rf"(?:{_TO}لوح(?:ه|ت{_OF})(?:\s(?:ال)?(?:{_CAR}|باص|حافل[هت]|تاكسي|تكسي){_OF})?(?:\s(?:{_MINE}))?|{_TO}نمر(?:ه|ت{_OF})"
+        rf"(?:{_TO}لوح(?:ه|ت{_OF})(?:\s(?:ال)?(?:{_CAR}|باص|حافل[هت]|تاكسي|تكسي){_OF})?(?:\s(?:{_MINE}))?|{_TO}نمر(?:ه|ت{_OF})(?:\s(?:ال)?{_CAR}{_OF})?"
         # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
         rf"|(?P<car>[بو]?رقم\s(?:ال)?{_CAR}{_OF}|(?:el |al )?{_CAR}(?=\s{_NUMBER_WORD})"
-        rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)|(?:car|vehicle) (?:no\.?|number))"
+        rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)|(?:car|vehicle) (?:reg(?:istration)?|no\.?|number))"
         rf"|(?:number |licen[cs]e )?plate(?:\s(?:{_MINE}))?)",
         _PLATE,
     ),
     "passport": (
         rf"(?:{_TO}(?:جواز(?:ات)?|باسبورت?|بسبور){_OF}"
         # "my travel passport", and whose or which it is; with such words a number must have a letter or "number" before it
-        rf"(?:\sال?سفر{_OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)?|(?:passports?|p\.?p\.?(?=\s?(?:no|num|#|:)))(?P<more>(?:\s[a-z]{{2,10}}){{1,2}})?|jawaz\w{{0,2}})",
+        rf"(?:\sال?سفر{_OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)??|(?:passports?|p\.?p\.?(?=\s?(?:no|num|#|:)))(?P<more>(?:\s[a-z]{{2,10}}){{1,2}})??|jawaz\w{{0,2}})",
         _PASSPORT,
     ),
 }
@@ -139,5 +139,5 @@ HOUSE = re.compile(
 )
 STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
 YEAR_AFTER = re.compile(r" ل?(?:سنه|عام) (?:19|20)\d\d")  # 3321 لسنة 2009
-ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان\w{0,3}|iban|account)(?:\s\w{1,12}){0,2}\W{0,4}\Z", re.IGNORECASE)
+ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان\w{0,3}|iban|account)(?:\s\w{1,12}){0,3}\W{0,4}\Z", re.IGNORECASE)
 PHONE_WORD = re.compile(r"هاتف|تل[ي]?فون|جوال|موبايل|نقال|واتس|phone|mobile|whatsapp|(?<![a-z])(?:tel|mob)(?![a-z])", re.IGNORECASE)

@@ -24,7 +24,7 @@ _TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
 _AT = r" ?[(\[{<] ?(?:@|at|a|ات) ?[)\]}>] ?"
 _DOT_WORD = r" (?:dot|نقطه|دوت) "
 _DOT = rf"(?: ?[(\[{{<] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>] ?|{_DOT_WORD})"
-EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| ات ", re.IGNORECASE)
+EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| (?:at|ات) ", re.IGNORECASE)
 EMAIL = re.compile(
     rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?:[^\W{_ARABIC}]|[.%+-])++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
     rf"(?:@{_HOST}"
@@ -36,12 +36,12 @@ EMAIL = re.compile(
     rf"|@{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone, the address must have a sign that words have not.
     rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) {_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++"
-    rf"|(?<![\w.%+-])(?=\w++[._\d])[\w.%+-]++ (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
+    rf"|(?<![\w.%+-])(?=[^\W\d_]*+[._\d])[\w.%+-]++ (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 # Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".
 IBAN = re.compile(
-    rf"(?:(?<![A-Za-z0-9])|(?<=iban))(?=([A-Za-z]{{2}}{JOIN}\d{JOIN}\d(?:(?:{GAP}|,)?[A-Za-z0-9]){{11,30}}))",
+    rf"(?:(?<![A-Za-z0-9])|(?<=iban))(?=([A-Za-z]{JOIN}[A-Za-z]{JOIN}\d{JOIN}\d(?:(?:{GAP}|,)?[A-Za-z0-9]){{11,30}}))",
     re.IGNORECASE,
 )
 # How long it is, country by country, by the registry of ISO 13616.
@@ -88,10 +88,11 @@ PREFIXED_PHONE = re.compile(
 PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:,(?! )|[{_BETWEEN})]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}")
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
-# Behind a word that calls for a phone number: of neighbours without a plus, and Saudi and Emirati mobiles at home.
+# Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.
 FOREIGN_PHONE = re.compile(
     rf"(?<![\d+])(?:(?:9665|9715|965[569]|968[79]|974[3567])(?:{JOIN}\d){{7}}\d?|05\d(?:{JOIN}\d){{7}})(?!\d)"
 )
+MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
 # Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.
 CARD = re.compile(rf"(?<!\d)(?<!\d[.,])(?=([2-6](?:{JOIN}\d){{12,19}}))")
 CARD_NUMBER = re.compile(
@@ -99,6 +100,7 @@ CARD_NUMBER = re.compile(
 )
 CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 
+TIME = re.compile(r"(?:[01]\d|2[0-3])(?:00|15|30|45)")
 YEAR = re.compile(r"(?:19|20)\d\d")
 MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")
 HIJRI_DAY = re.compile(r"(?:0[1-9]|[12]\d|30)(?:0[1-9]|1[0-2])1[34]\d\d")

@@ -38,6 +38,7 @@ from .personal_patterns import (
     IBAN,
     IBAN_LENGTHS,
     LATIN,
+    MOBILE_AT_HOME,
     MONTH,
     OF_A_YEAR,
     PHONE,
@@ -45,6 +46,7 @@ from .personal_patterns import (
     PREFIXED_PHONE,
     ROUND,
     STANDS_ALONE,
+    TIME,
     YEAR,
 )
 
@@ -91,6 +93,10 @@ def _is_amount(text: str, start: int, end: int) -> bool:
 
 def _is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:
     return cue.search(text[max(0, start - 40) : start]) is not None
+
+
+def _is_near_phone_word(text: str, start: int) -> bool:
+    return PHONE_WORD.search(text, max(0, start - 40), start) is not None
 
 
 def _is_code(text: str, start: int, end: int) -> bool:
@@ -255,7 +261,8 @@ def _prefixed_phones(text: str) -> Iterator[Found]:
         if not (is_block or is_sum or _is_public(value)):
             yield "phone", start, end
     for match in FOREIGN_PHONE.finditer(text):
-        if _is_behind(PHONE_CUE, text, match.start()):
+        start = match.start()
+        if MOBILE_AT_HOME.match(text, start) or _is_behind(PHONE_CUE, text, start) or _is_near_phone_word(text, start):
             yield "phone", *match.span()
 
 
@@ -275,7 +282,7 @@ def _is_phone(text: str, start: int, end: int) -> bool:
     if (
         _is_public(number(text[start:end]))
         or _is_code(text, start, end)
-        or (_is_behind(OTHER_CUE, text, start) and not PHONE_WORD.search(text, max(0, start - 40), start))
+        or (_is_behind(OTHER_CUE, text, start) and not _is_near_phone_word(text, start))
         or (end - start > 8 and _is_behind(PLACE_CUE, text, start))
     ):
         return False
@@ -307,9 +314,11 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
 
 
 def _is_range(groups: list[str]) -> bool:
-    """Tell 3612-3614, which are houses, and 3000-3500, which are people."""
+    """Tell 3612-3614, which are houses, 3000-3500, which are people, and 1600-1730, which are times."""
     if len(set(map(len, groups))) != 1:
         return False
+    if all(TIME.fullmatch(group) for group in groups) and groups == sorted(groups):
+        return True
     numbers = list(map(int, groups))
     near = 100 if len(groups[0]) == 4 else 5
     steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
