@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .personal_patterns import EIGHT_DIGITS, GAP, JOIN, SPREADSHEET
+from .personal_patterns import EIGHT_DIGITS, GAP, JOIN, PHONE_START, SPREADSHEET
 
 CARD_CUE = re.compile(
     r"(?:(?<![A-Za-z])(?:visa|master ?card|card|amex|debit|credit)|فيزا|ماستر ?كارد|كارت|بطاق[هت]\w{0,2}(?: ال\w+){0,2}|صراف|ائتمان\w*)"
@@ -31,13 +31,15 @@ PLACE_CUE = re.compile(
 )
 # What has a number that is no person's: 36001234 behind it is not a phone.
 OTHER_CUE = re.compile(
-    rf"(?<![^\W\d_])(?:{_TO}(?:عداد|فاتور[هت]|فواتير|بلاغ|شكو[يت]|شكاو[يه]|تذكر[هت]|ايصال|وصل|قضي[هت]|دعو[يت]|مخالف[هت]"
-    r"|رحل[هت]|شحن[هت]|طرد|طلبي[هت]|عقد|موديل|باركود|كود|رمز|مرجع|مرجعي|تسلسلي|عملي[هت]|حوال[هت]|صنف|بوليص[هت]|صفح[هت]|صفحات|قطع[هت])(?:ي|نا|ه|ها|هم|ك)?"
-    r"|(?:meter|invoice|bill|receipt|ticket|complaint|case|ref|reference|tracking|order|serial|contract|flight|violation|model|code|sku|po|error|page|ip|(?:prev|curr)\.? rdg?|reading)s?)"
+    rf"(?<![^\W\d_])(?:{_TO}(?:عداد|فاتور[هت]|فواتير|تذكر[هت]|ايصال|وصل|قضي[هت]|دعو[يت]|مخالف[هت]|رحل[هت]|شحن[هت]|طرد|طلبي[هت]"
+    r"|عقد|موديل|باركود|كود|رمز|مرجعي|تسلسلي|عملي[هت]|حوال[هت]|صنف|بوليص[هت]|صفح[هت]|صفحات|قطع[هت])(?:ي|نا|ه|ها|هم|ك)?"
+    r"|(?:meter|invoice|bill|receipt|tracking|order|serial|contract|flight|violation|model|code|sku|po|error|page|ip|reading"
+    r"|(?:prev|curr)\.? rdg?)s?)"
     r"(?: (?:ال)?(?:سابق|حالي|قديم|جديد|مرجعي|تسلسلي|كهرباء?|ماء|رقمي?|id|reading))?[هي]?"
     r"(?:\W{1,3}(?:رقمه?ا?|no|num|number|nr|هو|هي|is))*[\s:\-/#().=]{0,4}\Z",
     re.IGNORECASE,
 )
+EMAIL_CUE = re.compile(r"(?:ايميل|بريد|e-?mail|mail)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z", re.IGNORECASE)
 UNIT_AFTER = re.compile(
     r"\s{0,2}(?:(?:دينار|دنانير|فلس|فلوس|د\.ب|ريال|درهم|دولار|ا?متار|متر|كيلو(?:متر|واط|وات)?|واط|وات|لتر|ليتر|نسمه)"
     r"(?:ا|ات|ين)?(?![^\W\d_])|%|٪|(?:BD|BHD|USD|dinars?|fils|sqm|km|kwh|litres?|liters?|gallons?)(?![A-Za-z]))",
@@ -53,10 +55,15 @@ UNIT_BEFORE = re.compile(
 # A full stop ends the search, for what comes behind it is another matter.
 _OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"  # and whose it is, behind it
 _NUMBER_WORD = rf"(?:[بو]?رقم{_OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|id|#|ra[gqk8]a?m)"
+_ITS_NUMBER = r"(?:ب?رقمه?ا?|no\.?|number)"
 _SIGNS = r"\s:\-/#()=*\"'«»\[\]"
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
-_VALUE = rf"(?:[A-Za-z]{{1,5}}[-/]?)?(?:\d{{1,5}} ?/ ?\d{{3,5}}(?!\d)|\d(?:[-/\\_]?\d){{2,19}})(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
+# Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
+_VALUE = (
+    rf"(?:\d{{1,5}} ?/ ?\d{{3,5}}(?!\d)|[A-Za-z]{{0,5}}[-/]?(?=(?:[-/\\_A-Za-z]{{0,4}}\d){{3}})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+)"
+    rf"(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
+)
 _PLATE = rf"(?!{EIGHT_DIGITS}(?!\d))\d{{3}}(?:[ -]?\d{{1,3}})?{_ENDS}"
 # Nine digits however they are grouped, or those of somebody born after 1999 whose first one or two a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
@@ -97,8 +104,8 @@ _CUES = {
         rf"(?:\d{{3,6}} ?[-/] ?\d{{1,2}}{_ENDS}|{_VALUE})",
     ),
     "account": (
-        # "my account with the bank of ... number": what is so far away is one only if it is longer than a phone's
-        rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_NUMBER_WORD}[\s:]{{1,2}}\d{{10}}))"
+        # "my account with the bank of ... number": what is so far away is one only if it is not a phone's
+        rf"(?:{_TO}حساب{_OF}(?:{_PAYER}|(?:\s{_OTHER}){{1,5}}(?=\s{_ITS_NUMBER}[\s:]{{1,2}}(?!{PHONE_START}\d{{8}}(?!\d))\d{{5}}))"
         rf"|account|acct\.?|acc\.?|a/c|(?P<named>{_TO}(?:مشترك|اشتراك|عميل|زبون){_OF}|customer|consumer|subscriber))",
         rf"(?:{_GROUPED}|{_VALUE})",
     ),
@@ -115,13 +122,14 @@ _CUES = {
         # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
         rf"|(?P<car>[بو]?رقم\s(?:ال)?{_CAR}{_OF}|(?:el |al )?{_CAR}(?=\s{_NUMBER_WORD})"
         rf"|{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)|(?:car|vehicle) (?:reg(?:istration)?|no\.?|number))"
-        rf"|(?:number |licen[cs]e )?plate(?:\s(?:{_MINE}))?)",
+        rf"|(?P<described>{_TO}{_CAR}{_OF}(?:\s{_OTHER}){{0,3}}(?=\s\d{{5,6}}(?!\d))|(?:car|vehicle)(?=\s\d{{5,6}}(?!\d)))"
+        rf"|(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?)",
         _PLATE,
     ),
     "passport": (
         rf"(?:{_TO}(?:جواز(?:ات)?|باسبورت?|بسبور){_OF}"
         # "my travel passport", and whose or which it is; with such words a number must have a letter or "number" before it
-        rf"(?:\sال?سفر{_OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)??|(?:passports?|p\.?p\.?(?=\s?(?:no|num|#|:)))(?P<more>(?:\s[a-z]{{2,10}}){{1,2}})??|jawaz\w{{0,2}})",
+        rf"(?:\sال?سفر{_OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)??|(?:passports?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{{1,2}}\d)))(?P<more>(?:\s[a-z]{{2,10}}){{1,3}})??|jawaz\w{{0,2}})",
         _PASSPORT,
     ),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 # What people put between the groups of a number.
-_BETWEEN = r"\- \n._/\\|·"
+_BETWEEN = r"\- \n._/\\|·*~'"
 GAP = rf"[{_BETWEEN}]{{1,3}}+"
 JOIN = rf"[{_BETWEEN}]{{0,3}}+"
 DIGIT = re.compile("[0-9]")
@@ -34,9 +34,9 @@ EMAIL = re.compile(
     rf"| ?@ ?[A-Za-z0-9-]++ ?\. ?(?:{_TOP})(?![A-Za-z0-9])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"|@{_LABEL}(?:{_DOT}{_LABEL})++)"
-    # All in words: "sara dot t at example dot com"; with "at" alone, the address must have a sign that words have not.
+    # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
     rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) {_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++"
-    rf"|(?<![\w.%+-])(?=[^\W\d_]*+[._\d])[\w.%+-]++ (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
+    rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 # Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".
@@ -67,7 +67,7 @@ SPREADSHEET = r"(?:\.0(?!\d))?"
 CPR = re.compile(rf"{_BEFORE}\d\d{JOIN}(?:0{JOIN}[1-9]|1{JOIN}[0-2])(?:{JOIN}\d){{5}}{_AFTER}{SPREADSHEET}")
 CPR_GROUPS = frozenset({(9,), (4, 5), (5, 4), (6, 3), (3, 3, 3), (2, 2, 5), (2, 2, 2, 3), (2, 2, 3, 2), (2, 2, 4, 1), (2, 4, 3), (2, 7)})
 
-_PHONE_START = rf"(?=3|6{JOIN}[36]|1{JOIN}[367]|7{JOIN}7)"
+PHONE_START = rf"(?=3|6{JOIN}[36]|1{JOIN}[367]|7{JOIN}7)"
 EIGHT_DIGITS = rf"\d(?:{JOIN}\d){{7}}"
 _AROUND = rf"[{_BETWEEN}()]{{0,3}}+"
 _TRUNK = rf"(?:{_AROUND}0(?=[{_BETWEEN})]))?"  # +973 (0) 39001234
@@ -78,14 +78,14 @@ _ABROAD = "|".join(
 )
 PREFIXED_PHONE = re.compile(
     rf"(?:[+(]{{1,2}}+ ?|(?<!\d)0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
-    rf"|{_BEFORE}973[+]?{_AROUND}{_PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
+    rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
     # Of other countries, by the plus or by two zeros.
     rf"|(?:\+{_AROUND}|(?<!\d)00{_AROUND})(?:{_ABROAD})"
     rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"
     rf"|(?<![\w.-])00[1-9]\d{{9,12}}(?!\d)"
 )
-# With a comma only where a word calls for a phone number.
-PHONE = re.compile(rf"(?<!\d){_PHONE_START}\d(?:(?:,(?! )|[{_BETWEEN})]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}")
+# With a comma and the like only where a word calls for a phone number.
+PHONE = re.compile(rf"(?<!\d){PHONE_START}\d(?:(?:[,:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}")
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
 # Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.

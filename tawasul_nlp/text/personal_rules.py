@@ -13,6 +13,7 @@ from .personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
     CUED,
+    EMAIL_CUE,
     HOUSE,
     OTHER_CUE,
     PHONE_CUE,
@@ -114,7 +115,9 @@ def _sizes(found: str) -> tuple[int, ...]:
 
 def _emails(text: str) -> Iterator[Found]:
     for match in EMAIL.finditer(text):
-        yield "email", match.start(), match.end()
+        bare = match["bare"]
+        if not bare or re.search(r"[._\d]", bare) or _is_behind(EMAIL_CUE, text, match.start()):
+            yield "email", match.start(), match.end()
 
 
 def _has_valid_checksum(iban: str) -> bool:
@@ -196,7 +199,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         return False
     is_strong = match.group("strong") or STRONG_LINK.search(match.group("link"))
     if kind == "plate":
-        return digits > 3 or match["car"] is None
+        return not (match["described"] and found.endswith("000")) and (digits > 3 or match["car"] is None)
     if _is_date(found) or YEAR.fullmatch(found):
         return False
     if kind == "passport":
@@ -303,7 +306,7 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
     if len(groups) == 1:
         return value == found.removesuffix(".0")
     # "3500 2023" is more likely an amount and a year than a number in two halves.
-    if "," in found or YEAR.fullmatch(groups[-1]) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
+    if re.search("[,:+=(]", found) or YEAR.fullmatch(groups[-1]) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
         return False
     sign = _common_sign(found)
     if set(sizes) == {1}:
