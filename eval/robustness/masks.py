@@ -137,7 +137,7 @@ PUBLIC = (
     "من 3000 - 3500 شخص",
     "البيوت 3612-3620 كلها",
     "قراءة العداد 33120456",
-    "رقم البلاغ 36001234",
+    "رقم الإيصال 36001234",
     "الفاتورة رقم 87041235",
     "سنة 2012 و2013 و2014",
     "العام الدراسي 2023/2024",
@@ -152,7 +152,9 @@ PUBLIC = (
 def written(number: str, form: Iterable[str], sign: str = " ") -> str:
     """Write a number in other digits, with another sign between its groups."""
     digits = tuple(form)
-    return "".join(digits[int(char)] if char.isascii() and char.isdigit() else char for char in number.replace(" ", sign))
+    return "".join(
+        digits[int(char)] if char.isascii() and char.isdigit() else char for char in number.replace(" ", sign)
+    )
 
 
 def personal(kind: str) -> Iterator[tuple[str, str]]:
@@ -207,7 +209,9 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
     promise = "personal numbers are masked, however they are written"
     for kind in NUMBERS:
         cases = personal(kind)
-        yield _outcome(promise, f"{kind}: other digits, signs and hidden characters", ((n, is_masked(t)) for n, t in cases))
+        yield _outcome(
+            promise, f"{kind}: other digits, signs and hidden characters", ((n, is_masked(t)) for n, t in cases)
+        )
         cases = mixed(kind, trials, seed)
         yield _outcome(promise, f"{kind}: all of them mixed", ((name, is_masked(text)) for name, text in cases))
     cases = ((email, f"ايميلي {{{email}}} للرد") for email in EMAILS)

@@ -13,7 +13,6 @@ from .folding import end_of_character, fold, sources
 from .personal_names import names
 from .personal_rules import find, number
 
-
 #: Each kind with what stands in the masked text in its place.
 PLACEHOLDERS = {
     "email": "[بريد]",

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 # A name follows whatever stands behind it.
 _FORM = re.compile(
-    r"(?<![^\W\d_])(?:الاسم(?: الكامل| الثلاثي| الرباعي)? ?:|المدعوه?|my name is|(?:full )?name ?:|esmi)\s", re.IGNORECASE
+    r"(?<![^\W\d_])(?:الاسم(?: الكامل| الثلاثي| الرباعي)? ?:|المدعوه?|my name is|(?:full )?name ?:|esmi)\s",
+    re.IGNORECASE,
 )
 # A name follows if a sign or a word of grammar stands behind it.
 _NAMED = re.compile(r"(?<![^\W\d_])و?(?:اسمي|اسمه|اسمها)\s")
@@ -27,18 +28,17 @@ _WORD = re.compile(r" ?((?:[^\W\d_]|['’-](?=\w))+)")
 _SIGN = re.compile(r" ?(?:[،,;؛:(/|\n.]|\Z)")
 _MOST_WORDS = 4
 # Words of grammar, and what people say they are.
-_NOT_A_NAME = frozenset(
-    """
-    من في عن الي مع ما لا لم لن كل هذا هذه هذي اللي الذي التي قد هو هي هم نحن انا انت ان او ثم لكن بس ليش شنو وين
-    كنت كان اكون ابي ابغي اريد اطلب ارجو اسكن ساكن ساكنه عندي لدي صار قال يقول يشتكي تشتكي يطلب تطلب راجع يريد تريد
-    مواطن مواطنه مقيم مقيمه بحريني بحرينيه موظف موظفه طالب طالبه ولي ام اب ارمله مطلقه متقاعد متقاعده صاحب صاحبه مريض
-    مريضه عاطل عاطله رجل امراه والد والده ابن بنت زوج زوجه وزوجتي واهلي وعيالي واخوي وامي متضرر متضرره متزوج متزوجه
-    الموقع ادناه السيد السيده المواطن المواطنه المدعو مسجل مكتوب الوزير المدير الرئيس بكل غير بعد قبل حق مال
-    a an the in of to is am are not from with my and or i we he she not very also el w fi min mn men ma mo
-    resident citizen writing living calling asking waiting sure afraid unable still here at on tired sick
-    رقم رقمي رقمه رقمها الرقم هاتفي تلفوني number cpr phone mobile passport
-    """.split()
-)
+_GRAMMAR = """
+من في عن الي مع ما لا لم لن كل هذا هذه هذي اللي الذي التي قد هو هي هم نحن انا انت ان او ثم لكن بس ليش شنو وين
+كنت كان اكون ابي ابغي اريد اطلب ارجو اسكن ساكن ساكنه عندي لدي صار قال يقول يشتكي تشتكي يطلب تطلب راجع يريد تريد
+مواطن مواطنه مقيم مقيمه بحريني بحرينيه موظف موظفه طالب طالبه ولي ام اب ارمله مطلقه متقاعد متقاعده صاحب صاحبه مريض
+مريضه عاطل عاطله رجل امراه والد والده ابن بنت زوج زوجه وزوجتي واهلي وعيالي واخوي وامي متضرر متضرره متزوج متزوجه
+الموقع ادناه السيد السيده المواطن المواطنه المدعو مسجل مكتوب الوزير المدير الرئيس بكل غير بعد قبل حق مال
+a an the in of to is am are not from with my and or i we he she not very also el w fi min mn men ma mo
+resident citizen writing living calling asking waiting sure afraid unable still here at on tired sick
+رقم رقمي رقمه رقمها الرقم هاتفي تلفوني number cpr phone mobile passport
+"""
+_NOT_A_NAME = frozenset(_GRAMMAR.split())
 
 
 def _is_grammar(word: str) -> bool:

@@ -46,26 +46,26 @@ IBAN = re.compile(
 )
 # How long it is, country by country, by the registry of ISO 13616.
 _IBANS = (
-    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 FI18 "
-    "FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 "
-    "LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 SA24 SC31 SD18 SE24 "
-    "SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
+    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 "
+    "FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 "
+    "LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 SA24 "
+    "SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
 
 # Letters may touch a number, and signs that join it to nothing or to another whole number (39001234/36001234); what
 # they join to other digits is part of a decimal or a longer code, but for the number of an item (1-39001234) and for
 # the ".0" that a spreadsheet adds.
-_BEFORE = (
-    r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[.-])|(?<=^\d[.-]))"
-)
+_BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[.-])|(?<=^\d[.-]))"
 _AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4}))"
 STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
 SPREADSHEET = r"(?:\.0(?!\d))?"
 
 # The groups of a CPR, where no word says what it is: year and month of birth, four digits, one more.
 CPR = re.compile(rf"{_BEFORE}\d\d{JOIN}(?:0{JOIN}[1-9]|1{JOIN}[0-2])(?:{JOIN}\d){{5}}{_AFTER}{SPREADSHEET}")
-CPR_GROUPS = frozenset({(9,), (4, 5), (5, 4), (6, 3), (3, 3, 3), (2, 2, 5), (2, 2, 2, 3), (2, 2, 3, 2), (2, 2, 4, 1), (2, 4, 3), (2, 7)})
+CPR_GROUPS = frozenset(
+    {(9,), (4, 5), (5, 4), (6, 3), (3, 3, 3), (2, 2, 5), (2, 2, 2, 3), (2, 2, 3, 2), (2, 2, 4, 1), (2, 4, 3), (2, 7)}
+)
 
 PHONE_START = rf"(?=3|6{JOIN}[36]|1{JOIN}[367]|7{JOIN}7)"
 EIGHT_DIGITS = rf"\d(?:{JOIN}\d){{7}}"
@@ -77,7 +77,8 @@ _ABROAD = "|".join(
     for codes, digits in (("966|971", 9), ("965|968|974", 8), ("1|20|44|63|880|9[0128]", 10), ("977|9[34]", "9,10"))
 )
 PREFIXED_PHONE = re.compile(
-    rf"(?:[+(]{{1,2}}+ ?|(?<!\d)0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
+    rf"(?:[+(]{{1,2}}+ ?|(?<!\d)0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}"
+    rf"(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
     rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
     # Of other countries, by the plus or by two zeros.
     rf"|(?:\+{_AROUND}|(?<!\d)00{_AROUND})(?:{_ABROAD})"

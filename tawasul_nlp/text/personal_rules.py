@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .personal_cued import CUED, HOUSE, STRONG_LINK
 from .personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
-    CUED,
     EMAIL_CUE,
-    HOUSE,
     OTHER_CUE,
     PHONE_CUE,
     PHONE_WORD,
     PLACE_CUE,
-    STRONG_LINK,
     UNIT_AFTER,
     UNIT_BEFORE,
     YEAR_AFTER,
@@ -163,7 +161,10 @@ def _cards(text: str) -> Iterator[Found]:
 
 
 def _card(found: str, is_named: bool) -> str | None:
-    """Give what of a long number is a card's; behind a word for one also of other networks, or with a digit mistyped."""
+    """Give what of a long number is a card's.
+
+    Behind a word for one, it may be of another network, or have a digit mistyped.
+    """
     ends = [index + 1 for index, char in enumerate(found) if char.isdigit()]
     mistyped = None
     for length in CARD_LENGTHS:
@@ -203,11 +204,13 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if _is_date(found) or YEAR.fullmatch(found):
         return False
     if kind == "passport":
-        return any(map(str.isalpha, found)) or (digits >= 6 and bool(is_strong or not (match["words"] or match["more"])))
+        is_near = is_strong or not (match["words"] or match["more"])
+        return any(map(str.isalpha, found)) or (digits >= 6 and bool(is_near))
     if is_strong:
         return digits >= 4
     if match.groupdict().get("named"):
-        return False
+        # "my ticket INC0012345", but not "my ticket 12345": that may be how many there are.
+        return found[0].isalpha() and digits >= 4
     if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
         return True
     return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None

@@ -1,0 +1,168 @@
+"""Numbers that are personal only behind a word that says what they are: a cue, what may stand between, and the number.
+
+All patterns are for folded texts (:mod:`tawasul_nlp.text.folding`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from .personal_cues import OF, TO, any_of
+from .personal_patterns import EIGHT_DIGITS, GAP, JOIN, PHONE_START, SPREADSHEET
+
+# What may stand between a cue and its number. With a word for "number", a colon or "#" the link is strong. A full stop
+# ends the search, for what comes behind it is another matter.
+_NUMBER_WORD = rf"(?:[بو]?رقم{OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|id|#|ra[gqk8]a?m)"
+_ITS_NUMBER = r"(?:ب?رقمه?ا?|no\.?|number)"
+_SIGNS = r"\s:\-/#()=*\"'«»\[\]"
+_LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
+STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
+
+_ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
+# Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
+_CODE = r"[A-Za-z]{0,5}[-/]?(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
+_VALUE = rf"(?:{_CODE}|\d{{1,5}} ?/ ?\d{{3,5}}(?!\d))(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
+_BRANCH = rf"\d{{3,6}} ?[-/] ?\d{{1,2}}{_ENDS}"  # of a commercial registration
+_GROUPED = rf"(?:\d{{4}}(?:{GAP}\d{{4}}){{2,4}}|\d{{2,4}}(?:[ .]\d{{3,6}}){{1,3}}){_ENDS}"
+_PLATE = rf"(?!{EIGHT_DIGITS}(?!\d))\d{{3}}(?:[ -]?\d{{1,3}})?{_ENDS}"
+_PASSPORT = rf"(?:[A-Za-z]{{1,3}}{JOIN})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-Za-z]?(?![A-Za-z0-9])"
+# Nine digits however they are grouped; or fewer, of somebody born after 1999 whose zeros a spreadsheet dropped.
+_NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
+
+# Any words between what a number is of and "number", unless they begin an address or a phone number.
+_PLACES = any_of(
+    *[
+        "مجمع",
+        "بلوك",
+        "طريق",
+        "شارع",
+        "مبني",
+        "بنايه",
+        "عماره",
+        "بيت",
+        "منزل",
+        "شقه",
+        "فيلا",
+        "محل",
+        "باب",
+        "بوابه",
+        "كراج",
+        "موقف",
+        "دوار",
+        "محطه",
+    ]
+)
+_OTHER = rf"(?!{TO}(?:{_PLACES}|هاتف|تلفون))[^\W\d]{{2,12}}(?: (?:19|20)\d\d)?"
+_MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدي|قديم|جديد"
+
+
+def _words(*alternatives: str) -> str:
+    """Match up to three words that say more about a cue and stand between it and its number."""
+    return rf"(?:\s{TO}{any_of(_MINE, *alternatives)}){{0,3}}"
+
+
+_HOUSING = _words(
+    r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|من|(?:سنه|عام) (?:19|20)\d\d|(?:el )?[ei]skan"
+)
+_OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
+_PAYER = _words(r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
+_CARS = any_of(
+    *[
+        "سيار[هت]",
+        "مركب[هت]",
+        "موتر",
+        "شاحن[هت]",
+        "دراج[هت]",
+        "بيكب",
+        "مقطور[هت]",
+        "صهريج",
+        "تريل[هت]",
+        "جيب",
+        "فان",
+        "sayy?ara",
+        "mooter",
+    ]
+)
+_BUSES = any_of("باص", "حافل[هت]", "تاكسي", "تكسي")
+_COMPLAINTS = any_of(
+    rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تذكر(?:ه|ت{OF})|مرجع|تظلم{OF}|متابعه|حاله|احاله",
+)
+_FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:ه|ت{OF})", "قسيمه")
+
+# The cues of each kind, and the form of its numbers. A named cue needs a strong link.
+_CPR = any_of(
+    rf"{TO}(?:رقم|نمره){OF}\s(?:ال)?(?:شخصي|سكاني)(?:\s{TO}[^\W\d]{{2,9}})?",
+    rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?",
+    rf"{TO}سجل\s(?:ال)?سكاني",
+    rf"{TO}هوي(?:ه|ت{OF})",
+    r"c\.?p\.?r\.?|(?:national |personal )id",
+)
+_CR = any_of(
+    rf"{TO}سجل\w{{0,3}}\s(?:ال)?تجاري{_OWNER}",
+    r"س[. ]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|commercial regist(?:er|ration)",
+    rf"(?P<named>{TO}(?:سجل|قيد))",
+)
+_ACCOUNT = any_of(
+    rf"{TO}حساب{OF}{_PAYER}",
+    # "my account with the bank of ... number": what is so far away is one only if it is not a phone's
+    rf"{TO}حساب{OF}(?:\s{_OTHER}){{1,5}}(?=\s{_ITS_NUMBER}[\s:]{{1,2}}(?!{PHONE_START}\d{{8}}(?!\d))\d{{5}})",
+    r"account|acct\.?|acc\.?|a/c",
+    rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|consumer|subscriber)",
+)
+_REQUEST = any_of(
+    rf"{TO}طلب{OF}{_HOUSING}",
+    rf"{TO}طلب{OF}(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD})",
+    rf"(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}",
+    r"request|application|mrn|(?:our |my |your )?ref(?:erence)?\.?",
+    r"(?P<named>"
+    + any_of(
+        rf"{TO}{_COMPLAINTS}(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?",
+        rf"{TO}{_FILES}{_HOUSING}",
+        r"complaint|ticket|case|s\.?r\.?|(?:app|req)\.?|file|(?:el |al )?(?:shakwa|balagh)",
+    )
+    + ")",
+)
+_PLATE_CUE = any_of(
+    rf"{TO}لوح(?:ه|ت{OF})(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF})?(?:\s(?:{_MINE}))?",
+    rf"{TO}نمر(?:ه|ت{OF})(?:\s(?:ال)?{_CARS}{OF})?",
+    # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
+    r"(?P<car>"
+    + any_of(
+        rf"[بو]?رقم\s(?:ال)?{_CARS}{OF}",
+        rf"(?:el |al )?{_CARS}(?=\s{_NUMBER_WORD})",
+        rf"{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)",
+        r"(?:car|vehicle) (?:reg(?:istration)?|no\.?|number)",
+    )
+    + ")",
+    # "a red car 229618"
+    rf"(?P<described>(?:{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}|car|vehicle)(?=\s\d{{5,6}}(?!\d)))",
+    rf"(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?",
+)
+_PASSPORT_CUE = any_of(
+    # With words about it, a number must have a letter or "number" before it.
+    rf"{TO}(?:جواز(?:ات)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)??",
+    r"(?:passports?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))(?P<more>(?:\s[a-z]{2,10}){1,3})??",
+    r"jawaz\w{0,2}",
+)
+_CUES = {
+    "cpr": (_CPR, _NINE_DIGITS),
+    "cr": (_CR, any_of(_BRANCH, _VALUE)),
+    "account": (_ACCOUNT, any_of(_GROUPED, _VALUE)),
+    "request": (_REQUEST, _VALUE),
+    "plate": (_PLATE_CUE, _PLATE),
+    "passport": (_PASSPORT_CUE, _PASSPORT),
+}
+CUED = {
+    kind: re.compile(
+        r"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|رقمه|ra[gqk8]a?m)\s(?:el |al )?)?"
+        # Two words may follow what begins with "number": the number of the account abroad.
+        rf"{cue}(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})(?P<value>{value})",
+        re.IGNORECASE,
+    )
+    for kind, (cue, value) in _CUES.items()
+}
+HOUSE = re.compile(
+    rf"(?<![^\W\d_])(?:{TO}(?:بيت{OF}|منزل{OF}|شقه|شقت{OF}|فيلا|مبني|بنايه|عماره)"
+    rf"|house|flat|villa|building|bldg|apartment|apt){_LINK}(?P<value>\d{{1,5}}[A-Za-z]?)(?![\w]|[.,/]\d)",
+    re.IGNORECASE,
+)
