@@ -1,24 +1,23 @@
 """Measure masks for personal data and the spelling of Arabizi against texts that were marked by hand.
 
-``eval/data/rewriting.jsonl`` holds one text a line, each in the half ``tune`` or ``test``. Rules were mended with the
-tune half in view; the test half was written and stored before, and read only for the figures. Two kinds of lines:
+Two files hold one text a line, each in the half ``tune`` or ``test``. Rules were mended with the tune half in view;
+the test half was written and stored before, and read only for the figures. Lines with ``masks`` are read as
+:mod:`eval.masks` tells:
 
-- ``masks``: a text in which what is personal stands in braces behind its kind (``هاتفي {phone:39001234}``). Everything
-  else must stay: public lines, amounts, dates, years, blocks, roads.
-- ``words``: an Arabizi text word by word. ``el_may=الماي`` is a word (``_`` is a space) with the spellings that a
-  reader would accept, ``bill`` one that must stay as it is, ``el_AC=?`` one that is not counted.
+- ``eval/data/personal.jsonl``: texts by another hand than the rules', many with odd spellings; names are marked too.
+- ``eval/data/rewriting.jsonl``: texts by the hand that wrote the first rules, and lines with ``words``: an Arabizi text
+  word by word. ``el_may=الماي`` is a word (``_`` is a space) with the spellings that a reader would accept, ``bill`` one
+  that must stay as it is, ``el_AC=?`` one that is not counted.
 
 Run ``python -m eval.rewriting`` (writes ``eval/results/rewriting.json`` and ``rewriting.md``), or ``--errors`` to list
-the errors of the tune half instead.
+the errors of the tune halves instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,25 +26,15 @@ from typing import Any
 import numpy as np
 
 from eval.import_time import machine
-from eval.metrics import exact_interval
+from eval.masks import measure_masks, read_lines, read_marks
 from eval.results_files import publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS
 
-GOLD = Path(__file__).parent / "data" / "rewriting.jsonl"
+MASKS, REWRITING = "personal.jsonl", "rewriting.jsonl"
 RESULTS = Path(__file__).parent / "results"
 RESAMPLES = 2000
-_MARKED = re.compile(r"\{(\w+):([^{}]+)\}")
 _ARTICLES = frozenset({"el", "al", "il", "ال"})
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A stretch of a text that is personal data: kind, start, end."""
-
-    kind: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +44,6 @@ class Word:
     written: str
     accepted: tuple[str, ...]
     counted: bool = True
-
-
-def read_gold(half: str | None = None) -> list[dict[str, Any]]:
-    """Read the lines of one half (None: of both)."""
-    lines = [json.loads(line) for line in GOLD.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if half in (None, line["half"])]
-
-
-def read_marks(marked: str) -> tuple[str, list[Mark]]:
-    """Take the marks out of a text.
-
-    >>> read_marks("هاتفي {phone:39001234}.")
-    ('هاتفي 39001234.', [Mark(kind='phone', start=6, end=14)])
-    """
-    parts: list[str] = []
-    marks: list[Mark] = []
-    last = length = 0
-    for match in _MARKED.finditer(marked):
-        parts += (marked[last : match.start()], match.group(2))
-        start = length + match.start() - last
-        length = start + len(match.group(2))
-        marks.append(Mark(match.group(1), start, length))
-        last = match.end()
-    return "".join([*parts, marked[last:]]), marks
 
 
 def read_words(words: str) -> list[Word]:
@@ -112,58 +77,6 @@ def is_accepted(word: Word, answer: str) -> bool:
     """Tell whether a spelling counts: hamza, ta marbuta and ya fold, for readers spell them in either way."""
     spelled = normalize(answer, "matching")
     return any(normalize(accepted, "matching") == spelled for accepted in word.accepted)
-
-
-def _ink(text: str, start: int, end: int) -> frozenset[int]:
-    """Give the positions of letters and digits: separators at the ends of a mask do not matter."""
-    return frozenset(position for position in range(start, end) if text[position].isalnum())
-
-
-def judge_masks(line: dict[str, Any]) -> dict[str, Any]:
-    """Compare the masks of one text with its marks."""
-    text, marks = read_marks(line["masks"])
-    wanted = [(mark.kind, _ink(text, mark.start, mark.end)) for mark in marks]
-    given = [(span.kind, _ink(text, span.start, span.end)) for span in find_personal_data(text)]
-    covered: frozenset[int] = frozenset().union(*(ink for _, ink in given))
-    return {
-        "wanted": [(kind, ink <= covered, (kind, ink) in given) for kind, ink in wanted],
-        "given": [(kind, (kind, ink) in wanted) for kind, ink in given],
-    }
-
-
-def ratio(right: int, n: int) -> dict[str, Any]:
-    """Give a share with its exact (Clopper-Pearson) 95% interval."""
-    share, low, high = exact_interval(right, n) if n else (None, None, None)
-    return {"right": right, "n": n, "share": share, "interval": [low, high]}
-
-
-def measure_masks(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Count masks by kind."""
-    wanted: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    given: dict[str, list[bool]] = defaultdict(list)
-    texts = clean = 0
-    for line in lines:
-        judged = judge_masks(line)
-        texts += 1
-        clean += all(right for _, _, right in judged["wanted"]) and all(right for _, right in judged["given"])
-        for kind, masked, named in judged["wanted"]:
-            for key in (kind, "all"):
-                wanted[key].append((masked, named))
-        for kind, right in judged["given"]:
-            for key in (kind, "all"):
-                given[key].append(right)
-    kinds = [*sorted(DEFAULT_KINDS), "all"]
-    return {
-        "texts": ratio(clean, texts),
-        "kinds": {
-            kind: {
-                "masked": ratio(sum(masked for masked, _ in wanted[kind]), len(wanted[kind])),
-                "as_its_kind": ratio(sum(named for _, named in wanted[kind]), len(wanted[kind])),
-                "precision": ratio(sum(given[kind]), len(given[kind])),
-            }
-            for kind in kinds
-        },
-    }
 
 
 def measure_arabizi(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -203,13 +116,15 @@ def measure_arabizi(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure() -> dict[str, Any]:
-    """Measure both halves."""
+    """Measure both halves of both files."""
     halves = {}
     for half in ("test", "tune"):
-        lines = read_gold(half)
+        personal, rewriting = read_lines(MASKS, half), read_lines(REWRITING, half)
         halves[half] = {
-            "masks": measure_masks(line for line in lines if "masks" in line),
-            "arabizi": measure_arabizi(line for line in lines if "words" in line),
+            "masks": measure_masks(personal),
+            "first_masks": measure_masks(line for line in rewriting if "masks" in line),
+            "names": measure_masks(personal, {"name"})["kinds"]["name"],
+            "arabizi": measure_arabizi(line for line in rewriting if "words" in line),
         }
     return {
         "date": datetime.date.today().isoformat(),
@@ -226,40 +141,51 @@ def _shown(figure: dict[str, Any]) -> str:
     return f"{100 * figure['share']:.1f} [{low:.1f}, {high:.1f}]"
 
 
+def _mask_table(masks: dict[str, Any]) -> list[str]:
+    lines = ["| kind | marked | masked | as its kind | masks | precision |", "|---|--:|--:|--:|--:|--:|"]
+    lines += [
+        f"| {kind} | {row['masked']['n']} | {_shown(row['masked'])} | {_shown(row['as_its_kind'])} "
+        f"| {row['precision']['n']} | {_shown(row['precision'])} |"
+        for kind, row in masks["kinds"].items()
+    ]
+    return lines
+
+
 def table(result: dict[str, Any]) -> str:
     """Lay the result out as Markdown."""
     test, tune = result["test"], result["tune"]
-    masks, arabizi = test["masks"], test["arabizi"]
+    masks, first, names, arabizi = test["masks"], test["first_masks"], test["names"], test["arabizi"]
+    whole, first_whole = tune["masks"]["kinds"]["all"], first["kinds"]["all"]
     lines = [
         "# Masks for personal data, and Arabizi in Arabic letters",
         "",
         f"{result['date']}, {result['machine']}; `{result['command']}`.",
         "",
         "Measured on texts that the project's authors composed and marked, one by one, with invented numbers. No",
-        "native speaker has reviewed them, and they are few, so the intervals (95%) are wide. The test half was stored",
-        "before the rules were last changed and was not looked at while they were; the tune half was. Whoever writes",
-        "rules and texts thinks of the same things in both: expect less on real texts.",
+        "native speaker has reviewed them, so expect less on real texts. The test halves were stored before the rules",
+        "were last changed and were not read while they were; the tune halves were.",
         "",
-        f"## Masks, test half: {masks['texts']['n']} texts",
+        f"## Masks, test half: {masks['texts']['n']} texts of `eval/data/personal.jsonl`",
+        "",
+        "By another hand than the rules', with many odd spellings.",
         "",
         "*Masked*: of what is marked, how much is masked wholly, under whatever name. *As its kind*: under the right",
         "name and to the right length. *Precision*: of the masks, how many are a mark of their kind. Per cent, exact",
         "intervals.",
         "",
-        "| kind | marked | masked | as its kind | masks | precision |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for kind, row in masks["kinds"].items():
-        lines.append(
-            f"| {kind} | {row['masked']['n']} | {_shown(row['masked'])} | {_shown(row['as_its_kind'])} "
-            f"| {row['precision']['n']} | {_shown(row['precision'])} |"
-        )
-    whole = tune["masks"]["kinds"]["all"]
-    lines += [
+        *_mask_table(masks),
         "",
-        f"Texts in which every mask is right and none is missing: {_shown(masks['texts'])}. On the tune half "
-        f"({tune['masks']['texts']['n']} texts): masked {_shown(whole['masked'])}, "
+        f"Texts in which every mask is right and none is missing: {_shown(masks['texts'])}. Of the",
+        f"{masks['others_stay']['n']} other numbers in them (amounts, dates, places, meters, public lines)",
+        f"{_shown(masks['others_stay'])} stay. On the tune half ({tune['masks']['texts']['n']} texts): masked {_shown(whole['masked'])},",
         f"precision {_shown(whole['precision'])}.",
+        "",
+        "Names of persons, masked only when the kind `name` is asked for: of",
+        f"{names['masked']['n']} marked ones {_shown(names['masked'])} are masked, and {_shown(names['precision'])} of {names['precision']['n']} masks are a",
+        "name to the right length. In texts without names, the same words announce none: expect false ones there.",
+        "",
+        f"The {first['texts']['n']} texts of the test half of `eval/data/rewriting.jsonl`, by the hand that wrote the",
+        f"first rules: masked {_shown(first_whole['masked'])}, precision {_shown(first_whole['precision'])}.",
         "",
         f"## Arabizi, test half: {arabizi['texts']} texts",
         "",
@@ -280,12 +206,12 @@ def table(result: dict[str, Any]) -> str:
 
 
 def show_errors() -> None:
-    """Print what is wrong on the tune half."""
-    for line in read_gold("tune"):
+    """Print what is wrong on the tune halves."""
+    for line in [*read_lines(MASKS, "tune"), *read_lines(REWRITING, "tune")]:
         if "masks" in line:
             text, marks = read_marks(line["masks"])
             given = [(span.kind, text[span.start : span.end]) for span in find_personal_data(text)]
-            wanted = [(mark.kind, text[mark.start : mark.end]) for mark in marks]
+            wanted = [(mark.kind, text[mark.start : mark.end]) for mark in marks if mark.kind in DEFAULT_KINDS]
             if given != wanted:
                 print(f"{line['id']} {text}\n    wanted {wanted}\n    given  {given}")
         else:
@@ -301,7 +227,7 @@ def show_errors() -> None:
 def main() -> None:
     """Measure and write the results, or list errors."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--errors", action="store_true", help="list the errors of the tune half and stop")
+    parser.add_argument("--errors", action="store_true", help="list the errors of the tune halves and stop")
     if parser.parse_args().errors:
         show_errors()
         return

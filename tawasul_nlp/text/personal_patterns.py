@@ -86,7 +86,9 @@ PREFIXED_PHONE = re.compile(
     rf"|(?<![\w.-])00[1-9]\d{{9,12}}(?!\d)"
 )
 # With a comma and the like only where a word calls for a phone number.
-PHONE = re.compile(rf"(?<!\d){PHONE_START}\d(?:(?:[,:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}")
+PHONE = re.compile(
+    rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}"
+)
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
 # Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.

@@ -77,7 +77,7 @@ def number(text: str) -> str:
     >>> number("3900 1234.0")
     '39001234'
     """
-    return "".join(char for char in text.removesuffix(".0") if char.isalnum())
+    return re.sub(r"[\W_]+", "", text.removesuffix(".0"))
 
 
 def _is_public(value: str) -> bool:
@@ -134,9 +134,10 @@ def _ibans(text: str) -> Iterator[Found]:
         # Words behind a spaced number may have been matched too; in one that is mostly letters, nothing else was.
         if length is None or len(value) < length or sum(map(str.isdigit, value[:length])) * 2 < length:
             continue
-        # With a digit mistyped it is one still where a word says so.
+        # A Bahraini one with a digit mistyped is one still where a word says so.
         end = start + [index + 1 for index, char in enumerate(found) if char.isalnum()][length - 1]
-        is_named = not text[end : end + 1].isalnum() and _is_behind(ACCOUNT_CUE, text, start)
+        is_whole = value.startswith("BH") and not text[end : end + 1].isalnum()
+        is_named = is_whole and _is_behind(ACCOUNT_CUE, text, start)
         if is_named or _has_valid_checksum(value[:length]):
             last = end
             yield "iban", start, last
@@ -165,18 +166,21 @@ def _card(found: str, is_named: bool) -> str | None:
 
     Behind a word for one, it may be of another network, or have a digit mistyped.
     """
-    ends = [index + 1 for index, char in enumerate(found) if char.isdigit()]
+    digits = number(found)
+    ends = [match.end() for match in DIGIT.finditer(found)]
     mistyped = None
     for length in CARD_LENGTHS:
         if length > len(ends) or (length < len(ends) and ends[length] == ends[length - 1] + 1):
             continue  # not there, or not the end of a group
+        if not (is_named or CARD_NUMBER.fullmatch(digits, 0, length)):
+            continue
         card = found[: ends[length - 1]]
-        sizes, digits = _sizes(card), number(card)
+        sizes = _sizes(card)
         if len(sizes) > 1 and max(sizes) >= 8:
             continue  # two phones
-        if _has_valid_luhn(digits) and (is_named or CARD_NUMBER.fullmatch(digits)):
+        if _has_valid_luhn(digits[:length]):
             return card
-        if is_named and length == 16:
+        if length == 16 and is_named:
             mistyped = card
     return mistyped
 
@@ -309,14 +313,14 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
     if len(groups) == 1:
         return value == found.removesuffix(".0")
     # "3500 2023" is more likely an amount and a year than a number in two halves.
-    if re.search("[,:+=(]", found) or YEAR.fullmatch(groups[-1]) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
+    if re.search(r"[,:+=]|.\(", found) or YEAR.fullmatch(groups[-1]) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
         return False
     sign = _common_sign(found)
     if set(sizes) == {1}:
         return sign not in (None, " ")
     if sign == "." and len(groups) == 2 and sizes != (4, 4):
         return False
-    return sizes in PHONE_GROUPS or (min(sizes) > 1 and sign is not None and found[0] in "36")
+    return sizes in PHONE_GROUPS or (min(sizes) > 1 and sign is not None and value[0] in "36")
 
 
 def _is_range(groups: list[str]) -> bool:
