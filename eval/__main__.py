@@ -15,6 +15,7 @@ OWN = (
     "eval.import_time",
     "eval.places",
     "eval.rewriting",
+    "eval.normalisation_change",
     "eval.classification",
     "eval.duplicates",
     "eval.speed",

@@ -5,9 +5,9 @@ the test half was written and stored before, and read only for the figures. Line
 :mod:`eval.masks` tells:
 
 - ``eval/data/personal.jsonl``: texts by another hand than the rules', many with odd spellings; names are marked too.
-- ``eval/data/rewriting.jsonl``: texts by the hand that wrote the first rules, and lines with ``words``: an Arabizi text
-  word by word. ``el_may=الماي`` is a word (``_`` is a space) with the spellings that a reader would accept, ``bill`` one
-  that must stay as it is, ``el_AC=?`` one that is not counted.
+- ``eval/data/rewriting.jsonl``: texts by the hand that wrote the first rules, and lines with ``words``: an Arabizi
+  text word by word. ``el_may=الماي`` is a word (``_`` is a space) with the spellings that a reader would accept,
+  ``bill`` one that must stay as it is, ``el_AC=?`` one that is not counted.
 
 Run ``python -m eval.rewriting`` (writes ``eval/results/rewriting.json`` and ``rewriting.md``), or ``--errors`` to list
 the errors of the tune halves instead.
@@ -177,12 +177,13 @@ def table(result: dict[str, Any]) -> str:
         "",
         f"Texts in which every mask is right and none is missing: {_shown(masks['texts'])}. Of the",
         f"{masks['others_stay']['n']} other numbers in them (amounts, dates, places, meters, public lines)",
-        f"{_shown(masks['others_stay'])} stay. On the tune half ({tune['masks']['texts']['n']} texts): masked {_shown(whole['masked'])},",
-        f"precision {_shown(whole['precision'])}.",
+        f"{_shown(masks['others_stay'])} stay. On the tune half ({tune['masks']['texts']['n']} texts):",
+        f"masked {_shown(whole['masked'])}, precision {_shown(whole['precision'])}.",
         "",
         "Names of persons, masked only when the kind `name` is asked for: of",
-        f"{names['masked']['n']} marked ones {_shown(names['masked'])} are masked, and {_shown(names['precision'])} of {names['precision']['n']} masks are a",
-        "name to the right length. In texts without names, the same words announce none: expect false ones there.",
+        f"{names['masked']['n']} marked ones {_shown(names['masked'])} are masked, and",
+        f"{_shown(names['precision'])} of {names['precision']['n']} masks are a name to the right length.",
+        "In texts without names, the same words announce none: expect false ones there.",
         "",
         f"The {first['texts']['n']} texts of the test half of `eval/data/rewriting.jsonl`, by the hand that wrote the",
         f"first rules: masked {_shown(first_whole['masked'])}, precision {_shown(first_whole['precision'])}.",

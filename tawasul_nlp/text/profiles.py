@@ -14,10 +14,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-#: Raised whenever a step's rules change in a way that changes its output. A model that was
-#: trained with other rules must not be fed silently with these.
-RULES_REVISION = 1
-
 #: Every step with its one-line meaning, in the order in which steps are applied.
 STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -53,6 +49,15 @@ STEPS: Mapping[str, str] = MappingProxyType(
 _ORDER = {name: position for position, name in enumerate(STEPS)}
 _ALONE = ("arabert", "arabert_twitter")
 
+# A model that was trained with other rules must not be fed silently with these, and one whose steps are as they were
+# must not be refused for what changed in others. So the rules have revisions, and a profile is of the one in which the
+# output of one of its steps last changed: here, where that is not the first.
+_CHANGED = {
+    "emails": 2,  # an e-mail address inside a web address goes with it; before, what was around it stayed
+}
+# The oldest revision of a changed step that is still carried out, for the models that were trained with it.
+_KEPT = {"emails": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -67,11 +72,13 @@ class Profile:
         What the profile is called in messages and model files.
     steps : tuple of str
         Names out of :data:`STEPS`.
+    revision : int
+        Of the steps' rules; 0, which is never stored, for the newest. A model keeps the one it was trained with.
 
     Raises
     ------
     ValueError
-        For an unknown or repeated step, or steps that exclude each other.
+        For an unknown or repeated step, steps that exclude each other, or a revision that this library does not have.
 
     Examples
     --------
@@ -83,6 +90,7 @@ class Profile:
 
     name: str
     steps: tuple[str, ...]
+    revision: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -101,6 +109,15 @@ class Profile:
         if "drop_emoji" in steps and "name_emoji" in steps:
             raise ValueError("steps 'drop_emoji' and 'name_emoji' exclude each other: choose one")
         object.__setattr__(self, "steps", tuple(sorted(steps, key=_ORDER.__getitem__)))
+        newest = max((_CHANGED.get(step, 1) for step in steps), default=1)
+        oldest = max((_KEPT.get(step, _CHANGED.get(step, 1)) for step in steps), default=1)
+        if self.revision == 0:
+            object.__setattr__(self, "revision", newest)
+        elif not oldest <= self.revision <= newest:
+            raise ValueError(
+                f"profile {self.name!r} was written for normalisation rules of revision {self.revision!r}, and this "
+                f"library has revisions {oldest} to {newest} of its steps: use the version that wrote it, or retrain"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the profile as plain data, ready for JSON.
@@ -110,7 +127,7 @@ class Profile:
         dict
             ``name``, ``steps`` (list of str) and ``revision`` (the rules that they mean).
         """
-        return {"name": self.name, "steps": list(self.steps), "revision": RULES_REVISION}
+        return {"name": self.name, "steps": list(self.steps), "revision": self.revision}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
@@ -119,17 +136,14 @@ class Profile:
         Raises
         ------
         ValueError
-            If a key is missing or unknown, or the rules' revision is not this library's.
+            If a key is missing or unknown, or this library does not have the rules' revision.
         """
         expected = {"name", "steps", "revision"}
         if set(data) != expected:
             raise ValueError(f"a profile has the keys {sorted(expected)}, got {sorted(map(str, data))}")
-        if data["revision"] != RULES_REVISION:
-            raise ValueError(
-                f"profile {data['name']!r} was written for normalisation rules of revision {data['revision']!r}, "
-                f"this library has revision {RULES_REVISION}: use the library version that wrote it, or retrain"
-            )
-        return cls(name=data["name"], steps=tuple(data["steps"]))
+        if not isinstance(data["revision"], int) or data["revision"] < 1:
+            raise ValueError(f"a profile's revision must be a positive int, got {data['revision']!r}")
+        return cls(name=data["name"], steps=tuple(data["steps"]), revision=data["revision"])
 
     def fingerprint(self) -> str:
         """Give 16 hexadecimal digits that change whenever the profile's meaning changes.

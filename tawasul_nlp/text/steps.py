@@ -6,8 +6,9 @@ Steps that replace single characters are merged into one table and done in one p
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html.entities import html5
+from itertools import chain
 
 from .arabert import FastPath, build_arabert
 from .profiles import Profile
@@ -172,8 +173,53 @@ def _cap_both(match: re.Match[str]) -> str:
     return _cap_letters(match) if match.group()[0].isalnum() else _cap_signs(match)
 
 
+def _characters(profile: Profile) -> list[Rewrite]:
+    passes: list[Rewrite] = [CharacterMap(character_table(profile.steps))]
+    # Removing characters can bring a letter and a mark together that now compose.
+    return [*passes, Nfkc()] if "unicode" in profile.steps else passes
+
+
+def _repeats(profile: Profile) -> list[Rewrite]:
+    cap = _cap_both
+    if "repeated_punctuation" not in profile.steps:
+        cap = _cap_letters
+    elif "elongation" not in profile.steps:
+        cap = _cap_signs
+    return [RegexRewrite(_REPEATED, cap, probe=TRIPLE)]
+
+
+# What carries each step out. Those with one function are done in one pass, at the place of the first of them.
+_PASSES: dict[str, Callable[[Profile], list[Rewrite]]] = {
+    "html_entities": lambda _: [RegexRewrite(_ENTITY, _decode_entity, hint="&", decodes=True)],
+    "unicode": lambda _: [Nfkc()],
+    **dict.fromkeys(_TABLES, _characters),
+    "urls": lambda _: [RegexRewrite(_URL, URL_PLACEHOLDER, probe=_PERHAPS_URL)],
+    "emails": lambda _: [RegexRewrite(_EMAIL, EMAIL_PLACEHOLDER, hint="@")],
+    "mentions": lambda _: [RegexRewrite(_MENTION, MENTION_PLACEHOLDER, hint="@")],
+    "hashtags": lambda _: [RegexRewrite(_HASHTAG, _plain_hashtag, hint="#")],
+    "drop_emoji": lambda _: [Emoji(named=False)],
+    "name_emoji": lambda _: [Emoji(named=True)],
+    "casefold": lambda _: [Casefold()],
+    "drop_punctuation": lambda _: [RegexRewrite(_PUNCTUATION, " ")],
+    "elongation": _repeats,
+    "double_alef": lambda _: [RegexRewrite(_DOUBLE_ALEF, "ا", hint="اا")],
+    "repeated_punctuation": _repeats,
+    "whitespace": lambda _: [Whitespace()],
+    "arabert": lambda _: list(build_arabert(keep_emoji=False)),
+    "arabert_twitter": lambda _: list(build_arabert(keep_emoji=True)),
+}
+
+
+def _in_order(profile: Profile) -> list[str]:
+    steps = list(profile.steps)
+    if profile.revision < 2 and "urls" in steps and "emails" in steps:
+        first, second = steps.index("urls"), steps.index("emails")
+        steps[first], steps[second] = "emails", "urls"
+    return steps
+
+
 def build(profile: Profile) -> tuple[Rewrite, ...]:
-    """Give the passes that carry a profile out, in order.
+    """Give the passes that carry a profile out, in the order of its steps.
 
     Parameters
     ----------
@@ -183,46 +229,8 @@ def build(profile: Profile) -> tuple[Rewrite, ...]:
     -------
     tuple of Rewrite
     """
-    if profile.steps in (("arabert",), ("arabert_twitter",)):
-        return build_arabert(keep_emoji=profile.steps == ("arabert_twitter",))
-    steps = set(profile.steps)
-    passes: list[Rewrite] = []
-    if "html_entities" in steps:
-        passes.append(RegexRewrite(_ENTITY, _decode_entity, hint="&", decodes=True))
-    if "unicode" in steps:
-        passes.append(Nfkc())
-    table = character_table(profile.steps)
-    if table:
-        passes.append(CharacterMap(table))
-        if "unicode" in steps:
-            # Removing characters can bring a letter and a mark together that now compose.
-            passes.append(Nfkc())
-    if "emails" in steps:
-        passes.append(RegexRewrite(_EMAIL, EMAIL_PLACEHOLDER, hint="@"))
-    if "urls" in steps:
-        passes.append(RegexRewrite(_URL, URL_PLACEHOLDER, probe=_PERHAPS_URL))
-    if "mentions" in steps:
-        passes.append(RegexRewrite(_MENTION, MENTION_PLACEHOLDER, hint="@"))
-    if "hashtags" in steps:
-        passes.append(RegexRewrite(_HASHTAG, _plain_hashtag, hint="#"))
-    if "drop_emoji" in steps or "name_emoji" in steps:
-        passes.append(Emoji(named="name_emoji" in steps))
-    if "casefold" in steps:
-        passes.append(Casefold())
-    if "drop_punctuation" in steps:
-        passes.append(RegexRewrite(_PUNCTUATION, " "))
-    if "elongation" in steps or "repeated_punctuation" in steps:
-        cap = _cap_both
-        if "repeated_punctuation" not in steps:
-            cap = _cap_letters
-        elif "elongation" not in steps:
-            cap = _cap_signs
-        passes.append(RegexRewrite(_REPEATED, cap, probe=TRIPLE))
-    if "double_alef" in steps:
-        passes.append(RegexRewrite(_DOUBLE_ALEF, "ا", hint="اا"))
-    if "whitespace" in steps:
-        passes.append(Whitespace())
-    return tuple(passes)
+    makers = dict.fromkeys(_PASSES[step] for step in _in_order(profile))
+    return tuple(chain.from_iterable(make(profile) for make in makers))
 
 
 def fast_passes(profile: Profile, passes: tuple[Rewrite, ...]) -> Sequence[Applies]:

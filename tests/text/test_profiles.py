@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from importlib.resources import files
 
 import pytest
 
-from tawasul_nlp.text import PROFILES, STEPS, Normalizer, Profile, normalize
+from tawasul_nlp.text import PROFILES, STEPS, Normalizer, Profile, normalize, profiles, steps
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -52,10 +53,37 @@ def test_steps_that_make_no_sense_are_refused(steps: tuple[str, ...], message: s
         Profile("x", steps)
 
 
-def test_a_stored_profile_of_other_rules_is_refused() -> None:
-    stored = PROFILES["default"].to_dict() | {"revision": 99}
-    with pytest.raises(ValueError, match="revision 99"):
+@pytest.mark.parametrize(("revision", "message"), [(99, "revision 99"), ("1", "positive int"), (0, "positive int")])
+def test_a_stored_profile_of_other_rules_is_refused(revision: object, message: str) -> None:
+    stored = PROFILES["default"].to_dict() | {"revision": revision}
+    with pytest.raises(ValueError, match=message):
         Profile.from_dict(stored)
+
+
+def test_the_bundled_models_profile_is_known_and_means_what_it_meant() -> None:
+    config = json.loads(files("tawasul_nlp.model").joinpath("bundled/config.json").read_text("utf-8"))
+    profile = Profile.from_dict(config["profile"])
+    assert profile.fingerprint() == config["profile_fingerprint"]
+    assert Profile.from_dict(profile.to_dict()) == profile
+
+
+def test_a_profile_of_the_first_rules_is_carried_out_as_it_was() -> None:
+    text = "http://sara@example.com/x و https://x.io/?u=a@b.com&y=1"
+    first = Profile("first", ("urls", "emails"), revision=1)
+    assert normalize(text, first) == "http://[بريد]/x و [رابط][بريد]&y=1"
+    assert normalize(text, Profile("newest", ("urls", "emails"))) == "[رابط] و [رابط]"
+
+
+def test_a_changed_step_refuses_only_the_profiles_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    without, with_it = Profile("without", ("digits", "whitespace")), Profile("with it", ("fold_ya", "whitespace"))
+    stored = {profile.name: (profile.to_dict(), profile.fingerprint()) for profile in (without, with_it)}
+    monkeypatch.setitem(profiles._CHANGED, "fold_ya", 3)
+    data, fingerprint = stored["without"]
+    assert Profile.from_dict(data).fingerprint() == fingerprint
+    data, fingerprint = stored["with it"]
+    with pytest.raises(ValueError, match="revisions 3 to 3"):
+        Profile.from_dict(data)
+    assert Profile("with it", with_it.steps).fingerprint() != fingerprint
 
 
 def test_a_stored_profile_without_steps_is_refused() -> None:
@@ -68,3 +96,12 @@ def test_a_normalizer_can_be_sent_to_another_process(name: str) -> None:
     normalizer = Normalizer(name)
     copy = pickle.loads(pickle.dumps(normalizer))
     assert copy("الشـــارع ٧١٤!!!!") == normalizer("الشـــارع ٧١٤!!!!")
+
+
+def test_there_is_one_order_of_steps() -> None:
+    assert list(steps._PASSES) == list(STEPS)
+    one_by_one = [type(steps.build(Profile(step, (step,)))[0]).__name__ for step in PROFILES["default"].steps]
+    # Steps that replace single characters are one pass, as are the two that shorten repetitions.
+    assert list(dict.fromkeys(one_by_one)) == list(
+        dict.fromkeys(type(done).__name__ for done in steps.build(PROFILES["default"]))
+    )
