@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 
-from .personal_cues import OF, TO, any_of
+from .personal_cues import OF, TO, any_of, any_of_words
 from .personal_patterns import EIGHT_DIGITS, GAP, JOIN, PHONE_START, SPREADSHEET
 
 # What may stand between a cue and its number. With a word for "number", a colon or "#" the link is strong. A full stop
 # ends the search, for what comes behind it is another matter.
-_NUMBER_WORD = rf"(?:[بو]?رقم{OF}|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|id|#|ra[gqk8]a?m)"
+_RAQAM = r"ra[gqk8]a?m(?:i|y|ha|ah|a|na)?"
+_NUMBER_WORD = rf"(?:[بو]?رقم{OF}|الرقم|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|id|#|{_RAQAM})"
 _ITS_NUMBER = r"(?:ب?رقمه?ا?|no\.?|number)"
 _SIGNS = r"\s:\-/#()=*\"'«»\[\]"
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
@@ -30,28 +31,7 @@ _PASSPORT = rf"(?:[A-Za-z]{{1,3}}{JOIN})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
 
 # Any words between what a number is of and "number", unless they begin an address or a phone number.
-_PLACES = any_of(
-    *[
-        "مجمع",
-        "بلوك",
-        "طريق",
-        "شارع",
-        "مبني",
-        "بنايه",
-        "عماره",
-        "بيت",
-        "منزل",
-        "شقه",
-        "فيلا",
-        "محل",
-        "باب",
-        "بوابه",
-        "كراج",
-        "موقف",
-        "دوار",
-        "محطه",
-    ]
-)
+_PLACES = any_of_words("مجمع بلوك طريق شارع مبني بنايه عماره بيت منزل شقه فيلا محل باب بوابه كراج موقف دوار محطه")
 _OTHER = rf"(?!{TO}(?:{_PLACES}|هاتف|تلفون))[^\W\d]{{2,12}}(?: (?:19|20)\d\d)?"
 _MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدي|قديم|جديد"
 
@@ -66,27 +46,13 @@ _HOUSING = _words(
 )
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
 _PAYER = _words(r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
-_CARS = any_of(
-    *[
-        "سيار[هت]",
-        "مركب[هت]",
-        "موتر",
-        "شاحن[هت]",
-        "دراج[هت]",
-        "بيكب",
-        "مقطور[هت]",
-        "صهريج",
-        "تريل[هت]",
-        "جيب",
-        "فان",
-        "sayy?ara",
-        "mooter",
-    ]
+_CARS = any_of_words(
+    "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بيكب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
+    "sayy?ar(?:a|ti|tha|ta) moo?t[ea]r"
 )
-_BUSES = any_of("باص", "حافل[هت]", "تاكسي", "تكسي")
-_COMPLAINTS = any_of(
-    rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تذكر(?:ه|ت{OF})|مرجع|تظلم{OF}|متابعه|حاله|احاله",
-)
+_BUSES = any_of_words("باص حافل[هت] تاكسي تكسي")
+_COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تظلم{OF}")
+_WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
 _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:ه|ت{OF})", "قسيمه")
 
 # The cues of each kind, and the form of its numbers. A named cue needs a strong link.
@@ -106,19 +72,20 @@ _ACCOUNT = any_of(
     rf"{TO}حساب{OF}{_PAYER}",
     # "my account with the bank of ... number": what is so far away is one only if it is not a phone's
     rf"{TO}حساب{OF}(?:\s{_OTHER}){{1,5}}(?=\s{_ITS_NUMBER}[\s:]{{1,2}}(?!{PHONE_START}\d{{8}}(?!\d))\d{{5}})",
-    r"account|acct\.?|acc\.?|a/c",
+    r"account|acct\.?|acc\.?|a/c|(?:[ea]l )?[7h][ei]?sab\w{0,2}",
     rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|consumer|subscriber)",
 )
 _REQUEST = any_of(
     rf"{TO}طلب{OF}{_HOUSING}",
     rf"{TO}طلب{OF}(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD})",
     rf"(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}",
-    r"request|application|mrn|(?:our |my |your )?ref(?:erence)?\.?",
+    rf"{TO}{_COMPLAINTS}{_WHICH}",
+    r"request|application|mrn|(?:our |my |your )?ref(?:erence)?\.?|complaint|ticket|(?:el |al )?(?:shakwa|balagh)",
     r"(?P<named>"
     + any_of(
-        rf"{TO}{_COMPLAINTS}(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?",
         rf"{TO}{_FILES}{_HOUSING}",
-        r"complaint|ticket|case|s\.?r\.?|(?:app|req)\.?|file|(?:el |al )?(?:shakwa|balagh)",
+        rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|حاله|احاله){_WHICH}",
+        r"case|s\.?r\.?|(?:app|req)\.?|file",
     )
     + ")",
 )
@@ -136,13 +103,13 @@ _PLATE_CUE = any_of(
     + ")",
     # "a red car 229618"
     rf"(?P<described>(?:{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}|car|vehicle)(?=\s\d{{5,6}}(?!\d)))",
-    rf"(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?",
+    rf"(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?|loo?7a\w?|(?:خصوصي|ملاكي)(?=\s\d{{4,6}}(?!\d))",
 )
 _PASSPORT_CUE = any_of(
     # With words about it, a number must have a letter or "number" before it.
     rf"{TO}(?:جواز(?:ات)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)??",
-    r"(?:passports?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))(?P<more>(?:\s[a-z]{2,10}){1,3})??",
-    r"jawaz\w{0,2}",
+    r"(?:pass ?ports?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))(?P<more>(?:\s[a-z]{2,10}){1,3})??",
+    r"jawaz\w{0,2}(?:\s(?:[ea]l\s?)?safar)?",
 )
 _CUES = {
     "cpr": (_CPR, _NINE_DIGITS),

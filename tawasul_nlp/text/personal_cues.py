@@ -20,6 +20,11 @@ def any_of(*alternatives: str) -> str:
     return f"(?:{'|'.join(alternatives)})"
 
 
+def any_of_words(words: str) -> str:
+    """Give the pattern that matches one of some words, which spaces separate."""
+    return any_of(*words.split())
+
+
 #: What may be attached in front of a noun, and whose it is, behind it.
 TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"
 OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"
@@ -33,7 +38,7 @@ PHONE_CUE = re.compile(
         rf"{TO}(?:{_PHONES}|رقم|ارقام|تواصل|اتصال)\w{{0,4}}",
         r"(?:و?[ايتن]تصل|و?كلم)\w{0,4}",
         r"و?(?:دق|رن)(?:وا?|ي|يت|ينا|ت)?",
-        r"ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ragm[iy]",
+        r"ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ra[gqk8]a?m(?:[iy]|ha)?",
     )
     + r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|ال(?:بيت|منزل|مكتب|عمل|محل)|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,
@@ -59,38 +64,9 @@ PLACE_CUE = re.compile(
     + r"\W{0,3}\Z",
     re.IGNORECASE,
 )
-_THINGS = any_of(
-    *[
-        "عداد",
-        "فاتور[هت]",
-        "فواتير",
-        "تذكر[هت]",
-        "ايصال",
-        "وصل",
-        "قضي[هت]",
-        "دعو[يت]",
-        "مخالف[هت]",
-        "رحل[هت]",
-        "شحن[هت]",
-        "طرد",
-        "طلبي[هت]",
-        "عقد",
-    ],
-    *[
-        "موديل",
-        "باركود",
-        "كود",
-        "رمز",
-        "مرجعي",
-        "تسلسلي",
-        "عملي[هت]",
-        "حوال[هت]",
-        "صنف",
-        "بوليص[هت]",
-        "صفح[هت]",
-        "صفحات",
-        "قطع[هت]",
-    ],
+_THINGS = any_of_words(
+    "عداد فاتور[هت] فواتير تذكر[هت] ايصال وصل قضي[هت] دعو[يت] مخالف[هت] رحل[هت] شحن[هت] طرد طلبي[هت] عقد موديل باركود "
+    "كود رمز مرجعي تسلسلي عملي[هت] حوال[هت] صنف بوليص[هت] صفح[هت] صفحات قطع[هت]"
 )
 # What has a number that is no person's: 36001234 behind it is not a phone.
 OTHER_CUE = re.compile(

@@ -31,7 +31,7 @@ EMAIL = re.compile(
     # Of the providers that most people are with, also with spaces around the sign or without the end.
     rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
     rf"|@(?:{_PROVIDER})(?![A-Za-z0-9])"
-    rf"| ?@ ?[A-Za-z0-9-]++ ?\. ?(?:{_TOP})(?![A-Za-z0-9])"
+    rf"| ?@ ?[A-Za-z0-9-]++(?: ?\. ?[A-Za-z0-9-]++){{0,3}}? ?\. ?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"|@{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").

@@ -249,9 +249,9 @@ def _is_plainly_cpr(text: str, start: int, end: int) -> bool:
         return False
     if len(sizes) == 1:
         return True
-    # Single digits are a list where spaces separate them; in two parts, the first may be a year, or all a decimal.
-    by_digits = set(sizes) == {1} and _common_sign(found) not in (None, " ")
-    if _is_behind(PLACE_CUE, text, start) or not (by_digits or sizes in CPR_GROUPS):
+    # Where spaces separate them, other groups are a list; in two parts, the first may be a year, or all a decimal.
+    is_signed = len(sizes) > 2 and _common_sign(found) not in (None, " ")
+    if _is_behind(PLACE_CUE, text, start) or not (is_signed or sizes in CPR_GROUPS):
         return False
     return len(sizes) > 2 or (YEAR.fullmatch(found[:4]) is None and _common_sign(found) != ".")
 
@@ -320,7 +320,7 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return sign not in (None, " ")
     if sign == "." and len(groups) == 2 and sizes != (4, 4):
         return False
-    return sizes in PHONE_GROUPS or (min(sizes) > 1 and sign is not None and value[0] in "36")
+    return sizes in PHONE_GROUPS or (min(sizes) > 1 and (sign is not None or len(sizes) == 3) and value[0] in "36")
 
 
 def _is_range(groups: list[str]) -> bool:
