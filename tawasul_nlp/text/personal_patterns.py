@@ -77,11 +77,11 @@ _ABROAD = "|".join(
     for codes, digits in (("966|971", 9), ("965|968|974", 8), ("1|20|44|63|880|9[0128]", 10), ("977|9[34]", "9,10"))
 )
 PREFIXED_PHONE = re.compile(
-    rf"(?:[+(]{{1,2}}+ ?|(?<!\d)0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}"
+    rf"(?:[+(]{{1,2}}+ ?|(?<![\d.,])0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}"
     rf"(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
     rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
     # Of other countries, by the plus or by two zeros.
-    rf"|(?:\+{_AROUND}|(?<!\d)00{_AROUND})(?:{_ABROAD})"
+    rf"|(?:\+{_AROUND}|(?<![\d.,])00{_AROUND})(?:{_ABROAD})"
     rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"
     rf"|(?<![\w.-])00[1-9]\d{{9,12}}(?!\d)"
 )
@@ -89,6 +89,7 @@ PREFIXED_PHONE = re.compile(
 PHONE = re.compile(
     rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}"
 )
+CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (973)
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
 # Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.

@@ -26,6 +26,7 @@ from .personal_patterns import (
     CARD,
     CARD_LENGTHS,
     CARD_NUMBER,
+    CODE_BEHIND,
     CPR,
     CPR_GROUPS,
     DAY,
@@ -175,9 +176,8 @@ def _card(found: str, is_named: bool) -> str | None:
         if not (is_named or CARD_NUMBER.fullmatch(digits, 0, length)):
             continue
         card = found[: ends[length - 1]]
-        sizes = _sizes(card)
-        if len(sizes) > 1 and max(sizes) >= 8:
-            continue  # two phones
+        if not is_named and not _is_card_grouped(_sizes(card)):
+            continue
         if _has_valid_luhn(digits[:length]):
             return card
         if length == 16 and is_named:
@@ -190,6 +190,12 @@ def _cued(kind: str, text: str) -> Iterator[Found]:
         start, end = match.span("value")
         if _is_cued(kind, text, match):
             yield kind, start, end
+
+
+def _is_card_grouped(sizes: tuple[int, ...]) -> bool:
+    """Tell groups of a card from lists of numbers, and from two phones."""
+    *first, last = sizes
+    return not first or sizes[:2] == (4, 6) or (len(set(first)) == 1 and last <= first[0] and 1 < first[0] < 8)
 
 
 def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
@@ -281,6 +287,8 @@ def _phones(text: str) -> Iterator[Found]:
     while found := PHONE.search(text, position):
         start, end = found.span()
         if _is_phone(text, start, end):
+            code = CODE_BEHIND.match(text, end)
+            end = code.end() if code else end
             yield "phone", start, end
             position = end
         else:
@@ -320,7 +328,9 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return sign not in (None, " ")
     if sign == "." and len(groups) == 2 and sizes != (4, 4):
         return False
-    return sizes in PHONE_GROUPS or (min(sizes) > 1 and (sign is not None or len(sizes) == 3) and value[0] in "36")
+    return sizes in PHONE_GROUPS or (
+        min(sizes) > 1 and (sign is not None or (len(sizes) == 3 and "." not in found)) and value[0] in "36"
+    )
 
 
 def _is_range(groups: list[str]) -> bool:
@@ -331,5 +341,7 @@ def _is_range(groups: list[str]) -> bool:
         return True
     numbers = list(map(int, groups))
     near = 100 if len(groups[0]) == 4 else 5
+    if len(groups) > 2 and len(set(groups)) == 1:
+        return True
     steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
     return all(0 < step <= near for step in steps) or all(group.endswith("00") for group in groups)
