@@ -50,6 +50,7 @@ _CARS = any_of_words(
     "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بيكب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
     "sayy?ar(?:a|ti|tha|ta) moo?t[ea]r"
 )
+_VEHICLES = "(?:car|vehicle|truck|van|lorry|motorbike|motorcycle|trailer|pickup)"
 _BUSES = any_of_words("باص حافل[هت] تاكسي تكسي")
 _COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تظلم{OF}")
 _WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
@@ -57,11 +58,11 @@ _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:�
 
 # The cues of each kind, and the form of its numbers. A named cue needs a strong link.
 _CPR = any_of(
-    rf"{TO}(?:رقم|نمره){OF}\s(?:ال)?(?:شخصي|سكاني)(?:\s{TO}[^\W\d]{{2,9}})?",
+    rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s{TO}[^\W\d]{{2,9}})?",
     rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?",
     rf"{TO}سجل\s(?:ال)?سكاني",
     rf"{TO}هوي(?:ه|ت{OF})",
-    r"c\.?p\.?r\.?|(?:national |personal )id",
+    r"ر\.? ?ش\.?|c\.?p\.?r\.?|id(?: card)?|(?:national|personal|civil|identity) (?:id|no\.?|number|card)",
 )
 _CR = any_of(
     rf"{TO}سجل\w{{0,3}}\s(?:ال)?تجاري{_OWNER}",
@@ -73,19 +74,21 @@ _ACCOUNT = any_of(
     # "my account with the bank of ... number": what is so far away is one only if it is not a phone's
     rf"{TO}حساب{OF}(?:\s{_OTHER}){{1,5}}(?=\s{_ITS_NUMBER}[\s:]{{1,2}}(?!{PHONE_START}\d{{8}}(?!\d))\d{{5}})",
     r"account|acct\.?|acc\.?|a/c|(?:[ea]l )?[7h][ei]?sab\w{0,2}",
+    # "my savings account at the bank 900112233": a long number that is not a phone's
+    rf"(?:{TO}حساب{OF}|account)(?P<far>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_OTHER}){{1,4}}?)",
     rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|consumer|subscriber)",
 )
 _REQUEST = any_of(
     rf"{TO}طلب{OF}{_HOUSING}",
     rf"{TO}طلب{OF}(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD})",
     rf"(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}",
-    rf"{TO}{_COMPLAINTS}{_WHICH}",
+    rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي",
     r"request|application|mrn|(?:our |my |your )?ref(?:erence)?\.?|complaint|ticket|(?:el |al )?(?:shakwa|balagh)",
     r"(?P<named>"
     + any_of(
         rf"{TO}{_FILES}{_HOUSING}",
-        rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|حاله|احاله){_WHICH}",
-        r"case|s\.?r\.?|(?:app|req)\.?|file",
+        rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|مراجعه|حاله|احاله|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
+        r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up",
     )
     + ")",
 )
@@ -98,17 +101,21 @@ _PLATE_CUE = any_of(
         rf"[بو]?رقم\s(?:ال)?{_CARS}{OF}",
         rf"(?:el |al )?{_CARS}(?=\s{_NUMBER_WORD})",
         rf"{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)",
-        r"(?:car|vehicle) (?:reg(?:istration)?|no\.?|number)",
+        rf"{_VEHICLES} (?:reg(?:istration)?|no\.?|number)",
     )
     + ")",
     # "a red car 229618"
-    rf"(?P<described>(?:{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}|car|vehicle)(?=\s\d{{5,6}}(?!\d)))",
-    rf"(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?|loo?7a\w?|(?:خصوصي|ملاكي)(?=\s\d{{4,6}}(?!\d))",
+    rf"(?P<described>(?:{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}|{_VEHICLES})(?=\s\d{{5,6}}(?!\d)))",
+    rf"(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?|loo?7a\w?(?:\s(?:[ea]l )?{_CARS})?",
+    r"(?:خصوصي|ملاكي)(?=\s\d{4,6}(?!\d))",
 )
 _PASSPORT_CUE = any_of(
-    # With words about it, a number must have a letter or "number" before it.
-    rf"{TO}(?:جواز(?:ات)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?(?P<words>(?:\s{_OTHER}){{1,4}}?)??",
-    r"(?:pass ?ports?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))(?P<more>(?:\s[a-z]{2,10}){1,3})??",
+    # With words about it, a number must have a letter, or "number" before it, or be none of a phone's.
+    any_of(
+        rf"{TO}(?:جواز(?:ات)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?",
+        r"(?:pass ?ports?|travel doc(?:ument)?s?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))",
+    )
+    + rf"(?P<words>(?:[\s(]{{1,2}}{_OTHER}\)?){{1,4}}?)??",
     r"jawaz\w{0,2}(?:\s(?:[ea]l\s?)?safar)?",
 )
 _CUES = {

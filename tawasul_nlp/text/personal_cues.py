@@ -32,6 +32,10 @@ _STARTS = r"(?<![^\W\d_])"  # a word starts here
 
 _PHONES = any_of("هاتف", "تلفون", "تليفون", "جوال", "موبايل", "نقال", "واتس")
 PHONE_WORD = re.compile(rf"{_PHONES}|phone|mobile|whatsapp|(?<![a-z])(?:tel|mob)(?![a-z])", re.IGNORECASE)
+PHONE_NEARBY = re.compile(
+    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|تواصل|فاكس|phone|mobile|whatsapp|call|contact|(?<![a-z])(?:tele?|mob|fax|ra[gqk8]mi)",
+    re.IGNORECASE,
+)
 PHONE_CUE = re.compile(
     _STARTS
     + any_of(
@@ -43,7 +47,10 @@ PHONE_CUE = re.compile(
     + r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|ال(?:بيت|منزل|مكتب|عمل|محل)|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,
 )
-EMAIL_CUE = re.compile(r"(?:ايميل|بريد|e-?mail|mail)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z", re.IGNORECASE)
+EMAIL_CUE = re.compile(
+    r"(?:ايميل|بريد|راسل|اكتب|ارسل|تواصل|e-?mail|mail|contact|write|reach|reply|send)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z",
+    re.IGNORECASE,
+)
 ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان\w{0,3}|iban|account)(?:\s\w{1,12}){0,3}\W{0,4}\Z", re.IGNORECASE)
 CARD_CUE = re.compile(
     any_of(
@@ -57,7 +64,7 @@ CARD_CUE = re.compile(
 # Behind a plural, a list: الطرق 3812 3814 3816.
 PLACE_CUE = re.compile(
     any_of(
-        r"(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|(?<![a-z])(?:block|blk|road|rd|street|st|avenue|building|bldg))"
+        r"(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|(?<![a-z0-9])(?:block|blk|road|rd|street|st|avenue|building|bldg))"
         r"(?:\W{1,2}(?:رقم|no))?",
         r"(?:مجمع(?:ات|ين|ي)|بلوكات|طرق|طريقين|شوارع|شارعين|(?<![a-z])(?:block|road|street)s)(?:\W{1,3}و?\d{2,4}){0,3}",
     )

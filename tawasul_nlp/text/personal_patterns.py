@@ -30,8 +30,9 @@ EMAIL = re.compile(
     rf"(?:@{_HOST}"
     # Of the providers that most people are with, also with spaces around the sign or without the end.
     rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
-    rf"|@(?:{_PROVIDER})(?![A-Za-z0-9])"
-    rf"| ?@ ?[A-Za-z0-9-]++(?: ?\. ?[A-Za-z0-9-]++){{0,3}}? ?\. ?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
+    rf"|(?:@|{_AT})(?:{_PROVIDER})(?![A-Za-z0-9])"
+    rf"|@{_LABEL}[,،](?:{_TOP})(?![A-Za-z0-9])"
+    rf"|[ \n]?@[ \n]?[A-Za-z0-9-]++(?: ?\. ?[A-Za-z0-9-]++){{0,3}}? ?\. ?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"|@{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
@@ -56,8 +57,8 @@ IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
 # Letters may touch a number, and signs that join it to nothing or to another whole number (39001234/36001234); what
 # they join to other digits is part of a decimal or a longer code, but for the number of an item (1-39001234) and for
 # the ".0" that a spreadsheet adds.
-_BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[.-])|(?<=^\d[.-]))"
-_AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4}))"
+_BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[./-])|(?<=^\d[./-]))"
+_AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4})(?<![/_-](?=\d(?!\d))))"
 STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
 SPREADSHEET = r"(?:\.0(?!\d))?"
 
@@ -79,15 +80,15 @@ _ABROAD = "|".join(
 PREFIXED_PHONE = re.compile(
     rf"(?:[+(]{{1,2}}+ ?|(?<![\d.,])0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}"
     rf"(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
-    rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}{EIGHT_DIGITS}{_AFTER}{SPREADSHEET}"
+    rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}\d(?:{_AROUND}\d){{7}}{_AFTER}{SPREADSHEET}"
     # Of other countries, by the plus or by two zeros.
     rf"|(?:\+{_AROUND}|(?<![\d.,])00{_AROUND})(?:{_ABROAD})"
     rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"
-    rf"|(?<![\w.-])00[1-9]\d{{9,12}}(?!\d)"
+    rf"|(?<![\w.,-])00[1-9](?:{_AROUND}\d){{9,12}}(?!\d)"
 )
 # With a comma and the like only where a word calls for a phone number.
 PHONE = re.compile(
-    rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}"
+    rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,،:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}"
 )
 CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (973)
 # How people group the digits of a phone number. Other groups may be a list of small numbers.

@@ -16,6 +16,7 @@ from .personal_cues import (
     EMAIL_CUE,
     OTHER_CUE,
     PHONE_CUE,
+    PHONE_NEARBY,
     PHONE_WORD,
     PLACE_CUE,
     UNIT_AFTER,
@@ -214,8 +215,11 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if _is_date(found) or YEAR.fullmatch(found):
         return False
     if kind == "passport":
-        is_near = is_strong or not (match["words"] or match["more"])
-        return any(map(str.isalpha, found)) or (digits >= 6 and bool(is_near))
+        if any(map(str.isalpha, found)) or not match["words"] or is_strong:
+            return digits >= 6 or found[0].isalpha()
+        return digits >= 7 and PHONE.fullmatch(found) is None
+    if kind == "account" and match["far"]:
+        return digits >= 8 and PHONE.fullmatch(found) is None
     if is_strong:
         return digits >= 4
     if match.groupdict().get("named"):
@@ -299,7 +303,7 @@ def _phones(text: str) -> Iterator[Found]:
 def _is_phone(text: str, start: int, end: int) -> bool:
     if (
         _is_public(number(text[start:end]))
-        or _is_code(text, start, end)
+        or (_is_code(text, start, end) and not _is_behind(PHONE_CUE, text, start))
         or (_is_behind(OTHER_CUE, text, start) and not _is_near_phone_word(text, start))
         or (end - start > 8 and _is_behind(PLACE_CUE, text, start))
     ):
@@ -320,16 +324,32 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
     groups, sizes = _groups(found), _sizes(found)
     if len(groups) == 1:
         return value == found.removesuffix(".0")
-    # "3500 2023" is more likely an amount and a year than a number in two halves.
-    if re.search(r"[,:+=]|.\(", found) or YEAR.fullmatch(groups[-1]) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
+    if re.search(r"[,،:+=]|.\(", found) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
         return False
+    is_named = PHONE_NEARBY.search(text, max(0, start - 40), start) is not None
+    # "3500 2023" is more likely an amount and a year than a number in two halves.
+    if any(YEAR.fullmatch(group) for group in groups):
+        return is_named and sizes == (4, 4)
     sign = _common_sign(found)
+    if is_named:
+        return True
     if set(sizes) == {1}:
-        return sign not in (None, " ")
+        return sign not in (None, " ") or not _is_list(text, start, end)
     if sign == "." and len(groups) == 2 and sizes != (4, 4):
         return False
     return sizes in PHONE_GROUPS or (
         min(sizes) > 1 and (sign is not None or (len(sizes) == 3 and "." not in found)) and value[0] in "36"
+    )
+
+
+def _is_list(text: str, start: int, end: int) -> bool:
+    """Tell single digits that go on before or behind, or that count: 3 4 5 6 7 8 9 1."""
+    digits = list(map(int, number(text[start:end])))
+    steps = [after - before for before, after in zip(digits, digits[1:], strict=False)]
+    return (
+        steps.count(1) > 2
+        or re.search(r"\d\W?\Z", text[:start][-2:]) is not None
+        or DIGIT.match(text, end + 1) is not None
     )
 
 
