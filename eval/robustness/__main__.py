@@ -28,6 +28,7 @@ PARTS: tuple[str, ...] = (
     "index_damage",
     "index_kills",
 )
+PARTS: tuple[str, ...] = ("masks",)
 TRIALS = 200
 SEED = 20261130
 

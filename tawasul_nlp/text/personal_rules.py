@@ -348,7 +348,7 @@ def _is_list(text: str, start: int, end: int) -> bool:
     steps = [after - before for before, after in zip(digits, digits[1:], strict=False)]
     return (
         steps.count(1) > 2
-        or re.search(r"\d\W?\Z", text[:start][-2:]) is not None
+        or re.search(r"\d\W?\Z", text[max(0, start - 2) : start]) is not None
         or DIGIT.match(text, end + 1) is not None
     )
 
