@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_LETTERS = dict(zip("أإآٱىیېےةہھەکڪ", "ااااييييههههكك", strict=True))
+_LETTERS = dict(zip("أإآٱىیېےةہھەکڪگڨچپڤڥژ", "ااااييييههههككققجبففز", strict=True))
 _SIGNS = {
     **dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\n"),
     **dict.fromkeys("\t\x1f\u2800", " "),

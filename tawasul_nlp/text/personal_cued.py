@@ -21,11 +21,15 @@ STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
 
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 # Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
-_CODE = r"[A-Za-z]{0,5}[-/]?(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
+_CODE = r"(?:[A-Za-z]{0,5}[-/]?|[ء-ي]{1,3}[-/])(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
 _VALUE = rf"(?:{_CODE}|\d{{1,5}} ?/ ?\d{{3,5}}(?!\d))(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
 _BRANCH = rf"\d{{3,6}} ?[-/] ?\d{{1,2}}{_ENDS}"  # of a commercial registration
 _GROUPED = rf"(?:\d{{4}}(?:{GAP}\d{{4}}){{2,4}}|\d{{2,4}}(?:[ .]\d{{3,6}}){{1,3}}){_ENDS}"
-_PLATE = rf"(?!{EIGHT_DIGITS}(?!\d))\d{{3}}(?:[ -]?\d{{1,3}})?{_ENDS}"
+# Three to six digits, in two groups or one by one; of neighbours with letters.
+_PLATE = (
+    rf"(?:[A-Za-z]{{1,3}}[ -])?(?!{EIGHT_DIGITS}(?!\d))"
+    rf"(?:\d{{3}}[ -]\d{{1,3}}|\d\d \d\d(?: ?\d\d)?|\d(?: \d){{3,5}}|\d{{3,6}})(?: (?-i:[A-Z]{{3}}))?{_ENDS}"
+)
 _PASSPORT = rf"(?:[A-Za-z]{{1,3}}{JOIN})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-Za-z]?(?![A-Za-z0-9])"
 # Nine digits however they are grouped; or fewer, of somebody born after 1999 whose zeros a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
@@ -58,7 +62,7 @@ _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:�
 
 # The cues of each kind, and the form of its numbers. A named cue needs a strong link.
 _CPR = any_of(
-    rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s{TO}[^\W\d]{{2,9}})?",
+    rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s{TO}[^\W\d]{{2,9}}){{0,2}}?",
     rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?",
     rf"{TO}سجل\s(?:ال)?سكاني",
     rf"{TO}هوي(?:ه|ت{OF})",
@@ -70,7 +74,7 @@ _CR = any_of(
     rf"(?P<named>{TO}(?:سجل|قيد))",
 )
 _ACCOUNT = any_of(
-    rf"{TO}حساب{OF}{_PAYER}",
+    rf"{TO}حساب(?:{OF}|ين|ات){_PAYER}",
     # "my account with the bank of ... number": what is so far away is one only if it is not a phone's
     rf"{TO}حساب{OF}(?:\s{_OTHER}){{1,5}}(?=\s{_ITS_NUMBER}[\s:]{{1,2}}(?!{PHONE_START}\d{{8}}(?!\d))\d{{5}})",
     r"account|acct\.?|acc\.?|a/c|(?:[ea]l )?[7h][ei]?sab\w{0,2}",
@@ -79,7 +83,7 @@ _ACCOUNT = any_of(
     rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|consumer|subscriber)",
 )
 _REQUEST = any_of(
-    rf"{TO}طلب{OF}{_HOUSING}",
+    rf"{TO}طلب(?:{OF}|ين|ات){_HOUSING}",
     rf"{TO}طلب{OF}(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD})",
     rf"(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}",
     rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي",
@@ -93,7 +97,7 @@ _REQUEST = any_of(
     + ")",
 )
 _PLATE_CUE = any_of(
-    rf"{TO}لوح(?:ه|ت{OF})(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF})?(?:\s(?:{_MINE}))?",
+    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF})?(?:\s(?:{_MINE}))?",
     rf"{TO}نمر(?:ه|ت{OF})(?:\s(?:ال)?{_CARS}{OF})?",
     # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
     r"(?P<car>"
@@ -112,7 +116,7 @@ _PLATE_CUE = any_of(
 _PASSPORT_CUE = any_of(
     # With words about it, a number must have a letter, or "number" before it, or be none of a phone's.
     any_of(
-        rf"{TO}(?:جواز(?:ات)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?",
+        rf"{TO}(?:جواز(?:ات|ين)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?",
         r"(?:pass ?ports?|travel doc(?:ument)?s?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))",
     )
     + rf"(?P<words>(?:[\s(]{{1,2}}{_OTHER}\)?){{1,4}}?)??",
@@ -135,6 +139,12 @@ CUED = {
     )
     for kind, (cue, value) in _CUES.items()
 }
+# What goes on with another number of the same kind: "plates 88412 and 4409", "request 8812047, 8790331".
+AND_ANOTHER = re.compile(
+    r"(?:\s?\([^()\d]{1,12}\))?(?:\s?[,،/&+]|\s?و|\s(?:and|or|او|ثم|w))\s?(?:رقم )?"
+    rf"(?P<value>[A-Za-z]{{0,4}}[-/]?\d[\d/-]*){_ENDS}",
+    re.IGNORECASE,
+)
 HOUSE = re.compile(
     rf"(?<![^\W\d_])(?:{TO}(?:بيت{OF}|منزل{OF}|شقه|شقت{OF}|فيلا|مبني|بنايه|عماره)"
     rf"|house|flat|villa|building|bldg|apartment|apt){_LINK}(?P<value>\d{{1,5}}[A-Za-z]?)(?![\w]|[.,/]\d)",

@@ -27,7 +27,7 @@ def any_of_words(words: str) -> str:
 
 #: What may be attached in front of a noun, and whose it is, behind it.
 TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"
-OF = r"(?:ي|ه|ها|نا|هم|ك|كم)?"
+OF = r"(?:ي|ه|ها|نا|هم|ك|كم|ج)?"
 _STARTS = r"(?<![^\W\d_])"  # a word starts here
 
 _PHONES = any_of("هاتف", "تلفون", "تليفون", "جوال", "موبايل", "نقال", "واتس")

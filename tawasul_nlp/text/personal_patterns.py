@@ -26,7 +26,7 @@ _DOT_WORD = r" (?:dot|نقطه|دوت) "
 _DOT = rf"(?: ?[(\[{{<] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>] ?|{_DOT_WORD})"
 EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| (?:at|ات) ", re.IGNORECASE)
 EMAIL = re.compile(
-    rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?:[^\W{_ARABIC}]|[.%+-])++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
+    rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?<!\w')(?:[^\W{_ARABIC}]|[.%+-]|(?<=\w)'(?=\w))++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
     rf"(?:@{_HOST}"
     # Of the providers that most people are with, also with spaces around the sign or without the end.
     rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
@@ -34,7 +34,7 @@ EMAIL = re.compile(
     rf"|@{_LABEL}[,،](?:{_TOP})(?![A-Za-z0-9])"
     rf"|[ \n]?@[ \n]?[A-Za-z0-9-]++(?: ?\. ?[A-Za-z0-9-]++){{0,3}}? ?\. ?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
-    rf"|@{_LABEL}(?:{_DOT}{_LABEL})++)"
+    rf"| ?@ ?{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
     rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) {_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++"
     rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
@@ -95,7 +95,8 @@ CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
 # Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.
 FOREIGN_PHONE = re.compile(
-    rf"(?<![\d+])(?:(?:9665|9715|965[569]|968[79]|974[3567])(?:{JOIN}\d){{7}}\d?|05\d(?:{JOIN}\d){{7}})(?!\d)"
+    rf"(?<![\d+])(?:(?:9665|9715|965[569]|968[79]|974[3567])(?:{JOIN}\d){{7}}\d?"
+    rf"|(?:91|92|20|44|63|94|880|977)(?:{JOIN}\d){{10}}|05\d(?:{JOIN}\d){{7}})(?!\d)"
 )
 MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
 # Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .personal_cued import CUED, HOUSE, STRONG_LINK
+from .personal_cued import AND_ANOTHER, CUED, HOUSE, STRONG_LINK
 from .personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
@@ -96,8 +96,8 @@ def _is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:
     return cue.search(text[max(0, start - 40) : start]) is not None
 
 
-def _is_near_phone_word(text: str, start: int) -> bool:
-    return PHONE_WORD.search(text, max(0, start - 40), start) is not None
+def _is_near(word: re.Pattern[str], text: str, start: int) -> bool:
+    return word.search(text, max(0, start - 40), start) is not None
 
 
 def _is_code(text: str, start: int, end: int) -> bool:
@@ -188,9 +188,20 @@ def _card(found: str, is_named: bool) -> str | None:
 
 def _cued(kind: str, text: str) -> Iterator[Found]:
     for match in CUED[kind].finditer(text):
-        start, end = match.span("value")
         if _is_cued(kind, text, match):
+            start, end = match.span("value")
             yield kind, start, end
+            while (another := AND_ANOTHER.match(text, end)) and _is_alike(match["value"], another["value"]):
+                start, end = another.span("value")
+                if not _is_amount(text, start, end):
+                    yield kind, start, end
+
+
+def _is_alike(one: str, other: str) -> bool:
+    """Tell whether two numbers are written in one way, letters for letters."""
+    shapes = [(re.sub(r"\d+", "0", value), len(re.sub(r"\D+", "", value))) for value in (one, other)]
+    (form, digits), (other_form, other_digits) = shapes
+    return form == other_form and abs(digits - other_digits) <= 1 and other_digits >= 4
 
 
 def _is_card_grouped(sizes: tuple[int, ...]) -> bool:
@@ -282,7 +293,11 @@ def _prefixed_phones(text: str) -> Iterator[Found]:
             yield "phone", start, end
     for match in FOREIGN_PHONE.finditer(text):
         start = match.start()
-        if MOBILE_AT_HOME.match(text, start) or _is_behind(PHONE_CUE, text, start) or _is_near_phone_word(text, start):
+        if (
+            MOBILE_AT_HOME.match(text, start)
+            or _is_behind(PHONE_CUE, text, start)
+            or _is_near(PHONE_NEARBY, text, start)
+        ):
             yield "phone", *match.span()
 
 
@@ -304,7 +319,7 @@ def _is_phone(text: str, start: int, end: int) -> bool:
     if (
         _is_public(number(text[start:end]))
         or (_is_code(text, start, end) and not _is_behind(PHONE_CUE, text, start))
-        or (_is_behind(OTHER_CUE, text, start) and not _is_near_phone_word(text, start))
+        or (_is_behind(OTHER_CUE, text, start) and not _is_near(PHONE_WORD, text, start))
         or (end - start > 8 and _is_behind(PLACE_CUE, text, start))
     ):
         return False
@@ -326,7 +341,7 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return value == found.removesuffix(".0")
     if re.search(r"[,،:+=]|.\(", found) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
         return False
-    is_named = PHONE_NEARBY.search(text, max(0, start - 40), start) is not None
+    is_named = _is_near(PHONE_NEARBY, text, start)
     # "3500 2023" is more likely an amount and a year than a number in two halves.
     if any(YEAR.fullmatch(group) for group in groups):
         return is_named and sizes == (4, 4)

@@ -138,6 +138,10 @@ EVERYTHING = frozenset(PLACEHOLDERS)
         ("رقم الجواز (هندي) Z4410926", "passport", "Z4410926"),
         ("حساب التوفير بالبنك 900142233 مجمد", "account", "900142233"),
         ("الرقم المرجعي 24-00917", "request", "2400917"),
+        ("رگم الطلب ط-4471/2023", "request", "ط44712023"),
+        ("plate no. 37 75 41", "plate", "377541"),
+        ("رقمه بالهند 91 98450 27183", "phone", "919845027183"),
+        ("o'brien@example.com", "email", "o'brien@example.com"),
         ("sara.t@\nexample.com", "email", "sara.t@\nexample.com"),
         ("الرقم الشخصي 1041863 من الاكسل", "cpr", "1041863"),
         ("السجل السكاني 40117928", "cpr", "40117928"),
@@ -238,6 +242,19 @@ def test_what_is_not_personal_stays(text: str) -> None:
 def test_numbers_that_a_sign_joins_are_both_found(text: str) -> None:
     assert len(find_personal_data(text)) == 2
     assert not any(char.isdigit() for char in mask_personal_data(text).text)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("لوحة 88412 و 4409 و68214", "لوحة [رقم لوحة] و [رقم لوحة] و[رقم لوحة]"),
+        ("passport N5529017 (old) and N8804462", "passport [رقم جواز] (old) and [رقم جواز]"),
+        ("رقم الطلب 8812047، 8790331، وصار لي 1500 يوم", "رقم الطلب [رقم طلب]، [رقم طلب]، وصار لي 1500 يوم"),
+        ("رقم الحساب 20418837 و 142 دينار", "رقم الحساب [رقم حساب] و 142 دينار"),
+    ],
+)
+def test_a_cue_holds_for_the_numbers_that_follow_in_the_same_form(text: str, masked: str) -> None:
+    assert mask_personal_data(text).text == masked
 
 
 def test_a_number_that_a_cue_names_is_no_phone() -> None:
