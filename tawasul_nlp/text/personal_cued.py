@@ -52,9 +52,10 @@ _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي
 _PAYER = _words(r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
 _CARS = any_of_words(
     "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بيكب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
+    "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
     "sayy?ar(?:a|ti|tha|ta) moo?t[ea]r"
 )
-_VEHICLES = "(?:car|vehicle|truck|van|lorry|motorbike|motorcycle|trailer|pickup)"
+_VEHICLES = "(?:car|vehicle|truck|van|lorry|motorbike|motorcycle|trailer|pickup|toyota|nissan|honda|lexus|hyundai|camry|patrol|gmc)"
 _BUSES = any_of_words("باص حافل[هت] تاكسي تكسي")
 _COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تظلم{OF}")
 _WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
@@ -91,8 +92,8 @@ _REQUEST = any_of(
     r"(?P<named>"
     + any_of(
         rf"{TO}{_FILES}{_HOUSING}",
-        rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|مراجعه|حاله|احاله|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
-        r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up",
+        rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
+        r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up|claim|report",
     )
     + ")",
 )

@@ -21,7 +21,7 @@ _HOST = rf"{_LABEL}(?:\.{_LABEL})++"
 _PROVIDER = "gmail|hotmail|yahoo|outlook|icloud|live"
 _TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
 # Written so that no machine reads it: user(at)example(dot)com, user at example dot com.
-_AT = r" ?[(\[{<] ?(?:@|at|a|ات) ?[)\]}>] ?"
+_AT = r" ?[(\[{<\"'*«-] ?(?:@|at|a|ات) ?[)\]}>\"'*»-] ?"
 _DOT_WORD = r" (?:dot|نقطه|دوت) "
 _DOT = rf"(?: ?[(\[{{<] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>] ?|{_DOT_WORD})"
 EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| (?:at|ات) ", re.IGNORECASE)
@@ -84,6 +84,8 @@ PREFIXED_PHONE = re.compile(
     # Of other countries, by the plus or by two zeros.
     rf"|(?:\+{_AROUND}|(?<![\d.,])00{_AROUND})(?:{_ABROAD})"
     rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"
+    # The plus behind the code or the number, as some write it from right to left.
+    rf"|(?<![\w+.,-])[1-9]\d{{0,2}}\+{_AROUND}\d(?:{_AROUND}\d){{7,11}}(?!\d)|(?<![\w+.,-])[1-9]\d{{9,12}}\+(?!\d)"
     rf"|(?<![\w.,-])00[1-9](?:{_AROUND}\d){{9,12}}(?!\d)"
 )
 # With a comma and the like only where a word calls for a phone number.
@@ -106,6 +108,8 @@ CARD_NUMBER = re.compile(
 )
 CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 
+# As most countries number them; other kinds of numbers seldom have this form.
+PASSPORT = re.compile(r"(?<![\w/.-])[A-Z]{1,2}\d{7}(?![\w/-]|\.\d)")
 TIME = re.compile(r"(?:[01]\d|2[0-3])(?:00|15|30|45)")
 YEAR = re.compile(r"(?:19|20)\d\d")
 MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")

@@ -1,7 +1,7 @@
 """The rules that tell personal data from other numbers in a folded text.
 
 Each finder gives ``(kind, start, end)``. Numbers with no form of their own (accounts, registrations, requests, plates,
-passports) are found only behind a word that says what they are.
+most passports) are found only behind a word that says what they are.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from .personal_patterns import (
     MOBILE_AT_HOME,
     MONTH,
     OF_A_YEAR,
+    PASSPORT,
     PHONE,
     PHONE_GROUPS,
     PREFIXED_PHONE,
@@ -66,6 +67,7 @@ def find(text: str) -> Iterator[Found]:
         for kind in CUED:
             yield from _cued(kind, text)
         yield from _prefixed_phones(text)
+        yield from _passports(text)
         yield from _cprs(text)
         yield from _phones(text)
         yield from _houses(text)
@@ -253,6 +255,12 @@ def _houses(text: str) -> Iterator[Found]:
     for match in HOUSE.finditer(text):
         if not _is_amount(text, *match.span("value")):
             yield "house", *match.span("value")
+
+
+def _passports(text: str) -> Iterator[Found]:
+    for match in PASSPORT.finditer(text):
+        if not _is_behind(OTHER_CUE, text, match.start()):
+            yield "passport", *match.span()
 
 
 def _cprs(text: str) -> Iterator[Found]:
