@@ -51,11 +51,14 @@ _HOUSING = _words(
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
 _PAYER = _words(r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
 _CARS = any_of_words(
-    "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بيكب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
+    "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
     "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
     "sayy?ar(?:a|ti|tha|ta) moo?t[ea]r"
 )
-_VEHICLES = "(?:car|vehicle|truck|van|lorry|motorbike|motorcycle|trailer|pickup|toyota|nissan|honda|lexus|hyundai|camry|patrol|gmc)"
+_VEHICLES = any_of_words(
+    "car veh(?:icle)? truck van lorry motorbike motorcycle trailer pickup "
+    "toyota nissan honda lexus hyundai camry patrol gmc"
+)
 _BUSES = any_of_words("باص حافل[هت] تاكسي تكسي")
 _COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تظلم{OF}")
 _WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
@@ -87,6 +90,8 @@ _REQUEST = any_of(
     rf"{TO}طلب(?:{OF}|ين|ات){_HOUSING}",
     rf"{TO}طلب{OF}(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD})",
     rf"(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}",
+    # "my complaint about the road, no. 90124"
+    rf"(?:{TO}{_COMPLAINTS}|request|application|complaint|ticket|case)(?:\s{_OTHER}){{1,4}}[,،]?(?=[\s(]{{1,2}}{_NUMBER_WORD})",
     rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي",
     r"request|application|mrn|(?:our |my |your )?ref(?:erence)?\.?|complaint|ticket|(?:el |al )?(?:shakwa|balagh)",
     r"(?P<named>"
@@ -110,8 +115,9 @@ _PLATE_CUE = any_of(
     )
     + ")",
     # "a red car 229618"
-    rf"(?P<described>(?:{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}|{_VEHICLES})(?=\s\d{{5,6}}(?!\d)))",
-    rf"(?:number |licen[cs]e )?plates?(?:\s(?:{_MINE}))?|loo?7a\w?(?:\s(?:[ea]l )?{_CARS})?",
+    rf"(?P<described>(?:{TO}(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}){{0,3}}|{_VEHICLES})"
+    rf"(?=[\s(]{{1,2}}(?:رقمه?ا? )?\d{{5,6}}(?!\d)))",
+    rf"(?:number |licen[cs]e )?(?:plates?|plt)|loo?7a\w?(?:\s(?:[ea]l )?{_CARS})?",
     r"(?:خصوصي|ملاكي)(?=\s\d{4,6}(?!\d))",
 )
 _PASSPORT_CUE = any_of(
@@ -135,7 +141,7 @@ CUED = {
     kind: re.compile(
         r"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|رقمه|ra[gqk8]a?m)\s(?:el |al )?)?"
         # Two words may follow what begins with "number": the number of the account abroad.
-        rf"{cue}(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})(?P<value>{value})",
+        rf"{cue}(?:\s(?:{_MINE}))?(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()

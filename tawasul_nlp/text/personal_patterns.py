@@ -9,8 +9,8 @@ import re
 
 # What people put between the groups of a number.
 _BETWEEN = r"\- \n._/\\|·*~'"
-GAP = rf"[{_BETWEEN}]{{1,3}}+"
-JOIN = rf"[{_BETWEEN}]{{0,3}}+"
+GAP = rf"[{_BETWEEN}]{{1,5}}+"
+JOIN = rf"[{_BETWEEN}]{{0,5}}+"
 DIGIT = re.compile("[0-9]")
 LATIN = re.compile(r"[A-Za-z]")
 
@@ -32,7 +32,8 @@ EMAIL = re.compile(
     rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
     rf"|(?:@|{_AT})(?:{_PROVIDER})(?![A-Za-z0-9])"
     rf"|@{_LABEL}[,،](?:{_TOP})(?![A-Za-z0-9])"
-    rf"|[ \n]?@[ \n]?[A-Za-z0-9-]++(?: ?\. ?[A-Za-z0-9-]++){{0,3}}? ?\. ?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
+    rf"|[ \n]?@[ \n]?[A-Za-z0-9-]++(?:[ \n]?\.[ \n]?[A-Za-z0-9-]++){{0,3}}?"
+    rf"[ \n]?\.[ \n]?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"| ?@ ?{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
@@ -70,7 +71,7 @@ CPR_GROUPS = frozenset(
 
 PHONE_START = rf"(?=3|6{JOIN}[36]|1{JOIN}[367]|7{JOIN}7)"
 EIGHT_DIGITS = rf"\d(?:{JOIN}\d){{7}}"
-_AROUND = rf"[{_BETWEEN}()]{{0,3}}+"
+_AROUND = rf"[{_BETWEEN}()]{{0,5}}+"
 _TRUNK = rf"(?:{_AROUND}0(?=[{_BETWEEN})]))?"  # +973 (0) 39001234
 # How many digits follow a country's code, for those around and those where people here come from.
 _ABROAD = "|".join(
@@ -90,7 +91,7 @@ PREFIXED_PHONE = re.compile(
 )
 # With a comma and the like only where a word calls for a phone number.
 PHONE = re.compile(
-    rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,،:+=](?! )|[{_BETWEEN})(]{{0,3}}+)\d){{7}}(?!\d){SPREADSHEET}"
+    rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,،:+=](?! )|[{_BETWEEN})(]{{0,5}}+)\d){{7}}(?!\d){SPREADSHEET}"
 )
 CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (973)
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
