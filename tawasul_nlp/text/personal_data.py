@@ -125,17 +125,19 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
     """Replace personal data by placeholders that name its kind.
 
     Personal numbers (CPR, nine digits), Bahraini mobile and land lines (with and without
-    +973), foreign numbers with their country's code, e-mail addresses, IBANs whose check digits
-    are right, and behind a cue word account, commercial registration and (housing) request
-    numbers and car plates. Public lines, amounts, dates, years, blocks and roads stay; eight
-    digits that may be a date (13052024) or a round sum (36000000) are masked only behind a word
-    that calls for a phone number.
+    +973), foreign numbers with their country's code, e-mail addresses, bank cards and IBANs whose
+    check digits are right (behind a word for them also with one mistyped), passports, and behind a
+    cue word account, commercial registration, request and complaint numbers and car plates; in
+    digits of any script and with any sign between their groups. Public lines, meters, amounts,
+    dates, years, blocks and roads stay; eight digits that may be a date (13052024) or a round sum
+    (36000000) are masked only behind a word that calls for a phone number.
 
     Parameters
     ----------
     text : str
     kinds : collection of str
-        Keys of :data:`PLACEHOLDERS`; add ``"house"`` for house and flat numbers.
+        Keys of :data:`PLACEHOLDERS`; add ``"house"`` for house and flat numbers, ``"name"`` for names of
+        persons behind words that announce one (many are missed, and some masks are no name).
 
     Returns
     -------
