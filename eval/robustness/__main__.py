@@ -27,8 +27,8 @@ PARTS: tuple[str, ...] = (
     "silence",
     "index_damage",
     "index_kills",
+    "masks",
 )
-PARTS: tuple[str, ...] = ("masks",)
 TRIALS = 200
 SEED = 20261130
 
