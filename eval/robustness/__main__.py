@@ -28,6 +28,7 @@ PARTS: tuple[str, ...] = (
     "index_damage",
     "index_kills",
     "masks",
+    "processors",
 )
 TRIALS = 200
 SEED = 20261130
