@@ -100,8 +100,11 @@ def classify(
     With --engine ray the workers are those of a Ray cluster, with one core each: of the one at RAY_ADDRESS, or
     else of one that is started here. The table is read and written here all the same.
 
-    With --mask-personal-data the model still reads the original text; rejected rows are masked as well. A cell
-    of a CSV that a spreadsheet would run as a formula gets an apostrophe in front, numbers excepted.
+    With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
+
+    In a CSV, a sign that would begin a formula (= + - @) gets an apostrophe in front: at the start of a cell or header,
+    and behind each comma, semicolon, tab, bar or line end in it, for spreadsheets differ in where they split. Numbers
+    stay as they are.
 
     \b
     Examples:

@@ -126,7 +126,7 @@ def group(
     all its cases. Ids that are there already are not added again.
 
     OUT appears only when it is complete. Rows that cannot be read go to OUT.rejects.jsonl with their number and
-    the reason; the exit code is then 3. A cell of a CSV that a spreadsheet would run as a formula gets an apostrophe.
+    the reason; the exit code is then 3. What a spreadsheet would run as a formula gets an apostrophe.
 
     \b
     Examples:

@@ -227,7 +227,7 @@ def reason(first: str, second: str, pick: Pick) -> str:
 def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
     """Write JSON lines if the name ends in ``.jsonl``, else CSV with the mark that lets Excel read Arabic.
 
-    Cells of a CSV that a spreadsheet would run as formulas get an apostrophe in front; JSON lines keep every text.
+    What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
     """
     from tawasul_nlp.batch.formulas import guarded_row
 

@@ -29,6 +29,7 @@ PARTS: tuple[str, ...] = (
     "index_kills",
     "masks",
     "processors",
+    "tables",
 )
 TRIALS = 200
 SEED = 20261130

@@ -176,4 +176,4 @@ def guarded_note(cells: int) -> tuple[str, ...]:
         if cells == 1
         else (f"{cells:,} cells that a spreadsheet would run as formulas have")
     )
-    return (f"{how} an apostrophe in front (--raw-cells leaves them as they are)",)
+    return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",)

@@ -125,7 +125,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
 class CsvWriter:
     """Write delimited text in UTF-8, one line end (``\\n``) a row.
 
-    ``guarded`` counts the cells that got an apostrophe in front, so that no spreadsheet runs them.
+    ``guarded`` counts the cells that got an apostrophe, so that no spreadsheet runs them.
     """
 
     def __init__(

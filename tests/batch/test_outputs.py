@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+import re
+import sys
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tawasul_nlp
+from eval.robustness.tables import formula_cells, formulas, write_cells
 from tawasul_nlp.batch import MissingColumnError, TableError, classify_table, open_reader
-from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
+from tawasul_nlp.batch.delimited import DELIMITERS, MAX_RECORD_CHARS
 from tawasul_nlp.batch.display import examples, summary
-from tawasul_nlp.batch.formulas import guarded
+from tawasul_nlp.batch.formulas import SIGNS, UNSEEN, guarded
 from tests.batch.keyword_classifier import Foreign, KeywordClassifier
 from tests.batch.test_run import ENDINGS, TEXTS, read, records, rejects_of, run, write
 
@@ -82,6 +86,9 @@ def test_rejected_rows_are_masked_too(tmp_path):
 
 
 FORMULAS = ["=cmd|'/C calc'!A0", "+SUM(A1)", "-2+cmd", "@SUM(1)", "\t=1+1", "- الماي مقطوع", "＝1+1", "=-1"]
+FORMULAS += ["نص;=1+1", "نص, -الماي", "\u00a0\u200b=1+1", "\u2212cmd", "﹦1+1", "بند\n- بند"]
+SAFE = ["'=cmd|'/C calc'!A0", "'+SUM(A1)", "'-2+cmd", "'@SUM(1)", "\t'=1+1", "'- الماي مقطوع", "'＝1+1", "'=-1"]
+SAFE += ["نص;'=1+1", "نص, '-الماي", "\u00a0\u200b'=1+1", "'\u2212cmd", "'﹦1+1", "بند\n'- بند"]
 HARMLESS = ["-5", "+973 3900 1234", "-12.5%", "-1.5e-05", "--", "-", "+", "", "'=1", "a=1", "١٢", "-٣٫٥", "المجاري =1"]
 
 
@@ -89,9 +96,9 @@ def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe_and_are_counted(tm
     source = write(tmp_path / "backlog.csv", [{"=id": cell, "text": "ماي"} for cell in FORMULAS + HARMLESS])
     report = run(source, tmp_path / "out.csv")
     cells = [row["'=id"] for row in read(report.output)]
-    assert cells == [f"'{cell}" for cell in FORMULAS] + HARMLESS
+    assert cells == SAFE + HARMLESS
     assert report.notes == (
-        "9 cells that a spreadsheet would run as formulas have an apostrophe in front (--raw-cells leaves them as they are)",
+        f"{len(FORMULAS) + 1} cells that a spreadsheet would run as formulas have an apostrophe before the sign (--raw-cells leaves them as they are)",
     )
     raw = run(source, tmp_path / "raw.csv", raw_cells=True)
     assert [row["=id"] for row in read(raw.output)] == FORMULAS + HARMLESS and raw.notes == ()
@@ -99,13 +106,32 @@ def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe_and_are_counted(tm
     assert [row["=id"] for row in read(typed.output)] == FORMULAS + HARMLESS
 
 
-@given(st.text(st.sampled_from("=+-@ \t\r\n1٢.,e(':aب"), max_size=8))
-def test_no_cell_that_could_call_something_begins_with_a_sign(cell):
-    safe = guarded(cell)
-    assert safe in (cell, "'" + cell)
-    if safe[:1] in ("+", "-"):
-        assert not any(char.isalpha() and char != "e" for char in safe)
-    assert safe[:1] not in tuple("=@\t\r\n")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.text(st.sampled_from("=+-@＝−﹦ \u00a0\u200b\t\r\n,;|\"1٢.e(':aب"), max_size=8), min_size=2, max_size=20
+    ),
+    st.sampled_from(DELIMITERS),
+)
+def test_no_cell_is_a_formula_whichever_separator_a_spreadsheet_takes(tmp_path, cells, delimiter):
+    write_cells(tmp_path / "cells.csv", [{f"{cells[0]}1": cell, "2": cells[0]} for cell in cells], delimiter)
+    table = (tmp_path / "cells.csv").read_bytes().decode()
+    assert formula_cells(table, delimiter) == []
+    for cell in cells:  # nothing but apostrophes was put in
+        assert guarded(cell).replace("'", "") == cell.replace("'", "")
+
+
+def test_tables_of_all_signs_separators_and_unseen_characters_hold_no_formula():
+    assert formulas(30, 1).failures == 0
+    assert formula_cells("نص;=1+1,2\n", ",") == ["=1+1,2"] and formula_cells('-5,"نص\n+5"\n', ",") == []
+
+
+def test_signs_and_unseen_characters_are_those_of_unicode():
+    chars = [char for char in map(chr, range(sys.maxunicode + 1)) if not "\ud800" <= char <= "\udfff"]
+    signs = {char for char in chars if unicodedata.normalize("NFKC", char)[0] in "=+-@\u2212"}
+    assert signs == set(re.findall(f"[{SIGNS}]", "".join(chars)))
+    unseen = {char for char in chars if unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp")}
+    assert unseen - set("\t\r\n") <= set(re.findall(f"[{UNSEEN}]", "".join(chars)))
 
 
 def test_the_manifest_tells_what_the_run_was_made_of(tmp_path):
