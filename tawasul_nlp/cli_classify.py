@@ -26,6 +26,7 @@ from tawasul_nlp.cli_options import (
     Rejects,
     Sheet,
     TextColumn,
+    check_model_apart,
     console,
     exit_on_rejects,
     interrupts_told,
@@ -122,6 +123,7 @@ def classify(
     to_mask = mask_column or []
     if text_column is not None and (mask_personal_data or to_mask):
         to_mask = [text_column, *(name for name in to_mask if name != text_column)]
+    check_model_apart(model, output=output, rejects=rejects)
     to_stdout = output == "-"
     with interrupts_told(), ExitStack() as stack:
         source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)

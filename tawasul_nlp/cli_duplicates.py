@@ -28,6 +28,7 @@ from tawasul_nlp.cli_options import (
     TableFormat,
     Text,
     TextColumn,
+    check_model_apart,
     console,
     exit_on_rejects,
     interrupts_told,
@@ -332,6 +333,7 @@ def _run(
 
     from tawasul_nlp.batch import group_table
 
+    check_model_apart(model, output=output, rejects=options["rejects"])
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         console.quiet = True

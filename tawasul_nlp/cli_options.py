@@ -81,6 +81,15 @@ RawCells = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 
 
+def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
+    """Raise :class:`~tawasul_nlp.batch.TableError` if an output is a file of the model that is used."""
+    from tawasul_nlp.batch.output import check_apart
+
+    if model is not None and Path(model).is_dir():
+        written = {name: Path(path) for name, path in outputs.items() if path not in (None, "-")}
+        check_apart(Path(model).iterdir(), written)
+
+
 def output_format_for_stdout(source: Path, read: TableFormat | None) -> TableFormat | None:
     """Return the format for standard output, which has no name to tell it.
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 from tawasul_nlp.batch.case_rows import CaseRows, check_column
 from tawasul_nlp.batch.columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.batch.errors import RowsLostError, TableError
-from tawasul_nlp.batch.output import PendingFile
+from tawasul_nlp.batch.output import PendingFile, check_apart
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.tables import (
+    check_rejects,
     checked_column,
-    checked_rejects,
     csv_dialect,
     guarded_note,
     output_format_of,
     reject_lines,
+    rejects_path_of,
 )
 from tawasul_nlp.batch.writers import Layout, open_writer
 
@@ -171,14 +172,15 @@ def group_table(
         source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column, sheet=sheet
     )
     chosen = output_format_of(target, output_format) if target is not None else None
-    if target is not None and target.exists() and target.samefile(source):
-        raise TableError(f"the output {target} is the input itself; write to another file")
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
     text_column = checked_column(reader, text_column)
     for role, name in wanted.items():
         check_column(reader, name, f"--{role}-column")
     names = added_names(reader.columns, prefix, GROUP_COLUMNS)
-    rejects_path = checked_rejects(target or Path("tawasul"), source, rejects)
+    rejects_path = rejects_path_of(target or Path("tawasul"), rejects)
+    inputs = [Path(source), *(_index_files(index) if index is not None else [])]
+    check_apart(inputs, {"rejects file": rejects_path} | ({"output": target} if target is not None else {}))
+    check_rejects(rejects_path)
 
     with ExitStack() as stack:
         try:
@@ -343,6 +345,12 @@ def _indexed(
             placed.add(cases, values_of)
         placed.show(lambda group: index.text(incidents[group].representative))
         return placed
+
+
+def _index_files(folder: str | Path) -> list[Path]:
+    from tawasul_nlp.duplicates.store import DATABASE, VECTORS
+
+    return [Path(folder) / name for name in (DATABASE, VECTORS)]
 
 
 def _reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:

@@ -37,6 +37,11 @@ _OURS = (STATE, STATE + ".new", ROWS, REJECTS, TABLE)  # in this order they are 
 _BLOCK = 1 << 20
 
 
+def files_of_run(output: Path) -> dict[str, Path]:
+    """Return what an unfinished run of an output writes, by what it is."""
+    return {f"unfinished run's {name}": _folder(output.resolve()) / name for name in (*_OURS, LOCK)}
+
+
 class GrowingFile:
     """A file that is only appended to, with its checksum.
 
@@ -157,7 +162,7 @@ def unfinished_run(
     from filelock import FileLock, Timeout
 
     target = checked_target(output)
-    folder = target.with_name(target.name + SUFFIX)
+    folder = _folder(target)
     if folder.exists() and (not folder.is_dir() or any(entry.name not in (*_OURS, LOCK) for entry in folder.iterdir())):
         raise TableError(f"{folder} is not the folder of an unfinished run; rename it, or write to another file")
     lock = FileLock(folder / LOCK, thread_local=False)
@@ -196,6 +201,10 @@ def unfinished_run(
         lock.release()
         with contextlib.suppress(OSError):  # there is something in it
             folder.rmdir()
+
+
+def _folder(target: Path) -> Path:
+    return target.with_name(target.name + SUFFIX)
 
 
 def _read_state(folder: Path) -> dict[str, Any] | None:

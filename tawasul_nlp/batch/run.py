@@ -14,17 +14,18 @@ from tawasul_nlp.batch.engines import Classifier, Engine, ModelFacts, open_engin
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.manifest import input_identity, manifest_beside, versions, write_manifest
 from tawasul_nlp.batch.masking import check_masked, masked_schema
-from tawasul_nlp.batch.output import checked_target, publish
+from tawasul_nlp.batch.output import check_apart, checked_target, publish
 from tawasul_nlp.batch.readers import open_reader
-from tawasul_nlp.batch.resume import TABLE, unfinished_run
+from tawasul_nlp.batch.resume import TABLE, files_of_run, unfinished_run
 from tawasul_nlp.batch.rows import CHUNK_ROWS
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.tables import (
+    check_rejects,
     checked_column,
-    checked_rejects,
     csv_dialect,
     guarded_note,
     output_format_of,
+    rejects_path_of,
 )
 from tawasul_nlp.batch.tally import LabelCount
 from tawasul_nlp.batch.work import Step, Work
@@ -169,12 +170,15 @@ def classify_table(
         source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column, sheet=sheet
     )
     chosen = output_format_of(output, output_format)
-    if output.exists() and output.samefile(source):
-        raise TableError(f"the output {output} is the input itself; write to another file")
     text_column = checked_column(reader, text_column)
     check_masked(reader, mask_columns)
-    rejects_path = checked_rejects(output, source, rejects)
-    for path in (output, rejects_path, *([manifest_beside(output)] if manifest else [])):
+    rejects_path = rejects_path_of(output, rejects)
+    outputs = {"output": output, "rejects file": rejects_path}
+    if manifest:
+        outputs["manifest"] = manifest_beside(output)
+    check_apart([source], outputs | files_of_run(output))
+    check_rejects(rejects_path)
+    for path in outputs.values():
         checked_target(path)
     stamp = _stamp(source)
     identity = input_identity(source)

@@ -10,7 +10,6 @@ from typing import Any
 
 from tawasul_nlp.batch.errors import MissingColumnError, TableError
 from tawasul_nlp.batch.excel import ExcelReader
-from tawasul_nlp.batch.manifest import manifest_beside
 from tawasul_nlp.batch.readers import CsvReader, JsonlReader
 from tawasul_nlp.batch.rows import Chunk, Reader, Reject, to_json
 from tawasul_nlp.batch.sniff import SUFFIXES, Format
@@ -41,23 +40,17 @@ def output_format_of(path: Path, wanted: Format | None = None) -> Format:
     return format
 
 
-def checked_rejects(output: Path, source: str | Path, wanted: str | Path | None) -> Path:
-    """Return where rejects go: where they are wanted, or beside the output.
+def rejects_path_of(output: Path, wanted: str | Path | None) -> Path:
+    """Return where rejects go: where they are wanted, or beside the output."""
+    return Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
 
-    Raises
-    ------
-    TableError
-        If that is the input, the output or its manifest, or a file that is none of ours, which would be replaced, or
-        removed where nothing is rejected.
-    """
-    path = Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
-    if path.resolve() in (output.resolve(), Path(source).resolve(), manifest_beside(output).resolve()):
-        raise TableError(f"the rejects file {path} is the input, the output or its manifest; write to another file")
+
+def check_rejects(path: Path) -> None:
+    """Raise :class:`TableError` if a file that is none of ours would be replaced, or removed if nothing is rejected."""
     if path.is_file() and not _holds_rejects(path):
         raise TableError(
             f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
         )
-    return path
 
 
 def _holds_rejects(path: Path) -> bool:

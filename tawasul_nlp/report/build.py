@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.output import PendingFile
+from tawasul_nlp.batch.output import PendingFile, check_apart
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
 from tawasul_nlp.batch.sniff import Format
@@ -99,8 +99,7 @@ def write_report(
         If the table cannot be read, is not classified, or lacks a named column, or the page cannot be written.
     """
     source, output = Path(source), Path(output)
-    if output.exists() and source.exists() and output.samefile(source):
-        raise TableError(f"the output {output} is the input itself; write to another file")
+    check_apart([source], {"page": output})
     reader = open_reader(source, format=input_format, text_column=text_column)
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
     pending = PendingFile(output)
