@@ -29,6 +29,7 @@ PARTS: tuple[str, ...] = (
     "index_kills",
     "masks",
     "processors",
+    "changed_inputs",
     "tables",
 )
 TRIALS = 200

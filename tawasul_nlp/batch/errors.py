@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class TableError(ValueError):
@@ -36,6 +37,20 @@ class MissingColumnError(TableError):
         listed = ", ".join(repr(c) for c in columns)
         advice = f"; did you mean {option} {guess!r}?" if guess else f"; name one with {option}"
         super().__init__(f"{problem}; its columns are {listed}{advice}")
+
+
+class InputChangedError(TableError):
+    """The input was changed while it was read: nothing is published.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} was changed while it was read, so nothing is published; run it again when nobody writes to it"
+        )
 
 
 class RowsLostError(RuntimeError):

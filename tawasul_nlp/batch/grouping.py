@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tawasul_nlp.batch.case_rows import CaseRows, check_column
 from tawasul_nlp.batch.columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.batch.errors import RowsLostError, TableError
+from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.output import PendingFile, check_apart
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
@@ -153,7 +154,8 @@ def group_table(
     Raises
     ------
     TableError
-        If a file cannot be read or written as a whole, or a column is missing. No table is published then.
+        If a file cannot be read or written as a whole, or a column is missing (its subclass :class:`InputChangedError`
+        if the input is changed while it is read). No table is published then, and nothing is added to an index.
     IndexFormatError, IndexLockedError
         If the index cannot be opened.
     RowsLostError
@@ -168,8 +170,14 @@ def group_table(
             "an index knows a case by its id, and no id column is named; name one with --id-column, "
             "or the same table would be added again each time"
         )
+    source_file = InputFile(source)
     reader = open_reader(
-        source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column, sheet=sheet
+        source_file.path,
+        format=input_format,
+        encoding=encoding,
+        delimiter=delimiter,
+        text_column=text_column,
+        sheet=sheet,
     )
     chosen = output_format_of(target, output_format) if target is not None else None
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
@@ -195,6 +203,7 @@ def group_table(
                 rows.add(chunk, text_column, wanted)
                 if on_step is not None:
                     on_step("read", rows.read, 0)
+            source_file.check()
             guarded = 0
             loaded = grouper() if callable(grouper) else grouper
             placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)

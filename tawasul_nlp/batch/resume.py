@@ -9,6 +9,9 @@ Beside the output ``OUT`` stands the folder ``OUT.partial``:
 
 So whatever happens, what ``state.json`` describes is there: a longer file is cut, and reading goes on behind the last
 chunk. Chunks begin where they would have begun without a break, so the output's bytes do not tell of one.
+
+A chunk counts only if the input was not changed between its hash, which is in the state, and the chunk's end. So all
+that counts is of the input with that hash, and a run that goes on need compare nothing else of it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.output import checked_target, sync_folder
 from tawasul_nlp.batch.rows import START, Position
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".partial"
 STATE = "state.json"
 LOCK = "lock"

@@ -11,7 +11,8 @@ from typing import Any
 
 from tawasul_nlp.batch.columns import added_names, classification_columns, task_order
 from tawasul_nlp.batch.engines import Classifier, Engine, ModelFacts, open_engine
-from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.errors import InputChangedError, TableError
+from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.manifest import input_identity, manifest_beside, versions, write_manifest
 from tawasul_nlp.batch.masking import check_masked, masked_schema
 from tawasul_nlp.batch.output import check_apart, checked_target, publish
@@ -160,14 +161,22 @@ def classify_table(
     TableError
         If a file cannot be read or written as a whole (its subclass :class:`MissingColumnError` if there is no such
         column), or an unfinished run is there that differs from this one. Nothing is published then.
+    InputChangedError
+        If the input is changed while it is read; it is looked at after each chunk, and hashed before and after the run.
     WorkerDiedError
         If a worker process ended, for example for lack of memory.
     RowsLostError
         If written and rejected rows do not add up to the rows read, which would be a fault of this package.
     """
     source, output = Path(source), Path(output)
+    source_file = InputFile(source)
     reader = open_reader(
-        source, format=input_format, encoding=encoding, delimiter=delimiter, text_column=text_column, sheet=sheet
+        source_file.path,
+        format=input_format,
+        encoding=encoding,
+        delimiter=delimiter,
+        text_column=text_column,
+        sheet=sheet,
     )
     chosen = output_format_of(output, output_format)
     text_column = checked_column(reader, text_column)
@@ -180,8 +189,7 @@ def classify_table(
     check_rejects(rejects_path)
     for path in outputs.values():
         checked_target(path)
-    stamp = _stamp(source)
-    identity = input_identity(source)
+    identity = input_identity(source_file.path)
 
     with closing(engine(classifier, workers)) as opened:
         tasks = task_order(opened.facts.tasks)
@@ -212,10 +220,11 @@ def classify_table(
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
             try:
-                work = Work(reader, layout, run, text_column, tuple(mask_columns), task)
+                work = Work(source_file, reader, layout, run, text_column, tuple(mask_columns), task)
                 work.go(opened, chunk_rows, on_step)
-                if _stamp(source) != stamp:
-                    raise TableError(f"{source} was changed while it was read; start anew with --restart")
+                # What file systems tell of too late is found here, unless it was undone.
+                if input_identity(source_file.path) != identity:
+                    raise InputChangedError(source_file.path)
                 # The rejects go first: whoever sees the output can rely on finding them.
                 if work.tally.rows_rejected:
                     publish(run.rejects.path, rejects_path)
@@ -240,26 +249,23 @@ def classify_table(
                 )
                 if report.manifest is not None:
                     settings = {**options, "workers": workers}
-                    write_manifest(report.manifest, _facts(report, source, identity, opened.facts, settings))
+                    write_manifest(
+                        report.manifest, _facts(report, {"name": source.name, **identity}, opened.facts, settings)
+                    )
             except OSError as error:
                 where = f" ({error.filename})" if error.filename else ""
                 raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
     return report
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
 def _facts(
-    report: BatchReport, source: Path, identity: Mapping[str, Any], model: ModelFacts, options: Mapping[str, Any]
+    report: BatchReport, source: Mapping[str, Any], model: ModelFacts, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the manifest holds."""
     return {
         "versions": versions(),
         "model": {**model.identity, "tasks": list(model.tasks)},
-        "input": {"name": source.name, **identity},
+        "input": dict(source),
         "output": {"name": report.output.name, **input_identity(report.output)},
         "options": dict(options),
         "rows": {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tawasul_nlp.batch.columns import added_values
 from tawasul_nlp.batch.engines import Engine
 from tawasul_nlp.batch.errors import RowsLostError
+from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.masking import masked
 from tawasul_nlp.batch.resume import UnfinishedRun
 from tawasul_nlp.batch.rows import Chunk, Reader
@@ -49,6 +50,8 @@ class Work:
 
     Parameters
     ----------
+    source : InputFile
+        What the reader reads; a chunk counts if it has not been changed since the run began.
     reader : Reader
     layout : Layout
         Of the output.
@@ -62,6 +65,7 @@ class Work:
 
     def __init__(
         self,
+        source: InputFile,
         reader: Reader,
         layout: Layout,
         run: UnfinishedRun,
@@ -69,6 +73,7 @@ class Work:
         mask_columns: tuple[str, ...],
         task: str,
     ) -> None:
+        self._source = source
         self._reader = reader
         self._columns = tuple(layout.types)
         self._run = run
@@ -100,6 +105,8 @@ class Work:
 
         Raises
         ------
+        InputChangedError
+            If the input was changed since the run began.
         RowsLostError
             If written and rejected rows do not add up to the rows read.
         """
@@ -117,6 +124,7 @@ class Work:
             self._commit(batch)
             if on_step is not None:
                 on_step(Step(self.tally.rows_read, batch.fraction, shown, predictions))
+        self._source.check()
         self._run.rows.sync()  # a table without rows has a header that no chunk brought to the disk
         if self.tally.rows_read != self.rows_written + self.tally.rows_rejected:
             raise RowsLostError(
@@ -138,4 +146,5 @@ class Work:
             "started": self.started.isoformat(),
             "seconds": self.seconds(),
         }
+        self._source.check()
         self._run.commit(batch.read.end, counts)

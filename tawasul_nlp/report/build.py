@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.output import PendingFile, check_apart
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
@@ -96,11 +97,13 @@ def write_report(
     Raises
     ------
     TableError
-        If the table cannot be read, is not classified, or lacks a named column, or the page cannot be written.
+        If the table cannot be read, is not classified, or lacks a named column, or the page cannot be written; its
+        subclass :class:`~tawasul_nlp.batch.InputChangedError` if the table is changed while it is read.
     """
     source, output = Path(source), Path(output)
     check_apart([source], {"page": output})
-    reader = open_reader(source, format=input_format, text_column=text_column)
+    source_file = InputFile(source)
+    reader = open_reader(source_file.path, format=input_format, text_column=text_column)
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
     pending = PendingFile(output)
     try:
@@ -113,6 +116,7 @@ def write_report(
         queue = tally.least_certain()
         shown = _Shown(queue, tally.largest_groups(), problems)
         shown.collect(reader, tally, columns, mask, on_chunk)
+        source_file.check()
         counts, blocks_told_apart = tally.counts()
         data: dict[str, Any] = {
             "title": title or source.name,

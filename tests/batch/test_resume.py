@@ -17,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eval.robustness import changed_inputs
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.batch import TableError, classify_table, open_reader
+from tawasul_nlp.batch import InputChangedError, TableError, classify_table, open_reader
 from tawasul_nlp.batch.engines import ModelFacts
 from tawasul_nlp.domain import Agency, Taxonomy
 from tawasul_nlp.domain.gazetteer import DATA
@@ -227,6 +228,30 @@ def test_an_input_that_changes_under_the_run_is_not_published(tmp_path):
     with pytest.raises(TableError, match="was changed while it was read"):
         run(source, tmp_path / "out.csv", on_step=change)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_no_run_publishes_rows_of_an_input_that_was_there_for_a_while():
+    assert [outcome.note for outcome in changed_inputs.run(8, 1)] == ["", "", ""]
+
+
+@unix
+def test_an_input_that_is_overwritten_and_restored_with_its_times_is_known_and_the_rows_before_it_count(tmp_path):
+    source = changed_inputs.write_input(tmp_path / "backlog.csv", "مجاري")
+    whole = run(source, tmp_path / "whole.csv").output.read_bytes()
+    before, times = source.read_bytes(), source.stat()
+
+    def change_and_restore(step):
+        if step.rows_read == 75:
+            changed_inputs.write_input(source, "زبالة")
+            source.write_bytes(before)
+            os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    with pytest.raises(InputChangedError, match=r"was changed while it was read.*nobody writes to it") as stopped:
+        run(source, tmp_path / "out.csv", on_step=change_and_restore)
+    assert (source.stat().st_size, source.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert stopped.value.__notes__ == ["75 rows are done; the same command goes on from there"]
+    report = run(source, tmp_path / "out.csv")
+    assert report.resumed == 1 and report.output.read_bytes() == whole
 
 
 def test_a_run_that_is_not_resumable_leaves_nothing_and_does_not_throw_away_one_that_is(tmp_path):
