@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import random
 import re
 import tempfile
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
 
 from eval.robustness.outcome import Outcome
-from tawasul_nlp.batch import Chunk, Layout, TableError, classify_table, group_table, open_writer
+from tawasul_nlp.batch import Chunk, Layout, Step, TableError, classify_table, group_table, open_writer
 from tawasul_nlp.batch.delimited import DELIMITERS
-from tawasul_nlp.batch.rows import START
+from tawasul_nlp.batch.display import examples, summary
+from tawasul_nlp.batch.rows import START, to_json
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
 from tests.batch.keyword_classifier import KeywordClassifier
@@ -39,6 +47,7 @@ _UNSEEN = (" ", "\u00a0", "\u200b", "\u200f", "\ufeff", "\u3000", "\u00ad", "\u2
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Attack tables."""
     yield formulas(trials, seed)
+    yield masked_runs(trials, seed)
     yield outputs_over_inputs()
 
 
@@ -105,6 +114,158 @@ def _is_sign(char: str) -> bool:
 
 def _no_schema() -> None:
     raise NotImplementedError("a CSV has no schema")
+
+
+def masked_runs(trials: int, seed: int) -> Outcome:
+    """Hide personal data in rows, sound and not, and look for them in all that a masked run leaves and says."""
+    rng = random.Random(seed)
+    failed: Counter[str] = Counter()
+    hidden = 0
+    for _ in range(trials):
+        ending, into = rng.choice((".csv", ".jsonl", ".parquet")), rng.choice((".csv", ".jsonl", ".parquet"))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            source, secrets = write_personal_data(folder / f"in{ending}", rng)
+            said = _masked_run(source, folder / f"out{into}", rng)
+            planted = _all_text(source)
+            source.unlink()
+            left = "\n".join([said, *(_all_text(path) for path in sorted(folder.rglob("*")) if path.is_file())])
+            hidden += len(secrets)
+            for secret, kind in secrets.items():
+                assert secret in planted, f"{secret} was never there"
+                if secret in left:
+                    failed[f"{kind} ({ending[1:]})"] += 1
+    return Outcome(
+        "a masked run leaves nothing raw",
+        f"phone and personal numbers and e-mails in sound, damaged and escaped rows of {trials} runs, stopped or not",
+        hidden,
+        failed.total(),
+        "; ".join(f"{kind} {count}x" for kind, count in failed.items()),
+    )
+
+
+def write_personal_data(path: Path, rng: random.Random) -> tuple[Path, dict[str, str]]:
+    """Write a table; return it and the personal data in it, with how their rows were damaged."""
+    secrets: dict[str, str] = {}
+
+    def told(kind: str) -> str:
+        of = rng.randrange(10**6)
+        secret, before = rng.choice(
+            [
+                (f"3{rng.choice('369')}{of:06}", "رقمي"),
+                (f"85{rng.randrange(1, 13):02}{of:05}"[:9], "والبطاقة"),
+                (f"ali{of}@mail.bh", "بريدي"),
+            ]
+        )
+        secrets[secret] = kind
+        return f"الماي مقطوع من أمس، {before} {secret}"
+
+    def sound() -> dict[str, str]:
+        return {"id": "1", "text": told("a sound row"), "note": ""}
+
+    if path.suffix == ".parquet":
+        texts = [sound()["text"] for _ in range(60)]
+        pq.write_table(pa.table({"id": ["1"] * 60, "text": texts, "note": [""] * 60}), path)
+        return path, secrets
+    damaged = _DAMAGED_CSV if path.suffix == ".csv" else _DAMAGED_JSON
+    lines = [b"id,text,note"] if path.suffix == ".csv" else [to_json({"id": "0", "text": "", "note": ""}).encode()]
+    for _ in range(60):
+        kind = rng.choice(["a sound row", *damaged])
+        if kind != "a sound row":
+            lines.append(damaged[kind](told(kind)))
+        elif path.suffix == ".csv":
+            lines.append(",".join(sound().values()).encode())
+        else:
+            lines.append(json.dumps(sound(), ensure_ascii=rng.random() < 0.5).encode())
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path, secrets
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _wholly_escaped(text: str) -> str:
+    return "".join(f"\\u{ord(char):04x}" for char in text)
+
+
+def _arabic_digits(text: str) -> str:
+    return text.translate({ord("0") + digit: chr(ord("٠") + digit) for digit in range(10)})
+
+
+_DAMAGED_CSV: dict[str, Callable[[str], bytes]] = {
+    "too many fields": lambda text: f"1,{text},,x".encode(),
+    "number between fields": lambda text: f"1,{text.split()[-1]},{text.split()[0]},5,7".encode(),
+    "an open quote": lambda text: f'1,"{text},'.encode(),
+    "a quote in a quote": lambda text: f'1,"قال "{text}" وراح",'.encode(),
+    "broken bytes before": lambda text: text.replace(" 3", " \0003").encode().replace(b"\0", b"\xed"),
+    "windows-1256": lambda text: f"1,{text},".encode("windows-1256"),
+}
+_DAMAGED_JSON: dict[str, Callable[[str], bytes]] = {
+    "no JSON": lambda text: f'{{"id": "1", "text": "{text}",, }}'.encode(),
+    "no JSON, escaped": lambda text: f'{{"id": "1", "text": "{_escaped(text)}",, }}'.encode(),
+    "no JSON, digits escaped": lambda text: f'{{"id": "1", "text": "{_wholly_escaped(text)}"'.encode(),
+    "no JSON, Arabic digits escaped": lambda text: f'{{"text": "{_escaped(_arabic_digits(text))}"'.encode(),
+    "JSON in JSON": lambda text: json.dumps(["x", json.dumps({"text": _arabic_digits(text)})]).encode(),
+    "a key twice": lambda text: f'{{"text": "", "{_escaped(text)}": 1, "{_escaped(text)}": 2}}'.encode(),
+    "half a pair": lambda text: f'{{"text": "{_escaped(text)}\\ud83d"}}'.encode(),
+    "a number": lambda text: f'{{"text": {text.split()[-1]}}}'.encode(),
+    "an object": lambda text: f'{{"text": {{"رقمي\\u200f{text.split()[-1]}": "سطر\\n{text.split()[-1]}"}}}}'.encode(),
+    "an array": lambda text: f'["{_escaped(text)}"]'.encode(),
+    "broken bytes": lambda text: f'{{"text": "{text}"}}'.replace(" 3", " \0003").encode().replace(b"\0", b"\xed"),
+}
+
+
+def _masked_run(source: Path, output: Path, rng: random.Random) -> str:
+    """Classify a table with masks, stopped at a chunk or not; return what is said."""
+    shown: list[Any] = []
+    stop = rng.choice((None, 1, 2))
+
+    def see(step: Step) -> None:
+        assert step.chunk is not None
+        shown.extend(zip(step.chunk.records(), step.predictions, strict=True))
+        if len(shown) and stop is not None and step.fraction_read >= 0 and len(said) < stop:
+            said.append("")
+            if len(said) == stop:
+                raise KeyboardInterrupt
+
+    said: list[str] = []
+    screen = Console(file=io.StringIO(), width=200, record=True)
+    try:
+        report = classify_table(
+            KeywordClassifier(),
+            source,
+            output,
+            text_column="text",
+            encoding="utf-8" if source.suffix != ".parquet" else None,
+            mask_columns=["text", "note"],
+            chunk_rows=20,
+            on_step=see,
+        )
+        screen.print(summary(report))
+    except KeyboardInterrupt as stopped:
+        screen.print(*stopped.__notes__)
+    screen.print(examples(shown, "text"))
+    return _digits(screen.export_text())
+
+
+def _all_text(path: Path) -> str:
+    """Return all that a file holds as text, escapes undone and digits as ASCII."""
+    if path.suffix == ".parquet" and path.read_bytes()[:4] == b"PAR1":
+        return _digits(str(pq.read_table(path).to_pylist()))
+    content = path.read_bytes()
+    if content[:4] == b"\xff\xff\xff\xff":  # Arrow streams, one behind the other
+        with pa.OSFile(str(path)) as file:
+            content = b""
+            while file.tell() < file.size():
+                content += str(pa.ipc.open_stream(file).read_all().to_pylist()).encode()
+    return _digits(content.decode("utf-8", "replace"))
+
+
+def _digits(text: str) -> str:
+    for _ in range(4):
+        text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text.replace("\\\\", "\\"))
+    return "".join(str(unicodedata.digit(char, char)) for char in text)
 
 
 def outputs_over_inputs() -> Outcome:

@@ -157,8 +157,10 @@ def _reading(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        # openpyxl says where it was, and what it met was the cause.
-        reason = str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
+        # openpyxl says where it was, and what it met was the cause; a number that is none is quoted there.
+        cause = error.__cause__ or error
+        reason = "a cell's value is not of its type" if type(cause) is ValueError else str(cause).partition("\n")[0]
+        reason = reason or type(error).__name__
         raise TableError(f"{path} is not an Excel workbook that can be read: it is damaged: {reason}") from error
 
 

@@ -1,18 +1,47 @@
-"""Write the columns that people wrote in without their personal data; the model reads them as they are."""
+r"""Write the columns that people wrote in without their personal data; the model reads them as they are.
+
+A row that cannot be read has no columns, so it is masked as a whole, and more strictly: what the masks know stands
+there in pieces or behind escapes (``\u0631``), so escapes are undone first, and of what is left every number of five
+digits or more is masked as well. Reasons of rejects, and errors, quote nothing of a table but the names of its columns;
+and a table in which such a name holds personal data is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.batch.errors import MissingColumnError
+from tawasul_nlp.batch.errors import MissingColumnError, TableError
 from tawasul_nlp.batch.rows import Chunk, Reader, to_json
 from tawasul_nlp.batch.tables import values_of
 from tawasul_nlp.text import mask_personal_data
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+# What JSON escapes, and what stands for bytes that are no text.
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|x[0-9a-fA-F]{2}|([bfnrt"/\\]))')
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED_TIMES = 3  # JSON in a text of JSON in a text; without a limit, a line made for it would take long
+_NUMBER = re.compile(r"\d(?:[\W_]{0,3}\d){4,}")
+_NUMBER_PLACEHOLDER = "[رقم]"
+
+
+def _masked(text: str) -> str:
+    return mask_personal_data(text).text
+
+
+def check_names(reader: Reader) -> None:
+    """Raise :class:`~tawasul_nlp.batch.errors.TableError` if a column's name holds personal data."""
+    for position, name in enumerate(reader.columns, 1):
+        if _masked_unescaped(name) != name:
+            raise TableError(
+                f"the name of column {position} holds personal data, and names of columns are written; rename it, or "
+                "put a header before the first row if there is none"
+            )
 
 
 def check_masked(reader: Reader, columns: Sequence[str]) -> None:
@@ -26,10 +55,7 @@ def check_masked(reader: Reader, columns: Sequence[str]) -> None:
 
 def masked(chunk: Chunk, columns: Sequence[str]) -> Chunk:
     """Return the chunk with personal data masked in the columns, and in the rejected rows as a whole."""
-    rejects = [
-        replace(reject, reason=_masked(reject.reason), raw=_masked(reject.raw) if reject.raw is not None else None)
-        for reject in chunk.rejects
-    ]
+    rejects = [replace(reject, raw=None if reject.raw is None else _masked_raw(reject.raw)) for reject in chunk.rejects]
     return replace(chunk, rows=_rows(chunk, columns), rejects=rejects)
 
 
@@ -67,10 +93,47 @@ def _value(value: Any) -> Any:
         return None
     if isinstance(value, bytes):  # a string that is not valid UTF-8, which no column of text may be made of
         return _masked(value.decode("utf-8", "backslashreplace"))
-    text = to_json(value)
-    safe = _masked(text)
-    return value if safe == text else safe
+    safe = _masked_parts(value)
+    text = to_json(safe)
+    shown = _masked_unescaped(text)  # a word before a number may be its key
+    return safe if shown == text else shown
 
 
-def _masked(text: str) -> str:
-    return mask_personal_data(text).text
+def _masked_parts(value: Any) -> Any:
+    """Mask the texts in lists and objects, names included; of names that become one, the JSON is masked instead."""
+    if isinstance(value, str):
+        return _masked(value)
+    if isinstance(value, list | tuple):
+        return [_masked_parts(item) for item in value]
+    if isinstance(value, dict):
+        safe = {_masked(str(name)): _masked_parts(item) for name, item in value.items()}
+        return safe if len(safe) == len(value) else _masked_unescaped(to_json(value))
+    return value
+
+
+def _masked_raw(raw: str) -> str:
+    """Mask a row as it stands in a file, whatever is wrong with it."""
+    return _masked_unescaped(raw, lambda text: _NUMBER.sub(_NUMBER_PLACEHOLDER, _masked(text)))
+
+
+def _masked_unescaped(text: str, mask: Callable[[str], str] = _masked) -> str:
+    """Mask a text in which letters may be escaped; the escapes stay if nothing is to be masked."""
+    plain = _unescaped(text)
+    safe = mask(plain)
+    return mask(text) if safe == plain else safe
+
+
+def _unescaped(text: str) -> str:
+    for _ in range(_ESCAPED_TIMES):
+        plain = _ESCAPE.sub(_character, text)
+        if plain == text:
+            break
+        text = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # pairs become one character
+    return text
+
+
+def _character(escape: re.Match[str]) -> str:
+    code, control = escape.groups()
+    if code is not None:
+        return chr(int(code, 16))
+    return "\ufffd" if control is None else _CONTROLS.get(control, control)

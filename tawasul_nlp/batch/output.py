@@ -96,9 +96,9 @@ def hold(handle: int) -> bool:
     return os.fstat(handle).st_nlink > 0
 
 
-def remove_abandoned(path: Path) -> None:
-    """Remove a temporary file of ours unless a process holds it."""
-    with contextlib.suppress(OSError):  # somebody else's, or gone
+def remove_abandoned(path: Path) -> bool:
+    """Remove a temporary file of ours unless a process holds it; whether it was removed."""
+    with contextlib.suppress(OSError):  # it is held, somebody else's, or gone
         handle = os.open(path, os.O_RDWR)
         try:
             if fcntl is not None:
@@ -108,6 +108,8 @@ def remove_abandoned(path: Path) -> None:
             os.close(handle)
         if fcntl is None:
             path.unlink()
+        return True
+    return False
 
 
 def _is_temporary(name: str, target: Path) -> bool:

@@ -11,7 +11,7 @@ from tawasul_nlp.batch.delimited import read_records, sniff_delimiter
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.intake import Parsed, check_width, distinct_names, gather
 from tawasul_nlp.batch.parquet_reader import ParquetReader
-from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text
+from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, json_name
 from tawasul_nlp.batch.sniff import Encoding, Format, named_encoding, sniff_encoding, sniff_format
 from tawasul_nlp.batch.text_file import TextFile
 
@@ -208,7 +208,7 @@ def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
     except ValueError as error:
         return {}, f"is not JSON: {error}"
     if not isinstance(value, dict):
-        return {}, f"is a JSON {_JSON_NAMES[type(value)]}, expected an object"
+        return {}, f"is a JSON {json_name(value)}, expected an object"
     if "\\ud" in line.lower() and not is_text(json.dumps(value, ensure_ascii=False)):
         return {}, "holds half of a surrogate pair, which is no character"
     return value, None
@@ -217,8 +217,6 @@ def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
 def _fields(count: int) -> str:
     return f"{count} field" if count == 1 else f"{count} fields"
 
-
-_JSON_NAMES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 
 # Integers beyond these are not kept exactly by an Arrow int64, or by a float64 where a column mixes both.
 _INT64 = 2**63
@@ -252,8 +250,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         left = iter(value)  # the names in the order of their first places: the lists part where one comes again
-        twice = next(name for name, _ in pairs if name != next(left, None))
-        raise ValueError(f"key {twice!r} occurs twice")
+        twice = next(at for at, (name, _) in enumerate(pairs, 1) if name != next(left, None))
+        raise ValueError(f"key {twice} of an object is there already")
     return value
 
 

@@ -220,6 +220,18 @@ def is_text(value: str) -> bool:
     return True
 
 
+_JSON_NAMES = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean"}
+
+
+def json_name(value: Any) -> str:
+    """Return what JSON calls a value.
+
+    >>> json_name(True), json_name([1]), json_name(None)
+    ('boolean', 'array', 'null')
+    """
+    return "null" if value is None else _JSON_NAMES.get(type(value), type(value).__name__)
+
+
 def json_value(value: Any) -> Any:
     """Return a JSON form of a value that JSON lacks; meant for ``json.dumps(default=...)``.
 

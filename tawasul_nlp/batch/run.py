@@ -14,7 +14,7 @@ from tawasul_nlp.batch.engines import Classifier, Engine, ModelFacts, open_engin
 from tawasul_nlp.batch.errors import InputChangedError, TableError
 from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.manifest import input_identity, manifest_beside, versions, write_manifest
-from tawasul_nlp.batch.masking import check_masked, masked_schema
+from tawasul_nlp.batch.masking import check_masked, check_names, masked_schema
 from tawasul_nlp.batch.output import check_apart, checked_target, publish
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.resume import TABLE, files_of_run, unfinished_run
@@ -179,6 +179,8 @@ def classify_table(
         sheet=sheet,
     )
     chosen = output_format_of(output, output_format)
+    if mask_columns:
+        check_names(reader)
     text_column = checked_column(reader, text_column)
     check_masked(reader, mask_columns)
     rejects_path = rejects_path_of(output, rejects)

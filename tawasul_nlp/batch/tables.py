@@ -11,7 +11,7 @@ from typing import Any
 from tawasul_nlp.batch.errors import MissingColumnError, TableError
 from tawasul_nlp.batch.excel import ExcelReader
 from tawasul_nlp.batch.readers import CsvReader, JsonlReader
-from tawasul_nlp.batch.rows import Chunk, Reader, Reject, to_json
+from tawasul_nlp.batch.rows import Chunk, Reader, Reject, json_name, to_json
 from tawasul_nlp.batch.sniff import SUFFIXES, Format
 
 _GUESS_ROWS = 100
@@ -106,7 +106,9 @@ def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
             positions.append(position)
             texts.append(value or "")
         else:
-            others[position] = "bytes that are not valid UTF-8" if isinstance(value, bytes) else to_json(value)[:40]
+            others[position] = (
+                "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"a JSON {json_name(value)}"
+            )
     if not others:
         return chunk, texts
     lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)

@@ -91,6 +91,13 @@ def test_a_number_that_is_no_day_ends_no_run_though_its_cell_is_one_of_dates(tmp
     assert [row["فتح"] for row in read(run(path, tmp_path / "out.jsonl").output)] == ["#VALUE!"]
 
 
+def test_an_error_does_not_quote_what_a_cell_holds(tmp_path):
+    path = with_rows(tmp_path / "false.xlsx", '<row><c t="n"><v>رقمي 39001234</v></c></row>')
+    with pytest.raises(TableError, match="is damaged: a cell's value is not of its type") as refused:
+        run(path, tmp_path / "out.csv")
+    assert "39001234" not in str(refused.value)
+
+
 def test_hours_are_counted_beyond_a_day(tmp_path):
     source = workbook(tmp_path / "hours.xlsx", [["text", "مدة"], [SEWAGE, 1.5]], formats=[("B2", "[h]:mm:ss")])
     assert read(run(source, tmp_path / "out.jsonl").output)[0]["مدة"] == "36:00:00"

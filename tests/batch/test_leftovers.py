@@ -1,15 +1,20 @@
 """Files on their way: no input is written over, and what a killed process left is removed by the next."""
 
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from eval.robustness.tables import outputs_over_inputs
 from tawasul_nlp.batch import TableError
 from tawasul_nlp.batch.output import PendingFile, check_apart
+from tawasul_nlp.batch.streams import spooled
 from tawasul_nlp.cli import main
 from tests.batch.test_resume import ENVIRONMENT, ROOT
 from tests.batch.test_run import read, records, run, write
@@ -89,6 +94,47 @@ def test_a_file_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_
             process.communicate()
     PendingFile(target).discard()
     assert temporary(tmp_path) == [] and all(other.read_text() == "somebody else's" for other in others)
+
+
+SPOOL = """
+import sys, time
+from tawasul_nlp.batch.streams import spooled
+with spooled(sys.stdin.buffer) as path:
+    print(path, flush=True)
+    time.sleep(60)
+"""
+
+
+@unix
+def test_standard_input_that_a_killed_process_left_on_disk_is_removed_and_that_of_a_living_one_is_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "tawasul-notes").mkdir()
+    (tmp_path / "tawasul-notes" / "stdin").write_text("somebody else's")
+    environment = ENVIRONMENT | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", SPOOL]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = [subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) for _ in range(2)]
+    try:
+        paths = []
+        for process in processes:
+            process.stdin.write("رقمي 39001234".encode())
+            process.stdin.close()
+            paths.append(Path(process.stdout.readline().decode().strip()))
+            os.utime(paths[-1].with_name("lock"), (0, 0))
+        processes[0].kill()
+        processes[0].wait()
+        assert all(path.read_text(encoding="utf-8") == "رقمي 39001234" for path in paths)
+        with spooled(io.BytesIO(b"id,text")) as path:
+            assert path.read_bytes() == b"id,text"
+            assert [path.parent.exists() for path in paths] == [False, True]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    assert (tmp_path / "tawasul-notes" / "stdin").exists()
 
 
 def temporary(folder):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tawasul_nlp
-from eval.robustness.tables import formula_cells, formulas, write_cells
+from eval.robustness.tables import formula_cells, formulas, masked_runs, write_cells
 from tawasul_nlp.batch import MissingColumnError, TableError, classify_table, open_reader
 from tawasul_nlp.batch.delimited import DELIMITERS, MAX_RECORD_CHARS
 from tawasul_nlp.batch.display import examples, summary
@@ -83,6 +83,67 @@ def test_rejected_rows_are_masked_too(tmp_path):
     assert "39001234" in rejects_of(run(tmp_path / "backlog.csv", tmp_path / "out.csv"))[0]["raw"]
     masked = run(tmp_path / "backlog.csv", tmp_path / "out.csv", mask_columns=["text"])
     assert rejects_of(masked)[0]["raw"] == "1,رقمي [هاتف],زائد\n"
+
+
+def test_a_rejected_line_of_json_is_masked_after_its_escapes_are_undone(tmp_path):
+    escaped = json.dumps("رقمي 39001234")[1:-1]
+    digits = "".join(f"\\u{ord(char):04x}" for char in "٣٩٠٠١٢٣٤")
+    lines = [
+        f'{{"text": "{escaped}",, }}',
+        f'{{"text": "\\u0627{digits}"',
+        '{"text": {"رقمي": "سطر\\n39001234"}}',
+        '{"text": "\\\\u0631\\\\u0642\\\\u0645\\\\u064a39001234", "text": ""}',
+        '{"text": "C:\\\\new" ',
+    ]
+    (tmp_path / "backlog.jsonl").write_text('{"text": "ماي"}\n' + "\n".join(lines), encoding="utf-8")
+    raw = [reject["raw"] for reject in rejects_of(run(tmp_path / "backlog.jsonl", tmp_path / "out.csv"))]
+    assert raw[0] == lines[0] + "\n", "as it stands, where nothing is to be masked"
+    masked = rejects_of(run(tmp_path / "backlog.jsonl", tmp_path / "out.csv", mask_columns=["text"]))
+    assert [reject["raw"].strip() for reject in masked] == [
+        '{"text": "رقمي [هاتف]",, }',
+        '{"text": "ا[هاتف]"',
+        '{"text": {"رقمي": "سطر\n[هاتف]"}}',
+        '{"text": "رقمي[هاتف]", "text": ""}',
+        lines[4].strip(),
+    ]
+
+
+def test_a_rejected_row_keeps_no_number_though_the_masks_would_take_it_for_another(tmp_path):
+    rows = ["5,39001234,17,ماي,1", "1,3900\udcff1234,", "2,\udced39001234,", "3,قبل 2026-03-01,,"]
+    (tmp_path / "backlog.csv").write_bytes(
+        "\n".join(["id,text,note", "0,ماي,", *rows]).encode("utf-8", "surrogateescape")
+    )
+    report = run(tmp_path / "backlog.csv", tmp_path / "out.csv", mask_columns=["text"], encoding="utf-8")
+    assert [re.findall(r"\d{4,}", reject["raw"]) for reject in rejects_of(report)] == [[], [], [], []]
+    assert "[رقم]" in rejects_of(report)[1]["raw"] and "ماي" in rejects_of(report)[0]["raw"]
+
+
+def test_a_masked_run_of_a_table_whose_header_is_a_persons_row_is_refused_and_does_not_quote_it(tmp_path):
+    for name, content in (("csv", "text,رقمي 39001234\nماي,1\n"), ("jsonl", '{"text": "ماي", "رقمي 39001234": 1}\n')):
+        source = tmp_path / f"backlog.{name}"
+        source.write_text(content, encoding="utf-8")
+        for column in ("text", "txt"):
+            with pytest.raises(TableError, match="the name of column 2 holds personal data") as refused:
+                run(source, tmp_path / "out.csv", text_column=column, mask_columns=["text"])
+            assert "39001234" not in str(refused.value)
+        assert run(source, tmp_path / f"{name}.csv").rows_read == 1
+
+
+def test_values_in_lists_and_objects_are_masked_each_by_itself_and_with_their_names(tmp_path):
+    notes = [
+        {"رقم": "سطر\n39001234", "أخرى": [1, "39001234"]},
+        ["لا شيء", 7],
+        {"39001234": 1, "39001235": 2},
+        {"اتصلوا": 39001234},
+    ]
+    source = write(tmp_path / "backlog.jsonl", [{"text": "ماي", "note": note} for note in notes])
+    out = [row["note"] for row in read(run(source, tmp_path / "out.jsonl", mask_columns=["note"]).output)]
+    assert out[0] == {"رقم": "سطر\n[هاتف]", "أخرى": [1, "[هاتف]"]} and out[1] == notes[1]
+    assert out[2] == '{"[هاتف]": 1, "[هاتف]": 2}' and out[3] == '{"اتصلوا": [هاتف]}'
+
+
+def test_a_masked_run_leaves_nothing_raw():
+    assert masked_runs(20, 1).note == ""
 
 
 FORMULAS = ["=cmd|'/C calc'!A0", "+SUM(A1)", "-2+cmd", "@SUM(1)", "\t=1+1", "- الماي مقطوع", "＝1+1", "=-1"]

@@ -157,7 +157,7 @@ def test_an_object_with_many_keys_and_one_twice_is_rejected_in_no_time(tmp_path)
     keys = "".join(f'"k{n}": 1, ' for n in range(100_000))
     (tmp_path / "backlog.jsonl").write_text(f'{{{keys}"k7": 2}}\n{{"text": ""}}\n')
     (reject,) = rejects_of(run(tmp_path / "backlog.jsonl", tmp_path / "out.jsonl"))
-    assert "'k7' occurs twice" in reject["reason"]
+    assert "key 100001 of an object is there already" in reject["reason"]
 
 
 def test_a_blank_line_is_a_row_without_text_where_there_is_one_column_only(tmp_path):
@@ -188,10 +188,10 @@ def test_rows_of_a_jsonl_that_cannot_be_read_are_rejected_with_their_reason(tmp_
     reasons = {r["row"]: r["reason"] for r in rejects_of(report)}
     assert list(reasons) == [2, 3, 4, 5, 6, 7, 8]
     assert "not JSON" in reasons[2] and "array, expected an object" in reasons[3]
-    assert reasons[4] == "column 'text' holds 12, expected text"
+    assert reasons[4] == "column 'text' holds a JSON number, expected text"
     assert (rejects_of(report)[2]["line"], rejects_of(report)[3]["line"]) == (4, 6)  # a blank line is between them
     assert json.loads(rejects_of(report)[2]["raw"]) == {"id": 4, "text": 12, "note": "لا تضيع"}
-    assert "surrogate" in reasons[5] and "'text' occurs twice" in reasons[6] and "NaN" in reasons[7]
+    assert "surrogate" in reasons[5] and "key 3 of an object is there already" in reasons[6] and "NaN" in reasons[7]
 
 
 def test_rows_without_a_text_are_classified_as_empty_and_never_lost(tmp_path):
