@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tawasul_nlp.cli_options import (
+    AnySize,
     Delimiter,
     Encoding,
     InputFormat,
@@ -78,6 +79,7 @@ def classify(
     sheet: Sheet = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
+    any_size: AnySize = False,
     prefix: Prefix = None,
     rejects: Rejects = None,
     raw_cells: RawCells = False,
@@ -149,6 +151,7 @@ def classify(
             encoding=encoding,
             delimiter=to_delimiter(delimiter),
             sheet=sheet,
+            any_size=any_size,
             prefix=prefix,
             rejects=rejects,
             mask_columns=to_mask,

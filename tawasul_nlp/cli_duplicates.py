@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tawasul_nlp.cli_options import (
+    AnySize,
     AsJson,
     Delimiter,
     Encoding,
@@ -111,6 +112,7 @@ def group(
     sheet: Sheet = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
+    any_size: AnySize = False,
     prefix: Prefix = None,
     rejects: Rejects = None,
     raw_cells: RawCells = False,
@@ -160,6 +162,7 @@ def group(
             sheet=sheet,
             encoding=encoding,
             delimiter=delimiter,
+            any_size=any_size,
             prefix=prefix,
             rejects=rejects,
             raw_cells=raw_cells,
@@ -184,6 +187,7 @@ def add(
     sheet: Sheet = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
+    any_size: AnySize = False,
     rejects: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="For rows that cannot be read [default: tawasul.rejects.jsonl]"),
@@ -218,6 +222,7 @@ def add(
             sheet=sheet,
             encoding=encoding,
             delimiter=delimiter,
+            any_size=any_size,
             rejects=rejects,
         )
     with interrupts_told(f"the cases are in the index {folder}"):

@@ -68,6 +68,7 @@ Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sn
 Delimiter = Annotated[
     str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
 ]
+AnySize = Annotated[bool, typer.Option("--any-size", help="Read a small file even if it unpacks to very much.")]
 Prefix = Annotated[
     str | None,
     typer.Option(metavar="PREFIX", help="Of the added columns [default: none, or tawasul_ if a name is taken]"),

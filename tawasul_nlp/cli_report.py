@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli_options import InputFormat, Quiet, TextColumn, complain, console, interrupts_told
+from tawasul_nlp.cli_options import AnySize, InputFormat, Quiet, TextColumn, complain, console, interrupts_told
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +30,7 @@ def report(
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the table's name]")] = None,
     input_format: InputFormat = None,
+    any_size: AnySize = False,
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Do not mask personal data in texts and ids.")
     ] = False,
@@ -64,6 +65,7 @@ def report(
             title=title,
             mask=not show_personal_data,
             input_format=input_format.value if input_format else None,
+            any_size=any_size,
             on_chunk=lambda share: bar.update(task, completed=share),
         )
     with interrupts_told(f"{output} is complete"):

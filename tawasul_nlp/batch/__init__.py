@@ -2,7 +2,14 @@
 
 from tawasul_nlp.batch.columns import ADDED_COLUMNS, GROUP_COLUMNS, added_names, classification_columns
 from tawasul_nlp.batch.engines import open_engine, threads_each
-from tawasul_nlp.batch.errors import InputChangedError, MissingColumnError, RowsLostError, TableError, WorkerDiedError
+from tawasul_nlp.batch.errors import (
+    InputChangedError,
+    MissingColumnError,
+    OversizedTableError,
+    RowsLostError,
+    TableError,
+    WorkerDiedError,
+)
 from tawasul_nlp.batch.grouping import GroupReport, LargeGroup, group_table
 from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.batch.rows import Chunk, Reader, Reject, Writer
@@ -22,6 +29,7 @@ __all__ = [
     "LargeGroup",
     "Layout",
     "MissingColumnError",
+    "OversizedTableError",
     "Reader",
     "Reject",
     "RowsLostError",

@@ -37,6 +37,8 @@ class ExcelReader:
     path : Path
     sheet : str or None
         None for the first one that is not hidden.
+    any_size : bool
+        Whether to read one with far more cells or text than its size lets one think.
 
     Raises
     ------
@@ -46,11 +48,11 @@ class ExcelReader:
         If openpyxl is not installed.
     """
 
-    def __init__(self, path: Path, sheet: str | None) -> None:
+    def __init__(self, path: Path, sheet: str | None, *, any_size: bool = False) -> None:
         self._path = path
         self._total = 0
         self._line = 0
-        check_archive(path)
+        check_archive(path, any_size=any_size)
         with _workbook(path) as book:
             names = [found.title for found in book.worksheets]
             if not names:

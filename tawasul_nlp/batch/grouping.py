@@ -109,6 +109,7 @@ def group_table(
     sheet: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    any_size: bool = False,
     prefix: str | None = None,
     rejects: str | Path | None = None,
     raw_cells: bool = False,
@@ -139,7 +140,7 @@ def group_table(
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
         stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
-    input_format, output_format, sheet, encoding, delimiter, prefix, rejects, raw_cells : optional
+    input_format, output_format, sheet, encoding, delimiter, any_size, prefix, rejects, raw_cells : optional
         As for :func:`~tawasul_nlp.batch.run.classify_table`; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
     chunk_rows : int
@@ -178,6 +179,7 @@ def group_table(
         delimiter=delimiter,
         text_column=text_column,
         sheet=sheet,
+        any_size=any_size,
     )
     chosen = output_format_of(target, output_format) if target is not None else None
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}

@@ -12,6 +12,14 @@ from tawasul_nlp.batch.rows import CHUNK_CHARS, START, Chunk, Position, Reject
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
 
+# What a table may unpack to, and that for each byte of its file more: in bytes, or in characters of a workbook.
+ROOM = 1 << 28
+ROOM_PER_BYTE = 200
+# The same in cells: a row has one in each column, and those of a sheet have what stands before their last one. Reading
+# five million takes a second.
+CELLS = 10_000_000
+CELLS_PER_BYTE = 50
+
 # A row or a reject, the line on which it begins, its size in characters, and where the next one begins.
 Parsed = tuple[dict[str, Any] | Reject, int, int, Position]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
-from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.errors import OversizedTableError, TableError
+from tawasul_nlp.batch.intake import ROOM, ROOM_PER_BYTE
 from tawasul_nlp.batch.parquet_pages import check_pages
 from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, taken
 
@@ -20,13 +22,21 @@ if TYPE_CHECKING:
 MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
 # A value that stands once in the file can be that of every row: so many bytes of such values are unpacked at a time.
 _SHARED_BYTES = 1 << 28
+_ROW_BYTES = 256  # about what the added columns of a row take, so that rows of nothing count too
 _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
 
 class ParquetReader:
-    """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings."""
+    """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path : Path
+    any_size : bool
+        Whether to read one that unpacks to far more than its size lets one think.
+    """
+
+    def __init__(self, path: Path, *, any_size: bool = False) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -35,7 +45,10 @@ class ParquetReader:
             with pq.ParquetFile(path) as file:
                 self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
-                self._rows_at_once = _rows_at_once(file.metadata, check_pages(path))
+                shared = check_pages(path)
+                self._rows_at_once = _rows_at_once(file.metadata, shared)
+                if not any_size:
+                    self._check_unpacked(file, shared)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
         self.columns = tuple(self._schema.names)
@@ -44,6 +57,26 @@ class ParquetReader:
             raise TableError(f"{path} has several columns named {sorted(repeated)[0]!r}; rename them")
         self.notes: tuple[str, ...] = ()
         self._done = 0
+
+    def _check_unpacked(self, file: pq.ParquetFile, shared: int) -> None:
+        """Raise :class:`OversizedTableError` if a small file unpacks to much; one that may is unpacked to find out."""
+        import pyarrow as pa
+
+        size = self._path.stat().st_size
+        room = ROOM + ROOM_PER_BYTE * size
+        unpacked = self._rows * _ROW_BYTES
+        if unpacked <= room and (_has_lists(file.metadata) or unpacked + self._rows * shared > room):
+            with contextlib.suppress(pa.ArrowException, OSError):  # damage is told when the rows before it are read
+                for batch in file.iter_batches(batch_size=self._rows_at_once):
+                    unpacked += int(_row_sizes(self._plain(batch)).sum())
+                    if unpacked > room:
+                        break
+        if unpacked > room:
+            holds = f"{self._rows:,} rows that unpack to more than {room:,} bytes, the most for such a file"
+            raise OversizedTableError(self._path, size, holds)
+
+    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
 
     def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
@@ -72,8 +105,8 @@ class ParquetReader:
         rejects: list[Reject] = []
         size = 0
         for batch in batches:
-            batch = batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
-            sizes = sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64)).tolist()
+            batch = self._plain(batch)
+            sizes = _row_sizes(batch).tolist()
             kept: list[int] = []
             for at in range(min(skip, batch.num_rows), batch.num_rows):
                 self._done += 1
@@ -109,8 +142,11 @@ class ParquetReader:
 def _rows_at_once(metadata: pq.FileMetaData, shared: int) -> int:
     """Return how many rows are unpacked at a time: what they hold is known only then."""
     rows = max(1, min(CHUNK_ROWS, _SHARED_BYTES // max(1, shared)))
-    columns = (metadata.schema.column(number) for number in range(metadata.num_columns))
-    return min(rows, _ROWS_WITH_LISTS) if any(column.max_repetition_level for column in columns) else rows
+    return min(rows, _ROWS_WITH_LISTS) if _has_lists(metadata) else rows
+
+
+def _has_lists(metadata: pq.FileMetaData) -> bool:
+    return any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
 
 
 def check_text_type(name: str, kind: pa.DataType) -> None:
@@ -129,6 +165,11 @@ def _without_views(schema: pa.Schema) -> pa.Schema:
 
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema], schema.metadata)
+
+
+def _row_sizes(batch: pa.RecordBatch) -> np.ndarray:
+    """Return how large each row is."""
+    return sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64))
 
 
 def _sizes(array: pa.Array) -> np.ndarray:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.delimited import read_records, sniff_delimiter
-from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.intake import Parsed, check_width, distinct_names, gather
+from tawasul_nlp.batch.errors import OversizedTableError, TableError
+from tawasul_nlp.batch.intake import CELLS, CELLS_PER_BYTE, Parsed, check_width, distinct_names, gather
 from tawasul_nlp.batch.parquet_reader import ParquetReader
 from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, json_name
 from tawasul_nlp.batch.sniff import Encoding, Format, named_encoding, sniff_encoding, sniff_format
@@ -29,6 +29,7 @@ def open_reader(
     delimiter: str | None = None,
     text_column: str | None = None,
     sheet: str | None = None,
+    any_size: bool = False,
 ) -> Reader:
     """Open a table for reading.
 
@@ -46,6 +47,9 @@ def open_reader(
         A column that the table should have; it helps to sniff the delimiter and is not checked here.
     sheet : str, optional
         Which sheet of an Excel workbook; the first if None.
+    any_size : bool
+        Whether to read a file that holds far more than its size lets one think: rows and cells without end, or a text
+        that stands once for many rows.
 
     Returns
     -------
@@ -54,7 +58,8 @@ def open_reader(
     Raises
     ------
     TableError
-        If the file is missing, empty, or no table of the format.
+        If the file is missing, empty, or no table of the format; its subclass :class:`OversizedTableError` if a small
+        file would take very long or fill a disk.
     """
     path = Path(path)
     if not path.exists():
@@ -70,9 +75,9 @@ def open_reader(
         if chosen == "xlsx":
             from tawasul_nlp.batch.excel import ExcelReader
 
-            return ExcelReader(path, sheet)
+            return ExcelReader(path, sheet, any_size=any_size)
         if chosen == "parquet":
-            return ParquetReader(path)
+            return ParquetReader(path, any_size=any_size)
         if path.stat().st_size == 0:
             raise TableError(f"{path} is empty")
         if encoding is not None:
@@ -81,7 +86,7 @@ def open_reader(
             with path.open("rb") as file:
                 decoding = sniff_encoding(file)
         if chosen == "jsonl":
-            return JsonlReader(path, decoding)
+            return JsonlReader(path, decoding, any_size=any_size)
         return CsvReader(path, decoding, delimiter, text_column)
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -154,16 +159,23 @@ class JsonlReader:
     The file is read once when it is opened, to learn its columns and their types, and again for its rows.
     """
 
-    def __init__(self, path: Path, encoding: Encoding) -> None:
+    def __init__(self, path: Path, encoding: Encoding, *, any_size: bool = False) -> None:
         self._file = TextFile(path, encoding)
         self.notes: tuple[str, ...] = ()
         self.encoding = encoding
         kinds: dict[str, set[str]] = {}
+        rows = 0
         for item, *_ in self._parsed(START):
             if isinstance(item, dict):
+                rows += 1
                 for name, value in item.items():
                     kinds.setdefault(name, set()).add(_kind(value))
                 check_width(path, len(kinds))
+        size = path.stat().st_size
+        most = CELLS + CELLS_PER_BYTE * size
+        if rows * len(kinds) > most and not any_size:
+            holds = f"{rows:,} rows of {len(kinds):,} columns, more than the {most:,} cells of such a file"
+            raise OversizedTableError(path, size, holds)
         self._kinds = kinds
         self.columns = tuple(kinds)
 

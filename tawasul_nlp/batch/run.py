@@ -90,6 +90,7 @@ def classify_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | None = None,
+    any_size: bool = False,
     prefix: str | None = None,
     rejects: str | Path | None = None,
     mask_columns: Sequence[str] = (),
@@ -125,6 +126,8 @@ def classify_table(
         (is a workbook, has a mark itself, or is windows-1256), and has the input's delimiter (a ``.tsv`` has tabs).
     sheet : str, optional
         Of an Excel workbook; the first if None.
+    any_size : bool
+        Whether to read a file that holds far more than its size lets one think.
     prefix : str, optional
         Prefix of the added columns; see :func:`~tawasul_nlp.batch.columns.added_names`.
     rejects : str or Path, optional
@@ -177,6 +180,7 @@ def classify_table(
         delimiter=delimiter,
         text_column=text_column,
         sheet=sheet,
+        any_size=any_size,
     )
     chosen = output_format_of(output, output_format)
     if mask_columns:

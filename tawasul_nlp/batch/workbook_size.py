@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from array import array
 from pathlib import Path
 from xml.parsers import expat
 
-from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch import intake
+from tawasul_nlp.batch.errors import OversizedTableError, TableError
 
 # A full sheet of a million cases unpacks to about two gigabytes; XML of a real workbook shrinks 5 to 30 times.
 MAX_UNPACKED = 4 << 30
@@ -36,23 +38,26 @@ _BLOCK = 1 << 16
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
-_ROW, _CELL, _STRING = f"{_MAIN} row", f"{_MAIN} c", f"{_MAIN} si"
+_ROW, _CELL, _VALUE, _STRING = f"{_MAIN} row", f"{_MAIN} c", f"{_MAIN} v", f"{_MAIN} si"
 _DIGITS = "0123456789"
+_MAX_DIGITS = 9  # of a number or a column that there may be
 # The names by which parts are taken for sheets, strings, and copies of a pivot table's source, which nobody reads; and
 # the kind that such a part must then be of wherever it is named, or it would be read in another way than measured.
 _KINDS = {"worksheets/": "worksheet", "sharedStrings": "sharedStrings", "pivotCache": "pivotCache"}
 _ADVICE = "If it is yours, save the sheet as 'CSV UTF-8'"
 
 
-def check_archive(path: Path) -> None:
+def check_archive(path: Path, *, any_size: bool = False) -> None:
     """Raise :class:`TableError` if a workbook is damaged, or would unpack to or hold more than a real one.
 
-    The sizes are those that the archive states. ``zipfile`` gives no more than stated, so they bound the work.
+    It is :class:`~tawasul_nlp.batch.OversizedTableError` where a sheet has far more cells, those before a cell in a far
+    column counted too, or far more text in them than the file's size lets one think; `any_size` allows that. The sizes
+    are those that the archive states. ``zipfile`` gives no more than stated, so they bound the work.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(path, archive.infolist())
-            _check_memory(path, archive)
+            _check_memory(path, archive, any_size)
     except TableError:
         raise
     except _UnreadableError as error:
@@ -80,15 +85,17 @@ def _check_sizes(path: Path, parts: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _check_memory(path: Path, archive: zipfile.ZipFile) -> None:
+def _check_memory(path: Path, archive: zipfile.ZipFile, any_size: bool) -> None:
     packed = path.stat().st_size
+    most_cells, most_chars = intake.CELLS + intake.CELLS_PER_BYTE * packed, intake.ROOM + intake.ROOM_PER_BYTE * packed
+    strings = array("L")
     room = ROOM + ROOM_PER_BYTE * packed
     held = 0
     names = set(archive.namelist())
-    for part in archive.infolist():
+    for part in sorted(archive.infolist(), key=lambda part: "sharedStrings" not in part.filename):
         if "pivotCache" in part.filename:
             continue
-        content = _Content(part.filename, held, names)
+        content = _Content(part.filename, held, names, strings)
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
         parser.StartElementHandler = content.start
@@ -105,6 +112,9 @@ def _check_memory(path: Path, archive: zipfile.ZipFile) -> None:
                             f"{path} has {packed:,} bytes, and to read {part.filename!r} would take more than the "
                             f"{room:,} bytes of memory that such a file may; it was not opened. {_ADVICE}"
                         )
+                    if not any_size and (content.cells > most_cells or content.chars > most_chars):
+                        holds = f"more than {most_cells:,} cells or {most_chars:,} characters in a sheet"
+                        raise OversizedTableError(path, packed, f"{holds}, the most for such a file")
                 parser.Parse(b"", True)
         except expat.ExpatError as error:
             # Pictures and programs are no XML. Whoever reads another part has to stop at the same place.
@@ -118,10 +128,17 @@ class _UnreadableError(Exception):
 
 
 class _Content:
-    """What is held of a part, in bytes, added to what is held already."""
+    """What is held of a part, in bytes, added to what is held already; and of a sheet its cells and their characters.
 
-    def __init__(self, name: str, held: int, names: set[str]) -> None:
+    ``strings`` has the length of each text in the table of strings, which comes before the sheets that point into it.
+    """
+
+    def __init__(self, name: str, held: int, names: set[str], strings: array[int]) -> None:
         self.held = held
+        self.cells = self.chars = 0
+        self._strings = strings
+        self._pointer: str | None = None  # the number of the text that is a cell's value
+        self._header = self._valued = 0  # the last columns with a value: of the header, of the row
         self._names = names
         self._names_parts = name.endswith(".rels") or name == "[Content_Types].xml"
         self._unit = ""  # the element that is read and let go
@@ -131,7 +148,9 @@ class _Content:
         self._before = 0  # what was held when the outermost began
         self._chars = 0  # of the outermost
         self._row = 0
-        self._column = (0, "")
+        self._column = 0
+        self._cell = ""  # the latest that has a name
+        self._shared = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Take a start tag."""
@@ -143,6 +162,8 @@ class _Content:
                 self._next_row(attributes)
         elif name == _CELL:
             self._next_cell(attributes)
+        elif name == _VALUE and self._shared:
+            self._pointer = ""
         elif self._names_parts:
             self._check_kind(attributes)
         elif name.startswith(_STRICT):  # openpyxl would see no sheet in it
@@ -157,26 +178,46 @@ class _Content:
             self._open -= 1
             if not self._open:
                 self.held = self._before + _LET_GO + (_CHAR * self._chars if name == _STRING else 0)
+                if name == _STRING:
+                    self._strings.append(self._chars)
+                else:
+                    self._end_row()
+        elif name == _VALUE and self._pointer is not None:
+            if self._pointer.isdecimal() and int(self._pointer[:_MAX_DIGITS]) < len(self._strings):
+                self.chars += self._strings[int(self._pointer)]
+            self._pointer = None
 
     def text(self, data: str) -> None:
         """Take text, of which an element may have several pieces."""
         if self._names_parts and not data.isspace():
             raise ValueError(f"there is text, {data[:20]!r}, where its parts are named")
         self._chars += len(data)
+        self.chars += len(data)
+        if not data.isspace():
+            self._valued = self._column
+        if self._pointer is not None:
+            self._pointer += data
         self.held += _CHAR * len(data)
 
     def _next_row(self, attributes: dict[str, str]) -> None:
         row = int(attributes.get("r", self._row + 1))
         if row <= self._row:  # openpyxl would leave it out
             raise ValueError(f"row {row} comes after row {self._row}")
-        self._row, self._column = row, (0, "")
+        self._row, self._column, self._valued = row, 0, 0
+
+    def _end_row(self) -> None:
+        self._header = self._header or self._valued
+        self.cells += max(self._column, self._header if self._valued else 0)
 
     def _next_cell(self, attributes: dict[str, str]) -> None:
-        letters = attributes.get("r", "").rstrip(_DIGITS)
-        column = (len(letters), letters)
-        if letters and column <= self._column:  # openpyxl would leave it out
-            raise ValueError(f"cell {attributes['r']} comes after {self._column[1]}{self._row}")
-        self._column = max(column, self._column)
+        self._shared = attributes.get("t") == "s"
+        column = 0
+        for letter in attributes.get("r", "").rstrip(_DIGITS)[:_MAX_DIGITS].upper():
+            column = 26 * column + ord(letter) - ord("A") + 1
+        if column and column <= self._column:  # openpyxl would leave it out
+            raise ValueError(f"cell {attributes['r']} comes after {self._cell or f'column {self._column}'}")
+        self._cell = attributes.get("r", "")
+        self._column = column or self._column + 1
 
     def _check_kind(self, attributes: dict[str, str]) -> None:
         kind = attributes.get("type") or attributes.get("Type") or attributes.get("ContentType", "")

@@ -68,6 +68,7 @@ def write_report(
     title: str | None = None,
     mask: bool = True,
     input_format: Format | None = None,
+    any_size: bool = False,
     on_chunk: Callable[[float], None] | None = None,
 ) -> ReportSummary:
     """Write one self-contained HTML page about a classified table.
@@ -91,6 +92,8 @@ def write_report(
     mask : bool
         Whether personal data in texts and ids are masked; a masked id is followed by its row's number.
     input_format : {"csv", "jsonl", "parquet"}, optional
+    any_size : bool
+        Whether to read a table that holds far more than its file's size lets one think.
     on_chunk : callable, optional
         Called with the share of the work that is done.
 
@@ -103,7 +106,7 @@ def write_report(
     source, output = Path(source), Path(output)
     check_apart([source], {"page": output})
     source_file = InputFile(source)
-    reader = open_reader(source_file.path, format=input_format, text_column=text_column)
+    reader = open_reader(source_file.path, format=input_format, text_column=text_column, any_size=any_size)
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
     pending = PendingFile(output)
     try:

@@ -70,7 +70,7 @@ READ = """
 import sys
 from eval.memory import peak_kb
 from tawasul_nlp.batch import open_reader
-print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1]).chunks()))
+print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1], any_size=True).chunks()))
 print(peak_kb())
 """
 
