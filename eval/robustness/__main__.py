@@ -30,6 +30,8 @@ PARTS: tuple[str, ...] = (
     "masks",
     "processors",
     "changed_inputs",
+    "classify_kills",
+    "small_tables",
     "tables",
 )
 TRIALS = 200

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval.robustness import changed_inputs
+from eval.robustness import changed_inputs, classify_kills
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.batch import InputChangedError, TableError, classify_table, open_reader
 from tawasul_nlp.batch.engines import ModelFacts
@@ -107,6 +107,12 @@ def test_a_run_that_is_killed_several_times_gives_the_same_bytes(tmp_path, out_o
     assert not output.with_name(output.name + ".partial").exists()
     manifest = json.loads(finished.manifest.read_text(encoding="utf-8"))
     assert manifest["resumed"] == 3 and manifest["rows"]["read"] == 2_000
+
+
+@unix
+def test_a_run_that_is_killed_at_any_moment_starting_working_or_publishing_ends_as_if_it_had_not_been():
+    outcome = next(classify_kills.run(5, 2))
+    assert outcome.trials >= 5 and outcome.failures == 0, outcome.note
 
 
 def stop(source, output, at=3, **options):
