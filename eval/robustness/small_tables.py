@@ -51,7 +51,7 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
         f"{len(kinds)} kinds of files of less than {_LARGEST:,} bytes, classified",
         trials,
         len(failed),
-        f"{refused} refused by size, the others read; " + "; ".join(sorted(set(failed))),
+        "; ".join([f"{refused} refused by size, the others read", *sorted(set(failed))]),
     )
 
 
