@@ -1,4 +1,7 @@
-"""Kill a classification at random moments, from its first to its last, and start it again until it is done."""
+"""Kill a classification at random moments, from its first to its last, and start it again until it is done.
+
+``python -m eval.robustness.classify_kills SOURCE OUT WORKERS`` is the process that is killed, by keyword.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.robustness.outcome import Outcome
+from tawasul_nlp.batch import classify_table
+from tests.batch.keyword_classifier import KeywordClassifier
 
 _ROOT = Path(__file__).parents[2]
 _ENDINGS = (".csv", ".jsonl", ".parquet")
-_ROWS = 2_000  # in chunks of 25, by keyword
+_ROWS, _CHUNK_ROWS = 2_000, 25  # by keyword
 _ROWS_OF_MODEL = 6_000  # in chunks of 1,024: of few texts, for equal ones are read once in a chunk
 _TEXTS = (
     "المجاري طافحة عندنا في مجمع 714",
@@ -65,7 +70,7 @@ def _killed(what: str, trials: int, rng: random.Random, *, model: bool) -> Outco
             whole, seconds = wholes[ending]
             with tempfile.TemporaryDirectory(dir=name) as folder:
                 output = Path(folder) / f"out{ending}"
-                while not kill_once(source, output, workers, model, seconds * rng.uniform(-0.1, 1)):
+                while not kill_once(source, output, workers, model, seconds * rng.uniform(-0.1, rng.choice((0.3, 1)))):
                     kills += 1
                 outputs += 1
                 done = _done(output)
@@ -133,7 +138,7 @@ def _changed(path: Path) -> int | None:
 
 
 def _start(source: Path, output: Path, workers: int, model: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.batch.keyword_run", str(source), str(output), str(workers)]
+    command = [sys.executable, "-m", "eval.robustness.classify_kills", str(source), str(output), str(workers)]
     if model:
         command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", str(source), "-o", str(output)]
         command += ["--text-column", "text", "--mask-personal-data", "--quiet"]
@@ -149,3 +154,8 @@ def _done(output: Path) -> Done:
         raise RuntimeError(f"rows are not accounted for: {facts}, {len(rejects.splitlines())} rejects")
     names = tuple(sorted(path.name for path in output.parent.iterdir()))
     return Done(output.read_bytes(), rejects, facts, names)
+
+
+if __name__ == "__main__":
+    given, to, count = sys.argv[1:]
+    classify_table(KeywordClassifier, given, to, text_column="text", workers=int(count), chunk_rows=_CHUNK_ROWS)
