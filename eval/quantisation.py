@@ -31,7 +31,7 @@ from tokenizers import Tokenizer
 
 from eval.import_time import machine
 from eval.quantisation_forms import add_openvino, onnx_contenders
-from eval.quantisation_runners import Batch, Contender, openvino_process
+from eval.quantisation_runners import Batch, Contender, openvino_process, pad
 from eval.results_files import publish_page
 from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
@@ -62,16 +62,6 @@ def read_network(state: Path, base: Path, labels: LabelSpace) -> MultiTaskNetwor
     tensors = load_file(state)
     network.load_state_dict({k.removeprefix(prefix): tensor for k, tensor in tensors.items() if k.startswith(prefix)})
     return network.eval()
-
-
-def pad(rows: list[list[int]]) -> Batch:
-    """Return input ids and attention mask (texts, tokens) as the classifier pads them."""
-    ids = np.ones((len(rows), max(map(len, rows))), np.int64)
-    mask = np.zeros_like(ids)
-    for at, row in enumerate(rows):
-        ids[at, : len(row)] = row
-        mask[at, : len(row)] = 1
-    return ids, mask
 
 
 def in_batches(rows: list[list[int]], size: int) -> list[Batch]:

@@ -21,6 +21,16 @@ PINNED = ("openvino==2026.4.1", "nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.3
 Batch = tuple[np.ndarray, np.ndarray]
 
 
+def pad(rows: list[list[int]]) -> Batch:
+    """Return input ids and attention mask (texts, tokens) as the classifier pads them."""
+    ids = np.ones((len(rows), max(map(len, rows))), np.int64)
+    mask = np.zeros_like(ids)
+    for at, row in enumerate(rows):
+        ids[at, : len(row)] = row
+        mask[at, : len(row)] = 1
+    return ids, mask
+
+
 class Contender(Protocol):
     """One way to run the encoder; every call works on one thread."""
 

@@ -14,25 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.quantisation_runners import pad
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.portable import with_portable_softmax
-from tawasul_nlp.model.runtime import Batch, OnnxRuntime
+from tawasul_nlp.model.runtime import OnnxRuntime
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 Run = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
 LIBRARY, EXPORTED = "the library", "the graph as exported"
 BATCH = 10
 ROUNDS = 3
-
-
-def pad(rows: list[list[int]]) -> Batch:
-    """Return input ids and attention mask (texts, tokens) as the classifier pads them."""
-    ids = np.ones((len(rows), max(map(len, rows))), np.int64)
-    mask = np.zeros_like(ids)
-    for at, row in enumerate(rows):
-        ids[at, : len(row)] = row
-        mask[at, : len(row)] = 1
-    return ids, mask
 
 
 def session(graph: bytes) -> Run:

@@ -49,7 +49,7 @@ def _counted(
         if problem is not None:
             failed[f"{way} ({ending[1:]}): {problem}"] += 1
     return Outcome(
-        "what is published is of one input, the one whose hash is told",
+        "what is published is of one input, the one whose hash is reported",
         f"{command}: the input is changed at a random chunk and changed back before the next, or later, or never",
         trials,
         failed.total(),
