@@ -6,9 +6,22 @@ All patterns are for folded texts (:mod:`tawasul_nlp.text.folding`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from .personal_cues import OF, TO, any_of, any_of_words
-from .personal_patterns import EIGHT_DIGITS, GAP, JOIN, PHONE_START, SPREADSHEET
+from .personal_context import Found, is_amount, is_public, number, sizes_of
+from .personal_cues import OF, TO, YEAR_AFTER, any_of, any_of_words
+from .personal_patterns import (
+    DAY,
+    EIGHT_DIGITS,
+    GAP,
+    JOIN,
+    MONTH,
+    OF_A_YEAR,
+    PHONE,
+    PHONE_START,
+    SPREADSHEET,
+    YEAR,
+)
 
 # What may stand between a cue and its number. With a word for "number", a colon or "#" the link is strong. A full stop
 # ends the search, for what comes behind it is another matter.
@@ -17,7 +30,7 @@ _NUMBER_WORD = rf"(?:[بو]?رقم{OF}|الرقم|(?:ال)?مرقمه?|ذات ا
 _ITS_NUMBER = r"(?:ب?رقمه?ا?|no\.?|number)"
 _SIGNS = r"\s:\-/#()=*\"'«»\[\]"
 _LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
-STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
+_STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
 
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 # Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
@@ -147,13 +160,78 @@ CUED = {
     for kind, (cue, value) in _CUES.items()
 }
 # What goes on with another number of the same kind: "plates 88412 and 4409", "request 8812047, 8790331".
-AND_ANOTHER = re.compile(
+_AND_ANOTHER = re.compile(
     r"(?:\s?\([^()\d]{1,12}\))?(?:\s?[,،/&+]|\s?و|\s(?:and|or|او|ثم|w))\s?(?:رقم )?"
     rf"(?P<value>[A-Za-z]{{0,4}}[-/]?\d[\d/-]*){_ENDS}",
     re.IGNORECASE,
 )
-HOUSE = re.compile(
+_HOUSE = re.compile(
     rf"(?<![^\W\d_])(?:{TO}(?:بيت{OF}|منزل{OF}|شقه|شقت{OF}|فيلا|مبني|بنايه|عماره)"
     rf"|house|flat|villa|building|bldg|apartment|apt){_LINK}(?P<value>\d{{1,5}}[A-Za-z]?)(?![\w]|[.,/]\d)",
     re.IGNORECASE,
 )
+
+
+def cued(kind: str, text: str) -> Iterator[Found]:
+    """Give the numbers of a kind behind words for it."""
+    for match in CUED[kind].finditer(text):
+        if _is_cued(kind, text, match):
+            start, end = match.span("value")
+            yield kind, start, end
+            while (another := _AND_ANOTHER.match(text, end)) and _is_alike(match["value"], another["value"]):
+                start, end = another.span("value")
+                if not is_amount(text, start, end):
+                    yield kind, start, end
+
+
+def _is_alike(one: str, other: str) -> bool:
+    """Tell whether two numbers are written in one way, letters for letters."""
+    shapes = [(re.sub(r"\d+", "0", value), len(re.sub(r"\D+", "", value))) for value in (one, other)]
+    (form, digits), (other_form, other_digits) = shapes
+    return form == other_form and abs(digits - other_digits) <= 1 and other_digits >= 4
+
+
+def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
+    """Tell whether a number behind a word is what the word says, and no amount, date or year."""
+    start, end = match.span("value")
+    found = match.group("value")
+    digits = sum(char.isdigit() for char in found)
+    if kind == "cpr":
+        # The number of a row may stand before another's: 1 39001234.
+        return DAY.fullmatch(found) is None and sizes_of(found)[:2] != (1, 8)
+    if is_amount(text, start, end) or is_public(number(found)):
+        return False
+    is_strong = match.group("strong") or _STRONG_LINK.search(match.group("link"))
+    if kind == "plate":
+        return not (match["described"] and found.endswith("000")) and (digits > 3 or match["car"] is None)
+    if _is_date(found) or YEAR.fullmatch(found):
+        return False
+    if kind == "passport":
+        if any(map(str.isalpha, found)) or not match["words"] or is_strong:
+            return digits >= 6 or found[0].isalpha()
+        return digits >= 7 and PHONE.fullmatch(found) is None
+    if kind == "account" and match["far"]:
+        return digits >= 8 and PHONE.fullmatch(found) is None
+    if is_strong:
+        return digits >= 4
+    if match.groupdict().get("named"):
+        # "my ticket INC0012345", but not "my ticket 12345": that may be how many there are.
+        return found[0].isalpha() and digits >= 4
+    if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
+        return True
+    return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
+
+
+def _is_date(found: str) -> bool:
+    """Tell a day (12/05/2024) and a school year (2023/2024)."""
+    parts = re.split(r"[-/\\]", found)
+    return (len(parts) == 3 and sorted(map(len, parts))[1] <= 2 and max(map(len, parts)) <= 4) or (
+        len(parts) == 2 and all(YEAR.fullmatch(part) for part in parts) and int(parts[1]) - int(parts[0]) == 1
+    )
+
+
+def houses(text: str) -> Iterator[Found]:
+    """Give the numbers of houses and flats."""
+    for match in _HOUSE.finditer(text):
+        if not is_amount(text, *match.span("value")):
+            yield "house", *match.span("value")

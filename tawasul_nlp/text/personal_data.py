@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from .folding import end_of_character, fold, sources
+from .personal_context import number
 from .personal_names import names
-from .personal_rules import find, number
+from .personal_rules import find
 
 #: Each kind with what stands in the masked text in its place.
 PLACEHOLDERS = {
