@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .personal_context import Found, is_amount, is_public, number, sizes_of
-from .personal_cues import OF, TO, YEAR_AFTER, any_of, any_of_words
+from .personal_context import Found, is_amount, is_behind, is_public, number, sizes_of
+from .personal_cues import OF, OTHER_CUE, TO, YEAR_AFTER, any_of, any_of_words
 from .personal_patterns import (
     DAY,
     EIGHT_DIGITS,
@@ -25,22 +25,32 @@ from .personal_patterns import (
 
 # What may stand between a cue and its number. With a word for "number", a colon or "#" the link is strong. A full stop
 # ends the search, for what comes behind it is another matter.
-_RAQAM = r"ra[gqk8]a?m(?:i|y|ha|ah|a|na)?"
-_NUMBER_WORD = rf"(?:[بو]?رقم{OF}|الرقم|(?:ال)?مرقمه?|ذات الرقم|no\.?|number|num|nr|id|#|{_RAQAM})"
-_ITS_NUMBER = r"(?:ب?رقمه?ا?|no\.?|number)"
-_SIGNS = r"\s:\-/#()=*\"'«»\[\]"
-_LINK = rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|هو|هي|is|was)(?![^\W\d])){{0,2}}[{_SIGNS}]{{0,4}}(?<![A-Za-z])"
-_STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#]", re.IGNORECASE)
+_EL = r"(?:[aei2]l[ -]?)?"  # the article in Arabizi
+_RAQAM = r"r[aeiu]?[gqk8][aeiu]?m(?:i|y|ha|ah|eh|a|na)?"
+_NUMBER_WORD = any_of(
+    rf"(?:ذات |ذو |ذي )?(?:[بو]?رقم{OF}|ب?الرقم|(?:ال)?مرقمه?)",
+    rf"no\.?|number|num|nr|#|id(?!-\d)|{_EL}{_RAQAM}",  # ID-77140 is one code
+)
+_IS = r"(?:[وف]?هو|[وف]?هي|اهو|اهي|is(?!-\d)|was)"
+_SIGNS = r"\s:\-/#()=*\"'«»\[\]|>·"
+_DOTS = r"(?:\s?\.{2,30}\s?| \. )"  # as forms have them
+_LINK = (
+    rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|{_IS})(?![^\W\d])){{0,2}}"
+    rf"(?:{_DOTS}|[{_SIGNS}]{{0,4}})(?<![A-Za-z])"
+)
+_STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#|>=]|\.\.| \. ", re.IGNORECASE)
 
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 # Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
-_CODE = r"(?:[A-Za-z]{0,5}[-/]?|[ء-ي]{1,3}[-/])(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
+_CODE = r"(?:(?!BH?D)(?:[A-Za-z]{1,6}[-/]){0,2}[A-Za-z]{0,5}|[ء-ي]{1,3}[-/])(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
 _VALUE = rf"(?:{_CODE}|\d{{1,5}} ?/ ?\d{{3,5}}(?!\d))(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
 _BRANCH = rf"\d{{3,6}} ?[-/] ?\d{{1,2}}{_ENDS}"  # of a commercial registration
-_GROUPED = rf"(?:\d{{4}}(?:{GAP}\d{{4}}){{2,4}}|\d{{2,4}}(?:[ .]\d{{3,6}}){{1,3}}){_ENDS}"
+_GROUPED = (
+    rf"(?:\d{{4}}(?:{GAP}\d{{4}}){{2,4}}|\d{{2,4}}(?:[ .]\d{{3,6}}){{1,3}}(?: \d\d)?|\d\d(?: \d\d){{3,5}}){_ENDS}"
+)
 # Three to six digits, in two groups or one by one; of neighbours with letters.
 _PLATE = (
-    rf"(?:[A-Za-z]{{1,3}}[ -])?(?!{EIGHT_DIGITS}(?!\d))"
+    rf"(?:[A-Za-z]{{1,3}}[ -])?(?!{PHONE_START}\d(?:[ .-]?\d){{7}}(?!\d))"
     rf"(?:\d{{3}}[ -]\d{{1,3}}|\d\d \d\d(?: ?\d\d)?|\d(?: \d){{3,5}}|\d{{3,6}})(?: (?-i:[A-Z]{{3}}))?{_ENDS}"
 )
 _PASSPORT = rf"(?:[A-Za-z]{{1,3}}{JOIN})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-Za-z]?(?![A-Za-z0-9])"
@@ -49,8 +59,23 @@ _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-
 
 # Any words between what a number is of and "number", unless they begin an address or a phone number.
 _PLACES = any_of_words("مجمع بلوك طريق شارع مبني بنايه عماره بيت منزل شقه فيلا محل باب بوابه كراج موقف دوار محطه")
-_OTHER = rf"(?!{TO}(?:{_PLACES}|هاتف|تلفون))[^\W\d]{{2,12}}(?: (?:19|20)\d\d)?"
-_MINE = r"مال(?:ي|نا|ت[يه])|حق(?:ي|نا)|عند(?:ي|نا)?|خاص|بي|بنا|في|لدي|قديم|جديد"
+_ELSE = any_of_words(
+    "عداد فاتوره ايصال قرار قانون مرسوم ماده باص حافله غرفه قاعه صفحه لجنه مخالفه طابق رحله موديل خط هاتف تلفون جوال نقال موبايل"
+)
+_ENGLISH = any_of_words(
+    "road rd street avenue block blk house flat building bldg room gate meter invoice bill bus route law decision "
+    "article page flight model phone mobile tel line"
+)
+_OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d)?"
+# "the subscription to the internet under number 300918274"
+_NOUNS = any_of_words(
+    "طلب حساب سجل جواز لوح شكو بلاغ معامل تذكر شخصي سكاني "
+    "account request passport plate ticket case complaint cpr cr id pp no number"
+)
+_FAR = rf"(?:\s(?!{TO}{_NOUNS}){_OTHER}){{1,6}}?[,،]?[\s(]{{1,2}}(?P<far>(?:{_NUMBER_WORD}|{_IS})(?![^\W\d])[{_SIGNS}]{{1,4}})"
+# "my request for the subsidy HS-20417"
+_LETTERED = r"(?=(?:[,،]?\s)(?-i:[A-Z]{1,5}-\d{4}))"
+_MINE = r"مال(?:ي|نا|ه|ها|ت[يه]|تها)|حق(?:ي|نا|ه|ها)|عند(?:ي|نا|ك|كم)?|معا?كم|خاص|بي|بنا|في|لد(?:ي|يكم|ينا)|قديم|جديد|mal[iy]|7a[gq]i"
 
 
 def _words(*alternatives: str) -> str:
@@ -62,11 +87,14 @@ _HOUSING = _words(
     r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|من|(?:سنه|عام) (?:19|20)\d\d|(?:el )?[ei]skan"
 )
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
-_PAYER = _words(r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|ewa|هيئه")
+_PAYER = _words(
+    r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|هيئه|ewa"
+    rf"|{_EL}(?:kahr\w{{2,5}}|ma+[iy]|bank)|fe?l bank|{_EL}internet|(?:7a[gq]\s)?{_EL}kahr\w{{2,5}}"
+)
 _CARS = any_of_words(
     "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
     "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
-    "sayy?ar(?:a|ti|tha|ta) moo?t[ea]r"
+    "sayy?a+r(?:a|ah|eh|ti|ty|tha|tah|ta) mo+t[ea]r(?:i|y)?"
 )
 _VEHICLES = any_of_words(
     "car veh(?:icle)? truck van lorry motorbike motorcycle trailer pickup "
@@ -79,7 +107,7 @@ _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:�
 
 # The cues of each kind, and the form of its numbers. A named cue needs a strong link.
 _CPR = any_of(
-    rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s{TO}[^\W\d]{{2,9}}){{0,2}}?",
+    rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s(?!{TO}{_ELSE}){TO}[^\W\d]{{2,9}}){{0,3}}?",
     rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?",
     rf"{TO}سجل\s(?:ال)?سكاني",
     rf"{TO}هوي(?:ه|ت{OF})",
@@ -87,31 +115,33 @@ _CPR = any_of(
 )
 _CR = any_of(
     rf"{TO}سجل\w{{0,3}}\s(?:ال)?تجاري{_OWNER}",
-    r"س[. ]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|commercial regist(?:er|ration)",
-    rf"(?P<named>{TO}(?:سجل|قيد))",
+    r"س[. ]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
+    rf"s[ei]?j[ei]l+(?:i|y|na|ha|ah|eh)?\s{_EL}t[ei]?ja*r[iy]",
+    # "the shop whose register is 93377-1": a verb too, so only before a number of this form
+    rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?(?:\d{{4,6}} ?-\d{{1,2}}|\d{{4}}[1-9]|\d{{4}}[1-9]\d|\d{{5}}[1-9])(?![\d.,/-]))",
+    rf"(?P<named>{TO}(?:سجل{OF}|قيد))",
 )
 _ACCOUNT = any_of(
     rf"{TO}حساب(?:{OF}|ين|ات){_PAYER}",
-    # "my account with the bank of ... number": what is so far away is one only if it is not a phone's
-    rf"{TO}حساب{OF}(?:\s{_OTHER}){{1,5}}(?=\s{_ITS_NUMBER}[\s:]{{1,2}}(?!{PHONE_START}\d{{8}}(?!\d))\d{{5}})",
-    r"account|acct\.?|acc\.?|a/c|(?:[ea]l )?[7h][ei]?sab\w{0,2}",
+    rf"account|acct\.?|acc\.?|a/c|[7h][ie]?sa+b(?:i|y|na|at)?{_PAYER}",
     # "my savings account at the bank 900112233": a long number that is not a phone's
-    rf"(?:{TO}حساب{OF}|account)(?P<far>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_OTHER}){{1,4}}?)",
-    rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|consumer|subscriber)",
+    rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_OTHER}){{1,4}}?)",
+    rf"(?:{TO}(?:حساب|اشتراك){OF}|account|acct\.?)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
+    rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|cust\.?|client|consumer|subscriber|subscription|(?:ish?|e)?shterak\w{{0,2}})",
 )
 _REQUEST = any_of(
     rf"{TO}طلب(?:{OF}|ين|ات){_HOUSING}",
-    rf"{TO}طلب{OF}(?:\s{_OTHER}){{1,3}}(?=\s{_NUMBER_WORD})",
-    rf"(?:[ae]l )?[6t]alab(?:i|y|na|ah)?{_HOUSING}",
-    # "my complaint about the road, no. 90124"
-    rf"(?:{TO}{_COMPLAINTS}|request|application|complaint|ticket|case)(?:\s{_OTHER}){{1,4}}[,،]?(?=[\s(]{{1,2}}{_NUMBER_WORD})",
+    rf"[6t]ala?b(?:i|y|na|ah|t[iy])?{_HOUSING}",
+    rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS}|{_FILES})|request|application|complaint|ticket|case)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
     rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي",
-    r"request|application|mrn|(?:our |my |your )?ref(?:erence)?\.?|complaint|ticket|(?:el |al )?(?:shakwa|balagh)",
+    r"request|application|mrn|medical (?:record|file)|(?:our |my |your )?ref(?:erence)?\.?|complaint|ticket|sha[kq]w[ae]\w{0,2}|balagh\w{0,2}",
     r"(?P<named>"
     + any_of(
         rf"{TO}{_FILES}{_HOUSING}",
         rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
-        r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up|claim|report",
+        r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up|claim|report|petition",
+        r"transaction|tra?nx?s?\.?|txn|trx|query|issue|work order|crm",
+        r"mo?3a+m[ae]?la?\w{0,3}|ta[dzt]h?ka?r\w{1,4}|mal[ae]f+\w{0,2}|mar[jg]e?3\w{0,2}|mota+ba3\w{1,2}|mora+ja3\w{1,2}",
     )
     + ")",
 )
@@ -122,25 +152,25 @@ _PLATE_CUE = any_of(
     r"(?P<car>"
     + any_of(
         rf"[بو]?رقم\s(?:ال)?{_CARS}{OF}",
-        rf"(?:el |al )?{_CARS}(?=\s{_NUMBER_WORD})",
+        rf"{_RAQAM}\s{_EL}{_CARS}|{_CARS}(?=\s{_NUMBER_WORD})",
         rf"{TO}{_CARS}{OF}(?:\s{_OTHER}){{0,3}}\s(?:{_NUMBER_WORD}|نمرتها|نمرته)",
-        rf"{_VEHICLES} (?:reg(?:istration)?|no\.?|number)",
+        rf"{_VEHICLES} (?:reg(?:istration)?\.?|no\.?|number)|reg(?:istration|d)?\.?(?=\s?(?:no|num|#))",
     )
     + ")",
     # "a red car 229618"
     rf"(?P<described>(?:{TO}(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}){{0,3}}|{_VEHICLES})"
     rf"(?=[\s(]{{1,2}}(?:رقمه?ا? )?\d{{5,6}}(?!\d)))",
-    rf"(?:number |licen[cs]e )?(?:plates?|plt)|loo?7a\w?(?:\s(?:[ea]l )?{_CARS})?",
+    rf"(?:number |licen[cs]e )?(?:plates?|plt)(?:\s[a-z](?=[\s:]))?|lo{{1,2}}[7h]a?t?(?:i|y|ha|na)?(?:\s{_EL}{_CARS})?",
     r"(?:خصوصي|ملاكي)(?=\s\d{4,6}(?!\d))",
 )
 _PASSPORT_CUE = any_of(
     # With words about it, a number must have a letter, or "number" before it, or be none of a phone's.
     any_of(
-        rf"{TO}(?:جواز(?:ات|ين)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?",
+        rf"{TO}(?:جواز(?:ات|ين)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?|{TO}(?:وثيق(?:ه|ت{OF})|وثائق)\s(?:ال)?سفر{OF}",
         r"(?:pass ?ports?|travel doc(?:ument)?s?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))",
     )
     + rf"(?P<words>(?:[\s(]{{1,2}}{_OTHER}\)?){{1,4}}?)??",
-    r"jawaz\w{0,2}(?:\s(?:[ea]l\s?)?safar)?",
+    rf"ja?wa+z\w{{0,3}}(?:\s{_EL}safar)?",
 )
 _CUES = {
     "cpr": (_CPR, _NINE_DIGITS),
@@ -152,12 +182,38 @@ _CUES = {
 }
 CUED = {
     kind: re.compile(
-        r"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|رقمه|ra[gqk8]a?m)\s(?:el |al )?)?"
+        rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
         # Two words may follow what begins with "number": the number of the account abroad.
-        rf"{cue}(?:\s(?:{_MINE}))?(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})(?P<value>{value})",
+        rf"{cue}(?:\s(?:{_MINE}))?(?:(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()
+}
+# A number before the word for it, with no number of its own behind: "1940772 رقم جوازي", "841 is my request number".
+_ITS = r"(?:ي|ه|ها|نا|هم)"
+_AFTER_NUMBER = {
+    "cr": (rf"سجل{_ITS}|سجل تجاري|السجل التجاري|cr|commercial registration", r"\d{4,6}(?: ?- ?\d{1,2})?"),
+    "account": (rf"حساب{_ITS}|اشتراك{_ITS}|(?:ال)?حساب|account|acct|a/c|subscriber", r"\d{6,14}"),
+    "request": (
+        rf"طلب{_ITS}|معاملت{_ITS}|شكوا{_ITS}|بلاغ{_ITS}|تذكرت{_ITS}|ال(?:طلب|معامله|شكوي|بلاغ|تذكره)"
+        r"|request|application|complaint|case|ticket|reference|ref",
+        r"(?:[A-Za-z]{1,5}-?)?\d{4,}(?:[-/]\d+)*",
+    ),
+    "plate": (rf"لوح(?:ه|ت{_ITS}|ه سيارت{_ITS})|سيارت{_ITS}|(?:car )?plate|car|vehicle", r"\d{4,6}"),
+    "passport": (rf"جواز{_ITS}|جواز(?: ال?سفر{_ITS}?)?|(?:ال)?جواز|passport", r"[A-Za-z]{0,2}\d{6,9}"),
+}
+_BEHIND = {
+    kind: re.compile(
+        rf"(?:(?<![\w.,/-])|(?<=\sو))(?P<value>{value})\s?"
+        + any_of(
+            rf"[(،,-]?\s?(?:(?:و?هو|هذا|و?هي|هذي|وهذا)\s)?رقم\s(?:{noun})",
+            rf"(?:is|was|=|-)\s(?:(?:my|our|the|his|her|their)\s)(?:[a-z]{{2,10}}\s)??(?:{noun})",
+            rf"\((?:my |our )?(?:{noun})(?:\s(?:no\.?|number|id))?\)",
+        )
+        + rf"(?![^\W\d])(?!(?:\s{_OTHER}){{0,2}}{_LINK}[A-Za-z]{{0,4}}-?\d{{3}})",
+        re.IGNORECASE,
+    )
+    for kind, (noun, value) in _AFTER_NUMBER.items()
 }
 # What goes on with another number of the same kind: "plates 88412 and 4409", "request 8812047, 8790331".
 _AND_ANOTHER = re.compile(
@@ -184,6 +240,16 @@ def cued(kind: str, text: str) -> Iterator[Found]:
                     yield kind, start, end
 
 
+def before_cues(text: str) -> Iterator[Found]:
+    """Give the numbers before words for them."""
+    for kind, pattern in _BEHIND.items():
+        for match in pattern.finditer(text):
+            start, end = match.span("value")
+            found = match["value"]
+            if not (is_behind(OTHER_CUE, text, start) or _is_date(found) or YEAR.fullmatch(found) or is_public(found)):
+                yield kind, start, end
+
+
 def _is_alike(one: str, other: str) -> bool:
     """Tell whether two numbers are written in one way, letters for letters."""
     shapes = [(re.sub(r"\d+", "0", value), len(re.sub(r"\D+", "", value))) for value in (one, other)]
@@ -201,7 +267,10 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         return DAY.fullmatch(found) is None and sizes_of(found)[:2] != (1, 8)
     if is_amount(text, start, end) or is_public(number(found)):
         return False
-    is_strong = match.group("strong") or _STRONG_LINK.search(match.group("link"))
+    far = match.group("far")
+    if far and (PHONE.fullmatch(found) or is_behind(OTHER_CUE, text, start)):
+        return False
+    is_strong = match.group("strong") or _STRONG_LINK.search(far or match.group("link"))
     if kind == "plate":
         return not (match["described"] and found.endswith("000")) and (digits > 3 or match["car"] is None)
     if _is_date(found) or YEAR.fullmatch(found):
@@ -210,7 +279,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         if any(map(str.isalpha, found)) or not match["words"] or is_strong:
             return digits >= 6 or found[0].isalpha()
         return digits >= 7 and PHONE.fullmatch(found) is None
-    if kind == "account" and match["far"]:
+    if kind == "account" and match["distant"]:
         return digits >= 8 and PHONE.fullmatch(found) is None
     if is_strong:
         return digits >= 4
@@ -225,9 +294,16 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
 def _is_date(found: str) -> bool:
     """Tell a day (12/05/2024) and a school year (2023/2024)."""
     parts = re.split(r"[-/\\]", found)
-    return (len(parts) == 3 and sorted(map(len, parts))[1] <= 2 and max(map(len, parts)) <= 4) or (
-        len(parts) == 2 and all(YEAR.fullmatch(part) for part in parts) and int(parts[1]) - int(parts[0]) == 1
-    )
+    if not all(map(str.isdigit, parts)):
+        return False
+    if len(parts) == 3:
+        first, second, third = sorted(parts, key=lambda part: len(part) == 4)
+        return (
+            max(len(first), len(second)) <= 2
+            and len(third) in (2, 4)
+            and 12 >= min(int(first), int(second), int(third))
+        )
+    return len(parts) == 2 and all(map(YEAR.fullmatch, parts)) and int(parts[1]) - int(parts[0]) == 1
 
 
 def houses(text: str) -> Iterator[Found]:

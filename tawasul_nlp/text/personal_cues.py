@@ -33,7 +33,7 @@ _STARTS = r"(?<![^\W\d_])"  # a word starts here
 _PHONES = any_of("هاتف", "تلفون", "تليفون", "جوال", "موبايل", "نقال", "واتس")
 PHONE_WORD = re.compile(rf"{_PHONES}|phone|mobile|whatsapp|(?<![a-z])(?:tel|mob)(?![a-z])", re.IGNORECASE)
 PHONE_NEARBY = re.compile(
-    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|تواصل|فاكس|phone|mobile|whatsapp|call|contact|(?<![a-z])(?:tele?|mob|fax|ra[gqk8]mi)",
+    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|دقوا?|تواصل|فاكس|ارضي|phone|mobile|whatsapp|call|contact|landline|(?<![a-z])(?:tele?|ph|mob|fax|ring|text me|ra[gqk8]mi)",
     re.IGNORECASE,
 )
 PHONE_CUE = re.compile(

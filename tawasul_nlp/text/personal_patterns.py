@@ -14,7 +14,7 @@ JOIN = rf"[{_BETWEEN}]{{0,5}}+"
 DIGIT = re.compile("[0-9]")
 LATIN = re.compile(r"[A-Za-z]")
 
-_ARABIC = "\u0600-\u06ff"
+_ARABIC = "\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff"  # its letters
 _LATIN = rf"(?:[^\W{_ARABIC}]|-)++"
 _LABEL = rf"(?:{_LATIN}|(?:[{_ARABIC}0-9]|-)++)"  # an Arabic word may touch a Latin address: foo@bar.comشكرا
 _HOST = rf"{_LABEL}(?:\.{_LABEL})++"
@@ -37,7 +37,7 @@ EMAIL = re.compile(
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"| ?@ ?{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
-    rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) {_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++"
+    rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) {_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++(?! (?:at|ات) )"
     rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from .personal_context import Found, groups_of, is_amount, is_behind, is_code, is_near, is_public, number, sizes_of
-from .personal_cued import CUED, cued, houses
+from .personal_cued import CUED, before_cues, cued, houses
 from .personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
@@ -57,6 +57,7 @@ def find(text: str) -> Iterator[Found]:
         yield from _cards(text)
         for kind in CUED:
             yield from cued(kind, text)
+        yield from before_cues(text)
         yield from _prefixed_phones(text)
         yield from _passports(text)
         yield from _cprs(text)
