@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator
 
 from .personal_context import Found, is_amount, is_behind, is_public, number, sizes_of
-from .personal_cues import OF, OTHER_CUE, TO, YEAR_AFTER, any_of, any_of_words
+from .personal_cues import OF, OTHER_CUE, PLACE_CUE, TO, YEAR_AFTER, any_of, any_of_words
 from .personal_patterns import (
     DAY,
-    EIGHT_DIGITS,
     GAP,
     JOIN,
     MONTH,
@@ -29,7 +28,7 @@ _EL = r"(?:[aei2]l[ -]?)?"  # the article in Arabizi
 _RAQAM = r"r[aeiu]?[gqk8][aeiu]?m(?:i|y|ha|ah|eh|a|na)?"
 _NUMBER_WORD = any_of(
     rf"(?:ذات |ذو |ذي )?(?:[بو]?رقم{OF}|ب?الرقم|(?:ال)?مرقمه?)",
-    rf"no\.?|number|num|nr|#|id(?!-\d)|{_EL}{_RAQAM}",  # ID-77140 is one code
+    rf"no\.?|number|num|nr|code|كود|#|id(?!-\d)|{_EL}{_RAQAM}",  # ID-77140 is one code
 )
 _IS = r"(?:[وف]?هو|[وف]?هي|اهو|اهي|is(?!-\d)|was)"
 _SIGNS = r"\s:\-/#()=*\"'«»\[\]|>·"
@@ -42,7 +41,10 @@ _STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#|>=]|\.\.| \. ", re.IGNORECASE)
 
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
 # Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
-_CODE = r"(?:(?!BH?D)(?:[A-Za-z]{1,6}[-/]){0,2}[A-Za-z]{0,5}|[ء-ي]{1,3}[-/])(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
+_CODE = (
+    r"(?:(?!BH?D)(?:[A-Za-z]{1,6}[-/]){0,2}[A-Za-z]{0,5}|[ء-ي]{1,3}[-/])"
+    r"(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
+)
 _VALUE = rf"(?:{_CODE}|\d{{1,5}} ?/ ?\d{{3,5}}(?!\d))(?: ?[/\\] ?(?:19|20)\d\d)?{_ENDS}"
 _BRANCH = rf"\d{{3,6}} ?[-/] ?\d{{1,2}}{_ENDS}"  # of a commercial registration
 _GROUPED = (
@@ -53,14 +55,17 @@ _PLATE = (
     rf"(?:[A-Za-z]{{1,3}}[ -])?(?!{PHONE_START}\d(?:[ .-]?\d){{7}}(?!\d))"
     rf"(?:\d{{3}}[ -]\d{{1,3}}|\d\d \d\d(?: ?\d\d)?|\d(?: \d){{3,5}}|\d{{3,6}})(?: (?-i:[A-Z]{{3}}))?{_ENDS}"
 )
-_PASSPORT = rf"(?:[A-Za-z]{{1,3}}{JOIN})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-Za-z]?(?![A-Za-z0-9])"
+_PASSPORT = (
+    rf"(?:(?-i:[A-Z]{{1,3}}){JOIN}|[A-Za-z]{{1,3}})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-Za-z]?(?![A-Za-z0-9])"
+)
 # Nine digits however they are grouped; or fewer, of somebody born after 1999 whose zeros a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
 
 # Any words between what a number is of and "number", unless they begin an address or a phone number.
 _PLACES = any_of_words("مجمع بلوك طريق شارع مبني بنايه عماره بيت منزل شقه فيلا محل باب بوابه كراج موقف دوار محطه")
 _ELSE = any_of_words(
-    "عداد فاتوره ايصال قرار قانون مرسوم ماده باص حافله غرفه قاعه صفحه لجنه مخالفه طابق رحله موديل خط هاتف تلفون جوال نقال موبايل"
+    "عداد فاتوره ايصال عمود مدرسه مستودع مسجد حاويه مصعد مضخه كاميرا ارض قطعه قرار قانون مرسوم ماده باص حافله "
+    "غرفه قاعه صفحه لجنه مخالفه طابق رحله موديل خط هاتف تلفون جوال نقال موبايل"
 )
 _ENGLISH = any_of_words(
     "road rd street avenue block blk house flat building bldg room gate meter invoice bill bus route law decision "
@@ -68,14 +73,25 @@ _ENGLISH = any_of_words(
 )
 _OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d)?"
 # "the subscription to the internet under number 300918274"
+_CARS = any_of_words(
+    "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
+    "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
+    "sayy?a+r(?:a|ah|eh|ti|ty|tha|tah|ta) mo+t[ea]r(?:i|y)?"
+)
 _NOUNS = any_of_words(
     "طلب حساب سجل جواز لوح شكو بلاغ معامل تذكر شخصي سكاني "
     "account request passport plate ticket case complaint cpr cr id pp no number"
 )
-_FAR = rf"(?:\s(?!{TO}{_NOUNS}){_OTHER}){{1,6}}?[,،]?[\s(]{{1,2}}(?P<far>(?:{_NUMBER_WORD}|{_IS})(?![^\W\d])[{_SIGNS}]{{1,4}})"
+_FAR = (
+    rf"(?:\s(?!{TO}(?:{_NOUNS}|{_CARS})){_OTHER}){{1,6}}?[,،]?[\s(]{{1,2}}"
+    rf"(?P<far>{any_of(_NUMBER_WORD, _IS)}(?![^\W\d])[{_SIGNS}]{{1,4}})"
+)
 # "my request for the subsidy HS-20417"
 _LETTERED = r"(?=(?:[,،]?\s)(?-i:[A-Z]{1,5}-\d{4}))"
-_MINE = r"مال(?:ي|نا|ه|ها|ت[يه]|تها)|حق(?:ي|نا|ه|ها)|عند(?:ي|نا|ك|كم)?|معا?كم|خاص|بي|بنا|في|لد(?:ي|يكم|ينا)|قديم|جديد|mal[iy]|7a[gq]i"
+_MINE = (
+    r"مال(?:ي|نا|ه|ها|ت[يه]|تها)|حق(?:ي|نا|ه|ها)|عند(?:ي|نا|ك|كم)?|معا?كم|لد(?:ي|يكم|ينا)|خاص|بي|بنا|في|قديم|جديد"
+    r"|mal[iy]|7a[gq]i"
+)
 
 
 def _words(*alternatives: str) -> str:
@@ -91,13 +107,8 @@ _PAYER = _words(
     r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|هيئه|ewa"
     rf"|{_EL}(?:kahr\w{{2,5}}|ma+[iy]|bank)|fe?l bank|{_EL}internet|(?:7a[gq]\s)?{_EL}kahr\w{{2,5}}"
 )
-_CARS = any_of_words(
-    "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
-    "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
-    "sayy?a+r(?:a|ah|eh|ti|ty|tha|tah|ta) mo+t[ea]r(?:i|y)?"
-)
 _VEHICLES = any_of_words(
-    "car veh(?:icle)? truck van lorry motorbike motorcycle trailer pickup "
+    r"car veh(?:icle)?\.? truck van lorry motorbike motorcycle trailer pickup "
     "toyota nissan honda lexus hyundai camry patrol gmc"
 )
 _BUSES = any_of_words("باص حافل[هت] تاكسي تكسي")
@@ -113,13 +124,15 @@ _CPR = any_of(
     rf"{TO}هوي(?:ه|ت{OF})",
     r"ر\.? ?ش\.?|c\.?p\.?r\.?|id(?: card)?|(?:national|personal|civil|identity) (?:id|no\.?|number|card)",
 )
+_REGISTRATION = r"(?:\d{4,6} ?-\d{1,2}|(?!\d*00)\d{5,6})(?![\d.,/-])"
 _CR = any_of(
     rf"{TO}سجل\w{{0,3}}\s(?:ال)?تجاري{_OWNER}",
     r"س[. ]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
     rf"s[ei]?j[ei]l+(?:i|y|na|ha|ah|eh)?\s{_EL}t[ei]?ja*r[iy]",
-    # "the shop whose register is 93377-1": a verb too, so only before a number of this form
-    rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?(?:\d{{4,6}} ?-\d{{1,2}}|\d{{4}}[1-9]|\d{{4}}[1-9]\d|\d{{5}}[1-9])(?![\d.,/-]))",
-    rf"(?P<named>{TO}(?:سجل{OF}|قيد))",
+    # "the shop whose register is 93377-1": the word is a verb too, so only before a number of this form.
+    rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?{_REGISTRATION})",
+    rf"(?P<named>{TO}(?:سجل{OF}(?!\s(?:ال)?(?:طبي|صحي|سكاني|جنائي|عقاري|مدني))|قيد)"
+    r"|s[ei]?j[ei]l+(?:i|na|ha|ah)?)",
 )
 _ACCOUNT = any_of(
     rf"{TO}حساب(?:{OF}|ين|ات){_PAYER}",
@@ -133,20 +146,21 @@ _REQUEST = any_of(
     rf"{TO}طلب(?:{OF}|ين|ات){_HOUSING}",
     rf"[6t]ala?b(?:i|y|na|ah|t[iy])?{_HOUSING}",
     rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS}|{_FILES})|request|application|complaint|ticket|case)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
-    rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي",
-    r"request|application|mrn|medical (?:record|file)|(?:our |my |your )?ref(?:erence)?\.?|complaint|ticket|sha[kq]w[ae]\w{0,2}|balagh\w{0,2}",
+    rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي|{TO}سجل{OF}\s(?:ال)?(?:طبي|صحي)",
+    r"request|application|mrn|medical (?:record|file)|(?:our |my |your )?ref(?:erence)?\.?"
+    r"|complaint|ticket|sha[kq]w[ae]\w{0,2}|balagh\w{0,2}",
     r"(?P<named>"
     + any_of(
         rf"{TO}{_FILES}{_HOUSING}",
-        rf"{TO}(?:تذكر(?:ه|ت{OF})|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
+        rf"{TO}(?:تذكر(?:ه|ت{OF})|تي?كت|ريفرنس|رفرنس|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
         r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up|claim|report|petition",
         r"transaction|tra?nx?s?\.?|txn|trx|query|issue|work order|crm",
-        r"mo?3a+m[ae]?la?\w{0,3}|ta[dzt]h?ka?r\w{1,4}|mal[ae]f+\w{0,2}|mar[jg]e?3\w{0,2}|mota+ba3\w{1,2}|mora+ja3\w{1,2}",
+        r"mo?3a+m[ae]?la?\w{0,3}|ta[dzt]h?ka?r\w{1,4}|mal[ae]f+\w{0,2}|mar[jg][ae]?3\w{0,2}|mota+ba3\w{1,2}|mora+ja3\w{1,2}",
     )
     + ")",
 )
 _PLATE_CUE = any_of(
-    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF})?(?:\s(?:{_MINE}))?",
+    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF})?(?:\s(?:{_MINE}))?",
     rf"{TO}نمر(?:ه|ت{OF})(?:\s(?:ال)?{_CARS}{OF})?",
     # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
     r"(?P<car>"
@@ -159,7 +173,7 @@ _PLATE_CUE = any_of(
     + ")",
     # "a red car 229618"
     rf"(?P<described>(?:{TO}(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}){{0,3}}|{_VEHICLES})"
-    rf"(?=[\s(]{{1,2}}(?:رقمه?ا? )?\d{{5,6}}(?!\d)))",
+    rf"(?=[\s(]{{1,2}}(?:رقمه?ا? )?\d{{5,6}}(?!\d| ?(?:كم|الف)(?![^\W\d]))))",
     rf"(?:number |licen[cs]e )?(?:plates?|plt)(?:\s[a-z](?=[\s:]))?|lo{{1,2}}[7h]a?t?(?:i|y|ha|na)?(?:\s{_EL}{_CARS})?",
     r"(?:خصوصي|ملاكي)(?=\s\d{4,6}(?!\d))",
 )
@@ -167,7 +181,7 @@ _PASSPORT_CUE = any_of(
     # With words about it, a number must have a letter, or "number" before it, or be none of a phone's.
     any_of(
         rf"{TO}(?:جواز(?:ات|ين)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?|{TO}(?:وثيق(?:ه|ت{OF})|وثائق)\s(?:ال)?سفر{OF}",
-        r"(?:pass ?ports?|travel doc(?:ument)?s?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))",
+        r"(?:pass? ?ports?|travel doc(?:ument)?s?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))",
     )
     + rf"(?P<words>(?:[\s(]{{1,2}}{_OTHER}\)?){{1,4}}?)??",
     rf"ja?wa+z\w{{0,3}}(?:\s{_EL}safar)?",
@@ -182,7 +196,7 @@ _CUES = {
 }
 CUED = {
     kind: re.compile(
-        rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
+        rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|كود|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
         # Two words may follow what begins with "number": the number of the account abroad.
         rf"{cue}(?:\s(?:{_MINE}))?(?:(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
         re.IGNORECASE,
@@ -197,7 +211,7 @@ _AFTER_NUMBER = {
     "request": (
         rf"طلب{_ITS}|معاملت{_ITS}|شكوا{_ITS}|بلاغ{_ITS}|تذكرت{_ITS}|ال(?:طلب|معامله|شكوي|بلاغ|تذكره)"
         r"|request|application|complaint|case|ticket|reference|ref",
-        r"(?:[A-Za-z]{1,5}-?)?\d{4,}(?:[-/]\d+)*",
+        r"(?:[A-Za-z]{1,5}-?)?\d{5,}(?:[-/]\d+)*",
     ),
     "plate": (rf"لوح(?:ه|ت{_ITS}|ه سيارت{_ITS})|سيارت{_ITS}|(?:car )?plate|car|vehicle", r"\d{4,6}"),
     "passport": (rf"جواز{_ITS}|جواز(?: ال?سفر{_ITS}?)?|(?:ال)?جواز|passport", r"[A-Za-z]{0,2}\d{6,9}"),
@@ -246,7 +260,8 @@ def before_cues(text: str) -> Iterator[Found]:
         for match in pattern.finditer(text):
             start, end = match.span("value")
             found = match["value"]
-            if not (is_behind(OTHER_CUE, text, start) or _is_date(found) or YEAR.fullmatch(found) or is_public(found)):
+            is_other = is_behind(OTHER_CUE, text, start) or is_behind(PLACE_CUE, text, start)
+            if not (is_other or _is_date(found) or YEAR.fullmatch(found) or is_public(found)):
                 yield kind, start, end
 
 
@@ -268,7 +283,8 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if is_amount(text, start, end) or is_public(number(found)):
         return False
     far = match.group("far")
-    if far and (PHONE.fullmatch(found) or is_behind(OTHER_CUE, text, start)):
+    is_phone = PHONE.fullmatch(found) and not OF_A_YEAR.fullmatch(found)
+    if far and (is_phone or is_behind(OTHER_CUE, text, start)):
         return False
     is_strong = match.group("strong") or _STRONG_LINK.search(far or match.group("link"))
     if kind == "plate":
@@ -284,10 +300,13 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if is_strong:
         return digits >= 4
     if match.groupdict().get("named"):
-        # "my ticket INC0012345", but not "my ticket 12345": that may be how many there are.
-        return found[0].isalpha() and digits >= 4
+        # "my ticket INC0012345" or "my ticket 118844", but not "my ticket 12345": that may be how many there are.
+        is_long = digits >= 6 and not found.endswith("00") and not (is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", found))
+        return is_long or (found[0].isalpha() and digits >= 4)
     if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
         return True
+    if far and kind in ("account", "request") and not found[0].isalpha():
+        return False  # "my account shows that the balance is 12550"
     return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
 
 
@@ -296,14 +315,10 @@ def _is_date(found: str) -> bool:
     parts = re.split(r"[-/\\]", found)
     if not all(map(str.isdigit, parts)):
         return False
-    if len(parts) == 3:
-        first, second, third = sorted(parts, key=lambda part: len(part) == 4)
-        return (
-            max(len(first), len(second)) <= 2
-            and len(third) in (2, 4)
-            and 12 >= min(int(first), int(second), int(third))
-        )
-    return len(parts) == 2 and all(map(YEAR.fullmatch, parts)) and int(parts[1]) - int(parts[0]) == 1
+    if len(parts) == 2:
+        return all(map(YEAR.fullmatch, parts)) and ("-" in found or int(parts[1]) - int(parts[0]) == 1)
+    lengths = sorted(map(len, parts))
+    return len(parts) == 3 and lengths[1] <= 2 and lengths[2] in (2, 4) and min(map(int, parts)) <= 12
 
 
 def houses(text: str) -> Iterator[Found]:

@@ -33,7 +33,8 @@ _STARTS = r"(?<![^\W\d_])"  # a word starts here
 _PHONES = any_of("هاتف", "تلفون", "تليفون", "جوال", "موبايل", "نقال", "واتس")
 PHONE_WORD = re.compile(rf"{_PHONES}|phone|mobile|whatsapp|(?<![a-z])(?:tel|mob)(?![a-z])", re.IGNORECASE)
 PHONE_NEARBY = re.compile(
-    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|دقوا?|تواصل|فاكس|ارضي|phone|mobile|whatsapp|call|contact|landline|(?<![a-z])(?:tele?|ph|mob|fax|ring|text me|ra[gqk8]mi)",
+    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|دقوا?|تواصل|فاكس|ارضي"
+    r"|phone|mobile|whatsapp|call|contact|landline|(?<![a-z])(?:tele?|ph|mob|fax|ring|text me|ra[gqk8]mi)",
     re.IGNORECASE,
 )
 PHONE_CUE = re.compile(
@@ -42,7 +43,7 @@ PHONE_CUE = re.compile(
         rf"{TO}(?:{_PHONES}|رقم|ارقام|تواصل|اتصال)\w{{0,4}}",
         r"(?:و?[ايتن]تصل|و?كلم)\w{0,4}",
         r"و?(?:دق|رن)(?:وا?|ي|يت|ينا|ت)?",
-        r"ت|tel|telephone|phone|mobile|mob|call|contact|whatsapp|number|no|ra[gqk8]a?m(?:[iy]|ha)?",
+        r"ت|tel|telephone|phone|cell|landline|home|office|mobile|mob|call|contact|whatsapp|number|no|ra[gqk8]a?m(?:[iy]|ha)?",
     )
     + r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|ال(?:بيت|منزل|مكتب|عمل|محل)|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,

@@ -37,8 +37,10 @@ EMAIL = re.compile(
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"| ?@ ?{_LABEL}(?:{_DOT}{_LABEL})++)"
     # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
-    rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) {_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++(?! (?:at|ات) )"
-    rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:at|ات) [A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
+    rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) "
+    rf"{_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++(?! (?:at|ات) )"
+    rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:(?P<at>at)|ات) "
+    rf"[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 # Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".

@@ -68,7 +68,7 @@ def find(text: str) -> Iterator[Found]:
 def _emails(text: str) -> Iterator[Found]:
     for match in EMAIL.finditer(text):
         bare = match["bare"]
-        if not bare or re.search(r"[._\d]", bare) or is_behind(EMAIL_CUE, text, match.start()):
+        if not bare or match["at"] == "AT" or re.search(r"[._\d]", bare) or is_behind(EMAIL_CUE, text, match.start()):
             yield "email", match.start(), match.end()
 
 
