@@ -16,6 +16,7 @@ _SIGNS = {
     **dict.fromkeys("⁄∕", "/"),
     **dict.fromkeys("·•∙⋅‧・‣◦", "·"),
     **dict.fromkeys("│¦❘", "|"),
+    **dict.fromkeys("’‘ʼ´`", "'"),
     "➕": "+",
     "➖": "-",
     "。": ".",

@@ -48,6 +48,10 @@ PHONE_CUE = re.compile(
     + r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|ال(?:بيت|منزل|مكتب|عمل|محل)|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,
 )
+CPR_CUE = re.compile(
+    r"(?:شخصي\w{0,2}|سكاني\w{0,2}|هوي(?:ه|ت)\w{0,2}|بطاق(?:ه|ت)\w{0,2}|c\.?p\.?r\.?)(?:\W{1,3}(?:رقم|no|number|هو|is))*\W{0,3}\Z",
+    re.IGNORECASE,
+)
 EMAIL_CUE = re.compile(
     r"(?:ايميل|بريد|راسل|اكتب|ارسل|تواصل|e-?mail|mail|contact|write|reach|reply|send)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z",
     re.IGNORECASE,

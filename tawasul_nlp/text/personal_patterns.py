@@ -17,17 +17,17 @@ LATIN = re.compile(r"[A-Za-z]")
 _ARABIC = "\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff"  # its letters
 _LATIN = rf"(?:[^\W{_ARABIC}]|-)++"
 _LABEL = rf"(?:{_LATIN}|(?:[{_ARABIC}0-9]|-)++)"  # an Arabic word may touch a Latin address: foo@bar.comشكرا
-_HOST = rf"{_LABEL}(?:\.{_LABEL})++"
+_HOST = rf"\.?{_LABEL}(?:\.{{1,2}}{_LABEL})++"
 _PROVIDER = "gmail|hotmail|yahoo|outlook|icloud|live"
 _TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
 # Written so that no machine reads it: user(at)example(dot)com, user at example dot com.
 _AT = r" ?[(\[{<\"'*«-] ?(?:@|at|a|ات) ?[)\]}>\"'*»-] ?"
 _DOT_WORD = r" (?:dot|نقطه|دوت) "
-_DOT = rf"(?: ?[(\[{{<] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>] ?|{_DOT_WORD})"
+_DOT = rf"(?: ?[(\[{{<*-] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>*-] ?|{_DOT_WORD})"
 EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| (?:at|ات) ", re.IGNORECASE)
 EMAIL = re.compile(
     rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?<!\w')(?:[^\W{_ARABIC}]|[.%+-]|(?<=\w)'(?=\w))++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
-    rf"(?:@{_HOST}"
+    rf"(?:@{{1,2}}{_HOST}"
     # Of the providers that most people are with, also with spaces around the sign or without the end.
     rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
     rf"|(?:@|{_AT})(?:{_PROVIDER})(?![A-Za-z0-9])"
@@ -81,7 +81,7 @@ _ABROAD = "|".join(
     for codes, digits in (("966|971", 9), ("965|968|974", 8), ("1|20|44|63|880|9[0128]", 10), ("977|9[34]", "9,10"))
 )
 PREFIXED_PHONE = re.compile(
-    rf"(?:[+(]{{1,2}}+ ?|(?<![\d.,])0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3{_TRUNK}"
+    rf"(?:[+(]{{1,2}}+ ?|(?<![\d.,])0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3[\]}},:]?{_TRUNK}"
     rf"(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
     rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}\d(?:{_AROUND}\d){{7}}{_AFTER}{SPREADSHEET}"
     # Of other countries, by the plus or by two zeros.
@@ -95,13 +95,17 @@ PREFIXED_PHONE = re.compile(
 PHONE = re.compile(
     rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,،:+=](?! )|[{_BETWEEN})(]{{0,5}}+)\d){{7}}(?!\d){SPREADSHEET}"
 )
+# Letters for digits, as a scanner reads them or fingers type them: 39OO1234.
+LETTERS_AMONG = re.compile(
+    r"(?<![^\W_])(?=[\d -]{0,9}[OoIl])(?=(?:[OoIl -]{0,3}\d){5})[\dOoIl](?:[ -]?[\dOoIl]){7,8}(?![^\W_])"
+)
 CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (973)
 # How people group the digits of a phone number. Other groups may be a list of small numbers.
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
 # Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.
 FOREIGN_PHONE = re.compile(
     rf"(?<![\d+])(?:(?:9665|9715|965[569]|968[79]|974[3567])(?:{JOIN}\d){{7}}\d?"
-    rf"|(?:91|92|20|44|63|94|880|977)(?:{JOIN}\d){{10}}|05\d(?:{JOIN}\d){{7}})(?!\d)"
+    rf"|(?:91|92|20|44|63|94|880|977)(?:{JOIN}\d){{10}}|05(?:{JOIN}\d){{8}})(?!\d)"
 )
 MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
 # Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.

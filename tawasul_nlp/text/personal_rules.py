@@ -14,6 +14,7 @@ from .personal_cued import CUED, before_cues, cued, houses
 from .personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
+    CPR_CUE,
     EMAIL_CUE,
     OTHER_CUE,
     PHONE_CUE,
@@ -36,6 +37,7 @@ from .personal_patterns import (
     HIJRI_DAY,
     IBAN,
     IBAN_LENGTHS,
+    LETTERS_AMONG,
     MOBILE_AT_HOME,
     PASSPORT,
     PHONE,
@@ -46,6 +48,8 @@ from .personal_patterns import (
     TIME,
     YEAR,
 )
+
+_LETTERS_AS_DIGITS = str.maketrans("OoIl", "0011")
 
 
 def find(text: str) -> Iterator[Found]:
@@ -60,6 +64,7 @@ def find(text: str) -> Iterator[Found]:
         yield from before_cues(text)
         yield from _prefixed_phones(text)
         yield from _passports(text)
+        yield from _with_letters(text)
         yield from _cprs(text)
         yield from _phones(text)
         yield from houses(text)
@@ -148,6 +153,16 @@ def _passports(text: str) -> Iterator[Found]:
     for match in PASSPORT.finditer(text):
         if not is_behind(OTHER_CUE, text, match.start()):
             yield "passport", *match.span()
+
+
+def _with_letters(text: str) -> Iterator[Found]:
+    for match in LETTERS_AMONG.finditer(text):
+        found, start = match.group(), match.start()
+        digits = number(found).translate(_LETTERS_AS_DIGITS)
+        if len(digits) == 9 and is_behind(CPR_CUE, text, start):
+            yield "cpr", start, match.end()
+        elif PHONE.fullmatch(digits) and is_behind(PHONE_CUE, text, start):
+            yield "phone", start, match.end()
 
 
 def _cprs(text: str) -> Iterator[Found]:
@@ -243,6 +258,8 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return sign not in (None, " ") or not _is_list(text, start, end)
     if sign == "." and len(groups) == 2 and sizes != (4, 4):
         return False
+    if sizes == (2, 2, 2, 2) and sign in ("-", ".", "_", "·"):
+        return True
     return sizes in PHONE_GROUPS or (
         min(sizes) > 1 and (sign is not None or (len(sizes) == 3 and "." not in found)) and value[0] in "36"
     )
