@@ -71,7 +71,7 @@ _ENGLISH = any_of_words(
     "road rd street avenue block blk house flat building bldg room gate meter invoice bill bus route law decision "
     "article page flight model phone mobile tel line"
 )
-_OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d)?"
+_OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d(?!\d))?"
 # "the subscription to the internet under number 300918274"
 _CARS = any_of_words(
     "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
@@ -86,8 +86,8 @@ _FAR = (
     rf"(?:\s(?!{TO}(?:{_NOUNS}|{_CARS})){_OTHER}){{1,6}}?[,،]?[\s(]{{1,2}}"
     rf"(?P<far>{any_of(_NUMBER_WORD, _IS)}(?![^\W\d])[{_SIGNS}]{{1,4}})"
 )
-# "my request for the subsidy HS-20417"
-_LETTERED = r"(?=(?:[,،]?\s)(?-i:[A-Z]{1,5}-\d{4}))"
+# "my request for the subsidy HS-20417", "... 3390/2018"
+_LETTERED = r"(?=(?:[,،]?\s)(?:(?-i:[A-Z]{1,5}-\d{4})|\d{3,6}/(?:19|20)\d\d(?!\d)))"
 _MINE = (
     r"مال(?:ي|نا|ه|ها|ت[يه]|تها)|حق(?:ي|نا|ه|ها)|عند(?:ي|نا|ك|كم)?|معا?كم|لد(?:ي|يكم|ينا)|خاص|بي|بنا|في|قديم|جديد"
     r"|mal[iy]|7a[gq]i"
@@ -104,7 +104,7 @@ _HOUSING = _words(
 )
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
 _PAYER = _words(
-    r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|هيئه|ewa"
+    r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|هيئه|ewa(?!-)"
     rf"|{_EL}(?:kahr\w{{2,5}}|ma+[iy]|bank)|fe?l bank|{_EL}internet|(?:7a[gq]\s)?{_EL}kahr\w{{2,5}}"
 )
 _VEHICLES = any_of_words(
@@ -119,10 +119,13 @@ _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:�
 # The cues of each kind, and the form of its numbers. A named cue needs a strong link.
 _CPR = any_of(
     rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s(?!{TO}{_ELSE}){TO}[^\W\d]{{2,9}}){{0,3}}?",
-    rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?",
+    rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?(?:\s(?:مال|حق|تبع)\w{{0,2}}(?:\s[^\W\d]{{2,9}})?)?",
+    rf"{_RAQAM}\s{_EL}(?:sha(?:kh|5)[9s]\w{{0,2}}|s[ou]kk?ani)",
     rf"{TO}سجل\s(?:ال)?سكاني",
     rf"{TO}هوي(?:ه|ت{OF})",
-    r"ر\.? ?ش\.?|c\.?p\.?r\.?|id(?: card)?|(?:national|personal|civil|identity) (?:id|no\.?|number|card)",
+    r"ر\.? ?ش\.?|c\.?p\.?r\.?"
+    r"|(?<!case )(?<!request )(?<!ticket )(?<!complaint )id(?: card)?"
+    r"|(?:national|personal|civil|identity) (?:id|no\.?|number|card)",
 )
 _REGISTRATION = r"(?:\d{4,6} ?-\d{1,2}|(?!\d*00)\d{5,6})(?![\d.,/-])"
 _CR = any_of(
@@ -186,6 +189,7 @@ _PASSPORT_CUE = any_of(
     + rf"(?P<words>(?:[\s(]{{1,2}}{_OTHER}\)?){{1,4}}?)??",
     rf"ja?wa+z\w{{0,3}}(?:\s{_EL}safar)?",
 )
+_NUMBERED = re.compile(rf"{TO}رقم")
 _CUES = {
     "cpr": (_CPR, _NINE_DIGITS),
     "cr": (_CR, any_of(_BRANCH, _VALUE)),
@@ -198,7 +202,7 @@ CUED = {
     kind: re.compile(
         rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|كود|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
         # Two words may follow what begins with "number": the number of the account abroad.
-        rf"{cue}(?:\s(?:{_MINE}))?(?:(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
+        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?(?:(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()
@@ -216,12 +220,17 @@ _AFTER_NUMBER = {
     "plate": (rf"لوح(?:ه|ت{_ITS}|ه سيارت{_ITS})|سيارت{_ITS}|(?:car )?plate|car|vehicle", r"\d{4,6}"),
     "passport": (rf"جواز{_ITS}|جواز(?: ال?سفر{_ITS}?)?|(?:ال)?جواز|passport", r"[A-Za-z]{0,2}\d{6,9}"),
 }
+_THIS = r"(?:(?:و?هو|و?هذا|و?هي|هذي)\s)?"
+_IS_MY = r"(?:is|was|=|-)\s(?:my|our|the|his|her|their)\s"
+_BEFORE_WORDS = re.compile(
+    rf"\d\s?(?:[(،,-]?\s?{_THIS}رقم\s|{_IS_MY}|\()", re.IGNORECASE
+)  # is looked for first, to save time
 _BEHIND = {
     kind: re.compile(
         rf"(?:(?<![\w.,/-])|(?<=\sو))(?P<value>{value})\s?"
         + any_of(
-            rf"[(،,-]?\s?(?:(?:و?هو|هذا|و?هي|هذي|وهذا)\s)?رقم\s(?:{noun})",
-            rf"(?:is|was|=|-)\s(?:(?:my|our|the|his|her|their)\s)(?:[a-z]{{2,10}}\s)??(?:{noun})",
+            rf"[(،,-]?\s?{_THIS}رقم\s(?:{noun})",
+            rf"{_IS_MY}(?:[a-z]{{2,10}}\s)??(?:{noun})",
             rf"\((?:my |our )?(?:{noun})(?:\s(?:no\.?|number|id))?\)",
         )
         + rf"(?![^\W\d])(?!(?:\s{_OTHER}){{0,2}}{_LINK}[A-Za-z]{{0,4}}-?\d{{3}})",
@@ -256,6 +265,8 @@ def cued(kind: str, text: str) -> Iterator[Found]:
 
 def before_cues(text: str) -> Iterator[Found]:
     """Give the numbers before words for them."""
+    if not _BEFORE_WORDS.search(text):
+        return
     for kind, pattern in _BEHIND.items():
         for match in pattern.finditer(text):
             start, end = match.span("value")
@@ -279,14 +290,15 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     digits = sum(char.isdigit() for char in found)
     if kind == "cpr":
         # The number of a row may stand before another's: 1 39001234.
-        return DAY.fullmatch(found) is None and sizes_of(found)[:2] != (1, 8)
+        return DAY.fullmatch(found) is None and sizes_of(found) not in ((1, 8), (8, 1))
     if is_amount(text, start, end) or is_public(number(found)):
         return False
     far = match.group("far")
     is_phone = PHONE.fullmatch(found) and not OF_A_YEAR.fullmatch(found)
     if far and (is_phone or is_behind(OTHER_CUE, text, start)):
         return False
-    is_strong = match.group("strong") or _STRONG_LINK.search(far or match.group("link"))
+    is_numbered = match["strong"] or match["numbered"] or _NUMBERED.match(match.group())
+    is_strong = is_numbered or _STRONG_LINK.search(far or match["link"])
     if kind == "plate":
         return not (match["described"] and found.endswith("000")) and (digits > 3 or match["car"] is None)
     if _is_date(found) or YEAR.fullmatch(found):
@@ -299,13 +311,15 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         return digits >= 8 and PHONE.fullmatch(found) is None
     if is_strong:
         return digits >= 4
+    if found[0].isalpha():
+        return digits >= 4
     if match.groupdict().get("named"):
-        # "my ticket INC0012345" or "my ticket 118844", but not "my ticket 12345": that may be how many there are.
-        is_long = digits >= 6 and not found.endswith("00") and not (is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", found))
-        return is_long or (found[0].isalpha() and digits >= 4)
+        # "my ticket 118844", but not "my ticket 12345": that may be how many there are.
+        is_other = is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", found)
+        return digits >= 6 and not found.endswith("00") and not is_other
     if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
         return True
-    if far and kind in ("account", "request") and not found[0].isalpha():
+    if far and kind in ("account", "request"):
         return False  # "my account shows that the balance is 12550"
     return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
 

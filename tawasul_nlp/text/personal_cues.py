@@ -32,9 +32,14 @@ _STARTS = r"(?<![^\W\d_])"  # a word starts here
 
 _PHONES = any_of("هاتف", "تلفون", "تليفون", "جوال", "موبايل", "نقال", "واتس")
 PHONE_WORD = re.compile(rf"{_PHONES}|phone|mobile|whatsapp|(?<![a-z])(?:tel|mob)(?![a-z])", re.IGNORECASE)
+_PEOPLE = (
+    "خدام|شغال|سايق|سواق|حارس|زوج|ولد|بنت|والد|جار|مندوب|موظف|مدير|عامل|بيت|منزل|مكتب|محل|طوار|[او]?ام[ي ]|[او]?خ[وت]"
+)
 PHONE_NEARBY = re.compile(
-    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|دقوا?|تواصل|فاكس|ارضي"
-    r"|phone|mobile|whatsapp|call|contact|landline|(?<![a-z])(?:tele?|ph|mob|fax|ring|text me|ra[gqk8]mi)",
+    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|دقوا?|تواصل|فاكس|ارضي|مكالم|اتصال"
+    rf"|رقم (?:ال)?(?:{_PEOPLE})"
+    r"|phone|mobile|whatsapp|call|contact|reach|landline|(?<![a-z])(?:tele?|ph|mob|fax|ring|text me)"
+    r"|(?<![a-z])(?:ra[gqk8]mi|t7taj|ka?lm[io]|da?e?go+ )",
     re.IGNORECASE,
 )
 PHONE_CUE = re.compile(
@@ -52,6 +57,7 @@ CPR_CUE = re.compile(
     r"(?:شخصي\w{0,2}|سكاني\w{0,2}|هوي(?:ه|ت)\w{0,2}|بطاق(?:ه|ت)\w{0,2}|c\.?p\.?r\.?)(?:\W{1,3}(?:رقم|no|number|هو|is))*\W{0,3}\Z",
     re.IGNORECASE,
 )
+TOWARDS = re.compile(_STARTS + r"(?:علي|عبر|at|via)\s\Z", re.IGNORECASE)
 EMAIL_CUE = re.compile(
     r"(?:ايميل|بريد|راسل|اكتب|ارسل|تواصل|e-?mail|mail|contact|write|reach|reply|send)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z",
     re.IGNORECASE,
@@ -59,7 +65,7 @@ EMAIL_CUE = re.compile(
 ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان\w{0,3}|iban|account)(?:\s\w{1,12}){0,3}\W{0,4}\Z", re.IGNORECASE)
 CARD_CUE = re.compile(
     any_of(
-        r"(?<![A-Za-z])(?:visa|master ?card|card|amex|debit|credit)",
+        r"(?<![A-Za-z])(?:visa|master ?card|card|amex|debit|credit|maestro|pan|be?[6t]a[qg]\w{1,3})",
         r"فيزا|ماستر ?كارد|كارت|صراف|ائتمان\w*",
         r"بطاق[هت]\w{0,2}(?: ال\w+){0,2}",
     )

@@ -111,7 +111,7 @@ MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
 # Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.
 CARD = re.compile(rf"(?<!\d)(?<!\d[.,])(?=([2-6](?:{JOIN}\d){{12,19}}))")
 CARD_NUMBER = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7]|35)\d{14}|3[47]\d{13}|3[0689]\d{12}|6[02457]\d{14,17}"
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7]|35)\d{14}|3[47]\d{13}|3[0689]\d{12}|6(?:[02457]\d\d|304|390)\d{12,15}"
 )
 CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 
@@ -119,6 +119,7 @@ CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 PASSPORT = re.compile(r"(?<![\w/.-])[A-Z]{1,2}\d{7}(?![\w/-]|\.\d)")
 TIME = re.compile(r"(?:[01]\d|2[0-3])(?:00|15|30|45)")
 YEAR = re.compile(r"(?:19|20)\d\d")
+RECENT = re.compile(r"(?:19[3-9]|20[0-3])\d")
 MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")
 HIJRI_DAY = re.compile(r"(?:0[1-9]|[12]\d|30)(?:0[1-9]|1[0-2])1[34]\d\d")
 DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d")

@@ -21,6 +21,7 @@ from .personal_cues import (
     PHONE_NEARBY,
     PHONE_WORD,
     PLACE_CUE,
+    TOWARDS,
 )
 from .personal_patterns import (
     CARD,
@@ -43,6 +44,7 @@ from .personal_patterns import (
     PHONE,
     PHONE_GROUPS,
     PREFIXED_PHONE,
+    RECENT,
     ROUND,
     STANDS_ALONE,
     TIME,
@@ -247,9 +249,9 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return value == found.removesuffix(".0")
     if re.search(r"[,،:+=]|.\(", found) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
         return False
-    is_named = is_near(PHONE_NEARBY, text, start)
+    is_named = is_near(PHONE_NEARBY, text, start) or is_behind(TOWARDS, text, start)
     # "3500 2023" is more likely an amount and a year than a number in two halves.
-    if any(YEAR.fullmatch(group) for group in groups):
+    if any(RECENT.fullmatch(group) for group in groups):
         return is_named and sizes == (4, 4)
     sign = _common_sign(found)
     if is_named:
@@ -258,7 +260,7 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return sign not in (None, " ") or not _is_list(text, start, end)
     if sign == "." and len(groups) == 2 and sizes != (4, 4):
         return False
-    if sizes == (2, 2, 2, 2) and sign in ("-", ".", "_", "·"):
+    if found[0] == "(" or sizes == (2, 2, 2, 2) and sign in ("-", ".", "_", "·"):
         return True
     return sizes in PHONE_GROUPS or (
         min(sizes) > 1 and (sign is not None or (len(sizes) == 3 and "." not in found)) and value[0] in "36"
