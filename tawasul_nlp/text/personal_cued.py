@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from .personal_context import Found, is_amount, is_behind, is_public, number, sizes_of
 from .personal_cues import OF, OTHER_CUE, PLACE_CUE, TO, YEAR_AFTER, any_of, any_of_words
 from .personal_patterns import (
+    CPR,
     DAY,
     GAP,
     JOIN,
@@ -31,7 +32,7 @@ _NUMBER_WORD = any_of(
     rf"no\.?|number|num|nr|code|كود|#|id(?!-\d)|{_EL}{_RAQAM}",  # ID-77140 is one code
 )
 _IS = r"(?:[وف]?هو|[وف]?هي|اهو|اهي|is(?!-\d)|was)"
-_SIGNS = r"\s:\-/#()=*\"'«»\[\]|>·"
+_SIGNS = r"\s:\-/#()=*\"'«»\[\]|>·→➡👈👉"
 _DOTS = r"(?:\s?\.{2,30}\s?| \. )"  # as forms have them
 _LINK = (
     rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|{_IS})(?![^\W\d])){{0,2}}"
@@ -72,7 +73,8 @@ _ENGLISH = any_of_words(
     "article page flight model phone mobile tel line"
 )
 _OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d(?!\d))?"
-# "the subscription to the internet under number 300918274"
+# The same, and places if the number is too long for theirs.
+_ANY = rf"(?:{_OTHER}|(?!{TO}{_ELSE})[^\W\d]{{2,14}}(?=[\s:]{{1,2}}(?:{_IS}\s)?\d{{6}}))"
 _CARS = any_of_words(
     "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
     "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
@@ -82,9 +84,10 @@ _NOUNS = any_of_words(
     "طلب حساب سجل جواز لوح شكو بلاغ معامل تذكر شخصي سكاني "
     "account request passport plate ticket case complaint cpr cr id pp no number"
 )
+# "the subscription to the internet under number 300918274", "my complaint of 12/5/2024, no. 118844"
 _FAR = (
-    rf"(?:\s(?!{TO}(?:{_NOUNS}|{_CARS})){_OTHER}){{1,6}}?[,،]?[\s(]{{1,2}}"
-    rf"(?P<far>{any_of(_NUMBER_WORD, _IS)}(?![^\W\d])[{_SIGNS}]{{1,4}})"
+    rf"(?:\s(?:(?!{TO}(?:{_NOUNS}|{_CARS})){_OTHER}|\d{{1,2}}(?:[/-]\d{{1,2}}[/-]\d{{2,4}})?|(?:19|20)\d\d)(?!\d)){{1,6}}?"
+    rf"[,،]?[\s(]{{1,2}}(?P<far>{any_of(_NUMBER_WORD, _IS)}(?![^\W\d])[{_SIGNS}]{{1,4}})"
 )
 # "my request for the subsidy HS-20417", "... 3390/2018"
 _LETTERED = r"(?=(?:[,،]?\s)(?:(?-i:[A-Z]{1,5}-\d{4})|\d{3,6}/(?:19|20)\d\d(?!\d)))"
@@ -141,7 +144,7 @@ _ACCOUNT = any_of(
     rf"{TO}حساب(?:{OF}|ين|ات){_PAYER}",
     rf"account|acct\.?|acc\.?|a/c|[7h][ie]?sa+b(?:i|y|na|at)?{_PAYER}",
     # "my savings account at the bank 900112233": a long number that is not a phone's
-    rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_OTHER}){{1,4}}?)",
+    rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_ANY}){{1,4}}?)",
     rf"(?:{TO}(?:حساب|اشتراك){OF}|account|acct\.?)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
     rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|cust\.?|client|consumer|subscriber|subscription|(?:ish?|e)?shterak\w{{0,2}})",
 )
@@ -150,6 +153,7 @@ _REQUEST = any_of(
     rf"[6t]ala?b(?:i|y|na|ah|t[iy])?{_HOUSING}",
     rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS}|{_FILES})|request|application|complaint|ticket|case)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
     rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي|{TO}سجل{OF}\s(?:ال)?(?:طبي|صحي)",
+    rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS})|request|complaint)(?P<distant>(?:\s{_OTHER}){{1,3}}?)(?=\s\d{{7}})",
     r"request|application|mrn|medical (?:record|file)|(?:our |my |your )?ref(?:erence)?\.?"
     r"|complaint|ticket|sha[kq]w[ae]\w{0,2}|balagh\w{0,2}",
     r"(?P<named>"
@@ -163,7 +167,7 @@ _REQUEST = any_of(
     + ")",
 )
 _PLATE_CUE = any_of(
-    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF})?(?:\s(?:{_MINE}))?",
+    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}(?=:))?)?(?:\s(?:{_MINE}))?",
     rf"{TO}نمر(?:ه|ت{OF})(?:\s(?:ال)?{_CARS}{OF})?",
     # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
     r"(?P<car>"
@@ -202,7 +206,7 @@ CUED = {
     kind: re.compile(
         rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|كود|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
         # Two words may follow what begins with "number": the number of the account abroad.
-        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?(?:(?(strong)(?:\s{_OTHER}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
+        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?(?:(?(strong)(?:\s{_ANY}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()
@@ -307,8 +311,10 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         if any(map(str.isalpha, found)) or not match["words"] or is_strong:
             return digits >= 6 or found[0].isalpha()
         return digits >= 7 and PHONE.fullmatch(found) is None
-    if kind == "account" and match["distant"]:
-        return digits >= 8 and PHONE.fullmatch(found) is None
+    if match.groupdict().get("distant"):
+        is_day = DAY.fullmatch(found) or re.fullmatch(r"20\d\d[01]\d[0-3]\d", found)
+        is_other = is_phone or is_day or (kind == "request" and CPR.fullmatch(found))
+        return digits >= 7 and not found.endswith("000") and not is_other
     if is_strong:
         return digits >= 4
     if found[0].isalpha():
@@ -320,7 +326,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
         return True
     if far and kind in ("account", "request"):
-        return False  # "my account shows that the balance is 12550"
+        return digits >= 7 and not found.endswith("000")  # "my account shows that the balance is 12550"
     return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
 
 

@@ -104,9 +104,11 @@ CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
 # Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.
 FOREIGN_PHONE = re.compile(
-    rf"(?<![\d+])(?:(?:9665|9715|965[569]|968[79]|974[3567])(?:{JOIN}\d){{7}}\d?"
+    rf"(?<![\d+])(?:(?:966{JOIN}5|971{JOIN}5|965{JOIN}[569]|968{JOIN}[79]|974{JOIN}[3567])(?:{JOIN}\d){{7}}\d?"
     rf"|(?:91|92|20|44|63|94|880|977)(?:{JOIN}\d){{10}}|05(?:{JOIN}\d){{8}})(?!\d)"
 )
+# As people abroad write them at home: only behind a word that calls for a phone number.
+NUMBER_AT_HOME = re.compile(r"(?<![\w+.,/-])(?:0[17]\d(?:[ -]?\d){8}|[6-9]\d{9})(?![\w]|[.,/-]\d)")
 MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
 # Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.
 CARD = re.compile(rf"(?<!\d)(?<!\d[.,])(?=([2-6](?:{JOIN}\d){{12,19}}))")

@@ -40,6 +40,7 @@ from .personal_patterns import (
     IBAN_LENGTHS,
     LETTERS_AMONG,
     MOBILE_AT_HOME,
+    NUMBER_AT_HOME,
     PASSPORT,
     PHONE,
     PHONE_GROUPS,
@@ -206,6 +207,9 @@ def _prefixed_phones(text: str) -> Iterator[Found]:
     for match in FOREIGN_PHONE.finditer(text):
         start = match.start()
         if MOBILE_AT_HOME.match(text, start) or is_behind(PHONE_CUE, text, start) or is_near(PHONE_NEARBY, text, start):
+            yield "phone", *match.span()
+    for match in NUMBER_AT_HOME.finditer(text):
+        if is_behind(PHONE_CUE, text, match.start()):
             yield "phone", *match.span()
 
 
