@@ -89,6 +89,7 @@ _FAR = (
     rf"(?:\s(?:(?!{TO}(?:{_NOUNS}|{_CARS})){_OTHER}|\d{{1,2}}(?:[/-]\d{{1,2}}[/-]\d{{2,4}})?|(?:19|20)\d\d)(?!\d)){{1,6}}?"
     rf"[,،]?[\s(]{{1,2}}(?P<far>{any_of(_NUMBER_WORD, _IS)}(?![^\W\d])[{_SIGNS}]{{1,4}})"
 )
+_NO_YEAR = rf"(?!(?:19|20)\d\d\s{any_of(_NUMBER_WORD, _IS)}[\s:])"  # "my request of 2004, its number is"
 # "my request for the subsidy HS-20417", "... 3390/2018"
 _LETTERED = r"(?=(?:[,،]?\s)(?:(?-i:[A-Z]{1,5}-\d{4})|\d{3,6}/(?:19|20)\d\d(?!\d)))"
 _MINE = (
@@ -160,6 +161,7 @@ _REQUEST = any_of(
     + any_of(
         rf"{TO}{_FILES}{_HOUSING}",
         rf"{TO}(?:تذكر(?:ه|ت{OF})|تي?كت|ريفرنس|رفرنس|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
+        rf"ا?عط(?:و|ي|ت)\w{{0,4}}(?=\sرقم\s(?!{PHONE_START}\d{{8}}(?!\d)))",
         r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up|claim|report|petition",
         r"transaction|tra?nx?s?\.?|txn|trx|query|issue|work order|crm",
         r"mo?3a+m[ae]?la?\w{0,3}|ta[dzt]h?ka?r\w{1,4}|mal[ae]f+\w{0,2}|mar[jg][ae]?3\w{0,2}|mota+ba3\w{1,2}|mora+ja3\w{1,2}",
@@ -206,7 +208,7 @@ CUED = {
     kind: re.compile(
         rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|كود|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
         # Two words may follow what begins with "number": the number of the account abroad.
-        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?(?:(?(strong)(?:\s{_ANY}){{0,2}}?)(?P<link>{_LINK})|{_FAR})(?P<value>{value})",
+        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?(?:(?(strong)(?:\s{_ANY}){{0,2}}?)(?P<link>{_LINK})|{_FAR}){_NO_YEAR}(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()
