@@ -62,7 +62,8 @@ _PASSPORT = (
 # Nine digits however they are grouped; or fewer, of somebody born after 1999 whose zeros a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
 
-# Any words between what a number is of and "number", unless they begin an address or a phone number.
+# Any words between what a number is of and "number", unless they begin an address, a phone number, or what has a
+# number of its own.
 _PLACES = any_of_words("مجمع بلوك طريق شارع مبني بنايه عماره بيت منزل شقه فيلا محل باب بوابه كراج موقف دوار محطه")
 _ELSE = any_of_words(
     "عداد فاتوره ايصال عمود مدرسه مستودع مسجد حاويه مصعد مضخه كاميرا ارض قطعه قرار قانون مرسوم ماده باص حافله "
@@ -80,13 +81,14 @@ _CARS = any_of_words(
     "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
     "sayy?a+r(?:a|ah|eh|ti|ty|tha|tah|ta) mo+t[ea]r(?:i|y)?"
 )
-_NOUNS = any_of_words(
+_OTHER_CUES = any_of_words(
     "طلب حساب سجل جواز لوح شكو بلاغ معامل تذكر شخصي سكاني "
     "account request passport plate ticket case complaint cpr cr id pp no number"
 )
+_DATE = r"(?:\d{1,2}(?:[/-]\d{1,2}[/-]\d{2,4})?|(?:19|20)\d\d)(?!\d)"
 # "the subscription to the internet under number 300918274", "my complaint of 12/5/2024, no. 118844"
 _FAR = (
-    rf"(?:\s(?:(?!{TO}(?:{_NOUNS}|{_CARS})){_OTHER}|\d{{1,2}}(?:[/-]\d{{1,2}}[/-]\d{{2,4}})?|(?:19|20)\d\d)(?!\d)){{1,6}}?"
+    rf"(?:\s(?:(?!{TO}(?:{_OTHER_CUES}|{_CARS})){_OTHER}|{_DATE})){{1,6}}?"
     rf"[,،]?[\s(]{{1,2}}(?P<far>{any_of(_NUMBER_WORD, _IS)}(?![^\W\d])[{_SIGNS}]{{1,4}})"
 )
 _NO_YEAR = rf"(?!(?:19|20)\d\d\s{any_of(_NUMBER_WORD, _IS)}[\s:])"  # "my request of 2004, its number is"
@@ -147,12 +149,14 @@ _ACCOUNT = any_of(
     # "my savings account at the bank 900112233": a long number that is not a phone's
     rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_ANY}){{1,4}}?)",
     rf"(?:{TO}(?:حساب|اشتراك){OF}|account|acct\.?)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
-    rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|cust\.?|client|consumer|subscriber|subscription|(?:ish?|e)?shterak\w{{0,2}})",
+    rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|cust\.?|client|consumer|subscriber|subscription"
+    r"|(?:ish?|e)?shterak\w{0,2})",
 )
 _REQUEST = any_of(
     rf"{TO}طلب(?:{OF}|ين|ات){_HOUSING}",
     rf"[6t]ala?b(?:i|y|na|ah|t[iy])?{_HOUSING}",
-    rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS}|{_FILES})|request|application|complaint|ticket|case)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
+    rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS}|{_FILES})|request|application|complaint|ticket|case)"
+    rf"(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
     rf"{TO}{_COMPLAINTS}{_WHICH}|رقم{OF}\s(?:ال)?مرجعي|{TO}رقم\sال?مرجعي|{TO}سجل{OF}\s(?:ال)?(?:طبي|صحي)",
     rf"(?:{TO}(?:طلب{OF}|{_COMPLAINTS})|request|complaint)(?P<distant>(?:\s{_OTHER}){{1,3}}?)(?=\s\d{{7}})",
     r"request|application|mrn|medical (?:record|file)|(?:our |my |your )?ref(?:erence)?\.?"
@@ -160,7 +164,9 @@ _REQUEST = any_of(
     r"(?P<named>"
     + any_of(
         rf"{TO}{_FILES}{_HOUSING}",
-        rf"{TO}(?:تذكر(?:ه|ت{OF})|تي?كت|ريفرنس|رفرنس|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير|(?:موعد|حجز|استفسار|اعتراض){OF}){_WHICH}",
+        rf"{TO}(?:تذكر(?:ه|ت{OF})|تي?كت|ري?فرنس|مرجع|متابعه|مراجعه|حاله|احاله|مطالبه|محضر|تقرير){_WHICH}",
+        rf"{TO}(?:موعد|حجز|استفسار|اعتراض){OF}{_WHICH}",
+        # "they gave me number 118844"
         rf"ا?عط(?:و|ي|ت)\w{{0,4}}(?=\sرقم\s(?!{PHONE_START}\d{{8}}(?!\d)))",
         r"case|s\.?r\.?|(?:app|req)\.?|file|incident|enquiry|inquiry|booking|appointment|follow-?up|claim|report|petition",
         r"transaction|tra?nx?s?\.?|txn|trx|query|issue|work order|crm",
@@ -169,7 +175,8 @@ _REQUEST = any_of(
     + ")",
 )
 _PLATE_CUE = any_of(
-    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}(?=:))?)?(?:\s(?:{_MINE}))?",
+    rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))"
+    rf"(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}(?=:))?)?(?:\s(?:{_MINE}))?",
     rf"{TO}نمر(?:ه|ت{OF})(?:\s(?:ال)?{_CARS}{OF})?",
     # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
     r"(?P<car>"
@@ -207,8 +214,9 @@ _CUES = {
 CUED = {
     kind: re.compile(
         rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|كود|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
+        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?"
         # Two words may follow what begins with "number": the number of the account abroad.
-        rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?(?:(?(strong)(?:\s{_ANY}){{0,2}}?)(?P<link>{_LINK})|{_FAR}){_NO_YEAR}(?P<value>{value})",
+        rf"(?:(?(strong)(?:\s{_ANY}){{0,2}}?)(?P<link>{_LINK})|{_FAR}){_NO_YEAR}(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()
@@ -228,12 +236,11 @@ _AFTER_NUMBER = {
 }
 _THIS = r"(?:(?:و?هو|و?هذا|و?هي|هذي)\s)?"
 _IS_MY = r"(?:is|was|=|-)\s(?:my|our|the|his|her|their)\s"
-_BEFORE_WORDS = re.compile(
-    rf"\d\s?(?:[(،,-]?\s?{_THIS}رقم\s|{_IS_MY}|\()", re.IGNORECASE
-)  # is looked for first, to save time
+# Looked for first, because most texts have none.
+_ANY_BEHIND = re.compile(rf"\d\s?(?:[(،,-]?\s?{_THIS}رقم\s|{_IS_MY}|\()", re.IGNORECASE)
 _BEHIND = {
     kind: re.compile(
-        rf"(?:(?<![\w.,/-])|(?<=\sو))(?P<value>{value})\s?"
+        rf"(?:(?<![\w.,/-])|(?<=\bو))(?P<value>{value})\s?"
         + any_of(
             rf"[(،,-]?\s?{_THIS}رقم\s(?:{noun})",
             rf"{_IS_MY}(?:[a-z]{{2,10}}\s)??(?:{noun})",
@@ -271,7 +278,7 @@ def cued(kind: str, text: str) -> Iterator[Found]:
 
 def before_cues(text: str) -> Iterator[Found]:
     """Give the numbers before words for them."""
-    if not _BEFORE_WORDS.search(text):
+    if not _ANY_BEHIND.search(text):
         return
     for kind, pattern in _BEHIND.items():
         for match in pattern.finditer(text):
@@ -317,9 +324,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
         is_day = DAY.fullmatch(found) or re.fullmatch(r"20\d\d[01]\d[0-3]\d", found)
         is_other = is_phone or is_day or (kind == "request" and CPR.fullmatch(found))
         return digits >= 7 and not found.endswith("000") and not is_other
-    if is_strong:
-        return digits >= 4
-    if found[0].isalpha():
+    if is_strong or found[0].isalpha():
         return digits >= 4
     if match.groupdict().get("named"):
         # "my ticket 118844", but not "my ticket 12345": that may be how many there are.
