@@ -35,8 +35,8 @@ _IS = r"(?:[وف]?هو|[وف]?هي|اهو|اهي|is(?!-\d)|was)"
 _SIGNS = r"\s:\-/#()=*\"'«»\[\]|>·→➡👈👉"
 _DOTS = r"(?:\s?\.{2,30}\s?| \. )"  # as forms have them
 _LINK = (
-    rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|{_IS})(?![^\W\d])){{0,2}}"
-    rf"(?:{_DOTS}|[{_SIGNS}]{{0,4}})(?<![A-Za-z])"
+    rf"(?:[{_SIGNS}]{{0,3}}(?:{_NUMBER_WORD}|{_IS})(?:(?<=\.)|(?![^\W\d]))){{0,2}}"
+    rf"(?:{_DOTS}|[{_SIGNS}]{{0,4}})(?:(?<![A-Za-z])|(?=\d))"
 )
 _STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#|>=]|\.\.| \. ", re.IGNORECASE)
 
@@ -53,7 +53,7 @@ _GROUPED = (
 )
 # Three to six digits, in two groups or one by one; of neighbours with letters.
 _PLATE = (
-    rf"(?:[A-Za-z]{{1,3}}[ -])?(?!{PHONE_START}\d(?:[ .-]?\d){{7}}(?!\d))"
+    rf"(?:[A-Za-z]{{1,3}}[ -]|(?:[ء-ي] ){{2,3}})?(?!{PHONE_START}\d(?:[ .-]?\d){{7}}(?!\d))"
     rf"(?:\d{{3}}[ -]\d{{1,3}}|\d\d \d\d(?: ?\d\d)?|\d(?: \d){{3,5}}|\d{{3,6}})(?: (?-i:[A-Z]{{3}}))?{_ENDS}"
 )
 _PASSPORT = (
@@ -136,7 +136,7 @@ _CPR = any_of(
 _REGISTRATION = r"(?:\d{4,6} ?-\d{1,2}|(?!\d*00)\d{5,6})(?![\d.,/-])"
 _CR = any_of(
     rf"{TO}سجل\w{{0,3}}\s(?:ال)?تجاري{_OWNER}",
-    r"س[. ]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
+    r"س[. /]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
     rf"s[ei]?j[ei]l+(?:i|y|na|ha|ah|eh)?\s{_EL}t[ei]?ja*r[iy]",
     # "the shop whose register is 93377-1": the word is a verb too, so only before a number of this form.
     rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?{_REGISTRATION})",
@@ -145,7 +145,7 @@ _CR = any_of(
 )
 _ACCOUNT = any_of(
     rf"{TO}حساب(?:{OF}|ين|ات){_PAYER}",
-    rf"account|acct\.?|acc\.?|a/c|[7h][ie]?sa+b(?:i|y|na|at)?{_PAYER}",
+    rf"account|acct\.?|acc\.?|a/c|a\.?c\.?(?=\s?(?:no|num|#))|[7h][ie]?sa+b(?:i|y|na|at)?{_PAYER}",
     # "my savings account at the bank 900112233": a long number that is not a phone's
     rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_ANY}){{1,4}}?)",
     rf"(?:{TO}(?:حساب|اشتراك){OF}|account|acct\.?)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
@@ -176,7 +176,8 @@ _REQUEST = any_of(
 )
 _PLATE_CUE = any_of(
     rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))"
-    rf"(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}(?=:))?)?(?:\s(?:{_MINE}))?",
+    rf"(?:\s(?:ال)?(?:{_CARS}|{_BUSES}){OF}(?:\s{_OTHER}(?=:))?)?"
+    rf"(?:\s(?:ال)?(?:بحريني|سعودي|قطري|كويتي|اماراتي|عماني|خليجي|خصوصي|اجنبي)[هت]?)?(?:\s(?:{_MINE}))?",
     rf"{TO}نمر(?:ه|ت{OF})(?:\s(?:ال)?{_CARS}{OF})?",
     # "the car, a Yukon 2015, its number": three digits alone are a taxi's or a bus's
     r"(?P<car>"

@@ -199,6 +199,10 @@ EVERYTHING = frozenset(PLACEHOLDERS)
         ("1) لوحة رقم 113902 – 80 ديناراً", "plate", "113902"),
         ("رقم السيارة عندك: ٢٠٣٣١٧، كسر الإشارة", "plate", "203317"),
         ("raqm elsayara 374410", "plate", "374410"),
+        ("EWA AC No 1234567890", "account", "1234567890"),
+        ("Plate no12345", "plate", "12345"),
+        ("لوحة سعودية أ ب ج 1234", "plate", "أبج1234"),
+        ("Passport No.N1234567", "passport", "N1234567"),
         ("رقم وثيقة السفر 3371902 صالحة", "passport", "3371902"),
         ("رقم الجواز | 2390145", "passport", "2390145"),
         ("و1940772 رقم جوازي، خلصوا لي", "passport", "1940772"),
@@ -433,6 +437,9 @@ def test_wrong_arguments_are_refused() -> None:
         "O0 ",
         "0O1l2",
         "طلب ....",
+        "طلب كلمة 1 ",
+        "حساب 1 كلمة 2010 ",
+        "account word 1 ",
     ],
 )
 def test_time_grows_no_faster_than_the_text(unit: str) -> None:
