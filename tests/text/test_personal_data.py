@@ -201,7 +201,7 @@ EVERYTHING = frozenset(PLACEHOLDERS)
         ("raqm elsayara 374410", "plate", "374410"),
         ("EWA AC No 1234567890", "account", "1234567890"),
         ("Plate no12345", "plate", "12345"),
-        ("لوحة سعودية أ ب ج 1234", "plate", "أبج1234"),
+        ("لوحة سعودية أ ب ج 1234", "plate", "ابج1234"),
         ("Passport No.N1234567", "passport", "N1234567"),
         ("رقم وثيقة السفر 3371902 صالحة", "passport", "3371902"),
         ("رقم الجواز | 2390145", "passport", "2390145"),
