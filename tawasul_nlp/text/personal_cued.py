@@ -136,7 +136,8 @@ _CPR = any_of(
 _REGISTRATION = r"(?:\d{4,6} ?-\d{1,2}|(?!\d*00)\d{5,6})(?![\d.,/-])"
 _CR = any_of(
     rf"{TO}سجل\w{{0,3}}\s(?:ال)?تجاري{_OWNER}",
-    r"س[. /]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
+    r"س[. /]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?"
+    r"|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
     rf"s[ei]?j[ei]l+(?:i|y|na|ha|ah|eh)?\s{_EL}t[ei]?ja*r[iy]",
     # "the shop whose register is 93377-1": the word is a verb too, so only before a number of this form.
     rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?{_REGISTRATION})",
