@@ -1,7 +1,8 @@
 """Find and mask personal data in citizens' texts: who wrote must not follow from what was written.
 
 Three steps: the text is folded (``folding.py``), patterns are looked for in it (``personal_patterns.py``), and rules
-tell what is personal (``personal_rules.py``). Spans are those of the original.
+tell what is personal (``personal_rules.py``; ``personal_cued.py`` for what only a word beside it tells). Spans are
+those of the original.
 """
 
 from __future__ import annotations
