@@ -28,7 +28,7 @@ def report(
     prefix: Annotated[
         str | None, typer.Option(metavar="PREFIX", help="That classify was given [default: none, or tawasul_]")
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the table's name]")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the cases' dates and number]")] = None,
     input_format: InputFormat = None,
     any_size: AnySize = False,
     show_personal_data: Annotated[
@@ -39,8 +39,8 @@ def report(
     """Write a page that officers read about a classified table.
 
     One self-contained HTML file, right to left with an English switch: volumes by agency, topic, place and week, the
-    review queue, the largest incidents, problems that keep coming back, filters and search. It needs no network.
-    Incidents need the columns that `tawasul group` adds.
+    review queue, the largest incidents, problems that keep coming back in a block or a town, filters and search. It
+    needs no network. Incidents need the columns that `tawasul group` adds.
 
     \b
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -12,22 +13,19 @@ from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.output import PendingFile, check_apart
 from tawasul_nlp.batch.readers import open_reader
-from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
 from tawasul_nlp.batch.sniff import Format
-from tawasul_nlp.batch.tables import values_of
 from tawasul_nlp.domain import Taxonomy
-from tawasul_nlp.duplicates.recurring import RecurringProblem, recurring_problems
-from tawasul_nlp.report.columns import ReportColumns, find_columns
+from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
+from tawasul_nlp.report.columns import TOWN_COLUMNS, find_columns
 from tawasul_nlp.report.page import render
-from tawasul_nlp.report.tally import UNKNOWN, Row, Tally
+from tawasul_nlp.report.shown import Shown
+from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
 from tawasul_nlp.text import mask_personal_data
 
-REPORTS_OF_A_GROUP = 12
+# What keeps coming back has at least so many incidents, in at least so many weeks; the most unusual are shown.
+MIN_INCIDENTS = 3
+MIN_WEEKS = 2
 RECURRING = 100
-CASES_OF_A_PROBLEM = 6
-# A report is for reading: of a longer text its beginning is shown.
-MOST_CHARS = 600
-MOST_ID_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class ReportSummary:
     rows, rejected : int
         Rows that the report counts, and rows that could not be read.
     listed : int
-        Cases whose text is on the page.
+        Cases whose text is on the page, where it can be searched.
     text_column : str
     id_column, date_column : str or None
     bytes : int
@@ -73,14 +71,15 @@ def write_report(
 ) -> ReportSummary:
     """Write one self-contained HTML page about a classified table.
 
-    The page counts every row. Texts are only shown of the cases that need review most, of the largest incidents and of
-    problems that keep coming back, so its size hardly grows with the table. It needs no network and asks for none.
+    The page counts every row, and shows the texts of all rows of a table that has at most 2,000. Of a larger one it
+    shows those that need review most, those of the largest incidents and of problems that keep coming back, so its size
+    hardly grows with the table, and says so where it searches. It needs no network and asks for none.
 
     Parameters
     ----------
     source : str or Path
-        What ``tawasul classify`` wrote, as CSV, JSONL or Parquet; incidents and recurring problems need the columns
-        that ``tawasul group`` adds.
+        What ``tawasul classify`` wrote, as CSV, JSONL or Parquet; incidents need the columns that ``tawasul group``
+        adds. Problems come back in a block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``.
     output : str or Path
         The page; it appears when it is complete.
     text_column, id_column, date_column : str or None
@@ -88,7 +87,7 @@ def write_report(
     prefix : str or None
         Prefix of the columns that classification added; None finds none and ``tawasul_``.
     title : str or None
-        Shown at the top; the table's name if None.
+        Shown at the top; the dates and the number of the cases if None.
     mask : bool
         Whether personal data in texts and ids are masked; a masked id is followed by its row's number.
     input_format : {"csv", "jsonl", "parquet"}, optional
@@ -115,14 +114,20 @@ def write_report(
             tally.add(chunk)
             if on_chunk is not None:
                 on_chunk(reader.fraction_read() / 2)
-        problems = _recurring(tally)
-        queue = tally.least_certain()
-        shown = _Shown(queue, tally.largest_groups(), problems)
-        shown.collect(reader, tally, columns, mask, on_chunk)
-        source_file.check()
         counts, blocks_told_apart = tally.counts()
+        places: dict[tuple[int, ...], int] = {tuple(cell[: len(DIMENSIONS)]): at for at, cell in enumerate(counts)}
+        problems = _recurring(tally)
+        shown = Shown(
+            tally,
+            {place: found[:RECURRING] for place, found in problems.items()},
+            lambda codes: places.get(codes if blocks_told_apart else without_block(codes)),
+            mask,
+        )
+        shown.collect(reader, on_chunk)
+        source_file.check()
         data: dict[str, Any] = {
-            "title": title or source.name,
+            "title": title or "",
+            "source": source.name,
             "made": date.today().isoformat(),
             "rows": tally.rows,
             "rejected": tally.rejected,
@@ -135,12 +140,21 @@ def write_report(
             "groups": len(tally.group_sizes),
             "masked": mask,
             "blocksToldApart": blocks_told_apart,
-            "names": _names(tally),
+            "placeColumns": {
+                "block": "block" in columns.added,
+                "town": any(name in columns.added for name in TOWN_COLUMNS),
+            },
+            "names": _names(tally, mask),
             "cells": counts,
             "queue": shown.queue(),
             "queueTotal": sum(tally.reviews.values()),
-            "largest": shown.groups(tally),
-            "recurring": shown.problems(tally),
+            "largest": shown.groups(),
+            "minIncidents": MIN_INCIDENTS,
+            "minWeeks": MIN_WEEKS,
+            "recurring": {
+                place: {"all": len(found), "counted": found.incidents, "shown": shown.problems(place)}
+                for place, found in problems.items()
+            },
             "cases": list(shown.cases.values()),
         }
         page = render(data)
@@ -155,131 +169,43 @@ def write_report(
     )
 
 
-def _id(value: Any, number: int, mask: bool) -> str:
-    """Return what the page calls a case; a column that is named like an id may hold personal numbers."""
-    name = to_cell(value)
-    if len(name) > MOST_ID_CHARS:  # no id, and it may hold a number that is cut in two
-        return f"({number})" if mask else f"{name[:MOST_ID_CHARS]}… ({number})"
-    # Whole numbers in a column with gaps are often written as 870412356.0, which is no personal number to the masks.
-    masked = mask_personal_data(name.removesuffix(".0")) if mask else None
-    return f"{masked.text} ({number})" if masked is not None and masked.spans else name
+def _recurring(tally: Tally) -> dict[str, RecurringProblems]:
+    """Return what keeps coming back in a block and in a town, the most unusual first."""
+    groups = tally.groups.tolist()
+    topics = _named(tally, "topic", tally.topics)
+    days = [None if day == UNKNOWN else date.fromordinal(day) for day in tally.days]
+    return {
+        place: recurring_problems(
+            groups, topics, _named(tally, place, codes), days, min_incidents=MIN_INCIDENTS, min_weeks=MIN_WEEKS
+        )
+        for place, codes in (("block", tally.blocks), ("town", tally.towns))
+    }
 
 
-def _recurring(tally: Tally) -> list[RecurringProblem]:
-    """Return what keeps coming back in a block, the most unusual first."""
-    if tally.first is None:
-        return []
-    topics, blocks = tally.codes["topic"].names, tally.codes["block"].names
-    return recurring_problems(
-        tally.groups.tolist(),
-        [None if code == UNKNOWN else topics[code] for code in tally.topics],
-        [None if code == UNKNOWN else blocks[code] for code in tally.blocks],
-        [None if day == UNKNOWN else date.fromordinal(day) for day in tally.days],
-    )[:RECURRING]
+def _named(tally: Tally, dimension: str, codes: array[int]) -> list[str | None]:
+    names = tally.codes[dimension].names
+    return [None if code == UNKNOWN else names[code] for code in codes]
 
 
-def _names(tally: Tally) -> dict[str, list[Any]]:
-    """Return what the page calls each code: [id, Arabic, English]."""
+def _names(tally: Tally, mask: bool) -> dict[str, list[Any]]:
+    """Return what the page calls each code: [id, Arabic, English]; a name that is not ours may hold personal data."""
     from tawasul_nlp.domain.gazetteer import Gazetteer
 
-    taxonomy = Taxonomy.load()
+    taxonomy, gazetteer = Taxonomy.load(), Gazetteer.load()
     tables: dict[str, Any] = {
         "agency": taxonomy.agencies,
         "topic": taxonomy.topics,
         "kind": taxonomy.kinds,
-        "governorate": Gazetteer.load().governorates,
+        "governorate": gazetteer.governorates,
+        "town": {place.name_ar: place for place in gazetteer.places.values()},
     }
     names: dict[str, list[Any]] = {}
     for dimension, codes in tally.codes.items():
         table = tables.get(dimension, {})
-        names[dimension] = [
-            [name, table[name].name_ar, table[name].name_en] if name in table else [name, name, name]
-            for name in codes.names
-        ]
+        names[dimension] = []
+        for name in codes.names:
+            own = mask_personal_data(name).text if mask and name not in table else name
+            names[dimension].append(
+                [name, table[name].name_ar, table[name].name_en] if name in table else [own, own, own]
+            )
     return names
-
-
-class _Shown:
-    """The cases whose text the page shows, and where it shows them."""
-
-    def __init__(self, queue: list[Row], groups: list[str], problems: list[RecurringProblem]) -> None:
-        self._queue = queue
-        self._groups: dict[str, list[int]] = {name: [] for name in groups}
-        self._problems = problems
-        # Recurring problems count rows from 0, tables from 1; a rejected row has a number, but no row here.
-        self._of_problems = {row for problem in problems for row in problem.incidents[:CASES_OF_A_PROBLEM]}
-        self._numbers: dict[int, int] = {}
-        self.cases: dict[int, list[Any]] = {}
-
-    def collect(
-        self,
-        reader: Reader,
-        tally: Tally,
-        columns: ReportColumns,
-        mask: bool,
-        on_chunk: Callable[[float], None] | None,
-    ) -> None:
-        """Read the table again and keep the cases to show."""
-        wanted = {row.number for row in self._queue}
-        position = 0
-        for chunk in reader.chunks():
-            keep: list[int] = []
-            for at, (number, group) in enumerate(zip(chunk.numbers, tally.groups_of(chunk), strict=True)):
-                members = self._groups.get(group) if group is not None else None
-                if members is not None and len(members) < REPORTS_OF_A_GROUP:
-                    members.append(number)
-                    keep.append(at)
-                elif number in wanted or position in self._of_problems:
-                    keep.append(at)
-                if position in self._of_problems:
-                    self._numbers[position] = number
-                position += 1
-            if keep:
-                self._keep(chunk.keep(keep, []), tally, columns, mask)
-            if on_chunk is not None:
-                on_chunk(0.5 + reader.fraction_read() / 2)
-
-    def _keep(self, chunk: Chunk, tally: Tally, columns: ReportColumns, mask: bool) -> None:
-        texts = values_of(chunk, columns.text)
-        ids = chunk.column(columns.id) if columns.id is not None else None
-        for at, row in enumerate(tally.read(chunk)):
-            text = texts[at].decode("utf-8", "replace") if isinstance(texts[at], bytes) else to_cell(texts[at])
-            name = str(row.number) if ids is None else _id(ids[at], row.number, mask)
-            # Masked before it is cut: a number that is cut in two is no longer known for what it is.
-            text = mask_personal_data(text[: 4 * MOST_CHARS]).text if mask else text
-            shown = text if len(text) <= MOST_CHARS else text[:MOST_CHARS] + "…"
-            day = None if row.day is None else row.day.isoformat()
-            self.cases[row.number] = [name, shown, list(row.codes), round(row.certainty, 3), list(row.reasons), day]
-
-    def _at(self) -> dict[int, int]:
-        return {number: at for at, number in enumerate(self.cases)}
-
-    def queue(self) -> list[int]:
-        """Return the review queue: places in ``cases``."""
-        at = self._at()
-        return [at[row.number] for row in self._queue]
-
-    def groups(self, tally: Tally) -> list[list[Any]]:
-        """Return the largest incidents: [size, places in ``cases``]."""
-        at = self._at()
-        return [[tally.group_sizes[name], [at[number] for number in numbers]] for name, numbers in self._groups.items()]
-
-    def problems(self, tally: Tally) -> list[dict[str, Any]]:
-        """Return what keeps coming back."""
-        at = self._at()
-        topics, blocks = tally.codes["topic"], tally.codes["block"]
-        return [
-            {
-                "topic": topics.of(problem.topic),
-                "block": blocks.of(problem.place),
-                "incidents": len(problem.incidents),
-                "reports": len(problem.cases),
-                "weeks": problem.weeks,
-                "first": problem.first.isoformat(),
-                "last": problem.last.isoformat(),
-                "expected": round(problem.expected, 2),
-                "p": float(f"{problem.p_value:.2g}"),
-                "cases": [at[self._numbers[row]] for row in problem.incidents[:CASES_OF_A_PROBLEM]],
-            }
-            for problem in self._problems
-        ]

@@ -14,6 +14,8 @@ from tawasul_nlp.batch.tables import wordiest
 # Without these there is nothing to report.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
 _ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
+# A town is read from the first of these that a row has: what classification adds, then columns of the table's own.
+TOWN_COLUMNS = ("town", "quarter", "place")
 # A column of dates holds a date in at least this share of its cells that are not empty.
 _DATES_SHARE = 0.9
 
@@ -87,13 +89,13 @@ def find_columns(
 
 
 def _added(columns: tuple[str, ...], prefix: str | None) -> dict[str, str]:
-    names = {**ADDED_COLUMNS, **GROUP_COLUMNS}
+    names = dict.fromkeys((*ADDED_COLUMNS, *GROUP_COLUMNS, *TOWN_COLUMNS))
     # The prefixed ones first: where both are there, the plain ones are the table's own.
     for tried in [FALLBACK_PREFIX, ""] if prefix is None else [prefix]:
         found = {name: tried + name for name in names if tried + name in columns}
         if all(name in found for name in _NEEDED):
-            # Grouping may have been done before or after, with its own prefix.
-            for name in GROUP_COLUMNS:
+            # Grouping may have been done before or after, with its own prefix; towns may be the table's own.
+            for name in (*GROUP_COLUMNS, *TOWN_COLUMNS):
                 other = next((p + name for p in (FALLBACK_PREFIX, "") if p + name in columns), None)
                 if name not in found and other is not None:
                     found[name] = other

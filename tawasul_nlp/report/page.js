@@ -4,11 +4,12 @@
   const DIMENSIONS = ["agency", "topic", "kind", "governorate", "block", "week"];
   const COUNT = DIMENSIONS.length, REVIEW = COUNT + 1;
   const BARS = { agency: 20, topic: 25, kind: 10 };
-  const MOST_BLOCKS = 60, MOST_WEEKS = 1500, PAGE = 25;
-  // A case is [id, text, codes, certainty, reasons, day].
-  const ID = 0, TEXT = 1, CODES = 2, CERTAINTY = 3, REASONS = 4, DAY = 5;
+  const MOST_BLOCKS = 60, MOST_WEEKS = 1500, PAGE = 25, TITLE = 110;
+  // A case is [id, text, codes, town, certainty, whether it needs review, reasons, day].
+  const ID = 0, TEXT = 1, CODES = 2, TOWN = 3, CERTAINTY = 4, FOR_REVIEW = 5, REASONS = 6, DAY = 7;
+  const FIRST = { found: PAGE, queue: PAGE, groups: PAGE, block: PAGE, town: PAGE };
 
-  const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", whole: new Set(), shown: { queue: PAGE, groups: PAGE, recurring: PAGE } };
+  const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", whole: new Set(), shown: { ...FIRST } };
   const at = (id) => document.getElementById(id);
   // Values are isolated from the text around them: in a line of Arabic the parts of a date would change places. No
   // line ends within a date.
@@ -37,6 +38,8 @@
   const folded = (text) => text.toLowerCase().normalize("NFKC").replace(/[\u064b-\u0652\u0640]/g, "")
     .replace(/[أإآٱ]/g, "ا").replace(/ى/g, "ي").replace(/ة/g, "ه").replace(/ؤ/g, "و").replace(/ئ/g, "ي")
     .replace(/[٠-٩]/g, (digit) => digit.charCodeAt(0) - 0x0660);
+  const placed = data.names.governorate.length + data.names.block.length > 0;
+  const sizes = { texts: number(data.cases.length), rows: number(data.rows) };
   const searchable = data.cases.map((one) => folded(`${one[ID]} ${one[TEXT]}`));
 
   const weekDay = data.names.week.map((entry) => entry[0]);
@@ -90,8 +93,16 @@
     }
     if (state.from && !(one[DAY] && one[DAY] >= state.from)) return false;
     if (state.to && !(one[DAY] && one[DAY] <= state.to)) return false;
-    return !state.review || one[REASONS].length > 0;
+    return !state.review || Boolean(one[FOR_REVIEW]);
   }
+
+  // Of an incident or a problem all reports are known by their combination in the counts: one that matches is enough.
+  // As in the charts, a date lets in the weeks that it touches.
+  const anyMatches = (reports) => reports.some((report) => {
+    const cell = data.cells[report >> 1];
+    return (!state.review || report % 2 === 1) && inSpan(cell[code("week")])
+      && DIMENSIONS.every((dimension, at) => state.chosen[dimension] === undefined || cell[at] === state.chosen[dimension]);
+  });
 
   function choose(dimension, key) {
     if (state.chosen[dimension] === key) delete state.chosen[dimension]; else state.chosen[dimension] = key;
@@ -115,6 +126,8 @@
       document.querySelector(`main [data-choice="${choice}"]`)?.focus({ preventScroll: true });
     }
   }
+
+  const narrowed = () => Boolean(Object.keys(state.chosen).length || state.from || state.to || state.review || state.search.trim());
 
   // A button that draws more of a list, and is there again, with the focus, when that is drawn.
   function moreButton(choice, label, draw) {
@@ -153,6 +166,8 @@
       place.append(bar);
     }
     if (rows.length > BARS[dimension]) {
+      const drawn = state.whole.has(dimension) ? rows.length : BARS[dimension];
+      place.append(element("p", "quiet printed", word("printed", { drawn: number(drawn), total: number(rows.length) })));
       const label = state.whole.has(dimension) ? word("showFewer") : word("showAll", { n: number(rows.length) });
       place.append(moreButton(`all ${dimension}`, label, () => {
         if (!state.whole.delete(dimension)) state.whole.add(dimension);
@@ -271,8 +286,8 @@
     facts.append(fact("", one[ID]));
     if (one[DAY]) facts.append(fact("", one[DAY]));
     for (const dimension of ["agency", "topic", "kind"]) facts.append(fact(word(dimension), name(dimension, one[CODES][code(dimension)])));
-    const place = [one[CODES][code("governorate")] >= 0 ? name("governorate", one[CODES][code("governorate")]) : "",
-      one[CODES][code("block")] >= 0 ? name("block", one[CODES][code("block")]) : ""].filter(Boolean).join(" · ");
+    const place = [["governorate", one[CODES][code("governorate")]], ["town", one[TOWN]], ["block", one[CODES][code("block")]]]
+      .filter(([, key]) => key >= 0).map(([dimension, key]) => name(dimension, key)).join(" · ");
     if (place) facts.append(fact("", place));
     facts.append(fact(word("certainty"), `${Math.round(100 * one[CERTAINTY])}%`));
     for (const reason of one[REASONS]) {
@@ -283,10 +298,14 @@
     return made;
   }
 
-  function drawList(key, items, draw) {
+  // Draws a list and, above it, how much of it that is; an empty list says why.
+  function drawList(key, items, draw, note, nothing) {
     const place = at(key);
     place.replaceChildren();
-    if (!items.length) place.append(element("p", "nothing", word("nothing")));
+    at(`${key}-note`).textContent = items.length
+      ? note({ drawn: number(Math.min(items.length, state.shown[key])), shown: number(items.length) })
+      : "";
+    if (!items.length) place.append(element("p", "nothing", nothing));
     for (const item of items.slice(0, state.shown[key])) place.append(draw(item));
     if (items.length > state.shown[key]) {
       const label = `${word("more")} (${number(items.length - state.shown[key])})`;
@@ -297,46 +316,53 @@
   function lists() {
     const wanted = folded(state.search.trim());
     const found = (index) => !wanted || searchable[index].includes(wanted);
-    const queue = data.queue.filter((index) => matches(data.cases[index]) && found(index));
-    drawList("queue", queue, (index) => drawCase(data.cases[index]));
-    at("queue-note").textContent = word("queueNote", { shown: number(queue.length), total: number(data.queueTotal) });
+    at("section-found").hidden = !wanted;
+    const every = data.cases.length === data.rows ? "" : ` ${word("foundSome", sizes)}`;
+    if (wanted) {
+      drawList("found", data.cases.filter((one, index) => found(index) && matches(one)), drawCase,
+        (drawn) => word("foundNote", drawn) + every, word("nothing") + every);
+    }
+    drawList("queue", data.queue.filter((index) => matches(data.cases[index]) && found(index)), (index) => drawCase(data.cases[index]),
+      (drawn) => word("queueNote", { ...drawn, held: number(data.queue.length), total: number(data.queueTotal) }),
+      word(data.queueTotal ? "nothing" : "queueNone"));
+    const groups = data.largest.filter(([, reports, shown]) => anyMatches(reports) && shown.some(found));
+    drawList("groups", groups, drawGroup,
+      (drawn) => word("groupsNote", { ...drawn, held: number(data.largest.length), total: number(data.groups) }),
+      word(!data.grouped ? "groupsMissing" : data.groups ? "nothing" : "groupsNone"));
+    for (const place of ["block", "town"]) drawRecurring(place, found);
+  }
 
-    const groups = data.largest.filter(([, members]) => matches(data.cases[members[0]]) && members.some(found));
-    if (data.grouped) {
-      drawList("groups", groups, ([size, members]) => {
-        const made = element("details", "group");
-        const head = element("summary");
-        const first = data.cases[members[0]];
-        head.append(element("span", "size", number(size)), element("b", "", name("topic", first[CODES][code("topic")])), " — ");
-        const text = element("span", "", first[TEXT].slice(0, 110));
-        text.dir = "auto";
-        head.append(text);
-        made.append(head, ...members.map((index) => drawCase(data.cases[index])));
-        if (size > members.length) made.append(element("p", "quiet", word("moreReports", { n: number(size - members.length) })));
-        return made;
-      });
-      at("groups-note").textContent = word("groupsNote", { shown: number(groups.length), total: number(data.groups) });
-    } else at("groups-note").textContent = word("groupsMissing");
+  function drawGroup([size, , members]) {
+    const made = element("details", "group");
+    const head = element("summary");
+    const clearest = data.cases[members[0]];
+    head.append(element("span", "size", number(size)), element("b", "", name("topic", clearest[CODES][code("topic")])), " — ");
+    const text = element("span", "", clearest[TEXT].length > TITLE ? `${clearest[TEXT].slice(0, TITLE)}…` : clearest[TEXT]);
+    text.dir = "auto";
+    head.append(text);
+    made.append(head, ...members.map((index) => drawCase(data.cases[index])));
+    if (size > members.length) made.append(element("p", "quiet", word("moreReports", { n: number(size - members.length) })));
+    return made;
+  }
 
-    const recurring = data.recurring.filter((one) =>
-      (state.chosen.topic === undefined || state.chosen.topic === one.topic) &&
-      (state.chosen.block === undefined || state.chosen.block === one.block) &&
-      one.cases.some((index) => found(index) && ["agency", "governorate"].every((dimension) =>
-        state.chosen[dimension] === undefined || data.cases[index][CODES][code(dimension)] === state.chosen[dimension])));
-    if (data.dated) {
-      drawList("recurring", recurring, (one) => {
-        const made = element("details", "group");
-        const head = element("summary");
-        head.append(element("span", "size", number(one.incidents)), element("b", "", `${name("topic", one.topic)} — ${name("block", one.block)}`));
-        const facts = element("div", "facts");
-        facts.append(element("span", "", word("times", one)), element("span", "", word("between", one)),
-          element("span", "", word("expected", one)), element("span", "", word("chance", { p: one.p.toPrecision(2) })));
-        head.append(facts);
-        made.append(head, ...one.cases.map((index) => drawCase(data.cases[index])));
-        return made;
-      });
-      at("recurring-note").textContent = word("recurringNote") + (data.grouped ? "" : ` ${word("recurringUngrouped")}`);
-    } else at("recurring-note").textContent = word("recurringUndated");
+  function drawRecurring(place, found) {
+    const { all, counted, shown } = data.recurring[place];
+    const reason = !data.dated ? word("recurringUndated")
+      : !data.placeColumns[place] ? word(place === "block" ? "noColumnBlock" : "noColumnTown")
+      : all && narrowed() ? word("nothing")
+      : word("recurringNone", { ...data, counted: number(counted), incidents: number(data.incidents) });
+    const ungrouped = data.grouped ? "" : ` ${word("recurringUngrouped")}`;
+    drawList(place, shown.filter((one) => anyMatches(one.found) && one.cases.some(found)), (one) => {
+      const made = element("details", "group");
+      const head = element("summary");
+      head.append(element("span", "size", number(one.incidents)), element("b", "", `${name("topic", one.topic)} — ${name(place, one.place)}`));
+      const facts = element("div", "facts");
+      facts.append(element("span", "", word("times", one)), element("span", "", word("between", one)),
+        element("span", "", word("expected", one)), element("span", "", word("chance", { p: one.p < 0.0001 ? "< 0.0001" : one.p.toPrecision(2) })));
+      head.append(facts);
+      made.append(head, ...one.cases.map((index) => drawCase(data.cases[index])));
+      return made;
+    }, (drawn) => word("recurringNote", { ...drawn, held: number(shown.length), all: number(all) }) + ungrouped, reason + ungrouped);
   }
 
   function drawCards(totals) {
@@ -367,7 +393,7 @@
   }
 
   function draw() {
-    state.shown = { queue: PAGE, groups: PAGE, recurring: PAGE };
+    state.shown = { ...FIRST };
     const { totals, by } = count();
     drawCards(totals);
     for (const dimension of Object.keys(BARS)) drawBars(dimension, by[dimension]);
@@ -395,10 +421,16 @@
     document.documentElement.lang = language;
     document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
     for (const place of document.querySelectorAll("[data-word]")) place.textContent = word(place.dataset.word);
-    at("subtitle").textContent = word(data.first ? "subtitle" : "subtitleUndated", { ...data, rows: number(data.rows) });
+    const heading = word(data.first ? "title" : "titleUndated", { ...data, rows: number(data.rows) });
+    at("title").textContent = data.title || heading;
+    // Marks that cannot be seen are no part of a tab's name, nor of a printed file's.
+    document.title = at("title").textContent.replace(/[\u2060\u2066\u2069]/g, "");
+    at("subtitle").textContent = (data.title ? `${heading}. ` : "") + word("made", data);
+    at("search-label").textContent = word(data.cases.length === data.rows ? "searchAll" : "searchSome", sizes);
     fillSelects();
     const notes = [word("noteModel"), word(data.masked ? "noteMasked" : "noteNotMasked"), word("noteOffline")];
-    if (data.dated) notes.push(word("noteWeeks"));
+    notes.push(word(data.dated ? "noteWeeks" : "noteUndated"));
+    if (!placed) notes.push(word("notePlaceless"));
     if (data.rejected) notes.push(word("noteRejected", { n: number(data.rejected) }));
     if (data.datesUnread) notes.push(word("noteDates", { n: number(data.datesUnread) }));
     at("notes").replaceChildren(...notes.map((note) => element("li", "", note)));
@@ -432,7 +464,6 @@
     width = at("weeks").clientWidth;
   });
   for (const place of document.querySelectorAll(".dated")) place.hidden = !data.dated;
-  const placed = data.names.governorate.length + data.names.block.length > 0;
   for (const place of document.querySelectorAll(".placed")) place.hidden = !placed;
   speak("ar");
 })();

@@ -33,7 +33,7 @@ def render(data: dict[str, Any]) -> bytes:
     )
     parts = {
         "policy": html.escape(policy, quote=True),
-        "title": html.escape(str(data.get("title", ""))),
+        "title": html.escape(_title(data, words["ar"])),
         "style": style,
         "script": script,
         "data": block,
@@ -43,6 +43,13 @@ def render(data: dict[str, Any]) -> bytes:
     page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
     # Half of a surrogate pair cannot be encoded; its escape is what JSON has for it.
     return page.encode("utf-8", "backslashreplace")
+
+
+def _title(data: dict[str, Any], words: dict[str, str]) -> str:
+    """Return the title that was given, or one of the dates and the number of the cases."""
+    if data.get("title"):
+        return str(data["title"])
+    return words["title" if data.get("first") else "titleUndated"].format_map({**data, "rows": f"{data['rows']:,}"})
 
 
 def _hash(source: str) -> str:

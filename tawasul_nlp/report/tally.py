@@ -13,7 +13,7 @@ from typing import Any
 
 from tawasul_nlp.batch.case_rows import read_date
 from tawasul_nlp.batch.rows import Chunk, to_cell
-from tawasul_nlp.report.columns import ReportColumns
+from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns
 
 # A count of cases is kept for each combination of these that occurs.
 DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")
@@ -62,6 +62,7 @@ class Row:
 
     number: int
     codes: tuple[int, ...]
+    town: int
     certainty: float
     needs_review: bool
     reasons: tuple[int, ...]
@@ -83,12 +84,12 @@ class Tally:
         A heap of the least certain rows that need review; its first is the most certain of them.
     group_sizes : dict of str to int
         Size of each incident with more than one report.
-    topics, blocks, days, groups : arrays and list
+    topics, blocks, towns, days, groups : arrays
         Of every row, for what keeps coming back.
     """
 
     columns: ReportColumns
-    codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "reason")})
+    codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "town", "reason")})
     cells: Counter[tuple[int, ...]] = field(default_factory=Counter)
     reviews: Counter[tuple[int, ...]] = field(default_factory=Counter)
     rows: int = 0
@@ -101,6 +102,7 @@ class Tally:
     incidents: int = 0
     topics: array[int] = field(default_factory=lambda: array("i"))
     blocks: array[int] = field(default_factory=lambda: array("i"))
+    towns: array[int] = field(default_factory=lambda: array("i"))
     days: array[int] = field(default_factory=lambda: array("i"))
     groups: array[int] = field(default_factory=lambda: array("q"))
     _group_numbers: dict[str, int] = field(default_factory=dict)
@@ -127,10 +129,11 @@ class Tally:
             *(cells(name) for name in ("topic_probability", "agency_probability", "needs_review", "review_reasons")),
             self.groups_of(chunk),
             cells("group_size"),
+            zip(*(cells(name) for name in TOWN_COLUMNS), strict=True),
             days,
             strict=True,
         ):
-            topic_certainty, agency_certainty, review, reasons, group, size = rest
+            topic_certainty, agency_certainty, review, reasons, group, size, towns = rest
             when, unread = _day(day)
             week = None if when is None else sunday(when).isoformat()
             names = (*map(_name, (agency, topic, kind, governorate)), _block(block))
@@ -138,6 +141,7 @@ class Tally:
             yield Row(
                 number,
                 (*codes, self.codes["week"].of(week)),
+                self.codes["town"].of(next(filter(None, map(_name, towns)), None)),
                 min(_number(topic_certainty, 0.0), _number(agency_certainty, 0.0)),
                 to_cell(review).casefold() in _YES,
                 tuple(self.codes["reason"].of(reason) for reason in _list(reasons)[:MOST_REASONS]),
@@ -169,6 +173,7 @@ class Tally:
         of = dict(zip(DIMENSIONS, row.codes, strict=True))
         self.topics.append(of["topic"])
         self.blocks.append(of["block"])
+        self.towns.append(row.town)
         self.days.append(UNKNOWN if row.day is None else row.day.toordinal())
         if row.group is None:
             # Numbers below zero are for cases that stand alone.
@@ -213,11 +218,20 @@ def sunday(day: date) -> date:
     return day - timedelta(days=(day.weekday() + 1) % 7)
 
 
-def _without_blocks(counts: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
+def without_block(codes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the codes of :data:`DIMENSIONS` with the block unknown.
+
+    >>> without_block((4, 7, 0, 2, 31, 5))
+    (4, 7, 0, 2, -1, 5)
+    """
     at = DIMENSIONS.index("block")
+    return (*codes[:at], UNKNOWN, *codes[at + 1 :])
+
+
+def _without_blocks(counts: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
     joined: Counter[tuple[int, ...]] = Counter()
     for codes, count in counts.items():
-        joined[(*codes[:at], UNKNOWN, *codes[at + 1 :])] += count
+        joined[without_block(codes)] += count
     return joined
 
 
