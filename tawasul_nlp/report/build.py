@@ -127,7 +127,7 @@ def write_report(
         source_file.check()
         data: dict[str, Any] = {
             "title": title or "",
-            "source": source.name,
+            "source": source_file.path.name,
             "made": date.today().isoformat(),
             "rows": tally.rows,
             "rejected": tally.rejected,

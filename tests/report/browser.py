@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,3 +59,43 @@ def _started(options: Any) -> Any:
         with contextlib.suppress(WebDriverException):
             return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
     return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
+
+
+def opened(driver: Any, path: Path, width: int = 1280) -> Any:
+    """Open a page with an empty console."""
+    driver.set_window_size(width, 900)
+    driver.get(path.as_uri())
+    driver.get_log("browser")
+    driver.refresh()
+    return driver
+
+
+def cards(driver: Any) -> list[int]:
+    """Return how many cases the page counts, and how many of them are for review."""
+    # In one step: the page may draw its cards anew between two.
+    texts = driver.execute_script("return [...document.querySelectorAll('.card b')].map(card => card.textContent)")
+    return [int(text.replace(",", "")) for text in texts[:2]]
+
+
+@contextlib.contextmanager
+def phone(driver: Any) -> Iterator[None]:
+    """Let the page that is open be seen on a phone."""
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    driver.refresh()
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def select(driver: Any, name: str, label: str) -> None:
+    """Choose a filter's value by what the page calls it."""
+    from selenium.webdriver.support.select import Select
+
+    Select(driver.find_element("id", f"filter-{name}")).select_by_visible_text(label)
+
+
+def embedded(path: Path) -> Any:
+    """Return the data in a page."""
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])

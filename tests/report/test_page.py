@@ -1,6 +1,5 @@
 """The page in a real browser: filters work, nothing is asked of the network, and no text becomes HTML."""
 
-import contextlib
 import datetime as dt
 import json
 import re
@@ -12,7 +11,7 @@ from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.cli import app
 from tawasul_nlp.report import write_report
 from tawasul_nlp.report.tally import sunday
-from tests.report.browser import browser
+from tests.report.browser import cards, embedded, opened, phone, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
@@ -23,12 +22,6 @@ HOSTILE = [
     "\u202e نص معكوس \u2066 <b>عريض</b> &lt;i&gt; <!--",
     "' onmouseover='window.hacked = 4' \" \\u003cscript\\u003e",
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -43,46 +36,24 @@ def page(rows, tmp_path_factory):
     return folder / "report.html"
 
 
-def opened(driver, path, width=1280):
-    driver.set_window_size(width, 900)
-    driver.get(path.as_uri())
-    driver.get_log("browser")
-    driver.refresh()
-    return driver
-
-
-def cards(driver):
-    # In one step: the page may draw its cards anew between two.
-    texts = driver.execute_script("return [...document.querySelectorAll('.card b')].map(card => card.textContent)")
-    return [int(text.replace(",", "")) for text in texts[:2]]
-
-
-@contextlib.contextmanager
-def phone(driver):
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    driver.refresh()
-    try:
-        yield
-    finally:
-        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def select(driver, name, label):
-    from selenium.webdriver.support.select import Select
-
-    Select(driver.find_element("id", f"filter-{name}")).select_by_visible_text(label)
-
-
-def embedded(path):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])
-
-
 def test_the_page_counts_every_case_and_has_no_console_errors(chromium, page, rows):
     driver = opened(chromium, page)
     assert cards(driver) == [600, sum(row["needs_review"] for row in rows)]
-    assert driver.find_element("id", "title").text == "حالات الربع الأول"
+    assert driver.find_element("id", "title").text == driver.title == "حالات الربع الأول"
     assert driver.get_log("browser") == []
+
+
+def test_a_page_without_a_title_is_called_by_its_dates_and_the_number_of_cases(chromium, rows, tmp_path):
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    first, last = min(row["opened"] for row in rows), max(row["opened"] for row in rows)
+    assert (
+        f"<title>تقرير حالات المواطنين من {first} إلى {last}، وعددها 600</title>" in (tmp_path / "r.html").read_text()
+    )
+    driver = opened(chromium, tmp_path / "r.html")
+    assert driver.title == f"تقرير حالات المواطنين من {first} إلى {last}، وعددها 600"
+    assert "t.parquet" in driver.find_element("id", "subtitle").text
+    driver.find_element("id", "language").click()
+    assert driver.title == f"600 citizens' cases, {first} to {last}"
 
 
 def test_it_reads_from_right_to_left_and_switches_to_english_and_back(chromium, page):
@@ -184,6 +155,19 @@ def test_a_chart_that_shows_only_its_longest_bars_says_so_and_shows_all_on_reque
     assert driver.switch_to.active_element.text == "عرض أقل"
     driver.switch_to.active_element.click()
     assert len(driver.find_elements(*bars)) == 25
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("width", [800, 1280])
+def test_names_are_whole_on_a_wide_screen_too(chromium, page, language, width):
+    driver = opened(chromium, page, width)
+    if language == "en":
+        driver.find_element("id", "language").click()
+    cut = driver.execute_script(
+        "return [...document.querySelectorAll('.bar .name, .region > button')]"
+        ".filter(one => one.scrollWidth > one.clientWidth || getComputedStyle(one).textOverflow === 'ellipsis')"
+    )
+    assert cut == []
 
 
 @pytest.mark.parametrize("language", ["ar", "en"])
@@ -306,7 +290,8 @@ def test_a_table_without_groups_and_dates_says_what_is_missing(chromium, tmp_pat
     rows = [{name: value for name, value in row.items() if name not in ours} for row in classified(40)]
     write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
-    assert "tawasul group" in driver.find_element("id", "groups-note").text
+    assert "tawasul group" in driver.find_element("id", "groups").text
+    assert all("--date-column" in driver.find_element("id", list_id).text for list_id in ("block", "town", "notes"))
     assert not driver.find_element("id", "section-week").is_displayed()
     assert driver.get_log("browser") == []
 

@@ -1,0 +1,190 @@
+"""The page's lists: what filters and the search reach, what each list says of itself, and why one is empty."""
+
+import datetime as dt
+
+import pytest
+
+from tawasul_nlp.report import shown as shown_module
+from tawasul_nlp.report import write_report
+from tests.report.browser import embedded, opened, select
+from tests.report.tables import classified, write
+from tests.waiting import wait_until
+
+ARABIC = "المجاري طافحة أمام البيوت في مجمع 714 من أمس"
+ARABIZI = "el majari 6af7a jedam baitna"
+
+
+def incident(texts, **columns):
+    """Return the rows of one incident, a report a day, and of other cases."""
+    rows = classified(40)
+    for at, row in enumerate(rows):
+        row |= {"group_id": at + 1000, "group_size": 1, "governorate": None, "block": None, "kind": "complaint"}
+    for at, text in enumerate(texts):
+        own = {name: values[at] for name, values in columns.items()}
+        day = dt.date(2026, 1, 4) + dt.timedelta(days=at)
+        alike = {"group_id": 7, "group_size": len(texts), "topic": "sewage_overflow", "agency": "works", "opened": day}
+        rows[at] |= {"نص الشكوى": text, **alike, **own}
+    return rows
+
+
+def shown(driver, list_id):
+    return [one.text for one in driver.find_elements("css selector", f"#{list_id} summary")]
+
+
+def text_of(driver, id):
+    """Return what is read, without the marks that keep values together in a line of Arabic."""
+    return driver.find_element("id", id).text.replace("\u2066", "").replace("\u2069", "")
+
+
+def search(driver, words):
+    driver.find_element("id", "filter-search").send_keys(words)
+    wait_until(lambda: driver.find_element("id", "section-found").is_displayed())
+
+
+def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_clearest(chromium, tmp_path):
+    rows = incident(
+        [ARABIZI, *["الريحة ما تنطاق"] * 17, ARABIC, "sewage in 714"],
+        block=[*[None] * 18, "714", "714"],
+        topic_probability=[0.99, *[0.9] * 17, 0.8, 0.99],
+        needs_review=[*[False] * 18, True, False],
+    )
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("css selector", "[data-choice^='block']").click()
+    assert len(shown(driver, "groups")) == 1
+    assert shown(driver, "groups")[0].startswith("20") and ARABIC in shown(driver, "groups")[0]
+    driver.find_element("id", "filter-review").click()
+    assert len(shown(driver, "groups")) == 1
+    select(driver, "kind", "شكوى")
+    assert len(shown(driver, "groups")) == 1
+
+
+def test_no_two_reports_of_an_incident_match_a_filter_together(chromium, tmp_path):
+    rows = incident([ARABIC, ARABIC], block=["714", "338"], kind=["complaint", "inquiry"], needs_review=[False, True])
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("css selector", "[data-choice='block 0']").click()
+    assert len(shown(driver, "groups")) == 1
+    select(driver, "kind", "استفسار")
+    assert shown(driver, "groups") == []
+    assert "أزل التصفية" in text_of(driver, "groups")
+
+
+def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(chromium, tmp_path):
+    rows = incident([ARABIC] * 30, block=[*[None] * 29, "714"], topic_probability=[*[0.9] * 29, 0.1])
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("css selector", "[data-choice^='block']").click()
+    assert len(shown(driver, "groups")) == 1
+    assert len(driver.find_elements("css selector", "#groups .case")) == 12
+
+
+def test_the_search_covers_every_case_of_a_small_table(chromium, tmp_path):
+    rows = [{**row, "needs_review": False, "group_id": at} for at, row in enumerate(classified(200))]
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    assert text_of(driver, "search-label") == "بحث في الحالات كلها"
+    assert not driver.find_element("id", "section-found").is_displayed()
+    search(driver, "C000123")
+    assert len(driver.find_elements("css selector", "#found .case")) == 1
+    assert "C000123" in text_of(driver, "found")
+    assert "لا توجد حالة تحتاج إلى مراجعة" in text_of(driver, "queue")
+    driver.find_element("id", "clear").click()
+    wait_until(lambda: not driver.find_element("id", "section-found").is_displayed())
+
+
+def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(chromium, tmp_path, monkeypatch):
+    monkeypatch.setattr(shown_module, "ALL_TEXTS", 199)
+    rows = classified(200)
+    summary = write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    assert summary.listed < 200
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("id", "language").click()
+    said = f"{summary.listed} of 200 cases"
+    assert said in text_of(driver, "search-label")
+    search(driver, "C000")
+    assert said in text_of(driver, "found-note") and "does not reach them" in text_of(driver, "found-note")
+
+
+def recurring(count=4, **columns):
+    """Return cases of one topic that came a week apart at one place, and as many of other topics elsewhere."""
+    rows = classified(2 * count)
+    for at, row in enumerate(rows):
+        row |= {"group_id": at, "group_size": 1, "governorate": None, "block": None}
+        row |= {"opened": dt.date(2026, 1, 4) + dt.timedelta(weeks=at % count), "topic": f"t{at}"}
+        if at < count:
+            row |= {"topic": "water_leak", **columns}
+        else:
+            row |= dict.fromkeys(columns, f"مكان {at}")
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "arabic", "english"),
+    [
+        ("town", "المحرق", "المحرق", "Muharraq"),
+        ("quarter", "فريق البنعلي", "فريق البنعلي", "فريق البنعلي"),
+        ("place", "خلف الدكان", "خلف الدكان", "خلف الدكان"),
+        ("tawasul_town", "توبلي", "توبلي", "Tubli"),
+    ],
+)
+def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(
+    chromium, tmp_path, column, value, arabic, english
+):
+    rows = recurring(**{column: value})
+    write_report(write(tmp_path / "t.csv", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    assert len(shown(driver, "town")) == 1 and arabic in shown(driver, "town")[0]
+    assert "لا شيء يتكرر" in text_of(driver, "block")
+    driver.find_element("id", "language").click()
+    assert english in shown(driver, "town")[0]
+    select(driver, "topic", "t5")
+    assert shown(driver, "town") == []
+
+
+def test_a_town_comes_before_the_columns_of_the_tables_own(tmp_path):
+    rows = [
+        {**row, "town": "المحرق" if at % 2 else None, "place": "قرب السوق"} for at, row in enumerate(recurring(count=6))
+    ]
+    write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
+    assert [name[0] for name in embedded(tmp_path / "r.html")["names"]["town"]] == ["قرب السوق", "المحرق"]
+
+
+def test_names_of_places_are_masked_as_texts_are(tmp_path):
+    rows = recurring(place="بيت علي 39001234")
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "masked.html")
+    assert "39001234" not in (tmp_path / "masked.html").read_text()
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "open.html", mask=False)
+    assert "39001234" in (tmp_path / "open.html").read_text()
+
+
+def test_an_empty_list_says_why_and_what_to_do(chromium, tmp_path):
+    alone = [{**row, "group_id": at, "group_size": 1} for at, row in enumerate(classified(30))]
+    placeless = [{name: row[name] for name in row if name != "block"} for row in alone]
+    write_report(write(tmp_path / "t.parquet", placeless), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("id", "language").click()
+    assert "grouping found no two reports" in text_of(driver, "groups")
+    assert "no column of blocks (block), which tawasul classify adds" in text_of(driver, "block")
+    assert "no column of towns (town), which tawasul classify adds" in text_of(driver, "town")
+    write_report(write(tmp_path / "t.parquet", alone), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("id", "language").click()
+    placed = sum(row["block"] is not None for row in alone)
+    assert f"known of {placed} of 30 incidents" in text_of(driver, "block")
+
+
+def test_print_says_how_much_of_each_list_it_holds(chromium, tmp_path):
+    rows = [{**row, "needs_review": True} for row in classified(600)]
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("id", "language").click()
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        topics = len({row["topic"] for row in rows})
+        assert "Shown here: 25 of 600." in text_of(driver, "section-queue")
+        assert f"Shown here: 25 of {topics}." in text_of(driver, "section-topic")
+        assert not any(button.is_displayed() for button in driver.find_elements("css selector", ".more"))
+        assert len(driver.find_elements("css selector", "#queue .case")) == 25
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
