@@ -68,8 +68,8 @@ def terminal(result: dict[str, Any]) -> RenderableType:
         table.add_row(name, mark, p_text(test["adjusted_p"]).removeprefix("p = "), Text(sizes(result, name)))
     parts: list[RenderableType] = [Text(about(result)), table, Text(verdict(result), "bold")]
     for task, mix in result["labels"].items():
-        changed = [row for row in mix["changes"] if row["adjusted_p"] < 0.05][:5]
-        if changed and result["tests"][f"{task} mix"]["alarm"]:
+        changed = [row for row in mix["changes"] if row["beyond_chance"]][:5]
+        if changed:
             listed = "; ".join(
                 f"{row['label']} {per_cent(row['reference'])}% -> {per_cent(row['new'])}%" for row in changed
             )
@@ -100,8 +100,9 @@ def html(result: dict[str, Any]) -> str:
     )
     page.note(
         f"Mixes, vocabulary and embeddings: permutation tests ({result['rounds']} random dealings of the rows); "
-        "confidence: Kolmogorov-Smirnov. Adjusted by Holm, so that all tests together raise a false alarm in at most "
-        "one of twenty comparisons. Reports of one incident count as so many rows: one flooded street can be a change."
+        "confidence: Kolmogorov-Smirnov. A mix changes by many labels together or by one. Adjusted by Holm, so that "
+        "all tests together raise a false alarm in at most one of twenty comparisons; a label or word is beyond chance "
+        "only where its test is. Reports of one incident count as so many rows: one flooded street can be a change."
     )
     if "first" in result["tables"]["new"]:
         page.heading("Periods")
@@ -110,11 +111,18 @@ def html(result: dict[str, Any]) -> str:
         page.heading(f"{task}: mix of the labels ({result['labels_are']})")
         page.plots(mix_plot(mix["changes"][:_LABELS], result["tables"]))
         page.table(
-            ["label", "reference, %", "new, %", "adjusted p (false discovery rate)"],
+            ["label", "beyond chance", "reference, %", "new, %", "adjusted p (of all tests and labels)"],
             [
-                [row["label"], per_cent(row["reference"]), per_cent(row["new"]), f"{row['adjusted_p']:.4f}"]
+                [
+                    row["label"],
+                    "yes" if row["beyond_chance"] else "no",
+                    per_cent(row["reference"]),
+                    per_cent(row["new"]),
+                    f"{row['adjusted_p']:.4f}",
+                ]
                 for row in mix["changes"][:_LABELS]
             ],
+            numbers_from=2,
         )
     page.heading("Confidence")
     page.plots(*(confidence_plot(task, shift) for task, shift in result["confidence"].items()))
@@ -145,7 +153,7 @@ def mix_plot(changes: list[dict[str, Any]], tables: dict[str, Any]) -> Figure:
     axis.hlines(at, old, new, color="#c5cad1", linewidth=2.5)
     axis.plot(old, at, "o", color=BLUE, label=f"reference ({tables['reference']['rows']})")
     axis.plot(new, at, "o", color=ORANGE, label=f"new ({tables['new']['rows']})")
-    stars = [row["label"] + (" *" if row["adjusted_p"] < 0.05 else "") for row in changes]
+    stars = [row["label"] + (" *" if row["beyond_chance"] else "") for row in changes]
     axis.set_yticks(at, stars, fontsize=8)
     axis.set(xlabel="share of the cases, %   (* beyond chance)", ylim=(-0.6, len(changes) - 0.4))
     axis.legend(frameon=False, fontsize=8, loc="best")

@@ -1,14 +1,28 @@
 """No alarm on random halves, an alarm on a real shift, and statistics that agree with scipy."""
 
+import io
 import json
 import random
+import re
 
 import numpy as np
 import pytest
-from scipy.stats import chi2_contingency
+from rich.console import Console
+from scipy.stats import chi2_contingency, fisher_exact
 
-from eval import drift
-from eval.shifts import chi_square, holm, label_changes, log_odds_z, mean_discrepancy, permuted, told_apart, word_shifts
+from eval import drift, shifts
+from eval.shifts import (
+    chi_square,
+    coded,
+    holm,
+    label_changes,
+    log_odds_z,
+    mean_discrepancy,
+    permuted,
+    told_apart,
+    word_shifts,
+)
+from eval.show_drift import html, terminal
 from eval.text_table import TextTable
 from tawasul_nlp import ComplaintClassifier
 from training.corpus import LabelSpace, load_examples
@@ -60,6 +74,44 @@ def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, clf, tmp_path,
     assert 'src="http' not in page
 
 
+def test_one_label_that_grew_among_many_is_a_change_of_the_mix_on_the_terminal_and_on_the_page(clf, cases, tmp_path):
+    rng = np.random.default_rng(0)
+    few = cases[:150]
+
+    def table(name, labels):
+        texts, rows = [case.text for case in few], list(range(1, len(few) + 1))
+        return TextTable(tmp_path / name, texts, rows, {"topic": labels}, [])
+
+    labels = [f"t{code}" for code in rng.integers(0, 100, len(few))]
+    grown = ["flood"] * 17 + [f"t{code}" for code in rng.integers(0, 100, len(few) - 17)]
+    result = drift.compare(table("old.csv", labels), table("new.csv", grown), clf, tasks={"topic": "topic"}, rounds=499)
+    codes = coded(labels + grown)[0]
+    # Chi-square alone would miss it: it is one of six tests.
+    assert 6 * permuted(lambda mask: chi_square(codes, mask), np.arange(300) >= 150, 499)[1] > 0.05
+    first, *others = result["labels"]["topic"]["changes"]
+    assert first["label"] == "flood" and first["beyond_chance"] and result["tests"]["topic mix"]["alarm"]
+    assert not any(row["beyond_chance"] for row in others)
+    console = Console(width=200, file=io.StringIO())
+    result |= {"date": "2026-04-30", "machine": "", "command": ""}
+    console.print(terminal(result))
+    assert "topic: flood 0.0% -> 11.3%" in console.file.getvalue()
+    assert re.search(r"topic mix +yes", console.file.getvalue())
+    assert re.search(r">flood</td><td[^>]*>yes</td>", html(result))
+
+
+def test_no_label_is_beyond_chance_where_its_mix_is_not(clf, cases, tmp_path):
+    labels = ["a"] * 30 + ["b"] * 30, ["a"] * 27 + ["b"] * 26 + ["c"] * 7
+    old, new = (
+        TextTable(tmp_path / "t.csv", [case.text for case in cases[:60]], list(range(60)), {"topic": side}, [])
+        for side in labels
+    )
+    result = drift.compare(old, new, clf, tasks={"topic": "topic"}, rounds=199)
+    alone = label_changes(*coded(labels[0] + labels[1])[:1], np.arange(120) >= 60, ["a", "b", "c"])
+    assert min(row["adjusted_p"] for row in alone) < 0.05 <= result["tests"]["topic mix"]["adjusted_p"]
+    assert not any(row["beyond_chance"] for row in result["labels"]["topic"]["changes"])
+    assert all(row["adjusted_p"] >= 0.05 for row in result["labels"]["topic"]["changes"])
+
+
 def test_too_few_rounds_to_show_anything_are_refused(cases, clf, tmp_path, capsys):
     old, new = (_table(tmp_path, name, cases[:20], 1) for name in ("old.jsonl", "new.jsonl"))
     assert drift.main(["--reference", old, "--new", new, "--rounds", "99"]) == 2
@@ -75,7 +127,7 @@ def test_false_alarms_are_about_as_rare_as_promised():
         rng.shuffle(codes)
         vectors = rng.normal(size=(200, 8)) + codes[:, None] % 3
         is_new = np.arange(200) >= 100
-        mix = permuted(lambda mask, c=codes: chi_square(c, mask), is_new, 99, trial)[1]
+        mix = drift.label_mix(codes, [str(code) for code in range(25)], is_new, 99, trial)[1]
         embedding = mean_discrepancy(vectors, is_new, 99, trial)[1]
         low["mix"] += mix <= 0.05
         low["embedding"] += embedding <= 0.05
@@ -105,6 +157,21 @@ def test_the_mmd_finds_what_moved_and_the_classifier_sizes_it():
     assert mean_discrepancy(still, is_new, 99)[1] > 0.05
     assert mean_discrepancy(moved, is_new, 99)[1] == pytest.approx(0.01)
     assert abs(told_apart(still, is_new) - 0.5) < 0.1 < told_apart(moved, is_new) - 0.5
+
+
+def test_the_least_p_value_of_labels_is_that_of_scipy():
+    rng = np.random.default_rng(4)
+    codes, is_new = rng.integers(0, 9, 90), np.arange(90) >= 60
+    least = min(
+        fisher_exact(
+            [
+                [(mine := codes == label)[is_new].sum(), (~mine)[is_new].sum()],
+                [mine[~is_new].sum(), (~mine)[~is_new].sum()],
+            ]
+        ).pvalue
+        for label in range(9)
+    )
+    assert shifts._least_fisher_p(codes, [is_new, ~is_new[::-1]])[0] == pytest.approx(least)
 
 
 def test_chi_square_is_that_of_scipy_and_changed_labels_come_first():
