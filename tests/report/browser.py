@@ -98,4 +98,6 @@ def select(driver: Any, name: str, label: str) -> None:
 
 def embedded(path: Path) -> Any:
     """Return the data in a page."""
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(encoding="utf-8"))
+    assert found is not None
+    return json.loads(found[1])
