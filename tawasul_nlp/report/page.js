@@ -127,8 +127,6 @@
     }
   }
 
-  const narrowed = () => Boolean(Object.keys(state.chosen).length || state.from || state.to || state.review || state.search.trim());
-
   // A button that draws more of a list, and is there again, with the focus, when that is drawn.
   function moreButton(choice, label, draw) {
     const made = element("button", "more", label);
@@ -298,14 +296,17 @@
     return made;
   }
 
+  const nothing = (held, total) => held < total
+    ? word("nothingHeld", { held: number(held), total: number(total) }) : word("nothing");
+
   // Draws a list and, above it, how much of it that is; an empty list says why.
-  function drawList(key, items, draw, note, nothing) {
+  function drawList(key, items, draw, note, empty) {
     const place = at(key);
     place.replaceChildren();
     at(`${key}-note`).textContent = items.length
       ? note({ drawn: number(Math.min(items.length, state.shown[key])), shown: number(items.length) })
       : "";
-    if (!items.length) place.append(element("p", "nothing", nothing));
+    if (!items.length) place.append(element("p", "nothing", empty));
     for (const item of items.slice(0, state.shown[key])) place.append(draw(item));
     if (items.length > state.shown[key]) {
       const label = `${word("more")} (${number(items.length - state.shown[key])})`;
@@ -324,11 +325,11 @@
     }
     drawList("queue", data.queue.filter((index) => matches(data.cases[index]) && found(index)), (index) => drawCase(data.cases[index]),
       (drawn) => word("queueNote", { ...drawn, held: number(data.queue.length), total: number(data.queueTotal) }),
-      word(data.queueTotal ? "nothing" : "queueNone"));
+      data.queueTotal ? nothing(data.queue.length, data.queueTotal) : word("queueNone"));
     const groups = data.largest.filter(([, reports, shown]) => anyMatches(reports) && shown.some(found));
     drawList("groups", groups, drawGroup,
       (drawn) => word("groupsNote", { ...drawn, held: number(data.largest.length), total: number(data.groups) }),
-      word(!data.grouped ? "groupsMissing" : data.groups ? "nothing" : "groupsNone"));
+      !data.grouped ? word("groupsMissing") : data.groups ? nothing(data.largest.length, data.groups) : word("groupsNone"));
     for (const place of ["block", "town"]) drawRecurring(place, found);
   }
 
@@ -349,7 +350,7 @@
     const { all, counted, shown } = data.recurring[place];
     const reason = !data.dated ? word("recurringUndated")
       : !data.placeColumns[place] ? word(place === "block" ? "noColumnBlock" : "noColumnTown")
-      : all && narrowed() ? word("nothing")
+      : all ? nothing(shown.length, all)
       : word("recurringNone", { ...data, counted: number(counted), incidents: number(data.incidents) });
     const ungrouped = data.grouped ? "" : ` ${word("recurringUngrouped")}`;
     drawList(place, shown.filter((one) => anyMatches(one.found) && one.cases.some(found)), (one) => {

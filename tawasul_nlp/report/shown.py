@@ -12,8 +12,6 @@ from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Row, Tally
 from tawasul_nlp.text import mask_personal_data
 
-# A table of at most so many rows has all its texts on the page.
-ALL_TEXTS = 2_000
 REPORTS_OF_A_GROUP = 12
 CASES_OF_A_PROBLEM = 6
 # A report is for reading: of a longer text its beginning is shown.
@@ -87,7 +85,7 @@ class Shown:
     def collect(self, reader: Reader, on_chunk: Callable[[float], None] | None) -> None:
         """Read the table again and keep the cases to show."""
         wanted = {row.number for row in self._queue}
-        everything = self._tally.rows <= ALL_TEXTS
+        everything = self._tally.is_small
         position = 0
         for chunk in reader.chunks():
             keep: list[int] = []

@@ -21,6 +21,8 @@ DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")
 MOST_CELLS = 120_000
 QUEUE = 1_000
 GROUPS = 200
+# A table of at most so many rows has all its texts and incidents on the page.
+SMALL = 2_000
 # Of a column that is not what it is called: the bundled labels, all blocks and forty years of weeks have room.
 MOST_NAMES = 5_000
 MOST_NAME_CHARS = 100
@@ -187,10 +189,16 @@ class Tally:
             if row.group_size > 1:
                 self.group_sizes[row.group] = row.group_size
 
+    @property
+    def is_small(self) -> bool:
+        """Whether all texts and incidents have room on a page."""
+        return self.rows <= SMALL
+
     def largest_groups(self) -> list[str]:
         """Return the ids of the largest incidents, the largest first."""
+        most = len(self.group_sizes) if self.is_small else GROUPS
         return [
-            name for name, _ in heapq.nsmallest(GROUPS, self.group_sizes.items(), key=lambda item: (-item[1], item[0]))
+            name for name, _ in heapq.nsmallest(most, self.group_sizes.items(), key=lambda item: (-item[1], item[0]))
         ]
 
     def least_certain(self) -> list[Row]:

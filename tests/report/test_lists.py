@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from tawasul_nlp.report import shown as shown_module
+from tawasul_nlp.report import tally as tally_module
 from tawasul_nlp.report import write_report
 from tests.report.browser import embedded, opened, select
 from tests.report.tables import classified, write
@@ -94,7 +94,7 @@ def test_the_search_covers_every_case_of_a_small_table(chromium, tmp_path):
 
 
 def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(chromium, tmp_path, monkeypatch):
-    monkeypatch.setattr(shown_module, "ALL_TEXTS", 199)
+    monkeypatch.setattr(tally_module, "SMALL", 199)
     rows = classified(200)
     summary = write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     assert summary.listed < 200
@@ -104,6 +104,23 @@ def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(c
     assert said in text_of(driver, "search-label")
     search(driver, "C000")
     assert said in text_of(driver, "found-note") and "does not reach them" in text_of(driver, "found-note")
+
+
+def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(chromium, tmp_path, monkeypatch):
+    monkeypatch.setattr(tally_module, "SMALL", 10)
+    monkeypatch.setattr(tally_module, "GROUPS", 1)
+    rows = incident([ARABIC] * 8, block=["714"] * 8)
+    rows[20] |= {"block": "338", "group_id": 1, "group_size": 2}
+    rows[21] |= {"block": "338", "group_id": 1, "group_size": 2}
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("css selector", "[data-choice='block 1']").click()
+    assert "1 من 2" in text_of(driver, "groups")
+    monkeypatch.setattr(tally_module, "SMALL", 100)
+    write_report(tmp_path / "t.parquet", tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    driver.find_element("css selector", "[data-choice='block 1']").click()
+    assert [one[0] for one in shown(driver, "groups")] == ["2"]
 
 
 def recurring(count=4, **columns):
