@@ -72,8 +72,9 @@ def write_report(
     """Write one self-contained HTML page about a classified table.
 
     The page counts every row, and shows the texts of all rows of a table that has at most 2,000. Of a larger one it
-    shows those that need review most, those of the largest incidents and of problems that keep coming back, so its size
-    hardly grows with the table, and says so where it searches. It needs no network and asks for none.
+    shows the cases that need review most and reports of the largest incidents and of problems that keep coming back, so
+    its size hardly grows with the table; the search reaches what is shown, and the page says so. It needs no network and
+    asks for none.
 
     Parameters
     ----------

@@ -165,7 +165,7 @@
     }
     if (rows.length > BARS[dimension]) {
       const drawn = state.whole.has(dimension) ? rows.length : BARS[dimension];
-      place.append(element("p", "quiet printed", word("printed", { drawn: number(drawn), total: number(rows.length) })));
+      place.append(element("p", "quiet printed", word("listNote", { drawn: number(drawn), shown: number(rows.length) })));
       const label = state.whole.has(dimension) ? word("showFewer") : word("showAll", { n: number(rows.length) });
       place.append(moreButton(`all ${dimension}`, label, () => {
         if (!state.whole.delete(dimension)) state.whole.add(dimension);
@@ -321,10 +321,11 @@
     const every = data.cases.length === data.rows ? "" : ` ${word("foundSome", sizes)}`;
     if (wanted) {
       drawList("found", data.cases.filter((one, index) => found(index) && matches(one)), drawCase,
-        (drawn) => word("foundNote", drawn) + every, word("nothing") + every);
+        (drawn) => word("listNote", drawn) + every, word("nothing") + every);
     }
     drawList("queue", data.queue.filter((index) => matches(data.cases[index]) && found(index)), (index) => drawCase(data.cases[index]),
-      (drawn) => word("queueNote", { ...drawn, held: number(data.queue.length), total: number(data.queueTotal) }),
+      (drawn) => word(data.queue.length < data.queueTotal ? "queueNote" : "listNote",
+        { ...drawn, held: number(data.queue.length), total: number(data.queueTotal) }),
       data.queueTotal ? nothing(data.queue.length, data.queueTotal) : word("queueNone"));
     const groups = data.largest.filter(([, reports, shown]) => anyMatches(reports) && shown.some(found));
     drawList("groups", groups, drawGroup,

@@ -40,9 +40,8 @@ class _Listing:
 
     def with_clearest_first(self) -> list[int]:
         """Return the reports to show, beginning with the clearest."""
-        assert self.clearest is not None
-        first = self.clearest[1]
-        return [first, *[number for number in self.shown if number != first][: REPORTS_OF_A_GROUP - 1]]
+        first = [] if self.clearest is None else [self.clearest[1]]
+        return [*first, *(number for number in self.shown if number not in first)][:REPORTS_OF_A_GROUP]
 
 
 class Shown:
