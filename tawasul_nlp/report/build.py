@@ -73,8 +73,8 @@ def write_report(
 
     The page counts every row, and shows the texts of all rows of a table that has at most 2,000. Of a larger one it
     shows the cases that need review most and reports of the largest incidents and of problems that keep coming back, so
-    its size hardly grows with the table; the search reaches what is shown, and the page says so. It needs no network and
-    asks for none.
+    its size hardly grows with the table; the search reaches what is shown, and the page says so. It needs no network
+    and asks for none.
 
     Parameters
     ----------
