@@ -10,6 +10,7 @@ from tawasul_nlp.batch.errors import TableError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tawasul_nlp.domain import Places
     from tawasul_nlp.prediction import Prediction
 
 # Name -> type; `alternatives` is a list of {id, probability}.
@@ -23,7 +24,13 @@ _TASK_COLUMNS = {
     },
     "agency": {"agency": "text", "agency_name_ar": "text", "agency_probability": "number"},
 }
-_OTHER_COLUMNS = {"governorate": "text", "block": "text", "needs_review": "boolean", "review_reasons": "texts"}
+_OTHER_COLUMNS = {
+    "governorate": "text",
+    "block": "text",
+    "town": "text",
+    "needs_review": "boolean",
+    "review_reasons": "texts",
+}
 TASKS = tuple(_TASK_COLUMNS)
 
 
@@ -124,6 +131,7 @@ def added_values(prediction: Prediction, columns: Sequence[str] = tuple(ADDED_CO
     values: dict[str, Any] = {
         "governorate": places.governorate,
         "block": None if places.block is None else str(places.block),
+        "town": _town(places),
         "needs_review": bool(prediction.needs_review),
         "review_reasons": list(prediction.reasons),
     }
@@ -135,6 +143,13 @@ def added_values(prediction: Prediction, columns: Sequence[str] = tuple(ADDED_CO
             {"id": other.id, "probability": round(float(other.probability), _DECIMALS)} for other in label.alternatives
         ]
     return [values[name] for name in columns]
+
+
+def _town(places: Places) -> str | None:
+    """Return the Arabic name of the town, village or quarter, which people read; not its id."""
+    if places.area is None:
+        return None
+    return next((place.name for place in places.mentions if place.id == places.area), None)
 
 
 def added_cell(value: Any) -> Any:

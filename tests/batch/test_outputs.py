@@ -237,6 +237,7 @@ def test_a_model_of_other_tasks_adds_columns_of_its_own(tmp_path, ending):
         "sentiment_alternatives",
         "governorate",
         "block",
+        "town",
         "needs_review",
         "review_reasons",
     ]

@@ -79,7 +79,7 @@ def test_every_format_is_read_and_written_with_all_rows_columns_and_their_order(
 def test_the_added_values_are_those_of_the_prediction(tmp_path):
     source = write(tmp_path / "backlog.csv", records())
     first, *_, last = read(run(source, tmp_path / "out.csv").output)
-    assert first["block"] == "714" and first["governorate"] == "northern"
+    assert first["block"] == "714" and first["town"] == "" and first["governorate"] == "northern"
     assert first["topic_probability"] == "0.875" and first["agency_name_ar"] == "وزارة الأشغال"
     assert first["topic_alternatives"] == "road_damage=0.125"
     assert (last["needs_review"], last["review_reasons"], last["block"]) == ("true", "out_of_scope; low_confidence", "")
