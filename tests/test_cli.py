@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, normalize
 from tawasul_nlp.batch import ADDED_COLUMNS
 from tawasul_nlp.cli import main
+from tawasul_nlp.domain import find_places
 from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
@@ -62,6 +64,8 @@ def test_the_batch_answers_are_those_of_the_predict_api(classified):
         assert row["needs_review"] == str(prediction.needs_review).lower()
         assert row["review_reasons"] == "; ".join(prediction.reasons)
         assert row["governorate"] == (prediction.places.governorate or "")
+    towns = [(row["town"], find_places(row["text"]).area) for row in rows_of(classified[0])]
+    assert ("المحرق", "muharraq_city") in towns and all((town == "") == (area is None) for town, area in towns)
 
 
 def test_the_summary_adds_up_to_the_backlog(classified):
@@ -200,6 +204,13 @@ def test_help_shows_examples_and_exit_codes(capsys):
     assert "3 done, some" in capsys.readouterr().out
 
 
+def test_python_runs_the_package_as_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "tawasul_nlp", "--version"], capture_output=True, env=ENVIRONMENT, check=True
+    )
+    assert done.stdout.decode().startswith("tawasul-nlp ")
+
+
 def test_arabic_is_printed_whatever_the_locale_says():
     env = {**ENVIRONMENT, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "tawasul_nlp.cli", "normalize"]
@@ -208,17 +219,20 @@ def test_arabic_is_printed_whatever_the_locale_says():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
-def test_an_interrupted_run_says_so_and_leaves_nothing_behind(tmp_path):
+def test_an_interrupted_run_says_so_and_the_same_command_goes_on(tmp_path):
     rows = "".join(f"{SEWAGE} {n} " * 4 + "\n" for n in range(20_000))
     (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
     command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
-        wait_until((tmp_path / "out.csv.partial").exists, process)
-        process.send_signal(signal.SIGINT)  # the first 1,024 texts take longer than this
+        wait_until((tmp_path / "out.csv.partial" / "state.json").exists, process)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
-    assert err.decode() == "tawasul: error: interrupted; nothing was written\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
+    done = re.fullmatch(
+        r"tawasul: error: interrupted; (\d[\d,]*) rows are done; the same command goes on from there\n", err.decode()
+    )
+    assert done and int(done[1].replace(",", "")) >= 32
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backlog.csv", "out.csv.partial"]
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,11 @@ class ExcelReader:
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
             self.notes = (*self.notes, f"read is the sheet {self.sheet!r}; others are {others}")
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
+    def chunks(
+        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
+    ) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
-        return gather(self._parsed(start), max_rows)
+        return gather(self._parsed(start), max_rows, start, first_rows)
 
     def _parsed(self, start: Position) -> Iterator[Parsed]:
         row = start.row

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.rows import CHUNK_CHARS, START, Chunk, Position, Reject
+from tawasul_nlp.batch.rows import CHUNK_CHARS, Chunk, Position, Reject, chunk_rows
 
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
@@ -24,14 +24,15 @@ CELLS_PER_BYTE = 50
 Parsed = tuple[dict[str, Any] | Reject, int, int, Position]
 
 
-def gather(parsed: Iterable[Parsed], max_rows: int) -> Iterator[Chunk]:
-    """Bundle parsed rows into chunks."""
+def gather(parsed: Iterable[Parsed], max_rows: int, start: Position, first_rows: int | None = None) -> Iterator[Chunk]:
+    """Bundle parsed rows, which begin at `start`, into chunks."""
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     lines: list[int] = []
     rejects: list[Reject] = []
     chars = 0
-    end = START
+    end = start
+    most = chunk_rows(start.row, max_rows, first_rows)
     for item, line, size, end in parsed:
         if isinstance(item, Reject):
             rejects.append(item)
@@ -41,9 +42,10 @@ def gather(parsed: Iterable[Parsed], max_rows: int) -> Iterator[Chunk]:
             lines.append(line)
             size += CELL_CHARS * len(item)
         chars += size
-        if len(rows) + len(rejects) >= max_rows or chars >= CHUNK_CHARS:
+        if len(rows) + len(rejects) >= most or chars >= CHUNK_CHARS:
             yield Chunk(numbers, rows, rejects, end, lines)
             rows, numbers, lines, rejects, chars = [], [], [], [], 0
+            most = chunk_rows(end.row, max_rows, first_rows)
     if rows or rejects:
         yield Chunk(numbers, rows, rejects, end, lines)
 

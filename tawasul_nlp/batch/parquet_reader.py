@@ -13,7 +13,7 @@ from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.batch.errors import OversizedTableError, TableError
 from tawasul_nlp.batch.intake import ROOM, ROOM_PER_BYTE
 from tawasul_nlp.batch.parquet_pages import check_pages
-from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, taken
+from tawasul_nlp.batch.rows import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, chunk_rows, taken
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +78,9 @@ class ParquetReader:
     def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
+    def chunks(
+        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
+    ) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -92,18 +94,21 @@ class ParquetReader:
                     before += sizes[first]
                     first += 1
                 batches = file.iter_batches(batch_size=self._rows_at_once, row_groups=range(first, len(sizes)))
-                yield from self._bundled(batches, start.row - before, max_rows)
+                yield from self._bundled(batches, start.row - before, max_rows, first_rows)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {_first_line(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
 
-    def _bundled(self, batches: Iterable[pa.RecordBatch], skip: int, max_rows: int) -> Iterator[Chunk]:
+    def _bundled(
+        self, batches: Iterable[pa.RecordBatch], skip: int, max_rows: int, first_rows: int | None
+    ) -> Iterator[Chunk]:
         """Bundle the rows after `skip` into chunks; Parquet's own batches end wherever a row group does."""
         pieces = _Pieces()
         numbers: list[int] = []
         rejects: list[Reject] = []
         size = 0
+        most = chunk_rows(self._done, max_rows, first_rows)
         for batch in batches:
             batch = self._plain(batch)
             sizes = _row_sizes(batch).tolist()
@@ -116,11 +121,12 @@ class ParquetReader:
                     numbers.append(self._done)
                     kept.append(at)
                     size += sizes[at]
-                if len(numbers) + len(rejects) == max_rows or size >= CHUNK_CHARS:
+                if len(numbers) + len(rejects) >= most or size >= CHUNK_CHARS:
                     pieces.add(_picked(batch, kept, sizes))
                     yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
                     numbers, rejects, size, kept = [], [], 0, []
                     pieces = _Pieces()
+                    most = chunk_rows(self._done, max_rows, first_rows)
             skip = max(0, skip - batch.num_rows)
             pieces.add(_picked(batch, kept, sizes))
         if numbers or rejects:

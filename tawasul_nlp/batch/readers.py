@@ -114,7 +114,9 @@ class CsvReader:
         self.columns, self.notes = distinct_names(header.fields)
         self.encoding = encoding
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
+    def chunks(
+        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
+    ) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
         width = len(self.columns)
         records = read_records(self._file.lines(start), self.delimiter, self._file.size, blank_is_record=width == 1)
@@ -137,7 +139,7 @@ class CsvReader:
                     item = Reject(row, line, problem or "cannot be read", self._file.shown(record.raw))
                 yield item, line, len(record.raw), end
 
-        return gather(parsed(), max_rows)
+        return gather(parsed(), max_rows, start, first_rows)
 
     def fraction_read(self) -> float:
         """Return the share of the file that was read."""
@@ -179,9 +181,11 @@ class JsonlReader:
         self._kinds = kinds
         self.columns = tuple(kinds)
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
+    def chunks(
+        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
+    ) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
-        return gather(self._parsed(start), max_rows)
+        return gather(self._parsed(start), max_rows, start, first_rows)
 
     def _parsed(self, start: Position) -> Iterator[Parsed]:
         row, done = start.row, start.byte

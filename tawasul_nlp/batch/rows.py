@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # A chunk ends at whichever comes first, so that memory stays bounded when rows are few but huge.
 CHUNK_ROWS = 1024  # the classifier sorts a chunk by length: the larger it is, the less of each batch is padding
 CHUNK_CHARS = 4 * 1024 * 1024
+# The first chunk of a run, so that it soon shows progress and has something to go on from; the next ones double.
+FIRST_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +168,27 @@ def _time(scalar: pa.Scalar) -> Any:
     return f"{scalar.value} {unit}"
 
 
+def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
+    """Return how many rows a chunk may have that begins after `before` rows.
+
+    That is all it depends on, so a run that goes on after a break has the chunks that it would have had without one.
+
+    >>> [chunk_rows(before, 1024, 32) for before in (0, 32, 96, 5000)]
+    [32, 64, 128, 1024]
+    """
+    return max_rows if first_rows is None else min(max_rows, before + first_rows)
+
+
 class Reader(Protocol):
     """A table that can be read from its start as often as needed, a chunk at a time."""
 
     columns: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, start: Position = START) -> Iterator[Chunk]:
-        """Yield the table's rows in order, with their numbers.
+    def chunks(
+        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
+    ) -> Iterator[Chunk]:
+        """Yield the table's rows in order, with their numbers; with `first_rows` the chunks double from there.
 
         From the end of a chunk on, the same chunks come as in one reading from the table's start.
         """

@@ -14,7 +14,7 @@ from tawasul_nlp.batch.errors import RowsLostError
 from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.masking import masked
 from tawasul_nlp.batch.resume import UnfinishedRun
-from tawasul_nlp.batch.rows import Chunk, Reader
+from tawasul_nlp.batch.rows import FIRST_ROWS, Chunk, Reader
 from tawasul_nlp.batch.tables import reject_lines, with_texts
 from tawasul_nlp.batch.tally import Tally
 from tawasul_nlp.batch.writers import Layout, open_appender
@@ -133,7 +133,7 @@ class Work:
             )
 
     def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
-        for chunk in self._reader.chunks(chunk_rows, self._run.position):
+        for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
             whole, texts = with_texts(chunk, self._text_column)
             yield _Batch(chunk, whole, self._reader.fraction_read()), texts
 

@@ -139,6 +139,29 @@ def test_no_row_is_classified_twice(tmp_path):
     assert sum(classifier.calls) < 125 and report.rows_read == 200 and report.resumed == 1
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_first_rows_are_done_soon_and_an_interrupt_after_them_loses_none(tmp_path, ending):
+    source = a_backlog(tmp_path / f"backlog{ending}", 2_500)
+    steps = []
+
+    def classify(output, see):
+        return classify_table(KeywordClassifier(), source, output, text_column="text", on_step=see)
+
+    whole = classify(tmp_path / f"whole{ending}", lambda step: steps.append(step.rows_read)).output
+    assert steps == [32, 96, 224, 480, 992, 2_016, 2_500]
+
+    def interrupt(step):
+        if step.chunk is not None:
+            raise KeyboardInterrupt
+
+    for done in steps[:3]:
+        with pytest.raises(KeyboardInterrupt) as interrupted:
+            classify(tmp_path / f"out{ending}", interrupt)
+        assert interrupted.value.__notes__ == [f"{done:,} rows are done; the same command goes on from there"]
+    report = classify(tmp_path / f"out{ending}", None)
+    assert report.resumed == 3 and report.output.read_bytes() == whole.read_bytes()
+
+
 def test_an_interrupt_in_the_middle_of_a_commit_loses_nothing_that_was_committed(tmp_path, monkeypatch):
     source = a_backlog(tmp_path / "backlog.csv", 100)
     whole = run(source, tmp_path / "whole.csv").output.read_bytes()
