@@ -16,8 +16,11 @@ import typer
 
 from tawasul_nlp.cli_options import (
     AnySize,
+    Bom,
     Delimiter,
     Encoding,
+    Force,
+    HeaderRow,
     InputFormat,
     Model,
     OutputFormat,
@@ -26,7 +29,7 @@ from tawasul_nlp.cli_options import (
     RawCells,
     Rejects,
     Sheet,
-    TextColumn,
+    TextColumns,
     check_model_apart,
     console,
     exit_on_rejects,
@@ -41,6 +44,16 @@ if TYPE_CHECKING:
 
 # A chunk takes seconds, and the time that remains is guessed from those of the last minutes.
 _SPEED_SECONDS = 600.0
+
+
+PlaceColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--place-column",
+        metavar="COLUMN",
+        help="A column that says where: blocks, towns or addresses; may be repeated.",
+    ),
+]
 
 
 class Engine(StrEnum):
@@ -62,7 +75,8 @@ def classify(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
     ],
-    text_column: TextColumn = None,
+    text_column: TextColumns = None,
+    place_column: PlaceColumns = None,
     model: Model = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes, which share the cores.")] = 1,
     engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
@@ -77,25 +91,32 @@ def classify(
     input_format: InputFormat = None,
     output_format: OutputFormat = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     any_size: AnySize = False,
     prefix: Prefix = None,
     rejects: Rejects = None,
     raw_cells: RawCells = False,
+    bom: Bom = None,
+    force: Force = False,
     show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Classify a table of texts by kind, topic and agency.
 
     All columns and the order of the rows are kept; these are added: kind, topic and agency with their
-    probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, needs_review,
-    review_reasons.
+    probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, town (in Arabic),
+    needs_review, review_reasons.
     When the table has a column of such a name, all added ones are prefixed with tawasul_.
 
-    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. Rows that cannot be
-    read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the
-    exit code is then 3.
+    Where a case is comes from its text, or with --place-column from the table's own columns wherever they tell it; a
+    municipal case goes to the municipality of that place.
+
+    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. An OUT that is there is
+    replaced only if it is what this command wrote from this BACKLOG and nobody has changed it since, or with
+    --force. Rows that cannot be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number
+    and the reason; the exit code is then 3.
 
     After Ctrl-C, a kill or a power cut the same command goes on where it stopped: finished rows stand in
     OUT.partial. Standard input is copied to a temporary file and cannot be taken up again.
@@ -105,14 +126,17 @@ def classify(
 
     With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
 
-    In a CSV, a sign that would begin a formula (= + - @) gets an apostrophe in front: at the start of a cell or header,
-    and behind each comma, semicolon, tab, bar or line end in it, for spreadsheets differ in where they split. Numbers
-    stay as they are.
+    An .xlsx holds texts as texts, never as formulas; a row with a text that no cell of Excel holds is rejected, and
+    more rows than a sheet has are an error. In a CSV, a sign that would begin a formula (= + - @) gets an apostrophe
+    in front: at the start of a cell or header, and behind each comma, semicolon, tab, bar or line end in it, for
+    spreadsheets differ in where they split. Numbers stay as they are.
 
     \b
     Examples:
       tawasul classify backlog.csv --text-column text -o classified.csv
-      tawasul classify backlog.xlsx --sheet 2026 -t نص_الشكوى -o classified.parquet --workers 4
+      tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
+      tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
+      tawasul classify cases.jsonl -t complaint.body -o classified.parquet --workers 4
       zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
     """
     from tawasul_nlp import ComplaintClassifier
@@ -123,8 +147,8 @@ def classify(
     if gpus and engine is not Engine.ray:
         raise typer.BadParameter("GPUs are given to the workers of --engine ray", param_hint="--gpus")
     to_mask = mask_column or []
-    if text_column is not None and (mask_personal_data or to_mask):
-        to_mask = [text_column, *(name for name in to_mask if name != text_column)]
+    if text_column and (mask_personal_data or to_mask):
+        to_mask = [*text_column, *to_mask]
     check_model_apart(model, output=output, rejects=rejects)
     to_stdout = output == "-"
     with interrupts_told(), ExitStack() as stack:
@@ -151,11 +175,15 @@ def classify(
             encoding=encoding,
             delimiter=to_delimiter(delimiter),
             sheet=sheet,
+            header_row=header_row,
+            place_columns=place_column or [],
             any_size=any_size,
             prefix=prefix,
             rejects=rejects,
             mask_columns=to_mask,
             raw_cells=raw_cells,
+            bom=not to_stdout if bom is None else bom,
+            overwrite=force,
             workers=workers,
             engine=opener,
             restart=restart,
@@ -167,7 +195,7 @@ def classify(
         # What is read by people goes beside the data when the data takes standard output.
         screen = console(to_stderr=to_stdout)
         if watch.kept:
-            screen.print(examples(watch.kept, text_column or ""))
+            screen.print(examples(watch.kept, text_column or []))
         if not quiet:
             screen.print(summary(report))
     exit_on_rejects(report)

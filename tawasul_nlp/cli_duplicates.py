@@ -15,8 +15,11 @@ import typer
 from tawasul_nlp.cli_options import (
     AnySize,
     AsJson,
+    Bom,
     Delimiter,
     Encoding,
+    Force,
+    HeaderRow,
     InputFormat,
     InterruptedCommand,
     Model,
@@ -28,7 +31,7 @@ from tawasul_nlp.cli_options import (
     Sheet,
     TableFormat,
     Text,
-    TextColumn,
+    TextColumns,
     check_model_apart,
     console,
     exit_on_rejects,
@@ -97,7 +100,7 @@ def group(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
     ],
-    text_column: TextColumn = None,
+    text_column: TextColumns = None,
     id_column: IdColumn = None,
     date_column: DateColumn = None,
     place_column: PlaceColumn = None,
@@ -110,12 +113,15 @@ def group(
     input_format: InputFormat = None,
     output_format: OutputFormat = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     any_size: AnySize = False,
     prefix: Prefix = None,
     rejects: Rejects = None,
     raw_cells: RawCells = False,
+    bom: Bom = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Group a table of cases by incident: one incident, many reports.
@@ -128,8 +134,10 @@ def group(
     With --index the cases are added to an index that stays: group ids are the same in every run, and sizes count
     all its cases. Ids that are there already are not added again.
 
-    OUT appears only when it is complete. Rows that cannot be read go to OUT.rejects.jsonl with their number and
-    the reason; the exit code is then 3. What a spreadsheet would run as a formula gets an apostrophe.
+    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. An OUT that is there is
+    replaced only if it is what this command wrote from this BACKLOG and nobody has changed it since, or with
+    --force. Rows that cannot be read go to OUT.rejects.jsonl with their number and the reason; the exit code is
+    then 3. What a spreadsheet would run as a formula gets an apostrophe in a CSV.
 
     \b
     Examples:
@@ -160,12 +168,16 @@ def group(
             input_format=input_format,
             output_format=output_format,
             sheet=sheet,
+            header_row=header_row,
             encoding=encoding,
             delimiter=delimiter,
             any_size=any_size,
             prefix=prefix,
             rejects=rejects,
             raw_cells=raw_cells,
+            bom=not to_stdout if bom is None else bom,
+            overwrite=force,
+            manifest=not to_stdout,
         )
     with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
         _show(report, quiet=quiet, to_stderr=to_stdout)
@@ -176,7 +188,7 @@ def group(
 def add(
     folder: IndexFolder,
     backlog: Backlog,
-    text_column: TextColumn = None,
+    text_column: TextColumns = None,
     id_column: IdColumn = None,
     date_column: DateColumn = None,
     place_column: PlaceColumn = None,
@@ -185,6 +197,7 @@ def add(
     model: Model = None,
     input_format: InputFormat = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     any_size: AnySize = False,
@@ -220,6 +233,7 @@ def add(
             index=folder,
             input_format=input_format,
             sheet=sheet,
+            header_row=header_row,
             encoding=encoding,
             delimiter=delimiter,
             any_size=any_size,

@@ -27,7 +27,7 @@ _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class TableFormat(StrEnum):
-    """Formats of tables; Excel workbooks are only read."""
+    """Formats of tables."""
 
     csv = "csv"
     jsonl = "jsonl"
@@ -58,12 +58,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TextColumn = Annotated[
     str | None, typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts.")
 ]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        "-t",
+        metavar="COLUMN",
+        help="The column that holds the texts, or a field in one (complaint.body); those of several are joined: "
+        "-t subject -t body.",
+    ),
+]
 InputFormat = Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")]
 OutputFormat = Annotated[
     TableFormat | None,
     typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
 ]
 Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")]
+HeaderRow = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
+    ),
+]
 Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")]
 Delimiter = Annotated[
     str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
@@ -78,6 +96,21 @@ Rejects = Annotated[
 ]
 RawCells = Annotated[
     bool, typer.Option("--raw-cells", help="Keep cells of a CSV as they are that a spreadsheet would run as formulas.")
+]
+Bom = Annotated[
+    bool | None,
+    typer.Option(
+        "--bom/--no-bom",
+        show_default=False,
+        help="Begin a CSV with a byte-order mark, by which Excel knows its Arabic; programs may want --no-bom "
+        "[default: in files, not on standard output]",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace OUT though it is of another input or command, or was changed since: -o out.csv --force"
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 

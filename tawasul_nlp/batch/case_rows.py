@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
+from tawasul_nlp.batch.fields import has_field
+from tawasul_nlp.batch.rows import Chunk, Reader, Reject, to_cell, to_json
 from tawasul_nlp.batch.tables import values_of, with_texts
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import Case
+    from tawasul_nlp.duplicates import Case, DuplicateIndex
 
 # Of a slash date the day comes first, as it is written in Bahrain; ISO 8601 is tried before.
 _DATES = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d")
@@ -78,7 +80,7 @@ class CaseRows:
         self.chunks: list[Chunk] = []
         self.cases: list[list[Case]] = []
 
-    def add(self, chunk: Chunk, text_column: str, wanted: dict[str, str | None]) -> None:
+    def add(self, chunk: Chunk, text_column: str | Sequence[str], wanted: dict[str, str | None]) -> None:
         """Take up a chunk; `wanted` names the columns of ids, dates, places and topics, in this order."""
         from tawasul_nlp.duplicates import Case
 
@@ -105,7 +107,7 @@ class CaseRows:
 
 def check_column(reader: Reader, name: str | None, option: str) -> None:
     """Raise :class:`TableError` if the table lacks the column that an option names."""
-    if name is None or not reader.columns or name in reader.columns:
+    if name is None or not reader.columns or has_field(reader, name):
         return
     near = get_close_matches(name, reader.columns, n=1)
     listed = ", ".join(map(repr, reader.columns))
@@ -115,3 +117,35 @@ def check_column(reader: Reader, name: str | None, option: str) -> None:
 
 def _name(value: Any) -> str | None:
     return to_cell(value).strip() or None
+
+
+def reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
+    """Reject the rows that an index cannot take: without an id, or with one that stands for another text."""
+    seen: dict[str, str] = {}
+    for at, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
+        kept, rejects = [], []
+        records: list[dict[str, Any]] | None = None
+        for position, case in enumerate(cases):
+            problem = None
+            if not case.text.strip():
+                pass
+            elif case.id is None:
+                problem = "has no id, by which the index would know it"
+            else:
+                other = seen.get(case.id)
+                if other is None and case.id in index:
+                    other = index.text(case.id)
+                if other is not None and other != case.text:
+                    problem = (
+                        f"has the id {case.id!r} of a case with another text; remove that one from the index first"
+                    )
+                else:
+                    seen[case.id] = case.text
+            if problem is None:
+                kept.append(position)
+            else:
+                records = records if records is not None else chunk.records()
+                rejects.append(Reject(chunk.numbers[position], None, problem, to_json(records[position])))
+        if rejects:
+            rows.chunks[at] = chunk.keep(kept, rejects)
+            rows.cases[at] = [cases[position] for position in kept]

@@ -17,8 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tawasul_nlp.batch.columns import task_order
+from tawasul_nlp.batch.fields import column_of, field
 from tawasul_nlp.batch.grouping import GroupReport
 from tawasul_nlp.batch.run import BatchReport
+from tawasul_nlp.batch.tables import joined_text, named
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Match
@@ -61,17 +63,19 @@ def summary(report: BatchReport) -> RenderableType:
     return Group(table, *(Text(_line(line)) for line in lines))
 
 
-def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str) -> RenderableType:
+def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
     """Return classified rows as blocks: the answer, then the text on lines of its own."""
     blocks: list[RenderableType] = []
+    columns = named(text_column)
     for record, prediction in shown:
-        label = next((str(value) for name, value in record.items() if name != text_column and value), "")
+        texts = {column_of(name, tuple(record)) for name in columns}
+        label = next((str(value) for name, value in record.items() if name not in texts and value), "")
         head = Text(_short(label), "bold")
         answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
         for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
             head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
         names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
-        text = _short(str(record.get(text_column) or ""))
+        text = _short(joined_text(str(field(record, name) or "") for name in columns))
         review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
         blocks += [head, Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
     return Group(*blocks)

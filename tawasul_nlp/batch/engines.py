@@ -12,6 +12,7 @@ from tawasul_nlp.batch.columns import TASKS
 from tawasul_nlp.model.runtime import cores
 
 if TYPE_CHECKING:
+    from tawasul_nlp.domain import Taxonomy
     from tawasul_nlp.prediction import Prediction
 
 T = TypeVar("T")
@@ -35,10 +36,11 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a run must know of a classifier: its tasks, and what tells it from another one."""
+    """What a run must know of a classifier: its tasks, what tells it from another one, and its taxonomy, if any."""
 
     tasks: tuple[str, ...]
     identity: Mapping[str, Any]
+    taxonomy: Taxonomy | None = None
 
     @classmethod
     def of(cls, classifier: Classifier) -> ModelFacts:
@@ -52,7 +54,7 @@ class ModelFacts:
             "runtime": known.get("runtime"),
             "taxonomy": None if taxonomy is None else _fingerprint(taxonomy),
         }
-        return cls(tuple(getattr(classifier, "labels", TASKS)), identity)
+        return cls(tuple(getattr(classifier, "labels", TASKS)), identity, taxonomy)
 
 
 def _fingerprint(taxonomy: Any) -> str:

@@ -24,10 +24,17 @@ class MissingColumnError(TableError):
         The column that looks most like text, when the caller found one; the nearest spelling of `wanted` goes first.
     option : str
         The option that names the column.
+    hint : str
+        What else may be the reason, and what to do then.
     """
 
     def __init__(
-        self, wanted: str | None, columns: Sequence[str], likely: str | None = None, option: str = "--text-column"
+        self,
+        wanted: str | None,
+        columns: Sequence[str],
+        likely: str | None = None,
+        option: str = "--text-column",
+        hint: str = "",
     ) -> None:
         self.wanted = wanted
         self.columns = tuple(columns)
@@ -36,7 +43,7 @@ class MissingColumnError(TableError):
         problem = "the text column is not named" if wanted is None else f"the table has no column {wanted!r}"
         listed = ", ".join(repr(c) for c in columns)
         advice = f"; did you mean {option} {guess!r}?" if guess else f"; name one with {option}"
-        super().__init__(f"{problem}; its columns are {listed}{advice}")
+        super().__init__(f"{problem}; its columns are {listed}{advice}{hint and '; '}{hint}")
 
 
 class InputChangedError(TableError):

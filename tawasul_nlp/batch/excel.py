@@ -10,12 +10,13 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.intake import Parsed, check_width, distinct_names, gather
+from tawasul_nlp.batch.intake import TITLE_ROWS, Parsed, check_width, distinct_names, gather, title_hint
 from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reject, is_text, to_cell, to_json
 from tawasul_nlp.batch.workbook_size import check_archive
 
@@ -37,6 +38,8 @@ class ExcelReader:
     path : Path
     sheet : str or None
         None for the first one that is not hidden.
+    header_row : int or None
+        The sheet's row, from 1, at which to begin; what is above is no part of the table. None for its first.
     any_size : bool
         Whether to read one with far more cells or text than its size lets one think.
 
@@ -48,7 +51,7 @@ class ExcelReader:
         If openpyxl is not installed.
     """
 
-    def __init__(self, path: Path, sheet: str | None, *, any_size: bool = False) -> None:
+    def __init__(self, path: Path, sheet: str | None, header_row: int | None = None, *, any_size: bool = False) -> None:
         self._path = path
         self._total = 0
         self._line = 0
@@ -61,12 +64,15 @@ class ExcelReader:
                 raise TableError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
             shown = [found.title for found in book.worksheets if found.sheet_state == "visible"] or names
             self.sheet = sheet if sheet is not None else shown[0]
-            self._header_row, header = next(self._rows(book), (0, []))
+            begin = header_row or 1
+            self._header_row, header = next((row for row in self._rows(book) if row[0] >= begin), (0, []))
         if header is None:
             raise TableError(f"the header of {path} is longer than {MAX_RECORD_CHARS:,} characters")
         if not header:
-            raise TableError(f"the sheet {self.sheet!r} of {path} is empty")
+            below = f" from row {header_row} on" if header_row is not None else ""
+            raise TableError(f"the sheet {self.sheet!r} of {path} is empty{below}")
         check_width(path, len(header))
+        self._header = header
         self.columns, self.notes = distinct_names(header)
         if sheet is None and len(names) > 1:
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
@@ -134,6 +140,12 @@ class ExcelReader:
 
     def check_text_column(self, name: str) -> None:
         """Accept any column: all hold text."""
+
+    def hint(self, wanted: str | None) -> str:
+        """Say which row is the header, if the one that was taken for it looks like a title."""
+        with _workbook(self._path) as book:
+            below = ((line, cells or []) for line, cells in self._rows(book) if line > self._header_row)
+            return title_hint(islice(below, TITLE_ROWS), self._header, wanted)
 
 
 @contextmanager

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.batch.case_rows import CaseRows, check_column
+from tawasul_nlp.batch.case_rows import CaseRows, check_column, reject_unknowable
 from tawasul_nlp.batch.columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.batch.errors import RowsLostError, TableError
 from tawasul_nlp.batch.input_file import InputFile
-from tawasul_nlp.batch.output import PendingFile, check_apart
+from tawasul_nlp.batch.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
+from tawasul_nlp.batch.output import PendingFile, check_apart, checked_target
 from tawasul_nlp.batch.readers import open_reader
-from tawasul_nlp.batch.rows import CHUNK_ROWS, Reject, to_json
+from tawasul_nlp.batch.rows import CHUNK_ROWS
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.tables import (
     check_rejects,
-    checked_column,
+    checked_columns,
     csv_dialect,
     guarded_note,
+    joined_note,
+    named,
     output_format_of,
     reject_lines,
     rejects_path_of,
 )
+from tawasul_nlp.batch.workbook import without_long_cells
 from tawasul_nlp.batch.writers import Layout, open_writer
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, Incident
+    from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident
 
 LARGEST = 10
 _DECIMALS = 4
@@ -98,7 +102,7 @@ def group_table(
     source: str | Path,
     output: str | Path | None,
     *,
-    text_column: str | None,
+    text_column: str | Sequence[str] | None,
     id_column: str | None = None,
     date_column: str | None = None,
     place_column: str | None = None,
@@ -107,12 +111,16 @@ def group_table(
     input_format: Format | None = None,
     output_format: Format | None = None,
     sheet: str | None = None,
+    header_row: int | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
     any_size: bool = False,
     prefix: str | None = None,
     rejects: str | Path | None = None,
     raw_cells: bool = False,
+    bom: bool = True,
+    overwrite: bool = True,
+    manifest: bool = True,
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> GroupReport:
@@ -130,9 +138,9 @@ def group_table(
     source : str or Path
         The table.
     output : str or Path or None
-        The table to write; it appears when it is complete, and replaces what was there. None adds to the index only.
-    text_column : str or None
-        The column of texts; None raises an error that lists the columns.
+        The table to write; it appears when it is complete. None adds to the index only.
+    text_column : str, sequence of str or None
+        The column of texts, as for :func:`~tawasul_nlp.batch.run.classify_table`.
     id_column, date_column, place_column, topic_column : str, optional
         Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 714", or only a block's number)
         and topics (ids or names of the model's, or others). A case whose date cannot be read is grouped without one.
@@ -140,7 +148,8 @@ def group_table(
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
         stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
-    input_format, output_format, sheet, encoding, delimiter, any_size, prefix, rejects, raw_cells : optional
+    input_format, output_format, sheet, header_row, encoding, delimiter, any_size, prefix, rejects : optional
+    raw_cells, bom, overwrite, manifest : bool
         As for :func:`~tawasul_nlp.batch.run.classify_table`; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
     chunk_rows : int
@@ -177,20 +186,29 @@ def group_table(
         format=input_format,
         encoding=encoding,
         delimiter=delimiter,
-        text_column=text_column,
+        text_column=next(iter(named(text_column)), None),
         sheet=sheet,
+        header_row=header_row,
         any_size=any_size,
     )
     chosen = output_format_of(target, output_format) if target is not None else None
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
-    text_column = checked_column(reader, text_column)
+    text_columns = checked_columns(reader, text_column)
     for role, name in wanted.items():
         check_column(reader, name, f"--{role}-column")
     names = added_names(reader.columns, prefix, GROUP_COLUMNS)
     rejects_path = rejects_path_of(target or Path("tawasul"), rejects)
     inputs = [Path(source), *(_index_files(index) if index is not None else [])]
-    check_apart(inputs, {"rejects file": rejects_path} | ({"output": target} if target is not None else {}))
+    outputs = {"rejects file": rejects_path}
+    if target is not None:
+        outputs["output"] = target
+        if manifest:
+            outputs["manifest"] = checked_target(manifest_beside(target))
+    check_apart(inputs, outputs)
     check_rejects(rejects_path)
+    if target is not None and not overwrite:
+        check_replaceable(target, "group", Path(source))
+    identity = input_identity(source_file.path)
 
     with ExitStack() as stack:
         try:
@@ -202,7 +220,7 @@ def group_table(
                 stack.callback(table_file.discard)
             rows = CaseRows()
             for chunk in reader.chunks(chunk_rows):
-                rows.add(chunk, text_column, wanted)
+                rows.add(without_long_cells(chunk) if chosen == "xlsx" else chunk, text_columns, wanted)
                 if on_step is not None:
                     on_step("read", rows.read, 0)
             source_file.check()
@@ -218,7 +236,7 @@ def group_table(
                     reader.schema,
                     names,
                     GROUP_COLUMNS,
-                    **csv_dialect(reader, target),
+                    **csv_dialect(reader, target, bom),
                     raw_cells=raw_cells,
                 )
                 with closing(open_writer(table_file.path, layout)) as writer:
@@ -237,8 +255,17 @@ def group_table(
                 rejects_file.publish()
             else:
                 rejects_file.target.unlink(missing_ok=True)
-            if table_file is not None:
+            if table_file is not None and target is not None:
                 table_file.publish()
+                if manifest:
+                    facts = {
+                        "command": "group",
+                        "versions": versions(),
+                        "input": {"name": Path(source).name, **identity},
+                        "output": {"name": target.name, **input_identity(target)},
+                        "rows": {"read": rows.read, "written": written, "rejected": rejected},
+                    }
+                    write_manifest(manifest_beside(target), facts)
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
@@ -257,7 +284,7 @@ def group_table(
         dates_unread=rows.dates_unread,
         largest=placed.largest,
         added=names,
-        notes=(*reader.notes, *_own_topics_note(loaded, rows), *guarded_note(guarded)),
+        notes=(*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *guarded_note(guarded)),
         seconds=time.monotonic() - began,
     )
 
@@ -331,7 +358,7 @@ def _indexed(
     from tawasul_nlp.duplicates import DuplicateIndex
 
     with DuplicateIndex.open(folder, grouper) as index:
-        _reject_unknowable(rows, index)
+        reject_unknowable(rows, index)
         total = sum(map(len, rows.cases))
         known = sum(case.id in index for cases in rows.cases for case in cases)
         done = 0
@@ -362,35 +389,3 @@ def _index_files(folder: str | Path) -> list[Path]:
     from tawasul_nlp.duplicates.store import DATABASE, VECTORS
 
     return [Path(folder) / name for name in (DATABASE, VECTORS)]
-
-
-def _reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
-    """Reject the rows that an index cannot take: without an id, or with one that stands for another text."""
-    seen: dict[str, str] = {}
-    for at, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
-        kept, rejects = [], []
-        records: list[dict[str, Any]] | None = None
-        for position, case in enumerate(cases):
-            problem = None
-            if not case.text.strip():
-                pass
-            elif case.id is None:
-                problem = "has no id, by which the index would know it"
-            else:
-                other = seen.get(case.id)
-                if other is None and case.id in index:
-                    other = index.text(case.id)
-                if other is not None and other != case.text:
-                    problem = (
-                        f"has the id {case.id!r} of a case with another text; remove that one from the index first"
-                    )
-                else:
-                    seen[case.id] = case.text
-            if problem is None:
-                kept.append(position)
-            else:
-                records = records if records is not None else chunk.records()
-                rejects.append(Reject(chunk.numbers[position], None, problem, to_json(records[position])))
-        if rejects:
-            rows.chunks[at] = chunk.keep(kept, rejects)
-            rows.cases[at] = [cases[position] for position in kept]

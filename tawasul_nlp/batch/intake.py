@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from tawasul_nlp.batch.rows import CHUNK_CHARS, Chunk, Position, Reject, chunk_r
 
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
+
+TITLE_ROWS = 20  # how far below the first row a header is looked for
 
 # What a table may unpack to, and that for each byte of its file more: in bytes, or in characters of a workbook.
 ROOM = 1 << 28
@@ -54,6 +57,32 @@ def check_width(path: Path, columns: int) -> None:
     """Raise :class:`TableError` if a table has too many columns to be one."""
     if columns > MAX_COLUMNS:
         raise TableError(f"{path} has {columns:,} columns, and a table may have {MAX_COLUMNS:,}; is it the right file?")
+
+
+def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str], wanted: str | None) -> str:
+    """Say which row is the header, if the one that was taken for it looks like a title.
+
+    That is a row with the column that is wanted; or one with at least twice as many cells that are not empty, as has
+    the next.
+
+    Parameters
+    ----------
+    rows : iterable of (int, sequence of str)
+        Those after the header, each with its number for ``--header-row``.
+    header : sequence of str
+        The row that was taken for it.
+    wanted : str or None
+
+    Examples
+    --------
+    >>> title_hint([(3, ["id", "text"]), (4, ["1", "الماي مقطوع"])], ["شكاوى مارس"], None)
+    'row 3 looks like the header, with a title above it: --header-row 3'
+    """
+    enough = max(2, 2 * sum(map(bool, header)))
+    for (number, cells), (_, below) in pairwise([*rows, (0, ())]):
+        if wanted in cells or min(sum(map(bool, cells)), sum(map(bool, below))) >= enough:
+            return f"row {number} looks like the header, with a title above it: --header-row {number}"
+    return ""
 
 
 def distinct_names(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

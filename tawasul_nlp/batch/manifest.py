@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tawasul_nlp
+from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.output import PendingFile
 
 SUFFIX = ".manifest.json"
@@ -28,6 +29,27 @@ def input_identity(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"bytes": file.tell(), "sha256": digest}
+
+
+def check_replaceable(output: Path, command: str, source: Path) -> None:
+    """Raise :class:`TableError` if an output is there that is not what this command made of this input.
+
+    What it made may be replaced, by the same command once more, as long as nobody has changed it since: by its
+    manifest it is known.
+    """
+    if not output.exists():
+        return
+    try:
+        facts = json.loads(manifest_beside(output).read_text(encoding="utf-8"))
+        made = facts["command"], facts["input"]["name"]
+        same = {name: facts["output"][name] for name in ("bytes", "sha256")} == input_identity(output)
+    except (OSError, ValueError, KeyError, TypeError):
+        why = "no manifest beside it says that tawasul wrote it"
+    else:
+        if made == (command, source.name) and same:
+            return
+        why = f"tawasul {made[0]} wrote it from {made[1]!r}" if same else "it was changed after tawasul wrote it"
+    raise TableError(f"{output} is there already, and {why}; write to another file, or replace it with --force")
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.batch.errors import MissingColumnError, TableError
+from tawasul_nlp.batch.fields import column_of
 from tawasul_nlp.batch.rows import Chunk, Reader, to_json
 from tawasul_nlp.batch.tables import values_of
 from tawasul_nlp.text import mask_personal_data
@@ -44,13 +45,24 @@ def check_names(reader: Reader) -> None:
             )
 
 
-def check_masked(reader: Reader, columns: Sequence[str]) -> None:
-    """Raise :class:`~tawasul_nlp.batch.errors.TableError` if a column is not there or holds no text."""
+def checked_masks(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns to mask: of a field, the whole column that holds it.
+
+    Raises
+    ------
+    TableError
+        If a column holds no text (its subclass :class:`MissingColumnError` if there is none of its name).
+    """
+    if not reader.columns:
+        return tuple(columns)
+    found = []
     for name in columns:
-        if reader.columns and name not in reader.columns:
+        holder = column_of(name, reader.columns)
+        if holder is None:
             raise MissingColumnError(name, reader.columns, option="--mask-column")
-        if reader.columns:
-            reader.check_text_column(name)
+        reader.check_text_column(holder)
+        found.append(holder)
+    return tuple(dict.fromkeys(found))
 
 
 def masked(chunk: Chunk, columns: Sequence[str]) -> Chunk:

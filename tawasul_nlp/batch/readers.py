@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.batch.delimited import read_records, sniff_delimiter
+from tawasul_nlp.batch.delimited import DELIMITERS, read_records, sniff_delimiter
 from tawasul_nlp.batch.errors import OversizedTableError, TableError
-from tawasul_nlp.batch.intake import CELLS, CELLS_PER_BYTE, Parsed, check_width, distinct_names, gather
+from tawasul_nlp.batch.intake import (
+    CELLS,
+    CELLS_PER_BYTE,
+    TITLE_ROWS,
+    Parsed,
+    check_width,
+    distinct_names,
+    gather,
+    title_hint,
+)
 from tawasul_nlp.batch.parquet_reader import ParquetReader
 from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, json_name
 from tawasul_nlp.batch.sniff import Encoding, Format, named_encoding, sniff_encoding, sniff_format
@@ -29,6 +39,7 @@ def open_reader(
     delimiter: str | None = None,
     text_column: str | None = None,
     sheet: str | None = None,
+    header_row: int | None = None,
     any_size: bool = False,
 ) -> Reader:
     """Open a table for reading.
@@ -47,6 +58,9 @@ def open_reader(
         A column that the table should have; it helps to sniff the delimiter and is not checked here.
     sheet : str, optional
         Which sheet of an Excel workbook; the first if None.
+    header_row : int, optional
+        The row of the header in a workbook or CSV, from 1; what is above it, such as a title, is left out. The first
+        that is not empty if None.
     any_size : bool
         Whether to read a file that holds far more than its size lets one think: rows and cells without end, or a text
         that stands once for many rows.
@@ -72,10 +86,14 @@ def open_reader(
         chosen = format or sniff_format(path)
         if sheet is not None and chosen != "xlsx":
             raise TableError(f"{path} is no Excel workbook, so it has no sheet {sheet!r}")
+        if header_row is not None and header_row < 1:
+            raise TableError(f"the header's row is counted from 1; got {header_row}")
+        if header_row is not None and chosen not in ("csv", "xlsx"):
+            raise TableError(f"{path} is {chosen.upper()}, which has no header row; leave --header-row out")
         if chosen == "xlsx":
             from tawasul_nlp.batch.excel import ExcelReader
 
-            return ExcelReader(path, sheet, any_size=any_size)
+            return ExcelReader(path, sheet, header_row, any_size=any_size)
         if chosen == "parquet":
             return ParquetReader(path, any_size=any_size)
         if path.stat().st_size == 0:
@@ -87,7 +105,7 @@ def open_reader(
                 decoding = sniff_encoding(file)
         if chosen == "jsonl":
             return JsonlReader(path, decoding, any_size=any_size)
-        return CsvReader(path, decoding, delimiter, text_column)
+        return CsvReader(path, decoding, delimiter, text_column, header_row or 1)
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -99,18 +117,25 @@ class CsvReader:
     that no value is lost; ``notes`` says so. A line with nothing in it is a row only where there is one column.
     """
 
-    def __init__(self, path: Path, encoding: Encoding, delimiter: str | None, text_column: str | None) -> None:
+    def __init__(
+        self, path: Path, encoding: Encoding, delimiter: str | None, text_column: str | None, header_row: int = 1
+    ) -> None:
         self._file = TextFile(path, encoding)
-        sample = self._file.sample()
+        self._top = header_row - 1
+        self._given_delimiter = delimiter
+        sample = self._file.sample()[self._top :]
+        self._sample = sample[: TITLE_ROWS + 1]
         self.delimiter = delimiter or sniff_delimiter(sample, text_column)
         header = next(read_records(sample, self.delimiter), None)
         if header is None:
-            raise TableError(f"{path} has no header line")
+            below = f" in its first lines from line {header_row} on" if header_row > 1 else ""
+            raise TableError(f"{path} has no header line{below}")
         if header.fields is None:
             raise TableError(f"the header of {path} cannot be read: {header.problem}")
         if not is_text(header.raw):
             raise TableError(f"the header of {path} {_BROKEN_BYTES}; name it with --encoding")
         check_width(path, len(header.fields))
+        self._header = header
         self.columns, self.notes = distinct_names(header.fields)
         self.encoding = encoding
 
@@ -119,8 +144,13 @@ class CsvReader:
     ) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.batch.rows.Reader`."""
         width = len(self.columns)
-        records = read_records(self._file.lines(start), self.delimiter, self._file.size, blank_is_record=width == 1)
-        if start == START:
+        begin = start == START
+        lines = self._file.lines(start)
+        if begin:
+            above = list(islice(lines, self._top))
+            start = Position(0, len(above), sum(map(self._file.size, above)))
+        records = read_records(lines, self.delimiter, self._file.size, blank_is_record=width == 1)
+        if begin:
             next(record for record in records if record.raw.strip("\r\n"))  # the header
 
         def parsed() -> Iterator[Parsed]:
@@ -153,6 +183,16 @@ class CsvReader:
 
     def check_text_column(self, name: str) -> None:
         """Accept any column: all hold text."""
+
+    def hint(self, wanted: str | None) -> str:
+        """Say which row is the header, if the one that was taken for it looks like a title."""
+        below = self._sample[self._header.lines :]
+        for delimiter in [self._given_delimiter] if self._given_delimiter is not None else DELIMITERS:
+            records = read_records(below, delimiter)
+            rows = ((self._top + self._header.lines + record.line, record.fields or []) for record in records)
+            if hint := title_hint(rows, self._header.fields or [], wanted):
+                return hint
+        return ""
 
 
 class JsonlReader:
@@ -211,6 +251,10 @@ class JsonlReader:
 
     def check_text_column(self, name: str) -> None:
         """Accept any column: a row whose text is no text is rejected alone."""
+
+    def hint(self, wanted: str | None) -> str:
+        """Return nothing: names of columns are known for sure."""
+        return ""
 
 
 def _json_object(line: str) -> tuple[dict[str, Any], str | None]:

@@ -45,6 +45,11 @@ def files_of_run(output: Path) -> dict[str, Path]:
     return {f"unfinished run's {name}": _folder(output.resolve()) / name for name in (*_OURS, LOCK)}
 
 
+def is_unfinished(output: Path) -> bool:
+    """Whether there is an unfinished run of an output that a run may go on with."""
+    return (_folder(output.resolve()) / STATE).exists()
+
+
 class GrowingFile:
     """A file that is only appended to, with its checksum.
 

@@ -206,6 +206,10 @@ class Reader(Protocol):
         """Raise :class:`TableError` if the column's type cannot hold text."""
         ...
 
+    def hint(self, wanted: str | None) -> str:
+        """Return why the table may lack a column, and what to do; empty if there is no guess."""
+        ...
+
 
 class Writer(Protocol):
     """A table being written; `guarded` counts the cells that were made safe for spreadsheets."""

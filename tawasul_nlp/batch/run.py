@@ -9,22 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tawasul_nlp.batch.case_rows import check_column
 from tawasul_nlp.batch.columns import added_names, classification_columns, task_order
 from tawasul_nlp.batch.engines import Classifier, Engine, ModelFacts, open_engine
 from tawasul_nlp.batch.errors import InputChangedError, TableError
 from tawasul_nlp.batch.input_file import InputFile
-from tawasul_nlp.batch.manifest import input_identity, manifest_beside, versions, write_manifest
-from tawasul_nlp.batch.masking import check_masked, check_names, masked_schema
+from tawasul_nlp.batch.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
+from tawasul_nlp.batch.masking import check_names, checked_masks, masked_schema
 from tawasul_nlp.batch.output import check_apart, checked_target, publish
 from tawasul_nlp.batch.readers import open_reader
-from tawasul_nlp.batch.resume import TABLE, files_of_run, unfinished_run
+from tawasul_nlp.batch.resume import TABLE, files_of_run, is_unfinished, unfinished_run
 from tawasul_nlp.batch.rows import CHUNK_ROWS
 from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.batch.tables import (
     check_rejects,
-    checked_column,
+    checked_columns,
     csv_dialect,
     guarded_note,
+    joined_note,
+    named,
     output_format_of,
     rejects_path_of,
 )
@@ -84,17 +87,21 @@ def classify_table(
     source: str | Path,
     output: str | Path,
     *,
-    text_column: str | None,
+    text_column: str | Sequence[str] | None,
     input_format: Format | None = None,
     output_format: Format | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | None = None,
+    header_row: int | None = None,
     any_size: bool = False,
+    place_columns: Sequence[str] = (),
     prefix: str | None = None,
     rejects: str | Path | None = None,
     mask_columns: Sequence[str] = (),
     raw_cells: bool = False,
+    bom: bool = True,
+    overwrite: bool = True,
     workers: int = 1,
     engine: Callable[[Classifier | Callable[[], Classifier], int], Engine] = open_engine,
     restart: bool = False,
@@ -117,17 +124,24 @@ def classify_table(
         Predicts a list of texts. Or a function that loads one; it is called when the table has been looked at.
     source, output : str or Path
         Files; they must differ. The output appears when it is complete, and replaces what was there.
-    text_column : str or None
-        The column to classify; None raises an error that lists the columns.
+    text_column : str, sequence of str or None
+        The column to classify, or a field of the objects in one (``complaint.body``); the texts of several are joined,
+        a line each. None raises an error that lists the columns.
     input_format, output_format : {"csv", "jsonl", "parquet", "xlsx"}, optional
-        Told from the names if None (and from the content, for the input). Excel workbooks are read, not written.
+        Told from the names if None (and from the content, for the input). In a workbook, texts are texts and never
+        formulas, and a row with a text that no cell of Excel holds is rejected.
     encoding, delimiter : str, optional
-        Of the input; sniffed if None. A CSV output is UTF-8, with a byte-order mark where the input came from Excel
-        (is a workbook, has a mark itself, or is windows-1256), and has the input's delimiter (a ``.tsv`` has tabs).
+        Of the input; sniffed if None. A CSV output is UTF-8 and has the input's delimiter (a ``.tsv`` has tabs).
     sheet : str, optional
         Of an Excel workbook; the first if None.
+    header_row : int, optional
+        The row of the header in a workbook or CSV, from 1; what is above it is left out. The first that is not empty if
+        None.
     any_size : bool
         Whether to read a file that holds far more than its size lets one think.
+    place_columns : sequence of str
+        Columns that say where a case is: blocks, towns or addresses. Where they do, governorate, block and town come
+        from there and not from the text, and the case is routed by them.
     prefix : str, optional
         Prefix of the added columns; see :func:`~tawasul_nlp.batch.columns.added_names`.
     rejects : str or Path, optional
@@ -138,6 +152,11 @@ def classify_table(
         originals.
     raw_cells : bool
         Whether a CSV keeps cells as they are that a spreadsheet would run as formulas; else these get an apostrophe.
+    bom : bool
+        Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
+    overwrite : bool
+        Whether to replace an output that is there whatever it is; else only one that such a run on this input wrote
+        and nobody has changed since.
     workers : int
         Processes. For several, give a function that can be pickled and loads a classifier with
         :func:`~tawasul_nlp.batch.engines.threads_each` threads.
@@ -178,15 +197,18 @@ def classify_table(
         format=input_format,
         encoding=encoding,
         delimiter=delimiter,
-        text_column=text_column,
+        text_column=next(iter(named(text_column)), None),
         sheet=sheet,
+        header_row=header_row,
         any_size=any_size,
     )
     chosen = output_format_of(output, output_format)
     if mask_columns:
         check_names(reader)
-    text_column = checked_column(reader, text_column)
-    check_masked(reader, mask_columns)
+    text_columns = checked_columns(reader, text_column)
+    for name in place_columns:
+        check_column(reader, name, "--place-column")
+    mask_columns = checked_masks(reader, mask_columns)
     rejects_path = rejects_path_of(output, rejects)
     outputs = {"output": output, "rejects file": rejects_path}
     if manifest:
@@ -195,6 +217,8 @@ def classify_table(
     check_rejects(rejects_path)
     for path in outputs.values():
         checked_target(path)
+    if not (overwrite or is_unfinished(output)):  # what such a run has published already is its own
+        check_replaceable(output, "classify", source)
     identity = input_identity(source_file.path)
 
     with closing(engine(classifier, workers)) as opened:
@@ -207,18 +231,21 @@ def classify_table(
             lambda: masked_schema(reader.schema(), mask_columns),
             names,
             types,
-            **csv_dialect(reader, output),
+            **csv_dialect(reader, output, bom),
             raw_cells=raw_cells,
         )
         options = {
-            "text_column": text_column,
+            "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
             "output_format": chosen,
             "columns": list(reader.columns),
             "added": list(names),
             "encoding": getattr(getattr(reader, "encoding", None), "codec", None),
             "delimiter": getattr(reader, "delimiter", None),
             "sheet": getattr(reader, "sheet", None),
+            "header_row": header_row,
+            "place_columns": list(place_columns),
             "mask_columns": list(mask_columns),
+            "bom": bom,
             "raw_cells": raw_cells,
             "chunk_rows": chunk_rows,
         }
@@ -226,7 +253,7 @@ def classify_table(
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
             try:
-                work = Work(source_file, reader, layout, run, text_column, tuple(mask_columns), task)
+                work = Work(source_file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
                 work.go(opened, chunk_rows, on_step)
                 # What file systems tell of too late is found here, unless it was undone.
                 if input_identity(source_file.path) != identity:
@@ -248,7 +275,7 @@ def classify_table(
                     task=task,
                     counts=work.tally.counts(),
                     added=names,
-                    notes=(*reader.notes, *guarded_note(work.guarded)),
+                    notes=(*reader.notes, *joined_note(text_columns), *guarded_note(work.guarded)),
                     started=work.started,
                     seconds=work.seconds(),
                     resumed=run.resumed,
@@ -269,6 +296,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return what the manifest holds."""
     return {
+        "command": "classify",
         "versions": versions(),
         "model": {**model.identity, "tasks": list(model.tasks)},
         "input": dict(source),

@@ -52,14 +52,10 @@ class Encoding:
     errors : str
         The codec's error handler: ``surrogateescape`` where bytes can be told apart, so that a row with broken bytes is
         rejected alone; ``strict`` for UTF-16 and UTF-32, where one lost byte spoils all that follow.
-    from_excel : bool
-        Whether the file has a byte-order mark or is windows-1256, as Excel writes it; the output then gets a mark too,
-        because Excel shows UTF-8 without one as gibberish.
     """
 
     codec: str
     errors: str = "surrogateescape"
-    from_excel: bool = False
 
 
 def sniff_format(path: Path) -> Format:
@@ -123,9 +119,9 @@ def sniff_encoding(file: BinaryIO) -> Encoding:
     """
     start = file.read(4)
     if start.startswith(codecs.BOM_UTF8):
-        return Encoding("utf-8-sig", from_excel=True)
+        return Encoding("utf-8-sig")
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return Encoding("utf-16", "strict", from_excel=True)
+        return Encoding("utf-16", "strict")
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -144,7 +140,7 @@ def _encoding_by_count(file: BinaryIO) -> Encoding:
         found = _SEQUENCE.findall(block)
         sequences += len(found)
         strays += len(block) - len(block.translate(None, _HIGH_BYTES)) - sum(map(len, found))
-    return Encoding("cp1256", from_excel=True) if strays > sequences else Encoding("utf-8")
+    return Encoding("cp1256") if strays > sequences else Encoding("utf-8")
 
 
 def named_encoding(name: str) -> Encoding:
@@ -167,4 +163,4 @@ def named_encoding(name: str) -> Encoding:
         raise TableError(f"unknown encoding {name!r}; expected a name such as utf-8 or windows-1256") from None
     if codec.startswith(("utf-16", "utf-32")):
         return Encoding(codec, "strict")
-    return Encoding("utf-8-sig" if codec == "utf-8" else codec, from_excel=codec == "cp1256")
+    return Encoding("utf-8-sig" if codec == "utf-8" else codec)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.batch.errors import MissingColumnError, TableError
 from tawasul_nlp.batch.excel import ExcelReader
-from tawasul_nlp.batch.readers import CsvReader, JsonlReader
+from tawasul_nlp.batch.fields import column_of, field, fields, has_field
+from tawasul_nlp.batch.readers import CsvReader
 from tawasul_nlp.batch.rows import Chunk, Reader, Reject, json_name, to_json
 from tawasul_nlp.batch.sniff import SUFFIXES, Format
 
@@ -24,7 +25,7 @@ def output_format_of(path: Path, wanted: Format | None = None) -> Format:
     Raises
     ------
     TableError
-        If the name's ending tells none, or it is a workbook: a sheet would cut texts and rows at its limits.
+        If the name's ending tells none.
 
     Examples
     --------
@@ -32,10 +33,8 @@ def output_format_of(path: Path, wanted: Format | None = None) -> Format:
     'parquet'
     """
     format = wanted or SUFFIXES.get(path.suffix.lower())
-    if format == "xlsx":
-        raise TableError(f"Excel workbooks are read but not written; write {path.stem}.csv, which Excel opens")
-    if format is None:
-        known = ", ".join(sorted(suffix for suffix, found in SUFFIXES.items() if found != "xlsx"))
+    if format is None or (wanted is None and path.suffix.lower() == ".xlsm"):  # which Excel opens only with macros
+        known = ", ".join(sorted(suffix for suffix in SUFFIXES if suffix != ".xlsm"))
         raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {known}")
     return format
 
@@ -61,26 +60,83 @@ def _holds_rejects(path: Path) -> bool:
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
-        return not line or set(json.loads(line)) == {field.name for field in fields(Reject)}
+        return not line or set(json.loads(line)) == {one.name for one in dataclasses.fields(Reject)}
     except (ValueError, TypeError):
         return line.startswith(b'{"row": ')  # a longer line than was read
 
 
-def checked_column(reader: Reader, wanted: str | None) -> str:
-    """Return the name of the text column, if the table has it.
+def named(columns: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that are named, each once, in their order.
+
+    >>> named("text"), named(["subject", "body", "subject"]), named(None)
+    (('text',), ('subject', 'body'), ())
+    """
+    if columns is None:
+        return ()
+    return (columns,) if isinstance(columns, str) else tuple(dict.fromkeys(columns))
+
+
+def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the text columns, if the table has them.
 
     Raises
     ------
     TableError
-        If it cannot hold text (its subclass :class:`MissingColumnError` if there is none of this name).
+        If one cannot hold text (its subclass :class:`MissingColumnError` if there is none of its name).
     """
-    if wanted is not None and (wanted in reader.columns or not reader.columns):
-        if reader.columns:
-            reader.check_text_column(wanted)
-        return wanted
+    names = named(wanted)
+    if not reader.columns and names:
+        return names
+    missing = next((name for name in names if not has_field(reader, name)), None)
+    if missing is None and names:
+        if not isinstance(reader, CsvReader | ExcelReader):  # these hold no objects
+            _check_no_objects(reader, names)
+        for name in names:
+            if name in reader.columns:
+                reader.check_text_column(name)
+        return names
+    records = _first_records(reader)
+    columns = fields(records, reader.columns)
+    values = {name: [field(record, name) for record in records] for name in columns}
+    raise MissingColumnError(missing, columns, wordiest(values, words_a_row=2), hint=reader.hint(missing))
+
+
+def _check_no_objects(reader: Reader, names: Sequence[str]) -> None:
+    """Raise :class:`TableError` if a text column holds nothing but objects, for then every row would be rejected."""
+    records = _first_records(reader)
+    for name in names:
+        values = [value for record in records if (value := field(record, name)) is not None]
+        if values and all(isinstance(value, Mapping) for value in values):
+            inner = fields([{name: value} for value in values], [name])[1:]
+            texts = {own: [field({name: value}, own) for value in values] for own in inner}
+            likely = wordiest(texts) or next(iter(inner), None)
+            advice = f"; name one of their fields, as in --text-column {likely!r}" if likely else ""
+            raise TableError(f"column {name!r} holds JSON objects, expected text{advice}")
+
+
+def _first_records(reader: Reader) -> list[dict[str, Any]]:
     first = next(iter(reader.chunks(_GUESS_ROWS)), None)
-    columns = {name: first.column(name) for name in reader.columns} if first is not None else {}
-    raise MissingColumnError(wanted, reader.columns, wordiest(columns, words_a_row=2))
+    return first.records() if first is not None else []
+
+
+def joined_note(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return what the user should know of texts that stand in several columns; nothing of one.
+
+    >>> joined_note(["subject", "body"])
+    ("the text of a case is that of the columns 'subject', 'body' together, in this order",)
+    """
+    if len(columns) < 2:
+        return ()
+    return (f"the text of a case is that of the columns {', '.join(map(repr, columns))} together, in this order",)
+
+
+def joined_text(parts: Iterable[str | None]) -> str:
+    r"""Return the texts of several columns as one, a line each; empty ones leave no line.
+
+    >>> joined_text(["انقطاع", None, "الماي مقطوع من أمس"])
+    'انقطاع\nالماي مقطوع من أمس'
+    """
+    return "\n".join(part for part in parts if part)
 
 
 def wordiest(columns: Mapping[str, Sequence[object]], words_a_row: float = 0) -> str | None:
@@ -96,33 +152,37 @@ def wordiest(columns: Mapping[str, Sequence[object]], words_a_row: float = 0) ->
     return best if best is not None and words[best] > words_a_row * len(columns[best]) else None
 
 
-def with_texts(chunk: Chunk, column: str) -> tuple[Chunk, list[str]]:
-    """Return the chunk without the rows whose text is none, and the texts of the others."""
+def with_texts(chunk: Chunk, columns: str | Sequence[str]) -> tuple[Chunk, list[str]]:
+    """Return the chunk without the rows whose text is none, and the texts of the others, of several columns joined."""
     positions = []
     texts = []
     others = {}
-    for position, value in enumerate(values_of(chunk, column)):
-        if value is None or isinstance(value, str):
+    names = named(columns)
+    for position, values in enumerate(zip(*(values_of(chunk, name) for name in names), strict=True)):
+        odd = next((at for at, value in enumerate(values) if not (value is None or isinstance(value, str))), None)
+        if odd is None:
             positions.append(position)
-            texts.append(value or "")
+            texts.append(joined_text(values) if len(values) > 1 else values[0] or "")
         else:
-            others[position] = (
-                "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"a JSON {json_name(value)}"
-            )
+            value = values[odd]
+            kind = "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"a JSON {json_name(value)}"
+            others[position] = f"column {names[odd]!r} holds {kind}, expected text"
     if not others:
         return chunk, texts
     lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)
     rejects = [
-        Reject(chunk.numbers[at], lines[at], f"column {column!r} holds {kind}, expected text", to_json(row))
-        for (at, kind), row in zip(others.items(), chunk.keep(list(others), ()).records(), strict=True)
+        Reject(chunk.numbers[at], lines[at], problem, to_json(row))
+        for (at, problem), row in zip(others.items(), chunk.keep(list(others), ()).records(), strict=True)
     ]
     return chunk.keep(positions, rejects), texts
 
 
 def values_of(chunk: Chunk, column: str) -> list[Any]:
-    """Return a column's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
+    """Return a column's or a field's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
     if isinstance(chunk.rows, list):
-        return chunk.column(column)
+        return [field(row, column) for row in chunk.rows]
+    if (holder := column_of(column, chunk.rows.schema.names)) is not None and holder != column:
+        return [field({holder: value}, column) for value in chunk.column(holder)]
     strings = chunk.rows.column(column)
     try:
         return strings.to_pylist()
@@ -149,17 +209,14 @@ def reject_lines(rejects: Sequence[Reject]) -> str:
     return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
 
 
-def csv_dialect(reader: Reader, output: Path) -> dict[str, Any]:
-    """Return how a CSV output is written so that the program which made the input reads it."""
+def csv_dialect(reader: Reader, output: Path, bom: bool) -> dict[str, Any]:
+    """Return how a CSV output is written so that the program which made the input reads it, and Excel its Arabic."""
     delimiter = ","
     if output.suffix.lower() == ".tsv":
         delimiter = "\t"
     elif isinstance(reader, CsvReader) and len(reader.columns) > 1:
         delimiter = reader.delimiter
-    from_excel = isinstance(reader, ExcelReader) or (
-        isinstance(reader, CsvReader | JsonlReader) and reader.encoding.from_excel
-    )
-    return {"delimiter": delimiter, "mark": from_excel}
+    return {"delimiter": delimiter, "bom": bom}
 
 
 def guarded_note(cells: int) -> tuple[str, ...]:

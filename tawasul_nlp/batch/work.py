@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from tawasul_nlp.batch.columns import added_values
 from tawasul_nlp.batch.engines import Engine
 from tawasul_nlp.batch.errors import RowsLostError
+from tawasul_nlp.batch.given_places import given_places, placed
 from tawasul_nlp.batch.input_file import InputFile
 from tawasul_nlp.batch.masking import masked
 from tawasul_nlp.batch.resume import UnfinishedRun
 from tawasul_nlp.batch.rows import FIRST_ROWS, Chunk, Reader
-from tawasul_nlp.batch.tables import reject_lines, with_texts
+from tawasul_nlp.batch.tables import reject_lines, values_of, with_texts
 from tawasul_nlp.batch.tally import Tally
+from tawasul_nlp.batch.workbook import without_long_cells
 from tawasul_nlp.batch.writers import Layout, open_appender
+from tawasul_nlp.domain import Taxonomy
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
@@ -57,8 +60,10 @@ class Work:
         Of the output.
     run : UnfinishedRun
         Where rows and rejects are written; after each chunk it is told how far the work has come.
-    text_column : str
+    text_columns : tuple of str
     mask_columns : tuple of str
+    place_columns : tuple of str
+        Where a case is, in its table; empty to take it from the text.
     task : str
         Whose labels are counted.
     """
@@ -69,22 +74,25 @@ class Work:
         reader: Reader,
         layout: Layout,
         run: UnfinishedRun,
-        text_column: str,
+        text_columns: tuple[str, ...],
         mask_columns: tuple[str, ...],
+        place_columns: tuple[str, ...],
         task: str,
     ) -> None:
         self._source = source
         self._reader = reader
         self._columns = tuple(layout.types)
+        self._format = layout.format
         self._run = run
-        self._text_column = text_column
+        self._text_columns = text_columns
         self._mask_columns = mask_columns
+        self._place_columns = place_columns
         self._began = time.monotonic()
         self._before = {"rows_written": 0, "guarded": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
         self.tally = Tally(task, run.counts.get("tally"))
         stored = run.counts.get("started")
         self.started = datetime.fromisoformat(stored) if stored else datetime.now(UTC)
-        self._writer = open_appender(run.rows, layout, begun=bool(run.counts))
+        self._writer = open_appender(run.rows, layout, before=run.counts.get("rows_written"))
 
     @property
     def rows_written(self) -> int:
@@ -117,6 +125,8 @@ class Work:
                 raise RowsLostError(
                     f"{len(batch.whole.numbers)} texts went to the classifier and {len(predictions)} came back"
                 )
+            if self._place_columns:
+                predictions = self._placed(batch.whole, predictions, engine.facts.taxonomy or Taxonomy.load())
             shown = masked(batch.whole, self._mask_columns) if self._mask_columns else batch.whole
             self._writer.write(shown, [added_values(prediction, self._columns) for prediction in predictions])
             self._run.rejects.write(reject_lines(shown.rejects).encode())
@@ -132,9 +142,17 @@ class Work:
                 f"{self.tally.rows_rejected} rejected; nothing was published"
             )
 
+    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction], taxonomy: Taxonomy) -> list[Prediction]:
+        columns = [values_of(chunk, name) for name in self._place_columns]
+        return [
+            placed(prediction, given_places(cells, taxonomy), taxonomy)
+            for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
+        ]
+
     def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
         for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
-            whole, texts = with_texts(chunk, self._text_column)
+            fitting = without_long_cells(chunk) if self._format == "xlsx" else chunk
+            whole, texts = with_texts(fitting, self._text_columns)
             yield _Batch(chunk, whole, self._reader.fraction_read()), texts
 
     def _commit(self, batch: _Batch) -> None:

@@ -1,12 +1,14 @@
-"""Write CSV, JSONL and Parquet a chunk at a time, the added columns after the table's own.
+"""Write CSV, JSONL, Parquet and Excel a chunk at a time, the added columns after the table's own.
 
 CSV and JSONL are written from their start to their end, so a run that goes on later appends to them. Parquet cannot be
-appended to: its chunks are kept as Arrow streams, one behind the other, and the table is built from them at the end.
+appended to: its chunks are kept as Arrow streams, one behind the other, and the table is built from them at the end; so
+is a workbook, from the rows of its sheet.
 """
 
 from __future__ import annotations
 
 import codecs
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from tawasul_nlp.batch.delimited import join_fields
 from tawasul_nlp.batch.formulas import guarded
 from tawasul_nlp.batch.rows import Chunk, Writer, to_cell, to_json
 from tawasul_nlp.batch.sniff import Format
+from tawasul_nlp.batch.workbook import SheetWriter, Workbook
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +44,7 @@ class Layout:
 
     Attributes
     ----------
-    format : {"csv", "jsonl", "parquet"}
+    format : {"csv", "jsonl", "parquet", "xlsx"}
     columns : tuple of str
         The table's own.
     schema : callable
@@ -52,7 +55,7 @@ class Layout:
         Their plain names and types: :data:`~tawasul_nlp.batch.columns.ADDED_COLUMNS` or ``GROUP_COLUMNS``.
     delimiter : str
         For CSV.
-    mark : bool
+    bom : bool
         Whether a CSV begins with a byte-order mark.
     raw_cells : bool
         Whether a CSV keeps cells that a spreadsheet would run as formulas; see `tawasul_nlp.batch.formulas`.
@@ -64,7 +67,7 @@ class Layout:
     added: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=lambda: ADDED_COLUMNS)
     delimiter: str = ","
-    mark: bool = False
+    bom: bool = False
     raw_cells: bool = False
 
     def whole_schema(self) -> pa.Schema:
@@ -79,13 +82,16 @@ def open_writer(path: Path, layout: Layout) -> Writer:
     """Open a whole table for writing; the file is overwritten."""
     if layout.format == "parquet":
         return ParquetWriter(path, layout)
+    if layout.format == "xlsx":
+        book = Workbook(path)
+        return SheetWriter(book, layout, close=book.close)
     file = path.open("wb")
     return (
         CsvWriter(file, layout, close=file.close) if layout.format == "csv" else JsonlWriter(file, layout, file.close)
     )
 
 
-def open_appender(sink: Sink, layout: Layout, *, begun: bool) -> Writer:
+def open_appender(sink: Sink, layout: Layout, *, before: int | None) -> Writer:
     """Open a part of a table for writing.
 
     Parameters
@@ -93,19 +99,25 @@ def open_appender(sink: Sink, layout: Layout, *, begun: bool) -> Writer:
     sink : Sink
         Where the part goes; :func:`finish` makes the table of it.
     layout : Layout
-    begun : bool
-        Whether the sink has rows already, and so a header.
+    before : int or None
+        How many rows the sink has already; None for a new one, which has no header either.
     """
     if layout.format == "parquet":
         return ArrowWriter(sink, layout)
-    return CsvWriter(sink, layout, begun=begun) if layout.format == "csv" else JsonlWriter(sink, layout)
+    if layout.format == "xlsx":
+        return SheetWriter(sink, layout, before=before)
+    return CsvWriter(sink, layout, begun=before is not None) if layout.format == "csv" else JsonlWriter(sink, layout)
 
 
 def finish(rows: Path, table: Path, layout: Layout) -> Path:
-    """Return the file that is the table: `rows` itself, or for Parquet the one built from it at `table`."""
-    if layout.format != "parquet":
+    """Return the file that is the table: `rows` itself, or for Parquet and Excel the one built from it at `table`."""
+    if layout.format not in ("parquet", "xlsx"):
         return rows
     table.unlink(missing_ok=True)  # it may be one and the same file as an output that was published already
+    if layout.format == "xlsx":
+        with closing(Workbook(table)) as book, rows.open("rb") as file:
+            shutil.copyfileobj(file, book)
+        return table
     writer = ParquetWriter(table, layout)
     with closing(writer):
         for batch in _batches(rows):
@@ -138,7 +150,7 @@ class CsvWriter:
         self.guarded = 0
         if not begun:
             names = self._line([*layout.columns, *layout.added])
-            sink.write((codecs.BOM_UTF8 if layout.mark else b"") + names.encode())
+            sink.write((codecs.BOM_UTF8 if layout.bom else b"") + names.encode())
 
     def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
         """Write the chunk's rows."""

@@ -360,3 +360,24 @@ def test_a_file_that_is_only_named_as_a_workbook_is_refused(tmp_path, content):
     (tmp_path / "false.xlsx").write_bytes(content)
     with pytest.raises(TableError, match="zip archive or a damaged|does not begin as one"):
         open_reader(tmp_path / "false.xlsx")
+
+
+TITLED = [["شكاوى شهر مارس 2026"], [], ["id", "القناة", "text"], [1, "تطبيق", SEWAGE], [2, "هاتف", "ماي"]]
+
+
+def test_a_title_above_the_header_is_told_with_the_option_that_leaves_it_out(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", TITLED)
+    with pytest.raises(MissingColumnError, match="row 3 looks like the header, with a title above it: --header-row 3"):
+        run(source, tmp_path / "out.csv")
+    report = run(source, tmp_path / "out.csv", header_row=3, chunk_rows=1)
+    assert [row["topic"] for row in read(report.output)] == ["sewage_overflow", "water_outage_pressure"]
+    assert list(read(report.output)[0])[:3] == ["id", "القناة", "text"] and report.rows_rejected == 0
+    with pytest.raises(TableError, match="is empty from row 9 on"):
+        run(source, tmp_path / "out.csv", header_row=9)
+
+
+def test_a_header_that_is_none_of_a_title_is_not_taken_for_one(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["id", "text"], [1, SEWAGE], [2, "ماي"]])
+    with pytest.raises(MissingColumnError) as refused:
+        run(source, tmp_path / "out.csv", text_column="txt")
+    assert "--header-row" not in str(refused.value)

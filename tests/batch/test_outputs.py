@@ -307,3 +307,38 @@ def test_a_chunk_of_which_every_row_is_rejected_is_no_obstacle(tmp_path):
     for ending in ENDINGS:
         report = run(tmp_path / "backlog.parquet", tmp_path / f"out{ending}")
         assert (report.rows_written, report.rows_rejected) == (0, 1)
+
+
+def test_an_output_is_replaced_only_if_the_same_command_wrote_it_and_nobody_changed_it(tmp_path):
+    source, other = write(tmp_path / "backlog.csv", records()), write(tmp_path / "other.csv", records())
+    output = tmp_path / "out.csv"
+    output.write_text("ملاحظات الموظف", encoding="utf-8")
+    with pytest.raises(TableError, match="is there already, and no manifest beside it says that tawasul wrote it"):
+        run(source, output, overwrite=False)
+    assert output.read_text(encoding="utf-8") == "ملاحظات الموظف"
+    run(source, output)
+    write(source, records()[:2])
+    assert run(source, output, overwrite=False).rows_read == 2, "the table was updated"
+    with pytest.raises(TableError, match="tawasul classify wrote it from 'backlog.csv'; write to another file"):
+        run(other, output, overwrite=False)
+    with output.open("a", encoding="utf-8") as file:
+        file.write("تصحيح الموظف")
+    with pytest.raises(TableError, match=r"it was changed after tawasul wrote it; .* replace it with --force"):
+        run(source, output, overwrite=False)
+    assert output.read_text(encoding="utf-8").endswith("تصحيح الموظف")
+    assert run(source, output).rows_read == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "backlog.csv",
+        "other.csv",
+        "out.csv",
+        "out.csv.manifest.json",
+    ]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"command": "classify", "input": 7}', "ليس جيسون", ""])
+def test_a_manifest_that_tells_nothing_protects_the_output(tmp_path, content):
+    source, output = write(tmp_path / "backlog.csv", records()), tmp_path / "out.csv"
+    run(source, output)
+    (tmp_path / "out.csv.manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(TableError, match="no manifest beside it"):
+        run(source, output, overwrite=False)

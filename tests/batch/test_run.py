@@ -119,14 +119,45 @@ def test_windows_1256_with_semicolons_comes_out_as_excel_reads_it(tmp_path):
     assert report.rows_written == 2
 
 
-def test_utf_8_without_a_mark_stays_without_one(tmp_path):
-    source = write(tmp_path / "backlog.csv", records())
-    assert not run(source, tmp_path / "out.csv").output.read_bytes().startswith(b"\xef\xbb\xbf")
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_csv_begins_with_a_mark_by_which_excel_knows_arabic_unless_it_is_not_wanted(tmp_path, ending):
+    source = write(tmp_path / f"backlog{ending}", records())
+    marked, plain = run(source, tmp_path / "out.csv"), run(source, tmp_path / "plain.csv", bom=False)
+    assert marked.output.read_bytes() == b"\xef\xbb\xbf" + plain.output.read_bytes()
+    assert not plain.output.read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "cp1256", "utf-16"])
+@pytest.mark.parametrize("title", ["شكاوى شهر مارس 2026", 'شكاوى "مارس', "شكاوى,,", "\nشكاوى"])
+def test_a_title_above_the_header_of_a_csv_is_left_out_by_the_number_of_the_headers_row(tmp_path, title, codec):
+    source = tmp_path / "backlog.csv"
+    body = "id,القناة,text\n1,تطبيق,المجاري طافحة\n2,هاتف\n3,هاتف,ماي\n"
+    source.write_bytes(f"{title}\n\n{body}".encode(codec))
+    row = 3 + title.count("\n")
+    if '"' not in title:
+        with pytest.raises(MissingColumnError, match=f"row {row} looks like the header.*--header-row {row}"):
+            run(source, tmp_path / "out.csv", text_column=None)
+    report = run(source, tmp_path / "out.csv", header_row=row, chunk_rows=1)
+    assert [line["topic"] for line in read(report.output)] == [TOPICS[0], TOPICS[1]]
+    assert [(reject["row"], reject["line"]) for reject in rejects_of(report)] == [(2, row + 2)]
+    reader = open_reader(source, header_row=row, text_column="text")
+    chunks = list(reader.chunks(1))
+    assert [list(reader.chunks(1, chunk.end)) for chunk in chunks] == [chunks[at + 1 :] for at in range(len(chunks))]
+
+
+def test_a_header_row_is_refused_where_there_is_none(tmp_path):
+    source = write(tmp_path / "backlog.jsonl", records())
+    with pytest.raises(TableError, match="is JSONL, which has no header row; leave --header-row out"):
+        run(source, tmp_path / "out.csv", header_row=2)
+    with pytest.raises(TableError, match="counted from 1; got 0"):
+        run(write(tmp_path / "backlog.csv", records()), tmp_path / "out.csv", header_row=0)
+    with pytest.raises(TableError, match="no header line in its first lines from line 300 on"):
+        run(tmp_path / "backlog.csv", tmp_path / "out.csv", header_row=300)
 
 
 def test_a_tsv_output_has_tabs(tmp_path):
     source = write(tmp_path / "backlog.csv", records())
-    assert run(source, tmp_path / "out.tsv").output.read_text(encoding="utf-8").startswith("رقم\ttext\t")
+    assert run(source, tmp_path / "out.tsv").output.read_text(encoding="utf-8-sig").startswith("رقم\ttext\t")
 
 
 def test_rows_of_a_csv_that_cannot_be_read_are_rejected_with_number_line_reason_and_raw_text(tmp_path):
@@ -489,7 +520,7 @@ def test_a_header_without_rows_gives_a_header_without_rows(tmp_path):
     (tmp_path / "backlog.csv").write_text("id,text\n")
     report = run(tmp_path / "backlog.csv", tmp_path / "out.csv")
     assert report.rows_read == 0
-    assert report.output.read_text().strip().split(",") == ["id", "text", *ADDED_COLUMNS]
+    assert report.output.read_text(encoding="utf-8-sig").strip().split(",") == ["id", "text", *ADDED_COLUMNS]
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "backlog.parquet")
     assert run(tmp_path / "backlog.parquet", tmp_path / "out.parquet").rows_read == 0
 
@@ -502,7 +533,7 @@ def test_outputs_that_would_destroy_something_are_refused(tmp_path):
         (tmp_path / "folder.csv", "not a regular file"),
         (tmp_path / "absent" / "out.csv", "there is no folder"),
         (tmp_path / "out.docx", "does not tell the output's format"),
-        (tmp_path / "out.xlsx", "read but not written; write out.csv"),
+        (tmp_path / "out.xlsm", "does not tell the output's format; end it in one of .*\\.xlsx"),
     ]:
         with pytest.raises(TableError, match=message):
             run(source, output)
