@@ -13,7 +13,7 @@ import pytest
 
 from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, normalize
-from tawasul_nlp.batch import ADDED_COLUMNS
+from tawasul_nlp.batch import ADDED_COLUMNS, open_reader
 from tawasul_nlp.cli import main
 from tawasul_nlp.domain import find_places
 from tests.waiting import HANG, wait_until
@@ -41,7 +41,7 @@ def classified(tmp_path_factory):
 
 
 def rows_of(path):
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -76,6 +76,66 @@ def test_the_summary_adds_up_to_the_backlog(classified):
     assert out.count("TWS-2026-") == 10
 
 
+FORM = [
+    {"subject": "قمامة متراكمة", "body": "من أسبوع والريحة قوية", "area": "المحرق"},
+    {"subject": "طفح مجاري", "body": "", "area": ""},
+]
+
+
+@pytest.fixture
+def form(tmp_path, monkeypatch):
+    """A folder with the table of a form, in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    with Path("form.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, FORM[0])
+        writer.writeheader()
+        writer.writerows(FORM)
+    return tmp_path
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_the_columns_of_a_form_are_read_together_and_placed_by_its_area(form, capsys, ending):
+    command = ["classify", "form.csv", "-t", "subject", "-t", "body", "--place-column", "area", "-o", f"out.{ending}"]
+    assert main([*command, "--show", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "the text of a case is that of the columns 'subject', 'body' together, in this order" in shown
+    assert "قمامة متراكمة من أسبوع والريحة قوية" in shown
+    first, second = (row for chunk in open_reader(f"out.{ending}").chunks() for row in chunk.records())
+    assert {name: first[name] for name in FORM[0]} == FORM[0]
+    assert (first["agency"], first["town"]) == ("muharraq_municipality", "المحرق")
+    assert (second["topic"], second["town"]) == ("sewage_overflow", "")
+
+
+@pytest.mark.parametrize("command", ["classify", "group"])
+def test_an_output_that_is_somebody_elses_is_replaced_only_by_force(form, capsys, command):
+    Path("out.csv").write_text("ملاحظات", encoding="utf-8")
+    arguments = [command, "form.csv", "-t", "subject", "-t", "body", "-o", "out.csv", "-q"]
+    assert main(arguments) == 1
+    assert "out.csv is there already" in capsys.readouterr().err
+    assert Path("out.csv").read_text(encoding="utf-8") == "ملاحظات"
+    assert main([*arguments, "--force"]) == 0
+    whole = Path("out.csv").read_bytes()
+    assert main(arguments) == 0 and Path("out.csv").read_bytes() == whole, "the same command once more"
+    other = "group" if command == "classify" else "classify"
+    assert main([other, *arguments[1:]]) == 1
+    assert f"tawasul {command} wrote it from 'form.csv'" in capsys.readouterr().err
+    assert Path("out.csv").read_bytes() == whole
+
+
+def test_a_csv_file_has_a_mark_for_excel_and_standard_output_has_none_unless_it_is_asked_for(form, capfdbinary):
+    for command in ("classify", "group"):
+        arguments = [command, "form.csv", "-t", "subject", "-q", "--force", "-o"]
+        for to, option, marked in [
+            ("out.csv", [], True),
+            ("out.csv", ["--no-bom"], False),
+            ("-", [], False),
+            ("-", ["--bom"], True),
+        ]:
+            assert main([*arguments, to, *option]) == 0
+            out = capfdbinary.readouterr().out if to == "-" else Path(to).read_bytes()
+            assert out.startswith(b"\xef\xbb\xbf") == marked, (command, to, option)
+
+
 def test_a_pipe_in_and_out_carries_data_only_on_standard_output(tmp_path):
     lines = [json.dumps({"n": n, "text": text}, ensure_ascii=False) for n, text in enumerate([SEWAGE, "", "شكرا"])]
     code, out, err = tawasul("classify", "-", "-t", "text", "-o", "-", stdin="\n".join(lines).encode(), cwd=tmp_path)
@@ -108,7 +168,10 @@ def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
         (["classify", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
         (["classify", "absent.csv", "-t", "text", "-o", "-"], 1, "there is no file absent.csv"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.docx"], 1, "'out.docx' does not tell"),
-        (["classify", BACKLOG, "-t", "text", "-o", "out.xlsx"], 1, "read but not written; write out.csv"),
+        (["classify", BACKLOG, "-t", "text", "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--place-column", "area"], 1, "for --place-column"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "0"], 2, "'--header-row'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "9999"], 1, "has no header line"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--mask-column", "tex"], 1, "--mask-column 'text'"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "0"], 2, "Invalid value for '--workers'"),
@@ -199,7 +262,10 @@ def test_info_tells_the_models_facts(capsys):
 
 def test_help_shows_examples_and_exit_codes(capsys):
     assert main(["classify", "--help"]) == 0
-    assert "tawasul classify backlog.csv --text-column text -o classified.csv" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tawasul classify backlog.csv --text-column text -o classified.csv" in shown
+    for example in ("-t subject -t body", "complaint.body", "--header-row 3", "--place-column block", "--force"):
+        assert example in shown
     assert main([]) == 0
     assert "3 done, some" in capsys.readouterr().out
 
