@@ -23,7 +23,7 @@ from tawasul_nlp.batch import classify_table
 from tests.batch.keyword_classifier import KeywordClassifier
 
 _ROOT = Path(__file__).parents[2]
-_ENDINGS = (".csv", ".jsonl", ".parquet")
+_ENDINGS = (".csv", ".jsonl", ".parquet", ".xlsx")
 _ROWS, _CHUNK_ROWS = 2_000, 25  # by keyword
 _ROWS_OF_MODEL = 6_000  # in chunks of 1,024: of few texts, for equal ones are read once in a chunk
 _TEXTS = (

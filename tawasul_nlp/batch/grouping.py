@@ -256,16 +256,16 @@ def group_table(
             else:
                 rejects_file.target.unlink(missing_ok=True)
             if table_file is not None and target is not None:
-                table_file.publish()
-                if manifest:
+                if manifest:  # first, for an output without one is taken for somebody else's
                     facts = {
                         "command": "group",
                         "versions": versions(),
                         "input": {"name": Path(source).name, **identity},
-                        "output": {"name": target.name, **input_identity(target)},
+                        "output": {"name": target.name, **input_identity(table_file.path)},
                         "rows": {"read": rows.read, "written": written, "rejected": rejected},
                     }
                     write_manifest(manifest_beside(target), facts)
+                table_file.publish()
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error

@@ -86,6 +86,7 @@ def _table(data: bytes, suffix: str) -> None:
     path.write_bytes(data)
     try:
         reader = open_reader(path)
+        reader.hint("text")
         last = 0
         for chunk in reader.chunks():
             numbers = sorted([*chunk.numbers, *(reject.row for reject in chunk.rejects)])
