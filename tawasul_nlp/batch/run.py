@@ -123,7 +123,7 @@ def classify_table(
     classifier : Classifier or callable
         Predicts a list of texts. Or a function that loads one; it is called when the table has been looked at.
     source, output : str or Path
-        Files; they must differ. The output appears when it is complete, and replaces what was there.
+        Files; they must differ. The output appears when it is complete; see `overwrite` for what was there.
     text_column : str, sequence of str or None
         The column to classify, or a field of the objects in one (``complaint.body``); the texts of several are joined,
         a line each. None raises an error that lists the columns.

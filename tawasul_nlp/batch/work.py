@@ -127,7 +127,7 @@ class Work:
                 )
             if self._place_columns:
                 predictions = self._placed(batch.whole, predictions, engine.facts.taxonomy or Taxonomy.load())
-            shown = masked(batch.whole, self._mask_columns) if self._mask_columns else batch.whole
+            shown = self._shown(batch.whole)
             self._writer.write(shown, [added_values(prediction, self._columns) for prediction in predictions])
             self._run.rejects.write(reject_lines(shown.rejects).encode())
             self.tally.add(batch.read, batch.whole, predictions)
@@ -142,6 +142,9 @@ class Work:
                 f"{self.tally.rows_rejected} rejected; nothing was published"
             )
 
+    def _shown(self, chunk: Chunk) -> Chunk:
+        return masked(chunk, self._mask_columns) if self._mask_columns else chunk
+
     def _placed(self, chunk: Chunk, predictions: Sequence[Prediction], taxonomy: Taxonomy) -> list[Prediction]:
         columns = [values_of(chunk, name) for name in self._place_columns]
         return [
@@ -151,7 +154,7 @@ class Work:
 
     def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
         for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
-            fitting = without_long_cells(chunk) if self._format == "xlsx" else chunk
+            fitting = without_long_cells(chunk, self._shown(chunk)) if self._format == "xlsx" else chunk
             whole, texts = with_texts(fitting, self._text_columns)
             yield _Batch(chunk, whole, self._reader.fraction_read()), texts
 

@@ -19,15 +19,14 @@ from xml.sax.saxutils import escape
 
 from tawasul_nlp.batch.columns import added_cell
 from tawasul_nlp.batch.errors import TableError
+from tawasul_nlp.batch.excel import MAX_ROWS
+from tawasul_nlp.batch.intake import MAX_COLUMNS
 from tawasul_nlp.batch.rows import Chunk, Reject, is_text, to_cell, to_json
 
 if TYPE_CHECKING:
     from tawasul_nlp.batch.writers import Layout, Sink
 
-# Limits of Excel, in rows, columns and UTF-16 units of a cell.
-MAX_ROWS = 1_048_576
-MAX_COLUMNS = 16_384
-MAX_CELL = 32_767
+MAX_CELL = 32_767  # what a cell of Excel holds, in UTF-16 units
 _EXACT = 10**15  # from here on Excel keeps only the first fifteen digits of a number
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -145,12 +144,16 @@ class Workbook:
         self._archive.close()
 
 
-def without_long_cells(chunk: Chunk) -> Chunk:
-    """Return the chunk without the rows of which a cell is too long for Excel; they are rejects."""
-    records = chunk.records()
-    problems = {at: problem for at, record in enumerate(records) if (problem := _problem(record))}
+def without_long_cells(chunk: Chunk, written: Chunk | None = None) -> Chunk:
+    """Return the chunk without the rows of which a cell is too long for Excel; they are rejects.
+
+    What counts is the chunk as it is `written`, if that differs: masks can be longer than what they hide.
+    """
+    shown = (written or chunk).records()
+    problems = {at: problem for at, record in enumerate(shown) if (problem := _problem(record))}
     if not problems:
         return chunk
+    records = chunk.records()
     lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)
     rejects = [Reject(chunk.numbers[at], lines[at], problem, to_json(records[at])) for at, problem in problems.items()]
     return chunk.keep([at for at in range(len(records)) if at not in problems], rejects)

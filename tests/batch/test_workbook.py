@@ -84,6 +84,15 @@ def test_a_row_with_a_text_that_no_cell_holds_is_rejected_and_the_longest_that_o
     assert [row[0] for row in sheet(report.output)[1:]] == [texts[0], texts[2]]
 
 
+def test_a_text_that_becomes_too_long_by_its_masks_is_rejected_and_its_raw_row_is_masked(tmp_path):
+    text = "بطاقة 850101234 " * 2_000
+    source = write(tmp_path / "backlog.jsonl", [{"text": text, "n": "39001234"}, {"text": "ماي", "n": ""}])
+    report = run(source, tmp_path / "out.xlsx", mask_columns=["text"])
+    assert len(text) < 32_767 and [reject["row"] for reject in rejects_of(report)] == [1]
+    assert "850101234" not in rejects_of(report)[0]["raw"] and "39001234" not in rejects_of(report)[0]["raw"]
+    assert len(sheet(report.output)) == 2
+
+
 def test_more_rows_than_a_sheet_has_are_an_error_that_says_what_to_write_instead(tmp_path, monkeypatch):
     source = write(tmp_path / "backlog.csv", records())
     monkeypatch.setattr(workbook, "MAX_ROWS", 5)
