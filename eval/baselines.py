@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.model.folder import whole_file
+from tawasul_nlp._system import atomic_write
 
 
 def majority(labels: Sequence[str], known: tuple[str, ...], n_texts: int) -> np.ndarray:
@@ -109,7 +109,7 @@ def cached(name: str, key: str, compute: Callable[[], np.ndarray], cache: Path) 
     path = cache / f"{name}-{key}.npy"
     if not path.exists():
         print(f"computing {name}", flush=True)
-        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        with atomic_write(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, compute())
     found: np.ndarray = np.load(path)
     return found

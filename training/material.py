@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, IterableDataset, concatenate_datasets
 
-from tawasul_nlp.model.folder import file_hash, whole_file
+from tawasul_nlp._system import atomic_write
+from tawasul_nlp.model.folder import file_hash
 from training.checks import Finding, Rows, class_sizes, compare, unknown_labels, unusable, unusable_rows
 from training.corpus import LabelSpace, load_examples
 from training.grouping import Method, by_value, duplicate_groups, folded, joined, split
@@ -193,7 +194,7 @@ def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
     name = hashlib.sha256("\0".join([method, *texts]).encode("utf-8")).hexdigest()[:16]
     path = cache / f"groups-{name}.npy"
     if not path.exists():
-        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        with atomic_write(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, duplicate_groups(texts, method))
     groups: np.ndarray = np.load(path, allow_pickle=False)
     return groups

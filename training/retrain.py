@@ -24,8 +24,9 @@ from datasets import Dataset, IterableDataset
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.model.folder import TaskConfig, whole_file
+from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.backbone import load_backbone
 from training.batches import MaskingCollator
@@ -219,7 +220,7 @@ def _claim(out: Path, recipe: Recipe, material: Material) -> dict[str, Any]:
         run["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
         resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True)
         (out / "recipe.yaml").write_text(resolved, encoding="utf-8")
-        with whole_file(path) as unfinished:
+        with atomic_write(path) as unfinished:
             _write_json(unfinished, run)
     return run
 

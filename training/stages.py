@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.model.folder import whole_file
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.network import MultiTaskNetwork
 from training.base_encoder import base_folder
 from training.corpus import LabelSpace, label_descriptions, load_examples
@@ -84,7 +84,7 @@ def claim(out: Path, settings: dict[str, Any]) -> None:
     target, mine = out / "settings.json", json.loads(json.dumps(settings))
     if not target.exists():
         out.mkdir(parents=True, exist_ok=True)
-        with whole_file(target) as unfinished:
+        with atomic_write(target) as unfinished:
             unfinished.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
         return
     theirs = json.loads(target.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 
-from tawasul_nlp.model.folder import whole_file
+from tawasul_nlp._system import atomic_write
 from training.batches import MaskingCollator
 from training.network import TrainingNetwork
 
@@ -131,7 +131,7 @@ def train_network(
 
 def save_state(state: dict[str, Tensor], path: Path) -> None:
     """Write weights whole or not at all: the next run takes a file of this name for a finished training."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         save_file(state, unfinished)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from tawasul_nlp._system import cores
 from tawasul_nlp.batch.columns import TASKS
-from tawasul_nlp.model.runtime import cores
 
 if TYPE_CHECKING:
     from tawasul_nlp.domain import Taxonomy

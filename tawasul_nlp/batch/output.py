@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tawasul_nlp._system import sync_folder
 from tawasul_nlp.batch.errors import TableError
 
 try:
@@ -183,14 +184,3 @@ def publish(source: Path, target: Path) -> None:
         pending.publish()
     finally:
         pending.discard()
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder have reached the disk, on systems that can tell."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -25,8 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tawasul_nlp._system import sync_folder
 from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.output import checked_target, sync_folder
+from tawasul_nlp.batch.output import checked_target
 from tawasul_nlp.batch.rows import START, Position
 
 FORMAT = 2

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp._system import cores
 from tawasul_nlp.duplicates.columns import Columns, place_keys, row_hashes
-from tawasul_nlp.model.runtime import cores
 
 # Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000

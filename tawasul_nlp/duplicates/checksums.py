@@ -20,6 +20,7 @@ from zlib import crc32
 
 import numpy as np
 
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.duplicates.wal import FRAME_HEADER, HEADER, Log, read_log
 from tawasul_nlp.errors import IndexFormatError
 
@@ -183,13 +184,9 @@ class Checksums:
 def first_checksums(database: Path) -> None:
     """Write the checksums of a database that has no log, and that nobody has open."""
     sums = np.fromiter(_page_sums(database), "<u4")
-    temporary = database.with_name(CHECKSUMS + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(_head(len(sums), bytes(8), 0, True).ljust(_START, b"\0") + sums.tobytes() + bytes(PAGE))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, database.with_name(CHECKSUMS))
-    sync_folder(database.parent)
+    with atomic_write(database.with_name(CHECKSUMS)) as unfinished:
+        head = _head(len(sums), bytes(8), 0, True).ljust(_START, b"\0")
+        unfinished.write_bytes(head + sums.tobytes() + bytes(PAGE))
 
 
 def checksum(file: FileIO, size: int) -> int:
@@ -214,16 +211,6 @@ def damaged(path: Path, found: object) -> IndexFormatError:
     return IndexFormatError(
         f"{path}: damaged ({found}); restore the folder from a backup, or make a new index and add the cases again"
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's list of files to disk; Windows, where folders cannot be opened, does so by itself."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _head(pages: int, salt: bytes, frames: int, folded: bool) -> bytes:

@@ -14,7 +14,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.duplicates.checksums import CHECKSUMS, PAGE, Checksums, damaged, first_checksums, sync_folder
+from tawasul_nlp._system import sync_folder
+from tawasul_nlp.duplicates.checksums import CHECKSUMS, PAGE, Checksums, damaged, first_checksums
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
 
 FORMAT_VERSION = 4

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tawasul_nlp._system import cores
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import TOPICS, Columns, read_columns
 from tawasul_nlp.errors import InvalidTextError
-from tawasul_nlp.model.runtime import cores
 
 # From so many cases on, starting further processes pays.
 _MANY = 20_000

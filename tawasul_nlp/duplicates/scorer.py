@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp._system import cores
 from tawasul_nlp.duplicates.areas import rarity, wholes
 from tawasul_nlp.duplicates.columns import PLACES, SIGNATURE, Columns
 from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.runtime import cores
 
 FORMAT_VERSION = 4
 # Pairs that are scored at a time: so few that what is computed of them stays in the processor's cache.

@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
 
 FORMAT_VERSION = 2
@@ -120,7 +120,8 @@ class ModelConfig:
         """Write ``config.json``."""
         version = FORMAT_VERSION if NETWORK in self.files else 1
         text = json.dumps({**asdict(self), "format_version": version}, ensure_ascii=False, indent=1)
-        (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+        with atomic_write(folder / CONFIG) as unfinished:
+            unfinished.write_text(text + "\n", encoding="utf-8")
 
     @property
     def model_hash(self) -> str:
@@ -133,28 +134,6 @@ def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Lend a name beside ``path`` to write a file under, and give the file its own name when the block ends.
-
-    A run that is killed in between leaves nothing that the next one takes for a result.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "config.json"
-    ...     with whole_file(path) as unfinished:
-    ...         _ = unfinished.write_text("{}")
-    ...         before = path.exists()
-    ...     before, path.exists(), unfinished.exists()
-    (False, True, False)
-    """
-    unfinished = path.with_name(f"{path.name}.partial")
-    yield unfinished
-    unfinished.replace(path)
 
 
 def model_file(folder: Path, name: str) -> Path:

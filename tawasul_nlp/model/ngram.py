@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import whole_file
 from tawasul_nlp.model.hashing import char_ngrams, word_ngrams
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
@@ -252,5 +252,5 @@ def save_ngram(
         tensors[f"weights.{task}"] = np.clip(np.round(matrix / scale), -127, 127).astype(np.int8)
         tensors[f"scales.{task}"] = scale.astype(np.float32)
         tensors[f"biases.{task}"] = biases[task].astype(np.float32)
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         save_file(tensors, unfinished)

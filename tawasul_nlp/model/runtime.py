@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tawasul_nlp._system import cores
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
 from tawasul_nlp.model.graph import checked_graph
@@ -52,14 +52,6 @@ class Runtime(Protocol):
     def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
         """Run many batches, in their order."""
         ...
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, int]) -> None:

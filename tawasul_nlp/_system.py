@@ -1,0 +1,132 @@
+"""What the library asks of the operating system: how many cores it may use, and files that are written whole."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+THREADS = "TAWASUL_THREADS"
+"""The environment variable that says how many cores to use."""
+
+
+def cores(process: Path = Path("/proc/self")) -> int:
+    """Return how many cores this process may use.
+
+    That is what ``TAWASUL_THREADS`` says; without it, as many as the process is allowed to run on, but no more than the
+    CPU quota of its control groups (a container's limit), rounded up.
+
+    Parameters
+    ----------
+    process : Path
+        Where Linux tells about the process. Control groups that cannot be read there limit nothing.
+
+    Raises
+    ------
+    ValueError
+        If ``TAWASUL_THREADS`` is not a whole number of at least 1.
+    """
+    wanted = os.environ.get(THREADS, "").strip()
+    if wanted:
+        if not wanted.isdecimal() or int(wanted) < 1:
+            raise ValueError(f"{THREADS} is {wanted!r}, expected a whole number, at least 1")
+        return int(wanted)
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        allowed = os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, _quota(process))))
+
+
+def _quota(process: Path) -> float:
+    """Return how many cores' time the control groups of a process grant it; infinity without a limit."""
+    try:
+        groups = [line.split(":", 2) for line in (process / "cgroup").read_text().splitlines()]
+        mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+    except (OSError, ValueError):  # no Linux, or one that does not tell
+        return math.inf
+    found = math.inf
+    for mount in mounts:
+        try:
+            root, point = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), name) for name in mount[3:5])
+            kind, _, options = mount[mount.index("-") + 1 :][:3]
+        except ValueError:
+            continue
+        controllers = options.split(",")
+        for _, named, path in (group for group in groups if len(group) == 3):
+            second = kind == "cgroup2" and not named
+            if second or (kind == "cgroup" and "cpu" in controllers and "cpu" in named.split(",")):
+                found = min(found, *map(_second if second else _first, _folders(Path(point), root, path)))
+    return found
+
+
+def _folders(point: Path, root: str, path: str) -> Iterator[Path]:
+    """Yield the folder of a control group and those of the groups around it, as far as they are mounted."""
+    # A container may see its group's path from outside, where what is mounted is the group itself.
+    inside = Path(path).relative_to(root) if Path(path).is_relative_to(root) else Path()
+    folder = point / inside
+    yield folder
+    for _ in inside.parts:
+        folder = folder.parent
+        yield folder
+
+
+def _second(folder: Path) -> float:
+    """Return the quota of a control group of version 2, in cores: ``cpu.max`` is "max" or µs, and a period."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):  # none, as the outermost group, or not to be read
+        return math.inf
+
+
+def _first(folder: Path) -> float:
+    """Return the quota of a control group of version 1, in cores; there -1 stands for none."""
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        return math.inf if quota < 0 else quota / int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Lend a name beside ``path`` to write a file under, and give the file its own name when the block ends.
+
+    Whenever the process is killed or the power fails, ``path`` is the old file or the whole new one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "config.json"
+    ...     with atomic_write(path) as unfinished:
+    ...         _ = unfinished.write_text("{}")
+    ...         before = path.exists()
+    ...     before, path.exists(), unfinished.exists()
+    (False, True, False)
+    """
+    unfinished = path.with_name(f"{path.name}.partial")
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of files to disk; Windows, where folders cannot be opened, does so by itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,151 @@
+"""The cores that a process may use are those that its container grants, and files are written whole or not at all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp import _system
+from tawasul_nlp._system import atomic_write, cores
+
+QUOTAS = Path("/sys/fs/cgroup/cpu")
+COUNT = "from tawasul_nlp._system import cores; print(cores())"
+
+
+@pytest.fixture(autouse=True)
+def sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TAWASUL_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
+
+
+def process_in(tmp_path: Path, group: str, mount: str, files: dict[str, str]) -> Path:
+    """Write what Linux tells about a process in a control group; return the folder of that."""
+    (tmp_path / "cgroup").write_text(f"5:devices:/elsewhere\n{group}\n")
+    (tmp_path / "mountinfo").write_text(f"23 1 0:1 / / rw - ext4 /dev/a rw\n{mount}\nnot a line of it\n")
+    for name, content in files.items():
+        file = tmp_path / "groups of all" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    return tmp_path
+
+
+def second(tmp_path: Path, group: str, root: str, files: dict[str, str]) -> int:
+    point = str(tmp_path / "groups of all").replace(" ", "\\040")
+    mount = f"31 23 0:28 {root} {point} rw,nosuid shared:4 - cgroup2 cgroup rw"
+    return cores(process_in(tmp_path, f"0::{group}", mount, files))
+
+
+def first(tmp_path: Path, group: str, root: str, files: dict[str, str]) -> int:
+    point = str(tmp_path / "groups of all").replace(" ", "\\040")
+    mount = f"32 31 0:29 {root} {point} rw - cgroup cgroup rw,cpu,cpuacct"
+    return cores(process_in(tmp_path, f"1:cpu,cpuacct:{group}", mount, files))
+
+
+@pytest.mark.parametrize(
+    ("group", "root", "files", "expected"),
+    [
+        ("/", "/", {"cpu.max": "100000 100000\n"}, 1),
+        ("/", "/", {"cpu.max": "250000 100000\n"}, 3),
+        ("/", "/", {"cpu.max": "10000 100000\n"}, 1),
+        ("/", "/", {"cpu.max": "max 100000\n"}, 16),
+        ("/", "/", {"cpu.max": "6400000 100000\n"}, 16),
+        ("/pods/one", "/", {"pods/cpu.max": "200000 100000\n", "pods/one/cpu.max": "max 100000\n"}, 2),
+        ("/pods/one", "/", {"pods/cpu.max": "400000 100000\n", "pods/one/cpu.max": "200000 100000\n"}, 2),
+        ("/pods/one", "/pods/one", {"cpu.max": "200000 100000\n"}, 2),
+        ("/pods/one", "/another", {"cpu.max": "200000 100000\n"}, 2),
+        ("/", "/", {"cpu.max": "much\n"}, 16),
+        ("/", "/", {"cpu.max": "100000 0\n"}, 16),
+        ("/", "/", {}, 16),
+    ],
+)
+def test_a_quota_of_version_2_limits_the_cores(
+    tmp_path: Path, group: str, root: str, files: dict[str, str], expected: int
+) -> None:
+    assert second(tmp_path, group, root, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "root", "quotas", "expected"),
+    [
+        ("/", "/", {"": 100_000}, 1),
+        ("/", "/", {"": 150_000}, 2),
+        ("/", "/", {"": -1}, 16),
+        ("/docker/one", "/docker/one", {"": 300_000}, 3),
+        ("/docker/one", "/", {"docker/": 200_000, "docker/one/": -1}, 2),
+        ("/", "/", {}, 16),
+    ],
+)
+def test_a_quota_of_version_1_limits_the_cores(
+    tmp_path: Path, group: str, root: str, quotas: dict[str, int], expected: int
+) -> None:
+    files = {f"{folder}cpu.cfs_quota_us": f"{quota}\n" for folder, quota in quotas.items()}
+    files |= {f"{folder}cpu.cfs_period_us": "100000\n" for folder in quotas}
+    assert first(tmp_path, group, root, files) == expected
+
+
+def test_where_nothing_tells_of_control_groups_the_affinity_decides(tmp_path: Path) -> None:
+    assert cores(tmp_path / "nowhere") == 16
+    (tmp_path / "cgroup").write_text("0::/\n")
+    assert cores(tmp_path) == 16
+
+
+@pytest.fixture
+def group_of_one_core() -> Iterator[Path]:
+    group = QUOTAS / f"tawasul-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "cpu.cfs_quota_us").write_text("100000")
+    except OSError:
+        pytest.skip("control groups of version 1 cannot be made here")
+    yield group
+    group.rmdir()
+
+
+def test_a_process_in_a_control_group_with_one_core_uses_one(group_of_one_core: Path) -> None:
+    # Only the child is put into the group, by itself, before it counts.
+    own = f"import os, pathlib; pathlib.Path({str(group_of_one_core / 'cgroup.procs')!r}).write_text(str(os.getpid()))"
+    pretend = "os.sched_getaffinity = lambda process: set(range(16))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{own}\n{pretend}\n{COUNT}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1"]
+
+
+@pytest.mark.parametrize(("given", "expected"), [("3", 3), (" 64 ", 64), ("", 16)])
+def test_the_environment_decides_before_all_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, expected: int
+) -> None:
+    monkeypatch.setenv("TAWASUL_THREADS", given)
+    assert cores(tmp_path) == expected
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("TAWASUL_THREADS", given)
+    with pytest.raises(ValueError, match=f"TAWASUL_THREADS is '{given}', expected a whole number, at least 1"):
+        cores()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as unfinished:
+        unfinished.write_text("half")
+        raise RuntimeError
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("config.json", "old")]
+
+
+def test_a_file_gets_its_name_after_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, forced, fsync = tmp_path / "config.json", [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        forced.append((os.readlink(f"/proc/self/fd/{descriptor}"), path.exists()))
+
+    monkeypatch.setattr(_system.os, "fsync", noted)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text("new")
+    assert forced == [(str(unfinished), False), (str(tmp_path), True)]
