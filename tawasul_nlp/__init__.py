@@ -13,12 +13,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tawasul_nlp.batch.errors import InputChangedError as InputChangedError
+    from tawasul_nlp.batch.errors import MissingColumnError as MissingColumnError
+    from tawasul_nlp.batch.errors import OversizedTableError as OversizedTableError
+    from tawasul_nlp.batch.errors import RowsLostError as RowsLostError
+    from tawasul_nlp.batch.errors import TableError as TableError
+    from tawasul_nlp.batch.errors import WorkerDiedError as WorkerDiedError
     from tawasul_nlp.classifier import ComplaintClassifier as ComplaintClassifier
     from tawasul_nlp.classifier import predict as predict
+    from tawasul_nlp.domain import DataError as DataError
     from tawasul_nlp.domain import Taxonomy as Taxonomy
+    from tawasul_nlp.domain import UnknownIdError as UnknownIdError
     from tawasul_nlp.domain import find_places as find_places
     from tawasul_nlp.duplicates import DuplicateGrouper as DuplicateGrouper
     from tawasul_nlp.duplicates import DuplicateIndex as DuplicateIndex
+    from tawasul_nlp.errors import IndexDiskError as IndexDiskError
+    from tawasul_nlp.errors import IndexFormatError as IndexFormatError
+    from tawasul_nlp.errors import IndexLockedError as IndexLockedError
+    from tawasul_nlp.errors import InvalidTextError as InvalidTextError
+    from tawasul_nlp.errors import ModelFormatError as ModelFormatError
+    from tawasul_nlp.errors import TawasulError as TawasulError
     from tawasul_nlp.prediction import Prediction as Prediction
     from tawasul_nlp.text import Normalizer as Normalizer
     from tawasul_nlp.text import mask_personal_data as mask_personal_data
@@ -29,11 +43,25 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 _HOMES = {
     "ComplaintClassifier": "tawasul_nlp.classifier",
+    "DataError": "tawasul_nlp.domain",
     "DuplicateGrouper": "tawasul_nlp.duplicates",
     "DuplicateIndex": "tawasul_nlp.duplicates",
+    "IndexDiskError": "tawasul_nlp.errors",
+    "IndexFormatError": "tawasul_nlp.errors",
+    "IndexLockedError": "tawasul_nlp.errors",
+    "InputChangedError": "tawasul_nlp.batch.errors",
+    "InvalidTextError": "tawasul_nlp.errors",
+    "MissingColumnError": "tawasul_nlp.batch.errors",
+    "ModelFormatError": "tawasul_nlp.errors",
     "Normalizer": "tawasul_nlp.text",
+    "OversizedTableError": "tawasul_nlp.batch.errors",
     "Prediction": "tawasul_nlp.prediction",
+    "RowsLostError": "tawasul_nlp.batch.errors",
+    "TableError": "tawasul_nlp.batch.errors",
+    "TawasulError": "tawasul_nlp.errors",
     "Taxonomy": "tawasul_nlp.domain",
+    "UnknownIdError": "tawasul_nlp.domain",
+    "WorkerDiedError": "tawasul_nlp.batch.errors",
     "find_places": "tawasul_nlp.domain",
     "mask_personal_data": "tawasul_nlp.text",
     "normalize": "tawasul_nlp.text",
@@ -42,11 +70,25 @@ _HOMES = {
 
 __all__ = [
     "ComplaintClassifier",
+    "DataError",
     "DuplicateGrouper",
     "DuplicateIndex",
+    "IndexDiskError",
+    "IndexFormatError",
+    "IndexLockedError",
+    "InputChangedError",
+    "InvalidTextError",
+    "MissingColumnError",
+    "ModelFormatError",
     "Normalizer",
+    "OversizedTableError",
     "Prediction",
+    "RowsLostError",
+    "TableError",
+    "TawasulError",
     "Taxonomy",
+    "UnknownIdError",
+    "WorkerDiedError",
     "__version__",
     "find_places",
     "mask_personal_data",
@@ -67,4 +109,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted(__all__)

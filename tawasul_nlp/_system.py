@@ -1,13 +1,18 @@
-"""What the library asks of the operating system: how many cores it may use, and files that are written whole."""
+"""What the library shares with the system it runs on: its cores, files that are written whole, and the log."""
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+logger = logging.getLogger("tawasul_nlp")
+"""What the library tells of loading models; silent until the program listens."""
+logger.addHandler(logging.NullHandler())
 
 THREADS = "TAWASUL_THREADS"
 """The environment variable that says how many cores to use."""

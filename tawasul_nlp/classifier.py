@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from tawasul_nlp._system import logger
 from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.errors import ModelFormatError
@@ -51,7 +53,9 @@ class ComplaintClassifier:
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
         runtime: str | None = None,
+        spinning: bool = False,
     ) -> None:
+        began = time.perf_counter()
         if threads is not None:
             threads = at_least_one("threads", threads)
         if taxonomy is not None and not isinstance(taxonomy, Taxonomy):
@@ -67,13 +71,20 @@ class ComplaintClassifier:
             "taxonomy": taxonomy,
             "device": device,
             "runtime": runtime,
+            "spinning": spinning,
         }
         self.taxonomy = taxonomy or Taxonomy.load()
         self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
-        self._readers = ModelReaders(
-            folder, self.config, choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime)
-        )
+        chosen = choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime, spinning=spinning)
+        self._readers = ModelReaders(folder, self.config, chosen)
         self._answers = Answers(self.config, self.taxonomy, complete=taxonomy is not None)
+        logger.info(
+            "%s: model %s loaded in %.2f s, for %s",
+            folder,
+            self.config.model_hash,
+            time.perf_counter() - began,
+            chosen.name,
+        )
 
     @classmethod
     def from_pretrained(
@@ -85,6 +96,7 @@ class ComplaintClassifier:
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
         runtime: str | None = None,
+        spinning: bool = False,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -96,7 +108,9 @@ class ComplaintClassifier:
             Share of errors that is acceptable among the answers that need no review: a target that the model's
             thresholds were fitted for (0.05 or 0.02 for the bundled model).
         threads : int or None
-            CPU threads for one call; None for all cores.
+            CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
+            many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
+            60 MB (``python -m eval.threads``).
         taxonomy : Taxonomy or None
             Names, routing and places of the model's topics, agencies and kinds, all of which it must have; None for the
             bundled one.
@@ -104,6 +118,9 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
+        spinning : bool
+            Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text: a little
+            faster on a machine that does nothing else, and much slower on a busy one (``python -m eval.threads``).
 
         Raises
         ------
@@ -111,7 +128,7 @@ class ComplaintClassifier:
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
             If the model has no thresholds for ``target_error``, if there is no such device or runtime, if ``threads``
-            is below 1, or if the given taxonomy lacks labels of the model.
+            or ``TAWASUL_THREADS`` is below 1, or if the given taxonomy lacks labels of the model.
         TypeError
             If ``taxonomy`` is none, such as the path of one.
         """
@@ -126,7 +143,13 @@ class ComplaintClassifier:
                 f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
             )
         return cls(
-            folder, target_error=target_error, threads=threads, taxonomy=taxonomy, device=device, runtime=runtime
+            folder,
+            target_error=target_error,
+            threads=threads,
+            taxonomy=taxonomy,
+            device=device,
+            runtime=runtime,
+            spinning=spinning,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -172,22 +195,23 @@ class ComplaintClassifier:
         return {**facts, **about, **facts}
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is also a Sequence[str]; this form comes first and wins
+    def predict(  # type: ignore[overload-overlap]  # a str is also a Iterable[str]; this form comes first and wins
         self, texts: str, *, batch_size: int = ..., progress: bool = ...
     ) -> Prediction: ...
 
     @overload
-    def predict(self, texts: Sequence[str], *, batch_size: int = ..., progress: bool = ...) -> list[Prediction]: ...
+    def predict(self, texts: Iterable[str], *, batch_size: int = ..., progress: bool = ...) -> list[Prediction]: ...
 
     def predict(
-        self, texts: str | Sequence[str], *, batch_size: int = 64, progress: bool = False
+        self, texts: str | Iterable[str], *, batch_size: int = 64, progress: bool = False
     ) -> Prediction | list[Prediction]:
         """Read one case or many.
 
         Parameters
         ----------
-        texts : str or sequence of str
-            One text gives one prediction; a sequence gives a list in the same order.
+        texts : str or iterable of str
+            One text gives one prediction; many give a list in the same order, whether they come as a list, a
+            generator, a column of a data frame or an Arrow array.
         batch_size : int
             Texts that the encoder reads at once; the answers do not depend on it.
         progress : bool
@@ -218,12 +242,12 @@ class ComplaintClassifier:
                 advance(len(reading.truncated))
         return predictions[0] if single else [predictions[row] for row in rows]
 
-    def predict_proba(self, texts: str | Sequence[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
+    def predict_proba(self, texts: str | Iterable[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
         """Return calibrated probabilities.
 
         Parameters
         ----------
-        texts : str or sequence of str
+        texts : str or iterable of str
         task : str or None
             None for the topic, or for the first task of a model without topics.
         batch_size : int
@@ -240,12 +264,12 @@ class ComplaintClassifier:
         parts = [reading.probabilities[task] for reading in readings]
         return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
-    def embed(self, texts: str | Sequence[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
+    def embed(self, texts: str | Iterable[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
         """Return the encoder's embeddings.
 
         Parameters
         ----------
-        texts : str or sequence of str
+        texts : str or iterable of str
         batch_size : int
         output : {"embedding", "incident"}
             ``embedding`` tells what a text is about, ``incident`` what event it tells of: reports of one event lie
@@ -271,7 +295,7 @@ class ComplaintClassifier:
         pieces = (unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE))
         return np.concatenate([self._readers.encode(piece, batch_size)[0][output] for piece in pieces])[rows]
 
-    def read(self, texts: Sequence[str], *, batch_size: int = 64) -> Reading:
+    def read(self, texts: Iterable[str], *, batch_size: int = 64) -> Reading:
         """Return probabilities and embeddings of texts from one pass over them."""
         unique, rows = distinct(checked_texts(texts))
         readings = list(self._readers.read(unique or [""], at_least_one("batch_size", batch_size)))
@@ -356,20 +380,31 @@ def _from_hub(name: str) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _load_bundled() -> ComplaintClassifier:
-    return ComplaintClassifier.from_pretrained()
+def _load_bundled(threads: int | None) -> ComplaintClassifier:
+    return ComplaintClassifier.from_pretrained(threads=threads)
 
 
 @overload
-def predict(texts: str) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
+def predict(texts: str, *, threads: int | None = ...) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
 
 
 @overload
-def predict(texts: Sequence[str]) -> list[Prediction]: ...
+def predict(texts: Iterable[str], *, threads: int | None = ...) -> list[Prediction]: ...
 
 
-def predict(texts: str | Sequence[str]) -> Prediction | list[Prediction]:
-    """Read one case or many with the bundled model, which is loaded once.
+def predict(texts: str | Iterable[str], *, threads: int | None = None) -> Prediction | list[Prediction]:
+    """Read one case or many with the bundled model, which is loaded once for as many threads.
+
+    Parameters
+    ----------
+    texts : str or iterable of str
+        See :meth:`ComplaintClassifier.predict`.
+    threads : int or None
+        See :meth:`ComplaintClassifier.from_pretrained`; with another number the model is loaded again.
+
+    Returns
+    -------
+    Prediction or list of Prediction
 
     Examples
     --------
@@ -377,5 +412,5 @@ def predict(texts: str | Sequence[str]) -> Prediction | list[Prediction]:
     'muharraq_municipality'
     """
     with loading_lock:
-        classifier = _load_bundled()
+        classifier = _load_bundled(threads)
     return classifier.predict(texts)

@@ -1,13 +1,29 @@
-"""The library's named errors."""
+"""The library's named errors, all of which are :class:`TawasulError` and an error of Python's own as well."""
 
 from __future__ import annotations
 
+from typing import Any
 
-class ModelFormatError(ValueError):
+
+class TawasulError(Exception):
+    """Whatever the library refuses or could not do, by a name of its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error that makes its own message would take that for its argument when it is unpickled.
+        return _unpickled, (type(self), self.args, self.__dict__)
+
+
+def _unpickled(kind: type[TawasulError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> TawasulError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
+
+
+class ModelFormatError(TawasulError, ValueError):
     """A model folder is damaged, incomplete, of a newer format, or not a model folder at all."""
 
 
-class InvalidTextError(ValueError):
+class InvalidTextError(TawasulError, TypeError, ValueError):
     """An input is not text.
 
     Attributes
@@ -16,21 +32,47 @@ class InvalidTextError(ValueError):
         Position of the offending input in the list that was passed (0 for a single input).
     """
 
-    def __init__(self, message: str, index: int) -> None:
+    def __init__(self, message: str, index: int = 0) -> None:
         super().__init__(message)
         self.index = index
 
-    def __reduce__(self) -> tuple[type[InvalidTextError], tuple[str, int]]:
-        return type(self), (str(self), self.index)
 
-
-class IndexFormatError(ValueError):
+class IndexFormatError(TawasulError, ValueError):
     """An index folder is damaged, of a newer format, made with another model, or not an index at all."""
 
 
-class IndexLockedError(RuntimeError):
+class IndexLockedError(TawasulError, RuntimeError):
     """Another process has the index open."""
 
 
-class IndexDiskError(OSError):
+class IndexDiskError(TawasulError, OSError):
     """The disk did not take or give what an index wanted: it is full, fails, or may not be written."""
+
+
+def checked_text(text: object, name: str = "text", index: int = 0) -> str:
+    """Return one text.
+
+    Raises
+    ------
+    InvalidTextError
+        If it is not a str. The message tells its type and not what it holds, which may be a citizen's.
+
+    Examples
+    --------
+    >>> checked_text(b"abc")
+    Traceback (most recent call last):
+    ...
+    tawasul_nlp.errors.InvalidTextError: text is a bytes, expected a str; decode it first
+    """
+    if isinstance(text, str):
+        return text
+    kind = type(text).__name__
+    if text is None or isinstance(text, float) or kind in ("NAType", "NaTType"):
+        advice = "fill or drop missing texts first"
+    elif isinstance(text, bytes | bytearray | memoryview):
+        advice = "decode it first"
+    elif isinstance(text, list | tuple):
+        advice = "pass one text at a time"
+    else:
+        advice = "convert it first"
+    raise InvalidTextError(f"{name} is a {kind}, expected a str; {advice}", index)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tawasul_nlp.errors import InvalidTextError
+from tawasul_nlp.errors import checked_text
 from tawasul_nlp.prediction import without_controls
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def explain(classifier: ComplaintClassifier, text: str, task: str | None = None)
     >>> "طافحة" in explain(clf, "المجاري طافحة عندنا من اسبوع").top(2)
     True
     """
-    if not isinstance(text, str):
-        raise InvalidTextError(f"expected one str, got {type(text).__name__}; explain one text at a time", 0)
-    text, task = str(text), classifier.known_task(task)
+    text, task = str(checked_text(text)), classifier.known_task(task)
     if not any(map(str.isalnum, text)):  # nothing is read of such a text, so no word of it can speak for the answer
         answer = classifier.predict(text).labels[task]
         return Explanation(text, task, answer.id, answer.probability, ())

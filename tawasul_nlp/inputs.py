@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tawasul_nlp.errors import InvalidTextError
+from tawasul_nlp.errors import InvalidTextError, checked_text
 
 
-def checked_texts(texts: str | Sequence[str]) -> list[str]:
+def checked_texts(texts: str | Iterable[str]) -> list[str]:
     """Return the texts as a list of plain strings.
 
     Parameters
     ----------
-    texts : str or sequence of str
-        A generator or a column of a data frame serves as well.
+    texts : str or iterable of str
+        A generator, a column of a data frame or an Arrow array serves as well as a list.
 
     Raises
     ------
@@ -30,31 +31,32 @@ def checked_texts(texts: str | Sequence[str]) -> list[str]:
     >>> checked_texts(["الماي مقطوع", None])
     Traceback (most recent call last):
     ...
-    tawasul_nlp.errors.InvalidTextError: text 1 is None (NoneType), expected str; fill or drop missing texts first
+    tawasul_nlp.errors.InvalidTextError: text 1 is a NoneType, expected a str; fill or drop missing texts first
     """
     if isinstance(texts, str):
         return [str(texts)]
-    wanted = "expected a str or a sequence of str"
-    if hasattr(type(texts), "columns"):  # a table of pandas or polars would give the names of its columns
-        kind = type(texts).__name__
-        raise InvalidTextError(f"{wanted}, got a {kind}; pass its column of texts, df['text']", 0)
+    kind = type(texts).__name__
+    wanted = f"expected a str or an iterable of str, got a {kind}"
+    if hasattr(type(texts), "columns"):  # a table of pandas, polars or Arrow would give its columns
+        raise InvalidTextError(f"{wanted}; pass its column of texts, df['text']")
     if isinstance(texts, set | frozenset):
-        raise InvalidTextError(f"{wanted}, got a {type(texts).__name__}, which has no order; pass a list", 0)
+        raise InvalidTextError(f"{wanted}, which has no order; pass a list")
+    if isinstance(texts, bytes | bytearray | memoryview):
+        raise InvalidTextError(f"{wanted}; decode it first")
     try:
-        if isinstance(texts, bytes | dict):
+        if isinstance(texts, dict):
             raise TypeError("iterable, but not over texts")
-        listed = list(texts)
+        # An Arrow array, whole or chunked, gives objects of its own instead of strings.
+        given = iter(texts.to_pylist() if isinstance(texts, _Arrow) else texts)
     except TypeError:
-        raise InvalidTextError(f"{wanted}, got {type(texts).__name__}; decode or wrap it", 0) from None
-    for index, text in enumerate(listed):
-        if not isinstance(text, str):
-            missing = text is None or isinstance(text, float) or type(text).__name__ in ("NAType", "NaTType")
-            advice = "fill or drop missing texts first" if missing else "convert it first"
-            raise InvalidTextError(
-                f"text {index} is {text!r:.80} ({type(text).__name__}), expected str; {advice}", index
-            )
+        raise InvalidTextError(f"{wanted}; wrap it in a list") from None
     # A numpy array holds strings of a class of its own, which would be printed and pickled as such.
-    return [text if type(text) is str else str(text) for text in listed]
+    return [str(checked_text(text, f"text {index}", index)) for index, text in enumerate(given)]
+
+
+@runtime_checkable
+class _Arrow(Protocol):
+    def to_pylist(self) -> list[str]: ...
 
 
 def distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:

@@ -3,10 +3,14 @@
 import copy
 import io
 import json
+import logging
 import multiprocessing
 import pickle
 import re
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,12 +18,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tawasul_nlp import ComplaintClassifier, Taxonomy, predict
+from tawasul_nlp import (
+    ComplaintClassifier,
+    Normalizer,
+    Taxonomy,
+    find_places,
+    mask_personal_data,
+    normalize,
+    predict,
+)
+from tawasul_nlp.domain import find_named_agencies
 from tawasul_nlp.domain._folding import split_words
 from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
+from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model import readers
 from tawasul_nlp.model.encoder import EncoderReader
+from tawasul_nlp.text import arabizi_to_arabic
 from tests.waiting import HANG
 from training.splits import DATA, load_splits, read_jsonl
 
@@ -165,6 +180,87 @@ def test_texts_of_a_numpy_array_are_plain_strings_afterwards(clf: ComplaintClass
         assert type(p.text) is str and "np.str_" not in repr(p)
 
 
+@pytest.mark.parametrize("bad", [None, SEWAGE.encode(), 7, float("nan"), [SEWAGE]])
+def test_what_is_no_text_is_refused_alike_at_every_door_and_is_not_quoted(
+    clf: ComplaintClassifier, bad: object
+) -> None:
+    doors: list[Callable[[Any], object]] = [
+        lambda given: clf.predict(["نص", given]),
+        lambda given: clf.predict_proba([given]),
+        lambda given: clf.explain(given),
+        lambda given: Normalizer().normalize_many([given]),
+        lambda given: Normalizer().normalize_with_offsets(given),
+        lambda given: as_cases([{"text": given}]),
+        normalize,
+        arabizi_to_arabic,
+        mask_personal_data,
+        find_places,
+        find_named_agencies,
+    ]
+    for door in doors:
+        with pytest.raises(InvalidTextError, match=f"is a {type(bad).__name__}, expected a str; ") as caught:
+            door(bad)
+        assert isinstance(caught.value, TypeError) and isinstance(caught.value, ValueError)
+        assert "المجاري" not in str(caught.value) and repr(SEWAGE.encode())[2:20] not in str(caught.value)
+
+
+def test_arrow_arrays_are_read_whole_and_in_chunks(clf: ComplaintClassifier) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    texts = [SEWAGE, "شكرا لعمال النظافة في المحرق", SEWAGE]
+    expected = clf.predict(texts)
+    for given in (
+        arrow.array(texts),
+        arrow.array(texts, arrow.large_string()),
+        arrow.chunked_array([texts[:1], texts[1:]]),
+        arrow.array(texts).dictionary_encode(),
+        arrow.table({"text": texts})["text"],
+    ):
+        assert clf.predict(given) == expected
+    with pytest.raises(InvalidTextError, match="text 1 is a NoneType, expected a str; fill or drop") as caught:
+        clf.predict(arrow.chunked_array([[SEWAGE], [None]]))
+    assert caught.value.index == 1
+    with pytest.raises(InvalidTextError, match=r"got a Table; pass its column of texts"):
+        clf.predict(arrow.table({"text": texts}))
+
+
+def test_an_error_in_a_generator_of_texts_is_its_own(clf: ComplaintClassifier) -> None:
+    def texts() -> Iterator[str]:
+        yield SEWAGE
+        raise TypeError("of the caller's own")
+
+    with pytest.raises(TypeError, match="of the caller's own"):
+        clf.predict(texts())
+
+
+def test_the_log_tells_of_loading_and_nothing_is_shown_unless_the_program_listens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "tawasul_nlp"):
+        clf = ComplaintClassifier.from_pretrained(threads=1)
+        clf.predict(SEWAGE)
+    loaded, opened = (record.getMessage() for record in caplog.records if record.name == "tawasul_nlp")
+    assert f"model {clf.config.model_hash} loaded in " in loaded and "ONNX Runtime" in loaded
+    assert "opened in " in opened and "with 1 of 1 threads" in opened
+    assert SEWAGE not in caplog.text
+    quiet = "import tawasul_nlp, logging; tawasul_nlp.predict('نص'); logging.getLogger('tawasul_nlp').error('loud')"
+    done = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert done.stdout == done.stderr == ""
+
+
+def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAWASUL_THREADS", "3")
+    assert ComplaintClassifier.from_pretrained()._readers.runtime._count == 3  # type: ignore[attr-defined]
+    own = ComplaintClassifier.from_pretrained(threads=2, spinning=True)
+    there: Any = pickle.loads(pickle.dumps(own))._readers.runtime
+    assert (there._count, there.spinning) == (2, True)
+    assert predict(SEWAGE, threads=1).topic.id == predict([SEWAGE], threads=1)[0].topic.id == "sewage_overflow"
+    with pytest.raises(ValueError, match="threads is 0, expected a whole number, at least 1"):
+        predict(SEWAGE, threads=0)
+    monkeypatch.setenv("TAWASUL_THREADS", "all")
+    with pytest.raises(ValueError, match="TAWASUL_THREADS is 'all', expected a whole number, at least 1"):
+        ComplaintClassifier.from_pretrained()
+
+
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", None, True])
 def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: Any) -> None:
     for ask in (clf.predict, clf.predict_proba, clf.embed, clf.read):
@@ -304,5 +400,5 @@ def test_where_nothing_is_read_the_explanation_gives_the_answer_of_predict_and_n
 
 @pytest.mark.parametrize("bad", [None, ["المجاري طافحة"], 7, SEWAGE.encode()])
 def test_what_is_not_one_text_is_not_explained(clf: ComplaintClassifier, bad: object) -> None:
-    with pytest.raises(InvalidTextError, match=f"expected one str, got {type(bad).__name__}"):
+    with pytest.raises(InvalidTextError, match=f"text is a {type(bad).__name__}, expected a str"):
         clf.explain(bad)  # type: ignore[arg-type]

@@ -1,7 +1,11 @@
 """The front door: names are there, and nothing heavy is loaded before it is used."""
 
+import importlib
+import pickle
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +60,46 @@ def test_every_public_name_is_there_and_is_listed(name):
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(AttributeError, match="'Classifier'; it has ComplaintClassifier"):
         _ = tawasul_nlp.Classifier
+
+
+def test_only_public_names_are_listed():
+    assert dir(tawasul_nlp) == sorted(tawasul_nlp.__all__)
+
+
+def named_errors():
+    """Return every exception class of the package that does not begin with an underscore, but that of the command."""
+    for module in pkgutil.walk_packages(tawasul_nlp.__path__, "tawasul_nlp."):
+        if ".ray" not in module.name and "cli" not in module.name and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found, waiting = [], [Exception]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
+            if kind.__module__.startswith("tawasul_nlp") and not kind.__name__.startswith("_"):
+                found.append(kind)
+    return sorted(set(found), key=lambda kind: kind.__name__)
+
+
+def test_every_named_error_is_public_and_of_one_family_and_of_one_of_pythons_kinds():
+    for kind in named_errors():
+        assert getattr(tawasul_nlp, kind.__name__) is kind
+        assert issubclass(kind, tawasul_nlp.TawasulError)
+        assert kind is tawasul_nlp.TawasulError or issubclass(kind, (ValueError, TypeError, RuntimeError, OSError))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tawasul_nlp.InvalidTextError("text 3 is a bytes", 3),
+        tawasul_nlp.MissingColumnError("txt", ["text", "id"]),
+        tawasul_nlp.InputChangedError(Path("in.csv")),
+        tawasul_nlp.OversizedTableError(Path("in.xlsx"), 7, "holds much"),
+        tawasul_nlp.IndexDiskError(28, "No space left on device", "index"),
+        tawasul_nlp.RowsLostError("3 of 4"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_named_error_says_the_same_after_it_came_from_another_process(error):
+    there = pickle.loads(pickle.dumps(error))
+    assert type(there) is type(error) and str(there) == str(error) and vars(there) == vars(error)
+    assert getattr(there, "errno", None) == getattr(error, "errno", None)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from tawasul_nlp.errors import TawasulError
 
-class TableError(ValueError):
+
+class TableError(TawasulError, ValueError):
     """A table cannot be read or written as a whole."""
 
 
@@ -79,9 +81,9 @@ class OversizedTableError(TableError):
         )
 
 
-class RowsLostError(RuntimeError):
+class RowsLostError(TawasulError, RuntimeError):
     """The rows written and rejected do not add up to the rows read: nothing is published."""
 
 
-class WorkerDiedError(RuntimeError):
+class WorkerDiedError(TawasulError, RuntimeError):
     """A worker process ended before its work was done."""

@@ -15,13 +15,15 @@ from typing import Any, Final
 
 import yaml
 
+from tawasul_nlp.errors import TawasulError
+
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 Schema = Callable[[yaml.Node, str], Any]
 
 
-class DataError(ValueError):
+class DataError(TawasulError, ValueError):
     """A data file does not follow its schema; the message starts with ``file:line:``."""
 
 
@@ -161,6 +163,27 @@ def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:
             raise entry.error(f"{what} id {entry['id']!r} was already used on line {by_id[entry['id']].line}")
         by_id[entry["id"]] = entry
     return by_id
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A file as it is now: what is made of it may be kept until another version is there.
+
+    Attributes
+    ----------
+    path : Path
+    stamp : tuple of int
+        Device, number, size, and times of the last changes.
+    """
+
+    path: Path
+    stamp: tuple[int, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> Version:
+        """Return a file's version; where there is no such file, FileNotFoundError is raised."""
+        found = path.stat()
+        return cls(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
 
 
 def read(path: Path, schema: Schema) -> Record:

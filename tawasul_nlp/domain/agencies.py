@@ -8,6 +8,7 @@ from functools import lru_cache
 from tawasul_nlp.domain._folding import SENTENCE_END, fold_phrase, particle_length, readings, split_words
 from tawasul_nlp.domain.gazetteer import Phrases
 from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.errors import checked_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[Ag
 
     Raises
     ------
-    TypeError
+    InvalidTextError
         If ``text`` is not a str.
 
     Examples
@@ -49,8 +50,7 @@ def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[Ag
     >>> find_named_agencies("وين البلدية؟")
     ()
     """
-    if not isinstance(text, str):
-        raise TypeError(f"find_named_agencies expects a str, got {type(text).__name__}; pass one text at a time")
+    text = checked_text(text)
     names = _names(taxonomy or Taxonomy.load())
     words = split_words(text)
     found: list[AgencyMention] = []

@@ -157,14 +157,14 @@ class Gazetteer:
 
     @staticmethod
     def load(path: str | Path | None = None) -> Gazetteer:
-        """Load and check a gazetteer file (None: the bundled one); each file is read once.
+        """Load and check a gazetteer file (None: the bundled one); it is read again only when it has changed.
 
         Raises
         ------
         DataError
             If the file does not follow the schema; the message names file and line.
         """
-        return _load(Path(path) if path is not None else DATA / "gazetteer.yaml")
+        return _bundled() if path is None else _load(_yaml.Version.of(Path(path)))
 
     def block_governorate(self, block: int) -> tuple[str | None, Strength]:
         """Return the governorate of a block and how well it is known.
@@ -321,9 +321,14 @@ def _homographs(entries: Iterable[_yaml.Record]) -> dict[str, Homograph]:
     return homographs
 
 
+@lru_cache(maxsize=1)
+def _bundled() -> Gazetteer:
+    return _load(_yaml.Version.of(DATA / "gazetteer.yaml"))
+
+
 @lru_cache(maxsize=8)
-def _load(path: Path) -> Gazetteer:
-    data = _yaml.read(path, _SCHEMA)
+def _load(file: _yaml.Version) -> Gazetteer:
+    data = _yaml.read(file.path, _SCHEMA)
     governorates = {
         key: Governorate(key, entry["name_ar"], entry["name_en"], entry["municipality"])
         for key, entry in _yaml.unique(data["governorates"], "governorate").items()
@@ -381,7 +386,7 @@ def _load(path: Path) -> Gazetteer:
         if sum(map(len, entry[0])) >= MIN_SKELETON and min(map(len, entry[0])) >= MIN_SKELETON_WORD
     )
     return Gazetteer(
-        digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
+        digest=hashlib.sha256(file.path.read_bytes()).hexdigest()[:12],
         governorates=governorates,
         places={
             key: NamedPlace(

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from tawasul_nlp.domain._folding import Words, latin_readings, particle_length, readings, skeleton, sound, split_words
 from tawasul_nlp.domain.gazetteer import Gazetteer, Phrases, Strength
+from tawasul_nlp.errors import checked_text
 
 _AREA_KINDS = frozenset({"city", "town", "village", "area", "quarter", "housing_project", "development", "island"})
 
@@ -92,7 +93,7 @@ def find_places(text: str, gazetteer: Gazetteer | None = None) -> Places:
 
     Raises
     ------
-    TypeError
+    InvalidTextError
         If ``text`` is not a str.
 
     Examples
@@ -103,8 +104,7 @@ def find_places(text: str, gazetteer: Gazetteer | None = None) -> Places:
     >>> find_places("وصلنا إلى الحد الأدنى").mentions
     ()
     """
-    if not isinstance(text, str):
-        raise TypeError(f"find_places expects a str, got {type(text).__name__}; pass one text at a time")
+    text = checked_text(text)
     gazetteer = gazetteer or Gazetteer.load()
     scan = _Scan(split_words(text), gazetteer)
     return _summarise(scan.mentions(), gazetteer, scan.elsewhere)

@@ -11,15 +11,17 @@ from typing import Final, Literal, NoReturn, TypeVar
 
 from tawasul_nlp.domain import _yaml
 from tawasul_nlp.domain.gazetteer import DATA, Gazetteer, Governorate
+from tawasul_nlp.errors import TawasulError
 
 NO_AGENCY: Final = "none"
 """The agency of texts that no agency owns."""
 
+_FILES: Final = ("taxonomy", "agencies", "gazetteer")
 Priority = Literal["normal", "high", "urgent"]
 _Entry = TypeVar("_Entry")
 
 
-class UnknownIdError(ValueError):
+class UnknownIdError(TawasulError, ValueError):
     """An id that the taxonomy does not have; the message names near matches."""
 
 
@@ -94,7 +96,7 @@ class Taxonomy:
 
     @staticmethod
     def load(path: str | Path | None = None) -> Taxonomy:
-        """Load a taxonomy; each file is read and checked once per process.
+        """Load a taxonomy; a file is read and checked again only when it has changed.
 
         Parameters
         ----------
@@ -110,17 +112,18 @@ class Taxonomy:
         FileNotFoundError
             If ``path`` does not exist, or is a folder with none of the three files.
         """
-        files = {name: DATA / f"{name}.yaml" for name in ("taxonomy", "agencies", "gazetteer")}
-        if path is not None:
-            given = Path(path)
-            if given.is_dir():
-                own = {name: given / f"{name}.yaml" for name in files if (given / f"{name}.yaml").is_file()}
-                if not own:
-                    raise FileNotFoundError(f"{given} has none of {', '.join(f'{name}.yaml' for name in files)}")
-                files |= own
-            else:
-                files["taxonomy"] = given
-        return _load(files["taxonomy"], files["agencies"], files["gazetteer"])
+        if path is None:
+            return _bundled()
+        files = {name: DATA / f"{name}.yaml" for name in _FILES}
+        given = Path(path)
+        if given.is_dir():
+            own = {name: given / f"{name}.yaml" for name in files if (given / f"{name}.yaml").is_file()}
+            if not own:
+                raise FileNotFoundError(f"{given} has none of {', '.join(f'{name}.yaml' for name in files)}")
+            files |= own
+        else:
+            files["taxonomy"] = given
+        return _load(*(_yaml.Version.of(files[name]) for name in _FILES))
 
     def kind(self, kind_id: str) -> Kind:
         """Return a kind by id; an unknown id raises UnknownIdError."""
@@ -219,11 +222,16 @@ _AGENCIES_SCHEMA: Final = _yaml.record(
 )
 
 
+@lru_cache(maxsize=1)
+def _bundled() -> Taxonomy:
+    return _load(*(_yaml.Version.of(DATA / f"{name}.yaml") for name in _FILES))
+
+
 @lru_cache(maxsize=8)
-def _load(taxonomy_path: Path, agencies_path: Path, gazetteer_path: Path) -> Taxonomy:
-    gazetteer = Gazetteer.load(gazetteer_path)
+def _load(taxonomy_file: _yaml.Version, agencies_file: _yaml.Version, gazetteer_file: _yaml.Version) -> Taxonomy:
+    gazetteer = Gazetteer.load(gazetteer_file.path)
     governorates = gazetteer.governorates
-    agency_data = _yaml.read(agencies_path, _AGENCIES_SCHEMA)
+    agency_data = _yaml.read(agencies_file.path, _AGENCIES_SCHEMA)
     agencies = {NO_AGENCY: Agency(NO_AGENCY, "لا جهة", "No agency", "none")}
     for key, entry in _yaml.unique(agency_data["agencies"], "agency").items():
         former = tuple(name for old in entry["former_names"] for name in (old["name_ar"], old["name_en"]))
@@ -248,7 +256,7 @@ def _load(taxonomy_path: Path, agencies_path: Path, gazetteer_path: Path) -> Tax
                 raise entry.error(f"group {key!r}: {governorate}: {member} names an unknown governorate or agency")
         agencies[key] = Agency(key, entry["name_ar"], entry["name_en"], "group", members=entry["members"])
 
-    data = _yaml.read(taxonomy_path, _TAXONOMY_SCHEMA)
+    data = _yaml.read(taxonomy_file.path, _TAXONOMY_SCHEMA)
     topic_entries = _yaml.unique(data["topics"], "topic")
     for key, entry in topic_entries.items():
         if entry["agency"] not in agencies:

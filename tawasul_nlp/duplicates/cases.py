@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.errors import InvalidTextError
+from tawasul_nlp.errors import InvalidTextError, checked_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +107,7 @@ def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
             raise InvalidTextError(f"case {index}: {error}", index) from error
     else:
         raise InvalidTextError(f"case {index} is a {type(item).__name__}, expected a str, a mapping or a Case", index)
-    if not isinstance(case.text, str):
-        raise InvalidTextError(f"the text of case {index} is a {type(case.text).__name__}, expected a str", index)
+    checked_text(case.text, f"the text of case {index}", index)
     return case
 
 
@@ -135,8 +134,12 @@ def _moment(value: Any) -> datetime:
     else:
         try:
             moment = datetime.fromisoformat(str(value).strip())
-        except ValueError as error:
-            raise ValueError(f"created_at is {value!r}, expected a datetime or an ISO 8601 string") from error
+        except ValueError:  # which quotes what may be a citizen's words
+            kind = type(value).__name__
+            raise ValueError(
+                f"created_at is a {kind} that names no time (of the years 1 to 9999), "
+                "expected a datetime or an ISO 8601 string"
+            ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
@@ -148,8 +151,9 @@ def _named(value: Any) -> str:
 def _vector(value: Any) -> np.ndarray:
     try:
         vector = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"embedding is {value!r:.80}, expected a row of DuplicateGrouper.embed") from error
+    except (TypeError, ValueError):  # which quotes it too
+        kind = type(value).__name__
+        raise ValueError(f"embedding is a {kind} and no vector, expected a row of DuplicateGrouper.embed") from None
     if not np.isfinite(vector).all():
         raise ValueError("embedding holds what is no finite number, expected a row of DuplicateGrouper.embed")
     return vector

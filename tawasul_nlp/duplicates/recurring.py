@@ -226,4 +226,7 @@ def _day(value: Any, row: int) -> date | None:
             return datetime.fromisoformat(value.strip()).date()
         except ValueError:
             pass
-    raise ValueError(f"date {row} is {value!r}, expected a date, a datetime, an ISO 8601 string or None")
+    kind = type(value).__name__
+    raise ValueError(
+        f"date {row} is a {kind} that names no date, expected a date, a datetime, an ISO 8601 string or None"
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
 from tawasul_nlp.model.per_process import PerProcess
@@ -123,7 +125,7 @@ class TorchRuntime:
     device : str
         ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
     threads : int or None
-        CPU threads of this process's torch; None leaves torch's setting.
+        CPU threads of this process's torch; None for torch's setting, but no more than the process may use cores.
 
     Raises
     ------
@@ -157,14 +159,23 @@ class TorchRuntime:
     def _open(self) -> MultiTaskNetwork:
         import torch
 
-        if self.threads is not None and self.device == "cpu":
-            torch.set_num_threads(self.threads)
+        began = time.perf_counter()
+        if self.device == "cpu":
+            torch.set_num_threads(self.threads or min(torch.get_num_threads(), cores()))
         network = load_network(self.folder, self.config)
         wanted = {name: len(task.labels) for name, task in self.config.tasks.items() if "encoder" in task.weights}
         check_outputs(self.folder / NETWORK, _sizes(network), wanted)
         network.to(self.device)
         if self.device != "cpu":
             network.encoder.to(torch.bfloat16)  # pooling and heads stay in float32
+        logger.info(
+            "%s: opened in %.2f s by torch %s on %s, with %d threads",
+            self.folder / NETWORK,
+            time.perf_counter() - began,
+            torch.__version__,
+            self.device,
+            torch.get_num_threads(),
+        )
         return network
 
     def sizes(self) -> Mapping[str, int]:

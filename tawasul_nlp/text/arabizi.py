@@ -16,6 +16,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from tawasul_nlp.errors import checked_text
+
 from .arabizi_reading import CONSONANTS, data_lines, read_arabizi
 
 # A word by itself: nothing of an address, a path, a code or a hashtag touches it.
@@ -199,7 +201,7 @@ def arabizi_to_arabic(text: str) -> str:
 
     Raises
     ------
-    TypeError
+    InvalidTextError
         If ``text`` is not a str.
 
     Examples
@@ -209,8 +211,7 @@ def arabizi_to_arabic(text: str) -> str:
     >>> arabizi_to_arabic("The street light on road 12 is off")
     'The street light on road 12 is off'
     """
-    if not isinstance(text, str):
-        raise TypeError(f"arabizi_to_arabic expects a str, got {type(text).__name__}")
+    text = checked_text(text)
     if _LATIN.search(text) is None:
         return text
     whole = _is_arabizi_text(list(_WORD.finditer(text)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from tawasul_nlp.errors import checked_text
+
 from .offsets import NormalizedText, follow
 from .profiles import Profile, get_profile
 from .steps import build, fast_passes
@@ -62,12 +64,10 @@ class Normalizer:
 
         Raises
         ------
-        TypeError
+        InvalidTextError
             If ``text`` is not a str.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"normalize expects a str, got {type(text).__name__}; for a list use normalize_many")
-        result = text
+        result = text = checked_text(text)
         for apply in self._applies:
             result = apply(result)
         return text if result == text else result
@@ -85,17 +85,14 @@ class Normalizer:
 
         Raises
         ------
+        InvalidTextError
+            If one of them is not a str; ``.index`` is its position.
         TypeError
-            If one of them is not a str (its index is named), or all of it is one str.
+            If all of it is one str.
         """
         if isinstance(texts, str):
             raise TypeError("normalize_many expects an iterable of str, got one str: use normalize")
-        results: list[str] = []
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"normalize_many expects str, got {type(text).__name__} at index {index}")
-            results.append(self.normalize(text))
-        return results
+        return [self.normalize(checked_text(text, f"text {index}", index)) for index, text in enumerate(texts)]
 
     def normalize_with_offsets(self, text: str) -> NormalizedText:
         """Normalise one text and tell where each character comes from.
@@ -113,7 +110,7 @@ class Normalizer:
 
         Raises
         ------
-        TypeError
+        InvalidTextError
             If ``text`` is not a str.
 
         Examples
@@ -121,9 +118,7 @@ class Normalizer:
         >>> Normalizer("default").normalize_with_offsets("بـ٥").spans
         ((0, 1), (2, 3))
         """
-        if not isinstance(text, str):
-            raise TypeError(f"normalize_with_offsets expects a str, got {type(text).__name__}")
-        result = text
+        result = text = checked_text(text)
         spans = [(position, position + 1) for position in range(len(text))]
         for step in self._passes:
             result, spans = follow(result, spans, step.edits(result))
@@ -158,7 +153,7 @@ def normalize(text: str, profile: str | Profile = "default") -> str:
 
     Raises
     ------
-    TypeError
+    InvalidTextError
         If ``text`` is not a str.
     ValueError
         If no profile has that name.

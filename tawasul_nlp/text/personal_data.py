@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from tawasul_nlp.errors import checked_text
+
 from .folding import end_of_character, fold, sources
 from .personal_context import number
 from .personal_names import names
@@ -88,7 +90,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
 
     Raises
     ------
-    TypeError
+    InvalidTextError
         If ``text`` is not a str.
     ValueError
         For an unknown kind.
@@ -98,8 +100,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     >>> [(span.kind, span.value) for span in find_personal_data("رقمي ٣٦٦٠٠١٤٢ والخط الساخن 80008001 لا يرد")]
     [('phone', '36600142')]
     """
-    if not isinstance(text, str):
-        raise TypeError(f"personal data is looked for in a str, got {type(text).__name__}")
+    text = checked_text(text)
     if isinstance(kinds, str):
         raise TypeError(f"kinds must be a collection of names, got the str {kinds!r}: write {{{kinds!r}}}")
     unknown = sorted(set(kinds) - set(PLACEHOLDERS))
@@ -148,7 +149,7 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
 
     Raises
     ------
-    TypeError
+    InvalidTextError
         If ``text`` is not a str.
     ValueError
         For an unknown kind.

@@ -1,6 +1,7 @@
 """The bundled data is sound, and a user's own file is refused with its file and line when it is not."""
 
 import pickle
+import shutil
 
 import pytest
 import yaml
@@ -54,6 +55,27 @@ def test_an_unknown_id_names_near_matches():
 def test_loading_twice_gives_the_same_object():
     assert Taxonomy.load() is Taxonomy.load()
     assert Gazetteer.load() is Gazetteer.load()
+
+
+@pytest.mark.parametrize("name", ["taxonomy", "agencies", "gazetteer"])
+def test_a_file_that_has_changed_is_read_again_and_another_is_not(tmp_path, name):
+    path = tmp_path / f"{name}.yaml"
+    shutil.copy(DATA / path.name, path)
+    before = Taxonomy.load(tmp_path)
+    assert Taxonomy.load(tmp_path) is before
+    path.write_text("{}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"{name}\.yaml:1:"):
+        Taxonomy.load(tmp_path)
+
+
+def test_a_path_is_read_from_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
+    shutil.copy(DATA / "taxonomy.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Taxonomy.load("taxonomy.yaml")
+    (tmp_path / "another").mkdir()
+    monkeypatch.chdir(tmp_path / "another")
+    with pytest.raises(FileNotFoundError):
+        Taxonomy.load("taxonomy.yaml")
 
 
 def test_values_are_frozen_and_survive_pickling():
