@@ -45,7 +45,7 @@ class IndexLockedError(TawasulError, RuntimeError):
     """Another process has the index open."""
 
 
-class IndexDiskError(TawasulError, OSError):
+class IndexDiskError(OSError, TawasulError):  # in this order it is pickled with what OSError knows, such as errno
     """The disk did not take or give what an index wanted: it is full, fails, or may not be written."""
 
 

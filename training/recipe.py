@@ -6,8 +6,9 @@ holds the settings of :class:`Recipe` that differ from its defaults, and trains 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ _RANGES = {
     "validation_share": (0.01, 0.5),
     "seed": (0, 2**32 - 1),
 }
+# Settings of a recipe for tables that stages do not read, and the other way round.
+_TABLE_ONLY = ("backbone", "profile", "validation_share", "ngram", "keep_torch")
+_STAGED_ONLY = (
+    "secondary",
+    "confusable",
+    "incident_groups",
+    "incident_weight",
+    "incident_temperature",
+    "recent_vectors",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +209,41 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         missing = {"stages", "encoder", "ngram"} - set(raw)
         if missing:
             raise ValueError(f"{path}: the recipe has no {', '.join(sorted(missing))}; see {BUNDLED_RECIPE}")
+        _check_staged(str(path), raw)
     return raw
+
+
+def _check_staged(source: str, raw: dict[str, Any]) -> None:
+    """Raise ValueError if a recipe with stages has a setting that nothing reads."""
+    _check_names(source, raw, ["stages", "encoder", "ngram"])
+    if not isinstance(raw["stages"], list) or not raw["stages"]:
+        raise ValueError(f"{source}: stages is {raw['stages']!r}, expected a list of them")
+    known = [*(item.name for item in fields(Recipe) if item.name not in _TABLE_ONLY), *_STAGED_ONLY]
+    parts = {"encoder": raw["encoder"], **{f"stage {at}": stage for at, stage in enumerate(raw["stages"], start=1)}}
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise ValueError(f"{source}: {name} is {part!r}, expected settings as 'name: value' lines")
+        _check_names(f"{source}: {name}", part, known)
+        weights = part.get("task_weights", {})
+        if not isinstance(weights, dict):
+            raise ValueError(f"{source}: {name}: task_weights is {weights!r}, expected a number for each task")
+        _check_names(f"{source}: task_weights of {name}", weights, ["topic", "agency", "kind"])
+    if isinstance(raw["ngram"], dict):
+        _check_names(f"{source}: ngram", raw["ngram"], ["min_df", "C", "features"])
+    try:
+        _check_ngram(raw["ngram"])
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
+def _check_names(source: str, given: Iterable[object], known: Sequence[str]) -> None:
+    """Raise ValueError for settings that are not known, with the nearest of those that are."""
+    unknown = []
+    for name in sorted(str(name) for name in given if name not in known):
+        near = get_close_matches(name, known, n=1)
+        unknown.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    if unknown:
+        raise ValueError(f"{source} has unknown settings {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -239,9 +284,7 @@ def table_recipe(raw: dict[str, Any], source: str = "the recipe") -> Recipe:
     3
     """
     known = [item.name for item in fields(Recipe)]
-    unknown = sorted(set(raw) - set(known))
-    if unknown:
-        raise ValueError(f"{source} has unknown settings {', '.join(unknown)}; known are {', '.join(known)}")
+    _check_names(source, raw, known)
     try:
         return Recipe(**raw)
     except ValueError as error:

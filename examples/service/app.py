@@ -39,6 +39,8 @@ class Settings:
         Model folder or Hub id (``TAWASUL_MODEL``); None for the bundled model.
     index : str or None
         Folder of the open incidents (``TAWASUL_INDEX``); None for a service without them.
+    threads : int or None
+        CPU threads for one reading (``TAWASUL_THREADS``); None for as many as the process may use cores.
     batch_texts : int
         Texts of waiting requests that are read together (``TAWASUL_BATCH_TEXTS``); 1 reads every request by itself.
     max_waiting : int
@@ -50,6 +52,7 @@ class Settings:
 
     model: str | None = None
     index: str | None = None
+    threads: int | None = None
     batch_texts: int = 64
     max_waiting: int = 1_024
     max_body: int = 1_000_000
@@ -69,6 +72,7 @@ class Settings:
         return cls(
             model=os.environ.get("TAWASUL_MODEL"),
             index=os.environ.get("TAWASUL_INDEX"),
+            threads=number("TAWASUL_THREADS", 1) if os.environ.get("TAWASUL_THREADS") else None,
             batch_texts=number("TAWASUL_BATCH_TEXTS", default.batch_texts),
             max_waiting=number("TAWASUL_MAX_WAITING", default.max_waiting),
             max_body=number("TAWASUL_MAX_BODY", default.max_body),
@@ -230,7 +234,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        classifier = ComplaintClassifier.from_pretrained(chosen.model)
+        classifier = ComplaintClassifier.from_pretrained(chosen.model, threads=chosen.threads)
         classifier.predict("نص")  # the first call builds what the others reuse
         app.state.classifier = classifier
         app.state.batcher = Batcher(classifier.predict, chosen.batch_texts, chosen.max_waiting)

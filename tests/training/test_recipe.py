@@ -1,5 +1,6 @@
 """Recipes are checked before anything runs, and overrides reach every setting."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("epoch=3", "unknown settings epoch; known are backbone"),
+        ("epoch=3", r"unknown settings epoch \(did you mean epochs\?\); known are backbone"),
         ("rate=fast", "rate is 'fast', expected a number"),
         ("rate=3", "rate is 3, expected 0 to 1"),
         ("batch_size=8.5", "expected a whole number"),
@@ -80,3 +81,40 @@ def test_the_bundled_recipe_keeps_its_stages() -> None:
     raw = read_recipe(BUNDLED_RECIPE, ["encoder.batch_size=16"])
     assert raw["encoder"]["batch_size"] == 16
     assert len(raw["stages"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "encoder.incidnet_weight=3",
+            r"encoder has unknown settings incidnet_weight \(did you mean incident_weight\?\)",
+        ),
+        ("encoder.backbone=wheel", "encoder has unknown settings backbone; known are epochs"),
+        ("encoder.task_weights.topics=1", r"task_weights of encoder has unknown settings topics \(did you mean topic"),
+        ("encoder.task_weights=1", "encoder: task_weights is 1, expected a number for each task"),
+        ("ngram.feature=10", r"ngram has unknown settings feature \(did you mean features\?\); known are min_df, C"),
+        ("ngram.C=0", "ngram.C is 0, expected a number above 0"),
+        ("ngrams.C=1", r"unknown settings ngrams \(did you mean ngram\?\); known are stages, encoder, ngram"),
+        ("stages=[{epoch: 1}]", r"stage 1 has unknown settings epoch \(did you mean epochs\?\)"),
+        ("stages=[2]", "stage 1 is 2, expected settings as 'name: value' lines"),
+        ("stages=2", "stages is 2, expected a list of them"),
+        ("encoder=2", "encoder is 2, expected settings"),
+    ],
+)
+def test_a_setting_that_no_stage_reads_is_refused_with_the_nearest(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_recipe(BUNDLED_RECIPE, [override])
+
+
+def test_every_setting_that_a_stage_may_have_is_read_by_the_training() -> None:
+    read = set()
+    for path in FOLDER.parent.glob("*.py"):
+        read |= set(
+            re.findall(r"""\b(?:recipe|settings)(?:\[|\.get\()["'](\w+)["']""", path.read_text(encoding="utf-8"))
+        )
+    with pytest.raises(ValueError, match="known are") as caught:
+        read_recipe(BUNDLED_RECIPE, ["encoder.strange=1"])
+    known = set(str(caught.value).partition("known are ")[2].split(", "))
+    elsewhere = {"stages", "encoder", "ngram", "min_df", "C", "features", "backbone", "profile"}
+    assert known <= read and read - known <= elsewhere
