@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import itertools
 import json
 import os
 import shlex
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from eval.results_files import publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp._system import cores
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
+from tawasul_nlp.model.per_process import PerProcess
 from tawasul_nlp.model.runtime import Batch, OnnxRuntime
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from training.corpus import LabelSpace, load_examples
@@ -41,19 +44,22 @@ OURS, SPINNING, ONE_SESSION, ONE_TABLE = FORMS = (
     "one session for all threads, no spinning",
     "a session for each thread, one embedding table, no spinning",
 )
+ORDERS = list(itertools.permutations(FORMS))[::5]
 ALONE, TOGETHER = "one text a call", "64 texts a call"
 AS_IT_IS, BUSY = "as the machine is", "beside a busy process for each core"
-_TEXTS = {ALONE: 24, TOGETHER: 128}
+_TEXTS = {ALONE: 24, TOGETHER: 64}
 _TABLE = "encoder.embeddings.word_embeddings.rows"
 
 
 class OneSession(OnnxRuntime):
     """Many batches at once in one session."""
 
+    def __init__(self, path: Path, threads: int) -> None:
+        super().__init__(path, threads)
+        self._shared = PerProcess(partial(self._open, 1))
+
     def _run_alone(self, batch: Batch) -> dict[str, Any]:
-        if not hasattr(self, "_shared"):
-            self._shared = self._open(1)
-        return self._run(self._shared, *batch)
+        return self._run(self._shared.get(), *batch)
 
 
 class OneTable(OnnxRuntime):
@@ -156,8 +162,8 @@ def speeds(texts: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
                 found: dict[str, list[dict[str, float]]] = {form: [] for form in FORMS}
                 with busy(others):
                     for turn in range(rounds):
-                        # Every other turn backwards, so that no form always follows the same one.
-                        for form in FORMS if turn % 2 else FORMS[::-1]:
+                        # Another order each time, so that no form always follows the same one.
+                        for form in ORDERS[turn % len(ORDERS)]:
                             found[form].append(workers[form].ask(texts[:size], one_by_one=way == ALONE))
                 for form, runs in found.items():
                     pairs = list(zip(runs, found[OURS], strict=True))

@@ -204,6 +204,7 @@ def test_a_wrong_setting_says_what_was_expected(monkeypatch):
 
 
 def test_the_model_reads_with_the_threads_that_the_environment_says(monkeypatch):
+    monkeypatch.delenv("TAWASUL_THREADS", raising=False)
     assert Settings.from_environment().threads is None
     monkeypatch.setenv("TAWASUL_THREADS", "3")
     with testclient.TestClient(create_app()) as client:

@@ -16,7 +16,7 @@ from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
 from tawasul_nlp.model.graph import checked_graph
-from tawasul_nlp.model.per_process import PerProcess, freed_by_its_process
+from tawasul_nlp.model.per_process import PerProcess, freed_by_its_process, loading_lock
 from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
@@ -228,7 +228,9 @@ class OnnxRuntime:
         unused = self._unused.get()
         session = unused.get()  # waits while calls of other threads use them all
         try:
-            session = session or self._open(1)
+            if session is None:
+                with loading_lock:  # one after the other, for each holds the file several times while it opens
+                    session = self._open(1)
             return self._run(session, *batch)
         finally:
             unused.put(session)
