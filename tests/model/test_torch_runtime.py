@@ -148,3 +148,17 @@ def test_a_forked_child_reads_as_its_parent(folder: Path) -> None:
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reader, 4) == b"same"
+
+
+@pytest.mark.parametrize(("set_before", "allowed", "expected"), [(4, "2", 2), (1, "3", 1)])
+def test_torch_takes_no_more_threads_than_the_process_may_use_cores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, set_before: int, allowed: str, expected: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("TAWASUL_THREADS", allowed)
+    torch.set_num_threads(set_before)
+    try:
+        ComplaintClassifier.from_pretrained(folder, runtime="torch").predict("نص")
+        assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
