@@ -202,7 +202,9 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['threads']} threads; medians of {result['rounds']} rounds, in which the forms take turns. The load "
         f"average was {result['load_before']:.1f} before the measurement and {result['load_after']:.1f} after it: "
         "where that is much more than the threads, the machine had other work as well, and ratios tell more than "
-        "speeds. Ratios are of runs side by side, to the first form.",
+        "speeds. Ratios are of runs side by side, to the first form. Only spinning differs in how one text is read: "
+        "how far the other forms differ there is the measurement's own uncertainty. The embedding table is taken out "
+        "of the model by a package that the library does not need, whose memory counts here.",
         "",
         "| load | texts | form | texts/s | speed | CPU ms a text | CPU |",
         "|---|---|---|---:|---:|---:|---:|",

@@ -110,7 +110,7 @@ class ComplaintClassifier:
         threads : int or None
             CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
             many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
-            60 MB (``python -m eval.threads``).
+            65 MB (``python -m eval.threads``).
         taxonomy : Taxonomy or None
             Names, routing and places of the model's topics, agencies and kinds, all of which it must have; None for the
             bundled one.
@@ -119,8 +119,9 @@ class ComplaintClassifier:
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
         spinning : bool
-            Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text: a little
-            faster on a machine that does nothing else, and much slower on a busy one (``python -m eval.threads``).
+            Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text. It may pay
+            on a machine that does nothing else; it takes 1.4 times the processor's time and more, and on a busy machine
+            one text takes up to 1.8 times as long (``python -m eval.threads``).
 
         Raises
         ------
