@@ -119,9 +119,9 @@ class ComplaintClassifier:
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
         spinning : bool
-            Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text. It may pay
-            on a machine that does nothing else; it takes 1.4 times the processor's time and more, and on a busy machine
-            one text takes up to 1.8 times as long (``python -m eval.threads``).
+            Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text. It may
+            pay on a machine that does nothing else; it takes 1.4 times the processor's time and more, and on a busy
+            machine one text takes up to 1.8 times as long (``python -m eval.threads``).
 
         Raises
         ------

@@ -75,7 +75,8 @@ def named_errors():
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            if kind.__module__.startswith("tawasul_nlp") and not kind.__name__.startswith("_"):
+            library = kind.__module__.startswith("tawasul_nlp") and ".cli" not in kind.__module__
+            if library and not kind.__name__.startswith("_"):
                 found.append(kind)
     return sorted(set(found), key=lambda kind: kind.__name__)
 
