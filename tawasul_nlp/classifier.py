@@ -15,6 +15,7 @@ from tawasul_nlp._system import logger
 from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
 from tawasul_nlp.model.per_process import loading_lock
@@ -368,6 +369,7 @@ def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], None]]:
 
 
 def _from_hub(name: str) -> Path:
+    require("hub", "fetching a model from the Hub", "huggingface_hub")
     from huggingface_hub import snapshot_download
 
     try:

@@ -19,6 +19,20 @@ def _unpickled(kind: type[TawasulError], arguments: tuple[Any, ...], attributes:
     return error
 
 
+class MissingExtraError(TawasulError, ImportError):
+    """Something was asked for that needs an extra of the package, which is not installed.
+
+    Attributes
+    ----------
+    extra : str
+        Its name in ``pip install 'tawasul-nlp[NAME]'``.
+    """
+
+    def __init__(self, message: str, extra: str) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
 class ModelFormatError(TawasulError, ValueError):
     """A model folder is damaged, incomplete, of a newer format, or not a model folder at all."""
 

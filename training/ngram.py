@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tawasul_nlp.model.ngram import FeatureBlock, NgramFeatures, save_ngram
+from tawasul_nlp.model.ngram import Counts, FeatureBlock, NgramFeatures, save_ngram
 from training.corpus import Example, LabelSpace
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # Of characters, and of words. A linear SVM holds eight bytes for every feature and label: 400 MB for a hundred labels.
 MOST_FEATURES = 500_000
 
 
-def kept_features(counts: Any, min_df: int, most: int = MOST_FEATURES) -> FeatureBlock:
+def kept_features(counts: Counts, min_df: int, most: int = MOST_FEATURES) -> FeatureBlock:
     """Keep the hash values that at least ``min_df`` texts have, or more texts if these are over ``most``.
 
     They come with their smoothed idf.
@@ -23,8 +27,19 @@ def kept_features(counts: Any, min_df: int, most: int = MOST_FEATURES) -> Featur
     while np.count_nonzero(document_frequency >= min_df) > most:
         min_df += 1
     keep = document_frequency >= min_df
-    idf = np.log((1 + counts.shape[0]) / (1 + document_frequency[keep])) + 1
+    idf = np.log((1 + counts.texts) / (1 + document_frequency[keep])) + 1
     return FeatureBlock(values[keep].astype(np.int32), idf.astype(np.float32))
+
+
+def weighed(blocks: Sequence[FeatureBlock], counts: Sequence[Counts]) -> csr_matrix:
+    """Return the L2-normalised sublinear TF-IDF of each block, side by side: (texts, features of all), float32."""
+    from scipy.sparse import csr_matrix, hstack
+
+    found = []
+    for block, block_counts in zip(blocks, counts, strict=True):
+        rows, at, values = block.known(block_counts)
+        found.append(csr_matrix((values, (rows, at)), shape=(block_counts.texts, len(block.hashes))))
+    return hstack(found, "csr")
 
 
 def train_ngram(
@@ -67,13 +82,12 @@ def fit_ngram(
     ValueError
         If a label has no text.
     """
-    from scipy.sparse import hstack
     from sklearn.svm import LinearSVC
 
     counts = NgramFeatures().counts(texts)
     pairs = list(zip(counts, recipe["min_df"], strict=True))
     blocks = tuple(kept_features(block_counts, min_df) for block_counts, min_df in pairs)
-    features = hstack([block.weigh(block_counts) for block, block_counts in zip(blocks, counts, strict=True)], "csr")
+    features = weighed(blocks, counts)
     weights, biases = {}, {}
     for task, target in targets.items():
         known = target >= 0

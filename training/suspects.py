@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from tawasul_nlp.batch.formulas import guarded_row
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.ngram import NgramFeatures
-from training.ngram import kept_features
+from training.ngram import kept_features, weighed
 
 FOLDS = 5
 OUTLIER_SHARE = 0.02
@@ -25,12 +25,11 @@ def held_out_probabilities(texts: Sequence[str], target: np.ndarray, groups: np.
     An encoder that was trained on a text knows its label by heart, right or wrong; so the judge is the n-gram reader,
     cross-validated.
     """
-    from scipy.sparse import hstack
     from sklearn.model_selection import GroupKFold
     from sklearn.svm import LinearSVC
 
     counts = NgramFeatures().counts(list(texts))
-    features = hstack([kept_features(block, 2).weigh(block) for block in counts], "csr")
+    features = weighed([kept_features(block, 2) for block in counts], counts)
     # Below what any real score is, for a label that a fold has no text of.
     scores = np.full((len(texts), labels), -3.0)
     for fitted, judged in GroupKFold(min(FOLDS, len(np.unique(groups)))).split(features, target, groups):

@@ -1,6 +1,6 @@
 """Read a sheet of an Excel workbook a chunk at a time, its cells as the text that they show.
 
-Needs openpyxl (extra ``excel``). A workbook is measured before it is opened (``workbook_size.py``).
+Needs openpyxl and defusedxml (extra ``excel``). A workbook is measured before it is opened (``workbook_size.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.intake import TITLE_ROWS, Parsed, check_width, distinct_names, gather, title_hint
 from tawasul_nlp.batch.rows import CHUNK_ROWS, START, Chunk, Position, Reject, is_text, to_cell, to_json
 from tawasul_nlp.batch.workbook_size import check_archive
+from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +48,8 @@ class ExcelReader:
     ------
     TableError
         If the file is no workbook, would take more memory than a workbook of its size, or has no such sheet.
-    ModuleNotFoundError
-        If openpyxl is not installed.
+    MissingExtraError
+        If the extra ``excel`` is not installed.
     """
 
     def __init__(self, path: Path, sheet: str | None, header_row: int | None = None, *, any_size: bool = False) -> None:
@@ -150,12 +151,9 @@ class ExcelReader:
 
 @contextmanager
 def _workbook(path: Path) -> Iterator[Any]:
-    try:
-        from openpyxl import load_workbook
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "reading Excel workbooks needs openpyxl; install it with: pip install 'tawasul-nlp[excel]'"
-        ) from error
+    require("excel", "reading Excel workbooks", "openpyxl", "defusedxml")
+    from openpyxl import load_workbook
+
     with path.open("rb") as file:  # a file has no name whose ending openpyxl could mind
         with _reading(path):
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)

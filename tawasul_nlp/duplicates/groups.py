@@ -14,6 +14,7 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, copied, shares
 from tawasul_nlp.duplicates.stars import Conflicts, Edges, star_groups
+from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
     import pandas
@@ -176,7 +177,14 @@ class DuplicateGroups:
         )
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return one row a case: id, group_id, group_size, group_score, is_representative, reason, text."""
+        """Return one row a case: id, group_id, group_size, group_score, is_representative, reason, text.
+
+        Raises
+        ------
+        MissingExtraError
+            If the extra ``pandas`` is not installed.
+        """
+        require("pandas", "a table of the groups", "pandas")
         import pandas
 
         why = {row: reason for group in self.groups for row, reason in zip(group.members, group.reasons, strict=True)}

@@ -31,6 +31,7 @@ from tawasul_nlp.duplicates.columns import Columns
 from tawasul_nlp.duplicates.groups import LEAST, settled
 from tawasul_nlp.duplicates.scorer import PairScorer
 from tawasul_nlp.duplicates.stars import Edges
+from tawasul_nlp.extras import require
 
 CELL = 4_000  # cases of a cell, on average
 PROBES = 4
@@ -98,6 +99,7 @@ def sample(vectors: np.ndarray, start: int, share: float) -> np.ndarray:
 
 def centres(vectors: np.ndarray, cells: int) -> np.ndarray:
     """Return the centres of so many cells: (cells, width), float32, of length 1."""
+    require("ray", "cutting vectors into cells", "sklearn")
     from sklearn.cluster import KMeans
 
     cells = min(cells, len(vectors))
@@ -202,6 +204,7 @@ def components(n: int, matching: Edges) -> np.ndarray:
     """Return for each case a number that it shares with those that matching pairs connect it with; -1 if with none."""
     if not n:
         return np.zeros(0, np.int64)
+    require("ray", "finding the components of pairs", "scipy")
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -82,8 +84,8 @@ def recurring_problems(
     """List the pairs of a topic and a place whose incidents keep coming back, the most unusual first.
 
     If a topic's incidents fell on places in proportion to each place's share of all incidents, a pair's number of
-    incidents would about follow a Poisson distribution; ``p_value`` is its tail (``scipy.stats.poisson.sf``), and
-    ``q_value`` corrects it for all pairs by Benjamini and Hochberg (1995). The statistic knows neither seasons nor how
+    incidents would about follow a Poisson distribution; ``p_value`` is its tail (:func:`poisson_tail`), and
+    ``q_value`` corrects it for all pairs (:func:`false_discovery_rates`). The statistic knows neither seasons nor how
     many people live at a place, takes incidents as independent (one cause that was reported as three incidents looks
     unusual), and says little when a table has few incidents or few places: read it as an order in which to look, not
     as proof.
@@ -123,8 +125,6 @@ def recurring_problems(
     >>> problem.place, problem.incidents, problem.cases, problem.weeks, round(problem.expected, 2)
     ('مجمع 714', (0, 2, 3), (0, 1, 2, 3), 3, 1.29)
     """
-    from scipy.stats import false_discovery_control, poisson
-
     if min_incidents < 1 or min_weeks < 1 or not 0 < max_q_value <= 1:
         raise ValueError(
             f"got min_incidents={min_incidents}, min_weeks={min_weeks}, max_q_value={max_q_value}; "
@@ -167,8 +167,9 @@ def recurring_problems(
     # A pair without an incident was looked at as well: its p-value is 1.
     p_values = np.ones(pairs)
     expected = np.array([of_topic[topic] * of_place[place] / total for topic, place in found])
-    p_values[: len(found)] = poisson.sf([len(incidents) - 1 for incidents in found.values()], expected)
-    q_values = false_discovery_control(p_values)
+    counts = [len(incidents) for incidents in found.values()]
+    p_values[: len(found)] = [poisson_tail(*pair) for pair in zip(counts, expected.tolist(), strict=True)]
+    q_values = false_discovery_rates(p_values)
 
     problems = []
     for at, ((topic, place), incidents) in enumerate(found.items()):
@@ -192,6 +193,46 @@ def recurring_problems(
         )
     problems.sort(key=lambda one: (one.p_value, -len(one.incidents), one.topic, one.place))
     return RecurringProblems(problems, incidents=total, skipped=skipped, pairs=pairs)
+
+
+def poisson_tail(count: int, mean: float) -> float:
+    """Return the chance of at least ``count`` events, at least 1, where a Poisson distribution expects ``mean``.
+
+    The terms ``exp(-mean) * mean**k / k!`` are added on that side of ``count`` where they fall from the first on.
+
+    Examples
+    --------
+    >>> round(poisson_tail(3, 0.6), 4), round(1 - math.exp(-0.6) * (1 + 0.6 + 0.6**2 / 2), 4)
+    (0.0231, 0.0231)
+    """
+    above = count > mean
+    k = count if above else count - 1
+    term = math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
+    total = 0.0
+    while term > total * sys.float_info.epsilon / 4:
+        total += term
+        if above:
+            k += 1
+            term *= mean / k
+        else:
+            term *= k / mean  # nothing is left below 0
+            k -= 1
+    return total if above else 1.0 - total
+
+
+def false_discovery_rates(p_values: np.ndarray) -> np.ndarray:
+    """Return the q-value of each p-value by Benjamini and Hochberg (1995): (n,), float64.
+
+    Examples
+    --------
+    >>> false_discovery_rates(np.array([0.01, 0.5, 0.02])).tolist()
+    [0.03, 0.5, 0.03]
+    """
+    order = np.argsort(p_values)[::-1]
+    ranks = np.arange(len(p_values), 0, -1)
+    q_values = np.empty(len(p_values))
+    q_values[order] = np.minimum.accumulate(p_values[order] * (len(p_values) / ranks))
+    return q_values
 
 
 def _members(groups: DuplicateGroups | Sequence[int] | np.ndarray, labels: np.ndarray) -> list[list[int]]:

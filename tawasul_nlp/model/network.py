@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from tawasul_nlp.extras import require
+
+require("torch", "the network of a model", "torch", "transformers")
+
 import torch
 from torch import Tensor, nn
 from transformers import BertModel

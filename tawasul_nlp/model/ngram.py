@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.hashing import char_ngrams, word_ngrams
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 # So large that two of some 10^5 kept features hardly ever share a value.
 HASH_SIZE = 2**30
@@ -36,7 +32,7 @@ _TOGETHER = 64
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How often each hash value occurs in each text, as the three arrays of a sparse matrix by rows.
+    """How often each hash value occurs in each text, as the three arrays of a compressed sparse matrix by rows.
 
     Attributes
     ----------
@@ -52,6 +48,11 @@ class Counts:
     indices: np.ndarray
     data: np.ndarray
 
+    @property
+    def texts(self) -> int:
+        """How many texts were counted."""
+        return len(self.indptr) - 1
+
 
 class NgramFeatures:
     """Count hashed n-grams of texts: one block of characters within words, one block of words.
@@ -63,20 +64,13 @@ class NgramFeatures:
     def __init__(self) -> None:
         self._normalizer = Normalizer("matching")
 
-    def occurrences(self, texts: list[str]) -> tuple[Counts, Counts]:
+    def counts(self, texts: list[str]) -> tuple[Counts, Counts]:
         """Return the counts of each block."""
         clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
         folded = [_NUMBER.sub("0", text) for text in clean]
         blocks = char_ngrams(folded, CHAR_NGRAMS, HASH_SIZE), word_ngrams(folded, HASH_SIZE)
         first, second = (_count(rows, hashes, len(texts)) for rows, hashes in blocks)
         return first, second
-
-    def counts(self, texts: list[str]) -> list[csr_matrix]:
-        """Return one sparse matrix (texts, HASH_SIZE) of counts for each block."""
-        from scipy.sparse import csr_matrix
-
-        shape = (len(texts), HASH_SIZE)
-        return [csr_matrix((c.data, c.indices, c.indptr), shape=shape) for c in self.occurrences(texts)]
 
 
 def _count(rows: np.ndarray, hashes: np.ndarray, n_texts: int) -> Counts:
@@ -92,28 +86,20 @@ class FeatureBlock:
     hashes: np.ndarray
     idf: np.ndarray
 
-    def known(self, counts: Counts | csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def known(self, counts: Counts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what is known of counts: text, feature and its weight in L2-normalised sublinear TF-IDF, each 1-D."""
         if not len(self.hashes):  # few texts may share no word at all
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
-        n_texts = len(counts.indptr) - 1
-        rows = np.repeat(np.arange(n_texts), np.diff(counts.indptr))
+        rows = np.repeat(np.arange(counts.texts), np.diff(counts.indptr))
         at = np.searchsorted(self.hashes, counts.indices)
         at[at == len(self.hashes)] = 0
         known = self.hashes[at] == counts.indices
         rows, at, values = rows[known], at[known], counts.data[known]
         # In float64, whose logarithms are the same on every processor once they are rounded to float32.
         values = (1.0 + np.log(values.astype(np.float64))).astype(np.float32) * self.idf[at]
-        squares = np.bincount(rows, values * values, minlength=n_texts)
+        squares = np.bincount(rows, values * values, minlength=counts.texts)
         values = values / np.sqrt(np.maximum(squares, 1e-12))[rows]
         return rows, at, values.astype(np.float32)
-
-    def weigh(self, counts: csr_matrix) -> csr_matrix:
-        """Turn counts (texts, HASH_SIZE) into L2-normalised sublinear TF-IDF (texts, kept)."""
-        from scipy.sparse import csr_matrix
-
-        rows, at, values = self.known(counts)
-        return csr_matrix((values, (rows, at)), shape=(counts.shape[0], len(self.hashes)))
 
 
 class NgramReader:
@@ -145,13 +131,6 @@ class NgramReader:
         self._weights = np.concatenate(list(weights.values()), axis=1)
         self._features = NgramFeatures()
 
-    def features(self, texts: list[str]) -> csr_matrix:
-        """Return the weighted features (texts, features of all blocks), float32."""
-        from scipy.sparse import hstack
-
-        pairs = zip(self.blocks, self._features.counts(texts), strict=True)
-        return hstack([block.weigh(counts) for block, counts in pairs], format="csr")
-
     def scores(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Return the decision values (texts, labels) of each task, float32."""
         totals = np.zeros((len(texts), self._weights.shape[1]), np.float32)
@@ -167,7 +146,7 @@ class NgramReader:
 
     def _add_scores(self, texts: list[str], totals: np.ndarray) -> None:
         offset = 0
-        for block, counts in zip(self.blocks, self._features.occurrences(texts), strict=True):
+        for block, counts in zip(self.blocks, self._features.counts(texts), strict=True):
             rows, at, values = block.known(counts)
             ends = np.searchsorted(rows, np.arange(len(texts) + 1))
             for row, (begin, end) in enumerate(pairwise(ends)):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.extras import require
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
 from tawasul_nlp.model.per_process import PerProcess
 from tawasul_nlp.model.runtime import CPU_TOKENS, Batch, check_outputs
@@ -39,9 +40,12 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
 
     Raises
     ------
+    MissingExtraError
+        If the extra ``torch`` is not installed.
     ModelFormatError
         If the folder has no torch files, or they do not describe one network.
     """
+    _require_torch()
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -69,6 +73,10 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
     except (SafetensorError, RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelFormatError(f"{path}: not the network that {NETWORK_CONFIG} describes ({error!s:.300})") from error
     return network.float().eval()
+
+
+def _require_torch() -> None:
+    require("torch", "running a model with torch", "torch", "transformers")
 
 
 def _set_buffer(network: MultiTaskNetwork, name: str) -> None:
@@ -129,11 +137,14 @@ class TorchRuntime:
 
     Raises
     ------
+    MissingExtraError
+        If the extra ``torch`` is not installed.
     ValueError
         If there is no such device.
     """
 
     def __init__(self, folder: Path, config: ModelConfig, device: str = "cpu", threads: int | None = None) -> None:
+        _require_torch()
         if device != "cpu":
             _check_device(device)
         self.folder = folder

@@ -4,9 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, false_discovery_control, poisson
 
 from tawasul_nlp.duplicates import DuplicateGrouper, recurring_problems
+from tawasul_nlp.duplicates.recurring import false_discovery_rates, poisson_tail
 
 START = date(2026, 1, 5)  # a Monday
 BLOCKS = [f"مجمع {number}" for number in (714, 1203, 904, 338, 225, 421, 1020, 815, 614, 352, 109, 1209)]
@@ -85,6 +88,16 @@ def test_the_p_value_is_near_that_of_an_exact_binomial_test():
     exact = binomtest(len(problem.incidents), incidents, problem.expected / incidents, alternative="greater").pvalue
     assert problem.p_value == pytest.approx(exact, rel=0.5)
     assert problem.p_value <= problem.q_value <= problem.p_value * len(BLOCKS) * len(TOPICS)
+
+
+@given(st.integers(1, 5_000), st.floats(1e-6, 5_000))
+def test_the_tail_is_scipys(count, mean):
+    assert poisson_tail(count, mean) == pytest.approx(poisson.sf(count - 1, mean), rel=1e-9, abs=1e-290)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_the_q_values_are_scipys(p_values):
+    assert false_discovery_rates(np.array(p_values)) == pytest.approx(false_discovery_control(p_values), rel=1e-12)
 
 
 def test_a_place_with_many_of_every_topic_is_not_unusual():

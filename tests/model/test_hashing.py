@@ -32,7 +32,7 @@ def assert_same(texts: list[str]) -> None:
     for ours, reference in zip(FEATURES.counts(texts), REFERENCE, strict=True):
         expected = reference.transform(texts)
         expected.sort_indices()
-        assert ours.shape == expected.shape
+        assert ours.texts == expected.shape[0]
         assert np.array_equal(ours.indptr, expected.indptr)
         assert np.array_equal(ours.indices, expected.indices)
         assert np.array_equal(ours.data, expected.data)

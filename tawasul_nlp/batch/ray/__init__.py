@@ -1,17 +1,14 @@
 """A Ray cluster does the work: classify and group Ray datasets, or classify a table as ``--engine ray`` does.
 
-Needs Ray (extra ``ray``); every node has this package and the model. A program that has no Ray yet starts with
-``ray.init()``, on the head of a cluster or, for one machine, anywhere.
+Needs Ray, scikit-learn and scipy (extra ``ray``); every node has this package and the model. A program that has no Ray
+yet starts with ``ray.init()``, on the head of a cluster or, for one machine, anywhere.
 """
 
 from __future__ import annotations
 
-try:
-    import ray.data  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "working on a Ray cluster needs Ray; install it with: pip install 'tawasul-nlp[ray]'"
-    ) from error
+from tawasul_nlp.extras import require
+
+require("ray", "working on a Ray cluster", "ray", "sklearn", "scipy")
 
 from tawasul_nlp.batch.ray.classification import classify
 from tawasul_nlp.batch.ray.groups import group

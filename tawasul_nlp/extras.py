@@ -1,0 +1,39 @@
+"""What a missing extra is told by: one sentence that says how to install it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from tawasul_nlp.errors import MissingExtraError
+
+
+def require(extra: str, purpose: str, *modules: str) -> None:
+    """Check, without importing them, that the modules of an extra are installed.
+
+    Parameters
+    ----------
+    extra : str
+        Its name in ``pip install 'tawasul-nlp[NAME]'``.
+    purpose : str
+        What needs it.
+    *modules : str
+        Top-level modules that are imported next.
+
+    Raises
+    ------
+    MissingExtraError
+        If one of them is not installed.
+
+    Examples
+    --------
+    >>> require("ray", "a cluster", "json", "no_such_ray")
+    Traceback (most recent call last):
+    ...
+    tawasul_nlp.errors.MissingExtraError: a cluster needs no_such_ray; install it with: pip install 'tawasul-nlp[ray]'
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        it = "it" if len(missing) == 1 else "them"
+        raise MissingExtraError(
+            f"{purpose} needs {', '.join(missing)}; install {it} with: pip install 'tawasul-nlp[{extra}]'", extra
+        )
