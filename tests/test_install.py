@@ -1,0 +1,226 @@
+"""The package alone does all that it promises; what needs more says which extra."""
+
+import ast
+import pickle
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import openpyxl
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
+from tawasul_nlp.cli import main
+from tawasul_nlp.errors import MissingExtraError
+from tests.model.tiny_model import write_tiny_model
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# Top-level module -> the distributions that it may come from.
+HOMES = {
+    module: {canonicalize_name(name) for name in names}
+    for module, names in packages_distributions().items()
+    if module != "tawasul_nlp"
+}
+
+# What only an extra brings is not found.
+ALONE = """
+import runpy, sys
+from importlib.machinery import PathFinder
+absent, script, table, out = sys.argv[1:]
+
+class Alone(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in absent.split() else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Alone
+runpy.run_path(script, run_name="__main__")
+from tawasul_nlp.cli import main
+text = ["--text-column", "text", "--quiet"]
+assert main(["classify", table, *text, "-o", f"{out}/classified.parquet"]) == 0
+assert main(["group", f"{out}/classified.parquet", *text, "--date-column", "opened", "-o", f"{out}/grouped.csv"]) == 0
+assert main(["report", f"{out}/grouped.csv", "--quiet", "-o", f"{out}/report.html"]) == 0
+"""
+
+
+def declared(requirements):
+    """Return the distributions that requirements name; our own extras are followed."""
+    names = set()
+    for requirement in map(Requirement, requirements):
+        if requirement.name == "tawasul-nlp":
+            names |= {name for extra in requirement.extras for name in of_extra(extra)}
+        else:
+            names.add(canonicalize_name(requirement.name))
+    return names
+
+
+def of_extra(extra):
+    return declared(PROJECT["optional-dependencies"][extra])
+
+
+def installed_with(requirements):
+    """Return the distributions that pip installs for requirements, with all that these need."""
+    found, waiting = set(), [(Requirement(text), "") for text in requirements]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        for extra in ("", *requirement.extras):
+            key = canonicalize_name(requirement.name), extra
+            if key not in found:
+                found.add(key)
+                waiting += [(Requirement(text), extra) for text in requires(requirement.name) or ()]
+    return {name for name, _ in found}
+
+
+def demanded(tree):
+    """Return the arguments of each call of ``require``: the extra, and the modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "require":
+            extra, _, *modules = (argument.value for argument in node.args)
+            yield extra, modules
+
+
+def imported(tree):
+    """Return the top-level modules of other projects that a file imports when it runs."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module]
+        else:
+            continue
+        yield from {name.partition(".")[0] for name in names} & set(HOMES)
+
+
+def sources(*folders):
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def shown(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", sources("tawasul_nlp", "training"), ids=shown)
+def test_what_is_imported_is_declared_and_an_extra_is_asked_for_before(path):
+    doors = [path, *(folder / "__init__.py" for folder in path.relative_to(ROOT).parents if folder.name)]
+    allowed = declared(PROJECT["dependencies"])
+    for door in doors:
+        allowed |= {name for extra, _ in demanded(parsed(ROOT / door)) for name in of_extra(extra)}
+    assert [module for module in imported(parsed(path)) if not HOMES[module] & allowed] == []
+
+
+def test_every_extra_that_is_asked_for_brings_the_modules():
+    calls = [call for path in sources("tawasul_nlp", "training", "eval", "examples") for call in demanded(parsed(path))]
+    assert {extra for extra, _ in calls} == {"torch", "hub", "excel", "pandas", "ray", "service", "train", "eval"}
+    for extra, modules in calls:
+        assert [module for module in modules if not HOMES[module] & of_extra(extra)] == []
+
+
+def test_the_package_alone_answers_and_writes_the_same_as_with_every_extra(tmp_path):
+    alone = installed_with(PROJECT["dependencies"])
+    absent = sorted(module for module, homes in HOMES.items() if not homes & alone)
+    assert {"torch", "transformers", "datasets", "camel_tools", "sklearn", "scipy", "pandas"} <= set(absent)
+    table = tmp_path / "cases.csv"
+    with (ROOT / "examples/backlog.csv").open(encoding="utf-8") as backlog:
+        table.write_text("".join(backlog.readlines()[:40]), encoding="utf-8")
+    told = []
+    for name, missing in (("alone", absent), ("full", [])):
+        (tmp_path / name).mkdir()
+        given = [" ".join(missing), str(ROOT / "tests/wheel/answers.py"), str(table), str(tmp_path / name)]
+        done = subprocess.run([sys.executable, "-c", ALONE, *given], capture_output=True, text=True, encoding="utf-8")
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout)
+    assert told[0] == told[1]
+    for name in ("classified.parquet", "grouped.csv", "report.html"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "full" / name).read_bytes(), name
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Make modules as if they were not installed."""
+
+    def hide(*modules):
+        for module in modules:
+            monkeypatch.setitem(sys.modules, module, None)
+
+    return hide
+
+
+def sentence(extra):
+    return rf"needs [a-z_, ]+; install (it|them) with: pip install 'tawasul-nlp\[{extra}\]'"
+
+
+@pytest.mark.parametrize("module", ["openpyxl", "defusedxml"])
+def test_a_workbook_is_refused_without_the_extra_that_reads_it_safely(tmp_path, capsys, without, module):
+    book = openpyxl.Workbook()
+    book.active.append(["text"])
+    book.save(tmp_path / "cases.xlsx")
+    without(module)
+    assert main(["classify", str(tmp_path / "cases.xlsx"), "-t", "text", "-o", str(tmp_path / "out.csv")]) == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(f"tawasul: error: reading Excel workbooks {sentence('excel')}\n", told)
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("module", ["ray", "sklearn", "scipy"])
+def test_a_cluster_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, without, module):
+    monkeypatch.delitem(sys.modules, "tawasul_nlp.batch.ray", raising=False)
+    without(module)
+    table = str(ROOT / "examples/backlog.csv")
+    assert main(["classify", table, "-t", "text", "-o", str(tmp_path / "out.csv"), "--engine", "ray"]) == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(f"tawasul: error: working on a Ray cluster {sentence('ray')}\n", told)
+
+
+@pytest.mark.parametrize("module", ["torch", "transformers"])
+def test_torch_is_asked_for_when_the_model_is_opened_and_not_with_the_first_text(tmp_path, without, module):
+    folder = write_tiny_model(tmp_path / "m", torch_files=True)
+    without(module)
+    with pytest.raises(MissingExtraError, match=sentence("torch")) as caught:
+        ComplaintClassifier.from_pretrained(folder, runtime="torch")
+    assert caught.value.extra == "torch"
+
+
+def test_a_model_of_the_hub_and_a_table_of_groups_name_their_extras(without):
+    groups = DuplicateGrouper.from_pretrained().group(["حفرة في الشارع", "الماي مقطوع"])
+    without("pandas", "huggingface_hub")
+    with pytest.raises(MissingExtraError, match=sentence("pandas")):
+        groups.to_frame()
+    with pytest.raises(MissingExtraError, match=sentence("hub")):
+        ComplaintClassifier.from_pretrained("somebody/model")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "absent"),
+    [
+        ("training.train", "train", "datasets"),
+        ("eval.classification", "eval", "semhash"),
+        ("examples.service.app", "service", "fastapi"),
+    ],
+)
+def test_what_is_in_a_clone_names_its_extra(module, extra, absent):
+    code = f"import sys; sys.modules[{absent!r}] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 1
+    last = done.stderr.strip().rpartition("\n")[2]
+    assert re.fullmatch(rf"tawasul_nlp\.errors\.MissingExtraError: .* {sentence(extra)}", last)
+
+
+def test_the_error_survives_the_way_from_a_worker():
+    again = pickle.loads(pickle.dumps(MissingExtraError("it needs torch", "torch")))
+    assert (str(again), again.extra) == ("it needs torch", "torch")
+    assert isinstance(again, ImportError) and not isinstance(again, ModuleNotFoundError)
