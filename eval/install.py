@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import statistics
 import subprocess
 import sys
@@ -39,7 +40,15 @@ answered = time.perf_counter()
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM:")).split()[1]
 print(imported - began, answered - imported, peak)
 """
-_PACKAGES = "from importlib.metadata import distributions; print(*sorted({one.name for one in distributions()}))"
+_PACKAGES = """
+import json, os
+from importlib.metadata import distributions
+
+def size(files):
+    return sum(os.stat(file.locate()).st_size for file in files if file.locate().exists())
+
+print(json.dumps({one.name: size(one.files or ()) for one in distributions()}, sort_keys=True))
+"""
 _TORCH = "from importlib.metadata import version; print(version('torch'))"
 
 
@@ -78,9 +87,10 @@ def command_of(root: Path) -> list[str]:
     return [str(root / "bin/python"), "-I", str(root / "bin/tawasul")]
 
 
-def packages(root: Path) -> list[str]:
-    """Return the names of an environment's packages."""
-    return run([root / "bin/python", "-I", "-c", _PACKAGES], root).split()
+def packages(root: Path) -> dict[str, int]:
+    """Return the packages of an environment, by name, and the bytes of their files."""
+    found: dict[str, int] = json.loads(run([root / "bin/python", "-I", "-c", _PACKAGES], root))
+    return found
 
 
 def disk_bytes(root: Path) -> int:
@@ -133,7 +143,7 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
             "install_s": round(seconds, 1),
             "megabytes": round(disk_bytes(root) / 1e6),
             "packages": len(there),
-            "names": there,
+            "package_megabytes": {one: round(size / 1e6, 1) for one, size in there.items()},
         }
     for layer, told in zip(layers.values(), first_answers(roots, rounds), strict=True):
         layer |= {name: round(value, 3) for name, value in told.items()}
@@ -158,6 +168,8 @@ COLUMNS = {
 def page(result: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     rows = [[name, *(shown(layer) for shown in COLUMNS.values())] for name, layer in result["layers"].items()]
+    alone = next(iter(result["layers"].values()))["package_megabytes"]
+    largest = ", ".join(f"{name} {alone[name]:.0f}" for name in sorted(alone, key=alone.get, reverse=True)[:6])
     table = [["", *COLUMNS], ["---", *["---:"] * len(COLUMNS)], *rows]
     return f"""# Installing
 
@@ -166,6 +178,8 @@ cache, so that its seconds hold the downloads. The wheel has {result["wheel_mega
 {result["torch"]}. Times and memory of a fresh process to its first answer: medians of {result["rounds"]}.
 
 {chr(10).join(f"| {' | '.join(row)} |" for row in table)}
+
+The largest of the package alone, in megabytes: {largest}.
 
 Both classified, grouped and reported `examples/backlog.csv`: the outputs are the same to the byte.
 """
