@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from eval.import_time import machine
 from eval.results_files import publish_page
 from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report
 from training.corpus import LabelSpace, load_examples
 
@@ -76,6 +77,7 @@ def table(rows: int) -> pa.Table:
 
 def in_browser(page: Path, profile: Path) -> dict[str, float]:
     """Return the milliseconds until the page is there, and to answer a filter (median)."""
+    require("dev", "a page in a browser", "selenium")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

@@ -33,6 +33,7 @@ from tawasul_nlp.duplicates.candidates import BANDS, NEIGHBOURS, PLACE_SIZE, can
 from tawasul_nlp.duplicates.columns import Columns, pack
 from tawasul_nlp.duplicates.groups import LEAST
 from tawasul_nlp.duplicates.parts import CELL, PROBES
+from tawasul_nlp.extras import require
 from training.corpus import LabelSpace, load_examples
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,6 +63,7 @@ def write_table(path: Path, texts: list[str]) -> None:
 
 def start_ray() -> None:
     """Start a Ray of two cores on this machine."""
+    require("ray", "measuring the cluster", "ray", "sklearn", "scipy")
     import ray.data
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")

@@ -114,18 +114,18 @@ def parsed(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", sources("tawasul_nlp", "training"), ids=shown)
+@pytest.mark.parametrize("path", sources("tawasul_nlp", "training", "eval", "examples"), ids=shown)
 def test_what_is_imported_is_declared_and_an_extra_is_asked_for_before(path):
-    doors = [path, *(folder / "__init__.py" for folder in path.relative_to(ROOT).parents if folder.name)]
+    doors = [path, *(door for folder in path.parents if ROOT in folder.parents for door in folder.glob("__init__.py"))]
     allowed = declared(PROJECT["dependencies"])
     for door in doors:
-        allowed |= {name for extra, _ in demanded(parsed(ROOT / door)) for name in of_extra(extra)}
+        allowed |= {name for extra, _ in demanded(parsed(door)) for name in of_extra(extra)}
     assert [module for module in imported(parsed(path)) if not HOMES[module] & allowed] == []
 
 
 def test_every_extra_that_is_asked_for_brings_the_modules():
     calls = [call for path in sources("tawasul_nlp", "training", "eval", "examples") for call in demanded(parsed(path))]
-    assert {extra for extra, _ in calls} == {"torch", "hub", "excel", "pandas", "ray", "service", "train", "eval"}
+    assert {extra for extra, _ in calls} == set(PROJECT["optional-dependencies"]) - {"notebooks", "all", "fuzz"}
     for extra, modules in calls:
         assert [module for module in modules if not HOMES[module] & of_extra(extra)] == []
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from tawasul_nlp.extras import require
 
-require("service", "the service", "fastapi", "prometheus_client")
+require("service", "the service", "fastapi", "prometheus_client", "pydantic", "starlette")
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
