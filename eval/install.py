@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -145,13 +146,14 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
             "packages": len(there),
             "package_megabytes": {one: round(size / 1e6, 1) for one, size in there.items()},
         }
+    load = round(os.getloadavg()[0], 1)
     for layer, told in zip(layers.values(), first_answers(roots, rounds), strict=True):
         layer |= {name: round(value, 3) for name, value in told.items()}
     different = [name for name in OUTPUTS if len({each[name] for each in outputs}) > 1]
     if different:
         raise RuntimeError(f"{', '.join(different)} of the environments differ")
     torch = run([roots[-1] / "bin/python", "-I", "-c", _TORCH], folder).strip()
-    return {"wheel_megabytes": round(wheel.stat().st_size / 1e6, 1), "torch": torch, "layers": layers}
+    return {"wheel_megabytes": round(wheel.stat().st_size / 1e6, 1), "torch": torch, "load": load, "layers": layers}
 
 
 COLUMNS = {
@@ -175,7 +177,8 @@ def page(result: dict[str, Any]) -> str:
 
 {result["date"]}, {result["machine"]}. `{result["command"]}`: new virtual environments, pip without its
 cache, so that its seconds hold the downloads. The wheel has {result["wheel_megabytes"]} MB; torch is the build
-{result["torch"]}. Times and memory of a fresh process to its first answer: medians of {result["rounds"]}.
+{result["torch"]}. Times and memory of a fresh process to its first answer: medians of {result["rounds"]},
+while {result["load"]} other processes wanted a core (load average).
 
 {chr(10).join(f"| {' | '.join(row)} |" for row in table)}
 
