@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.errors import IndexFormatError as IndexFormatError
     from tawasul_nlp.errors import IndexLockedError as IndexLockedError
     from tawasul_nlp.errors import InvalidTextError as InvalidTextError
+    from tawasul_nlp.errors import MissingExtraError as MissingExtraError
     from tawasul_nlp.errors import ModelFormatError as ModelFormatError
     from tawasul_nlp.errors import TawasulError as TawasulError
     from tawasul_nlp.prediction import Prediction as Prediction
@@ -52,6 +53,7 @@ _HOMES = {
     "InputChangedError": "tawasul_nlp.batch.errors",
     "InvalidTextError": "tawasul_nlp.errors",
     "MissingColumnError": "tawasul_nlp.batch.errors",
+    "MissingExtraError": "tawasul_nlp.errors",
     "ModelFormatError": "tawasul_nlp.errors",
     "Normalizer": "tawasul_nlp.text",
     "OversizedTableError": "tawasul_nlp.batch.errors",
@@ -79,6 +81,7 @@ __all__ = [
     "InputChangedError",
     "InvalidTextError",
     "MissingColumnError",
+    "MissingExtraError",
     "ModelFormatError",
     "Normalizer",
     "OversizedTableError",
