@@ -1,12 +1,12 @@
-"""The same numbers from an ONNX graph on every processor, and for a text alone or among others.
+"""The same numbers from an ONNX graph on every processor.
 
 What ONNX Runtime 1.32 makes of an 8-bit encoder depends on the processor in two ways:
 
 - Without VNNI instructions (AVX2 alone, AVX-512 before Cascade Lake), products of uint8 by int8 are added in pairs of
   16 bits, which overflow. ONNX Runtime has an exact path: :func:`products_overflow` says whether it is needed.
 - ``Softmax`` adds as many exponentials at once as fit a register, so the last bit of a sum depends on the processor,
-  and on how far a batch is padded. Rounding to 8 bits makes a tenth of a logit of that bit.
-  :func:`with_portable_softmax` writes each ``Softmax`` as the steps that define it, with the sum in float64.
+  and rounding to 8 bits makes a tenth of a logit of that bit. :func:`with_portable_softmax` writes each ``Softmax`` as
+  the steps that define it. Their sum is in float64: in float32 it would depend on how far a batch is padded.
 
 The other kernels give the same bits wherever there are AVX2 and FMA (``python -m eval.processors``).
 """
