@@ -85,7 +85,9 @@ def test_every_named_error_is_public_and_of_one_family_and_of_one_of_pythons_kin
     for kind in named_errors():
         assert getattr(tawasul_nlp, kind.__name__) is kind
         assert issubclass(kind, tawasul_nlp.TawasulError)
-        assert kind is tawasul_nlp.TawasulError or issubclass(kind, (ValueError, TypeError, RuntimeError, OSError, ImportError))
+        assert kind is tawasul_nlp.TawasulError or issubclass(
+            kind, (ValueError, TypeError, RuntimeError, OSError, ImportError)
+        )
 
 
 @pytest.mark.parametrize(
