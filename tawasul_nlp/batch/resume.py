@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp._system import sync_folder
+from tawasul_nlp._system import atomic_write, sync_folder
 from tawasul_nlp.batch.errors import TableError
 from tawasul_nlp.batch.output import checked_target
 from tawasul_nlp.batch.rows import START, Position
@@ -37,7 +37,8 @@ LOCK = "lock"
 ROWS = "rows"
 REJECTS = "rejects.jsonl"
 TABLE = "table"
-_OURS = (STATE, STATE + ".new", ROWS, REJECTS, TABLE)  # in this order they are removed
+# In this order they are removed; earlier versions wrote the state under ".new".
+_OURS = (STATE, STATE + ".partial", STATE + ".new", ROWS, REJECTS, TABLE)
 _BLOCK = 1 << 20
 
 
@@ -133,13 +134,8 @@ class UnfinishedRun:
             "resumed": self.resumed,
             "counts": dict(counts),
         }
-        fresh = self.folder / (STATE + ".new")
-        with fresh.open("w", encoding="utf-8") as file:
+        with atomic_write(self.folder / STATE) as fresh, fresh.open("w", encoding="utf-8") as file:
             json.dump(state, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.folder / STATE)
-        sync_folder(self.folder)
         self.position = position
 
 

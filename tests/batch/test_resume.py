@@ -171,7 +171,7 @@ def test_an_interrupt_in_the_middle_of_a_commit_loses_nothing_that_was_committed
             raise KeyboardInterrupt  # the state has been replaced, and the folder is about to reach the disk
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as interrupted:
-        patch.setattr("tawasul_nlp.batch.resume.sync_folder", interrupt)
+        patch.setattr("tawasul_nlp._system.sync_folder", interrupt)
         run(source, tmp_path / "out.csv")
     assert interrupted.value.__notes__ == ["25 rows are done; the same command goes on from there"]
     report = run(source, tmp_path / "out.csv")
