@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.text import mask_personal_data as mask_personal_data
     from tawasul_nlp.text import normalize as normalize
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> the module that defines it.
 _HOMES = {
