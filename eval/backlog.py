@@ -38,9 +38,9 @@ from typing import Any
 from eval.import_time import machine
 from eval.memory import peak_kb
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.batch import classify_table, threads_each
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tests.batch.keyword_classifier import KeywordClassifier
+from tawasul_nlp.tables import classify_table, threads_each
+from tests.tables.keyword_classifier import KeywordClassifier
 from training.corpus import LabelSpace, load_examples
 
 RESULTS = Path(__file__).parent / "results"

@@ -181,7 +181,7 @@ def _map(vectors: np.ndarray, is_new: np.ndarray, seed: int, points: int = 400) 
 
 def _period(table: TextTable, date_column: str | None) -> dict[str, Any]:
     """Return the days of a table's rows: first, last, count of each day, and how many rows have no readable date."""
-    from tawasul_nlp.batch.case_rows import read_date
+    from tawasul_nlp.tables.run.case_rows import read_date
 
     if date_column is None:
         return {}

@@ -32,8 +32,8 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
 from tawasul_nlp.duplicates.candidates import candidate_pairs
-from tawasul_nlp.duplicates.columns import Columns
-from tawasul_nlp.duplicates.scorer import copied
+from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.pair_scorer import copied
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
@@ -203,7 +203,7 @@ def one_by_one(grouper: DuplicateGrouper, collection: Collection, columns: Colum
 
 def question_pairs(grouper: DuplicateGrouper, path: Path) -> dict[str, Any]:
     """Measure the question pairs: thresholds tuned on the even rows, F1 reported on the odd ones."""
-    from tawasul_nlp.duplicates.reading import case_columns
+    from tawasul_nlp.duplicates.extraction import case_columns
 
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))

@@ -34,7 +34,7 @@ from eval.import_time import machine
 from eval.results_files import publish_page
 from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.duplicates.columns import SHINGLE
+from tawasul_nlp.duplicates.features import SHINGLE
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace, load_examples
 from training.noise import add_noise

@@ -27,13 +27,13 @@ import numpy as np
 from eval.backlog import digest, peaks_of
 from eval.import_time import machine
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
-from tawasul_nlp.batch import classify_table, open_engine, threads_each
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.candidates import BANDS, NEIGHBOURS, PLACE_SIZE, candidate_pairs
-from tawasul_nlp.duplicates.columns import Columns, pack
+from tawasul_nlp.duplicates.features import Columns, pack
 from tawasul_nlp.duplicates.groups import LEAST
 from tawasul_nlp.duplicates.parts import CELL, PROBES
 from tawasul_nlp.extras import require
+from tawasul_nlp.tables import classify_table, open_engine, threads_each
 from training.corpus import LabelSpace, load_examples
 
 RESULTS = Path(__file__).parent / "results"
@@ -74,7 +74,7 @@ def classify_once(source: Path, output: Path, way: str) -> None:
     """Be the process that classifies in one way."""
     engine, workers = open_engine, 1 if way == WAYS[0] else 2
     if way == WAYS[2]:
-        from tawasul_nlp.batch.ray import engine as on_ray
+        from tawasul_nlp.tables.ray import engine as on_ray
 
         start_ray()
         engine = on_ray()  # type: ignore[assignment]
@@ -89,7 +89,7 @@ def group_once(source: Path, vectors: Path) -> None:
     import pyarrow.parquet as pq
     import ray.data
 
-    from tawasul_nlp.batch.ray import group
+    from tawasul_nlp.tables.ray import group
 
     table = pq.read_table(source)
     embeddings = np.load(vectors)

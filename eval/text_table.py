@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.batch import TableError, open_reader
-from tawasul_nlp.batch.rows import to_name
+from tawasul_nlp.tables import TableError, open_reader
+from tawasul_nlp.tables.io.chunk import to_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

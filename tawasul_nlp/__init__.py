@@ -13,12 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tawasul_nlp.batch.errors import InputChangedError as InputChangedError
-    from tawasul_nlp.batch.errors import MissingColumnError as MissingColumnError
-    from tawasul_nlp.batch.errors import OversizedTableError as OversizedTableError
-    from tawasul_nlp.batch.errors import RowsLostError as RowsLostError
-    from tawasul_nlp.batch.errors import TableError as TableError
-    from tawasul_nlp.batch.errors import WorkerDiedError as WorkerDiedError
     from tawasul_nlp.classifier import ComplaintClassifier as ComplaintClassifier
     from tawasul_nlp.classifier import predict as predict
     from tawasul_nlp.domain import DataError as DataError
@@ -35,6 +29,12 @@ if TYPE_CHECKING:
     from tawasul_nlp.errors import ModelFormatError as ModelFormatError
     from tawasul_nlp.errors import TawasulError as TawasulError
     from tawasul_nlp.prediction import Prediction as Prediction
+    from tawasul_nlp.tables.errors import InputChangedError as InputChangedError
+    from tawasul_nlp.tables.errors import MissingColumnError as MissingColumnError
+    from tawasul_nlp.tables.errors import OversizedTableError as OversizedTableError
+    from tawasul_nlp.tables.errors import RowsLostError as RowsLostError
+    from tawasul_nlp.tables.errors import TableError as TableError
+    from tawasul_nlp.tables.errors import WorkerDiedError as WorkerDiedError
     from tawasul_nlp.text import Normalizer as Normalizer
     from tawasul_nlp.text import mask_personal_data as mask_personal_data
     from tawasul_nlp.text import normalize as normalize
@@ -50,20 +50,20 @@ _HOMES = {
     "IndexDiskError": "tawasul_nlp.errors",
     "IndexFormatError": "tawasul_nlp.errors",
     "IndexLockedError": "tawasul_nlp.errors",
-    "InputChangedError": "tawasul_nlp.batch.errors",
+    "InputChangedError": "tawasul_nlp.tables.errors",
     "InvalidTextError": "tawasul_nlp.errors",
-    "MissingColumnError": "tawasul_nlp.batch.errors",
+    "MissingColumnError": "tawasul_nlp.tables.errors",
     "MissingExtraError": "tawasul_nlp.errors",
     "ModelFormatError": "tawasul_nlp.errors",
     "Normalizer": "tawasul_nlp.text",
-    "OversizedTableError": "tawasul_nlp.batch.errors",
+    "OversizedTableError": "tawasul_nlp.tables.errors",
     "Prediction": "tawasul_nlp.prediction",
-    "RowsLostError": "tawasul_nlp.batch.errors",
-    "TableError": "tawasul_nlp.batch.errors",
+    "RowsLostError": "tawasul_nlp.tables.errors",
+    "TableError": "tawasul_nlp.tables.errors",
     "TawasulError": "tawasul_nlp.errors",
     "Taxonomy": "tawasul_nlp.domain",
     "UnknownIdError": "tawasul_nlp.domain",
-    "WorkerDiedError": "tawasul_nlp.batch.errors",
+    "WorkerDiedError": "tawasul_nlp.tables.errors",
     "find_places": "tawasul_nlp.domain",
     "mask_personal_data": "tawasul_nlp.text",
     "normalize": "tawasul_nlp.text",

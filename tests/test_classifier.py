@@ -32,7 +32,7 @@ from tawasul_nlp.domain._folding import split_words
 from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
-from tawasul_nlp.model import readers
+from tawasul_nlp.model import scorers
 from tawasul_nlp.model.encoder import EncoderReader
 from tawasul_nlp.text import arabizi_to_arabic
 from tests.waiting import HANG
@@ -84,7 +84,7 @@ def test_the_next_texts_are_tokenised_while_the_encoder_runs(
         assert tokenised.wait(HANG), "the texts to come were not tokenised before these had been read"
         return EncoderReader.run(encoder, tokens, batch_size)
 
-    monkeypatch.setattr(readers, "_PIECE", 1)
+    monkeypatch.setattr(scorers, "_PIECE", 1)
     monkeypatch.setattr(encoder, "tokenize", tokenize)
     monkeypatch.setattr(encoder, "run", run)
     assert [p.topic.id for p in clf.predict([SEWAGE, "الكهربا مقطوعة"])] == ["sewage_overflow", "power_outage"]

@@ -178,7 +178,7 @@ def test_a_workbook_is_refused_without_the_extra_that_reads_it_safely(tmp_path, 
 
 @pytest.mark.parametrize("module", ["ray", "sklearn", "scipy"])
 def test_a_cluster_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, without, module):
-    monkeypatch.delitem(sys.modules, "tawasul_nlp.batch.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "tawasul_nlp.tables.ray", raising=False)
     without(module)
     table = str(ROOT / "examples/backlog.csv")
     assert main(["classify", table, "-t", "text", "-o", str(tmp_path / "out.csv"), "--engine", "ray"]) == 1

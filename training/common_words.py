@@ -16,7 +16,7 @@ from pathlib import Path
 import tawasul_nlp.duplicates
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.duplicates.areas import COMMON_PLACES
-from tawasul_nlp.duplicates.columns import area_name
+from tawasul_nlp.duplicates.features import area_name
 from tawasul_nlp.duplicates.terms import COMMON_WORDS, level, stems
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.corpus import LabelSpace, load_examples

@@ -1,7 +1,7 @@
 """Learn the score of a pair: how likely two cases are to tell of one incident.
 
-``python -m training.pairs MODEL_FOLDER`` fits a :class:`~tawasul_nlp.duplicates.scorer.PairScorer` on two backlogs,
-chooses its threshold, and adds ``pairs.json`` to the folder. The test split is not touched. The backlogs are
+``python -m training.pairs MODEL_FOLDER`` fits a :class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer` on two
+backlogs, chooses its threshold, and adds ``pairs.json`` to the folder. The test split is not touched. The backlogs are
 
 - incidents whose reports the encoder never saw side by side (``"use": "scorer"`` in the corpus), with their look-alikes
   and other training cases among them, copies of these that name another house, road or town, and some cases that came
@@ -28,11 +28,11 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.clustering import Edges
+from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.features import Columns
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
-from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
-from tawasul_nlp.duplicates.stars import Edges
+from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
 from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
 from training.corpus import Example, LabelSpace, load_examples
 from training.incidents import Incident, load_incidents

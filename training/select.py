@@ -139,7 +139,7 @@ def read_pool(path: Path, text_column: str, exclude: Sequence[str] = ()) -> Pool
     TableError
         If the file is no table, has no such column, or has no row with a text.
     """
-    from tawasul_nlp.batch import MissingColumnError, TableError, open_reader
+    from tawasul_nlp.tables import MissingColumnError, TableError, open_reader
 
     reader = open_reader(path, text_column=text_column)
     if reader.columns and text_column not in reader.columns:
@@ -176,8 +176,8 @@ def select(pool: Pool, model: Path | None, n: int, task: str | None = None, seed
         If the model has no such task.
     """
     from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
-    from tawasul_nlp.batch.rows import to_cell
     from tawasul_nlp.model.folder import PAIRS
+    from tawasul_nlp.tables.io.chunk import to_cell
 
     classifier = ComplaintClassifier.from_pretrained(model)
     task = task or ("topic" if "topic" in classifier.labels else next(iter(classifier.labels)))
@@ -229,7 +229,7 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
 
     What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
     """
-    from tawasul_nlp.batch.formulas import guarded_row
+    from tawasul_nlp.tables.io.escaping import guarded_row
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from tawasul_nlp.batch.formulas import guarded_row
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.ngram import NgramFeatures
+from tawasul_nlp.tables.io.escaping import guarded_row
 from training.ngram import kept_features, weighed
 
 FOLDS = 5

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.robustness.outcome import Outcome
-from tawasul_nlp.batch import classify_table
-from tests.batch.keyword_classifier import KeywordClassifier
+from tawasul_nlp.tables import classify_table
+from tests.tables.keyword_classifier import KeywordClassifier
 
 _ROOT = Path(__file__).parents[2]
 _ENDINGS = (".csv", ".jsonl", ".parquet", ".xlsx")
@@ -140,7 +140,7 @@ def _changed(path: Path) -> int | None:
 def _start(source: Path, output: Path, workers: int, model: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "eval.robustness.classify_kills", str(source), str(output), str(workers)]
     if model:
-        command = [sys.executable, "-m", "tawasul_nlp.cli", "classify", str(source), "-o", str(output)]
+        command = [sys.executable, "-m", "tawasul_nlp", "classify", str(source), "-o", str(output)]
         command += ["--text-column", "text", "--mask-personal-data", "--quiet"]
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     return subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)

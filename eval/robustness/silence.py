@@ -16,7 +16,7 @@ from examples.make_backlog import OUT as BACKLOG
 PROMISE = "nothing leaves the machine; files are written where the user says"
 ROWS = 40
 TABLE = "cases.csv"
-_TAWASUL = ("-m", "tawasul_nlp.cli")
+_TAWASUL = ("-m", "tawasul_nlp")
 _COLUMNS = ("--text-column", "text")
 _PREDICT = f"""
 import csv

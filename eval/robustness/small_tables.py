@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.robustness.outcome import Outcome
-from tawasul_nlp.batch import OversizedTableError, TableError, classify_table
-from tests.batch.keyword_classifier import KeywordClassifier
+from tawasul_nlp.tables import OversizedTableError, TableError, classify_table
+from tests.tables.keyword_classifier import KeywordClassifier
 
 _LARGEST = 1_000_000  # of these files, in bytes
 _SECONDS = 60  # of the processor, to read and classify one, or to refuse it

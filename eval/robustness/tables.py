@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from eval.robustness.outcome import Outcome
-from tawasul_nlp.batch import Chunk, Layout, Step, TableError, classify_table, group_table, open_writer
-from tawasul_nlp.batch.delimited import DELIMITERS
-from tawasul_nlp.batch.display import examples, summary
-from tawasul_nlp.batch.rows import START, to_json
+from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
-from tests.batch.keyword_classifier import KeywordClassifier
+from tawasul_nlp.tables import Chunk, Layout, Step, TableError, classify_table, group_table, open_writer
+from tawasul_nlp.tables.io.chunk import START, to_json
+from tawasul_nlp.tables.io.delimited import DELIMITERS
+from tests.tables.keyword_classifier import KeywordClassifier
 
 _CELLS = 200  # of a table
 _FORMULAS = (

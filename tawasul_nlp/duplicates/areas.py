@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from tawasul_nlp.domain.gazetteer import Gazetteer
-from tawasul_nlp.duplicates.columns import code
+from tawasul_nlp.duplicates.features import code
 from tawasul_nlp.duplicates.terms import LEVELS, STEP, read_levels
 
 COMMON_PLACES = "common_places.txt"
@@ -24,7 +24,7 @@ def rarity(codes: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     codes : ndarray of int32
-        Of :class:`~tawasul_nlp.duplicates.columns.Columns`.
+        Of :class:`~tawasul_nlp.duplicates.features.Columns`.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp._system import cores
-from tawasul_nlp.duplicates.columns import Columns, place_keys, row_hashes
+from tawasul_nlp.duplicates.features import Columns, place_keys, row_hashes
 
 # Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000

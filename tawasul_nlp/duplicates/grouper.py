@@ -12,10 +12,10 @@ import numpy as np
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.cases import Case, as_cases
+from tawasul_nlp.duplicates.clustering import Edges
+from tawasul_nlp.duplicates.extraction import case_columns
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
-from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.scorer import PairScorer
-from tawasul_nlp.duplicates.stars import Edges
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import PAIRS
 
@@ -25,7 +25,7 @@ class DuplicateGrouper:
 
     Make one with :meth:`from_pretrained`. The model that classifies a text also gives its incident vector, in the same
     pass; pairs are scored by a learned combination of meaning, wording, place, topic and numbers
-    (:class:`~tawasul_nlp.duplicates.scorer.PairScorer`).
+    (:class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer`).
 
     Parameters
     ----------

@@ -11,9 +11,9 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.columns import Columns
-from tawasul_nlp.duplicates.scorer import PairScorer, conflicting_places, copied, shares
-from tawasul_nlp.duplicates.stars import Conflicts, Edges, star_groups
+from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_groups
+from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places, copied, shares
 from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def settled(columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
     -------
     representative : ndarray of int64, shape (n,)
     score : ndarray of float32, shape (n,)
-        As of :func:`~tawasul_nlp.duplicates.stars.star_groups`.
+        As of :func:`~tawasul_nlp.duplicates.clustering.star_groups`.
     """
     conflicts = Conflicts(columns, scorer.longest)
     while True:

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.duplicates.assignment import Placing
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.columns import Columns, pack, place_keys
 from tawasul_nlp.duplicates.database import DATABASE, FORMAT_VERSION, LOCK, VECTORS, storable
+from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.features import Columns, pack, place_keys
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.incidents import Incident, IndexCheck, Match, Placement
-from tawasul_nlp.duplicates.placing import Placing
-from tawasul_nlp.duplicates.reading import case_columns
 from tawasul_nlp.duplicates.store import IndexFolder, check_folder, stored_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 

@@ -2,7 +2,7 @@
 
 Parts are consecutive stretches of the cases; `starts` holds each one's first row number. Every function works on one
 part, and says what another step needs of it; whoever calls them carries that from part to part
-(:mod:`tawasul_nlp.batch.ray`). Nothing here knows how.
+(:mod:`tawasul_nlp.tables.ray`). Nothing here knows how.
 
 The pairs are those of :mod:`~tawasul_nlp.duplicates.candidates`. Neighbours among many are sought in cells: a case
 lies in the cell of its nearest centre and looks for neighbours in those of its nearest few (an inverted file, as of
@@ -27,10 +27,10 @@ from tawasul_nlp.duplicates.candidates import (
     pair_keys,
     unique_keys,
 )
-from tawasul_nlp.duplicates.columns import Columns
+from tawasul_nlp.duplicates.clustering import Edges
+from tawasul_nlp.duplicates.features import Columns
 from tawasul_nlp.duplicates.groups import LEAST, settled
-from tawasul_nlp.duplicates.scorer import PairScorer
-from tawasul_nlp.duplicates.stars import Edges
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.extras import require
 
 CELL = 4_000  # cases of a cell, on average

@@ -24,13 +24,13 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.checksums import CHECKSUMS, checksum, write_whole
-from tawasul_nlp.duplicates.columns import Columns, unpack
 from tawasul_nlp.duplicates.database import (
     DATABASE,
     FORMAT_VERSION,
     VECTORS,
     IndexDatabase,
 )
+from tawasul_nlp.duplicates.features import Columns, unpack
 from tawasul_nlp.duplicates.incidents import IndexCheck
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 

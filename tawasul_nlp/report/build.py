@@ -9,17 +9,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.input_file import InputFile
-from tawasul_nlp.batch.output import PendingFile, check_apart
-from tawasul_nlp.batch.readers import open_reader
-from tawasul_nlp.batch.sniff import Format
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS, find_columns
 from tawasul_nlp.report.page import render
 from tawasul_nlp.report.shown import Shown
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
+from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.sniff import Format
 from tawasul_nlp.text import mask_personal_data
 
 # What keeps coming back has at least so many incidents, in at least so many weeks; the most unusual are shown.
@@ -101,7 +101,7 @@ def write_report(
     ------
     TableError
         If the table cannot be read, is not classified, or lacks a named column, or the page cannot be written; its
-        subclass :class:`~tawasul_nlp.batch.InputChangedError` if the table is changed while it is read.
+        subclass :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
     """
     source, output = Path(source), Path(output)
     check_apart([source], {"page": output})

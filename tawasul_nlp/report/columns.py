@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tawasul_nlp.batch.case_rows import read_date
-from tawasul_nlp.batch.columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
-from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.rows import Reader
-from tawasul_nlp.batch.tables import wordiest
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.chunk import Reader
+from tawasul_nlp.tables.run.case_rows import read_date
+from tawasul_nlp.tables.run.text_columns import wordiest
 
 # Without these there is nothing to report.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tawasul_nlp.batch.rows import Chunk, Reader, to_cell
-from tawasul_nlp.batch.tables import values_of
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Row, Tally
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell
+from tawasul_nlp.tables.run.text_columns import values_of
 from tawasul_nlp.text import mask_personal_data
 
 REPORTS_OF_A_GROUP = 12

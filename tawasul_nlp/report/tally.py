@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from tawasul_nlp.batch.case_rows import read_date
-from tawasul_nlp.batch.rows import Chunk, to_cell
 from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns
+from tawasul_nlp.tables.io.chunk import Chunk, to_cell
+from tawasul_nlp.tables.run.case_rows import read_date
 
 # A count of cases is kept for each combination of these that occurs.
 DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")

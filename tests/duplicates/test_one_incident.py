@@ -8,7 +8,7 @@ import pytest
 
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.duplicates.reading import case_columns
+from tawasul_nlp.duplicates.extraction import case_columns
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "backlog.csv"
 

@@ -5,9 +5,9 @@ import pytest
 
 from tawasul_nlp.duplicates import parts
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, near_copies, neighbours, repeated, search_vectors
+from tawasul_nlp.duplicates.clustering import Edges
+from tawasul_nlp.duplicates.extraction import case_columns
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
-from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.stars import Edges
 from tests.duplicates.many_reports import grouper, many_reports
 
 

@@ -10,7 +10,7 @@ import pytest
 from eval import classification, compare
 from eval.text_table import read_table, task_columns
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.batch import TableError
+from tawasul_nlp.tables import TableError
 from training.corpus import LabelSpace, load_examples
 
 

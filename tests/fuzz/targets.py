@@ -14,17 +14,17 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.domain import Taxonomy, find_named_agencies, find_places
 from tawasul_nlp.domain._yaml import DataError
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
-from tawasul_nlp.duplicates.scorer import PairScorer
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 

@@ -7,10 +7,10 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.cli import app
+from tawasul_nlp.cli.app import app
 from tawasul_nlp.report import write_report
 from tawasul_nlp.report.tally import sunday
+from tawasul_nlp.tables.errors import TableError
 from tests.report.browser import cards, embedded, opened, phone, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tawasul_nlp.batch.errors import TableError
-from tawasul_nlp.batch.readers import open_reader
 from tawasul_nlp.report import tally as tally_module
 from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.report.tally import Tally, sunday
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.readers import open_reader
 from tests.report.tables import classified, write
 
 

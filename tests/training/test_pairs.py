@@ -7,8 +7,8 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.reading import case_columns
-from tawasul_nlp.duplicates.scorer import KNOTS, NAMES, PairScorer, pair_features
+from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, pair_features
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from training.corpus import Example
 from training.pairs import RISING, at_next_door, features_by_heart, fit, named_elsewhere, sent_again

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tawasul_nlp.batch import TableError
+from tawasul_nlp.tables import TableError
 from training.tables import Columns, read_table, stream_table
 
 COLUMNS = Columns.parse("نص", "الجهة,code=رمز")

@@ -48,7 +48,7 @@ def check_answers(root: Path, folder: Path) -> None:
     alone = run([root / "bin/python", "-I", script], folder)
     check(alone == run([sys.executable, script], folder), "the answers differ from those of this environment")
     outputs = run_demo(command_of(root), folder / "alone")
-    ours = run_demo([sys.executable, "-m", "tawasul_nlp.cli"], folder / "here")
+    ours = run_demo([sys.executable, "-m", "tawasul_nlp"], folder / "here")
     check(outputs == ours, f"{[name for name in ours if outputs[name] != ours[name]]} differ from this environment's")
     print(f"the same answers, and the same {', '.join(ours)}, to the byte")
 

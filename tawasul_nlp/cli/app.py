@@ -1,0 +1,217 @@
+r"""The ``tawasul`` command.
+
+Exit codes
+----------
+0
+    Done.
+1
+    It could not be done (a file, a column, a model); nothing was written.
+2
+    The command line is wrong.
+3
+    The table is complete, but some rows could not be read: they are in the rejects file.
+130
+    Interrupted. The message says what stays: nothing, an output that was complete already, what an index had taken, or
+    the rows of an unfinished run of ``classify``, from which the same command goes on.
+
+Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from tawasul_nlp.cli import classify, group, report
+from tawasul_nlp.cli.options import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    AsJson,
+    InterruptedCommand,
+    Model,
+    Text,
+    complain,
+    console,
+    lines,
+    whole,
+)
+
+app = typer.Typer(
+    name="tawasul",
+    help="Normalise, classify, route and group Arabic citizen complaints of Bahrain. Works without a network.",
+    epilog="Exit codes: 0 done; 1 failed, nothing written; 2 wrong usage; 3 done, some rows rejected; 130 interrupted.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from tawasul_nlp import __version__
+
+        typer.echo(f"tawasul-nlp {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+classify.register(app)
+
+
+@app.command()
+def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> None:
+    """Classify one text and show the answer.
+
+    \b
+    Examples:
+      tawasul predict "المجاري طافحة عندنا من اسبوع في مجمع 714"
+      tawasul predict --json - < letter.txt
+    """
+    from rich.console import Console
+
+    from tawasul_nlp import ComplaintClassifier
+
+    prediction = ComplaintClassifier.from_pretrained(model).predict(whole(text))
+    if as_json:
+        typer.echo(prediction.to_json())
+    else:
+        Console().print(prediction)
+
+
+@app.command()
+def normalize(
+    text: Text = None,
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="default, matching, arabert or arabert-twitter.")
+    ] = "default",
+) -> None:
+    """Normalise a text, or each line of standard input.
+
+    \b
+    Examples:
+      tawasul normalize "الشـــارع مظلم جداااا"
+      tawasul normalize --profile matching < texts.txt > normalised.txt
+    """
+    from tawasul_nlp import Normalizer
+
+    normalizer = Normalizer(profile)
+    for line in lines(text):
+        typer.echo(normalizer.normalize(line))
+
+
+@app.command()
+def mask(text: Text = None, as_json: AsJson = False) -> None:
+    """Replace personal data (CPR and phone numbers, e-mails, IBANs, ...) in a text, or in each line of standard input.
+
+    \b
+    Examples:
+      tawasul mask "رقمي 39001234 والبطاقة 850101234"
+      tawasul mask --json < texts.txt > masked.jsonl
+    """
+    from tawasul_nlp import mask_personal_data
+
+    for line in lines(text):
+        masked = mask_personal_data(line)
+        if as_json:
+            spans = [{"kind": span.kind, "start": span.start, "end": span.end} for span in masked.spans]
+            typer.echo(json.dumps({"text": masked.text, "spans": spans}, ensure_ascii=False))
+        else:
+            typer.echo(masked.text)
+
+
+@app.command()
+def info(model: Model = None, as_json: AsJson = False) -> None:
+    """Tell what the model is: format, tasks and labels, normalisation, hash, runtime, what it learned from.
+
+    \b
+    Examples:
+      tawasul info
+      tawasul info --model ./my-model --json
+    """
+    from tawasul_nlp import ComplaintClassifier
+
+    facts = ComplaintClassifier.from_pretrained(model).info()
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _flat(facts):
+        table.add_row(name, value)
+    console(to_stderr=False).print(table)
+
+
+group.register(app)
+report.register(app)
+
+
+def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            yield above + str(name), shown
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the ``tawasul`` command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name; ``sys.argv[1:]`` if None.
+
+    Returns
+    -------
+    int
+        The exit code, as listed at the top of this module.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    tawasul-nlp ...
+    0
+    """
+    # Arabic must come out whatever the locale says, and a broken byte must not stop a whole run.
+    for stream, encoding, errors in (
+        (sys.stdin, "utf-8-sig", "surrogateescape"),
+        (sys.stdout, "utf-8", "backslashreplace"),
+    ):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=encoding, errors=errors)
+    debug = os.environ.get("TAWASUL_DEBUG") == "1"
+    try:
+        code = app(args=None if arguments is None else list(arguments), prog_name="tawasul", standalone_mode=False)
+    except typer.TyperException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted; nothing was written")
+        return EXIT_INTERRUPTED
+    except InterruptedCommand as error:
+        complain(str(error))
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        # Our own errors speak for themselves; of any other the kind is part of the message.
+        known = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
+        message = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
+        complain(". ".join([message, *getattr(error, "__notes__", ())]))
+        return EXIT_FAILED
+    if code == EXIT_INTERRUPTED:
+        complain("interrupted; nothing was written")
+    return int(code or 0)

@@ -1,0 +1,262 @@
+"""The command ``tawasul classify``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tawasul_nlp.cli.options import (
+    AnySize,
+    Bom,
+    Delimiter,
+    Encoding,
+    Force,
+    HeaderRow,
+    InputFormat,
+    Model,
+    OutputFormat,
+    Prefix,
+    Quiet,
+    RawCells,
+    Rejects,
+    Sheet,
+    TextColumns,
+    check_model_apart,
+    console,
+    exit_on_rejects,
+    interrupts_told,
+    output_format_for_stdout,
+    to_delimiter,
+)
+
+if TYPE_CHECKING:
+    from tawasul_nlp.prediction import Prediction
+    from tawasul_nlp.tables import Step
+
+# A chunk takes seconds, and the time that remains is guessed from those of the last minutes.
+_SPEED_SECONDS = 600.0
+
+
+PlaceColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--place-column",
+        metavar="COLUMN",
+        help="A column that says where: blocks, towns or addresses; may be repeated.",
+    ),
+]
+
+
+class Engine(StrEnum):
+    """Where workers run."""
+
+    local = "local"
+    ray = "ray"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(classify)
+
+
+def classify(
+    backlog: Annotated[
+        str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
+    ],
+    text_column: TextColumns = None,
+    place_column: PlaceColumns = None,
+    model: Model = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes, which share the cores.")] = 1,
+    engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
+    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs of each Ray worker.")] = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run of OUT away.")] = False,
+    mask_personal_data: Annotated[
+        bool, typer.Option("--mask-personal-data", help="Write the text column without personal data.")
+    ] = False,
+    mask_column: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Mask this column too; may be repeated.")
+    ] = None,
+    input_format: InputFormat = None,
+    output_format: OutputFormat = None,
+    sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    any_size: AnySize = False,
+    prefix: Prefix = None,
+    rejects: Rejects = None,
+    raw_cells: RawCells = False,
+    bom: Bom = None,
+    force: Force = False,
+    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Classify a table of texts by kind, topic and agency.
+
+    All columns and the order of the rows are kept; these are added: kind, topic and agency with their
+    probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, town (in Arabic),
+    needs_review, review_reasons.
+    When the table has a column of such a name, all added ones are prefixed with tawasul_.
+
+    Where a case is comes from its text, or with --place-column from the table's own columns wherever they tell it; a
+    municipal case goes to the municipality of that place.
+
+    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. An OUT that is there is
+    replaced only if it is what this command wrote from this BACKLOG and nobody has changed it since, or with
+    --force. Rows that cannot be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number
+    and the reason; the exit code is then 3.
+
+    After Ctrl-C, a kill or a power cut the same command goes on where it stopped: finished rows stand in
+    OUT.partial. Standard input is copied to a temporary file and cannot be taken up again.
+
+    With --engine ray the workers are those of a Ray cluster, with one core each: of the one at RAY_ADDRESS, or
+    else of one that is started here. The table is read and written here all the same.
+
+    With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
+
+    An .xlsx holds texts as texts, never as formulas; a row with a text that no cell of Excel holds is rejected, and
+    more rows than a sheet has are an error. In a CSV, a sign that would begin a formula (= + - @) gets an apostrophe
+    in front: at the start of a cell or header, and behind each comma, semicolon, tab, bar or line end in it, for
+    spreadsheets differ in where they split. Numbers stay as they are.
+
+    \b
+    Examples:
+      tawasul classify backlog.csv --text-column text -o classified.csv
+      tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
+      tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
+      tawasul classify cases.jsonl -t complaint.body -o classified.parquet --workers 4
+      zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
+    """
+    from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp.cli.display import examples, summary
+    from tawasul_nlp.tables import classify_table, open_engine, threads_each
+    from tawasul_nlp.tables.io.streams import delivered, spooled
+
+    if gpus and engine is not Engine.ray:
+        raise typer.BadParameter("GPUs are given to the workers of --engine ray", param_hint="--gpus")
+    to_mask = mask_column or []
+    if text_column and (mask_personal_data or to_mask):
+        to_mask = [*text_column, *to_mask]
+    check_model_apart(model, output=output, rejects=rejects)
+    to_stdout = output == "-"
+    with interrupts_told(), ExitStack() as stack:
+        source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
+        if to_stdout:
+            rejects = rejects or Path("tawasul.rejects.jsonl")
+            output_format = output_format or output_format_for_stdout(source, input_format)
+        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
+        watch = stack.enter_context(_Watch(show, progress=not quiet))
+        opener: Callable[[Any, int], Any] = open_engine
+        threads = threads_each(workers) if workers > 1 else None
+        if engine is Engine.ray:
+            from tawasul_nlp.tables.ray import engine as on_ray
+
+            opener, threads = on_ray(num_gpus=gpus), 1
+        device = "cuda" if gpus else None
+        report = classify_table(
+            partial(ComplaintClassifier.from_pretrained, model, threads=threads, device=device),
+            source,
+            target,
+            text_column=text_column,
+            input_format=input_format.value if input_format else None,
+            output_format=output_format.value if output_format else None,
+            encoding=encoding,
+            delimiter=to_delimiter(delimiter),
+            sheet=sheet,
+            header_row=header_row,
+            place_columns=place_column or [],
+            any_size=any_size,
+            prefix=prefix,
+            rejects=rejects,
+            mask_columns=to_mask,
+            raw_cells=raw_cells,
+            bom=not to_stdout if bom is None else bom,
+            overwrite=force,
+            workers=workers,
+            engine=opener,
+            restart=restart,
+            resumable=backlog != "-" and not to_stdout,
+            manifest=not to_stdout,
+            on_step=watch.see,
+        )
+    with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
+        # What is read by people goes beside the data when the data takes standard output.
+        screen = console(to_stderr=to_stdout)
+        if watch.kept:
+            screen.print(examples(watch.kept, text_column or []))
+        if not quiet:
+            screen.print(summary(report))
+    exit_on_rejects(report)
+
+
+class _Watch:
+    """Shows progress on a terminal and keeps the first rows for the end."""
+
+    def __init__(self, keep: int, *, progress: bool) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            SpinnerColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.kept: list[tuple[dict[str, Any], Prediction]] = []
+        self._keep = keep
+        console = Console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),  # shows life while the model loads and a chunk is classified
+            TextColumn("classifying"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            speed_estimate_period=_SPEED_SECONDS,
+            disable=not (progress and console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=1.0, rows="")
+        self._began = time.monotonic()
+        self._before = 0
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def see(self, step: Step) -> None:
+        if step.chunk is None:  # rows of an earlier run tell nothing of this one's speed
+            self._before = step.rows_read
+            self._bar.reset(self._task, completed=0, total=1.0, rows=f"going on after {step.rows_read:,} rows")
+            self._bar.update(self._task, completed=step.fraction_read)
+            return
+        rate = (step.rows_read - self._before) / max(time.monotonic() - self._began, 1e-9)
+        rows = (
+            f"{step.rows_read:,} rows, {rate:,.0f} rows/s"
+            if rate >= 10
+            else f"{step.rows_read:,} rows, {rate:.1f} rows/s"
+        )
+        self._bar.update(self._task, completed=step.fraction_read, rows=rows)
+        missing = self._keep - len(self.kept)
+        if missing > 0:
+            self.kept += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)

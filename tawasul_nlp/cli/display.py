@@ -1,0 +1,145 @@
+"""How a run is shown on a terminal.
+
+Arabic stands at the end of its line and no rule follows it: a terminal that writes right-to-left text the right way
+round reorders only that stretch, and one that does not still keeps the columns in line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tawasul_nlp.tables.added_columns import task_order
+from tawasul_nlp.tables.io.fields import column_of, field
+from tawasul_nlp.tables.run.classify import BatchReport
+from tawasul_nlp.tables.run.group import GroupReport
+from tawasul_nlp.tables.run.text_columns import joined_text, named
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import Match
+    from tawasul_nlp.prediction import Prediction
+
+_SHOWN_CHARS = 72  # with its indent a text stays on one line of an 80-column terminal
+# Control characters would let a text command the terminal.
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+def summary(report: BatchReport) -> RenderableType:
+    """Return the table of agencies (or of a foreign model's first task), and what became of the rows."""
+    table = Table(box=box.SIMPLE_HEAD, title=Text(f"Cases by {report.task}"), title_justify="left", pad_edge=False)
+    for heading in ("cases", "share", "for review"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(report.task, no_wrap=True)
+    table.add_column("")
+    for count in report.counts:
+        table.add_row(
+            f"{count.rows:,}",
+            _percent(count.rows, report.rows_written),
+            _percent(count.needs_review, count.rows),
+            Text(count.id),
+            Text(count.name_ar if count.name_ar != count.id else ""),
+        )
+    table.add_section()
+    table.add_row(
+        f"{report.rows_written:,}", "100%", _percent(report.needs_review, report.rows_written), "all", "", style="bold"
+    )
+    speed = f"{report.rows_read / report.seconds:,.0f} rows/s" if report.seconds > 0 else "at once"
+    lines = [
+        f"{report.rows_read:,} rows read = {report.rows_written:,} written + {report.rows_rejected:,} rejected "
+        f"({report.seconds:.1f} s, {speed})",
+        *(f"note: {note}" for note in report.notes),
+    ]
+    if report.resumed:
+        lines.insert(1, f"gone on after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
+    if report.rejects is not None:
+        lines.append(f"rejected rows and reasons: {report.rejects}")
+    return Group(table, *(Text(_line(line)) for line in lines))
+
+
+def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
+    """Return classified rows as blocks: the answer, then the text on lines of its own."""
+    blocks: list[RenderableType] = []
+    columns = named(text_column)
+    for record, prediction in shown:
+        texts = {column_of(name, tuple(record)) for name in columns}
+        label = next((str(value) for name, value in record.items() if name not in texts and value), "")
+        head = Text(_short(label), "bold")
+        answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
+        for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
+            head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
+        names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
+        text = _short(joined_text(str(field(record, name) or "") for name in columns))
+        review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
+        blocks += [head, Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
+    return Group(*blocks)
+
+
+def grouped(report: GroupReport) -> RenderableType:
+    """Return the largest groups of a table, the counts, and what became of the rows."""
+    parts: list[RenderableType] = []
+    if report.largest:
+        table = Table(box=box.SIMPLE_HEAD, title="Largest groups", title_justify="left", pad_edge=False)
+        table.add_column("reports", justify="right", no_wrap=True)
+        table.add_column("group", justify="right", no_wrap=True)
+        table.add_column("")
+        for group in report.largest:
+            table.add_row(f"{group.size:,}", str(group.id), Text(_short(group.text)))
+        parts.append(table)
+    lines = [
+        f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} cases "
+        f"({_percent(report.grouped_cases, report.cases)}) are in {report.groups:,} "
+        f"{'group' if report.groups == 1 else 'groups'} of several reports"
+    ]
+    if report.known is not None:
+        lines.append(f"{report.cases - report.known:,} added to the index, {report.known:,} were there already")
+    if report.without_text:
+        lines.append(f"{report.without_text:,} rows have no text and are in no group")
+    if report.dates_unread:
+        lines.append(f"{report.dates_unread:,} dates could not be read: these cases were grouped without one")
+    lines.append(
+        f"{report.rows_read:,} rows read = {report.rows_written:,} written + {report.rows_rejected:,} rejected "
+        f"({report.seconds:.1f} s)"
+        if report.output is not None
+        else f"{report.rows_read:,} rows read, {report.rows_rejected:,} rejected ({report.seconds:.1f} s)"
+    )
+    lines += [f"note: {note}" for note in report.notes]
+    if report.rejects is not None:
+        lines.append(f"rejected rows and reasons: {report.rejects}")
+    return Group(*parts, *(Text(_line(line)) for line in lines))
+
+
+def matched(matches: Sequence[Match]) -> RenderableType:
+    """Return the incidents that a case may belong to as blocks: how surely and why, then the representative's text."""
+    if not matches:
+        return Text("the index has no case like this one")
+    blocks: list[RenderableType] = []
+    for match in matches:
+        head = Text.assemble(
+            (f"{match.score:.0%}", "bold"),
+            "  ",
+            ("duplicate", "green") if match.is_duplicate else ("another incident", "yellow"),
+            f" · group {match.group_id} · {match.size:,} {'report' if match.size == 1 else 'reports'} · ",
+            _line(f"{match.representative} · {match.reason}"),
+        )
+        blocks += [head, Text("    " + _short(match.text))]
+    return Group(*blocks)
+
+
+def _line(text: str) -> str:
+    return _BREAKS.sub(" ", text).strip()
+
+
+def _short(text: str) -> str:
+    text = _line(text)
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "-"

@@ -1,0 +1,209 @@
+"""What the commands share: options, exit codes, and how an error is told."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tawasul_nlp.tables import BatchReport, GroupReport
+
+EXIT_FAILED = 1
+EXIT_REJECTS = 3
+EXIT_INTERRUPTED = 130
+
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+class TableFormat(StrEnum):
+    """Formats of tables."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    xlsx = "xlsx"
+
+
+class InterruptedCommand(Exception):
+    """A command was interrupted after a part of its work that stays; the message says which."""
+
+
+@contextmanager
+def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
+    """Say after Ctrl-C what stays: what notes on the interrupt tell, or else `otherwise`."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = getattr(error, "__notes__", None) or [otherwise]
+        raise InterruptedCommand("; ".join(["interrupted", *kept])) from None
+
+
+Text = Annotated[
+    str | None,
+    typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input: UTF-8, windows-1256 or UTF-16."),
+]
+Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts.")
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        "-t",
+        metavar="COLUMN",
+        help="The column that holds the texts, or a field in one (complaint.body); those of several are joined: "
+        "-t subject -t body.",
+    ),
+]
+InputFormat = Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")]
+OutputFormat = Annotated[
+    TableFormat | None,
+    typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
+]
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")]
+HeaderRow = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
+    ),
+]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")]
+Delimiter = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
+]
+AnySize = Annotated[bool, typer.Option("--any-size", help="Read a small file even if it unpacks to very much.")]
+Prefix = Annotated[
+    str | None,
+    typer.Option(metavar="PREFIX", help="Of the added columns [default: none, or tawasul_ if a name is taken]"),
+]
+Rejects = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]")
+]
+RawCells = Annotated[
+    bool, typer.Option("--raw-cells", help="Keep cells of a CSV as they are that a spreadsheet would run as formulas.")
+]
+Bom = Annotated[
+    bool | None,
+    typer.Option(
+        "--bom/--no-bom",
+        show_default=False,
+        help="Begin a CSV with a byte-order mark, by which Excel knows its Arabic; programs may want --no-bom "
+        "[default: in files, not on standard output]",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace OUT though it is of another input or command, or was changed since: -o out.csv --force"
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+
+
+def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
+    """Raise :class:`~tawasul_nlp.tables.TableError` if an output is a file of the model that is used."""
+    from tawasul_nlp.tables.io.output_file import check_apart
+
+    if model is not None and Path(model).is_dir():
+        written = {name: Path(path) for name, path in outputs.items() if path not in (None, "-")}
+        check_apart(Path(model).iterdir(), written)
+
+
+def output_format_for_stdout(source: Path, read: TableFormat | None) -> TableFormat | None:
+    """Return the format for standard output, which has no name to tell it.
+
+    It is that of the input, but Parquet comes out as JSONL and a workbook as CSV.
+    """
+    from tawasul_nlp.tables.io.sniff import sniff_format
+
+    if not source.is_file():
+        return None  # reading it will say so
+    found = read or sniff_format(source)
+    return {"parquet": TableFormat.jsonl, "xlsx": TableFormat.csv}.get(found) or TableFormat(found)
+
+
+def to_delimiter(given: str | None) -> str | None:
+    """Return the delimiter that an option names; a tab is hard to type.
+
+    >>> to_delimiter("tab"), to_delimiter(";")
+    ('\\t', ';')
+    """
+    return "\t" if given in ("tab", "\\t") else given
+
+
+def whole(text: str | None) -> str:
+    """Return the text that was given, or all of standard input."""
+    return _decoded(_standard_input().read()) if text is None or text == "-" else text
+
+
+def lines(text: str | None) -> Iterator[str]:
+    """Yield the text that was given, or the lines of standard input.
+
+    Each line is decoded by itself, since it is answered before the next one is typed or piped in.
+    """
+    if text is not None and text != "-":
+        yield text
+    else:
+        for line in _standard_input():
+            yield _decoded(line).rstrip("\r\n")
+
+
+def _standard_input() -> TextIO:
+    """Return standard input, set to UTF-16 if it begins with the byte-order mark of it."""
+    stream = sys.stdin
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedReader):
+        start = stream.buffer.peek(2)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            stream.reconfigure(encoding="utf-16", errors="strict")
+    return stream
+
+
+def _decoded(text: str) -> str:
+    """Return what standard input held, decoded as windows-1256 where it is that by the rule for tables."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
+        from tawasul_nlp.tables.io.sniff import sniff_encoding
+
+        data = text.encode("utf-8", "surrogateescape")
+        if sniff_encoding(io.BytesIO(data)).codec == "cp1256":
+            return data.decode("cp1256")
+    return text
+
+
+def complain(message: str, level: str = "error") -> None:
+    """Print an error or a warning on standard error: one line that commands nothing to the terminal."""
+    print(f"tawasul: {level}: {_BREAKS.sub(' ', message).strip()}", file=sys.stderr)  # noqa: T201
+
+
+def console(*, to_stderr: bool) -> Console:
+    """Return a console for what people read at the end of a command; it takes nothing that it prints for markup."""
+    from rich.console import Console
+
+    found = Console(stderr=to_stderr, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = 120  # a log has no width of its own; names should stay whole
+    return found
+
+
+def exit_on_rejects(report: BatchReport | GroupReport) -> None:
+    """Say how many rows were rejected, and end with the exit code for it; nothing if none was."""
+    if report.rows_rejected:
+        lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
+        complain(f"{lost}; see {report.rejects}", "warning")
+        raise typer.Exit(EXIT_REJECTS)

@@ -1,0 +1,79 @@
+"""The command ``tawasul report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tawasul_nlp.cli.options import AnySize, InputFormat, Quiet, TextColumn, complain, console, interrupts_told
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(report)
+
+
+def report(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="What classify (and group) wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.html", help="The page to write.")],
+    text_column: TextColumn = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="[default: one called id, case_id, ...]")
+    ] = None,
+    date_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="[default: the first that holds dates]")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="PREFIX", help="That classify was given [default: none, or tawasul_]")
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the cases' dates and number]")] = None,
+    input_format: InputFormat = None,
+    any_size: AnySize = False,
+    show_personal_data: Annotated[
+        bool, typer.Option("--show-personal-data", help="Do not mask personal data in texts and ids.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a page that officers read about a classified table.
+
+    One self-contained HTML file, right to left with an English switch: volumes by agency, topic, place and week, the
+    review queue, the largest incidents, problems that keep coming back in a block or a town, filters and search. It
+    needs no network. Incidents need the columns that `tawasul group` adds.
+
+    \b
+    Examples:
+      tawasul classify backlog.csv -t text -o classified.parquet
+      tawasul group classified.parquet -t text -o grouped.parquet
+      tawasul report grouped.parquet -o report.html
+    """
+    from rich.progress import Progress
+
+    from tawasul_nlp.report import write_report
+
+    shown = console(to_stderr=True)
+    with Progress(console=shown, transient=True, disable=quiet or not shown.is_terminal) as bar:
+        task = bar.add_task("reading", total=1.0)
+        summary = write_report(
+            table,
+            output,
+            text_column=text_column,
+            id_column=id_column,
+            date_column=date_column,
+            prefix=prefix,
+            title=title,
+            mask=not show_personal_data,
+            input_format=input_format.value if input_format else None,
+            any_size=any_size,
+            on_chunk=lambda share: bar.update(task, completed=share),
+        )
+    with interrupts_told(f"{output} is complete"):
+        if summary.rejected:
+            complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
+        if not quiet:
+            used = [f"text {summary.text_column!r}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
+            typer.echo(
+                f"{summary.output}: {summary.rows:,} cases, {summary.listed:,} of them with their text, "
+                f"{summary.bytes / 1e6:.1f} MB (columns: {', '.join(used)})"
+            )

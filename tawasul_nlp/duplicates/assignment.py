@@ -1,0 +1,253 @@
+"""Which incident a case of an index belongs to, and how incidents change when one comes or goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from tawasul_nlp.duplicates.candidates import NEIGHBOURS
+from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_groups
+from tawasul_nlp.duplicates.features import Columns, unpack
+from tawasul_nlp.duplicates.groups import pair_reasons
+from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places
+from tawasul_nlp.duplicates.store import IndexFolder
+
+# So many cases are grouped anew among themselves when one is added (some milliseconds); larger incidents are joined.
+_LOCAL = 48
+# Cases near a new one are looked for until they are of so many incidents, or so many: the reports of one incident must
+# not hide another.
+_INCIDENTS = 4
+_MOST_NEIGHBOURS = 8 * NEIGHBOURS
+_JULIAN_1970 = 2_440_587.5
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An incident near a case: its representative's row, and the score of its case that is most alike.
+
+    ``at`` is the row of that case in the columns that come with the offers.
+    """
+
+    group_id: int
+    representative: int
+    score: float
+    at: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """How some cases are to be grouped anew.
+
+    Attributes
+    ----------
+    rows : list of int
+        The cases; -1 for one that is not in the index.
+    old : list of int
+        The incident that each is of; -1 for none.
+    heads : ndarray of int64, shape (n,)
+        The position of each one's representative.
+    scores : ndarray of float32, shape (n,)
+    reasons : list of str
+    """
+
+    rows: list[int]
+    old: list[int]
+    heads: np.ndarray
+    scores: np.ndarray
+    reasons: list[str]
+
+    def kept(self) -> dict[int, int]:
+        """Return which new groups keep an old id, by their heads: the id that most of a group's cases come from."""
+        shared = Counter((int(head), old) for head, old in zip(self.heads, self.old, strict=True) if old >= 0)
+        ids: dict[int, int] = {}
+        for (head, old), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0][1], item[0][0])):
+            if head not in ids and old not in ids.values():
+                ids[head] = old
+        return ids
+
+
+class Placing:
+    """Places the cases of an index folder; changes go inside its transaction."""
+
+    def __init__(self, folder: IndexFolder, scorer: PairScorer, threshold: float) -> None:
+        self._folder = folder
+        self._scorer = scorer
+        self.threshold = threshold
+
+    def offers(self, columns: Columns, vector: np.ndarray, row: int | None = None) -> tuple[list[Offer], Columns]:
+        """Return the incidents near one case, the likeliest first, and the columns of what it was compared with.
+
+        Compared are the nearest cases and the representatives of their incidents; ``row`` is the case's own, if it is
+        in the index already. The case itself is row 0 of the columns that are returned.
+        """
+        near = self._near(vector, row)
+        marks = ",".join("?" * len(near))
+        found = self._folder.all(
+            f"SELECT g.id, c.row, c.columns, g.representative FROM cases c JOIN groups g ON g.id = c.group_id "
+            f"WHERE c.row IN ({marks}) UNION SELECT g.id, h.row, h.columns, g.representative FROM cases c "
+            f"JOIN groups g ON g.id = c.group_id JOIN cases h ON h.row = g.representative WHERE c.row IN ({marks})",
+            near * 2,
+        )
+        if not found:
+            return [], columns
+        others = self._folder.unpack([other for _, other, _, _ in found], [blob for _, _, blob, _ in found])
+        joined, first, second = _against(columns, others)
+        scores = self._scorer.score(joined, first, second).tolist()
+        best: dict[int, Offer] = {}
+        for at, ((group_id, other, _, head), score) in enumerate(zip(found, scores, strict=True), start=1):
+            offer = best.get(group_id)
+            if offer is None or (score, other == head) > (offer.score, False):
+                best[group_id] = Offer(group_id, head, score, at)
+        return sorted(best.values(), key=lambda offer: (-offer.score, offer.group_id)), joined
+
+    def joined(self, columns: Columns, offers: list[Offer]) -> set[int]:
+        """Return of which incidents are the cases that a case would be put together with if it were added."""
+        decided = self._decided(-1, columns, offers)
+        if isinstance(decided, Plan):
+            own = decided.heads[-1]
+            return {old for old, head in zip(decided.old, decided.heads, strict=True) if head == own and old >= 0}
+        return {decided[0].group_id} if decided is not None else set()
+
+    def settle(self, row: int, columns: Columns, vector: np.ndarray) -> bool:
+        """Find the incident of a case that is stored without one; return whether it is the first report of a new one.
+
+        The case and the incidents that it matches are grouped anew among themselves, as if they had all come at once,
+        so that the order in which cases come in matters little: a case may be what shows that two incidents are one,
+        or the better representative.
+        """
+        decided = self._decided(row, columns, self.offers(columns, vector, row)[0])
+        if isinstance(decided, Plan):
+            self._carry_out(decided)
+            return int((decided.heads == decided.heads[-1]).sum()) == 1
+        if decided is not None:
+            offer, score, reason = decided
+            self._assign(row, offer.group_id, score, reason)
+            return False
+        self._assign(row, self._new_group(row), 1.0, "representative")
+        return True
+
+    def new_head(self, group_id: int) -> None:
+        """Find a new representative for an incident that lost its own."""
+        members = self._members(group_id)
+        if not members:
+            self._folder.change("DELETE FROM groups WHERE id = ?", group_id)
+            return
+        rows = [row for row, _ in members]
+        columns = self._folder.unpack(rows, [blob for _, blob in members])
+        if len(members) <= _LOCAL:
+            self._carry_out(self._plan(rows, [group_id] * len(rows), columns))
+            return
+        # The one that is most like the lost one stands for the others now.
+        head = int(self._folder.one("SELECT row FROM cases WHERE group_id = ? ORDER BY score DESC, row", group_id))
+        at = rows.index(head)
+        self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", head, group_id)
+        self._assign(head, group_id, 1.0, "representative")
+        second = np.delete(np.arange(len(rows)), at)
+        first = np.full(len(second), at)
+        scores = self._scorer.score(columns, first, second).tolist()
+        lost = []
+        for other, score, reason in zip(second.tolist(), scores, pair_reasons(columns, first, second), strict=True):
+            if score >= self.threshold:
+                self._assign(rows[other], group_id, score, reason)
+            else:
+                self._folder.change("UPDATE cases SET group_id = -1 WHERE row = ?", rows[other])
+                lost.append(rows[other])
+        for row in lost:
+            self.settle(row, self._folder.read([row]), self._folder.search_vectors([row])[0])
+
+    def _near(self, vector: np.ndarray, row: int | None) -> list[int]:
+        wanted = NEIGHBOURS + 1
+        while True:
+            found = self._folder.nearest(vector, wanted)
+            near = [other for other in found if other != row]
+            marks = ",".join("?" * len(near))
+            incidents = self._folder.one(f"SELECT count(DISTINCT group_id) FROM cases WHERE row IN ({marks})", *near)
+            if incidents >= _INCIDENTS or len(found) < wanted or wanted > _MOST_NEIGHBOURS:
+                return near
+            wanted *= 2
+
+    def _decided(self, row: int, columns: Columns, offers: list[Offer]) -> Plan | tuple[Offer, float, str] | None:
+        """Say what becomes of a case: a plan, a large incident that it joins (with score and reason), or neither."""
+        rows: list[int] = []
+        old: list[int] = []
+        blobs: list[bytes] = []
+        for offer in offers:
+            if not self._fits(columns, offer):
+                continue
+            size = int(self._folder.one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
+            if size < _LOCAL:
+                if len(rows) + size < _LOCAL:
+                    members = self._members(offer.group_id)
+                    rows += [member for member, _ in members]
+                    blobs += [blob for _, blob in members]
+                    old += [offer.group_id] * len(members)
+            elif not rows:
+                joined, first, second = _against(columns, self._folder.read([offer.representative]))
+                score = float(self._scorer.score(joined, first, second)[0])
+                if score >= self.threshold:
+                    return offer, score, pair_reasons(joined, first, second)[0]
+        if not rows:
+            return None
+        return self._plan([*rows, row], [*old, -1], Columns.joined([self._folder.unpack(rows, blobs), columns]))
+
+    def _fits(self, columns: Columns, offer: Offer) -> bool:
+        """Whether a case is enough alike, and no member's place or date keeps it from being of the incident."""
+        if offer.score < self.threshold:
+            return False
+        found = self._folder.all(
+            "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (offer.group_id,)
+        )
+        members = unpack([blob for _, blob in found], np.zeros((len(found), self._folder.width), np.float32))
+        if conflicting_places(*_against(columns, members)).any():
+            return False
+        day = float(columns.days[0])
+        dates = self._folder.all(
+            "SELECT min(julianday(created_at)), max(julianday(created_at)) FROM cases WHERE group_id = ?",
+            (offer.group_id,),
+        )[0]
+        return not any(date is not None and abs(date - _JULIAN_1970 - day) > self._scorer.longest for date in dates)
+
+    def _members(self, group_id: int) -> list[tuple[int, bytes]]:
+        return [
+            (int(row), blob)
+            for row, blob in self._folder.all(
+                "SELECT row, columns FROM cases WHERE group_id = ? ORDER BY row", (group_id,)
+            )
+        ]
+
+    def _plan(self, rows: list[int], old: list[int], columns: Columns) -> Plan:
+        """Group some cases among themselves."""
+        first, second = np.triu_indices(len(rows), 1)
+        edges = Edges(first, second, self._scorer.score(columns, first, second)).above(self.threshold)
+        heads, scores = star_groups(len(rows), edges, Conflicts(columns, self._scorer.longest))
+        return Plan(rows, old, heads, scores, pair_reasons(columns, np.arange(len(rows)), heads))
+
+    def _carry_out(self, plan: Plan) -> None:
+        """Put a plan's cases into their new groups; an id whose cases all went elsewhere is gone."""
+        ids = plan.kept()
+        for head in np.unique(plan.heads).tolist():
+            if head in ids:
+                self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", plan.rows[head], ids[head])
+            else:
+                ids[head] = self._new_group(plan.rows[head])
+        for at, (row, head, reason) in enumerate(zip(plan.rows, plan.heads.tolist(), plan.reasons, strict=True)):
+            self._assign(row, ids[head], float(plan.scores[at]), "representative" if head == at else reason)
+        for gone in {group_id for group_id in plan.old if group_id >= 0} - set(ids.values()):
+            self._folder.change("DELETE FROM groups WHERE id = ?", gone)
+
+    def _new_group(self, row: int) -> int:
+        return self._folder.change("INSERT INTO groups (representative) VALUES (?)", row)
+
+    def _assign(self, row: int, group_id: int, score: float, reason: str) -> None:
+        self._folder.change(
+            "UPDATE cases SET group_id = ?, score = ?, reason = ? WHERE row = ?", group_id, score, reason, row
+        )
+
+
+def _against(one: Columns, others: Columns) -> tuple[Columns, np.ndarray, np.ndarray]:
+    """Return columns and the pairs of ``one`` (row 0) with each of ``others``."""
+    columns = Columns.joined([one, others])
+    second = np.arange(1, len(columns))
+    return columns, np.zeros(len(second), np.int64), second

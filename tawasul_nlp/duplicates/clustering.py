@@ -1,0 +1,170 @@
+"""From scored pairs to groups in which every member matches the representative directly.
+
+Star clustering (Aslam, Pelekhov and Rus 2004): the case with the most matches becomes a representative and takes its
+matches; then the next one that is still free. Afterwards every member goes to the representative that it matches best,
+unless its place conflicts with a member's that is already there, or their dates are too far apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tawasul_nlp.duplicates.features import Columns, place_keys
+from tawasul_nlp.duplicates.pair_scorer import conflicting_places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """Scored pairs: row numbers (the lower first) and probabilities, sorted by row numbers."""
+
+    first: np.ndarray
+    second: np.ndarray
+    scores: np.ndarray
+
+    def above(self, threshold: float) -> Edges:
+        """Return the pairs with at least this score."""
+        keep = self.scores >= threshold
+        return Edges(self.first[keep], self.second[keep], self.scores[keep])
+
+
+class Conflicts:
+    """Tells which cases can be members of one group: no two places conflict, no two dates are too far apart.
+
+    Parameters
+    ----------
+    columns : Columns
+    longest : float
+        The days that may lie between two members; a missing date is far from none.
+    """
+
+    def __init__(self, columns: Columns, longest: float) -> None:
+        self._columns = columns
+        self._longest = longest
+        # Most cases share their places with many others, so what conflicts is remembered by kind of place.
+        _, self._example, kind = np.unique(place_keys(columns), return_index=True, return_inverse=True)
+        self._kind: list[int] = kind.tolist()
+        dated = ~np.isnan(columns.days)
+        self._earliest: list[float] = np.where(dated, columns.days, np.inf).tolist()
+        self._latest: list[float] = np.where(dated, columns.days, -np.inf).tolist()
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def group(self, head: int) -> Company:
+        """Return the group of a representative, without other members."""
+        return Company(self._kind[head], set(), self._earliest[head], self._latest[head])
+
+    def join(self, row: int, group: Company) -> bool:
+        """Make a case that matches the representative a member, unless it conflicts with another; say whether it is.
+
+        What matches the representative does not conflict with it.
+        """
+        earliest = min(group.earliest, self._earliest[row])
+        latest = max(group.latest, self._latest[row])
+        if latest - earliest > self._longest:
+            return False
+        kind = self._kind[row]
+        if kind != group.head and kind not in group.places:
+            if any(self._between(kind, present) for present in group.places):
+                return False
+            group.places.add(kind)
+        group.earliest, group.latest = earliest, latest
+        return True
+
+    def _between(self, one: int, other: int) -> bool:
+        """Whether two kinds of places conflict."""
+        pair = (one, other) if one < other else (other, one)
+        found = self._known.get(pair)
+        if found is None:
+            first, second = self._example[[pair[0]]], self._example[[pair[1]]]
+            found = self._known[pair] = bool(conflicting_places(self._columns, first, second)[0])
+        return found
+
+
+@dataclass(slots=True)
+class Company:
+    """The kinds of places of a group's representative and of its other members, and the group's first and last day."""
+
+    head: int
+    places: set[int]
+    earliest: float
+    latest: float
+
+
+def star_groups(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
+    """Group ``n`` cases by the pairs that match.
+
+    Parameters
+    ----------
+    n : int
+    edges : Edges
+        Only pairs that match.
+    conflicts : Conflicts
+
+    Returns
+    -------
+    representative : ndarray of int64, shape (n,)
+        The row number of each case's representative; its own, if it is one or stands alone.
+    score : ndarray of float32, shape (n,)
+        The score of each case with its representative; 1 for representatives.
+    """
+    representative = np.arange(n)
+    score = np.ones(n, np.float32)
+    starts, other, weight = _adjacency(n, edges)
+    degree = np.bincount(np.repeat(np.arange(n), np.diff(starts)), weights=weight, minlength=n)
+    matched = np.flatnonzero(np.diff(starts) > 0)
+    pending: list[int] = matched[np.lexsort((matched, -degree[matched]))].tolist()
+    while pending:
+        free = set(pending)
+        heads: set[int] = set()
+        for node in pending:
+            if node not in free:
+                continue
+            heads.add(node)
+            free.discard(node)
+            free.difference_update(other[starts[node] : starts[node + 1]].tolist())
+        left = _assign(pending, heads, starts, other, weight, conflicts, representative, score)
+        # Whoever conflicted with all its representatives' members gets another chance among its like.
+        pending = left if len(left) < len(pending) else []
+    return representative, score
+
+
+def _assign(
+    pending: list[int],
+    heads: set[int],
+    starts: np.ndarray,
+    other: np.ndarray,
+    weight: np.ndarray,
+    conflicts: Conflicts,
+    representative: np.ndarray,
+    score: np.ndarray,
+) -> list[int]:
+    """Send every pending case to its best head; return those that no head could take."""
+    waiting = set(pending)
+    groups = {head: conflicts.group(head) for head in heads}
+    offers = []
+    for node in pending:
+        if node in heads:
+            continue
+        mine = slice(starts[node], starts[node + 1])
+        for head, value in zip(other[mine].tolist(), weight[mine].tolist(), strict=True):
+            if head in heads:
+                offers.append((-value, node, head))
+    waiting -= heads
+    for negative, node, head in sorted(offers):
+        if node not in waiting or not conflicts.join(node, groups[head]):
+            continue
+        waiting.discard(node)
+        representative[node] = head
+        score[node] = -negative
+    return [node for node in pending if node in waiting]
+
+
+def _adjacency(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return compressed rows: where each case's matches start, the matches, and their scores."""
+    source = np.concatenate([edges.first, edges.second])
+    target = np.concatenate([edges.second, edges.first])
+    weight = np.concatenate([edges.scores, edges.scores])
+    order = np.lexsort((target, source))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=n))]).astype(np.int64)
+    return starts, target[order], weight[order]

@@ -1,0 +1,92 @@
+"""From cases to columns: the model reads the texts, and the fingerprints are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tawasul_nlp._system import cores
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.features import TOPICS, Columns, read_columns
+from tawasul_nlp.errors import InvalidTextError
+
+# From so many cases on, starting further processes pays.
+_MANY = 20_000
+_CHUNK = 4_096
+# What storing a vector with fewer bits may do to its length.
+_UNEVEN = 0.02
+
+
+def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None) -> Columns:
+    """Return what cases are compared by; texts without an embedding are read by the model.
+
+    Parameters
+    ----------
+    classifier : ComplaintClassifier
+    cases : sequence of Case
+    workers : int or None
+        Processes that read texts for places and fingerprints; None for one a core when there are many cases.
+
+    Raises
+    ------
+    InvalidTextError
+        If an embedding is not an incident vector of this model: of another size, or not of length 1.
+    """
+    if workers is None:
+        workers = cores() if len(cases) >= _MANY else 1
+    width = classifier.incident_size
+    vectors = np.zeros((len(cases), width), np.float32)
+    unknown: dict[str, float] = {}
+    ids = topic_ids(classifier) if any(case.topic for case in cases) else {}
+    given = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
+    topics = [unknown if topic is None else {topic: 1.0} for topic in given]
+    unread = []
+    embedded = np.zeros(len(cases), np.bool_)
+    for row, case in enumerate(cases):
+        if case.embedding is None:
+            unread.append(row)
+        elif case.embedding.shape != (width,):
+            raise InvalidTextError(
+                f"the embedding of case {row} has shape {case.embedding.shape}, expected ({width},); "
+                "pass a row of DuplicateGrouper.embed",
+                row,
+            )
+        else:
+            vectors[row], embedded[row] = case.embedding, True
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    for row in np.flatnonzero(embedded & (np.abs(lengths - 1) > _UNEVEN))[:1].tolist():
+        raise InvalidTextError(
+            f"the embedding of case {row} has the length {lengths[row]:.3g}, expected 1; "
+            "pass a row of DuplicateGrouper.embed",
+            row,
+        )
+    names = classifier.labels["topic"]
+    for start in range(0, len(unread), _CHUNK):
+        rows = unread[start : start + _CHUNK]
+        reading = classifier.read([cases[row].text for row in rows])
+        assert reading.incident is not None  # the model has incident vectors: their width was asked for above
+        vectors[rows] = reading.incident
+        probabilities = reading.probabilities["topic"]
+        best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
+        for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
+            topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
+    own = {topic for topic in given if topic is not None}.difference(names)
+    return read_columns(cases, vectors, topics, workers, own)
+
+
+def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:
+    """Return the ids of the model's topics by all that they are called: themselves, and their names in the taxonomy.
+
+    Examples
+    --------
+    >>> topic_ids(ComplaintClassifier.from_pretrained())["انقطاع الكهرباء"]
+    'power_outage'
+    """
+    found: dict[str, str] = {}
+    for label in classifier.labels["topic"]:
+        entry = classifier.taxonomy.topics.get(label)
+        for name in (label,) if entry is None else (label, entry.name_ar, entry.name_en):
+            found.setdefault(name.casefold(), label)
+    return found

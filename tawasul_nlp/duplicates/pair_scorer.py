@@ -1,0 +1,393 @@
+"""How likely two cases are to tell of one incident: features of a pair, and the learned model that weighs them.
+
+The model is a generalised additive one: logistic regression on piecewise-linear functions of a few similarities and on
+the relations between the places, topics and numbers of the two texts. So every part of a score can be named
+(:meth:`PairScorer.contributions`). Two rules stand above it: a conflicting place keeps two cases apart, and a long time
+between them takes from the score.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp._system import cores
+from tawasul_nlp.duplicates.areas import rarity, wholes
+from tawasul_nlp.duplicates.features import PLACES, SIGNATURE, Columns
+from tawasul_nlp.duplicates.terms import weights
+from tawasul_nlp.errors import ModelFormatError
+
+FORMAT_VERSION = 4
+# Pairs that are scored at a time: so few that what is computed of them stays in the processor's cache.
+_BLOCK = 16_384
+
+# Knots of the piecewise-linear functions; between two knots a feature is shared by both.
+KNOTS = {
+    "cosine": (0.0, 0.3, 0.5, 0.65, 0.75, 0.85, 0.95),
+    "cosine_same_place": (0.2, 0.4, 0.6, 0.8),
+    "cosine_no_place": (0.4, 0.6, 0.8, 0.9),
+    "shingles": (0.02, 0.08, 0.15, 0.25, 0.45, 0.8),
+    "rarest_shared_word": (0.0, 4.0, 6.0, 8.0, 9.4),
+    "rarity_shared": (0.0, 6.0, 12.0, 20.0, 35.0, 60.0),
+    "length": (20.0, 45.0, 90.0, 200.0),
+    "length_no_place": (20.0, 45.0, 90.0, 200.0),
+    "topics": (0.0, 0.2, 0.6),
+    "topics_same_place": (0.0, 0.2, 0.6),
+    "rarest_shared_place": (3.0, 4.5, 6.0, 7.5),
+}
+FLAGS = (
+    "same_block",
+    "same_town",
+    "same_quarter",
+    "same_landmark",
+    "other_landmark",
+    "same_road",
+    "place_of_one_only",
+    "place_of_none",
+    "one_number_shared",
+    "numbers_shared",
+    "numbers_differ",
+    "other_script",
+)
+NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in knots) + FLAGS
+_FAMILIES = {
+    "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
+    "similarity of wording": ("shingles", "rarest_shared_word", "rarity_shared", "other_script"),
+    "place": ("rarest_shared_place", *FLAGS[:8]),
+    "topic": ("topics", "topics_same_place"),
+    "numbers and roads": FLAGS[8:11],
+    "length": ("length", "length_no_place"),
+}
+_AREAS = PLACES[:4]
+# So much log-odds are lost where a long time lies between two cases that no group may hold both: the most alike have
+# about six.
+_FAR = 8.0
+# The value of a measure that a pair does not have: it then adds nothing.
+_ABSENT = -1.0
+
+
+def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how many codes two rows of padded codes have in common: (pairs, few) twice -> (pairs,)."""
+    equal = first[:, :, None] == second[:, None, :]
+    return np.asarray((equal & (first >= 0)[:, :, None]).sum((1, 2)))
+
+
+def copied(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how much of the shingles of pairs of cases is common, by their signatures: (pairs,), from 0 to 1."""
+    return np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
+
+
+def _known(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(codes[rows, 0] >= 0)
+
+
+def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pairs have codes on both sides, and how many codes they share; most pairs lack them on one."""
+    both = _known(codes, first) & _known(codes, second)
+    common = np.zeros(len(first), np.int64)
+    at = np.flatnonzero(both)
+    common[at] = shares(codes[first[at]], codes[second[at]])
+    return both, common
+
+
+# Of each kind of code which pairs have some on both sides, and how many they share.
+_Meetings = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def _meetings(columns: Columns, first: np.ndarray, second: np.ndarray, names: tuple[str, ...] = PLACES) -> _Meetings:
+    return {name: _met(getattr(columns, name), first, second) for name in names}
+
+
+def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Say which pairs of cases name areas that cannot be one: other blocks, other towns, other governorates.
+
+    A shared block settles it, then a shared town, quarter or landmark; a quarter may lie in a town that only the
+    other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
+    nothing.
+
+    Parameters
+    ----------
+    columns : Columns
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers.
+
+    Returns
+    -------
+    ndarray of bool, shape (pairs,)
+    """
+    return _other_areas(columns, first, second, _meetings(columns, first, second, _AREAS))
+
+
+def _other_areas(columns: Columns, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
+    both = {name: met[name][0] for name in _AREAS}
+    same = {name: met[name][1] > 0 for name in _AREAS}
+    other_block = both["blocks"] & ~same["blocks"]
+    agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
+    at = np.flatnonzero(both["towns"] & ~agree)
+    one, two = columns.towns[first[at]], columns.towns[second[at]]
+    agree[at] = shares(wholes(one), two) + shares(wholes(two), one) > 0
+    in_no_town = ~_known(columns.towns, first) & ~_known(columns.towns, second)
+    other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
+    one, two = columns.governorate[first], columns.governorate[second]
+    other_governorate = (one >= 0) & (two >= 0) & (one != two) & ~agree
+    return np.asarray(other_block | other_area | other_governorate)
+
+
+def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Say which pairs of cases name places that cannot be one: conflicting areas, other streets, other roads.
+
+    Roads have numbers and are short: what goes wrong in a whole block may be reported from several of its roads, so
+    within a block they do not conflict. A street or road that both name settles it.
+
+    Parameters and result are those of :func:`conflicting_areas`.
+    """
+    return _other_places(columns, first, second, _meetings(columns, first, second))
+
+
+def _other_places(columns: Columns, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
+    streets, same_street = met["streets"]
+    roads, same_road = met["roads"]
+    other_way = (streets | (roads & (met["blocks"][1] == 0))) & (same_street + same_road == 0)
+    return other_way | _other_areas(columns, first, second, met)
+
+
+def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the features of pairs of cases, as the model reads them.
+
+    Parameters
+    ----------
+    columns : Columns
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers; the order within a pair does not matter.
+
+    Returns
+    -------
+    ndarray of float32, shape (pairs, len(NAMES))
+    """
+    values, flags = _measures(columns, first, second, _meetings(columns, first, second))
+    blocks = [_hats(values[name], knots) for name, knots in KNOTS.items()]
+    return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)
+
+
+def _measures(
+    columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
+    # Added in float64, or the last digits of a score depend on how many numbers a processor adds at once.
+    cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second], dtype=np.float64)
+    length = np.minimum(columns.length[first], columns.length[second])
+    met = {**places, **_meetings(columns, first, second, ("street_names", "numbers", "amounts"))}
+    common = {name: found for name, (_, found) in met.items()}
+    placed = [np.any([_known(getattr(columns, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
+    same_place = sum(common[name] for name in _AREAS) > 0
+    none = ~placed[0] & ~placed[1]
+    # A road is a number too: so few pairs differ in it that it is weighed with the others.
+    ways = ("streets", "street_names", "roads")
+    other_way = np.any([met[name][0] for name in ways], axis=0) & (sum(common[name] for name in ways) == 0)
+    shared_numbers = common["numbers"] + common["amounts"]
+    terms, others = columns.terms[first], columns.terms[second]
+    shared = np.zeros(terms.shape, np.bool_)
+    for column in others.T:  # one after the other: all at once would be a table of 256 comparisons a pair
+        shared |= terms == column[:, None]
+    rare = weights(terms) * shared
+    topics = _topic_overlap(columns, first, second)
+    flags = {
+        "same_block": common["blocks"] > 0,
+        "same_town": common["towns"] > 0,
+        "same_quarter": common["quarters"] > 0,
+        "same_landmark": common["landmarks"] > 0,
+        "other_landmark": met["landmarks"][0] & (common["landmarks"] == 0),
+        "same_road": (common["roads"] > 0) & same_place,
+        "place_of_one_only": placed[0] ^ placed[1],
+        "place_of_none": none,
+        "one_number_shared": shared_numbers == 1,
+        "numbers_shared": shared_numbers > 1,
+        "numbers_differ": (met["numbers"][0] & (common["numbers"] == 0)) | other_way,
+        "other_script": columns.latin[first] != columns.latin[second],
+    }
+    values = {
+        "cosine": cosine,
+        "cosine_same_place": np.where(same_place, cosine, _ABSENT),
+        "cosine_no_place": np.where(none, cosine, _ABSENT),
+        "shingles": copied(columns, first, second),
+        "rarest_shared_word": rare.max(1),
+        "rarity_shared": rare.sum(1),
+        "length": length,
+        "length_no_place": np.where(none, length, _ABSENT),
+        "topics": topics,
+        "topics_same_place": np.where(same_place, topics, _ABSENT),
+        "rarest_shared_place": _rarest_shared_place(columns, first, second, common),
+    }
+    return values, flags
+
+
+def _rarest_shared_place(
+    columns: Columns, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return how rare the rarest area or landmark is that both cases of a pair name; absent where there is none."""
+    rarest = np.full(len(first), _ABSENT, np.float32)
+    for name in _AREAS:
+        at = np.flatnonzero(common[name])
+        codes, others = getattr(columns, name)[first[at]], getattr(columns, name)[second[at]]
+        shared = (codes[:, :, None] == others[:, None, :]).any(2)
+        rarest[at] = np.maximum(rarest[at], (rarity(codes) * shared).max(1, initial=0))
+    return rarest
+
+
+def _topic_overlap(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how far two cases' topics agree: the sum of the smaller probabilities.
+
+    It is absent where one is unknown, or only one is the caller's own: such a topic is no word against the model's.
+    """
+    one, two = columns.topics[first], columns.topics[second]
+    known = (one[:, 0] != -1) & (two[:, 0] != -1) & ((one[:, 0] < 0) == (two[:, 0] < 0))
+    overlap = np.full(len(first), _ABSENT, np.float32)
+    if known.any():
+        one, two = one[known], two[known]
+        smaller = np.minimum(columns.shares[first[known]][:, :, None], columns.shares[second[known]][:, None, :])
+        overlap[known] = np.where((one[:, :, None] == two[:, None, :]) & (one != -1)[:, :, None], smaller, 0).sum(
+            (1, 2)
+        )
+    return overlap
+
+
+def _hats(values: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
+    """Share each value out between its two nearest knots (values beyond the ends count as the end); 0 where absent."""
+    points = np.array(knots)
+    clipped = np.clip(values, points[0], points[-1])
+    right = np.clip(np.searchsorted(points, clipped, side="right"), 1, len(points) - 1)
+    share = (clipped - points[right - 1]) / (points[right] - points[right - 1])
+    table = np.zeros((len(values), len(points)), np.float32)
+    rows = np.arange(len(values))
+    table[rows, right - 1] = 1.0 - share
+    table[rows, right] = share
+    table[np.asarray(values) == _ABSENT] = 0.0
+    return table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairScorer:
+    """The learned probability that two cases tell of one incident.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (len(NAMES),)
+    intercept : float
+    threshold : float
+        The probability from which two cases count as duplicates; chosen on validation data.
+    days : float
+        Cases that came in more than so many days apart lose one unit of log-odds for every further so many. The
+        corpus has no dates, so this is a rule and not learned.
+    """
+
+    weights: np.ndarray
+    intercept: float
+    threshold: float
+    days: float = 21.0
+
+    @property
+    def longest(self) -> float:
+        """Return how many days may lie between two cases of one group: beyond, no likeness makes up for the time."""
+        return (1 + _FAR) * self.days
+
+    def score(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the probability of each pair; 0 where the places conflict or a text tells nothing.
+
+        Parameters
+        ----------
+        columns : Columns
+        first, second : ndarray of int, shape (pairs,)
+
+        Returns
+        -------
+        ndarray of float32, shape (pairs,)
+        """
+        scores = np.empty(len(first), np.float32)
+
+        def fill(start: int) -> None:
+            part = slice(start, start + _BLOCK)
+            a, b = first[part], second[part]
+            met = _meetings(columns, a, b)
+            never = _other_places(columns, a, b, met) | (columns.length[a] == 0) | (columns.length[b] == 0)
+            may = np.flatnonzero(~never)
+            # Where the places of a pair meet is looked up once, for the rule and for the features.
+            known = {name: (both[may], common[may]) for name, (both, common) in met.items()}
+            logits = self._logits(columns, a[may], b[may], known)
+            own = np.zeros(len(a), np.float32)
+            own[may] = 1.0 / (1.0 + np.exp(-logits))
+            scores[part] = own
+
+        starts = range(0, len(first), _BLOCK)
+        if len(starts) == 1:
+            fill(0)
+        elif starts:
+            with ThreadPoolExecutor(cores()) as pool:  # numpy works outside the interpreter's lock
+                list(pool.map(fill, starts))
+        return scores
+
+    def _logits(self, columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings) -> np.ndarray:
+        """Return the log-odds of pairs, without a table of their features."""
+        values, flags = _measures(columns, first, second, places)
+        logits = self.intercept + self.late(columns, first, second)
+        start = 0
+        for name, knots in KNOTS.items():
+            heights = self.weights[start : start + len(knots)]
+            logits += np.where(values[name] == _ABSENT, 0.0, np.interp(values[name], knots, heights))
+            start += len(knots)
+        for name, weight in zip(FLAGS, self.weights[start:], strict=True):
+            logits[flags[name]] += weight
+        return logits
+
+    def late(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return what the time between two cases adds to the log-odds: 0 or less; 0 where a date is missing."""
+        apart = np.abs(columns.days[first] - columns.days[second])
+        return -np.nan_to_num(np.maximum(apart / self.days - 1.0, 0.0))
+
+    def contributions(self, columns: Columns, first: int, second: int) -> dict[str, float]:
+        """Return what each family of features adds to the log-odds of one pair."""
+        a, b = np.array([first]), np.array([second])
+        parts = pair_features(columns, a, b)[0] * self.weights
+        found = {
+            family: float(sum(part for name, part in zip(NAMES, parts, strict=True) if name.split("@")[0] in members))
+            for family, members in _FAMILIES.items()
+        }
+        return {**found, "time between": float(self.late(columns, a, b)[0]), "base rate": self.intercept}
+
+    def save(self, path: Path) -> None:
+        """Write the model as JSON."""
+        content: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "intercept": self.intercept,
+            "threshold": self.threshold,
+            "days": self.days,
+            "weights": dict(zip(NAMES, (round(float(weight), 6) for weight in self.weights), strict=True)),
+        }
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> PairScorer:
+        """Read a model.
+
+        Raises
+        ------
+        ModelFormatError
+            If the file is missing, damaged, or of another version.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format_version"] != FORMAT_VERSION:
+                raise ModelFormatError(
+                    f"{path}: format version {content['format_version']!r}, this library reads {FORMAT_VERSION}; "
+                    "use the library version that trained it, or run training.pairs again"
+                )
+            weights = np.array([content["weights"][name] for name in NAMES], np.float64)
+            return cls(weights, float(content["intercept"]), float(content["threshold"]), float(content["days"]))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ModelFormatError):
+                raise
+            raise ModelFormatError(f"{path}: no pair scorer ({error!r}); restore the model folder") from error

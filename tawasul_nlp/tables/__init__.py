@@ -1,0 +1,48 @@
+"""Tables in and out: classify a backlog of any length in bounded memory, group one in memory."""
+
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, GROUP_COLUMNS, added_names, classification_columns
+from tawasul_nlp.tables.errors import (
+    InputChangedError,
+    MissingColumnError,
+    OversizedTableError,
+    RowsLostError,
+    TableError,
+    WorkerDiedError,
+)
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, Writer
+from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.writers import Layout, open_writer
+from tawasul_nlp.tables.run.classify import BatchReport, classify_table
+from tawasul_nlp.tables.run.engines import open_engine, threads_each
+from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
+from tawasul_nlp.tables.run.label_counts import LabelCount
+from tawasul_nlp.tables.run.pipeline import Step
+
+__all__ = [
+    "ADDED_COLUMNS",
+    "GROUP_COLUMNS",
+    "BatchReport",
+    "Chunk",
+    "GroupReport",
+    "InputChangedError",
+    "LabelCount",
+    "LargeGroup",
+    "Layout",
+    "MissingColumnError",
+    "OversizedTableError",
+    "Reader",
+    "Reject",
+    "RowsLostError",
+    "Step",
+    "TableError",
+    "WorkerDiedError",
+    "Writer",
+    "added_names",
+    "classification_columns",
+    "classify_table",
+    "group_table",
+    "open_engine",
+    "open_reader",
+    "open_writer",
+    "threads_each",
+]

@@ -1,0 +1,180 @@
+"""The columns that classification and grouping add to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.tables.errors import TableError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tawasul_nlp.domain import Places
+    from tawasul_nlp.prediction import Prediction
+
+# Name -> type; `alternatives` is a list of {id, probability}.
+_TASK_COLUMNS = {
+    "kind": {"kind": "text", "kind_probability": "number"},
+    "topic": {
+        "topic": "text",
+        "topic_name_ar": "text",
+        "topic_probability": "number",
+        "topic_alternatives": "alternatives",
+    },
+    "agency": {"agency": "text", "agency_name_ar": "text", "agency_probability": "number"},
+}
+_OTHER_COLUMNS = {
+    "governorate": "text",
+    "block": "text",
+    "town": "text",
+    "needs_review": "boolean",
+    "review_reasons": "texts",
+}
+TASKS = tuple(_TASK_COLUMNS)
+
+
+def classification_columns(tasks: Sequence[str] = TASKS) -> dict[str, str]:
+    """Return the columns that a model with these tasks adds, with their types.
+
+    Kind, topic and agency come first, as the bundled model has them; any other task gives its label, the label's
+    probability and the next likeliest labels.
+
+    Raises
+    ------
+    TableError
+        If two tasks would have a column of one name.
+
+    Examples
+    --------
+    >>> list(classification_columns(["urgency"]))[:4]
+    ['urgency', 'urgency_probability', 'urgency_alternatives', 'governorate']
+    """
+    columns: dict[str, str] = {}
+    for task in task_order(tasks):
+        own = _TASK_COLUMNS.get(task) or {
+            task: "text",
+            f"{task}_probability": "number",
+            f"{task}_alternatives": "alternatives",
+        }
+        clash = next((name for name in own if name in columns or name in _OTHER_COLUMNS), None)
+        if clash is not None:
+            raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
+        columns |= own
+    return columns | _OTHER_COLUMNS
+
+
+def task_order(tasks: Sequence[str]) -> list[str]:
+    """Return the tasks in the order of their columns.
+
+    >>> task_order(["topic", "urgency", "kind"])
+    ['kind', 'topic', 'urgency']
+    """
+    return [task for task in TASKS if task in tasks] + [task for task in tasks if task not in TASKS]
+
+
+ADDED_COLUMNS = classification_columns()
+GROUP_COLUMNS = {
+    "group_id": "integer",
+    "group_size": "integer",
+    "group_score": "number",
+    "is_representative": "boolean",
+}
+
+# Enough to tell any two probabilities that a reviewer would treat differently.
+_DECIMALS = 4
+FALLBACK_PREFIX = "tawasul_"
+
+
+def added_names(
+    columns: Sequence[str], prefix: str | None = None, added: Mapping[str, str] = ADDED_COLUMNS
+) -> tuple[str, ...]:
+    """Return the names of the added columns for a table that has `columns`.
+
+    The table's own columns are never renamed. When none of ours is taken they keep their plain names; when any is,
+    all of them get the prefix ``tawasul_``, so that they stay together and tell whose they are.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The table's own columns.
+    prefix : str, optional
+        A prefix to use in any case; an empty one asks for the plain names.
+    added : mapping of str to str
+        The columns to add, with their types: those of classification or of grouping.
+
+    Raises
+    ------
+    TableError
+        If the prefixed names are taken as well.
+
+    Examples
+    --------
+    >>> added_names(["id", "text"])[:2]
+    ('kind', 'kind_probability')
+    >>> added_names(["id", "text", "agency"])[:2]
+    ('tawasul_kind', 'tawasul_kind_probability')
+    """
+    taken = set(columns)
+    if prefix is None:
+        prefix = FALLBACK_PREFIX if taken & added.keys() else ""
+    names = tuple(prefix + name for name in added)
+    clash = next((name for name in names if name in taken), None)
+    if clash is not None:
+        raise TableError(f"the table has a column {clash!r} already; choose another --prefix for the added columns")
+    return names
+
+
+def added_values(prediction: Prediction, columns: Sequence[str] = tuple(ADDED_COLUMNS)) -> list[Any]:
+    """Return a prediction's values in the order of the columns."""
+    places = prediction.places
+    values: dict[str, Any] = {
+        "governorate": places.governorate,
+        "block": None if places.block is None else str(places.block),
+        "town": _town(places),
+        "needs_review": bool(prediction.needs_review),
+        "review_reasons": list(prediction.reasons),
+    }
+    for task, label in prediction.labels.items():
+        values[task] = label.id
+        values[f"{task}_name_ar"] = label.name_ar
+        values[f"{task}_probability"] = round(float(label.probability), _DECIMALS)
+        values[f"{task}_alternatives"] = [
+            {"id": other.id, "probability": round(float(other.probability), _DECIMALS)} for other in label.alternatives
+        ]
+    return [values[name] for name in columns]
+
+
+def _town(places: Places) -> str | None:
+    """Return the Arabic name of the town, village or quarter, which people read; not its id."""
+    if places.area is None:
+        return None
+    return next((place.name for place in places.mentions if place.id == places.area), None)
+
+
+def added_cell(value: Any) -> Any:
+    """Return the flat form of an added value, for CSV: lists become text that a spreadsheet's user can read.
+
+    >>> added_cell([{"id": "road_damage", "probability": 0.12}, {"id": "paving_sidewalks", "probability": 0.05}])
+    'road_damage=0.12; paving_sidewalks=0.05'
+    >>> added_cell(["low_confidence", "place_needed"])
+    'low_confidence; place_needed'
+    """
+    if not isinstance(value, list):
+        return value
+    return "; ".join(f"{item['id']}={item['probability']:g}" if isinstance(item, dict) else item for item in value)
+
+
+def added_schema(names: Sequence[str], added: Mapping[str, str] = ADDED_COLUMNS) -> pa.Schema:
+    """Return the Arrow schema of the added columns under the given names."""
+    import pyarrow as pa
+
+    types = {
+        "text": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+        "texts": pa.list_(pa.string()),
+        "alternatives": pa.list_(pa.struct([("id", pa.string()), ("probability", pa.float64())])),
+    }
+    return pa.schema([(name, types[kind]) for name, kind in zip(names, added.values(), strict=True)])

@@ -1,0 +1,1 @@
+"""Tables in and out: formats, chunks of rows, and files that appear whole."""

@@ -1,0 +1,205 @@
+"""Write an Excel workbook of one sheet, a chunk at a time, however long it is.
+
+What is kept of a chunk are its rows as they will stand in the sheet, so a run that goes on later appends to them, and
+the workbook is made of them at the end. Its bytes depend on nothing but the rows: it tells no time. openpyxl, which
+reads workbooks here, cannot append to one and stores the time.
+
+Texts are written as texts, so none is a formula; numbers that Excel keeps exactly and booleans are what they are.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from tawasul_nlp.tables.added_columns import added_cell
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.chunk import Chunk, Reject, is_text, to_cell, to_json
+from tawasul_nlp.tables.io.chunking import MAX_COLUMNS
+from tawasul_nlp.tables.io.excel_reader import MAX_ROWS
+
+if TYPE_CHECKING:
+    from tawasul_nlp.tables.io.writers import Layout, Sink
+
+MAX_CELL = 32_767  # what a cell of Excel holds, in UTF-16 units
+_EXACT = 10**15  # from here on Excel keeps only the first fifteen digits of a number
+
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_KIND = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_SHEET = "xl/worksheets/sheet1.xml"
+_PARTS = {
+    "[Content_Types].xml": (
+        f'<Types xmlns="{_PACKAGE}/content-types">'
+        f'<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{_KIND}.sheet.main+xml"/>'
+        f'<Override PartName="/{_SHEET}" ContentType="{_KIND}.worksheet+xml"/></Types>'
+    ),
+    "_rels/.rels": (
+        f'<Relationships xmlns="{_PACKAGE}/relationships">'
+        f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>'
+    ),
+    "xl/workbook.xml": (
+        f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">'
+        '<sheets><sheet name="cases" sheetId="1" r:id="rId1"/></sheets></workbook>'
+    ),
+    "xl/_rels/workbook.xml.rels": (
+        f'<Relationships xmlns="{_PACKAGE}/relationships">'
+        f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>'
+    ),
+}
+_HEAD = f'<worksheet xmlns="{_MAIN}"><sheetData>'
+_TAIL = "</sheetData></worksheet>"
+# What XML has no character for, what it would read as a line end, and what looks like our way of writing these.
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+
+
+class SheetWriter:
+    """Write rows of a sheet.
+
+    Parameters
+    ----------
+    sink : Sink
+        Where the rows go; :class:`Workbook` makes a workbook of them.
+    layout : Layout
+    before : int or None
+        How many rows the sink has; None if not even a header.
+    close : callable, optional
+
+    Raises
+    ------
+    TableError
+        If there are more columns or rows, here or in :meth:`write`, than a sheet of Excel has.
+    """
+
+    guarded = 0
+
+    def __init__(
+        self, sink: Sink, layout: Layout, *, before: int | None = None, close: Callable[[], None] | None = None
+    ) -> None:
+        self._sink = sink
+        self._columns = layout.columns
+        self._close = close
+        self._before = before or 0
+        self.rows_written = 0
+        names = [*layout.columns, *layout.added]
+        if len(names) > MAX_COLUMNS:
+            raise TableError(
+                f"the output has {len(names):,} columns, and a sheet of Excel has {MAX_COLUMNS:,}; write a .csv"
+            )
+        long = next((name for name in names if _units(name) > MAX_CELL), None)
+        if long is not None:
+            raise TableError(
+                f"a column's name is longer than the {MAX_CELL:,} characters of a cell of Excel; write a .csv"
+            )
+        if before is None:
+            sink.write(_row(names))
+
+    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
+        """Write the chunk's rows."""
+        rows = self._before + self.rows_written + len(added)
+        if rows + 1 > MAX_ROWS:
+            raise TableError(
+                f"the output has more than the {MAX_ROWS - 1:,} rows that a sheet of Excel holds below its header; "
+                "write a .csv or .parquet, or split the input"
+            )
+        lines = [
+            _row([*(record.get(name) for name in self._columns), *map(added_cell, values)])
+            for record, values in zip(chunk.records(), added, strict=True)
+        ]
+        self._sink.write(b"".join(lines))
+        self.rows_written += len(lines)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._close is not None:
+            self._close()
+
+
+class Workbook:
+    """A workbook being written, to which the rows of its sheet are given as :class:`SheetWriter` writes them."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+        for name, content in _PARTS.items():
+            self._archive.writestr(_entry(name), _XML + content)
+        self._sheet = self._archive.open(_entry(_SHEET), "w", force_zip64=True)
+        self._sheet.write((_XML + _HEAD).encode())
+
+    def write(self, rows: bytes) -> None:
+        """Append rows."""
+        self._sheet.write(rows)
+
+    def close(self) -> None:
+        """Finish the workbook; it is none before."""
+        self._sheet.write(_TAIL.encode())
+        self._sheet.close()
+        self._archive.close()
+
+
+def without_long_cells(chunk: Chunk, written: Chunk | None = None) -> Chunk:
+    """Return the chunk without the rows of which a cell is too long for Excel; they are rejects.
+
+    What counts is the chunk as it is `written`, if that differs: masks can be longer than what they hide.
+    """
+    shown = (written or chunk).records()
+    problems = {at: problem for at, record in enumerate(shown) if (problem := _problem(record))}
+    if not problems:
+        return chunk
+    records = chunk.records()
+    lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)
+    rejects = [Reject(chunk.numbers[at], lines[at], problem, to_json(records[at])) for at, problem in problems.items()]
+    return chunk.keep([at for at in range(len(records)) if at not in problems], rejects)
+
+
+def _problem(record: dict[str, Any]) -> str | None:
+    for name, value in record.items():
+        if value is not None and not isinstance(value, bool | int | float) and _units(to_cell(value)) > MAX_CELL:
+            return (
+                f"column {name!r} is longer than the {MAX_CELL:,} characters that a cell of Excel holds; "
+                "write a .csv or .parquet to keep it"
+            )
+    return None
+
+
+def _units(text: str) -> int:
+    """Return the length of a text as Excel counts it."""
+    return len(text) if len(text) > MAX_CELL else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)  # its time is the format's first
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def _row(values: Iterable[Any]) -> bytes:
+    return f"<row>{''.join(map(_cell, values))}</row>".encode()
+
+
+def _cell(value: Any) -> str:
+    r"""Return the XML of a cell.
+
+    >>> _cell(0.87), _cell("=1+1")
+    ('<c><v>0.87</v></c>', '<c t="inlineStr"><is><t xml:space="preserve">=1+1</t></is></c>')
+    """
+    if isinstance(value, bool):
+        return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < _EXACT:
+        return f"<c><v>{value!r}</v></c>"
+    text = to_cell(value)
+    if not text:
+        return "<c/>"
+    return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(_written(text))}</t></is></c>'
+
+
+def _written(text: str) -> str:
+    text = _UNWRITABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+    return text if is_text(text) else text.encode("utf-8", "backslashreplace").decode()

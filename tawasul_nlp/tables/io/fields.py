@@ -1,0 +1,82 @@
+"""Name a column of a table, or a field of the objects that a column holds: ``complaint.body``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from tawasul_nlp.tables.io.chunk import Reader
+
+_MOST = 100  # fields that a message tells of
+_DEEPEST = 4
+
+
+def column_of(name: str, columns: Sequence[str]) -> str | None:
+    """Return the column that is named, or that holds the field which is; None if the table has none.
+
+    A column goes before a field, and a shorter column's name before a longer one.
+
+    >>> column_of("complaint.body", ["id", "complaint"]), column_of("text", ["id"])
+    ('complaint', None)
+    """
+    if name in columns:
+        return name
+    return next((head for head, _ in _splits(name) if head in columns), None)
+
+
+def field(record: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """Return the value of a column, or of a field of the objects in one.
+
+    >>> field({"id": 7, "complaint": {"body": "الماي مقطوع"}}, "complaint.body")
+    'الماي مقطوع'
+    """
+    if name in record:
+        return record[name]
+    for head, rest in _splits(name):
+        inner = record.get(head)
+        if isinstance(inner, Mapping):
+            return field(inner, rest, default)
+    return default
+
+
+def has_field(reader: Reader, name: str) -> bool:
+    """Whether a table has the column, or a row with the field; rows are read up to the first that has it."""
+    if name in reader.columns:
+        return True
+    absent = object()
+    return column_of(name, reader.columns) is not None and any(
+        field(record, name, absent) is not absent for chunk in reader.chunks() for record in chunk.records()
+    )
+
+
+def fields(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
+    """Return the columns, each that holds objects followed by the names of their fields, of which there may be many.
+
+    >>> fields([{"id": 7, "complaint": {"body": "الماي مقطوع"}}], ["id", "complaint"])
+    ['id', 'complaint', 'complaint.body']
+    """
+    return [
+        name
+        for column in columns
+        for name in (
+            column,
+            *islice(
+                dict.fromkeys(inner for record in records for inner in _inner(column, record.get(column), _DEEPEST)),
+                _MOST,
+            ),
+        )
+    ]
+
+
+def _inner(above: str, value: Any, deepest: int) -> Iterator[str]:
+    if isinstance(value, Mapping) and deepest:
+        for key, item in value.items():
+            yield f"{above}.{key}"
+            yield from _inner(f"{above}.{key}", item, deepest - 1)
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    parts = name.split(".")
+    for at in range(1, len(parts)):
+        yield ".".join(parts[:at]), ".".join(parts[at:])

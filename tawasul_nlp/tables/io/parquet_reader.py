@@ -1,0 +1,254 @@
+"""Read Parquet a chunk at a time, from any row on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
+from tawasul_nlp.tables.io.chunk import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, chunk_rows, taken
+from tawasul_nlp.tables.io.chunking import ROOM, ROOM_PER_BYTE
+from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
+from tawasul_nlp.tables.io.parquet_pages import check_pages
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
+# A value that stands once in the file can be that of every row: so many bytes of such values are unpacked at a time.
+_SHARED_BYTES = 1 << 28
+_ROW_BYTES = 256  # about what the added columns of a row take, so that rows of nothing count too
+_ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
+
+
+class ParquetReader:
+    """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings.
+
+    Parameters
+    ----------
+    path : Path
+    any_size : bool
+        Whether to read one that unpacks to far more than its size lets one think.
+    """
+
+    def __init__(self, path: Path, *, any_size: bool = False) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._path = path
+        try:
+            with pq.ParquetFile(path) as file:
+                self._schema = _without_views(file.schema_arrow)
+                self._rows = file.metadata.num_rows
+                shared = check_pages(path)
+                self._rows_at_once = _rows_at_once(file.metadata, shared)
+                if not any_size:
+                    self._check_unpacked(file, shared)
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
+        self.columns = tuple(self._schema.names)
+        repeated = {name for name in self.columns if self.columns.count(name) > 1}
+        if repeated:
+            raise TableError(f"{path} has several columns named {sorted(repeated)[0]!r}; rename them")
+        self.notes: tuple[str, ...] = ()
+        self._done = 0
+
+    def _check_unpacked(self, file: pq.ParquetFile, shared: int) -> None:
+        """Raise :class:`OversizedTableError` if a small file unpacks to much; one that may is unpacked to find out."""
+        import pyarrow as pa
+
+        size = self._path.stat().st_size
+        room = ROOM + ROOM_PER_BYTE * size
+        unpacked = self._rows * _ROW_BYTES
+        if unpacked <= room and (_has_lists(file.metadata) or unpacked + self._rows * shared > room):
+            with contextlib.suppress(pa.ArrowException, OSError):  # damage is told when the rows before it are read
+                for batch in file.iter_batches(batch_size=self._rows_at_once):
+                    unpacked += int(_row_sizes(self._plain(batch)).sum())
+                    if unpacked > room:
+                        break
+        if unpacked > room:
+            holds = f"{self._rows:,} rows that unpack to more than {room:,} bytes, the most for such a file"
+            raise OversizedTableError(self._path, size, holds)
+
+    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
+
+    def chunks(
+        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
+    ) -> Iterator[Chunk]:
+        """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._done = start.row
+        try:
+            with pq.ParquetFile(self._path) as file:
+                sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+                first, before = 0, 0  # whole row groups before the start are not read at all
+                while first < len(sizes) and before + sizes[first] <= start.row:
+                    before += sizes[first]
+                    first += 1
+                batches = file.iter_batches(batch_size=self._rows_at_once, row_groups=range(first, len(sizes)))
+                yield from self._bundled(batches, start.row - before, max_rows, first_rows)
+        except (pa.ArrowException, OSError) as error:
+            raise TableError(f"{self._path} is damaged after row {self._done}: {_first_line(error)}") from error
+        if self._done != self._rows:
+            raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
+
+    def _bundled(
+        self, batches: Iterable[pa.RecordBatch], skip: int, max_rows: int, first_rows: int | None
+    ) -> Iterator[Chunk]:
+        """Bundle the rows after `skip` into chunks; Parquet's own batches end wherever a row group does."""
+        pieces = _Pieces()
+        numbers: list[int] = []
+        rejects: list[Reject] = []
+        size = 0
+        most = chunk_rows(self._done, max_rows, first_rows)
+        for batch in batches:
+            batch = self._plain(batch)
+            sizes = _row_sizes(batch).tolist()
+            kept: list[int] = []
+            for at in range(min(skip, batch.num_rows), batch.num_rows):
+                self._done += 1
+                if sizes[at] > MAX_ROW_BYTES:
+                    rejects.append(Reject(self._done, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None))
+                else:
+                    numbers.append(self._done)
+                    kept.append(at)
+                    size += sizes[at]
+                if len(numbers) + len(rejects) >= most or size >= CHUNK_CHARS:
+                    pieces.add(_picked(batch, kept, sizes))
+                    yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
+                    numbers, rejects, size, kept = [], [], 0, []
+                    pieces = _Pieces()
+                    most = chunk_rows(self._done, max_rows, first_rows)
+            skip = max(0, skip - batch.num_rows)
+            pieces.add(_picked(batch, kept, sizes))
+        if numbers or rejects:
+            yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
+
+    def fraction_read(self) -> float:
+        """Return the share of the rows that were read."""
+        return self._done / self._rows if self._rows else 1.0
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of the rows: the file's own, with plain strings for views."""
+        return self._schema
+
+    def check_text_column(self, name: str) -> None:
+        """Raise :class:`TableError` if the column does not hold strings."""
+        check_text_type(name, self._schema.field(name).type)
+
+    def hint(self, wanted: str | None) -> str:
+        """Return nothing: names of columns are known for sure."""
+        return ""
+
+
+def _rows_at_once(metadata: pq.FileMetaData, shared: int) -> int:
+    """Return how many rows are unpacked at a time: what they hold is known only then."""
+    rows = max(1, min(CHUNK_ROWS, _SHARED_BYTES // max(1, shared)))
+    return min(rows, _ROWS_WITH_LISTS) if _has_lists(metadata) else rows
+
+
+def _has_lists(metadata: pq.FileMetaData) -> bool:
+    return any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
+
+
+def check_text_type(name: str, kind: pa.DataType) -> None:
+    """Raise :class:`TableError` if a column of this type does not hold strings."""
+    import pyarrow as pa
+
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    if not any(test(value) for test in allowed):
+        raise TableError(f"column {name!r} holds {kind}, expected text (string)")
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with plain strings for views of them, which Arrow cannot pick rows from."""
+    import pyarrow as pa
+
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema], schema.metadata)
+
+
+def _row_sizes(batch: pa.RecordBatch) -> np.ndarray:
+    """Return how large each row is."""
+    return sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64))
+
+
+def _sizes(array: pa.Array) -> np.ndarray:
+    """Return how large each value is: one for being there, and the bytes of its text, or what its parts have."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _sizes(array.storage)
+    if pa.types.is_dictionary(kind):
+        each = np.append(_sizes(array.dictionary), 1)  # the last stands for null
+        return each[array.indices.cast(pa.int64()).fill_null(-1).to_numpy()]
+    if pa.types.is_struct(kind):
+        return sum(map(_sizes, array.flatten()), np.ones(len(array), np.int64))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+        before = np.append(0, np.cumsum(_sizes(array.values)))
+        return 1 + np.diff(before[array.offsets.to_numpy()])
+    if pa.types.is_fixed_size_list(kind):
+        items = _sizes(array.values)[array.offset * kind.list_size : (array.offset + len(array)) * kind.list_size]
+        return 1 + items.reshape(len(array), kind.list_size).sum(axis=1)
+    of_bytes = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_fixed_size_binary,
+    )
+    if any(test(kind) for test in of_bytes):
+        return 1 + pc.binary_length(array).fill_null(0).cast(pa.int64()).to_numpy()
+    return np.ones(len(array), np.int64)
+
+
+def _picked(batch: pa.RecordBatch, kept: list[int], sizes: list[int]) -> pa.RecordBatch:
+    """Return the rows that are kept; a copy if that lets go of one that is too large."""
+    if max(sizes, default=0) > MAX_ROW_BYTES:
+        return taken(batch, kept)
+    return batch.slice(kept[0] if kept else 0, len(kept))
+
+
+class _Pieces:
+    """Pieces of a table that become one.
+
+    Each has a copy of the dictionaries of its columns, so they are joined early when these are large.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._joined_bytes = CHUNK_CHARS
+
+    def add(self, piece: pa.RecordBatch) -> None:
+        """Add a piece."""
+        self._pieces.append(piece)
+        self._bytes += piece.nbytes
+        if self._bytes > 4 * self._joined_bytes:
+            self._pieces = [self.joined()]
+            self._bytes = self._pieces[0].nbytes
+            self._joined_bytes = max(CHUNK_CHARS, self._bytes)
+
+    def joined(self) -> pa.RecordBatch:
+        """Return the pieces as one."""
+        import pyarrow as pa
+
+        filled = [piece for piece in self._pieces if piece.num_rows] or self._pieces[:1]
+        if len(filled) == 1:
+            return filled[0]
+        return pa.Table.from_batches(filled).unify_dictionaries().combine_chunks().to_batches()[0]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

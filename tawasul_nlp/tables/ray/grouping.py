@@ -1,0 +1,303 @@
+"""Group a Ray dataset: bands and cells as shuffles, pairs scored in workers, components joined in this process.
+
+The steps are those of :mod:`tawasul_nlp.duplicates.parts`. This process holds the pairs that may match (20 bytes each)
+and a few numbers a case, but no text and nothing that cases are compared by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ray
+import ray.data
+
+from tawasul_nlp.duplicates import DuplicateGrouper, parts
+from tawasul_nlp.duplicates.candidates import (
+    EXACT_BELOW,
+    EXACT_BLOCK,
+    NEIGHBOURS,
+    exact_neighbours,
+    search_vectors,
+)
+from tawasul_nlp.duplicates.clustering import Edges
+from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.features import Columns, pack, unpack
+from tawasul_nlp.duplicates.groups import numbered
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
+from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names, added_schema
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.ray.classification import bundled, by_workers, check_columns, chunk_of
+from tawasul_nlp.tables.ray.exchange import exchange
+from tawasul_nlp.tables.run.case_rows import CaseRows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ray.data import Dataset
+
+MAX_PARTS = 256  # a shuffle has as many pieces as parts squared
+_COLUMNS, _VECTOR = "__columns", "__vector"
+_DECIMALS = 4
+
+
+def group(
+    dataset: Dataset,
+    text_column: str,
+    *,
+    date_column: str | None = None,
+    place_column: str | None = None,
+    topic_column: str | None = None,
+    embedding_column: str | None = None,
+    grouper: DuplicateGrouper | Callable[[], DuplicateGrouper] | None = None,
+    workers: int = 2,
+    num_cpus: float = 1,
+    num_gpus: float = 0,
+    prefix: str | None = None,
+    batch_size: int = CHUNK_ROWS,
+    exact_below: int = EXACT_BELOW,
+) -> Dataset:
+    """Return the dataset with the columns added that :func:`~tawasul_nlp.tables.group_table` adds.
+
+    Rows keep their order and all their columns. The groups are those of :class:`DuplicateGrouper` up to `exact_below`
+    cases; beyond, both look for neighbours approximately, and each in its own way. A row without text, or whose text is
+    not valid UTF-8, belongs to no group, and its added values are null.
+
+    The dataset, with about 1.5 kilobytes a case beside it, is held in Ray's object store, which spills to disk.
+
+    Parameters
+    ----------
+    dataset : ray.data.Dataset
+    text_column : str
+    date_column, place_column, topic_column : str, optional
+        As for :func:`~tawasul_nlp.tables.group_table`. A case whose date cannot be read is grouped without one.
+    embedding_column : str, optional
+        Incident vectors (lists of 128 numbers) that were computed before, so that the model reads no text.
+    grouper : DuplicateGrouper or callable, optional
+        Pickled and sent to each worker; a function is called there. That of the bundled model if None.
+    workers, num_cpus, num_gpus, batch_size
+        Of the reading, as for :func:`classify`; everything else is tasks with one CPU each.
+    prefix : str, optional
+        Of the added columns.
+    exact_below : int
+        Up to so many cases every vector is compared with every other.
+
+    Returns
+    -------
+    ray.data.Dataset
+        Computed: when this returns, the work is done.
+
+    Raises
+    ------
+    TableError
+        If a column is missing, that of the texts holds none, or an added one is there already.
+    ValueError
+        If the cluster has too little for so many workers.
+    """
+    wanted = {"id": None, "date": date_column, "place": place_column, "topic": topic_column}
+    check_columns(dataset, text_column, *wanted.values(), embedding_column)
+    schema = dataset.schema()
+    names = added_names(schema.names if schema is not None else (), prefix, GROUP_COLUMNS)
+    given = grouper or _Bundled(num_cpus, num_gpus)
+    read = by_workers(
+        dataset,
+        _Read,
+        (given, text_column, wanted, embedding_column),
+        workers=workers,
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        batch_size=batch_size,
+    ).materialize()
+    count = ray.remote(_count)
+    found = read.to_arrow_refs()
+    blocks = [
+        block for block, rows in zip(found, ray.get([count.remote(block) for block in found]), strict=True) if rows
+    ]
+    if not blocks:
+        return read
+    ask = ray.remote(_rule).options(num_cpus=num_cpus, num_gpus=num_gpus)
+    scorer, threshold, width = ray.get(ask.remote(given))
+
+    apart = ray.remote(_apart).options(num_returns=3)
+    tables, columns, told = zip(
+        *(apart.remote(width, *some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
+    )
+    marks = ray.get(list(told))
+    ends = np.cumsum([mark.sum() for mark in marks])
+    n, starts = int(ends[-1]), np.r_[0, ends[:-1]]
+    edges = _edges(columns, starts, n, scorer, exact_below)
+    component = parts.components(n, edges.above(threshold))
+    settled = exchange(
+        parts.split_components,
+        parts.grouped,
+        [(held, start, component[start:end]) for held, start, end in zip(columns, starts, ends, strict=True)],
+        [(some, scorer, threshold) for some in parts.edges_by_part(len(starts), edges, component)],
+    )
+    representative, score = np.arange(n), np.ones(n, np.float32)
+    for rows, heads, scores in ray.get(settled):
+        representative[rows], score[rows] = heads, scores
+    labels, _, sizes = numbered(representative)
+    values = (labels, sizes[labels], score, representative == np.arange(n))
+    add = ray.remote(_with_groups)
+    return ray.data.from_arrow_refs(
+        [
+            add.remote(table, mark, *(value[start:end] for value in values), names)
+            for table, mark, start, end in zip(tables, marks, starts, ends, strict=True)
+        ]
+    )
+
+
+def _edges(columns: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScorer, exact_below: int) -> Edges:
+    """Return all pairs that may match, in the order of their cases; `columns` are references."""
+    count = len(starts)
+    where = [(held, int(start)) for held, start in zip(columns, starts, strict=True)]
+    pairs = exchange(parts.split_bands, parts.near_copies_of, where, [()] * count)
+    pairs += _neighbours(columns, starts, n, exact_below)
+    mine = exchange(parts.split_pairs, parts.merged, [(keys, starts) for keys in pairs], [()] * count)
+    asked = exchange(parts.split_wanted, tuple, [(keys, starts) for keys in mine], [()] * count)
+    scored = exchange(
+        parts.split_columns,
+        parts.scored,
+        [(*own, rows) for own, rows in zip(where, asked, strict=True)],
+        [(keys, *own, scorer) for keys, own in zip(mine, where, strict=True)],
+    )
+    found = ray.get(scored)
+    return Edges(*(np.concatenate([getattr(some, name) for some in found]) for name in ("first", "second", "scores")))
+
+
+def _neighbours(columns: Sequence[Any], starts: np.ndarray, n: int, exact_below: int) -> list[Any]:
+    """Return references to pairs of cases with their nearest."""
+    k = min(NEIGHBOURS, n - 1)
+    if k < 1:
+        return []
+    search = ray.remote(_search_vectors)
+    vectors = [search.remote(held) for held in columns]
+    count = len(starts)
+    where = [(held, int(start)) for held, start in zip(columns, starts, strict=True)]
+    found = exchange(parts.split_copies, parts.repeated_of, where, [()] * count)
+    copies = exchange(parts.split_rows, parts.merged, [(rows, starts) for rows in found], [()] * count)
+    if n <= exact_below:
+        together = ray.remote(_joined).remote(*vectors)
+        sought = np.setdiff1d(np.arange(n), np.concatenate(ray.get(copies)), assume_unique=True)
+        near = ray.remote(exact_neighbours)
+        return [near.remote(together, start, k, sought) for start in range(0, n, EXACT_BLOCK)]
+    some = ray.remote(parts.sample)
+    samples = [
+        some.remote(held, int(start), parts.sample_share(n)) for held, start in zip(vectors, starts, strict=True)
+    ]
+    middles = ray.remote(_centres).remote(-(-n // parts.CELL), *samples)
+    nearest = exchange(
+        parts.split_cells,
+        parts.nearest_in_cells,
+        [(held, int(start), middles, rows) for held, start, rows in zip(vectors, starts, copies, strict=True)],
+        [(k,)] * count,
+    )
+    return exchange(parts.split_nearest, parts.neighbours_of, [(some, starts) for some in nearest], [(k,)] * count)
+
+
+class _Bundled:
+    """Loads the grouper of the bundled model for a worker."""
+
+    def __init__(self, num_cpus: float, num_gpus: float) -> None:
+        self._load = bundled(num_cpus, num_gpus)
+
+    def __call__(self) -> DuplicateGrouper:
+        return DuplicateGrouper(self._load())  # type: ignore[arg-type]
+
+
+def _loaded(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> DuplicateGrouper:
+    return grouper() if callable(grouper) else grouper
+
+
+def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float, int]:
+    found = _loaded(grouper)
+    return found.scorer, found.threshold, found.classifier.incident_size
+
+
+class _Read:
+    """What a worker does with its batches: add what cases are compared by, packed; null where a row is no case."""
+
+    def __init__(
+        self,
+        grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
+        text_column: str,
+        wanted: dict[str, str | None],
+        embedding_column: str | None,
+    ) -> None:
+        self._classifier = _loaded(grouper).classifier
+        self._text_column = text_column
+        self._wanted = wanted
+        self._embedding_column = embedding_column
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        rows = CaseRows()
+        rows.add(chunk_of(table), self._text_column, self._wanted)
+        told = {row: case for row, case in zip(rows.chunks[0].numbers, rows.cases[0], strict=True) if case.text.strip()}
+        if self._embedding_column is not None:
+            vectors = table.column(self._embedding_column).to_pylist()
+            told = {
+                row: case if vectors[row] is None else replace(case, embedding=np.asarray(vectors[row], np.float32))
+                for row, case in told.items()
+            }
+        columns = case_columns(self._classifier, list(told.values()), workers=1)
+        packed: list[bytes | None] = [None] * table.num_rows
+        vector: list[bytes | None] = [None] * table.num_rows
+        for row, values, own in zip(told, pack(columns) if told else (), columns.vectors, strict=True):
+            packed[row], vector[row] = values, own.tobytes()
+        return table.append_column(_COLUMNS, pa.array(packed, pa.large_binary())).append_column(
+            _VECTOR, pa.array(vector, pa.large_binary())
+        )
+
+
+def _count(table: pa.Table) -> int:
+    return table.num_rows
+
+
+def _stretches(blocks: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    ends = [len(blocks) * part // count for part in range(count + 1)]
+    return [blocks[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _apart(width: int, *tables: pa.Table) -> tuple[pa.Table, Columns, np.ndarray]:
+    """Return the rows of a part, what its cases are compared by, and which rows are cases."""
+    import pyarrow as pa
+
+    table = pa.concat_tables(tables, promote_options="permissive")  # an empty column may have no type
+    told = np.asarray(table.column(_COLUMNS).is_valid())
+    vectors = np.frombuffer(b"".join(table.column(_VECTOR).drop_null().to_pylist()), np.float32)
+    columns = unpack(table.column(_COLUMNS).drop_null().to_pylist(), vectors.reshape(-1, width))
+    return table.drop_columns([_COLUMNS, _VECTOR]), columns, told
+
+
+def _search_vectors(columns: Columns) -> np.ndarray:
+    return search_vectors(columns, np.float16)
+
+
+def _joined(*vectors: np.ndarray) -> np.ndarray:
+    return np.concatenate(vectors).astype(np.float32)
+
+
+def _centres(cells: int, *samples: np.ndarray) -> np.ndarray:
+    return parts.centres(np.concatenate(samples), cells)
+
+
+def _with_groups(
+    table: pa.Table,
+    told: np.ndarray,
+    labels: np.ndarray,
+    sizes: np.ndarray,
+    scores: np.ndarray,
+    heads: np.ndarray,
+    names: Sequence[str],
+) -> pa.Table:
+    import pyarrow as pa
+
+    at = np.cumsum(told) - 1
+    rounded = np.round(scores.astype(np.float64), _DECIMALS)
+    for field, values in zip(added_schema(names, GROUP_COLUMNS), (labels, sizes, rounded, heads), strict=True):
+        spread = values[np.maximum(at, 0)] if len(values) else np.zeros(len(told), values.dtype)
+        table = table.append_column(field, pa.array(spread, field.type, mask=~told))
+    return table

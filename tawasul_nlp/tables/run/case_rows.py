@@ -1,0 +1,151 @@
+"""Read the rows of a table as cases for grouping: texts with ids, dates, places and topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, to_cell, to_json
+from tawasul_nlp.tables.io.fields import has_field
+from tawasul_nlp.tables.run.text_columns import values_of, with_texts
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import Case, DuplicateIndex
+
+# Of a slash date the day comes first, as it is written in Bahrain; ISO 8601 is tried before.
+_DATES = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d")
+_TIMES = ("", " %H:%M", " %H:%M:%S")
+_WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
+
+
+def read_date(value: Any) -> datetime | None:
+    """Read a cell as a date: ISO 8601, or day/month/year with or without a time, in whichever digits.
+
+    Returns
+    -------
+    datetime or None
+        None for an empty cell.
+
+    Raises
+    ------
+    ValueError
+        If it is no date.
+
+    Examples
+    --------
+    >>> read_date("2026-03-01T08:30").isoformat(), read_date("١/٣/٢٠٢٦").date().isoformat()
+    ('2026-03-01T08:30:00', '2026-03-01')
+    """
+    if value is None or isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, str):
+        raise ValueError(f"got {value!r}, expected a date or a text")
+    text = " ".join(value.translate(_WESTERN).split())
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    for form in (day + hour for day in _DATES for hour in _TIMES):
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    raise ValueError(f"got {value!r}, expected a date such as 2026-03-01 or 1/3/2026")
+
+
+class CaseRows:
+    """A table in memory: chunks of readable rows with their rejects, and each readable row as a case.
+
+    Attributes
+    ----------
+    read : int
+        Rows read, those that are rejected included.
+    dates_unread : int
+        Dates that could not be read; their cases have none.
+    chunks : list of Chunk
+    cases : list of list of Case
+        For each chunk one case a row, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.dates_unread = 0
+        self.chunks: list[Chunk] = []
+        self.cases: list[list[Case]] = []
+
+    def add(self, chunk: Chunk, text_column: str | Sequence[str], wanted: dict[str, str | None]) -> None:
+        """Take up a chunk; `wanted` names the columns of ids, dates, places and topics, in this order."""
+        from tawasul_nlp.duplicates import Case
+
+        self.read += len(chunk.numbers) + len(chunk.rejects)
+        whole, texts = with_texts(chunk, text_column)
+        ids, dates, places, topics = (
+            values_of(whole, name) if name is not None else [None] * len(texts) for name in wanted.values()
+        )
+        self.chunks.append(whole)
+        self.cases.append(
+            [
+                Case(text, _name(id), self._date(day), _name(place), _name(topic))
+                for text, id, day, place, topic in zip(texts, ids, dates, places, topics, strict=True)
+            ]
+        )
+
+    def _date(self, value: Any) -> datetime | None:
+        try:
+            return read_date(value)
+        except ValueError:
+            self.dates_unread += 1
+            return None
+
+
+def check_column(reader: Reader, name: str | None, option: str) -> None:
+    """Raise :class:`TableError` if the table lacks the column that an option names."""
+    if name is None or not reader.columns or has_field(reader, name):
+        return
+    near = get_close_matches(name, reader.columns, n=1)
+    listed = ", ".join(map(repr, reader.columns))
+    advice = f"; did you mean {option} {near[0]!r}?" if near else ""
+    raise TableError(f"the table has no column {name!r} for {option}; its columns are {listed}{advice}")
+
+
+def _name(value: Any) -> str | None:
+    return to_cell(value).strip() or None
+
+
+def reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
+    """Reject the rows that an index cannot take: without an id, or with one that stands for another text."""
+    seen: dict[str, str] = {}
+    for at, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
+        kept, rejects = [], []
+        records: list[dict[str, Any]] | None = None
+        for position, case in enumerate(cases):
+            problem = None
+            if not case.text.strip():
+                pass
+            elif case.id is None:
+                problem = "has no id, by which the index would know it"
+            else:
+                other = seen.get(case.id)
+                if other is None and case.id in index:
+                    other = index.text(case.id)
+                if other is not None and other != case.text:
+                    problem = (
+                        f"has the id {case.id!r} of a case with another text; remove that one from the index first"
+                    )
+                else:
+                    seen[case.id] = case.text
+            if problem is None:
+                kept.append(position)
+            else:
+                records = records if records is not None else chunk.records()
+                rejects.append(Reject(chunk.numbers[position], None, problem, to_json(records[position])))
+        if rejects:
+            rows.chunks[at] = chunk.keep(kept, rejects)
+            rows.cases[at] = [cases[position] for position in kept]

@@ -1,0 +1,319 @@
+"""Classify a whole table: read a chunk, predict, write it, and publish the output when every row is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
+from tawasul_nlp.tables.errors import InputChangedError, TableError
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.output_file import check_apart, checked_target, publish
+from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.io.writers import Layout, finish
+from tawasul_nlp.tables.run.case_rows import check_column
+from tawasul_nlp.tables.run.engines import Classifier, Engine, ModelFacts, open_engine
+from tawasul_nlp.tables.run.label_counts import LabelCount
+from tawasul_nlp.tables.run.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
+from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
+from tawasul_nlp.tables.run.pipeline import Step, Work
+from tawasul_nlp.tables.run.resume import TABLE, files_of_run, is_unfinished, unfinished_run
+from tawasul_nlp.tables.run.text_columns import (
+    check_rejects,
+    checked_columns,
+    csv_dialect,
+    guarded_note,
+    joined_note,
+    named,
+    output_format_of,
+    rejects_path_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What a run did.
+
+    Attributes
+    ----------
+    output, rejects : Path or None
+        The published table, and the file of rejected rows; `rejects` is None when no row was rejected.
+    manifest : Path or None
+        Where all this stands as JSON, with versions, options and hashes; None if none was asked for.
+    rows_read, rows_written, rows_rejected : int
+        ``rows_read == rows_written + rows_rejected`` always.
+    needs_review : int
+        Rows written with ``needs_review``.
+    task : str
+        The task whose labels are counted: the agency, or a foreign model's first task.
+    counts : tuple of LabelCount
+        Largest first.
+    added : tuple of str
+        Names of the added columns.
+    notes : tuple of str
+        What the user should know, such as renamed columns.
+    started : datetime
+        In UTC; of a run that went on after a break, when it first began.
+    seconds : float
+        Wall-clock time of reading, predicting and writing; of a run that went on after a break, of all its processes.
+    resumed : int
+        How often the run went on after a break.
+    """
+
+    output: Path
+    rejects: Path | None
+    manifest: Path | None
+    rows_read: int
+    rows_written: int
+    rows_rejected: int
+    needs_review: int
+    task: str
+    counts: tuple[LabelCount, ...]
+    added: tuple[str, ...]
+    notes: tuple[str, ...]
+    started: datetime
+    seconds: float
+    resumed: int
+
+
+def classify_table(
+    classifier: Classifier | Callable[[], Classifier],
+    source: str | Path,
+    output: str | Path,
+    *,
+    text_column: str | Sequence[str] | None,
+    input_format: Format | None = None,
+    output_format: Format | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    any_size: bool = False,
+    place_columns: Sequence[str] = (),
+    prefix: str | None = None,
+    rejects: str | Path | None = None,
+    mask_columns: Sequence[str] = (),
+    raw_cells: bool = False,
+    bom: bool = True,
+    overwrite: bool = True,
+    workers: int = 1,
+    engine: Callable[[Classifier | Callable[[], Classifier], int], Engine] = open_engine,
+    restart: bool = False,
+    resumable: bool = True,
+    manifest: bool = True,
+    chunk_rows: int = CHUNK_ROWS,
+    on_step: Callable[[Step], None] | None = None,
+) -> BatchReport:
+    """Classify the texts of a CSV, JSONL, Parquet or Excel file and write the table with the answers added.
+
+    Rows keep their order and all their columns. A row without text (empty, null, absent) is classified as an empty
+    text. A row that cannot be read goes to the rejects file. Memory is bounded by the chunk, not by the table.
+
+    A run that was interrupted, killed or cut off goes on when it is called again in the same way: what was done stands
+    in the folder ``OUT.partial`` until the output is complete. The output's bytes do not depend on breaks or workers.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        Predicts a list of texts. Or a function that loads one; it is called when the table has been looked at.
+    source, output : str or Path
+        Files; they must differ. The output appears when it is complete; see `overwrite` for what was there.
+    text_column : str, sequence of str or None
+        The column to classify, or a field of the objects in one (``complaint.body``); the texts of several are joined,
+        a line each. None raises an error that lists the columns.
+    input_format, output_format : {"csv", "jsonl", "parquet", "xlsx"}, optional
+        Told from the names if None (and from the content, for the input). In a workbook, texts are texts and never
+        formulas, and a row with a text that no cell of Excel holds is rejected.
+    encoding, delimiter : str, optional
+        Of the input; sniffed if None. A CSV output is UTF-8 and has the input's delimiter (a ``.tsv`` has tabs).
+    sheet : str, optional
+        Of an Excel workbook; the first if None.
+    header_row : int, optional
+        The row of the header in a workbook or CSV, from 1; what is above it is left out. The first that is not empty if
+        None.
+    any_size : bool
+        Whether to read a file that holds far more than its size lets one think.
+    place_columns : sequence of str
+        Columns that say where a case is: blocks, towns or addresses. Where they do, governorate, block and town come
+        from there and not from the text, and the case is routed by them.
+    prefix : str, optional
+        Prefix of the added columns; see :func:`~tawasul_nlp.tables.added_columns.added_names`.
+    rejects : str or Path, optional
+        Where rejected rows go; the output's name with ``.rejects.jsonl`` if None. When no row is rejected, the file is
+        not written and one from an earlier run is removed.
+    mask_columns : sequence of str
+        Columns that are written without personal data, as are rejected rows if any is named; the model reads the
+        originals.
+    raw_cells : bool
+        Whether a CSV keeps cells as they are that a spreadsheet would run as formulas; else these get an apostrophe.
+    bom : bool
+        Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
+    overwrite : bool
+        Whether to replace an output that is there whatever it is; else only one that such a run on this input wrote
+        and nobody has changed since.
+    workers : int
+        Processes. For several, give a function that can be pickled and loads a classifier with
+        :func:`~tawasul_nlp.tables.run.engines.threads_each` threads.
+    engine : callable
+        Makes of classifier and workers what predicts; workers are processes of this machine, or with
+        :func:`tawasul_nlp.tables.ray.engine` those of a cluster.
+    restart : bool
+        Whether to throw an unfinished run of this output away.
+    resumable : bool
+        Whether another process may go on with this run; False for an input that will not be there again.
+    manifest : bool
+        Whether to write ``OUT.manifest.json``.
+    chunk_rows : int
+        Rows classified at a time.
+    on_step : callable, optional
+        Called after each chunk.
+
+    Returns
+    -------
+    BatchReport
+
+    Raises
+    ------
+    TableError
+        If a file cannot be read or written as a whole (its subclass :class:`MissingColumnError` if there is no such
+        column), or an unfinished run is there that differs from this one. Nothing is published then.
+    InputChangedError
+        If the input is changed while it is read; it is looked at after each chunk, and hashed before and after the run.
+    WorkerDiedError
+        If a worker process ended, for example for lack of memory.
+    RowsLostError
+        If written and rejected rows do not add up to the rows read, which would be a fault of this package.
+    """
+    source, output = Path(source), Path(output)
+    source_file = InputFile(source)
+    reader = open_reader(
+        source_file.path,
+        format=input_format,
+        encoding=encoding,
+        delimiter=delimiter,
+        text_column=next(iter(named(text_column)), None),
+        sheet=sheet,
+        header_row=header_row,
+        any_size=any_size,
+    )
+    chosen = output_format_of(output, output_format)
+    if mask_columns:
+        check_names(reader)
+    text_columns = checked_columns(reader, text_column)
+    for name in place_columns:
+        check_column(reader, name, "--place-column")
+    mask_columns = checked_masks(reader, mask_columns)
+    rejects_path = rejects_path_of(output, rejects)
+    outputs = {"output": output, "rejects file": rejects_path}
+    if manifest:
+        outputs["manifest"] = manifest_beside(output)
+    check_apart([source], outputs | files_of_run(output))
+    check_rejects(rejects_path)
+    for path in outputs.values():
+        checked_target(path)
+    if not (overwrite or is_unfinished(output)):  # what such a run has published already is its own
+        check_replaceable(output, "classify", source)
+    identity = input_identity(source_file.path)
+
+    with closing(engine(classifier, workers)) as opened:
+        tasks = task_order(opened.facts.tasks)
+        types = classification_columns(tasks)
+        names = added_names(reader.columns, prefix, types)
+        layout = Layout(
+            chosen,
+            reader.columns,
+            lambda: masked_schema(reader.schema(), mask_columns),
+            names,
+            types,
+            **csv_dialect(reader, output, bom),
+            raw_cells=raw_cells,
+        )
+        options = {
+            "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
+            "output_format": chosen,
+            "columns": list(reader.columns),
+            "added": list(names),
+            "encoding": getattr(getattr(reader, "encoding", None), "codec", None),
+            "delimiter": getattr(reader, "delimiter", None),
+            "sheet": getattr(reader, "sheet", None),
+            "header_row": header_row,
+            "place_columns": list(place_columns),
+            "mask_columns": list(mask_columns),
+            "bom": bom,
+            "raw_cells": raw_cells,
+            "chunk_rows": chunk_rows,
+        }
+        same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
+        task = "agency" if "agency" in tasks else tasks[0]
+        with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
+            try:
+                work = Work(source_file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
+                work.go(opened, chunk_rows, on_step)
+                # What file systems tell of too late is found here, unless it was undone.
+                if input_identity(source_file.path) != identity:
+                    raise InputChangedError(source_file.path)
+                # The rejects go first: whoever sees the output can rely on finding them.
+                if work.tally.rows_rejected:
+                    publish(run.rejects.path, rejects_path)
+                else:
+                    rejects_path.unlink(missing_ok=True)
+                publish(finish(run.rows.path, run.folder / TABLE, layout), output)
+                report = BatchReport(
+                    output=output,
+                    rejects=rejects_path if work.tally.rows_rejected else None,
+                    manifest=manifest_beside(output) if manifest else None,
+                    rows_read=work.tally.rows_read,
+                    rows_written=work.rows_written,
+                    rows_rejected=work.tally.rows_rejected,
+                    needs_review=work.tally.needs_review,
+                    task=task,
+                    counts=work.tally.counts(),
+                    added=names,
+                    notes=(*reader.notes, *joined_note(text_columns), *guarded_note(work.guarded)),
+                    started=work.started,
+                    seconds=work.seconds(),
+                    resumed=run.resumed,
+                )
+                if report.manifest is not None:
+                    settings = {**options, "workers": workers}
+                    write_manifest(
+                        report.manifest, _facts(report, {"name": source.name, **identity}, opened.facts, settings)
+                    )
+            except OSError as error:
+                where = f" ({error.filename})" if error.filename else ""
+                raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
+    return report
+
+
+def _facts(
+    report: BatchReport, source: Mapping[str, Any], model: ModelFacts, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the manifest holds."""
+    return {
+        "command": "classify",
+        "versions": versions(),
+        "model": {**model.identity, "tasks": list(model.tasks)},
+        "input": dict(source),
+        "output": {"name": report.output.name, **input_identity(report.output)},
+        "options": dict(options),
+        "rows": {
+            "read": report.rows_read,
+            "written": report.rows_written,
+            "rejected": report.rows_rejected,
+            "for_review": report.needs_review,
+        },
+        "rows_by_label": {report.task: {count.id: count.rows for count in report.counts}},
+        "rejects": report.rejects.name if report.rejects is not None else None,
+        "notes": list(report.notes),
+        "started": report.started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(report.seconds, 3),
+        "rows_per_second": round(report.rows_read / report.seconds, 2) if report.seconds > 0 else None,
+        "resumed": report.resumed,
+    }

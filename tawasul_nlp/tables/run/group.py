@@ -1,0 +1,391 @@
+"""Group a whole table by incident: read it, group the cases or add them to an index, and write it with the groups."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
+from tawasul_nlp.tables.errors import RowsLostError, TableError
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.excel_writer import without_long_cells
+from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.output_file import PendingFile, check_apart, checked_target
+from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.io.writers import Layout, open_writer
+from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
+from tawasul_nlp.tables.run.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
+from tawasul_nlp.tables.run.text_columns import (
+    check_rejects,
+    checked_columns,
+    csv_dialect,
+    guarded_note,
+    joined_note,
+    named,
+    output_format_of,
+    reject_lines,
+    rejects_path_of,
+)
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident
+
+LARGEST = 10
+_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LargeGroup:
+    """An incident with many reports: its id, how many, and the text of its representative."""
+
+    id: int
+    size: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """What a run did.
+
+    Attributes
+    ----------
+    output, rejects : Path or None
+        The published table (None when only an index was added to), and the file of rejected rows, if any was rejected.
+    rows_read, rows_written, rows_rejected : int
+        ``rows_read == rows_written + rows_rejected`` always.
+    without_text : int
+        Rows written without a group, because they have no text.
+    cases, incidents : int
+        Rows that were grouped, and how many different groups they are in.
+    groups, grouped_cases : int
+        Incidents that were reported more than once, and the rows in them.
+    known : int or None
+        Cases that were in the index before; None without an index.
+    dates_unread : int
+        Cases that were grouped without a date because theirs could not be read.
+    largest : tuple of LargeGroup
+        At most ten, the largest first.
+    added : tuple of str
+        Names of the added columns.
+    notes : tuple of str
+        What the user should know of the input, such as renamed columns.
+    seconds : float
+        Wall-clock time of the run.
+    """
+
+    output: Path | None
+    rejects: Path | None
+    rows_read: int
+    rows_written: int
+    rows_rejected: int
+    without_text: int
+    cases: int
+    incidents: int
+    groups: int
+    grouped_cases: int
+    known: int | None
+    dates_unread: int
+    largest: tuple[LargeGroup, ...]
+    added: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def group_table(
+    grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
+    source: str | Path,
+    output: str | Path | None,
+    *,
+    text_column: str | Sequence[str] | None,
+    id_column: str | None = None,
+    date_column: str | None = None,
+    place_column: str | None = None,
+    topic_column: str | None = None,
+    index: str | Path | None = None,
+    input_format: Format | None = None,
+    output_format: Format | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    any_size: bool = False,
+    prefix: str | None = None,
+    rejects: str | Path | None = None,
+    raw_cells: bool = False,
+    bom: bool = True,
+    overwrite: bool = True,
+    manifest: bool = True,
+    chunk_rows: int = CHUNK_ROWS,
+    on_step: Callable[[str, int, int], None] | None = None,
+) -> GroupReport:
+    """Group the cases of a CSV, JSONL, Parquet or Excel file and write the table with the groups added.
+
+    Rows keep their order and all their columns; added are ``group_id``, ``group_size``, ``group_score`` (the
+    probability that the case and its group's representative tell of one incident) and ``is_representative``. A row
+    without text belongs to no group, and these are empty. A row that cannot be read goes to the rejects file. All rows
+    are held in memory.
+
+    Parameters
+    ----------
+    grouper : DuplicateGrouper or callable
+        Or a function that loads one; it is called when the table has been read.
+    source : str or Path
+        The table.
+    output : str or Path or None
+        The table to write; it appears when it is complete. None adds to the index only.
+    text_column : str, sequence of str or None
+        The column of texts, as for :func:`~tawasul_nlp.tables.run.classify.classify_table`.
+    id_column, date_column, place_column, topic_column : str, optional
+        Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 714", or only a block's number)
+        and topics (ids or names of the model's, or others). A case whose date cannot be read is grouped without one.
+    index : str or Path, optional
+        Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
+        `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
+        stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
+    input_format, output_format, sheet, header_row, encoding, delimiter, any_size, prefix, rejects : optional
+    raw_cells, bom, overwrite, manifest : bool
+        As for :func:`~tawasul_nlp.tables.run.classify.classify_table`; without an output the rejects file is
+        ``tawasul.rejects.jsonl``.
+    chunk_rows : int
+        Rows read, and added to the index, at a time.
+    on_step : callable, optional
+        Called with what is done ("read", "grouped" or "added"), how many rows so far, and of how many (0: unknown).
+
+    Returns
+    -------
+    GroupReport
+
+    Raises
+    ------
+    TableError
+        If a file cannot be read or written as a whole, or a column is missing (its subclass :class:`InputChangedError`
+        if the input is changed while it is read). No table is published then, and nothing is added to an index.
+    IndexFormatError, IndexLockedError
+        If the index cannot be opened.
+    RowsLostError
+        If written and rejected rows do not add up to the rows read, which would be a fault of this package.
+    """
+    began = time.monotonic()
+    target = Path(output) if output is not None else None
+    if target is None and index is None:
+        raise ValueError("got neither an output nor an index; name one, or there is nothing to do")
+    if index is not None and id_column is None:
+        raise TableError(
+            "an index knows a case by its id, and no id column is named; name one with --id-column, "
+            "or the same table would be added again each time"
+        )
+    source_file = InputFile(source)
+    reader = open_reader(
+        source_file.path,
+        format=input_format,
+        encoding=encoding,
+        delimiter=delimiter,
+        text_column=next(iter(named(text_column)), None),
+        sheet=sheet,
+        header_row=header_row,
+        any_size=any_size,
+    )
+    chosen = output_format_of(target, output_format) if target is not None else None
+    wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
+    text_columns = checked_columns(reader, text_column)
+    for role, name in wanted.items():
+        check_column(reader, name, f"--{role}-column")
+    names = added_names(reader.columns, prefix, GROUP_COLUMNS)
+    rejects_path = rejects_path_of(target or Path("tawasul"), rejects)
+    inputs = [Path(source), *(_index_files(index) if index is not None else [])]
+    outputs = {"rejects file": rejects_path}
+    if target is not None:
+        outputs["output"] = target
+        if manifest:
+            outputs["manifest"] = checked_target(manifest_beside(target))
+    check_apart(inputs, outputs)
+    check_rejects(rejects_path)
+    if target is not None and not overwrite:
+        check_replaceable(target, "group", Path(source))
+    identity = input_identity(source_file.path)
+
+    with ExitStack() as stack:
+        try:
+            # Opened before the work: a folder that cannot be written is told at once.
+            rejects_file = PendingFile(rejects_path)
+            stack.callback(rejects_file.discard)
+            table_file = PendingFile(target) if target is not None else None
+            if table_file is not None:
+                stack.callback(table_file.discard)
+            rows = CaseRows()
+            for chunk in reader.chunks(chunk_rows):
+                rows.add(without_long_cells(chunk) if chosen == "xlsx" else chunk, text_columns, wanted)
+                if on_step is not None:
+                    on_step("read", rows.read, 0)
+            source_file.check()
+            guarded = 0
+            loaded = grouper() if callable(grouper) else grouper
+            placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
+            written = sum(len(chunk.numbers) for chunk in rows.chunks)
+            rejected = sum(len(chunk.rejects) for chunk in rows.chunks)
+            if table_file is not None and chosen is not None and target is not None:
+                layout = Layout(
+                    chosen,
+                    reader.columns,
+                    reader.schema,
+                    names,
+                    GROUP_COLUMNS,
+                    **csv_dialect(reader, target, bom),
+                    raw_cells=raw_cells,
+                )
+                with closing(open_writer(table_file.path, layout)) as writer:
+                    for chunk, values in zip(rows.chunks, placed.values, strict=True):
+                        writer.write(chunk, values)
+                written = writer.rows_written
+                guarded = writer.guarded
+            if rows.read != written + rejected:
+                raise RowsLostError(
+                    f"{rows.read} rows were read but {written} written and {rejected} rejected; nothing was published"
+                )
+            # The rejects go first: whoever sees the output can rely on finding them.
+            if rejected:
+                with rejects_file.path.open("w", encoding="utf-8", newline="") as lines:
+                    lines.write(reject_lines([reject for chunk in rows.chunks for reject in chunk.rejects]))
+                rejects_file.publish()
+            else:
+                rejects_file.target.unlink(missing_ok=True)
+            if table_file is not None and target is not None:
+                if manifest:  # first, for an output without one is taken for somebody else's
+                    facts = {
+                        "command": "group",
+                        "versions": versions(),
+                        "input": {"name": Path(source).name, **identity},
+                        "output": {"name": target.name, **input_identity(table_file.path)},
+                        "rows": {"read": rows.read, "written": written, "rejected": rejected},
+                    }
+                    write_manifest(manifest_beside(target), facts)
+                table_file.publish()
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
+    return GroupReport(
+        output=target,
+        rejects=rejects_path if rejected else None,
+        rows_read=rows.read,
+        rows_written=written,
+        rows_rejected=rejected,
+        without_text=written - placed.cases,
+        cases=placed.cases,
+        incidents=len(placed.sizes),
+        groups=sum(size > 1 for size in placed.sizes.values()),
+        grouped_cases=placed.together,
+        known=placed.known,
+        dates_unread=rows.dates_unread,
+        largest=placed.largest,
+        added=names,
+        notes=(*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *guarded_note(guarded)),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ...]:
+    """Return what the user should know of topics that are none of the model's; nothing if all are."""
+    from tawasul_nlp.duplicates.extraction import topic_ids
+
+    topics = {case.topic for cases in rows.cases for case in cases if case.topic}
+    ids = topic_ids(grouper.classifier) if topics else {}
+    own = sorted(topic for topic in topics if topic.casefold() not in ids)
+    if not own:
+        return ()
+    return (
+        f"{len(own):,} of {len(topics):,} topics are none of the model's, such as {own[0]!r}: such a topic agrees with "
+        "its like and is not compared with topics that the model reads",
+    )
+
+
+class _Placed:
+    """Where the cases were put, as values of the added columns for each chunk's rows."""
+
+    def __init__(self, known: int | None = None) -> None:
+        self.values: list[list[list[Any]]] = []
+        self.sizes: dict[int, int] = {}
+        self.cases = 0
+        self.together = 0
+        self.known = known
+        self.largest: tuple[LargeGroup, ...] = ()
+
+    def add(self, cases: Iterable[Case], values_of: Callable[[Case], list[Any]]) -> None:
+        """Take up a chunk's cases in their order; those without text are in no group."""
+        values = [values_of(case) if case.text.strip() else _NO_GROUP for case in cases]
+        self.values.append(values)
+        for group, size, _, _ in values:
+            if group is not None:
+                self.sizes[group] = size
+                self.cases += 1
+                self.together += size > 1
+
+    def show(self, text_of: Callable[[int], str]) -> None:
+        """Keep the largest groups, with the text that `text_of` gives for each."""
+        several = {group: size for group, size in self.sizes.items() if size > 1}
+        top = sorted(several, key=lambda group: (-several[group], group))[:LARGEST]
+        self.largest = tuple(LargeGroup(group, several[group], text_of(group)) for group in top)
+
+
+_NO_GROUP: list[Any] = [None] * len(GROUP_COLUMNS)
+
+
+def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Placed:
+    told = [case for cases in rows.cases for case in cases if case.text.strip()]
+    groups = grouper.group(told)
+    labels, heads = groups.labels.tolist(), groups.representatives.tolist()
+    sizes = Counter(labels)
+    values = (
+        [label, sizes[label], round(score, _DECIMALS), head == at]
+        for at, (label, score, head) in enumerate(zip(labels, groups.scores.tolist(), heads, strict=True))
+    )
+    placed = _Placed()
+    for cases in rows.cases:
+        placed.add(cases, lambda _: next(values))
+    head_of = dict(zip(labels, heads, strict=True))
+    placed.show(lambda group: told[head_of[group]].text)
+    return placed
+
+
+def _indexed(
+    grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, on_step: Callable[[str, int, int], None] | None
+) -> _Placed:
+    from tawasul_nlp.duplicates import DuplicateIndex
+
+    with DuplicateIndex.open(folder, grouper) as index:
+        reject_unknowable(rows, index)
+        total = sum(map(len, rows.cases))
+        known = sum(case.id in index for cases in rows.cases for case in cases)
+        done = 0
+        for cases in rows.cases:
+            index.add(case for case in cases if case.text.strip())
+            done += len(cases)
+            if on_step is not None:
+                on_step("added", done, total)
+        # Read when all are there: until the last case, groups grow, join and part, and a case may change its group.
+        placed = _Placed(known)
+        incidents: dict[int, Incident] = {}
+
+        def values_of(case: Case) -> list[Any]:
+            placement = index.placement(str(case.id))
+            group, score = placement.group_id, round(placement.score, _DECIMALS)
+            if group not in incidents:
+                incidents[group] = index.group(group)
+            incident = incidents[group]
+            return [group, len(incident.members), score, incident.representative == case.id]
+
+        for cases in rows.cases:
+            placed.add(cases, values_of)
+        placed.show(lambda group: index.text(incidents[group].representative))
+        return placed
+
+
+def _index_files(folder: str | Path) -> list[Path]:
+    from tawasul_nlp.duplicates.store import DATABASE, VECTORS
+
+    return [Path(folder) / name for name in (DATABASE, VECTORS)]

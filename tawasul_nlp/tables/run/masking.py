@@ -1,0 +1,151 @@
+r"""Write the columns that people wrote in without their personal data; the model reads them as they are.
+
+A row that cannot be read has no columns, so it is masked as a whole, and more strictly: what the masks know stands
+there in pieces or behind escapes (``\u0631``), so escapes are undone first, and of what is left every number of five
+digits or more is masked as well. Reasons of rejects, and errors, quote nothing of a table but the names of its columns;
+and a table in which such a name holds personal data is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_json
+from tawasul_nlp.tables.io.fields import column_of
+from tawasul_nlp.tables.run.text_columns import values_of
+from tawasul_nlp.text import mask_personal_data
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+# What JSON escapes, and what stands for bytes that are no text.
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|x[0-9a-fA-F]{2}|([bfnrt"/\\]))')
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED_TIMES = 3  # JSON in a text of JSON in a text; without a limit, a line made for it would take long
+_NUMBER = re.compile(r"\d(?:[\W_]{0,3}\d){4,}")
+_NUMBER_PLACEHOLDER = "[رقم]"
+
+
+def _masked(text: str) -> str:
+    return mask_personal_data(text).text
+
+
+def check_names(reader: Reader) -> None:
+    """Raise :class:`~tawasul_nlp.tables.errors.TableError` if a column's name holds personal data."""
+    for position, name in enumerate(reader.columns, 1):
+        if _masked_unescaped(name) != name:
+            raise TableError(
+                f"the name of column {position} holds personal data, and names of columns are written; rename it, or "
+                "put a header before the first row if there is none"
+            )
+
+
+def checked_masks(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns to mask: of a field, the whole column that holds it.
+
+    Raises
+    ------
+    TableError
+        If a column holds no text (its subclass :class:`MissingColumnError` if there is none of its name).
+    """
+    if not reader.columns:
+        return tuple(columns)
+    found = []
+    for name in columns:
+        holder = column_of(name, reader.columns)
+        if holder is None:
+            raise MissingColumnError(name, reader.columns, option="--mask-column")
+        reader.check_text_column(holder)
+        found.append(holder)
+    return tuple(dict.fromkeys(found))
+
+
+def masked(chunk: Chunk, columns: Sequence[str]) -> Chunk:
+    """Return the chunk with personal data masked in the columns, and in the rejected rows as a whole."""
+    rejects = [replace(reject, raw=None if reject.raw is None else _masked_raw(reject.raw)) for reject in chunk.rejects]
+    return replace(chunk, rows=_rows(chunk, columns), rejects=rejects)
+
+
+def masked_schema(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema of a table with masked columns: what was a number may now be a placeholder."""
+    import pyarrow as pa
+
+    for position, field in enumerate(schema):
+        kept = pa.types.is_dictionary(field.type) or pa.types.is_null(field.type) or "string" in str(field.type)
+        if field.name in columns and not kept:
+            schema = schema.set(position, field.with_type(pa.string()))
+    return schema
+
+
+def _rows(chunk: Chunk, columns: Sequence[str]) -> list[dict[str, Any]] | pa.RecordBatch:
+    rows = chunk.rows
+    if isinstance(rows, list):
+        return [row | {name: _value(row[name]) for name in columns if name in row} for row in rows]
+    import pyarrow as pa
+
+    for name in columns:
+        position = rows.schema.get_field_index(name)
+        field = rows.schema.field(position)
+        if not pa.types.is_null(field.type):  # a column without values stays so
+            values = pa.array([_value(value) for value in values_of(chunk, name)], field.type)
+            rows = rows.set_column(position, field, values)
+    return rows
+
+
+def _value(value: Any) -> Any:
+    """Mask a value; one that is no text stays what it is unless its text has personal data."""
+    if isinstance(value, str):
+        return _masked(value)
+    if value is None:
+        return None
+    if isinstance(value, bytes):  # a string that is not valid UTF-8, which no column of text may be made of
+        return _masked(value.decode("utf-8", "backslashreplace"))
+    safe = _masked_parts(value)
+    text = to_json(safe)
+    shown = _masked_unescaped(text)  # a word before a number may be its key
+    return safe if shown == text else shown
+
+
+def _masked_parts(value: Any) -> Any:
+    """Mask the texts in lists and objects, names included; of names that become one, the JSON is masked instead."""
+    if isinstance(value, str):
+        return _masked(value)
+    if isinstance(value, list | tuple):
+        return [_masked_parts(item) for item in value]
+    if isinstance(value, dict):
+        safe = {_masked(str(name)): _masked_parts(item) for name, item in value.items()}
+        return safe if len(safe) == len(value) else _masked_unescaped(to_json(value))
+    return value
+
+
+def _masked_raw(raw: str) -> str:
+    """Mask a row as it stands in a file, whatever is wrong with it."""
+    return _masked_unescaped(raw, lambda text: _NUMBER.sub(_NUMBER_PLACEHOLDER, _masked(text)))
+
+
+def _masked_unescaped(text: str, mask: Callable[[str], str] = _masked) -> str:
+    """Mask a text in which letters may be escaped; the escapes stay if nothing is to be masked."""
+    plain = _unescaped(text)
+    safe = mask(plain)
+    return mask(text) if safe == plain else safe
+
+
+def _unescaped(text: str) -> str:
+    for _ in range(_ESCAPED_TIMES):
+        plain = _ESCAPE.sub(_character, text)
+        if plain == text:
+            break
+        text = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # pairs become one character
+    return text
+
+
+def _character(escape: re.Match[str]) -> str:
+    code, control = escape.groups()
+    if code is not None:
+        return chr(int(code, 16))
+    return "\ufffd" if control is None else _CONTROLS.get(control, control)

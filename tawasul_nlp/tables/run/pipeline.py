@@ -1,0 +1,171 @@
+"""The work on a table: classify it chunk by chunk, from where an unfinished run stands to the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.tables.added_columns import added_values
+from tawasul_nlp.tables.errors import RowsLostError
+from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
+from tawasul_nlp.tables.io.excel_writer import without_long_cells
+from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.writers import Layout, open_appender
+from tawasul_nlp.tables.run.engines import Engine
+from tawasul_nlp.tables.run.given_places import given_places, placed
+from tawasul_nlp.tables.run.label_counts import Tally
+from tawasul_nlp.tables.run.masking import masked
+from tawasul_nlp.tables.run.resume import UnfinishedRun
+from tawasul_nlp.tables.run.text_columns import reject_lines, values_of, with_texts
+
+if TYPE_CHECKING:
+    from tawasul_nlp.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One chunk done: what was predicted, and how far the run has come.
+
+    The first step of a run that goes on after a break is empty: it tells how far the run had come before.
+    """
+
+    rows_read: int
+    fraction_read: float
+    chunk: Chunk | None
+    predictions: Sequence[Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A chunk on its way: as it was read, without the rows that have no text, and how much of the table was read."""
+
+    read: Chunk
+    whole: Chunk
+    fraction: float
+
+
+class Work:
+    """The work on one table.
+
+    Parameters
+    ----------
+    source : InputFile
+        What the reader reads; a chunk counts if it has not been changed since the run began.
+    reader : Reader
+    layout : Layout
+        Of the output.
+    run : UnfinishedRun
+        Where rows and rejects are written; after each chunk it is told how far the work has come.
+    text_columns : tuple of str
+    mask_columns : tuple of str
+    place_columns : tuple of str
+        Where a case is, in its table; empty to take it from the text.
+    task : str
+        Whose labels are counted.
+    """
+
+    def __init__(
+        self,
+        source: InputFile,
+        reader: Reader,
+        layout: Layout,
+        run: UnfinishedRun,
+        text_columns: tuple[str, ...],
+        mask_columns: tuple[str, ...],
+        place_columns: tuple[str, ...],
+        task: str,
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._columns = tuple(layout.types)
+        self._format = layout.format
+        self._run = run
+        self._text_columns = text_columns
+        self._mask_columns = mask_columns
+        self._place_columns = place_columns
+        self._began = time.monotonic()
+        self._before = {"rows_written": 0, "guarded": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
+        self.tally = Tally(task, run.counts.get("tally"))
+        stored = run.counts.get("started")
+        self.started = datetime.fromisoformat(stored) if stored else datetime.now(UTC)
+        self._writer = open_appender(run.rows, layout, before=run.counts.get("rows_written"))
+
+    @property
+    def rows_written(self) -> int:
+        """Rows that stand in the output."""
+        return self._before["rows_written"] + self._writer.rows_written
+
+    @property
+    def guarded(self) -> int:
+        """Cells that were made safe for spreadsheets."""
+        return self._before["guarded"] + self._writer.guarded
+
+    def seconds(self) -> float:
+        """Return how long the work has taken, breaks left out."""
+        return float(self._before["seconds"] + time.monotonic() - self._began)
+
+    def go(self, engine: Engine, chunk_rows: int, on_step: Callable[[Step], None] | None) -> None:
+        """Classify and write the rest of the table.
+
+        Raises
+        ------
+        InputChangedError
+            If the input was changed since the run began.
+        RowsLostError
+            If written and rejected rows do not add up to the rows read.
+        """
+        if self.tally.rows_read and on_step is not None:
+            on_step(Step(self.tally.rows_read, self._before["fraction"], None, ()))
+        for batch, predictions in engine.map(self._batches(chunk_rows)):
+            if len(predictions) != len(batch.whole.numbers):
+                raise RowsLostError(
+                    f"{len(batch.whole.numbers)} texts went to the classifier and {len(predictions)} came back"
+                )
+            if self._place_columns:
+                predictions = self._placed(batch.whole, predictions, engine.facts.taxonomy or Taxonomy.load())
+            shown = self._shown(batch.whole)
+            self._writer.write(shown, [added_values(prediction, self._columns) for prediction in predictions])
+            self._run.rejects.write(reject_lines(shown.rejects).encode())
+            self.tally.add(batch.read, batch.whole, predictions)
+            self._commit(batch)
+            if on_step is not None:
+                on_step(Step(self.tally.rows_read, batch.fraction, shown, predictions))
+        self._source.check()
+        self._run.rows.sync()  # a table without rows has a header that no chunk brought to the disk
+        if self.tally.rows_read != self.rows_written + self.tally.rows_rejected:
+            raise RowsLostError(
+                f"{self.tally.rows_read} rows were read but {self.rows_written} written and "
+                f"{self.tally.rows_rejected} rejected; nothing was published"
+            )
+
+    def _shown(self, chunk: Chunk) -> Chunk:
+        return masked(chunk, self._mask_columns) if self._mask_columns else chunk
+
+    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction], taxonomy: Taxonomy) -> list[Prediction]:
+        columns = [values_of(chunk, name) for name in self._place_columns]
+        return [
+            placed(prediction, given_places(cells, taxonomy), taxonomy)
+            for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
+        ]
+
+    def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
+        for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
+            fitting = without_long_cells(chunk, self._shown(chunk)) if self._format == "xlsx" else chunk
+            whole, texts = with_texts(fitting, self._text_columns)
+            yield _Batch(chunk, whole, self._reader.fraction_read()), texts
+
+    def _commit(self, batch: _Batch) -> None:
+        counts = {
+            "tally": self.tally.to_dict(),
+            "rows_written": self.rows_written,
+            "guarded": self.guarded,
+            "fraction": batch.fraction,
+            "started": self.started.isoformat(),
+            "seconds": self.seconds(),
+        }
+        self._source.check()
+        self._run.commit(batch.read.end, counts)

@@ -1,0 +1,392 @@
+"""The tawasul command, run as a user runs it, with the bundled model."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples.make_backlog import OUT as BACKLOG
+from tawasul_nlp import ComplaintClassifier, normalize
+from tawasul_nlp.cli import main
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.tables import ADDED_COLUMNS, open_reader
+from tests.waiting import HANG, wait_until
+
+# The package is importable from any folder, and tables are not cut to a narrow terminal.
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
+SEWAGE = "المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق"
+
+
+def tawasul(*arguments, stdin=b"", cwd=None):
+    """Run the command in a process of its own; return its exit code, output and errors."""
+    command = [sys.executable, "-m", "tawasul_nlp", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, env=ENVIRONMENT)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory):
+    """The example backlog, classified once."""
+    folder = tmp_path_factory.mktemp("classified")
+    code, out, err = tawasul("classify", BACKLOG, "--text-column", "text", "-o", folder / "out.csv", "--show", "10")
+    assert (code, err) == (0, "")
+    return folder / "out.csv", out
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_backlog_is_classified_with_all_its_rows_and_columns(classified):
+    before, after = rows_of(BACKLOG), rows_of(classified[0])
+    assert list(after[0]) == [*before[0], *ADDED_COLUMNS]
+    assert [{name: row[name] for name in before[0]} for row in after] == before
+
+
+def test_the_batch_answers_are_those_of_the_predict_api(classified):
+    rows = rows_of(classified[0])[:40]
+    predictions = ComplaintClassifier.from_pretrained().predict([row["text"] for row in rows])
+    for row, prediction in zip(rows, predictions, strict=True):
+        assert (row["kind"], row["topic"], row["agency"]) == (
+            prediction.kind.id,
+            prediction.topic.id,
+            prediction.agency.id,
+        )
+        assert float(row["topic_probability"]) == pytest.approx(prediction.topic.probability, abs=2e-4)
+        assert row["needs_review"] == str(prediction.needs_review).lower()
+        assert row["review_reasons"] == "; ".join(prediction.reasons)
+        assert row["governorate"] == (prediction.places.governorate or "")
+    towns = [(row["town"], find_places(row["text"]).area) for row in rows_of(classified[0])]
+    assert ("المحرق", "muharraq_city") in towns and all((town == "") == (area is None) for town, area in towns)
+
+
+def test_the_summary_adds_up_to_the_backlog(classified):
+    path, out = classified
+    agencies = {row["agency"] for row in rows_of(path)}
+    assert all(agency in out for agency in agencies)
+    assert "360 rows read = 360 written + 0 rejected" in out
+    assert out.count("TWS-2026-") == 10
+
+
+FORM = [
+    {"subject": "قمامة متراكمة", "body": "من أسبوع والريحة قوية", "area": "المحرق"},
+    {"subject": "طفح مجاري", "body": "", "area": ""},
+]
+
+
+@pytest.fixture
+def form(tmp_path, monkeypatch):
+    """A folder with the table of a form, in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    with Path("form.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, FORM[0])
+        writer.writeheader()
+        writer.writerows(FORM)
+    return tmp_path
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_the_columns_of_a_form_are_read_together_and_placed_by_its_area(form, capsys, ending):
+    command = ["classify", "form.csv", "-t", "subject", "-t", "body", "--place-column", "area", "-o", f"out.{ending}"]
+    assert main([*command, "--show", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "the text of a case is that of the columns 'subject', 'body' together, in this order" in shown
+    assert "قمامة متراكمة من أسبوع والريحة قوية" in shown
+    first, second = (row for chunk in open_reader(f"out.{ending}").chunks() for row in chunk.records())
+    assert {name: first[name] for name in FORM[0]} == FORM[0]
+    assert (first["agency"], first["town"]) == ("muharraq_municipality", "المحرق")
+    assert (second["topic"], second["town"]) == ("sewage_overflow", "")
+
+
+@pytest.mark.parametrize("command", ["classify", "group"])
+def test_an_output_that_is_somebody_elses_is_replaced_only_by_force(form, capsys, command):
+    Path("out.csv").write_text("ملاحظات", encoding="utf-8")
+    arguments = [command, "form.csv", "-t", "subject", "-t", "body", "-o", "out.csv", "-q"]
+    assert main(arguments) == 1
+    assert "out.csv is there already" in capsys.readouterr().err
+    assert Path("out.csv").read_text(encoding="utf-8") == "ملاحظات"
+    assert main([*arguments, "--force"]) == 0
+    whole = Path("out.csv").read_bytes()
+    assert main(arguments) == 0 and Path("out.csv").read_bytes() == whole, "the same command once more"
+    other = "group" if command == "classify" else "classify"
+    assert main([other, *arguments[1:]]) == 1
+    assert f"tawasul {command} wrote it from 'form.csv'" in capsys.readouterr().err
+    assert Path("out.csv").read_bytes() == whole
+
+
+def test_a_csv_file_has_a_mark_for_excel_and_standard_output_has_none_unless_it_is_asked_for(form, capfdbinary):
+    for command in ("classify", "group"):
+        arguments = [command, "form.csv", "-t", "subject", "-q", "--force", "-o"]
+        for to, option, marked in [
+            ("out.csv", [], True),
+            ("out.csv", ["--no-bom"], False),
+            ("-", [], False),
+            ("-", ["--bom"], True),
+        ]:
+            assert main([*arguments, to, *option]) == 0
+            out = capfdbinary.readouterr().out if to == "-" else Path(to).read_bytes()
+            assert out.startswith(b"\xef\xbb\xbf") == marked, (command, to, option)
+
+
+def test_a_pipe_in_and_out_carries_data_only_on_standard_output(tmp_path):
+    lines = [json.dumps({"n": n, "text": text}, ensure_ascii=False) for n, text in enumerate([SEWAGE, "", "شكرا"])]
+    code, out, err = tawasul("classify", "-", "-t", "text", "-o", "-", stdin="\n".join(lines).encode(), cwd=tmp_path)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [row["n"] for row in rows] == [0, 1, 2]
+    assert rows[0]["topic"] == "sewage_overflow"
+    assert (rows[1]["topic"], rows[1]["needs_review"]) == ("out_of_scope", True)
+    assert "3 rows read = 3 written" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
+    (tmp_path / "backlog.csv").write_text(f"id,text\n1,{SEWAGE}\n2,زائد,زائد\n", encoding="utf-8")
+    code, _, err = tawasul("classify", "backlog.csv", "-t", "text", "-o", "out.jsonl", cwd=tmp_path)
+    assert code == 3
+    assert err == "tawasul: warning: 1 of 2 rows could not be read; see out.jsonl.rejects.jsonl\n"
+    rejected = json.loads((tmp_path / "out.jsonl.rejects.jsonl").read_text(encoding="utf-8"))
+    assert rejected["row"] == 2 and rejected["raw"] == "2,زائد,زائد\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["classify", BACKLOG, "-o", "out.csv"],
+            1,
+            "'case_id', 'opened', 'channel', 'text'; did you mean --text-column 'text'",
+        ),
+        (["classify", BACKLOG, "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
+        (["classify", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
+        (["classify", "absent.csv", "-t", "text", "-o", "-"], 1, "there is no file absent.csv"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.docx"], 1, "'out.docx' does not tell"),
+        (["classify", BACKLOG, "-t", "text", "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--place-column", "area"], 1, "for --place-column"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "0"], 2, "'--header-row'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "9999"], 1, "has no header line"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--mask-column", "tex"], 1, "--mask-column 'text'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "0"], 2, "Invalid value for '--workers'"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "2", "--model", "./no"], 1, "./no"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
+        (["classify", BACKLOG, "-t", "text"], 2, "Missing option '--output'"),
+        (["predict", "نص", "--model", "./absent"], 1, "./absent"),
+        (["normalize", "نص", "--profile", "strange"], 1, "strange"),
+        (["sort"], 2, "No such command 'sort'"),
+    ],
+)
+def test_every_error_is_one_line_on_standard_error_with_its_exit_code(
+    arguments, code, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(argument) for argument in arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("tawasul: error: ") and message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_answers_as_json_with_arabic_unescaped(capsys):
+    assert main(["predict", SEWAGE, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == ComplaintClassifier.from_pretrained().predict(SEWAGE).to_dict()
+    assert answer["topic"]["id"] == "sewage_overflow"
+
+
+def test_predict_shows_the_answer_and_reads_a_letter_from_standard_input():
+    code, out, err = tawasul("predict", "-", stdin=SEWAGE.encode())
+    assert (code, err) == (0, "")
+    assert "sewage_overflow" in out and "works" in out
+
+
+def test_normalize_takes_a_text_or_lines():
+    assert tawasul("normalize", "الشـــارع مُظلم") == (0, normalize("الشـــارع مُظلم") + "\n", "")
+    lines = ["الشـــارع", "", "٧١٤ مجمع"]
+    _, out, _ = tawasul("normalize", "--profile", "matching", stdin="\n".join(lines).encode())
+    assert out.splitlines() == [normalize(line, "matching") for line in lines]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "windows-1256", "utf-16"])
+def test_standard_input_is_read_in_the_encodings_that_tables_have(encoding, tmp_path, monkeypatch, capsys):
+    lines = ["رقمي 39001234", "", "المجاري طافحة؟"]
+    (tmp_path / "texts.txt").write_bytes("\r\n".join(lines).encode(encoding))
+    with (tmp_path / "texts.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert main(["mask", "--json"]) == 0
+    masked = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in masked] == ["رقمي [هاتف]", *lines[1:]]
+    assert masked[0]["spans"] == [{"kind": "phone", "start": 5, "end": 13}]
+
+
+def test_a_letter_in_windows_1256_is_read_from_standard_input(tmp_path, monkeypatch, capsys):
+    (tmp_path / "letter.txt").write_bytes(SEWAGE.encode("windows-1256"))
+    with (tmp_path / "letter.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert main(["predict", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["topic"]["id"] == "sewage_overflow"
+
+
+def test_a_broken_byte_spoils_neither_its_line_nor_the_others():
+    code, out, _ = tawasul("normalize", stdin="الشارع".encode() + b"\xff\n" + "مظلم".encode())
+    assert (code, out.split()) == (0, ["الشارع", "مظلم"])
+
+
+def test_mask_hides_a_cpr_and_a_mobile_and_keeps_the_public_hotline(capsys):
+    assert main(["mask", "رقمي 39001234 والبطاقة 850101234 واتصلت على 80008001"]) == 0
+    out = capsys.readouterr().out
+    assert "39001234" not in out and "850101234" not in out and "80008001" in out
+
+
+def test_mask_tells_the_spans_as_json(capsys):
+    text = "رقمي 39001234"
+    assert main(["mask", "--json", text]) == 0
+    (span,) = json.loads(capsys.readouterr().out)["spans"]
+    assert text[span["start"] : span["end"]] == "39001234"
+
+
+def test_info_tells_the_models_facts(capsys):
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["tasks"]["topic"] == 104 and facts["model_hash"]
+    assert main(["info"]) == 0
+    assert facts["model_hash"] in capsys.readouterr().out.replace("\n", "")
+
+
+def test_help_shows_examples_and_exit_codes(capsys):
+    assert main(["classify", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tawasul classify backlog.csv --text-column text -o classified.csv" in shown
+    for example in ("-t subject -t body", "complaint.body", "--header-row 3", "--place-column block", "--force"):
+        assert example in shown
+    assert main([]) == 0
+    assert "3 done, some" in capsys.readouterr().out
+
+
+def test_python_runs_the_package_as_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "tawasul_nlp", "--version"], capture_output=True, env=ENVIRONMENT, check=True
+    )
+    assert done.stdout.decode().startswith("tawasul-nlp ")
+
+
+def test_arabic_is_printed_whatever_the_locale_says():
+    env = {**ENVIRONMENT, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "tawasul_nlp", "normalize"]
+    done = subprocess.run(command, input="الشارع".encode(), capture_output=True, env=env, check=True)
+    assert done.stdout.decode() == "الشارع\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
+def test_an_interrupted_run_says_so_and_the_same_command_goes_on(tmp_path):
+    rows = "".join(f"{SEWAGE} {n} " * 4 + "\n" for n in range(20_000))
+    (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
+    command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
+        wait_until((tmp_path / "out.csv.partial" / "state.json").exists, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=HANG)
+    assert process.returncode == 130
+    done = re.fullmatch(
+        r"tawasul: error: interrupted; (\d[\d,]*) rows are done; the same command goes on from there\n", err.decode()
+    )
+    assert done and int(done[1].replace(",", "")) >= 32
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backlog.csv", "out.csv.partial"]
+
+
+@pytest.mark.parametrize(
+    ("command", "shown_by", "said"),
+    [
+        ("classify backlog.csv -t text -o out.csv", "tawasul_nlp.cli.display.summary", "out.csv is complete"),
+        ("classify backlog.csv -t text -o -", "tawasul_nlp.cli.display.summary", "standard output is complete"),
+        ("classify backlog.csv -t text -o -", "shutil.copyfileobj", "standard output has a part of the table"),
+        ("group backlog.csv -t text -o out.csv", "tawasul_nlp.cli.display.grouped", "out.csv is complete"),
+        ("index add ix backlog.csv -t text --id-column id", "tawasul_nlp.cli.display.grouped", "in the index ix"),
+        ("report classified.csv -o page.html", "typer.echo", "page.html is complete"),
+    ],
+)
+def test_an_interrupt_after_the_output_was_published_does_not_say_that_nothing_was_written(
+    tmp_path, monkeypatch, capsys, command, shown_by, said
+):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    Path("backlog.csv").write_text(f"id,text\n1,{SEWAGE}\n", encoding="utf-8")
+    assert main(["classify", "backlog.csv", "-t", "text", "-o", "classified.csv", "-q"]) == 0
+    monkeypatch.setattr(shown_by, interrupted)
+    assert main(command.split()) == 130
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err.startswith("tawasul: error: interrupted; ") and err.endswith(said)
+
+
+def test_personal_data_is_masked_in_what_is_written_and_shown(tmp_path):
+    row = {"text": f"{SEWAGE} رقمي 39001234", "note": "39005678"}
+    (tmp_path / "backlog.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    options = ["-t", "text", "--mask-personal-data", "--mask-column", "note", "--show", "1"]
+    code, out, err = tawasul("classify", "backlog.jsonl", "-o", "out.csv", *options, cwd=tmp_path)
+    (written,) = rows_of(tmp_path / "out.csv")
+    assert (code, err, written["note"], written["text"]) == (0, "", "[هاتف]", f"{SEWAGE} رقمي [هاتف]")
+    assert "39001234" not in out and "39005678" not in out
+    assert json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))["rows"]["read"] == 1
+
+
+HOSTILE = "[/url] [bold]المجاري[/bold] طافحة :fire: \x1b]0;title\x07 \x1b[2J\x9b2J مجمع 714"
+
+
+def test_what_citizens_write_is_neither_markup_nor_a_command_to_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = "نص [/red] \x1b[31m"
+    rows = [{"[/b] \x1b[2J": f"[/id] {n} \x1b[5m", name: HOSTILE} for n in range(3)]
+    Path("[x].jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "[/broken]\n", encoding="utf-8")
+    commands = [
+        (["classify", "[x].jsonl", "-t", name, "-o", "[red].jsonl", "--show", "2"], 3),
+        (["group", "[red].jsonl", "-t", name, "-o", "[z].jsonl", "--id-column", "[/b] \x1b[2J", "--index", "[i]"], 0),
+        (["index", "query", "[i]", HOSTILE], 0),
+        (["index", "stats", "[i]"], 0),
+        (["report", "[z].jsonl", "-t", name, "-o", "[r].html"], 0),
+        (["group", "[red].jsonl", "-t", "[/no]", "-o", "[z].jsonl"], 1),
+        (["info", "--model", "[/no]"], 1),
+    ]
+    for arguments, code in commands:
+        assert main(arguments) == code
+        out, err = capsys.readouterr()
+        assert not set(out + err) & {"\x1b", "\x07", "\x9b"}, arguments
+        if "--show" in arguments or "query" in arguments:
+            assert "[/url] [bold]المجاري[/bold] طافحة :fire:" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals there")
+def test_progress_tells_the_rate_and_what_is_left(tmp_path):
+    rows = "".join(f"{SEWAGE}\n" for _ in range(3_000))
+    (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
+    command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
+    shown = on_a_terminal(command, tmp_path)
+    assert "rows/s" in shown and "left" in shown and "3,000 rows read = 3,000 written" in shown
+
+
+def on_a_terminal(command, folder):
+    """Run a command with a terminal as its standard error and output; return what it shows."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                more = os.read(ours, 65_536)
+            except OSError:  # the other end is closed
+                break
+            if not more:
+                break
+            shown += more
+    os.close(ours)
+    return shown.decode("utf-8", "replace")

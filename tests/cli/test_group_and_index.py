@@ -1,0 +1,400 @@
+"""tawasul group and tawasul index, run as a user runs them, on real files with the bundled model."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.tables import GROUP_COLUMNS, group_table
+from tawasul_nlp.tables.run.case_rows import read_date
+from tests.waiting import HANG, wait_until
+
+ROOT = Path(__file__).parents[2]
+ROWS = [
+    ("k-1", "01/03/2026", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي"),
+    ("k-2", "2026-03-01", "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"),
+    ("k-3", "أمس", "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ 3 ساعات، ولا أحد يرد على الطوارئ"),
+    ("k-4", "", ""),
+    ("k-5", "2026-03-02", "انقطع التيار الكهربائي عن مجمع 714 بمدينة عيسى منذ ساعتين ولا أحد يرد على الطوارئ"),
+    ("k-6", "2026-03-01T09:15:00+03:00", "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد في الطوارئ"),
+]
+HOLE, POWER, COPY, NOTHING, ELSEWHERE, DIALECT = range(6)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Every test runs in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_csv(name, header=("case_id", "opened", "text"), rows=ROWS, encoding="utf-8-sig"):
+    with Path(name).open("w", encoding=encoding, newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def write_jsonl(name, rows=ROWS):
+    lines = [json.dumps({"case_id": i, "opened": d, "text": t}, ensure_ascii=False) for i, d, t in rows]
+    Path(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read(name):
+    with Path(name).open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file)) if name.endswith(".csv") else [json.loads(line) for line in file]
+
+
+def tawasul(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_a_csv_with_a_mark_is_grouped_with_all_its_rows_columns_and_their_order(capsys):
+    write_csv("backlog.csv")
+    options = ["--id-column", "case_id", "--date-column", "opened"]
+    assert tawasul("group", "backlog.csv", "--text-column", "text", *options, "-o", "grouped.csv") == 0
+    assert Path("grouped.csv").read_bytes().startswith(b"\xef\xbb\xbf"), "by which Excel knows its Arabic"
+    rows = read("grouped.csv")
+    assert list(rows[0]) == ["case_id", "opened", "text", *GROUP_COLUMNS]
+    assert [(row["case_id"], row["opened"], row["text"]) for row in rows] == ROWS
+    group = [row["group_id"] for row in rows]
+    assert group[POWER] == group[COPY] == group[DIALECT]
+    assert len({group[POWER], group[ELSEWHERE], group[HOLE]}) == 3
+    assert [row["group_size"] for row in rows] == ["1", "3", "3", "", "1", "3"]
+    assert [row["is_representative"] for row in rows].count("true") == 3
+    assert all(0.5 <= float(row["group_score"]) <= 1 for row in rows if row["group_score"])
+    assert list(rows[NOTHING].values())[3:] == [""] * 4, "a row without text is in no group"
+    out = capsys.readouterr().out
+    assert "5 cases = 3 incidents; 3 cases (60%) are in 1 group of several reports" in out
+    assert "1 rows have no text" in out and "1 dates could not be read" in out
+    assert "6 rows read = 6 written + 0 rejected" in out
+    assert "Largest groups" in out and "مجمع 1203" in out
+    assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "grouped.csv", "grouped.csv.manifest.json"]
+
+
+@pytest.mark.parametrize("into", ["out.jsonl", "out.parquet"])
+def test_jsonl_and_parquet_get_typed_values(into):
+    write_jsonl("backlog.jsonl")
+    assert tawasul("group", "backlog.jsonl", "-t", "text", "-o", into, "--quiet") == 0
+    rows = read(into) if into.endswith("jsonl") else pq.read_table(into).to_pylist()
+    assert [row["text"] for row in rows] == [text for _, _, text in ROWS]
+    assert rows[POWER]["group_size"] == 3 and rows[POWER]["group_id"] == rows[DIALECT]["group_id"]
+    assert isinstance(rows[POWER]["is_representative"], bool) and isinstance(rows[POWER]["group_score"], float)
+    assert rows[NOTHING]["group_id"] is None
+
+
+def test_a_parquet_table_keeps_its_types_and_its_dates_are_read():
+    days = [date(2026, 3, 1)] * 3 + [None] + [date(2026, 3, 2)] * 2
+    table = pa.table({"opened": days, "text": [text for _, _, text in ROWS], "n": list(range(6))})
+    pq.write_table(table, "backlog.parquet")
+    assert tawasul("group", "backlog.parquet", "-t", "text", "--date-column", "opened", "-o", "out.parquet") == 0
+    after = pq.read_table("out.parquet")
+    assert after.schema.names == ["opened", "text", "n", *GROUP_COLUMNS]
+    assert after.select(["opened", "text", "n"]).equals(table)
+    assert after.schema.field("group_id").type == pa.int64()
+
+
+def test_the_sheet_of_a_workbook_is_chosen_by_name(capsys):
+    book = openpyxl.Workbook()
+    book.active.append(["ملخص"])
+    sheet = book.create_sheet("الشكاوى")
+    for row in [("case_id", "opened", "text"), *ROWS]:
+        sheet.append(row)
+    book.save("backlog.xlsx")
+    options = ["backlog.xlsx", "--sheet", "الشكاوى", "-t", "text"]
+    assert tawasul("group", *options, "-o", "out.csv") == 0
+    assert [row["case_id"] for row in read("out.csv")] == [name for name, _, _ in ROWS]
+    assert tawasul("index", "add", "ix", *options, "--id-column", "case_id") == 0
+    assert "5 added to the index" in capsys.readouterr().out
+
+
+def test_places_and_topics_of_columns_count_and_a_bare_number_is_a_block():
+    text = "انقطع التيار الكهربائي عن منزلنا منذ ساعتين ولا أحد يرد على رقم الطوارئ"
+    rows = [("1", "714", text), ("2", "1203", text), ("3", "١٢٠٣", text), ("4", "", text)]
+    write_csv("backlog.csv", ("case_id", "block", "text"), rows)
+    assert tawasul("group", "backlog.csv", "-t", "text", "--place-column", "block", "-o", "out.csv") == 0
+    group = [row["group_id"] for row in read("out.csv")]
+    assert group[1] == group[2] != group[0], "other blocks keep equal texts apart"
+
+
+def test_topics_of_a_column_are_the_models_by_id_or_name_and_others_are_told(capsys):
+    text = ROWS[POWER][2]
+    rows = [("1", "انقطاع الكهرباء", text), ("2", "power_outage", text), ("3", "طوارئ", text), ("4", "", text)]
+    write_csv("backlog.csv", ("case_id", "topic", "text"), rows)
+    assert tawasul("group", "backlog.csv", "-t", "text", "--topic-column", "topic", "-o", "out.csv") == 0
+    assert "1 of 3 topics are none of the model's, such as 'طوارئ'" in " ".join(capsys.readouterr().out.split())
+    assert {row["group_size"] for row in read("out.csv")} == {"4"}
+    columns = DuplicateGrouper.from_pretrained().group([{"text": text, "topic": topic} for _, topic, _ in rows]).columns
+    assert columns.topics[0].tolist() == columns.topics[1].tolist() and columns.topics[2, 0] < -1
+
+
+def test_long_apart_reports_are_less_surely_one_incident():
+    near, far = ("2026-03-01", "2026-03-02"), ("2026-03-01", "01/02/2028")
+    scores = []
+    for days in (near, far):
+        write_csv("backlog.csv", rows=[("1", days[0], ROWS[POWER][2]), ("2", days[1], ROWS[DIALECT][2])])
+        tawasul("group", "backlog.csv", "-t", "text", "--date-column", "opened", "-o", "out.csv", "-q")
+        scores.append(len({row["group_id"] for row in read("out.csv")}))
+    assert scores == [1, 2]
+
+
+def test_a_row_that_cannot_be_read_goes_to_the_rejects_and_the_others_are_grouped(capsys):
+    write_csv("backlog.csv")
+    with Path("backlog.csv").open("a", encoding="utf-8") as file:
+        file.write("k-7,2026-03-03,زائد,زائد\n")
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 3
+    assert [row["case_id"] for row in read("out.csv")] == [name for name, _, _ in ROWS]
+    (reject,) = read("out.csv.rejects.jsonl")
+    assert reject["row"] == 7 and "4 fields where the header has 3" in reject["reason"]
+    out, err = capsys.readouterr()
+    assert "7 rows read = 6 written + 1 rejected" in out
+    assert err == "tawasul: warning: 1 of 7 rows could not be read; see out.csv.rejects.jsonl\n"
+    write_csv("backlog.csv")
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
+    assert not Path("out.csv.rejects.jsonl").exists(), "rejects of an earlier run are not left behind"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["classify", "backlog.csv", "-o", "out.csv"],
+        ["group", "backlog.csv", "-o", "out.csv", "--id-column", "case_id"],
+        ["index", "add", "ix", "backlog.csv", "--id-column", "case_id"],
+    ],
+)
+@pytest.mark.parametrize("content", ["رسالة مهمة\n", '["row"]\n', '{"row": 1}\n', "\x00" * 70_000])
+def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, content, capsys):
+    write_csv("backlog.csv")
+    Path("letter.txt").write_text(content, encoding="utf-8")
+    assert tawasul(*command, "-t", "text", "--rejects", "letter.txt") == 1
+    assert "letter.txt is there and holds no rejects of an earlier run" in capsys.readouterr().err
+    assert Path("letter.txt").read_text(encoding="utf-8") == content
+    assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "letter.txt"]
+
+
+def test_taken_column_names_get_a_prefix():
+    write_csv("backlog.csv", ("group_id", "opened", "text"))
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
+    assert list(read("out.csv")[0]) == ["group_id", "opened", "text", *(f"tawasul_{name}" for name in GROUP_COLUMNS)]
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", "--prefix", "dup_") == 0
+    assert [name for name in read("out.csv")[0] if name.startswith("dup_")] == [f"dup_{name}" for name in GROUP_COLUMNS]
+
+
+def test_a_threshold_of_one_leaves_only_what_is_certain():
+    write_csv("backlog.csv")
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "1") == 0
+    assert {row["group_size"] for row in read("out.csv")} == {"1", ""}
+
+
+def test_a_table_of_one_case_and_one_without_any_are_fine(capsys):
+    write_csv("one.csv", rows=ROWS[:1])
+    assert tawasul("group", "one.csv", "-t", "text", "-o", "out.csv") == 0
+    assert "1 cases = 1 incidents" in capsys.readouterr().out
+    write_csv("none.csv", rows=[])
+    assert tawasul("group", "none.csv", "-t", "text", "-o", "nothing.csv") == 0
+    assert read("nothing.csv") == []
+
+
+def test_with_an_index_ids_stay_and_the_same_backlog_adds_nothing(capsys):
+    options = ["-t", "text", "--id-column", "case_id", "--index", "incidents"]
+    write_csv("monday.csv", rows=ROWS[:3])
+    assert tawasul("group", "monday.csv", *options, "-o", "monday.out.csv") == 0
+    assert "3 added to the index, 0 were there already" in capsys.readouterr().out
+    write_csv("tuesday.csv", rows=ROWS[3:])
+    assert tawasul("group", "tuesday.csv", *options, "-o", "tuesday.out.csv") == 0
+    monday, tuesday = read("monday.out.csv"), read("tuesday.out.csv")
+    power = monday[POWER]["group_id"]
+    assert (tuesday[2]["group_id"], tuesday[2]["group_size"]) == (power, "3")
+    assert tuesday[0]["group_id"] == "" and tuesday[1]["group_id"] not in {row["group_id"] for row in monday}
+    capsys.readouterr()
+    assert tawasul("group", "monday.csv", *options, "-o", "again.csv") == 0
+    assert "0 added to the index, 3 were there already" in capsys.readouterr().out
+    assert tawasul("group", "tuesday.csv", *options, "-o", "later.csv") == 0
+    again, later = read("again.csv"), read("later.csv")
+    assert [row["group_id"] for row in again] == [row["group_id"] for row in monday]
+    # Another of the three reports may stand for them than stood for two, but only one does.
+    reports = [row for row in (*again, *later) if row["group_id"] == power]
+    assert [row["is_representative"] for row in reports].count("true") == 1
+    alone = [[row["is_representative"] for row in rows if row["group_id"] != power] for rows in (monday, again)]
+    assert alone[0] == alone[1]
+    assert again[POWER]["group_size"] == "3", "the size counts all cases of the index"
+
+
+def test_an_index_may_join_groups_of_earlier_chunks_while_a_table_is_added():
+    hole, sewage = "الحفرة في شارع المعارض كسرت تاير سيارتي", "الماي طافح من المجاري في شارع المعارض"
+    texts = [hole, sewage, f"{hole} و{sewage}"]  # the last report shows that the others tell of one incident
+    grouper = DuplicateGrouper.from_pretrained()
+    alike = grouper.group(texts).explain
+    apart, together = alike(0, 1).score, min(alike(0, 2).score, alike(1, 2).score)
+    assert apart < together
+    grouper = DuplicateGrouper(grouper.classifier, threshold=(apart + together) / 2)
+    write_csv("backlog.csv", rows=[(f"k-{at}", "", text) for at, text in enumerate(texts)])
+    options = {"text_column": "text", "id_column": "case_id", "index": "ix"}
+    report = group_table(grouper, "backlog.csv", "out.csv", **options, chunk_rows=1)
+    assert (report.cases, report.incidents, report.grouped_cases, report.known) == (3, 1, 3, 0)
+    rows = read("out.csv")
+    assert len({row["group_id"] for row in rows}) == 1 and {row["group_size"] for row in rows} == {"3"}
+    assert [row["is_representative"] for row in rows] == ["false", "false", "true"]
+    with DuplicateIndex.open("ix", grouper) as index:
+        placed = [index.placement(row["case_id"]) for row in rows]
+    assert [str(one.group_id) for one in placed] == [row["group_id"] for row in rows]
+    # The table rounds to four places.
+    assert [one.score for one in placed] == pytest.approx([float(row["group_score"]) for row in rows], abs=1e-4)
+    again = group_table(grouper, "backlog.csv", "again.csv", **options, chunk_rows=1)
+    assert again.known == 3 and read("again.csv") == rows
+
+
+def test_what_an_index_cannot_know_by_its_id_is_rejected(capsys):
+    rows = [ROWS[HOLE], ("", "", ROWS[POWER][2]), ("k-1", "", ROWS[ELSEWHERE][2]), ROWS[HOLE]]
+    write_csv("backlog.csv", rows=rows)
+    options = ["-t", "text", "--id-column", "case_id", "--index", "incidents"]
+    assert tawasul("group", "backlog.csv", *options, "-o", "out.csv") == 3
+    assert [row["case_id"] for row in read("out.csv")] == ["k-1", "k-1"]
+    first, second = read("out.csv.rejects.jsonl")
+    assert (first["row"], second["row"]) == (2, 3)
+    assert "has no id" in first["reason"] and "'k-1' of a case with another text" in second["reason"]
+    assert json.loads(second["raw"])["text"] == ROWS[ELSEWHERE][2]
+    capsys.readouterr()
+    assert tawasul("index", "stats", "incidents", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["cases"] == 1
+
+
+def test_an_index_is_filled_queried_counted_and_pruned(capsys):
+    write_jsonl("backlog.jsonl")
+    fill = ["index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id"]
+    assert tawasul(*fill, "--date-column", "opened") == 0
+    assert "5 added to the index, 0 were there already" in capsys.readouterr().out
+    assert tawasul(*fill) == 0
+    assert "0 added to the index, 5 were there already" in capsys.readouterr().out
+
+    text = "الكهرباء مقطوعة في مجمع 1203 مدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
+    assert tawasul("index", "query", "incidents", text, "-k", "2", "--json") == 0
+    matches = json.loads(capsys.readouterr().out)
+    assert len(matches) == 2 and matches[0]["is_duplicate"] and matches[0]["size"] == 3
+    assert matches[0]["representative"] in {"k-2", "k-3", "k-6"}
+    assert tawasul("index", "query", "incidents", text) == 0
+    out = capsys.readouterr().out
+    assert "duplicate · group" in out and matches[0]["text"][:40] in out
+
+    assert tawasul("index", "stats", "incidents") == 0
+    out = capsys.readouterr().out.split()
+    assert out[out.index("cases") + 1] == "5" and out[out.index("incidents") + 1] == "3"
+    assert tawasul("index", "remove", "incidents", "k-1", "absent") == 1
+    assert "no case 'absent'; nothing was removed" in capsys.readouterr().err
+    assert tawasul("index", "remove", "incidents", "k-1", matches[0]["representative"]) == 0
+    assert capsys.readouterr().out == "2 removed, 3 left\n"
+    assert tawasul("index", "query", "incidents", text, "--json", "-k", "1") == 0
+    (match,) = json.loads(capsys.readouterr().out)
+    assert (match["group_id"], match["size"]) == (matches[0]["group_id"], 2)
+    assert sorted(path.name for path in Path().iterdir()) == ["backlog.jsonl", "incidents"]
+
+
+def test_index_alone_shows_its_help(capsys):
+    assert tawasul("index") == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in ("add", "query", "remove", "stats"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["group", "backlog.csv", "-o", "out.csv"], 1, "did you mean --text-column 'text'"),
+        (["group", "backlog.csv", "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
+        (
+            ["group", "backlog.csv", "-t", "text", "--date-column", "open", "-o", "out.csv"],
+            1,
+            "no column 'open' for --date-column; its columns are 'case_id', 'opened', 'text'; did you mean "
+            "--date-column 'opened'?",
+        ),
+        (["group", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.xlsm"], 1, "does not tell the output's format"),
+        (["group", "backlog.csv", "-t", "text", "-o", "backlog.csv"], 1, "is the input itself"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
+        (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "case_id", "--sheet", "1"], 1, "no Excel"),
+        (["group", "backlog.csv", "-t", "text"], 2, "Missing option '--output'"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "2"], 2, "less than or equal to 1"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
+        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--index", "ix"], 1, "name one with --id-column"),
+        (["index", "add", "ix", "backlog.csv", "-t", "text"], 1, "name one with --id-column"),
+        (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "id"], 1, "no column 'id' for --id-column"),
+        (["index", "query", "ix", "نص"], 1, "no index here (index.sqlite is missing); add cases to make one"),
+        (["index", "stats", "ix"], 1, "no index here"),
+        (["index", "remove", "ix"], 2, "Missing argument"),
+        (["index", "sort"], 2, "No such command 'sort'"),
+    ],
+)
+def test_every_error_is_one_line_with_its_exit_code_and_writes_nothing(arguments, code, message, capsys):
+    write_csv("backlog.csv")
+    before = Path("backlog.csv").read_bytes()
+    assert tawasul(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("tawasul: error: ") and message in err
+    assert [path.name for path in Path().iterdir()] == ["backlog.csv"]
+    assert Path("backlog.csv").read_bytes() == before
+
+
+def test_a_pipe_in_and_out_carries_data_only_on_standard_output():
+    write_jsonl("backlog.jsonl")
+    command = [sys.executable, "-m", "tawasul_nlp", "group", "-", "-t", "text", "-o", "-"]
+    done = subprocess.run(
+        command,
+        input=Path("backlog.jsonl").read_bytes(),
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert done.returncode == 0 and [row["case_id"] for row in rows] == [name for name, _, _ in ROWS]
+    assert rows[POWER]["group_size"] == 3 and "5 cases = 3 incidents" in done.stderr.decode()
+    assert [path.name for path in Path().iterdir()] == ["backlog.jsonl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
+def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys):
+    write_csv("backlog.csv", rows=[(f"k-{n}", "", f"{ROWS[HOLE][2]} رقم {n}") for n in range(3000)])
+    arguments = ["group", "backlog.csv", "-t", "text", "--id-column", "case_id", "--index", "ix", "-o", "out.csv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tawasul_nlp", *arguments]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+        vectors = Path("ix/vectors.f16")
+        # Until the second thousand is under way.
+        wait_until(lambda: vectors.exists() and vectors.stat().st_size > 1024 * 2 * 160, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=HANG)
+    assert (process.returncode, err.decode()) == (
+        130,
+        "tawasul: error: interrupted; 1024 rows are in the index ix and no table was written; run it again to go on\n",
+    )
+    assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "ix"]
+    assert tawasul("index", "stats", "ix", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["cases"] == 1024
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("2026-03-01", datetime(2026, 3, 1)),
+        ("1/3/2026 8:05", datetime(2026, 3, 1, 8, 5)),
+        ("٠١/٠٣/٢٠٢٦", datetime(2026, 3, 1)),
+        ("2026/03/01 08:05:09", datetime(2026, 3, 1, 8, 5, 9)),
+        ("  ", None),
+        (None, None),
+    ],
+)
+def test_dates_are_read_as_they_are_written_in_bahrain(cell, expected):
+    assert read_date(cell) == expected
+
+
+@pytest.mark.parametrize("cell", ["أمس", "2026-13-01", "31/02/2026", 46082, 1.5, True])
+def test_what_is_no_date_is_told(cell):
+    with pytest.raises(ValueError, match="expected a date"):
+        read_date(cell)

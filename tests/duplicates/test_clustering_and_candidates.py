@@ -1,0 +1,144 @@
+"""Groups without chains, and candidates that miss nothing that matters."""
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tawasul_nlp.duplicates.candidates import (
+    candidate_pairs,
+    near_copies,
+    neighbours,
+    repeated,
+    search_vectors,
+    unique_pairs,
+)
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_groups
+from tawasul_nlp.duplicates.features import Columns, read_columns
+from tawasul_nlp.duplicates.groups import DuplicateGroups
+
+
+def columns_of(texts: list[str], vectors: np.ndarray | None = None) -> Columns:
+    if vectors is None:
+        vectors = np.ones((len(texts), 128), np.float32) / np.sqrt(128)
+    return read_columns([Case(text) for text in texts], vectors, [{}] * len(texts))
+
+
+PLACELESS = columns_of(["حفرة"] * 12)
+
+
+@settings(max_examples=60)
+@given(st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40), st.randoms())
+def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, int]], random: object) -> None:
+    table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
+    rng = np.random.default_rng(len(pairs))
+    edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
+    representative, score = star_groups(12, edges, Conflicts(PLACELESS, 200.0))
+    known = {(int(a), int(b)): float(s) for a, b, s in zip(edges.first, edges.second, edges.scores, strict=True)}
+    for row, head in enumerate(representative.tolist()):
+        assert representative[head] == head
+        if head != row:
+            assert score[row] == pytest.approx(known[min(row, head), max(row, head)])
+    # No two representatives that match are both left alone.
+    alone = {row for row in range(12) if (representative == representative[row]).sum() == 1}
+    assert not any(a in alone and b in alone for a, b in known)
+
+
+def test_a_case_without_a_place_does_not_join_two_places() -> None:
+    columns = columns_of(["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"])
+    edges = Edges(np.array([0, 0]), np.array([1, 2]), np.array([0.9, 0.8], np.float32))
+    representative, _ = star_groups(3, edges, Conflicts(columns, 200.0))
+    assert representative[1] == representative[0] and representative[2] == 2
+
+
+def test_a_case_without_a_date_does_not_join_two_years() -> None:
+    days = (None, datetime(2019, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9))
+    cases = [Case("انقطاع الكهرباء", created_at=day) for day in days]
+    columns = read_columns(cases, np.ones((4, 128), np.float32), [{}] * 4)
+    edges = Edges(np.array([0, 0, 0]), np.array([1, 2, 3]), np.array([0.8, 0.9, 0.7], np.float32))
+    representative, _ = star_groups(4, edges, Conflicts(columns, 189.0))
+    assert representative.tolist() == [0, 1, 0, 0]
+    representative, _ = star_groups(4, edges, Conflicts(columns, 3_000.0))
+    assert representative.tolist() == [0, 0, 0, 0]
+
+
+class OneScore:
+    """A scorer to which every pair is as likely one incident."""
+
+    longest = 200.0
+
+    def score(self, _: Columns, first: np.ndarray, __: np.ndarray) -> np.ndarray:
+        return np.full(len(first), 0.7, np.float32)
+
+
+def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"حفرة {number}" for number in range(5)]
+    # Case 4 is compared with the representative, case 0, only where its match with case 1 counts: at 0.3.
+    pairs = Edges(np.array([0, 0, 0, 1]), np.array([1, 2, 3, 4]), np.array([0.9, 0.9, 0.9, 0.4], np.float32))
+    cases = [Case(text) for text in texts]
+
+    def at(threshold: float) -> DuplicateGroups:
+        return DuplicateGroups(cases, columns_of(texts), pairs, OneScore(), threshold)  # type: ignore[arg-type]
+
+    low = at(0.3)
+    assert low.labels.tolist() == [0] * 5
+    assert low.rethreshold(0.6).labels.tolist() == at(0.6).labels.tolist() == [0, 0, 0, 0, 1]
+    assert low.rethreshold(0.6).rethreshold(0.3).labels.tolist() == [0] * 5
+    monkeypatch.setattr("tawasul_nlp.duplicates.groups.pair_reasons", None)
+    assert repr(low) == "DuplicateGroups(5 cases: 1 incidents with 5 reports, 0 alone, threshold 0.30)"
+
+
+def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
+    letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا في مدينة حمد منذ أسبوع كامل"
+    texts = [letter + " " * (number % 3) + f" وشكرا {number}" for number in range(40)] + ["حفرة في الطريق العام"]
+    pairs = near_copies(columns_of(texts))
+    assert {(0, row) for row in range(1, 40)} <= {tuple(pair) for pair in pairs.tolist()}
+    assert not (pairs == 40).any()
+
+
+@pytest.mark.parametrize("exact_below", [12_000, 0])
+def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
+    monkeypatch: pytest.MonkeyPatch, exact_below: int
+) -> None:
+    letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا في مدينة حمد منذ أسبوع كامل"
+    case, again = "محول الكهربا احترق يم المدرسة في مدينة حمد", "انفجار محول قرب المدرسة بمدينة حمد"
+    rng = np.random.default_rng(5)
+    middle, aside = np.linalg.qr(rng.normal(size=(128, 2)))[0].T
+    # The letter lies between the two reports, nearer to each than they are to one another.
+    meant = [middle] * 40 + [0.8 * middle + 0.6 * aside, 0.8 * middle - 0.6 * aside]
+    drawn = np.array([*meant, *rng.normal(size=(60, 128))], np.float32)
+    vectors = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    others = [f"رسالة أخرى {chr(0x628 + number % 20) * 3}" for number in range(60)]
+    columns = columns_of(
+        [f"{letter} - {chr(0x628 + number % 20)}" for number in range(40)] + [case, again, *others], vectors
+    )
+    monkeypatch.setattr("tawasul_nlp.duplicates.candidates.EXACT_BELOW", exact_below)
+    found = {tuple(pair) for pair in candidate_pairs(columns).tolist()}
+    assert (40, 41) in found
+    assert {(0, row) for row in range(1, 42)} <= found
+
+
+def test_copies_elsewhere_are_no_copies() -> None:
+    letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا منذ أسبوع كامل في "
+    places = ["مدينة حمد", "المحرق", "مدينة حمد", "سترة"]
+    assert repeated(columns_of([letter + place for place in places])).tolist() == [False, False, True, False]
+
+
+def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(600, 128))
+    vectors = np.repeat(centres, 3, axis=0) + 0.35 * rng.normal(size=(1800, 128))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    exact = {tuple(pair) for pair in neighbours(vectors, 2).tolist()}
+    monkeypatch.setattr("tawasul_nlp.duplicates.candidates.EXACT_BELOW", 100)
+    found = {tuple(pair) for pair in neighbours(vectors, 2).tolist()}
+    assert len(exact & found) / len(exact) > 0.97
+
+
+def test_the_same_place_comes_first_among_reports_that_are_alike() -> None:
+    texts = ["انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد", "الكهربا طافية بالمحرق"]
+    vectors = search_vectors(columns_of(texts))
+    assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]

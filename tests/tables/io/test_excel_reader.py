@@ -1,0 +1,384 @@
+"""Workbooks are read as they show, and what only looks like one is refused before it is unpacked."""
+
+import datetime as dt
+import re
+import subprocess
+import sys
+import zipfile
+
+import openpyxl
+import pytest
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+
+from tawasul_nlp.tables import MissingColumnError, TableError, classify_table, open_reader
+from tests.tables.keyword_classifier import KeywordClassifier
+from tests.tables.run.test_classify import read, rejects_of, run
+
+SEWAGE = "المجاري طافحة عندنا في مجمع 714"
+
+
+def workbook(path, rows, title="الشكاوى", formats=()):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = title
+    for row in rows:
+        sheet.append(row)
+    for cell, shown_as in formats:
+        sheet[cell].number_format = shown_as
+    other = book.create_sheet("أخرى")
+    other.append(["text"])
+    other.append(["الماي مقطوع"])
+    book.save(path)
+    return path
+
+
+def with_part(path, name, change):
+    """Write a workbook, with a table of strings, of which one part is changed; return its path."""
+    whole = workbook(path.with_suffix(".whole"), [["text"], [SEWAGE]])
+    with zipfile.ZipFile(whole) as old:
+        parts = {part: old.read(part).decode() for part in old.namelist()}
+    return with_parts(path, {**parts, "xl/sharedStrings.xml": f'<sst xmlns="{SHEET_MAIN_NS}"></sst>'}, name, change)
+
+
+def with_parts(path, parts, name="", change=str):
+    """Write a workbook with a table of strings from its parts, one of them changed; return its path."""
+    named = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{SHARED_STRINGS}"/></Types>'
+    types = parts["[Content_Types].xml"].replace("</Types>", named)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for part, content in {**parts, "[Content_Types].xml": types}.items():
+            new.writestr(part, change(content) if part == name else content)
+    return path
+
+
+def with_rows(path, rows):
+    """Write a workbook with rows as they stand in its XML."""
+    return with_part(
+        path, "xl/worksheets/sheet1.xml", lambda whole: whole.replace("</sheetData>", f"{rows}</sheetData>")
+    )
+
+
+def test_cells_come_out_as_they_show(tmp_path):
+    rows = [
+        ["رقم", "cpr", "فتح", "وقت", "مبلغ", "نعم", "text"],
+        [1, 10101234, dt.date(2026, 3, 1), dt.datetime(2026, 3, 1, 8, 30), 12.5, True, SEWAGE],
+        [2.0, 850101234, None, dt.time(8, 30), 1e20, False, "=1+1"],
+    ]
+    source = workbook(tmp_path / "backlog.xlsx", rows, formats=[("B2", "000000000"), ("B3", "000000000")])
+    report = run(source, tmp_path / "out.csv")
+    assert report.output.read_bytes().startswith(b"\xef\xbb\xbf")
+    first, second = read(report.output)
+    assert [first[name] for name in rows[0][:6]] == [
+        "1",
+        "010101234",
+        "2026-03-01",
+        "2026-03-01 08:30:00",
+        "12.5",
+        "true",
+    ]
+    assert [second[name] for name in rows[0][:6]] == ["2", "850101234", "", "08:30:00", "1e+20", "false"]
+    assert (first["text"], first["topic"], first["block"]) == (SEWAGE, "sewage_overflow", "714")
+    assert second["text"] == ""  # a formula that no program has computed has no value
+    assert report.notes[0] == "read is the sheet 'الشكاوى'; others are 'أخرى'"
+
+
+@pytest.mark.parametrize("number", ["1e300", "-800000", "2958466"])
+def test_a_number_that_is_no_day_ends_no_run_though_its_cell_is_one_of_dates(tmp_path, number):
+    source = workbook(tmp_path / "dates.xlsx", [["text", "فتح"], [SEWAGE, 12345]], formats=[("B2", "dd/mm/yyyy")])
+    path = tmp_path / "beyond.xlsx"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for part in old.namelist():
+            new.writestr(part, old.read(part).replace(b"<v>12345</v>", f"<v>{number}</v>".encode()))
+    assert [row["فتح"] for row in read(run(path, tmp_path / "out.jsonl").output)] == ["#VALUE!"]
+
+
+def test_an_error_does_not_quote_what_a_cell_holds(tmp_path):
+    path = with_rows(tmp_path / "false.xlsx", '<row><c t="n"><v>رقمي 39001234</v></c></row>')
+    with pytest.raises(TableError, match="is damaged: a cell's value is not of its type") as refused:
+        run(path, tmp_path / "out.csv")
+    assert "39001234" not in str(refused.value)
+
+
+def test_hours_are_counted_beyond_a_day(tmp_path):
+    source = workbook(tmp_path / "hours.xlsx", [["text", "مدة"], [SEWAGE, 1.5]], formats=[("B2", "[h]:mm:ss")])
+    assert read(run(source, tmp_path / "out.jsonl").output)[0]["مدة"] == "36:00:00"
+
+
+def test_texts_errors_and_escapes_of_a_sheet_come_out_as_excel_shows_them(tmp_path):
+    cells = [
+        (
+            "inlineStr",
+            "<is><t>سطر_x000D_</t><phoneticPr fontId='1'/><r><t>آخر</t></r><rPh sb='0' eb='1'><t>قراءة</t></rPh></is>",
+            "سطر\rآخر",
+        ),
+        ("inlineStr", "<is><t>_x005F_x0041_ _xD83D__xDE21_ _xD83D_</t></is>", "_x0041_ 😡 \ufffd"),
+        ("str", "<f>A1&amp;B1</f><v>الماي مقطوع_x0021_</v>", "الماي مقطوع!"),
+        ("e", "<f>1/0</f><v>#DIV/0!</v>", "#DIV/0!"),
+        ("b", "<v>1</v>", "true"),
+        ("d", "<v>2026-03-01T08:30:00</v>", "2026-03-01 08:30:00"),
+        ("n", "<v>0.30000000000000004</v>", "0.3"),
+        ("n", "<v>123456789012345678</v>", "123456789012345678"),
+    ]
+    rows = "".join(f'<row><c t="{kind}">{content}</c></row>' for kind, content, _ in cells)
+    report = run(with_rows(tmp_path / "cells.xlsx", rows), tmp_path / "out.jsonl")
+    assert [row["text"] for row in read(report.output)][1:] == [shown for *_, shown in cells]
+
+
+def test_a_sheet_that_people_do_not_see_is_read_only_by_its_name(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title, book.active.sheet_state = "رموز", "hidden"
+    book.active.append(["text"])
+    shown = book.create_sheet("الشكاوى")
+    shown.append(["text"])
+    shown.append([SEWAGE])
+    book.save(tmp_path / "hidden.xlsx")
+    report = run(tmp_path / "hidden.xlsx", tmp_path / "out.jsonl")
+    assert read(report.output)[0]["text"] == SEWAGE and report.notes[0].startswith("read is the sheet 'الشكاوى'")
+    assert run(tmp_path / "hidden.xlsx", tmp_path / "out.jsonl", sheet="رموز").rows_read == 0
+
+
+def test_a_sheet_is_chosen_by_name_and_a_wrong_one_is_told(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
+    assert read(run(source, tmp_path / "out.jsonl", sheet="أخرى").output)[0]["topic"] == "water_outage_pressure"
+    with pytest.raises(TableError, match=r"no sheet 'ورقة1'; its sheets are 'الشكاوى', 'أخرى'"):
+        run(source, tmp_path / "out.jsonl", sheet="ورقة1")
+    with pytest.raises(MissingColumnError, match="did you mean --text-column 'text'"):
+        run(source, tmp_path / "out.jsonl", text_column="txt")
+
+
+def test_empty_rows_are_no_rows_and_cells_beyond_the_header_are_not_lost(tmp_path):
+    rows = [[], ["id", "text", None, None], [1, SEWAGE], [], [2, "ماي", None, "زائد"], [3, "زبالة"], [None, None]]
+    source = workbook(tmp_path / "backlog.xlsx", rows)
+    report = run(source, tmp_path / "out.jsonl", chunk_rows=1)
+    assert [row["id"] for row in read(report.output)] == ["1", "3"]
+    (reject,) = rejects_of(report)
+    assert (reject["row"], reject["line"]) == (2, 5) and "زائد" in reject["raw"]
+    reader = open_reader(source)
+    chunks = list(reader.chunks(1))
+    assert list(reader.chunks(1, chunks[0].end)) == chunks[1:]
+
+
+def test_a_cell_far_to_the_right_does_not_fill_the_rejects_nor_a_text_in_many_cells_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("tawasul_nlp.tables.io.excel_reader.MAX_RECORD_CHARS", 1_000)
+    book = openpyxl.Workbook()
+    book.active.append(["text", "note"])
+    for row in range(2, 60):
+        book.active.cell(row, 16_384, "بعيد")
+    book.active.append(["ا" * 300] * 4)
+    book.active.append([SEWAGE])
+    book.save(tmp_path / "far.xlsx")
+    report = run(tmp_path / "far.xlsx", tmp_path / "out.jsonl")
+    *far, long = rejects_of(report)
+    assert [row["text"] for row in read(report.output)] == [SEWAGE]
+    assert far[0]["reason"] == "has 16384 cells where the header has 2"
+    assert len(far) == 58 and {reject["raw"] for reject in far} == {'["", "", "بعيد"]'}
+    assert (long["line"], long["raw"]) == (60, None) and "longer than 1,000 characters" in long["reason"]
+
+
+def test_a_workbook_is_known_by_its_content(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
+    source = source.rename(tmp_path / "stdin")
+    assert read(classify_table(KeywordClassifier(), source, tmp_path / "out.jsonl", text_column="text").output)
+
+
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
+    source = workbook(tmp_path / "bomb.xlsx", [["text"], [SEWAGE]])
+    with zipfile.ZipFile(source, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet9.xml", b"0" * 30_000_000)
+    with pytest.raises(TableError, match=r"would unpack to 30,.*times its packed size"):
+        open_reader(source)
+
+
+PEAK = """
+import sys
+from eval.memory import peak_kb
+from tawasul_nlp.tables import TableError, open_reader
+    from tawasul_nlp.tables.io import excel_size
+excel_size.MAX_RATIO = 1e9
+before = peak_kb()
+try:
+    print(sum(len(chunk.numbers) + len(chunk.rejects) for chunk in open_reader(sys.argv[1]).chunks()), "rows")
+except TableError as error:
+    print(error)
+print((peak_kb() - before) // 1024)
+"""
+SHEET = ("xl/worksheets/sheet1.xml", "</sheetData>")
+STYLES, BOOK = ("xl/styles.xml", "</cellXfs>"), ("xl/workbook.xml", "</sheets>")
+STRINGS = ("xl/sharedStrings.xml", "</sst>")
+REFUSED = "would take more than the"
+BOMBS = {  # before which end of a part stands how often what, between what, and what the reader says
+    "cells of a row": (*SHEET, 3_000_000, "<c><v>1</v></c>", ("<row>", "</row>"), REFUSED),
+    "attributes": (*SHEET, 1, " ".join(f'a{n}=""' for n in range(200_000)), ("<row ", "/>"), REFUSED),
+    "depth": (*SHEET, 3_000_000, "<a>", ("<row>", "</row>"), REFUSED),
+    "rows of one number": (*SHEET, 3_000_000, '<row r="2"/>', ("", ""), "row 2 comes after row 2"),
+    "a cell": (*SHEET, 40_000_000, "اب", ("<row><c t='inlineStr'><is><t>", "</t></is></c></row>"), REFUSED),
+    "strings": (*STRINGS, 2_000_000, "<si><t>نص</t></si>", ("", ""), REFUSED),
+    "a string": (*STRINGS, 40_000_000, "اب", ("<si><t>", "</t></si>"), REFUSED),
+    "rows among strings": (*STRINGS, 200_000, "<row/>", ("", ""), REFUSED),
+    "styles": (*STYLES, 2_000_000, "<xf/>", ("", ""), REFUSED),
+    "sheets": (*BOOK, 500_000, '<sheet name="أخرى" sheetId="9" r:id="rId1"/>', ("", ""), REFUSED),
+    "sound": (*SHEET, 20_000, f"<row><c t='inlineStr'><is><t>{SEWAGE}</t></is></c></row>", ("", ""), "20001 rows"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no such count of memory elsewhere")
+@pytest.mark.parametrize(("part", "end", "times", "piece", "around", "said"), BOMBS.values(), ids=BOMBS)
+def test_a_small_workbook_that_would_take_much_memory_is_refused_before(
+    tmp_path, part, end, times, piece, around, said
+):
+    path = with_part(tmp_path / "bomb.xlsx", part, lambda whole: whole.replace(end, (piece * times).join(around) + end))
+    command = [sys.executable, "-c", PEAK, str(path)]
+    answer, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said in answer and int(peak) < 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no such count of memory elsewhere")
+@pytest.mark.parametrize(
+    ("part", "end", "piece", "around"),
+    [
+        (*SHEET, "<c><v>1</v></c>", ("<row>", "</row>")),
+        (*STRINGS, "<si><t>ن</t></si>", ("", "")),
+        (*STYLES, '<xf numFmtId="14"><alignment/></xf>', ("", "")),
+        ("xl/worksheets/sheet1.xml", "</worksheet>", '<hyperlink ref="A1"/>', ("<hyperlinks>", "</hyperlinks>")),
+    ],
+    ids=["cells of a row", "strings", "styles", "links"],
+)
+def test_what_passes_takes_no_more_memory_than_was_counted(tmp_path, part, end, piece, around):
+    path = with_part(
+        tmp_path / "full.xlsx", part, lambda whole: whole.replace(end, (piece * 55_000).join(around) + end)
+    )
+    command = [sys.executable, "-c", PEAK, str(path)]
+    answer, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "rows" in answer and int(peak) < 250
+
+
+def test_twenty_thousand_cases_pass_with_their_texts_in_the_cells_or_in_a_table_of_strings(tmp_path):
+    texts = [f"{SEWAGE} طريق {n} بيت {n % 97}" for n in range(20_000)]
+    cells = workbook(tmp_path / "cells.xlsx", [["id", "text"], *enumerate(texts)])
+    with zipfile.ZipFile(cells) as old:
+        parts = {part: old.read(part).decode() for part in old.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    strings = re.findall(r"<is>(<t>.*?</t>)</is>", sheet)
+    numbers = iter(range(len(strings)))
+    parts["xl/worksheets/sheet1.xml"] = re.sub(
+        r'"inlineStr"><is>.*?</is>', lambda _: f'"s"><v>{next(numbers)}</v>', sheet
+    )
+    table = "".join(f"<si>{text}</si>" for text in strings)
+    parts["xl/sharedStrings.xml"] = f'<sst xmlns="{SHEET_MAIN_NS}">{table}</sst>'
+    shared = with_parts(tmp_path / "shared.xlsx", parts)
+    for path in (cells, shared):
+        rows = [row for chunk in open_reader(path).chunks() for row in chunk.rows]
+        assert [row["text"] for row in rows] == texts and rows[-1]["id"] == "19999"
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ('<row r="3"/><row r="2"><c><v>1</v></c></row>', "row 2 comes after row 3"),
+        ('<row><c r="C3"><v>1</v></c><c r="B3"><v>2</v></c></row>', "cell B3 comes after C3"),
+    ],
+)
+def test_rows_and_cells_in_a_wrong_order_are_not_lost_unseen(tmp_path, rows, problem):
+    with pytest.raises(TableError, match=problem):
+        open_reader(with_rows(tmp_path / "order.xlsx", rows))
+
+
+@pytest.mark.parametrize(
+    ("part", "right", "wrong", "problem"),
+    [
+        ("[Content_Types].xml", "/xl/sharedStrings.xml", "/xl/worksheets/sheet1.xml", "is called 'sharedStrings"),
+        ("xl/_rels/workbook.xml.rels", "relationships/worksheet", "relationships/chartsheet", "is a chart"),
+    ],
+)
+def test_a_part_that_would_be_read_otherwise_than_it_was_measured_is_refused(tmp_path, part, right, wrong, problem):
+    path = with_part(tmp_path / "disguised.xlsx", part, lambda whole: whole.replace(right, wrong, 1))
+    with pytest.raises(TableError, match=problem):
+        open_reader(path)
+
+
+def test_a_workbook_of_the_strict_kind_is_refused_with_advice_and_not_read_as_empty(tmp_path):
+    whole = workbook(tmp_path / "whole.xlsx", [["text"], [SEWAGE]])
+    strict = {
+        "schemas.openxmlformats.org/spreadsheetml/2006/main": "purl.oclc.org/ooxml/spreadsheetml/main",
+        "schemas.openxmlformats.org/officeDocument/2006": "purl.oclc.org/ooxml/officeDocument",
+    }
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "strict.xlsx", "w") as new:
+        for part in old.namelist():
+            content = old.read(part).decode()
+            for usual, other in strict.items():
+                content = content.replace(usual, other)
+            new.writestr(part, content)
+    with pytest.raises(TableError, match="it is saved as 'Strict Open XML Spreadsheet'; save it as 'Excel Workbook'"):
+        open_reader(tmp_path / "strict.xlsx")
+
+
+ENTITIES = """<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY a "ماي"><!ENTITY b "&a;&a;&a;&a;">]>
+<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
+<row r="1"><c r="A1" t="inlineStr"><is><t>text</t></is></c></row>
+<row r="2"><c r="A2" t="inlineStr"><is><t>&b;</t></is></c></row></sheetData></worksheet>"""
+FAR_ROW = (
+    ENTITIES.partition("?>")[2]
+    .partition("]>")[2]
+    .replace('<row r="2">', '<row r="999999999999">')
+    .replace("&b;", "ماي")
+)
+CUT_OFF = FAR_ROW[:120]
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [(ENTITIES, "is damaged: .*Entities"), (FAR_ROW, "1,048,576 rows"), (CUT_OFF, "unclosed token")],
+)
+def test_a_sheet_that_attacks_its_reader_gives_our_error(tmp_path, sheet, message):
+    with_part(tmp_path / "evil.xlsx", "xl/worksheets/sheet1.xml", lambda whole: sheet)
+    with pytest.raises(TableError, match=message) as refused:
+        run(tmp_path / "evil.xlsx", tmp_path / "out.csv")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_sheet_whose_packed_bytes_are_damaged_gives_our_error(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], *[[f"{SEWAGE} {n}"] for n in range(500)]])
+    with zipfile.ZipFile(source) as archive:
+        part = archive.getinfo("xl/worksheets/sheet1.xml")
+    raw = bytearray(source.read_bytes())
+    middle = part.header_offset + part.compress_size // 2
+    raw[middle : middle + 40] = b"\xff" * 40
+    source.write_bytes(raw)
+    with pytest.raises(TableError, match="is damaged"):
+        run(source, tmp_path / "out.csv")
+
+
+def test_an_archive_of_a_later_version_gives_our_error(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
+    raw = bytearray(source.read_bytes())
+    raw[raw.rindex(b"PK\x01\x02") + 6] = 99  # the version that is needed to unpack the last part
+    source.write_bytes(raw)
+    with pytest.raises(TableError, match="zip archive"):
+        open_reader(source)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", b"id,text\n"])
+def test_a_file_that_is_only_named_as_a_workbook_is_refused(tmp_path, content):
+    (tmp_path / "false.xlsx").write_bytes(content)
+    with pytest.raises(TableError, match="zip archive or a damaged|does not begin as one"):
+        open_reader(tmp_path / "false.xlsx")
+
+
+TITLED = [["شكاوى شهر مارس 2026"], [], ["id", "القناة", "text"], [1, "تطبيق", SEWAGE], [2, "هاتف", "ماي"]]
+
+
+def test_a_title_above_the_header_is_told_with_the_option_that_leaves_it_out(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", TITLED)
+    with pytest.raises(MissingColumnError, match="row 3 looks like the header, with a title above it: --header-row 3"):
+        run(source, tmp_path / "out.csv")
+    report = run(source, tmp_path / "out.csv", header_row=3, chunk_rows=1)
+    assert [row["topic"] for row in read(report.output)] == ["sewage_overflow", "water_outage_pressure"]
+    assert list(read(report.output)[0])[:3] == ["id", "القناة", "text"] and report.rows_rejected == 0
+    with pytest.raises(TableError, match="is empty from row 9 on"):
+        run(source, tmp_path / "out.csv", header_row=9)
+
+
+def test_a_header_that_is_none_of_a_title_is_not_taken_for_one(tmp_path):
+    source = workbook(tmp_path / "backlog.xlsx", [["id", "text"], [1, SEWAGE], [2, "ماي"]])
+    with pytest.raises(MissingColumnError) as refused:
+        run(source, tmp_path / "out.csv", text_column="txt")
+    assert "--header-row" not in str(refused.value)

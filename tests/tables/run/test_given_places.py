@@ -1,0 +1,100 @@
+"""Where a case is, is taken from its table where the table tells it."""
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.tables import TableError, classify_table
+from tawasul_nlp.tables.run.given_places import given_places, placed
+from tests.tables.run.test_classify import ENDINGS, read, records, run, write
+
+WASTE = "الزبالة متراكمة عند البيت من أسبوع والريحة قوية"
+TAXONOMY = Taxonomy.load()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ComplaintClassifier.from_pretrained()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_tables_own_columns_of_places_go_before_the_text_and_route_the_case(tmp_path, model, ending):
+    rows = [
+        {"text": WASTE, "مجمع": None, "منطقة": None},
+        {"text": WASTE, "مجمع": 905.0, "منطقة": "الرفاع الشرقي"},
+        {"text": f"{WASTE} في المحرق", "مجمع": None, "منطقة": "الرفاع الشرقي"},
+        {"text": f"{WASTE} في المحرق", "مجمع": None, "منطقة": "غير معروف"},
+    ]
+    source = write(tmp_path / f"backlog{ending}", rows)
+
+    def answers(**options):
+        report = classify_table(model, source, tmp_path / "out.jsonl", text_column="text", **options)
+        return [
+            tuple(row[name] for name in ("governorate", "block", "town", "agency", "agency_name_ar"))
+            for row in read(report.output)
+        ]
+
+    nowhere, southern, muharraq = (
+        (TAXONOMY.agency(id).id, TAXONOMY.agency(id).name_ar)
+        for id in ("municipality", "southern_municipality", "muharraq_municipality")
+    )
+    unplaced, in_text = (None, None, None, *nowhere), ("muharraq", None, "المحرق", *muharraq)
+    assert answers() == [unplaced, unplaced, in_text, in_text]
+    assert answers(place_columns=["مجمع", "منطقة"]) == [
+        unplaced,
+        ("southern", "905", "الرفاع الشرقي", *southern),
+        ("southern", None, "الرفاع الشرقي", *southern),
+        in_text,
+    ]
+
+
+def placed_by(model, text, *cells):
+    return placed(model.predict(text), given_places(cells, TAXONOMY), TAXONOMY)
+
+
+def test_a_case_that_is_placed_by_its_table_needs_no_place(model):
+    before, after = model.predict(WASTE), placed_by(model, WASTE, "المحرق")
+    assert "place_needed" in before.reasons and "place_needed" not in after.reasons
+    assert after.labels["topic"] == before.labels["topic"]
+    assert after.agency.probability == before.agency.probability
+    assert after.routing.agency_id == after.agency.id == "muharraq_municipality"
+
+
+def test_what_the_table_does_not_tell_is_taken_from_the_text_unless_that_contradicts_it(model):
+    text = f"{WASTE} في الرفاع الشرقي مجمع 905"
+    agreeing = placed_by(model, text, "المحافظة الجنوبية").places
+    assert (agreeing.governorate, agreeing.block, agreeing.area) == ("southern", 905, "east_riffa")
+    other = placed_by(model, text, "المحافظة الشمالية").places
+    assert (other.governorate, other.block, other.area) == ("northern", None, None)
+
+
+def test_columns_that_point_to_two_governorates_leave_the_place_to_a_person(model):
+    torn = placed_by(model, f"{WASTE} في المحرق", "المحرق", "الرفاع الشرقي")
+    assert torn.places.governorate is None and "place_needed" in torn.reasons
+
+
+def test_empty_and_unknown_cells_leave_the_prediction_as_it_is(model):
+    prediction = model.predict(WASTE)
+    for cells in ([None], ["", "  "], [float("nan")], ["غير معروف"]):
+        assert placed(prediction, given_places(cells, TAXONOMY), TAXONOMY) is prediction
+
+
+def test_an_agency_that_is_no_municipality_is_not_changed_by_a_place(model):
+    text = "المجاري طافحة عندنا من اسبوع"
+    assert placed_by(model, text, "المحرق").labels["agency"] == model.predict(text).labels["agency"]
+
+
+def test_several_workers_place_cases_as_one_does(tmp_path):
+    rows = [{"text": row["text"], "منطقة": "المحرق"} for row in records()]
+    source = write(tmp_path / "backlog.csv", rows)
+    one, two = (
+        run(source, tmp_path / f"{workers}.csv", place_columns=["منطقة"], workers=workers).output.read_bytes()
+        for workers in (1, 2)
+    )
+    assert one == two and one.decode().count("muharraq") == 5
+
+
+def test_a_column_of_places_that_is_not_there_is_told(tmp_path):
+    source = write(tmp_path / "backlog.csv", records())
+    with pytest.raises(TableError, match="no column 'القناه' for --place-column.*did you mean --place-column 'القناة'"):
+        run(source, tmp_path / "out.csv", place_columns=["القناه"])

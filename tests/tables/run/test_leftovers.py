@@ -1,0 +1,161 @@
+"""Files on their way: no input is written over, and what a killed process left is removed by the next."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from eval.robustness.tables import outputs_over_inputs
+from tawasul_nlp.cli import main
+from tawasul_nlp.tables import TableError
+from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
+from tawasul_nlp.tables.io.streams import spooled
+from tests.tables.run.test_classify import read, records, run, write
+from tests.tables.run.test_resume import ENVIRONMENT, ROOT
+
+unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and locks are other there")
+
+
+@unix
+def test_no_command_writes_over_what_it_reads_by_whatever_name():
+    assert outputs_over_inputs().note == ""
+
+
+def test_two_outputs_of_a_run_are_never_one_file_not_even_where_letters_have_no_case(tmp_path):
+    source = write(tmp_path / "backlog.csv", records())
+    for rejects in ("out.csv", "OUT.csv", "out.csv.manifest.json"):
+        with pytest.raises(TableError, match=r"the (rejects file|manifest) .* is the (output|rejects file) as well"):
+            run(source, tmp_path / "out.csv", rejects=tmp_path / rejects)
+    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
+
+
+@pytest.mark.parametrize("command", [["classify"], ["group"], ["index", "add", "ix"]], ids=" ".join)
+def test_no_file_of_the_model_in_use_is_written_over(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "backlog.csv", records())
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    target = "--rejects" if "add" in command else "-o"
+    options = ["-t", "text", "--id-column", "رقم"][: 2 if command == ["classify"] else 4]
+    assert main([*command, "backlog.csv", *options, "--model", "model", target, "model/config.json"]) == 1
+    assert "is the input itself" in capsys.readouterr().err
+    assert (tmp_path / "model" / "config.json").read_text() == "{}"
+
+
+def test_a_file_that_this_run_would_tidy_up_is_not_its_input(tmp_path):
+    path = tmp_path / ".out.csv.abcd_123.tawasul-new"
+    with pytest.raises(TableError, match="is the input itself"):
+        check_apart([path], {"output": tmp_path / "out.csv"})
+    check_apart([path], {"output": tmp_path / "other.csv"})
+
+
+HOLD = """
+import sys, time
+from tawasul_nlp.tables.io.output_file import PendingFile
+pending = PendingFile(sys.argv[1])
+pending.path.write_text("نصف")
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@unix
+def test_a_file_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_is_not(tmp_path):
+    target = tmp_path / "out.csv"
+    others = [tmp_path / ".out.csv.new", tmp_path / ".out.csv.abcdefgh.partial", tmp_path / ".out.csv.x.tawasul-new"]
+    for other in others:
+        other.write_text("somebody else's")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", HOLD, target], stdout=subprocess.PIPE, cwd=ROOT, env=ENVIRONMENT)
+        for _ in range(2)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == b"held\n"
+        killed, living = processes
+        killed.kill()
+        killed.wait()
+        assert len(temporary(tmp_path)) == 2
+        pending = PendingFile(target)
+        assert len(temporary(tmp_path)) == 2, "the living one's and ours"
+        pending.path.write_text("نص")
+        pending.publish()
+        pending.discard()
+        assert target.read_text() == "نص" and len(temporary(tmp_path)) == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    PendingFile(target).discard()
+    assert temporary(tmp_path) == [] and all(other.read_text() == "somebody else's" for other in others)
+
+
+SPOOL = """
+import sys, time
+from tawasul_nlp.tables.io.streams import spooled
+with spooled(sys.stdin.buffer) as path:
+    print(path, flush=True)
+    time.sleep(60)
+"""
+
+
+@unix
+def test_standard_input_that_a_killed_process_left_on_disk_is_removed_and_that_of_a_living_one_is_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "tawasul-notes").mkdir()
+    (tmp_path / "tawasul-notes" / "stdin").write_text("somebody else's")
+    environment = ENVIRONMENT | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", SPOOL]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = [subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) for _ in range(2)]
+    try:
+        paths = []
+        for process in processes:
+            process.stdin.write("رقمي 39001234".encode())
+            process.stdin.close()
+            paths.append(Path(process.stdout.readline().decode().strip()))
+            os.utime(paths[-1].with_name("lock"), (0, 0))
+        processes[0].kill()
+        processes[0].wait()
+        assert all(path.read_text(encoding="utf-8") == "رقمي 39001234" for path in paths)
+        with spooled(io.BytesIO(b"id,text")) as path:
+            assert path.read_bytes() == b"id,text"
+            assert [path.parent.exists() for path in paths] == [False, True]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    assert (tmp_path / "tawasul-notes" / "stdin").exists()
+
+
+def temporary(folder):
+    return [path.name for path in folder.iterdir() if path.name.endswith(".tawasul-new") and ".x." not in path.name]
+
+
+KILLED_IN_THE_MANIFEST = """
+import os, signal, sys
+from tawasul_nlp.tables.run import manifest
+from tests.tables.run.test_classify import run
+manifest.json.dumps = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+run(*sys.argv[1:])
+"""
+
+
+@unix
+def test_what_a_kill_leaves_while_the_manifest_is_written_is_gone_after_the_next_run(tmp_path):
+    source, output = write(tmp_path / "backlog.csv", records()), tmp_path / "out.csv"
+    command = [sys.executable, "-c", KILLED_IN_THE_MANIFEST, source, output]
+    assert subprocess.run(command, cwd=ROOT, env=ENVIRONMENT).returncode == -signal.SIGKILL
+    assert len(temporary(tmp_path)) == 1
+    assert len(read(run(source, output).output)) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backlog.csv", "out.csv", "out.csv.manifest.json"]
+    assert json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))["rows"]["read"] == 5

@@ -1,0 +1,432 @@
+"""A run that is killed goes on where it stopped, and its output does not tell."""
+
+import errno
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eval.robustness import changed_inputs, classify_kills
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.domain import Agency, Taxonomy
+from tawasul_nlp.domain.gazetteer import DATA
+from tawasul_nlp.tables import InputChangedError, TableError, classify_table, open_reader
+from tawasul_nlp.tables.run.engines import ModelFacts
+from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
+from tests.tables.keyword_run import CHUNK_ROWS
+from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, write
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are other there")
+
+
+def a_backlog(path, rows=2_000):
+    """Write a table of which every seventh row cannot be read, where its format allows that."""
+    table = [
+        {"id": n, "text": f"{TEXTS[n % len(TEXTS)]} {n}".replace("\n", " "), "opened": "=1+1"} for n in range(rows)
+    ]
+    write(path, table)
+    if path.suffix != ".parquet":
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        for at in range(7, len(lines), 21):
+            lines[at] = "{زائد,زائد,زائد,زائد\n"
+        path.write_text("".join(lines), encoding="utf-8", newline="")
+    return path
+
+
+def run(source, output, **options):
+    return classify_table(KeywordClassifier(), source, output, text_column="text", chunk_rows=CHUNK_ROWS, **options)
+
+
+def start(source, output, workers, row):
+    """Start a run that does not get beyond a row."""
+    command = [sys.executable, "-m", "tests.tables.keyword_run", *map(str, (source, output, workers, row))]
+    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE)
+
+
+def rows_done(output):
+    """Return how many rows the unfinished run of an output has done; None when there is none."""
+    state = output.with_name(output.name + ".partial") / "state.json"
+    try:
+        return json.loads(state.read_text(encoding="utf-8"))["position"][0]
+    except FileNotFoundError:
+        return None
+
+
+def kill_midway(source, output, rng):
+    """Start a run and kill it at a random moment after it has done something; tell how many rows were done."""
+    before = rows_done(output) or 0
+    # By rows and not by time: a fast machine would be done before any time that a slow one needs.
+    enough = before + rng.randrange(1, 400)
+    with start(source, output, 1, enough + 150) as process:
+        wait_until(lambda: (rows_done(output) or 0) >= enough, process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return rows_done(output)
+
+
+def rejects_beside(output):
+    return output.with_name(output.name + ".rejects.jsonl")
+
+
+@unix
+@pytest.mark.parametrize(("out_of", "into"), [(".csv", ".csv"), (".jsonl", ".jsonl"), (".parquet", ".parquet")])
+def test_a_run_that_is_killed_several_times_gives_the_same_bytes(tmp_path, out_of, into):
+    source = a_backlog(tmp_path / f"backlog{out_of}")
+    whole = run(source, tmp_path / f"whole{into}")
+    output = tmp_path / f"killed{into}"
+    rng = random.Random(out_of)
+    done = [kill_midway(source, output, rng) for _ in range(3)]
+    assert 0 < done[0] < done[1] < done[2] <= 2_000 and not output.exists()
+    finished = run(source, output)
+    assert output.read_bytes() == whole.output.read_bytes()
+    assert (finished.rows_read, finished.rows_written, finished.rows_rejected, finished.counts, finished.notes) == (
+        whole.rows_read,
+        whole.rows_written,
+        whole.rows_rejected,
+        whole.counts,
+        whole.notes,
+    )
+    if whole.rejects is not None:
+        assert rejects_beside(output).read_bytes() == whole.rejects.read_bytes()
+    assert (whole.resumed, finished.resumed) == (0, 3)
+    assert not output.with_name(output.name + ".partial").exists()
+    manifest = json.loads(finished.manifest.read_text(encoding="utf-8"))
+    assert manifest["resumed"] == 3 and manifest["rows"]["read"] == 2_000
+
+
+@unix
+def test_a_run_that_is_killed_at_any_moment_starting_working_or_publishing_ends_as_if_it_had_not_been():
+    outcome = next(classify_kills.run(5, 2))
+    assert outcome.trials >= 5 and outcome.failures == 0, outcome.note
+
+
+def stop(source, output, at=3, **options):
+    with pytest.raises(MemoryError) as stopped:
+        classify_table(Stops(at), source, output, text_column="text", chunk_rows=CHUNK_ROWS, **options)
+    return stopped.value
+
+
+def test_no_row_is_classified_twice(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    error = stop(source, tmp_path / "out.csv", 3)
+    assert error.__notes__ == ["75 rows are done; the same command goes on from there"]
+    classifier = KeywordClassifier()
+    steps = []
+    report = classify_table(
+        classifier,
+        source,
+        tmp_path / "out.csv",
+        text_column="text",
+        chunk_rows=CHUNK_ROWS,
+        on_step=lambda step: steps.append((step.rows_read, step.chunk is None)),
+    )
+    assert steps[:2] == [(75, True), (100, False)]
+    assert sum(classifier.calls) < 125 and report.rows_read == 200 and report.resumed == 1
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_first_rows_are_done_soon_and_an_interrupt_after_them_loses_none(tmp_path, ending):
+    source = a_backlog(tmp_path / f"backlog{ending}", 2_500)
+    steps = []
+
+    def classify(output, see):
+        return classify_table(KeywordClassifier(), source, output, text_column="text", on_step=see)
+
+    whole = classify(tmp_path / f"whole{ending}", lambda step: steps.append(step.rows_read)).output
+    assert steps == [32, 96, 224, 480, 992, 2_016, 2_500]
+
+    def interrupt(step):
+        if step.chunk is not None:
+            raise KeyboardInterrupt
+
+    for done in steps[:3]:
+        with pytest.raises(KeyboardInterrupt) as interrupted:
+            classify(tmp_path / f"out{ending}", interrupt)
+        assert interrupted.value.__notes__ == [f"{done:,} rows are done; the same command goes on from there"]
+    report = classify(tmp_path / f"out{ending}", None)
+    assert report.resumed == 3 and report.output.read_bytes() == whole.read_bytes()
+
+
+def test_an_interrupt_in_the_middle_of_a_commit_loses_nothing_that_was_committed(tmp_path, monkeypatch):
+    source = a_backlog(tmp_path / "backlog.csv", 100)
+    whole = run(source, tmp_path / "whole.csv").output.read_bytes()
+
+    def interrupt(folder):
+        if (folder / "state.json").exists():
+            raise KeyboardInterrupt  # the state has been replaced, and the folder is about to reach the disk
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as interrupted:
+        patch.setattr("tawasul_nlp._system.sync_folder", interrupt)
+        run(source, tmp_path / "out.csv")
+    assert interrupted.value.__notes__ == ["25 rows are done; the same command goes on from there"]
+    report = run(source, tmp_path / "out.csv")
+    assert report.resumed == 1 and report.output.read_bytes() == whole
+
+
+def test_bytes_that_were_written_but_not_committed_are_cut_off(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    whole = run(source, tmp_path / "whole.csv").output.read_bytes()
+    stop(source, tmp_path / "out.csv")
+    for name in ("rows", "rejects.jsonl"):
+        with (tmp_path / "out.csv.partial" / name).open("ab") as file:
+            file.write("نصف صف".encode()[:-1])
+    (tmp_path / "out.csv.partial" / "state.json.new").write_text('{"cut o')
+    assert run(source, tmp_path / "out.csv").output.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["rows", "state.json"])
+def test_a_damaged_unfinished_run_is_refused_and_can_be_thrown_away(tmp_path, name):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    stop(source, tmp_path / "out.csv")
+    path = tmp_path / "out.csv.partial" / name
+    path.write_bytes(b"{" + path.read_bytes()[1:-9])
+    with pytest.raises(TableError, match=r"damaged.*--restart"):
+        run(source, tmp_path / "out.csv")
+    report = run(source, tmp_path / "out.csv", restart=True)
+    assert report.resumed == 0 and report.rows_read == 200
+
+
+def test_a_run_that_differs_does_not_go_on_and_says_in_what(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    stop(source, tmp_path / "out.csv")
+    with pytest.raises(TableError, match=r"differs in mask columns \(\[\] before, \['text'\] now\).*--restart"):
+        run(source, tmp_path / "out.csv", mask_columns=["text"])
+    with pytest.raises(TableError, match=r"differs in model"):
+        classify_table(Other(), source, tmp_path / "out.csv", text_column="text", chunk_rows=CHUNK_ROWS)
+    a_backlog(source, 201)
+    with pytest.raises(TableError, match=r"differs in input \(.*'bytes'"):
+        run(source, tmp_path / "out.csv")
+    assert rows_done(tmp_path / "out.csv") == 75
+
+
+OTHER_NAMES = Taxonomy({}, {}, {"works": Agency("works", "الأشغال", "Works", "ministry")}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("runtime", {"runtime": "torch, cuda"}), ("taxonomy", {"taxonomy": OTHER_NAMES})],
+)
+def test_answers_of_a_model_that_works_in_another_way_are_not_mixed_with_the_first_ones(tmp_path, name, how):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    stop(source, tmp_path / "out.csv")
+    with pytest.raises(TableError, match=rf"differs in model \(.*'{name}': None.* before, .*'{name}': [^N]"):
+        classify_table(Configured(**how), source, tmp_path / "out.csv", text_column="text", chunk_rows=CHUNK_ROWS)
+
+
+def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
+    (tmp_path / "agencies.yaml").write_bytes(
+        (DATA / "agencies.yaml").read_bytes().replace(b"name_en: ", b"name_en: The ")
+    )
+    usual, same, other = (
+        ModelFacts.of(ComplaintClassifier.from_pretrained(taxonomy=taxonomy)).identity
+        for taxonomy in (None, Taxonomy.load(), Taxonomy.load(tmp_path))
+    )
+    assert usual == same and usual["runtime"] == "ONNX Runtime, CPU"
+    assert {name for name in usual if usual[name] != other[name]} == {"taxonomy"}
+
+
+def test_an_input_that_is_touched_but_the_same_goes_on(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    stop(source, tmp_path / "out.csv")
+    source.touch()
+    assert run(source, tmp_path / "out.csv").resumed == 1
+
+
+def test_an_input_that_changes_under_the_run_is_not_published(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+
+    def change(step):
+        with source.open("a", encoding="utf-8") as file:
+            file.write("9999,المجاري طافحة,\n")
+
+    with pytest.raises(TableError, match="was changed while it was read"):
+        run(source, tmp_path / "out.csv", on_step=change)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_no_run_publishes_rows_of_an_input_that_was_there_for_a_while():
+    assert [outcome.note for outcome in changed_inputs.run(8, 1)] == ["", "", ""]
+
+
+@unix
+def test_an_input_that_is_overwritten_and_restored_with_its_times_is_known_and_the_rows_before_it_count(tmp_path):
+    source = changed_inputs.write_input(tmp_path / "backlog.csv", "مجاري")
+    whole = run(source, tmp_path / "whole.csv").output.read_bytes()
+    before, times = source.read_bytes(), source.stat()
+
+    def change_and_restore(step):
+        if step.rows_read == 75:
+            changed_inputs.write_input(source, "زبالة")
+            source.write_bytes(before)
+            os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    with pytest.raises(InputChangedError, match=r"was changed while it was read.*nobody writes to it") as stopped:
+        run(source, tmp_path / "out.csv", on_step=change_and_restore)
+    assert (source.stat().st_size, source.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert stopped.value.__notes__ == ["75 rows are done; the same command goes on from there"]
+    report = run(source, tmp_path / "out.csv")
+    assert report.resumed == 1 and report.output.read_bytes() == whole
+
+
+def test_a_run_that_is_not_resumable_leaves_nothing_and_does_not_throw_away_one_that_is(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 200)
+    assert not hasattr(stop(source, tmp_path / "out.csv", resumable=False), "__notes__")
+    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
+    stop(source, tmp_path / "out.csv")
+    with pytest.raises(TableError, match="differs in input"):
+        run(a_backlog(tmp_path / "other.csv", 100), tmp_path / "out.csv", resumable=False)
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 50)
+    (tmp_path / "out.csv.partial").mkdir()
+    (tmp_path / "out.csv.partial" / "رسالة.txt").write_text("لا تحذف")
+    with pytest.raises(TableError, match="is not the folder of an unfinished run"):
+        run(source, tmp_path / "out.csv", restart=True)
+    assert (tmp_path / "out.csv.partial" / "رسالة.txt").read_text() == "لا تحذف"
+
+
+def test_two_runs_do_not_write_one_output_at_once(tmp_path):
+    source = a_backlog(tmp_path / "backlog.csv", 50)
+    refused = []
+
+    def again(step):
+        with pytest.raises(TableError, match="another process is writing") as error:
+            run(source, tmp_path / "out.csv")
+        refused.append(error)
+
+    assert run(source, tmp_path / "out.csv", on_step=again).rows_read == 50
+    assert len(refused) == 2
+
+
+STEPS = {
+    "rejects": ("run.publish", lambda source, target: "rejects" in target.name),
+    "table": ("run.publish", lambda source, target: "rejects" not in target.name),
+    "manifest": ("run.write_manifest", lambda path, facts: True),
+    "end": ("resume._empty", lambda folder: (folder / "state.json").exists()),
+    "building": ("writers.ParquetWriter.write_batch", lambda writer, batch: True),
+}
+
+
+def kill_at(step, source, output):
+    """Run until a step is to be taken; what the run would tidy up after an error stays, as after a kill."""
+    name, due = STEPS[step]
+    module, _, function = f"tawasul_nlp.tables.{name}".rpartition(".")
+    real = getattr(resolve_name(module), function)
+
+    def stop_when_due(*arguments):
+        if due(*arguments):
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"{module}.{function}", stop_when_due)
+        run(source, output)
+
+
+@unix
+@pytest.mark.parametrize("ending", [*ENDINGS, ".xlsx"])
+@pytest.mark.parametrize("step", ["rejects", "table", "manifest", "end"])
+def test_a_run_killed_while_it_publishes_is_finished_by_the_next_and_what_is_published_stays(tmp_path, step, ending):
+    source, output = a_backlog(tmp_path / "backlog.csv", 100), tmp_path / f"out{ending}"
+    whole = run(source, tmp_path / f"whole{ending}")
+    kill_at(step, source, output)
+    published = output.read_bytes() if output.exists() else None
+    assert published == (None if step in ("rejects", "table") else whole.output.read_bytes())
+    if ending == ".parquet":  # the next run is killed as well, while it builds the table anew
+        kill_at("building", source, output)
+        assert (output.read_bytes() if output.exists() else None) == published
+    report = run(source, output, overwrite=False)  # what it has published itself is no other's output
+    assert report.output.read_bytes() == whole.output.read_bytes() and report.manifest.exists()
+    assert report.rejects.read_bytes() == whole.rejects.read_bytes()
+    assert len(list(tmp_path.iterdir())) == 1 + 2 * 3
+
+
+@unix
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, ending):
+    source = a_backlog(tmp_path / f"backlog{ending}", 400)
+    whole = run(source, tmp_path / f"whole{ending}").output.read_bytes()
+    # A limit on the size of files stands for the full disk; the error is the system's own.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(12_000, len(whole) // 3), before[1]))
+        with pytest.raises(TableError, match=os.strerror(errno.EFBIG)):
+            run(source, tmp_path / f"out{ending}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert rows_done(tmp_path / f"out{ending}")
+    report = run(source, tmp_path / f"out{ending}")
+    assert report.resumed == 1 and report.output.read_bytes() == whole
+
+
+CELL = st.text(st.sampled_from('اب1,;"\n\r é'), max_size=6)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    lines=st.lists(CELL, max_size=30), max_rows=st.integers(1, 3), codec=st.sampled_from(["utf-8", "cp1256", "utf-16"])
+)
+@pytest.mark.parametrize(("ending", "width"), [(".csv", 1), (".csv", 2), (".jsonl", 2)])
+def test_reading_from_the_end_of_a_chunk_gives_the_rest_whatever_the_file_holds(
+    tmp_path, ending, width, lines, max_rows, codec
+):
+    source = tmp_path / f"backlog{ending}"
+    jsonl = [json.dumps({"id": 1, "text": line}, ensure_ascii=False) if n % 3 else line for n, line in enumerate(lines)]
+    if ending == ".csv":
+        head, body = ("text", lines) if width == 1 else ("id,text", [f"1,{line}" for line in lines])
+    else:
+        head, body = '{"id": 0, "text": ""}', jsonl
+    source.write_bytes("\n".join([head, *body]).encode(codec))
+    reader = open_reader(source, encoding=codec, delimiter=",", text_column="text")
+    chunks = list(reader.chunks(max_rows))
+    for at, chunk in enumerate(chunks):
+        assert list(reader.chunks(max_rows, chunk.end)) == chunks[at + 1 :]
+
+
+@pytest.mark.parametrize("group_rows", [1, 3, 7, 100])
+def test_parquet_is_read_on_from_any_chunk_whatever_its_row_groups(tmp_path, group_rows):
+    source = tmp_path / "backlog.parquet"
+    kinds = pa.array(["تطبيق", "موقع", "هاتف", "بريد"] * 5).dictionary_encode()
+    pq.write_table(pa.table({"id": list(range(20)), "kind": kinds}), source, row_group_size=group_rows)
+    reader = open_reader(source)
+    chunks = list(reader.chunks(4))
+    assert [len(chunk.numbers) for chunk in chunks] == [4] * 5
+    for at, chunk in enumerate(chunks):
+        rest = list(reader.chunks(4, chunk.end))
+        assert [(list(c.numbers), c.records()) for c in rest] == [
+            (list(c.numbers), c.records()) for c in chunks[at + 1 :]
+        ]
+
+
+def test_the_bundled_model_gives_the_same_bytes_after_a_break(tmp_path):
+    source = write(tmp_path / "backlog.csv", records() * 4)
+    model = ComplaintClassifier.from_pretrained()
+    whole = classify_table(model, source, tmp_path / "whole.csv", text_column="text", chunk_rows=6)
+
+    def interrupt(step):
+        if step.rows_read == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        classify_table(model, source, tmp_path / "out.csv", text_column="text", chunk_rows=6, on_step=interrupt)
+    report = classify_table(model, source, tmp_path / "out.csv", text_column="text", chunk_rows=6)
+    assert report.resumed == 1 and report.output.read_bytes() == whole.output.read_bytes()
+    assert read(report.output)[0]["topic"] == "sewage_overflow"
