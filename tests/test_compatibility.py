@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import tawasul_nlp
-from tawasul_nlp.duplicates import database, scorer
+from tawasul_nlp.duplicates import database, pair_scorer
 from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import resume
 
@@ -19,7 +19,7 @@ def formats_on_the_page():
 
 def test_the_formats_are_those_that_the_code_writes():
     written = [int(re.findall(r"\d+", cells[1])[-1]) for cells in formats_on_the_page()]
-    code = [folder.FORMAT_VERSION, scorer.FORMAT_VERSION, database.FORMAT_VERSION, resume.FORMAT]
+    code = [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, resume.FORMAT]
     assert written == code
 
 
