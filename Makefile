@@ -1,5 +1,5 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
-#   make demo    install the package alone, classify and group examples/backlog.csv with the bundled model, and write a report about it
+#   make demo    install the package alone, classify and group examples/backlog.csv, report on it, and say what stands out
 #   make test    lint, types, the wheel in an environment of its own, tests and the package's doctests
 #   make wheel-test  only the wheel: that the package alone is small, answers the same, and names a missing extra
 #   make coverage  the tests once more, with the share of branches that they take
@@ -33,7 +33,7 @@ $(VENV)/.installed: $(VENV)/.package
 	touch $@
 
 demo: $(VENV)/.package
-	mkdir -p build/demo
+	rm -rf build/demo && mkdir -p build/demo
 	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
 	$(BIN)/tawasul group build/demo/backlog.classified.csv --text-column text --date-column opened -o build/demo/backlog.grouped.csv
 	$(BIN)/tawasul report build/demo/backlog.grouped.csv -o build/demo/report.html

@@ -1,7 +1,7 @@
 """Make ``examples/backlog.csv``: six months of cases that the bundled model never saw, with incidents reported often.
 
-The texts are those of the corpus's stored test split with the re-reports and look-alikes that belong to it, and those of
-``more_reports.yaml``. Case ids, dates, channels and where a case was sent are invented, reproducibly.
+The texts are those of the corpus's stored test split, with the re-reports and look-alikes that belong to it, and those
+of ``more_reports.yaml``. Case ids, dates, channels and where a case was sent are invented, reproducibly.
 
 Run ``python -m examples.make_backlog`` from the repository's root.
 """

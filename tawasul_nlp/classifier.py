@@ -40,7 +40,7 @@ class ComplaintClassifier:
     Examples
     --------
     >>> clf = ComplaintClassifier.from_pretrained()
-    >>> p = clf.predict("المجاري طافحة عندنا من اسبوع في مجمع 714 والريحة ما تنطاق")
+    >>> p = clf.predict("المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق")
     >>> p.topic.id, p.agency.id, p.kind.id
     ('sewage_overflow', 'works', 'complaint')
     """

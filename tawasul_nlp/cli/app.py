@@ -75,7 +75,7 @@ def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> 
 
     \b
     Examples:
-      tawasul predict "المجاري طافحة عندنا من اسبوع في مجمع 714"
+      tawasul predict "المجاري طافحة عندنا من اسبوع في مجمع 711"
       tawasul predict --json - < letter.txt
     """
     from rich.console import Console

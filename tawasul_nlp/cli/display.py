@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tawasul_nlp.report.highlights import Highlights
 from tawasul_nlp.tables.added_columns import task_order
 from tawasul_nlp.tables.io.fields import column_of, field
 from tawasul_nlp.tables.run.classify import BatchReport
@@ -60,7 +61,7 @@ def summary(report: BatchReport) -> RenderableType:
         lines.insert(1, f"gone on after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
-    return Group(table, *(Text(_line(line)) for line in lines))
+    return Group(table, *(Text(one_line(line)) for line in lines))
 
 
 def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
@@ -70,12 +71,12 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
     for record, prediction in shown:
         texts = {column_of(name, tuple(record)) for name in columns}
         label = next((str(value) for name, value in record.items() if name not in texts and value), "")
-        head = Text(_short(label), "bold")
+        head = Text(shortened(label), "bold")
         answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
         for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
             head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
         names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
-        text = _short(joined_text(str(field(record, name) or "") for name in columns))
+        text = shortened(joined_text(str(field(record, name) or "") for name in columns))
         review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
         blocks += [head, Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
     return Group(*blocks)
@@ -90,7 +91,7 @@ def grouped(report: GroupReport) -> RenderableType:
         table.add_column("group", justify="right", no_wrap=True)
         table.add_column("")
         for group in report.largest:
-            table.add_row(f"{group.size:,}", str(group.id), Text(_short(group.text)))
+            table.add_row(f"{group.size:,}", str(group.id), Text(shortened(group.text)))
         parts.append(table)
     lines = [
         f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} cases "
@@ -112,7 +113,7 @@ def grouped(report: GroupReport) -> RenderableType:
     lines += [f"note: {note}" for note in report.notes]
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
-    return Group(*parts, *(Text(_line(line)) for line in lines))
+    return Group(*parts, *(Text(one_line(line)) for line in lines))
 
 
 def matched(matches: Sequence[Match]) -> RenderableType:
@@ -126,20 +127,79 @@ def matched(matches: Sequence[Match]) -> RenderableType:
             "  ",
             ("duplicate", "green") if match.is_duplicate else ("another incident", "yellow"),
             f" · group {match.group_id} · {match.size:,} {'report' if match.size == 1 else 'reports'} · ",
-            _line(f"{match.representative} · {match.reason}"),
+            one_line(f"{match.representative} · {match.reason}"),
         )
-        blocks += [head, Text("    " + _short(match.text))]
+        blocks += [head, Text("    " + shortened(match.text))]
     return Group(*blocks)
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text on one line, without what would command the terminal."""
     return _BREAKS.sub(" ", text).strip()
 
 
-def _short(text: str) -> str:
-    text = _line(text)
+def shortened(text: str) -> str:
+    """Return the beginning of a text that stays on one line of a terminal."""
+    text = one_line(text)
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "-"
+
+
+def highlighted(found: Highlights) -> RenderableType:
+    """Return the largest incidents and the most unusual problems as tables, or a sentence that says why there is none.
+
+    Examples
+    --------
+    >>> from rich.console import Console
+    >>> nothing = Highlights((), (), grouped=True, dated=False, placed=True)
+    >>> Console(width=120).print(highlighted(nothing))
+    Largest incidents: none was reported more than once
+    Keeps coming back: unknown, for no column holds dates; name it with --date-column
+    """
+    return Group(_largest(found), _coming_back(found))
+
+
+def _largest(found: Highlights) -> RenderableType:
+    if not found.grouped:
+        return Text("Largest incidents: unknown, for the table is not grouped; run tawasul group on it")
+    if not found.largest:
+        return Text("Largest incidents: none was reported more than once")
+    table = _highlight_table("Largest incidents", "reports")
+    for incident in found.largest:
+        table.add_row(f"{incident.reports:,}", Text(one_line(incident.topic)), Text(shortened(incident.text)))
+    return table
+
+
+def _coming_back(found: Highlights) -> RenderableType:
+    if not found.dated:
+        return Text("Keeps coming back: unknown, for no column holds dates; name it with --date-column")
+    if not found.placed:
+        return Text("Keeps coming back: unknown, for no column holds blocks or towns; tawasul classify adds them")
+    if not found.coming_back:
+        return Text("Keeps coming back: nothing; the report says what it looked for")
+    table = _highlight_table(
+        "Keeps coming back" if found.grouped else "Keeps coming back (not grouped: every case counts as an incident)",
+        *("incidents", "expected", "weeks", "reports"),
+    )
+    for one in found.coming_back:
+        table.add_row(
+            f"{one.incidents:,}",
+            f"{one.expected:.1f}",
+            f"{one.weeks:,}",
+            f"{one.reports:,}",
+            Text(one_line(one.topic)),
+            Text(shortened(f"{one.topic_name_ar}، {one.place}")),
+        )
+    return table
+
+
+def _highlight_table(title: str, *counts: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for heading in counts:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="ellipsis")
+    return table

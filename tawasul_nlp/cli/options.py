@@ -55,9 +55,6 @@ Text = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-TextColumn = Annotated[
-    str | None, typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts.")
-]
 TextColumns = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import AnySize, InputFormat, Quiet, TextColumn, complain, console, interrupts_told
+from tawasul_nlp.cli.options import AnySize, InputFormat, Quiet, TextColumns, complain, console, interrupts_told
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def report(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="What classify (and group) wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.html", help="The page to write.")],
-    text_column: TextColumn = None,
+    text_column: TextColumns = None,
     id_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="[default: one called id, case_id, ...]")
     ] = None,
@@ -42,6 +42,8 @@ def report(
     review queue, the largest incidents, problems that keep coming back in a block or a town, filters and search. It
     needs no network. Incidents need the columns that `tawasul group` adds.
 
+    At the end the largest incidents and the most unusual of these problems are printed.
+
     \b
     Examples:
       tawasul classify backlog.csv -t text -o classified.parquet
@@ -50,6 +52,7 @@ def report(
     """
     from rich.progress import Progress
 
+    from tawasul_nlp.cli.display import highlighted
     from tawasul_nlp.report import write_report
 
     shown = console(to_stderr=True)
@@ -72,7 +75,9 @@ def report(
         if summary.rejected:
             complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
         if not quiet:
-            used = [f"text {summary.text_column!r}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
+            console(to_stderr=False).print(highlighted(summary.highlights))
+            texts = ", ".join(map(repr, summary.text_columns))
+            used = [f"text {texts}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
             typer.echo(
                 f"{summary.output}: {summary.rows:,} cases, {summary.listed:,} of them with their text, "
                 f"{summary.bytes / 1e6:.1f} MB (columns: {', '.join(used)})"

@@ -25,7 +25,7 @@ class Case:
     created_at : datetime or None
         When it came in; without a time zone it counts as UTC. A date or an ISO 8601 string is turned into one.
     place : str or None
-        An address field, read like a text ("مجمع 714"), or only the number of a block; where it names a place, the
+        An address field, read like a text ("مجمع 711"), or only the number of a block; where it names a place, the
         text's own places don't count.
     topic : str or None
         Its topic: the id or a name of one of the model's, or one of the caller's own, which agrees with its like and is

@@ -115,7 +115,7 @@ class DuplicateIndex:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with DuplicateIndex.open(folder) as index:
-        ...         placed = index.add([Case("المجاري طافحة في مجمع 714", id="c-1")])
+        ...         placed = index.add([Case("المجاري طافحة في مجمع 711", id="c-1")])
         ...     [case.id for case in DuplicateIndex.stored(folder)]
         ['c-1']
         """
@@ -142,7 +142,7 @@ class DuplicateIndex:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with DuplicateIndex.open(folder) as index:
-        ...         placed = index.add(["المجاري طافحة في مجمع 714", "انقطع التيار عن مجمع 1203"])
+        ...         placed = index.add(["المجاري طافحة في مجمع 711", "انقطع التيار عن مجمع 1203"])
         ...     check = DuplicateIndex.verify(folder)
         >>> check.cases, check.incidents
         (2, 2)

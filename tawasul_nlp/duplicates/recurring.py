@@ -119,11 +119,11 @@ def recurring_problems(
     Examples
     --------
     >>> topics = ["water_leak"] * 4 + ["street_lighting"] * 4
-    >>> places = ["مجمع 714"] * 4 + ["مجمع 1203", "مجمع 1205", "مجمع 904", "مجمع 338"]
+    >>> places = ["مجمع 711"] * 4 + ["مجمع 1203", "مجمع 1205", "مجمع 904", "مجمع 338"]
     >>> dates = ["2026-01-05", "2026-01-05", "2026-02-10", "2026-03-20", *["2026-01-07"] * 4]
     >>> problem = recurring_problems([0, 0, 1, 2, 3, 4, 5, 6], topics, places, dates)[0]
     >>> problem.place, problem.incidents, problem.cases, problem.weeks, round(problem.expected, 2)
-    ('مجمع 714', (0, 2, 3), (0, 1, 2, 3), 3, 1.29)
+    ('مجمع 711', (0, 2, 3), (0, 1, 2, 3), 3, 1.29)
     """
     if min_incidents < 1 or min_weeks < 1 or not 0 < max_q_value <= 1:
         raise ValueError(

@@ -1,5 +1,6 @@
 """The report that officers read: one self-contained right-to-left page about a classified table."""
 
 from tawasul_nlp.report.build import ReportSummary, write_report
+from tawasul_nlp.report.highlights import ComingBack, Highlights, LargeIncident
 
-__all__ = ["ReportSummary", "write_report"]
+__all__ = ["ComingBack", "Highlights", "LargeIncident", "ReportSummary", "write_report"]

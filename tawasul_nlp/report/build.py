@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS, find_columns
+from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
 from tawasul_nlp.report.shown import Shown
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
@@ -20,6 +21,7 @@ from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.run.text_columns import named
 from tawasul_nlp.text import mask_personal_data
 
 # What keeps coming back has at least so many incidents, in at least so many weeks; the most unusual are shown.
@@ -39,27 +41,30 @@ class ReportSummary:
         Rows that the report counts, and rows that could not be read.
     listed : int
         Cases whose text is on the page, where it can be searched.
-    text_column : str
+    text_columns : tuple of str
     id_column, date_column : str or None
     bytes : int
         Size of the page.
+    highlights : Highlights
+        What an officer wants to know first.
     """
 
     output: Path
     rows: int
     rejected: int
     listed: int
-    text_column: str
+    text_columns: tuple[str, ...]
     id_column: str | None
     date_column: str | None
     bytes: int
+    highlights: Highlights
 
 
 def write_report(
     source: str | Path,
     output: str | Path,
     *,
-    text_column: str | None = None,
+    text_column: str | Sequence[str] | None = None,
     id_column: str | None = None,
     date_column: str | None = None,
     prefix: str | None = None,
@@ -83,8 +88,11 @@ def write_report(
         adds. Problems come back in a block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``.
     output : str or Path
         The page; it appears when it is complete.
-    text_column, id_column, date_column : str or None
-        None finds them: the column with the most words, one that is called an id, one that holds dates.
+    text_column : str, sequence of str or None
+        A column, or a field of the objects in one; the texts of several are joined. None takes the column with the
+        most words.
+    id_column, date_column : str or None
+        None finds them: one that is called an id, one that holds dates.
     prefix : str or None
         Prefix of the columns that classification added; None finds none and ``tawasul_``.
     title : str or None
@@ -106,7 +114,12 @@ def write_report(
     source, output = Path(source), Path(output)
     check_apart([source], {"page": output})
     source_file = InputFile(source)
-    reader = open_reader(source_file.path, format=input_format, text_column=text_column, any_size=any_size)
+    reader = open_reader(
+        source_file.path,
+        format=input_format,
+        text_column=next(iter(named(text_column)), None),
+        any_size=any_size,
+    )
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
     pending = PendingFile(output)
     try:
@@ -166,7 +179,15 @@ def write_report(
     finally:
         pending.discard()
     return ReportSummary(
-        output, tally.rows, tally.rejected, len(shown.cases), columns.text, columns.id, columns.date, len(page)
+        output,
+        tally.rows,
+        tally.rejected,
+        len(shown.cases),
+        columns.text,
+        columns.id,
+        columns.date,
+        len(page),
+        highlights(data, problems, tally.codes),
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Reader
+from tawasul_nlp.tables.io.fields import has_field
 from tawasul_nlp.tables.run.case_rows import read_date
-from tawasul_nlp.tables.run.text_columns import wordiest
+from tawasul_nlp.tables.run.text_columns import named, wordiest
 
 # Without these there is nothing to report.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
@@ -26,14 +28,15 @@ class ReportColumns:
 
     Attributes
     ----------
-    text : str
+    text : tuple of str
+        Of several, the texts are joined.
     id, date : str or None
         None where the table has none.
     added : dict of str to str
         Our name of a column (``agency``, ``group_id``, ...) to its name in this table; only those that it has.
     """
 
-    text: str
+    text: tuple[str, ...]
     id: str | None
     date: str | None
     added: dict[str, str]
@@ -47,7 +50,7 @@ class ReportColumns:
 def find_columns(
     reader: Reader,
     *,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     id: str | None = None,
     date: str | None = None,
     prefix: str | None = None,
@@ -57,7 +60,9 @@ def find_columns(
     Parameters
     ----------
     reader : Reader
-    text, id, date : str or None
+    text : str, sequence of str or None
+        Column to take, or several, also fields of the objects in one (``complaint.body``); None to find it.
+    id, date : str or None
         Columns to take; None to find them.
     prefix : str or None
         Prefix that the classification was given; None finds none and ``tawasul_``.
@@ -67,25 +72,32 @@ def find_columns(
     TableError
         If the table is not classified, or lacks a named column.
     """
-    for wanted, option in ((text, "--text-column"), (id, "--id-column"), (date, "--date-column")):
-        if wanted is not None and wanted not in reader.columns:
-            listed = ", ".join(map(repr, reader.columns))
-            raise TableError(f"the table has no column {wanted!r} for {option}; its columns are {listed}")
+    texts = named(text)
+    absent = [(name, "--text-column") for name in texts if not has_field(reader, name)]
+    absent += [
+        (name, option)
+        for name, option in ((id, "--id-column"), (date, "--date-column"))
+        if name is not None and name not in reader.columns
+    ]
+    for wanted, option in absent:
+        listed = ", ".join(map(repr, reader.columns))
+        raise TableError(f"the table has no column {wanted!r} for {option}; its columns are {listed}")
     added = _added(reader.columns, prefix)
     first = next(iter(reader.chunks()), None)
     if first is None or not len(first.numbers):
         raise TableError("the table has no rows that can be read, so there is nothing to report")
     own = [name for name in reader.columns if name not in added.values()]
     values = {name: first.column(name) for name in own}
-    text = text or wordiest(values)
-    if text is None:
+    if not texts:
+        texts = named(wordiest(values))
+    if not texts:
         raise TableError("no column of the table reads like text; name it with --text-column")
-    others = [name for name in own if name != text]
+    others = [name for name in own if name not in texts]
     if id is None:
         id = next((name for name in others if name.casefold() in _ID_NAMES), None)
     if date is None:
         date = next((name for name in others if name != id and _are_dates(values[name])), None)
-    return ReportColumns(text, id, date, added)
+    return ReportColumns(texts, id, date, added)
 
 
 def _added(columns: tuple[str, ...], prefix: str | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Row, Tally
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell
-from tawasul_nlp.tables.run.text_columns import values_of
+from tawasul_nlp.tables.run.text_columns import joined_text, values_of
 from tawasul_nlp.text import mask_personal_data
 
 REPORTS_OF_A_GROUP = 12
@@ -106,10 +106,10 @@ class Shown:
 
     def _keep(self, chunk: Chunk, positions: Sequence[int], wanted: set[int], everything: bool) -> None:
         columns = self._tally.columns
-        texts = values_of(chunk, columns.text)
-        ids = [None] * len(texts) if columns.id is None else chunk.column(columns.id)
-        for position, row, value, id in zip(positions, self._tally.read(chunk), texts, ids, strict=True):
-            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else to_cell(value)
+        texts = zip(*(values_of(chunk, name) for name in columns.text), strict=True)
+        ids = [None] * len(positions) if columns.id is None else chunk.column(columns.id)
+        for position, row, parts, id in zip(positions, self._tally.read(chunk), texts, ids, strict=True):
+            text = joined_text(map(_text, parts))
             name = str(row.number) if columns.id is None else _id(id, row.number, self._mask)
             listings = self._of_position.get(position, [])
             group = self._groups.get(row.group) if row.group is not None else None
@@ -180,6 +180,10 @@ class Shown:
             }
             for problem, listing in self._problems[place]
         ]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else to_cell(value)
 
 
 def _clarity(row: Row, text: str) -> tuple[bool, bool, float]:

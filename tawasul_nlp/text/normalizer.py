@@ -160,8 +160,8 @@ def normalize(text: str, profile: str | Profile = "default") -> str:
 
     Examples
     --------
-    >>> normalize("الكهربــــاء مقطوووعة عن مجمع ٧١٤")
-    'الكهرباء مقطوعة عن مجمع 714'
+    >>> normalize("الكهربــــاء مقطوووعة عن مجمع ٧١١")
+    'الكهرباء مقطوعة عن مجمع 711'
     """
     if not isinstance(profile, (str, Profile)):
         raise TypeError(f"profile must be a name or a Profile, got {type(profile).__name__}")

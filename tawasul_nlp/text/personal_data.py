@@ -156,8 +156,8 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
 
     Examples
     --------
-    >>> mask_personal_data("CPR 870412356 مجمع 714، اتصلوا على 33918206").text
-    'CPR [رقم شخصي] مجمع 714، اتصلوا على [هاتف]'
+    >>> mask_personal_data("CPR 870412356 مجمع 711، اتصلوا على 33918206").text
+    'CPR [رقم شخصي] مجمع 711، اتصلوا على [هاتف]'
     """
     spans = find_personal_data(text, kinds)
     if not spans:

@@ -119,7 +119,7 @@ def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
 
 def test_columns_are_found_by_what_they_hold(tmp_path):
     columns = find_columns(open_reader(write(tmp_path / "t.csv", classified(50))))
-    assert (columns.text, columns.id, columns.date) == ("نص الشكوى", "case_id", "opened")
+    assert (columns.text, columns.id, columns.date) == (("نص الشكوى",), "case_id", "opened")
     assert columns.grouped
 
 

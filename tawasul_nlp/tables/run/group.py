@@ -142,7 +142,7 @@ def group_table(
     text_column : str, sequence of str or None
         The column of texts, as for :func:`~tawasul_nlp.tables.run.classify.classify_table`.
     id_column, date_column, place_column, topic_column : str, optional
-        Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 714", or only a block's number)
+        Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 711", or only a block's number)
         and topics (ids or names of the model's, or others). A case whose date cannot be read is grouped without one.
     index : str or Path, optional
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an

@@ -1,0 +1,114 @@
+"""What ``tawasul report`` says at its end: the largest incidents and what keeps coming back, on the terminal too."""
+
+import datetime as dt
+
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.errors import TableError
+from tests.report.browser import embedded
+from tests.report.tables import classified, write
+
+
+def backlog(size=7):
+    """Return cases of which ``size`` are reports of one incident, and four weekly incidents are of one town and block."""
+    rows = classified(60)
+    for at, row in enumerate(rows):
+        row |= {"group_id": at, "group_size": 1, "block": None, "town": None, "governorate": None}
+    for row in rows[:size]:
+        row |= {
+            "group_id": 0,
+            "group_size": size,
+            "topic": "water_leak",
+            "نص الشكوى": "انكسر أنبوب الماء، رقمي 39001234",
+        }
+    for at, row in enumerate(rows[20:24]):
+        row |= {"topic": "sewage_overflow", "block": "711", "town": "توبلي"}
+        row["opened"] = dt.date(2026, 1, 4) + dt.timedelta(weeks=at)
+    for at, row in enumerate(rows[24:]):
+        row |= {"block": str(300 + at), "town": "عراد" if at % 2 else "سار"}
+        row["topic"] = ("street_lighting_fault", "road_damage", "stray_animals", "power_outage")[at % 4]
+    return rows
+
+
+def said(rows, tmp_path, capsys, *options):
+    arguments = ["report", str(write(tmp_path / "t.parquet", rows)), "-o", str(tmp_path / "r.html"), *options]
+    assert main(arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_the_largest_incident_and_the_most_unusual_problem_are_first_and_a_town_is_not_told_beside_its_block(tmp_path):
+    found = write_report(write(tmp_path / "t.parquet", backlog()), tmp_path / "r.html").highlights
+    largest, first = found.largest[0], found.coming_back[0]
+    assert (len(found.largest), largest.reports, largest.topic) == (1, 7, "water_leak")
+    assert (first.topic, first.incidents, first.weeks, first.reports) == ("sewage_overflow", 4, 4, 4)
+    assert (first.first, first.last) == (dt.date(2026, 1, 4), dt.date(2026, 1, 25))
+    assert [one.topic for one in found.coming_back].count("sewage_overflow") == 1
+    assert len(found.coming_back) <= 3
+
+
+def test_the_command_ends_with_the_highlights_and_the_path_of_the_page(tmp_path, capsys):
+    out = said(backlog(), tmp_path, capsys)
+    assert all(part in out for part in ("Largest incidents", "Keeps coming back", "water_leak", "sewage_overflow"))
+    assert "انكسر أنبوب الماء، رقمي [هاتف]" in out and "39001234" not in out
+    assert out.splitlines()[-1].startswith(f"{tmp_path / 'r.html'}: 60 cases")
+    assert "39001234" in said(backlog(), tmp_path, capsys, "--show-personal-data")
+    assert said(backlog(), tmp_path, capsys, "--quiet") == ""
+
+
+def test_arabic_stands_at_the_end_of_its_line(tmp_path, capsys):
+    lines = [line.rstrip() for line in said(backlog(), tmp_path, capsys).splitlines()]
+    arabic = [line for line in lines if any("\u0621" <= letter <= "\u064a" for letter in line)]
+    assert len(arabic) >= 2
+    for line in arabic[:-1]:  # the last names the columns of the table
+        start = next(at for at, letter in enumerate(line) if "\u0621" <= letter <= "\u064a")
+        assert not any(letter.isascii() and letter.isalpha() for letter in line[start:])
+
+
+@pytest.mark.parametrize(
+    ("without", "sentence"),
+    [
+        (
+            ("group_id", "group_size"),
+            "Largest incidents: unknown, for the table is not grouped; run tawasul group on it",
+        ),
+        (("opened",), "Keeps coming back: unknown, for no column holds dates; name it with --date-column"),
+        (("block", "town"), "Keeps coming back: unknown, for no column holds blocks or towns; tawasul classify adds"),
+    ],
+)
+def test_a_table_that_cannot_tell_is_not_said_to_have_none(tmp_path, capsys, without, sentence):
+    rows = [{name: value for name, value in row.items() if name not in without} for row in backlog()]
+    assert sentence in said(rows, tmp_path, capsys)
+
+
+def test_where_nothing_was_reported_twice_and_nothing_comes_back_it_says_so(tmp_path, capsys):
+    rows = backlog(size=1)
+    for at, row in enumerate(rows):
+        row |= {"block": str(100 + at), "town": None}
+    out = said(rows, tmp_path, capsys)
+    assert "Largest incidents: none was reported more than once" in out
+    assert "Keeps coming back: nothing" in out
+
+
+def test_the_texts_of_several_columns_are_joined_as_classify_and_group_join_them(tmp_path, capsys):
+    rows = [{**row, "subject": f"موضوع {at}"} for at, row in enumerate(classified(20))]
+    both = ["-t", "subject", "-t", "نص الشكوى"]
+    out = said(rows, tmp_path, capsys, *both)
+    assert "text 'subject', 'نص الشكوى'" in out
+    shown = [one[1] for one in embedded(tmp_path / "r.html")["cases"]]
+    assert shown[3].startswith("موضوع 3\n") and len(shown[3]) > len("موضوع 3\n")
+
+
+def test_a_field_of_the_objects_in_a_column_can_be_the_text(tmp_path, capsys):
+    rows = [{**row, "complaint": {"body": f"نص {at}"}} for at, row in enumerate(classified(20))]
+    table = write(tmp_path / "t.jsonl", rows)
+    write_report(table, tmp_path / "r.html", text_column="complaint.body")
+    assert embedded(tmp_path / "r.html")["cases"][3][1] == "نص 3"
+
+
+def test_each_of_several_text_columns_must_be_there(tmp_path):
+    with pytest.raises(TableError, match="no column 'subject' for --text-column"):
+        write_report(
+            write(tmp_path / "t.parquet", classified(5)), tmp_path / "r.html", text_column=["نص الشكوى", "subject"]
+        )
