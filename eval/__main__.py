@@ -19,6 +19,7 @@ OWN = (
     "eval.normalisation_change",
     "eval.classification",
     "eval.duplicates",
+    "eval.example_backlog",
     "eval.speed",
     "eval.service",
     "eval.report",

@@ -169,7 +169,7 @@ def _largest(found: Highlights) -> RenderableType:
         return Text("Largest incidents: none was reported more than once")
     table = _highlight_table("Largest incidents", "reports")
     for incident in found.largest:
-        table.add_row(f"{incident.reports:,}", Text(one_line(incident.topic)), Text(shortened(incident.text)))
+        table.add_row(f"{incident.reports:,}", Text(one_line(incident.topic)), _arabic(incident.text))
     return table
 
 
@@ -191,7 +191,7 @@ def _coming_back(found: Highlights) -> RenderableType:
             f"{one.weeks:,}",
             f"{one.reports:,}",
             Text(one_line(one.topic)),
-            Text(shortened(f"{one.topic_name_ar}، {one.place}")),
+            _arabic(f"{one.topic_name_ar}، {one.place}"),
         )
     return table
 
@@ -201,5 +201,9 @@ def _highlight_table(title: str, *counts: str) -> Table:
     for heading in counts:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("topic", no_wrap=True)
-    table.add_column("", no_wrap=True, overflow="ellipsis")
+    table.add_column("")  # the one that gives way on a narrow terminal
     return table
+
+
+def _arabic(text: str) -> Text:
+    return Text(shortened(text), no_wrap=True, overflow="ellipsis")

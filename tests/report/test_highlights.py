@@ -1,10 +1,13 @@
 """What ``tawasul report`` says at its end: the largest incidents and what keeps coming back, on the terminal too."""
 
 import datetime as dt
+import io
 
 import pytest
+from rich.console import Console
 
 from tawasul_nlp.cli import main
+from tawasul_nlp.cli.display import highlighted
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables.errors import TableError
 from tests.report.browser import embedded
@@ -64,6 +67,17 @@ def test_arabic_stands_at_the_end_of_its_line(tmp_path, capsys):
     for line in arabic[:-1]:  # the last names the columns of the table
         start = next(at for at, letter in enumerate(line) if "\u0621" <= letter <= "\u064a")
         assert not any(letter.isascii() and letter.isalpha() for letter in line[start:])
+
+
+def test_on_a_narrow_terminal_only_the_text_is_cut(tmp_path):
+    found = write_report(write(tmp_path / "t.parquet", backlog()), tmp_path / "r.html").highlights
+    narrow = Console(width=60, file=io.StringIO(), force_terminal=True, color_system=None)
+    narrow.print(highlighted(found))
+    lines = narrow.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert {"incidents", "expected", "weeks", "reports", "topic", "sewage_overflow", "water_leak"} <= {
+        word for line in lines for word in line.split()
+    }
 
 
 @pytest.mark.parametrize(
