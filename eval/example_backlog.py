@@ -1,8 +1,8 @@
 """Measure how the example backlog is grouped, against the incidents that it was made of.
 
-Every pair of its cases counts: it is positive when both are reports of one incident. ``make_backlog`` knows the incidents,
-the file does not tell them. Run ``python -m eval.example_backlog`` (writes ``eval/results/example_backlog.json`` and
-``.md``).
+Every pair of its cases counts: it is positive when both are reports of one incident. ``make_backlog`` knows the
+incidents, the file does not tell them. Run ``python -m eval.example_backlog`` (writes
+``eval/results/example_backlog.json`` and ``.md``).
 """
 
 from __future__ import annotations

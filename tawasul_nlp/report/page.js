@@ -334,12 +334,15 @@
     for (const place of ["block", "town"]) drawRecurring(place, found);
   }
 
+  // Whole words only, where there are any.
+  const beginning = (text) => text.length > TITLE ? `${text.slice(0, TITLE + 1).replace(/\s+\S*$/, "").slice(0, TITLE)}…` : text;
+
   function drawGroup([size, , members]) {
     const made = element("details", "group");
     const head = element("summary");
     const clearest = data.cases[members[0]];
     head.append(element("span", "size", number(size)), element("b", "", name("topic", clearest[CODES][code("topic")])), " — ");
-    const text = element("span", "", clearest[TEXT].length > TITLE ? `${clearest[TEXT].slice(0, TITLE)}…` : clearest[TEXT]);
+    const text = element("span", "", beginning(clearest[TEXT]));
     text.dir = "auto";
     head.append(text);
     made.append(head, ...members.map((index) => drawCase(data.cases[index])));
@@ -360,7 +363,7 @@
       head.append(element("span", "size", number(one.incidents)), element("b", "", `${name("topic", one.topic)} — ${name(place, one.place)}`));
       const facts = element("div", "facts");
       facts.append(element("span", "", word("times", one)), element("span", "", word("between", one)),
-        element("span", "", word("expected", one)), element("span", "", word("chance", { p: one.p < 0.0001 ? "< 0.0001" : one.p.toPrecision(2) })));
+        element("span", "", word("expected", one)), element("span", "", one.p < 0.0001 ? word("chanceBelow", { p: "0.0001" }) : word("chance", { p: one.p.toPrecision(2) })));
       head.append(facts);
       made.append(head, ...one.cases.map((index) => drawCase(data.cases[index])));
       return made;
