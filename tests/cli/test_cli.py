@@ -70,9 +70,9 @@ def test_the_batch_answers_are_those_of_the_predict_api(classified):
 
 def test_the_summary_adds_up_to_the_backlog(classified):
     path, out = classified
-    agencies = {row["agency"] for row in rows_of(path)}
-    assert all(agency in out for agency in agencies)
-    assert "360 rows read = 360 written + 0 rejected" in out
+    rows = rows_of(path)
+    assert all(agency in out for agency in {row["agency"] for row in rows})
+    assert f"{len(rows):,} rows read = {len(rows):,} written + 0 rejected" in out
     assert out.count("TWS-2026-") == 10
 
 
@@ -162,7 +162,7 @@ def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
         (
             ["classify", BACKLOG, "-o", "out.csv"],
             1,
-            "'case_id', 'opened', 'channel', 'text'; did you mean --text-column 'text'",
+            "'case_id', 'opened', 'channel', 'text', 'routed_to'; did you mean --text-column 'text'",
         ),
         (["classify", BACKLOG, "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
         (["classify", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
