@@ -123,6 +123,14 @@ def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(chromium, tm
     assert [one[0] for one in shown(driver, "groups")] == ["2"]
 
 
+def test_the_title_of_an_incident_ends_at_a_word(chromium, tmp_path):
+    long = " ".join(["المجاري", "طافحة"] * 20)
+    write_report(write(tmp_path / "t.parquet", incident([long] * 2)), tmp_path / "r.html")
+    title = opened(chromium, tmp_path / "r.html").find_element("css selector", "#groups summary span:last-child").text
+    assert title.endswith("…") and len(title) <= 111
+    assert title.removesuffix("…").split()[-1] in long.split()
+
+
 def recurring(count=4, **columns):
     """Return cases of one topic that came a week apart at one place, and as many of other topics elsewhere."""
     rows = classified(2 * count)
@@ -157,6 +165,14 @@ def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(
     assert english in shown(driver, "town")[0]
     select(driver, "topic", "t5")
     assert shown(driver, "town") == []
+
+
+def test_a_very_small_chance_is_told_in_words_that_read_alike_from_either_side(chromium, tmp_path):
+    write_report(write(tmp_path / "t.csv", recurring(count=45, town="توبلي")), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    assert "الاحتمال أقل من 0.0001" in shown(driver, "town")[0].replace("\u2066", "").replace("\u2069", "")
+    driver.find_element("id", "language").click()
+    assert "chance below" in shown(driver, "town")[0] and "<" not in shown(driver, "town")[0]
 
 
 def test_a_town_comes_before_the_columns_of_the_tables_own(tmp_path):
