@@ -192,7 +192,7 @@ PEAK = """
 import sys
 from eval.memory import peak_kb
 from tawasul_nlp.tables import TableError, open_reader
-    from tawasul_nlp.tables.io import excel_size
+from tawasul_nlp.tables.io import excel_size
 excel_size.MAX_RATIO = 1e9
 before = peak_kb()
 try:

@@ -315,11 +315,11 @@ def test_two_runs_do_not_write_one_output_at_once(tmp_path):
 
 
 STEPS = {
-    "rejects": ("run.publish", lambda source, target: "rejects" in target.name),
-    "table": ("run.publish", lambda source, target: "rejects" not in target.name),
-    "manifest": ("run.write_manifest", lambda path, facts: True),
-    "end": ("resume._empty", lambda folder: (folder / "state.json").exists()),
-    "building": ("writers.ParquetWriter.write_batch", lambda writer, batch: True),
+    "rejects": ("run.classify.publish", lambda source, target: "rejects" in target.name),
+    "table": ("run.classify.publish", lambda source, target: "rejects" not in target.name),
+    "manifest": ("run.classify.write_manifest", lambda path, facts: True),
+    "end": ("run.resume._empty", lambda folder: (folder / "state.json").exists()),
+    "building": ("io.writers.ParquetWriter.write_batch", lambda writer, batch: True),
 }
 
 
