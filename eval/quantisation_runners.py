@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 
 PINNED = ("openvino==2026.4.1", "nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.32.0")
 

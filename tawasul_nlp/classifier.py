@@ -19,7 +19,7 @@ from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
 from tawasul_nlp.model.per_process import loading_lock
-from tawasul_nlp.model.runtime import choose_runtime
+from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelReaders
 from tawasul_nlp.model.scorers import Reading as Reading
 from tawasul_nlp.prediction import Prediction

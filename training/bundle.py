@@ -24,7 +24,8 @@ from tawasul_nlp.model.folder import (
 )
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramReader
-from tawasul_nlp.model.runtime import OnnxRuntime, Runtime
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import Runtime
 from tawasul_nlp.text import PROFILES
 from training.calibrate import fit_task, with_thresholds
 from training.corpus import Example, LabelSpace

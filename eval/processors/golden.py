@@ -16,7 +16,7 @@ import numpy as np
 from eval.processors.forms import EXACT, make_forms
 from tawasul_nlp.model.encoder import EncoderReader
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, read_config
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from training.corpus import LabelSpace, load_examples
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden_encoder.json"

@@ -16,8 +16,8 @@ import numpy as np
 
 from eval.quantisation_runners import pad
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.portable import with_portable_softmax
-from tawasul_nlp.model.runtime import OnnxRuntime
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 Run = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]

@@ -10,12 +10,14 @@ from tawasul_nlp.tables.errors import (
     WorkerDiedError,
 )
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, Writer
+from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.writers import Layout, open_writer
+from tawasul_nlp.tables.io.writers import open_writer
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
-from tawasul_nlp.tables.run.engines import open_engine, threads_each
+from tawasul_nlp.tables.run.engine import threads_each
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
 from tawasul_nlp.tables.run.label_counts import LabelCount
+from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.pipeline import Step
 
 __all__ = [

@@ -13,8 +13,8 @@ import pytest
 from tawasul_nlp import classifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.per_process import PerProcess
-from tawasul_nlp.model.runtime import OnnxRuntime
 from tests.waiting import HANG
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -8,7 +8,8 @@ import pytest
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
-from tawasul_nlp.model.runtime import Batch, OnnxRuntime
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import Batch
 
 
 def batches(count: int) -> list[Batch]:

@@ -9,7 +9,7 @@ from transformers import BertConfig, BertModel
 
 from tawasul_nlp.model.folder import ENCODER, TOKENIZER, ModelConfig, TaskConfig, file_hash
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.model.runtime import OnnxRuntime
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.text import PROFILES
 from tests.model.tiny_model import tiny_tokenizer
 from training.export import export_float, quantize_rows

@@ -14,7 +14,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
 from tawasul_nlp.tables.added_columns import added_cell
@@ -22,9 +22,7 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reject, is_text, to_cell, to_json
 from tawasul_nlp.tables.io.chunking import MAX_COLUMNS
 from tawasul_nlp.tables.io.excel_reader import MAX_ROWS
-
-if TYPE_CHECKING:
-    from tawasul_nlp.tables.io.writers import Layout, Sink
+from tawasul_nlp.tables.io.layout import Layout, Sink
 
 MAX_CELL = 32_767  # what a cell of Excel holds, in UTF-16 units
 _EXACT = 10**15  # from here on Excel keeps only the first fifteen digits of a number

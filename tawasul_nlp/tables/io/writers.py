@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import codecs
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_cell, added_schema
+from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.io.chunk import Chunk, Writer, to_cell, to_json
 from tawasul_nlp.tables.io.delimited import join_fields
 from tawasul_nlp.tables.io.escaping import guarded
 from tawasul_nlp.tables.io.excel_writer import SheetWriter, Workbook
-from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.io.layout import Layout, Sink
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,54 +27,6 @@ if TYPE_CHECKING:
 # Small row groups make a Parquet file large and slow to read; this many rows are held back to fill one.
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024
-
-
-class Sink(Protocol):
-    """Where the bytes of a table go."""
-
-    def write(self, data: bytes, /) -> Any:
-        """Append the bytes."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What a table to be written looks like.
-
-    Attributes
-    ----------
-    format : {"csv", "jsonl", "parquet", "xlsx"}
-    columns : tuple of str
-        The table's own.
-    schema : callable
-        Gives the Arrow schema of these; called for Parquet only.
-    added : tuple of str
-        Names of the added columns.
-    types : mapping of str to str
-        Their plain names and types: :data:`~tawasul_nlp.tables.added_columns.ADDED_COLUMNS` or ``GROUP_COLUMNS``.
-    delimiter : str
-        For CSV.
-    bom : bool
-        Whether a CSV begins with a byte-order mark.
-    raw_cells : bool
-        Whether a CSV keeps cells that a spreadsheet would run as formulas; see `tawasul_nlp.tables.io.escaping`.
-    """
-
-    format: Format
-    columns: tuple[str, ...]
-    schema: Callable[[], pa.Schema]
-    added: tuple[str, ...]
-    types: Mapping[str, str] = field(default_factory=lambda: ADDED_COLUMNS)
-    delimiter: str = ","
-    bom: bool = False
-    raw_cells: bool = False
-
-    def whole_schema(self) -> pa.Schema:
-        """Return the Arrow schema of the table's own and the added columns."""
-        import pyarrow as pa
-
-        own = self.schema()
-        return pa.schema([*own, *added_schema(self.added, self.types)], metadata=own.metadata)
 
 
 def open_writer(path: Path, layout: Layout) -> Writer:

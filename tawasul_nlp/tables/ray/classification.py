@@ -13,7 +13,7 @@ from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk
 from tawasul_nlp.tables.io.parquet_reader import check_text_type
 from tawasul_nlp.tables.ray.pool import check_cluster
-from tawasul_nlp.tables.run.engines import Classifier, ModelFacts, loaded
+from tawasul_nlp.tables.run.engine import Classifier, ModelFacts, loaded
 from tawasul_nlp.tables.run.text_columns import with_texts
 
 if TYPE_CHECKING:

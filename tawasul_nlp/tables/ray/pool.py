@@ -10,7 +10,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from tawasul_nlp.tables.errors import WorkerDiedError
-from tawasul_nlp.tables.run.engines import Classifier, Engine, ModelFacts, T, in_order, loaded
+from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts, T, in_order, loaded
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
@@ -27,7 +27,7 @@ def engine(
 
 
 class RayPool:
-    """Workers on a Ray cluster that predict; an :class:`~tawasul_nlp.tables.run.engines.Engine`.
+    """Workers on a Ray cluster that predict; an :class:`~tawasul_nlp.tables.run.engine.Engine`.
 
     The cluster is the one that this process is connected to; else that of ``RAY_ADDRESS`` or of this machine; else one
     is started on this machine for the time. Ray reports no usage of that one, but as it starts it asks whether the
@@ -77,7 +77,7 @@ class RayPool:
         self.facts: ModelFacts = facts[0]
 
     def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engines.Engine`."""
+        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engine.Engine`."""
         busy: dict[Any, int] = {}
 
         def send(worker: int, texts: list[str]) -> None:

@@ -13,13 +13,15 @@ from tawasul_nlp.tables.added_columns import added_names, classification_columns
 from tawasul_nlp.tables.errors import InputChangedError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.output_file import check_apart, checked_target, publish
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.io.sniff import Format
-from tawasul_nlp.tables.io.writers import Layout, finish
+from tawasul_nlp.tables.io.writers import finish
 from tawasul_nlp.tables.run.case_rows import check_column
-from tawasul_nlp.tables.run.engines import Classifier, Engine, ModelFacts, open_engine
+from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts
 from tawasul_nlp.tables.run.label_counts import LabelCount
+from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
 from tawasul_nlp.tables.run.pipeline import Step, Work
@@ -159,7 +161,7 @@ def classify_table(
         and nobody has changed since.
     workers : int
         Processes. For several, give a function that can be pickled and loads a classifier with
-        :func:`~tawasul_nlp.tables.run.engines.threads_each` threads.
+        :func:`~tawasul_nlp.tables.run.engine.threads_each` threads.
     engine : callable
         Makes of classifier and workers what predicts; workers are processes of this machine, or with
         :func:`tawasul_nlp.tables.ray.engine` those of a cluster.

@@ -15,10 +15,11 @@ from tawasul_nlp.tables.errors import RowsLostError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.excel_writer import without_long_cells
 from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart, checked_target
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.io.sniff import Format
-from tawasul_nlp.tables.io.writers import Layout, open_writer
+from tawasul_nlp.tables.io.writers import open_writer
 from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
 from tawasul_nlp.tables.run.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
 from tawasul_nlp.tables.run.text_columns import (

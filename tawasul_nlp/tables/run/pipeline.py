@@ -14,8 +14,9 @@ from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
 from tawasul_nlp.tables.io.excel_writer import without_long_cells
 from tawasul_nlp.tables.io.input_file import InputFile
-from tawasul_nlp.tables.io.writers import Layout, open_appender
-from tawasul_nlp.tables.run.engines import Engine
+from tawasul_nlp.tables.io.layout import Layout
+from tawasul_nlp.tables.io.writers import open_appender
+from tawasul_nlp.tables.run.engine import Engine
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tawasul_nlp.tables.run.label_counts import Tally
 from tawasul_nlp.tables.run.masking import masked

@@ -22,7 +22,7 @@ from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Agency, Taxonomy
 from tawasul_nlp.domain.gazetteer import DATA
 from tawasul_nlp.tables import InputChangedError, TableError, classify_table, open_reader
-from tawasul_nlp.tables.run.engines import ModelFacts
+from tawasul_nlp.tables.run.engine import ModelFacts
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
 from tests.tables.keyword_run import CHUNK_ROWS
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, write

@@ -1,4 +1,4 @@
-"""What does the predicting of a run: one classifier here, or several in processes of their own (`workers.py`)."""
+"""What predicts a run: the protocol of engines, and what they share; see `local_engines.py` and `ray/pool.py`."""
 
 from __future__ import annotations
 
@@ -77,46 +77,6 @@ class Engine(Protocol):
     def close(self) -> None:
         """Let go of what it holds."""
         ...
-
-
-class OneProcess:
-    """Predicts in this process."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        self.facts = ModelFacts.of(classifier)
-
-    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions; see :class:`Engine`."""
-        for tag, texts in batches:
-            yield tag, self._classifier.predict(texts) if texts else []
-
-    def close(self) -> None:
-        """Do nothing: the classifier belongs to the caller."""
-
-
-def open_engine(classifier: Classifier | Callable[[], Classifier], workers: int = 1) -> Engine:
-    """Return an engine for a classifier, or a function that loads one.
-
-    Parameters
-    ----------
-    classifier : Classifier or callable
-        With several workers it is pickled and sent to each of them; a function is called there.
-    workers : int
-        Processes to predict in; 1 predicts in this one.
-
-    Raises
-    ------
-    ValueError
-        If `workers` is below 1.
-    """
-    if workers < 1:
-        raise ValueError(f"workers is {workers}, expected at least 1")
-    if workers > 1:
-        from tawasul_nlp.tables.run.workers import WorkerPool
-
-        return WorkerPool(classifier, workers)
-    return OneProcess(loaded(classifier))
 
 
 def in_order(

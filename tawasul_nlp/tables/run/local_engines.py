@@ -1,4 +1,4 @@
-"""Predict in several processes, in the order of one.
+"""Predict on this machine: in this process, or in several in the order of one.
 
 Each worker has a classifier of its own and works on one batch at a time. Workers are started afresh, not forked: a
 fork would copy locks and threads of the model's runtime, and keep the files of a parent open that was killed.
@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import WorkerDiedError
-from tawasul_nlp.tables.run.engines import Classifier, ModelFacts, T, in_order, loaded, threads_each
+from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts, T, in_order, loaded, threads_each
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
@@ -23,8 +23,46 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0  # seconds that a worker gets to end by itself
 
 
+def open_engine(classifier: Classifier | Callable[[], Classifier], workers: int = 1) -> Engine:
+    """Return an engine for a classifier, or a function that loads one.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        With several workers it is pickled and sent to each of them; a function is called there.
+    workers : int
+        Processes to predict in; 1 predicts in this one.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is below 1.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
+    if workers > 1:
+        return WorkerPool(classifier, workers)
+    return OneProcess(loaded(classifier))
+
+
+class OneProcess:
+    """Predicts in this process."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self.facts = ModelFacts.of(classifier)
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engine.Engine`."""
+        for tag, texts in batches:
+            yield tag, self._classifier.predict(texts) if texts else []
+
+    def close(self) -> None:
+        """Do nothing: the classifier belongs to the caller."""
+
+
 class WorkerPool:
-    """Processes that predict; an :class:`~tawasul_nlp.tables.run.engines.Engine`.
+    """Processes that predict; an :class:`~tawasul_nlp.tables.run.engine.Engine`.
 
     Parameters
     ----------
@@ -65,7 +103,7 @@ class WorkerPool:
         self.facts: ModelFacts = facts[0]
 
     def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engines.Engine`."""
+        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engine.Engine`."""
         busy: set[Connection] = set()
 
         def send(connection: Connection, texts: list[str]) -> None:

@@ -1,0 +1,49 @@
+"""Choose what runs the encoder of a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import ENCODER, NETWORK, ModelConfig, model_file
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import Runtime
+from tawasul_nlp.model.torch_runtime import TorchRuntime
+
+
+def choose_runtime(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    threads: int | None,
+    device: str | None,
+    runtime: str | None,
+    spinning: bool = False,
+) -> Runtime:
+    """Return what runs a model folder's encoder: see ``ComplaintClassifier.from_pretrained``.
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder has no weights for it.
+    ValueError
+        If there is no such device or runtime, or the two do not go together.
+    """
+    if runtime not in (None, "onnx", "torch"):
+        raise ValueError(f"runtime is {runtime!r}, expected 'onnx', 'torch' or None")
+    device = device or "cpu"
+    if runtime is None:
+        runtime = "onnx" if device == "cpu" and ENCODER in config.files else "torch"
+    if runtime == "torch":
+        if NETWORK not in config.files:
+            raise ModelFormatError(
+                f"{folder}: no {NETWORK}, so torch cannot run it; use runtime='onnx' and device='cpu', "
+                "or train a model with torch weights"
+            )
+        return TorchRuntime(folder, config, device, threads)
+    if device != "cpu":
+        raise ValueError(f"device is {device!r}, but runtime 'onnx' runs on the CPU only; use runtime='torch'")
+    if ENCODER not in config.files:
+        raise ModelFormatError(f"{folder}: no {ENCODER}, so ONNX Runtime cannot run it; use runtime='torch'")
+    wanted = {name: len(task.labels) for name, task in config.tasks.items() if "encoder" in task.weights}
+    return OnnxRuntime(model_file(folder, ENCODER), threads, wanted, spinning=spinning)

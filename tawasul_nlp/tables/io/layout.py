@@ -1,0 +1,61 @@
+"""What a table to be written looks like, and where its bytes go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
+from tawasul_nlp.tables.io.sniff import Format
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Sink(Protocol):
+    """Where the bytes of a table go."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Append the bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a table to be written looks like.
+
+    Attributes
+    ----------
+    format : {"csv", "jsonl", "parquet", "xlsx"}
+    columns : tuple of str
+        The table's own.
+    schema : callable
+        Gives the Arrow schema of these; called for Parquet only.
+    added : tuple of str
+        Names of the added columns.
+    types : mapping of str to str
+        Their plain names and types: :data:`~tawasul_nlp.tables.added_columns.ADDED_COLUMNS` or ``GROUP_COLUMNS``.
+    delimiter : str
+        For CSV.
+    bom : bool
+        Whether a CSV begins with a byte-order mark.
+    raw_cells : bool
+        Whether a CSV keeps cells that a spreadsheet would run as formulas; see `tawasul_nlp.tables.io.escaping`.
+    """
+
+    format: Format
+    columns: tuple[str, ...]
+    schema: Callable[[], pa.Schema]
+    added: tuple[str, ...]
+    types: Mapping[str, str] = field(default_factory=lambda: ADDED_COLUMNS)
+    delimiter: str = ","
+    bom: bool = False
+    raw_cells: bool = False
+
+    def whole_schema(self) -> pa.Schema:
+        """Return the Arrow schema of the table's own and the added columns."""
+        import pyarrow as pa
+
+        own = self.schema()
+        return pa.schema([*own, *added_schema(self.added, self.types)], metadata=own.metadata)
