@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.tables import TableError, open_reader
+from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.io.chunk import to_name
+from tawasul_nlp.tables.io.readers import open_reader
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from tawasul_nlp.errors import ModelFormatError as ModelFormatError
     from tawasul_nlp.errors import TawasulError as TawasulError
     from tawasul_nlp.prediction import Prediction as Prediction
+    from tawasul_nlp.report import write_report as write_report
+    from tawasul_nlp.tables import ReadOptions as ReadOptions
+    from tawasul_nlp.tables import WriteOptions as WriteOptions
+    from tawasul_nlp.tables import classify_table as classify_table
+    from tawasul_nlp.tables import group_table as group_table
     from tawasul_nlp.tables.errors import InputChangedError as InputChangedError
     from tawasul_nlp.tables.errors import MissingColumnError as MissingColumnError
     from tawasul_nlp.tables.errors import OversizedTableError as OversizedTableError
@@ -58,16 +63,21 @@ _HOMES = {
     "Normalizer": "tawasul_nlp.text",
     "OversizedTableError": "tawasul_nlp.tables.errors",
     "Prediction": "tawasul_nlp.prediction",
+    "ReadOptions": "tawasul_nlp.tables",
     "RowsLostError": "tawasul_nlp.tables.errors",
     "TableError": "tawasul_nlp.tables.errors",
     "TawasulError": "tawasul_nlp.errors",
     "Taxonomy": "tawasul_nlp.domain",
     "UnknownIdError": "tawasul_nlp.domain",
     "WorkerDiedError": "tawasul_nlp.tables.errors",
+    "WriteOptions": "tawasul_nlp.tables",
+    "classify_table": "tawasul_nlp.tables",
     "find_places": "tawasul_nlp.domain",
+    "group_table": "tawasul_nlp.tables",
     "mask_personal_data": "tawasul_nlp.text",
     "normalize": "tawasul_nlp.text",
     "predict": "tawasul_nlp.classifier",
+    "write_report": "tawasul_nlp.report",
 }
 
 __all__ = [
@@ -86,17 +96,22 @@ __all__ = [
     "Normalizer",
     "OversizedTableError",
     "Prediction",
+    "ReadOptions",
     "RowsLostError",
     "TableError",
     "TawasulError",
     "Taxonomy",
     "UnknownIdError",
     "WorkerDiedError",
+    "WriteOptions",
     "__version__",
+    "classify_table",
     "find_places",
+    "group_table",
     "mask_personal_data",
     "normalize",
     "predict",
+    "write_report",
 ]
 
 

@@ -139,7 +139,8 @@ def read_pool(path: Path, text_column: str, exclude: Sequence[str] = ()) -> Pool
     TableError
         If the file is no table, has no such column, or has no row with a text.
     """
-    from tawasul_nlp.tables import MissingColumnError, TableError, open_reader
+    from tawasul_nlp.tables import MissingColumnError, TableError
+    from tawasul_nlp.tables.io.readers import open_reader
 
     reader = open_reader(path, text_column=text_column)
     if reader.columns and text_column not in reader.columns:

@@ -13,8 +13,9 @@ from datasets import Dataset, Features, IterableDataset, Value
 from datasets.exceptions import DatasetGenerationError
 
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.tables import TableError, open_reader
+from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.io.chunk import is_text, to_cell, to_name
+from tawasul_nlp.tables.io.readers import open_reader
 
 # Names that the network or the exported graph already use for something else.
 _TAKEN = {"embedding", "incident", "input_ids", "attention_mask", "token_type_ids", "mlm_labels", "loss", "training"}

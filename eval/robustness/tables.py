@@ -24,9 +24,11 @@ from eval.robustness.outcome import Outcome
 from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
-from tawasul_nlp.tables import Chunk, Layout, Step, TableError, classify_table, group_table, open_writer
-from tawasul_nlp.tables.io.chunk import START, to_json
+from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, classify_table, group_table
+from tawasul_nlp.tables.io.chunk import START, Chunk, to_json
 from tawasul_nlp.tables.io.delimited import DELIMITERS
+from tawasul_nlp.tables.io.layout import Layout
+from tawasul_nlp.tables.io.writers import open_writer
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _CELLS = 200  # of a table
@@ -237,8 +239,8 @@ def _masked_run(source: Path, output: Path, rng: random.Random) -> str:
             source,
             output,
             text_column="text",
-            encoding="utf-8" if source.suffix != ".parquet" else None,
             mask_columns=["text", "note"],
+            read=ReadOptions(encoding="utf-8" if source.suffix != ".parquet" else None),
             chunk_rows=20,
             on_step=see,
         )
@@ -323,10 +325,11 @@ _LINKS: dict[str, Callable[[Path], Path]] = {"name": Path, "hard link": _hard_li
 
 def _command(command: str, source: Path, output: Path, rejects: Path | None) -> None:
     """Do what a command does, without a model where none is asked for before the input is refused."""
+    read, write = ReadOptions(format="jsonl"), WriteOptions(rejects=rejects)
     if command == "classify":
-        classify_table(KeywordClassifier(), source, output, text_column="text", input_format="jsonl", rejects=rejects)
+        classify_table(KeywordClassifier(), source, output, text_column="text", read=read, write=write)
     elif command == "report":
-        write_report(source, output, text_column="text", input_format="jsonl")
+        write_report(source, output, text_column="text", read=read)
     else:
         group_table(
             _no_grouper,
@@ -335,8 +338,8 @@ def _command(command: str, source: Path, output: Path, rejects: Path | None) -> 
             text_column="text",
             id_column="row",
             index=None if command == "group" else output.with_name("index"),
-            input_format="jsonl",
-            rejects=rejects,
+            read=read,
+            write=write,
         )
 
 

@@ -28,7 +28,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli import classify, group, report
+from tawasul_nlp.cli import classify, group, index, report
 from tawasul_nlp.cli.options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -154,6 +154,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
 
 group.register(app)
+index.register(app)
 report.register(app)
 
 

@@ -34,8 +34,8 @@ from tawasul_nlp.cli.options import (
     console,
     exit_on_rejects,
     interrupts_told,
-    output_format_for_stdout,
-    to_delimiter,
+    read_options,
+    write_options,
 )
 
 if TYPE_CHECKING:
@@ -153,9 +153,18 @@ def classify(
     to_stdout = output == "-"
     with interrupts_told(), ExitStack() as stack:
         source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
-        if to_stdout:
-            rejects = rejects or Path("tawasul.rejects.jsonl")
-            output_format = output_format or output_format_for_stdout(source, input_format)
+        read = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
+        write = write_options(
+            output,
+            source,
+            read,
+            format=output_format,
+            prefix=prefix,
+            rejects=rejects,
+            raw_cells=raw_cells,
+            bom=bom,
+            force=force,
+        )
         target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
         watch = stack.enter_context(_Watch(show, progress=not quiet))
         opener: Callable[[Any, int], Any] = open_engine
@@ -170,25 +179,14 @@ def classify(
             source,
             target,
             text_column=text_column,
-            input_format=input_format.value if input_format else None,
-            output_format=output_format.value if output_format else None,
-            encoding=encoding,
-            delimiter=to_delimiter(delimiter),
-            sheet=sheet,
-            header_row=header_row,
             place_columns=place_column or [],
-            any_size=any_size,
-            prefix=prefix,
-            rejects=rejects,
             mask_columns=to_mask,
-            raw_cells=raw_cells,
-            bom=not to_stdout if bom is None else bom,
-            overwrite=force,
+            read=read,
+            write=write,
             workers=workers,
             engine=opener,
             restart=restart,
             resumable=backlog != "-" and not to_stdout,
-            manifest=not to_stdout,
             on_step=watch.see,
         )
     with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):

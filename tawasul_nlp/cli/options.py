@@ -17,7 +17,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tawasul_nlp.tables import BatchReport, GroupReport
+    from tawasul_nlp.tables import BatchReport, GroupReport, ReadOptions, WriteOptions
 
 EXIT_FAILED = 1
 EXIT_REJECTS = 3
@@ -121,7 +121,58 @@ def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
         check_apart(Path(model).iterdir(), written)
 
 
-def output_format_for_stdout(source: Path, read: TableFormat | None) -> TableFormat | None:
+def read_options(
+    format: TableFormat | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    any_size: bool = False,
+) -> ReadOptions:
+    """Return how the table is read, from the options of a command."""
+    from tawasul_nlp import ReadOptions
+
+    return ReadOptions(
+        format=format.value if format else None,
+        encoding=encoding,
+        delimiter=_delimiter(delimiter),
+        sheet=sheet,
+        header_row=header_row,
+        any_size=any_size,
+    )
+
+
+def write_options(
+    output: str,
+    source: Path,
+    read: ReadOptions,
+    *,
+    format: TableFormat | None,
+    prefix: str | None,
+    rejects: Path | None,
+    raw_cells: bool,
+    bom: bool | None,
+    force: bool,
+) -> WriteOptions:
+    """Return how OUT is written, from the options of a command; standard output has no name beside it for a file."""
+    from tawasul_nlp import WriteOptions
+
+    to_stdout = output == "-"
+    if to_stdout:
+        rejects = rejects or Path("tawasul.rejects.jsonl")
+        format = format or _format_for_stdout(source, read)
+    return WriteOptions(
+        format=format.value if format else None,
+        prefix=prefix,
+        rejects=rejects,
+        raw_cells=raw_cells,
+        bom=not to_stdout if bom is None else bom,
+        overwrite=force,
+        manifest=not to_stdout,
+    )
+
+
+def _format_for_stdout(source: Path, read: ReadOptions) -> TableFormat | None:
     """Return the format for standard output, which has no name to tell it.
 
     It is that of the input, but Parquet comes out as JSONL and a workbook as CSV.
@@ -130,14 +181,14 @@ def output_format_for_stdout(source: Path, read: TableFormat | None) -> TableFor
 
     if not source.is_file():
         return None  # reading it will say so
-    found = read or sniff_format(source)
+    found = read.format or sniff_format(source)
     return {"parquet": TableFormat.jsonl, "xlsx": TableFormat.csv}.get(found) or TableFormat(found)
 
 
-def to_delimiter(given: str | None) -> str | None:
+def _delimiter(given: str | None) -> str | None:
     """Return the delimiter that an option names; a tab is hard to type.
 
-    >>> to_delimiter("tab"), to_delimiter(";")
+    >>> _delimiter("tab"), _delimiter(";")
     ('\\t', ';')
     """
     return "\t" if given in ("tab", "\\t") else given

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import AnySize, InputFormat, Quiet, TextColumns, complain, console, interrupts_told
+from tawasul_nlp.cli.options import (
+    AnySize,
+    InputFormat,
+    Quiet,
+    TextColumns,
+    complain,
+    console,
+    interrupts_told,
+    read_options,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -67,8 +76,7 @@ def report(
             prefix=prefix,
             title=title,
             mask=not show_personal_data,
-            input_format=input_format.value if input_format else None,
-            any_size=any_size,
+            read=read_options(input_format, any_size=any_size),
             on_chunk=lambda share: bar.update(task, completed=share),
         )
     with interrupts_told(f"{output} is complete"):

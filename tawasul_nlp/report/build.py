@@ -17,11 +17,9 @@ from tawasul_nlp.report.page import render
 from tawasul_nlp.report.shown import Shown
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.sniff import Format
-from tawasul_nlp.tables.run.text_columns import named
+from tawasul_nlp.tables.run.source import open_source
 from tawasul_nlp.text import mask_personal_data
 
 # What keeps coming back has at least so many incidents, in at least so many weeks; the most unusual are shown.
@@ -70,8 +68,7 @@ def write_report(
     prefix: str | None = None,
     title: str | None = None,
     mask: bool = True,
-    input_format: Format | None = None,
-    any_size: bool = False,
+    read: ReadOptions = ReadOptions(),
     on_chunk: Callable[[float], None] | None = None,
 ) -> ReportSummary:
     """Write one self-contained HTML page about a classified table.
@@ -99,9 +96,8 @@ def write_report(
         Shown at the top; the dates and the number of the cases if None.
     mask : bool
         Whether personal data in texts and ids are masked; a masked id is followed by its row's number.
-    input_format : {"csv", "jsonl", "parquet"}, optional
-    any_size : bool
-        Whether to read a table that holds far more than its file's size lets one think.
+    read : ReadOptions
+        How the table is read.
     on_chunk : callable, optional
         Called with the share of the work that is done.
 
@@ -113,13 +109,7 @@ def write_report(
     """
     source, output = Path(source), Path(output)
     check_apart([source], {"page": output})
-    source_file = InputFile(source)
-    reader = open_reader(
-        source_file.path,
-        format=input_format,
-        text_column=next(iter(named(text_column)), None),
-        any_size=any_size,
-    )
+    file, reader = open_source(source, text_column, read)
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
     pending = PendingFile(output)
     try:
@@ -138,10 +128,10 @@ def write_report(
             mask,
         )
         shown.collect(reader, on_chunk)
-        source_file.check()
+        file.check()
         data: dict[str, Any] = {
             "title": title or "",
-            "source": source_file.path.name,
+            "source": file.path.name,
             "made": date.today().isoformat(),
             "rows": tally.rows,
             "rejected": tally.rejected,

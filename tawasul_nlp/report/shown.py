@@ -9,7 +9,8 @@ from typing import Any
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Row, Tally
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell
-from tawasul_nlp.tables.run.text_columns import joined_text, values_of
+from tawasul_nlp.tables.io.fields import values_of
+from tawasul_nlp.tables.run.text_columns import joined_text
 from tawasul_nlp.text import mask_personal_data
 
 REPORTS_OF_A_GROUP = 12

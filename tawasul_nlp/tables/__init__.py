@@ -9,10 +9,7 @@ from tawasul_nlp.tables.errors import (
     TableError,
     WorkerDiedError,
 )
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, Writer
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.writers import open_writer
+from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
 from tawasul_nlp.tables.run.engine import threads_each
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
@@ -24,27 +21,22 @@ __all__ = [
     "ADDED_COLUMNS",
     "GROUP_COLUMNS",
     "BatchReport",
-    "Chunk",
     "GroupReport",
     "InputChangedError",
     "LabelCount",
     "LargeGroup",
-    "Layout",
     "MissingColumnError",
     "OversizedTableError",
-    "Reader",
-    "Reject",
+    "ReadOptions",
     "RowsLostError",
     "Step",
     "TableError",
     "WorkerDiedError",
-    "Writer",
+    "WriteOptions",
     "added_names",
     "classification_columns",
     "classify_table",
     "group_table",
     "open_engine",
-    "open_reader",
-    "open_writer",
     "threads_each",
 ]

@@ -77,7 +77,7 @@ class OversizedTableError(TableError):
     def __init__(self, path: Path, size: int, holds: str) -> None:
         super().__init__(
             f"{path} has {size:,} bytes and {holds}, so it was not read; if it is yours, allow that with --any-size "
-            "(any_size=True)"
+            "(ReadOptions(any_size=True))"
         )
 
 

@@ -15,7 +15,8 @@ from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, normalize
 from tawasul_nlp.cli import main
 from tawasul_nlp.domain import find_places
-from tawasul_nlp.tables import ADDED_COLUMNS, open_reader
+from tawasul_nlp.tables import ADDED_COLUMNS
+from tawasul_nlp.tables.io.readers import open_reader
 from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.

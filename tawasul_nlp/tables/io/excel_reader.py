@@ -20,6 +20,7 @@ from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reje
 from tawasul_nlp.tables.io.chunking import TITLE_ROWS, Parsed, check_width, distinct_names, gather, title_hint
 from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.excel_size import check_archive
+from tawasul_nlp.tables.io.options import ReadOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,12 +38,8 @@ class ExcelReader:
     Parameters
     ----------
     path : Path
-    sheet : str or None
-        None for the first one that is not hidden.
-    header_row : int or None
-        The sheet's row, from 1, at which to begin; what is above is no part of the table. None for its first.
-    any_size : bool
-        Whether to read one with far more cells or text than its size lets one think.
+    options : ReadOptions
+        Without a sheet's name the first one that is not hidden is read.
 
     Raises
     ------
@@ -52,11 +49,12 @@ class ExcelReader:
         If the extra ``excel`` is not installed.
     """
 
-    def __init__(self, path: Path, sheet: str | None, header_row: int | None = None, *, any_size: bool = False) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        sheet, header_row = options.sheet, options.header_row
         self._path = path
         self._total = 0
         self._line = 0
-        check_archive(path, any_size=any_size)
+        check_archive(path, any_size=options.any_size)
         with _workbook(path) as book:
             names = [found.title for found in book.worksheets]
             if not names:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from tawasul_nlp.tables.io.chunk import Reader
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
 
 _MOST = 100  # fields that a message tells of
 _DEEPEST = 4
@@ -67,6 +67,33 @@ def fields(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list
             ),
         )
     ]
+
+
+def values_of(chunk: Chunk, column: str) -> list[Any]:
+    """Return a column's or a field's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
+    if isinstance(chunk.rows, list):
+        return [field(row, column) for row in chunk.rows]
+    if (holder := column_of(column, chunk.rows.schema.names)) is not None and holder != column:
+        return [field({holder: value}, column) for value in chunk.column(holder)]
+    strings = chunk.rows.column(column)
+    try:
+        return strings.to_pylist()
+    except UnicodeDecodeError:
+        import pyarrow as pa
+
+        if pa.types.is_nested(strings.type):
+            return chunk.column(column)
+        whole = strings.cast(pa.string()).cast(pa.binary()).to_pylist()
+        return [None if value is None else _decoded(value) for value in whole]
+    except (ValueError, OverflowError):  # a time that is not one of Python's
+        return chunk.column(column)
+
+
+def _decoded(value: bytes) -> str | bytes:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value
 
 
 def _inner(above: str, value: Any, deepest: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, chunk_rows, taken
 from tawasul_nlp.tables.io.chunking import ROOM, ROOM_PER_BYTE
 from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
+from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.parquet_pages import check_pages
 
 if TYPE_CHECKING:
@@ -32,11 +33,10 @@ class ParquetReader:
     Parameters
     ----------
     path : Path
-    any_size : bool
-        Whether to read one that unpacks to far more than its size lets one think.
+    options : ReadOptions
     """
 
-    def __init__(self, path: Path, *, any_size: bool = False) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -47,7 +47,7 @@ class ParquetReader:
                 self._rows = file.metadata.num_rows
                 shared = check_pages(path)
                 self._rows_at_once = _rows_at_once(file.metadata, shared)
-                if not any_size:
+                if not options.any_size:
                     self._check_unpacked(file, shared)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error

@@ -11,13 +11,22 @@ from pathlib import Path
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import START, Position, is_text
-from tawasul_nlp.tables.io.sniff import Encoding
+from tawasul_nlp.tables.io.sniff import Encoding, named_encoding, sniff_encoding
 
+BROKEN_BYTES = "holds bytes that are not valid in the file's encoding"
 _SAMPLE_LINES = 200
 _SAMPLE_CHARS = 4 * 1024 * 1024
 _LINE_LIMIT = 1 << 26  # memory is bounded even for a file that has no line ends
 # Encodings in which a line's bytes follow from its characters, so that a place in the file can be found again.
 _SEEKABLE = {"utf-8", "cp1256"}
+
+
+def encoding_of(path: Path, wanted: str | None) -> Encoding:
+    """Return how to decode a file: as it is wanted, or as its bytes tell."""
+    if wanted is not None:
+        return named_encoding(wanted)
+    with path.open("rb") as file:
+        return sniff_encoding(file)
 
 
 class TextFile:

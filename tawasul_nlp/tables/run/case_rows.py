@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, to_cell, to_json
-from tawasul_nlp.tables.io.fields import has_field
-from tawasul_nlp.tables.run.text_columns import values_of, with_texts
+from tawasul_nlp.tables.io.fields import has_field, values_of
+from tawasul_nlp.tables.run.text_columns import with_texts
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case, DuplicateIndex

@@ -12,30 +12,20 @@ from typing import Any
 from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
 from tawasul_nlp.tables.errors import InputChangedError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
-from tawasul_nlp.tables.io.input_file import InputFile
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.output_file import check_apart, checked_target, publish
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.output_file import publish
 from tawasul_nlp.tables.io.writers import finish
 from tawasul_nlp.tables.run.case_rows import check_column
 from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts
 from tawasul_nlp.tables.run.label_counts import LabelCount
 from tawasul_nlp.tables.run.local_engines import open_engine
-from tawasul_nlp.tables.run.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
+from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
+from tawasul_nlp.tables.run.outputs import checked_targets, guarded_note, layout_of
 from tawasul_nlp.tables.run.pipeline import Step, Work
 from tawasul_nlp.tables.run.resume import TABLE, files_of_run, is_unfinished, unfinished_run
-from tawasul_nlp.tables.run.text_columns import (
-    check_rejects,
-    checked_columns,
-    csv_dialect,
-    guarded_note,
-    joined_note,
-    named,
-    output_format_of,
-    rejects_path_of,
-)
+from tawasul_nlp.tables.run.source import open_source
+from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +80,14 @@ def classify_table(
     output: str | Path,
     *,
     text_column: str | Sequence[str] | None,
-    input_format: Format | None = None,
-    output_format: Format | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    sheet: str | None = None,
-    header_row: int | None = None,
-    any_size: bool = False,
     place_columns: Sequence[str] = (),
-    prefix: str | None = None,
-    rejects: str | Path | None = None,
     mask_columns: Sequence[str] = (),
-    raw_cells: bool = False,
-    bom: bool = True,
-    overwrite: bool = True,
+    read: ReadOptions = ReadOptions(),
+    write: WriteOptions = WriteOptions(),
     workers: int = 1,
     engine: Callable[[Classifier | Callable[[], Classifier], int], Engine] = open_engine,
     restart: bool = False,
     resumable: bool = True,
-    manifest: bool = True,
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[Step], None] | None = None,
 ) -> BatchReport:
@@ -125,40 +104,19 @@ def classify_table(
     classifier : Classifier or callable
         Predicts a list of texts. Or a function that loads one; it is called when the table has been looked at.
     source, output : str or Path
-        Files; they must differ. The output appears when it is complete; see `overwrite` for what was there.
+        Files; they must differ. The output appears when it is complete. A CSV output is UTF-8 and has the input's
+        delimiter (a ``.tsv`` has tabs).
     text_column : str, sequence of str or None
         The column to classify, or a field of the objects in one (``complaint.body``); the texts of several are joined,
         a line each. None raises an error that lists the columns.
-    input_format, output_format : {"csv", "jsonl", "parquet", "xlsx"}, optional
-        Told from the names if None (and from the content, for the input). In a workbook, texts are texts and never
-        formulas, and a row with a text that no cell of Excel holds is rejected.
-    encoding, delimiter : str, optional
-        Of the input; sniffed if None. A CSV output is UTF-8 and has the input's delimiter (a ``.tsv`` has tabs).
-    sheet : str, optional
-        Of an Excel workbook; the first if None.
-    header_row : int, optional
-        The row of the header in a workbook or CSV, from 1; what is above it is left out. The first that is not empty if
-        None.
-    any_size : bool
-        Whether to read a file that holds far more than its size lets one think.
     place_columns : sequence of str
         Columns that say where a case is: blocks, towns or addresses. Where they do, governorate, block and town come
         from there and not from the text, and the case is routed by them.
-    prefix : str, optional
-        Prefix of the added columns; see :func:`~tawasul_nlp.tables.added_columns.added_names`.
-    rejects : str or Path, optional
-        Where rejected rows go; the output's name with ``.rejects.jsonl`` if None. When no row is rejected, the file is
-        not written and one from an earlier run is removed.
     mask_columns : sequence of str
         Columns that are written without personal data, as are rejected rows if any is named; the model reads the
         originals.
-    raw_cells : bool
-        Whether a CSV keeps cells as they are that a spreadsheet would run as formulas; else these get an apostrophe.
-    bom : bool
-        Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
-    overwrite : bool
-        Whether to replace an output that is there whatever it is; else only one that such a run on this input wrote
-        and nobody has changed since.
+    read, write : ReadOptions, WriteOptions
+        How the table is read, and how the output is written.
     workers : int
         Processes. For several, give a function that can be pickled and loads a classifier with
         :func:`~tawasul_nlp.tables.run.engine.threads_each` threads.
@@ -169,8 +127,6 @@ def classify_table(
         Whether to throw an unfinished run of this output away.
     resumable : bool
         Whether another process may go on with this run; False for an input that will not be there again.
-    manifest : bool
-        Whether to write ``OUT.manifest.json``.
     chunk_rows : int
         Rows classified at a time.
     on_step : callable, optional
@@ -193,83 +149,57 @@ def classify_table(
         If written and rejected rows do not add up to the rows read, which would be a fault of this package.
     """
     source, output = Path(source), Path(output)
-    source_file = InputFile(source)
-    reader = open_reader(
-        source_file.path,
-        format=input_format,
-        encoding=encoding,
-        delimiter=delimiter,
-        text_column=next(iter(named(text_column)), None),
-        sheet=sheet,
-        header_row=header_row,
-        any_size=any_size,
-    )
-    chosen = output_format_of(output, output_format)
+    file, reader = open_source(source, text_column, read)
     if mask_columns:
         check_names(reader)
     text_columns = checked_columns(reader, text_column)
     for name in place_columns:
         check_column(reader, name, "--place-column")
     mask_columns = checked_masks(reader, mask_columns)
-    rejects_path = rejects_path_of(output, rejects)
-    outputs = {"output": output, "rejects file": rejects_path}
-    if manifest:
-        outputs["manifest"] = manifest_beside(output)
-    check_apart([source], outputs | files_of_run(output))
-    check_rejects(rejects_path)
-    for path in outputs.values():
-        checked_target(path)
-    if not (overwrite or is_unfinished(output)):  # what such a run has published already is its own
-        check_replaceable(output, "classify", source)
-    identity = input_identity(source_file.path)
+    targets = checked_targets(
+        "classify", source, output, write, also_written=files_of_run(output), resumes=is_unfinished(output)
+    )
+    identity = input_identity(file.path)
 
     with closing(engine(classifier, workers)) as opened:
         tasks = task_order(opened.facts.tasks)
         types = classification_columns(tasks)
-        names = added_names(reader.columns, prefix, types)
-        layout = Layout(
-            chosen,
-            reader.columns,
-            lambda: masked_schema(reader.schema(), mask_columns),
-            names,
-            types,
-            **csv_dialect(reader, output, bom),
-            raw_cells=raw_cells,
-        )
+        names = added_names(reader.columns, write.prefix, types)
+        layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
         options = {
             "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
-            "output_format": chosen,
+            "output_format": targets.format,
             "columns": list(reader.columns),
             "added": list(names),
             "encoding": getattr(getattr(reader, "encoding", None), "codec", None),
             "delimiter": getattr(reader, "delimiter", None),
             "sheet": getattr(reader, "sheet", None),
-            "header_row": header_row,
+            "header_row": read.header_row,
             "place_columns": list(place_columns),
             "mask_columns": list(mask_columns),
-            "bom": bom,
-            "raw_cells": raw_cells,
+            "bom": write.bom,
+            "raw_cells": write.raw_cells,
             "chunk_rows": chunk_rows,
         }
         same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
             try:
-                work = Work(source_file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
+                work = Work(file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
                 work.go(opened, chunk_rows, on_step)
                 # What file systems tell of too late is found here, unless it was undone.
-                if input_identity(source_file.path) != identity:
-                    raise InputChangedError(source_file.path)
+                if input_identity(file.path) != identity:
+                    raise InputChangedError(file.path)
                 # The rejects go first: whoever sees the output can rely on finding them.
                 if work.tally.rows_rejected:
-                    publish(run.rejects.path, rejects_path)
+                    publish(run.rejects.path, targets.rejects)
                 else:
-                    rejects_path.unlink(missing_ok=True)
+                    targets.rejects.unlink(missing_ok=True)
                 publish(finish(run.rows.path, run.folder / TABLE, layout), output)
                 report = BatchReport(
                     output=output,
-                    rejects=rejects_path if work.tally.rows_rejected else None,
-                    manifest=manifest_beside(output) if manifest else None,
+                    rejects=targets.rejects if work.tally.rows_rejected else None,
+                    manifest=targets.manifest,
                     rows_read=work.tally.rows_read,
                     rows_written=work.rows_written,
                     rows_rejected=work.tally.rows_rejected,

@@ -14,25 +14,14 @@ from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import RowsLostError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.excel_writer import without_long_cells
-from tawasul_nlp.tables.io.input_file import InputFile
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.output_file import PendingFile, check_apart, checked_target
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.output_file import PendingFile
 from tawasul_nlp.tables.io.writers import open_writer
 from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
-from tawasul_nlp.tables.run.manifest import check_replaceable, input_identity, manifest_beside, versions, write_manifest
-from tawasul_nlp.tables.run.text_columns import (
-    check_rejects,
-    checked_columns,
-    csv_dialect,
-    guarded_note,
-    joined_note,
-    named,
-    output_format_of,
-    reject_lines,
-    rejects_path_of,
-)
+from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
+from tawasul_nlp.tables.run.outputs import checked_targets, guarded_note, layout_of, reject_lines
+from tawasul_nlp.tables.run.source import open_source
+from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident
@@ -109,19 +98,8 @@ def group_table(
     place_column: str | None = None,
     topic_column: str | None = None,
     index: str | Path | None = None,
-    input_format: Format | None = None,
-    output_format: Format | None = None,
-    sheet: str | None = None,
-    header_row: int | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    any_size: bool = False,
-    prefix: str | None = None,
-    rejects: str | Path | None = None,
-    raw_cells: bool = False,
-    bom: bool = True,
-    overwrite: bool = True,
-    manifest: bool = True,
+    read: ReadOptions = ReadOptions(),
+    write: WriteOptions = WriteOptions(),
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> GroupReport:
@@ -149,9 +127,8 @@ def group_table(
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
         stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
-    input_format, output_format, sheet, header_row, encoding, delimiter, any_size, prefix, rejects : optional
-    raw_cells, bom, overwrite, manifest : bool
-        As for :func:`~tawasul_nlp.tables.run.classify.classify_table`; without an output the rejects file is
+    read, write : ReadOptions, WriteOptions
+        How the table is read, and how the output is written; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
     chunk_rows : int
         Rows read, and added to the index, at a time.
@@ -181,65 +158,38 @@ def group_table(
             "an index knows a case by its id, and no id column is named; name one with --id-column, "
             "or the same table would be added again each time"
         )
-    source_file = InputFile(source)
-    reader = open_reader(
-        source_file.path,
-        format=input_format,
-        encoding=encoding,
-        delimiter=delimiter,
-        text_column=next(iter(named(text_column)), None),
-        sheet=sheet,
-        header_row=header_row,
-        any_size=any_size,
-    )
-    chosen = output_format_of(target, output_format) if target is not None else None
+    source = Path(source)
+    file, reader = open_source(source, text_column, read)
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
     text_columns = checked_columns(reader, text_column)
     for role, name in wanted.items():
         check_column(reader, name, f"--{role}-column")
-    names = added_names(reader.columns, prefix, GROUP_COLUMNS)
-    rejects_path = rejects_path_of(target or Path("tawasul"), rejects)
-    inputs = [Path(source), *(_index_files(index) if index is not None else [])]
-    outputs = {"rejects file": rejects_path}
-    if target is not None:
-        outputs["output"] = target
-        if manifest:
-            outputs["manifest"] = checked_target(manifest_beside(target))
-    check_apart(inputs, outputs)
-    check_rejects(rejects_path)
-    if target is not None and not overwrite:
-        check_replaceable(target, "group", Path(source))
-    identity = input_identity(source_file.path)
+    names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
+    also_read = _index_files(index) if index is not None else []
+    targets = checked_targets("group", source, target, write, also_read=also_read)
+    identity = input_identity(file.path)
 
     with ExitStack() as stack:
         try:
             # Opened before the work: a folder that cannot be written is told at once.
-            rejects_file = PendingFile(rejects_path)
+            rejects_file = PendingFile(targets.rejects)
             stack.callback(rejects_file.discard)
             table_file = PendingFile(target) if target is not None else None
             if table_file is not None:
                 stack.callback(table_file.discard)
             rows = CaseRows()
             for chunk in reader.chunks(chunk_rows):
-                rows.add(without_long_cells(chunk) if chosen == "xlsx" else chunk, text_columns, wanted)
+                rows.add(without_long_cells(chunk) if targets.format == "xlsx" else chunk, text_columns, wanted)
                 if on_step is not None:
                     on_step("read", rows.read, 0)
-            source_file.check()
+            file.check()
             guarded = 0
             loaded = grouper() if callable(grouper) else grouper
             placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
             written = sum(len(chunk.numbers) for chunk in rows.chunks)
             rejected = sum(len(chunk.rejects) for chunk in rows.chunks)
-            if table_file is not None and chosen is not None and target is not None:
-                layout = Layout(
-                    chosen,
-                    reader.columns,
-                    reader.schema,
-                    names,
-                    GROUP_COLUMNS,
-                    **csv_dialect(reader, target, bom),
-                    raw_cells=raw_cells,
-                )
+            if table_file is not None:
+                layout = layout_of(reader, targets, write, names, GROUP_COLUMNS)
                 with closing(open_writer(table_file.path, layout)) as writer:
                     for chunk, values in zip(rows.chunks, placed.values, strict=True):
                         writer.write(chunk, values)
@@ -257,22 +207,22 @@ def group_table(
             else:
                 rejects_file.target.unlink(missing_ok=True)
             if table_file is not None and target is not None:
-                if manifest:  # first, for an output without one is taken for somebody else's
+                if targets.manifest is not None:  # first, for an output without one is taken for somebody else's
                     facts = {
                         "command": "group",
                         "versions": versions(),
-                        "input": {"name": Path(source).name, **identity},
+                        "input": {"name": source.name, **identity},
                         "output": {"name": target.name, **input_identity(table_file.path)},
                         "rows": {"read": rows.read, "written": written, "rejected": rejected},
                     }
-                    write_manifest(manifest_beside(target), facts)
+                    write_manifest(targets.manifest, facts)
                 table_file.publish()
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
     return GroupReport(
         output=target,
-        rejects=rejects_path if rejected else None,
+        rejects=targets.rejects if rejected else None,
         rows_read=rows.read,
         rows_written=written,
         rows_rejected=rejected,

@@ -13,6 +13,7 @@ from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
 from tawasul_nlp.tables.io.excel_writer import without_long_cells
+from tawasul_nlp.tables.io.fields import values_of
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.writers import open_appender
@@ -20,8 +21,9 @@ from tawasul_nlp.tables.run.engine import Engine
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tawasul_nlp.tables.run.label_counts import Tally
 from tawasul_nlp.tables.run.masking import masked
+from tawasul_nlp.tables.run.outputs import reject_lines
 from tawasul_nlp.tables.run.resume import UnfinishedRun
-from tawasul_nlp.tables.run.text_columns import reject_lines, values_of, with_texts
+from tawasul_nlp.tables.run.text_columns import with_texts
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction

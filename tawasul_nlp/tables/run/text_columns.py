@@ -1,68 +1,17 @@
-"""What classifying and grouping a table share: its text column, its rejects, and how the output is laid out."""
+"""The columns that hold the texts of a table's cases."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, json_name, to_json
+from tawasul_nlp.tables.io.csv_reader import CsvReader
 from tawasul_nlp.tables.io.excel_reader import ExcelReader
-from tawasul_nlp.tables.io.fields import column_of, field, fields, has_field
-from tawasul_nlp.tables.io.readers import CsvReader
-from tawasul_nlp.tables.io.sniff import SUFFIXES, Format
+from tawasul_nlp.tables.io.fields import field, fields, has_field, values_of
 
 _GUESS_ROWS = 100
-_REJECT_BYTES = 65_536
-
-
-def output_format_of(path: Path, wanted: Format | None = None) -> Format:
-    """Return the format to write: the wanted one, or that which a file's name tells.
-
-    Raises
-    ------
-    TableError
-        If the name's ending tells none.
-
-    Examples
-    --------
-    >>> output_format_of(Path("classified.parquet"))
-    'parquet'
-    """
-    format = wanted or SUFFIXES.get(path.suffix.lower())
-    if format is None or (wanted is None and path.suffix.lower() == ".xlsm"):  # which Excel opens only with macros
-        known = ", ".join(sorted(suffix for suffix in SUFFIXES if suffix != ".xlsm"))
-        raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {known}")
-    return format
-
-
-def rejects_path_of(output: Path, wanted: str | Path | None) -> Path:
-    """Return where rejects go: where they are wanted, or beside the output."""
-    return Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
-
-
-def check_rejects(path: Path) -> None:
-    """Raise :class:`TableError` if a file that is none of ours would be replaced, or removed if nothing is rejected."""
-    if path.is_file() and not _holds_rejects(path):
-        raise TableError(
-            f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
-        )
-
-
-def _holds_rejects(path: Path) -> bool:
-    """Whether a file is empty or begins with a reject."""
-    try:
-        with path.open("rb") as file:
-            line = file.readline(_REJECT_BYTES)
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    try:
-        return not line or set(json.loads(line)) == {one.name for one in dataclasses.fields(Reject)}
-    except (ValueError, TypeError):
-        return line.startswith(b'{"row": ')  # a longer line than was read
 
 
 def named(columns: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -175,57 +124,3 @@ def with_texts(chunk: Chunk, columns: str | Sequence[str]) -> tuple[Chunk, list[
         for (at, problem), row in zip(others.items(), chunk.keep(list(others), ()).records(), strict=True)
     ]
     return chunk.keep(positions, rejects), texts
-
-
-def values_of(chunk: Chunk, column: str) -> list[Any]:
-    """Return a column's or a field's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
-    if isinstance(chunk.rows, list):
-        return [field(row, column) for row in chunk.rows]
-    if (holder := column_of(column, chunk.rows.schema.names)) is not None and holder != column:
-        return [field({holder: value}, column) for value in chunk.column(holder)]
-    strings = chunk.rows.column(column)
-    try:
-        return strings.to_pylist()
-    except UnicodeDecodeError:
-        import pyarrow as pa
-
-        if pa.types.is_nested(strings.type):
-            return chunk.column(column)
-        whole = strings.cast(pa.string()).cast(pa.binary()).to_pylist()
-        return [None if value is None else _decoded(value) for value in whole]
-    except (ValueError, OverflowError):  # a time that is not one of Python's
-        return chunk.column(column)
-
-
-def _decoded(value: bytes) -> str | bytes:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value
-
-
-def reject_lines(rejects: Sequence[Reject]) -> str:
-    """Return rejects in the order of their rows, one line of JSON each."""
-    return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
-
-
-def csv_dialect(reader: Reader, output: Path, bom: bool) -> dict[str, Any]:
-    """Return how a CSV output is written so that the program which made the input reads it, and Excel its Arabic."""
-    delimiter = ","
-    if output.suffix.lower() == ".tsv":
-        delimiter = "\t"
-    elif isinstance(reader, CsvReader) and len(reader.columns) > 1:
-        delimiter = reader.delimiter
-    return {"delimiter": delimiter, "bom": bom}
-
-
-def guarded_note(cells: int) -> tuple[str, ...]:
-    """Return what the user should know of cells that were made safe for spreadsheets; nothing if none was."""
-    if not cells:
-        return ()
-    how = (
-        "1 cell that a spreadsheet would run as a formula has"
-        if cells == 1
-        else (f"{cells:,} cells that a spreadsheet would run as formulas have")
-    )
-    return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",)

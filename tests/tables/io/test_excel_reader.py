@@ -10,7 +10,8 @@ import openpyxl
 import pytest
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
-from tawasul_nlp.tables import MissingColumnError, TableError, classify_table, open_reader
+from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError, classify_table
+from tawasul_nlp.tables.io.readers import open_reader
 from tests.tables.keyword_classifier import KeywordClassifier
 from tests.tables.run.test_classify import read, rejects_of, run
 
@@ -133,14 +134,17 @@ def test_a_sheet_that_people_do_not_see_is_read_only_by_its_name(tmp_path):
     book.save(tmp_path / "hidden.xlsx")
     report = run(tmp_path / "hidden.xlsx", tmp_path / "out.jsonl")
     assert read(report.output)[0]["text"] == SEWAGE and report.notes[0].startswith("read is the sheet 'الشكاوى'")
-    assert run(tmp_path / "hidden.xlsx", tmp_path / "out.jsonl", sheet="رموز").rows_read == 0
+    assert run(tmp_path / "hidden.xlsx", tmp_path / "out.jsonl", read=ReadOptions(sheet="رموز")).rows_read == 0
 
 
 def test_a_sheet_is_chosen_by_name_and_a_wrong_one_is_told(tmp_path):
     source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
-    assert read(run(source, tmp_path / "out.jsonl", sheet="أخرى").output)[0]["topic"] == "water_outage_pressure"
+    assert (
+        read(run(source, tmp_path / "out.jsonl", read=ReadOptions(sheet="أخرى")).output)[0]["topic"]
+        == "water_outage_pressure"
+    )
     with pytest.raises(TableError, match=r"no sheet 'ورقة1'; its sheets are 'الشكاوى', 'أخرى'"):
-        run(source, tmp_path / "out.jsonl", sheet="ورقة1")
+        run(source, tmp_path / "out.jsonl", read=ReadOptions(sheet="ورقة1"))
     with pytest.raises(MissingColumnError, match="did you mean --text-column 'text'"):
         run(source, tmp_path / "out.jsonl", text_column="txt")
 
@@ -191,7 +195,8 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
 PEAK = """
 import sys
 from eval.memory import peak_kb
-from tawasul_nlp.tables import TableError, open_reader
+from tawasul_nlp.tables import TableError
+from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.io import excel_size
 excel_size.MAX_RATIO = 1e9
 before = peak_kb()
@@ -370,11 +375,11 @@ def test_a_title_above_the_header_is_told_with_the_option_that_leaves_it_out(tmp
     source = workbook(tmp_path / "backlog.xlsx", TITLED)
     with pytest.raises(MissingColumnError, match="row 3 looks like the header, with a title above it: --header-row 3"):
         run(source, tmp_path / "out.csv")
-    report = run(source, tmp_path / "out.csv", header_row=3, chunk_rows=1)
+    report = run(source, tmp_path / "out.csv", read=ReadOptions(header_row=3), chunk_rows=1)
     assert [row["topic"] for row in read(report.output)] == ["sewage_overflow", "water_outage_pressure"]
     assert list(read(report.output)[0])[:3] == ["id", "القناة", "text"] and report.rows_rejected == 0
     with pytest.raises(TableError, match="is empty from row 9 on"):
-        run(source, tmp_path / "out.csv", header_row=9)
+        run(source, tmp_path / "out.csv", read=ReadOptions(header_row=9))
 
 
 def test_a_header_that_is_none_of_a_title_is_not_taken_for_one(tmp_path):

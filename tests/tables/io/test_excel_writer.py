@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.tables import ADDED_COLUMNS, TableError
+from tawasul_nlp.tables import ADDED_COLUMNS, TableError, WriteOptions
 from tawasul_nlp.tables.io import excel_writer
 from tests.tables.run.test_classify import ENDINGS, TEXTS, TOPICS, read, records, rejects_of, run, write
 from tests.tables.run.test_outputs import FORMULAS
@@ -45,7 +45,9 @@ def test_no_cell_is_a_formula(tmp_path):
     cells = [cell for row in openpyxl.load_workbook(report.output).active.iter_rows() for cell in row]
     assert {cell.data_type for cell in cells} == {"s", "n", "b"} and report.notes == ()
     assert [row[0] for row in sheet(report.output)] == ["=id", *FORMULAS]
-    assert [row["=id"] for row in read(run(report.output, tmp_path / "again.jsonl", prefix="a_").output)] == FORMULAS
+    assert [
+        row["=id"] for row in read(run(report.output, tmp_path / "again.jsonl", write=WriteOptions(prefix="a_")).output)
+    ] == FORMULAS
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -54,7 +56,7 @@ def test_any_text_comes_back_as_it_was(tmp_path, texts):
     source = tmp_path / "backlog.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     report = run(source, tmp_path / "out.xlsx")
-    again = read(run(report.output, tmp_path / "again.jsonl", prefix="a_").output)
+    again = read(run(report.output, tmp_path / "again.jsonl", write=WriteOptions(prefix="a_")).output)
     assert [row["text"] for row in again] == texts
 
 

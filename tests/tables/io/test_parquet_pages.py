@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tawasul_nlp.tables import TableError, open_reader
+from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.io import parquet_pages
+from tawasul_nlp.tables.io.readers import open_reader
 
 TEXTS = [f"المجاري طافحة عندنا في مجمع {n} " * (n % 7) for n in range(3_000)]
 
@@ -70,8 +71,9 @@ def test_a_small_file_whose_pages_unpack_to_more_than_may_be_held_is_refused(tmp
 READ = """
 import sys
 from eval.memory import peak_kb
-from tawasul_nlp.tables import open_reader
-print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1], any_size=True).chunks()))
+from tawasul_nlp.tables import ReadOptions
+from tawasul_nlp.tables.io.readers import open_reader
+print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1], ReadOptions(any_size=True)).chunks()))
 print(peak_kb())
 """
 

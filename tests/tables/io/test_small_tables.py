@@ -9,7 +9,8 @@ import pytest
 
 from eval.robustness.small_tables import SMALL
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import OversizedTableError, TableError, open_reader
+from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
+from tawasul_nlp.tables.io.readers import open_reader
 from tests.tables.run.test_classify import read, run
 
 
@@ -28,7 +29,7 @@ def test_a_small_file_that_unpacks_to_very_much_is_refused_and_opened_when_asked
         OversizedTableError, match=r"has [\d,]+ bytes and .* such a file, so it was not read; .*--any-size"
     ):
         open_reader(path)
-    assert "text" in open_reader(path, any_size=True).columns
+    assert "text" in open_reader(path, ReadOptions(any_size=True)).columns
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.tables import ADDED_COLUMNS, MissingColumnError, RowsLostError, TableError, classify_table, open_reader
+from tawasul_nlp.tables import (
+    ADDED_COLUMNS,
+    MissingColumnError,
+    ReadOptions,
+    RowsLostError,
+    TableError,
+    WriteOptions,
+    classify_table,
+)
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.run.case_rows import CaseRows
 from tests.tables.keyword_classifier import KeywordClassifier
 
@@ -105,7 +114,7 @@ def test_lists_stay_lists_in_jsonl_and_parquet(tmp_path):
 def test_rows_in_are_rows_out_whatever_the_cells_hold(tmp_path, rows, chunk_rows, into):
     table = [{"note": note, "text": text} for note, text in rows]
     source = write(tmp_path / "backlog.jsonl", table)
-    report = run(source, tmp_path / f"out{into}", chunk_rows=chunk_rows, raw_cells=True)
+    report = run(source, tmp_path / f"out{into}", chunk_rows=chunk_rows, write=WriteOptions(raw_cells=True))
     assert [{"note": row["note"], "text": row["text"]} for row in read(report.output)] == table
 
 
@@ -122,7 +131,10 @@ def test_windows_1256_with_semicolons_comes_out_as_excel_reads_it(tmp_path):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_csv_begins_with_a_mark_by_which_excel_knows_arabic_unless_it_is_not_wanted(tmp_path, ending):
     source = write(tmp_path / f"backlog{ending}", records())
-    marked, plain = run(source, tmp_path / "out.csv"), run(source, tmp_path / "plain.csv", bom=False)
+    marked, plain = (
+        run(source, tmp_path / "out.csv"),
+        run(source, tmp_path / "plain.csv", write=WriteOptions(bom=False)),
+    )
     assert marked.output.read_bytes() == b"\xef\xbb\xbf" + plain.output.read_bytes()
     assert not plain.output.read_bytes().startswith(b"\xef\xbb\xbf")
 
@@ -137,10 +149,10 @@ def test_a_title_above_the_header_of_a_csv_is_left_out_by_the_number_of_the_head
     if '"' not in title:
         with pytest.raises(MissingColumnError, match=f"row {row} looks like the header.*--header-row {row}"):
             run(source, tmp_path / "out.csv", text_column=None)
-    report = run(source, tmp_path / "out.csv", header_row=row, chunk_rows=1)
+    report = run(source, tmp_path / "out.csv", read=ReadOptions(header_row=row), chunk_rows=1)
     assert [line["topic"] for line in read(report.output)] == [TOPICS[0], TOPICS[1]]
     assert [(reject["row"], reject["line"]) for reject in rejects_of(report)] == [(2, row + 2)]
-    reader = open_reader(source, header_row=row, text_column="text")
+    reader = open_reader(source, ReadOptions(header_row=row), text_column="text")
     chunks = list(reader.chunks(1))
     assert [list(reader.chunks(1, chunk.end)) for chunk in chunks] == [chunks[at + 1 :] for at in range(len(chunks))]
 
@@ -148,11 +160,9 @@ def test_a_title_above_the_header_of_a_csv_is_left_out_by_the_number_of_the_head
 def test_a_header_row_is_refused_where_there_is_none(tmp_path):
     source = write(tmp_path / "backlog.jsonl", records())
     with pytest.raises(TableError, match="is JSONL, which has no header row; leave --header-row out"):
-        run(source, tmp_path / "out.csv", header_row=2)
-    with pytest.raises(TableError, match="counted from 1; got 0"):
-        run(write(tmp_path / "backlog.csv", records()), tmp_path / "out.csv", header_row=0)
+        run(source, tmp_path / "out.csv", read=ReadOptions(header_row=2))
     with pytest.raises(TableError, match="no header line in its first lines from line 300 on"):
-        run(tmp_path / "backlog.csv", tmp_path / "out.csv", header_row=300)
+        run(write(tmp_path / "backlog.csv", records()), tmp_path / "out.csv", read=ReadOptions(header_row=300))
 
 
 def test_a_tsv_output_has_tabs(tmp_path):
@@ -387,7 +397,7 @@ def test_an_output_can_be_classified_again_and_a_third_time_under_a_chosen_prefi
     twice = run(once, tmp_path / "twice.csv").output
     with pytest.raises(TableError, match="--prefix"):
         run(twice, tmp_path / "thrice.csv")
-    assert "v3_topic" in read(run(twice, tmp_path / "thrice.csv", prefix="v3_").output)[0]
+    assert "v3_topic" in read(run(twice, tmp_path / "thrice.csv", write=WriteOptions(prefix="v3_")).output)[0]
 
 
 def test_columns_without_a_name_or_with_the_same_name_lose_no_value(tmp_path):
@@ -539,7 +549,7 @@ def test_outputs_that_would_destroy_something_are_refused(tmp_path):
             run(source, output)
     for rejects in (source, tmp_path / "out.csv", tmp_path / "out.csv.manifest.json"):
         with pytest.raises(TableError, match="rejects file"):
-            run(source, tmp_path / "out.csv", rejects=rejects)
+            run(source, tmp_path / "out.csv", write=WriteOptions(rejects=rejects))
     assert read(source) == records()
 
 

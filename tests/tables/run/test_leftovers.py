@@ -13,7 +13,7 @@ import pytest
 
 from eval.robustness.tables import outputs_over_inputs
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import TableError
+from tawasul_nlp.tables import TableError, WriteOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
 from tawasul_nlp.tables.io.streams import spooled
 from tests.tables.run.test_classify import read, records, run, write
@@ -31,7 +31,7 @@ def test_two_outputs_of_a_run_are_never_one_file_not_even_where_letters_have_no_
     source = write(tmp_path / "backlog.csv", records())
     for rejects in ("out.csv", "OUT.csv", "out.csv.manifest.json"):
         with pytest.raises(TableError, match=r"the (rejects file|manifest) .* is the (output|rejects file) as well"):
-            run(source, tmp_path / "out.csv", rejects=tmp_path / rejects)
+            run(source, tmp_path / "out.csv", write=WriteOptions(rejects=tmp_path / rejects))
     assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
 
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import tawasul_nlp
 from eval.robustness.tables import formula_cells, formulas, masked_runs, write_cells
 from tawasul_nlp.cli.display import examples, summary
-from tawasul_nlp.tables import MissingColumnError, TableError, classify_table, open_reader
+from tawasul_nlp.tables import MissingColumnError, TableError, WriteOptions, classify_table
 from tawasul_nlp.tables.io.delimited import DELIMITERS, MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.escaping import SIGNS, UNSEEN, guarded
+from tawasul_nlp.tables.io.readers import open_reader
 from tests.tables.keyword_classifier import Foreign, KeywordClassifier
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, rejects_of, run, write
 
@@ -161,7 +162,7 @@ def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe_and_are_counted(tm
     assert report.notes == (
         f"{len(FORMULAS) + 1} cells that a spreadsheet would run as formulas have an apostrophe before the sign (--raw-cells leaves them as they are)",
     )
-    raw = run(source, tmp_path / "raw.csv", raw_cells=True)
+    raw = run(source, tmp_path / "raw.csv", write=WriteOptions(raw_cells=True))
     assert [row["=id"] for row in read(raw.output)] == FORMULAS + HARMLESS and raw.notes == ()
     typed = run(source, tmp_path / "out.jsonl")
     assert [row["=id"] for row in read(typed.output)] == FORMULAS + HARMLESS
@@ -314,17 +315,17 @@ def test_an_output_is_replaced_only_if_the_same_command_wrote_it_and_nobody_chan
     output = tmp_path / "out.csv"
     output.write_text("ملاحظات الموظف", encoding="utf-8")
     with pytest.raises(TableError, match="is there already, and no manifest beside it says that tawasul wrote it"):
-        run(source, output, overwrite=False)
+        run(source, output, write=WriteOptions(overwrite=False))
     assert output.read_text(encoding="utf-8") == "ملاحظات الموظف"
     run(source, output)
     write(source, records()[:2])
-    assert run(source, output, overwrite=False).rows_read == 2, "the table was updated"
+    assert run(source, output, write=WriteOptions(overwrite=False)).rows_read == 2, "the table was updated"
     with pytest.raises(TableError, match="tawasul classify wrote it from 'backlog.csv'; write to another file"):
-        run(other, output, overwrite=False)
+        run(other, output, write=WriteOptions(overwrite=False))
     with output.open("a", encoding="utf-8") as file:
         file.write("تصحيح الموظف")
     with pytest.raises(TableError, match=r"it was changed after tawasul wrote it; .* replace it with --force"):
-        run(source, output, overwrite=False)
+        run(source, output, write=WriteOptions(overwrite=False))
     assert output.read_text(encoding="utf-8").endswith("تصحيح الموظف")
     assert run(source, output).rows_read == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -341,4 +342,4 @@ def test_a_manifest_that_tells_nothing_protects_the_output(tmp_path, content):
     run(source, output)
     (tmp_path / "out.csv.manifest.json").write_text(content, encoding="utf-8")
     with pytest.raises(TableError, match="no manifest beside it"):
-        run(source, output, overwrite=False)
+        run(source, output, write=WriteOptions(overwrite=False))

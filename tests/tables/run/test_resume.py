@@ -21,7 +21,8 @@ from eval.robustness import changed_inputs, classify_kills
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Agency, Taxonomy
 from tawasul_nlp.domain.gazetteer import DATA
-from tawasul_nlp.tables import InputChangedError, TableError, classify_table, open_reader
+from tawasul_nlp.tables import InputChangedError, ReadOptions, TableError, WriteOptions, classify_table
+from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.run.engine import ModelFacts
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
 from tests.tables.keyword_run import CHUNK_ROWS
@@ -351,7 +352,9 @@ def test_a_run_killed_while_it_publishes_is_finished_by_the_next_and_what_is_pub
     if ending == ".parquet":  # the next run is killed as well, while it builds the table anew
         kill_at("building", source, output)
         assert (output.read_bytes() if output.exists() else None) == published
-    report = run(source, output, overwrite=False)  # what it has published itself is no other's output
+    report = run(
+        source, output, write=WriteOptions(overwrite=False)
+    )  # what it has published itself is no other's output
     assert report.output.read_bytes() == whole.output.read_bytes() and report.manifest.exists()
     assert report.rejects.read_bytes() == whole.rejects.read_bytes()
     assert len(list(tmp_path.iterdir())) == 1 + 2 * 3
@@ -395,7 +398,7 @@ def test_reading_from_the_end_of_a_chunk_gives_the_rest_whatever_the_file_holds(
     else:
         head, body = '{"id": 0, "text": ""}', jsonl
     source.write_bytes("\n".join([head, *body]).encode(codec))
-    reader = open_reader(source, encoding=codec, delimiter=",", text_column="text")
+    reader = open_reader(source, ReadOptions(encoding=codec, delimiter=","), text_column="text")
     chunks = list(reader.chunks(max_rows))
     for at, chunk in enumerate(chunks):
         assert list(reader.chunks(max_rows, chunk.end)) == chunks[at + 1 :]

@@ -1,0 +1,219 @@
+"""The commands ``tawasul index``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tawasul_nlp.cli.group import (
+    Backlog,
+    DateColumn,
+    IdColumn,
+    PlaceColumn,
+    Threshold,
+    TopicColumn,
+    run_group,
+    show_groups,
+)
+from tawasul_nlp.cli.options import (
+    AnySize,
+    AsJson,
+    Delimiter,
+    Encoding,
+    HeaderRow,
+    InputFormat,
+    Model,
+    Quiet,
+    Sheet,
+    Text,
+    TextColumns,
+    console,
+    exit_on_rejects,
+    interrupts_told,
+    read_options,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import DuplicateIndex
+
+IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the index.")]
+
+index_app = typer.Typer(
+    help="Keep incidents in a folder while cases arrive: add, query, remove, stats, verify.",
+    rich_markup_mode=None,
+)
+
+
+@index_app.callback(invoke_without_command=True)
+def _start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(index_app, name="index")
+
+
+@index_app.command()
+def add(
+    folder: IndexFolder,
+    backlog: Backlog,
+    text_column: TextColumns = None,
+    id_column: IdColumn = None,
+    date_column: DateColumn = None,
+    place_column: PlaceColumn = None,
+    topic_column: TopicColumn = None,
+    threshold: Threshold = None,
+    model: Model = None,
+    input_format: InputFormat = None,
+    sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    any_size: AnySize = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For rows that cannot be read [default: tawasul.rejects.jsonl]"),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Add the cases of a table to an index; make the index if there is none.
+
+    A case whose id is there already is left alone, so that an interrupted run may be repeated. Rows that cannot be
+    read, have no id, or have the id of another text go to the rejects file; the exit code is then 3.
+
+    \b
+    Example:
+      tawasul index add incidents/ backlog.csv --text-column text --id-column case_id
+    """
+    from tawasul_nlp import WriteOptions
+    from tawasul_nlp.tables.io.streams import spooled
+
+    with ExitStack() as stack:
+        report = run_group(
+            stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog),
+            None,
+            model=model,
+            threshold=threshold,
+            quiet=quiet,
+            text_column=text_column,
+            id_column=id_column,
+            date_column=date_column,
+            place_column=place_column,
+            topic_column=topic_column,
+            index=folder,
+            read=read_options(input_format, encoding, delimiter, sheet, header_row, any_size),
+            write=WriteOptions(rejects=rejects),
+        )
+    with interrupts_told(f"the cases are in the index {folder}"):
+        show_groups(report, quiet=quiet, to_stderr=False)
+    exit_on_rejects(report)
+
+
+@index_app.command()
+def query(
+    folder: IndexFolder,
+    text: Text = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="At most so many incidents.")] = 5,
+    place: Annotated[str | None, typer.Option(metavar="PLACE", help="Where it is, if the text does not tell.")] = None,
+    threshold: Threshold = None,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which incidents of an index a new case may belong to; nothing is stored.
+
+    \b
+    Example:
+      tawasul index query incidents/ "الكهربا طافية علينا في مدينة حمد مجمع 1203"
+    """
+    from tawasul_nlp.duplicates import Case
+
+    with _opened(folder, model, threshold) as index:
+        matches = index.query(Case(whole(text), place=place), k)
+    if as_json:
+        typer.echo(json.dumps([asdict(match) for match in matches], ensure_ascii=False, indent=2))
+        return
+    from tawasul_nlp.cli.display import matched
+
+    console(to_stderr=False).print(matched(matches))
+
+
+@index_app.command()
+def remove(
+    folder: IndexFolder,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the cases to forget.")],
+    model: Model = None,
+) -> None:
+    """Forget cases of an index. When one of the ids is not there, nothing is removed.
+
+    \b
+    Example:
+      tawasul index remove incidents/ TWS-2026-00017 TWS-2026-00018
+    """
+    wanted = list(dict.fromkeys(ids))
+    with _opened(folder, model) as index:
+        absent = [case_id for case_id in wanted if case_id not in index]
+        if absent:
+            raise ValueError(f"{folder} has no case {', '.join(map(repr, absent))}; nothing was removed")
+        for case_id in wanted:
+            index.remove(case_id)
+        left = len(index)
+    typer.echo(f"{len(wanted):,} removed, {left:,} left")
+
+
+@index_app.command()
+def stats(folder: IndexFolder, model: Model = None, as_json: AsJson = False) -> None:
+    """Count the cases and incidents of an index, and tell what it was made with.
+
+    \b
+    Example:
+      tawasul index stats incidents/ --json
+    """
+    with _opened(folder, model) as index:
+        facts = index.stats()
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    console(to_stderr=False).print(table)
+
+
+@index_app.command()
+def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
+    """Check every byte of an index that no process has open, as after a backup or before it is restored.
+
+    The exit code is 1 if anything is damaged; the message names the file and says what to do.
+
+    \b
+    Example:
+      tawasul index verify incidents/
+    """
+    from tawasul_nlp.duplicates import DuplicateIndex
+
+    check = DuplicateIndex.verify(folder)
+    if as_json:
+        typer.echo(json.dumps(asdict(check)))
+    else:
+        typer.echo(f"sound: {check.cases:,} cases of {check.incidents:,} incidents, {check.bytes:,} bytes checked")
+
+
+@contextmanager
+def _opened(folder: Path, model: str | None, threshold: float | None = None) -> Iterator[DuplicateIndex]:
+    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+
+    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold)
+    with DuplicateIndex.open(folder, grouper, create=False) as index:
+        yield index

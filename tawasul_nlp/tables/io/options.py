@@ -1,0 +1,118 @@
+"""How a table is read and how it is written, beyond the names of the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from tawasul_nlp.inputs import at_least_one
+from tawasul_nlp.tables.io.sniff import Format, named_encoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How a table is read; what is None is found out from the file.
+
+    Parameters
+    ----------
+    format : {"csv", "jsonl", "parquet", "xlsx"}, optional
+        What the file is; by its name and first bytes if None.
+    encoding : str, optional
+        Of a CSV or JSONL file; sniffed if None (UTF-8, UTF-8 with mark, windows-1256, UTF-16 with mark).
+    delimiter : str, optional
+        One character, for CSV; sniffed if None (comma, semicolon, tab, bar).
+    sheet : str, optional
+        Of an Excel workbook; the first if None.
+    header_row : int, optional
+        The row of the header in a workbook or CSV, from 1; what is above it, such as a title, is left out. The first
+        that is not empty if None.
+    any_size : bool
+        Whether to read a file that holds far more than its size lets one think: rows and cells without end, or a text
+        that stands once for many rows.
+
+    Raises
+    ------
+    ValueError
+        If a value is none of these; a sheet or a header's row of a file that has none is told when it is opened.
+
+    Examples
+    --------
+    >>> ReadOptions(encoding="windows-1256", header_row=3).header_row
+    3
+    >>> ReadOptions(delimiter="::")
+    Traceback (most recent call last):
+    ...
+    ValueError: delimiter is '::', expected one character
+    """
+
+    format: Format | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    header_row: int | None = None
+    any_size: bool = False
+
+    def __post_init__(self) -> None:
+        _check_format(self.format)
+        if self.encoding is not None:
+            named_encoding(self.encoding)
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ValueError(f"delimiter is {self.delimiter!r}, expected one character")
+        if self.header_row is not None:
+            at_least_one("header_row", self.header_row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """How a table is written, with its rejected rows and its manifest beside it.
+
+    Parameters
+    ----------
+    format : {"csv", "jsonl", "parquet", "xlsx"}, optional
+        By the output's name if None. In a workbook, texts are texts and never formulas, and a row with a text that no
+        cell of Excel holds is rejected.
+    prefix : str, optional
+        Of the added columns; see :func:`~tawasul_nlp.tables.added_names`.
+    rejects : str or Path, optional
+        Where rejected rows go; the output's name with ``.rejects.jsonl`` if None. When no row is rejected, the file is
+        not written and one from an earlier run is removed.
+    raw_cells : bool
+        Whether a CSV keeps cells as they are that a spreadsheet would run as formulas; else these get an apostrophe.
+    bom : bool
+        Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
+    overwrite : bool
+        Whether to replace an output that is there whatever it is; else only one that such a run on this input wrote
+        and nobody has changed since.
+    manifest : bool
+        Whether to write ``OUT.manifest.json``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> WriteOptions(format="xls")
+    Traceback (most recent call last):
+    ...
+    ValueError: format is 'xls', expected one of csv, jsonl, parquet, xlsx
+    """
+
+    format: Format | None = None
+    prefix: str | None = None
+    rejects: str | Path | None = None
+    raw_cells: bool = False
+    bom: bool = True
+    overwrite: bool = True
+    manifest: bool = True
+
+    def __post_init__(self) -> None:
+        _check_format(self.format)
+
+
+def _check_format(format: str | None) -> None:
+    known = get_args(Format)
+    if format is not None and format not in known:
+        raise ValueError(f"format is {format!r}, expected one of {', '.join(known)}")

@@ -1,0 +1,196 @@
+"""What a run writes: where it goes, whether it may go there, and how the table is laid out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.chunk import Reader, Reject
+from tawasul_nlp.tables.io.csv_reader import CsvReader
+from tawasul_nlp.tables.io.layout import Layout
+from tawasul_nlp.tables.io.options import WriteOptions
+from tawasul_nlp.tables.io.output_file import check_apart, checked_target
+from tawasul_nlp.tables.io.sniff import SUFFIXES, Format
+from tawasul_nlp.tables.run.manifest import check_replaceable, manifest_beside
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_REJECT_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The files that a run writes.
+
+    Attributes
+    ----------
+    output : Path or None
+        The table; None when only an index is added to.
+    format : {"csv", "jsonl", "parquet", "xlsx"} or None
+        Of the table.
+    rejects : Path
+    manifest : Path or None
+        None if none was asked for.
+    """
+
+    output: Path | None
+    format: Format | None
+    rejects: Path
+    manifest: Path | None
+
+
+def checked_targets(
+    command: str,
+    source: Path,
+    output: Path | None,
+    options: WriteOptions,
+    *,
+    also_read: Iterable[Path] = (),
+    also_written: Mapping[str, Path] | None = None,
+    resumes: bool = False,
+) -> Targets:
+    """Return the files that a run will write.
+
+    Parameters
+    ----------
+    command : {"classify", "group"}
+    source : Path
+        The table that it reads.
+    output : Path or None
+    options : WriteOptions
+    also_read, also_written : optional
+        Other files that the run reads, and writes (by what they are).
+    resumes : bool
+        Whether the output has an unfinished run: what such a run has published already is its own.
+
+    Raises
+    ------
+    TableError
+        If one of them is read by the run, is written twice, cannot be a regular file in an existing folder, or is
+        there and not ours to replace; or if no format is known for the output.
+    """
+    targets = Targets(
+        output,
+        None if output is None else output_format_of(output, options.format),
+        _rejects_of(output or Path("tawasul"), options.rejects),
+        manifest_beside(output) if output is not None and options.manifest else None,
+    )
+    named = {"output": output, "rejects file": targets.rejects, "manifest": targets.manifest}
+    written = {what: path for what, path in named.items() if path is not None}
+    check_apart([source, *also_read], written | dict(also_written or {}))
+    _check_rejects(targets.rejects)
+    for path in written.values():
+        checked_target(path)
+    if output is not None and not (options.overwrite or resumes):
+        check_replaceable(output, command, source)
+    return targets
+
+
+def output_format_of(path: Path, wanted: Format | None = None) -> Format:
+    """Return the format to write: the wanted one, or that which a file's name tells.
+
+    Raises
+    ------
+    TableError
+        If the name's ending tells none.
+
+    Examples
+    --------
+    >>> output_format_of(Path("classified.parquet"))
+    'parquet'
+    """
+    format = wanted or SUFFIXES.get(path.suffix.lower())
+    if format is None or (wanted is None and path.suffix.lower() == ".xlsm"):  # which Excel opens only with macros
+        known = ", ".join(sorted(suffix for suffix in SUFFIXES if suffix != ".xlsm"))
+        raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {known}")
+    return format
+
+
+def _rejects_of(output: Path, wanted: str | Path | None) -> Path:
+    """Return where rejects go: where they are wanted, or beside the output."""
+    return Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
+
+
+def _check_rejects(path: Path) -> None:
+    """Raise :class:`TableError` if a file that is none of ours would be replaced, or removed if nothing is rejected."""
+    if path.is_file() and not _holds_rejects(path):
+        raise TableError(
+            f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
+        )
+
+
+def _holds_rejects(path: Path) -> bool:
+    """Whether a file is empty or begins with a reject."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_REJECT_BYTES)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        return not line or set(json.loads(line)) == {one.name for one in dataclasses.fields(Reject)}
+    except (ValueError, TypeError):
+        return line.startswith(b'{"row": ')  # a longer line than was read
+
+
+def layout_of(
+    reader: Reader,
+    targets: Targets,
+    options: WriteOptions,
+    added: tuple[str, ...],
+    types: Mapping[str, str],
+    schema: Callable[[], pa.Schema] | None = None,
+) -> Layout:
+    """Return what the output looks like: so that the program which made the input reads it, and Excel its Arabic.
+
+    Parameters
+    ----------
+    reader : Reader
+        Of the input.
+    targets : Targets
+    options : WriteOptions
+    added : tuple of str
+        Names of the added columns.
+    types : mapping of str to str
+        Their plain names and types.
+    schema : callable, optional
+        Gives the Arrow schema of the table's own columns; the reader's if None.
+    """
+    assert targets.output is not None and targets.format is not None
+    delimiter = ","
+    if targets.output.suffix.lower() == ".tsv":
+        delimiter = "\t"
+    elif isinstance(reader, CsvReader) and len(reader.columns) > 1:
+        delimiter = reader.delimiter
+    return Layout(
+        targets.format,
+        reader.columns,
+        schema or reader.schema,
+        added,
+        types,
+        delimiter,
+        bom=options.bom,
+        raw_cells=options.raw_cells,
+    )
+
+
+def reject_lines(rejects: Sequence[Reject]) -> str:
+    """Return rejects in the order of their rows, one line of JSON each."""
+    return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
+
+
+def guarded_note(cells: int) -> tuple[str, ...]:
+    """Return what the user should know of cells that were made safe for spreadsheets; nothing if none was."""
+    if not cells:
+        return ()
+    how = (
+        "1 cell that a spreadsheet would run as a formula has"
+        if cells == 1
+        else (f"{cells:,} cells that a spreadsheet would run as formulas have")
+    )
+    return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",)
