@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tawasul_nlp
 from eval.robustness.tables import formula_cells, formulas, masked_runs, write_cells
 from tawasul_nlp.cli.display import examples, summary
-from tawasul_nlp.tables import MissingColumnError, TableError, WriteOptions, classify_table
+from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError, WriteOptions, classify_table
 from tawasul_nlp.tables.io.delimited import DELIMITERS, MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.escaping import SIGNS, UNSEEN, guarded
 from tawasul_nlp.tables.io.readers import open_reader
@@ -114,7 +114,9 @@ def test_a_rejected_row_keeps_no_number_though_the_masks_would_take_it_for_anoth
     (tmp_path / "backlog.csv").write_bytes(
         "\n".join(["id,text,note", "0,ماي,", *rows]).encode("utf-8", "surrogateescape")
     )
-    report = run(tmp_path / "backlog.csv", tmp_path / "out.csv", mask_columns=["text"], encoding="utf-8")
+    report = run(
+        tmp_path / "backlog.csv", tmp_path / "out.csv", mask_columns=["text"], read=ReadOptions(encoding="utf-8")
+    )
     assert [re.findall(r"\d{4,}", reject["raw"]) for reject in rejects_of(report)] == [[], [], [], []]
     assert "[رقم]" in rejects_of(report)[1]["raw"] and "ماي" in rejects_of(report)[0]["raw"]
 
