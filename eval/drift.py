@@ -131,7 +131,7 @@ def compare(
 
 def read_everything(classifier: ComplaintClassifier, texts: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return each task's probabilities (n_texts, labels) and the embeddings (n_texts, hidden)."""
-    readings = [classifier.read(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
+    readings = [classifier._forward(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
     tasks = list(readings[0].probabilities)
     return (
         {task: np.concatenate([each.probabilities[task] for each in readings]) for task in tasks},

@@ -118,7 +118,7 @@ def evaluate(
 
 def read_all(classifier: ComplaintClassifier, texts: Sequence[str], tasks: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the probabilities (n_texts, labels) of each task from one pass, without keeping the embeddings."""
-    parts = [classifier.read(texts[start : start + _CHUNK]).probabilities for start in range(0, len(texts), _CHUNK)]
+    parts = [classifier._forward(texts[start : start + _CHUNK]).probabilities for start in range(0, len(texts), _CHUNK)]
     return {task: np.concatenate([part[task] for part in parts]) for task in tasks}
 
 

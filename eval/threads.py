@@ -99,7 +99,7 @@ def classifier(form: str, threads: int) -> ComplaintClassifier:
     found = ComplaintClassifier.from_pretrained(threads=threads, spinning=form == SPINNING)
     if form in (ONE_SESSION, ONE_TABLE):
         runtime = (OneSession if form == ONE_SESSION else OneTable)(BUNDLED / ENCODER, threads)
-        found._readers.runtime = found._readers.encoder.runtime = runtime
+        found._scorers.runtime = found._scorers.encoder.runtime = runtime
     return found
 
 

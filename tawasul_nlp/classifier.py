@@ -20,8 +20,7 @@ from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
 from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.runtime_choice import choose_runtime
-from tawasul_nlp.model.scorers import ModelReaders
-from tawasul_nlp.model.scorers import Reading as Reading
+from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class ComplaintClassifier:
         self.taxonomy = taxonomy or Taxonomy.load()
         self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
         chosen = choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime, spinning=spinning)
-        self._readers = ModelReaders(folder, self.config, chosen)
+        self._scorers = ModelScorers(folder, self.config, chosen)
         self._answers = Answers(self.config, self.taxonomy, complete=taxonomy is not None)
         logger.info(
             "%s: model %s loaded in %.2f s, for %s",
@@ -188,7 +187,7 @@ class ComplaintClassifier:
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
-            "runtime": self._readers.runtime.name,
+            "runtime": self._scorers.runtime.name,
         }
         # What a model tells about itself is free-form: it may be anything, and takes no fact's place.
         about: dict[str, Any] = (
@@ -236,12 +235,12 @@ class ComplaintClassifier:
         unique, rows = distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
-            for reading in self._readers.read(unique, at_least_one("batch_size", batch_size)):
-                texts_read = unique[len(predictions) : len(predictions) + len(reading.truncated)]
+            for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size)):
+                texts_read = unique[len(predictions) : len(predictions) + len(output.truncated)]
                 predictions += self._answers.predictions(
-                    texts_read, reading.probabilities, self._thresholds, reading.truncated
+                    texts_read, output.probabilities, self._thresholds, output.truncated
                 )
-                advance(len(reading.truncated))
+                advance(len(output.truncated))
         return predictions[0] if single else [predictions[row] for row in rows]
 
     def predict_proba(self, texts: str | Iterable[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
@@ -262,8 +261,8 @@ class ComplaintClassifier:
         """
         task = self.known_task(task)
         unique, rows = distinct(checked_texts(texts))
-        readings = self._readers.read(unique, at_least_one("batch_size", batch_size))
-        parts = [reading.probabilities[task] for reading in readings]
+        outputs = self._scorers.forward(unique, at_least_one("batch_size", batch_size))
+        parts = [output.probabilities[task] for output in outputs]
         return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
     def embed(self, texts: str | Iterable[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
@@ -295,19 +294,19 @@ class ComplaintClassifier:
         if not unique:
             return np.zeros((0, width), np.float32)
         pieces = (unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE))
-        return np.concatenate([self._readers.encode(piece, batch_size)[0][output] for piece in pieces])[rows]
+        return np.concatenate([self._scorers.encode(piece, batch_size)[0][output] for piece in pieces])[rows]
 
-    def read(self, texts: Iterable[str], *, batch_size: int = 64) -> Reading:
+    def _forward(self, texts: Iterable[str], *, batch_size: int = 64) -> ModelOutput:
         """Return probabilities and embeddings of texts from one pass over them."""
         unique, rows = distinct(checked_texts(texts))
-        readings = list(self._readers.read(unique or [""], at_least_one("batch_size", batch_size)))
-        tables = {task: [reading.probabilities[task] for reading in readings] for task in self.labels}
-        incident = [reading.incident for reading in readings if reading.incident is not None]
-        return Reading(
+        outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size)))
+        tables = {task: [output.probabilities[task] for output in outputs] for task in self.labels}
+        incident = [output.incident for output in outputs if output.incident is not None]
+        return ModelOutput(
             {task: np.concatenate(parts)[rows] for task, parts in tables.items()},
-            np.concatenate([reading.embedding for reading in readings])[rows],
+            np.concatenate([output.embedding for output in outputs])[rows],
             np.concatenate(incident)[rows] if incident else None,
-            np.concatenate([reading.truncated for reading in readings])[rows],
+            np.concatenate([output.truncated for output in outputs])[rows],
         )
 
     @property
@@ -342,7 +341,7 @@ class ComplaintClassifier:
         return task
 
     def _width(self, output: str) -> int:
-        sizes = self._readers.runtime.sizes()
+        sizes = self._scorers.runtime.sizes()
         if output not in sizes:
             raise ModelFormatError(
                 f"{self.folder}: this model has no {output} vectors, so it classifies but does not group duplicates; "

@@ -33,7 +33,7 @@ from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model import scorers
-from tawasul_nlp.model.encoder import EncoderReader
+from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.text import arabizi_to_arabic
 from tests.waiting import HANG
 from training.splits import DATA, load_splits, read_jsonl
@@ -72,17 +72,17 @@ def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one
 def test_the_next_texts_are_tokenised_while_the_encoder_runs(
     clf: ComplaintClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = clf._readers.encoder
+    encoder = clf._scorers.encoder
     tokenised = threading.Event()
 
     def tokenize(texts: list[str]) -> Any:
         if "كهربا" in texts[0]:
             tokenised.set()
-        return EncoderReader.tokenize(encoder, texts)
+        return EncoderScorer.tokenize(encoder, texts)
 
     def run(tokens: Any, batch_size: int) -> Any:
         assert tokenised.wait(HANG), "the texts to come were not tokenised before these had been read"
-        return EncoderReader.run(encoder, tokens, batch_size)
+        return EncoderScorer.run(encoder, tokens, batch_size)
 
     monkeypatch.setattr(scorers, "_PIECE", 1)
     monkeypatch.setattr(encoder, "tokenize", tokenize)
@@ -249,9 +249,9 @@ def test_the_log_tells_of_loading_and_nothing_is_shown_unless_the_program_listen
 
 def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAWASUL_THREADS", "3")
-    assert ComplaintClassifier.from_pretrained()._readers.runtime._count == 3  # type: ignore[attr-defined]
+    assert ComplaintClassifier.from_pretrained()._scorers.runtime._count == 3  # type: ignore[attr-defined]
     own = ComplaintClassifier.from_pretrained(threads=2, spinning=True)
-    there: Any = pickle.loads(pickle.dumps(own))._readers.runtime
+    there: Any = pickle.loads(pickle.dumps(own))._scorers.runtime
     assert (there._count, there.spinning) == (2, True)
     assert predict(SEWAGE, threads=1).topic.id == predict([SEWAGE], threads=1)[0].topic.id == "sewage_overflow"
     with pytest.raises(ValueError, match="threads is 0, expected a whole number, at least 1"):
@@ -263,7 +263,7 @@ def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: py
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", None, True])
 def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: Any) -> None:
-    for ask in (clf.predict, clf.predict_proba, clf.embed, clf.read):
+    for ask in (clf.predict, clf.predict_proba, clf.embed, clf._forward):
         with pytest.raises(ValueError, match=f"batch_size is {count!r}, expected a whole number, at least 1"):
             ask([SEWAGE], batch_size=count)
     if count is not None:

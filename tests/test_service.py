@@ -208,7 +208,7 @@ def test_the_model_reads_with_the_threads_that_the_environment_says(monkeypatch)
     assert Settings.from_environment().threads is None
     monkeypatch.setenv("TAWASUL_THREADS", "3")
     with testclient.TestClient(create_app()) as client:
-        assert client.app.state.classifier._readers.runtime.threads == 3
+        assert client.app.state.classifier._scorers.runtime.threads == 3
     monkeypatch.setenv("TAWASUL_THREADS", "0")
     with pytest.raises(ValueError, match="TAWASUL_THREADS is '0', expected a whole number"):
         Settings.from_environment()

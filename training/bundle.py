@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.encoder import EncoderReader
+from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
     ENCODER,
     NETWORK,
@@ -23,7 +23,7 @@ from tawasul_nlp.model.folder import (
     file_hash,
 )
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import Runtime
 from tawasul_nlp.text import PROFILES
@@ -50,7 +50,7 @@ def read_with_encoder(
     """
     settings = PROFILES[profile]
     config = ModelConfig({}, settings.to_dict(), settings.fingerprint(), max_tokens, {})
-    reader = EncoderReader(folder, config, runtime or OnnxRuntime(folder / ENCODER))
+    reader = EncoderScorer(folder, config, runtime or OnnxRuntime(folder / ENCODER))
     return reader.run(reader.tokenize(texts), batch_size)
 
 
@@ -141,7 +141,7 @@ def build_folder(
     names = [TOKENIZER, ENCODER]
     if ngram is not None:
         shutil.copy(ngram, out / NGRAM)
-        readers["ngram"] = NgramReader.load(out / NGRAM).scores(texts)
+        readers["ngram"] = NgramScorer.load(out / NGRAM).scores(texts)
         names.append(NGRAM)
     if torch_files:
         save_network(network, out)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.ngram import NgramScorer
 from training.corpus import Example, LabelSpace, label_descriptions, load_examples
 from training.ngram import train_ngram, truth_of
 
@@ -42,7 +42,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "ngram.safetensors"
             train_ngram(examples, labels, path, recipe, ("topic",))
-            scores = NgramReader.load(path).scores([example.text for example in validation])["topic"]
+            scores = NgramScorer.load(path).scores([example.text for example in validation])["topic"]
             size = path.stat().st_size / 1e6
         ranked = np.argsort(-scores, axis=1)
         hits = (ranked[:, 0] == topic).mean(), (ranked[:, :3] == topic[:, None]).any(1).mean()

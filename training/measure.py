@@ -44,7 +44,7 @@ def measure(
         them, for each target error), slices, weakest labels and confusions.
     """
     classifier = ComplaintClassifier.from_pretrained(folder)
-    reading = classifier.read(texts)
+    reading = classifier._forward(texts)
     lengths = np.array([len(text) for text in texts])
     measured = {}
     for task, target in truth.items():

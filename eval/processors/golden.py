@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.processors.forms import EXACT, make_forms
-from tawasul_nlp.model.encoder import EncoderReader
+from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, read_config
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from training.corpus import LabelSpace, load_examples
@@ -27,7 +27,7 @@ CLOSE = 1e-3
 
 def encode(texts: list[str], encoder: Path, batch_size: int) -> dict[str, np.ndarray]:
     """Return the outputs (texts, numbers) of an encoder in place of the bundled one."""
-    reader = EncoderReader(BUNDLED, read_config(BUNDLED), OnnxRuntime(encoder, 1))
+    reader = EncoderScorer(BUNDLED, read_config(BUNDLED), OnnxRuntime(encoder, 1))
     return reader.run(reader.tokenize(texts), batch_size)
 
 

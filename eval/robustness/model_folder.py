@@ -85,7 +85,7 @@ def damage(data: bytes, chance: random.Random) -> tuple[str, bytes]:
 def answers(folder: Path) -> dict[str, np.ndarray] | None:
     """Return the probabilities of some texts, or None for a folder that is refused."""
     try:
-        return ComplaintClassifier.from_pretrained(folder, threads=1).read(TEXTS).probabilities
+        return ComplaintClassifier.from_pretrained(folder, threads=1)._forward(TEXTS).probabilities
     except ModelFormatError:
         return None
 
@@ -112,7 +112,7 @@ def spoil_task(task: dict[str, Any], chance: random.Random) -> dict[str, Any]:
 
 
 def spoil_ngram(path: Path, chance: random.Random) -> None:
-    """Give the n-gram reader weights that are finite and far from any sense."""
+    """Give the n-gram scorer weights that are finite and far from any sense."""
     from safetensors.numpy import load_file, save_file
 
     tensors = load_file(path)

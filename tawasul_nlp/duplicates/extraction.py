@@ -65,10 +65,10 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     names = classifier.labels["topic"]
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
-        reading = classifier.read([cases[row].text for row in rows])
-        assert reading.incident is not None  # the model has incident vectors: their width was asked for above
-        vectors[rows] = reading.incident
-        probabilities = reading.probabilities["topic"]
+        output = classifier._forward([cases[row].text for row in rows])
+        assert output.incident is not None  # the model has incident vectors: their width was asked for above
+        vectors[rows] = output.incident
+        probabilities = output.probabilities["topic"]
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}

@@ -192,7 +192,7 @@ def read_columns(
     texts = [(case.text, case.place) for case in cases]
     parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
     if workers > 1 and len(parts) > 1:
-        # The readers make no cycles, and looking for them takes a twentieth of their time.
+        # The workers make no cycles, and looking for them takes a twentieth of their time.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
             read = list(pool.map(_read_texts, parts))
     else:

@@ -1,1 +1,1 @@
-"""The model: its folder format, the two readers, the runtime, and how their scores become probabilities."""
+"""The model: its folder format, the two scorers, the runtime, and how their scores become probabilities."""

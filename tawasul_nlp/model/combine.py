@@ -1,4 +1,4 @@
-"""How the readers' scores become one calibrated distribution for each task."""
+"""How scores become one calibrated distribution for each task."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def parent_scores(parent_log_probabilities: np.ndarray, parent_labels: tuple[int
     return np.log(summed + 1e-12)
 
 
-def combine(tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Weigh the readers' scores of each task, apply its temperature and power, and normalise.
+def combine(tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Weigh the scorers' scores of each task, apply its temperature and power, and normalise.
 
     Parameters
     ----------
     tasks : mapping of str to TaskConfig
         Parents before children.
-    readers : mapping of str to (mapping of str to ndarray)
+    scorers : mapping of str to (mapping of str to ndarray)
         For ``encoder`` and ``ngram``, the scores (texts, labels) of each task that they read.
 
     Returns
@@ -41,11 +41,11 @@ def combine(tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, 
     results: dict[str, np.ndarray] = {}
     for name, task in tasks.items():
         total = np.zeros(())
-        for reader, weight in task.weights.items():
-            if reader == "parent" and task.parent is not None:
+        for scorer, weight in task.weights.items():
+            if scorer == "parent" and task.parent is not None:
                 scores = parent_scores(results[task.parent], task.parent_labels, len(task.labels))
             else:
-                scores = readers[reader][name].astype(np.float64)
+                scores = scorers[scorer][name].astype(np.float64)
             total = total + weight * scores
         log_probabilities = log_softmax(total / task.temperature)
         if task.power != 1.0:

@@ -1,4 +1,4 @@
-"""The encoder as a reader of texts: write Arabizi in Arabic letters, normalise, tokenise, run in batches."""
+"""The encoder as a scorer of texts: write Arabizi in Arabic letters, normalise, tokenise, run in batches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tokens:
     truncated: np.ndarray
 
 
-class EncoderReader:
+class EncoderScorer:
     """Read texts with the encoder of a model folder.
 
     Parameters

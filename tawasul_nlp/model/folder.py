@@ -1,7 +1,7 @@
 """The on-disk model format: one folder of plain data files, checked before anything is used.
 
 A folder holds ``config.json`` (described by :class:`ModelConfig`), ``tokenizer.json`` and the encoder: ``model.onnx``
-for ONNX Runtime, ``network.safetensors`` with ``encoder_config.json`` for torch, or both. A model with a second reader
+for ONNX Runtime, ``network.safetensors`` with ``encoder_config.json`` for torch, or both. A model with a second scorer
 has ``ngram.safetensors``, one that groups duplicates ``pairs.json``. Nothing in it is code and nothing is unpickled.
 The configuration lists every file with its SHA-256, so that a damaged or mixed-up folder is refused with advice.
 
@@ -63,7 +63,7 @@ class TaskConfig:
     labels : tuple of str
         Label ids in output order.
     weights : dict of str to float
-        Weight of each reader's scores: ``encoder``, ``ngram``, or ``parent`` (log-probability of the parent task
+        Weight of each scorer's scores: ``encoder``, ``ngram``, or ``parent`` (log-probability of the parent task
         summed over its labels).
     temperature : float
         What the weighted sum is divided by before the softmax.
@@ -278,7 +278,7 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
         if unknown or not task.weights or not all(map(math.isfinite, task.weights.values())):
             raise ValueError(f"task {name!r} has the weights {task.weights}")
         if "ngram" in task.weights and NGRAM not in files:
-            raise ValueError(f"task {name!r} weighs the n-gram reader, but {NGRAM} is not listed")
+            raise ValueError(f"task {name!r} weighs the n-gram scorer, but {NGRAM} is not listed")
         if "parent" in task.weights:
             if task.parent not in seen:
                 raise ValueError(f"task {name!r} has parent {task.parent!r}, which is no task before it")

@@ -1,4 +1,4 @@
-"""The n-gram reader: a linear model over hashed character and word n-grams.
+"""The n-gram scorer: a linear model over hashed character and word n-grams.
 
 It reads spelling where the encoder reads meaning, makes other mistakes, and costs next to nothing. Features are
 hashed, so no vocabulary is stored; only the hash values that training kept are, with their inverse document
@@ -102,7 +102,7 @@ class FeatureBlock:
         return rows, at, values.astype(np.float32)
 
 
-class NgramReader:
+class NgramScorer:
     """Score texts for each task from their n-grams.
 
     Parameters
@@ -156,13 +156,13 @@ class NgramReader:
             offset += len(block.hashes)
 
     @classmethod
-    def load(cls, path: Path) -> NgramReader:
-        """Read a reader from a safetensors file.
+    def load(cls, path: Path) -> NgramScorer:
+        """Read a scorer from a safetensors file.
 
         Raises
         ------
         ModelFormatError
-            If the file is not a safetensors file of an n-gram reader.
+            If the file is not a safetensors file of an n-gram scorer.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -177,7 +177,7 @@ class NgramReader:
             _check_arrays(blocks, *parts)
         except (SafetensorError, KeyError, OSError, ValueError) as error:
             raise ModelFormatError(
-                f"{path}: not an n-gram reader ({error}); restore the file from the model's release, or retrain"
+                f"{path}: not an n-gram scorer ({error}); restore the file from the model's release, or retrain"
             ) from error
         return cls(blocks, *parts)
 

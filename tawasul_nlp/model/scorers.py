@@ -1,4 +1,4 @@
-"""Both readers of a model together, from texts to probabilities and embeddings.
+"""Both scorers of a model together, from texts to probabilities and embeddings.
 
 The encoder takes most of the time and releases the interpreter while it runs, so it works in a thread of its own:
 meanwhile the next piece is tokenised, its n-grams are scored, and the answers of the last one are put together.
@@ -16,19 +16,19 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.encoder import EncoderReader
+from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.runtime import Runtime
 
-# Long enough to sort into batches without much padding, short enough that the readers work side by side.
+# Long enough to sort into batches without much padding, short enough that the scorers work side by side.
 _PIECE = 512
 
 Scores = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
+class ModelOutput:
     """Everything that one pass over some texts gives.
 
     Attributes
@@ -49,8 +49,8 @@ class Reading:
     truncated: np.ndarray
 
 
-class ModelReaders:
-    """The readers of a model folder.
+class ModelScorers:
+    """The scorers of a model folder.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ class ModelReaders:
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
         self.config = config
         self.runtime = runtime
-        self.encoder = EncoderReader(folder, config, runtime)
-        self.ngram = NgramReader.load(folder / NGRAM) if NGRAM in config.files else None
-        read = {task: len(scale) for task, scale in self.ngram.scales.items()} if self.ngram is not None else {}
+        self.encoder = EncoderScorer(folder, config, runtime)
+        self.ngram = NgramScorer.load(folder / NGRAM) if NGRAM in config.files else None
+        known = {task: len(scale) for task, scale in self.ngram.scales.items()} if self.ngram is not None else {}
         for name, task in config.tasks.items():
-            if "ngram" in task.weights and read.get(name) != len(task.labels):
+            if "ngram" in task.weights and known.get(name) != len(task.labels):
                 raise ModelFormatError(
-                    f"{folder / NGRAM}: reads {read.get(name, 0)} labels of task {name!r}, but the configuration has "
+                    f"{folder / NGRAM}: reads {known.get(name, 0)} labels of task {name!r}, but the configuration has "
                     f"{len(task.labels)}; restore the whole folder"
                 )
 
@@ -78,7 +78,7 @@ class ModelReaders:
         tokens = self.encoder.tokenize(texts)
         return self.encoder.run(tokens, batch_size), tokens.truncated
 
-    def read(self, texts: Sequence[str], batch_size: int) -> Iterator[Reading]:
+    def forward(self, texts: Sequence[str], batch_size: int) -> Iterator[ModelOutput]:
         """Read texts piece by piece, in their order.
 
         Parameters
@@ -104,7 +104,7 @@ class ModelReaders:
             while waiting:
                 yield self._joined(*waiting.popleft())
 
-    def _joined(self, ngram: Scores, future: Future[Scores], truncated: np.ndarray) -> Reading:
+    def _joined(self, ngram: Scores, future: Future[Scores], truncated: np.ndarray) -> ModelOutput:
         encoded = future.result()
         with np.errstate(all="ignore"):  # what overflows is refused below
             combined = combine(self.config.tasks, {"encoder": encoded, "ngram": ngram})
@@ -113,8 +113,8 @@ class ModelReaders:
                 task = self.config.tasks[name]
                 raise ModelFormatError(
                     f"the weights {task.weights}, temperature {task.temperature} and power {task.power} of task "
-                    f"{name!r} make no probabilities of what the readers say; restore the model folder, or train it "
+                    f"{name!r} make no probabilities of the scores; restore the model folder, or train it "
                     "anew"
                 )
         probabilities = {task: np.exp(values) for task, values in combined.items()}
-        return Reading(probabilities, encoded["embedding"], encoded.get("incident"), truncated)
+        return ModelOutput(probabilities, encoded["embedding"], encoded.get("incident"), truncated)

@@ -22,7 +22,7 @@ from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
@@ -135,7 +135,7 @@ def model_config(data: bytes) -> None:
 
 def ngram_reader(data: bytes) -> None:
     """A model's n-gram reader."""
-    _refused(ModelFormatError, "ngram.safetensors", data, NgramReader.load)
+    _refused(ModelFormatError, "ngram.safetensors", data, NgramScorer.load)
 
 
 def pair_scorer(data: bytes) -> None:

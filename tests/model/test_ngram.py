@@ -1,4 +1,4 @@
-"""The n-gram reader's features and weights, against scikit-learn's own TF-IDF."""
+"""The n-gram scorer's features and weights, against scikit-learn's own TF-IDF."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.ngram import NgramFeatures, NgramReader, save_ngram
+from tawasul_nlp.model.ngram import NgramFeatures, NgramScorer, save_ngram
 from training.ngram import kept_features, weighed
 
 TEXTS = ["الشارع مظلم والليت خربان", "الليت محترق من شهر", "الماي مقطوع عن مجمع 714", "الماي مقطوع عن مجمع 208"]
@@ -52,9 +52,9 @@ def test_int8_weights_stay_close_to_the_float_ones(tmp_path: Path) -> None:
     size = sum(len(block.hashes) for block in blocks)
     weights = np.random.default_rng(0).normal(size=(size, 3)).astype(np.float32)
     save_ngram(tmp_path / "n.safetensors", blocks, {"topic": weights}, {"topic": np.zeros(3, np.float32)})
-    reader = NgramReader.load(tmp_path / "n.safetensors")
+    scorer = NgramScorer.load(tmp_path / "n.safetensors")
     exact = weighed(blocks, counts) @ weights
-    assert np.abs(reader.scores(TEXTS)["topic"] - exact).max() < 0.02 * np.abs(exact).max()
+    assert np.abs(scorer.scores(TEXTS)["topic"] - exact).max() < 0.02 * np.abs(exact).max()
 
 
 def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
     size = sum(len(block.hashes) for block in blocks)
     bias = np.array([0.5, -1.0], np.float32)
     save_ngram(tmp_path / "n.safetensors", blocks, {"t": np.ones((size, 2), np.float32)}, {"t": bias})
-    assert np.allclose(NgramReader.load(tmp_path / "n.safetensors").scores(["", "qqq zzz"])["t"], bias)
+    assert np.allclose(NgramScorer.load(tmp_path / "n.safetensors").scores(["", "qqq zzz"])["t"], bias)
 
 
 def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> None:
@@ -71,11 +71,11 @@ def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> N
     weights = np.random.default_rng(0).normal(size=(len(blocks[0].hashes), 2)).astype(np.float32)
     assert len(blocks[0].hashes) > 0 and len(blocks[1].hashes) == 0
     save_ngram(tmp_path / "n.safetensors", blocks, {"t": weights}, {"t": np.zeros(2, np.float32)})
-    reader = NgramReader.load(tmp_path / "n.safetensors")
+    scorer = NgramScorer.load(tmp_path / "n.safetensors")
     counts = NgramFeatures().counts(TEXTS)
     exact = weighed(blocks[:1], counts[:1]) @ weights
     assert weighed(blocks, counts).shape == (len(TEXTS), len(weights))
-    assert np.abs(reader.scores(TEXTS)["t"] - exact).max() < 0.02 * np.abs(exact).max()
+    assert np.abs(scorer.scores(TEXTS)["t"] - exact).max() < 0.02 * np.abs(exact).max()
 
 
 def test_a_reader_that_is_killed_while_it_is_written_is_not_there(
@@ -97,5 +97,5 @@ def test_a_reader_that_is_killed_while_it_is_written_is_not_there(
 
 def test_a_file_that_is_no_reader_is_refused(tmp_path: Path) -> None:
     (tmp_path / "n.safetensors").write_bytes(b"not a tensor file")
-    with pytest.raises(ModelFormatError, match="not an n-gram reader"):
-        NgramReader.load(tmp_path / "n.safetensors")
+    with pytest.raises(ModelFormatError, match="not an n-gram scorer"):
+        NgramScorer.load(tmp_path / "n.safetensors")

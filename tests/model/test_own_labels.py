@@ -93,7 +93,7 @@ def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> 
         clf.embed(TEXTS, output="incident")
     with pytest.raises(ModelFormatError, match="does not group duplicates"):
         _ = clf.incident_size
-    assert clf.read(TEXTS).incident is None
+    assert clf._forward(TEXTS).incident is None
     with pytest.raises(ModelFormatError, match="cannot group duplicates"):
         DuplicateGrouper(clf)
 

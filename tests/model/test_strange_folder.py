@@ -248,7 +248,7 @@ def test_an_ngram_reader_of_other_labels_or_shapes_is_refused(tmp_path: Path) ->
         tensors = load_file(folder / NGRAM)
         save_file(tensors | {"weights.dept": tensors["weights.dept"][:5].copy()}, folder / NGRAM)
 
-    for name, spoil, said in (("a", fewer, "reads 2 labels"), ("b", shorter, "not an n-gram reader")):
+    for name, spoil, said in (("a", fewer, "reads 2 labels"), ("b", shorter, "not an n-gram scorer")):
         with pytest.raises(ModelFormatError, match=said):
             open_and_read(write_tiny_model(tmp_path / name, ngram=True, then=spoil))
 

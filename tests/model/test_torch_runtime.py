@@ -106,7 +106,7 @@ def test_a_configuration_cannot_make_transformers_run_code(tmp_path: Path) -> No
         write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=remote)
     )
     clf.predict(TEXTS)
-    shape = clf._readers.runtime.network().encoder.config  # type: ignore[attr-defined]
+    shape = clf._scorers.runtime.network().encoder.config  # type: ignore[attr-defined]
     assert not hasattr(shape, "auto_map") and shape.name_or_path == ""
 
 
