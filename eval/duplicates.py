@@ -237,7 +237,7 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
     """Group a collection by every system; return its scores, how one by one differs, and the candidates' recall."""
     sets = {id(collection): read(collection, grouper.classifier) for collection in (tune, report)}
     topic_vectors = {
-        id(collection): grouper.classifier.embed([text.text for text in collection.texts])
+        id(collection): grouper.classifier.encode([text.text for text in collection.texts])
         for collection in (tune, report)
     }
 

@@ -142,12 +142,12 @@ def prepare(data: Path, size: int, out: Path) -> dict[str, Any]:
     """Write ``size`` texts with their vectors and sources to ``out``; return how edits move real vectors."""
     grouper = DuplicateGrouper.from_pretrained()
     texts = real_texts(data)
-    vectors = grouper.embed(texts)
+    vectors = grouper.encode(texts)
     rng = random.Random(2)
     sample = rng.sample(range(len(texts)), 400)
     cosines = {}
     for name, change in (("edited", edited), ("elsewhere", elsewhere)):
-        changed = grouper.embed([change(texts[at], rng) for at in sample])
+        changed = grouper.encode([change(texts[at], rng) for at in sample])
         cosines[name] = float(np.median((changed * vectors[sample]).sum(1)))
     edits = [text for at in sample for text in (texts[at], edited(texts[at], rng))]
     minhash = compare_minhash(edits * 5)

@@ -188,7 +188,7 @@ def measure(folder: Path, rows: int, group_rows: int, rounds: int) -> dict[str, 
 
     some = texts_of(group_rows)
     vectors = folder / "vectors.npy"
-    np.save(vectors, DuplicateGrouper.from_pretrained().embed(some))
+    np.save(vectors, DuplicateGrouper.from_pretrained().encode(some))
     write_table(folder / "cases.parquet", some)
     grouped, _, _ = said(["--group", str(folder / "cases.parquet"), str(vectors)])
     return {

@@ -265,29 +265,55 @@ class ComplaintClassifier:
         parts = [output.probabilities[task] for output in outputs]
         return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
-    def embed(self, texts: str | Iterable[str], *, batch_size: int = 64, output: str = "embedding") -> np.ndarray:
-        """Return the encoder's embeddings.
+    def encode(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
+        """Return what texts are about, as the encoder's embeddings.
 
         Parameters
         ----------
         texts : str or iterable of str
         batch_size : int
-        output : {"embedding", "incident"}
-            ``embedding`` tells what a text is about, ``incident`` what event it tells of: reports of one event lie
-            close, whoever wrote them.
 
         Returns
         -------
-        ndarray of float32, shape (n_texts, hidden) or (n_texts, 128)
+        ndarray of float32, shape (n_texts, hidden)
+            Of length 1, so that a dot product of two rows is their cosine.
+
+        Examples
+        --------
+        >>> water, again, thanks = ComplaintClassifier.from_pretrained().encode(
+        ...     ["الماي مقطوع من امس", "انقطاع المياه منذ يومين", "شكرا لعمال النظافة"]
+        ... )
+        >>> bool(water @ again > water @ thanks)
+        True
+        """
+        return self._encoded("embedding", texts, batch_size)
+
+    def encode_incidents(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
+        """Return which events texts describe: reports of one event lie close, whoever wrote them.
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+        batch_size : int
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, 128)
             Of length 1, so that a dot product of two rows is their cosine.
 
         Raises
         ------
         ModelFormatError
-            If the model has no incident vectors and they are asked for.
+            If the model has no incident vectors.
+
+        Examples
+        --------
+        >>> ComplaintClassifier.from_pretrained().encode_incidents("الماي مقطوع في مجمع 711").shape
+        (1, 128)
         """
-        if output not in ("embedding", "incident"):
-            raise ValueError(f"output is {output!r}, expected 'embedding' or 'incident'")
+        return self._encoded("incident", texts, batch_size)
+
+    def _encoded(self, output: str, texts: str | Iterable[str], batch_size: int) -> np.ndarray:
         width = self._width(output)
         unique, rows = distinct(checked_texts(texts))
         batch_size = at_least_one("batch_size", batch_size)

@@ -105,8 +105,8 @@ def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, 
         assert np.abs(clf.predict_proba(texts[::-1], task, batch_size=1)[::-1] - whole).max() < 1e-4
         assert np.allclose(whole.sum(1), 1)
         assert whole.shape == (len(texts), len(clf.labels[task]))
-    alone = clf.embed(texts[:8], batch_size=1)
-    assert np.abs(clf.embed(texts)[:8] - alone).max() < 1e-4
+    alone = clf.encode(texts[:8], batch_size=1)
+    assert np.abs(clf.encode(texts)[:8] - alone).max() < 1e-4
     assert np.allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
 
 
@@ -263,13 +263,13 @@ def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: py
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", None, True])
 def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: Any) -> None:
-    for ask in (clf.predict, clf.predict_proba, clf.embed, clf._forward):
+    for ask in (clf.predict, clf.predict_proba, clf.encode, clf.encode_incidents, clf._forward):
         with pytest.raises(ValueError, match=f"batch_size is {count!r}, expected a whole number, at least 1"):
             ask([SEWAGE], batch_size=count)
     if count is not None:
         with pytest.raises(ValueError, match=f"threads is {count!r}, expected a whole number, at least 1"):
             ComplaintClassifier.from_pretrained(threads=count)
-    assert len(clf.embed([SEWAGE], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
+    assert len(clf.encode([SEWAGE], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
 
 
 def test_a_text_cannot_give_orders_to_the_terminal(clf: ComplaintClassifier) -> None:

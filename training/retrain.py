@@ -191,7 +191,7 @@ def _look_again(material: Material, folder: Path, out: Path) -> dict[str, Any]:
     places = list(zip(material.train["file"], material.train["row"], strict=True))
     truth = _truth(material.train, material.labels)
     suspects = write_suspects(out / "suspects.csv", places, texts, material.groups, truth, material.labels)
-    embeddings = ComplaintClassifier.from_pretrained(folder).embed(texts)
+    embeddings = ComplaintClassifier.from_pretrained(folder).encode(texts)
     return {"suspects": suspects, "outliers": write_outliers(out / "outliers.csv", places, texts, embeddings)}
 
 

@@ -185,7 +185,7 @@ def select(pool: Pool, model: Path | None, n: int, task: str | None = None, seed
     if task not in classifier.labels:
         raise ValueError(f"--task is {task!r}, but the model has {', '.join(classifier.labels)}")
     probabilities = classifier.predict_proba(pool.texts, task)
-    vectors = classifier.embed(pool.texts)
+    vectors = classifier.encode(pool.texts)
     # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
     # reports of incidents it takes short likeness for sameness, so only its surest pairs count there.
     own = PAIRS in classifier.config.files

@@ -36,7 +36,7 @@ def cases() -> list[Case]:
     wanted = {report["group"] for report in reports}
     told = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in wanted)[: 300 - len(reports)] + reports
     random.Random(3).shuffle(told)
-    vectors = grouper().embed([case["text"] for case in told])
+    vectors = grouper().encode([case["text"] for case in told])
     return [Case(row["text"], id=row["id"], embedding=vector) for row, vector in zip(told, vectors, strict=True)]
 
 

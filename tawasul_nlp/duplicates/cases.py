@@ -31,7 +31,7 @@ class Case:
         Its topic: the id or a name of one of the model's, or one of the caller's own, which agrees with its like and is
         not compared with the model's. None lets the model say, if it reads the text (without ``embedding``).
     embedding : ndarray of float32, shape (128,), or None
-        Its incident vector (:meth:`DuplicateGrouper.embed`, of length 1), if it was computed before.
+        Its incident vector (:meth:`DuplicateGrouper.encode`, of length 1), if it was computed before.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _vector(value: Any) -> np.ndarray:
         vector = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):  # which quotes it too
         kind = type(value).__name__
-        raise ValueError(f"embedding is a {kind} and no vector, expected a row of DuplicateGrouper.embed") from None
+        raise ValueError(f"embedding is a {kind} and no vector, expected a row of DuplicateGrouper.encode") from None
     if not np.isfinite(vector).all():
-        raise ValueError("embedding holds what is no finite number, expected a row of DuplicateGrouper.embed")
+        raise ValueError("embedding holds what is no finite number, expected a row of DuplicateGrouper.encode")
     return vector

@@ -50,7 +50,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         elif case.embedding.shape != (width,):
             raise InvalidTextError(
                 f"the embedding of case {row} has shape {case.embedding.shape}, expected ({width},); "
-                "pass a row of DuplicateGrouper.embed",
+                "pass a row of DuplicateGrouper.encode",
                 row,
             )
         else:
@@ -59,7 +59,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
     for row in np.flatnonzero(embedded & (np.abs(lengths - 1) > _UNEVEN))[:1].tolist():
         raise InvalidTextError(
             f"the embedding of case {row} has the length {lengths[row]:.3g}, expected 1; "
-            "pass a row of DuplicateGrouper.embed",
+            "pass a row of DuplicateGrouper.encode",
             row,
         )
     names = classifier.labels["topic"]

@@ -86,9 +86,9 @@ class DuplicateGrouper:
         """
         return cls(ComplaintClassifier.from_pretrained(name, threads=threads), threshold=threshold)
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return incident vectors, to be kept and passed as ``embedding``: (n_texts, 128), float32, of length 1."""
-        return self.classifier.embed(texts, output="incident")
+        return self.classifier.encode_incidents(texts)
 
     def group(self, cases: Iterable[str | Mapping[str, Any] | Case], *, workers: int | None = None) -> DuplicateGroups:
         """Group cases.

@@ -24,7 +24,7 @@ def many_reports(reports: int = 160, copies: int = 15) -> tuple[Case, ...]:
     """Return the cases in a mixed order; a copy's vector is its report's, moved to a cosine of about 0.95."""
     with REPORTS.open(encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line, _ in zip(lines, range(reports), strict=False)]
-    vectors = grouper().embed(texts)
+    vectors = grouper().encode(texts)
     rng = np.random.default_rng(7)
     cases = []
     for text, vector in zip(texts, vectors, strict=True):

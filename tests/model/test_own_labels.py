@@ -70,7 +70,7 @@ def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path: Pat
 
 
 def test_embeddings_and_explanations_need_none_of_our_tasks(clf: ComplaintClassifier) -> None:
-    assert clf.embed(TEXTS).shape == (5, 32) and clf.embed([]).shape == (0, 32)
+    assert clf.encode(TEXTS).shape == (5, 32) and clf.encode([]).shape == (0, 32)
     explanation = clf.explain(TEXTS[0])
     assert explanation.task == "dept" and explanation.label == clf.predict(TEXTS[0]).labels["dept"].id
     assert clf.explain(TEXTS[1], "subject").task == "subject"
@@ -90,7 +90,7 @@ def test_labels_with_markup_print_as_they_are(tmp_path: Path) -> None:
 
 def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> None:
     with pytest.raises(ModelFormatError, match="no incident vectors"):
-        clf.embed(TEXTS, output="incident")
+        clf.encode_incidents(TEXTS)
     with pytest.raises(ModelFormatError, match="does not group duplicates"):
         _ = clf.incident_size
     assert clf._forward(TEXTS).incident is None
@@ -101,7 +101,7 @@ def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> 
 def test_incident_vectors_and_a_second_reader_are_used_where_there_are_any(tmp_path: Path) -> None:
     own = write_tiny_model(tmp_path / "m", incident=True, ngram=True)
     model = ComplaintClassifier.from_pretrained(own)
-    assert model.embed(TEXTS, output="incident").shape == (5, model.incident_size) == (5, 128)
+    assert model.encode_incidents(TEXTS).shape == (5, model.incident_size) == (5, 128)
     plain = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "plain", incident=True))
     assert np.abs(model.predict_proba(TEXTS, "dept") - plain.predict_proba(TEXTS, "dept")).max() > 0.01
 

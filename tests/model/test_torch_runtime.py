@@ -29,9 +29,9 @@ def test_both_runtimes_give_the_same_answers(folder: Path) -> None:
     assert "ONNX" in onnx.info()["runtime"] and own.info()["runtime"] == "torch, cpu, float32"
     for task in onnx.labels:
         assert np.abs(onnx.predict_proba(TEXTS, task) - own.predict_proba(TEXTS, task)).max() < 1e-3
-    for output in ("embedding", "incident"):
-        assert np.abs(onnx.embed(TEXTS, output=output) - own.embed(TEXTS, output=output)).max() < 1e-3
-    assert np.abs(own.embed(TEXTS, batch_size=1) - own.embed(TEXTS)).max() < 1e-4
+    assert np.abs(onnx.encode(TEXTS) - own.encode(TEXTS)).max() < 1e-3
+    assert np.abs(onnx.encode_incidents(TEXTS) - own.encode_incidents(TEXTS)).max() < 1e-3
+    assert np.abs(own.encode(TEXTS, batch_size=1) - own.encode(TEXTS)).max() < 1e-4
     assert read_config(folder).format_version == 2
 
 
