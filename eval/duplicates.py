@@ -32,7 +32,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
 from tawasul_nlp.duplicates.candidates import candidate_pairs
-from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_scorer import copied
 from tawasul_nlp.text import Normalizer
 from training.corpus import LabelSpace
@@ -48,7 +48,7 @@ SHIPPED = "tawasul_nlp (as shipped)"
 RESAMPLES = 1000
 
 # A system turns a collection and its columns into a label for each text, given a threshold.
-System = Callable[[Collection, Columns, float], np.ndarray]
+System = Callable[[Collection, CaseFeatures, float], np.ndarray]
 
 
 def relations(collection: Collection) -> dict[str, str]:
@@ -155,7 +155,7 @@ def by_semhash(collection: Collection, vectors: np.ndarray, threshold: float) ->
     return components(len(texts), np.array(pairs, np.int64).reshape(-1, 2))
 
 
-def tuned(system: System, validation: tuple[Collection, Columns], thresholds: np.ndarray) -> float:
+def tuned(system: System, validation: tuple[Collection, CaseFeatures], thresholds: np.ndarray) -> float:
     """Return the threshold with the best F1 on validation."""
     return max(
         (round(float(value), 3) for value in thresholds),
@@ -163,7 +163,7 @@ def tuned(system: System, validation: tuple[Collection, Columns], thresholds: np
     )
 
 
-def brute_force(grouper: DuplicateGrouper, columns: Columns, threshold: float) -> np.ndarray:
+def brute_force(grouper: DuplicateGrouper, columns: CaseFeatures, threshold: float) -> np.ndarray:
     """Return all pairs of all texts that score at least ``threshold``."""
     n = len(columns)
     found = []
@@ -175,7 +175,7 @@ def brute_force(grouper: DuplicateGrouper, columns: Columns, threshold: float) -
     return np.concatenate(found)
 
 
-def candidate_recall(grouper: DuplicateGrouper, columns: Columns) -> dict[str, float]:
+def candidate_recall(grouper: DuplicateGrouper, columns: CaseFeatures) -> dict[str, float]:
     """Return the share of the matching pairs that the candidates hold, with exact and with approximate search."""
     wanted = brute_force(grouper, columns, grouper.threshold)
     keys = {tuple(pair) for pair in wanted.tolist()}
@@ -190,7 +190,7 @@ def candidate_recall(grouper: DuplicateGrouper, columns: Columns) -> dict[str, f
     return {"pairs": len(keys), **found}
 
 
-def one_by_one(grouper: DuplicateGrouper, collection: Collection, columns: Columns) -> np.ndarray:
+def one_by_one(grouper: DuplicateGrouper, collection: Collection, columns: CaseFeatures) -> np.ndarray:
     """Group by adding the texts to an index one by one, in a random order."""
     order = np.random.default_rng(5).permutation(len(collection.texts))
     with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder, grouper) as index:
@@ -203,12 +203,14 @@ def one_by_one(grouper: DuplicateGrouper, collection: Collection, columns: Colum
 
 def question_pairs(grouper: DuplicateGrouper, path: Path) -> dict[str, Any]:
     """Measure the question pairs: thresholds tuned on the even rows, F1 reported on the odd ones."""
-    from tawasul_nlp.duplicates.extraction import case_columns
+    from tawasul_nlp.duplicates.extraction import case_features
 
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     truth = np.array([row["label"] == "1" for row in rows])
-    columns = case_columns(grouper.classifier, [Case(row[name]) for row in rows for name in ("question1", "question2")])
+    columns = case_features(
+        grouper.classifier, [Case(row[name]) for row in rows for name in ("question1", "question2")]
+    )
     first = np.arange(0, 2 * len(rows), 2)
     scores = {
         "pair scorer": grouper.scorer.score(columns, first, first + 1),
@@ -241,7 +243,7 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
         for collection in (tune, report)
     }
 
-    def ours(collection: Collection, _: Columns, threshold: float) -> np.ndarray:
+    def ours(collection: Collection, _: CaseFeatures, threshold: float) -> np.ndarray:
         cases = [Case(text.text, id=text.id) for text in collection.texts]
         return grouper.group(cases).rethreshold(threshold).labels
 

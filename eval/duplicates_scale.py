@@ -243,7 +243,7 @@ def add_to_index(groups: Any, grouper: DuplicateGrouper, folder: Path) -> dict[s
     with tempfile.TemporaryDirectory(dir=folder) as place:
         start = time.perf_counter()
         with DuplicateIndex.open(Path(place) / "index", grouper) as index:
-            index.fill(groups)
+            index.load_groups(groups)
             filled = time.perf_counter() - start
             times = []
             for case in late:

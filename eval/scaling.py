@@ -29,7 +29,7 @@ from eval.import_time import machine
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.candidates import BANDS, NEIGHBOURS, PLACE_SIZE, candidate_pairs
-from tawasul_nlp.duplicates.features import Columns, pack
+from tawasul_nlp.duplicates.features import CaseFeatures, pack
 from tawasul_nlp.duplicates.groups import LEAST
 from tawasul_nlp.duplicates.parts import CELL, PROBES
 from tawasul_nlp.extras import require
@@ -98,8 +98,8 @@ def group_once(source: Path, vectors: Path) -> None:
     began = time.perf_counter()
     local = grouper.group([Case(text, embedding=row) for text, row in zip(texts, embeddings, strict=True)])
     local_seconds = time.perf_counter() - began
-    candidates = candidate_pairs(local.columns)
-    scores = grouper.scorer.score(local.columns, candidates[:, 0], candidates[:, 1])
+    candidates = candidate_pairs(local.features)
+    scores = grouper.scorer.score(local.features, candidates[:, 0], candidates[:, 1])
 
     start_ray()
     embedded = table.append_column("vector", pa.FixedSizeListArray.from_arrays(embeddings.ravel(), embeddings.shape[1]))
@@ -118,7 +118,7 @@ def group_once(source: Path, vectors: Path) -> None:
                     "together on ray": pairs_together(labels),
                     "together on both": pairs_together(local.labels * len(texts) + labels),
                 },
-                "bytes_a_case": packed_bytes(local.columns),
+                "bytes_a_case": packed_bytes(local.features),
                 "candidates_a_case": len(candidates) / len(texts),
                 "kept_pairs_a_case": float((scores >= LEAST).sum()) / len(texts),
             }
@@ -135,9 +135,9 @@ def pairs_together(labels: np.ndarray) -> int:
     return sum(math.comb(size, 2) for size in Counter(labels.tolist()).values())
 
 
-def packed_bytes(columns: Columns) -> int:
+def packed_bytes(features: CaseFeatures) -> int:
     """Return the bytes of what a case is compared by."""
-    return len(pack(columns.take(np.arange(1)))[0]) + columns.vectors.shape[1] * 4
+    return len(pack(features.take(np.arange(1)))[0]) + features.vectors.shape[1] * 4
 
 
 def said(command: list[str]) -> tuple[dict[str, Any], float, dict[str, int]]:

@@ -29,8 +29,8 @@ from tawasul_nlp.domain import find_places
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_columns
-from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
 from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
@@ -108,12 +108,12 @@ def held_out(split: str, labels: LabelSpace) -> Collection:
     return collect(load_incidents(split, labels), load_examples(split, labels))
 
 
-def read(collection: Collection, classifier: ComplaintClassifier) -> Columns:
+def read(collection: Collection, classifier: ComplaintClassifier) -> CaseFeatures:
     """Return the columns that the texts are compared by."""
-    return case_columns(classifier, [Case(text.text, id=text.id) for text in collection.texts])
+    return case_features(classifier, [Case(text.text, id=text.id) for text in collection.texts])
 
 
-def training_pairs(collection: Collection, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+def training_pairs(collection: Collection, columns: CaseFeatures) -> tuple[np.ndarray, np.ndarray]:
     """Return candidate pairs, duplicates and look-alikes whose areas do not conflict, and which are duplicates.
 
     Pairs on other streets or roads stay: within a block it is learned what other roads say.
@@ -123,7 +123,7 @@ def training_pairs(collection: Collection, columns: Columns) -> tuple[np.ndarray
     return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
 
 
-def features_by_heart(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def features_by_heart(columns: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return :func:`pair_features` of texts whose topics the model knows by heart.
 
     Their topics count as unknown, but for near copies: these have the same topics whether known by heart or not.
@@ -288,7 +288,7 @@ def train_scorer(folder: Path) -> PairScorer:
 
 
 def _threshold(
-    scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection, columns: Columns
+    scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection, columns: CaseFeatures
 ) -> float:
     """Return the middle of the thresholds whose neighbourhood has an F1 within a standard error of the best.
 

@@ -230,7 +230,7 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
 
     What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
     """
-    from tawasul_nlp.tables.io.escaping import guarded_row
+    from tawasul_nlp.tables.io.escaping import escaped_row
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
@@ -239,8 +239,8 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(guarded_row(columns))
-        writer.writerows(guarded_row(row.get(name, "") for name in columns) for row in rows)
+        writer.writerow(escaped_row(columns))
+        writer.writerows(escaped_row(row.get(name, "") for name in columns) for row in rows)
 
 
 def _folded(text: str) -> str:

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.ngram import NgramFeatures
-from tawasul_nlp.tables.io.escaping import guarded_row
+from tawasul_nlp.tables.io.escaping import escaped_row
 from training.ngram import kept_features, weighed
 
 FOLDS = 5
@@ -105,7 +105,7 @@ def write_suspects(
             for row, score in zip(rows.tolist(), quality.tolist(), strict=True):
                 at = int(known[row])
                 names = labels[task][target[at]], labels[task][int(probabilities[row].argmax())]
-                writer.writerow(guarded_row([*places[at], task, *names, f"{score:.4f}", texts[at]]))
+                writer.writerow(escaped_row([*places[at], task, *names, f"{score:.4f}", texts[at]]))
             right = probabilities.argmax(1) == target[known]
             found[task] = {"labels": len(rows), "judge_accuracy": round(float(right.mean()), 4)}
     return found
@@ -118,5 +118,5 @@ def write_outliers(path: Path, places: Sequence[tuple[str, int]], texts: Sequenc
         writer = csv.writer(file)
         writer.writerow(["file", "row", "score", "text"])
         for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
-            writer.writerow(guarded_row([*places[row], f"{score:.4f}", texts[row]]))
+            writer.writerow(escaped_row([*places[row], f"{score:.4f}", texts[row]]))
     return len(rows)

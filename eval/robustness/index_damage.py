@@ -193,8 +193,8 @@ def said_of(folder: Path, sound: dict[str, Any], first: str) -> str:
     """
     try:
         if first == "stored":
-            stored = DuplicateIndex.stored(folder)
-            same = [case.id for case in stored] == list(sound["placements"])
+            stored = DuplicateIndex.read_cases(folder)
+            same = [case.id for case in stored] == list(sound["assignments"])
             return "same answers" if same and [case.text for case in stored] == sound["texts"] else "other cases"
         verified = False
         if first == "verify":

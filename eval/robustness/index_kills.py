@@ -125,10 +125,10 @@ def said_of(folder: Path, told: list[int]) -> tuple[str, int]:
     try:
         DuplicateIndex.verify(folder)
         with DuplicateIndex.open(folder, grouper()) as index:
-            present = list(index.placements())
+            present = list(index.assignments())
             grouped = sum(len(incident.members) for incident in index.groups(min_size=1))
             last = [case for case in cases() if case.id in index][-3:]
-            found = all(index.query(case)[0].group_id == index.placement(str(case.id)).group_id for case in last)
+            found = all(index.query(case)[0].group_id == index.assignment(str(case.id)).group_id for case in last)
     except IndexFormatError:
         return _REFUSED, added
     positions = [at for at, case in enumerate(cases()) if case.id in set(present)]

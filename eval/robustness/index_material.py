@@ -44,9 +44,9 @@ def answers(index: DuplicateIndex) -> dict[str, Any]:
     """Return everything that an index says: where each case is, its incidents, and what it answers to some cases."""
     asked = cases()[:: len(cases()) // _ASKED]
     return {
-        "placements": index.placements(),
+        "assignments": index.assignments(),
         "incidents": index.groups(min_size=1),
-        "texts": [index.text(name) for name in index.placements()],
+        "texts": [index.text(name) for name in index.assignments()],
         "queries": [index.query(case) for case in asked],
         "threshold": index.stats()["threshold"],
     }

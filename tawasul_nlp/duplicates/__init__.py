@@ -5,7 +5,7 @@ from __future__ import annotations
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroup, DuplicateGroups, PairExplanation
-from tawasul_nlp.duplicates.incidents import Incident, IndexCheck, Match, Placement
+from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, Match
 from tawasul_nlp.duplicates.index import DuplicateIndex
 from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
 
@@ -19,7 +19,7 @@ __all__ = [
     "IndexCheck",
     "Match",
     "PairExplanation",
-    "Placement",
+    "Assignment",
     "RecurringProblem",
     "RecurringProblems",
     "recurring_problems",

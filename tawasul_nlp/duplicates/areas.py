@@ -24,7 +24,7 @@ def rarity(codes: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     codes : ndarray of int32
-        Of :class:`~tawasul_nlp.duplicates.features.Columns`.
+        Of :class:`~tawasul_nlp.duplicates.features.CaseFeatures`.
 
     Returns
     -------

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS
-from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_groups
-from tawasul_nlp.duplicates.features import Columns, unpack
+from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
+from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.groups import pair_reasons
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places
 from tawasul_nlp.duplicates.store import IndexFolder
@@ -27,7 +27,7 @@ _JULIAN_1970 = 2_440_587.5
 class Offer:
     """An incident near a case: its representative's row, and the score of its case that is most alike.
 
-    ``at`` is the row of that case in the columns that come with the offers.
+    ``at`` is the row of that case in the features that come with the offers.
     """
 
     group_id: int
@@ -46,7 +46,7 @@ class Plan:
         The cases; -1 for one that is not in the index.
     old : list of int
         The incident that each is of; -1 for none.
-    heads : ndarray of int64, shape (n,)
+    representatives : ndarray of int64, shape (n,)
         The position of each one's representative.
     scores : ndarray of float32, shape (n,)
     reasons : list of str
@@ -54,33 +54,39 @@ class Plan:
 
     rows: list[int]
     old: list[int]
-    heads: np.ndarray
+    representatives: np.ndarray
     scores: np.ndarray
     reasons: list[str]
 
     def kept(self) -> dict[int, int]:
-        """Return which new groups keep an old id, by their heads: the id that most of a group's cases come from."""
-        shared = Counter((int(head), old) for head, old in zip(self.heads, self.old, strict=True) if old >= 0)
+        """Return the old ids that new groups keep, by representatives: each group that of most of its cases."""
+        shared = Counter(
+            (int(representative), old)
+            for representative, old in zip(self.representatives, self.old, strict=True)
+            if old >= 0
+        )
         ids: dict[int, int] = {}
-        for (head, old), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0][1], item[0][0])):
-            if head not in ids and old not in ids.values():
-                ids[head] = old
+        for (representative, old), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0][1], item[0][0])):
+            if representative not in ids and old not in ids.values():
+                ids[representative] = old
         return ids
 
 
-class Placing:
-    """Places the cases of an index folder; changes go inside its transaction."""
+class Assigner:
+    """Assigns the cases of an index folder to incidents; changes go inside its transaction."""
 
     def __init__(self, folder: IndexFolder, scorer: PairScorer, threshold: float) -> None:
         self._folder = folder
         self._scorer = scorer
         self.threshold = threshold
 
-    def offers(self, columns: Columns, vector: np.ndarray, row: int | None = None) -> tuple[list[Offer], Columns]:
-        """Return the incidents near one case, the likeliest first, and the columns of what it was compared with.
+    def offers(
+        self, features: CaseFeatures, vector: np.ndarray, row: int | None = None
+    ) -> tuple[list[Offer], CaseFeatures]:
+        """Return the incidents near one case, the likeliest first, and the features of what it was compared with.
 
         Compared are the nearest cases and the representatives of their incidents; ``row`` is the case's own, if it is
-        in the index already. The case itself is row 0 of the columns that are returned.
+        in the index already. The case itself is row 0 of the features that are returned.
         """
         near = self._near(vector, row)
         marks = ",".join("?" * len(near))
@@ -91,36 +97,40 @@ class Placing:
             near * 2,
         )
         if not found:
-            return [], columns
+            return [], features
         others = self._folder.unpack([other for _, other, _, _ in found], [blob for _, _, blob, _ in found])
-        joined, first, second = _against(columns, others)
+        joined, first, second = _against(features, others)
         scores = self._scorer.score(joined, first, second).tolist()
         best: dict[int, Offer] = {}
-        for at, ((group_id, other, _, head), score) in enumerate(zip(found, scores, strict=True), start=1):
+        for at, ((group_id, other, _, representative), score) in enumerate(zip(found, scores, strict=True), start=1):
             offer = best.get(group_id)
-            if offer is None or (score, other == head) > (offer.score, False):
-                best[group_id] = Offer(group_id, head, score, at)
+            if offer is None or (score, other == representative) > (offer.score, False):
+                best[group_id] = Offer(group_id, representative, score, at)
         return sorted(best.values(), key=lambda offer: (-offer.score, offer.group_id)), joined
 
-    def joined(self, columns: Columns, offers: list[Offer]) -> set[int]:
+    def joined(self, features: CaseFeatures, offers: list[Offer]) -> set[int]:
         """Return of which incidents are the cases that a case would be put together with if it were added."""
-        decided = self._decided(-1, columns, offers)
+        decided = self._decided(-1, features, offers)
         if isinstance(decided, Plan):
-            own = decided.heads[-1]
-            return {old for old, head in zip(decided.old, decided.heads, strict=True) if head == own and old >= 0}
+            own = decided.representatives[-1]
+            return {
+                old
+                for old, representative in zip(decided.old, decided.representatives, strict=True)
+                if representative == own and old >= 0
+            }
         return {decided[0].group_id} if decided is not None else set()
 
-    def settle(self, row: int, columns: Columns, vector: np.ndarray) -> bool:
+    def settle(self, row: int, features: CaseFeatures, vector: np.ndarray) -> bool:
         """Find the incident of a case that is stored without one; return whether it is the first report of a new one.
 
         The case and the incidents that it matches are grouped anew among themselves, as if they had all come at once,
         so that the order in which cases come in matters little: a case may be what shows that two incidents are one,
         or the better representative.
         """
-        decided = self._decided(row, columns, self.offers(columns, vector, row)[0])
+        decided = self._decided(row, features, self.offers(features, vector, row)[0])
         if isinstance(decided, Plan):
             self._carry_out(decided)
-            return int((decided.heads == decided.heads[-1]).sum()) == 1
+            return int((decided.representatives == decided.representatives[-1]).sum()) == 1
         if decided is not None:
             offer, score, reason = decided
             self._assign(row, offer.group_id, score, reason)
@@ -128,27 +138,29 @@ class Placing:
         self._assign(row, self._new_group(row), 1.0, "representative")
         return True
 
-    def new_head(self, group_id: int) -> None:
+    def new_representative(self, group_id: int) -> None:
         """Find a new representative for an incident that lost its own."""
         members = self._members(group_id)
         if not members:
             self._folder.change("DELETE FROM groups WHERE id = ?", group_id)
             return
         rows = [row for row, _ in members]
-        columns = self._folder.unpack(rows, [blob for _, blob in members])
+        features = self._folder.unpack(rows, [blob for _, blob in members])
         if len(members) <= _LOCAL:
-            self._carry_out(self._plan(rows, [group_id] * len(rows), columns))
+            self._carry_out(self._plan(rows, [group_id] * len(rows), features))
             return
         # The one that is most like the lost one stands for the others now.
-        head = int(self._folder.one("SELECT row FROM cases WHERE group_id = ? ORDER BY score DESC, row", group_id))
-        at = rows.index(head)
-        self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", head, group_id)
-        self._assign(head, group_id, 1.0, "representative")
+        representative = int(
+            self._folder.one("SELECT row FROM cases WHERE group_id = ? ORDER BY score DESC, row", group_id)
+        )
+        at = rows.index(representative)
+        self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", representative, group_id)
+        self._assign(representative, group_id, 1.0, "representative")
         second = np.delete(np.arange(len(rows)), at)
         first = np.full(len(second), at)
-        scores = self._scorer.score(columns, first, second).tolist()
+        scores = self._scorer.score(features, first, second).tolist()
         lost = []
-        for other, score, reason in zip(second.tolist(), scores, pair_reasons(columns, first, second), strict=True):
+        for other, score, reason in zip(second.tolist(), scores, pair_reasons(features, first, second), strict=True):
             if score >= self.threshold:
                 self._assign(rows[other], group_id, score, reason)
             else:
@@ -168,13 +180,13 @@ class Placing:
                 return near
             wanted *= 2
 
-    def _decided(self, row: int, columns: Columns, offers: list[Offer]) -> Plan | tuple[Offer, float, str] | None:
+    def _decided(self, row: int, features: CaseFeatures, offers: list[Offer]) -> Plan | tuple[Offer, float, str] | None:
         """Say what becomes of a case: a plan, a large incident that it joins (with score and reason), or neither."""
         rows: list[int] = []
         old: list[int] = []
         blobs: list[bytes] = []
         for offer in offers:
-            if not self._fits(columns, offer):
+            if not self._fits(features, offer):
                 continue
             size = int(self._folder.one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
             if size < _LOCAL:
@@ -184,15 +196,15 @@ class Placing:
                     blobs += [blob for _, blob in members]
                     old += [offer.group_id] * len(members)
             elif not rows:
-                joined, first, second = _against(columns, self._folder.read([offer.representative]))
+                joined, first, second = _against(features, self._folder.read([offer.representative]))
                 score = float(self._scorer.score(joined, first, second)[0])
                 if score >= self.threshold:
                     return offer, score, pair_reasons(joined, first, second)[0]
         if not rows:
             return None
-        return self._plan([*rows, row], [*old, -1], Columns.joined([self._folder.unpack(rows, blobs), columns]))
+        return self._plan([*rows, row], [*old, -1], CaseFeatures.joined([self._folder.unpack(rows, blobs), features]))
 
-    def _fits(self, columns: Columns, offer: Offer) -> bool:
+    def _fits(self, features: CaseFeatures, offer: Offer) -> bool:
         """Whether a case is enough alike, and no member's place or date keeps it from being of the incident."""
         if offer.score < self.threshold:
             return False
@@ -200,9 +212,9 @@ class Placing:
             "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (offer.group_id,)
         )
         members = unpack([blob for _, blob in found], np.zeros((len(found), self._folder.width), np.float32))
-        if conflicting_places(*_against(columns, members)).any():
+        if conflicting_places(*_against(features, members)).any():
             return False
-        day = float(columns.days[0])
+        day = float(features.days[0])
         dates = self._folder.all(
             "SELECT min(julianday(created_at)), max(julianday(created_at)) FROM cases WHERE group_id = ?",
             (offer.group_id,),
@@ -217,23 +229,25 @@ class Placing:
             )
         ]
 
-    def _plan(self, rows: list[int], old: list[int], columns: Columns) -> Plan:
+    def _plan(self, rows: list[int], old: list[int], features: CaseFeatures) -> Plan:
         """Group some cases among themselves."""
         first, second = np.triu_indices(len(rows), 1)
-        edges = Edges(first, second, self._scorer.score(columns, first, second)).above(self.threshold)
-        heads, scores = star_groups(len(rows), edges, Conflicts(columns, self._scorer.longest))
-        return Plan(rows, old, heads, scores, pair_reasons(columns, np.arange(len(rows)), heads))
+        edges = Edges(first, second, self._scorer.score(features, first, second)).above(self.threshold)
+        representatives, scores = star_clustering(len(rows), edges, Conflicts(features, self._scorer.longest))
+        return Plan(rows, old, representatives, scores, pair_reasons(features, np.arange(len(rows)), representatives))
 
     def _carry_out(self, plan: Plan) -> None:
         """Put a plan's cases into their new groups; an id whose cases all went elsewhere is gone."""
         ids = plan.kept()
-        for head in np.unique(plan.heads).tolist():
-            if head in ids:
-                self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", plan.rows[head], ids[head])
+        for representative in np.unique(plan.representatives).tolist():
+            row = plan.rows[representative]
+            if representative in ids:
+                self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", row, ids[representative])
             else:
-                ids[head] = self._new_group(plan.rows[head])
-        for at, (row, head, reason) in enumerate(zip(plan.rows, plan.heads.tolist(), plan.reasons, strict=True)):
-            self._assign(row, ids[head], float(plan.scores[at]), "representative" if head == at else reason)
+                ids[representative] = self._new_group(row)
+        cases = zip(plan.rows, plan.representatives.tolist(), plan.scores.tolist(), plan.reasons, strict=True)
+        for at, (row, representative, score, reason) in enumerate(cases):
+            self._assign(row, ids[representative], score, "representative" if representative == at else reason)
         for gone in {group_id for group_id in plan.old if group_id >= 0} - set(ids.values()):
             self._folder.change("DELETE FROM groups WHERE id = ?", gone)
 
@@ -246,8 +260,8 @@ class Placing:
         )
 
 
-def _against(one: Columns, others: Columns) -> tuple[Columns, np.ndarray, np.ndarray]:
-    """Return columns and the pairs of ``one`` (row 0) with each of ``others``."""
-    columns = Columns.joined([one, others])
-    second = np.arange(1, len(columns))
-    return columns, np.zeros(len(second), np.int64), second
+def _against(one: CaseFeatures, others: CaseFeatures) -> tuple[CaseFeatures, np.ndarray, np.ndarray]:
+    """Return features and the pairs of ``one`` (row 0) with each of ``others``."""
+    features = CaseFeatures.joined([one, others])
+    second = np.arange(1, len(features))
+    return features, np.zeros(len(second), np.int64), second

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp._system import cores
-from tawasul_nlp.duplicates.features import Columns, place_keys, row_hashes
+from tawasul_nlp.duplicates.features import CaseFeatures, place_keys, row_hashes
 
 # Below so many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
@@ -36,17 +36,17 @@ _BLOCK = 65_536
 _MERGE = 16_000_000
 
 
-def candidate_pairs(columns: Columns) -> np.ndarray:
+def candidate_pairs(features: CaseFeatures) -> np.ndarray:
     """Return all pairs worth scoring: (pairs, 2) row numbers, int64, the lower first, sorted, each once."""
-    if len(columns) < 2:
+    if len(features) < 2:
         return np.zeros((0, 2), np.int64)
-    near = _neighbours(search_vectors(columns, np.float16), NEIGHBOURS, np.flatnonzero(~repeated(columns)))
-    return keyed_pairs(unique_keys(np.concatenate([_near_copies(columns), near])))
+    near = _neighbours(search_vectors(features, np.float16), NEIGHBOURS, np.flatnonzero(~repeated(features)))
+    return keyed_pairs(unique_keys(np.concatenate([_near_copies(features), near])))
 
 
-def near_copies(columns: Columns) -> np.ndarray:
+def near_copies(features: CaseFeatures) -> np.ndarray:
     """Return pairs that share a band of their shingle signatures, as :func:`candidate_pairs` does."""
-    return keyed_pairs(_near_copies(columns))
+    return keyed_pairs(_near_copies(features))
 
 
 def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
@@ -54,22 +54,22 @@ def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     return keyed_pairs(_neighbours(vectors, k, np.arange(len(vectors))))
 
 
-def search_vectors(columns: Columns, kind: type = np.float32) -> np.ndarray:
+def search_vectors(features: CaseFeatures, kind: type = np.float32) -> np.ndarray:
     """Return the vectors whose cosine ranks candidates: incident vector beside place code, of length 1."""
-    n, width = columns.vectors.shape
+    n, width = features.vectors.shape
     vectors = np.empty((n, width + PLACE_SIZE), kind)
     for start in range(0, n, _BLOCK):
-        part = columns.take(slice(start, start + _BLOCK))
+        part = features.take(slice(start, start + _BLOCK))
         joined = np.concatenate([part.vectors, PLACE_WEIGHT * place_codes(part)], axis=1)
         vectors[start : start + _BLOCK] = joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-9)
     return vectors
 
 
-def place_codes(columns: Columns) -> np.ndarray:
+def place_codes(features: CaseFeatures) -> np.ndarray:
     """Return a vector for each case's places: alike for the same place, about orthogonal for others, 0 for none."""
-    total = np.zeros((len(columns), PLACE_SIZE), np.float32)
+    total = np.zeros((len(features), PLACE_SIZE), np.float32)
     for name, weight in _PLACES:
-        codes = getattr(columns, name)
+        codes = getattr(features, name)
         unique, where = np.unique(codes, return_inverse=True)
         nothing = np.zeros(PLACE_SIZE, np.float32)
         table = np.stack([_direction(int(value)) if value >= 0 else nothing for value in unique])
@@ -121,9 +121,9 @@ def keyed_pairs(keys: np.ndarray) -> np.ndarray:
     return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
-def band_bucket(columns: Columns, band: int) -> np.ndarray:
+def band_bucket(features: CaseFeatures, band: int) -> np.ndarray:
     """Return the bucket of each case in one band of its shingle signature: (n,), uint64."""
-    return row_hashes(columns.shingles[:, band * ROWS : (band + 1) * ROWS])
+    return row_hashes(features.shingles[:, band * ROWS : (band + 1) * ROWS])
 
 
 def bucket_pairs(buckets: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -148,9 +148,9 @@ def bucket_pairs(buckets: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.concatenate(keys)
 
 
-def copy_bucket(columns: Columns, band: int) -> np.ndarray:
+def copy_bucket(features: CaseFeatures, band: int) -> np.ndarray:
     """Return a bucket that each case shares with near-copies at the same place: (n,), uint64."""
-    return row_hashes(columns.shingles[:, band * COPY_ROWS : (band + 1) * COPY_ROWS]) ^ place_keys(columns)
+    return row_hashes(features.shingles[:, band * COPY_ROWS : (band + 1) * COPY_ROWS]) ^ place_keys(features)
 
 
 def later(buckets: np.ndarray) -> np.ndarray:
@@ -160,19 +160,19 @@ def later(buckets: np.ndarray) -> np.ndarray:
     return np.flatnonzero(found)
 
 
-def repeated(columns: Columns) -> np.ndarray:
+def repeated(features: CaseFeatures) -> np.ndarray:
     """Return which cases are near-copies of one before them at the same place: (n,), bool."""
-    found = np.zeros(len(columns), np.bool_)
+    found = np.zeros(len(features), np.bool_)
     for band in range(COPY_BANDS):
-        found[later(copy_bucket(columns, band))] = True
+        found[later(copy_bucket(features, band))] = True
     return found
 
 
-def _near_copies(columns: Columns) -> np.ndarray:
-    rows = np.arange(len(columns))
+def _near_copies(features: CaseFeatures) -> np.ndarray:
+    rows = np.arange(len(features))
 
     def pairs_of(band: int) -> np.ndarray:
-        return bucket_pairs(band_bucket(columns, band), rows)
+        return bucket_pairs(band_bucket(features, band), rows)
 
     found: list[np.ndarray] = []
     with ThreadPoolExecutor(cores()) as pool:

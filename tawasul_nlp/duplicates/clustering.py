@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tawasul_nlp.duplicates.features import Columns, place_keys
+from tawasul_nlp.duplicates.features import CaseFeatures, place_keys
 from tawasul_nlp.duplicates.pair_scorer import conflicting_places
 
 
@@ -34,41 +34,43 @@ class Conflicts:
 
     Parameters
     ----------
-    columns : Columns
+    features : CaseFeatures
     longest : float
         The days that may lie between two members; a missing date is far from none.
     """
 
-    def __init__(self, columns: Columns, longest: float) -> None:
-        self._columns = columns
+    def __init__(self, features: CaseFeatures, longest: float) -> None:
+        self._features = features
         self._longest = longest
         # Most cases share their places with many others, so what conflicts is remembered by kind of place.
-        _, self._example, kind = np.unique(place_keys(columns), return_index=True, return_inverse=True)
+        _, self._example, kind = np.unique(place_keys(features), return_index=True, return_inverse=True)
         self._kind: list[int] = kind.tolist()
-        dated = ~np.isnan(columns.days)
-        self._earliest: list[float] = np.where(dated, columns.days, np.inf).tolist()
-        self._latest: list[float] = np.where(dated, columns.days, -np.inf).tolist()
+        dated = ~np.isnan(features.days)
+        self._earliest: list[float] = np.where(dated, features.days, np.inf).tolist()
+        self._latest: list[float] = np.where(dated, features.days, -np.inf).tolist()
         self._known: dict[tuple[int, int], bool] = {}
 
-    def group(self, head: int) -> Company:
-        """Return the group of a representative, without other members."""
-        return Company(self._kind[head], set(), self._earliest[head], self._latest[head])
+    def cluster(self, representative: int) -> ClusterState:
+        """Return the cluster of a representative, without other members."""
+        return ClusterState(
+            self._kind[representative], set(), self._earliest[representative], self._latest[representative]
+        )
 
-    def join(self, row: int, group: Company) -> bool:
+    def join(self, row: int, cluster: ClusterState) -> bool:
         """Make a case that matches the representative a member, unless it conflicts with another; say whether it is.
 
         What matches the representative does not conflict with it.
         """
-        earliest = min(group.earliest, self._earliest[row])
-        latest = max(group.latest, self._latest[row])
+        earliest = min(cluster.earliest, self._earliest[row])
+        latest = max(cluster.latest, self._latest[row])
         if latest - earliest > self._longest:
             return False
         kind = self._kind[row]
-        if kind != group.head and kind not in group.places:
-            if any(self._between(kind, present) for present in group.places):
+        if kind != cluster.kind and kind not in cluster.places:
+            if any(self._between(kind, present) for present in cluster.places):
                 return False
-            group.places.add(kind)
-        group.earliest, group.latest = earliest, latest
+            cluster.places.add(kind)
+        cluster.earliest, cluster.latest = earliest, latest
         return True
 
     def _between(self, one: int, other: int) -> bool:
@@ -77,21 +79,21 @@ class Conflicts:
         found = self._known.get(pair)
         if found is None:
             first, second = self._example[[pair[0]]], self._example[[pair[1]]]
-            found = self._known[pair] = bool(conflicting_places(self._columns, first, second)[0])
+            found = self._known[pair] = bool(conflicting_places(self._features, first, second)[0])
         return found
 
 
 @dataclass(slots=True)
-class Company:
-    """The kinds of places of a group's representative and of its other members, and the group's first and last day."""
+class ClusterState:
+    """The kinds of places of a cluster's representative and of its other members, and its first and last day."""
 
-    head: int
+    kind: int
     places: set[int]
     earliest: float
     latest: float
 
 
-def star_groups(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
+def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
     """Group ``n`` cases by the pairs that match.
 
     Parameters
@@ -116,14 +118,14 @@ def star_groups(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray,
     pending: list[int] = matched[np.lexsort((matched, -degree[matched]))].tolist()
     while pending:
         free = set(pending)
-        heads: set[int] = set()
+        representatives: set[int] = set()
         for node in pending:
             if node not in free:
                 continue
-            heads.add(node)
+            representatives.add(node)
             free.discard(node)
             free.difference_update(other[starts[node] : starts[node + 1]].tolist())
-        left = _assign(pending, heads, starts, other, weight, conflicts, representative, score)
+        left = _assign(pending, representatives, starts, other, weight, conflicts, representative, score)
         # Whoever conflicted with all its representatives' members gets another chance among its like.
         pending = left if len(left) < len(pending) else []
     return representative, score
@@ -131,7 +133,7 @@ def star_groups(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray,
 
 def _assign(
     pending: list[int],
-    heads: set[int],
+    representatives: set[int],
     starts: np.ndarray,
     other: np.ndarray,
     weight: np.ndarray,
@@ -139,23 +141,23 @@ def _assign(
     representative: np.ndarray,
     score: np.ndarray,
 ) -> list[int]:
-    """Send every pending case to its best head; return those that no head could take."""
+    """Send every pending case to its best representative; return those that none could take."""
     waiting = set(pending)
-    groups = {head: conflicts.group(head) for head in heads}
+    clusters = {chosen: conflicts.cluster(chosen) for chosen in representatives}
     offers = []
     for node in pending:
-        if node in heads:
+        if node in representatives:
             continue
         mine = slice(starts[node], starts[node + 1])
-        for head, value in zip(other[mine].tolist(), weight[mine].tolist(), strict=True):
-            if head in heads:
-                offers.append((-value, node, head))
-    waiting -= heads
-    for negative, node, head in sorted(offers):
-        if node not in waiting or not conflicts.join(node, groups[head]):
+        for chosen, value in zip(other[mine].tolist(), weight[mine].tolist(), strict=True):
+            if chosen in representatives:
+                offers.append((-value, node, chosen))
+    waiting -= representatives
+    for negative, node, chosen in sorted(offers):
+        if node not in waiting or not conflicts.join(node, clusters[chosen]):
             continue
         waiting.discard(node)
-        representative[node] = head
+        representative[node] = chosen
         score[node] = -negative
     return [node for node in pending if node in waiting]
 

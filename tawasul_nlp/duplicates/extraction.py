@@ -1,4 +1,4 @@
-"""From cases to columns: the model reads the texts, and the fingerprints are taken."""
+"""From cases to features: the model reads the texts, and the fingerprints are taken."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from tawasul_nlp._system import cores
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.features import TOPICS, Columns, read_columns
+from tawasul_nlp.duplicates.features import TOPICS, CaseFeatures, compute_features
 from tawasul_nlp.errors import InvalidTextError
 
 # From so many cases on, starting further processes pays.
@@ -19,7 +19,9 @@ _CHUNK = 4_096
 _UNEVEN = 0.02
 
 
-def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None) -> Columns:
+def case_features(
+    classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None
+) -> CaseFeatures:
     """Return what cases are compared by; texts without an embedding are read by the model.
 
     Parameters
@@ -73,7 +75,7 @@ def case_columns(classifier: ComplaintClassifier, cases: Sequence[Case], *, work
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
     own = {topic for topic in given if topic is not None}.difference(names)
-    return read_columns(cases, vectors, topics, workers, own)
+    return compute_features(cases, vectors, topics, workers, own)
 
 
 def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""The columns of numbers that cases are compared by: places, shingles, numbers, topics, days, vectors.
+"""The features that cases are compared by: places, shingles, numbers, topics, days, vectors.
 
-Every column is an array with one row a case, so that a million pairs are compared at once. A missing value is -1
+Every feature is an array with one row a case, so that a million pairs are compared at once. A missing value is -1
 (NaN for days), and nothing missing ever agrees or conflicts with anything.
 """
 
@@ -49,7 +49,7 @@ _LATIN = re.compile(r"[A-Za-z]")
 
 
 @dataclass(slots=True)
-class Columns:
+class CaseFeatures:
     """What is compared, for n cases.
 
     Attributes
@@ -103,12 +103,12 @@ class Columns:
     def __len__(self) -> int:
         return len(self.length)
 
-    def take(self, rows: np.ndarray | slice) -> Columns:
-        """Return the columns of some rows; of a slice without copying them."""
-        return Columns(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+    def take(self, rows: np.ndarray | slice) -> CaseFeatures:
+        """Return the features of some rows; of a slice without copying them."""
+        return CaseFeatures(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @classmethod
-    def joined(cls, parts: Sequence[Columns]) -> Columns:
+    def joined(cls, parts: Sequence[CaseFeatures]) -> CaseFeatures:
         """Return the rows of ``parts`` one after the other."""
         return cls(
             **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
@@ -128,17 +128,17 @@ _STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
 )
 
 
-def pack(columns: Columns) -> list[bytes]:
+def pack(features: CaseFeatures) -> list[bytes]:
     """Return everything of each case but its vector as bytes; :func:`unpack` reads them."""
     parts = [
-        np.ascontiguousarray(getattr(columns, name).reshape(len(columns), -1).astype(kind)).view(np.uint8)
+        np.ascontiguousarray(getattr(features, name).reshape(len(features), -1).astype(kind)).view(np.uint8)
         for name, kind, _ in _STORED
     ]
     return [row.tobytes() for row in np.concatenate(parts, axis=1)]
 
 
-def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> Columns:
-    """Return the columns of packed cases, with their vectors (n, 128)."""
+def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> CaseFeatures:
+    """Return the features of packed cases, with their vectors (n, 128)."""
     arrays: dict[str, np.ndarray] = {}
     start = 0
     for name, kind, width in _STORED:
@@ -146,13 +146,13 @@ def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> Columns:
         values = np.frombuffer(b"".join(blob[start:end] for blob in blobs), kind).reshape(len(blobs), width)
         arrays[name] = values[:, 0] if width == 1 else values
         start = end
-    return Columns(vectors=vectors, **arrays)
+    return CaseFeatures(vectors=vectors, **arrays)
 
 
-def place_keys(columns: Columns) -> np.ndarray:
+def place_keys(features: CaseFeatures) -> np.ndarray:
     """Return a hash of each case's places: (n,), uint64; equal for equal places."""
-    parts = [getattr(columns, name) for name in PLACES]
-    return row_hashes(np.concatenate([*parts, columns.governorate[:, None]], axis=1))
+    parts = [getattr(features, name) for name in PLACES]
+    return row_hashes(np.concatenate([*parts, features.governorate[:, None]], axis=1))
 
 
 def row_hashes(table: np.ndarray) -> np.ndarray:
@@ -169,14 +169,14 @@ def code(name: str) -> int:
     return crc32(name.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
 
 
-def read_columns(
+def compute_features(
     cases: Sequence[Case],
     vectors: np.ndarray,
     topics: Sequence[Mapping[str, float]],
     workers: int = 1,
     own_topics: Collection[str] = (),
-) -> Columns:
-    """Compute the columns of ``cases``.
+) -> CaseFeatures:
+    """Compute the features of ``cases``.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def read_columns(
     known = {name: code(f"topic:{name}") for row in topics for name in row}
     known |= {name: -2 - known[name] // 2 for name in own_topics}
     days = [np.nan if case.created_at is None else case.created_at.timestamp() / 86_400 for case in cases]
-    return Columns(
+    return CaseFeatures(
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),
         topics=_padded([[known[name] for name in row] for row in topics], TOPICS, -1, np.int32),
         shares=_padded([list(row.values()) for row in topics], TOPICS, 0, np.float32),

@@ -13,7 +13,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import ModelFormatError
@@ -110,8 +110,8 @@ class DuplicateGrouper:
             If an item is not a case; ``.index`` is its position.
         """
         listed = as_cases(cases)
-        columns = case_columns(self.classifier, listed, workers=workers)
-        pairs = candidate_pairs(columns)
-        scores = self.scorer.score(columns, pairs[:, 0], pairs[:, 1])
+        features = case_features(self.classifier, listed, workers=workers)
+        pairs = candidate_pairs(features)
+        scores = self.scorer.score(features, pairs[:, 0], pairs[:, 1])
         edges = Edges(pairs[:, 0], pairs[:, 1], scores).above(LEAST)
-        return DuplicateGroups(listed, columns, edges, self.scorer, self.threshold)
+        return DuplicateGroups(listed, features, edges, self.scorer, self.threshold)

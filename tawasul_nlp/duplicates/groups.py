@@ -11,8 +11,8 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_groups
-from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places, copied, shares
 from tawasul_nlp.extras import require
 
@@ -82,27 +82,27 @@ class DuplicateGroups:
         The group of each case; groups are numbered by falling size, cases that stand alone included.
     threshold : float
         The score from which a case belongs to a representative.
-    columns : Columns
+    features : CaseFeatures
         What the cases were compared by.
     """
 
     def __init__(
-        self, cases: Sequence[Case], columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
+        self, cases: Sequence[Case], features: CaseFeatures, edges: Edges, scorer: PairScorer, threshold: float
     ) -> None:
         if not LEAST <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")
         self.cases = cases
         self.threshold = threshold
-        self.columns = columns
+        self.features = features
         self._scorer = scorer
         # The pairs as they were given: at another threshold the same is compared as if it had been the first.
         self._edges = edges
-        self._representative, self._score = settled(columns, edges, scorer, threshold)
+        self._representative, self._score = settled(features, edges, scorer, threshold)
         self.labels: np.ndarray
-        self.labels, self._heads, self._sizes = numbered(self._representative)
+        self.labels, self._representatives, self._sizes = numbered(self._representative)
 
     def __len__(self) -> int:
-        return len(self._heads)
+        return len(self._representatives)
 
     def __repr__(self) -> str:
         several = self._sizes[self._sizes > 1]  # counted here: `groups` finds the reasons of all members
@@ -118,13 +118,13 @@ class DuplicateGroups:
         count = int((self._sizes > 1).sum())
         ends = np.cumsum(self._sizes[:count])
         members = order[: ends[-1] if count else 0]
-        heads = self._representative[members]
-        reasons = pair_reasons(self.columns, members, heads)
+        representatives = self._representative[members]
+        reasons = pair_reasons(self.features, members, representatives)
         found = []
         for number, end in enumerate(ends.tolist()):
             rows = members[end - self._sizes[number] : end]
-            head = int(self._heads[number])
-            rows = np.concatenate([[head], rows[rows != head]])
+            representative = int(self._representatives[number])
+            rows = np.concatenate([[representative], rows[rows != representative]])
             why = dict(
                 zip(
                     members[end - self._sizes[number] : end].tolist(),
@@ -132,10 +132,12 @@ class DuplicateGroups:
                     strict=True,
                 )
             )
-            why[head] = "representative"
+            why[representative] = "representative"
             listed = rows.tolist()
             scores = tuple(float(self._score[row]) for row in listed)
-            found.append(DuplicateGroup(number, head, tuple(listed), scores, tuple(why[row] for row in listed)))
+            found.append(
+                DuplicateGroup(number, representative, tuple(listed), scores, tuple(why[row] for row in listed))
+            )
         return found
 
     @property
@@ -161,7 +163,7 @@ class DuplicateGroups:
         ValueError
             If the threshold is below 0.02 (pairs that score less are not kept) or above 1.
         """
-        return DuplicateGroups(self.cases, self.columns, self._edges, self._scorer, threshold)
+        return DuplicateGroups(self.cases, self.features, self._edges, self._scorer, threshold)
 
     def explain(self, first: int, second: int) -> PairExplanation:
         """Say how alike two cases are, by row number, and what speaks for and against it."""
@@ -170,10 +172,10 @@ class DuplicateGroups:
                 raise IndexError(f"row {row} of {len(self.cases)} cases")
         a, b = np.array([first]), np.array([second])
         return PairExplanation(
-            float(self._scorer.score(self.columns, a, b)[0]),
-            pair_reasons(self.columns, a, b)[0],
-            bool(conflicting_places(self.columns, a, b)[0]),
-            self._scorer.contributions(self.columns, first, second),
+            float(self._scorer.score(self.features, a, b)[0]),
+            pair_reasons(self.features, a, b)[0],
+            bool(conflicting_places(self.features, a, b)[0]),
+            self._scorer.contributions(self.features, first, second),
         )
 
     def to_frame(self) -> pandas.DataFrame:
@@ -206,7 +208,7 @@ class DuplicateGroups:
         several = self._sizes[self._sizes > 1]
         return {
             "cases": len(self.cases),
-            "incidents": len(self._heads),
+            "incidents": len(self._representatives),
             "groups": len(several),
             "grouped_cases": int(several.sum()),
             "largest_group": int(several.max()) if len(several) else int(len(self.cases) > 0),
@@ -220,14 +222,16 @@ def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     [[1, 0, 0], [1, 0], [2, 1]]
     """
     sizes = np.bincount(representative, minlength=len(representative))
-    heads = np.flatnonzero(sizes)
-    ordered = heads[np.lexsort((heads, -sizes[heads]))]
+    representatives = np.flatnonzero(sizes)
+    ordered = representatives[np.lexsort((representatives, -sizes[representatives]))]
     number = np.empty(len(representative), np.int64)
     number[ordered] = np.arange(len(ordered))
     return number[representative], ordered, sizes[ordered]
 
 
-def settled(columns: Columns, edges: Edges, scorer: PairScorer, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def settled(
+    features: CaseFeatures, edges: Edges, scorer: PairScorer, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Group, and compare cases also with the representatives of their matches, until that finds nothing new.
 
     A case's candidates are some tens; in a group of hundreds its representative may not be among them. What becomes of
@@ -237,12 +241,12 @@ def settled(columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
     -------
     representative : ndarray of int64, shape (n,)
     score : ndarray of float32, shape (n,)
-        As of :func:`~tawasul_nlp.duplicates.clustering.star_groups`.
+        As of :func:`~tawasul_nlp.duplicates.clustering.star_clustering`.
     """
-    conflicts = Conflicts(columns, scorer.longest)
+    conflicts = Conflicts(features, scorer.longest)
     while True:
         matching = edges.above(threshold)
-        representative, score = star_groups(len(columns), matching, conflicts)
+        representative, score = star_clustering(len(features), matching, conflicts)
         apart = representative[matching.first] != representative[matching.second]
         a, b = matching.first[apart], matching.second[apart]
         further = np.concatenate(
@@ -251,7 +255,7 @@ def settled(columns: Columns, edges: Edges, scorer: PairScorer, threshold: float
         fresh = _not_among(further, edges)
         if not len(fresh):
             return representative, score
-        edges = _joined(edges, fresh, scorer.score(columns, fresh[:, 0], fresh[:, 1]))
+        edges = _joined(edges, fresh, scorer.score(features, fresh[:, 0], fresh[:, 1]))
 
 
 def _not_among(pairs: np.ndarray, edges: Edges) -> np.ndarray:
@@ -266,18 +270,18 @@ def _joined(edges: Edges, pairs: np.ndarray, scores: np.ndarray) -> Edges:
     return Edges(first[order], second[order], np.concatenate([edges.scores, scores])[order])
 
 
-def pair_reasons(columns: Columns, first: np.ndarray, second: np.ndarray) -> list[str]:
+def pair_reasons(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> list[str]:
     """Say in a few words why each pair may be one incident."""
     if not len(first):
         return []
-    silent = (columns.length[first] == 0) | (columns.length[second] == 0)
-    copies = copied(columns, first, second) >= NEAR_COPY
-    conflict = conflicting_places(columns, first, second)
+    silent = (features.length[first] == 0) | (features.length[second] == 0)
+    copies = copied(features, first, second) >= NEAR_COPY
+    conflict = conflicting_places(features, first, second)
     same = {
-        name: shares(getattr(columns, name)[first], getattr(columns, name)[second]) > 0
+        name: shares(getattr(features, name)[first], getattr(features, name)[second]) > 0
         for name in ("blocks", "towns", "quarters", "landmarks", "roads")
     }
-    topics = (columns.topics[first, 0] == columns.topics[second, 0]) & (columns.topics[first, 0] != -1)
+    topics = (features.topics[first, 0] == features.topics[second, 0]) & (features.topics[first, 0] != -1)
     reasons = []
     for at in range(len(first)):
         if silent[at]:

@@ -1,4 +1,4 @@
-"""What an index answers: where a case was put, which incidents it may belong to, an incident's cases, what it holds."""
+"""What an index answers: a case's assignment, incidents that it may belong to, an incident's cases, what it holds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a case was put.
+class Assignment:
+    """The incident that a case is assigned to.
 
     Attributes
     ----------

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.assignment import Placing
+from tawasul_nlp.duplicates.assignment import Assigner
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.database import DATABASE, FORMAT_VERSION, LOCK, VECTORS, storable
-from tawasul_nlp.duplicates.extraction import case_columns
-from tawasul_nlp.duplicates.features import Columns, pack, place_keys
+from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
-from tawasul_nlp.duplicates.incidents import Incident, IndexCheck, Match, Placement
-from tawasul_nlp.duplicates.store import IndexFolder, check_folder, stored_cases
+from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, Match
+from tawasul_nlp.duplicates.store import IndexFolder, check_folder, read_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 _INSERT = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -50,7 +50,7 @@ class DuplicateIndex:
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size)
         kept = None if grouper.threshold_given else self._store.threshold()
-        self._placing = Placing(self._store, grouper.scorer, grouper.threshold if kept is None else kept)
+        self._assigner = Assigner(self._store, grouper.scorer, grouper.threshold if kept is None else kept)
 
     @classmethod
     def open(
@@ -96,7 +96,7 @@ class DuplicateIndex:
         return cls(folder, grouper)
 
     @staticmethod
-    def stored(folder: str | Path) -> list[Case]:
+    def read_cases(folder: str | Path) -> list[Case]:
         """Return the cases of an index, whichever model made it: what a new one starts from after a change of model.
 
         They have their texts, ids, dates and places; topics and embeddings that they were given are not kept.
@@ -116,10 +116,10 @@ class DuplicateIndex:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with DuplicateIndex.open(folder) as index:
         ...         placed = index.add([Case("المجاري طافحة في مجمع 711", id="c-1")])
-        ...     [case.id for case in DuplicateIndex.stored(folder)]
+        ...     [case.id for case in DuplicateIndex.read_cases(folder)]
         ['c-1']
         """
-        return stored_cases(Path(folder))
+        return read_cases(Path(folder))
 
     @staticmethod
     def verify(folder: str | Path) -> IndexCheck:
@@ -183,9 +183,9 @@ class DuplicateIndex:
             At most so many incidents. The last ones may be unlikely, or out of the question (score 0: another place).
         """
         with self._in_turn():
-            columns = case_columns(self._grouper.classifier, as_cases([case]), workers=1)
-            offers, compared = self._placing.offers(columns, search_vectors(columns)[0])
-            joined = self._placing.joined(columns, offers)
+            features = case_features(self._grouper.classifier, as_cases([case]), workers=1)
+            offers, compared = self._assigner.offers(features, search_vectors(features)[0])
+            joined = self._assigner.joined(features, offers)
             offers = offers[:k]
             own, alike = np.zeros(len(offers), np.int64), np.array([offer.at for offer in offers], np.int64)
             matches = []
@@ -235,8 +235,8 @@ class DuplicateIndex:
         with self._in_turn():
             return str(self._of_case(case_id, "text")[0])
 
-    def placement(self, case_id: str) -> Placement:
-        """Return where a case is now, which may have changed since it was added.
+    def assignment(self, case_id: str) -> Assignment:
+        """Return the incident of a case, which may have changed since it was added.
 
         Raises
         ------
@@ -244,13 +244,13 @@ class DuplicateIndex:
             If there is no case of this id.
         """
         with self._in_turn():
-            return self._placement(case_id)
+            return self._assignment(case_id)
 
-    def placements(self) -> dict[str, Placement]:
-        """Return where every case is, by its id, in the order in which they were added."""
+    def assignments(self) -> dict[str, Assignment]:
+        """Return the incident of every case, by its id, in the order in which they were added."""
         with self._in_turn():
             found = self._store.all("SELECT id, group_id, score, reason FROM cases ORDER BY row")
-        return {row[0]: Placement(row[0], row[1], False, row[2], row[3]) for row in found}
+        return {row[0]: Assignment(row[0], row[1], False, row[2], row[3]) for row in found}
 
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and what the index was made with."""
@@ -265,14 +265,14 @@ class DuplicateIndex:
             "grouped_cases": sum(several),
             "largest_group": max(sizes, default=0),
             "model_hash": model_hash,
-            "threshold": self._placing.threshold,
+            "threshold": self._assigner.threshold,
             "format_version": FORMAT_VERSION,
             "bytes": sum(entry.stat().st_size for entry in self.folder.iterdir() if entry.is_file()),
         }
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def add(self, cases: Iterable[str | Mapping[str, Any] | Case]) -> list[Placement]:
+    def add(self, cases: Iterable[str | Mapping[str, Any] | Case]) -> list[Assignment]:
         """Add cases; what is returned is on disk.
 
         A case whose id is already there with the same text is left alone, so that an interrupted run may be repeated.
@@ -280,7 +280,7 @@ class DuplicateIndex:
 
         Returns
         -------
-        list of Placement
+        list of Assignment
             In the order of ``cases``.
 
         Raises
@@ -296,25 +296,25 @@ class DuplicateIndex:
             listed = as_cases(cases)
             fresh = self._fresh(listed)
             if not fresh:
-                return [self._placement(str(case.id)) for case in listed]
-            columns = case_columns(self._grouper.classifier, [listed[at] for at in fresh])
-            vectors = search_vectors(columns)
+                return [self._assignment(str(case.id)) for case in listed]
+            features = case_features(self._grouper.classifier, [listed[at] for at in fresh])
+            vectors = search_vectors(features)
             names = self._names(listed, fresh)
             founders: set[str] = set()
             with self._store.transaction(vectors) as start:
-                self._store.keep_threshold(self._placing.threshold)
+                self._store.keep_threshold(self._assigner.threshold)
                 for offset, at in enumerate(fresh):
-                    row, own = start + offset, columns.take(np.array([offset]))
+                    row, own = start + offset, features.take(np.array([offset]))
                     self._store.change(_INSERT, *_stored(row, names[at], listed[at], own))
                     self._store.link(row, vectors[offset : offset + 1])
-                    if self._placing.settle(row, own, vectors[offset]):
+                    if self._assigner.settle(row, own, vectors[offset]):
                         founders.add(names[at])
             return [
-                self._placement(name, name in founders)
+                self._assignment(name, name in founders)
                 for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
             ]
 
-    def fill(self, groups: DuplicateGroups) -> None:
+    def load_groups(self, groups: DuplicateGroups) -> None:
         """Take over the cases and decisions of a finished grouping: the fast way to start from a large backlog.
 
         Parameters
@@ -336,16 +336,18 @@ class DuplicateIndex:
             if len(set(ids)) < len(ids):
                 twice = Counter(ids).most_common(1)[0][0]
                 raise ValueError(f"two cases have the id {twice!r}; give every case an id of its own")
-            columns, vectors = groups.columns, search_vectors(groups.columns)
+            features, vectors = groups.features, search_vectors(groups.features)
             reasons = ["representative"] * len(ids)
             for group in groups.groups:
                 for row, reason in zip(group.members, group.reasons, strict=True):
                     reasons[row] = reason
-            heads, group_ids = np.unique(groups.representatives, return_inverse=True)
+            representatives, group_ids = np.unique(groups.representatives, return_inverse=True)
             created = [case.created_at.isoformat() if case.created_at else None for case in groups.cases]
             with self._store.transaction(vectors) as start:
                 self._store.keep_threshold(groups.threshold)
-                self._store.change_many("INSERT INTO groups VALUES (?, ?)", enumerate(map(int, heads), start=1))
+                self._store.change_many(
+                    "INSERT INTO groups VALUES (?, ?)", enumerate(map(int, representatives), start=1)
+                )
                 self._store.change_many(
                     _INSERT,
                     zip(
@@ -354,8 +356,8 @@ class DuplicateIndex:
                         (case.text for case in groups.cases),
                         created,
                         (case.place for case in groups.cases),
-                        pack(columns),
-                        place_keys(columns).astype(np.int64).tolist(),
+                        pack(features),
+                        place_keys(features).astype(np.int64).tolist(),
                         (group_ids + 1).tolist(),
                         groups.scores.tolist(),
                         reasons,
@@ -363,7 +365,7 @@ class DuplicateIndex:
                     ),
                 )
                 self._store.link(start, vectors)
-            self._placing.threshold = groups.threshold
+            self._assigner.threshold = groups.threshold
 
     def remove(self, case_id: str) -> None:
         """Forget a case. Its text is overwritten on disk, at the latest when the index is closed.
@@ -382,7 +384,7 @@ class DuplicateIndex:
                 self._store.change("DELETE FROM cases WHERE row = ?", row)
                 self._store.unlink(row)
                 if self._store.one("SELECT representative FROM groups WHERE id = ?", group_id) == row:
-                    self._placing.new_head(group_id)
+                    self._assigner.new_representative(group_id)
 
     def _fresh(self, cases: Sequence[Case]) -> list[int]:
         """Return which cases are not there yet; the same id with another text is an error."""
@@ -421,9 +423,9 @@ class DuplicateIndex:
             names[at] = given
         return names
 
-    def _placement(self, case_id: str, is_new: bool = False) -> Placement:
+    def _assignment(self, case_id: str, is_new: bool = False) -> Assignment:
         group_id, score, reason = self._of_case(case_id, "group_id, score, reason")
-        return Placement(case_id, group_id, is_new, score, reason)
+        return Assignment(case_id, group_id, is_new, score, reason)
 
     def _of_case(self, case_id: str, fields: str) -> tuple[Any, ...]:
         found = self._store.first(f"SELECT {fields} FROM cases WHERE id = ?", case_id)
@@ -445,8 +447,8 @@ def _is_foreign(path: Path) -> bool:
     return path.name != LOCK and (path.name != VECTORS or path.stat().st_size > 0)
 
 
-def _stored(row: int, case_id: str, case: Case, columns: Columns) -> tuple[Any, ...]:
+def _stored(row: int, case_id: str, case: Case, features: CaseFeatures) -> tuple[Any, ...]:
     """Return the values of a case that has no incident yet, as they are stored."""
     created = case.created_at.isoformat() if case.created_at else None
-    key = int(place_keys(columns)[0].astype(np.int64))
-    return row, case_id, case.text, created, case.place, pack(columns)[0], key, -1, 0.0, ""
+    key = int(place_keys(features)[0].astype(np.int64))
+    return row, case_id, case.text, created, case.place, pack(features)[0], key, -1, 0.0, ""

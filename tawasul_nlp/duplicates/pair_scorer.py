@@ -18,7 +18,7 @@ import numpy as np
 
 from tawasul_nlp._system import cores
 from tawasul_nlp.duplicates.areas import rarity, wholes
-from tawasul_nlp.duplicates.features import PLACES, SIGNATURE, Columns
+from tawasul_nlp.duplicates.features import PLACES, SIGNATURE, CaseFeatures
 from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 
@@ -77,9 +77,9 @@ def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray((equal & (first >= 0)[:, :, None]).sum((1, 2)))
 
 
-def copied(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def copied(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return how much of the shingles of pairs of cases is common, by their signatures: (pairs,), from 0 to 1."""
-    return np.count_nonzero(columns.shingles[first] == columns.shingles[second], axis=1) / SIGNATURE
+    return np.count_nonzero(features.shingles[first] == features.shingles[second], axis=1) / SIGNATURE
 
 
 def _known(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -99,11 +99,13 @@ def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.n
 _Meetings = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def _meetings(columns: Columns, first: np.ndarray, second: np.ndarray, names: tuple[str, ...] = PLACES) -> _Meetings:
-    return {name: _met(getattr(columns, name), first, second) for name in names}
+def _meetings(
+    features: CaseFeatures, first: np.ndarray, second: np.ndarray, names: tuple[str, ...] = PLACES
+) -> _Meetings:
+    return {name: _met(getattr(features, name), first, second) for name in names}
 
 
-def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def conflicting_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Say which pairs of cases name areas that cannot be one: other blocks, other towns, other governorates.
 
     A shared block settles it, then a shared town, quarter or landmark; a quarter may lie in a town that only the
@@ -112,7 +114,7 @@ def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -
 
     Parameters
     ----------
-    columns : Columns
+    features : CaseFeatures
     first, second : ndarray of int, shape (pairs,)
         Row numbers.
 
@@ -120,25 +122,25 @@ def conflicting_areas(columns: Columns, first: np.ndarray, second: np.ndarray) -
     -------
     ndarray of bool, shape (pairs,)
     """
-    return _other_areas(columns, first, second, _meetings(columns, first, second, _AREAS))
+    return _other_areas(features, first, second, _meetings(features, first, second, _AREAS))
 
 
-def _other_areas(columns: Columns, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
+def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
     both = {name: met[name][0] for name in _AREAS}
     same = {name: met[name][1] > 0 for name in _AREAS}
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
     at = np.flatnonzero(both["towns"] & ~agree)
-    one, two = columns.towns[first[at]], columns.towns[second[at]]
+    one, two = features.towns[first[at]], features.towns[second[at]]
     agree[at] = shares(wholes(one), two) + shares(wholes(two), one) > 0
-    in_no_town = ~_known(columns.towns, first) & ~_known(columns.towns, second)
+    in_no_town = ~_known(features.towns, first) & ~_known(features.towns, second)
     other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
-    one, two = columns.governorate[first], columns.governorate[second]
+    one, two = features.governorate[first], features.governorate[second]
     other_governorate = (one >= 0) & (two >= 0) & (one != two) & ~agree
     return np.asarray(other_block | other_area | other_governorate)
 
 
-def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def conflicting_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Say which pairs of cases name places that cannot be one: conflicting areas, other streets, other roads.
 
     Roads have numbers and are short: what goes wrong in a whole block may be reported from several of its roads, so
@@ -146,22 +148,22 @@ def conflicting_places(columns: Columns, first: np.ndarray, second: np.ndarray) 
 
     Parameters and result are those of :func:`conflicting_areas`.
     """
-    return _other_places(columns, first, second, _meetings(columns, first, second))
+    return _other_places(features, first, second, _meetings(features, first, second))
 
 
-def _other_places(columns: Columns, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
+def _other_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
     streets, same_street = met["streets"]
     roads, same_road = met["roads"]
     other_way = (streets | (roads & (met["blocks"][1] == 0))) & (same_street + same_road == 0)
-    return other_way | _other_areas(columns, first, second, met)
+    return other_way | _other_areas(features, first, second, met)
 
 
-def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def pair_features(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the features of pairs of cases, as the model reads them.
 
     Parameters
     ----------
-    columns : Columns
+    features : CaseFeatures
     first, second : ndarray of int, shape (pairs,)
         Row numbers; the order within a pair does not matter.
 
@@ -169,33 +171,33 @@ def pair_features(columns: Columns, first: np.ndarray, second: np.ndarray) -> np
     -------
     ndarray of float32, shape (pairs, len(NAMES))
     """
-    values, flags = _measures(columns, first, second, _meetings(columns, first, second))
+    values, flags = _measures(features, first, second, _meetings(features, first, second))
     blocks = [_hats(values[name], knots) for name, knots in KNOTS.items()]
     return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)
 
 
 def _measures(
-    columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings
+    features: CaseFeatures, first: np.ndarray, second: np.ndarray, places: _Meetings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
     # Added in float64, or the last digits of a score depend on how many numbers a processor adds at once.
-    cosine = np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[second], dtype=np.float64)
-    length = np.minimum(columns.length[first], columns.length[second])
-    met = {**places, **_meetings(columns, first, second, ("street_names", "numbers", "amounts"))}
+    cosine = np.einsum("ij,ij->i", features.vectors[first], features.vectors[second], dtype=np.float64)
+    length = np.minimum(features.length[first], features.length[second])
+    met = {**places, **_meetings(features, first, second, ("street_names", "numbers", "amounts"))}
     common = {name: found for name, (_, found) in met.items()}
-    placed = [np.any([_known(getattr(columns, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
+    placed = [np.any([_known(getattr(features, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
     same_place = sum(common[name] for name in _AREAS) > 0
     none = ~placed[0] & ~placed[1]
     # A road is a number too: so few pairs differ in it that it is weighed with the others.
     ways = ("streets", "street_names", "roads")
     other_way = np.any([met[name][0] for name in ways], axis=0) & (sum(common[name] for name in ways) == 0)
     shared_numbers = common["numbers"] + common["amounts"]
-    terms, others = columns.terms[first], columns.terms[second]
+    terms, others = features.terms[first], features.terms[second]
     shared = np.zeros(terms.shape, np.bool_)
     for column in others.T:  # one after the other: all at once would be a table of 256 comparisons a pair
         shared |= terms == column[:, None]
     rare = weights(terms) * shared
-    topics = _topic_overlap(columns, first, second)
+    topics = _topic_overlap(features, first, second)
     flags = {
         "same_block": common["blocks"] > 0,
         "same_town": common["towns"] > 0,
@@ -208,48 +210,48 @@ def _measures(
         "one_number_shared": shared_numbers == 1,
         "numbers_shared": shared_numbers > 1,
         "numbers_differ": (met["numbers"][0] & (common["numbers"] == 0)) | other_way,
-        "other_script": columns.latin[first] != columns.latin[second],
+        "other_script": features.latin[first] != features.latin[second],
     }
     values = {
         "cosine": cosine,
         "cosine_same_place": np.where(same_place, cosine, _ABSENT),
         "cosine_no_place": np.where(none, cosine, _ABSENT),
-        "shingles": copied(columns, first, second),
+        "shingles": copied(features, first, second),
         "rarest_shared_word": rare.max(1),
         "rarity_shared": rare.sum(1),
         "length": length,
         "length_no_place": np.where(none, length, _ABSENT),
         "topics": topics,
         "topics_same_place": np.where(same_place, topics, _ABSENT),
-        "rarest_shared_place": _rarest_shared_place(columns, first, second, common),
+        "rarest_shared_place": _rarest_shared_place(features, first, second, common),
     }
     return values, flags
 
 
 def _rarest_shared_place(
-    columns: Columns, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
+    features: CaseFeatures, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
 ) -> np.ndarray:
     """Return how rare the rarest area or landmark is that both cases of a pair name; absent where there is none."""
     rarest = np.full(len(first), _ABSENT, np.float32)
     for name in _AREAS:
         at = np.flatnonzero(common[name])
-        codes, others = getattr(columns, name)[first[at]], getattr(columns, name)[second[at]]
+        codes, others = getattr(features, name)[first[at]], getattr(features, name)[second[at]]
         shared = (codes[:, :, None] == others[:, None, :]).any(2)
         rarest[at] = np.maximum(rarest[at], (rarity(codes) * shared).max(1, initial=0))
     return rarest
 
 
-def _topic_overlap(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _topic_overlap(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return how far two cases' topics agree: the sum of the smaller probabilities.
 
     It is absent where one is unknown, or only one is the caller's own: such a topic is no word against the model's.
     """
-    one, two = columns.topics[first], columns.topics[second]
+    one, two = features.topics[first], features.topics[second]
     known = (one[:, 0] != -1) & (two[:, 0] != -1) & ((one[:, 0] < 0) == (two[:, 0] < 0))
     overlap = np.full(len(first), _ABSENT, np.float32)
     if known.any():
         one, two = one[known], two[known]
-        smaller = np.minimum(columns.shares[first[known]][:, :, None], columns.shares[second[known]][:, None, :])
+        smaller = np.minimum(features.shares[first[known]][:, :, None], features.shares[second[known]][:, None, :])
         overlap[known] = np.where((one[:, :, None] == two[:, None, :]) & (one != -1)[:, :, None], smaller, 0).sum(
             (1, 2)
         )
@@ -295,12 +297,12 @@ class PairScorer:
         """Return how many days may lie between two cases of one group: beyond, no likeness makes up for the time."""
         return (1 + _FAR) * self.days
 
-    def score(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def score(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the probability of each pair; 0 where the places conflict or a text tells nothing.
 
         Parameters
         ----------
-        columns : Columns
+        features : CaseFeatures
         first, second : ndarray of int, shape (pairs,)
 
         Returns
@@ -312,12 +314,12 @@ class PairScorer:
         def fill(start: int) -> None:
             part = slice(start, start + _BLOCK)
             a, b = first[part], second[part]
-            met = _meetings(columns, a, b)
-            never = _other_places(columns, a, b, met) | (columns.length[a] == 0) | (columns.length[b] == 0)
+            met = _meetings(features, a, b)
+            never = _other_places(features, a, b, met) | (features.length[a] == 0) | (features.length[b] == 0)
             may = np.flatnonzero(~never)
             # Where the places of a pair meet is looked up once, for the rule and for the features.
             known = {name: (both[may], common[may]) for name, (both, common) in met.items()}
-            logits = self._logits(columns, a[may], b[may], known)
+            logits = self._logits(features, a[may], b[may], known)
             own = np.zeros(len(a), np.float32)
             own[may] = 1.0 / (1.0 + np.exp(-logits))
             scores[part] = own
@@ -330,10 +332,10 @@ class PairScorer:
                 list(pool.map(fill, starts))
         return scores
 
-    def _logits(self, columns: Columns, first: np.ndarray, second: np.ndarray, places: _Meetings) -> np.ndarray:
+    def _logits(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray, places: _Meetings) -> np.ndarray:
         """Return the log-odds of pairs, without a table of their features."""
-        values, flags = _measures(columns, first, second, places)
-        logits = self.intercept + self.late(columns, first, second)
+        values, flags = _measures(features, first, second, places)
+        logits = self.intercept + self.late(features, first, second)
         start = 0
         for name, knots in KNOTS.items():
             heights = self.weights[start : start + len(knots)]
@@ -343,20 +345,20 @@ class PairScorer:
             logits[flags[name]] += weight
         return logits
 
-    def late(self, columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def late(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return what the time between two cases adds to the log-odds: 0 or less; 0 where a date is missing."""
-        apart = np.abs(columns.days[first] - columns.days[second])
+        apart = np.abs(features.days[first] - features.days[second])
         return -np.nan_to_num(np.maximum(apart / self.days - 1.0, 0.0))
 
-    def contributions(self, columns: Columns, first: int, second: int) -> dict[str, float]:
+    def contributions(self, features: CaseFeatures, first: int, second: int) -> dict[str, float]:
         """Return what each family of features adds to the log-odds of one pair."""
         a, b = np.array([first]), np.array([second])
-        parts = pair_features(columns, a, b)[0] * self.weights
+        parts = pair_features(features, a, b)[0] * self.weights
         found = {
             family: float(sum(part for name, part in zip(NAMES, parts, strict=True) if name.split("@")[0] in members))
             for family, members in _FAMILIES.items()
         }
-        return {**found, "time between": float(self.late(columns, a, b)[0]), "base rate": self.intercept}
+        return {**found, "time between": float(self.late(features, a, b)[0]), "base rate": self.intercept}
 
     def save(self, path: Path) -> None:
         """Write the model as JSON."""

@@ -28,7 +28,7 @@ from tawasul_nlp.duplicates.candidates import (
     unique_keys,
 )
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, settled
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.extras import require
@@ -41,7 +41,7 @@ _SEED = 20261124
 
 
 def dealt(to: np.ndarray, parts: int, *columns: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part the rows of the columns that go `to` it, in their order.
+    """Return for each part the rows that go `to` it, in their order.
 
     >>> [[column.tolist() for column in piece] for piece in dealt(np.array([1, 0, 1]), 2, np.array([7, 8, 9]))]
     [[[8]], [[7, 9]]]
@@ -51,14 +51,14 @@ def dealt(to: np.ndarray, parts: int, *columns: np.ndarray) -> list[tuple[np.nda
     return list(zip(*(np.split(column[order], ends) for column in columns), strict=True))
 
 
-def split_bands(parts: int, columns: Columns, start: int) -> list[tuple[np.ndarray, ...]]:
+def split_bands(parts: int, features: CaseFeatures, start: int) -> list[tuple[np.ndarray, ...]]:
     """Return for each part the buckets that it compares, and the cases in them, rising."""
-    return _dealt_buckets(parts, [band_bucket(columns, band) for band in range(BANDS)], start)
+    return _dealt_buckets(parts, [band_bucket(features, band) for band in range(BANDS)], start)
 
 
-def split_copies(parts: int, columns: Columns, start: int) -> list[tuple[np.ndarray, ...]]:
+def split_copies(parts: int, features: CaseFeatures, start: int) -> list[tuple[np.ndarray, ...]]:
     """Return for each part the buckets in which it looks for copies, and the cases in them, rising."""
-    return _dealt_buckets(parts, [copy_bucket(columns, band) for band in range(COPY_BANDS)], start)
+    return _dealt_buckets(parts, [copy_bucket(features, band) for band in range(COPY_BANDS)], start)
 
 
 def _dealt_buckets(parts: int, bands: Sequence[np.ndarray], start: int) -> list[tuple[np.ndarray, ...]]:
@@ -183,20 +183,20 @@ def split_wanted(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.nd
     return split_rows(parts, unique_keys(keyed_pairs(keys)[:, 1]), starts)
 
 
-Rows = tuple[np.ndarray, Columns]
+Rows = tuple[np.ndarray, CaseFeatures]
 
 
-def split_columns(parts: int, columns: Columns, start: int, wanted: Sequence[np.ndarray]) -> list[Rows]:
-    """Return for each part the columns of the rows that it wants of this one."""
-    return [(rows, columns.take(rows - start)) for rows in wanted]
+def split_features(parts: int, features: CaseFeatures, start: int, wanted: Sequence[np.ndarray]) -> list[Rows]:
+    """Return for each part the features of the rows that it wants of this one."""
+    return [(rows, features.take(rows - start)) for rows in wanted]
 
 
-def scored(pieces: Sequence[Rows], keys: np.ndarray, columns: Columns, start: int, scorer: PairScorer) -> Edges:
-    """Score a part's pairs, with the columns of their second cases from everywhere; keep those that may match."""
+def scored(pieces: Sequence[Rows], keys: np.ndarray, features: CaseFeatures, start: int, scorer: PairScorer) -> Edges:
+    """Score a part's pairs, with the features of their second cases from everywhere; keep those that may match."""
     others = np.concatenate([rows for rows, _ in pieces])
-    table = Columns.joined([columns, *(found for _, found in pieces)])
+    table = CaseFeatures.joined([features, *(found for _, found in pieces)])
     first, second = keyed_pairs(keys).T
-    scores = scorer.score(table, first - start, len(columns) + np.searchsorted(others, second))
+    scores = scorer.score(table, first - start, len(features) + np.searchsorted(others, second))
     return Edges(first, second, scores).above(LEAST)
 
 
@@ -213,18 +213,18 @@ def components(n: int, matching: Edges) -> np.ndarray:
     return np.where(np.bincount(number)[number] > 1, number, -1)
 
 
-def split_components(parts: int, columns: Columns, start: int, component: np.ndarray) -> list[Rows]:
+def split_components(parts: int, features: CaseFeatures, start: int, component: np.ndarray) -> list[Rows]:
     """Return for each part the cases of the components that it groups; components are dealt out in turn."""
     member = np.flatnonzero(component >= 0)
-    return [(start + at, columns.take(at)) for (at,) in dealt(component[member] % parts, parts, member)]
+    return [(start + at, features.take(at)) for (at,) in dealt(component[member] % parts, parts, member)]
 
 
 def edges_by_part(parts: int, edges: Edges, component: np.ndarray) -> list[Edges]:
     """Return for each part the pairs within the components that it groups."""
     of = component[edges.first]
     inside = np.flatnonzero((of >= 0) & (of == component[edges.second]))
-    columns = (edges.first[inside], edges.second[inside], edges.scores[inside])
-    return [Edges(*piece) for piece in dealt(of[inside] % parts, parts, *columns)]
+    features = (edges.first[inside], edges.second[inside], edges.scores[inside])
+    return [Edges(*piece) for piece in dealt(of[inside] % parts, parts, *features)]
 
 
 def grouped(
@@ -232,7 +232,7 @@ def grouped(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group a part's components: rows, their representatives and their scores."""
     rows = np.concatenate([found for found, _ in pieces])
-    columns = Columns.joined([found for _, found in pieces])
+    features = CaseFeatures.joined([found for _, found in pieces])
     first, second = np.searchsorted(rows, edges.first), np.searchsorted(rows, edges.second)
-    representative, score = settled(columns, Edges(first, second, edges.scores), scorer, threshold)
+    representative, score = settled(features, Edges(first, second, edges.scores), scorer, threshold)
     return rows, rows[representative], score

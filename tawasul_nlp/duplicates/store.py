@@ -30,7 +30,7 @@ from tawasul_nlp.duplicates.database import (
     VECTORS,
     IndexDatabase,
 )
-from tawasul_nlp.duplicates.features import Columns, unpack
+from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.incidents import IndexCheck
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
@@ -152,14 +152,14 @@ class IndexFolder(IndexDatabase):
             parts.append(self.vectors.read(self._row_bytes))
         return np.frombuffer(b"".join(parts), "<f2").reshape(len(rows), -1).astype(np.float32)
 
-    def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> Columns:
-        """Return the columns of rows whose packed columns were read."""
+    def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> CaseFeatures:
+        """Return the features of rows whose packed features were read."""
         vectors = self.search_vectors(rows)[:, : self.width]
         # Of length 1 again without the places beside them.
         return unpack(blobs, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
 
-    def read(self, rows: Sequence[int]) -> Columns:
-        """Return the columns of rows."""
+    def read(self, rows: Sequence[int]) -> CaseFeatures:
+        """Return the features of rows."""
         return self.unpack(rows, [self.one("SELECT columns FROM cases WHERE row = ?", row) for row in rows])
 
     def link(self, start: int, vectors: np.ndarray) -> None:
@@ -203,7 +203,7 @@ class IndexFolder(IndexDatabase):
             raise IndexFormatError(
                 f"{self.path}: made with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
                 "models cannot be compared: open it with the first, or make a new index and add the cases again "
-                "(DuplicateIndex.stored gives them, without any model)"
+                "(DuplicateIndex.read_cases gives them, without any model)"
             )
         self.threshold()  # one that cannot be read is damage too
         if version != str(FORMAT_VERSION):
@@ -376,7 +376,7 @@ def check_folder(folder: Path) -> IndexCheck:
         )
 
 
-def stored_cases(folder: Path) -> list[Case]:
+def read_cases(folder: Path) -> list[Case]:
     """Return the cases of a folder, whichever model and version made it, in the order in which they came."""
     query = "SELECT text, id, created_at, place FROM cases ORDER BY row"
     if not (folder / DATABASE).is_file():

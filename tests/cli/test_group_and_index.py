@@ -133,7 +133,7 @@ def test_topics_of_a_column_are_the_models_by_id_or_name_and_others_are_told(cap
     assert tawasul("group", "backlog.csv", "-t", "text", "--topic-column", "topic", "-o", "out.csv") == 0
     assert "1 of 3 topics are none of the model's, such as 'طوارئ'" in " ".join(capsys.readouterr().out.split())
     assert {row["group_size"] for row in read("out.csv")} == {"4"}
-    columns = DuplicateGrouper.from_pretrained().group([{"text": text, "topic": topic} for _, topic, _ in rows]).columns
+    columns = DuplicateGrouper.from_pretrained().group([{"text": text, "topic": topic} for _, topic, _ in rows]).features
     assert columns.topics[0].tolist() == columns.topics[1].tolist() and columns.topics[2, 0] < -1
 
 
@@ -245,7 +245,7 @@ def test_an_index_may_join_groups_of_earlier_chunks_while_a_table_is_added():
     assert len({row["group_id"] for row in rows}) == 1 and {row["group_size"] for row in rows} == {"3"}
     assert [row["is_representative"] for row in rows] == ["false", "false", "true"]
     with DuplicateIndex.open("ix", grouper) as index:
-        placed = [index.placement(row["case_id"]) for row in rows]
+        placed = [index.assignment(row["case_id"]) for row in rows]
     assert [str(one.group_id) for one in placed] == [row["group_id"] for row in rows]
     # The table rounds to four places.
     assert [one.score for one in placed] == pytest.approx([float(row["group_score"]) for row in rows], abs=1e-4)

@@ -16,18 +16,18 @@ from tawasul_nlp.duplicates.candidates import (
     unique_pairs,
 )
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_groups
-from tawasul_nlp.duplicates.features import Columns, read_columns
+from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
+from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 
 
-def columns_of(texts: list[str], vectors: np.ndarray | None = None) -> Columns:
+def features_of(texts: list[str], vectors: np.ndarray | None = None) -> CaseFeatures:
     if vectors is None:
         vectors = np.ones((len(texts), 128), np.float32) / np.sqrt(128)
-    return read_columns([Case(text) for text in texts], vectors, [{}] * len(texts))
+    return compute_features([Case(text) for text in texts], vectors, [{}] * len(texts))
 
 
-PLACELESS = columns_of(["حفرة"] * 12)
+PLACELESS = features_of(["حفرة"] * 12)
 
 
 @settings(max_examples=60)
@@ -36,7 +36,7 @@ def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, 
     table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
     rng = np.random.default_rng(len(pairs))
     edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
-    representative, score = star_groups(12, edges, Conflicts(PLACELESS, 200.0))
+    representative, score = star_clustering(12, edges, Conflicts(PLACELESS, 200.0))
     known = {(int(a), int(b)): float(s) for a, b, s in zip(edges.first, edges.second, edges.scores, strict=True)}
     for row, head in enumerate(representative.tolist()):
         assert representative[head] == head
@@ -48,20 +48,20 @@ def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, 
 
 
 def test_a_case_without_a_place_does_not_join_two_places() -> None:
-    columns = columns_of(["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"])
+    features = features_of(["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"])
     edges = Edges(np.array([0, 0]), np.array([1, 2]), np.array([0.9, 0.8], np.float32))
-    representative, _ = star_groups(3, edges, Conflicts(columns, 200.0))
+    representative, _ = star_clustering(3, edges, Conflicts(features, 200.0))
     assert representative[1] == representative[0] and representative[2] == 2
 
 
 def test_a_case_without_a_date_does_not_join_two_years() -> None:
     days = (None, datetime(2019, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9))
     cases = [Case("انقطاع الكهرباء", created_at=day) for day in days]
-    columns = read_columns(cases, np.ones((4, 128), np.float32), [{}] * 4)
+    features = compute_features(cases, np.ones((4, 128), np.float32), [{}] * 4)
     edges = Edges(np.array([0, 0, 0]), np.array([1, 2, 3]), np.array([0.8, 0.9, 0.7], np.float32))
-    representative, _ = star_groups(4, edges, Conflicts(columns, 189.0))
+    representative, _ = star_clustering(4, edges, Conflicts(features, 189.0))
     assert representative.tolist() == [0, 1, 0, 0]
-    representative, _ = star_groups(4, edges, Conflicts(columns, 3_000.0))
+    representative, _ = star_clustering(4, edges, Conflicts(features, 3_000.0))
     assert representative.tolist() == [0, 0, 0, 0]
 
 
@@ -70,7 +70,7 @@ class OneScore:
 
     longest = 200.0
 
-    def score(self, _: Columns, first: np.ndarray, __: np.ndarray) -> np.ndarray:
+    def score(self, _: CaseFeatures, first: np.ndarray, __: np.ndarray) -> np.ndarray:
         return np.full(len(first), 0.7, np.float32)
 
 
@@ -81,7 +81,7 @@ def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatc
     cases = [Case(text) for text in texts]
 
     def at(threshold: float) -> DuplicateGroups:
-        return DuplicateGroups(cases, columns_of(texts), pairs, OneScore(), threshold)  # type: ignore[arg-type]
+        return DuplicateGroups(cases, features_of(texts), pairs, OneScore(), threshold)  # type: ignore[arg-type]
 
     low = at(0.3)
     assert low.labels.tolist() == [0] * 5
@@ -94,7 +94,7 @@ def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatc
 def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
     letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا في مدينة حمد منذ أسبوع كامل"
     texts = [letter + " " * (number % 3) + f" وشكرا {number}" for number in range(40)] + ["حفرة في الطريق العام"]
-    pairs = near_copies(columns_of(texts))
+    pairs = near_copies(features_of(texts))
     assert {(0, row) for row in range(1, 40)} <= {tuple(pair) for pair in pairs.tolist()}
     assert not (pairs == 40).any()
 
@@ -112,11 +112,11 @@ def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
     drawn = np.array([*meant, *rng.normal(size=(60, 128))], np.float32)
     vectors = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     others = [f"رسالة أخرى {chr(0x628 + number % 20) * 3}" for number in range(60)]
-    columns = columns_of(
+    features = features_of(
         [f"{letter} - {chr(0x628 + number % 20)}" for number in range(40)] + [case, again, *others], vectors
     )
     monkeypatch.setattr("tawasul_nlp.duplicates.candidates.EXACT_BELOW", exact_below)
-    found = {tuple(pair) for pair in candidate_pairs(columns).tolist()}
+    found = {tuple(pair) for pair in candidate_pairs(features).tolist()}
     assert (40, 41) in found
     assert {(0, row) for row in range(1, 42)} <= found
 
@@ -124,7 +124,7 @@ def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
 def test_copies_elsewhere_are_no_copies() -> None:
     letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا منذ أسبوع كامل في "
     places = ["مدينة حمد", "المحرق", "مدينة حمد", "سترة"]
-    assert repeated(columns_of([letter + place for place in places])).tolist() == [False, False, True, False]
+    assert repeated(features_of([letter + place for place in places])).tolist() == [False, False, True, False]
 
 
 def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,5 +140,5 @@ def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.Mo
 
 def test_the_same_place_comes_first_among_reports_that_are_alike() -> None:
     texts = ["انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد", "الكهربا طافية بالمحرق"]
-    vectors = search_vectors(columns_of(texts))
+    vectors = search_vectors(features_of(texts))
     assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]

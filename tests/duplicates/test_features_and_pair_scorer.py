@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.features import Columns, code, pack, place_keys, read_columns, unpack
+from tawasul_nlp.duplicates.features import CaseFeatures, code, compute_features, pack, place_keys, unpack
 from tawasul_nlp.duplicates.groups import pair_reasons
 from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer, conflicting_places, pair_features
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, weights
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 
 
-def columns_of(*cases: str | Case) -> Columns:
+def features_of(*cases: str | Case) -> CaseFeatures:
     listed = [case if isinstance(case, Case) else Case(case) for case in cases]
     vectors = np.ones((len(listed), 128), np.float32) / np.sqrt(128)
-    return read_columns(listed, vectors, [{case.topic: 1.0} if case.topic else {} for case in listed])
+    return compute_features(listed, vectors, [{case.topic: 1.0} if case.topic else {} for case in listed])
 
 
 def conflict(one: str, other: str) -> bool:
-    return bool(conflicting_places(columns_of(one, other), np.array([0]), np.array([1]))[0])
+    return bool(conflicting_places(features_of(one, other), np.array([0]), np.array([1]))[0])
 
 
 @pytest.mark.parametrize(
@@ -77,29 +77,29 @@ def test_signatures_are_the_same_on_every_machine(machine: dict[str, str]) -> No
 
 
 def test_what_an_index_stores_is_the_same_on_every_machine() -> None:
-    columns = columns_of("الكهربا طافية")
-    for place, field in enumerate(fields(Columns)):
-        values = getattr(columns, field.name)
-        setattr(columns, field.name, np.arange(values.size).reshape(values.shape).astype(values.dtype) + place % 2)
-    (stored,) = pack(columns)
+    features = features_of("الكهربا طافية")
+    for place, field in enumerate(fields(CaseFeatures)):
+        values = getattr(features, field.name)
+        setattr(features, field.name, np.arange(values.size).reshape(values.shape).astype(values.dtype) + place % 2)
+    (stored,) = pack(features)
     assert (len(stored), hashlib.sha256(stored).hexdigest()[:16]) == (525, "1390e07203ccb821")
-    assert place_keys(columns).tolist() == [3910864293557659901]
+    assert place_keys(features).tolist() == [3910864293557659901]
     assert code("دوار اللؤلؤ") == 1337134029
 
 
 def test_an_address_field_counts_before_the_places_of_the_text() -> None:
-    columns = columns_of(
+    features = features_of(
         Case("نقلنا من المحرق والحفرة هني كسرت التاير", place="مدينة حمد مجمع 1203"),
         Case("حفرة في مجمع 1203 مدينة حمد"),
     )
-    assert not conflicting_places(columns, np.array([0]), np.array([1]))[0]
+    assert not conflicting_places(features, np.array([0]), np.array([1]))[0]
 
 
 @pytest.mark.parametrize("place", [714, 714.0, "714", "٧١٤", " 714 ", "714.0"])
 def test_a_number_alone_as_a_place_is_a_block(place: object) -> None:
     given = as_cases([{"text": "حفرة", "place": place}, {"text": "حفرة في مجمع 714"}])
-    columns = columns_of(*given, Case("حفرة", place=place))  # type: ignore[arg-type]
-    assert columns.blocks[:, 0].tolist() == [714] * 3
+    features = features_of(*given, Case("حفرة", place=place))  # type: ignore[arg-type]
+    assert features.blocks[:, 0].tolist() == [714] * 3
 
 
 def test_ids_and_topics_are_texts_whatever_a_table_holds() -> None:
@@ -107,12 +107,12 @@ def test_ids_and_topics_are_texts_whatever_a_table_holds() -> None:
     assert [(case.id, case.topic) for case in listed] == [("7", "3")] * 2
 
 
-def test_columns_survive_packing_and_do_not_depend_on_neighbours_or_processes() -> None:
+def test_features_survive_packing_and_do_not_depend_on_neighbours_or_processes() -> None:
     texts = [f"حفرة رقم {number} في طريق {number + 100} مجمع 714" for number in range(5)]
-    together = columns_of(*texts)
-    alone = columns_of(texts[3])
+    together = features_of(*texts)
+    alone = features_of(texts[3])
     restored = unpack([pack(together)[3]], together.vectors[3:4])
-    for field in fields(Columns):
+    for field in fields(CaseFeatures):
         assert np.array_equal(getattr(alone, field.name)[0], getattr(together, field.name)[3], equal_nan=True)
         assert np.array_equal(getattr(restored, field.name)[0], getattr(together, field.name)[3], equal_nan=True)
         assert getattr(restored, field.name).dtype == getattr(together, field.name).dtype
@@ -121,23 +121,23 @@ def test_columns_survive_packing_and_do_not_depend_on_neighbours_or_processes() 
 def test_signatures_estimate_the_overlap_of_shingles() -> None:
     one = "تسرب مياه قوي عند تقاطع طريق 1435 منذ الفجر والشارع غرقان والسيارات متوقفة ولا أحد جاء"
     near = one.replace("قوي", "كبير")
-    columns = columns_of(one, near, "مدرسة البنات بلا مكيفات منذ بداية الفصل والطالبات يعانين من الحر")
-    overlap = (columns.shingles[0] == columns.shingles).mean(1)
+    features = features_of(one, near, "مدرسة البنات بلا مكيفات منذ بداية الفصل والطالبات يعانين من الحر")
+    overlap = (features.shingles[0] == features.shingles).mean(1)
     assert overlap[0] == 1.0 and overlap[1] > 0.6 and overlap[2] < 0.1
 
 
 def test_features_are_the_same_both_ways_and_shares_of_a_value_sum_to_one() -> None:
-    columns = columns_of("حفرة في مجمع 714", "كهربا مقطوعة في المحرق من 3 ايام", "شكرا لكم")
+    features = features_of("حفرة في مجمع 714", "كهربا مقطوعة في المحرق من 3 ايام", "شكرا لكم")
     first, second = np.array([0, 0, 1]), np.array([1, 2, 2])
-    table = pair_features(columns, first, second)
+    table = pair_features(features, first, second)
     assert table.shape == (3, len(NAMES))
-    assert np.array_equal(table, pair_features(columns, second, first))
+    assert np.array_equal(table, pair_features(features, second, first))
     cosine = [at for at, name in enumerate(NAMES) if name.startswith("cosine@")]
     assert np.allclose(table[:, cosine].sum(1), 1.0)
 
 
 def flags_of(one: str, other: str) -> dict[str, float]:
-    row = pair_features(columns_of(one, other), np.array([0]), np.array([1]))[0]
+    row = pair_features(features_of(one, other), np.array([0]), np.array([1]))[0]
     return dict(zip(NAMES, row.tolist(), strict=True))
 
 
@@ -162,12 +162,12 @@ def test_another_house_road_or_street_speaks_against_a_pair(one: str, other: str
 
 
 def test_a_name_that_few_texts_have_tells_more_than_words_that_many_have() -> None:
-    columns = columns_of(
+    features = features_of(
         "حفرة كبيرة جدام برادة النورس وتأذى الناس",
         "عند برادة النورس بالوعة مفتوحة والشارع خطر",
         "الشارع فيه حفرة كبيرة والناس تشتكي من البلدية",
     )
-    table = dict(zip(NAMES, pair_features(columns, np.array([0, 0]), np.array([1, 2])).T, strict=True))
+    table = dict(zip(NAMES, pair_features(features, np.array([0, 0]), np.array([1, 2])).T, strict=True))
     rarest = [name for name in NAMES if name.startswith("rarest_shared_word@")]
     level = np.sum([table[name] * float(name.split("@")[1]) for name in rarest], axis=0)
     assert level[0] > level[1] + 2 > 2
@@ -184,8 +184,8 @@ def test_a_word_is_one_word_with_article_particle_and_ending() -> None:
 def test_topics_agree_by_the_probabilities_that_they_share_and_an_unknown_one_says_nothing() -> None:
     cases = [Case("الشارع ظلام والليتات طافية")] * 4
     topics = [{"street_lighting": 0.5, "power_outage": 0.4}, {"power_outage": 0.7}, {"noise": 0.9}, {}]
-    columns = read_columns(cases, np.ones((4, 128), np.float32), topics)
-    table = pair_features(columns, np.array([0, 0, 0]), np.array([1, 2, 3]))
+    features = compute_features(cases, np.ones((4, 128), np.float32), topics)
+    table = pair_features(features, np.array([0, 0, 0]), np.array([1, 2, 3]))
     knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
     assert table[:, knots] == pytest.approx(np.array([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
 
@@ -193,40 +193,40 @@ def test_topics_agree_by_the_probabilities_that_they_share_and_an_unknown_one_sa
 def test_a_topic_of_the_callers_own_agrees_with_its_like_and_says_nothing_beside_the_models() -> None:
     cases = [Case("الشارع ظلام والليتات طافية")] * 5
     topics = [{"إنارة": 1.0}, {"إنارة": 1.0}, {"صيانة": 1.0}, {"street_lighting": 0.9, "power_outage": 0.1}, {}]
-    columns = read_columns(cases, np.ones((5, 128), np.float32), topics, own_topics={"إنارة", "صيانة"})
-    table = pair_features(columns, np.array([0, 0, 0, 3, 0]), np.array([1, 2, 3, 0, 4]))
+    features = compute_features(cases, np.ones((5, 128), np.float32), topics, own_topics={"إنارة", "صيانة"})
+    table = pair_features(features, np.array([0, 0, 0, 3, 0]), np.array([1, 2, 3, 0, 4]))
     knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
     alike, other, unknown = [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]
     assert table[:, knots].tolist() == [alike, other, unknown, unknown, unknown]
-    assert pair_reasons(columns, np.array([0, 0]), np.array([1, 2])) == ["near-copy"] * 2
-    assert unpack(pack(columns), columns.vectors).topics.tolist() == columns.topics.tolist()
+    assert pair_reasons(features, np.array([0, 0]), np.array([1, 2])) == ["near-copy"] * 2
+    assert unpack(pack(features), features.vectors).topics.tolist() == features.topics.tolist()
 
 
 def test_the_quick_way_to_a_score_is_the_table_of_features_times_the_weights() -> None:
     rng = np.random.default_rng(2)
     scorer = PairScorer(rng.normal(size=len(NAMES)), -1.0, 0.5)
     texts = ["حفرة في مجمع 714", "كهربا مقطوعة في المحرق من 3 ايام", "Street light off in Muharraq", "", "حفرة"]
-    columns = columns_of(*(Case(text, topic="roads" if at % 2 else None) for at, text in enumerate(texts)))
+    features = features_of(*(Case(text, topic="roads" if at % 2 else None) for at, text in enumerate(texts)))
     first, second = np.triu_indices(len(texts), 1)
-    logits = pair_features(columns, first, second) @ scorer.weights + scorer.intercept
-    told = (columns.length[first] > 0) & (columns.length[second] > 0) & ~conflicting_places(columns, first, second)
+    logits = pair_features(features, first, second) @ scorer.weights + scorer.intercept
+    told = (features.length[first] > 0) & (features.length[second] > 0) & ~conflicting_places(features, first, second)
     assert 0 < told.sum() < len(told)
     expected = np.where(told, 1 / (1 + np.exp(-logits)), 0)
-    assert scorer.score(columns, first, second) == pytest.approx(expected, abs=1e-5)
+    assert scorer.score(features, first, second) == pytest.approx(expected, abs=1e-5)
 
 
 def test_time_between_two_cases_only_takes_from_the_score() -> None:
     scorer = PairScorer(np.zeros(len(NAMES)), 2.0, 0.5, days=30.0)
     moments = ["2026-01-01", "2026-01-20", "2026-06-01", ""]
-    columns = columns_of(*as_cases({"text": "حفرة في الشارع", "created_at": moment} for moment in moments))
-    scores = scorer.score(columns, np.array([0, 0, 0]), np.array([1, 2, 3]))
+    features = features_of(*as_cases({"text": "حفرة في الشارع", "created_at": moment} for moment in moments))
+    scores = scorer.score(features, np.array([0, 0, 0]), np.array([1, 2, 3]))
     assert scores[0] == scores[2] > scores[1]
 
 
 def test_a_conflicting_place_scores_nothing_whatever_the_wording() -> None:
     scorer = PairScorer(np.ones(len(NAMES)), 5.0, 0.5)
-    columns = columns_of("انقطاع الكهرباء في مجمع 1203", "انقطاع الكهرباء في مجمع 1205")
-    assert scorer.score(columns, np.array([0]), np.array([1]))[0] == 0.0
+    features = features_of("انقطاع الكهرباء في مجمع 1203", "انقطاع الكهرباء في مجمع 1205")
+    assert scorer.score(features, np.array([0]), np.array([1]))[0] == 0.0
 
 
 def test_a_scorer_is_read_back_as_it_was_written_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
@@ -245,9 +245,9 @@ def test_a_scorer_is_read_back_as_it_was_written_and_a_damaged_one_is_refused(tm
 def test_contributions_add_up_to_the_score() -> None:
     rng = np.random.default_rng(1)
     scorer = PairScorer(rng.normal(size=len(NAMES)), -1.0, 0.5)
-    columns = columns_of("حفرة في مجمع 714 من 3 ايام", "حفرة كبيرة مجمع 714")
-    total = sum(scorer.contributions(columns, 0, 1).values())
-    score = scorer.score(columns, np.array([0]), np.array([1]))[0]
+    features = features_of("حفرة في مجمع 714 من 3 ايام", "حفرة كبيرة مجمع 714")
+    total = sum(scorer.contributions(features, 0, 1).values())
+    score = scorer.score(features, np.array([0]), np.array([1]))[0]
     assert score == pytest.approx(1 / (1 + np.exp(-total)), abs=1e-5)
 
 

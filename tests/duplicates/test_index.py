@@ -59,9 +59,9 @@ def test_a_report_of_a_known_incident_joins_it_and_another_place_opens_a_new_one
     assert copy.score >= 0.5 and "near-copy" in copy.reason
     assert len({first.group_id, elsewhere.group_id, hole.group_id}) == 3
     assert len(index) == 4 and first.id in index and "absent" not in index
-    assert (index.placement(copy.id), index.placement(first.id).group_id) == (copy, first.group_id)
+    assert (index.assignment(copy.id), index.assignment(first.id).group_id) == (copy, first.group_id)
     with pytest.raises(KeyError, match="no case 'absent'"):
-        index.placement("absent")
+        index.assignment("absent")
 
 
 def test_a_query_names_the_incident_and_stores_nothing(index):
@@ -106,15 +106,15 @@ def test_the_same_id_with_the_same_text_is_left_alone_and_with_another_text_is_r
     again, once, twice = index.add([case, Case(HOLE, id="c-2"), Case(HOLE, id="c-2")])
     assert (again.group_id, again.is_new) == (first.group_id, False)
     assert once == twice and once.is_new and len(index) == 2
-    before = index.placements()
+    before = index.assignments()
     with pytest.raises(ValueError, match="case 1: the id 'c-1' is already in .* with another text; remove"):
         index.add([Case("نص جديد", id="c-3"), Case(HOLE, id="c-1")])
-    assert index.placements() == before
+    assert index.assignments() == before
 
 
 def test_a_case_without_an_id_gets_one_that_no_other_has(index):
     index.add([Case(HOLE, id="case-1")])
-    names = [placement.id for placement in index.add([POWER, POWER_ELSEWHERE, Case(POWER_COPY, id="case-3")])]
+    names = [assignment.id for assignment in index.add([POWER, POWER_ELSEWHERE, Case(POWER_COPY, id="case-3")])]
     assert len({"case-1", *names}) == 4 and len(index) == 4
     assert [index.text(name) for name in names] == [POWER, POWER_ELSEWHERE, POWER_COPY]
 
@@ -127,10 +127,10 @@ def test_half_of_a_surrogate_pair_is_stored_as_its_escape_and_known_again(groupe
     with pytest.raises(ValueError, match="is already in .* with another text"):
         index.add([Case(POWER + " \ud83e", id=broken.id)])
     assert index.text(broken.id) == POWER + r" \ud83d" and broken.id in index
-    assert index.placement(broken.id).group_id == placed.group_id
-    assert r"c-\udc00" in index.placements() and index.query(broken)[0].group_id == placed.group_id
+    assert index.assignment(broken.id).group_id == placed.group_id
+    assert r"c-\udc00" in index.assignments() and index.query(broken)[0].group_id == placed.group_id
     with DuplicateIndex.open(tmp_path / "filled", grouper) as filled:
-        filled.fill(grouper.group([broken, POWER_COPY]))
+        filled.load_groups(grouper.group([broken, POWER_COPY]))
         assert filled.text(broken.id) == index.text(broken.id)
     index.remove(broken.id)
     assert broken.id not in index
@@ -190,7 +190,7 @@ def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp
 
 def test_filling_with_two_cases_of_one_id_names_it(grouper, index):
     with pytest.raises(ValueError, match="two cases have the id 'c-1'; give"):
-        index.fill(grouper.group([Case(POWER, id="c-1"), Case(HOLE, id="c-1")]))
+        index.load_groups(grouper.group([Case(POWER, id="c-1"), Case(HOLE, id="c-1")]))
     assert len(index) == 0
 
 
@@ -210,7 +210,7 @@ def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_pa
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(index) == 60 and set(index.placements()) == {
+    assert len(index) == 60 and set(index.assignments()) == {
         case.id for part in range(4) for case in corpus[part::4][:15]
     }
     closer = threading.Thread(target=index.close)
@@ -223,16 +223,16 @@ def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_pa
 # -- what lasts --------------------------------------------------------------------------------------------------------
 
 
-def test_ids_and_placements_are_the_same_after_reopening(grouper, tmp_path, corpus):
+def test_ids_and_assignments_are_the_same_after_reopening(grouper, tmp_path, corpus):
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         index.add(corpus[:120])
         index.remove(corpus[5].id)
-        before, groups = index.placements(), index.groups(min_size=1)
+        before, groups = index.assignments(), index.groups(min_size=1)
     with DuplicateIndex.open(tmp_path / "index", grouper, create=False) as index:
-        assert (index.placements(), index.groups(min_size=1)) == (before, groups)
+        assert (index.assignments(), index.groups(min_size=1)) == (before, groups)
         assert corpus[5].id not in index
         index.add(corpus[120:150])
-        assert {name: index.placements()[name].group_id for name in before} == {
+        assert {name: index.assignments()[name].group_id for name in before} == {
             n: p.group_id for n, p in before.items()
         }
 
@@ -240,8 +240,8 @@ def test_ids_and_placements_are_the_same_after_reopening(grouper, tmp_path, corp
 def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, index, corpus):
     for case in corpus:
         index.add([case])
-    placements = index.placements()
-    one_by_one = [placements[case.id].group_id for case in corpus]
+    assignments = index.assignments()
+    one_by_one = [assignments[case.id].group_id for case in corpus]
     at_once = grouper.group(corpus)
     assert len(at_once.groups) > 30
     assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
@@ -317,7 +317,7 @@ def test_dates_keep_incidents_apart_in_an_index_as_in_a_grouping(grouper, index)
     assert not index.query(late)[0].is_duplicate
     assert index.add([late])[0].is_new
     assert index.add([Case(POWER + " رجاء", id="2026-2", created_at="2026-01-03")])[0].group_id == (
-        index.placement("2026").group_id
+        index.assignment("2026").group_id
     )
 
 
@@ -361,7 +361,7 @@ def test_an_index_keeps_the_threshold_that_decided_last(grouper, tmp_path):
 
 def test_a_filled_index_goes_on_with_the_threshold_of_the_grouping(grouper, tmp_path):
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
-        index.fill(grouper.group([Case(POWER, id="p-1"), Case(HOLE, id="h-1")]).rethreshold(1.0))
+        index.load_groups(grouper.group([Case(POWER, id="p-1"), Case(HOLE, id="h-1")]).rethreshold(1.0))
         assert index.add([Case(POWER_COPY, id="p-2")])[0].is_new
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         assert index.add([Case(POWER_COPY + " رجاء", id="p-3")])[0].is_new
@@ -429,7 +429,7 @@ def set_fact(name, value):
         (set_fact("format_version", "2"), "format version 2, this library reads 4; make a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
-            r"made with model 0123456789abcdef, opened with .*open it with the .*DuplicateIndex\.stored gives them",
+            r"made with model 0123456789abcdef, opened with .*open it with the .*DuplicateIndex\.read_cases gives them",
         ),
     ],
 )
@@ -452,7 +452,7 @@ def test_the_cases_of_an_index_go_into_a_new_one_when_the_model_has_changed(grou
         index.add(cases)
         groups = incidents(index)
     set_fact("model_hash", "0123456789abcdef")(tmp_path / "old")
-    stored = DuplicateIndex.stored(tmp_path / "old")
+    stored = DuplicateIndex.read_cases(tmp_path / "old")
     assert [(case.id, case.text, case.created_at, case.place) for case in stored] == [
         (case.id, case.text, case.created_at, case.place) for case in cases
     ]
@@ -460,10 +460,10 @@ def test_the_cases_of_an_index_go_into_a_new_one_when_the_model_has_changed(grou
         index.add(stored)
         assert incidents(index) == groups
     with pytest.raises(IndexFormatError, match="no index here"):
-        DuplicateIndex.stored(tmp_path / "absent")
+        DuplicateIndex.read_cases(tmp_path / "absent")
     spoil_database(tmp_path / "old")
     with pytest.raises(IndexFormatError, match="damaged .*not what was written.*; restore the folder"):
-        DuplicateIndex.stored(tmp_path / "old")
+        DuplicateIndex.read_cases(tmp_path / "old")
 
 
 def test_a_torn_tail_of_vectors_is_cut_off(grouper, folder, corpus):
@@ -478,7 +478,7 @@ def test_a_torn_tail_of_vectors_is_cut_off(grouper, folder, corpus):
 
 def _each_finds_itself(index, cases):
     """Tell whether the incident that is most like a stored case is its own, however high it scores."""
-    placed = index.placements()
+    placed = index.assignments()
     return all(index.query(case)[0].group_id == placed[case.id].group_id for case in cases)
 
 
@@ -498,10 +498,10 @@ def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_pa
     with DuplicateIndex.open(folder, grouper) as index:
         index.remove(corpus[3].id)
         index.add(corpus[20:25])
-        before = index.placements()
+        before = index.assignments()
     assert [path.name for path in folder.glob("graph*")] == ["graph-20.usearch"]
     with DuplicateIndex.open(folder, grouper) as index:
-        assert index.placements() == before
+        assert index.assignments() == before
         kept = [case for case in corpus[:25] if case is not corpus[3]]
         assert _each_finds_itself(index, kept)
         index.add(corpus[25:40])

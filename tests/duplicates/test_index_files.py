@@ -90,7 +90,11 @@ def test_a_graph_of_a_machine_with_another_order_of_bytes_is_not_read(closed):
 def test_a_log_that_the_checksums_do_not_know_is_refused_and_kept(killed, indexes):
     shutil.copyfile(indexes / "late" / "checksums", killed / "checksums")
     log = (killed / "index.sqlite-wal").read_bytes()
-    for use in (DuplicateIndex.verify, DuplicateIndex.stored, lambda folder: DuplicateIndex.open(folder, grouper())):
+    for use in (
+        DuplicateIndex.verify,
+        DuplicateIndex.read_cases,
+        lambda folder: DuplicateIndex.open(folder, grouper()),
+    ):
         with pytest.raises(IndexFormatError, match="checksums does not know it: one of them is of another index"):
             use(killed)
     assert (killed / "index.sqlite-wal").read_bytes() == log
@@ -125,7 +129,7 @@ def test_an_index_of_the_version_before_gets_checksums_when_it_is_opened(closed)
         database.execute("UPDATE meta SET value = '3' WHERE name = 'format_version'")
     (closed / "checksums").unlink()
     older = shutil.copytree(closed, closed.with_name("older"))
-    assert [case.id for case in DuplicateIndex.stored(older)] == list(before["placements"])
+    assert [case.id for case in DuplicateIndex.read_cases(older)] == list(before["assignments"])
     with pytest.raises(IndexFormatError, match="of an earlier version, whose vectors have no checksum; open it once"):
         DuplicateIndex.verify(older)
     with DuplicateIndex.open(closed, grouper()) as index:
@@ -224,7 +228,7 @@ def test_a_full_disk_is_told_and_the_index_goes_on_when_there_is_room(tmp_path):
     assert process.exitcode == 0
     added = (tmp_path / "added").read_text(encoding="utf-8").split()
     assert DuplicateIndex.verify(tmp_path / "index").cases == len(added)
-    assert [case.id for case in DuplicateIndex.stored(tmp_path / "index")] == added
+    assert [case.id for case in DuplicateIndex.read_cases(tmp_path / "index")] == added
 
 
 def _fill_disk(folder, report):
@@ -242,7 +246,7 @@ def _fill_disk(folder, report):
             assert "what was added before is kept: make room" in str(error)
             break
         added.append(case.id)
-    assert 0 < len(added) < 60 and list(index.placements()) == added
+    assert 0 < len(added) < 60 and list(index.assignments()) == added
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     for case in cases()[100:110]:
         index.add([case])
@@ -313,7 +317,7 @@ def test_an_index_that_cannot_be_written_answers_queries(closed, unwritable):
             for change in (lambda: index.add(cases()[90:91]), lambda: index.remove(str(cases()[10].id))):
                 with pytest.raises(IndexDiskError, match="the folder cannot be written, so the index only answers"):
                     change()
-            assert DuplicateIndex.verify(folder).cases == len(DuplicateIndex.stored(folder)) == len(index) == 58
+            assert DuplicateIndex.verify(folder).cases == len(DuplicateIndex.read_cases(folder)) == len(index) == 58
 
     folder = unwritable(closed)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -323,7 +327,11 @@ def test_an_index_that_cannot_be_written_answers_queries(closed, unwritable):
 
 def test_a_killed_index_that_cannot_be_written_says_what_to_do(killed, unwritable):
     def read():
-        for use in (DuplicateIndex.verify, DuplicateIndex.stored, lambda path: DuplicateIndex.open(path, grouper())):
+        for use in (
+            DuplicateIndex.verify,
+            DuplicateIndex.read_cases,
+            lambda path: DuplicateIndex.open(path, grouper()),
+        ):
             with pytest.raises(IndexDiskError, match="its process was killed, and the folder cannot be written"):
                 use(folder)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.extraction import case_features
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "backlog.csv"
 
@@ -49,8 +49,8 @@ def test_a_case_that_is_sent_again_is_the_same_whether_it_names_a_place_or_not(g
         texts = [row["text"] for row in csv.DictReader(lines)]
     rows = np.arange(len(texts))
     again = [f"السلام عليكم {text} وشكرا" for text in texts]
-    columns = case_columns(grouper.classifier, [Case(text) for text in (*texts, *texts, *again)])
-    missed = [grouper.scorer.score(columns, rows, rows + n * len(rows)) < grouper.threshold for n in (1, 2)]
+    features = case_features(grouper.classifier, [Case(text) for text in (*texts, *texts, *again)])
+    missed = [grouper.scorer.score(features, rows, rows + n * len(rows)) < grouper.threshold for n in (1, 2)]
     assert len(texts) >= 300 and not missed[0].any() and missed[1].mean() < 0.01
 
 

@@ -6,14 +6,14 @@ import pytest
 from tawasul_nlp.duplicates import parts
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, near_copies, neighbours, repeated, search_vectors
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tests.duplicates.many_reports import grouper, many_reports
 
 
 @pytest.fixture(scope="module")
-def columns():
-    return case_columns(grouper().classifier, many_reports(), workers=1)
+def features():
+    return case_features(grouper().classifier, many_reports(), workers=1)
 
 
 def in_parts(table, count):
@@ -38,25 +38,25 @@ def keys_of(pairs):
     return set((pairs[:, 0] << 32 | pairs[:, 1]).tolist())
 
 
-def test_bands_in_parts_find_the_same_near_copies(columns):
-    starts, held = in_parts(columns, 5)
+def test_bands_in_parts_find_the_same_near_copies(features):
+    starts, held = in_parts(features, 5)
     found = exchanged(parts.split_bands, parts.near_copies_of, list(zip(held, starts, strict=True)), [()] * len(starts))
-    assert pairs_set(found) == keys_of(near_copies(columns))
+    assert pairs_set(found) == keys_of(near_copies(features))
 
 
-def test_copies_are_known_in_parts_as_together(columns):
-    starts, held = in_parts(columns, 5)
+def test_copies_are_known_in_parts_as_together(features):
+    starts, held = in_parts(features, 5)
     where = list(zip(held, starts, strict=True))
     found = exchanged(parts.split_copies, parts.repeated_of, where, [()] * len(starts))
     again = exchanged(parts.split_rows, parts.merged, [(rows, starts) for rows in found], [()] * len(starts))
-    wanted = np.flatnonzero(repeated(columns))
+    wanted = np.flatnonzero(repeated(features))
     assert len(wanted) > 300 and np.array_equal(np.concatenate(again), wanted)
     assert all((rows >= start).all() for rows, start in zip(again, starts, strict=True))
 
 
-def test_one_cell_finds_the_exact_neighbours_and_many_cells_nearly_all(columns):
-    vectors = search_vectors(columns, np.float16)
-    starts, held = in_parts(columns, 4)
+def test_one_cell_finds_the_exact_neighbours_and_many_cells_nearly_all(features):
+    vectors = search_vectors(features, np.float16)
+    starts, held = in_parts(features, 4)
     mine = [search_vectors(part, np.float16) for part in held]
     exact = keys_of(neighbours(vectors, NEIGHBOURS))
 
@@ -72,22 +72,22 @@ def test_one_cell_finds_the_exact_neighbours_and_many_cells_nearly_all(columns):
     assert len(found(30) & exact) > 0.95 * len(exact)
 
 
-def test_pairs_are_scored_and_grouped_in_parts_as_together(columns):
-    scorer, threshold, n = grouper().scorer, grouper().threshold, len(columns)
+def test_pairs_are_scored_and_grouped_in_parts_as_together(features):
+    scorer, threshold, n = grouper().scorer, grouper().threshold, len(features)
     rng = np.random.default_rng(3)
-    keys = [rng.permutation(list(keys_of(near_copies(columns)))).astype(np.uint64)]
-    keys.append(np.array(sorted(keys_of(neighbours(search_vectors(columns)))), np.uint64)[::-1])
+    keys = [rng.permutation(list(keys_of(near_copies(features)))).astype(np.uint64)]
+    keys.append(np.array(sorted(keys_of(neighbours(search_vectors(features)))), np.uint64)[::-1])
     together = np.union1d(*keys)
     first, second = (together >> np.uint64(32)).astype(int), (together & np.uint64(0xFFFFFFFF)).astype(int)
-    whole = Edges(first, second, scorer.score(columns, first, second)).above(LEAST)
-    wanted = DuplicateGroups(many_reports(), columns, whole, scorer, threshold)
+    whole = Edges(first, second, scorer.score(features, first, second)).above(LEAST)
+    wanted = DuplicateGroups(many_reports(), features, whole, scorer, threshold)
 
-    starts, held = in_parts(columns, 6)
+    starts, held = in_parts(features, 6)
     nothing = [()] * len(starts)
     mine = exchanged(parts.split_pairs, parts.merged, [(some, starts) for some in keys], nothing)
     asked = exchanged(parts.split_wanted, list, [(some, starts) for some in mine], nothing)
     found = exchanged(
-        parts.split_columns,
+        parts.split_features,
         parts.scored,
         list(zip(held, starts, asked, strict=True)),
         [(some, own, start, scorer) for some, own, start in zip(mine, held, starts, strict=True)],

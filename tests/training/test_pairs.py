@@ -7,7 +7,7 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.extraction import case_columns
+from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, pair_features
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from training.corpus import Example
@@ -55,11 +55,11 @@ def test_what_the_cosine_adds_to_a_score_never_falls_as_it_rises() -> None:
 def test_topics_known_by_heart_count_between_near_copies_alone() -> None:
     case = "الحفرة في شارع البديع كسرت تاير سيارتي ومحد يصلحها من شهر"
     texts = [case, case + " رجاء", "تضررت مركبتي من حفرة كبيرة بالطريق ولم يردمها أحد"]
-    columns = case_columns(ComplaintClassifier.from_pretrained(), [Case(text) for text in texts])
+    features = case_features(ComplaintClassifier.from_pretrained(), [Case(text) for text in texts])
     pairs = np.array([[0, 1], [0, 2]])
-    assert columns.topics[0, 0] == columns.topics[2, 0]
+    assert features.topics[0, 0] == features.topics[2, 0]
     topics = [at for at, name in enumerate(NAMES) if name.split("@")[0].startswith("topics")]
-    known, by_heart = pair_features(columns, *pairs.T), features_by_heart(columns, *pairs.T)
+    known, by_heart = pair_features(features, *pairs.T), features_by_heart(features, *pairs.T)
     assert (known[:, topics].sum(1) > 0).all()
     assert (by_heart[0] == known[0]).all() and (by_heart[1, topics] == 0).all()
     others = np.setdiff1d(np.arange(len(NAMES)), topics)

@@ -212,10 +212,10 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """A table being written; `guarded` counts the cells that were made safe for spreadsheets."""
+    """A table being written; `escaped` counts the cells that were made safe for spreadsheets."""
 
     rows_written: int
-    guarded: int
+    escaped: int
 
     def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
         """Write the chunk's rows, each followed by its added values."""

@@ -37,14 +37,14 @@ _SIGN = re.compile(f"[{SIGNS}]")
 _FORMULA = re.compile(rf'((?:\A|[{SEPARATORS}])[{UNSEEN}"]*+)(?=[{SIGNS}])(?!{_NUMBER}(?:[\r\n]|\Z))')
 
 
-def guarded(cell: str) -> str:
+def escaped(cell: str) -> str:
     r"""Return the cell with an apostrophe before what a spreadsheet would run, else the very same string.
 
     Examples
     --------
-    >>> guarded("=HYPERLINK(...)"), guarded("- الماي مقطوع"), guarded("الماي مقطوع;=1+1")
+    >>> escaped("=HYPERLINK(...)"), escaped("- الماي مقطوع"), escaped("الماي مقطوع;=1+1")
     ("'=HYPERLINK(...)", "'- الماي مقطوع", "الماي مقطوع;'=1+1")
-    >>> guarded("-5"), guarded("+973 3900 1234"), guarded("-1.5e-05"), guarded("--"), guarded("المجاري")
+    >>> escaped("-5"), escaped("+973 3900 1234"), escaped("-1.5e-05"), escaped("--"), escaped("المجاري")
     ('-5', '+973 3900 1234', '-1.5e-05', '--', 'المجاري')
     """
     if _SIGN.search(cell) is None:
@@ -53,10 +53,10 @@ def guarded(cell: str) -> str:
     return safe if signs else cell
 
 
-def guarded_row(values: Iterable[object]) -> list[str]:
+def escaped_row(values: Iterable[object]) -> list[str]:
     """Return the values as cells of a row that holds no formula.
 
-    >>> guarded_row([3, "=1+1"])
+    >>> escaped_row([3, "=1+1"])
     ['3', "'=1+1"]
     """
-    return [guarded(str(value)) for value in values]
+    return [escaped(str(value)) for value in values]

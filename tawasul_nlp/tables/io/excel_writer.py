@@ -77,7 +77,7 @@ class SheetWriter:
         If there are more columns or rows, here or in :meth:`write`, than a sheet of Excel has.
     """
 
-    guarded = 0
+    escaped = 0
 
     def __init__(
         self, sink: Sink, layout: Layout, *, before: int | None = None, close: Callable[[], None] | None = None

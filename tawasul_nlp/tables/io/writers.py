@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.io.chunk import Chunk, Writer, to_cell, to_json
 from tawasul_nlp.tables.io.delimited import join_fields
-from tawasul_nlp.tables.io.escaping import guarded
+from tawasul_nlp.tables.io.escaping import escaped
 from tawasul_nlp.tables.io.excel_writer import SheetWriter, Workbook
 from tawasul_nlp.tables.io.layout import Layout, Sink
 
@@ -88,7 +88,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
 class CsvWriter:
     """Write delimited text in UTF-8, one line end (``\\n``) a row.
 
-    ``guarded`` counts the cells that got an apostrophe, so that no spreadsheet runs them.
+    ``escaped`` counts the cells that got an apostrophe, so that no spreadsheet runs them.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class CsvWriter:
         self._layout = layout
         self._close = close
         self.rows_written = 0
-        self.guarded = 0
+        self.escaped = 0
         if not begun:
             names = self._line([*layout.columns, *layout.added])
             sink.write((codecs.BOM_UTF8 if layout.bom else b"") + names.encode())
@@ -114,8 +114,8 @@ class CsvWriter:
 
     def _line(self, cells: list[str]) -> str:
         if not self._layout.raw_cells:
-            safe = [guarded(cell) for cell in cells]
-            self.guarded += sum(one is not other for one, other in zip(cells, safe, strict=True))
+            safe = [escaped(cell) for cell in cells]
+            self.escaped += sum(one is not other for one, other in zip(cells, safe, strict=True))
             cells = safe
         return join_fields(cells, self._layout.delimiter)
 
@@ -128,7 +128,7 @@ class CsvWriter:
 class JsonlWriter:
     """Write one JSON object a line, Arabic unescaped; a key that a row lacks stays absent."""
 
-    guarded = 0
+    escaped = 0
 
     def __init__(self, sink: Sink, layout: Layout, close: Callable[[], None] | None = None) -> None:
         self._sink = sink
@@ -154,7 +154,7 @@ class JsonlWriter:
 class ArrowWriter:
     """Write every chunk as an Arrow stream of its own."""
 
-    guarded = 0
+    escaped = 0
 
     def __init__(self, sink: Sink, layout: Layout) -> None:
         self._sink = sink
@@ -180,7 +180,7 @@ class ArrowWriter:
 class ParquetWriter:
     """Write Parquet; a typed source's columns keep their types and its schema's metadata."""
 
-    guarded = 0
+    escaped = 0
 
     def __init__(self, path: Path, layout: Layout) -> None:
         import pyarrow.parquet as pq

@@ -23,8 +23,8 @@ from tawasul_nlp.duplicates.candidates import (
     search_vectors,
 )
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_columns
-from tawasul_nlp.duplicates.features import Columns, pack, unpack
+from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import CaseFeatures, pack, unpack
 from tawasul_nlp.duplicates.groups import numbered
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names, added_schema
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 MAX_PARTS = 256  # a shuffle has as many pieces as parts squared
-_COLUMNS, _VECTOR = "__columns", "__vector"
+_FEATURES, _VECTOR = "__features", "__vector"
 _DECIMALS = 4
 
 
@@ -120,23 +120,23 @@ def group(
     scorer, threshold, width = ray.get(ask.remote(given))
 
     apart = ray.remote(_apart).options(num_returns=3)
-    tables, columns, told = zip(
+    tables, features, told = zip(
         *(apart.remote(width, *some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
     )
     marks = ray.get(list(told))
     ends = np.cumsum([mark.sum() for mark in marks])
     n, starts = int(ends[-1]), np.r_[0, ends[:-1]]
-    edges = _edges(columns, starts, n, scorer, exact_below)
+    edges = _edges(features, starts, n, scorer, exact_below)
     component = parts.components(n, edges.above(threshold))
     settled = exchange(
         parts.split_components,
         parts.grouped,
-        [(held, start, component[start:end]) for held, start, end in zip(columns, starts, ends, strict=True)],
+        [(held, start, component[start:end]) for held, start, end in zip(features, starts, ends, strict=True)],
         [(some, scorer, threshold) for some in parts.edges_by_part(len(starts), edges, component)],
     )
     representative, score = np.arange(n), np.ones(n, np.float32)
-    for rows, heads, scores in ray.get(settled):
-        representative[rows], score[rows] = heads, scores
+    for rows, representatives, scores in ray.get(settled):
+        representative[rows], score[rows] = representatives, scores
     labels, _, sizes = numbered(representative)
     values = (labels, sizes[labels], score, representative == np.arange(n))
     add = ray.remote(_with_groups)
@@ -148,16 +148,16 @@ def group(
     )
 
 
-def _edges(columns: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScorer, exact_below: int) -> Edges:
-    """Return all pairs that may match, in the order of their cases; `columns` are references."""
+def _edges(features: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScorer, exact_below: int) -> Edges:
+    """Return all pairs that may match, in the order of their cases; `features` are references."""
     count = len(starts)
-    where = [(held, int(start)) for held, start in zip(columns, starts, strict=True)]
+    where = [(held, int(start)) for held, start in zip(features, starts, strict=True)]
     pairs = exchange(parts.split_bands, parts.near_copies_of, where, [()] * count)
-    pairs += _neighbours(columns, starts, n, exact_below)
+    pairs += _neighbours(features, starts, n, exact_below)
     mine = exchange(parts.split_pairs, parts.merged, [(keys, starts) for keys in pairs], [()] * count)
     asked = exchange(parts.split_wanted, tuple, [(keys, starts) for keys in mine], [()] * count)
     scored = exchange(
-        parts.split_columns,
+        parts.split_features,
         parts.scored,
         [(*own, rows) for own, rows in zip(where, asked, strict=True)],
         [(keys, *own, scorer) for keys, own in zip(mine, where, strict=True)],
@@ -166,15 +166,15 @@ def _edges(columns: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScore
     return Edges(*(np.concatenate([getattr(some, name) for some in found]) for name in ("first", "second", "scores")))
 
 
-def _neighbours(columns: Sequence[Any], starts: np.ndarray, n: int, exact_below: int) -> list[Any]:
+def _neighbours(features: Sequence[Any], starts: np.ndarray, n: int, exact_below: int) -> list[Any]:
     """Return references to pairs of cases with their nearest."""
     k = min(NEIGHBOURS, n - 1)
     if k < 1:
         return []
     search = ray.remote(_search_vectors)
-    vectors = [search.remote(held) for held in columns]
+    vectors = [search.remote(held) for held in features]
     count = len(starts)
-    where = [(held, int(start)) for held, start in zip(columns, starts, strict=True)]
+    where = [(held, int(start)) for held, start in zip(features, starts, strict=True)]
     found = exchange(parts.split_copies, parts.repeated_of, where, [()] * count)
     copies = exchange(parts.split_rows, parts.merged, [(rows, starts) for rows in found], [()] * count)
     if n <= exact_below:
@@ -242,12 +242,12 @@ class _Read:
                 row: case if vectors[row] is None else replace(case, embedding=np.asarray(vectors[row], np.float32))
                 for row, case in told.items()
             }
-        columns = case_columns(self._classifier, list(told.values()), workers=1)
+        features = case_features(self._classifier, list(told.values()), workers=1)
         packed: list[bytes | None] = [None] * table.num_rows
         vector: list[bytes | None] = [None] * table.num_rows
-        for row, values, own in zip(told, pack(columns) if told else (), columns.vectors, strict=True):
+        for row, values, own in zip(told, pack(features) if told else (), features.vectors, strict=True):
             packed[row], vector[row] = values, own.tobytes()
-        return table.append_column(_COLUMNS, pa.array(packed, pa.large_binary())).append_column(
+        return table.append_column(_FEATURES, pa.array(packed, pa.large_binary())).append_column(
             _VECTOR, pa.array(vector, pa.large_binary())
         )
 
@@ -261,19 +261,19 @@ def _stretches(blocks: Sequence[Any], count: int) -> list[Sequence[Any]]:
     return [blocks[start:end] for start, end in zip(ends, ends[1:], strict=False)]
 
 
-def _apart(width: int, *tables: pa.Table) -> tuple[pa.Table, Columns, np.ndarray]:
+def _apart(width: int, *tables: pa.Table) -> tuple[pa.Table, CaseFeatures, np.ndarray]:
     """Return the rows of a part, what its cases are compared by, and which rows are cases."""
     import pyarrow as pa
 
     table = pa.concat_tables(tables, promote_options="permissive")  # an empty column may have no type
-    told = np.asarray(table.column(_COLUMNS).is_valid())
+    told = np.asarray(table.column(_FEATURES).is_valid())
     vectors = np.frombuffer(b"".join(table.column(_VECTOR).drop_null().to_pylist()), np.float32)
-    columns = unpack(table.column(_COLUMNS).drop_null().to_pylist(), vectors.reshape(-1, width))
-    return table.drop_columns([_COLUMNS, _VECTOR]), columns, told
+    features = unpack(table.column(_FEATURES).drop_null().to_pylist(), vectors.reshape(-1, width))
+    return table.drop_columns([_FEATURES, _VECTOR]), features, told
 
 
-def _search_vectors(columns: Columns) -> np.ndarray:
-    return search_vectors(columns, np.float16)
+def _search_vectors(features: CaseFeatures) -> np.ndarray:
+    return search_vectors(features, np.float16)
 
 
 def _joined(*vectors: np.ndarray) -> np.ndarray:
@@ -290,14 +290,16 @@ def _with_groups(
     labels: np.ndarray,
     sizes: np.ndarray,
     scores: np.ndarray,
-    heads: np.ndarray,
+    representatives: np.ndarray,
     names: Sequence[str],
 ) -> pa.Table:
     import pyarrow as pa
 
     at = np.cumsum(told) - 1
     rounded = np.round(scores.astype(np.float64), _DECIMALS)
-    for field, values in zip(added_schema(names, GROUP_COLUMNS), (labels, sizes, rounded, heads), strict=True):
+    for field, values in zip(
+        added_schema(names, GROUP_COLUMNS), (labels, sizes, rounded, representatives), strict=True
+    ):
         spread = values[np.maximum(at, 0)] if len(values) else np.zeros(len(told), values.dtype)
         table = table.append_column(field, pa.array(spread, field.type, mask=~told))
     return table

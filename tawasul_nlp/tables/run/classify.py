@@ -21,8 +21,8 @@ from tawasul_nlp.tables.run.label_counts import LabelCount
 from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
-from tawasul_nlp.tables.run.outputs import checked_targets, guarded_note, layout_of
-from tawasul_nlp.tables.run.pipeline import Step, Work
+from tawasul_nlp.tables.run.outputs import checked_targets, escaped_note, layout_of
+from tawasul_nlp.tables.run.pipeline import Pipeline, Step
 from tawasul_nlp.tables.run.resume import TABLE, files_of_run, is_unfinished, unfinished_run
 from tawasul_nlp.tables.run.source import open_source
 from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
@@ -185,31 +185,31 @@ def classify_table(
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
             try:
-                work = Work(file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
-                work.go(opened, chunk_rows, on_step)
+                pipeline = Pipeline(file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
+                pipeline.run(opened, chunk_rows, on_step)
                 # What file systems tell of too late is found here, unless it was undone.
                 if input_identity(file.path) != identity:
                     raise InputChangedError(file.path)
                 # The rejects go first: whoever sees the output can rely on finding them.
-                if work.tally.rows_rejected:
+                if pipeline.label_counts.rows_rejected:
                     publish(run.rejects.path, targets.rejects)
                 else:
                     targets.rejects.unlink(missing_ok=True)
                 publish(finish(run.rows.path, run.folder / TABLE, layout), output)
                 report = BatchReport(
                     output=output,
-                    rejects=targets.rejects if work.tally.rows_rejected else None,
+                    rejects=targets.rejects if pipeline.label_counts.rows_rejected else None,
                     manifest=targets.manifest,
-                    rows_read=work.tally.rows_read,
-                    rows_written=work.rows_written,
-                    rows_rejected=work.tally.rows_rejected,
-                    needs_review=work.tally.needs_review,
+                    rows_read=pipeline.label_counts.rows_read,
+                    rows_written=pipeline.rows_written,
+                    rows_rejected=pipeline.label_counts.rows_rejected,
+                    needs_review=pipeline.label_counts.needs_review,
                     task=task,
-                    counts=work.tally.counts(),
+                    counts=pipeline.label_counts.counts(),
                     added=names,
-                    notes=(*reader.notes, *joined_note(text_columns), *guarded_note(work.guarded)),
-                    started=work.started,
-                    seconds=work.seconds(),
+                    notes=(*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped)),
+                    started=pipeline.started,
+                    seconds=pipeline.seconds(),
                     resumed=run.resumed,
                 )
                 if report.manifest is not None:

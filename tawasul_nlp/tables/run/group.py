@@ -19,7 +19,7 @@ from tawasul_nlp.tables.io.output_file import PendingFile
 from tawasul_nlp.tables.io.writers import open_writer
 from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
-from tawasul_nlp.tables.run.outputs import checked_targets, guarded_note, layout_of, reject_lines
+from tawasul_nlp.tables.run.outputs import checked_targets, escaped_note, layout_of, reject_lines
 from tawasul_nlp.tables.run.source import open_source
 from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
 
@@ -183,7 +183,7 @@ def group_table(
                 if on_step is not None:
                     on_step("read", rows.read, 0)
             file.check()
-            guarded = 0
+            escaped = 0
             loaded = grouper() if callable(grouper) else grouper
             placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
             written = sum(len(chunk.numbers) for chunk in rows.chunks)
@@ -194,7 +194,7 @@ def group_table(
                     for chunk, values in zip(rows.chunks, placed.values, strict=True):
                         writer.write(chunk, values)
                 written = writer.rows_written
-                guarded = writer.guarded
+                escaped = writer.escaped
             if rows.read != written + rejected:
                 raise RowsLostError(
                     f"{rows.read} rows were read but {written} written and {rejected} rejected; nothing was published"
@@ -235,7 +235,7 @@ def group_table(
         dates_unread=rows.dates_unread,
         largest=placed.largest,
         added=names,
-        notes=(*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *guarded_note(guarded)),
+        notes=(*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped)),
         seconds=time.monotonic() - began,
     )
 
@@ -289,17 +289,19 @@ _NO_GROUP: list[Any] = [None] * len(GROUP_COLUMNS)
 def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Placed:
     told = [case for cases in rows.cases for case in cases if case.text.strip()]
     groups = grouper.group(told)
-    labels, heads = groups.labels.tolist(), groups.representatives.tolist()
+    labels, representatives = groups.labels.tolist(), groups.representatives.tolist()
     sizes = Counter(labels)
     values = (
-        [label, sizes[label], round(score, _DECIMALS), head == at]
-        for at, (label, score, head) in enumerate(zip(labels, groups.scores.tolist(), heads, strict=True))
+        [label, sizes[label], round(score, _DECIMALS), representative == at]
+        for at, (label, score, representative) in enumerate(
+            zip(labels, groups.scores.tolist(), representatives, strict=True)
+        )
     )
     placed = _Placed()
     for cases in rows.cases:
         placed.add(cases, lambda _: next(values))
-    head_of = dict(zip(labels, heads, strict=True))
-    placed.show(lambda group: told[head_of[group]].text)
+    representative_of = dict(zip(labels, representatives, strict=True))
+    placed.show(lambda group: told[representative_of[group]].text)
     return placed
 
 
@@ -323,8 +325,8 @@ def _indexed(
         incidents: dict[int, Incident] = {}
 
         def values_of(case: Case) -> list[Any]:
-            placement = index.placement(str(case.id))
-            group, score = placement.group_id, round(placement.score, _DECIMALS)
+            assignment = index.assignment(str(case.id))
+            group, score = assignment.group_id, round(assignment.score, _DECIMALS)
             if group not in incidents:
                 incidents[group] = index.group(group)
             incident = incidents[group]

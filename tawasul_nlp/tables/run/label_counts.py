@@ -24,7 +24,7 @@ class LabelCount:
     needs_review: int
 
 
-class Tally:
+class LabelCounts:
     """How many rows were read and rejected, and how many got each label of one task.
 
     Parameters
@@ -36,7 +36,7 @@ class Tally:
 
     Examples
     --------
-    >>> Tally("agency", Tally("agency").to_dict()).rows_read
+    >>> LabelCounts("agency", LabelCounts("agency").to_dict()).rows_read
     0
     """
 

@@ -184,7 +184,7 @@ def reject_lines(rejects: Sequence[Reject]) -> str:
     return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
 
 
-def guarded_note(cells: int) -> tuple[str, ...]:
+def escaped_note(cells: int) -> tuple[str, ...]:
     """Return what the user should know of cells that were made safe for spreadsheets; nothing if none was."""
     if not cells:
         return ()

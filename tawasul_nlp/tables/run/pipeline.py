@@ -1,4 +1,4 @@
-"""The work on a table: classify it chunk by chunk, from where an unfinished run stands to the end."""
+"""Classify a table chunk by chunk, from where an unfinished run stands to the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.writers import open_appender
 from tawasul_nlp.tables.run.engine import Engine
 from tawasul_nlp.tables.run.given_places import given_places, placed
-from tawasul_nlp.tables.run.label_counts import Tally
+from tawasul_nlp.tables.run.label_counts import LabelCounts
 from tawasul_nlp.tables.run.masking import masked
 from tawasul_nlp.tables.run.outputs import reject_lines
 from tawasul_nlp.tables.run.resume import UnfinishedRun
@@ -51,8 +51,8 @@ class _Batch:
     fraction: float
 
 
-class Work:
-    """The work on one table.
+class Pipeline:
+    """What is done with each chunk of a table: read, predict, place, mask, write, count, commit.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Work:
     layout : Layout
         Of the output.
     run : UnfinishedRun
-        Where rows and rejects are written; after each chunk it is told how far the work has come.
+        Where rows and rejects are written; after each chunk it stores how far the table is done.
     text_columns : tuple of str
     mask_columns : tuple of str
     place_columns : tuple of str
@@ -92,7 +92,7 @@ class Work:
         self._place_columns = place_columns
         self._began = time.monotonic()
         self._before = {"rows_written": 0, "guarded": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
-        self.tally = Tally(task, run.counts.get("tally"))
+        self.label_counts = LabelCounts(task, run.counts.get("tally"))
         stored = run.counts.get("started")
         self.started = datetime.fromisoformat(stored) if stored else datetime.now(UTC)
         self._writer = open_appender(run.rows, layout, before=run.counts.get("rows_written"))
@@ -103,15 +103,15 @@ class Work:
         return self._before["rows_written"] + self._writer.rows_written
 
     @property
-    def guarded(self) -> int:
+    def escaped(self) -> int:
         """Cells that were made safe for spreadsheets."""
-        return self._before["guarded"] + self._writer.guarded
+        return self._before["guarded"] + self._writer.escaped
 
     def seconds(self) -> float:
-        """Return how long the work has taken, breaks left out."""
+        """Return how long it has taken, breaks left out."""
         return float(self._before["seconds"] + time.monotonic() - self._began)
 
-    def go(self, engine: Engine, chunk_rows: int, on_step: Callable[[Step], None] | None) -> None:
+    def run(self, engine: Engine, chunk_rows: int, on_step: Callable[[Step], None] | None) -> None:
         """Classify and write the rest of the table.
 
         Raises
@@ -121,8 +121,8 @@ class Work:
         RowsLostError
             If written and rejected rows do not add up to the rows read.
         """
-        if self.tally.rows_read and on_step is not None:
-            on_step(Step(self.tally.rows_read, self._before["fraction"], None, ()))
+        if self.label_counts.rows_read and on_step is not None:
+            on_step(Step(self.label_counts.rows_read, self._before["fraction"], None, ()))
         for batch, predictions in engine.map(self._batches(chunk_rows)):
             if len(predictions) != len(batch.whole.numbers):
                 raise RowsLostError(
@@ -133,16 +133,16 @@ class Work:
             shown = self._shown(batch.whole)
             self._writer.write(shown, [added_values(prediction, self._columns) for prediction in predictions])
             self._run.rejects.write(reject_lines(shown.rejects).encode())
-            self.tally.add(batch.read, batch.whole, predictions)
+            self.label_counts.add(batch.read, batch.whole, predictions)
             self._commit(batch)
             if on_step is not None:
-                on_step(Step(self.tally.rows_read, batch.fraction, shown, predictions))
+                on_step(Step(self.label_counts.rows_read, batch.fraction, shown, predictions))
         self._source.check()
         self._run.rows.sync()  # a table without rows has a header that no chunk brought to the disk
-        if self.tally.rows_read != self.rows_written + self.tally.rows_rejected:
+        if self.label_counts.rows_read != self.rows_written + self.label_counts.rows_rejected:
             raise RowsLostError(
-                f"{self.tally.rows_read} rows were read but {self.rows_written} written and "
-                f"{self.tally.rows_rejected} rejected; nothing was published"
+                f"{self.label_counts.rows_read} rows were read but {self.rows_written} written and "
+                f"{self.label_counts.rows_rejected} rejected; nothing was published"
             )
 
     def _shown(self, chunk: Chunk) -> Chunk:
@@ -163,9 +163,9 @@ class Work:
 
     def _commit(self, batch: _Batch) -> None:
         counts = {
-            "tally": self.tally.to_dict(),
+            "tally": self.label_counts.to_dict(),
             "rows_written": self.rows_written,
-            "guarded": self.guarded,
+            "guarded": self.escaped,
             "fraction": batch.fraction,
             "started": self.started.isoformat(),
             "seconds": self.seconds(),

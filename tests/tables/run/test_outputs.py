@@ -18,7 +18,7 @@ from eval.robustness.tables import formula_cells, formulas, masked_runs, write_c
 from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError, WriteOptions, classify_table
 from tawasul_nlp.tables.io.delimited import DELIMITERS, MAX_RECORD_CHARS
-from tawasul_nlp.tables.io.escaping import SIGNS, UNSEEN, guarded
+from tawasul_nlp.tables.io.escaping import SIGNS, UNSEEN, escaped
 from tawasul_nlp.tables.io.readers import open_reader
 from tests.tables.keyword_classifier import Foreign, KeywordClassifier
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, rejects_of, run, write
@@ -182,7 +182,7 @@ def test_no_cell_is_a_formula_whichever_separator_a_spreadsheet_takes(tmp_path, 
     table = (tmp_path / "cells.csv").read_bytes().decode()
     assert formula_cells(table, delimiter) == []
     for cell in cells:  # nothing but apostrophes was put in
-        assert guarded(cell).replace("'", "") == cell.replace("'", "")
+        assert escaped(cell).replace("'", "") == cell.replace("'", "")
 
 
 def test_tables_of_all_signs_separators_and_unseen_characters_hold_no_formula():
