@@ -11,6 +11,8 @@ from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.extraction import case_features
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "backlog.csv"
+# Two cases that say nothing else are no incident.
+GREETING = "السلام عليكم ورحمة الله وبركاته"
 
 POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
 
@@ -46,7 +48,7 @@ def test_everybody_s_own_phone_and_waiting_time_do_not_tear_an_incident_apart(gr
 
 def test_a_case_that_is_sent_again_is_the_same_whether_it_names_a_place_or_not(grouper):
     with EXAMPLES.open(encoding="utf-8-sig", newline="") as lines:
-        texts = [row["text"] for row in csv.DictReader(lines)]
+        texts = [row["text"] for row in csv.DictReader(lines) if row["text"] != GREETING]
     rows = np.arange(len(texts))
     again = [f"السلام عليكم {text} وشكرا" for text in texts]
     features = case_features(grouper.classifier, [Case(text) for text in (*texts, *texts, *again)])
