@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from training.select import BREADTH, choose
+from tawasul_nlp.evaluation.selection import BREADTH, choose
 
 RESULTS = Path(__file__).parent / "results"
 RIDGE = 0.3  # like the scale of the probabilities: chosen on validation rows
@@ -68,7 +68,7 @@ def load(splits: Sequence[str], limit: int | None = None) -> dict[str, Corpus]:
     """Prepare the corpus for measurements on each of ``splits``; ``limit`` takes only so many training cases."""
     from sklearn.decomposition import TruncatedSVD
 
-    from eval.baselines import tfidf_features
+    from tawasul_nlp.evaluation.baselines import tfidf_features
     from training.corpus import LabelSpace, load_examples
 
     space = LabelSpace.load()
@@ -263,7 +263,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 def plot(result: dict[str, Any]) -> Any:
     """Draw accuracy against the number of labels, with intervals."""
-    from eval.plots import BLUE, GREY, figure
+    from tawasul_nlp.evaluation.plots import BLUE, GREY, figure
 
     made, axes = figure(9.6, 3.8, columns=2)
     best = result["chosen"]
@@ -284,8 +284,8 @@ def plot(result: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Simulate and write the results."""
-    from eval.import_time import machine
     from eval.results_files import publish_page
+    from tawasul_nlp._system import machine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8, help="simulated runs of each strategy (default 8)")

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.baselines import spread, tfidf_features
-from eval.metrics import Answers, answers, difference, figures_with_intervals, most_confused
-from eval.text_table import TextTable, read_table, row_keys
+from tawasul_nlp.evaluation.baselines import spread, tfidf_features
+from tawasul_nlp.evaluation.metrics import Answers, answers, difference, figures_with_intervals, most_confused
+from tawasul_nlp.evaluation.text_table import TextTable, read_table, row_keys
 
 RESULTS = Path(__file__).parent / "results"
 FILES = {"train": "MSA_PAL_train.csv", "validation": "MSA_PAL_val.csv", "test": "MSA_test.csv"}
@@ -103,7 +103,7 @@ def _part(model: Answers, linear: Answers, resamples: int) -> dict[str, Any]:
 
 def markdown(result: dict[str, Any]) -> str:
     """Render the result as a page."""
-    from eval.show import p_text, per_cent
+    from tawasul_nlp.evaluation.show import p_text, per_cent
 
     lines = [
         "# ArBanking77",
@@ -145,8 +145,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure from the command line; return 2 when the input cannot be used."""
-    from eval.import_time import machine
     from eval.results_files import publish_page
+    from tawasul_nlp._system import machine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the three CSV files")

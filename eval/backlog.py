@@ -35,9 +35,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.import_time import machine
 from eval.memory import peak_kb
 from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import classify_table, threads_each
 from tests.tables.keyword_classifier import KeywordClassifier

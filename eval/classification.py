@@ -45,10 +45,10 @@ def parser() -> argparse.ArgumentParser:
 
 def measure_table(arguments: argparse.Namespace) -> dict[str, Any]:
     """Evaluate the model on the table that the options name."""
-    from eval.import_time import machine
-    from eval.labelled import data_columns, evaluate
-    from eval.text_table import read_table, task_columns
     from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp._system import machine
+    from tawasul_nlp.evaluation.evaluator import data_columns, evaluate
+    from tawasul_nlp.evaluation.text_table import read_table, task_columns
 
     classifier = ComplaintClassifier.from_pretrained(arguments.model)
     tasks = task_columns(arguments.label_columns, list(classifier.labels))
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.data is None:
         return _stored(arguments)
     from eval.results_files import publish
-    from eval.show import html, terminal
+    from tawasul_nlp.evaluation.show import html, terminal
 
     try:
         publish(measure_table(arguments), terminal, html, arguments.out)

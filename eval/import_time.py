@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,6 +17,7 @@ import time
 from pathlib import Path
 
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 
 RESULTS = Path(__file__).parent / "results"
 STATEMENTS = (
@@ -49,16 +48,6 @@ def measure(statements: tuple[str, ...] = STATEMENTS, rounds: int = 15) -> dict[
             if turn:
                 times[statement].append((time.perf_counter() - began) * 1000)
     return {statement: statistics.median(taken) for statement, taken in times.items()}
-
-
-def machine() -> str:
-    """Describe the processor, the number of cores and Python."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def main() -> None:

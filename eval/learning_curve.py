@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.baselines import base_embeddings, cached, data_key, logistic, tfidf_svm
+from eval.baselines import base_embeddings, cached, data_key, logistic
+from tawasul_nlp.evaluation.baselines import tfidf_svm
 from training.corpus import Example, LabelSpace, load_examples
 
 RESULTS = Path(__file__).parent / "results"
@@ -101,8 +102,8 @@ def recipe_scores(
     recipe: str, rows: list[int], topics: tuple[str, ...], out: Path, overrides: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Fine-tune by a recipe with ``training.train`` in a process of its own; score the test cases."""
-    from eval.baselines import spread
     from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp.evaluation.baselines import spread
 
     out.mkdir(parents=True, exist_ok=True)
     tables = {"train": [examples("train")[row] for row in rows], "validation": examples("validation")}
@@ -269,7 +270,7 @@ def advice(summary: dict[str, list[dict[str, Any]]]) -> str:
 
 def plot(summary: dict[str, list[dict[str, Any]]]) -> Any:
     """Draw each method's accuracy against the number of training cases."""
-    from eval.plots import PALETTE, figure
+    from tawasul_nlp.evaluation.plots import PALETTE, figure
 
     made, axis = figure(7.2, 4.6)
     ticks: dict[int, str] = {}
@@ -295,8 +296,8 @@ def plot(summary: dict[str, list[dict[str, Any]]]) -> Any:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the missing points and write the results."""
-    from eval.import_time import machine
     from eval.results_files import publish_page
+    from tawasul_nlp._system import machine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", default="tfidf,frozen", help=f"of {','.join(METHODS)} (default tfidf,frozen)")

@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eval.import_time import machine
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.text import PROFILES, Normalizer, Profile
 

@@ -23,8 +23,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eval.import_time import machine
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 from tawasul_nlp.domain import Taxonomy, find_places
 from training.splits import DATA, load_splits, read_jsonl
 

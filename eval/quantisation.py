@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from eval.import_time import machine
 from eval.quantisation_forms import add_openvino, onnx_contenders
 from eval.quantisation_runners import Batch, Contender, openvino_process, pad
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic

@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.import_time import machine
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.import_time import machine
 from eval.masks import measure_masks, read_lines, read_marks
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS
 

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from eval.backlog import digest, peaks_of
-from eval.import_time import machine
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
+from tawasul_nlp._system import machine
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.candidates import BANDS, NEIGHBOURS, PLACE_SIZE, candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures, pack

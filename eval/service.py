@@ -28,9 +28,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from eval.import_time import machine
 from eval.results_files import publish_page
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
+from tawasul_nlp._system import machine
 from training.corpus import LabelSpace, load_examples
 
 RESULTS = Path(__file__).parent / "results"

@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.import_time import machine
-from eval.plots import GREEN, GREY, figure
 from eval.results_files import publish_page
 from eval.speed_systems import SYSTEMS, prepare
+from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.plots import GREEN, GREY, figure
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from training.corpus import LabelSpace, load_examples
 

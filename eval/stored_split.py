@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from eval.baselines import base_embeddings, cached, data_key, logistic, tfidf_svm
-from eval.import_time import machine
-from eval.labelled import review
-from eval.metrics import answers, most_confused
-from eval.text_table import hit_string, row_keys
+from eval.baselines import base_embeddings, cached, data_key, logistic
+from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.baselines import tfidf_svm
+from tawasul_nlp.evaluation.evaluator import review
+from tawasul_nlp.evaluation.metrics import answers, most_confused
+from tawasul_nlp.evaluation.text_table import hit_string, row_keys
 from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramScorer

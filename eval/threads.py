@@ -26,11 +26,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.import_time import machine
 from eval.memory import peak_kb
 from eval.results_files import publish_page
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp._system import cores
+from tawasul_nlp._system import cores, machine
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.per_process import PerProcess

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,16 @@ def cores(process: Path = Path("/proc/self")) -> int:
     except AttributeError:  # not on every system
         allowed = os.cpu_count() or 1
     return max(1, math.ceil(min(allowed, _quota(process))))
+
+
+def machine() -> str:
+    """Describe the processor, the number of cores and Python."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _quota(process: Path) -> float:

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from eval.import_time import machine
 from eval.processors.forms import EXACT, FORMS, make_forms
 from eval.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from training.bundle import MAX_TOKENS

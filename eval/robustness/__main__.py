@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval.import_time import machine
 from eval.results_files import publish_page
+from tawasul_nlp._system import machine
 
 RESULTS = Path(__file__).parent.parent / "results"
 PARTS: tuple[str, ...] = (

@@ -19,7 +19,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval.metrics import Difference, difference
+from tawasul_nlp.evaluation.metrics import Difference, difference
 
 
 class DifferentDataError(ValueError):
@@ -94,7 +94,7 @@ def compare(first: StoredRows, second: StoredRows, resamples: int = 2000) -> dic
 
 def shown(first: StoredRows, second: StoredRows, found: dict[str, Difference]) -> RenderableType:
     """Return the comparison for the terminal."""
-    from eval.show import p_text
+    from tawasul_nlp.evaluation.show import p_text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("task", no_wrap=True)

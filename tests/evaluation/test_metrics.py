@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
-from eval.metrics import (
+from tawasul_nlp.evaluation.metrics import (
     Answers,
     answers,
     bootstrap,

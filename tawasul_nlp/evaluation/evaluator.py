@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.baselines import majority, tfidf_svm
-from eval.metrics import (
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation.baselines import majority, tfidf_svm
+from tawasul_nlp.evaluation.metrics import (
     TARGETS,
     Answers,
     answers,
@@ -22,8 +23,7 @@ from eval.metrics import (
     risk_coverage,
     slice_accuracy,
 )
-from eval.text_table import TextTable, hit_string, row_keys
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation.text_table import TextTable, hit_string, row_keys
 from tawasul_nlp.model.folder import file_hash
 
 LENGTHS = ((0, "1-50"), (51, "51-100"), (101, "101-200"), (201, "201-400"), (401, "above 400"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from eval.plots import svg
+from tawasul_nlp.evaluation.plots import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

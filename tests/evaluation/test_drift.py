@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 from scipy.stats import chi2_contingency, fisher_exact
 
-from eval import drift, shifts
-from eval.shifts import (
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation import periods as drift
+from tawasul_nlp.evaluation import shifts
+from tawasul_nlp.evaluation.shifts import (
     chi_square,
     coded,
     holm,
@@ -22,9 +24,8 @@ from eval.shifts import (
     told_apart,
     word_shifts,
 )
-from eval.show_drift import html, terminal
-from eval.text_table import TextTable
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation.show_drift import html, terminal
+from tawasul_nlp.evaluation.text_table import TextTable
 from training.corpus import LabelSpace, load_examples
 
 

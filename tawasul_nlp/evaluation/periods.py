@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.shifts import (
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation.shifts import (
     coded,
     holm,
     jensen_shannon,
@@ -28,8 +29,7 @@ from eval.shifts import (
     told_apart,
     word_shifts,
 )
-from eval.text_table import TextTable, read_table, task_columns
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation.text_table import TextTable, read_table, task_columns
 
 ALPHA = 0.05
 _CHUNK = 4096
@@ -203,9 +203,9 @@ def _period(table: TextTable, date_column: str | None) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Compare from the command line; return 2 when the input cannot be used."""
-    from eval.import_time import machine
     from eval.results_files import publish
-    from eval.show_drift import html, terminal
+    from tawasul_nlp._system import machine
+    from tawasul_nlp.evaluation.show_drift import html, terminal
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="the earlier cases")

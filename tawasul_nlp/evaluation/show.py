@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval.labelled import targets_reached
-from eval.page import Page
-from eval.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
+from tawasul_nlp.evaluation.evaluator import targets_reached
+from tawasul_nlp.evaluation.page import Page
+from tawasul_nlp.evaluation.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
 
 FIGURES = {
     "accuracy": "accuracy",

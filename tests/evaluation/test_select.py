@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
-from training import select
-from training.select import choose, margins, write_rows
+from tawasul_nlp.evaluation import selection as select
+from tawasul_nlp.evaluation.selection import choose, margins, write_rows
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval.page import Page
-from eval.plots import BLUE, ORANGE, figure
-from eval.show import p_text, per_cent
+from tawasul_nlp.evaluation.page import Page
+from tawasul_nlp.evaluation.plots import BLUE, ORANGE, figure
+from tawasul_nlp.evaluation.show import p_text, per_cent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

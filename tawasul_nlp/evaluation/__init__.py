@@ -1,0 +1,1 @@
+"""Measure a model on labelled tables, compare models and periods, and choose what to label next."""

@@ -1,0 +1,58 @@
+"""What a model has to beat: the most frequent label, and a linear model on TF-IDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def majority(labels: Sequence[str], known: tuple[str, ...], n_texts: int) -> np.ndarray:
+    """Return the share of each label of ``known`` in the training labels, for every text: (n_texts, labels)."""
+    shares = np.array([labels.count(label) for label in known], dtype=float) / max(1, len(labels))
+    return np.tile(shares, (n_texts, 1))
+
+
+def tfidf_features(char_ngrams: tuple[int, int] = (2, 5), min_df: int = 2) -> Any:
+    """Return the unfitted features: TF-IDF of characters within words and of words (1-2)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_union
+
+    return make_union(
+        TfidfVectorizer(
+            analyzer="char_wb", ngram_range=char_ngrams, sublinear_tf=True, min_df=min_df, dtype=np.float32
+        ),
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32),
+    )
+
+
+def tfidf_svm(texts: Sequence[str], labels: Sequence[str], known: tuple[str, ...], unseen: Sequence[str]) -> np.ndarray:
+    """Fit character (2-5) and word (1-2) TF-IDF with a linear SVM; return its scores (unseen texts, known labels).
+
+    Labels of ``known`` that the training labels lack get the lowest score of all.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two labels to tell apart.
+    """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
+    if len(set(labels)) < 2:
+        raise ValueError(f"the training labels are all {labels[0]!r}; a classifier needs at least two labels")
+    model = make_pipeline(tfidf_features(), LinearSVC(C=0.5, random_state=0)).fit(texts, labels)
+    return spread(model.decision_function(unseen), model.classes_, known)
+
+
+def spread(scores: np.ndarray, classes: Sequence[str], known: tuple[str, ...]) -> np.ndarray:
+    """Put a fitted model's scores (n, classes) into the columns of ``known``; one column means two classes."""
+    if scores.ndim == 1:
+        scores = np.column_stack([-scores, scores])
+    found = np.full((len(scores), len(known)), scores.min() - 1.0)
+    at = {label: column for column, label in enumerate(known)}
+    for column, label in enumerate(classes):
+        if label in at:
+            found[:, at[label]] = scores[:, column]
+    return found
