@@ -1,8 +1,8 @@
 """Run every measurement that ``make eval`` stands for, one after another so that none disturbs another's times.
 
 Run ``python -m eval``, with ``--data DIR`` also those that need public data from outside the repository. What takes a
-night is started by itself: ``eval.learning_curve``, and ``eval.backlog --classifier bundled --workers 2``; so is
-``eval.install``, which downloads two environments.
+night is started by itself: ``eval.quality.learning_curve``, and ``eval.scale.backlog --classifier bundled --workers 2``; so is
+``eval.speed.install``, which downloads two environments.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import sys
 
 # Modules that need nothing but the repository, and those that need a folder of public data.
 OWN = (
-    "eval.import_time",
-    "eval.places",
-    "eval.rewriting",
-    "eval.normalisation_change",
-    "eval.classification",
-    "eval.duplicates",
-    "eval.example_backlog",
-    "eval.speed",
-    "eval.service",
-    "eval.report",
-    "eval.backlog",
-    "eval.scaling",
-    "eval.active_learning",
+    "eval.speed.import_time",
+    "eval.quality.places",
+    "eval.quality.rewriting",
+    "eval.quality.normalisation_change",
+    "eval.quality.classification",
+    "eval.quality.duplicates",
+    "eval.quality.example_backlog",
+    "eval.speed.peers",
+    "eval.speed.service",
+    "eval.scale.report",
+    "eval.scale.backlog",
+    "eval.scale.scaling",
+    "eval.quality.active_learning",
 )
-WITH_DATA = ("eval.normalisation", "eval.duplicates", "eval.duplicates_scale")
+WITH_DATA = ("eval.quality.normalisation", "eval.quality.duplicates", "eval.scale.duplicates")
 
 
 def main() -> int:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+RESULTS = Path(__file__).parent / "results"
+
+
 def write_json(result: dict[str, Any], path: Path) -> None:
     """Write a result; of what it tells of each case ("rows" by name), every long list on one line."""
     rows = result.get("rows")

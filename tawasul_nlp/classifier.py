@@ -110,7 +110,7 @@ class ComplaintClassifier:
         threads : int or None
             CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
             many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
-            65 MB (``python -m eval.threads``).
+            65 MB (``python -m eval.speed.threads``).
         taxonomy : Taxonomy or None
             Names, routing and places of the model's topics, agencies and kinds, all of which it must have; None for the
             bundled one.
@@ -121,7 +121,7 @@ class ComplaintClassifier:
         spinning : bool
             Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text. It may
             pay on a machine that does nothing else; it takes 1.4 times the processor's time and more, and on a busy
-            machine one text takes up to 1.8 times as long (``python -m eval.threads``).
+            machine one text takes up to 1.8 times as long (``python -m eval.speed.threads``).
 
         Raises
         ------

@@ -152,7 +152,7 @@ def test_the_notebook_that_is_committed_was_run_on_the_committed_backlog():
 
 
 def test_the_grouping_of_the_committed_backlog_is_what_was_measured(rows):
-    from eval.example_backlog import RESULTS, measure
+    from eval.quality.example_backlog import RESULTS, measure
 
     stored = json.loads((RESULTS / "example_backlog.json").read_text(encoding="utf-8"))
     measured = measure(rows)

@@ -208,7 +208,7 @@ def test_a_model_of_the_hub_and_a_table_of_groups_name_their_extras(without):
     ("module", "extra", "absent"),
     [
         ("training.train", "train", "datasets"),
-        ("eval.classification", "eval", "semhash"),
+        ("eval.quality.classification", "eval", "semhash"),
         ("examples.service.app", "service", "fastapi"),
     ],
 )

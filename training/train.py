@@ -72,7 +72,7 @@ def _train(options: argparse.Namespace) -> None:
     print(f"model: {folder}")
     if options.install:
         _install(folder)
-        print(f"installed into {BUNDLED}; now run python -m eval.classification")
+        print(f"installed into {BUNDLED}; now run python -m eval.quality.classification")
 
 
 def _install(folder: Path) -> None:

@@ -18,10 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import publish_page
+from eval.results_files import RESULTS, publish_page
 from tawasul_nlp._system import machine
 
-RESULTS = Path(__file__).parent.parent / "results"
 PARTS: tuple[str, ...] = (
     "model_folder",
     "silence",

@@ -1,6 +1,6 @@
 """Say whether two models differ by more than chance on the same rows.
 
-``python -m eval.compare A.json B.json`` reads two results of ``eval.classification`` and compares them row by row: the
+``python -m eval.compare A.json B.json`` reads two results of ``eval.quality.classification`` and compares them row by row: the
 paired bootstrap interval of the difference in accuracy, and the exact McNemar test. Different data are refused.
 """
 
@@ -38,7 +38,7 @@ class StoredRows:
 
 
 def load_rows(path: Path) -> StoredRows:
-    """Read the rows of a result of ``eval.classification``.
+    """Read the rows of a result of ``eval.quality.classification``.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def load_rows(path: Path) -> StoredRows:
         raise ValueError(f"{path} cannot be read as a JSON result ({error})") from error
     rows = result.get("rows") if isinstance(result, dict) else None
     if not isinstance(rows, dict) or not {"keys", "hits"} <= set(rows):
-        raise ValueError(f"{path} holds no rows; make it anew with python -m eval.classification")
+        raise ValueError(f"{path} holds no rows; make it anew with python -m eval.quality.classification")
     keys = np.array(rows["keys"])
     order = np.argsort(keys, kind="stable")
     hits = {task: np.array(list(marks))[order] for task, marks in rows["hits"].items()}

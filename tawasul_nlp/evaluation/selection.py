@@ -3,7 +3,7 @@
 ``python -m training.select --model DIR --pool backlog.csv -n 200 -o to_label.csv`` writes the chosen rows, each with
 the reason. A case is worth a label when the model is torn between two answers (margin), when it differs from the other
 chosen cases (clusters of embeddings), and when it is no other report of an incident that is chosen already (the
-package's own duplicate groups). ``python -m eval.active_learning`` measures what this gains over random choice.
+package's own duplicate groups). ``python -m eval.quality.active_learning`` measures what this gains over random choice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-# Uncertain cases that compete for one pick; eval.active_learning chose it on validation rows.
+# Uncertain cases that compete for one pick; eval.quality.active_learning chose it on validation rows.
 BREADTH = 3
 SURE_PAIR = 0.9
 ADDED = ("pick", "row", "answer", "probability", "second", "second_probability", "reports", "reason")

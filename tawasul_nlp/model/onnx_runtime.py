@@ -27,7 +27,7 @@ class OnnxRuntime:
     """An ONNX graph on the CPU.
 
     One batch is shared by the threads of one session. Of many batches each thread runs its own, in a session of its
-    own (some 65 MB, ``python -m eval.threads``): cores that share a batch, or only a session's memory, hand it to each
+    own (some 65 MB, ``python -m eval.speed.threads``): cores that share a batch, or only a session's memory, hand it to each
     other at every layer, which on some machines costs half of the time.
 
     A session is made on first use, again in a forked child (thread pools do not survive a fork), and again after
@@ -42,7 +42,7 @@ class OnnxRuntime:
         Labels of each task whose logits the graph must give.
     spinning : bool
         Whether the threads that share a batch wait for each other awake, which takes much more of the processor and
-        is slower where something else wants it (``python -m eval.threads``).
+        is slower where something else wants it (``python -m eval.speed.threads``).
     """
 
     name = "ONNX Runtime, CPU"

@@ -8,7 +8,7 @@ What ONNX Runtime 1.32 makes of an 8-bit encoder depends on the processor in two
   and rounding to 8 bits makes a tenth of a logit of that bit. :func:`with_portable_softmax` writes each ``Softmax`` as
   the steps that define it. Their sum is in float64: in float32 it would depend on how far a batch is padded.
 
-The other kernels give the same bits wherever there are AVX2 and FMA (``python -m eval.processors``).
+The other kernels give the same bits wherever there are AVX2 and FMA (``python -m eval.speed.processors``).
 """
 
 from __future__ import annotations

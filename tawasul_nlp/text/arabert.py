@@ -1,7 +1,7 @@
 """The preprocessing that AraBERT v0.2 models were trained with, written from its observable behaviour.
 
 The specification is what ``ArabertPreprocessor("bert-base-arabertv02")`` and ``("...-twitter")``
-of the ``arabert`` package return; ``eval/normalisation.py`` compares with it line by line, and
+of the ``arabert`` package return; ``eval/quality/normalisation.py`` compares with it line by line, and
 ``tests/text`` holds pairs made by it. In the order in which it shows:
 
 1. HTML character references are decoded, harakat (U+064B to U+0652) and tatweel removed.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eval.duplicates import BARS, LOOK_ALIKES, RELATIONS, collections, score, table
+from eval.quality.duplicates import BARS, LOOK_ALIKES, RELATIONS, collections, score, table
 from training.corpus import LabelSpace
 
 

@@ -6,7 +6,8 @@ import types
 
 import pytest
 
-from eval import backlog, report, service
+from eval.scale import backlog, report
+from eval.speed.peers import service
 
 ROW = {"different_texts": 3, "seconds": 1.0, "rows_per_second": 3.0, "peak_mb": 50, "killed_at": 2, "same_bytes": True}
 KILLED = {"killed_peak_mb": 50, "resumed_peak_mb": 49, "seconds_with_kill": 1.2}
@@ -19,7 +20,7 @@ def test_the_page_of_the_report_tells_the_sizes_that_were_asked_for(tmp_path, mo
     monkeypatch.setattr("sys.argv", ["report", *arguments])
     report.main()
     found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert found["command"] == f"python -m eval.report {' '.join(arguments)}"
+    assert found["command"] == f"python -m eval.scale.report {' '.join(arguments)}"
     assert found["command"] in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
@@ -42,7 +43,7 @@ def test_the_service_is_asked_to_predict_and_to_query_by_every_number_of_clients
     monkeypatch.setattr("sys.argv", ["service", *arguments])
     assert service.main() == 1, "a request that failed fails the measurement"
     page = (tmp_path / "service.md").read_text(encoding="utf-8")
-    assert f"python -m eval.service {' '.join(arguments)}" in page and "7 open cases" in page
+    assert f"python -m eval.speed.service {' '.join(arguments)}" in page and "7 open cases" in page
     for clients in (1, 8, 32):
         assert {("both", False, clients), ("alone", False, clients), ("both", True, clients)} <= set(asked)
         assert f"| query of open incidents | {clients} |" in page
@@ -50,7 +51,7 @@ def test_the_service_is_asked_to_predict_and_to_query_by_every_number_of_clients
 
 def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_classifiers(tmp_path, monkeypatch):
     old = {"classifier": "keyword", "model": None, "workers": 1, "format": "csv", "rows": 5, **ROW, **KILLED}
-    old |= {"date": "2026-11-27", "machine": "two cores", "command": "python -m eval.backlog --sizes 5"}
+    old |= {"date": "2026-11-27", "machine": "two cores", "command": "python -m eval.scale.backlog --sizes 5"}
     (tmp_path / "backlog.json").write_text(json.dumps({"rows": [old]}), encoding="utf-8")
 
     def measure(folder, size, classifier, workers, ending, kill):
@@ -76,5 +77,5 @@ def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_
     rows = json.loads((tmp_path / "backlog.json").read_text(encoding="utf-8"))["rows"]
     assert [(row["classifier"], row["rows"]) for row in rows] == [("bundled", 10), ("keyword", 5)]
     page = (tmp_path / "backlog.md").read_text(encoding="utf-8")
-    assert f"model `abc`: `python -m eval.backlog {' '.join([*options, *folders])}`" in page
-    assert "- 2026-11-27, two cores: `python -m eval.backlog --sizes 5`" in page
+    assert f"model `abc`: `python -m eval.scale.backlog {' '.join([*options, *folders])}`" in page
+    assert "- 2026-11-27, two cores: `python -m eval.scale.backlog --sizes 5`" in page

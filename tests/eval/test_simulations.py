@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from eval import active_learning, learning_curve
-from eval.active_learning import Plan, intervals, labels_saved
+from eval.quality import active_learning, learning_curve
+from eval.quality.active_learning import Plan, intervals, labels_saved
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def test_active_learning_measures_every_budget_on_the_test_split(result):
     # Both strategies begin with the same labels, so they begin with the same accuracy.
     assert result["gain"][0] == [0.0, 0.0, 0.0]
     assert result["test"]["random"][2][0] > result["test"]["random"][0][0]
-    head = {"date": "2026-11-26", "machine": "2 cores", "command": "python -m eval.active_learning"}
+    head = {"date": "2026-11-26", "machine": "2 cores", "command": "python -m eval.quality.active_learning"}
     page = active_learning.markdown({**head, **result})
     assert re.search(r"beats random choice|does \*\*not\*\* beat", page)
     assert active_learning.plot(result).axes

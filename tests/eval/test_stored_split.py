@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval import classification, stored_split
+from eval.quality import classification, stored_split
 from tawasul_nlp import ComplaintClassifier
 from training.corpus import LabelSpace, load_examples
 

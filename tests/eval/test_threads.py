@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.threads import FORMS, ONE_SESSION, OURS, Worker, classifier
+from eval.speed.threads import FORMS, ONE_SESSION, OURS, Worker, classifier
 from tawasul_nlp import ComplaintClassifier
 
 TEXTS = [

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from eval import classification
+from eval.quality import classification
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation import comparison as compare
 from tawasul_nlp.evaluation.text_table import read_table, task_columns

@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from eval.processors.forms import EXACT, make_forms
-from eval.processors.golden import CLOSE, GOLDEN, differences, encode
+from eval.speed.processors.forms import EXACT, make_forms
+from eval.speed.processors.golden import CLOSE, GOLDEN, differences, encode
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.portable import with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
@@ -55,7 +55,7 @@ def test_this_processor_gives_the_golden_numbers_for_texts_alone_and_together():
 
 def test_a_processor_without_vnni_gives_the_golden_numbers_as_well(emulator):
     check = "from tawasul_nlp.model.portable import products_overflow; assert products_overflow()"
-    compare = ["-m", "eval.processors.golden", "--texts", "4"]
+    compare = ["-m", "eval.speed.processors.golden", "--texts", "4"]
     for command in (["-c", check], compare):
         done = subprocess.run(
             [emulator, "-cpu", OLDER, sys.executable, *command], capture_output=True, text=True, timeout=HANG

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
-from eval.install import ROOT, build_wheel, command_of, disk_bytes, install, packages, run, run_demo
+from eval.speed.install import ROOT, build_wheel, command_of, disk_bytes, install, packages, run, run_demo
 from tests.model.tiny_model import write_tiny_model
 
 ABSENT = ("torch", "transformers", "datasets", "camel_tools", "sklearn", "scipy", "pandas")

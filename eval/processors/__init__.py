@@ -1,1 +1,0 @@
-"""Answers and speed of the encoder on processors other than this machine's: ``python -m eval.processors``."""

@@ -1,0 +1,1 @@
+"""How good the answers are, against peers and baselines: classification, duplicates, places, masks, normalisation."""

@@ -1,0 +1,158 @@
+"""Measure the governorate that ``find_places`` reads from a text against the corpus's ``governorate`` field.
+
+The label holds "only what the text itself tells" and is empty for many national services even where the writer's home
+is named, so a filled answer on an empty label is not always an error of reading. Precision is therefore given twice:
+
+- over *all* cases: every governorate that we give counts, also where the label is empty;
+- over *labelled* cases: those whose label is not empty (did we read the right governorate where there is one?).
+
+Recall is over the labelled cases. A third figure covers the *municipal* topics alone, where the governorate decides the
+recipient, over all their cases. The lexicon was tuned on train and validation; test was read only for this report.
+
+Run ``python -m eval.quality.places`` (writes ``eval/results/places.json`` and ``places.md``), or ``--errors train`` to
+list errors of a split instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from eval.results_files import RESULTS, publish_page
+from tawasul_nlp._system import machine
+from tawasul_nlp.domain import Taxonomy, find_places
+from training.splits import DATA, load_splits, read_jsonl
+
+PRECISION_BAR = 0.97
+RECALL_BAR = 0.90
+
+
+def scores(pairs: Iterable[tuple[str, str]]) -> dict[str, float | int | None]:
+    """Score pairs of label and answer; an empty string is "none".
+
+    Undefined ratios are None.
+    """
+    counts: Counter[str] = Counter()
+    for label, answer in pairs:
+        counts["cases"] += 1
+        counts["labelled"] += bool(label)
+        counts["answered"] += bool(answer)
+        counts["right"] += bool(answer) and answer == label
+        counts["other_governorate"] += bool(answer) and bool(label) and answer != label
+        counts["label_empty"] += bool(answer) and not label
+    right = counts["right"]
+    on_labelled = right + counts["other_governorate"]
+    return {
+        "cases": counts["cases"],
+        "labelled": counts["labelled"],
+        "answered": counts["answered"],
+        "right": right,
+        "other_governorate": counts["other_governorate"],
+        "label_empty": counts["label_empty"],
+        "precision_all": right / counts["answered"] if counts["answered"] else None,
+        "precision_labelled": right / on_labelled if on_labelled else None,
+        "recall": right / counts["labelled"] if counts["labelled"] else None,
+    }
+
+
+def read_cases() -> dict[str, list[dict[str, Any]]]:
+    """Read the corpus with our answers, by split."""
+    side = load_splits()
+    by_split: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for case in read_jsonl(DATA / "cases.jsonl"):
+        places = find_places(case["text"])
+        by_split[side[case["id"]]].append({**case, "answer": places.governorate or "", "evidence": places.evidence})
+    return by_split
+
+
+def measure() -> dict[str, Any]:
+    """Measure every split; break the test split down by register and by kind of topic."""
+    taxonomy = Taxonomy.load()
+    by_split = read_cases()
+    texts = [case["text"] for cases in by_split.values() for case in cases]
+    start = time.perf_counter()
+    for text in texts:
+        find_places(text)
+    per_second = len(texts) / (time.perf_counter() - start)
+
+    def score(cases: Iterable[dict[str, Any]]) -> dict[str, float | int | None]:
+        return scores((case["governorate"], case["answer"]) for case in cases)
+
+    test = by_split["test"]
+    municipal = [case for case in test if taxonomy.agency_group(case["topic"]) == "municipality"]
+    empty = Counter(case["topic"] for case in test if case["answer"] and not case["governorate"])
+    return {
+        "date": datetime.date.today().isoformat(),
+        "command": "python -m eval.quality.places",
+        "machine": machine(),
+        "texts_per_second": round(per_second),
+        "bars": {"precision": PRECISION_BAR, "recall": RECALL_BAR},
+        "splits": {name: score(by_split[name]) for name in ("train", "validation", "test")},
+        "test_municipal_topics": score(municipal),
+        "test_by_register": {
+            register: score(case for case in test if case["register"] == register)
+            for register in sorted({case["register"] for case in test})
+        },
+        "test_topics_of_answers_on_empty_labels": dict(empty.most_common(10)),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Lay the result out as Markdown."""
+    lines = [
+        "# Governorate read from the text",
+        "",
+        f"{result['date']}, {result['machine']}; `{result['command']}`; "
+        f"{result['texts_per_second']:,} texts/s in one process.",
+        "",
+        "*Precision, all*: over every answer, also where the label is empty. *Precision, labelled*: over answers on",
+        "cases with a label. *Recall*: over cases with a label. The label is empty for many national services even",
+        "where the text names a place, so the answers in *label empty* are not all errors of reading; *other*: another",
+        f"governorate than the label's. Bars: precision {PRECISION_BAR}, recall {RECALL_BAR}. The lexicon was tuned on",
+        "train and validation.",
+        "",
+        "| cases | n | labelled | right | other | label empty | precision, all | precision, labelled | recall |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    rows = {
+        **result["splits"],
+        "test, municipal topics": result["test_municipal_topics"],
+        **{f"test, {register}": score for register, score in result["test_by_register"].items()},
+    }
+    for name, row in rows.items():
+        ratios = [row["precision_all"], row["precision_labelled"], row["recall"]]
+        shown = " | ".join("–" if ratio is None else f"{ratio:.4f}" for ratio in ratios)
+        lines.append(
+            f"| {name} | {row['cases']} | {row['labelled']} | {row['right']} | {row['other_governorate']} "
+            f"| {row['label_empty']} | {shown} |"
+        )
+    topics = ", ".join(f"`{topic}` {n}" for topic, n in result["test_topics_of_answers_on_empty_labels"].items())
+    return "\n".join([*lines, "", f"Topics of the test answers on empty labels: {topics}.", ""])
+
+
+def show_errors(split: str) -> None:
+    """Print the cases of one split on which label and answer differ."""
+    for case in read_cases()[split]:
+        if case["answer"] != case["governorate"]:
+            print(f"{case['id']} label={case['governorate'] or '-'} answer={case['answer'] or '-'} {case['topic']}")
+            print(f"    {case['text']}\n    {'; '.join(case['evidence'])}")
+
+
+def main() -> None:
+    """Measure and write the results, or list errors."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--errors", choices=("train", "validation"), help="list the errors of this split and stop")
+    options = parser.parse_args()
+    if options.errors:
+        show_errors(options.errors)
+        return
+    result = measure()
+    publish_page(result, table(result), RESULTS / "places")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How it grows with the table: backlogs, groups, reports, workers and clusters."""

@@ -1,0 +1,133 @@
+"""Measure the report: time to make it, its size, and how fast it answers in a browser, from 1,000 to 1,000,000 rows.
+
+Run ``python -m eval.scale.report`` (writes ``eval/results/report.json`` and ``report.md``). The tables hold texts of
+the training split with their labels in place of predictions, dates over two years and invented blocks and incidents; a
+fifth of the cases are further reports of an incident. Chromium and its driver must be installed (Debian's packages
+chromium and chromium-driver) and selenium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import random
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eval.results_files import RESULTS, publish_page
+from tawasul_nlp._system import machine
+from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.extras import require
+from tawasul_nlp.report import write_report
+from training.corpus import LabelSpace, load_examples
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+FILTERS = ("0", "1", "", "2", "")
+# Waits until the page has drawn what a change asks for, twice the frame after it.
+_CHANGE = """
+const [id, value, done] = arguments, field = document.getElementById(id), began = performance.now();
+field.value = value;
+field.dispatchEvent(new Event("change"));
+requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
+"""
+
+
+def table(rows: int) -> pa.Table:
+    """Return a classified and grouped table."""
+    rng = random.Random(0)
+    examples = load_examples("train", LabelSpace.load())
+    blocks = [(str(block), governorate) for block, governorate in Gazetteer.load().blocks_seen.items()]
+    columns: dict[str, list[Any]] = {}
+    groups: list[int] = []
+    for number in range(rows):
+        example = examples[number % len(examples)]
+        block, governorate = rng.choice(blocks) if rng.random() < 0.4 else (None, None)
+        certainty = round(rng.random() ** 0.3, 4)
+        groups.append(rng.choice(groups) if groups and rng.random() < 0.2 else number)
+        row = {
+            "case_id": f"C{number:07}",
+            "opened": datetime.date(2024, 1, 1) + datetime.timedelta(days=rng.randrange(730)),
+            "text": example.text,
+            "kind": example.kind or "complaint",
+            "topic": example.topic,
+            "topic_probability": certainty,
+            "agency": example.agency,
+            "agency_probability": certainty,
+            "governorate": governorate,
+            "block": block,
+            "needs_review": certainty < 0.7,
+            "review_reasons": "low_topic_confidence" if certainty < 0.7 else "",
+            "group_id": groups[-1],
+        }
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    sizes = np.bincount(groups)
+    columns["group_size"] = sizes[groups].tolist()
+    return pa.table(columns)
+
+
+def in_browser(page: Path, profile: Path) -> dict[str, float]:
+    """Return the milliseconds until the page is there, and to answer a filter (median)."""
+    require("dev", "a page in a browser", "selenium")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--disable-background-networking", f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    with webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver")) as driver:
+        driver.get(page.as_uri())
+        loaded = driver.execute_script("return performance.getEntriesByType('navigation')[0].duration")
+        answers = [driver.execute_async_script(_CHANGE, "filter-topic", value) for value in FILTERS]
+    return {"load_ms": round(loaded, 1), "filter_ms": round(float(np.median(answers)), 1)}
+
+
+def measure(rows: int) -> dict[str, Any]:
+    """Make and open one report."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, page = Path(folder) / "table.parquet", Path(folder) / "report.html"
+        pq.write_table(table(rows), source)
+        began = time.perf_counter()
+        summary = write_report(source, page)
+        seconds = time.perf_counter() - began
+        shown = in_browser(page, Path(folder) / "profile")
+    return {"rows": rows, "seconds": round(seconds, 2), "megabytes": round(summary.bytes / 1e6, 2), **shown}
+
+
+def main() -> None:
+    """Measure from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--out", type=Path, default=RESULTS / "report")
+    arguments = parser.parse_args()
+    measured = [measure(rows) for rows in arguments.sizes]
+    result = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": shlex.join(["python", "-m", "eval.scale.report", *sys.argv[1:]]),
+        "measured": measured,
+    }
+    lines = [
+        "# The report, by rows of its table",
+        "",
+        f"{result['date']}, {result['machine']}, `{result['command']}`, headless Chromium.",
+        "",
+        "| rows | seconds to make | MB | ms to load | ms to answer a filter |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['rows']:,} | {row['seconds']} | {row['megabytes']} | {row['load_ms']:.0f} | {row['filter_ms']:.0f} |"
+        for row in measured
+    ]
+    publish_page(result, "\n".join(lines) + "\n", arguments.out)
+
+
+if __name__ == "__main__":
+    main()

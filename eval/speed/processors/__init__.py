@@ -1,0 +1,1 @@
+"""Answers and speed of the encoder on processors other than this machine's: ``python -m eval.speed.processors``."""

@@ -1,0 +1,70 @@
+"""Texts with the numbers that the bundled encoder gives for them on every processor, by exact arithmetic.
+
+Run ``python -m eval.speed.processors.golden`` to print how far this processor is from them, or ``--make`` to write the
+file (``eval/data/golden_encoder.json``) anew when the encoder has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from eval.speed.processors.forms import EXACT, make_forms
+from tawasul_nlp.model.encoder import EncoderScorer
+from tawasul_nlp.model.folder import BUNDLED, ENCODER, read_config
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
+from training.corpus import LabelSpace, load_examples
+
+GOLDEN = Path(__file__).parents[2] / "data" / "golden_encoder.json"
+TEXTS = 16
+CLOSE = 1e-3
+"""How near every processor must come."""
+
+
+def encode(texts: list[str], encoder: Path, batch_size: int) -> dict[str, np.ndarray]:
+    """Return the outputs (texts, numbers) of an encoder in place of the bundled one."""
+    reader = EncoderScorer(BUNDLED, read_config(BUNDLED), OnnxRuntime(encoder, 1))
+    return reader.run(reader.tokenize(texts), batch_size)
+
+
+def differences(most: int = TEXTS) -> dict[str, float]:
+    """Return how far each output is from the golden one, over ``most`` texts read alone and together."""
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[:most]
+    wanted = {name: np.array([text[name] for text in golden]) for name in golden[0] if name != "text"}
+    texts = [text["text"] for text in golden]
+    runs = [encode(texts, BUNDLED / ENCODER, batch_size) for batch_size in (1, TEXTS)]
+    return {name: float(max(np.abs(found[name] - wanted[name]).max() for found in runs)) for name in wanted}
+
+
+def make() -> None:
+    """Write the golden file: validation texts of every length, from every register."""
+    examples = sorted(load_examples("validation", LabelSpace.load()), key=lambda example: len(example.text))
+    chosen = [examples[at].text for at in np.linspace(0, len(examples) - 1, TEXTS).astype(int)]
+    with tempfile.TemporaryDirectory() as folder:
+        exact = make_forms(BUNDLED / ENCODER, Path(folder), [EXACT])[EXACT]
+        outputs = encode(chosen, exact, TEXTS)
+    golden = [
+        {"text": text, **{name: [round(float(value), 6) for value in values[at]] for name, values in outputs.items()}}
+        for at, text in enumerate(chosen)
+    ]
+    lines = ",\n".join(json.dumps(text, ensure_ascii=False) for text in golden)
+    GOLDEN.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Compare or make from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--make", action="store_true", help="write the golden file anew")
+    parser.add_argument("--texts", type=int, default=TEXTS, help="compare so many texts (default all)")
+    arguments = parser.parse_args()
+    if arguments.make:
+        make()
+    print(json.dumps(differences(arguments.texts)))
+
+
+if __name__ == "__main__":
+    main()
