@@ -1,0 +1,232 @@
+"""Read labelled rows, a text with its labels and other columns, from a file or from a table in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
+from tawasul_nlp.tables.io.chunk import Reader, is_text, json_name, to_name
+from tawasul_nlp.tables.io.fields import field as value_of
+from tawasul_nlp.tables.io.fields import has_field
+from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.memory_reader import MemoryReader
+from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.sniff import Format
+
+_REASONS_SHOWN = 3
+
+
+class ReaderOptions(TypedDict, total=False):
+    """How a file is read: the options of :func:`~tawasul_nlp.tables.open_reader` beside the text column."""
+
+    format: Format | None
+    encoding: str | None
+    delimiter: str | None
+    sheet: str | None
+    header_row: int | None
+    any_size: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """One row of a table, whether it can be used or not.
+
+    Attributes
+    ----------
+    number : int
+        Of the row in its table, from 1; a header is not counted.
+    text : str
+        Empty where the row has none.
+    record : mapping
+        The row's values by column; empty if it could not be read.
+    problem : str
+        Why the row cannot be used; empty if it can.
+    """
+
+    number: int
+    text: str
+    record: Mapping[str, Any]
+    problem: str = ""
+
+    def label(self, column: str) -> str:
+        """Return what a column, or a field of one, names: a label, a group; empty where it names nothing."""
+        return to_name(value_of(self.record, column))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledTable:
+    """The usable rows of a table, in order, and which others there were.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, or the type of the table in memory.
+    sha256 : str or None
+        Of the file.
+    texts : list of str
+    numbers : list of int
+        Row number of each, from 1.
+    columns : dict of str to list of str
+        The columns that were asked for; empty where a row has no value.
+    unusable : list of (int, str)
+        Row number and reason of each row that is not among ``texts``.
+    """
+
+    name: str
+    sha256: str | None
+    texts: list[str]
+    numbers: list[int]
+    columns: dict[str, list[str]]
+    unusable: list[tuple[int, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def groups(self, column: str | None) -> np.ndarray:
+        """Number the rows by a column's values, (n,) int; rows without a value, or all without a column, stand alone.
+
+        Rows of one number belong together in a bootstrap.
+        """
+        if column is None:
+            return np.arange(len(self.texts))
+        values = [value or f"\0{row}" for row, value in enumerate(self.columns[column])]
+        return np.unique(values, return_inverse=True)[1] if values else np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSource:
+    """An opened table that can be read row by row, or as a whole, as often as needed. See :func:`open_labelled`.
+
+    Attributes
+    ----------
+    name : str
+    text_column : str
+    reader : Reader
+    file : InputFile or None
+        None for a table in memory.
+    """
+
+    name: str
+    text_column: str
+    reader: Reader
+    file: InputFile | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the table's columns."""
+        return self.reader.columns
+
+    def check_columns(self, columns: Sequence[str], option: str = "--label-columns") -> None:
+        """Raise :class:`MissingColumnError` if the table lacks one of the columns that an option names."""
+        for name in columns:
+            if not has_field(self.reader, name):
+                raise MissingColumnError(name, self.columns, option=option, hint=self.reader.hint(name))
+
+    def rows(self, on_progress: Callable[[float], None] | None = None) -> Iterator[LabelledRow]:
+        """Yield every row in order, also those that cannot be used; no more than a chunk is held in memory.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Called with the share of the table that was read.
+
+        Raises
+        ------
+        TableError
+            If the file is damaged midway; its subclass :class:`~tawasul_nlp.tables.InputChangedError` if it was
+            changed since it was opened.
+        """
+        for chunk in self.reader.chunks():
+            found = [
+                _row(n, record, self.text_column) for n, record in zip(chunk.numbers, chunk.records(), strict=True)
+            ]
+            found += [LabelledRow(reject.row, "", {}, reject.reason) for reject in chunk.rejects]
+            yield from sorted(found, key=lambda row: row.number)
+            if on_progress is not None:
+                on_progress(self.reader.fraction_read())
+        if self.file is not None:
+            self.file.check()
+
+    def read(self, columns: Sequence[str] = (), on_progress: Callable[[float], None] | None = None) -> LabelledTable:
+        """Read the texts and the named columns of all usable rows.
+
+        Raises
+        ------
+        TableError
+            As :meth:`rows`; if the table lacks a column, or has no usable row.
+        """
+        self.check_columns(columns)
+        sha256 = file_hash(self.file.path) if self.file is not None else None
+        table = LabelledTable(self.name, sha256, [], [], {name: [] for name in columns})
+        for row in self.rows(on_progress):
+            if row.problem:
+                table.unusable.append((row.number, row.problem))
+                continue
+            table.texts.append(row.text)
+            table.numbers.append(row.number)
+            for name, values in table.columns.items():
+                values.append(row.label(name))
+        if not table.texts:
+            reasons = "; ".join(f"row {number}: {reason}" for number, reason in table.unusable[:_REASONS_SHOWN])
+            raise TableError(
+                f"{self.name} has no row with a text in column {self.text_column!r}"
+                + (f" ({reasons}{', ...' if len(table.unusable) > _REASONS_SHOWN else ''})" if reasons else "")
+            )
+        return table
+
+
+def open_labelled(source: Any, text_column: str = "text", **options: Unpack[ReaderOptions]) -> LabelledSource:
+    """Open a table of texts and labels.
+
+    Parameters
+    ----------
+    source : str, Path or table
+        CSV, JSONL, Parquet or Excel; or a table of pandas, Polars or Arrow, a ``datasets.Dataset``, or a dictionary of
+        columns. What :func:`open_labelled` returned is returned as it is.
+    text_column : str
+        The column that holds the texts, or a field in one (``complaint.body``).
+    **options
+        How a file is read; see :func:`~tawasul_nlp.tables.open_reader`.
+
+    Raises
+    ------
+    TableError
+        If it is no table, or lacks the text column, or that holds no text.
+
+    Examples
+    --------
+    >>> table = {"text": ["الماي مقطوع عندنا", None], "topic": ["water_outage", "water_leak"]}
+    >>> found = open_labelled(table).read(["topic"])
+    >>> found.columns["topic"], found.unusable
+    (['water_outage'], [(2, 'the text is missing')])
+    """
+    if isinstance(source, LabelledSource):
+        return source
+    if isinstance(source, str | Path):
+        file = InputFile(source)
+        reader: Reader = open_reader(source, text_column=text_column, **options)
+        opened = LabelledSource(Path(source).name, text_column, reader, file)
+    else:
+        memory = MemoryReader(source)
+        opened = LabelledSource(memory.name, text_column, memory)
+    opened.check_columns([text_column], "--text-column")
+    if text_column in opened.columns:
+        opened.reader.check_text_column(text_column)
+    return opened
+
+
+def _row(number: int, record: Mapping[str, Any], text_column: str) -> LabelledRow:
+    text = value_of(record, text_column)
+    if text is None or text != text or (isinstance(text, str) and not text.strip()):
+        return LabelledRow(number, "", record, "the text is missing")
+    if not isinstance(text, str):
+        return LabelledRow(number, "", record, f"the text is a {json_name(text)}, expected a string")
+    if not is_text(text):
+        return LabelledRow(number, "", record, "the text holds half of a surrogate pair")
+    return LabelledRow(number, text, record)
