@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.domain import find_places as find_places
     from tawasul_nlp.duplicates import DuplicateGrouper as DuplicateGrouper
     from tawasul_nlp.duplicates import DuplicateIndex as DuplicateIndex
+    from tawasul_nlp.errors import DifferentDataError as DifferentDataError
     from tawasul_nlp.errors import IndexDiskError as IndexDiskError
     from tawasul_nlp.errors import IndexFormatError as IndexFormatError
     from tawasul_nlp.errors import IndexLockedError as IndexLockedError
@@ -50,6 +51,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "ComplaintClassifier": "tawasul_nlp.classifier",
     "DataError": "tawasul_nlp.domain",
+    "DifferentDataError": "tawasul_nlp.errors",
     "DuplicateGrouper": "tawasul_nlp.duplicates",
     "DuplicateIndex": "tawasul_nlp.duplicates",
     "IndexDiskError": "tawasul_nlp.errors",
@@ -83,6 +85,7 @@ _HOMES = {
 __all__ = [
     "ComplaintClassifier",
     "DataError",
+    "DifferentDataError",
     "DuplicateGrouper",
     "DuplicateIndex",
     "IndexDiskError",

@@ -51,6 +51,10 @@ class InvalidTextError(TawasulError, TypeError, ValueError):
         self.index = index
 
 
+class DifferentDataError(TawasulError, ValueError):
+    """Two evaluations are not about the same rows, so their difference would mean nothing."""
+
+
 class IndexFormatError(TawasulError, ValueError):
     """An index folder is damaged, of a newer format, made with another model, or not an index at all."""
 

@@ -136,17 +136,6 @@ def threshold_for(confidence: np.ndarray, correct: np.ndarray, target_error: flo
     return float(confidence[order[within[-1]]]) if len(within) else 1.0
 
 
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
-    """Return the expected calibration error with equal-width bins (Guo et al. 2017)."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    total = 0.0
-    for index in range(bins):
-        inside = which == index
-        if inside.any():
-            total += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
-    return total
-
-
 def with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:
     """Add the thresholds for each of :data:`TARGET_ERRORS`."""
     known = truth >= 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
-from training.calibrate import expected_calibration_error
+from tawasul_nlp.evaluation.evaluator import review
+from tawasul_nlp.evaluation.metrics import answers, most_confused, scores_by_label, summariser
 
 RARE = 20
 _LISTED = 5
@@ -57,54 +57,31 @@ def measure(
             "longer than the encoder reads": reading.truncated[known],
         }
         settings = classifier.config.tasks[task]
-        measured[task] = _task(reading.probabilities[task][known], target[known], settings.labels, slices) | {
-            "thresholds": _accepted(reading.probabilities[task][known], target[known], settings.thresholds)
+        labels = [settings.labels[label] for label in target[known].tolist()]
+        found = answers(settings.labels, labels, reading.probabilities[task][known])
+        figures = summariser(found)(np.ones(len(known)))
+        measured[task] = {
+            "texts": len(known),
+            **{name: round(figures[name], 4) for name in ("accuracy", "macro_f1", "top3")},
+            "calibration_error": round(figures["ece"], 4),
+            "slices": {
+                name: {"texts": int(rows.sum()), "accuracy": round(float(found.hits[rows].mean()), 4)}
+                for name, rows in slices.items()
+                if rows.any()
+            },
+            "weakest": [
+                {"label": each.label, "texts": each.n, "f1": each.f1} for each in scores_by_label(found)[:_LISTED]
+            ],
+            "confusions": [
+                {"label": pair.true, "answered": pair.predicted, "texts": pair.n}
+                for pair in most_confused(found, _LISTED)
+            ],
+            "thresholds": {
+                name: {"threshold": rate.threshold, "accepted": rate.coverage, "error": rate.error}
+                for name, rate in review(found, settings.thresholds).items()
+            },
         }
     return measured
-
-
-def _task(
-    probabilities: np.ndarray, target: np.ndarray, labels: tuple[str, ...], slices: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    from sklearn.metrics import f1_score
-
-    guess, confidence = probabilities.argmax(1), probabilities.max(1)
-    right = guess == target
-    ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :3]
-    present = np.unique(target)
-    each = f1_score(target, guess, labels=present, average=None, zero_division=0)
-    weakest = sorted(zip(each.tolist(), present.tolist(), strict=True))[:_LISTED]
-    confused = Counter(zip(target[~right].tolist(), guess[~right].tolist(), strict=True)).most_common(_LISTED)
-    return {
-        "texts": len(target),
-        "accuracy": _share(right),
-        "macro_f1": round(float(each.mean()), 4),
-        "top3": _share((ranked == target[:, None]).any(1)),
-        "calibration_error": round(float(expected_calibration_error(confidence, right)), 4),
-        "slices": {
-            name: {"texts": int(rows.sum()), "accuracy": _share(right[rows])}
-            for name, rows in slices.items()
-            if rows.any()
-        },
-        "weakest": [
-            {"label": labels[label], "texts": int((target == label).sum()), "f1": round(f1, 4)} for f1, label in weakest
-        ],
-        "confusions": [
-            {"label": labels[first], "answered": labels[second], "texts": count} for (first, second), count in confused
-        ],
-    }
-
-
-def _accepted(
-    probabilities: np.ndarray, target: np.ndarray, thresholds: Mapping[str, float]
-) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {}
-    for name, threshold in thresholds.items():
-        accepted = probabilities.max(1) >= threshold
-        wrong = probabilities.argmax(1) != target
-        error = _share(wrong[accepted]) if accepted.any() else None
-        found[name] = {"threshold": round(threshold, 4), "accepted": _share(accepted), "error": error}
-    return found
 
 
 def _by_length(lengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -115,7 +92,3 @@ def _by_length(lengths: np.ndarray) -> dict[str, np.ndarray]:
         f"{short + 1} to {long} characters": (lengths > short) & (lengths <= long),
         f"more than {long} characters": lengths > long,
     }
-
-
-def _share(hits: np.ndarray) -> float:
-    return round(float(hits.mean()), 4)

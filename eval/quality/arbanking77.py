@@ -11,15 +11,18 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eval.results_files import RESULTS, publish_page
-from tawasul_nlp.evaluation.baselines import spread, tfidf_features
-from tawasul_nlp.evaluation.metrics import Answers, answers, difference, figures_with_intervals, most_confused
-from tawasul_nlp.evaluation.text_table import TextTable, read_table, row_keys
+from tawasul_nlp.evaluation.baselines import tfidf_svm
+from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
+from tawasul_nlp.evaluation.metrics import Answers, answers, difference, metrics_of, most_confused
+from tawasul_nlp.evaluation.show import p_text, per_cent
+from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 
 FILES = {"train": "MSA_PAL_train.csv", "validation": "MSA_PAL_val.csv", "test": "MSA_test.csv"}
 SETS = {"test": "MSA test", "validation": "MSA + Palestinian validation"}
@@ -28,16 +31,7 @@ SOURCE = "Jarrar et al., ArBanking77, ArabicNLP 2023 (ACL Anthology 2023.arabicn
 _FIGURES = ("accuracy", "macro_f1", "weighted_f1", "top3")
 
 
-def baseline(train: TextTable, column: str, texts: list[str], labels: tuple[str, ...]) -> np.ndarray:
-    """Return the scores (texts, labels) of character and word TF-IDF with a linear SVM, fitted on the training file."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import LinearSVC
-
-    model = make_pipeline(tfidf_features(), LinearSVC(C=0.5, random_state=0)).fit(train.texts, train.columns[column])
-    return spread(model.decision_function(texts), model.classes_, labels)
-
-
-def label_column(labels: tuple[str, ...], table: TextTable) -> str:
+def label_column(labels: tuple[str, ...], table: LabelledTable) -> str:
     """Return which of the two label columns holds the model's labels.
 
     Raises
@@ -49,7 +43,7 @@ def label_column(labels: tuple[str, ...], table: TextTable) -> str:
         if set(table.columns[column]) <= set(labels):
             return column
     raise ValueError(
-        f"the model's labels ({', '.join(labels[:3])}, ...) are neither label_en nor label_ar of {table.path}; "
+        f"the model's labels ({', '.join(labels[:3])}, ...) are neither label_en nor label_ar of {table.name}; "
         "train it with --label-columns intent=label_en"
     )
 
@@ -62,11 +56,11 @@ def evaluate(model: Path, data: Path, task: str | None = None, resamples: int = 
     task = task or next(iter(classifier.labels))
     if task not in classifier.labels:
         raise ValueError(f"--task is {task!r}, but the model has {', '.join(classifier.labels)}")
-    tables = {name: read_table(data / file, "text", ("label_ar", "label_en")) for name, file in FILES.items()}
+    tables = {name: open_labelled(data / file).read(("label_ar", "label_en")) for name, file in FILES.items()}
     labels = classifier.labels[task]
     column = label_column(labels, tables["test"])
     both = [*tables["test"].texts, *tables["validation"].texts]
-    svm = baseline(tables["train"], column, both, labels)
+    svm = tfidf_svm(tables["train"].texts, tables["train"].columns[column], labels, both)
     result: dict[str, Any] = {
         "model": {"folder": model.name, "hash": classifier.config.model_hash, "about": classifier.config.about},
         "labels": len(labels),
@@ -83,7 +77,7 @@ def evaluate(model: Path, data: Path, task: str | None = None, resamples: int = 
         start += len(table)
         result["sets"][title] = _part(found, linear, resamples)
         if name == "test":
-            hits = "".join("1" if hit else "0" for hit in found.hits)
+            hits = hit_string(found.hits, np.ones(len(table), bool))
             result["rows"] = {"keys": row_keys(table.texts, {task: truth}), "hits": {task: hits}}
     return result
 
@@ -94,17 +88,15 @@ def _part(model: Answers, linear: Answers, resamples: int) -> dict[str, Any]:
     systems = {"this model": model, "TF-IDF + linear SVM": linear}
     return {
         "n": len(rows),
-        "systems": {name: figures_with_intervals(each, rows, resamples) for name, each in systems.items()},
+        "systems": {name: asdict(metrics_of(each, rows, resamples)) for name, each in systems.items()},
         "gain_in_points": list(gain.points),
         "p_value": gain.p_value,
-        "most_confused": most_confused(model, 10),
+        "most_confused": [asdict(pair) for pair in most_confused(model, 10)],
     }
 
 
 def markdown(result: dict[str, Any]) -> str:
     """Render the result as a page."""
-    from tawasul_nlp.evaluation.show import p_text, per_cent
-
     lines = [
         "# ArBanking77",
         "",

@@ -1,97 +1,248 @@
-"""Quality of a model: on a labelled table of your own, or of the shipped model on the stored test split.
+"""Quality of the shipped model beside its baselines on the stored test split, by register, with bootstrap intervals.
 
-``python -m eval.quality.classification --model DIR --data FILE`` shows the figures on the terminal and writes them to
-``PREFIX.json`` and, with plots, to ``PREFIX.html``. ``python -m eval.compare`` tells two such JSON files apart.
-
-Without ``--data``, every system of ``eval.quality.stored_split`` is measured on the stored split, and the results go to
-``eval/results/classification.json`` and ``.md``.
+Every system is trained on the same training texts, except the row that says "first batch only"; nothing is trained or
+tuned on the test split. Run ``python -m eval.quality.classification`` (writes ``eval/results/classification.json`` and
+``.md``). ``tawasul evaluate`` measures any model on any table.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import shlex
 import sys
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from eval.quality.baselines import base_embeddings, cached, data_key, logistic
 from eval.results_files import RESULTS, publish_page
+from tawasul_nlp._system import machine
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.baselines import tfidf_svm
+from tawasul_nlp.evaluation.evaluator import hit_string, review, row_keys
+from tawasul_nlp.evaluation.metrics import answers, expected_calibration_error, most_confused
+from tawasul_nlp.model.combine import log_softmax, parent_scores
+from tawasul_nlp.model.folder import NGRAM
+from tawasul_nlp.model.ngram import NgramReader
+from training.bundle import read_with_encoder
+from training.corpus import Example, LabelSpace, load_examples
+
+REGISTERS = ("msa", "bahraini", "mixed", "agent_note", "arabizi", "english")
+RESAMPLES = 2000
+SHIPPED, SVM = "shipped model", "TF-IDF + linear SVM"
+FIRST_SVM = f"{SVM}, first batch only"
 
 
-def parser() -> argparse.ArgumentParser:
-    """Describe the options."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
-    made.add_argument("--out", type=Path, metavar="PREFIX", help="where to write, without .json and .html")
-    own = made.add_argument_group("a labelled table")
-    own.add_argument("--data", type=Path, metavar="FILE", help="CSV, JSONL or Parquet")
-    own.add_argument("--text-column", default="text", metavar="NAME")
-    own.add_argument(
-        "--label-columns",
-        metavar="NAMES",
-        help="columns of the labels, such as topic,agency or topic=category (default: every task of the model)",
+class Table:
+    """Top-1 hits of each system on the same test texts, resampled together."""
+
+    def __init__(self, examples: list[Example], labels: LabelSpace) -> None:
+        self.labels = labels
+        self.topic = np.array([labels.topics.index(e.topic) for e in examples])
+        self.agency = np.array([labels.agencies.index(e.agency) for e in examples])
+        self.kind = np.array([labels.kinds.index(e.kind) if e.kind else -1 for e in examples])
+        self.registers = np.array([e.register for e in examples])
+        self.parent = tuple(labels.agencies.index(labels.agency_of[topic]) for topic in labels.topics)
+        self.samples = np.random.default_rng(0).integers(0, len(examples), (RESAMPLES, len(examples)))
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.hits: dict[str, dict[str, np.ndarray]] = {}
+
+    def interval(self, hits: np.ndarray) -> list[float]:
+        """Return the mean and its bootstrap 95% interval."""
+        means = hits[self.samples].mean(1)
+        return [round(float(x), 4) for x in (hits.mean(), *np.quantile(means, [0.025, 0.975]))]
+
+    def add(self, name: str, topic: np.ndarray, agency: np.ndarray, kind: np.ndarray | None = None) -> None:
+        """Score one system from its topic and agency scores (texts, labels)."""
+        hits = {
+            "topic": topic.argmax(1) == self.topic,
+            "top3": (np.argsort(-topic, axis=1)[:, :3] == self.topic[:, None]).any(1),
+            "agency": agency.argmax(1) == self.agency,
+        }
+        row: dict[str, Any] = {metric: self.interval(values) for metric, values in hits.items()}
+        if kind is not None:
+            known = self.kind >= 0
+            row["kind"] = round(float((kind.argmax(1) == self.kind)[known].mean()), 4)
+        row["by_register"] = {
+            register: {
+                "n": int((self.registers == register).sum()),
+                **{m: round(float(hits[m][self.registers == register].mean()), 4) for m in ("topic", "agency")},
+            }
+            for register in REGISTERS
+        }
+        self.rows[name] = row
+        self.hits[name] = hits
+
+    def add_topics(self, name: str, scores: np.ndarray) -> None:
+        """Score a system that reads topics only; its agency is the agency of its topic."""
+        best = np.zeros((len(scores), len(self.labels.agencies)))
+        best[np.arange(len(scores)), np.asarray(self.parent)[scores.argmax(1)]] = 1
+        self.add(name, scores, best)
+
+    def gain(self, better: str, worse: str, metric: str, worse_metric: str | None = None) -> list[float]:
+        """Return the paired difference of two systems (or metrics) in points with its 95% interval."""
+        difference = self.hits[better][metric].astype(float) - self.hits[worse][worse_metric or metric]
+        return [round(100 * value, 2) for value in self.interval(difference)]
+
+
+def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[str, Any]:
+    """Compute the whole table."""
+    labels = LabelSpace.load()
+    test = load_examples(split, labels)
+    train = load_examples("train", labels)
+    first = load_examples("train", labels, second_batch=False)
+    texts = [example.text for example in test]
+    table = Table(test, labels)
+    add_baselines(table, texts, train, first, base, cache)
+    classifier = ComplaintClassifier.from_pretrained(model)
+    add_readers(table, texts, classifier)
+    shipped = classifier.read(texts).probabilities
+    table.add(SHIPPED, shipped["topic"], shipped["agency"], shipped["kind"])
+    calibration: dict[str, float] = {}
+    reviewed: dict[str, dict[str, Any]] = {}
+    for task in ("topic", "agency"):
+        found = answers(classifier.labels[task], [getattr(example, task) for example in test], shipped[task])
+        assert found.confidence is not None
+        calibration[task] = round(expected_calibration_error(found.confidence, found.hits), 4)
+        thresholds = classifier.config.tasks[task].thresholds
+        reviewed[task] = {target: asdict(rate) for target, rate in review(found, thresholds).items()}
+    topics = answers(classifier.labels["topic"], [example.topic for example in test], shipped["topic"])
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": "python -m eval.quality.classification" + (f" --split {split}" if split != "test" else ""),
+        "model_hash": classifier.config.model_hash,
+        "split": split,
+        "n": {"test": len(test), "train": len(train), "train_first_batch": len(first)},
+        "systems": table.rows,
+        "gains_in_points": {
+            "topic over TF-IDF + SVM": table.gain(SHIPPED, SVM, "topic"),
+            "topic over TF-IDF + SVM, first batch only": table.gain(SHIPPED, FIRST_SVM, "topic"),
+            "agency over TF-IDF + SVM": table.gain(SHIPPED, SVM, "agency"),
+            "agency over own topic": table.gain(SHIPPED, SHIPPED, "agency", "topic"),
+        },
+        "ece": calibration,
+        "review": reviewed,
+        "most_confused": [asdict(pair) for pair in most_confused(topics)],
+        "rows": stored_rows(test, table, classifier.labels, shipped),
+    }
+
+
+def add_baselines(
+    table: Table, texts: list[str], train: list[Example], first: list[Example], base: Path, cache: Path
+) -> None:
+    """Fit what the model has to beat on the training texts, and score it."""
+    labels = table.labels
+    counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
+    table.add_topics("majority", np.tile(counts, (len(texts), 1)).astype(float))
+    for name, examples in ((FIRST_SVM, first), (SVM, train)):
+        own, topics = [example.text for example in examples], [example.topic for example in examples]
+        fit = partial(tfidf_svm, own, topics, labels.topics, texts)
+        table.add_topics(name, cached("svm", data_key(own, topics, texts), fit, cache))
+    key = data_key([example.text for example in train], [example.topic for example in train], texts)
+    frozen = cached("frozen", key, lambda: frozen_topics(train, texts, labels, base, cache), cache)
+    table.add_topics("frozen embeddings + logistic regression", frozen)
+
+
+def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier) -> None:
+    """Score each of the model's readers alone."""
+    encoder = read_with_encoder(classifier.folder, texts)
+    table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
+    if NGRAM in classifier.config.files:
+        ngram = NgramReader.load(classifier.folder / NGRAM).scores(texts)
+        best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(table.labels.agencies))
+        table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
+
+
+def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, base: Path, cache: Path) -> np.ndarray:
+    """Return topic log-probabilities of logistic regression on the untuned base encoder's embeddings."""
+    from training.base_encoder import base_folder
+
+    base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=False)])
+    known, unseen = (
+        cached("base", data_key(part), partial(base_embeddings, part, base), cache)
+        for part in ([example.text for example in train], texts)
     )
-    own.add_argument("--slices", default="", metavar="NAMES", help="columns by whose values accuracy is shown")
-    own.add_argument("--group-column", metavar="NAME", help="rows with one value are resampled together")
-    own.add_argument("--train", type=Path, metavar="FILE", help="training rows, to fit baselines on")
-    own.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default 1000)")
-    stored = made.add_argument_group("the stored split (without --data)")
-    stored.add_argument("--split", default="test", choices=("validation", "test"))
-    stored.add_argument("--base", type=Path, default=Path("build/train/base"), help="the untuned base encoder")
-    stored.add_argument("--cache", type=Path, default=Path("build/eval"))
-    return made
+    return logistic(known, [example.topic for example in train], unseen, labels.topics)
 
 
-def measure_table(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate the model on the table that the options name."""
-    from tawasul_nlp import ComplaintClassifier
-    from tawasul_nlp._system import machine
-    from tawasul_nlp.evaluation.evaluator import data_columns, evaluate
-    from tawasul_nlp.evaluation.text_table import read_table, task_columns
+def stored_rows(
+    test: list[Example], table: Table, names: dict[str, tuple[str, ...]], shipped: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return what ``tawasul compare`` needs of the shipped model: a key of each row and which answers are right."""
+    tasks = {"topic": table.topic, "agency": table.agency, "kind": table.kind}
+    labels = {
+        task: [names[task][index] if index >= 0 else "" for index in truth.tolist()] for task, truth in tasks.items()
+    }
+    hits = {task: hit_string(shipped[task].argmax(1) == truth, truth >= 0) for task, truth in tasks.items()}
+    return {"keys": row_keys([example.text for example in test], labels), "hits": hits}
 
-    classifier = ComplaintClassifier.from_pretrained(arguments.model)
-    tasks = task_columns(arguments.label_columns, list(classifier.labels))
-    slices = [name.strip() for name in arguments.slices.split(",") if name.strip()]
-    columns = data_columns(tasks, slices, arguments.group_column)
-    table = read_table(arguments.data, arguments.text_column, columns)
-    train = None
-    if arguments.train is not None:
-        train = read_table(arguments.train, arguments.text_column, list(tasks.values()))
-    result = evaluate(
-        classifier,
-        table,
-        tasks,
-        slices=slices,
-        group_column=arguments.group_column,
-        train=train,
-        resamples=arguments.resamples,
-    )
-    head = {"date": datetime.date.today().isoformat(), "machine": machine()}
-    return {**head, "command": shlex.join(["python", "-m", "eval.quality.classification", *sys.argv[1:]]), **result}
+
+def markdown(result: dict[str, Any]) -> str:
+    """Render the result as Markdown tables."""
+
+    def cell(values: list[float]) -> str:
+        return f"{100 * values[0]:.1f} [{100 * values[1]:.1f}, {100 * values[2]:.1f}]"
+
+    lines = [
+        f"# Classification on the {result['split']} split",
+        "",
+        f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model_hash']}`. "
+        f"{result['n']['test']} test texts, {result['n']['train']} training texts "
+        f"({result['n']['train_first_batch']} of the first batch). "
+        f"Per cent, with bootstrap 95% intervals ({RESAMPLES} resamples).",
+        "",
+        "| system | topic | topic in top 3 | agency | kind |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in result["systems"].items():
+        kind = f"{100 * row['kind']:.1f}" if "kind" in row else ""
+        lines.append(f"| {name} | {cell(row['topic'])} | {cell(row['top3'])} | {cell(row['agency'])} | {kind} |")
+    lines += ["", "| gain of the shipped model | points [95% interval] |", "|---|---|"]
+    for name, (mean, low, high) in result["gains_in_points"].items():
+        lines.append(f"| {name} | {mean:+.1f} [{low:+.1f}, {high:+.1f}] |")
+    lines += ["", "By register (topic / agency):", "", "| system | " + " | ".join(REGISTERS) + " |"]
+    lines.append("|---" * (1 + len(REGISTERS)) + "|")
+    sizes = next(iter(result["systems"].values()))["by_register"]
+    lines.append("| texts | " + " | ".join(str(sizes[register]["n"]) for register in REGISTERS) + " |")
+    for name, row in result["systems"].items():
+        cells = [row["by_register"][register] for register in REGISTERS]
+        lines.append(
+            f"| {name} | " + " | ".join(f"{100 * c['topic']:.1f} / {100 * c['agency']:.1f}" for c in cells) + " |"
+        )
+    lines += [
+        "",
+        f"Expected calibration error (15 bins): topic {result['ece']['topic']}, agency {result['ece']['agency']}.",
+        "",
+    ]
+    lines += ["| task | target error | accepted without review | error among them |", "|---|---|---|---|"]
+    for task, targets in result["review"].items():
+        for target, row in targets.items():
+            error = "-" if row["error"] is None else f"{100 * row['error']:.1f}%"
+            lines.append(f"| {task} | {float(target):.0%} | {100 * row['coverage']:.1f}% | {error} |")
+    lines += [
+        "",
+        "Most confused topics: "
+        + "; ".join(f"{row['true']} read as {row['predicted']} ({row['n']})" for row in result["most_confused"])
+        + ".",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Evaluate from the command line; return 2 when the input cannot be used."""
-    arguments = parser().parse_args(argv)
-    if arguments.data is None:
-        return _stored(arguments)
-    from eval.results_files import publish
-    from tawasul_nlp.evaluation.show import html, terminal
-
-    try:
-        publish(measure_table(arguments), terminal, html, arguments.out)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _stored(arguments: argparse.Namespace) -> int:
-    from eval.quality.stored_split import evaluate, markdown
-
+    """Measure every system and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
+    parser.add_argument("--out", type=Path, default=RESULTS / "classification", metavar="PREFIX")
+    parser.add_argument("--split", default="test", choices=("validation", "test"))
+    parser.add_argument("--base", type=Path, default=Path("build/train/base"), help="the untuned base encoder")
+    parser.add_argument("--cache", type=Path, default=Path("build/eval"))
+    arguments = parser.parse_args(argv)
     result = evaluate(arguments.model, arguments.base, arguments.cache, arguments.split)
-    publish_page(result, markdown(result), arguments.out or RESULTS / "classification")
+    publish_page(result, markdown(result), arguments.out)
     return 0
 
 

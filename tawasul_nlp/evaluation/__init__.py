@@ -1,5 +1,27 @@
-"""Measure a model on labelled tables, compare models and periods, and choose what to label next."""
+"""Measure a model on labelled tables, compare models and periods, and choose what to label next.
+
+Needs scikit-learn and scipy, and for pages with plots matplotlib (extra ``train``).
+"""
+
+from __future__ import annotations
 
 from tawasul_nlp.extras import require
 
 require("train", "evaluating a model", "scipy", "sklearn")
+
+from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
+from tawasul_nlp.evaluation.evaluator import evaluate
+from tawasul_nlp.evaluation.periods import DriftResult, drift
+from tawasul_nlp.evaluation.result import EvaluationResult
+from tawasul_nlp.evaluation.selection import Selection, select
+
+__all__ = [
+    "ComparisonResult",
+    "DriftResult",
+    "EvaluationResult",
+    "Selection",
+    "compare",
+    "drift",
+    "evaluate",
+    "select",
+]

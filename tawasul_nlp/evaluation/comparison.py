@@ -1,151 +1,187 @@
 """Say whether two models differ by more than chance on the same rows.
 
-``python -m eval.compare A.json B.json`` reads two results of ``eval.quality.classification`` and compares them row by row: the
-paired bootstrap interval of the difference in accuracy, and the exact McNemar test. Different data are refused.
+Two evaluations are compared row by row: the paired bootstrap interval of the difference in accuracy, and the exact
+McNemar test. Evaluations of different data are refused.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from tawasul_nlp.evaluation.metrics import Difference, difference
+from tawasul_nlp.errors import DifferentDataError
+from tawasul_nlp.evaluation.metrics import Estimate, difference
+from tawasul_nlp.evaluation.result import EvaluationResult, RowHits, to_plain
 
-
-class DifferentDataError(ValueError):
-    """Two results are not about the same rows, so their difference would mean nothing."""
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredRows:
-    """What a result says about each row, in the order of the row keys, so that files in another order still match."""
+@dataclass(frozen=True, slots=True)
+class TaskComparison:
+    """How two models differ on the rows of one task.
 
-    path: Path
-    name: str
-    keys: np.ndarray
-    hits: dict[str, np.ndarray]
-    groups: np.ndarray | None
-
-
-def load_rows(path: Path) -> StoredRows:
-    """Read the rows of a result of ``eval.quality.classification``.
-
-    Raises
-    ------
-    ValueError
-        If the file is no such result, or one from before rows were stored.
+    Attributes
+    ----------
+    n : int
+        Rows with a label.
+    accuracy : tuple of (float, float)
+        Of the first and of the second.
+    points : Estimate
+        First minus second in points of accuracy, with the paired bootstrap 95% interval.
+    first_only, second_only : int
+        Rows that only the one or only the other gets right.
+    p_value : float
+        Exact McNemar test.
+    significant : bool
+        Whether chance alone would show such a difference less than once in twenty times, by both tests.
     """
-    try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a JSON result ({error})") from error
-    rows = result.get("rows") if isinstance(result, dict) else None
-    if not isinstance(rows, dict) or not {"keys", "hits"} <= set(rows):
-        raise ValueError(f"{path} holds no rows; make it anew with python -m eval.quality.classification")
-    keys = np.array(rows["keys"])
-    order = np.argsort(keys, kind="stable")
-    hits = {task: np.array(list(marks))[order] for task, marks in rows["hits"].items()}
-    if any(len(marks) != len(keys) for marks in hits.values()):
-        raise ValueError(f"{path} is damaged: it has {len(keys)} rows, but another number of answers")
-    groups = np.array(rows["groups"])[order] if "groups" in rows else None
-    model = result.get("model", {}).get("hash", result.get("model_hash", ""))
-    return StoredRows(path, f"{path.name} (model {model})", keys[order], hits, groups)
+
+    n: int
+    accuracy: tuple[float, float]
+    points: Estimate
+    first_only: int
+    second_only: int
+    p_value: float
+    significant: bool
 
 
-def compare(first: StoredRows, second: StoredRows, resamples: int = 2000) -> dict[str, Difference]:
-    """Return the difference, first minus second, for each task that both have.
+@dataclass(frozen=True, slots=True)
+class ComparisonResult:
+    """What :func:`compare` found: names of the two evaluations, and each task that both have."""
+
+    first: str
+    second: str
+    tasks: dict[str, TaskComparison]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as what JSON holds."""
+        return to_plain(self)
+
+    def __rich__(self) -> RenderableType:
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        from tawasul_nlp.evaluation.show import p_text, signed
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("task", no_wrap=True)
+        for header in ("A", "B", "A - B, points [95%]", "only A / only B", "McNemar"):
+            table.add_column(header, justify="right", no_wrap=True)
+        said = []
+        for task, each in self.tasks.items():
+            shares = [f"{100 * share:.1f}" for share in each.accuracy]
+            apart = f"{each.first_only} / {each.second_only}"
+            table.add_row(Text(task), *shares, signed(each.points), apart, p_text(each.p_value))
+            better = "A" if each.points.value > 0 else "B"
+            said.append(
+                f"{task}: {better} is better, beyond chance."
+                if each.significant
+                else f"{task}: no difference beyond chance on these {each.n} rows."
+            )
+        return Group(Text(f"A = {self.first}\nB = {self.second}"), table, *map(Text, said))
+
+
+def compare(
+    first: EvaluationResult | str | Path, second: EvaluationResult | str | Path, *, resamples: int = 2000
+) -> ComparisonResult:
+    """Compare two evaluations of the same rows, first minus second, for each task that both have.
+
+    Parameters
+    ----------
+    first, second : EvaluationResult, str or Path
+        Results, or the JSON files that hold them. The rows may stand in another order.
+    resamples : int
+        Bootstrap resamples.
 
     Raises
     ------
     DifferentDataError
         If the rows differ: other texts, other labels, or other tasks.
+    ValueError
+        If a file is no result of an evaluation, or ``resamples`` is below 1.
+
+    Examples
+    --------
+    >>> from tawasul_nlp.evaluation import evaluate
+    >>> table = {"text": ["المجاري طافحة في مجمع 714", "شكرا لعمال النظافة"], "kind": ["complaint", "praise"]}
+    >>> result = evaluate(None, table, label_columns=["kind"], resamples=20)
+    >>> compare(result, result).tasks["kind"].significant
+    False
     """
-    if len(first.keys) != len(second.keys) or not np.array_equal(first.keys, second.keys):
-        shared = len(set(first.keys.tolist()) & set(second.keys.tolist()))
+    one, other = _Rows.of(first), _Rows.of(second)
+    if len(one.keys) != len(other.keys) or not np.array_equal(one.keys, other.keys):
+        shared = len(set(one.keys.tolist()) & set(other.keys.tolist()))
         raise DifferentDataError(
-            f"{first.path} is about {len(first.keys)} rows and {second.path} about {len(second.keys)}, of which "
-            f"{shared} have the same text and labels; evaluate both models on one file with the same --label-columns"
+            f"{one.name} is about {len(one.keys)} rows and {other.name} about {len(other.keys)}, of which "
+            f"{shared} have the same text and labels; evaluate both models on one table with the same label columns"
         )
-    tasks = [task for task in first.hits if task in second.hits]
+    tasks = [task for task in one.hits if task in other.hits]
     if not tasks:
-        raise DifferentDataError(f"no task in common: {', '.join(first.hits)} and {', '.join(second.hits)}")
+        raise DifferentDataError(
+            f"the evaluations have no task in common: {', '.join(one.hits)} and {', '.join(other.hits)}"
+        )
     found = {}
     for task in tasks:
-        known = first.hits[task] != "-"
-        if not np.array_equal(known, second.hits[task] != "-"):
-            raise DifferentDataError(f"{task}: the two results have labels on different rows")
+        known = one.hits[task] != "-"
+        if not np.array_equal(known, other.hits[task] != "-"):
+            raise DifferentDataError(f"{task}: the two evaluations have labels on different rows")
         # Rows that belong together do so whichever of the two evaluations was told.
-        told = [each.groups for each in (first, second) if each.groups is not None]
-        groups = told[0] if told else np.arange(len(first.keys))
+        told = [each.groups for each in (one, other) if each.groups is not None]
+        groups = told[0] if told else np.arange(len(one.keys))
         own = np.unique(groups[known], return_inverse=True)[1]
-        found[task] = difference(first.hits[task][known] == "1", second.hits[task][known] == "1", own, resamples)
-    return found
-
-
-def shown(first: StoredRows, second: StoredRows, found: dict[str, Difference]) -> RenderableType:
-    """Return the comparison for the terminal."""
-    from tawasul_nlp.evaluation.show import p_text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("task", no_wrap=True)
-    for header in ("A", "B", "A - B, points [95%]", "only A / only B", "McNemar"):
-        table.add_column(header, justify="right", no_wrap=True)
-    said = []
-    for task, each in found.items():
-        known = first.hits[task] != "-"
-        shares = [f"{100 * float((rows.hits[task][known] == '1').mean()):.1f}" for rows in (first, second)]
-        points = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*each.points)
-        table.add_row(task, *shares, points, f"{each.first_only} / {each.second_only}", p_text(each.p_value))
-        better = "A" if each.points[0] > 0 else "B"
-        said.append(
-            f"{task}: {better} is better, beyond chance."
-            if each.significant
-            else f"{task}: no difference beyond chance on these {int(known.sum())} rows."
+        right = [each.hits[task][known] == "1" for each in (one, other)]
+        gain = difference(right[0], right[1], own, resamples)
+        found[task] = TaskComparison(
+            int(known.sum()),
+            (round(float(right[0].mean()), 4), round(float(right[1].mean()), 4)),
+            gain.points,
+            gain.first_only,
+            gain.second_only,
+            gain.p_value,
+            gain.significant,
         )
-    head = f"A = {first.name}\nB = {second.name}"
-    return Group(Text(head), table, *(Text(line) for line in said))
+    return ComparisonResult(one.name, other.name, found)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Compare from the command line; return 2 when the files cannot be compared."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("first", type=Path, metavar="A.json")
-    parser.add_argument("second", type=Path, metavar="B.json")
-    parser.add_argument("--resamples", type=int, default=2000, help="bootstrap resamples (default 2000)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args(argv)
-    try:
-        first, second = load_rows(arguments.first), load_rows(arguments.second)
-        found = compare(first, second, arguments.resamples)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if arguments.json:
-        tasks = {
-            task: {
-                "points": list(each.points),
-                "first_only": each.first_only,
-                "second_only": each.second_only,
-                "p_value": each.p_value,
-                "significant": each.significant,
-            }
-            for task, each in found.items()
-        }
-        print(json.dumps({"first": first.name, "second": second.name, "tasks": tasks}, indent=1, ensure_ascii=False))
-    else:
-        Console().print(shown(first, second, found))
-    return 0
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """What an evaluation says of each row, ordered by the row keys, so that tables in another order match."""
 
+    name: str
+    keys: np.ndarray
+    hits: dict[str, np.ndarray]
+    groups: np.ndarray | None
 
-if __name__ == "__main__":
-    sys.exit(main())
+    @classmethod
+    def of(cls, given: EvaluationResult | str | Path) -> _Rows:
+        if isinstance(given, EvaluationResult):
+            return cls._ordered(f"{given.data.name} (model {given.model.hash})", given.rows)
+        path = Path(given)
+        try:
+            result: Any = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} cannot be read as the JSON of an evaluation ({error})") from error
+        rows = result.get("rows") if isinstance(result, dict) else None
+        if not isinstance(rows, Mapping) or not {"keys", "hits"} <= set(rows):
+            raise ValueError(f"{path} holds no rows; make it with tawasul evaluate ... -o {path.name}")
+        model = result.get("model", {}).get("hash", result.get("model_hash", ""))
+        groups = rows.get("groups")
+        found = RowHits(tuple(rows["keys"]), dict(rows["hits"]), None if groups is None else tuple(groups))
+        return cls._ordered(f"{path.name} (model {model})", found)
+
+    @classmethod
+    def _ordered(cls, name: str, rows: RowHits) -> _Rows:
+        keys = np.array(rows.keys)
+        if any(len(marks) != len(keys) for marks in rows.hits.values()):
+            raise ValueError(f"{name} is damaged: it has {len(keys)} rows, but another number of answers")
+        order = np.argsort(keys, kind="stable")
+        hits = {task: np.array(list(marks))[order] for task, marks in rows.hits.items()}
+        return cls(name, keys[order], hits, None if rows.groups is None else np.array(rows.groups)[order])

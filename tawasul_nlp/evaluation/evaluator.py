@@ -2,184 +2,297 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp._system import machine
+from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import majority, tfidf_svm
 from tawasul_nlp.evaluation.metrics import (
-    TARGETS,
     Answers,
     answers,
     bootstrap,
     difference,
-    figures_with_intervals,
     interval_of_alike,
+    metrics_of,
     most_confused,
     reliability,
     risk_coverage,
+    scores_by_label,
     slice_accuracy,
 )
-from tawasul_nlp.evaluation.text_table import TextTable, hit_string, row_keys
-from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.evaluation.result import (
+    BaselineResult,
+    ConfusionMatrix,
+    DataFacts,
+    EvaluationResult,
+    ModelFacts,
+    ReviewRate,
+    RowHits,
+    SliceAccuracy,
+    TaskEvaluation,
+    TrainFacts,
+)
+from tawasul_nlp.model.scorers import Reading
+from tawasul_nlp.tables.errors import MissingColumnError
+from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 
 LENGTHS = ((0, "1-50"), (51, "51-100"), (101, "101-200"), (201, "201-400"), (401, "above 400"))
 MOST_SLICES = 20
 CONFUSION_LABELS = 15
 _CHUNK = 4096
 
+Progress = Callable[[str, float], None]
+
 
 def evaluate(
-    classifier: ComplaintClassifier,
-    table: TextTable,
-    tasks: dict[str, str],
+    model: ComplaintClassifier | str | Path | None,
+    data: Any,
     *,
+    text_column: str = "text",
+    label_columns: Mapping[str, str] | Sequence[str] | None = None,
     slices: Sequence[str] = (),
     group_column: str | None = None,
-    train: TextTable | None = None,
+    train: Any = None,
     resamples: int = 1000,
-) -> dict[str, Any]:
-    """Return everything that the report shows, ready for JSON.
+    on_progress: Progress | None = None,
+) -> EvaluationResult:
+    """Measure a model on labelled rows.
 
     Parameters
     ----------
-    classifier : ComplaintClassifier
-    table : TextTable
-        With the columns that the other arguments name.
-    tasks : dict of str to str
-        The column of each task that is evaluated.
+    model : ComplaintClassifier, str, Path or None
+        A classifier, what :meth:`ComplaintClassifier.from_pretrained` loads, or None for the bundled model.
+    data : str, Path or table
+        CSV, JSONL, Parquet or Excel; a table of pandas, Polars or Arrow, a ``datasets.Dataset``, a dictionary of
+        columns; or what :func:`~tawasul_nlp.tables.open_labelled` returned, which has its text column already.
+    text_column : str
+    label_columns : mapping of str to str, sequence of str, or None
+        The column of each task; names alone are those of tasks and columns alike. None for every task of the model
+        that the table has a column for.
     slices : sequence of str
-        Columns by whose values the accuracy is shown; the length of the text always is.
+        Columns by whose values the accuracy is shown; it always is by the length of the text.
     group_column : str or None
         Rows with one value here are drawn together in the bootstrap, such as the reports of one incident.
-    train : TextTable or None
-        Training rows with the same label columns: baselines are fitted on them.
+    train : str, Path, table or None
+        Training rows with the same columns, on which baselines are fitted.
     resamples : int
         Bootstrap resamples.
+    on_progress : callable, optional
+        Called with what is being done and the share of it that is done.
+
+    Returns
+    -------
+    EvaluationResult
+
+    Raises
+    ------
+    TableError
+        If a table cannot be read, lacks a column, or has no row with a text.
+    ValueError
+        If a task is none of the model's or has no labelled row, or ``resamples`` is below 1.
+    MissingExtraError
+        If scikit-learn or scipy is not installed.
+
+    Examples
+    --------
+    >>> table = {"text": ["المجاري طافحة في مجمع 714", "شكرا لعمال النظافة"], "kind": ["complaint", "praise"]}
+    >>> result = evaluate(None, table, label_columns=["kind"], resamples=20)
+    >>> result.tasks["kind"].n, result.tasks["kind"].metrics.accuracy.value
+    (2, 1.0)
+    """
+    told = on_progress or _ignore
+    classifier = loaded(model)
+    source = open_labelled(data, text_column)
+    tasks = task_columns(label_columns, classifier, source)
+    source.check_columns(slices, "--slices")
+    source.check_columns([group_column] if group_column else [], "--group-column")
+    wanted = [*tasks.values(), *slices, *([group_column] if group_column else [])]
+    table = source.read(wanted, lambda share: told("reading", share))
+    known_rows = None
+    if train is not None:
+        known_rows = open_labelled(train, source.text_column).read(list(tasks.values()))
+    for task, column in tasks.items():
+        for each in [table] if known_rows is None else [table, known_rows]:
+            if not any(each.columns[column]):
+                raise ValueError(f"no row of {each.name} has a label in column {column!r}; name another for {task}")
+    probabilities = predict_all(classifier, table.texts, list(tasks), told)
+    groups = table.groups(group_column)
+    found: dict[str, TaskEvaluation] = {}
+    hits: dict[str, str] = {}
+    for at, (task, column) in enumerate(tasks.items()):
+        told("measuring", at / len(tasks))
+        labels = np.array(table.columns[column])
+        rows = np.flatnonzero(labels != "")
+        truth = labels[rows].tolist()
+        answered = answers(classifier.labels[task], truth, probabilities[task][rows])
+        own = np.unique(groups[rows], return_inverse=True)[1]
+        values = {"length": [length_bucket(table.texts[row]) for row in rows]}
+        values |= {name: [table.columns[name][row] or "(none)" for row in rows] for name in slices}
+        found[task] = evaluate_task(
+            answered,
+            own,
+            resamples,
+            column=column,
+            unlabelled=len(table) - len(rows),
+            thresholds=classifier.config.tasks[task].thresholds,
+            slices=values,
+            baselines={}
+            if known_rows is None
+            else _baselines(known_rows, column, [table.texts[row] for row in rows], truth, answered, own, resamples),
+        )
+        right = np.zeros(len(table), bool)
+        right[rows] = answered.hits
+        hits[task] = hit_string(right, labels != "")
+    told("measuring", 1.0)
+    return EvaluationResult(
+        model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
+        data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
+        tasks=found,
+        rows=RowHits(
+            row_keys(table.texts, {task: table.columns[column] for task, column in tasks.items()}),
+            hits,
+            None if group_column is None else tuple(groups.tolist()),
+        ),
+        resamples=resamples,
+        date=datetime.date.today().isoformat(),
+        machine=machine(),
+        train=None if known_rows is None else TrainFacts(known_rows.name, len(known_rows), _shared(known_rows, table)),
+    )
+
+
+def evaluate_task(
+    found: Answers,
+    groups: np.ndarray,
+    resamples: int,
+    *,
+    column: str = "",
+    unlabelled: int = 0,
+    thresholds: Mapping[str, float],
+    slices: Mapping[str, Sequence[str]],
+    baselines: Mapping[str, BaselineResult],
+) -> TaskEvaluation:
+    """Return all that is measured of one task's answers; ``groups`` and each of ``slices`` have a value a row."""
+    assert found.confidence is not None
+    unknown = Counter(found.labels[label] for label in found.truth[found.truth >= found.known].tolist())
+    return TaskEvaluation(
+        column=column,
+        n=len(found.truth),
+        unlabelled=unlabelled,
+        unknown_labels=dict(unknown.most_common()),
+        metrics=metrics_of(found, groups, resamples),
+        reliability=reliability(found.confidence, found.hits),
+        risk_coverage=risk_coverage(found.confidence, found.hits),
+        review=review(found, thresholds),
+        slices={name: _sliced(found.hits, values, groups, resamples) for name, values in slices.items()},
+        by_label=scores_by_label(found),
+        most_confused=most_confused(found),
+        confusion=confusion(found),
+        baselines=dict(baselines),
+    )
+
+
+def loaded(model: ComplaintClassifier | str | Path | None) -> ComplaintClassifier:
+    """Return the classifier that is given, or load it."""
+    return model if isinstance(model, ComplaintClassifier) else ComplaintClassifier.from_pretrained(model)
+
+
+def task_columns(
+    given: Mapping[str, str] | Sequence[str] | None, classifier: ComplaintClassifier, source: LabelledSource
+) -> dict[str, str]:
+    """Return the column of each task that is asked for; None for those that have a column of their name.
 
     Raises
     ------
     ValueError
-        If a task has no labelled row.
+        If a task is none of the model's, or named twice, or there is none.
+    MissingColumnError
+        If the table lacks a column.
     """
-    probabilities = read_all(classifier, table.texts, list(tasks))
-    groups = table.groups(group_column)
-    thresholds = classifier.info()["thresholds"]
-    result: dict[str, Any] = {
-        "model": {"folder": classifier.folder.name, "hash": classifier.config.model_hash},
-        "data": {
-            "file": table.path.name,
-            "sha256": file_hash(table.path),
-            "rows": len(table),
-            "not_usable": [list(row) for row in table.skipped],
-            "groups": group_column,
-        },
-        "resamples": resamples,
-        "tasks": {},
-    }
-    if train is not None:
-        result["train"] = {"file": train.path.name, "rows": len(train), "texts_in_both": _shared(train, table)}
-    hits: dict[str, str] = {}
-    for task, column in tasks.items():
-        truth = table.columns[column]
-        known = np.array([bool(label) for label in truth])
-        if not known.any():
-            raise ValueError(f"no row of {table.path} has a label in column {column!r}; name another column for {task}")
-        rows = np.flatnonzero(known)
-        found = answers(classifier.labels[task], [truth[row] for row in rows], probabilities[task][rows])
-        own = np.unique(groups[rows], return_inverse=True)[1]
-        part = evaluate_task(found, own, resamples)
-        unknown = Counter(truth[row] for row in rows if truth[row] not in set(classifier.labels[task]))
-        part |= {"column": column, "unlabelled": int((~known).sum()), "unknown_labels": dict(unknown.most_common())}
-        part["review"] = review(found, thresholds.get(task, {}))
-        part["slices"] = {
-            name: _sliced(found.hits, values, own, resamples)
-            for name, values in (
-                ("length", [length_bucket(table.texts[row]) for row in rows]),
-                *((name, [table.columns[name][row] or "(none)" for row in rows]) for name in slices),
+    tasks = tuple(classifier.labels)
+    if given is None:
+        found = {task: task for task in tasks if task in source.columns}
+        if not found:
+            raise MissingColumnError(tasks[0], source.columns, option="--label-columns")
+        return found
+    if isinstance(given, str):
+        raise ValueError(f"label_columns is {given!r}, expected a list of names or a mapping from tasks to columns")
+    found = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
+    if not isinstance(given, Mapping) and len(found) < len(given):
+        raise ValueError(f"the label columns name a task twice: {', '.join(given)}")
+    if not found:
+        raise ValueError("label_columns names no task; leave it out for every task that the table has a column for")
+    for task in found:
+        if task not in tasks:
+            raise ValueError(
+                f"label column {task!r} names no task of the model ({', '.join(tasks)}); "
+                f"say which task it is for, as in {tasks[0]}={task}"
             )
-        }
-        if train is not None:
-            texts = [table.texts[row] for row in rows]
-            part["baselines"] = baselines(train, column, texts, [truth[row] for row in rows], found, own, resamples)
-        result["tasks"][task] = part
-        right = np.zeros(len(table), bool)
-        right[rows] = found.hits
-        hits[task] = hit_string(right, known)
-    keys = row_keys(table.texts, {task: table.columns[column] for task, column in tasks.items()})
-    result["rows"] = {"keys": keys, "hits": hits}
-    if group_column is not None:
-        result["rows"]["groups"] = groups.tolist()
-    return result
+    source.check_columns(list(found.values()))
+    return found
 
 
-def read_all(classifier: ComplaintClassifier, texts: Sequence[str], tasks: Sequence[str]) -> dict[str, np.ndarray]:
+def readings(
+    classifier: ComplaintClassifier, texts: Sequence[str], on_progress: Progress = lambda *_: None
+) -> Iterator[Reading]:
+    """Yield what the model makes of the texts, some thousands at a time."""
+    for start in range(0, len(texts), _CHUNK):
+        yield classifier.read(texts[start : start + _CHUNK])
+        on_progress("predicting", min(1.0, (start + _CHUNK) / len(texts)))
+
+
+def predict_all(
+    classifier: ComplaintClassifier, texts: Sequence[str], tasks: Sequence[str], on_progress: Progress = lambda *_: None
+) -> dict[str, np.ndarray]:
     """Return the probabilities (n_texts, labels) of each task from one pass, without keeping the embeddings."""
-    parts = [classifier._forward(texts[start : start + _CHUNK]).probabilities for start in range(0, len(texts), _CHUNK)]
+    parts = [each.probabilities for each in readings(classifier, texts, on_progress)]
     return {task: np.concatenate([part[task] for part in parts]) for task in tasks}
 
 
-def evaluate_task(found: Answers, groups: np.ndarray, resamples: int) -> dict[str, Any]:
-    """Return a task's figures with intervals, its curves and its confusions."""
-    assert found.confidence is not None
-    labels, matrix = confusion(found)
-    return {
-        "n": len(found.truth),
-        "labels": len(found.labels),
-        "figures": figures_with_intervals(found, groups, resamples),
-        "reliability": reliability(found.confidence, found.hits),
-        "risk_coverage": risk_coverage(found.confidence, found.hits),
-        "most_confused": most_confused(found),
-        "confusion": {"labels": labels, "matrix": matrix.tolist()},
-    }
+def confusion(found: Answers) -> ConfusionMatrix:
+    """Return the confusion matrix among the labels that take part in most mistakes."""
+    from sklearn.metrics import confusion_matrix
 
-
-def confusion(found: Answers) -> tuple[list[str], np.ndarray]:
-    """Return the labels that take part in most mistakes, and the confusion matrix (true, predicted) among them."""
     size = len(found.labels)
     wrong = ~found.hits
     mistakes = np.bincount(found.truth[wrong], minlength=size) + np.bincount(found.predicted[wrong], minlength=size)
     chosen = np.argsort(-mistakes, kind="stable")[:CONFUSION_LABELS]
     chosen = chosen[mistakes[chosen] > 0]
-    place = np.full(size, -1)
-    place[chosen] = np.arange(len(chosen))
-    inside = (place[found.truth] >= 0) & (place[found.predicted] >= 0)
-    matrix = np.zeros((len(chosen), len(chosen)), int)
-    np.add.at(matrix, (place[found.truth[inside]], place[found.predicted[inside]]), 1)
-    return [found.labels[index] for index in chosen], matrix
+    if not len(chosen):
+        return ConfusionMatrix((), ())
+    matrix = confusion_matrix(found.truth, found.predicted, labels=chosen)
+    return ConfusionMatrix(tuple(found.labels[index] for index in chosen), tuple(map(tuple, matrix.tolist())))
 
 
-def review(found: Answers, thresholds: dict[str, float]) -> dict[str, dict[str, float | None]]:
+def review(found: Answers, thresholds: Mapping[str, float]) -> dict[str, ReviewRate]:
     """Return, for each target error of the model's stored thresholds, what they do on these rows."""
     assert found.confidence is not None
-    shown: dict[str, dict[str, float | None]] = {}
+    shown = {}
     for target, threshold in thresholds.items():
         accepted = found.confidence >= threshold
         error = round(float((~found.hits[accepted]).mean()), 4) if accepted.any() else None
-        shown[target] = {
-            "threshold": round(float(threshold), 4),
-            "coverage": round(float(accepted.mean()), 4),
-            "error": error,
-        }
+        shown[target] = ReviewRate(round(float(threshold), 4), round(float(accepted.mean()), 4), error)
     return shown
 
 
-def baselines(
-    train: TextTable,
+def _baselines(
+    train: LabelledTable,
     column: str,
     texts: list[str],
     truth: list[str],
     model: Answers,
     groups: np.ndarray,
     resamples: int,
-) -> dict[str, Any]:
+) -> dict[str, BaselineResult]:
     """Fit the baselines of one task on the training rows; return their figures and the model's gain over each."""
     pairs = [(text, label) for text, label in zip(train.texts, train.columns[column], strict=True) if label]
-    if not pairs:
-        raise ValueError(f"no row of {train.path} has a label in column {column!r}")
     known_texts, labels = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     names = tuple(sorted(set(labels)))
     scores = {"majority": majority(labels, names, len(texts))}
@@ -189,12 +302,7 @@ def baselines(
     for name, table in scores.items():
         found = answers(names, truth, table, probabilities=False)
         gain = difference(model.hits, found.hits, groups, resamples)
-        shown[name] = {
-            "train_rows": len(pairs),
-            "figures": figures_with_intervals(found, groups, resamples),
-            "gain_in_points": list(gain.points),
-            "p_value": gain.p_value,
-        }
+        shown[name] = BaselineResult(len(pairs), metrics_of(found, groups, resamples), gain.points, gain.p_value)
     return shown
 
 
@@ -207,7 +315,22 @@ def length_bucket(text: str) -> str:
     return [name for least, name in LENGTHS if len(text) >= least][-1]
 
 
-def _sliced(hits: np.ndarray, values: list[str], groups: np.ndarray, resamples: int) -> dict[str, Any]:
+def row_keys(texts: Sequence[str], labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return a short hash of each row's text and labels, by which two results are known to be about the same rows."""
+    rows = zip(texts, *(labels[task] for task in sorted(labels)), strict=True)
+    return tuple(hashlib.sha256(json.dumps(row).encode()).hexdigest()[:12] for row in rows)
+
+
+def hit_string(hits: np.ndarray, known: np.ndarray) -> str:
+    """Write which answers are right as one character a row: ``1``, ``0``, or ``-`` where the row has no label.
+
+    >>> hit_string(np.array([True, False, False]), np.array([True, True, False]))
+    '10-'
+    """
+    return "".join("-" if not labelled else "1" if hit else "0" for hit, labelled in zip(hits, known, strict=True))
+
+
+def _sliced(hits: np.ndarray, values: Sequence[str], groups: np.ndarray, resamples: int) -> dict[str, SliceAccuracy]:
     counts = Counter(values)
     order = [name for _, name in LENGTHS]
     kept = [name for name, _ in counts.most_common(MOST_SLICES)]
@@ -222,25 +345,20 @@ def _sliced(hits: np.ndarray, values: list[str], groups: np.ndarray, resamples: 
     for name, n, correct in zip(names, sizes.tolist(), right.tolist(), strict=True):
         alike = correct in (0, n)
         accuracy = interval_of_alike(correct == n, groups[codes == code[name]]) if alike else intervals[name]
-        shown[name] = {"n": n, "accuracy": accuracy}
+        shown[name] = SliceAccuracy(n, accuracy)
     return shown
 
 
-def _shared(train: TextTable, table: TextTable) -> int:
+def _shared(train: LabelledTable, table: LabelledTable) -> int:
     """Count the evaluated texts that the training rows have as well, apart from signs and spaces."""
-
-    def folded(text: str) -> str:
-        return "".join(char for char in text if char.isalnum())
-
     known = {folded(text) for text in train.texts}
     return sum(folded(text) in known for text in table.texts)
 
 
-def targets_reached(part: dict[str, Any]) -> dict[float, float]:
-    """Return the coverage that a task reaches at each target error."""
-    return {target: part["figures"][f"coverage_at_{target * 100:.0f}"][0] for target in TARGETS}
+def folded(text: str) -> str:
+    """Return a text without signs and spaces, by which copies are known."""
+    return "".join(char for char in text if char.isalnum())
 
 
-def data_columns(tasks: dict[str, str], slices: Sequence[str], group_column: str | None) -> list[str]:
-    """Return every column that an evaluation reads beside the text."""
-    return [*tasks.values(), *slices, *([group_column] if group_column else [])]
+def _ignore(doing: str, share: float) -> None:
+    """Tell nobody."""

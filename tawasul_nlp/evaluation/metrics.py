@@ -5,13 +5,80 @@ Every figure is computed from row weights, so that a bootstrap resample is the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 BINS = 15
 TARGETS = (0.02, 0.05)
+
+
+class Estimate(NamedTuple):
+    """A figure with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The figures of one system for one task, each with its 95% interval.
+
+    Attributes
+    ----------
+    accuracy, macro_f1, weighted_f1 : Estimate
+        As scikit-learn's, over the labels that occur among truths and answers.
+    top3 : Estimate
+        Share of the rows whose label is among the three likeliest.
+    ece : Estimate or None
+        See :func:`expected_calibration_error`; None for a system without probabilities, as are those below.
+    aurc : Estimate or None
+        Area under the risk-coverage curve (Geifman et al. 2019).
+    coverage_at_2, coverage_at_5 : Estimate or None
+        See :func:`coverage_at`.
+    """
+
+    accuracy: Estimate
+    macro_f1: Estimate
+    weighted_f1: Estimate
+    top3: Estimate
+    ece: Estimate | None = None
+    aurc: Estimate | None = None
+    coverage_at_2: Estimate | None = None
+    coverage_at_5: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The answers whose confidence lies in one of the bins of equal width."""
+
+    start: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedPair:
+    """How many rows of one label were given another."""
+
+    true: str
+    predicted: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores:
+    """Precision, recall and F1 of one label, and how many rows have it."""
+
+    label: str
+    n: int
+    precision: float
+    recall: float
+    f1: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +93,8 @@ class Answers:
         Indices into ``labels``.
     top3 : ndarray of bool, shape (n,)
         Whether the truth is among the three likeliest labels.
+    known : int
+        How many of ``labels`` are the system's own.
     confidence : ndarray of float, shape (n,), or None
         Probability of the answer; None for a system without probabilities.
     """
@@ -34,6 +103,7 @@ class Answers:
     truth: np.ndarray
     predicted: np.ndarray
     top3: np.ndarray
+    known: int
     confidence: np.ndarray | None = None
 
     @property
@@ -43,7 +113,7 @@ class Answers:
         return right
 
 
-def answers(labels: tuple[str, ...], truth: list[str], scores: np.ndarray, probabilities: bool = True) -> Answers:
+def answers(labels: tuple[str, ...], truth: Sequence[str], scores: np.ndarray, probabilities: bool = True) -> Answers:
     """Compare scores (n, labels) with the true labels; labels that the system lacks count as missed.
 
     >>> found = answers(("a", "b"), ["a", "b", "c"], np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]))
@@ -59,17 +129,13 @@ def answers(labels: tuple[str, ...], truth: list[str], scores: np.ndarray, proba
         truth=target,
         predicted=best[:, 0],
         top3=(best == target[:, None]).any(1),
+        known=len(labels),
         confidence=scores.max(1) if probabilities else None,
     )
 
 
 def summariser(given: Answers) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return the function from row weights (n,) to every figure of the task.
-
-    ``accuracy``, ``macro_f1`` and ``weighted_f1`` (scikit-learn's, over the labels that occur), ``top3``; with
-    confidences also ``ece`` (15 bins of equal width, Guo et al. 2017), ``aurc`` (area under the risk-coverage curve,
-    Geifman et al. 2019) and ``coverage_at_2`` and ``_5``: see :func:`coverage_at`.
-    """
+    """Return the function from row weights (n,) to every figure of :class:`Metrics`, by name."""
     hits = given.hits
     size = len(given.labels)
 
@@ -99,38 +165,43 @@ def summariser(given: Answers) -> Callable[[np.ndarray], dict[str, float]]:
     if given.confidence is not None:
         order = np.argsort(-given.confidence, kind="stable")
         last = _last_of_equals(given.confidence[order])
-        which = np.minimum((given.confidence * BINS).astype(int), BINS - 1)
+        which = _bins(given.confidence)
     return figures
 
 
-def figures_with_intervals(given: Answers, groups: np.ndarray, resamples: int) -> dict[str, list[float]]:
-    """Return every figure of :func:`summariser` with its 95% interval: value, low, high."""
-    shown = bootstrap(summariser(given), groups, resamples)
+def metrics_of(given: Answers, groups: np.ndarray, resamples: int) -> Metrics:
+    """Return every figure with its 95% interval; rows with one number in ``groups`` are drawn together."""
+    found = bootstrap(summariser(given), groups, resamples)
     for name, right in (("accuracy", given.hits), ("top3", given.top3)):
         if right.all() or not right.any():
-            shown[name] = interval_of_alike(bool(right[0]), groups)
-    return shown
+            found[name] = interval_of_alike(bool(right[0]), groups)
+    return Metrics(**found)
 
 
-def reliability(confidence: np.ndarray, hits: np.ndarray) -> list[dict[str, float]]:
+def expected_calibration_error(confidence: np.ndarray, hits: np.ndarray) -> float:
+    """Return the expected calibration error with 15 bins of equal width (Guo et al. 2017).
+
+    >>> round(expected_calibration_error(np.array([0.9, 0.9, 0.6]), np.array([True, False, True])), 3)
+    0.4
+    """
+    return _ece(_bins(confidence), confidence, hits, np.ones(len(hits)))
+
+
+def reliability(confidence: np.ndarray, hits: np.ndarray) -> tuple[ReliabilityBin, ...]:
     """Return count, mean confidence and accuracy of each bin of confidence that has rows."""
-    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    found = []
-    for index in range(BINS):
-        inside = which == index
-        if inside.any():
-            found.append(
-                {
-                    "from": round(index / BINS, 4),
-                    "n": int(inside.sum()),
-                    "confidence": round(float(confidence[inside].mean()), 4),
-                    "accuracy": round(float(hits[inside].mean()), 4),
-                }
-            )
-    return found
+    which = _bins(confidence)
+    return tuple(
+        ReliabilityBin(
+            round(index / BINS, 4),
+            int((which == index).sum()),
+            round(float(confidence[which == index].mean()), 4),
+            round(float(hits[which == index].mean()), 4),
+        )
+        for index in np.unique(which).tolist()
+    )
 
 
-def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -> list[list[float]]:
+def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -> tuple[tuple[float, float], ...]:
     """Return pairs of coverage and error when only the most confident answers are accepted, at most ``points``."""
     order = np.argsort(-confidence, kind="stable")
     last = np.flatnonzero(_last_of_equals(confidence[order]))
@@ -138,9 +209,9 @@ def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -
     if len(last) > points:
         chosen = np.unique(np.linspace(0, len(last) - 1, points).astype(int))
         last, errors = last[chosen], errors[chosen]
-    return [
-        [round(float((at + 1) / len(hits)), 4), round(float(error), 4)] for at, error in zip(last, errors, strict=True)
-    ]
+    return tuple(
+        (round(float((at + 1) / len(hits)), 4), round(float(error), 4)) for at, error in zip(last, errors, strict=True)
+    )
 
 
 def coverage_at(confidence: np.ndarray, hits: np.ndarray, target: float) -> float:
@@ -158,16 +229,28 @@ def coverage_at(confidence: np.ndarray, hits: np.ndarray, target: float) -> floa
     return _coverage(np.cumsum(ones), np.cumsum(~hits[order]), _last_of_equals(confidence[order]), target)
 
 
-def most_confused(given: Answers, limit: int = 15) -> list[dict[str, str | int]]:
+def most_confused(given: Answers, limit: int = 15) -> tuple[ConfusedPair, ...]:
     """Return the most frequent pairs of a true label and the other that was answered instead."""
     wrong = np.flatnonzero(~given.hits)
     size = len(given.labels)
     codes, counts = np.unique(given.truth[wrong] * size + given.predicted[wrong], return_counts=True)
     top = np.argsort(-counts, kind="stable")[:limit]
-    return [
-        {"true": given.labels[codes[i] // size], "predicted": given.labels[codes[i] % size], "n": int(counts[i])}
-        for i in top
+    return tuple(
+        ConfusedPair(given.labels[codes[i] // size], given.labels[codes[i] % size], int(counts[i])) for i in top
+    )
+
+
+def scores_by_label(given: Answers) -> tuple[LabelScores, ...]:
+    """Return the scores of each label that has rows, the least F1 first."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    present = np.unique(given.truth)
+    columns = precision_recall_fscore_support(given.truth, given.predicted, labels=present, zero_division=0)
+    found = [
+        LabelScores(given.labels[label], int(n), *(round(float(share), 4) for share in shares))
+        for label, *shares, n in zip(present.tolist(), *columns, strict=True)
     ]
+    return tuple(sorted(found, key=lambda each: (each.f1, each.label)))
 
 
 def bootstrap(
@@ -176,8 +259,8 @@ def bootstrap(
     resamples: int,
     seed: int = 0,
     bounds: tuple[float, float] = (0.0, 1.0),
-) -> dict[str, list[float]]:
-    """Return each figure with its bootstrap 95% interval: value, low, high.
+) -> dict[str, Estimate]:
+    """Return each figure with its bootstrap 95% interval.
 
     The interval is that of the percentiles, moved by the bootstrap's own estimate of its bias: a resample holds only
     two thirds of the rows, so its macro F1 comes out too low and its calibration error too high.
@@ -213,7 +296,7 @@ def bootstrap(
         drawn = drawn - (np.nanmean(drawn, axis=0) - np.array(list(whole.values())))
         low, high = np.clip(np.nanquantile(drawn, [0.025, 0.975], axis=0), *bounds)
     return {
-        name: [round(float(value), 4), round(float(low[at]), 4), round(float(high[at]), 4)]
+        name: Estimate(round(float(value), 4), round(float(low[at]), 4), round(float(high[at]), 4))
         for at, (name, value) in enumerate(whole.items())
     }
 
@@ -230,25 +313,25 @@ def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Cal
     return figures
 
 
-def exact_interval(right: int, n: int) -> list[float]:
+def exact_interval(right: int, n: int) -> Estimate:
     """Return the share of ``right`` among ``n`` with its exact (Clopper-Pearson) 95% interval.
 
     >>> exact_interval(4, 5)
-    [0.8, 0.2836, 0.9949]
+    Estimate(value=0.8, low=0.2836, high=0.9949)
     """
     from scipy.stats import binomtest
 
     interval = binomtest(right, n).proportion_ci(0.95, "exact")
-    return [right / n, round(float(interval.low), 4), round(float(interval.high), 4)]
+    return Estimate(right / n, round(float(interval.low), 4), round(float(interval.high), 4))
 
 
-def interval_of_alike(right: bool, groups: np.ndarray) -> list[float]:
+def interval_of_alike(right: bool, groups: np.ndarray) -> Estimate:
     """Return the exact interval for the case that all or none are right; rows with one number in ``groups`` are one.
 
     There every resample says the same, so that a bootstrap would claim certainty from three rows.
 
-    >>> interval_of_alike(True, np.arange(5)), interval_of_alike(True, np.zeros(5, int))
-    ([1.0, 0.4782, 1.0], [1.0, 0.025, 1.0])
+    >>> interval_of_alike(True, np.arange(5)).low, interval_of_alike(True, np.zeros(5, int)).low
+    (0.4782, 0.025)
     """
     n = len(np.unique(groups))
     return exact_interval(n if right else 0, n)
@@ -260,15 +343,15 @@ class Difference:
 
     Attributes
     ----------
-    points : tuple of float
-        First minus second in points of accuracy, and the paired bootstrap 95% interval.
+    points : Estimate
+        First minus second in points of accuracy, with the paired bootstrap 95% interval.
     first_only, second_only : int
         Rows that only the one or only the other gets right.
     p_value : float
         Exact McNemar test: of the rows where only one is right, each is as likely to be right.
     """
 
-    points: tuple[float, float, float]
+    points: Estimate
     first_only: int
     second_only: int
     p_value: float
@@ -276,7 +359,7 @@ class Difference:
     @property
     def significant(self) -> bool:
         """Whether chance alone would show such a difference less than once in twenty times, by both tests."""
-        return self.p_value < 0.05 and (self.points[1] > 0 or self.points[2] < 0)
+        return self.p_value < 0.05 and (self.points.low > 0 or self.points.high < 0)
 
 
 def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int = 2000) -> Difference:
@@ -290,8 +373,13 @@ def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamp
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     apart = only_first + only_second
     p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
-    value, low, high = (round(100 * number, 2) for number in mean_gain["gain"])
-    return Difference((value, low, high), only_first, only_second, p_value)
+    points = Estimate(*(round(100 * number, 2) for number in mean_gain["gain"]))
+    return Difference(points, only_first, only_second, p_value)
+
+
+def _bins(confidence: np.ndarray) -> np.ndarray:
+    bins: np.ndarray = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return bins
 
 
 def _ece(which: np.ndarray, confidence: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> float:

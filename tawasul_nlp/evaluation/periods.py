@@ -1,24 +1,29 @@
 """Say what changed between two periods of cases, and which changes are more than chance.
 
-``python -m eval.drift --reference A --new B`` compares the mix of labels, the model's confidence, the vocabulary and
-the embeddings of two tables. Each change has a test, and the tests share one budget of false alarms: when both tables
-are random halves of one, 19 in 20 runs raise no alarm at all. ``--out PREFIX`` writes JSON and a page with plots.
+The mix of labels, the model's confidence, the vocabulary and the embeddings of two tables are compared. Each change has
+a test, and the tests share one budget of false alarms: when both tables are random halves of one, 19 in 20 runs raise
+no alarm at all.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import shlex
-import sys
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp._system import machine
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.evaluator import Progress, loaded, readings, task_columns
+from tawasul_nlp.evaluation.result import ModelFacts, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.shifts import (
+    ALPHA,
+    LabelChange,
+    WordShift,
     coded,
     holm,
     jensen_shannon,
@@ -29,163 +34,332 @@ from tawasul_nlp.evaluation.shifts import (
     told_apart,
     word_shifts,
 )
-from tawasul_nlp.evaluation.text_table import TextTable, read_table, task_columns
+from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
+from tawasul_nlp.tables.run.case_rows import read_date
 
-ALPHA = 0.05
-_CHUNK = 4096
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LEAST_ROWS = 10
 _HISTOGRAM = np.linspace(0, 1, 21)
+_POINTS = 400
+
+Points = tuple[tuple[float, ...], ...]
 
 
-def compare(
-    reference: TextTable,
-    new: TextTable,
-    classifier: ComplaintClassifier,
+@dataclass(frozen=True, slots=True)
+class PeriodFacts:
+    """One of the two tables: its name, its rows, and with a column of dates the days they are from.
+
+    Attributes
+    ----------
+    name : str
+    rows, unusable : int
+    first, last : str or None
+        ISO dates.
+    dates_unread : int
+        Rows without a date that can be read.
+    days : dict of str to int
+        Rows of each day.
+    """
+
+    name: str
+    rows: int
+    unusable: int
+    first: str | None = None
+    last: str | None = None
+    dates_unread: int = 0
+    days: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftTest:
+    """The p-value of one change, adjusted for the number of tests (Holm), and whether it is beyond chance."""
+
+    p: float
+    adjusted_p: float
+    alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMix:
+    """How the shares of a task's labels changed together, and one by one, the largest change first."""
+
+    chi_square: float
+    psi: float
+    jensen_shannon: float
+    changes: tuple[LabelChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceShift:
+    """The model's confidence in the reference and in the new table: means, distance, and histograms of shares."""
+
+    mean: tuple[float, float]
+    ks: float
+    histograms: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingShift:
+    """How far the embeddings moved, and some of each table on the plane that spreads them most."""
+
+    mmd_squared: float
+    auc: float
+    reference: Points
+    new: Points
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """What :func:`drift` found. ``rich.print`` shows it as tables.
+
+    Attributes
+    ----------
+    model : ModelFacts
+    reference, new : PeriodFacts
+    tests : dict of str to DriftTest
+        Of each task's mix and confidence, of the vocabulary and of the embedding.
+    labels_are : {"true", "answered"}
+        Whose mix was compared.
+    labels : dict of str to LabelMix
+    confidence : dict of str to ConfidenceShift
+    changed_words : tuple of WordShift
+        The most changed.
+    unseen_words : tuple of WordShift
+        That the reference lacks, the most frequent first.
+    embedding : EmbeddingShift
+    rounds : int
+        Random dealings of each permutation test.
+    date, machine, command : str
+        When and where it was measured, and what to run to measure it again, if it was a command.
+    """
+
+    model: ModelFacts
+    reference: PeriodFacts
+    new: PeriodFacts
+    tests: dict[str, DriftTest]
+    labels_are: str
+    labels: dict[str, LabelMix]
+    confidence: dict[str, ConfidenceShift]
+    changed_words: tuple[WordShift, ...]
+    unseen_words: tuple[WordShift, ...]
+    embedding: EmbeddingShift
+    rounds: int
+    date: str
+    machine: str
+    command: str = ""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Names of the tests that are beyond chance."""
+        return tuple(name for name, test in self.tests.items() if test.alarm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as what JSON holds."""
+        return to_plain(self)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the result as JSON."""
+        write_json(self.to_dict(), path)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write a self-contained page with plots, which needs no network.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        from tawasul_nlp.evaluation.show_drift import html
+
+        write_text(html(self), path)
+
+    def __rich__(self) -> RenderableType:
+        from tawasul_nlp.evaluation.show_drift import terminal
+
+        return terminal(self)
+
+
+def drift(
+    reference: Any,
+    new: Any,
+    model: ComplaintClassifier | str | Path | None = None,
     *,
-    tasks: dict[str, str] | None = None,
+    text_column: str = "text",
+    label_columns: Mapping[str, str] | Sequence[str] | None = None,
     date_column: str | None = None,
     rounds: int = 499,
     seed: int = 0,
-) -> dict[str, Any]:
-    """Compare two tables.
+    on_progress: Progress | None = None,
+) -> DriftResult:
+    """Compare two tables of cases.
 
     Parameters
     ----------
-    reference, new : TextTable
-    classifier : ComplaintClassifier
+    reference, new : str, Path or table
+        The earlier and the later cases: whatever :func:`~tawasul_nlp.evaluation.evaluate` takes.
+    model : ComplaintClassifier, str, Path or None
         Its answers are compared, and its embeddings.
-    tasks : dict of str to str, or None
-        Column of the true labels of each task whose mix is compared; None compares the mix of the model's answers.
+    text_column : str
+    label_columns : mapping of str to str, sequence of str, or None
+        Columns of the true labels of tasks, whose mix is compared; None compares the mix of the model's answers.
     date_column : str or None
-        Column of both tables with dates: the report shows the periods.
+        Column of both tables with dates, to show the periods.
     rounds : int
         Random dealings of each permutation test.
     seed : int
+    on_progress : callable, optional
+        Called with what is being done and the share of it that is done.
 
     Returns
     -------
-    dict
-        ``tests`` (p-value, adjusted p-value and alarm of each), and what the plots show.
+    DriftResult
 
     Raises
     ------
+    TableError
+        If a table cannot be read, lacks a column, or has no row with a text.
     ValueError
-        If a table has fewer than 10 rows, or the rounds are too few for any test to show a change.
+        If a table has fewer than 10 usable rows, or no date of it can be read, or the rounds are too few for any test
+        to show a change.
+
+    Examples
+    --------
+    >>> streets = [f"الشارع مظلم عند بيت {number}" for number in range(30)]
+    >>> water = [f"الماي مقطوع عن بيت {number}" for number in range(30)]
+    >>> drift({"text": streets}, {"text": water}, rounds=199).alarms
+    (...'topic mix'...)
     """
-    for table in (reference, new):
-        if len(table) < 10:
-            raise ValueError(f"{table.path} has {len(table)} usable rows; a comparison needs at least 10")
+    told = on_progress or (lambda *_: None)
+    classifier = loaded(model)
+    sources = open_labelled(reference, text_column), open_labelled(new, text_column)
+    tasks = None
+    if label_columns is not None:
+        tasks = task_columns(label_columns, classifier, sources[0])
     tests = len(classifier.labels) + len(tasks or classifier.labels) + 2
     # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
     if tests / (rounds + 1) >= ALPHA:
         raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
-    texts = reference.texts + new.texts
-    is_new = np.arange(len(texts)) >= len(reference)
-    probabilities, vectors = read_everything(classifier, texts)
+    wanted = [*(tasks or {}).values(), *([date_column] if date_column else [])]
+    for source in sources:
+        source.check_columns([date_column] if date_column else [], "--date-column")
+    old, fresh = (source.read(wanted, lambda share: told("reading", share)) for source in sources)
+    for table in (old, fresh):
+        if len(table) < LEAST_ROWS:
+            raise ValueError(f"{table.name} has {len(table)} usable rows; a comparison needs at least {LEAST_ROWS}")
+    periods = _period(old, date_column), _period(fresh, date_column)
+    texts = old.texts + fresh.texts
+    is_new = np.arange(len(texts)) >= len(old)
+    probabilities, vectors = _predicted(classifier, texts, told)
+    told("testing", 0.0)
     p_values: dict[str, float] = {}
-    labels: dict[str, Any] = {}
-    confidence: dict[str, Any] = {}
+    labels: dict[str, LabelMix] = {}
+    confidence: dict[str, ConfidenceShift] = {}
     for task, shares in probabilities.items():
         if tasks is None:
             codes, names = coded([classifier.labels[task][index] for index in shares.argmax(1)])
             labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)
         confidence[task], p_values[f"{task} confidence"] = confidence_shift(shares.max(1), is_new)
     for task, column in (tasks or {}).items():
-        codes, names = coded([value or "(none)" for value in reference.columns[column] + new.columns[column]])
+        codes, names = coded([value or "(none)" for value in old.columns[column] + fresh.columns[column]])
         labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)
     p_values["vocabulary"], *words = word_shifts(texts, is_new, rounds, seed)
     distance, p_values["embedding"] = mean_discrepancy(vectors, is_new, rounds, seed)
     adjusted = holm(p_values)
     # Single words are only named where the vocabulary as a whole changed: one budget of false alarms for everything.
     certain = adjusted["vocabulary"] < ALPHA
-    # So are single labels: one is as certain as its own test and its mix's, whichever says less (Meinshausen 2008).
-    for task, mix in labels.items():
-        for row in mix["changes"]:
-            row["adjusted_p"] = round(max(row["adjusted_p"], adjusted[f"{task} mix"]), 5)
-            row["beyond_chance"] = row["adjusted_p"] < ALPHA
     changed, unseen = (
-        [{**asdict(word), "beyond_chance": word.beyond_chance and certain} for word in shifts] for shifts in words
+        tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in shifts) for shifts in words
     )
-    return {
-        "model": {"folder": classifier.folder.name, "hash": classifier.config.model_hash},
-        "tables": {
-            side: {"file": table.path.name, "rows": len(table), "not_usable": len(table.skipped)}
-            | _period(table, date_column)
-            for side, table in (("reference", reference), ("new", new))
-        },
-        "rounds": rounds,
-        "tests": {
-            name: {"p": round(p, 5), "adjusted_p": round(adjusted[name], 5), "alarm": adjusted[name] < ALPHA}
+    told("testing", 1.0)
+    return DriftResult(
+        model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
+        reference=periods[0],
+        new=periods[1],
+        tests={
+            name: DriftTest(round(p, 5), round(adjusted[name], 5), adjusted[name] < ALPHA)
             for name, p in p_values.items()
         },
-        "labels_are": "true" if tasks is not None else "answered",
-        "labels": labels,
-        "confidence": confidence,
-        "vocabulary": {"changed": changed, "unseen": unseen},
-        "embedding": {
-            "mmd_squared": round(distance, 6),
-            "auc": round(told_apart(vectors, is_new, seed), 4),
-            "map": _map(vectors, is_new, seed),
-        },
-    }
+        labels_are="answered" if tasks is None else "true",
+        labels={task: _as_certain_as(mix, adjusted[f"{task} mix"]) for task, mix in labels.items()},
+        confidence=confidence,
+        changed_words=changed,
+        unseen_words=unseen,
+        embedding=EmbeddingShift(
+            round(distance, 6), round(told_apart(vectors, is_new, seed), 4), *_plane(vectors, is_new, seed)
+        ),
+        rounds=rounds,
+        date=datetime.date.today().isoformat(),
+        machine=machine(),
+    )
 
 
-def read_everything(classifier: ComplaintClassifier, texts: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
+    """Hold single labels to the test of their mix: each is as certain as the less certain (Meinshausen 2008)."""
+    changes = []
+    for each in mix.changes:
+        p = round(max(each.adjusted_p, adjusted_p), 5)
+        changes.append(replace(each, adjusted_p=p, beyond_chance=p < ALPHA))
+    return replace(mix, changes=tuple(changes))
+
+
+def _predicted(
+    classifier: ComplaintClassifier, texts: list[str], on_progress: Progress
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return each task's probabilities (n_texts, labels) and the embeddings (n_texts, hidden)."""
-    readings = [classifier._forward(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
-    tasks = list(readings[0].probabilities)
+    found = list(readings(classifier, texts, on_progress))
     return (
-        {task: np.concatenate([each.probabilities[task] for each in readings]) for task in tasks},
-        np.concatenate([each.embedding for each in readings]),
+        {task: np.concatenate([each.probabilities[task] for each in found]) for task in classifier.labels},
+        np.concatenate([each.embedding for each in found]),
     )
 
 
 def label_mix(
     codes: np.ndarray, names: list[str], is_new: np.ndarray, rounds: int, seed: int
-) -> tuple[dict[str, Any], float]:
+) -> tuple[LabelMix, float]:
     """Return how the mix of labels changed, and its p-value."""
     statistic, p_value = mix_change(codes, is_new, rounds, seed)
     old = np.bincount(codes[~is_new], minlength=len(names))
     fresh = np.bincount(codes[is_new], minlength=len(names))
-    return {
-        "chi_square": round(statistic, 2),
-        "psi": round(population_stability(old, fresh), 4),
-        "jensen_shannon": round(jensen_shannon(old, fresh), 4),
-        "changes": label_changes(codes, is_new, names),
-    }, p_value
+    return LabelMix(
+        round(statistic, 2),
+        round(population_stability(old, fresh), 4),
+        round(jensen_shannon(old, fresh), 4),
+        tuple(label_changes(codes, is_new, names)),
+    ), p_value
 
 
-def confidence_shift(confidence: np.ndarray, is_new: np.ndarray) -> tuple[dict[str, Any], float]:
+def confidence_shift(confidence: np.ndarray, is_new: np.ndarray) -> tuple[ConfidenceShift, float]:
     """Return how the model's confidence changed, and the p-value of the Kolmogorov-Smirnov test."""
     from scipy.stats import ks_2samp
 
     old, fresh = confidence[~is_new], confidence[is_new]
     test = ks_2samp(old, fresh)
-    return {
-        "mean": [round(float(old.mean()), 4), round(float(fresh.mean()), 4)],
-        "ks": round(float(test.statistic), 4),
-        "histograms": [(np.histogram(side, _HISTOGRAM)[0] / len(side)).round(4).tolist() for side in (old, fresh)],
-    }, float(test.pvalue)
+    first, second = (tuple((np.histogram(side, _HISTOGRAM)[0] / len(side)).round(4).tolist()) for side in (old, fresh))
+    return ConfidenceShift(
+        (round(float(old.mean()), 4), round(float(fresh.mean()), 4)), round(float(test.statistic), 4), (first, second)
+    ), float(test.pvalue)
 
 
-def _map(vectors: np.ndarray, is_new: np.ndarray, seed: int, points: int = 400) -> dict[str, list[list[float]]]:
-    """Return at most ``points`` rows of each table on the plane that spreads the embeddings most."""
+def _plane(vectors: np.ndarray, is_new: np.ndarray, seed: int) -> tuple[Points, Points]:
+    """Return some rows of each table on the plane that spreads the embeddings most."""
     from sklearn.decomposition import PCA
 
     plane = PCA(2, random_state=seed).fit_transform(vectors)
     rng = np.random.default_rng(seed)
-    return {
-        name: plane[rng.permutation(np.flatnonzero(side))[:points]].round(3).tolist()
-        for name, side in (("reference", ~is_new), ("new", is_new))
-    }
+    old, fresh = (
+        tuple(map(tuple, plane[rng.permutation(np.flatnonzero(side))[:_POINTS]].round(3).tolist()))
+        for side in (~is_new, is_new)
+    )
+    return old, fresh
 
 
-def _period(table: TextTable, date_column: str | None) -> dict[str, Any]:
-    """Return the days of a table's rows: first, last, count of each day, and how many rows have no readable date."""
-    from tawasul_nlp.tables.run.case_rows import read_date
-
+def _period(table: LabelledTable, date_column: str | None) -> PeriodFacts:
+    facts = PeriodFacts(table.name, len(table), len(table.unusable))
     if date_column is None:
-        return {}
-    days: dict[str, int] = {}
+        return facts
+    days: Counter[str] = Counter()
     unread = 0
     for value in table.columns[date_column]:
         try:
@@ -195,51 +369,7 @@ def _period(table: TextTable, date_column: str | None) -> dict[str, Any]:
         if moment is None:
             unread += 1
         else:
-            days[moment.date().isoformat()] = days.get(moment.date().isoformat(), 0) + 1
+            days[moment.date().isoformat()] += 1
     if not days:
-        raise ValueError(f"no date of column {date_column!r} in {table.path} can be read; write 2026-03-01 or 1/3/2026")
-    return {"first": min(days), "last": max(days), "dates_unread": unread, "days": dict(sorted(days.items()))}
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Compare from the command line; return 2 when the input cannot be used."""
-    from eval.results_files import publish
-    from tawasul_nlp._system import machine
-    from tawasul_nlp.evaluation.show_drift import html, terminal
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="the earlier cases")
-    parser.add_argument("--new", type=Path, required=True, metavar="FILE", help="the later cases")
-    parser.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
-    parser.add_argument("--text-column", default="text", metavar="NAME")
-    parser.add_argument("--label-columns", metavar="NAMES", help="true labels whose mix is compared (default: answers)")
-    parser.add_argument("--date-column", metavar="NAME", help="dates, to show the periods")
-    parser.add_argument("--rounds", type=int, default=499, help="random dealings of each test (default 499)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, metavar="PREFIX", help="where to write, without .json and .html")
-    arguments = parser.parse_args(argv)
-    try:
-        classifier = ComplaintClassifier.from_pretrained(arguments.model)
-        given = arguments.label_columns
-        tasks = task_columns(given, list(classifier.labels)) if given else None
-        columns = [*(tasks or {}).values(), *([arguments.date_column] if arguments.date_column else [])]
-        result = compare(
-            read_table(arguments.reference, arguments.text_column, columns),
-            read_table(arguments.new, arguments.text_column, columns),
-            classifier,
-            tasks=tasks,
-            date_column=arguments.date_column,
-            rounds=arguments.rounds,
-            seed=arguments.seed,
-        )
-        head = {"date": datetime.date.today().isoformat(), "machine": machine()}
-        result = {**head, "command": shlex.join(["python", "-m", "eval.drift", *(argv or sys.argv[1:])]), **result}
-        publish(result, terminal, html, arguments.out)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise ValueError(f"no date of column {date_column!r} in {table.name} can be read; write 2026-03-01 or 1/3/2026")
+    return replace(facts, first=min(days), last=max(days), dates_unread=unread, days=dict(sorted(days.items())))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tawasul_nlp.evaluation.metrics import BINS, ReliabilityBin
+from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +20,7 @@ PALETTE = (BLUE, ORANGE, GREEN, RED, "#7a5aa6", "#6b5a45")
 
 def figure(width: float = 6.0, height: float = 4.0, columns: int = 1) -> tuple[Figure, Any]:
     """Return an empty figure that no window or global state knows of, and its axes."""
+    require("train", "a page with plots", "matplotlib")
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
@@ -38,16 +43,16 @@ def svg(made: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def reliability_plot(bins: list[dict[str, float]], ece: float) -> Figure:
+def reliability_plot(bins: Sequence[ReliabilityBin], ece: float) -> Figure:
     """Draw accuracy against confidence, and how many answers each bin has."""
     made, axis = figure(5.2, 4.6)
-    left = np.array([each["from"] for each in bins])
-    counts = np.array([each["n"] for each in bins])
+    left = np.array([each.start for each in bins])
+    counts = np.array([each.n for each in bins])
     axis.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect calibration")
     axis.bar(
-        left, counts / counts.sum(), width=1 / 15, align="edge", color=BLUE, alpha=0.18, label="share of the answers"
+        left, counts / counts.sum(), width=1 / BINS, align="edge", color=BLUE, alpha=0.18, label="share of the answers"
     )
-    confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
+    confidence, accuracy = [each.confidence for each in bins], [each.accuracy for each in bins]
     axis.plot(confidence, accuracy, color=BLUE, linewidth=1.2)
     # Dots by their number of answers: a bin of three tells little.
     axis.scatter(confidence, accuracy, s=6 + 120 * np.sqrt(counts / counts.sum()), color=BLUE, label="accuracy")
@@ -56,7 +61,7 @@ def reliability_plot(bins: list[dict[str, float]], ece: float) -> Figure:
     return made
 
 
-def risk_coverage_plot(curve: list[list[float]], targets: dict[float, float]) -> Figure:
+def risk_coverage_plot(curve: Sequence[tuple[float, float]], targets: Mapping[float, float]) -> Figure:
     """Draw the error among accepted answers against their share; ``targets`` maps errors to reachable coverages."""
     made, axis = figure(5.2, 4.6)
     points = np.array(curve)
@@ -77,7 +82,7 @@ def risk_coverage_plot(curve: list[list[float]], targets: dict[float, float]) ->
     return made
 
 
-def confusion_plot(matrix: np.ndarray, labels: list[str]) -> Figure:
+def confusion_plot(matrix: np.ndarray, labels: Sequence[str]) -> Figure:
     """Draw a confusion matrix (true, predicted): rows as shares of the true label, counts in the cells."""
     size = len(labels)
     made, axis = figure(2.6 + 0.36 * size, 2.2 + 0.36 * size)
@@ -104,7 +109,7 @@ def confusion_plot(matrix: np.ndarray, labels: list[str]) -> Figure:
     return made
 
 
-def interval_plot(rows: dict[str, list[float]], title: str, xlabel: str = "accuracy, %") -> Figure:
+def interval_plot(rows: Mapping[str, Sequence[float]], title: str, xlabel: str = "accuracy, %") -> Figure:
     """Draw a value with its interval for each name, from top to bottom."""
     made, axis = figure(6.4, 1.1 + 0.3 * len(rows))
     values = 100 * np.array(list(rows.values()), dtype=float)

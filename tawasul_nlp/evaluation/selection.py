@@ -1,28 +1,118 @@
 """Choose the cases of a backlog that are worth labelling next.
 
-``python -m training.select --model DIR --pool backlog.csv -n 200 -o to_label.csv`` writes the chosen rows, each with
-the reason. A case is worth a label when the model is torn between two answers (margin), when it differs from the other
-chosen cases (clusters of embeddings), and when it is no other report of an incident that is chosen already (the
-package's own duplicate groups). ``python -m eval.quality.active_learning`` measures what this gains over random choice.
+A case is worth a label when the model is torn between two answers (margin), when it differs from the other chosen cases
+(clusters of embeddings), and when it is no other report of an incident that is chosen already (the package's own
+duplicate groups). ``python -m eval.quality.active_learning`` measures what this gains over random choice.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
+import io
 import json
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates import DuplicateGrouper
+from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded
+from tawasul_nlp.evaluation.result import write_text
+from tawasul_nlp.model.folder import PAIRS
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.chunk import to_cell
+from tawasul_nlp.tables.io.escaping import guarded_row
+from tawasul_nlp.tables.labelled import LabelledRow, open_labelled
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 # Uncertain cases that compete for one pick; eval.quality.active_learning chose it on validation rows.
 BREADTH = 3
 SURE_PAIR = 0.9
-ADDED = ("pick", "row", "answer", "probability", "second", "second_probability", "reports", "reason")
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedCase:
+    """A case to be labelled, and why.
+
+    Attributes
+    ----------
+    pick : int
+        Its rank, from 1: the most uncertain first.
+    row : int
+        Its row in the table, from 1.
+    answer, second : str
+        The two likeliest labels.
+    probability, second_probability : float
+    reports : int
+        Cases of the table in its duplicate group, itself included.
+    reason : str
+    record : mapping
+        The row itself.
+    """
+
+    pick: int
+    row: int
+    answer: str
+    probability: float
+    second: str
+    second_probability: float
+    reports: int
+    reason: str
+    record: Mapping[str, Any]
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what was added, then the row's own cells; an added name that the row has begins with ``select_``."""
+        own = {name: to_cell(value) for name, value in self.record.items()}
+        added = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "record"}
+        return {_free(name, own): value for name, value in added.items()} | own
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What :func:`select` chose. ``rich.print`` shows the first cases.
+
+    Attributes
+    ----------
+    cases : tuple of SelectedCase
+        As many as asked for, or fewer where the others are reports of the same incidents.
+    task : str
+        For which labels are wanted.
+    pool : int
+        Rows that could be chosen.
+    excluded : int
+        Rows whose text is among those labelled already.
+    unusable : tuple of (int, str)
+        Row number and reason of each row without a text.
+    """
+
+    cases: tuple[SelectedCase, ...]
+    task: str
+    pool: int
+    excluded: int
+    unusable: tuple[tuple[int, str], ...]
+
+    def write(self, path: str | Path) -> None:
+        """Write the cases: JSON lines if the name ends in ``.jsonl``, else CSV with a mark by which Excel reads Arabic.
+
+        What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
+        """
+        write_rows([case.to_row() for case in self.cases], path)
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        shown = [Text(f"{case.pick}. row {case.row}: {case.reason}") for case in self.cases[:_SHOWN]]
+        left = len(self.cases) - len(shown)
+        lines = [*shown, *([Text(f"and {left} more")] if left > 0 else [])]
+        lost = f"{self.excluded} rows are labelled already, {len(self.unusable)} have no text"
+        return Group(*lines, Text(f"{len(self.cases)} of {self.pool} cases to label for {self.task}; {lost}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,94 +211,108 @@ def choose(
     ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pool:
-    """The rows of a backlog that have a text."""
+def select(
+    model: ComplaintClassifier | str | Path | None,
+    data: Any,
+    n: int,
+    *,
+    text_column: str = "text",
+    task: str | None = None,
+    exclude: Any = None,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> Selection:
+    """Choose the rows of a table that are worth labelling next for one task of a model.
 
-    numbers: list[int]
-    texts: list[str]
-    records: list[dict[str, Any]]
-    skipped: int
+    Parameters
+    ----------
+    model : ComplaintClassifier, str, Path or None
+        As for :func:`~tawasul_nlp.evaluation.evaluate`.
+    data : str, Path or table
+        Unlabelled cases, as for :func:`~tawasul_nlp.evaluation.evaluate`.
+    n : int
+        How many to choose.
+    text_column : str
+    task : str or None
+        None for the topic, or for the first task of a model without topics.
+    exclude : str, Path, table or None
+        Labelled cases: the same texts, apart from signs and spaces, are not chosen.
+    seed : int
+    on_progress : callable, optional
+        Called with what is being done and the share of it that is done.
 
-
-def read_pool(path: Path, text_column: str, exclude: Sequence[str] = ()) -> Pool:
-    """Read a CSV, JSONL or Parquet table without the texts of ``exclude`` (apart from signs and spaces).
+    Returns
+    -------
+    Selection
 
     Raises
     ------
     TableError
-        If the file is no table, has no such column, or has no row with a text.
-    """
-    from tawasul_nlp.tables import MissingColumnError, TableError
-    from tawasul_nlp.tables.io.readers import open_reader
-
-    reader = open_reader(path, text_column=text_column)
-    if reader.columns and text_column not in reader.columns:
-        raise MissingColumnError(text_column, reader.columns)
-    known = {_folded(text) for text in exclude}
-    pool = Pool([], [], [], 0)
-    skipped = 0
-    for chunk in reader.chunks():
-        skipped += len(chunk.rejects)
-        for number, record in zip(chunk.numbers, chunk.records(), strict=True):
-            text = record.get(text_column)
-            if not isinstance(text, str) or not text.strip() or _folded(text) in known:
-                skipped += 1
-                continue
-            pool.numbers.append(number)
-            pool.texts.append(text)
-            pool.records.append(record)
-    if not pool.texts:
-        raise TableError(f"{path} has no row with a new text in column {text_column!r}")
-    return Pool(pool.numbers, pool.texts, pool.records, skipped)
-
-
-def select(pool: Pool, model: Path | None, n: int, task: str | None = None, seed: int = 0) -> list[dict[str, Any]]:
-    """Choose the rows of a pool for one task of a model and say why.
-
-    Returns
-    -------
-    list of dict
-        For each pick the columns :data:`ADDED`, followed by the row's own.
-
-    Raises
-    ------
+        If a table cannot be read, lacks the text column, or has no row with a text that is new.
     ValueError
-        If the model has no such task.
-    """
-    from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
-    from tawasul_nlp.model.folder import PAIRS
-    from tawasul_nlp.tables.io.chunk import to_cell
+        If the model has no such task, or ``n`` is below 1.
 
-    classifier = ComplaintClassifier.from_pretrained(model)
-    task = task or ("topic" if "topic" in classifier.labels else next(iter(classifier.labels)))
-    if task not in classifier.labels:
-        raise ValueError(f"--task is {task!r}, but the model has {', '.join(classifier.labels)}")
-    probabilities = classifier.predict_proba(pool.texts, task)
-    vectors = classifier.encode(pool.texts)
+    Examples
+    --------
+    >>> chosen = select(None, {"text": ["الماي مقطوع", "السلام عليكم عندي طلب", "حفرة في الشارع"]}, 1)
+    >>> chosen.cases[0].row, chosen.pool
+    (2, 3)
+    """
+    told = on_progress or (lambda *_: None)
+    if n < 1:
+        raise ValueError(f"n is {n}, expected at least 1")
+    classifier = loaded(model)
+    task = classifier.known_task(task)
+    source = open_labelled(data, text_column)
+    known = set()
+    if exclude is not None:
+        known = {folded(row.text) for row in open_labelled(exclude, source.text_column).rows() if not row.problem}
+    rows: list[LabelledRow] = []
+    unusable: list[tuple[int, str]] = []
+    excluded = 0
+    for row in source.rows(lambda share: told("reading", share)):
+        if row.problem:
+            unusable.append((row.number, row.problem))
+        elif folded(row.text) in known:
+            excluded += 1
+        else:
+            rows.append(row)
+    if not rows:
+        raise TableError(
+            f"{source.name} has no row with a new text in column {source.text_column!r}: {excluded} are labelled "
+            f"already, {len(unusable)} cannot be used"
+        )
+    texts = [row.text for row in rows]
+    told("predicting", 0.0)
+    probabilities = classifier.predict_proba(texts, task)
+    vectors = classifier.embed(texts)
+    told("grouping", 0.0)
     # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
     # reports of incidents it takes short likeness for sameness, so only its surest pairs count there.
     own = PAIRS in classifier.config.files
     grouper = DuplicateGrouper(classifier) if own else DuplicateGrouper.from_pretrained(threshold=SURE_PAIR)
-    groups = grouper.group(pool.texts).labels
+    groups = grouper.group(texts).labels
+    picks = choose(probabilities, vectors, groups, n, seed=seed)
+    told("grouping", 1.0)
     names = classifier.labels[task]
-    rows = []
-    for number, pick in enumerate(choose(probabilities, vectors, groups, n, seed=seed), 1):
-        first, second = np.argsort(-probabilities[pick.index], kind="stable")[:2].tolist() + [0] * (len(names) < 2)
+    cases = []
+    for number, pick in enumerate(picks, 1):
         share = probabilities[pick.index]
-        values = (
-            number,
-            pool.numbers[pick.index],
-            names[first],
-            round(float(share[first]), 4),
-            names[second],
-            round(float(share[second]), 4),
-            pick.reports,
-            reason(names[first], names[second], pick),
+        first, second = np.argsort(-share, kind="stable")[:2].tolist() + [0] * (len(names) < 2)
+        cases.append(
+            SelectedCase(
+                number,
+                rows[pick.index].number,
+                names[first],
+                round(float(share[first]), 4),
+                names[second],
+                round(float(share[second]), 4),
+                pick.reports,
+                reason(names[first], names[second], pick),
+                rows[pick.index].record,
+            )
         )
-        record = {name: to_cell(value) for name, value in pool.records[pick.index].items()}
-        rows.append({_free(name, record): value for name, value in zip(ADDED, values, strict=True)} | record)
-    return rows
+    return Selection(tuple(cases), task, len(rows), excluded, tuple(unusable))
 
 
 def reason(first: str, second: str, pick: Pick) -> str:
@@ -225,26 +329,17 @@ def reason(first: str, second: str, pick: Pick) -> str:
     return "; ".join(parts)
 
 
-def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write JSON lines if the name ends in ``.jsonl``, else CSV with the mark that lets Excel read Arabic.
-
-    What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
-    """
-    from tawasul_nlp.tables.io.escaping import escaped_row
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+def write_rows(rows: list[dict[str, Any]], path: str | Path) -> None:
+    """Write JSON lines if the name ends in ``.jsonl``, else CSV; see :meth:`Selection.write`."""
+    if Path(path).suffix == ".jsonl":
+        write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), path)
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(escaped_row(columns))
-        writer.writerows(escaped_row(row.get(name, "") for name in columns) for row in rows)
-
-
-def _folded(text: str) -> str:
-    return "".join(char for char in text if char.isalnum())
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(guarded_row(columns))
+    writer.writerows(guarded_row(row.get(name, "") for name in columns) for row in rows)
+    write_text("\ufeff" + text.getvalue(), path)
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:
@@ -252,38 +347,3 @@ def _free(name: str, taken: dict[str, Any]) -> str:
     while name in taken:
         name = f"select_{name}"
     return name
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Choose from the command line; return 2 when the input cannot be used."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
-    parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="unlabelled cases")
-    parser.add_argument("-n", type=int, required=True, help="how many cases to choose")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=".csv or .jsonl")
-    parser.add_argument("--text-column", default="text", metavar="NAME")
-    parser.add_argument("--task", help="the task to label for (default: topic, or the model's first)")
-    parser.add_argument("--exclude", type=Path, metavar="FILE", help="labelled cases: the same texts are not chosen")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    if arguments.n < 1:
-        parser.error(f"-n is {arguments.n}, expected at least 1")
-    try:
-        known = read_pool(arguments.exclude, arguments.text_column).texts if arguments.exclude else []
-        pool = read_pool(arguments.pool, arguments.text_column, known)
-        rows = select(pool, arguments.model, arguments.n, arguments.task, arguments.seed)
-        write_rows(rows, arguments.out)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(
-        f"{arguments.out}: {len(rows)} of {len(pool.texts)} cases to label; {pool.skipped} rows had no text of their "
-        "own to offer (empty, unreadable or excluded)"
-    )
-    if len(rows) < arguments.n:
-        print(f"fewer than {arguments.n}: the pool has no more cases that are not reports of one another")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

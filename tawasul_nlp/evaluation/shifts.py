@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+ALPHA = 0.05
 MMD_ROWS = 1000
 
 
@@ -35,6 +36,28 @@ class WordShift:
     reference: int
     new: int
     z: float
+    beyond_chance: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """How one label's share changed.
+
+    Attributes
+    ----------
+    label : str
+    reference, new : float
+        Its share of each sample.
+    adjusted_p : float
+        P-value held to a false discovery rate.
+    beyond_chance : bool
+        Whether ``adjusted_p`` is below 0.05.
+    """
+
+    label: str
+    reference: float
+    new: float
+    adjusted_p: float
     beyond_chance: bool
 
 
@@ -112,7 +135,7 @@ def population_stability(reference: np.ndarray, new: np.ndarray) -> float:
     more, so the permutation test decides.
 
     >>> round(population_stability(np.array([50, 50]), np.array([80, 20])), 3)
-    0.407
+    0.406
     """
     first = (reference + 0.5) / (reference + 0.5).sum()
     second = (new + 0.5) / (new + 0.5).sum()
@@ -126,7 +149,7 @@ def jensen_shannon(reference: np.ndarray, new: np.ndarray) -> float:
     return float(jensenshannon(reference, new, base=2))
 
 
-def label_changes(codes: np.ndarray, is_new: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+def label_changes(codes: np.ndarray, is_new: np.ndarray, names: Sequence[str]) -> list[LabelChange]:
     """Return each label's shares, the largest change first, with a p-value held to a false discovery rate.
 
     Fisher's exact test of each label, adjusted over the labels by Benjamini and Hochberg.
@@ -140,15 +163,16 @@ def label_changes(codes: np.ndarray, is_new: np.ndarray, names: Sequence[str]) -
     p_values = [fisher_exact([[old[i], old_n - old[i]], [new[i], new_n - new[i]]]).pvalue for i in used]
     adjusted = false_discovery_control(p_values)
     rows = [
-        {
-            "label": names[i],
-            "reference": round(float(old[i] / old_n), 4),
-            "new": round(float(new[i] / new_n), 4),
-            "adjusted_p": round(float(adjusted[at]), 5),
-        }
+        LabelChange(
+            names[i],
+            round(float(old[i] / old_n), 4),
+            round(float(new[i] / new_n), 4),
+            round(float(adjusted[at]), 5),
+            bool(round(float(adjusted[at]), 5) < ALPHA),
+        )
         for at, i in enumerate(used.tolist())
     ]
-    return sorted(rows, key=lambda row: (-abs(row["new"] - row["reference"]), row["label"]))
+    return sorted(rows, key=lambda row: (-abs(row.new - row.reference), row.label))
 
 
 def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:

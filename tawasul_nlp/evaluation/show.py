@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tawasul_nlp.evaluation.evaluator import targets_reached
-from tawasul_nlp.evaluation.page import Page
-from tawasul_nlp.evaluation.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
+from tawasul_nlp.evaluation.metrics import TARGETS, Estimate, Metrics
+
+if TYPE_CHECKING:
+    from tawasul_nlp.evaluation.result import EvaluationResult, ReviewRate, TaskEvaluation
 
 FIGURES = {
     "accuracy": "accuracy",
@@ -23,23 +26,36 @@ FIGURES = {
     "coverage_at_2": "coverage at 2% error",
     "coverage_at_5": "coverage at 5% error",
 }
+_LABELS = 15
 
 
-def per_cent(values: list[float] | float | None) -> str:
+def per_cent(values: Estimate | Sequence[float] | float | None) -> str:
     """Write a share, or a share with its interval, in per cent.
 
-    >>> per_cent([0.811, 0.788, 0.831]), per_cent(0.5), per_cent(None)
+    >>> per_cent(Estimate(0.811, 0.788, 0.831)), per_cent(0.5), per_cent(None)
     ('81.1 [78.8, 83.1]', '50.0', '-')
     """
     if values is None:
         return "-"
-    if isinstance(values, float):
+    if isinstance(values, float | int):
         return f"{100 * values:.1f}"
     return f"{100 * values[0]:.1f} [{100 * values[1]:.1f}, {100 * values[2]:.1f}]"
 
 
-def _figure(name: str, values: list[float]) -> str:
-    return f"{values[0]:.3f} [{values[1]:.3f}, {values[2]:.3f}]" if name == "ece" else per_cent(values)
+def signed(points: Estimate | Sequence[float]) -> str:
+    """Write a difference in points with its interval.
+
+    >>> signed(Estimate(1.84, 0.6, 3.02))
+    '+1.8 [+0.6, +3.0]'
+    """
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
+
+
+def _figure(name: str, metrics: Metrics) -> str:
+    value: Estimate | None = getattr(metrics, name)
+    if name == "ece" and value is not None:
+        return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return per_cent(value)
 
 
 def p_text(p_value: float) -> str:
@@ -51,135 +67,145 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
-def about(result: dict[str, Any]) -> str:
+def about(result: EvaluationResult) -> str:
     """Say in one line what was measured with what."""
-    data = result["data"]
-    unit = f"by {data['groups']}" if data["groups"] else "by row"
+    data = result.data
+    unit = f"by {data.group_column}" if data.group_column else "by row"
     return (
-        f"{result['date']}, {result['machine']}. Model {result['model']['folder']} ({result['model']['hash']}) on "
-        f"{data['file']}: {data['rows']} rows used, {len(data['not_usable'])} not usable. "
-        f"Per cent, with bootstrap 95% intervals ({result['resamples']} resamples {unit})."
+        f"{result.date}, {result.machine}. Model {result.model.folder} ({result.model.hash}) on {data.name}: "
+        f"{data.rows} rows used, {len(data.unusable)} not usable. "
+        f"Per cent, with bootstrap 95% intervals ({result.resamples} resamples {unit})."
     )
 
 
-def notes(task: str, part: dict[str, Any]) -> list[str]:
-    """Return what a reader must know about the rows of a task."""
+def notes(task: str, part: TaskEvaluation) -> list[str]:
+    """Return what must be known about the rows of a task."""
     said = []
-    if part["unlabelled"]:
-        said.append(f"{task}: {part['unlabelled']} rows have no label and are not counted.")
-    if part["unknown_labels"]:
-        listed = ", ".join(f"{label} ({count})" for label, count in list(part["unknown_labels"].items())[:8])
-        rows = sum(part["unknown_labels"].values())
+    if part.unlabelled:
+        said.append(f"{task}: {part.unlabelled} rows have no label and are not counted.")
+    if part.unknown_labels:
+        listed = ", ".join(f"{label} ({count})" for label, count in list(part.unknown_labels.items())[:8])
+        rows = sum(part.unknown_labels.values())
         said.append(f"{task}: {rows} rows have labels that the model does not know, counted as errors: {listed}.")
     return said
 
 
-def terminal(result: dict[str, Any]) -> RenderableType:
+def terminal(result: EvaluationResult) -> RenderableType:
     """Return the figures as tables for the terminal."""
     parts: list[RenderableType] = [Text(about(result))]
     summary = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     summary.add_column("")
-    for task in result["tasks"]:
-        summary.add_column(task, justify="right", no_wrap=True)
-    summary.add_row("rows", *(f"{part['n']:,}" for part in result["tasks"].values()))
-    for name, title in FIGURES.items():
-        summary.add_row(title, *(_figure(name, part["figures"][name]) for part in result["tasks"].values()))
+    for task in result.tasks:
+        summary.add_column(escape(task), justify="right", no_wrap=True)
+    for row in _summary_rows(result):
+        summary.add_row(*row)
     parts.append(summary)
-    for task, part in result["tasks"].items():
-        if part.get("baselines"):
-            table = Table(box=box.SIMPLE_HEAD, title=f"{task}: baselines", title_justify="left")
+    for task, part in result.tasks.items():
+        if part.baselines:
+            table = Table(box=box.SIMPLE_HEAD, title=Text(f"{task}: baselines"), title_justify="left")
             table.add_column("baseline", no_wrap=True)
             for header in ("accuracy", "model's gain, points", ""):
                 table.add_column(header, justify="right", no_wrap=True)
             for name, accuracy, _, gain, p_value in _baseline_rows(part):
                 table.add_row(name, accuracy, gain, p_value)
             parts.append(table)
-        for name, slices in part["slices"].items():
-            table = Table(name, box=box.SIMPLE_HEAD, title=f"{task} by {name}", title_justify="left")
+        for name, slices in part.slices.items():
+            table = Table(escape(name), box=box.SIMPLE_HEAD, title=Text(f"{task} by {name}"), title_justify="left")
             table.add_column("rows", justify="right")
             table.add_column("accuracy", justify="right", no_wrap=True)
             for value, each in slices.items():
-                table.add_row(Text(value), f"{each['n']:,}", per_cent(each["accuracy"]))
+                table.add_row(Text(value), f"{each.n:,}", per_cent(each.accuracy))
             parts.append(table)
-        for target, each in part["review"].items():
-            parts.append(Text(_review_line(task, target, each)))
-        pairs = "; ".join(f"{pair['true']} read as {pair['predicted']} ({pair['n']})" for pair in part["most_confused"])
+        parts += [Text(_review_line(task, target, each)) for target, each in part.review.items()]
+        pairs = "; ".join(f"{pair.true} read as {pair.predicted} ({pair.n})" for pair in part.most_confused)
         parts += [Text(f"{task}, most confused: {pairs or 'nothing'}"), *(Text(note) for note in notes(task, part)), ""]
     return Group(*parts)
 
 
-def html(result: dict[str, Any]) -> str:
+def html(result: EvaluationResult) -> str:
     """Return the self-contained page."""
-    page = Page(f"Evaluation of {result['model']['folder']} on {result['data']['file']}", about(result))
-    if "train" in result:
-        train = result["train"]
-        both = train["texts_in_both"]
+    from tawasul_nlp.evaluation.page import Page
+    from tawasul_nlp.evaluation.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
+
+    page = Page(f"Evaluation of {result.model.folder} on {result.data.name}", about(result))
+    if result.train is not None:
+        both = result.train.texts_in_both
         page.note(
-            f"Baselines were fitted on {train['file']} ({train['rows']} rows). {both} of the evaluated texts are in it "
-            f"as well{': figures of whatever learned from it flatter.' if both else '.'}"
+            f"Baselines were fitted on {result.train.name} ({result.train.rows} rows). {both} of the evaluated texts "
+            f"are in it as well{': figures of whatever learned from it flatter.' if both else '.'}"
         )
-    tasks = result["tasks"]
-    page.table(
-        ["", *tasks],
-        [
-            ["rows", *(f"{part['n']:,}" for part in tasks.values())],
-            *(
-                [title, *(_figure(name, part["figures"][name]) for part in tasks.values())]
-                for name, title in FIGURES.items()
-            ),
-        ],
-    )
+    page.table(["", *result.tasks], _summary_rows(result))
     page.note(
         "Coverage at an error: the largest share of answers, the most confident first, among which at most that share "
         "is wrong; its threshold is chosen on these very rows. What the model's stored thresholds do stands below."
     )
-    for task, part in tasks.items():
+    for task, part in result.tasks.items():
         page.heading(task)
         for note in notes(task, part):
             page.note(note)
+        reached: dict[float, Estimate] = {
+            target: getattr(part.metrics, f"coverage_at_{target * 100:.0f}") for target in TARGETS
+        }
+        assert part.metrics.ece is not None
         page.plots(
-            reliability_plot(part["reliability"], part["figures"]["ece"][0]),
-            risk_coverage_plot(part["risk_coverage"], targets_reached(part)),
+            reliability_plot(part.reliability, part.metrics.ece.value),
+            risk_coverage_plot(part.risk_coverage, {target: each.value for target, each in reached.items()}),
         )
-        if part["review"]:
+        if part.review:
             page.table(
                 ["target error of the stored threshold", "threshold", "accepted, %", "error among them, %"],
                 [
-                    [f"{float(target):.0%}", each["threshold"], per_cent(each["coverage"]), per_cent(each["error"])]
-                    for target, each in part["review"].items()
+                    [f"{float(target):.0%}", each.threshold, per_cent(each.coverage), per_cent(each.error)]
+                    for target, each in part.review.items()
                 ],
             )
-        if part.get("baselines"):
+        if part.baselines:
             page.table(["baseline", "accuracy", "macro F1", "model's gain, points", ""], _baseline_rows(part))
-        for name, slices in part["slices"].items():
-            rows = {f"{value} ({each['n']})": each["accuracy"] for value, each in slices.items()}
+        for name, slices in part.slices.items():
+            rows = {f"{value} ({each.n})": each.accuracy for value, each in slices.items()}
             page.plots(interval_plot(rows, f"{task} by {name}"))
-        if part["most_confused"]:
-            page.plots(confusion_plot(np.array(part["confusion"]["matrix"]), part["confusion"]["labels"]))
+        page.table(
+            ["label, the weakest first", "rows", "precision, %", "recall, %", "F1, %"],
+            [
+                [each.label, each.n, per_cent(each.precision), per_cent(each.recall), per_cent(each.f1)]
+                for each in part.by_label[:_LABELS]
+            ],
+        )
+        if part.most_confused:
+            page.plots(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))
             page.table(
                 ["true", "answered", "rows"],
-                [[pair["true"], pair["predicted"], pair["n"]] for pair in part["most_confused"]],
+                [[pair.true, pair.predicted, pair.n] for pair in part.most_confused],
                 numbers_from=2,
             )
-    page.note(f"Made by: {result['command']}")
+    if result.command:
+        page.note(f"Made by: {result.command}")
     return page.html()
 
 
-def _baseline_rows(part: dict[str, Any]) -> list[list[str]]:
+def _summary_rows(result: EvaluationResult) -> list[list[str]]:
+    parts = result.tasks.values()
     return [
-        [
-            name,
-            per_cent(each["figures"]["accuracy"]),
-            per_cent(each["figures"]["macro_f1"]),
-            "{:+.1f} [{:+.1f}, {:+.1f}]".format(*each["gain_in_points"]),
-            p_text(each["p_value"]),
-        ]
-        for name, each in part["baselines"].items()
+        ["rows", *(f"{part.n:,}" for part in parts)],
+        *([title, *(_figure(name, part.metrics) for part in parts)] for name, title in FIGURES.items()),
     ]
 
 
-def _review_line(task: str, target: str, each: dict[str, float | None]) -> str:
+def _baseline_rows(part: TaskEvaluation) -> list[list[str]]:
+    return [
+        [
+            name,
+            per_cent(each.metrics.accuracy),
+            per_cent(each.metrics.macro_f1),
+            signed(each.gain_in_points),
+            p_text(each.p_value),
+        ]
+        for name, each in part.baselines.items()
+    ]
+
+
+def _review_line(task: str, target: str, each: ReviewRate) -> str:
     return (
-        f"{task}, threshold for {float(target):.0%} error: {per_cent(each['coverage'])}% accepted, "
-        f"{per_cent(each['error'])}% of them wrong"
+        f"{task}, threshold for {float(target):.0%} error: {per_cent(each.coverage)}% accepted, "
+        f"{per_cent(each.error)}% of them wrong"
     )

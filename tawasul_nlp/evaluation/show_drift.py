@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
@@ -19,152 +20,144 @@ from tawasul_nlp.evaluation.show import p_text, per_cent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tawasul_nlp.evaluation.periods import ConfidenceShift, DriftResult, EmbeddingShift, PeriodFacts
+    from tawasul_nlp.evaluation.shifts import LabelChange, WordShift
+
 _LABELS = 12
 
 
-def about(result: dict[str, Any]) -> str:
+def about(result: DriftResult) -> str:
     """Say in a few words what was compared with what."""
     sides = []
-    for name, table in result["tables"].items():
-        period = f", {table['first']} to {table['last']}" if "first" in table else ""
-        unread = f", {table['dates_unread']} without a readable date" if table.get("dates_unread") else ""
-        lost = f", {table['not_usable']} not usable" if table["not_usable"] else ""
-        sides.append(f"{name}: {table['file']} ({table['rows']} rows{lost}{period}{unread})")
-    return f"{result['date']}, {result['machine']}. Model {result['model']['hash']}. {'; '.join(sides)}."
+    for name, table in (("reference", result.reference), ("new", result.new)):
+        period = f", {table.first} to {table.last}" if table.first else ""
+        unread = f", {table.dates_unread} without a readable date" if table.dates_unread else ""
+        lost = f", {table.unusable} not usable" if table.unusable else ""
+        sides.append(f"{name}: {table.name} ({table.rows} rows{lost}{period}{unread})")
+    return f"{result.date}, {result.machine}. Model {result.model.hash}. {'; '.join(sides)}."
 
 
-def sizes(result: dict[str, Any], test: str) -> str:
+def sizes(result: DriftResult, test: str) -> str:
     """Return the size of the change that a test is about."""
     if test == "vocabulary":
-        words = [word["word"] for word in result["vocabulary"]["changed"] if word["beyond_chance"]]
+        words = [word.word for word in result.changed_words if word.beyond_chance]
         return f"{len(words)} of the most changed words beyond chance" + (f": {'، '.join(words[:4])}" if words else "")
     if test == "embedding":
-        return f"told apart with AUC {result['embedding']['auc']:.2f} (0.5 = not at all)"
+        return f"told apart with AUC {result.embedding.auc:.2f} (0.5 = not at all)"
     task, what = test.rsplit(" ", 1)
     if what == "mix":
-        mix = result["labels"][task]
-        return f"PSI {mix['psi']:.2f}, Jensen-Shannon {mix['jensen_shannon']:.2f}"
-    shift = result["confidence"][task]
-    return f"mean {shift['mean'][0]:.3f} -> {shift['mean'][1]:.3f}, KS {shift['ks']:.2f}"
+        mix = result.labels[task]
+        return f"PSI {mix.psi:.2f}, Jensen-Shannon {mix.jensen_shannon:.2f}"
+    shift = result.confidence[task]
+    return f"mean {shift.mean[0]:.3f} -> {shift.mean[1]:.3f}, KS {shift.ks:.2f}"
 
 
-def verdict(result: dict[str, Any]) -> str:
+def verdict(result: DriftResult) -> str:
     """Say in one sentence whether anything changed beyond chance."""
-    alarms = [name for name, test in result["tests"].items() if test["alarm"]]
-    if not alarms:
-        return "No change beyond chance."
-    return f"Changed beyond chance: {', '.join(alarms)}."
+    return f"Changed beyond chance: {', '.join(result.alarms)}." if result.alarms else "No change beyond chance."
 
 
-def terminal(result: dict[str, Any]) -> RenderableType:
+def terminal(result: DriftResult) -> RenderableType:
     """Return the tests and the largest changes as tables for the terminal."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what", no_wrap=True)
     table.add_column("beyond chance", no_wrap=True)
     table.add_column("adjusted p", justify="right", no_wrap=True)
     table.add_column("size")
-    for name, test in result["tests"].items():
-        mark = Text("yes", "bold red") if test["alarm"] else Text("no")
-        table.add_row(name, mark, p_text(test["adjusted_p"]).removeprefix("p = "), Text(sizes(result, name)))
+    for name, test in result.tests.items():
+        mark = Text("yes", "bold red") if test.alarm else Text("no")
+        table.add_row(Text(name), mark, p_text(test.adjusted_p).removeprefix("p = "), Text(sizes(result, name)))
     parts: list[RenderableType] = [Text(about(result)), table, Text(verdict(result), "bold")]
-    for task, mix in result["labels"].items():
-        changed = [row for row in mix["changes"] if row["beyond_chance"]][:5]
+    for task, mix in result.labels.items():
+        changed = [row for row in mix.changes if row.beyond_chance][:5]
         if changed:
-            listed = "; ".join(
-                f"{row['label']} {per_cent(row['reference'])}% -> {per_cent(row['new'])}%" for row in changed
-            )
+            listed = "; ".join(f"{row.label} {per_cent(row.reference)}% -> {per_cent(row.new)}%" for row in changed)
             parts.append(Text(f"{task}: {listed}"))
-    unseen = [word for word in result["vocabulary"]["unseen"] if word["beyond_chance"]][:8]
+    unseen = [word for word in result.unseen_words if word.beyond_chance][:8]
     if unseen:
-        parts.append(Text("new words: " + "; ".join(f"{word['word']} ({word['new']})" for word in unseen)))
+        parts.append(Text("new words: " + "; ".join(f"{word.word} ({word.new})" for word in unseen)))
     return Group(*parts)
 
 
-def html(result: dict[str, Any]) -> str:
+def html(result: DriftResult) -> str:
     """Return the self-contained page."""
     page = Page("What changed between two periods", about(result))
     page.note(verdict(result))
     page.table(
         ["what", "beyond chance", "size", "p", "adjusted p"],
         [
-            [
-                name,
-                "yes" if test["alarm"] else "no",
-                sizes(result, name),
-                f"{test['p']:.4f}",
-                f"{test['adjusted_p']:.4f}",
-            ]
-            for name, test in result["tests"].items()
+            [name, "yes" if test.alarm else "no", sizes(result, name), f"{test.p:.4f}", f"{test.adjusted_p:.4f}"]
+            for name, test in result.tests.items()
         ],
         numbers_from=3,
     )
     page.note(
-        f"Mixes, vocabulary and embeddings: permutation tests ({result['rounds']} random dealings of the rows); "
+        f"Mixes, vocabulary and embeddings: permutation tests ({result.rounds} random dealings of the rows); "
         "confidence: Kolmogorov-Smirnov. A mix changes by many labels together or by one. Adjusted by Holm, so that "
         "all tests together raise a false alarm in at most one of twenty comparisons; a label or word is beyond chance "
         "only where its test is. Reports of one incident count as so many rows: one flooded street can be a change."
     )
-    if "first" in result["tables"]["new"]:
+    if result.new.first:
         page.heading("Periods")
-        page.plots(period_plot(result["tables"]))
-    for task, mix in result["labels"].items():
-        page.heading(f"{task}: mix of the labels ({result['labels_are']})")
-        page.plots(mix_plot(mix["changes"][:_LABELS], result["tables"]))
+        page.plots(period_plot(result.reference, result.new))
+    for task, mix in result.labels.items():
+        page.heading(f"{task}: mix of the labels ({result.labels_are})")
+        page.plots(mix_plot(mix.changes[:_LABELS], result.reference.rows, result.new.rows))
         page.table(
             ["label", "beyond chance", "reference, %", "new, %", "adjusted p (of all tests and labels)"],
             [
                 [
-                    row["label"],
-                    "yes" if row["beyond_chance"] else "no",
-                    per_cent(row["reference"]),
-                    per_cent(row["new"]),
-                    f"{row['adjusted_p']:.4f}",
+                    row.label,
+                    "yes" if row.beyond_chance else "no",
+                    per_cent(row.reference),
+                    per_cent(row.new),
+                    f"{row.adjusted_p:.4f}",
                 ]
-                for row in mix["changes"][:_LABELS]
+                for row in mix.changes[:_LABELS]
             ],
             numbers_from=2,
         )
     page.heading("Confidence")
-    page.plots(*(confidence_plot(task, shift) for task, shift in result["confidence"].items()))
+    page.plots(*(confidence_plot(task, shift) for task, shift in result.confidence.items()))
     page.heading("Vocabulary")
-    words = result["vocabulary"]
-    if words["changed"]:
-        page.plots(word_plot(words["changed"]))
+    if result.changed_words:
+        page.plots(word_plot(result.changed_words))
         page.note(
             "Full colour: beyond chance for the largest of all words' z-scores. Words are folded (alef, ya, ...)."
         )
-    if words["unseen"]:
+    if result.unseen_words:
         page.table(
             ["word that the reference lacks", "texts of the new table", "beyond chance"],
-            [[word["word"], word["new"], "yes" if word["beyond_chance"] else "no"] for word in words["unseen"][:15]],
+            [[word.word, word.new, "yes" if word.beyond_chance else "no"] for word in result.unseen_words[:15]],
         )
     page.heading("Embeddings")
-    page.plots(map_plot(result["embedding"]))
-    page.note(f"Made by: {result['command']}")
+    page.plots(map_plot(result.embedding))
+    if result.command:
+        page.note(f"Made by: {result.command}")
     return page.html()
 
 
-def mix_plot(changes: list[dict[str, Any]], tables: dict[str, Any]) -> Figure:
+def mix_plot(changes: Sequence[LabelChange], reference_rows: int, new_rows: int) -> Figure:
     """Draw the shares of the labels that changed most, in both tables."""
     made, axis = figure(7.2, 1.3 + 0.32 * len(changes))
     at = np.arange(len(changes))[::-1]
-    old = np.array([100 * row["reference"] for row in changes])
-    new = np.array([100 * row["new"] for row in changes])
+    old = np.array([100 * row.reference for row in changes])
+    new = np.array([100 * row.new for row in changes])
     axis.hlines(at, old, new, color="#c5cad1", linewidth=2.5)
-    axis.plot(old, at, "o", color=BLUE, label=f"reference ({tables['reference']['rows']})")
-    axis.plot(new, at, "o", color=ORANGE, label=f"new ({tables['new']['rows']})")
-    stars = [row["label"] + (" *" if row["beyond_chance"] else "") for row in changes]
+    axis.plot(old, at, "o", color=BLUE, label=f"reference ({reference_rows})")
+    axis.plot(new, at, "o", color=ORANGE, label=f"new ({new_rows})")
+    stars = [row.label + (" *" if row.beyond_chance else "") for row in changes]
     axis.set_yticks(at, stars, fontsize=8)
     axis.set(xlabel="share of the cases, %   (* beyond chance)", ylim=(-0.6, len(changes) - 0.4))
     axis.legend(frameon=False, fontsize=8, loc="best")
     return made
 
 
-def confidence_plot(task: str, shift: dict[str, Any]) -> Figure:
+def confidence_plot(task: str, shift: ConfidenceShift) -> Figure:
     """Draw the distribution of the model's confidence in both tables."""
     made, axis = figure(4.4, 3.2)
-    edges = np.linspace(0, 1, len(shift["histograms"][0]) + 1)
-    for name, heights, colour in zip(("reference", "new"), shift["histograms"], (BLUE, ORANGE), strict=True):
+    edges = np.linspace(0, 1, len(shift.histograms[0]) + 1)
+    for name, heights, colour in zip(("reference", "new"), shift.histograms, (BLUE, ORANGE), strict=True):
         axis.stairs(100 * np.array(heights), edges, color=colour, fill=True, alpha=0.25)
         axis.stairs(100 * np.array(heights), edges, color=colour, linewidth=1.5, label=name)
     axis.set(xlabel="confidence", ylabel="cases, %", title=task, xlim=(0, 1))
@@ -172,49 +165,46 @@ def confidence_plot(task: str, shift: dict[str, Any]) -> Figure:
     return made
 
 
-def word_plot(changed: list[dict[str, Any]], limit: int = 20) -> Figure:
+def word_plot(changed: Sequence[WordShift], limit: int = 20) -> Figure:
     """Draw the words whose use changed most."""
-    rows = sorted(changed[:limit], key=lambda word: word["z"])
+    rows = sorted(changed[:limit], key=lambda word: word.z)
     made, axis = figure(6.4, 1.2 + 0.27 * len(rows))
-    colours = [ORANGE if word["z"] > 0 else BLUE for word in rows]
-    bars = axis.barh(np.arange(len(rows)), [word["z"] for word in rows], color=colours)
+    colours = [ORANGE if word.z > 0 else BLUE for word in rows]
+    bars = axis.barh(np.arange(len(rows)), [word.z for word in rows], color=colours)
     for bar, word in zip(bars, rows, strict=True):
-        bar.set_alpha(1.0 if word["beyond_chance"] else 0.3)
-    axis.set_yticks(np.arange(len(rows)), [word["word"] for word in rows], fontsize=9)
+        bar.set_alpha(1.0 if word.beyond_chance else 0.3)
+    axis.set_yticks(np.arange(len(rows)), [word.word for word in rows], fontsize=9)
     # The counts stand apart from the words: beside an Arabic one they would be read from the right.
     for at, word in enumerate(rows):
-        side = 1 if word["z"] > 0 else -1
-        counts = f"{word['reference']} → {word['new']}"
+        side = 1 if word.z > 0 else -1
+        counts = f"{word.reference} → {word.new}"
         place = {"xytext": (4 * side, 0), "textcoords": "offset points", "ha": "left" if side > 0 else "right"}
-        axis.annotate(counts, (word["z"], at), va="center", fontsize=7, color="#444444", **place)
+        axis.annotate(counts, (word.z, at), va="center", fontsize=7, color="#444444", **place)
     axis.margins(x=0.15)
     axis.axvline(0, color="#555555", linewidth=0.8)
     axis.set(xlabel="less in the new table  |  z  |  more", title="Words (texts of the reference → of the new table)")
     return made
 
 
-def map_plot(embedding: dict[str, Any]) -> Figure:
+def map_plot(embedding: EmbeddingShift) -> Figure:
     """Draw both tables on the plane that spreads the embeddings most."""
     made, axis = figure(5.6, 4.6)
-    for name, colour in (("reference", BLUE), ("new", ORANGE)):
-        points = np.array(embedding["map"][name])
+    for name, rows, colour in (("reference", embedding.reference, BLUE), ("new", embedding.new, ORANGE)):
+        points = np.array(rows)
         axis.scatter(points[:, 0], points[:, 1], s=9, alpha=0.5, color=colour, label=name, linewidths=0)
-    axis.set(xticks=[], yticks=[], title=f"Embeddings (two principal components; AUC {embedding['auc']:.2f})")
+    axis.set(xticks=[], yticks=[], title=f"Embeddings (two principal components; AUC {embedding.auc:.2f})")
     axis.legend(frameon=False, fontsize=8)
     return made
 
 
-def period_plot(tables: dict[str, Any]) -> Figure:
+def period_plot(reference: PeriodFacts, new: PeriodFacts) -> Figure:
     """Draw how many cases each table has over time, a bar a day, week or month."""
-    first, last = (
-        pick(dt.date.fromisoformat(table[key]) for table in tables.values())
-        for pick, key in ((min, "first"), (max, "last"))
-    )
-    span = (last - first).days
+    every = [dt.date.fromisoformat(day) for table in (reference, new) for day in table.days]
+    span = (max(every) - min(every)).days
     made, axis = figure(7.2, 2.8)
-    for (name, table), colour in zip(tables.items(), (BLUE, ORANGE), strict=True):
+    for name, table, colour in (("reference", reference, BLUE), ("new", new, ORANGE)):
         counts: Counter[dt.date] = Counter()
-        for day, count in table["days"].items():
+        for day, count in table.days.items():
             date = dt.date.fromisoformat(day)
             if span > 400:
                 date = date.replace(day=1)

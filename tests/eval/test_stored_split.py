@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.quality import classification, stored_split
+from eval.quality import classification
 from tawasul_nlp import ComplaintClassifier
 from training.corpus import LabelSpace, load_examples
 
@@ -20,8 +20,8 @@ def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, caps
         "train": load_examples("train", labels, second_batch=False)[:150],
         "validation": load_examples("validation", labels)[:40],
     }
-    monkeypatch.setattr(stored_split, "load_examples", lambda split, labels, **options: cases[split])
-    monkeypatch.setattr(stored_split, "frozen_topics", lambda *given: np.zeros((40, len(labels.topics))))
+    monkeypatch.setattr(classification, "load_examples", lambda split, labels, **options: cases[split])
+    monkeypatch.setattr(classification, "frozen_topics", lambda *given: np.zeros((40, len(labels.topics))))
     out = tmp_path / "results" / "v1.2"
     given = ["--split", "validation", "--cache", str(tmp_path / "cache"), "--out", str(out)]
     assert classification.main(given) == 0

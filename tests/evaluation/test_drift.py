@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from scipy.stats import chi2_contingency, fisher_exact
+from tawasul_nlp.evaluation.text_table import TextTable
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation import periods as drift
@@ -25,7 +26,6 @@ from tawasul_nlp.evaluation.shifts import (
     word_shifts,
 )
 from tawasul_nlp.evaluation.show_drift import html, terminal
-from tawasul_nlp.evaluation.text_table import TextTable
 from training.corpus import LabelSpace, load_examples
 
 

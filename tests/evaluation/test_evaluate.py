@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
+from tawasul_nlp.evaluation.text_table import read_table, task_columns
 
 from eval.quality import classification
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation import comparison as compare
-from tawasul_nlp.evaluation.text_table import read_table, task_columns
 from tawasul_nlp.tables import TableError
 from training.corpus import LabelSpace, load_examples
 

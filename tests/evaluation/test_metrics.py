@@ -7,18 +7,19 @@ from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
 from tawasul_nlp.evaluation.metrics import (
     Answers,
+    ConfusedPair,
     answers,
     bootstrap,
     coverage_at,
     difference,
-    figures_with_intervals,
+    expected_calibration_error,
     interval_of_alike,
+    metrics_of,
     most_confused,
     reliability,
     risk_coverage,
     summariser,
 )
-from training.calibrate import expected_calibration_error
 
 LABELS = ("المجاري", "الإنارة", "الطرق", "النظافة")
 
@@ -61,26 +62,26 @@ def test_a_label_that_the_model_lacks_is_missed_and_counts_in_macro_f1():
     figures = summariser(found)(np.ones(3))
     assert figures["accuracy"] == pytest.approx(2 / 3)
     assert figures["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    assert most_confused(found) == [{"true": "صحة", "predicted": "طرق", "n": 1}]
+    assert most_confused(found) == (ConfusedPair("صحة", "طرق", 1),)
 
 
 def test_risk_and_coverage_by_hand():
     confidence = np.array([0.9, 0.8, 0.8, 0.5, 0.4])
     hits = np.array([True, False, True, True, False])
-    assert risk_coverage(confidence, hits) == [[0.2, 0.0], [0.6, 0.3333], [0.8, 0.25], [1.0, 0.4]]
+    assert risk_coverage(confidence, hits) == ((0.2, 0.0), (0.6, 0.3333), (0.8, 0.25), (1.0, 0.4))
     # A threshold cannot part the two texts of confidence .8.
     assert coverage_at(confidence, hits, 0.05) == pytest.approx(0.2)
     assert coverage_at(confidence, hits, 0.25) == pytest.approx(0.8)
     assert coverage_at(confidence, ~hits, 0.05) == 0.0
-    found = Answers(("a", "b"), np.array([0, 1, 0, 0, 1]), np.zeros(5, int), np.ones(5, bool), confidence)
+    found = Answers(("a", "b"), np.array([0, 1, 0, 0, 1]), np.zeros(5, int), np.ones(5, bool), 2, confidence)
     assert summariser(found)(np.ones(5))["coverage_at_5"] == pytest.approx(0.2)
 
 
 def test_reliability_bins_hold_every_answer(random_answers):
     _, scores, found = random_answers
     bins = reliability(scores.max(1), found.hits)
-    assert sum(each["n"] for each in bins) == 500
-    assert sum(each["n"] * each["accuracy"] for each in bins) / 500 == pytest.approx(found.hits.mean(), abs=1e-3)
+    assert sum(each.n for each in bins) == 500
+    assert sum(each.n * each.accuracy for each in bins) / 500 == pytest.approx(found.hits.mean(), abs=1e-3)
 
 
 def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
@@ -109,11 +110,11 @@ def test_all_right_does_not_claim_certainty():
     low, high = interval_of_alike(True, np.arange(8))[1:]
     assert low < 0.65 and high == 1.0
     found = answers(LABELS, [LABELS[1]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
-    assert figures_with_intervals(found, np.arange(8), 50)["accuracy"] == [1.0, low, 1.0]
+    assert metrics_of(found, np.arange(8), 50).accuracy == (1.0, low, 1.0)
     # Reports of one incident are one case, and all wrong is no more certain than all right.
-    assert figures_with_intervals(found, np.arange(8) // 2, 50)["top3"][1] < low
+    assert metrics_of(found, np.arange(8) // 2, 50).top3.low < low
     wrong = answers(LABELS, [LABELS[0]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
-    assert figures_with_intervals(wrong, np.arange(8), 50)["accuracy"] == [0.0, 0.0, pytest.approx(1 - low, abs=1e-4)]
+    assert metrics_of(wrong, np.arange(8), 50).accuracy == (0.0, 0.0, pytest.approx(1 - low, abs=1e-4))
 
 
 def test_mcnemar_is_exact_and_a_difference_of_nothing_is_not_significant():
