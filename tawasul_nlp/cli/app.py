@@ -28,7 +28,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli import classify, group, index, report
+from tawasul_nlp.cli import classify, compare, drift, evaluate, group, index, report, select
 from tawasul_nlp.cli.options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -153,9 +153,8 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     console(to_stderr=False).print(table)
 
 
-group.register(app)
-index.register(app)
-report.register(app)
+for each in (group, index, report, evaluate, compare, drift, select):
+    each.register(app)
 
 
 def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -54,7 +54,9 @@ class PeriodFacts:
     Attributes
     ----------
     name : str
-    rows, unusable : int
+    rows : int
+    unusable : tuple of (int, str)
+        Number and reason of each row that was not used.
     first, last : str or None
         ISO dates.
     dates_unread : int
@@ -65,7 +67,7 @@ class PeriodFacts:
 
     name: str
     rows: int
-    unusable: int
+    unusable: tuple[tuple[int, str], ...]
     first: str | None = None
     last: str | None = None
     dates_unread: int = 0
@@ -356,7 +358,7 @@ def _plane(vectors: np.ndarray, is_new: np.ndarray, seed: int) -> tuple[Points, 
 
 
 def _period(table: LabelledTable, date_column: str | None) -> PeriodFacts:
-    facts = PeriodFacts(table.name, len(table), len(table.unusable))
+    facts = PeriodFacts(table.name, len(table), tuple(table.unusable))
     if date_column is None:
         return facts
     days: Counter[str] = Counter()

@@ -32,7 +32,7 @@ def about(result: DriftResult) -> str:
     for name, table in (("reference", result.reference), ("new", result.new)):
         period = f", {table.first} to {table.last}" if table.first else ""
         unread = f", {table.dates_unread} without a readable date" if table.dates_unread else ""
-        lost = f", {table.unusable} not usable" if table.unusable else ""
+        lost = f", {len(table.unusable)} not usable" if table.unusable else ""
         sides.append(f"{name}: {table.name} ({table.rows} rows{lost}{period}{unread})")
     return f"{result.date}, {result.machine}. Model {result.model.hash}. {'; '.join(sides)}."
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 from scipy.stats import chi2_contingency, fisher_exact
-from tawasul_nlp.evaluation.text_table import TextTable
 
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.evaluation import periods as drift
-from tawasul_nlp.evaluation import shifts
+from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation import drift, shifts
+from tawasul_nlp.evaluation.periods import label_mix
 from tawasul_nlp.evaluation.shifts import (
     chi_square,
     coded,
@@ -25,7 +25,6 @@ from tawasul_nlp.evaluation.shifts import (
     told_apart,
     word_shifts,
 )
-from tawasul_nlp.evaluation.show_drift import html, terminal
 from training.corpus import LabelSpace, load_examples
 
 
@@ -55,68 +54,68 @@ def _shifted(cases, n, share):
     return wet[: int(share * n)] + dry[: n - int(share * n)]
 
 
-def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, clf, tmp_path, capsys):
+def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, tmp_path, capsys):
     old = _table(tmp_path, "old.jsonl", cases[:150], 1)
     same = _table(tmp_path, "same.jsonl", cases[150:300], 4)
     storm = _table(tmp_path, "storm.jsonl", _shifted(cases[300:], 150, 0.5), 4)
-    common = ["--date-column", "at", "--rounds", "199", "--out", str(tmp_path / "out")]
-    assert drift.main(["--reference", old, "--new", same, *common]) == 0
+    out, page = tmp_path / "out.json", tmp_path / "out.html"
+    common = ["--date-column", "at", "--rounds", "199", "-o", str(out), "--html", str(page)]
+    assert main(["drift", old, same, *common]) == 0
     assert "No change beyond chance." in capsys.readouterr().out
-    assert drift.main(["--reference", old, "--new", storm, *common]) == 0
+    assert main(["drift", old, storm, *common]) == 0
     assert "Changed beyond chance" in capsys.readouterr().out
-    result = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    result = json.loads(out.read_text(encoding="utf-8"))
     alarms = {name for name, test in result["tests"].items() if test["alarm"]}
     assert {"topic mix", "embedding"} <= alarms
     first = result["labels"]["topic"]["changes"][0]
     assert first["new"] > first["reference"] and first["adjusted_p"] < 0.05
-    assert result["tables"]["new"]["first"] == "2026-04-01"
-    page = (tmp_path / "out.html").read_text(encoding="utf-8")
-    assert "<script" not in page and page.count("<svg") == 9  # period, three mixes, three confidences, words, map
-    assert 'src="http' not in page
+    assert result["new"]["first"] == "2026-04-01" and result["command"].startswith("tawasul ")
+    shown = page.read_text(encoding="utf-8")
+    assert "<script" not in shown and shown.count("<svg") == 9  # period, three mixes, three confidences, words, map
+    assert 'src="http' not in shown
 
 
 def test_one_label_that_grew_among_many_is_a_change_of_the_mix_on_the_terminal_and_on_the_page(clf, cases, tmp_path):
     rng = np.random.default_rng(0)
-    few = cases[:150]
-
-    def table(name, labels):
-        texts, rows = [case.text for case in few], list(range(1, len(few) + 1))
-        return TextTable(tmp_path / name, texts, rows, {"topic": labels}, [])
-
-    labels = [f"t{code}" for code in rng.integers(0, 100, len(few))]
-    grown = ["flood"] * 17 + [f"t{code}" for code in rng.integers(0, 100, len(few) - 17)]
-    result = drift.compare(table("old.csv", labels), table("new.csv", grown), clf, tasks={"topic": "topic"}, rounds=499)
+    texts = [case.text for case in cases[:150]]
+    labels = [f"t{code}" for code in rng.integers(0, 100, 150)]
+    grown = ["flood"] * 17 + [f"t{code}" for code in rng.integers(0, 100, 133)]
+    old, new = ({"text": texts, "topic": side} for side in (labels, grown))
+    result = drift(old, new, clf, label_columns=["topic"], rounds=499)
     codes = coded(labels + grown)[0]
     # Chi-square alone would miss it: it is one of six tests.
     assert 6 * permuted(lambda mask: chi_square(codes, mask), np.arange(300) >= 150, 499)[1] > 0.05
-    first, *others = result["labels"]["topic"]["changes"]
-    assert first["label"] == "flood" and first["beyond_chance"] and result["tests"]["topic mix"]["alarm"]
-    assert not any(row["beyond_chance"] for row in others)
+    first, *others = result.labels["topic"].changes
+    assert first.label == "flood" and first.beyond_chance and "topic mix" in result.alarms
+    assert not any(row.beyond_chance for row in others)
     console = Console(width=200, file=io.StringIO())
-    result |= {"date": "2026-04-30", "machine": "", "command": ""}
-    console.print(terminal(result))
+    console.print(result)
     assert "topic: flood 0.0% -> 11.3%" in console.file.getvalue()
     assert re.search(r"topic mix +yes", console.file.getvalue())
-    assert re.search(r">flood</td><td[^>]*>yes</td>", html(result))
+    result.to_html(tmp_path / "drift.html")
+    assert re.search(r">flood</td><td[^>]*>yes</td>", (tmp_path / "drift.html").read_text(encoding="utf-8"))
 
 
-def test_no_label_is_beyond_chance_where_its_mix_is_not(clf, cases, tmp_path):
+def test_no_label_is_beyond_chance_where_its_mix_is_not(clf, cases):
     labels = ["a"] * 30 + ["b"] * 30, ["a"] * 27 + ["b"] * 26 + ["c"] * 7
-    old, new = (
-        TextTable(tmp_path / "t.csv", [case.text for case in cases[:60]], list(range(60)), {"topic": side}, [])
-        for side in labels
-    )
-    result = drift.compare(old, new, clf, tasks={"topic": "topic"}, rounds=199)
+    old, new = ({"text": [case.text for case in cases[:60]], "topic": side} for side in labels)
+    result = drift(old, new, clf, label_columns=["topic"], rounds=199)
     alone = label_changes(*coded(labels[0] + labels[1])[:1], np.arange(120) >= 60, ["a", "b", "c"])
-    assert min(row["adjusted_p"] for row in alone) < 0.05 <= result["tests"]["topic mix"]["adjusted_p"]
-    assert not any(row["beyond_chance"] for row in result["labels"]["topic"]["changes"])
-    assert all(row["adjusted_p"] >= 0.05 for row in result["labels"]["topic"]["changes"])
+    assert min(row.adjusted_p for row in alone) < 0.05 <= result.tests["topic mix"].adjusted_p
+    assert not any(row.beyond_chance for row in result.labels["topic"].changes)
+    assert all(row.adjusted_p >= 0.05 for row in result.labels["topic"].changes)
 
 
-def test_too_few_rounds_to_show_anything_are_refused(cases, clf, tmp_path, capsys):
-    old, new = (_table(tmp_path, name, cases[:20], 1) for name in ("old.jsonl", "new.jsonl"))
-    assert drift.main(["--reference", old, "--new", new, "--rounds", "99"]) == 2
-    assert "99 rounds cannot show a change by 8 tests; give at least 160" in capsys.readouterr().err
+def test_too_few_rounds_to_show_anything_are_refused(cases, clf):
+    table = {"text": [case.text for case in cases[:20]]}
+    with pytest.raises(ValueError, match="99 rounds cannot show a change by 8 tests; give at least 160"):
+        drift(table, table, clf, rounds=99)
+
+
+def test_dates_that_cannot_be_read_are_refused_before_anything_is_predicted(cases, clf):
+    table = {"text": [case.text for case in cases[:20]], "at": ["أمس"] * 20}
+    with pytest.raises(ValueError, match="no date of column 'at' in dict can be read"):
+        drift(table, table, clf, date_column="at")
 
 
 def test_false_alarms_are_about_as_rare_as_promised():
@@ -128,7 +127,7 @@ def test_false_alarms_are_about_as_rare_as_promised():
         rng.shuffle(codes)
         vectors = rng.normal(size=(200, 8)) + codes[:, None] % 3
         is_new = np.arange(200) >= 100
-        mix = drift.label_mix(codes, [str(code) for code in range(25)], is_new, 99, trial)[1]
+        mix = label_mix(codes, [str(code) for code in range(25)], is_new, 99, trial)[1]
         embedding = mean_discrepancy(vectors, is_new, 99, trial)[1]
         low["mix"] += mix <= 0.05
         low["embedding"] += embedding <= 0.05
@@ -182,8 +181,8 @@ def test_chi_square_is_that_of_scipy_and_changed_labels_come_first():
     counts = [np.bincount(codes[side], minlength=4) for side in (~is_new, is_new)]
     assert chi_square(codes, is_new) == pytest.approx(chi2_contingency(counts, correction=False).statistic)
     changes = label_changes(codes, is_new, ["أ", "ب", "ج", "د"])
-    assert changes[0]["label"] == "ج" and changes[0]["adjusted_p"] < 0.05
-    assert sum(row["new"] for row in changes) == pytest.approx(1, abs=1e-3)
+    assert changes[0].label == "ج" and changes[0].adjusted_p < 0.05
+    assert sum(row.new for row in changes) == pytest.approx(1, abs=1e-3)
 
 
 def test_log_odds_are_antisymmetric():
@@ -192,7 +191,7 @@ def test_log_odds_are_antisymmetric():
     assert np.allclose(log_odds_z(matrix, is_new), -log_odds_z(matrix, ~is_new), atol=1e-5)
 
 
-def test_too_few_rows_are_refused(clf, tmp_path):
-    few = TextTable(tmp_path / "few.csv", ["المجاري طافحة"] * 3, [1, 2, 3], {}, [])
+def test_too_few_rows_are_refused(clf):
+    few = {"text": ["المجاري طافحة"] * 3}
     with pytest.raises(ValueError, match="3 usable rows"):
-        drift.compare(few, few, clf)
+        drift(few, few, clf)

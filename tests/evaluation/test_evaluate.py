@@ -5,13 +5,17 @@ import json
 import re
 
 import numpy as np
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from tawasul_nlp.evaluation.text_table import read_table, task_columns
+from datasets import Dataset
+from sklearn.metrics import confusion_matrix, f1_score
 
-from eval.quality import classification
-from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.evaluation import comparison as compare
-from tawasul_nlp.tables import TableError
+from tawasul_nlp import ComplaintClassifier, MissingColumnError
+from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation import compare, evaluate
 from training.corpus import LabelSpace, load_examples
 
 
@@ -33,17 +37,15 @@ def table(examples, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def options():
-    return ["--text-column", "نص", "--label-columns", "topic=category,agency", "--resamples", "50"]
+OPTIONS = ["--text-column", "نص", "--label-columns", "topic=category,agency", "--resamples", "50"]
 
 
 @pytest.fixture(scope="module")
-def result(table, options, tmp_path_factory):
+def result(table, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "report"
-    arguments = ["--data", str(table), *options, "--slices", "register", "--out", str(out)]
+    arguments = [str(table), *OPTIONS, "--slices", "register", "-o", f"{out}.json", "--html", f"{out}.html"]
     # The validation rows serve as training rows here: the report has to say that they are the evaluated ones.
-    assert classification.main([*arguments, "--train", str(table)]) == 0
+    assert main(["evaluate", *arguments, "--train", str(table)]) == 0
     return out, json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
 
 
@@ -52,7 +54,7 @@ def test_figures_are_the_classifiers_own(result, examples):
     names = ComplaintClassifier.from_pretrained().labels["topic"]
     right = [names[topic] == e.topic for topic, e in zip(topics, examples, strict=True)][2:]
     topic = result[1]["tasks"]["topic"]
-    assert topic["figures"]["accuracy"][0] == pytest.approx(sum(right) / 59, abs=1e-4)
+    assert topic["metrics"]["accuracy"][0] == pytest.approx(sum(right) / 59, abs=1e-4)
     assert topic["n"] == 59 and topic["unlabelled"] == 1
     assert topic["unknown_labels"] == {"<script>alert(1)</script>": 1}
     assert result[1]["rows"]["hits"]["topic"] == "-0" + "".join("1" if hit else "0" for hit in right)
@@ -60,7 +62,7 @@ def test_figures_are_the_classifiers_own(result, examples):
 
 def test_every_row_is_accounted_for(result):
     data = result[1]["data"]
-    assert data["rows"] == 60 and data["not_usable"] == [[61, "no text"]]
+    assert data["rows"] == 60 and data["unusable"] == [[61, "the text is missing"]]
 
 
 def test_slices_add_up(result):
@@ -74,7 +76,7 @@ def test_slices_add_up(result):
 
 def test_baselines_are_fitted_and_shared_texts_are_told(result):
     baselines = result[1]["tasks"]["agency"]["baselines"]
-    assert baselines["TF-IDF + linear SVM"]["figures"]["accuracy"][0] > baselines["majority"]["figures"]["accuracy"][0]
+    assert baselines["TF-IDF + linear SVM"]["metrics"]["accuracy"][0] > baselines["majority"]["metrics"]["accuracy"][0]
     assert result[1]["train"]["texts_in_both"] == 60
 
 
@@ -86,48 +88,79 @@ def test_the_page_fetches_nothing_and_escapes_everything(result):
     assert page.count("<svg") == 10  # two curves, two slices and a confusion matrix of each task
 
 
-def test_jsonl_and_parquet_give_the_same_figures(result, table, options, tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "xlsx", "pandas", "arrow", "datasets"])
+def test_every_source_gives_the_same_rows(form, result, table, tmp_path):
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
-    for name in ("t.jsonl", "t.parquet"):
-        assert classification.main(["--data", str(tmp_path / name), *options, "--out", str(tmp_path / "o")]) == 0
-        again = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
-        assert again["rows"] == result[1]["rows"]
+    path = tmp_path / f"t.{form}"
+    source = path
+    if form == "csv":
+        path.write_bytes(table.read_text(encoding="utf-8").encode("utf-16"))
+    elif form == "jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    elif form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif form == "xlsx":
+        book = openpyxl.Workbook()
+        book.active.append(list(rows[0]))
+        for row in rows:
+            book.active.append([value or None for value in row.values()])
+        book.save(path)
+    else:
+        source = {"pandas": pd.DataFrame, "arrow": pa.Table.from_pylist, "datasets": Dataset.from_list}[form](rows)
+    again = evaluate(
+        None, source, text_column="نص", label_columns={"topic": "category", "agency": "agency"}, resamples=5
+    )
+    assert again.to_dict()["rows"] == result[1]["rows"]
 
 
-def test_bad_input_is_said_and_returns_2(table, capsys):
-    assert classification.main(["--data", str(table)]) == 2
-    assert "no column 'text'" in capsys.readouterr().err
-    assert classification.main(["--data", str(table), "--text-column", "نص", "--label-columns", "category"]) == 2
-    assert "TASK=COLUMN" in capsys.readouterr().err
-    assert classification.main(["--data", "nowhere.csv"]) == 2
-    assert "nowhere.csv" in capsys.readouterr().err
-    given = ["--data", str(table), "--text-column", "نص"]
-    assert classification.main([*given, "--label-columns", "topic=category,topic=agency"]) == 2
-    assert "name the task 'topic' twice" in capsys.readouterr().err
-    assert classification.main([*given, "--label-columns", "topic=category", "--resamples", "0"]) == 2
-    assert "resamples is 0, expected at least 1" in capsys.readouterr().err
-    out = str(table / "below-a-file")
-    assert classification.main([*given, "--label-columns", "agency", "--resamples", "5", "--out", out]) == 2
-    assert "error: " in capsys.readouterr().err
+def test_every_task_with_a_column_of_its_name_is_measured_if_none_is_named(examples):
+    table = {"text": [e.text for e in examples[:12]], "agency": [e.agency for e in examples[:12]]}
+    assert list(evaluate(None, table, resamples=5).tasks) == ["agency"]
+    with pytest.raises(MissingColumnError, match="no column 'topic'"):
+        evaluate(None, {"text": table["text"]}, resamples=5)
 
 
-def test_a_jsonl_without_the_column_is_refused(tmp_path):
-    path = tmp_path / "x.jsonl"
-    path.write_text('{"text": "المجاري طافحة"}\n', encoding="utf-8")
-    with pytest.raises(TableError, match="no column 'topic'"):
-        read_table(path, "text", ["topic"])
+def test_the_weakest_labels_and_the_confusions_are_those_of_scikit_learn(examples):
+    texts, truth = [e.text for e in examples], [e.agency for e in examples]
+    found = evaluate(None, {"text": texts, "agency": truth}, resamples=5).tasks["agency"]
+    clf = ComplaintClassifier.from_pretrained()
+    guess = [clf.labels["agency"][at] for at in clf.predict_proba(texts, "agency").argmax(1)]
+    for each in found.by_label:
+        right = [label == each.label for label in truth]
+        assert each.f1 == pytest.approx(f1_score(right, [label == each.label for label in guess]), abs=1e-4)
+    assert [each.f1 for each in found.by_label] == sorted(each.f1 for each in found.by_label)
+    matrix = confusion_matrix(truth, guess, labels=found.confusion.labels)
+    assert np.array_equal(found.confusion.matrix, matrix)
 
 
-def test_task_columns_need_a_task_of_the_model():
-    assert task_columns(None, ["dept"]) == {"dept": "dept"}
-    with pytest.raises(ValueError, match="names no task"):
-        task_columns("subject", ["dept"])
+def test_bad_input_is_said_by_the_command(table, tmp_path, capsys):
+    def told(code, *arguments):
+        assert main(["evaluate", *map(str, arguments)]) == code
+        return capsys.readouterr().err
+
+    assert "no column 'text'" in told(1, table)
+    assert "as in topic=category" in told(1, table, "-t", "نص", "--label-columns", "category")
+    assert "nowhere.csv" in told(1, "nowhere.csv")
+    given = [table, "-t", "نص"]
+    assert "names the task 'topic' twice" in told(2, *given, "--label-columns", "topic=category,topic=agency")
+    assert "--resamples" in told(2, *given, "--resamples", "0")
+    assert "no column 'governorate'" in told(1, *given, "--slices", "governorate")
+    assert "is the input itself" in told(1, *given, "-o", table)
+    assert told(1, *given, "--label-columns", "agency", "--resamples", "5", "-o", table / "below-a-file")
+    assert sorted(path.name for path in table.parent.iterdir()) == [table.name]
+
+
+def test_rows_that_cannot_be_used_are_told_by_the_command(table, capsys):
+    assert main(["evaluate", str(table), *OPTIONS, "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "warning: 1 row of" in err and "row 61: the text is missing" in err
+
+
+def test_a_task_without_a_label_is_refused(examples):
+    table = {"text": [examples[0].text], "agency": [""]}
+    with pytest.raises(ValueError, match="no row of dict has a label in column 'agency'"):
+        evaluate(None, table, label_columns=["agency"])
 
 
 def _stored(path, keys, hits, groups=None):
@@ -141,9 +174,9 @@ def test_compare_says_when_a_difference_is_chance_and_when_not(tmp_path, capsys)
     a = _stored(tmp_path / "a.json", keys, "1" * 150 + "0" * 50)
     b = _stored(tmp_path / "b.json", keys, "1" * 110 + "0" * 90)
     c = _stored(tmp_path / "c.json", keys, "0" * 3 + "1" * 148 + "0" * 49)
-    assert compare.main([a, b]) == 0
+    assert main(["compare", a, b]) == 0
     assert "A is better, beyond chance" in capsys.readouterr().out
-    assert compare.main([a, c]) == 0
+    assert main(["compare", a, c]) == 0
     assert "no difference beyond chance" in capsys.readouterr().out
 
 
@@ -152,7 +185,7 @@ def test_compare_matches_rows_of_files_in_another_order(tmp_path, capsys):
     hits = "".join(np.random.default_rng(0).choice(["0", "1"], 100))
     a = _stored(tmp_path / "a.json", keys, hits)
     b = _stored(tmp_path / "b.json", keys[::-1], hits[::-1])
-    assert compare.main([a, b, "--json"]) == 0
+    assert main(["compare", a, b, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["tasks"]["topic"]
     assert found["first_only"] == found["second_only"] == 0 and found["p_value"] == 1.0
 
@@ -166,7 +199,7 @@ def test_compare_keeps_together_what_either_result_says_belongs_together(tmp_pat
     second = plain[0], _stored(tmp_path / "d.json", keys, worse, together)
     found = []
     for pair in (plain, first, second):
-        assert compare.main([*pair, "--json"]) == 0
+        assert main(["compare", *pair, "--json"]) == 0
         found.append(json.loads(capsys.readouterr().out)["tasks"]["topic"]["points"])
     assert found[1] == found[2] != found[0]
 
@@ -175,15 +208,22 @@ def test_compare_refuses_different_data_and_files_without_rows(tmp_path, capsys)
     keys = [f"{row:012d}" for row in range(20)]
     a = _stored(tmp_path / "a.json", keys, "1" * 20)
     b = _stored(tmp_path / "b.json", [*keys[:-1], "other"], "1" * 20)
-    assert compare.main([a, b]) == 2
+    assert main(["compare", a, b]) == 1
     assert "19 have the same text and labels" in capsys.readouterr().err
     (tmp_path / "old.json").write_text("{}", encoding="utf-8")
-    assert compare.main([a, str(tmp_path / "old.json")]) == 2
+    assert main(["compare", a, str(tmp_path / "old.json")]) == 1
     assert "holds no rows" in capsys.readouterr().err
+
+
+def test_results_are_compared_without_a_file_too(examples):
+    table = {"text": [e.text for e in examples[:20]], "kind": [e.kind for e in examples[:20]]}
+    result = evaluate(None, table, resamples=5)
+    found = compare(result, result, resamples=50).tasks["kind"]
+    assert found.points == (0.0, 0.0, 0.0) and found.n == sum(map(bool, table["kind"]))
 
 
 def test_a_model_compared_with_itself_does_not_differ(result, capsys):
     path = str(result[0].with_suffix(".json"))
-    assert compare.main([path, path, "--json"]) == 0
+    assert main(["compare", path, path, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["tasks"]
     assert set(found) == {"topic", "agency"} and not any(each["significant"] for each in found.values())

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
-from tawasul_nlp.evaluation import selection as select
+from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation import select
 from tawasul_nlp.evaluation.selection import choose, margins, write_rows
+from tawasul_nlp.tables import TableError
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +92,10 @@ def _rows(path):
 
 def test_the_command_writes_rows_with_reasons_and_one_report_of_an_incident(backlog, tmp_path, capsys):
     out = tmp_path / "to_label.csv"
-    assert select.main(["--pool", str(backlog), "-n", "8", "-o", str(out)]) == 0
-    assert "1 rows had no text" in capsys.readouterr().out
+    assert main(["select", str(backlog), "-n", "8", "-o", str(out)]) == 0
+    told, complained = capsys.readouterr()
+    assert "7 of 8 cases to label for topic; 0 rows are labelled already, 1 have no text" in told
+    assert "row 9: the text is missing" in complained and "only 7 of 8" in complained
     rows = _rows(out)
     texts = [row["text"] for row in rows]
     groups = DuplicateGrouper.from_pretrained().group([row["text"] for row in _rows(backlog)][:-1]).labels
@@ -117,11 +121,17 @@ def test_a_spreadsheet_runs_nothing_of_a_citizens_text(tmp_path):
 
 def test_labelled_cases_are_not_chosen_again_and_bad_input_is_said(backlog, tmp_path, capsys):
     out = tmp_path / "first.csv"
-    assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(out)]) == 0
+    assert main(["select", str(backlog), "-n", "3", "-o", str(out)]) == 0
     again = tmp_path / "second.jsonl"
-    assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(again), "--exclude", str(out)]) == 0
+    assert main(["select", str(backlog), "-n", "3", "-o", str(again), "--exclude", str(out)]) == 0
     assert not {row["text"] for row in _rows(out)} & set(again.read_text(encoding="utf-8").split('"'))
-    assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(out), "--text-column", "texts"]) == 2
+    assert main(["select", str(backlog), "-n", "3", "-o", str(out), "--text-column", "texts"]) == 1
     assert "no column 'texts'" in capsys.readouterr().err
-    assert select.main(["--pool", str(backlog), "-n", "3", "-o", str(out), "--task", "dept"]) == 2
+    assert main(["select", str(backlog), "-n", "3", "-o", str(out), "--task", "dept"]) == 1
     assert "'dept'" in capsys.readouterr().err
+    assert main(["select", str(backlog), "-n", "0", "-o", str(out)]) == 2
+    assert main(["select", str(backlog), "-n", "3", "-o", str(backlog)]) == 1
+    assert "is the input itself" in capsys.readouterr().err
+    everything = {"text": [row["text"] for row in _rows(backlog)][:-1]}
+    with pytest.raises(TableError, match="8 are labelled already, 0 cannot be used"):
+        select(None, everything, 2, exclude=everything)

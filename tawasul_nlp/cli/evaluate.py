@@ -1,0 +1,110 @@
+"""The command ``tawasul evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tawasul_nlp.cli.labelled import (
+    HtmlFile,
+    JsonFile,
+    Labelled,
+    OneTextColumn,
+    Resamples,
+    check_outputs,
+    label_columns,
+    names,
+    progress,
+    publish,
+    reader_options,
+    warn_unusable,
+)
+from tawasul_nlp.cli.options import (
+    AnySize,
+    AsJson,
+    Delimiter,
+    Encoding,
+    HeaderRow,
+    InputFormat,
+    Model,
+    Quiet,
+    Sheet,
+    interrupts_told,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    data: Labelled,
+    text_column: OneTextColumn = "text",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--label-columns",
+            metavar="NAMES",
+            help="Columns of the true labels: topic,agency or topic=category,agency "
+            "[default: every task of the model that has a column of its name]",
+        ),
+    ] = None,
+    model: Model = None,
+    slices: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Columns by whose values the accuracy is shown.")
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Rows with one value are resampled together: reports of one incident."),
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Training rows with the same columns, to fit baselines on.")
+    ] = None,
+    resamples: Resamples = 1000,
+    output: JsonFile = None,
+    html: HtmlFile = None,
+    as_json: AsJson = False,
+    input_format: InputFormat = None,
+    sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    any_size: AnySize = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled cases.
+
+    Shown for each task, with 95% intervals: accuracy, F1, calibration, and how many answers can be accepted at an
+    error; by the length of the text and by --slices; beside baselines with --train; and what is confused with what.
+    `tawasul compare` says whether two results in JSON differ by more than chance.
+
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+
+    \b
+    Examples:
+      tawasul evaluate held_out.csv -t text
+      tawasul evaluate held_out.csv --label-columns topic=category,agency -o mine.json --html mine.html
+      tawasul evaluate cases.parquet --model ./my-model --slices channel --group-column incident --train train.csv
+    """
+    from tawasul_nlp.evaluation import evaluate as measure
+    from tawasul_nlp.tables.labelled import open_labelled
+
+    wanted, shown = label_columns(labels), names(slices, "--slices")
+    options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)
+    check_outputs([data, *([train] if train else [])], model, output=output, html=html)
+    with interrupts_told(), progress(quiet) as advance:
+        result = measure(
+            model,
+            open_labelled(data, text_column, **options),
+            label_columns=wanted,
+            slices=shown,
+            group_column=group_column,
+            train=None if train is None else open_labelled(train, text_column, **options),
+            resamples=resamples,
+            on_progress=advance,
+        )
+    warn_unusable(str(data), result.data.unusable)
+    publish(result, as_json=as_json, quiet=quiet, output=output, html=html)

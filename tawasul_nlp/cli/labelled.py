@@ -1,0 +1,144 @@
+"""What the commands share that read labelled tables: options, how far they are, and where results go."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from tawasul_nlp.cli.options import TableFormat, check_model_apart, complain, console, to_delimiter
+
+if TYPE_CHECKING:
+    from tawasul_nlp.evaluation import DriftResult, EvaluationResult
+    from tawasul_nlp.tables.labelled import ReaderOptions
+
+Labelled = Annotated[Path, typer.Argument(metavar="DATA", help="Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
+OneTextColumn = Annotated[
+    str,
+    typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts, or a field in one."),
+]
+LabelColumns = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Columns of the true labels: topic,agency or topic=category,agency.")
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="OUT.json", help="Where to write the result as JSON.")
+]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", metavar="OUT.html", help="Where to write a page with plots (matplotlib).")
+]
+Resamples = Annotated[int, typer.Option(metavar="N", min=1, help="Bootstrap resamples of the intervals.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of what is drawn at random.")]
+
+_Result = TypeVar("_Result", "EvaluationResult", "DriftResult")
+
+
+def names(given: str | None, option: str) -> list[str]:
+    """Return the names that an option lists, between commas.
+
+    >>> names("register, governorate", "--slices"), names(None, "--slices")
+    (['register', 'governorate'], [])
+    """
+    found = [name.strip() for name in (given or "").split(",") if name.strip()]
+    if len(set(found)) < len(found):
+        raise typer.BadParameter(f"names a column twice: {given}", param_hint=option)
+    return found
+
+
+def label_columns(given: str | None) -> dict[str, str] | None:
+    """Return the column of each task; None where the option is not given.
+
+    >>> label_columns("topic=category, agency")
+    {'topic': 'category', 'agency': 'agency'}
+    """
+    if given is None:
+        return None
+    found: dict[str, str] = {}
+    for item in given.split(","):
+        task, _, column = (part.strip() for part in item.partition("="))
+        if not task:
+            raise typer.BadParameter(f"got {given!r}, expected topic,agency or topic=category,agency")
+        if task in found:
+            raise typer.BadParameter(f"names the task {task!r} twice", param_hint="--label-columns")
+        found[task] = column or task
+    return found
+
+
+def reader_options(
+    input_format: TableFormat | None,
+    sheet: str | None,
+    header_row: int | None,
+    encoding: str | None,
+    delimiter: str | None,
+    any_size: bool,
+) -> ReaderOptions:
+    """Return how the command's tables are read."""
+    return {
+        "format": input_format.value if input_format else None,
+        "sheet": sheet,
+        "header_row": header_row,
+        "encoding": encoding,
+        "delimiter": to_delimiter(delimiter),
+        "any_size": any_size,
+    }
+
+
+def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | None) -> None:
+    """Raise before the work begins if a result would replace what is read, or needs plots that cannot be drawn."""
+    from tawasul_nlp.extras import require
+    from tawasul_nlp.tables.io.output_file import check_apart
+
+    check_apart(inputs, {name: path for name, path in outputs.items() if path is not None})
+    check_model_apart(model, **outputs)
+    if outputs.get("html") is not None:
+        require("train", "a page with plots", "matplotlib")
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """Lend what shows on a terminal how far the work is."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    screen = console(to_stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
+        task = bar.add_task("loading", total=1.0)
+        yield lambda doing, share: bar.update(task, description=doing, completed=share)
+
+
+def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:
+    """Say on standard error how many rows were left out, and why the first of them were."""
+    if unusable:
+        reasons = "; ".join(f"row {number}: {reason}" for number, reason in unusable[:3])
+        more = ", ..." if len(unusable) > 3 else ""
+        rows = "1 row" if len(unusable) == 1 else f"{len(unusable):,} rows"
+        complain(f"{rows} of {name} could not be used ({reasons}{more})", "warning")
+
+
+def publish(result: _Result, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None) -> None:
+    """Write what was asked for, then print the result."""
+    import json
+
+    result = replace(result, command=shlex.join(["tawasul", *sys.argv[1:]]))
+    if output is not None:
+        result.to_json(output)
+    if html is not None:
+        result.to_html(html)
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+    elif not quiet:
+        console(to_stderr=False).print(result)
+        written = [str(path) for path in (output, html) if path is not None]
+        if written:
+            typer.echo(f"written: {', '.join(written)}")

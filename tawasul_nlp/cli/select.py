@@ -1,0 +1,89 @@
+"""The command ``tawasul select``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tawasul_nlp.cli.labelled import OneTextColumn, Seed, check_outputs, progress, reader_options, warn_unusable
+from tawasul_nlp.cli.options import (
+    AnySize,
+    Delimiter,
+    Encoding,
+    HeaderRow,
+    InputFormat,
+    Model,
+    Quiet,
+    Sheet,
+    complain,
+    console,
+    interrupts_told,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(select)
+
+
+def select(
+    backlog: Annotated[
+        Path, typer.Argument(metavar="BACKLOG", help="Unlabelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")
+    ],
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many cases to choose.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="File to write: .jsonl, or CSV under any other name.")
+    ],
+    text_column: OneTextColumn = "text",
+    model: Model = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="For which labels are wanted [default: topic, or the first task]")
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labelled cases: the same texts are not chosen.")
+    ] = None,
+    seed: Seed = 0,
+    input_format: InputFormat = None,
+    sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    any_size: AnySize = False,
+    quiet: Quiet = False,
+) -> None:
+    """Choose the cases of a backlog that are worth labelling next.
+
+    Chosen are cases between two of whose answers the model is torn, that differ from one another, and no two of which
+    are reports of one incident. OUT holds their rows, with the rank, the two likeliest labels and the reason in front.
+
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+
+    \b
+    Examples:
+      tawasul select backlog.csv -n 200 -o to_label.csv
+      tawasul select backlog.csv -n 200 -o more.csv --model ./my-model --task dept --exclude labelled.csv
+    """
+    from tawasul_nlp.evaluation import select as choose
+    from tawasul_nlp.tables.labelled import open_labelled
+
+    options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)
+    check_outputs([backlog, *([exclude] if exclude else [])], model, output=output)
+    with interrupts_told(), progress(quiet) as advance:
+        chosen = choose(
+            model,
+            open_labelled(backlog, text_column, **options),
+            n,
+            task=task,
+            exclude=exclude,
+            seed=seed,
+            on_progress=advance,
+        )
+        chosen.write(output)
+    warn_unusable(str(backlog), chosen.unusable)
+    if len(chosen.cases) < n:
+        complain(f"only {len(chosen.cases)} of {n}: the others are reports of the same incidents", "warning")
+    if not quiet:
+        console(to_stderr=False).print(chosen)
+        typer.echo(f"written: {output}")
