@@ -186,6 +186,28 @@ def test_a_cluster_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, w
     assert re.fullmatch(f"tawasul: error: working on a Ray cluster {sentence('ray')}\n", told)
 
 
+@pytest.mark.parametrize("module", ["sklearn", "scipy"])
+@pytest.mark.parametrize("command", ["evaluate", "drift", "compare", "select"])
+def test_evaluating_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, without, command, module):
+    monkeypatch.delitem(sys.modules, "tawasul_nlp.evaluation", raising=False)
+    without(module)
+    table = str(ROOT / "examples/backlog.csv")
+    given = {"evaluate": [table], "select": [table, "-n", "3", "-o", str(tmp_path / "out.csv")]}
+    assert main([command, *given.get(command, [table, table])]) == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(f"tawasul: error: evaluating a model {sentence('train')}\n", told)
+
+
+def test_a_page_with_plots_is_refused_before_anything_is_measured(tmp_path, capsys, without):
+    without("matplotlib")
+    table = tmp_path / "cases.csv"
+    table.write_text("text,kind\nالماي مقطوع,complaint\n", encoding="utf-8")
+    assert main(["evaluate", str(table), "-o", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html")]) == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(f"tawasul: error: a page with plots {sentence('train')}\n", told)
+    assert not (tmp_path / "out.json").exists()
+
+
 @pytest.mark.parametrize("module", ["torch", "transformers"])
 def test_torch_is_asked_for_when_the_model_is_opened_and_not_with_the_first_text(tmp_path, without, module):
     folder = write_tiny_model(tmp_path / "m", torch_files=True)

@@ -41,8 +41,15 @@ def test_normalising_and_reading_places_need_no_model_runtime():
 
 
 def test_the_command_line_starts_without_a_model_runtime():
-    loaded = modules_after("from tawasul_nlp.cli import main; main(['classify', '--help'])")
-    assert not loaded & {"torch", "transformers", "onnxruntime", "camel_tools", "pandas", "pyarrow"}
+    for command in ("classify", "evaluate"):
+        loaded = modules_after(f"from tawasul_nlp.cli import main; main(['{command}', '--help'])")
+        assert not loaded & {"torch", "transformers", "onnxruntime", "camel_tools", "pandas", "pyarrow", "sklearn"}
+
+
+def test_evaluating_needs_no_training_framework_and_nothing_of_the_clone():
+    statement = "from tawasul_nlp.evaluation import evaluate; table = {'text': ['الماي مقطوع'], 'kind': ['complaint']}"
+    loaded = modules_after(f"{statement}; evaluate(None, table, resamples=2)")
+    assert not loaded & {"torch", "transformers", "datasets", "matplotlib", "training", "eval"}
 
 
 def test_classifying_needs_no_training_framework():

@@ -82,12 +82,16 @@ def notes(task: str, part: TaskEvaluation) -> list[str]:
     """Return what must be known about the rows of a task."""
     said = []
     if part.unlabelled:
-        said.append(f"{task}: {part.unlabelled} rows have no label and are not counted.")
+        said.append(f"{task}: {_rows(part.unlabelled)} no label, so not counted.")
     if part.unknown_labels:
         listed = ", ".join(f"{label} ({count})" for label, count in list(part.unknown_labels.items())[:8])
-        rows = sum(part.unknown_labels.values())
-        said.append(f"{task}: {rows} rows have labels that the model does not know, counted as errors: {listed}.")
+        rows = _rows(sum(part.unknown_labels.values()))
+        said.append(f"{task}: {rows} a label that the model does not have, which counts as an error: {listed}.")
     return said
+
+
+def _rows(count: int) -> str:
+    return "1 row has" if count == 1 else f"{count:,} rows have"
 
 
 def terminal(result: EvaluationResult) -> RenderableType:

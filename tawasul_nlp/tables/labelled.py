@@ -226,7 +226,7 @@ def _row(number: int, record: Mapping[str, Any], text_column: str) -> LabelledRo
     if text is None or text != text or (isinstance(text, str) and not text.strip()):
         return LabelledRow(number, "", record, "the text is missing")
     if not isinstance(text, str):
-        return LabelledRow(number, "", record, f"the text is a {json_name(text)}, expected a string")
+        return LabelledRow(number, "", record, f"the text is a JSON {json_name(text)}, expected a string")
     if not is_text(text):
         return LabelledRow(number, "", record, "the text holds half of a surrogate pair")
     return LabelledRow(number, text, record)

@@ -85,7 +85,7 @@ def test_a_text_that_is_none_is_told_by_its_type_alone(tmp_path):
     path = tmp_path / "cases.jsonl"
     path.write_text('{"text": 39001234}\n{"text": "الماي مقطوع"}\n{"text": {"body": "x"}}\n', encoding="utf-8")
     found = open_labelled(path).read()
-    expected = "the text is a number, expected a string", "the text is a object, expected a string"
+    expected = "the text is a JSON number, expected a string", "the text is a JSON object, expected a string"
     assert found.unusable == [(1, expected[0]), (3, expected[1])]
 
 
