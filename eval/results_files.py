@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.evaluation.result import write_json
+from tawasul_nlp.evaluation.output import write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,7 +21,7 @@ from eval.results_files import RESULTS, publish_page
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
 from tawasul_nlp.evaluation.metrics import Answers, answers, difference, metrics_of, most_confused
-from tawasul_nlp.evaluation.show import p_text, per_cent
+from tawasul_nlp.evaluation.output import p_text, per_cent
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 
 FILES = {"train": "MSA_PAL_train.csv", "validation": "MSA_PAL_val.csv", "test": "MSA_test.csv"}

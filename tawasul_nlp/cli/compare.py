@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled import Resamples
+from tawasul_nlp.cli.labelled_options import Resamples
 from tawasul_nlp.cli.options import AsJson, console
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled import (
+from tawasul_nlp.cli.labelled_options import (
     HtmlFile,
     JsonFile,
     LabelColumns,
@@ -73,7 +73,7 @@ def drift(
       tawasul drift last_month.parquet this_month.parquet --label-columns topic --html drift.html
     """
     from tawasul_nlp.evaluation import drift as measure
-    from tawasul_nlp.tables.labelled import open_labelled
+    from tawasul_nlp.tables import open_labelled
 
     wanted = label_columns(labels)
     options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled import (
+from tawasul_nlp.cli.labelled_options import (
     HtmlFile,
     JsonFile,
     Labelled,
@@ -90,7 +90,7 @@ def evaluate(
       tawasul evaluate cases.parquet --model ./my-model --slices channel --group-column incident --train train.csv
     """
     from tawasul_nlp.evaluation import evaluate as measure
-    from tawasul_nlp.tables.labelled import open_labelled
+    from tawasul_nlp.tables import open_labelled
 
     wanted, shown = label_columns(labels), names(slices, "--slices")
     options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled import OneTextColumn, Seed, check_outputs, progress, reader_options, warn_unusable
+from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, progress, reader_options, warn_unusable
 from tawasul_nlp.cli.options import (
     AnySize,
     Delimiter,
@@ -66,7 +66,7 @@ def select(
       tawasul select backlog.csv -n 200 -o more.csv --model ./my-model --task dept --exclude labelled.csv
     """
     from tawasul_nlp.evaluation import select as choose
-    from tawasul_nlp.tables.labelled import open_labelled
+    from tawasul_nlp.tables import open_labelled
 
     options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)
     check_outputs([backlog, *([exclude] if exclude else [])], model, output=output)

@@ -10,8 +10,9 @@ from tawasul_nlp.extras import require
 require("train", "evaluating a model", "scipy", "sklearn")
 
 from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
+from tawasul_nlp.evaluation.drift_result import DriftResult
 from tawasul_nlp.evaluation.evaluator import evaluate
-from tawasul_nlp.evaluation.periods import DriftResult, drift
+from tawasul_nlp.evaluation.periods import drift
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.selection import Selection, select
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from tawasul_nlp.errors import DifferentDataError
 from tawasul_nlp.evaluation.metrics import Estimate, difference
-from tawasul_nlp.evaluation.result import EvaluationResult, RowHits, to_plain
+from tawasul_nlp.evaluation.output import p_text, signed, to_plain
+from tawasul_nlp.evaluation.result import EvaluationResult
+from tawasul_nlp.evaluation.task_result import RowHits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -68,8 +70,6 @@ class ComparisonResult:
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
-
-        from tawasul_nlp.evaluation.show import p_text, signed
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("task", no_wrap=True)

@@ -28,11 +28,11 @@ from tawasul_nlp.evaluation.metrics import (
     scores_by_label,
     slice_accuracy,
 )
-from tawasul_nlp.evaluation.result import (
+from tawasul_nlp.evaluation.result import EvaluationResult
+from tawasul_nlp.evaluation.task_result import (
     BaselineResult,
     ConfusionMatrix,
     DataFacts,
-    EvaluationResult,
     ModelFacts,
     ReviewRate,
     RowHits,
@@ -108,14 +108,14 @@ def evaluate(
     >>> result.tasks["kind"].n, result.tasks["kind"].metrics.accuracy.value
     (2, 1.0)
     """
-    told = on_progress or _ignore
+    advance = on_progress or _ignore
     classifier = loaded(model)
     source = open_labelled(data, text_column)
     tasks = task_columns(label_columns, classifier, source)
     source.check_columns(slices, "--slices")
     source.check_columns([group_column] if group_column else [], "--group-column")
     wanted = [*tasks.values(), *slices, *([group_column] if group_column else [])]
-    table = source.read(wanted, lambda share: told("reading", share))
+    table = source.read(wanted, lambda share: advance("reading", share))
     known_rows = None
     if train is not None:
         known_rows = open_labelled(train, source.text_column).read(list(tasks.values()))
@@ -123,12 +123,12 @@ def evaluate(
         for each in [table] if known_rows is None else [table, known_rows]:
             if not any(each.columns[column]):
                 raise ValueError(f"no row of {each.name} has a label in column {column!r}; name another for {task}")
-    probabilities = predict_all(classifier, table.texts, list(tasks), told)
+    probabilities = predict_all(classifier, table.texts, list(tasks), advance)
     groups = table.groups(group_column)
     found: dict[str, TaskEvaluation] = {}
     hits: dict[str, str] = {}
     for at, (task, column) in enumerate(tasks.items()):
-        told("measuring", at / len(tasks))
+        advance("measuring", at / len(tasks))
         labels = np.array(table.columns[column])
         rows = np.flatnonzero(labels != "")
         truth = labels[rows].tolist()
@@ -151,7 +151,7 @@ def evaluate(
         right = np.zeros(len(table), bool)
         right[rows] = answered.hits
         hits[task] = hit_string(right, labels != "")
-    told("measuring", 1.0)
+    advance("measuring", 1.0)
     return EvaluationResult(
         model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),

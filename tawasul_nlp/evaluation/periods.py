@@ -10,20 +10,26 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.drift_result import (
+    ConfidenceShift,
+    DriftResult,
+    DriftTest,
+    EmbeddingShift,
+    LabelMix,
+    PeriodFacts,
+    Points,
+)
 from tawasul_nlp.evaluation.evaluator import Progress, loaded, readings, task_columns
-from tawasul_nlp.evaluation.result import ModelFacts, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.shifts import (
     ALPHA,
-    LabelChange,
-    WordShift,
     coded,
     holm,
     jensen_shannon,
@@ -34,153 +40,13 @@ from tawasul_nlp.evaluation.shifts import (
     told_apart,
     word_shifts,
 )
+from tawasul_nlp.evaluation.task_result import ModelFacts
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 from tawasul_nlp.tables.run.case_rows import read_date
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 LEAST_ROWS = 10
 _HISTOGRAM = np.linspace(0, 1, 21)
 _POINTS = 400
-
-Points = tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodFacts:
-    """One of the two tables: its name, its rows, and with a column of dates the days they are from.
-
-    Attributes
-    ----------
-    name : str
-    rows : int
-    unusable : tuple of (int, str)
-        Number and reason of each row that was not used.
-    first, last : str or None
-        ISO dates.
-    dates_unread : int
-        Rows without a date that can be read.
-    days : dict of str to int
-        Rows of each day.
-    """
-
-    name: str
-    rows: int
-    unusable: tuple[tuple[int, str], ...]
-    first: str | None = None
-    last: str | None = None
-    dates_unread: int = 0
-    days: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class DriftTest:
-    """The p-value of one change, adjusted for the number of tests (Holm), and whether it is beyond chance."""
-
-    p: float
-    adjusted_p: float
-    alarm: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LabelMix:
-    """How the shares of a task's labels changed together, and one by one, the largest change first."""
-
-    chi_square: float
-    psi: float
-    jensen_shannon: float
-    changes: tuple[LabelChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfidenceShift:
-    """The model's confidence in the reference and in the new table: means, distance, and histograms of shares."""
-
-    mean: tuple[float, float]
-    ks: float
-    histograms: tuple[tuple[float, ...], tuple[float, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingShift:
-    """How far the embeddings moved, and some of each table on the plane that spreads them most."""
-
-    mmd_squared: float
-    auc: float
-    reference: Points
-    new: Points
-
-
-@dataclass(frozen=True, slots=True)
-class DriftResult:
-    """What :func:`drift` found. ``rich.print`` shows it as tables.
-
-    Attributes
-    ----------
-    model : ModelFacts
-    reference, new : PeriodFacts
-    tests : dict of str to DriftTest
-        Of each task's mix and confidence, of the vocabulary and of the embedding.
-    labels_are : {"true", "answered"}
-        Whose mix was compared.
-    labels : dict of str to LabelMix
-    confidence : dict of str to ConfidenceShift
-    changed_words : tuple of WordShift
-        The most changed.
-    unseen_words : tuple of WordShift
-        That the reference lacks, the most frequent first.
-    embedding : EmbeddingShift
-    rounds : int
-        Random dealings of each permutation test.
-    date, machine, command : str
-        When and where it was measured, and what to run to measure it again, if it was a command.
-    """
-
-    model: ModelFacts
-    reference: PeriodFacts
-    new: PeriodFacts
-    tests: dict[str, DriftTest]
-    labels_are: str
-    labels: dict[str, LabelMix]
-    confidence: dict[str, ConfidenceShift]
-    changed_words: tuple[WordShift, ...]
-    unseen_words: tuple[WordShift, ...]
-    embedding: EmbeddingShift
-    rounds: int
-    date: str
-    machine: str
-    command: str = ""
-
-    @property
-    def alarms(self) -> tuple[str, ...]:
-        """Names of the tests that are beyond chance."""
-        return tuple(name for name, test in self.tests.items() if test.alarm)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as what JSON holds."""
-        return to_plain(self)
-
-    def to_json(self, path: str | Path) -> None:
-        """Write the result as JSON."""
-        write_json(self.to_dict(), path)
-
-    def to_html(self, path: str | Path) -> None:
-        """Write a self-contained page with plots, which needs no network.
-
-        Raises
-        ------
-        MissingExtraError
-            If matplotlib is not installed.
-        """
-        from tawasul_nlp.evaluation.show_drift import html
-
-        write_text(html(self), path)
-
-    def __rich__(self) -> RenderableType:
-        from tawasul_nlp.evaluation.show_drift import terminal
-
-        return terminal(self)
 
 
 def drift(
@@ -233,7 +99,7 @@ def drift(
     >>> drift({"text": streets}, {"text": water}, rounds=199).alarms
     (...'topic mix'...)
     """
-    told = on_progress or (lambda *_: None)
+    advance = on_progress or (lambda *_: None)
     classifier = loaded(model)
     sources = open_labelled(reference, text_column), open_labelled(new, text_column)
     tasks = None
@@ -246,15 +112,15 @@ def drift(
     wanted = [*(tasks or {}).values(), *([date_column] if date_column else [])]
     for source in sources:
         source.check_columns([date_column] if date_column else [], "--date-column")
-    old, fresh = (source.read(wanted, lambda share: told("reading", share)) for source in sources)
+    old, fresh = (source.read(wanted, lambda share: advance("reading", share)) for source in sources)
     for table in (old, fresh):
         if len(table) < LEAST_ROWS:
             raise ValueError(f"{table.name} has {len(table)} usable rows; a comparison needs at least {LEAST_ROWS}")
     periods = _period(old, date_column), _period(fresh, date_column)
     texts = old.texts + fresh.texts
     is_new = np.arange(len(texts)) >= len(old)
-    probabilities, vectors = _predicted(classifier, texts, told)
-    told("testing", 0.0)
+    probabilities, vectors = _predicted(classifier, texts, advance)
+    advance("testing", 0.0)
     p_values: dict[str, float] = {}
     labels: dict[str, LabelMix] = {}
     confidence: dict[str, ConfidenceShift] = {}
@@ -274,7 +140,7 @@ def drift(
     changed, unseen = (
         tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in shifts) for shifts in words
     )
-    told("testing", 1.0)
+    advance("testing", 1.0)
     return DriftResult(
         model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         reference=periods[0],

@@ -20,7 +20,7 @@ import numpy as np
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded
-from tawasul_nlp.evaluation.result import write_text
+from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import PAIRS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import to_cell
@@ -258,7 +258,7 @@ def select(
     >>> chosen.cases[0].row, chosen.pool
     (2, 3)
     """
-    told = on_progress or (lambda *_: None)
+    advance = on_progress or (lambda *_: None)
     if n < 1:
         raise ValueError(f"n is {n}, expected at least 1")
     classifier = loaded(model)
@@ -270,7 +270,7 @@ def select(
     rows: list[LabelledRow] = []
     unusable: list[tuple[int, str]] = []
     excluded = 0
-    for row in source.rows(lambda share: told("reading", share)):
+    for row in source.rows(lambda share: advance("reading", share)):
         if row.problem:
             unusable.append((row.number, row.problem))
         elif folded(row.text) in known:
@@ -283,17 +283,17 @@ def select(
             f"already, {len(unusable)} cannot be used"
         )
     texts = [row.text for row in rows]
-    told("predicting", 0.0)
+    advance("predicting", 0.0)
     probabilities = classifier.predict_proba(texts, task)
     vectors = classifier.embed(texts)
-    told("grouping", 0.0)
+    advance("grouping", 0.0)
     # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
     # reports of incidents it takes short likeness for sameness, so only its surest pairs count there.
     own = PAIRS in classifier.config.files
     grouper = DuplicateGrouper(classifier) if own else DuplicateGrouper.from_pretrained(threshold=SURE_PAIR)
     groups = grouper.group(texts).labels
     picks = choose(probabilities, vectors, groups, n, seed=seed)
-    told("grouping", 1.0)
+    advance("grouping", 1.0)
     names = classifier.labels[task]
     cases = []
     for number, pick in enumerate(picks, 1):

@@ -10,6 +10,7 @@ from tawasul_nlp.tables.errors import (
     WorkerDiedError,
 )
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
+from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
 from tawasul_nlp.tables.run.engine import threads_each
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
@@ -24,6 +25,9 @@ __all__ = [
     "GroupReport",
     "InputChangedError",
     "LabelCount",
+    "LabelledRow",
+    "LabelledSource",
+    "LabelledTable",
     "LargeGroup",
     "MissingColumnError",
     "OversizedTableError",
@@ -38,5 +42,6 @@ __all__ = [
     "classify_table",
     "group_table",
     "open_engine",
+    "open_labelled",
     "threads_each",
 ]

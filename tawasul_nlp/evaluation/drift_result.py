@@ -1,32 +1,167 @@
-"""Show what changed between two periods: on the terminal, and as a page with plots."""
+"""What changed between two periods, which can be read, stored as JSON, printed as tables, and shown as a page."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from tawasul_nlp.evaluation.page import Page
+from tawasul_nlp.evaluation.output import p_text, per_cent, to_plain, write_json, write_text
+from tawasul_nlp.evaluation.plot_page import Page
 from tawasul_nlp.evaluation.plots import BLUE, ORANGE, figure
-from tawasul_nlp.evaluation.show import p_text, per_cent
+from tawasul_nlp.evaluation.shifts import LabelChange, WordShift
+from tawasul_nlp.evaluation.task_result import ModelFacts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from tawasul_nlp.evaluation.periods import ConfidenceShift, DriftResult, EmbeddingShift, PeriodFacts
-    from tawasul_nlp.evaluation.shifts import LabelChange, WordShift
+    from rich.console import RenderableType
 
 _LABELS = 12
 
+Points = tuple[tuple[float, ...], ...]
 
-def about(result: DriftResult) -> str:
+
+@dataclass(frozen=True, slots=True)
+class PeriodFacts:
+    """One of the two tables: its name, its rows, and with a column of dates the days they are from.
+
+    Attributes
+    ----------
+    name : str
+    rows : int
+    unusable : tuple of (int, str)
+        Number and reason of each row that was not used.
+    first, last : str or None
+        ISO dates.
+    dates_unread : int
+        Rows without a date that can be read.
+    days : dict of str to int
+        Rows of each day.
+    """
+
+    name: str
+    rows: int
+    unusable: tuple[tuple[int, str], ...]
+    first: str | None = None
+    last: str | None = None
+    dates_unread: int = 0
+    days: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftTest:
+    """The p-value of one change, adjusted for the number of tests (Holm), and whether it is beyond chance."""
+
+    p: float
+    adjusted_p: float
+    alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMix:
+    """How the shares of a task's labels changed together, and one by one, the largest change first."""
+
+    chi_square: float
+    psi: float
+    jensen_shannon: float
+    changes: tuple[LabelChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceShift:
+    """The model's confidence in the reference and in the new table: means, distance, and histograms of shares."""
+
+    mean: tuple[float, float]
+    ks: float
+    histograms: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingShift:
+    """How far the embeddings moved, and some of each table on the plane that spreads them most."""
+
+    mmd_squared: float
+    auc: float
+    reference: Points
+    new: Points
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DriftResult:
+    """What :func:`drift` found. ``rich.print`` shows it as tables.
+
+    Attributes
+    ----------
+    model : ModelFacts
+    reference, new : PeriodFacts
+    tests : dict of str to DriftTest
+        Of each task's mix and confidence, of the vocabulary and of the embedding.
+    labels_are : {"true", "answered"}
+        Whose mix was compared.
+    labels : dict of str to LabelMix
+    confidence : dict of str to ConfidenceShift
+    changed_words : tuple of WordShift
+        The most changed.
+    unseen_words : tuple of WordShift
+        That the reference lacks, the most frequent first.
+    embedding : EmbeddingShift
+    rounds : int
+        Random dealings of each permutation test.
+    date, machine, command : str
+        When and where it was measured, and what to run to measure it again, if it was a command.
+    """
+
+    model: ModelFacts
+    reference: PeriodFacts
+    new: PeriodFacts
+    tests: dict[str, DriftTest]
+    labels_are: str
+    labels: dict[str, LabelMix]
+    confidence: dict[str, ConfidenceShift]
+    changed_words: tuple[WordShift, ...]
+    unseen_words: tuple[WordShift, ...]
+    embedding: EmbeddingShift
+    rounds: int
+    date: str
+    machine: str
+    command: str = ""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Names of the tests that are beyond chance."""
+        return tuple(name for name, test in self.tests.items() if test.alarm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as what JSON holds."""
+        return to_plain(self)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the result as JSON."""
+        write_json(self.to_dict(), path)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write a self-contained page with plots, which needs no network.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        write_text(_html(self), path)
+
+    def __rich__(self) -> RenderableType:
+        return _terminal(self)
+
+    def __repr__(self) -> str:
+        return f"DriftResult({self.new.name} since {self.reference.name}: {_verdict(self)})"
+
+
+def _about(result: DriftResult) -> str:
     """Say in a few words what was compared with what."""
     sides = []
     for name, table in (("reference", result.reference), ("new", result.new)):
@@ -37,7 +172,7 @@ def about(result: DriftResult) -> str:
     return f"{result.date}, {result.machine}. Model {result.model.hash}. {'; '.join(sides)}."
 
 
-def sizes(result: DriftResult, test: str) -> str:
+def _sizes(result: DriftResult, test: str) -> str:
     """Return the size of the change that a test is about."""
     if test == "vocabulary":
         words = [word.word for word in result.changed_words if word.beyond_chance]
@@ -52,13 +187,18 @@ def sizes(result: DriftResult, test: str) -> str:
     return f"mean {shift.mean[0]:.3f} -> {shift.mean[1]:.3f}, KS {shift.ks:.2f}"
 
 
-def verdict(result: DriftResult) -> str:
+def _verdict(result: DriftResult) -> str:
     """Say in one sentence whether anything changed beyond chance."""
     return f"Changed beyond chance: {', '.join(result.alarms)}." if result.alarms else "No change beyond chance."
 
 
-def terminal(result: DriftResult) -> RenderableType:
+def _terminal(result: DriftResult) -> RenderableType:
     """Return the tests and the largest changes as tables for the terminal."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what", no_wrap=True)
     table.add_column("beyond chance", no_wrap=True)
@@ -66,8 +206,8 @@ def terminal(result: DriftResult) -> RenderableType:
     table.add_column("size")
     for name, test in result.tests.items():
         mark = Text("yes", "bold red") if test.alarm else Text("no")
-        table.add_row(Text(name), mark, p_text(test.adjusted_p).removeprefix("p = "), Text(sizes(result, name)))
-    parts: list[RenderableType] = [Text(about(result)), table, Text(verdict(result), "bold")]
+        table.add_row(Text(name), mark, p_text(test.adjusted_p).removeprefix("p = "), Text(_sizes(result, name)))
+    parts: list[RenderableType] = [Text(_about(result)), table, Text(_verdict(result), "bold")]
     for task, mix in result.labels.items():
         changed = [row for row in mix.changes if row.beyond_chance][:5]
         if changed:
@@ -79,14 +219,14 @@ def terminal(result: DriftResult) -> RenderableType:
     return Group(*parts)
 
 
-def html(result: DriftResult) -> str:
+def _html(result: DriftResult) -> str:
     """Return the self-contained page."""
-    page = Page("What changed between two periods", about(result))
-    page.note(verdict(result))
+    page = Page("What changed between two periods", _about(result))
+    page.note(_verdict(result))
     page.table(
         ["what", "beyond chance", "size", "p", "adjusted p"],
         [
-            [name, "yes" if test.alarm else "no", sizes(result, name), f"{test.p:.4f}", f"{test.adjusted_p:.4f}"]
+            [name, "yes" if test.alarm else "no", _sizes(result, name), f"{test.p:.4f}", f"{test.adjusted_p:.4f}"]
             for name, test in result.tests.items()
         ],
         numbers_from=3,
@@ -99,10 +239,10 @@ def html(result: DriftResult) -> str:
     )
     if result.new.first:
         page.heading("Periods")
-        page.plots(period_plot(result.reference, result.new))
+        page.plots(_period_plot(result.reference, result.new))
     for task, mix in result.labels.items():
         page.heading(f"{task}: mix of the labels ({result.labels_are})")
-        page.plots(mix_plot(mix.changes[:_LABELS], result.reference.rows, result.new.rows))
+        page.plots(_mix_plot(mix.changes[:_LABELS], result.reference.rows, result.new.rows))
         page.table(
             ["label", "beyond chance", "reference, %", "new, %", "adjusted p (of all tests and labels)"],
             [
@@ -118,10 +258,10 @@ def html(result: DriftResult) -> str:
             numbers_from=2,
         )
     page.heading("Confidence")
-    page.plots(*(confidence_plot(task, shift) for task, shift in result.confidence.items()))
+    page.plots(*(_confidence_plot(task, shift) for task, shift in result.confidence.items()))
     page.heading("Vocabulary")
     if result.changed_words:
-        page.plots(word_plot(result.changed_words))
+        page.plots(_word_plot(result.changed_words))
         page.note(
             "Full colour: beyond chance for the largest of all words' z-scores. Words are folded (alef, ya, ...)."
         )
@@ -131,13 +271,13 @@ def html(result: DriftResult) -> str:
             [[word.word, word.new, "yes" if word.beyond_chance else "no"] for word in result.unseen_words[:15]],
         )
     page.heading("Embeddings")
-    page.plots(map_plot(result.embedding))
+    page.plots(_map_plot(result.embedding))
     if result.command:
         page.note(f"Made by: {result.command}")
     return page.html()
 
 
-def mix_plot(changes: Sequence[LabelChange], reference_rows: int, new_rows: int) -> Figure:
+def _mix_plot(changes: Sequence[LabelChange], reference_rows: int, new_rows: int) -> Figure:
     """Draw the shares of the labels that changed most, in both tables."""
     made, axis = figure(7.2, 1.3 + 0.32 * len(changes))
     at = np.arange(len(changes))[::-1]
@@ -153,7 +293,7 @@ def mix_plot(changes: Sequence[LabelChange], reference_rows: int, new_rows: int)
     return made
 
 
-def confidence_plot(task: str, shift: ConfidenceShift) -> Figure:
+def _confidence_plot(task: str, shift: ConfidenceShift) -> Figure:
     """Draw the distribution of the model's confidence in both tables."""
     made, axis = figure(4.4, 3.2)
     edges = np.linspace(0, 1, len(shift.histograms[0]) + 1)
@@ -165,7 +305,7 @@ def confidence_plot(task: str, shift: ConfidenceShift) -> Figure:
     return made
 
 
-def word_plot(changed: Sequence[WordShift], limit: int = 20) -> Figure:
+def _word_plot(changed: Sequence[WordShift], limit: int = 20) -> Figure:
     """Draw the words whose use changed most."""
     rows = sorted(changed[:limit], key=lambda word: word.z)
     made, axis = figure(6.4, 1.2 + 0.27 * len(rows))
@@ -186,7 +326,7 @@ def word_plot(changed: Sequence[WordShift], limit: int = 20) -> Figure:
     return made
 
 
-def map_plot(embedding: EmbeddingShift) -> Figure:
+def _map_plot(embedding: EmbeddingShift) -> Figure:
     """Draw both tables on the plane that spreads the embeddings most."""
     made, axis = figure(5.6, 4.6)
     for name, rows, colour in (("reference", embedding.reference, BLUE), ("new", embedding.new, ORANGE)):
@@ -197,7 +337,7 @@ def map_plot(embedding: EmbeddingShift) -> Figure:
     return made
 
 
-def period_plot(reference: PeriodFacts, new: PeriodFacts) -> Figure:
+def _period_plot(reference: PeriodFacts, new: PeriodFacts) -> Figure:
     """Draw how many cases each table has over time, a bar a day, week or month."""
     every = [dt.date.fromisoformat(day) for table in (reference, new) for day in table.days]
     span = (max(every) - min(every)).days

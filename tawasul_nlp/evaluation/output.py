@@ -1,0 +1,68 @@
+"""Write results: as JSON, as a page, and their figures as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tawasul_nlp._system import atomic_write
+from tawasul_nlp.evaluation.metrics import Estimate
+
+
+def to_plain(result: Any) -> dict[str, Any]:
+    """Return a dataclass as dictionaries and lists, without what is None at the top."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(result)))
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def write_json(result: Mapping[str, Any], path: str | Path) -> None:
+    """Write a result; of what it tells of each row ("rows" by name), every long list on one line."""
+    rows = result.get("rows")
+    head = {name: value for name, value in result.items() if not (name == "rows" and isinstance(value, dict))}
+    text = json.dumps(head, indent=1, ensure_ascii=False)
+    if isinstance(rows, dict):
+        lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
+        text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
+    write_text(text + "\n", path)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a file whole or not at all; its folder is made if it is not there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="")
+
+
+def per_cent(values: Estimate | Sequence[float] | float | None) -> str:
+    """Write a share, or a share with its interval, in per cent.
+
+    >>> per_cent(Estimate(0.811, 0.788, 0.831)), per_cent(0.5), per_cent(None)
+    ('81.1 [78.8, 83.1]', '50.0', '-')
+    """
+    if values is None:
+        return "-"
+    if isinstance(values, float | int):
+        return f"{100 * values:.1f}"
+    return f"{100 * values[0]:.1f} [{100 * values[1]:.1f}, {100 * values[2]:.1f}]"
+
+
+def signed(points: Estimate | Sequence[float]) -> str:
+    """Write a difference in points with its interval.
+
+    >>> signed(Estimate(1.84, 0.6, 3.02))
+    '+1.8 [+0.6, +3.0]'
+    """
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value.
+
+    >>> p_text(0.0321), p_text(3e-9)
+    ('p = 0.032', 'p < 0.001')
+    """
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
