@@ -7,7 +7,6 @@ McNemar test. Evaluations of different data are refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,18 +169,31 @@ class _Rows:
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} cannot be read as the JSON of an evaluation ({error})") from error
         rows = result.get("rows") if isinstance(result, dict) else None
-        if not isinstance(rows, Mapping) or not {"keys", "hits"} <= set(rows):
+        if not isinstance(rows, dict) or not {"keys", "hits"} <= set(rows):
             raise ValueError(f"{path} holds no rows; make it with tawasul evaluate ... -o {path.name}")
-        model = result.get("model", {}).get("hash", result.get("model_hash", ""))
-        groups = rows.get("groups")
-        found = RowHits(tuple(rows["keys"]), dict(rows["hits"]), None if groups is None else tuple(groups))
-        return cls._ordered(f"{path.name} (model {model})", found)
+        keys, hits, groups = rows["keys"], rows["hits"], rows.get("groups")
+        if (
+            not _are(str, keys)
+            or not isinstance(hits, dict)
+            or not _are(str, list(hits.values()))
+            or not (groups is None or _are(int, groups))
+        ):
+            raise ValueError(f"{path} is damaged: its rows are not lists of keys, hits and groups; make it again")
+        model = result.get("model")
+        known = model.get("hash") if isinstance(model, dict) else result.get("model_hash")
+        found = RowHits(tuple(keys), hits, None if groups is None else tuple(groups))
+        return cls._ordered(f"{path.name} (model {known})", found)
 
     @classmethod
     def _ordered(cls, name: str, rows: RowHits) -> _Rows:
         keys = np.array(rows.keys)
-        if any(len(marks) != len(keys) for marks in rows.hits.values()):
-            raise ValueError(f"{name} is damaged: it has {len(keys)} rows, but another number of answers")
+        columns = [*rows.hits.values(), *([] if rows.groups is None else [rows.groups])]
+        if any(len(column) != len(keys) for column in columns):
+            raise ValueError(f"{name} is damaged: it has {len(keys)} rows, but another number of answers or groups")
         order = np.argsort(keys, kind="stable")
         hits = {task: np.array(list(marks))[order] for task, marks in rows.hits.items()}
         return cls(name, keys[order], hits, None if rows.groups is None else np.array(rows.groups)[order])
+
+
+def _are(kind: type, values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)

@@ -112,6 +112,8 @@ def evaluate(
     classifier = loaded(model)
     source = open_labelled(data, text_column)
     tasks = task_columns(label_columns, classifier, source)
+    if isinstance(slices, str):
+        raise ValueError(f"slices is {slices!r}, expected a list of columns; write [{slices!r}]")
     source.check_columns(slices, "--slices")
     source.check_columns([group_column] if group_column else [], "--group-column")
     wanted = [*tasks.values(), *slices, *([group_column] if group_column else [])]
@@ -223,7 +225,7 @@ def task_columns(
             raise MissingColumnError(tasks[0], source.columns, option="--label-columns")
         return found
     if isinstance(given, str):
-        raise ValueError(f"label_columns is {given!r}, expected a list of names or a mapping from tasks to columns")
+        raise ValueError(f"label_columns is {given!r}, expected a list of names or a mapping; write [{given!r}]")
     found = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
     if not isinstance(given, Mapping) and len(found) < len(given):
         raise ValueError(f"the label columns name a task twice: {', '.join(given)}")

@@ -157,6 +157,28 @@ def test_rows_that_cannot_be_used_are_told_by_the_command(table, capsys):
     assert out == "" and "warning: 1 row of" in err and "row 61: the text is missing" in err
 
 
+def test_names_in_one_string_are_refused_with_the_list_that_was_meant(examples):
+    table = {"text": [e.text for e in examples[:5]], "agency": [e.agency for e in examples[:5]]}
+    with pytest.raises(ValueError, match=r"slices is 'agency', expected a list of columns; write \['agency'\]"):
+        evaluate(None, table, slices="agency")
+    with pytest.raises(ValueError, match=r"label_columns is 'agency', .*; write \['agency'\]"):
+        evaluate(None, table, label_columns="agency")
+
+
+def test_the_work_is_told_from_reading_to_measuring(examples):
+    steps = []
+    table = {"text": [e.text for e in examples[:5]], "agency": [e.agency for e in examples[:5]]}
+    evaluate(None, table, resamples=2, on_progress=lambda doing, share: steps.append((doing, share)))
+    assert list(dict(steps)) == ["reading", "predicting", "measuring"] and set(dict(steps).values()) == {1.0}
+
+
+def test_a_result_says_in_one_line_what_it_is(examples):
+    table = {"text": [e.text for e in examples[:5]], "kind": ["complaint"] * 5}
+    assert repr(evaluate(None, table, resamples=2)).startswith(
+        "EvaluationResult(bundled on 5 rows of dict: accuracy kind"
+    )
+
+
 def test_a_task_without_a_label_is_refused(examples):
     table = {"text": [examples[0].text], "agency": [""]}
     with pytest.raises(ValueError, match="no row of dict has a label in column 'agency'"):
@@ -210,6 +232,15 @@ def test_compare_refuses_different_data_and_files_without_rows(tmp_path, capsys)
     b = _stored(tmp_path / "b.json", [*keys[:-1], "other"], "1" * 20)
     assert main(["compare", a, b]) == 1
     assert "19 have the same text and labels" in capsys.readouterr().err
+    for damaged in (
+        {"keys": keys, "hits": {"topic": "1" * 19}},
+        {"keys": keys, "hits": {"topic": ["1"] * 20}},
+        {"keys": "abc", "hits": {"topic": "111"}},
+        {"keys": keys, "hits": {"topic": "1" * 20}, "groups": [1, 2]},
+    ):
+        (tmp_path / "c.json").write_text(json.dumps({"rows": damaged}), encoding="utf-8")
+        assert main(["compare", a, str(tmp_path / "c.json")]) == 1
+        assert "is damaged" in capsys.readouterr().err
     (tmp_path / "old.json").write_text("{}", encoding="utf-8")
     assert main(["compare", a, str(tmp_path / "old.json")]) == 1
     assert "holds no rows" in capsys.readouterr().err
