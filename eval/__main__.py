@@ -1,8 +1,8 @@
 """Run every measurement that ``make eval`` stands for, one after another so that none disturbs another's times.
 
 Run ``python -m eval``, with ``--data DIR`` also those that need public data from outside the repository. What takes a
-night is started by itself: ``eval.quality.learning_curve``, and ``eval.scale.backlog --classifier bundled --workers 2``; so is
-``eval.speed.install``, which downloads two environments.
+night is started by itself: ``eval.quality.learning_curve``, and ``eval.scale.backlog --classifier bundled
+--workers 2``; so is ``eval.speed.install``, which downloads two environments.
 """
 
 from __future__ import annotations

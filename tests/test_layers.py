@@ -22,6 +22,7 @@ LAYERS = (
     ("training",),
     ("evaluation",),
     ("report",),
+    ("evaluation",),
     ("cli",),
     ("__main__",),
 )

@@ -17,7 +17,6 @@ from tawasul_nlp.cli.labelled_options import (
     label_columns,
     progress,
     publish,
-    reader_options,
     warn_unusable,
 )
 from tawasul_nlp.cli.options import (
@@ -31,6 +30,7 @@ from tawasul_nlp.cli.options import (
     Quiet,
     Sheet,
     interrupts_told,
+    read_options,
 )
 
 
@@ -76,12 +76,12 @@ def drift(
     from tawasul_nlp.tables import open_labelled
 
     wanted = label_columns(labels)
-    options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)
+    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
     check_outputs([reference, new], model, output=output, html=html)
     with interrupts_told(), progress(quiet) as advance:
         result = measure(
-            open_labelled(reference, text_column, **options),
-            open_labelled(new, text_column, **options),
+            open_labelled(reference, text_column, options),
+            open_labelled(new, text_column, options),
             model,
             label_columns=wanted,
             date_column=date_column,

@@ -18,7 +18,6 @@ from tawasul_nlp.cli.labelled_options import (
     names,
     progress,
     publish,
-    reader_options,
     warn_unusable,
 )
 from tawasul_nlp.cli.options import (
@@ -32,6 +31,7 @@ from tawasul_nlp.cli.options import (
     Quiet,
     Sheet,
     interrupts_told,
+    read_options,
 )
 
 
@@ -93,16 +93,16 @@ def evaluate(
     from tawasul_nlp.tables import open_labelled
 
     wanted, shown = label_columns(labels), names(slices, "--slices")
-    options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)
+    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
     check_outputs([data, *([train] if train else [])], model, output=output, html=html)
     with interrupts_told(), progress(quiet) as advance:
         result = measure(
             model,
-            open_labelled(data, text_column, **options),
+            open_labelled(data, text_column, options),
             label_columns=wanted,
             slices=shown,
             group_column=group_column,
-            train=None if train is None else open_labelled(train, text_column, **options),
+            train=None if train is None else open_labelled(train, text_column, options),
             resamples=resamples,
             on_progress=advance,
         )

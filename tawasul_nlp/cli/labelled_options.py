@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from tawasul_nlp.cli.options import TableFormat, check_model_apart, complain, console, to_delimiter
+from tawasul_nlp.cli.options import check_model_apart, complain, console
 
 if TYPE_CHECKING:
     from tawasul_nlp.evaluation import DriftResult, EvaluationResult
-    from tawasul_nlp.tables.labelled import ReaderOptions
 
 Labelled = Annotated[Path, typer.Argument(metavar="DATA", help="Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
 OneTextColumn = Annotated[
@@ -67,25 +66,6 @@ def label_columns(given: str | None) -> dict[str, str] | None:
             raise typer.BadParameter(f"names the task {task!r} twice", param_hint="--label-columns")
         found[task] = column or task
     return found
-
-
-def reader_options(
-    input_format: TableFormat | None,
-    sheet: str | None,
-    header_row: int | None,
-    encoding: str | None,
-    delimiter: str | None,
-    any_size: bool,
-) -> ReaderOptions:
-    """Return how the command's tables are read."""
-    return {
-        "format": input_format.value if input_format else None,
-        "sheet": sheet,
-        "header_row": header_row,
-        "encoding": encoding,
-        "delimiter": to_delimiter(delimiter),
-        "any_size": any_size,
-    }
 
 
 def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, progress, reader_options, warn_unusable
+from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, progress, warn_unusable
 from tawasul_nlp.cli.options import (
     AnySize,
     Delimiter,
@@ -20,6 +20,7 @@ from tawasul_nlp.cli.options import (
     complain,
     console,
     interrupts_told,
+    read_options,
 )
 
 
@@ -68,12 +69,12 @@ def select(
     from tawasul_nlp.evaluation import select as choose
     from tawasul_nlp.tables import open_labelled
 
-    options = reader_options(input_format, sheet, header_row, encoding, delimiter, any_size)
+    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
     check_outputs([backlog, *([exclude] if exclude else [])], model, output=output)
     with interrupts_told(), progress(quiet) as advance:
         chosen = choose(
             model,
-            open_labelled(backlog, text_column, **options),
+            open_labelled(backlog, text_column, options),
             n,
             task=task,
             exclude=exclude,

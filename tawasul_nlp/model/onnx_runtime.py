@@ -27,8 +27,8 @@ class OnnxRuntime:
     """An ONNX graph on the CPU.
 
     One batch is shared by the threads of one session. Of many batches each thread runs its own, in a session of its
-    own (some 65 MB, ``python -m eval.speed.threads``): cores that share a batch, or only a session's memory, hand it to each
-    other at every layer, which on some machines costs half of the time.
+    own (some 65 MB, ``python -m eval.speed.threads``): cores that share a batch, or only a session's memory, hand it
+    to each other at every layer, which on some machines costs half of the time.
 
     A session is made on first use, again in a forked child (thread pools do not survive a fork), and again after
     unpickling, so that an instance can be handed to process pools.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 
@@ -16,21 +16,10 @@ from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.fields import has_field
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.memory_reader import MemoryReader
+from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.sniff import Format
 
 _REASONS_SHOWN = 3
-
-
-class ReaderOptions(TypedDict, total=False):
-    """How a file is read: the options of :func:`~tawasul_nlp.tables.open_reader` beside the text column."""
-
-    format: Format | None
-    encoding: str | None
-    delimiter: str | None
-    sheet: str | None
-    header_row: int | None
-    any_size: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +170,7 @@ class LabelledSource:
         return table
 
 
-def open_labelled(source: Any, text_column: str = "text", **options: Unpack[ReaderOptions]) -> LabelledSource:
+def open_labelled(source: Any, text_column: str = "text", read: ReadOptions = ReadOptions()) -> LabelledSource:
     """Open a table of texts and labels.
 
     Parameters
@@ -191,8 +180,8 @@ def open_labelled(source: Any, text_column: str = "text", **options: Unpack[Read
         columns. What :func:`open_labelled` returned is returned as it is.
     text_column : str
         The column that holds the texts, or a field in one (``complaint.body``).
-    **options
-        How a file is read; see :func:`~tawasul_nlp.tables.open_reader`.
+    read : ReadOptions
+        How a file is read.
 
     Raises
     ------
@@ -210,7 +199,7 @@ def open_labelled(source: Any, text_column: str = "text", **options: Unpack[Read
         return source
     if isinstance(source, str | Path):
         file = InputFile(source)
-        reader: Reader = open_reader(source, text_column=text_column, **options)
+        reader: Reader = open_reader(file.path, read, text_column=text_column)
         opened = LabelledSource(Path(source).name, text_column, reader, file)
     else:
         memory = MemoryReader(source)

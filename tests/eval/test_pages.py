@@ -7,7 +7,7 @@ import types
 import pytest
 
 from eval.scale import backlog, report
-from eval.speed.peers import service
+from eval.speed import service
 
 ROW = {"different_texts": 3, "seconds": 1.0, "rows_per_second": 3.0, "peak_mb": 50, "killed_at": 2, "same_bytes": True}
 KILLED = {"killed_peak_mb": 50, "resumed_peak_mb": 49, "seconds_with_kill": 1.2}
