@@ -19,10 +19,9 @@ LAYERS = (
     ("tables.io",),
     ("tables.run",),
     ("tables.ray", "tables"),
-    ("training",),
-    ("evaluation",),
     ("report",),
     ("evaluation",),
+    ("training",),
     ("cli",),
     ("__main__",),
 )

@@ -26,7 +26,7 @@ from tawasul_nlp.evaluation.evaluator import hit_string, review, row_keys
 from tawasul_nlp.evaluation.metrics import answers, expected_calibration_error, most_confused
 from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.ngram import NgramScorer
 from training.bundle import read_with_encoder
 from training.corpus import Example, LabelSpace, load_examples
 
@@ -99,7 +99,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     add_baselines(table, texts, train, first, base, cache)
     classifier = ComplaintClassifier.from_pretrained(model)
     add_readers(table, texts, classifier)
-    shipped = classifier.read(texts).probabilities
+    shipped = classifier._forward(texts).probabilities
     table.add(SHIPPED, shipped["topic"], shipped["agency"], shipped["kind"])
     calibration: dict[str, float] = {}
     reviewed: dict[str, dict[str, Any]] = {}
@@ -152,7 +152,7 @@ def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier)
     encoder = read_with_encoder(classifier.folder, texts)
     table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
     if NGRAM in classifier.config.files:
-        ngram = NgramReader.load(classifier.folder / NGRAM).scores(texts)
+        ngram = NgramScorer.load(classifier.folder / NGRAM).scores(texts)
         best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(table.labels.agencies))
         table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
 

@@ -40,7 +40,7 @@ from tawasul_nlp.evaluation.task_result import (
     TaskEvaluation,
     TrainFacts,
 )
-from tawasul_nlp.model.scorers import Reading
+from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 
@@ -241,12 +241,12 @@ def task_columns(
     return found
 
 
-def readings(
+def outputs(
     classifier: ComplaintClassifier, texts: Sequence[str], on_progress: Progress = lambda *_: None
-) -> Iterator[Reading]:
+) -> Iterator[ModelOutput]:
     """Yield what the model makes of the texts, some thousands at a time."""
     for start in range(0, len(texts), _CHUNK):
-        yield classifier.read(texts[start : start + _CHUNK])
+        yield classifier._forward(texts[start : start + _CHUNK])
         on_progress("predicting", min(1.0, (start + _CHUNK) / len(texts)))
 
 
@@ -254,7 +254,7 @@ def predict_all(
     classifier: ComplaintClassifier, texts: Sequence[str], tasks: Sequence[str], on_progress: Progress = lambda *_: None
 ) -> dict[str, np.ndarray]:
     """Return the probabilities (n_texts, labels) of each task from one pass, without keeping the embeddings."""
-    parts = [each.probabilities for each in readings(classifier, texts, on_progress)]
+    parts = [each.probabilities for each in outputs(classifier, texts, on_progress)]
     return {task: np.concatenate([part[task] for part in parts]) for task in tasks}
 
 

@@ -27,7 +27,7 @@ from tawasul_nlp.evaluation.drift_result import (
     PeriodFacts,
     Points,
 )
-from tawasul_nlp.evaluation.evaluator import Progress, loaded, readings, task_columns
+from tawasul_nlp.evaluation.evaluator import Progress, loaded, outputs, task_columns
 from tawasul_nlp.evaluation.shifts import (
     ALPHA,
     coded,
@@ -176,7 +176,7 @@ def _predicted(
     classifier: ComplaintClassifier, texts: list[str], on_progress: Progress
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return each task's probabilities (n_texts, labels) and the embeddings (n_texts, hidden)."""
-    found = list(readings(classifier, texts, on_progress))
+    found = list(outputs(classifier, texts, on_progress))
     return (
         {task: np.concatenate([each.probabilities[task] for each in found]) for task in classifier.labels},
         np.concatenate([each.embedding for each in found]),

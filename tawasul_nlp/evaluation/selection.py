@@ -24,7 +24,7 @@ from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import PAIRS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import to_cell
-from tawasul_nlp.tables.io.escaping import guarded_row
+from tawasul_nlp.tables.io.escaping import escaped_row
 from tawasul_nlp.tables.labelled import LabelledRow, open_labelled
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def select(
     texts = [row.text for row in rows]
     advance("predicting", 0.0)
     probabilities = classifier.predict_proba(texts, task)
-    vectors = classifier.embed(texts)
+    vectors = classifier.encode(texts)
     advance("grouping", 0.0)
     # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
     # reports of incidents it takes short likeness for sameness, so only its surest pairs count there.
@@ -337,8 +337,8 @@ def write_rows(rows: list[dict[str, Any]], path: str | Path) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(guarded_row(columns))
-    writer.writerows(guarded_row(row.get(name, "") for name in columns) for row in rows)
+    writer.writerow(escaped_row(columns))
+    writer.writerows(escaped_row(row.get(name, "") for name in columns) for row in rows)
     write_text("\ufeff" + text.getvalue(), path)
 
 
