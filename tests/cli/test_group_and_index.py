@@ -133,10 +133,10 @@ def test_topics_of_a_column_are_the_models_by_id_or_name_and_others_are_told(cap
     assert tawasul("group", "backlog.csv", "-t", "text", "--topic-column", "topic", "-o", "out.csv") == 0
     assert "1 of 3 topics are none of the model's, such as 'طوارئ'" in " ".join(capsys.readouterr().out.split())
     assert {row["group_size"] for row in read("out.csv")} == {"4"}
-    columns = (
+    features = (
         DuplicateGrouper.from_pretrained().group([{"text": text, "topic": topic} for _, topic, _ in rows]).features
     )
-    assert columns.topics[0].tolist() == columns.topics[1].tolist() and columns.topics[2, 0] < -1
+    assert features.topics[0].tolist() == features.topics[1].tolist() and features.topics[2, 0] < -1
 
 
 def test_long_apart_reports_are_less_surely_one_incident():
