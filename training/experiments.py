@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.model.ngram import NgramScorer
-from training.corpus import Example, LabelSpace, label_descriptions, load_examples
-from training.ngram import train_ngram, truth_of
+from tawasul_nlp.model.ngram import NgramReader
+from training.corpus import Example, LabelSpace, label_descriptions, load_examples, train_ngram, truth_of
 
 
 def variants(labels: LabelSpace) -> dict[str, tuple[list[Example], dict[str, object]]]:

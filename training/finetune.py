@@ -21,13 +21,13 @@ from transformers import BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from training.batches import MaskingCollator
+from tawasul_nlp.training.batches import MaskingCollator
+from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
+from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.noise import add_noise
+from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
 from training.corpus import Example, LabelSpace
-from training.heads import MOST_TEXTS, start_heads
 from training.incidents import IncidentDraws, load_incidents, load_parallel
-from training.network import TrainingNetwork
-from training.noise import add_noise
-from training.trainer import STATE, last_checkpoint, save_state, train_network
 
 TASKS = ("topic", "agency", "kind")
 

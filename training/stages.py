@@ -13,11 +13,10 @@ from typing import Any
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.network import MultiTaskNetwork
-from training.base_encoder import base_folder
-from training.corpus import LabelSpace, label_descriptions, load_examples
+from tawasul_nlp.training.base_encoder import base_folder
+from tawasul_nlp.training.trainer import STATE
+from training.corpus import LabelSpace, build_bundle, label_descriptions, load_examples, train_ngram
 from training.finetune import fine_tune
-from training.ngram import train_ngram
-from training.trainer import STATE
 
 
 def train_in_stages(
@@ -32,10 +31,10 @@ def train_in_stages(
     ValueError
         If a stage's folder was begun with other settings.
     """
-    from training.bundle import build_bundle
+    from tawasul_nlp.training.pairs import install
+    from tawasul_nlp.training.restore import restore_base
     from training.common_words import write_common
-    from training.pairs import install, train_scorer
-    from training.restore import restore_base
+    from training.pairs import train_scorer
 
     labels = LabelSpace.load()
     validation = load_examples("validation", labels)

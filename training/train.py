@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -19,14 +20,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from tawasul_nlp.model.folder import BUNDLED
-from training.recipe import BUNDLED_RECIPE, TABLE_RECIPE, Recipe, read_recipe, table_recipe
+from tawasul_nlp.training.config import BUNDLED_RECIPE, TABLE_RECIPE, Recipe, read_recipe, table_recipe
 
 if TYPE_CHECKING:
-    from training.material import Material
+    from tawasul_nlp.training.dataset import Material
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train from the command line; bad input ends with a message and status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.threads < 0:
@@ -63,7 +65,7 @@ def _train(options: argparse.Namespace) -> None:
         material = _material(options, recipe, out)
         if options.check_only:
             return
-        from training.retrain import retrain
+        from tawasul_nlp.training.run import retrain
 
         folder = retrain(material, recipe, out)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -86,11 +88,13 @@ def _install(folder: Path) -> None:
 
 def _material(options: argparse.Namespace, recipe: Recipe, out: Path) -> Material:
     """Read and check the data, print what was found, and stop where training must not start."""
-    from training import material as reading
-    from training.tables import Columns
+    from tawasul_nlp.training import dataset as reading
+    from tawasul_nlp.training.tables import Columns
 
     if options.data is None:
-        corpus = reading.corpus_material()
+        from training.corpus import corpus_material
+
+        corpus = corpus_material()
         _needs_tasks(recipe, corpus.labels)
         return corpus
     if options.label_columns is None:

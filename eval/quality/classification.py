@@ -27,7 +27,7 @@ from tawasul_nlp.evaluation.metrics import answers, expected_calibration_error, 
 from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramScorer
-from training.bundle import read_with_encoder
+from tawasul_nlp.training.package import read_with_encoder
 from training.corpus import Example, LabelSpace, load_examples
 
 REGISTERS = ("msa", "bahraini", "mixed", "agent_note", "arabizi", "english")
@@ -159,7 +159,7 @@ def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier)
 
 def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, base: Path, cache: Path) -> np.ndarray:
     """Return topic log-probabilities of logistic regression on the untuned base encoder's embeddings."""
-    from training.base_encoder import base_folder
+    from tawasul_nlp.training.base_encoder import base_folder
 
     base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=False)])
     known, unseen = (

@@ -35,9 +35,10 @@ from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_scorer import copied
 from tawasul_nlp.text import Normalizer
+from tawasul_nlp.training.pairs import Collection, read, together
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
-from training.pairs import Collection, collect, held_out, read, together
+from training.pairs import collect, held_out
 from training.splits import DATA, read_jsonl
 
 RELATIONS = ("copy_edit", "paraphrase", "other_dialect")

@@ -110,7 +110,7 @@ def recipe_scores(
     for name, cases in tables.items():
         lines = (json.dumps({"text": case.text, "topic": case.topic}, ensure_ascii=False) for case in cases)
         (out / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    recipe_path = Path(__file__).parents[2] / "training" / "recipes" / f"{recipe}.yaml"
+    recipe_path = Path(__file__).parents[2] / "tawasul_nlp" / "training" / "presets" / f"{recipe}.yaml"
     command = [sys.executable, "-m", "training.train", "--recipe", str(recipe_path), "--label-columns", "topic"]
     command += ["--data", str(out / "train.jsonl"), "--validation", str(out / "validation.jsonl")]
     # Two of the training cases are signs without a word.

@@ -36,7 +36,7 @@ from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from training.bundle import MAX_TOKENS
+from tawasul_nlp.training.package import MAX_TOKENS
 from training.corpus import LabelSpace, load_examples
 from training.finetune import TASKS
 

@@ -18,7 +18,7 @@ import numpy as np
 from eval.quality.quantisation_runners import Batch, Contender, OpenVinoContender, OrtContender
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
-from training.export import export_float, quantize_rows
+from tawasul_nlp.training.export import export_float, quantize_rows
 
 onnxruntime_without_telemetry()  # before its tools are imported
 

@@ -36,8 +36,8 @@ from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.features import SHINGLE
 from tawasul_nlp.text import Normalizer
+from tawasul_nlp.training.noise import add_noise
 from training.corpus import LabelSpace, load_examples
-from training.noise import add_noise
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 COPIES = 0.2

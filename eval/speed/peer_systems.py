@@ -138,7 +138,7 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
     """
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-    from training.base_encoder import write_base
+    from tawasul_nlp.training.base_encoder import write_base
 
     bert, sentence = folder / "bert", folder / "sentence"
     if not (bert / "config.json").exists():
@@ -152,7 +152,7 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
         write_base(BertForSequenceClassification(shape), tokenizer, bert)
     if not (sentence / "config.json").exists():
         from tawasul_nlp.model.folder import BUNDLED
-        from training.restore import restore_base
+        from tawasul_nlp.training.restore import restore_base
 
         restore_base(base or BUNDLED, sentence)
     return {"bert": str(bert), "sentence": str(sentence)}

@@ -385,7 +385,7 @@ class PairScorer:
             if content["format_version"] != FORMAT_VERSION:
                 raise ModelFormatError(
                     f"{path}: format version {content['format_version']!r}, this library reads {FORMAT_VERSION}; "
-                    "use the library version that trained it, or run training.pairs again"
+                    "use the library version that trained it, or train it again"
                 )
             weights = np.array([content["weights"][name] for name in NAMES], np.float64)
             return cls(weights, float(content["intercept"]), float(content["threshold"]), float(content["days"]))

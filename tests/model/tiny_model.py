@@ -135,7 +135,7 @@ def _export(network: MultiTaskNetwork, path: Path, token_types: bool) -> None:
 
 
 def _write_ngram(path: Path, sizes: Mapping[str, int]) -> None:
-    from training.ngram import kept_features
+    from tawasul_nlp.training.ngram_fitting import kept_features
 
     blocks = tuple(kept_features(counts, 1) for counts in NgramFeatures().counts(TEXTS))
     count = sum(len(block.hashes) for block in blocks)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tawasul_nlp.training.backbone import BackboneError, load_backbone
 from tests.training.conftest import PLACEHOLDERS
-from training.backbone import BackboneError, load_backbone
 from training.train import main
 
 
@@ -50,7 +50,7 @@ def test_without_the_hub_the_message_names_the_files_and_the_folder(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(["--recipe", str(Path(__file__).parents[2] / "training/recipes/arabert.yaml"), "--out", "run"])
+        main(["--recipe", str(Path(__file__).parents[2] / "tawasul_nlp/training/presets/arabert.yaml"), "--out", "run"])
     assert ended.value.code == 2
     message = capsys.readouterr().err
     for part in ("config.json", "model.safetensors", "vocab.txt", "models/aubmindlab/bert-base-arabertv02", "--set"):

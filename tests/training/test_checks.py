@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.checks import Rows, compare
-from training.grouping import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
-from training.material import Material, read_material
-from training.recipe import Recipe
-from training.tables import Columns
+from tawasul_nlp.training.checks import Rows, compare
+from tawasul_nlp.training.config import Recipe
+from tawasul_nlp.training.dataset import Material, read_material
+from tawasul_nlp.training.splitting import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
+from tawasul_nlp.training.tables import Columns
 from training.train import main
 
 COLUMNS = Columns.parse("text", "dept")

@@ -8,10 +8,10 @@ import torch
 
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
-from training.backbone import load_backbone
-from training.batches import IGNORE
-from training.heads import linear_probe, nearest_mean, start_heads
-from training.network import TrainingNetwork
+from tawasul_nlp.training.backbone import load_backbone
+from tawasul_nlp.training.batches import IGNORE
+from tawasul_nlp.training.heads import linear_probe, nearest_mean, start_heads
+from tawasul_nlp.training.losses import TrainingNetwork
 
 
 def test_logits_order_labels_by_distance_to_their_means() -> None:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tawasul_nlp.tables import TableError
-from training.tables import Columns, read_table, stream_table
+from tawasul_nlp.training.tables import Columns, read_table, stream_table
 
 COLUMNS = Columns.parse("نص", "الجهة,code=رمز")
 ROWS = [

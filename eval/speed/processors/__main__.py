@@ -31,7 +31,7 @@ from eval.speed.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
 from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from training.bundle import MAX_TOKENS
+from tawasul_nlp.training.package import MAX_TOKENS
 from training.corpus import LabelSpace, load_examples
 
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_bf16", "amx_tile", "amx_int8", "avx512_bf16")

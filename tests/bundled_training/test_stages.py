@@ -3,7 +3,7 @@
 import pytest
 
 from tawasul_nlp.errors import ModelFormatError
-from training.recipe import read_recipe
+from tawasul_nlp.training.config import read_recipe
 from training.stages import claim, train_in_stages
 from training.train import BUNDLED_RECIPE
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 
 from tawasul_nlp._system import atomic_write
-from training.batches import MaskingCollator
-from training.network import TrainingNetwork
+from tawasul_nlp.training.batches import MaskingCollator
+from tawasul_nlp.training.losses import TrainingNetwork
 
 STATE = "state.safetensors"
 
@@ -64,8 +64,8 @@ def train_network(
     ----------
     model : TrainingNetwork
     train : dataset with a length
-        Training rows (see :class:`~training.batches.MaskingCollator`); where it has ``lengths``, batches are of
-        texts of similar length.
+        Training rows (see :class:`~tawasul_nlp.training.batches.MaskingCollator`); where it has ``lengths``, batches
+        are of texts of similar length.
     validation : dataset
     collator : MaskingCollator
     out : Path

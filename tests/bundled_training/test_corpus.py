@@ -4,8 +4,8 @@ import random
 
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from tawasul_nlp.training.noise import add_noise
 from training.corpus import LabelSpace, load_examples
-from training.noise import add_noise
 from training.splits import DATA, load_splits, read_jsonl
 
 

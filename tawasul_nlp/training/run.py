@@ -24,27 +24,27 @@ from datasets import Dataset, IterableDataset
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
-from tawasul_nlp._system import atomic_write
+from tawasul_nlp._system import atomic_write, logger
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
-from training.backbone import load_backbone
-from training.batches import MaskingCollator
-from training.bundle import build_folder, taxonomy_tasks
-from training.card import write_card
-from training.corpus import LabelSpace
-from training.curves import draw_curves
-from training.heads import MOST_TEXTS, start_heads
-from training.material import Material
+from tawasul_nlp.training.backbone import load_backbone
+from tawasul_nlp.training.batches import MaskingCollator
+from tawasul_nlp.training.card import write_card
+from tawasul_nlp.training.config import Recipe
+from tawasul_nlp.training.curves import draw_curves
+from tawasul_nlp.training.dataset import Material
+from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
+from tawasul_nlp.training.label_issues import write_outliers, write_suspects
+from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.ngram_fitting import fit_ngram
+from tawasul_nlp.training.package import build_folder, taxonomy_tasks
+from tawasul_nlp.training.parity import parity
+from tawasul_nlp.training.rows import RowEncoder, StreamedTexts, TableTexts
+from tawasul_nlp.training.tables import label_column
+from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
 from training.measure import measure
-from training.network import TrainingNetwork
-from training.ngram import fit_ngram
-from training.parity import parity
-from training.recipe import Recipe
-from training.suspects import write_outliers, write_suspects
-from training.tables import label_column
-from training.texts import RowEncoder, StreamedTexts, TableTexts
-from training.trainer import STATE, last_checkpoint, save_state, train_network
 
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
@@ -119,7 +119,7 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
     model = TrainingNetwork(MultiTaskNetwork(encoder, tasks, recipe.dropout), settings)
     checkpoints = out / "checkpoints"
     if (checkpoints / STATE).exists():
-        print(f"found {checkpoints / STATE}, going on", flush=True)
+        logger.info("found %s, resuming", checkpoints / STATE)
         model.load_state_dict(load_file(checkpoints / STATE))
         return model.network.eval(), tokenizer
     rows = RowEncoder(tokenizer, material.labels, recipe, training=True)
@@ -131,7 +131,7 @@ def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTas
     judged = TableTexts(material.validation, RowEncoder(tokenizer, material.labels, recipe, training=False))
     if recipe.head_start != "random" and last_checkpoint(checkpoints) is None:
         _start_heads(model.network, texts, material, recipe, tokenizer.pad_token_id)
-    print(f"{material.rows} texts, {recipe.epochs:g} epochs", flush=True)
+    logger.info("%d texts, %g epochs", material.rows, recipe.epochs)
     collator = MaskingCollator(tokenizer, list(tasks), recipe.mask_share, recipe.seed)
     trainer = train_network(model, texts, judged, collator, checkpoints, settings, list(tasks))
     _write_json(out / "history.json", trainer.state.log_history)
@@ -160,7 +160,7 @@ def _start_heads(
 def _tasks(material: Material, recipe: Recipe) -> dict[str, TaskConfig]:
     second = recipe.ngram is not None and isinstance(material.train, Dataset)
     if material.taxonomy:
-        return taxonomy_tasks(LabelSpace.load(), ngram=second)
+        return taxonomy_tasks(Taxonomy.load(), ngram=second)
     readers = {"encoder": 0.5, "ngram": 0.5} if second else {"encoder": 1.0}
     return {task: TaskConfig(names, readers) for task, names in material.labels.items()}
 
@@ -171,7 +171,7 @@ def _ngram_reader(material: Material, recipe: Recipe, tasks: dict[str, TaskConfi
         return None
     path = out / "ngram.safetensors"
     if not path.exists():
-        print(f"n-gram reader: {material.rows} texts", flush=True)
+        logger.info("n-gram scorer: %d texts", material.rows)
         fit_ngram(list(material.train["text"]), _truth(material.train, read), read, path, recipe.ngram)
     return path
 

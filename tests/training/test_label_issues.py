@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tawasul_nlp.training.label_issues import outliers, write_outliers, write_suspects
 from training.corpus import LabelSpace, load_examples
-from training.suspects import outliers, write_outliers, write_suspects
 
 
 def test_at_least_half_of_ten_swapped_labels_among_188_are_on_a_short_list(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save_file
 
+from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -27,10 +28,8 @@ from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import Runtime
 from tawasul_nlp.text import PROFILES
-from training.calibrate import fit_task, with_thresholds
-from training.corpus import Example, LabelSpace
-from training.export import export_float, quantize_rows
-from training.ngram import truth_of
+from tawasul_nlp.training.calibrate import fit_task, with_thresholds
+from tawasul_nlp.training.export import export_float, quantize_rows
 
 MAX_TOKENS = 256
 
@@ -54,35 +53,19 @@ def read_with_encoder(
     return reader.run(reader.tokenize(texts), batch_size)
 
 
-def build_bundle(
-    network: MultiTaskNetwork,
-    tokenizer: Path,
-    ngram: Path,
-    validation: list[Example],
-    labels: LabelSpace,
-    out: Path,
-    about: dict[str, Any],
-) -> ModelConfig:
-    """Write the complete folder of a model of the taxonomy to ``out`` (emptied first); return its configuration."""
-    tasks = taxonomy_tasks(labels)
-    truth = {task: truth_of(validation, labels, task) for task in tasks}
-    texts = [example.text for example in validation]
-    return build_folder(network, tokenizer, ngram, texts, truth, tasks, out, about)
-
-
-def taxonomy_tasks(labels: LabelSpace, ngram: bool = True) -> dict[str, TaskConfig]:
+def taxonomy_tasks(taxonomy: Taxonomy, ngram: bool = True) -> dict[str, TaskConfig]:
     """Return the tasks of the taxonomy, not yet fitted: the topic decides the agency along with its own head."""
-    agency_index = {name: position for position, name in enumerate(labels.agencies)}
+    agencies = taxonomy.agency_groups()
     readers = {"encoder": 0.5, "ngram": 0.5} if ngram else {"encoder": 1.0}
     return {
-        "topic": TaskConfig(labels.topics, readers),
+        "topic": TaskConfig(tuple(taxonomy.topics), readers),
         "agency": TaskConfig(
-            labels.agencies,
+            agencies,
             {"encoder": 0.5, "parent": 0.5},
             parent="topic",
-            parent_labels=tuple(agency_index[labels.agency_of[topic]] for topic in labels.topics),
+            parent_labels=tuple(agencies.index(taxonomy.agency_group(topic)) for topic in taxonomy.topics),
         ),
-        "kind": TaskConfig(labels.kinds, readers),
+        "kind": TaskConfig(tuple(taxonomy.kinds), readers),
     }
 
 
@@ -123,7 +106,7 @@ def build_folder(
         Name of the normalisation profile of the encoder's input.
     max_tokens : int
     prior : float
-        See :func:`training.calibrate.fit_task`.
+        See :func:`tawasul_nlp.training.calibrate.fit_task`.
     torch_files : bool
         Whether the folder also holds the float network, for the torch runtime.
 

@@ -7,10 +7,10 @@ import torch
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text import Normalizer
+from tawasul_nlp.training.losses import RecentVectors, contrastive_loss
+from tawasul_nlp.training.restore import restore_network
 from training.corpus import LabelSpace, load_examples
 from training.incidents import IncidentDraws, load_incidents, load_parallel
-from training.network import RecentVectors, contrastive_loss
-from training.restore import restore_network
 from training.splits import DATA, load_splits, read_jsonl
 
 

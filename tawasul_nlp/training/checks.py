@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from training.grouping import near_identical
-from training.tables import label_column
+from tawasul_nlp.training.splitting import near_identical
+from tawasul_nlp.training.tables import label_column
 
 TINY = 5
 _SHOWN = 12

@@ -14,12 +14,10 @@ from datasets import Dataset, IterableDataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import file_hash
-from training.checks import Finding, Rows, class_sizes, compare, unknown_labels, unusable, unusable_rows
-from training.corpus import LabelSpace, load_examples
-from training.grouping import Method, by_value, duplicate_groups, folded, joined, split
-from training.recipe import Recipe
-from training.splits import DATA
-from training.tables import Columns, label_column, label_names, read_table, stream_table
+from tawasul_nlp.training.checks import Finding, Rows, class_sizes, compare, unknown_labels, unusable, unusable_rows
+from tawasul_nlp.training.config import Recipe
+from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, folded, joined, split
+from tawasul_nlp.training.tables import Columns, label_column, label_names, read_table, stream_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +27,7 @@ class Material:
     Attributes
     ----------
     train, validation : Dataset
-        Usable rows (:func:`training.tables.read_table`); ``train`` is an IterableDataset where it is streamed.
+        Usable rows (:func:`~tawasul_nlp.training.tables.read_table`); ``train`` is an IterableDataset if streamed.
     counts : dict of str to ndarray of int, shape (labels,)
         Training rows of each label.
     rows : int
@@ -121,7 +119,7 @@ def read_material(
         train,
         _chosen(rows, validates.tolist()),
         labels,
-        {task: _counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
+        {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
         len(train),
         groups[~validates],
         shared[validates],
@@ -145,7 +143,7 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
     passed = _first_pass(str(data), stream, columns, folded(list(held_out["text"])))
     findings += unusable_rows(passed.problems)
     labels = {task: label_names(list(counter)) for task, counter in passed.counts.items()}
-    counts = {task: _counted(passed.counts[task], names) for task, names in labels.items()}
+    counts = {task: counted(passed.counts[task], names) for task, names in labels.items()}
     unknown = unknown_labels(str(validation), held_out, labels)
     strange = {row for finding in unknown for _, row in finding.rows}
     known = np.array([row not in strange for row in held_out["row"]], bool)
@@ -231,38 +229,12 @@ def _first_pass(file: str, stream: IterableDataset, columns: Columns, held_out: 
     return _Passed(total, counts, problems, leaked)
 
 
-def corpus_material() -> Material:
-    """Return the project's own corpus and stored split, with the taxonomy's topics, agencies and kinds as tasks."""
-    space = LabelSpace.load()
-    labels = {task: space.of(task) for task in ("topic", "agency", "kind")}
-    sides = {}
-    for side in ("train", "validation"):
-        examples = load_examples(side, space)
-        columns = {label_column(task): [getattr(example, task) for example in examples] for task in labels}
-        own = {"file": [side] * len(examples), "row": list(range(1, len(examples) + 1))}
-        own |= {"text": [example.text for example in examples], "group": [example.incident for example in examples]}
-        sides[side] = Dataset.from_dict({**own, **columns})
-    train = sides["train"]
-    return Material(
-        train,
-        sides["validation"],
-        labels,
-        {task: _counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
-        len(train),
-        by_value(list(train["group"])),
-        np.zeros(len(sides["validation"]), bool),
-        {path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
-        {},
-        (),
-        taxonomy=True,
-    )
-
-
 def _is_usable(problem: str) -> bool:
     return not problem
 
 
-def _counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:
+def counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:
+    """Return how often each name occurs: (names,), int64."""
     return np.array([counter[name] for name in names], np.int64)
 
 

@@ -1,8 +1,8 @@
 """Load the weights of a bundled model folder back into torch, to go on training from it.
 
-The folder stores every weight matrix as int8 columns and the embedding table as int8 rows (:mod:`training.export`); the
-restored weights are those values as float32, so the restored network gives the folder's own logits up to the rounding
-of activations.
+The folder stores every weight matrix as int8 columns and the embedding table as int8 rows
+(:mod:`tawasul_nlp.training.export`); the restored weights are those values as float32, so the restored network gives
+the folder's own logits up to the rounding of activations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 
 from tawasul_nlp.model.folder import ENCODER, TOKENIZER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
-from training.base_encoder import wrap_tokenizer, write_base
+from tawasul_nlp.training.base_encoder import wrap_tokenizer, write_base
 
 
 def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:

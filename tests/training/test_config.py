@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp.text import PROFILES
-from training.recipe import BUNDLED_RECIPE, FOLDER, read_recipe, table_recipe
+from tawasul_nlp.training.config import BUNDLED_RECIPE, FOLDER, read_recipe, table_recipe
 
 SHIPPED = sorted(path for path in FOLDER.glob("*.yaml") if path != BUNDLED_RECIPE)
 
@@ -109,7 +109,7 @@ def test_a_setting_that_no_stage_reads_is_refused_with_the_nearest(override: str
 
 def test_every_setting_that_a_stage_may_have_is_read_by_the_training() -> None:
     read = set()
-    for path in FOLDER.parent.glob("*.py"):
+    for path in [*FOLDER.parent.glob("*.py"), *BUNDLED_RECIPE.parents[1].glob("*.py")]:
         read |= set(
             re.findall(r"""\b(?:recipe|settings)(?:\[|\.get\()["'](\w+)["']""", path.read_text(encoding="utf-8"))
         )

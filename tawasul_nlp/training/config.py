@@ -16,8 +16,8 @@ import yaml
 
 from tawasul_nlp.text import PROFILES
 
-FOLDER = Path(__file__).parent / "recipes"
-BUNDLED_RECIPE = FOLDER / "bundled.yaml"
+FOLDER = Path(__file__).parent / "presets"
+BUNDLED_RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "bundled.yaml"
 TABLE_RECIPE = FOLDER / "e5.yaml"
 _RANGES = {
     "epochs": (0.01, 1000),
@@ -86,10 +86,10 @@ class Recipe:
     bf16 : bool or "auto"
         Whether to compute in bfloat16; auto where the machine does so by itself.
     ngram : dict or None
-        Settings of the n-gram reader (:func:`training.ngram.fit_ngram`); None for a model without.
+        Settings of the n-gram reader (:func:`tawasul_nlp.training.ngram_fitting.fit_ngram`); None for a model without.
     head_start : {"random", "means", "probe"}
         Whether the heads start from nothing, from the mean vector of each label's texts, for labels with few of
-        them, or as a logistic regression on the encoder as it is (:mod:`training.heads`).
+        them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
     keep_torch : bool
         Whether the model folder also holds the float network, for the torch runtime.
     report_to : list of str

