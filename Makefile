@@ -68,7 +68,7 @@ train: export MALLOC_MMAP_MAX_ = 0
 train: export MALLOC_TRIM_THRESHOLD_ = 20000000000
 train: export MALLOC_TOP_PAD_ = 268435456
 train: $(VENV)/.installed
-	$(BIN)/python -m training.train --install
+	$(BIN)/python -m training.build --install
 
 eval: $(VENV)/.installed
 	$(BIN)/python -m eval $(if $(DATA),--data $(DATA))

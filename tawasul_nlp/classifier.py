@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -17,7 +18,7 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
-from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, read_config
+from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, copy_model, read_config
 from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
@@ -345,6 +346,36 @@ class ComplaintClassifier:
             If the model has no incident vectors, so that it cannot group duplicates.
         """
         return self._width("incident")
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Copy the model's files, with its card if there is one, into a folder that :meth:`from_pretrained` reads.
+
+        Raises
+        ------
+        FileExistsError
+            If there are files in the folder already.
+        """
+        return copy_model(self.folder, Path(folder))
+
+    def push_to_hub(self, name: str, *, private: bool = True, token: str | None = None) -> str:
+        """Upload the model to the Hugging Face Hub and return its address; it needs the extra ``hub``.
+
+        Parameters
+        ----------
+        name : str
+            ``org/name``; made if it is not there.
+        private : bool
+        token : str or None
+            None for the one that is stored on this machine.
+        """
+        require("hub", "uploading a model to the Hub", "huggingface_hub")
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        api.create_repo(name, private=private, exist_ok=True)
+        with TemporaryDirectory() as scratch:
+            whole = copy_model(self.folder, Path(scratch) / "model")
+            return str(api.upload_folder(repo_id=name, folder_path=whole))
 
     def explain(self, text: str, task: str | None = None) -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""

@@ -229,7 +229,7 @@ def test_a_model_of_the_hub_and_a_table_of_groups_name_their_extras(without):
 @pytest.mark.parametrize(
     ("module", "extra", "absent"),
     [
-        ("training.train", "train", "datasets"),
+        ("tawasul_nlp.training", "train", "datasets"),
         ("eval.quality.classification", "eval", "semhash"),
         ("examples.service.app", "service", "fastapi"),
     ],

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from tawasul_nlp.domain import Taxonomy
-from tawasul_nlp.model.folder import ModelConfig, file_hash
-from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.dataset import Material, counted
-from tawasul_nlp.training.ngram_fitting import fit_ngram
-from tawasul_nlp.training.package import build_folder, taxonomy_tasks
+from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.training.dataset import Parent, TrainingData, counted
+from tawasul_nlp.training.incidents import Incident, Incidents
 from tawasul_nlp.training.splitting import by_value
-from tawasul_nlp.training.tables import label_column
+from tawasul_nlp.training.tables import label_column, second_column
 from training.splits import DATA, load_splits, read_jsonl
 
+TASKS = ("topic", "agency", "kind")
 SECOND_BATCH = DATA / "second_batch.jsonl"
 
 
@@ -113,58 +110,58 @@ def label_descriptions(labels: LabelSpace) -> list[Example]:
     return examples
 
 
-def truth_of(examples: list[Example], labels: LabelSpace, task: str) -> np.ndarray:
-    """Return each example's label index for ``task``, -1 where it has none."""
-    index = {name: position for position, name in enumerate(labels.of(task))}
-    return np.array([index.get(getattr(example, task), -1) for example in examples])
+def corpus_data() -> TrainingData:
+    """Return the corpus and its stored split as a data set: topics, which decide the agency, and kinds."""
+    from training.incidents import load_incidents, load_paraphrases
+    from training.pairs import fitting_backlog, held_out
 
-
-def train_ngram(
-    examples: list[Example], labels: LabelSpace, path: Path, recipe: dict[str, Any], tasks: tuple[str, ...]
-) -> None:
-    """Fit the reader on ``examples`` of the corpus and write it to ``path``."""
-    targets = {task: truth_of(examples, labels, task) for task in tasks}
-    fit_ngram([example.text for example in examples], targets, {task: labels.of(task) for task in tasks}, path, recipe)
-
-
-def corpus_material() -> Material:
-    """Return the project's own corpus and stored split, with the taxonomy's topics, agencies and kinds as tasks."""
     space = LabelSpace.load()
-    labels = {task: space.of(task) for task in ("topic", "agency", "kind")}
-    sides = {}
-    for side in ("train", "validation"):
-        examples = load_examples(side, space)
-        columns = {label_column(task): [getattr(example, task) for example in examples] for task in labels}
-        own = {"file": [side] * len(examples), "row": list(range(1, len(examples) + 1))}
-        own |= {"text": [example.text for example in examples], "group": [example.incident for example in examples]}
-        sides[side] = Dataset.from_dict({**own, **columns})
-    train = sides["train"]
-    return Material(
+    labels = {task: space.of(task) for task in TASKS}
+    train = rows_of("train", load_examples("train", space), space)
+    validation = rows_of("validation", load_examples("validation", space), space)
+    known = tuple(
+        Incident(
+            found.id,
+            space.agency_of[found.topic],
+            tuple(row_of(text, space) for text in found.texts),
+            tuple(row_of(text, space) for text in found.hard_negatives),
+        )
+        for found in load_incidents("train", space)
+    )
+    paraphrases = tuple(
+        Incident(found.id, "", tuple(row_of(text, space) for text in found.texts)) for found in load_paraphrases()
+    )
+    return TrainingData(
         train,
-        sides["validation"],
+        validation,
         labels,
         {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
         len(train),
-        by_value(list(train["group"])),
-        np.zeros(len(sides["validation"]), bool),
+        by_value(list(train["incident"])),
+        np.zeros(len(validation), bool),
         {path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
         {},
         (),
-        taxonomy=True,
+        parents={"agency": Parent("topic", space.agency_of)},
+        related={"topic": space.confusable},
+        incidents=Incidents(known, paraphrases, lambda: (fitting_backlog(space), held_out("validation", space))),
+        descriptions=rows_of("terms", label_descriptions(space), space),
     )
 
 
-def build_bundle(
-    network: MultiTaskNetwork,
-    tokenizer: Path,
-    ngram: Path,
-    validation: list[Example],
-    labels: LabelSpace,
-    out: Path,
-    about: dict[str, Any],
-) -> ModelConfig:
-    """Write the complete folder of a model of the taxonomy to ``out`` (emptied first); return its configuration."""
-    tasks = taxonomy_tasks(Taxonomy.load())
-    truth = {task: truth_of(validation, labels, task) for task in tasks}
-    texts = [example.text for example in validation]
-    return build_folder(network, tokenizer, ngram, texts, truth, tasks, out, about)
+def rows_of(side: str, examples: list[Example], labels: LabelSpace) -> Dataset:
+    """Return examples as rows of a data set; ``side`` is what stands for their file."""
+    rows = [{"file": side, "row": at, **row_of(example, labels)} for at, example in enumerate(examples, start=1)]
+    return Dataset.from_list(rows)
+
+
+def row_of(example: Example, labels: LabelSpace) -> dict[str, str]:
+    """Return an example as a row: the text, its incident, and a first and perhaps a second label of each task."""
+    second = example.secondary_topic
+    return {
+        "text": example.text,
+        "incident": example.incident,
+        **{label_column(task): getattr(example, task) for task in TASKS},
+        second_column("topic"): second,
+        second_column("agency"): labels.agency_of[second] if second else "",
+    }

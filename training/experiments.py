@@ -12,21 +12,31 @@ from pathlib import Path
 import numpy as np
 
 from tawasul_nlp.model.ngram import NgramReader
-from training.corpus import Example, LabelSpace, label_descriptions, load_examples, train_ngram, truth_of
+from tawasul_nlp.training.config import NgramConfig
+from tawasul_nlp.training.dataset import truth_of
+from tawasul_nlp.training.ngram_fitting import fit_ngram
+from training.corpus import Example, LabelSpace, label_descriptions, load_examples, rows_of
 
 
-def variants(labels: LabelSpace) -> dict[str, tuple[list[Example], dict[str, object]]]:
-    """Return the training texts and the recipe of each variant."""
+def variants(labels: LabelSpace) -> dict[str, tuple[list[Example], NgramConfig]]:
+    """Return the training texts and the settings of each variant."""
     first = load_examples("train", labels, second_batch=False)
     every = load_examples("train", labels)
+    whole = NgramConfig(min_df=(3, 2), features=None, C=0.3)
     described = every + label_descriptions(labels)
     return {
-        "first batch, min_df 3/2, C 0.5": (first, {"min_df": (3, 2), "C": 0.5}),
-        "first batch, min_df 2/2, C 0.5": (first, {"min_df": (2, 2), "C": 0.5}),
-        "both batches, min_df 3/2, C 0.3": (every, {"min_df": (3, 2), "C": 0.3}),
-        "both batches and label descriptions, min_df 3/2, C 0.3": (described, {"min_df": (3, 2), "C": 0.3}),
-        "both batches and label descriptions, min_df 3/2, C 0.6": (described, {"min_df": (3, 2), "C": 0.6}),
-        "as shipped: and only 175,000 features": (described, {"min_df": (3, 2), "C": 0.3, "features": 175_000}),
+        "first batch, min_df 3/2, C 0.5": (first, NgramConfig(min_df=(3, 2), features=None, C=0.5)),
+        "first batch, min_df 2/2, C 0.5": (first, NgramConfig(min_df=(2, 2), features=None, C=0.5)),
+        "both batches, min_df 3/2, C 0.3": (every, whole),
+        "both batches and label descriptions, min_df 3/2, C 0.3": (
+            described,
+            NgramConfig(min_df=(3, 2), features=None, C=0.3),
+        ),
+        "both batches and label descriptions, min_df 3/2, C 0.6": (
+            described,
+            NgramConfig(min_df=(3, 2), features=None, C=0.6),
+        ),
+        "as shipped: and only 175,000 features": (described, whole.replace(features=175_000)),
     }
 
 
@@ -34,14 +44,17 @@ def main() -> None:
     """Train and score every variant."""
     labels = LabelSpace.load()
     validation = load_examples("validation", labels)
-    topic, agency = (truth_of(validation, labels, task) for task in ("topic", "agency"))
+    names = {task: labels.of(task) for task in ("topic", "agency")}
+    truth = truth_of(rows_of("validation", validation, labels), names)
+    topic, agency = truth["topic"], truth["agency"]
     owner = np.array([labels.agencies.index(labels.agency_of[name]) for name in labels.topics])
     print("| variant | texts | MB | topic | top 3 | agency |\n|---|---|---|---|---|---|", flush=True)
-    for name, (examples, recipe) in variants(labels).items():
+    for name, (examples, config) in variants(labels).items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "ngram.safetensors"
-            train_ngram(examples, labels, path, recipe, ("topic",))
-            scores = NgramScorer.load(path).scores([example.text for example in validation])["topic"]
+            target = truth_of(rows_of("train", examples, labels), {"topic": labels.topics})
+            fit_ngram([example.text for example in examples], target, {"topic": labels.topics}, path, config)
+            scores = NgramReader.load(path).scores([example.text for example in validation])["topic"]
             size = path.stat().st_size / 1e6
         ranked = np.argsort(-scores, axis=1)
         hits = (ranked[:, 0] == topic).mean(), (ranked[:, :3] == topic[:, None]).any(1).mean()

@@ -1,14 +1,13 @@
 """Groups of texts that tell of one incident, drawn beside the labelled examples of a training batch.
 
-Three sources: the corpus's re-reports (with look-alikes that are another incident), and sentence pairs in Standard and
-Bahraini Arabic, which teach the encoder that the register is not the message.
+Two sources: the corpus's re-reports (with hard negatives that are another incident), and sentence pairs in Standard
+and Bahraini Arabic, which teach the encoder that the register is not the message.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import random
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
@@ -20,7 +19,7 @@ PARALLEL = DATA / "bahraini_msa_pairs.csv.gz"
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Texts of one incident, and look-alikes of other incidents.
+    """Texts of one incident, and hard negatives of other incidents.
 
     Texts without a known topic carry empty labels.
     """
@@ -28,11 +27,11 @@ class Incident:
     id: str
     topic: str
     texts: tuple[Example, ...]
-    look_alikes: tuple[Example, ...] = ()
+    hard_negatives: tuple[Example, ...] = ()
 
 
 def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list[Incident]:
-    """Return the corpus's incidents of one split that were reported more than once or have look-alikes.
+    """Return the corpus's incidents of one split that were reported more than once or have hard negatives.
 
     Some incidents of the training split are kept from the encoder, so that the pair scorer can learn from vectors as
     they are for new reports: ``use="scorer"`` gives those, ``"encoder"`` the others. Held-out splits are whole.
@@ -57,7 +56,7 @@ def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list
     ]
 
 
-def load_parallel() -> list[Incident]:
+def load_paraphrases() -> list[Incident]:
     """Return the sentence pairs in Standard and Bahraini Arabic, each as an incident without labels."""
     with gzip.open(PARALLEL, "rt", encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -72,50 +71,3 @@ def load_parallel() -> list[Incident]:
         )
         for row in rows
     ]
-
-
-class IncidentDraws:
-    """Endless draws of groups for training batches.
-
-    Half of the groups of one draw are of one agency, so that a batch holds negatives that are alike.
-
-    Parameters
-    ----------
-    incidents : list of Incident
-    parallel : list of Incident
-    agency_of : dict of str to str
-    seed : int
-    """
-
-    def __init__(
-        self, incidents: list[Incident], parallel: list[Incident], agency_of: dict[str, str], seed: int
-    ) -> None:
-        self.rng = random.Random(seed)
-        self.incidents = [incident for incident in incidents if len(incident.texts) > 1]
-        self.parallel = parallel
-        self.by_agency: dict[str, list[Incident]] = defaultdict(list)
-        for incident in self.incidents:
-            self.by_agency[agency_of[incident.topic]].append(incident)
-
-    def draw(self, groups: int) -> list[Example]:
-        """Return the texts of ``groups`` groups: two reports each, and a look-alike where there is one."""
-        near = self.by_agency[self._agency()]
-        chosen = self.rng.sample(near, min(len(near), groups // 2))
-        if self.parallel:
-            chosen += self.rng.sample(self.parallel, groups // 8)
-        known = {incident.id for incident in chosen}
-        while len(chosen) < groups:
-            other = self.rng.choice(self.incidents)
-            if other.id not in known:
-                known.add(other.id)
-                chosen.append(other)
-        drawn: list[Example] = []
-        for incident in chosen:
-            drawn.extend(self.rng.sample(incident.texts, 2))
-            if incident.look_alikes:
-                drawn.append(self.rng.choice(incident.look_alikes))
-        return drawn
-
-    def _agency(self) -> str:
-        names = list(self.by_agency)
-        return self.rng.choices(names, [len(self.by_agency[name]) for name in names])[0]

@@ -36,12 +36,12 @@ _NUMBERED = frozenset({"house", "flat", "road"})
 
 
 def collect(incidents: list[Incident], others: list[Example]) -> Collection[Example]:
-    """Put incidents, their look-alikes and other cases together."""
+    """Put incidents, their hard negatives and other cases together."""
     texts: dict[str, Example] = {}
     near: list[tuple[str, str]] = []
     for incident in incidents:
-        texts.update({text.id: text for text in (*incident.texts, *incident.look_alikes)})
-        near.extend((incident.id, other.id) for other in incident.look_alikes)
+        texts.update({text.id: text for text in (*incident.texts, *incident.hard_negatives)})
+        near.extend((incident.id, other.id) for other in incident.hard_negatives)
     texts.update({other.id: other for other in others if other.id not in texts})
     rows = {name: row for row, name in enumerate(texts)}
     numbers: dict[str, int] = {}
@@ -51,14 +51,14 @@ def collect(incidents: list[Incident], others: list[Example]) -> Collection[Exam
 
 
 def held_out(split: str, labels: LabelSpace) -> Collection[Example]:
-    """Return the whole of a held-out split: all its cases, re-reports and look-alikes."""
+    """Return the whole of a held-out split: all its cases, re-reports and hard negatives."""
     return collect(load_incidents(split, labels), load_examples(split, labels))
 
 
 def at_next_door(case: Example, rng: random.Random) -> Example | None:
     """Return the case as an agent notes down the same of another house or road; None if it names neither.
 
-    Look-alikes of the corpus differ in more than a number, so they do not teach that a copy may be another incident.
+    Hard negatives of the corpus differ in more than a number, so they do not teach that a copy may be another incident.
     """
     text, named = case.text, [place for place in find_places(case.text).mentions if place.kind in _NUMBERED]
     for place in reversed(named):

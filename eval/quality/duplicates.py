@@ -86,7 +86,7 @@ def score(labels: np.ndarray, collection: Collection) -> dict[str, Any]:
         wrong = pairs[~right]
         false = int(((kind[wrong[:, 0]] == name) | (kind[wrong[:, 1]] == name)).sum())
         result[name] = round(f1(hit, hit + false, len(own)), 4)
-    near = collection.look_alikes
+    near = collection.hard_negatives
     result[LOOK_ALIKES] = round(float((labels[near[:, 0]] == labels[near[:, 1]]).mean()), 4)
     return result
 
@@ -277,7 +277,7 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
     return {
         "texts": len(report.texts),
         "duplicate_pairs": len(report.duplicates),
-        "look_alikes": len(report.look_alikes),
+        "look_alikes": len(report.hard_negatives),
         "systems": results,
         "batch_and_one_by_one": {"pairs_in_both": len(a & b), "only_batch": len(a - b), "only_one_by_one": len(b - a)},
         "candidate_recall": candidate_recall(grouper, columns),

@@ -37,8 +37,7 @@ from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.package import MAX_TOKENS
-from training.corpus import LabelSpace, load_examples
-from training.finetune import TASKS
+from training.corpus import TASKS, LabelSpace, load_examples
 
 SEED = 20261124
 BATCH = 32
@@ -51,7 +50,7 @@ Fidelity = tuple[Answers, dict[str, float]]
 
 
 def read_network(state: Path, base: Path, labels: LabelSpace) -> MultiTaskNetwork:
-    """Return the network of a fine-tuned state (``training.finetune`` saves it beside its training heads)."""
+    """Return the network of a fine-tuned state (training saves it beside its training heads)."""
     from safetensors.torch import load_file
     from transformers import BertModel
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,7 +125,10 @@ def record(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, 
             key = key_node.value
             schema = required.get(key) or (spare[key][0] if key in spare else None)
             if schema is None:
-                raise _error(key_node, source, f"unknown key {key!r}; known keys: {', '.join([*required, *spare])}")
+                near = get_close_matches(key, [*required, *spare], n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                known = ", ".join([*required, *spare])
+                raise _error(key_node, source, f"unknown key {key!r}; {hint}known keys: {known}")
             if key in values:
                 raise _error(key_node, source, f"key {key!r} appears twice")
             values[key] = schema(value_node, source)

@@ -64,13 +64,14 @@ def case_features(
             "pass a row of DuplicateGrouper.encode",
             row,
         )
-    names = classifier.labels["topic"]
+    task = classifier.known_task(None)
+    names = classifier.labels[task]
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
-        output = classifier._forward([cases[row].text for row in rows])
-        assert output.incident is not None  # the model has incident vectors: their width was asked for above
-        vectors[rows] = output.incident
-        probabilities = output.probabilities["topic"]
+        reading = classifier.read([cases[row].text for row in rows])
+        assert reading.incident is not None  # the model has incident vectors: their width was asked for above
+        vectors[rows] = reading.incident
+        probabilities = reading.probabilities[task]
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
@@ -81,14 +82,17 @@ def case_features(
 def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:
     """Return the ids of the model's topics by all that they are called: themselves, and their names in the taxonomy.
 
+    In a model without topics, the labels of its first task stand for them.
+
     Examples
     --------
     >>> topic_ids(ComplaintClassifier.from_pretrained())["انقطاع الكهرباء"]
     'power_outage'
     """
     found: dict[str, str] = {}
-    for label in classifier.labels["topic"]:
-        entry = classifier.taxonomy.topics.get(label)
+    task = classifier.known_task(None)
+    for label in classifier.labels[task]:
+        entry = classifier.taxonomy.topics.get(label) if task == "topic" else None
         for name in (label,) if entry is None else (label, entry.name_ar, entry.name_en):
             found.setdefault(name.casefold(), label)
     return found

@@ -1,5 +1,27 @@
-"""Train a model on labels of one's own: data, configuration, fine-tuning, calibration, export, card."""
+"""Train a model on labels of one's own: data, configuration, fine-tuning, calibration, export, card.
+
+>>> from tawasul_nlp.training import TrainConfig
+>>> TrainConfig.preset("arabert").profile
+'arabert'
+"""
 
 from tawasul_nlp.extras import require
 
 require("train", "training", "torch", "transformers", "datasets", "sklearn", "scipy", "cleanlab", "onnx", "accelerate")
+
+from tawasul_nlp.training.backbone import BackboneError
+from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_names
+from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training.run import TrainRun, fit, train
+
+__all__ = [
+    "BackboneError",
+    "NgramConfig",
+    "Stage",
+    "TrainConfig",
+    "TrainRun",
+    "TrainingData",
+    "fit",
+    "preset_names",
+    "train",
+]

@@ -1,16 +1,21 @@
-"""Find the encoder that a recipe starts from: out of the wheel, in a local folder, or on the Hub."""
+"""Find the encoder that a training starts from: out of the wheel, a model, a local folder, or on the Hub."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import AddedToken
 from transformers import AutoConfig, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 
+from tawasul_nlp.model.folder import BUNDLED, ENCODER, NETWORK, TOKENIZER, ModelConfig, read_config
+from tawasul_nlp.model.network import MultiTaskNetwork, head_name
+from tawasul_nlp.training.restore import restore_network, restore_tokenizer
+
 WHEEL = "wheel"
+BUNDLED_NAME = "bundled"
 FILES = (
     "config.json",
     "model.safetensors or pytorch_model.bin",
@@ -25,18 +30,51 @@ _PLACEHOLDERS = ("[رابط]", "[بريد]", "[مستخدم]")
 
 
 class BackboneError(ValueError):
-    """The encoder that a recipe names cannot be had; the message says what to do."""
+    """The encoder that a configuration names is unavailable; the message says what to do."""
 
 
-def load_backbone(
-    name: str, texts: Callable[[], list[str]], work: Path, dropout: float
-) -> tuple[BertModel, PreTrainedTokenizerFast]:
-    """Return the encoder and its fast tokenizer.
+class Backbone(NamedTuple):
+    """What a training starts from.
+
+    Attributes
+    ----------
+    encoder : BertModel
+    tokenizer : PreTrainedTokenizerFast
+    model : MultiTaskNetwork or None
+        The whole network, where the backbone is a model folder.
+    config : ModelConfig or None
+        And the folder's configuration.
+    """
+
+    encoder: BertModel
+    tokenizer: PreTrainedTokenizerFast
+    model: MultiTaskNetwork | None = None
+    config: ModelConfig | None = None
+
+    def give_heads(self, network: MultiTaskNetwork, labels: Mapping[str, Sequence[str]]) -> None:
+        """Copy the model's weights for labels that ``network`` has as well, and its projection to incident vectors."""
+        if self.model is None or self.config is None:
+            return
+        with torch.no_grad():
+            for task, names in labels.items():
+                if task not in self.config.tasks:
+                    continue
+                theirs = {name: at for at, name in enumerate(self.config.tasks[task].labels)}
+                rows = [(at, theirs[name]) for at, name in enumerate(names) if name in theirs]
+                old, new = self.model.heads[head_name(task)], network.heads[head_name(task)]
+                for at, source in rows:
+                    new.weight[at], new.bias[at] = old.weight[source], old.bias[source]
+            if network.incident is not None and self.model.incident is not None:
+                network.incident.weight.copy_(self.model.incident.weight)
+
+
+def load_backbone(name: str, texts: Callable[[], list[str]], work: Path, dropout: float) -> Backbone:
+    """Return the encoder, its fast tokenizer, and what else a model folder holds.
 
     Parameters
     ----------
     name : str
-        ``wheel``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
+        ``wheel``, ``bundled``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
     texts : callable
         Returns the training texts; the vocabulary out of the wheel is reduced to Arabic and what they use.
     work : Path
@@ -48,7 +86,13 @@ def load_backbone(
     BackboneError
         With the files to fetch and where to put them.
     """
-    folder = _wheel_base(work / "base", texts) if name == WHEEL else find_backbone(name)
+    if name == WHEEL:
+        folder = _wheel_base(work / "base", texts)
+    else:
+        folder = BUNDLED if name == BUNDLED_NAME else find_backbone(name)
+        if (folder / TOKENIZER).exists() and ((folder / ENCODER).exists() or (folder / NETWORK).exists()):
+            model = restore_network(folder, dropout)
+            return Backbone(model.encoder, restore_tokenizer(folder), model, read_config(folder))
     try:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -83,7 +127,7 @@ def load_backbone(
         )
     vocabulary = tokenizer.get_vocab()
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in _PLACEHOLDERS if token in vocabulary])
-    return encoder, tokenizer
+    return Backbone(encoder, tokenizer)
 
 
 def find_backbone(name: str) -> Path:
@@ -98,7 +142,9 @@ def find_backbone(name: str) -> Path:
         if folder.is_dir():
             return folder
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise BackboneError(f"there is no folder {name}; name a folder, an id on the Hub (org/name), or {WHEEL!r}")
+        raise BackboneError(
+            f"there is no folder {name}; name a folder, an id on the Hub (org/name), {WHEEL!r} or {BUNDLED_NAME!r}"
+        )
     from huggingface_hub import snapshot_download
 
     try:
@@ -112,7 +158,7 @@ def find_backbone(name: str) -> Path:
         raise BackboneError(
             f"{name} could not be fetched from the Hugging Face Hub ({type(error).__name__}). On a machine with "
             f"access, download from https://huggingface.co/{name}/tree/main these files:{files}\nput them into "
-            f"{LOCAL / name} (below the folder in which you run this), or into any folder and add "
+            f"{LOCAL / name} (below the folder in which you run this), or into any folder and name it with "
             "--set backbone=THAT_FOLDER"
         ) from error
 

@@ -231,18 +231,14 @@ def build_tokenizer(packed: PackedModel, keep: list[int] | None = None) -> PreTr
 
 
 def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    """Give a tokenizer with XLM-R's special tokens the interface of transformers."""
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-        model_max_length=512,
-    )
+    """Give a tokenizer with the special tokens of XLM-R or of BERT the interface of transformers."""
+    names = ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token")
+    xlmr, bert = ("<s>", "</s>", "<pad>", "<unk>", "<mask>"), ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
+    chosen = xlmr if tokenizer.token_to_id("<pad>") is not None else bert
+    known = {name: token for name, token in zip(names, chosen, strict=True) if tokenizer.token_to_id(token) is not None}
+    if chosen == xlmr:
+        known |= {"bos_token": "<s>", "eos_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **known)
 
 
 def _is_arabic(char: str) -> bool:

@@ -37,6 +37,8 @@ class MaskingCollator:
     ) -> None:
         if tokenizer.pad_token_id is None:
             raise ValueError("the tokenizer has no padding token; use a backbone of the BERT or XLM-R family")
+        if tokenizer.mask_token_id is None and mask_share:
+            raise ValueError("the tokenizer has no token for hidden words; set mask_share=0")
         self.pad = tokenizer.pad_token_id
         self.mask = tokenizer.mask_token_id
         self.tasks = tuple(tasks)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CARD = "README.md"
+from tawasul_nlp.model.folder import CARD
 
 
 def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
@@ -25,23 +25,32 @@ def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any])
 
 
 def _head(run: Mapping[str, Any]) -> str:
-    recipe = run["recipe"]
+    config = run["config"]
     tasks = ", ".join(f"{task} ({len(names)} labels)" for task, names in run["labels"].items())
     second = (
-        "an n-gram reader (linear SVM on hashed character and word n-grams) beside it"
-        if recipe["ngram"] and not run["streaming"]
-        else "no n-gram reader"
+        "an n-gram scorer (linear SVM on hashed character and word n-grams) beside it"
+        if config["ngram"] and not run["streaming"]
+        else "no n-gram scorer"
     )
-    seen = recipe["batch_size"] * recipe["gradient_accumulation"]
+    stages = "; then ".join(_stage({**config, **stage}) for stage in config.get("stages") or [{}])
     return (
         f"# Model card: {', '.join(run['labels'])}\n\n"
         f"**What it does.** Reads one Arabic text and gives calibrated probabilities for {tasks}. Load it with "
         "`ComplaintClassifier.from_pretrained(FOLDER)` of tawasul-nlp.\n\n"
-        f"**How it was made.** Fine-tuned from `{recipe['backbone']}` (normalisation `{recipe['profile']}`, at most "
-        f"{recipe['max_tokens']} tokens), at most {recipe['epochs']:g} epochs of batches of {seen}, learning rates "
-        f"{recipe['rate']:g} (encoder) and {recipe['head_rate']:g} (heads), seed {recipe['seed']}; {second}. Weights "
-        "are stored in 8 bits. Reader weights, temperatures, powers and thresholds were fitted on the validation rows. "
-        "Every setting is in the run's `recipe.yaml`."
+        f"**How it was made.** Fine-tuned from `{config['backbone']}` (normalisation `{config['profile']}`, at most "
+        f"{config['max_tokens']} tokens): {stages}; {second}. Weights are stored in 8 bits. Scorer weights, "
+        "temperatures, powers and thresholds were fitted on the validation rows. Every setting is in the run's "
+        "`config.yaml`."
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    seen = stage["batch_size"] * stage["gradient_accumulation"]
+    incidents = f", with {stage['incident_groups']} groups of reports of one incident in each"
+    return (
+        f"at most {stage['epochs']:g} epochs of batches of {seen}{incidents if stage['incident_groups'] else ''}, "
+        f"learning rates {stage['learning_rate']:g} (encoder) and {stage['head_learning_rate']:g} (heads), "
+        f"seed {stage['seed']}"
     )
 
 
@@ -136,7 +145,7 @@ def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         "them whatever the text is about.\n"
         f"{scarce}"
         f"- Thresholds promise the target error only for texts like the {data['validation']} validation rows.\n"
-        f"- The encoder reads the first {run['recipe']['max_tokens']} tokens."
+        f"- The encoder reads the first {run['config']['inference_max_tokens'] or run['config']['max_tokens']} tokens."
     )
 
 

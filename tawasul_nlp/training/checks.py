@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from tawasul_nlp.training.incidents import LEAST_INCIDENTS, SCORER_SHARE, Incidents
 from tawasul_nlp.training.splitting import near_identical
 from tawasul_nlp.training.tables import label_column
 
@@ -125,6 +126,21 @@ def class_sizes(
             found = () if places is None else tuple(places[label])
             findings.append(Finding("tiny class", False, f"{task} {label!r} has {_rows(count)} of training", found))
     return findings
+
+
+def incident_findings(column: str, incidents: Incidents | None) -> list[Finding]:
+    """Say where there are no incidents to learn from, or too few for a pair scorer."""
+    if incidents is None:
+        message = f"no two training rows have one value in {column}, so incidents cannot be learned"
+        return [Finding("no incidents", True, message)]
+    if incidents.collections is None:
+        needed = round(LEAST_INCIDENTS / SCORER_SHARE)
+        message = (
+            f"too few incidents with two reports to fit a pair scorer, expected {needed} in training and "
+            f"{LEAST_INCIDENTS} in validation: the model gets incident vectors, but does not group duplicates"
+        )
+        return [Finding("few incidents", False, message)]
+    return []
 
 
 def _classes(rows: Rows) -> Iterator[Finding]:

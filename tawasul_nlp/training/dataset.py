@@ -1,11 +1,12 @@
-"""What a model is trained on: tables that were read, checked, and split by duplicate group."""
+"""What a model is trained on: a table that was read, checked, and split by duplicate group, or any other data set."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,60 @@ from datasets import Dataset, IterableDataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.training.checks import Finding, Rows, class_sizes, compare, unknown_labels, unusable, unusable_rows
-from tawasul_nlp.training.config import Recipe
+from tawasul_nlp.training.checks import (
+    Finding,
+    Rows,
+    class_sizes,
+    compare,
+    incident_findings,
+    unknown_labels,
+    unusable,
+    unusable_rows,
+)
+from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.incidents import Incidents, incidents_of
 from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, folded, joined, split
-from tawasul_nlp.training.tables import Columns, label_column, label_names, read_table, stream_table
+from tawasul_nlp.training.tables import (
+    Columns,
+    label_column,
+    label_names,
+    read_table,
+    second_column,
+    stream_table,
+    table_rows,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A task that decides another: each of its labels belongs to one label of the child.
+
+    Attributes
+    ----------
+    task : str
+    label_of : dict of str to str
+        For each label of the parent, the child's.
+    """
+
+    task: str
+    label_of: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
+class TrainingData:
     """What a model is trained on, and what the checks found.
 
     Attributes
     ----------
     train, validation : Dataset
-        Usable rows (:func:`~tawasul_nlp.training.tables.read_table`); ``train`` is an IterableDataset if streamed.
+        Usable rows (:func:`~tawasul_nlp.training.tables.read_table`), perhaps with second labels in ``second.TASK``;
+        ``train`` is an IterableDataset if streamed.
+    labels : dict of str to tuple of str
+        The names of each task's labels; a parent comes before its child.
     counts : dict of str to ndarray of int, shape (labels,)
         Training rows of each label.
     rows : int
         Training rows.
-    labels : dict of str to tuple of str
-        The names of each task's labels.
     groups : ndarray of int, shape (n_train,)
         Duplicates among the training rows have one number.
     leaked : ndarray of bool, shape (n_validation,)
@@ -43,8 +78,13 @@ class Material:
     reading : dict of str to Any
         How they were read, as plain data: the ``columns``, and which rows count as ``duplicates``.
     findings : tuple of Finding
-    taxonomy : bool
-        Whether the tasks are those of the package's taxonomy, whose topics decide the agency.
+    parents : dict of str to Parent
+        Of tasks that another one decides.
+    related : dict of str to dict of str to tuple of str
+        For some tasks, the labels that each label is easily taken for.
+    incidents : Incidents or None
+    descriptions : Dataset or None
+        Further texts that only the n-gram scorer learns from, with the columns of the labels.
     """
 
     train: Dataset | IterableDataset
@@ -57,7 +97,20 @@ class Material:
     files: dict[str, str]
     reading: dict[str, Any]
     findings: tuple[Finding, ...]
-    taxonomy: bool = False
+    parents: dict[str, Parent] = field(default_factory=dict)
+    related: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    incidents: Incidents | None = None
+    descriptions: Dataset | None = None
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the training rows are never held in memory."""
+        return not isinstance(self.train, Dataset)
+
+    @property
+    def has_second_labels(self) -> bool:
+        """Whether rows may have a second label of a task."""
+        return not self.streamed and any(second_column(task) in self.train.column_names for task in self.labels)
 
     @property
     def left_out(self) -> int:
@@ -65,19 +118,30 @@ class Material:
         return len({place for finding in self.findings if finding.fatal for place in finding.rows})
 
 
-def read_material(
-    data: Path,
+def read_data(
+    data: Any,
     columns: Columns,
-    recipe: Recipe,
+    config: TrainConfig,
     cache: Path,
     *,
-    validation: Path | None = None,
+    validation: Any = None,
     duplicates: Method = "incidents",
-) -> Material:
+) -> TrainingData:
     """Read the tables, check them, and split the first one where there is no second.
 
     Unusable rows, and validation rows with an unknown label, are left out and are among the findings; it is the
     caller's to stop at a finding that is fatal.
+
+    Parameters
+    ----------
+    data, validation : str or Path, datasets.Dataset, or a table that Arrow reads
+        CSV, JSONL, Parquet or Excel, or rows in memory.
+    columns : Columns
+    config : TrainConfig
+    cache : Path
+        Folder for what need not be read twice.
+    duplicates : {"incidents", "identical"}
+        See :func:`~tawasul_nlp.training.splitting.duplicate_groups`.
 
     Raises
     ------
@@ -86,56 +150,80 @@ def read_material(
     ValueError
         If a table lacks a column, or has nothing to train on.
     """
-    _needs_two_files(data, validation)
-    read = {path: read_table(path, columns, cache) for path in (data, validation) if path is not None}
-    findings = [finding for path, rows in read.items() for finding in unusable(str(path), rows)]
-    usable = {path: _chosen(rows, [not problem for problem in rows["problem"]]) for path, rows in read.items()}
-    for path, rows in usable.items():
+    _needs_two_tables(data, validation)
+    named = {"data": data} if validation is None else {"data": data, "validation": validation}
+    read = {side: _read(table, columns, cache, side) for side, table in named.items()}
+    sources = {side: str(table) if isinstance(table, str | Path) else side for side, table in named.items()}
+    findings = [finding for side, rows in read.items() for finding in unusable(sources[side], rows)]
+    usable = {side: _chosen(rows, [not problem for problem in rows["problem"]]) for side, rows in read.items()}
+    for side, rows in usable.items():
         if not len(rows):
-            raise ValueError(f"{path} has no usable row; {findings[0] if findings else 'it has no rows'}")
-    labels = {task: label_names(usable[data][label_column(task)]) for task in columns.labels}
+            raise ValueError(f"{sources[side]} has no usable row; {findings[0] if findings else 'it has no rows'}")
+    labels = {task: label_names(usable["data"][label_column(task)]) for task in columns.labels}
     if validation is not None:
-        unknown = unknown_labels(str(validation), usable[validation], labels)
+        unknown = unknown_labels(sources["validation"], usable["validation"], labels)
         strange = {row for finding in unknown for _, row in finding.rows}
-        usable[validation] = _chosen(usable[validation], [row not in strange for row in usable[validation]["row"]])
+        usable["validation"] = _chosen(
+            usable["validation"], [row not in strange for row in usable["validation"]["row"]]
+        )
         findings += unknown
-        if not len(usable[validation]):
-            raise ValueError(f"{validation} has no row whose labels are among those of {data}")
+        if not len(usable["validation"]):
+            raise ValueError(f"{sources['validation']} has no row whose labels are among those of {sources['data']}")
     rows = concatenate_datasets(list(usable.values()))
     places = list(zip(rows["file"], rows["row"], strict=True))
     texts = list(rows["text"])
     given = {task: list(rows[label_column(task)]) for task in columns.labels}
     alike = _groups(texts, duplicates, cache)
-    groups = alike if columns.group is None else joined(alike, by_value(list(rows["group"])))
+    groups = joined(alike, *(by_value(list(rows[name])) for name in ("group", "incident") if any(rows[name])))
     if validation is not None:
-        validates = np.arange(len(rows)) >= len(usable[data])
+        validates = np.arange(len(rows)) >= len(usable["data"])
     else:
-        validates = split(given, groups, recipe.validation_share, recipe.seed)
+        validates = split(given, groups, config.validation_share, config.seed)
     findings += compare(Rows(places, texts, given, validates, alike, groups))
     _needs_labels({task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in given.items()})
     shared = np.isin(groups, groups[~validates])
-    train = _chosen(rows, (~validates).tolist())
-    return Material(
+    train, held_out = _chosen(rows, (~validates).tolist()), _chosen(rows, validates.tolist())
+    incidents = None
+    if columns.incident is not None:
+        first = label_column(next(iter(labels)))
+        incidents = incidents_of(train.to_list(), held_out.to_list(), first, config.seed)
+        findings += incident_findings(columns.incident, incidents)
+    return TrainingData(
         train,
-        _chosen(rows, validates.tolist()),
+        held_out,
         labels,
         {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
         len(train),
         groups[~validates],
         shared[validates],
-        {str(path): file_hash(path) for path in read},
+        {sources[side]: _hash(table, read[side]) for side, table in named.items()},
         {"columns": asdict(columns), "duplicates": duplicates},
         tuple(findings),
+        incidents=incidents,
     )
 
 
-def stream_material(data: Path, columns: Columns, cache: Path, validation: Path) -> Material:
+def _read(table: Any, columns: Columns, cache: Path, name: str) -> Dataset:
+    return (
+        read_table(Path(table), columns, cache) if isinstance(table, str | Path) else table_rows(table, columns, name)
+    )
+
+
+def _hash(table: Any, rows: Dataset) -> str:
+    if isinstance(table, str | Path):
+        return file_hash(Path(table))
+    return hashlib.sha256(json.dumps(rows.to_list(), ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def stream_data(data: Path, columns: Columns, cache: Path, validation: Path) -> TrainingData:
     """Read a table that memory cannot hold once through, check what can be checked so, and return it as a stream.
 
     Duplicates are only found where a validation text equals a training text after folding; texts of training are not
     compared with each other.
     """
-    _needs_two_files(data, validation)
+    _needs_two_tables(data, validation)
+    if columns.incident is not None:
+        raise ValueError("a stream cannot learn incidents, whose reports must be held together; read the whole table")
     held_out = read_table(validation, columns, cache)
     findings = unusable(str(validation), held_out)
     held_out = _chosen(held_out, [not problem for problem in held_out["problem"]])
@@ -158,7 +246,7 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
         places = tuple((str(validation), row) for row, hit in zip(held_out["row"], leaked, strict=True) if hit)
         message = "rows of validation are identical to a row of training"
         findings.append(Finding("identical across splits", False, message, places))
-    return Material(
+    return TrainingData(
         stream.filter(_is_usable, input_columns="problem"),
         held_out,
         labels,
@@ -172,19 +260,21 @@ def stream_material(data: Path, columns: Columns, cache: Path, validation: Path)
     )
 
 
-def _needs_two_files(data: Path, validation: Path | None) -> None:
-    """Raise ValueError if one file would be learned from and chosen on."""
-    if validation is not None and validation.resolve() == data.resolve():
-        raise ValueError(
-            f"{validation} both trains and validates; name another --validation, or none to split the table"
-        )
+def _needs_two_tables(data: Any, validation: Any) -> None:
+    """Raise ValueError if one table would be learned from and chosen on."""
+    paths = isinstance(data, str | Path) and isinstance(validation, str | Path)
+    if validation is not None and (
+        data is validation or (paths and Path(data).resolve() == Path(validation).resolve())
+    ):
+        name = str(validation) if paths else "the table"
+        raise ValueError(f"{name} both trains and validates; name other validation data, or none to split the table")
 
 
 def _needs_labels(held_out: Mapping[str, Iterable[str]]) -> None:
     """Raise ValueError if a task has no label in validation, without which nothing can be chosen or calibrated."""
     for task, values in held_out.items():
         if not any(values):
-            raise ValueError(f"no row of validation has a {task}; add some, or leave {task} out of --label-columns")
+            raise ValueError(f"no row of validation has a {task}; add some, or leave {task} out of the label columns")
 
 
 def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
@@ -192,6 +282,7 @@ def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
     name = hashlib.sha256("\0".join([method, *texts]).encode("utf-8")).hexdigest()[:16]
     path = cache / f"groups-{name}.npy"
     if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, duplicate_groups(texts, method))
     groups: np.ndarray = np.load(path, allow_pickle=False)
@@ -231,6 +322,15 @@ def _first_pass(file: str, stream: IterableDataset, columns: Columns, held_out: 
 
 def _is_usable(problem: str) -> bool:
     return not problem
+
+
+def truth_of(rows: Dataset, labels: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,)."""
+    index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
+    return {
+        task: np.array([numbers.get(label, -1) for label in rows[label_column(task)]], np.int64)
+        for task, numbers in index.items()
+    }
 
 
 def counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:

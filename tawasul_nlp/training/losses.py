@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
 from tawasul_nlp.training.batches import IGNORE
+from tawasul_nlp.training.config import Stage
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
 
@@ -20,14 +21,14 @@ class TrainingNetwork(nn.Module):
     # The loss is a mean over the batch, so the Trainer has to divide it when it gathers gradients over several.
     accepts_loss_kwargs = False
 
-    def __init__(self, network: MultiTaskNetwork, recipe: dict[str, Any]) -> None:
+    def __init__(self, network: MultiTaskNetwork, stage: Stage) -> None:
         super().__init__()
         self.network = network
-        self.recipe = recipe
+        self.stage = stage
         hidden = network.encoder.config.hidden_size
         self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
         self.bias = nn.Parameter(torch.zeros(network.encoder.config.vocab_size))
-        self.recent = RecentVectors(recipe.get("recent_vectors", 0), INCIDENT_SIZE)
+        self.recent = RecentVectors(stage.recent_vectors if stage.incident_groups else 0, INCIDENT_SIZE)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, mlm_labels: Tensor, incident: Tensor, **targets: Tensor
@@ -36,35 +37,38 @@ class TrainingNetwork(nn.Module):
         network = self.network
         tokens, pooled, vectors = self._read(input_ids, attention_mask)
         loss = torch.zeros(())
-        if self.training and self.recipe.get("incident_groups"):
+        if self.training and self.stage.incident_groups:
+            assert vectors is not None  # the network of such a stage has incident vectors
             others, their_incidents = self.recent.all()
-            loss = loss + self.recipe["incident_weight"] * contrastive_loss(
-                vectors, incident, others, their_incidents, self.recipe["incident_temperature"]
+            loss = loss + self.stage.incident_weight * contrastive_loss(
+                vectors, incident, others, their_incidents, self.stage.incident_temperature
             )
             self.recent.add(vectors.detach(), incident)
         out: dict[str, Any] = {}
         for task in network.tasks:
             logits = network.heads[head_name(task)](network.dropout(pooled)).float()
             target = targets[task]
-            smooth = self.recipe["smoothing"]
+            smooth = self.stage.label_smoothing
             smoothed = target * (1 - smooth) + smooth / target.shape[1]
             known = target.sum(1) > 0
             each = -(smoothed * logits.log_softmax(1)).sum(1)
-            loss = loss + self.recipe["task_weights"].get(task, 1.0) * (each * known).sum() / known.sum().clamp(min=1)
+            loss = loss + self.stage.task_weights.get(task, 1.0) * (each * known).sum() / known.sum().clamp(min=1)
             out[task] = logits
         hidden = mlm_labels != IGNORE
-        if self.training and self.recipe["mlm_weight"] and bool(hidden.any()):
+        if self.training and self.stage.mlm_weight and bool(hidden.any()):
             guesses = self.transform(tokens(hidden))
             vocabulary = nn.functional.linear(guesses, network.encoder.embeddings.word_embeddings.weight, self.bias)
             masked = nn.functional.cross_entropy(vocabulary.float(), mlm_labels[hidden])
-            loss = loss + self.recipe["mlm_weight"] * masked
+            loss = loss + self.stage.mlm_weight * masked
         return {"loss": loss, **out}
 
-    def _read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+    def _read(
+        self, input_ids: Tensor, attention_mask: Tensor
+    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None]:
         """Read the batch in parts of similar length, so that little time goes into padding.
 
         Returns a function from a mask (batch, tokens) to the chosen tokens' states, the pooled states and the
-        incident vectors, the latter two in the order of the batch.
+        incident vectors, if the network has any, the latter two in the order of the batch.
         """
         lengths = attention_mask.sum(1)
         order = lengths.argsort()
@@ -83,7 +87,9 @@ class TrainingNetwork(nn.Module):
             rows = [row for states, _, _ in read for row in states]
             return torch.cat([rows[place][chosen[at, : len(rows[place])]] for at, place in enumerate(back.tolist())])
 
-        return tokens, torch.cat([pooled for _, pooled, _ in read])[back], torch.cat([v for _, _, v in read])[back]
+        vectors = [found for _, _, found in read if found is not None]
+        pooled = torch.cat([found for _, found, _ in read])[back]
+        return tokens, pooled, torch.cat(vectors)[back] if vectors else None
 
 
 class RecentVectors:

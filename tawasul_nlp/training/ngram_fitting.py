@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tawasul_nlp.model.ngram import Counts, FeatureBlock, NgramFeatures, save_ngram
+from tawasul_nlp.training.config import NgramConfig
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -46,7 +47,7 @@ def fit_ngram(
     targets: dict[str, np.ndarray],
     labels: dict[str, tuple[str, ...]],
     path: Path,
-    recipe: dict[str, Any],
+    config: NgramConfig,
 ) -> None:
     """Fit the reader and write it to ``path``.
 
@@ -58,9 +59,7 @@ def fit_ngram(
     labels : dict of str to tuple of str
         The names of each task's labels; every one needs a text.
     path : Path
-    recipe : dict
-        ``min_df`` of character and word n-grams (see :func:`kept_features`), the SVM's ``C``, and how many
-        ``features`` to keep (all if missing).
+    config : NgramConfig
 
     Raises
     ------
@@ -70,7 +69,7 @@ def fit_ngram(
     from sklearn.svm import LinearSVC
 
     counts = NgramFeatures().counts(texts)
-    pairs = list(zip(counts, recipe["min_df"], strict=True))
+    pairs = list(zip(counts, config.min_df, strict=True))
     blocks = tuple(kept_features(block_counts, min_df) for block_counts, min_df in pairs)
     features = weighed(blocks, counts)
     weights, biases = {}, {}
@@ -79,12 +78,12 @@ def fit_ngram(
         missing = [name for index, name in enumerate(labels[task]) if index not in set(target[known].tolist())]
         if missing:
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
-        svm = LinearSVC(C=recipe["C"], random_state=0).fit(features[known], target[known])
+        svm = LinearSVC(C=config.C, random_state=0).fit(features[known], target[known])
         weights[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
         if len(labels[task]) == 2:  # one column tells two labels apart; the format has one for each
             weights[task] = np.concatenate([-weights[task], weights[task]], axis=1)
             biases[task] = np.concatenate([-biases[task], biases[task]])
-    kept = heaviest(np.concatenate(list(weights.values()), axis=1), recipe.get("features", features.shape[1]))
+    kept = heaviest(np.concatenate(list(weights.values()), axis=1), config.features or features.shape[1])
     sizes = np.cumsum([0, *(len(block.hashes) for block in blocks)])
     blocks = tuple(
         FeatureBlock(block.hashes[kept[start:end]], block.idf[kept[start:end]])

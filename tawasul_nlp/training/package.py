@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save_file
 
-from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -29,6 +29,7 @@ from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import Runtime
 from tawasul_nlp.text import PROFILES
 from tawasul_nlp.training.calibrate import fit_task, with_thresholds
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.export import export_float, quantize_rows
 
 MAX_TOKENS = 256
@@ -53,20 +54,17 @@ def read_with_encoder(
     return reader.run(reader.tokenize(texts), batch_size)
 
 
-def taxonomy_tasks(taxonomy: Taxonomy, ngram: bool = True) -> dict[str, TaskConfig]:
-    """Return the tasks of the taxonomy, not yet fitted: the topic decides the agency along with its own head."""
-    agencies = taxonomy.agency_groups()
-    readers = {"encoder": 0.5, "ngram": 0.5} if ngram else {"encoder": 1.0}
-    return {
-        "topic": TaskConfig(tuple(taxonomy.topics), readers),
-        "agency": TaskConfig(
-            agencies,
-            {"encoder": 0.5, "parent": 0.5},
-            parent="topic",
-            parent_labels=tuple(agencies.index(taxonomy.agency_group(topic)) for topic in taxonomy.topics),
-        ),
-        "kind": TaskConfig(tuple(taxonomy.kinds), readers),
-    }
+def untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:
+    """Return the tasks with their scorers, not yet weighed: a parent decides its child along with the child's head."""
+    tasks = {}
+    for task, names in data.labels.items():
+        parent = data.parents.get(task)
+        if parent is not None:
+            owners = tuple(names.index(parent.label_of[label]) for label in data.labels[parent.task])
+            tasks[task] = TaskConfig(names, {"encoder": 0.5, "parent": 0.5}, parent=parent.task, parent_labels=owners)
+        else:
+            tasks[task] = TaskConfig(names, {"encoder": 0.5, "ngram": 0.5} if ngram else {"encoder": 1.0})
+    return tasks
 
 
 def build_folder(
@@ -100,7 +98,7 @@ def build_folder(
     tasks : mapping of str to TaskConfig
         Parents before children, with their readers named in ``weights``.
     out : Path
-        The model folder; emptied first. ``float32.onnx`` is left beside it.
+        The model folder; emptied first.
     about : dict
     profile : str
         Name of the normalisation profile of the encoder's input.
@@ -117,9 +115,10 @@ def build_folder(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     shutil.copy(tokenizer, out / TOKENIZER)
-    float_graph = out.parent / "float32.onnx"
-    export_float(network, float_graph)
-    quantize_rows(float_graph, out / ENCODER)
+    with tempfile.TemporaryDirectory() as scratch:
+        float_graph = Path(scratch) / "float32.onnx"
+        export_float(network, float_graph)
+        quantize_rows(float_graph, out / ENCODER)
     readers = {"encoder": read_with_encoder(out, texts, profile=profile, max_tokens=max_tokens)}
     names = [TOKENIZER, ENCODER]
     if ngram is not None:

@@ -13,10 +13,10 @@ cosine adds may therefore never fall as the cosine rises: else the texts that ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -40,8 +40,8 @@ RISING = ("shingles", "cosine", "cosine_same_place", "cosine_no_place", "topics_
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
 ABOUT = 0.001
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
-# At most this share of look-alikes may be merged at the chosen threshold.
-LOOK_ALIKES_MERGED = 0.03
+# At most this share of hard negatives may be merged at the chosen threshold.
+HARD_NEGATIVES_MERGED = 0.03
 
 
 class Report(Protocol):
@@ -63,6 +63,15 @@ class Report(Protocol):
 R = TypeVar("R", bound=Report)
 
 
+@dataclass(frozen=True, slots=True)
+class SimpleReport:
+    """A report as a table has it."""
+
+    id: str
+    text: str
+    incident: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Collection(Generic[R]):
     """Texts among which duplicates are looked for.
@@ -72,13 +81,13 @@ class Collection(Generic[R]):
     texts : sequence of Report
     incident : ndarray of int64, shape (n,)
         Texts with one number tell of one incident.
-    look_alikes : ndarray of int64, shape (m, 2)
-        Rows of a case and of a look-alike that is another incident.
+    hard_negatives : ndarray of int64, shape (m, 2)
+        Rows of a case and of a hard negative that is another incident.
     """
 
     texts: Sequence[R]
     incident: np.ndarray
-    look_alikes: np.ndarray
+    hard_negatives: np.ndarray
 
     @property
     def duplicates(self) -> np.ndarray:
@@ -94,17 +103,25 @@ def together(labels: np.ndarray) -> np.ndarray:
     return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
 
 
+def collection_of(rows: Sequence[Mapping[str, Any]]) -> Collection[SimpleReport]:
+    """Return rows with ``text`` and ``incident`` as a collection; a row without an incident is one of its own."""
+    numbers: dict[str, int] = {}
+    reports = [SimpleReport(str(at), row["text"], row["incident"] or f"row {at} alone") for at, row in enumerate(rows)]
+    incident = np.array([numbers.setdefault(report.incident, len(numbers)) for report in reports], np.int64)
+    return Collection(reports, incident, np.zeros((0, 2), np.int64))
+
+
 def read(collection: Collection[R], classifier: ComplaintClassifier) -> Columns:
     """Return the columns that the texts are compared by."""
     return case_columns(classifier, [Case(text.text, id=text.id) for text in collection.texts])
 
 
 def training_pairs(collection: Collection[R], columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-    """Return candidate pairs, duplicates and look-alikes whose areas do not conflict, and which are duplicates.
+    """Return candidate pairs, duplicates and hard negatives whose areas do not conflict, and which are duplicates.
 
     Pairs on other streets or roads stay: within a block it is learned what other roads say.
     """
-    pairs = unique_pairs(np.concatenate([candidate_pairs(columns), collection.duplicates, collection.look_alikes]))
+    pairs = unique_pairs(np.concatenate([candidate_pairs(columns), collection.duplicates, collection.hard_negatives]))
     pairs = pairs[~conflicting_areas(columns, pairs[:, 0], pairs[:, 1])]
     return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
 
@@ -176,18 +193,18 @@ def mean_average_precision(logits: np.ndarray, same: np.ndarray, source: np.ndar
 
 
 def pairwise(groups: DuplicateGroups, collection: Collection[R]) -> dict[str, float]:
-    """Return precision, recall and F1 over pairs of cases, and the share of look-alikes that were merged."""
+    """Return precision, recall and F1 over pairs of cases, and the share of hard negatives that were merged."""
     labels = groups.labels
     sizes = np.bincount(labels)
     together = int((sizes * (sizes - 1) // 2).sum())
     duplicates = collection.duplicates
     found = int((labels[duplicates[:, 0]] == labels[duplicates[:, 1]]).sum())
-    near = collection.look_alikes
+    near = collection.hard_negatives
     return {
         "precision": found / max(together, 1),
         "recall": found / max(len(duplicates), 1),
         "f1": 2 * found / max(together + len(duplicates), 1),
-        "look_alikes_merged": float((labels[near[:, 0]] == labels[near[:, 1]]).mean()) if len(near) else 0.0,
+        "hard_negatives_merged": float((labels[near[:, 0]] == labels[near[:, 1]]).mean()) if len(near) else 0.0,
     }
 
 
@@ -232,7 +249,7 @@ def _threshold(
     for threshold in THRESHOLDS:
         found = pairwise(DuplicateGroups(cases, columns, edges, scorer, float(threshold)), collection)
         logger.info("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in found.items()})
-        values.append(found["f1"] if found["look_alikes_merged"] <= LOOK_ALIKES_MERGED else 0.0)
+        values.append(found["f1"] if found["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
     best = float(np.max(smooth))
     error = np.sqrt(best * (1 - best) / max(1, len(collection.duplicates)))

@@ -13,46 +13,45 @@ from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from tawasul_nlp.training.config import Recipe
+from tawasul_nlp.training.config import Stage, TrainConfig
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.noise import add_noise
-from tawasul_nlp.training.tables import label_column
+from tawasul_nlp.training.tables import label_column, second_column
 
 _RATES = (0.1, 0.3, 0.8)
 _SHUFFLE_ROWS = 10_000
 
 
 class RowEncoder:
-    """Turn rows of a table into token ids and label distributions.
+    """Turn rows of a data set into token ids and label distributions.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerFast
-    labels : mapping of str to tuple of str
-        The names of each task's labels, in output order.
-    recipe : Recipe
+    data : TrainingData
+        Whose labels, and related labels, are the targets.
+    config : TrainConfig
+    stage : Stage
     training : bool
         Whether texts may be noised, and their tokens masked.
     """
 
     def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        labels: Mapping[str, tuple[str, ...]],
-        recipe: Recipe,
-        training: bool,
+        self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, config: TrainConfig, stage: Stage, training: bool
     ) -> None:
         self.tokenizer = tokenizer
-        self.normalizer = Normalizer(recipe.profile)
-        self.recipe = recipe
+        self.normalizer = Normalizer(config.profile)
+        self.max_tokens = config.max_tokens
+        self.stage = stage
         self.training = training
-        self.rng = random.Random(recipe.seed)
-        self.labels = labels
-        self.index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
+        self.rng = random.Random(stage.seed)
+        self.index = {task: {name: at for at, name in enumerate(names)} for task, names in data.labels.items()}
+        self.related = data.related
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
-        """Return the token ids of clean texts, cut at the recipe's length."""
+        """Return the token ids of clean texts, cut at the longest that is read."""
         normalized = [self.normalizer(arabizi_to_arabic(text)) for text in texts]
-        ids: list[list[int]] = self.tokenizer(normalized, truncation=True, max_length=self.recipe.max_tokens).input_ids
+        ids: list[list[int]] = self.tokenizer(normalized, truncation=True, max_length=self.max_tokens).input_ids
         return {"input_ids": ids}
 
     def encode_all(self, rows: Dataset) -> Dataset:
@@ -61,30 +60,49 @@ class RowEncoder:
             rows._fingerprint,
             self.tokenizer.backend_tokenizer.to_str(),
             self.normalizer.profile.fingerprint(),
-            str(self.recipe.max_tokens),
+            str(self.max_tokens),
         )
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         return rows.map(self.encode, input_columns="text", batched=True, new_fingerprint=name)
 
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the training row of an encoded row."""
-        ids = row["input_ids"]
-        if self.training and self.rng.random() < self.recipe.noise_share:
+        """Return the training row of a row, which may have its token ids already."""
+        ids = row.get("input_ids")
+        noised = self.training and self.rng.random() < self.stage.noise_share
+        if noised:
             ids = self.encode([add_noise(row["text"], self.rng, self.rng.choice(_RATES))])["input_ids"][0]
-        return {"input_ids": ids, "training": self.training, "incident": "", **self.targets(row)}
+        elif ids is None:
+            ids = self.encode([row["text"]])["input_ids"][0]
+        incident = row.get("incident") or ""
+        return {"input_ids": ids, "training": self.training, "incident": incident, **self.targets(row)}
 
     def targets(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Return the label distribution of each task; all zero where the row has no label of the task."""
+        """Return the label distribution of each task; all zero where the row has no label of the task.
+
+        A second label gets ``secondary_share``. Of the rest, the labels that are related to the first get
+        ``confusable_share`` together.
+        """
         found = {}
         for task, index in self.index.items():
-            found[task] = np.zeros(len(index), np.float32)
-            if (at := index.get(row[label_column(task)])) is not None:
-                found[task][at] = 1.0
+            target = found[task] = np.zeros(len(index), np.float32)
+            label = row[label_column(task)]
+            if label not in index:
+                continue
+            target[index[label]] = 1.0
+            second = row.get(second_column(task))
+            if second:
+                target *= 1.0 - self.stage.secondary_share
+                target[index[second]] += self.stage.secondary_share
+            others = self.related.get(task, {}).get(label, ())
+            if others:
+                moved = self.stage.confusable_share * target[index[label]]
+                target[index[label]] -= moved
+                target[[index[other] for other in others]] += moved / len(others)
         return found
 
 
-class TableTexts(torch.utils.data.Dataset[dict[str, Any]]):
-    """A table's rows in any order."""
+class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
+    """The rows of a data set in any order."""
 
     def __init__(self, rows: Dataset, encoder: RowEncoder) -> None:
         self.rows = encoder.encode_all(rows)
@@ -111,7 +129,7 @@ class StreamedTexts(torch.utils.data.IterableDataset[dict[str, Any]]):
     """
 
     def __init__(self, rows: IterableDataset, encoder: RowEncoder, count: int) -> None:
-        shuffled = rows.shuffle(seed=encoder.recipe.seed, buffer_size=_SHUFFLE_ROWS)
+        shuffled = rows.shuffle(seed=encoder.stage.seed, buffer_size=_SHUFFLE_ROWS)
         self.rows = shuffled.map(encoder.encode, input_columns="text", batched=True)
         self.encoder = encoder
         self.count = count

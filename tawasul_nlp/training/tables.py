@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset, Features, IterableDataset, Value
 from datasets.exceptions import DatasetGenerationError
 
@@ -34,16 +35,26 @@ class Columns:
     labels : dict of str to str
         For each task of the model, the column that holds its label.
     group : str or None
-        Rows with the same value tell of the same thing and stay on one side of a split.
+        Rows with the same value belong together and stay on one side of a split.
+    incident : str or None
+        Rows with the same value describe the same incident: they too stay together, and incident vectors and a pair
+        scorer are learned from them.
     """
 
     text: str
     labels: dict[str, str]
     group: str | None = None
+    incident: str | None = None
 
     @classmethod
-    def parse(cls, text: str, labels: str, group: str | None = None) -> Columns:
-        """Read the command line's form: ``dept,subject``, or ``task=column`` to name the task otherwise.
+    def parse(
+        cls,
+        text: str,
+        labels: str | Sequence[str] | Mapping[str, str],
+        group: str | None = None,
+        incident: str | None = None,
+    ) -> Columns:
+        """Name the tasks: ``dept,subject`` or a list after their columns, ``task=column`` or a mapping otherwise.
 
         Raises
         ------
@@ -56,29 +67,42 @@ class Columns:
         {'dept': 'dept', 'intent': 'label_en'}
         """
         found: dict[str, str] = {}
-        for part in labels.split(","):
-            task, _, column = part.partition("=")
+        listed = labels.split(",") if isinstance(labels, str) else list(labels)
+        for part in listed:
+            task, _, column = (part, "=", labels[part]) if isinstance(labels, Mapping) else part.partition("=")
             task, column = task.strip(), (column or task).strip()
             if not _TASK_NAME.fullmatch(task) or task.casefold() in _TAKEN or task.startswith("_"):
                 raise ValueError(
                     f"a task cannot be called {task!r}: expected letters, digits and _, and none of "
-                    f"{', '.join(sorted(_TAKEN))}; name it with --label-columns task={column}"
+                    f"{', '.join(sorted(_TAKEN))}; name it otherwise, as in task={column}"
                 )
             if task in found:
-                raise ValueError(f"--label-columns names {task!r} twice")
+                raise ValueError(f"the label columns name {task!r} twice")
             found[task] = column
-        return cls(text, found, group)
+        if not found:
+            raise ValueError("there is no label column; name the columns that hold the labels")
+        return cls(text, found, group, incident)
+
+    @property
+    def all(self) -> list[str]:
+        """The table's columns that are read."""
+        return [self.text, *self.labels.values(), *filter(None, (self.group, self.incident))]
 
     @property
     def features(self) -> Features:
         """The columns of the data set that :func:`read_table` returns."""
-        names = ["file", "text", "group", "problem", *(label_column(task) for task in self.labels)]
+        names = ["file", "text", "group", "incident", "problem", *(label_column(task) for task in self.labels)]
         return Features({"row": Value("int64"), **{name: Value("string") for name in names}})
 
 
 def label_column(task: str) -> str:
     """Return the name of a task's column in the data set."""
     return f"label.{task}"
+
+
+def second_column(task: str) -> str:
+    """Return the name of the column of second labels, for a task that has them."""
+    return f"second.{task}"
 
 
 def read_rows(path: str, columns: Columns) -> Iterator[dict[str, Any]]:
@@ -106,16 +130,56 @@ def _row(number: int, record: dict[str, Any], columns: Columns) -> dict[str, Any
     if not problem and not any(values.values()):
         problem = "every label is missing"
     group = to_name(record.get(columns.group)) if columns.group else ""
-    return {"row": number, "text": text, "group": group, "problem": problem, **values}
+    incident = to_name(record.get(columns.incident)) if columns.incident else ""
+    return {"row": number, "text": text, "group": group, "incident": incident, "problem": problem, **values}
 
 
 def check_columns(path: Path, columns: Columns) -> None:
     """Raise ValueError if the table lacks a column that is asked for."""
-    has = open_reader(path, text_column=columns.text).columns
-    wanted = [columns.text, *columns.labels.values(), *([columns.group] if columns.group else [])]
-    missing = [name for name in wanted if name not in has]
+    _check_names(str(path), open_reader(path, text_column=columns.text).columns, columns)
+
+
+def _check_names(source: str, has: Sequence[str], columns: Columns) -> None:
+    missing = [name for name in columns.all if name not in has]
     if missing:
-        raise ValueError(f"{path} has no column {', '.join(map(repr, missing))}; its columns are {', '.join(has)}")
+        raise ValueError(f"{source} has no column {', '.join(map(repr, missing))}; its columns are {', '.join(has)}")
+
+
+def table_rows(table: Any, columns: Columns, name: str) -> Dataset:
+    """Return the rows of a table in memory as :func:`read_table` does those of a file.
+
+    Parameters
+    ----------
+    table : datasets.Dataset, or any table that Arrow reads
+        A data frame of pandas or Polars, a ``pyarrow.Table``, ...
+    columns : Columns
+    name : str
+        What findings call it.
+
+    Raises
+    ------
+    TypeError
+        If it is no table.
+    ValueError
+        If it lacks a column.
+    """
+    arrow = _arrow(table)
+    _check_names(name, arrow.column_names, columns)
+    records: Iterable[dict[str, Any]] = arrow.select(list(dict.fromkeys(columns.all))).to_pylist()
+    rows = [{"file": name, **_row(number, record, columns)} for number, record in enumerate(records, start=1)]
+    return Dataset.from_list(rows, features=columns.features)
+
+
+def _arrow(table: Any) -> pa.Table:
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, Dataset):
+        return table.with_format("arrow")[:]
+    if hasattr(table, "__arrow_c_stream__"):
+        return pa.table(table)
+    raise TypeError(
+        f"data is a {type(table).__name__}, expected a path, a datasets.Dataset, or a table of pandas, Polars or Arrow"
+    )
 
 
 def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
@@ -124,8 +188,8 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     Returns
     -------
     Dataset
-        Columns ``file``, ``row`` (from 1), ``text``, ``group``, ``problem`` (why the row cannot be used, or nothing)
-        and ``label.TASK`` for each task, all in the order of the table.
+        Columns ``file``, ``row`` (from 1), ``text``, ``group``, ``incident``, ``problem`` (why the row cannot be used,
+        or nothing) and ``label.TASK`` for each task, all in the order of the table.
 
     Raises
     ------

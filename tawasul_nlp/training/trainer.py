@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from tawasul_nlp._system import atomic_write
+from tawasul_nlp._system import atomic_write, logger
 from tawasul_nlp.training.batches import MaskingCollator
+from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork
 
 STATE = "state.safetensors"
@@ -29,7 +30,7 @@ def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float
     return final + (1.0 - final) * max(0.0, (steps - step) / max(1, steps - warm))
 
 
-def parameter_groups(model: TrainingNetwork, recipe: dict[str, Any]) -> list[dict[str, Any]]:
+def parameter_groups(model: TrainingNetwork, stage: Stage) -> list[dict[str, Any]]:
     """Give each encoder layer its own learning rate, falling from the top to the embeddings."""
     layers = model.network.encoder.config.num_hidden_layers
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -40,8 +41,8 @@ def parameter_groups(model: TrainingNetwork, recipe: dict[str, Any]) -> list[dic
             depth = layers
         else:
             depth = -1
-        rate = recipe["head_rate"] if depth < 0 else recipe["rate"] * recipe["layer_decay"] ** depth
-        decay = 0.0 if parameter.ndim < 2 else recipe["weight_decay"]
+        rate = stage.head_learning_rate if depth < 0 else stage.learning_rate * stage.layer_decay**depth
+        decay = 0.0 if parameter.ndim < 2 else stage.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
@@ -52,12 +53,13 @@ def train_network(
     validation: Any,
     collator: MaskingCollator,
     out: Path,
-    recipe: dict[str, Any],
+    stage: Stage,
     tasks: Sequence[str],
+    report_to: Sequence[str] = (),
 ) -> Trainer:
-    """Train ``model`` by ``recipe``; :func:`save_state` is for what comes of it.
+    """Train ``model`` for one stage; :func:`save_state` is for what comes of it.
 
-    Checkpoints lie in ``out`` after each epoch, and a killed run goes on from the last one. With ``early_stopping``
+    Checkpoints lie in ``out`` after each epoch, and a killed run resumes from the last one. With ``early_stopping``
     the model ends as it was after the best epoch, by the mean accuracy over the tasks.
 
     Parameters
@@ -69,34 +71,34 @@ def train_network(
     validation : dataset
     collator : MaskingCollator
     out : Path
-    recipe : dict
-        Settings; ``gradient_accumulation``, ``early_stopping`` and ``report_to`` may be missing.
+    stage : Stage
     tasks : sequence of str
+    report_to : sequence of str
+        Trackers.
 
     Raises
     ------
     ValueError
         If a tracker of ``report_to`` is not installed.
     """
-    for tracker in recipe.get("report_to", []):
+    for tracker in report_to:
         if find_spec(tracker) is None:
             raise ValueError(f"report_to names {tracker}, which is not installed: pip install {tracker}")
-    accumulation = recipe.get("gradient_accumulation", 1)
-    patience = recipe.get("early_stopping", 0)
+    patience = stage.early_stopping
     streamed = not hasattr(train, "lengths")
-    batches = -(-len(train) // recipe["batch_size"])
-    steps = round(-(-batches // accumulation) * recipe["epochs"])
+    batches = -(-len(train) // stage.batch_size)
+    steps = round(-(-batches // stage.gradient_accumulation) * stage.epochs)
     arguments = TrainingArguments(
         output_dir=str(out),
-        num_train_epochs=recipe["epochs"],
-        per_device_train_batch_size=recipe["batch_size"],
+        num_train_epochs=stage.epochs,
+        per_device_train_batch_size=stage.batch_size,
         per_device_eval_batch_size=64,
-        gradient_accumulation_steps=accumulation,
+        gradient_accumulation_steps=stage.gradient_accumulation,
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
         logging_steps=min(50, max(1, steps // 20)),
-        bf16=has_bf16() if recipe["bf16"] == "auto" else recipe["bf16"],
+        bf16=use_bf16(stage),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="random" if streamed else "group_by_length",
         length_column_name="length",
@@ -105,15 +107,15 @@ def train_network(
         max_grad_norm=1.0,
         load_best_model_at_end=patience > 0,
         metric_for_best_model="accuracy" if patience else None,
-        seed=recipe["seed"],
-        report_to=recipe.get("report_to", []),
+        seed=stage.seed,
+        report_to=list(report_to),
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    warm = max(1, int(recipe["warmup"] * steps))
-    optimizer = torch.optim.AdamW(parameter_groups(model, recipe), betas=(0.9, 0.98), fused=True)
+    warm = max(1, int(stage.warmup_ratio * steps))
+    optimizer = torch.optim.AdamW(parameter_groups(model, stage), betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate_share(step, steps, warm, recipe["final_share"])
+        optimizer, lambda step: learning_rate_share(step, steps, warm, stage.final_learning_rate_ratio)
     )
     trainer = (Trainer if streamed else _LengthGroupedTrainer)(
         model=model,
@@ -125,6 +127,8 @@ def train_network(
         optimizers=(optimizer, schedule),
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Log())
     trainer.train(resume_from_checkpoint=last_checkpoint(out))
     return trainer
 
@@ -153,6 +157,20 @@ def _is_complete(checkpoint: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+class _Log(TrainerCallback):
+    """Tells the library's log what the Trainer would print."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+        """Log what is new."""
+        told = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in (logs or {}).items()}
+        logger.info("%s", ", ".join(f"{name} {value}" for name, value in told.items()))
+
+
+def use_bf16(stage: Stage) -> bool:
+    """Tell whether a stage computes in bfloat16."""
+    return has_bf16() if stage.bf16 == "auto" else bool(stage.bf16)
 
 
 def has_bf16() -> bool:

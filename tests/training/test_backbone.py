@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tawasul_nlp.cli import main
 from tawasul_nlp.training.backbone import BackboneError, load_backbone
-from tests.training.conftest import PLACEHOLDERS
-from training.train import main
+from tests.training.conftest import PLACEHOLDERS, write_csv
 
 
 def load(folder: Path, work: Path):
-    return load_backbone(str(folder), list, work, 0.1)
+    return load_backbone(str(folder), list, work, 0.1)[:2]
 
 
 def test_a_bert_checkpoint_is_read_with_its_own_vocabulary(tiny_bert: Path, tmp_path: Path) -> None:
@@ -44,14 +44,17 @@ def test_either_form_of_the_vocabulary_is_enough(kept: tuple[str, ...], tiny_ber
 
 
 def test_without_the_hub_the_message_names_the_files_and_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cases: list[dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        main(["--recipe", str(Path(__file__).parents[2] / "tawasul_nlp/training/presets/arabert.yaml"), "--out", "run"])
-    assert ended.value.code == 2
+    write_csv(tmp_path / "cases.csv", cases)
+    given = ["--text-column", "نص", "--label-columns", "style", "--duplicates", "identical"]
+    assert main(["train", "cases.csv", "--preset", "arabert", *given, "--output", "run"]) == 1
     message = capsys.readouterr().err
     for part in ("config.json", "model.safetensors", "vocab.txt", "models/aubmindlab/bert-base-arabertv02", "--set"):
         assert part in message
@@ -63,7 +66,7 @@ def test_a_model_put_below_models_is_found_by_its_id(
 ) -> None:
     shutil.copytree(tiny_bert, tmp_path / "models" / "aubmindlab" / "bert-base-arabertv02")
     monkeypatch.chdir(tmp_path)
-    encoder, _ = load_backbone("aubmindlab/bert-base-arabertv02", list, tmp_path, 0.1)
+    encoder = load_backbone("aubmindlab/bert-base-arabertv02", list, tmp_path, 0.1).encoder
     assert encoder.config.hidden_size == 64
 
 

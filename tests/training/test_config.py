@@ -1,120 +1,141 @@
-"""Recipes are checked before anything runs, and overrides reach every setting."""
+"""Settings are checked wherever they come from, and the error names what was meant."""
 
-import re
 from pathlib import Path
 
 import pytest
 
+from tawasul_nlp import DataError
 from tawasul_nlp.text import PROFILES
-from tawasul_nlp.training.config import BUNDLED_RECIPE, FOLDER, read_recipe, table_recipe
+from tawasul_nlp.training import NgramConfig, Stage, TrainConfig, preset_names
 
-SHIPPED = sorted(path for path in FOLDER.glob("*.yaml") if path != BUNDLED_RECIPE)
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_recipe_is_sound(path: Path) -> None:
-    recipe = table_recipe(read_recipe(path), str(path))
-    assert recipe.profile in PROFILES
-    assert recipe.head_rate > recipe.rate
+BUNDLED = Path(__file__).parents[2] / "training" / "recipes" / "bundled.yaml"
 
 
-def test_the_arabert_recipes_use_the_preprocessing_of_their_checkpoints() -> None:
-    profiles = {path.stem: table_recipe(read_recipe(path)).profile for path in SHIPPED}
-    assert profiles["arabert"] == "arabert"
-    assert profiles["arabert-twitter"] == "arabert-twitter"
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_sound(name: str) -> None:
+    config = TrainConfig.preset(name)
+    assert config.profile in PROFILES
+    assert config.head_learning_rate > config.learning_rate
+
+
+def test_the_presets_for_arabert_use_the_preprocessing_of_their_checkpoints() -> None:
+    for name in ("arabert", "arabert-twitter"):
+        assert TrainConfig.preset(name).profile == name
+
+
+@pytest.mark.parametrize("name", [*preset_names(), "bundled"])
+def test_what_is_saved_is_loaded_again(name: str, tmp_path: Path) -> None:
+    config = TrainConfig.load(BUNDLED) if name == "bundled" else TrainConfig.preset(name, task_weights={"الجهة": 0.5})
+    config.save(tmp_path / "config.yaml")
+    assert TrainConfig.load(tmp_path / "config.yaml") == config
+
+
+def test_the_settings_at_the_top_are_the_defaults_of_every_stage() -> None:
+    config = TrainConfig.load(BUNDLED)
+    assert [stage.epochs for stage in config.passes()] == [2, 1.5]
+    assert [stage.incident_groups for stage in config.passes()] == [0, 8]
+    assert {stage.secondary_share for stage in config.passes()} == {0.15}
+    assert TrainConfig(epochs=3).passes() == (Stage(epochs=3),)
+
+
+def test_a_change_of_a_setting_holds_for_every_stage() -> None:
+    config = TrainConfig.load(BUNDLED, ["batch_size=16", "stages.2.epochs=0.5"])
+    assert [(stage.batch_size, stage.epochs) for stage in config.passes()] == [(16, 2), (16, 0.5)]
+    assert [stage.bf16 for stage in config.replace(bf16=False).passes()] == [False, False]
 
 
 def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
-    path = FOLDER / "e5.yaml"
-    raw = read_recipe(path, ["rate=1e-4", "ngram.C=0.5", "backbone=models/mine", "report_to=[tensorboard]"])
-    recipe = table_recipe(raw)
-    assert recipe.rate == 0.0001
-    assert recipe.ngram == {"min_df": [1, 1], "features": 175_000, "C": 0.5}
-    assert recipe.backbone == "models/mine"
-    assert recipe.report_to == ["tensorboard"]
-    assert table_recipe(read_recipe(path, ["ngram=null"])).ngram is None
-    assert table_recipe(read_recipe(path, ["task_weights.dept=5e-1"])).task_weights == {"dept": 0.5}
+    config = TrainConfig.preset("e5")
+    for override in ("learning_rate=1e-4", "ngram.C=0.5", "backbone=models/mine", "report_to=[tensorboard]"):
+        config = config.overridden(override)
+    assert config.learning_rate == 0.0001
+    assert config.ngram == NgramConfig(min_df=(1, 1), features=175_000, C=0.5)
+    assert (config.backbone, config.report_to) == ("models/mine", ("tensorboard",))
+    assert config.overridden("ngram=null").ngram is None
+    assert config.overridden("task_weights.dept=5e-1").task_weights == {"dept": 0.5}
+
+
+def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
+    first, second = TrainConfig(epochs=4, head_start="probe").with_incident_stage().passes()
+    assert (first.incident_groups, first.head_start, first.epochs) == (0, "probe", 4)
+    assert (second.incident_groups, second.head_start, second.epochs) == (8, "random", 2)
+    bundled = TrainConfig.load(BUNDLED)
+    assert bundled.with_incident_stage() == bundled
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("epoch=3", r"unknown settings epoch \(did you mean epochs\?\); known are backbone"),
-        ("rate=fast", "rate is 'fast', expected a number"),
-        ("rate=3", "rate is 3, expected 0 to 1"),
-        ("batch_size=8.5", "expected a whole number"),
+        ("epoch=3", "epoch=3: unknown setting 'epoch'; did you mean 'epochs'?"),
+        ("learning_rate=fast", "learning_rate is 'fast', expected a number from 0 to 1"),
+        ("learning_rate=3", "learning_rate is '3', expected a number from 0 to 1"),
+        ("batch_size=8.5", "expected a whole number from 1 to 4096"),
         ("profile=arabic", "expected one of default"),
-        ("ngram.depth=3", "expected min_df, C"),
-        ("rate.top=1", "expected a number"),
-        ("epochs", "expected key=value"),
-        ("report_to=tensorboard", r"report_to is 'tensorboard', expected a list of names, as in \[tensorboard\]"),
-        ("report_to=[1]", "expected a list of names"),
+        ("ngram.depth=3", "unknown setting 'depth'; known are min_df, features, C"),
+        ("learning_rate.top=1", "learning_rate has no parts"),
+        ("epochs", "'epochs' is not a setting, expected key=value"),
+        ("report_to=tensorboard", "report_to is 'tensorboard', expected a list of names, as in [tensorboard]"),
+        ("report_to=[[1]]", "expected a list of names"),
         ("report_to=null", "expected a list of names"),
-        ("task_weights=2", "task_weights is 2, expected a number of 0 or more for each task"),
+        ("task_weights=2", "task_weights is '2', expected a number of 0 or more for each task"),
         ("task_weights.dept=much", "expected a number of 0 or more"),
         ("task_weights.dept=-1", "expected a number of 0 or more"),
         ("task_weights.dept=true", "expected a number of 0 or more"),
         ("task_weights.dept=.nan", "expected a number of 0 or more"),
-        ("ngram=5", "ngram is 5, expected min_df, C"),
-        ("ngram.C=-1", "ngram.C is -1, expected a number above 0"),
-        ("ngram.min_df=3", "ngram.min_df is 3, expected two counts"),
+        ("ngram=5", "expected settings as 'name: value' lines, got a scalar"),
+        ("ngram.C=-1", "C is '-1', expected a number from"),
+        ("ngram.min_df=3", "min_df is '3', expected two counts"),
         ("ngram.min_df=[a, 2]", "expected two counts"),
-        ("ngram.features=0", "ngram.features is 0, expected a whole number"),
+        ("ngram.features=0", "features is '0', expected a whole number from 1"),
         ("profile=[default]", "expected one of default"),
-        ("backbone=5", "backbone is 5, expected wheel, a folder"),
+        ("backbone=", "the value is missing"),
         ("keep_torch=maybe", "keep_torch is 'maybe', expected true or false"),
         ("seed=once", "seed is 'once', expected a whole number"),
-        ("seed=[", r"--set seed=\[: the value is not YAML"),
+        ("seed=[", "seed=[: the value is not YAML"),
+        ("stages.1.epochs=2", "there is no stage 1; there are 0"),
     ],
 )
 def test_a_wrong_override_is_refused_with_what_was_expected(override: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        table_recipe(read_recipe(FOLDER / "e5.yaml", [override]))
-
-
-def test_a_recipe_that_is_not_there_is_answered_with_those_that_are() -> None:
-    with pytest.raises(ValueError, match="arabert.yaml"):
-        read_recipe(Path("no-such.yaml"))
-
-
-def test_the_bundled_recipe_keeps_its_stages() -> None:
-    raw = read_recipe(BUNDLED_RECIPE, ["encoder.batch_size=16"])
-    assert raw["encoder"]["batch_size"] == 16
-    assert len(raw["stages"]) == 2
+    with pytest.raises(ValueError) as caught:
+        TrainConfig.preset("e5").overridden(override)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("text", "message"),
     [
-        (
-            "encoder.incidnet_weight=3",
-            r"encoder has unknown settings incidnet_weight \(did you mean incident_weight\?\)",
-        ),
-        ("encoder.backbone=wheel", "encoder has unknown settings backbone; known are epochs"),
-        ("encoder.task_weights.topics=1", r"task_weights of encoder has unknown settings topics \(did you mean topic"),
-        ("encoder.task_weights=1", "encoder: task_weights is 1, expected a number for each task"),
-        ("ngram.feature=10", r"ngram has unknown settings feature \(did you mean features\?\); known are min_df, C"),
-        ("ngram.C=0", "ngram.C is 0, expected a number above 0"),
-        ("ngrams.C=1", r"unknown settings ngrams \(did you mean ngram\?\); known are stages, encoder, ngram"),
-        ("stages=[{epoch: 1}]", r"stage 1 has unknown settings epoch \(did you mean epochs\?\)"),
-        ("stages=[2]", "stage 1 is 2, expected settings as 'name: value' lines"),
-        ("stages=2", "stages is 2, expected a list of them"),
-        ("encoder=2", "encoder is 2, expected settings"),
+        ("epochs: 3\nlearning_rte: 0.1\n", ":2: unknown key 'learning_rte'; did you mean 'learning_rate'?"),
+        ("epochs: 3\nstages:\n  - {epochs: 2}\n  - {epochs: -2}\n", ":4: epochs is '-2', expected a number"),
+        ("stages:\n  - backbone: wheel\n", ":2: unknown key 'backbone'"),
+        ("stages:\n  - 2\n", ":2: expected settings as 'name: value' lines, got a scalar"),
+        ("stages: 2\n", ":1: expected a list"),
+        ("ngram:\n  min_df: [1, 1]\n  feature: 10\n", ":3: unknown key 'feature'; did you mean 'features'?"),
+        ("task_weights:\n  dept: much\n", "expected a number of 0 or more for each task"),
+        ("epochs: 3\nepochs: 4\n", ":2: key 'epochs' appears twice"),
+        ("epochs: [\n", "not valid YAML"),
     ],
 )
-def test_a_setting_that_no_stage_reads_is_refused_with_the_nearest(override: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_recipe(BUNDLED_RECIPE, [override])
+def test_a_file_is_refused_with_its_line_and_the_nearest_setting(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        TrainConfig.load(path)
+    assert str(caught.value).startswith(str(path)) and message in str(caught.value)
 
 
-def test_every_setting_that_a_stage_may_have_is_read_by_the_training() -> None:
-    read = set()
-    for path in [*FOLDER.parent.glob("*.py"), *BUNDLED_RECIPE.parents[1].glob("*.py")]:
-        read |= set(
-            re.findall(r"""\b(?:recipe|settings)(?:\[|\.get\()["'](\w+)["']""", path.read_text(encoding="utf-8"))
-        )
-    with pytest.raises(ValueError, match="known are") as caught:
-        read_recipe(BUNDLED_RECIPE, ["encoder.strange=1"])
-    known = set(str(caught.value).partition("known are ")[2].split(", "))
-    elsewhere = {"stages", "encoder", "ngram", "min_df", "C", "features", "backbone", "profile"}
-    assert known <= read and read - known <= elsewhere
+def test_settings_that_are_made_in_python_are_checked_likewise() -> None:
+    with pytest.raises(ValueError, match="epochs is 0, expected a number from"):
+        Stage(epochs=0)
+    with pytest.raises(ValueError, match=r"min_df is \[3, 2\], expected two counts"):
+        NgramConfig(min_df=[3, 2])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="ngram is 3, expected an NgramConfig"):
+        TrainConfig(ngram=3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown setting 'learning_rte'; did you mean 'learning_rate'?"):
+        TrainConfig().replace(learning_rte=1)
+
+
+def test_a_file_or_preset_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match="arabert"):
+        TrainConfig.load("no-such.yaml")
+    with pytest.raises(ValueError, match="no preset 'arabart'; did you mean 'arabert'"):
+        TrainConfig.preset("arabart")

@@ -10,6 +10,7 @@ from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.batches import IGNORE
+from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.heads import linear_probe, nearest_mean, start_heads
 from tawasul_nlp.training.losses import TrainingNetwork
 
@@ -82,7 +83,7 @@ def started(
     how: str, tiny_bert: Path, cases: list[dict[str, str]], folder: Path, unlabelled: slice
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the pooled vectors of 80 cases, the logits of heads that started from them, and the labels or -1."""
-    encoder, tokenizer = load_backbone(str(tiny_bert), list, folder, 0.1)
+    encoder, tokenizer = load_backbone(str(tiny_bert), list, folder, 0.1)[:2]
     network = MultiTaskNetwork(encoder, {"dept": 4})
     rows = tokenizer([case["نص"] for case in cases[:80]], truncation=True, max_length=64).input_ids
     names = sorted({case["الجهة"] for case in cases})
@@ -115,11 +116,11 @@ def test_a_network_starts_with_a_probe_of_its_texts(
 
 
 def test_a_task_named_like_a_method_of_torch_starts_and_learns(tiny_bert: Path, tmp_path: Path) -> None:
-    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
+    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)[:2]
     network = MultiTaskNetwork(encoder, {"items": 2})
     rows = tokenizer(["انقطاع الماء", "حفرة في الطريق"]).input_ids
     start_heads(network, rows, tokenizer.pad_token_id, {"items": np.array([0, 1])})
     ids = torch.tensor([rows[0]])
-    learner = TrainingNetwork(network, {"smoothing": 0.0, "task_weights": {}, "mlm_weight": 0.0})
+    learner = TrainingNetwork(network, Stage(label_smoothing=0.0, mlm_weight=0.0))
     out = learner(ids, torch.ones_like(ids), torch.full_like(ids, IGNORE), torch.zeros(1), items=torch.eye(2)[:1])
     assert out["items"].shape == (1, 2) and out["loss"] > 0

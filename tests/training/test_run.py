@@ -9,36 +9,54 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
+from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.cli import main
+from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.backbone import BackboneError, load_backbone
+from tawasul_nlp.training import BackboneError, TrainConfig, TrainRun, fit, train
+from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.card import write_card
-from tawasul_nlp.training.config import table_recipe
-from tawasul_nlp.training.dataset import read_material
-from tawasul_nlp.training.package import NETWORK, NETWORK_CONFIG, save_network
-from tawasul_nlp.training.run import retrain
+from tawasul_nlp.training.dataset import read_data
+from tawasul_nlp.training.package import save_network
+from tawasul_nlp.training.restore import restore_network
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, write_csv
-from training.corpus import corpus_material
-from training.train import _install, main
 
 ROOT = Path(__file__).parents[2]
-RECIPES = ROOT / "tawasul_nlp" / "training" / "presets"
+
+
+def settings(bert: Path, **changes: Any) -> TrainConfig:
+    quick: dict[str, Any] = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "bf16": False, "mlm_weight": 0.1}
+    steps: dict[str, Any] = {"gradient_accumulation": 2, "batch_size": 8}
+    return TrainConfig.preset("arabert", backbone=str(bert), **quick, **steps).replace(**changes)
+
+
+def trained(data: object, out: Path, config: TrainConfig, **more: Any) -> TrainRun:
+    options: dict[str, Any] = {
+        "text_column": "نص",
+        "label_columns": {"dept": "الجهة", "style": "style"},
+        "duplicates": "identical",
+    }
+    return train(data, output=out, config=config, **{**options, **more})
 
 
 def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
     return [
-        *("--recipe", str(RECIPES / "arabert.yaml"), "--data", str(data), "--out", str(out)),
-        *("--text-column", "نص", "--label-columns", "dept=الجهة,style", "--duplicates", "identical"),
-        *("--set", f"backbone={bert}", "--set", "rate=1e-3", "--set", "head_rate=1e-2", "--set", "bf16=false"),
-        *("--set", "mlm_weight=0.1", "--set", "gradient_accumulation=2", "--set", "batch_size=8", *more),
+        *("train", str(data), "--preset", "arabert", "--output", str(out), "--duplicates", "identical"),
+        *("--text-column", "نص", "--label-columns", "dept=الجهة,style", "--set", f"backbone={bert}"),
+        *("--set", "learning_rate=1e-3", "--set", "head_learning_rate=1e-2", "--set", "bf16=false"),
+        *("--set", "gradient_accumulation=2", "--set", "batch_size=8", *more),
     ]
 
 
@@ -46,8 +64,11 @@ def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
 def run(cases: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     data = write_csv(folder / "cases.csv", cases)
-    main(command(data, tiny_bert, folder / "out", "--set", "epochs=4", "--set", "report_to=[tensorboard]"))
-    return folder / "out"
+    config = settings(tiny_bert, epochs=4, report_to=("tensorboard",))
+    found = trained(data, folder / "out", config)
+    assert found.model.predict("حفرة في الشارع").labels.keys() == {"dept", "style"}
+    assert found.metrics["validation"]["dept"]["texts"] > 0
+    return found.folder
 
 
 def test_the_folder_answers_with_the_tables_own_labels(run: Path, cases: list[dict[str, str]]) -> None:
@@ -63,15 +84,16 @@ def test_the_folder_answers_with_the_tables_own_labels(run: Path, cases: list[di
 
 def test_the_run_folder_tells_what_was_done(run: Path, cases: list[dict[str, str]]) -> None:
     told = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    assert told["recipe"]["epochs"] == 4 and told["recipe"]["profile"] == "arabert"
+    assert told["config"]["epochs"] == 4 and told["config"]["profile"] == "arabert"
+    assert TrainConfig.load(run / "config.yaml").report_to == ("tensorboard",)
     assert len(next(iter(told["files"].values()))) == 64
     assert told["versions"]["transformers"]
     assert told["train"] + told["validation"] == len(cases)
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["validation"]["dept"]["texts"] == told["validation"]
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert list((run / "checkpoints" / "runs").rglob("events.out.tfevents*"))
-    assert not list((run / "checkpoints").glob("checkpoint-*"))
+    assert list((run / "stage1" / "runs").rglob("events.out.tfevents*"))
+    assert not list((run / "stage1").glob("checkpoint-*"))
 
 
 def test_the_exported_graphs_answer_as_the_trained_network_does(run: Path) -> None:
@@ -114,31 +136,27 @@ def test_suspects_and_outliers_name_rows_of_the_table(run: Path, cases: list[dic
     assert all(row["label"] != row["suggestion"] for row in suspects)
 
 
-def test_a_second_run_in_the_folder_with_another_recipe_is_refused(
-    run: Path, tiny_bert: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main(command(run.parent / "cases.csv", tiny_bert, run, "--set", "epochs=5"))
-    assert "holds a run with other recipe" in capsys.readouterr().err
+def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(run: Path, tiny_bert: Path) -> None:
+    config = settings(tiny_bert, epochs=5, report_to=("tensorboard",), ngram=None)
+    with pytest.raises(ValueError) as caught:
+        trained(run.parent / "cases.csv", run, config)
+    assert "holds a run with epochs 4, not 5; ngram " in str(caught.value)
+    assert str(caught.value).endswith("take another output folder, or delete this one")
 
 
 @pytest.mark.parametrize(
     ("changes", "differing"),
     [
-        (("--text-column", "عنوان"), "columns, texts"),
-        (("--label-columns", "dept=إدارة,style"), "columns, texts"),
-        (("--group-column", "style"), "columns"),
-        (("--duplicates", "incidents"), "duplicates"),
-        (("--streaming",), "streaming, texts"),
+        ({"text_column": "عنوان"}, 'columns.text "نص", not "عنوان"; other texts.train'),
+        ({"label_columns": {"dept": "إدارة", "style": "style"}}, 'columns.labels.dept "الجهة", not "إدارة"'),
+        ({"group_column": "style"}, 'columns.group null, not "style"'),
+        ({"duplicates": "incidents"}, 'duplicates "identical", not "incidents"'),
+        ({"streaming": True}, "streaming false, not true"),
     ],
-    ids=lambda changes: changes[0] if isinstance(changes, tuple) else "",
+    ids=lambda changes: next(iter(changes)) if isinstance(changes, dict) else "",
 )
 def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(
-    cases: list[dict[str, str]],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    changes: tuple[str, ...],
-    differing: str,
+    cases: list[dict[str, str]], tmp_path: Path, changes: dict[str, object], differing: str
 ) -> None:
     few = [
         {**case, "عنوان": case["نص"][:20] + str(row), "إدارة": other["الجهة"]}
@@ -146,57 +164,93 @@ def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(
     ]
     data, validation = write_csv(tmp_path / "cases.csv", few[:40]), write_csv(tmp_path / "validation.csv", few[40:])
     # The run begins, and stops at its encoder: what it is made of is written before.
-    arguments = command(data, tmp_path / "no-such-encoder", tmp_path / "out", "--validation", str(validation))
-    for more, said in (((), "no-such-encoder"), ((), "no-such-encoder"), (changes, f"run with other {differing};")):
-        with pytest.raises(SystemExit):
-            main([*arguments, "--leave-out", *more])
-        assert said in capsys.readouterr().err
+    config = settings(tmp_path / "no-such-encoder")
+    for more, said in (({}, "no-such-encoder"), ({}, "no-such-encoder"), (changes, differing)):
+        with pytest.raises(ValueError) as caught:
+            trained(data, tmp_path / "out", config, validation=validation, leave_out=True, **more)
+        assert said in str(caught.value)
 
 
 def test_the_same_columns_split_in_another_way_are_other_texts(cases: list[dict[str, str]], tmp_path: Path) -> None:
     data = write_csv(tmp_path / "cases.csv", cases)
-    recipe = table_recipe({"backbone": str(tmp_path / "no-such-encoder")})
+    config = TrainConfig(backbone=str(tmp_path / "no-such-encoder"))
     columns = Columns.parse("نص", "dept=الجهة")
-    material = read_material(data, columns, recipe, tmp_path / "cache", duplicates="identical")
+    found = read_data(data, columns, config, tmp_path / "cache", duplicates="identical")
     with pytest.raises(BackboneError):
-        retrain(material, recipe, tmp_path / "out")
-    turned = replace(material, train=material.train.select(range(material.rows)[::-1]))
-    with pytest.raises(ValueError, match="run with other texts;"):
-        retrain(turned, recipe, tmp_path / "out")
+        fit(found, config, tmp_path / "out")
+    turned = replace(found, train=found.train.select(range(found.rows)[::-1]))
+    with pytest.raises(ValueError, match=r"run with other texts\.train;"):
+        fit(turned, config, tmp_path / "out")
 
 
-def test_a_tracker_that_is_not_installed_is_named(
+def test_a_tracker_that_is_not_installed_is_named(cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "cases.csv", cases)
+    with pytest.raises(ValueError, match="no_such_tracker, which is not installed"):
+        trained(data, tmp_path / "out", settings(tiny_bert, report_to=("no_such_tracker",)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"secondary_share": 0.1}, "secondary_share is 0.1, but the data has no second labels"),
+        ({"confusable_share": 0.1}, "confusable_share is 0.1, but the data has no related labels"),
+        ({"incident_groups": 8}, "incident_groups is 8, but the data has no incidents; name the column of their ids"),
+        ({"task_weights": {"dpet": 5.0}}, "task_weights has dpet, expected some of the tasks dept, style"),
+        ({"profile": "default", "backbone": "bundled", "head_start": "random"}, ""),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    if not message:
+        changes, message = {"backbone": "bundled"}, "profile is 'arabert', but bundled was trained with 'default'"
+    with pytest.raises(ValueError, match=message):
+        trained(write_csv(tmp_path / "cases.csv", cases), tmp_path / "out", settings(tiny_bert, **changes))
+
+
+@pytest.mark.parametrize("form", ["pandas", "arrow", "datasets"])
+def test_a_table_in_memory_is_read_as_its_file_is(form: str, cases: list[dict[str, str]], tmp_path: Path) -> None:
+    forms = {"pandas": pd.DataFrame, "arrow": pa.Table.from_pylist, "datasets": Dataset.from_list}
+    columns, config = Columns.parse("نص", "dept=الجهة"), TrainConfig()
+    file = read_data(
+        write_csv(tmp_path / "cases.csv", cases), columns, config, tmp_path / "cache", duplicates="identical"
+    )
+    table = read_data(forms[form](cases), columns, config, tmp_path / "cache", duplicates="identical")
+    for name in ("text", "label.dept", "row"):
+        assert table.train[name][:] == file.train[name][:]
+    with pytest.raises(TypeError, match="data is a list, expected a path"):
+        read_data(cases, columns, config, tmp_path / "cache")
+
+
+def test_a_killed_run_resumes_from_its_checkpoint(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = write_csv(tmp_path / "cases.csv", cases)
-    with pytest.raises(SystemExit):
-        main(command(data, tiny_bert, tmp_path / "out", "--set", "report_to=[no_such_tracker]"))
-    assert "no_such_tracker, which is not installed" in capsys.readouterr().err
-
-
-def test_a_killed_run_goes_on_from_its_checkpoint(cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     data = write_csv(tmp_path / "cases.csv", cases[::2])
     arguments = command(data, tiny_bert, out, "--set", "epochs=8", "--set", "early_stopping=0", "--set", "ngram=null")
     process = subprocess.Popen(
-        [sys.executable, "-m", "training.train", *arguments],
-        cwd=ROOT,
+        [sys.executable, "-m", "tawasul_nlp", *arguments],
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     state = None
     while process.poll() is None and state is None:
         time.sleep(0.02)
         # The state is written last, so that a checkpoint with one is complete.
-        state = next(iter((out / "checkpoints").glob("checkpoint-*/trainer_state.json")), None)
+        state = next(iter((out / "stage1").glob("checkpoint-*/trainer_state.json")), None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state is not None and not (out / "model").exists()
     for name, told in (("checkpoint-9998", None), ("checkpoint-9999", '{"epoch": 8.0, "log_hist')):
-        (out / "checkpoints" / name).mkdir()  # as a kill in the middle of writing one leaves it
+        (out / "stage1" / name).mkdir()  # as a kill in the middle of writing one leaves it
         if told is not None:
-            (out / "checkpoints" / name / "trainer_state.json").write_text(told)
-    main(arguments)
+            (out / "stage1" / name / "trainer_state.json").write_text(told)
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert f"model: {out / 'model'}" in output.out.replace("\n", "")
+    assert "eval_accuracy" in output.err
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     epochs = [entry["epoch"] for entry in history if "eval_loss" in entry]
     assert epochs == list(range(1, 9))
@@ -208,15 +262,16 @@ def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
 ) -> None:
     out = tmp_path / "out"
     data = write_csv(tmp_path / "cases.csv", cases[::2])
-    arguments = command(data, tiny_bert, out, "--set", "epochs=1", "--set", "ngram=null")
+    config = settings(tiny_bert, epochs=1, ngram=None)
 
     def killed(state: object, path: Path) -> None:
         path.write_bytes(bytes(1000))
         raise KeyboardInterrupt
 
     def killed_earlier(path: Path, value: object) -> None:
-        path.write_text('{"recipe": {"back')
-        raise KeyboardInterrupt
+        path.write_text('{"config": {"back')
+        if "run.json" in path.name:
+            raise KeyboardInterrupt
 
     for name, kill in (
         ("tawasul_nlp.training.run._write_json", killed_earlier),
@@ -225,34 +280,70 @@ def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
         with monkeypatch.context() as patched:
             patched.setattr(name, kill)
             with pytest.raises(KeyboardInterrupt):
-                main(arguments)
-    assert (out / "recipe.yaml").exists() and (out / "history.json").exists() and (out / "curves.png").exists()
-    main(arguments)
-    assert json.loads((out / "run.json").read_text(encoding="utf-8"))["recipe"]["epochs"] == 1
+                trained(data, out, config)
+    assert (out / "config.yaml").exists() and (out / "history.json").exists() and (out / "curves.png").exists()
+    trained(data, out, config)
+    assert json.loads((out / "run.json").read_text(encoding="utf-8"))["config"]["epochs"] == 1
     assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
 
 
-def test_the_bundled_model_stays_until_the_new_one_is_there_as_a_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_of_two_stages_resumes_in_the_second(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundled, trained = tmp_path / "bundled", tmp_path / "trained"
-    monkeypatch.setattr("training.train.BUNDLED", bundled)
-    for folder, content in ((bundled, "old"), (trained, "new")):
-        folder.mkdir()
-        (folder / "config.json").write_text(content)
+    data = write_csv(tmp_path / "cases.csv", cases[::2])
+    one = settings(tiny_bert, epochs=1, ngram=None, label_issues=False, early_stopping=0)
+    config = one.replace(stages=(one.passes()[0], one.passes()[0].replace(epochs=2, seed=2)))
+    straight = trained(data, tmp_path / "straight", config)
 
-    def killed(source: Path, target: Path) -> None:
-        target.mkdir()
-        raise KeyboardInterrupt
+    from tawasul_nlp.training import trainer
 
+    saved = []
+
+    def save(state: dict[str, torch.Tensor], path: Path) -> None:
+        saved.append(path)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        original(state, path)
+
+    original = trainer.save_file
     with monkeypatch.context() as patched:
-        patched.setattr("training.train.shutil.copytree", killed)
+        patched.setattr(trainer, "save_file", save)
         with pytest.raises(KeyboardInterrupt):
-            _install(trained)
-    assert (bundled / "config.json").read_text() == "old"
-    _install(trained)
-    assert (bundled / "config.json").read_text() == "new"
-    assert {path.name for path in tmp_path.iterdir()} == {"bundled", "trained"}
+            trained(data, tmp_path / "killed", config)
+    resumed = trained(data, tmp_path / "killed", config)
+    weights = [load_file(run.folder / "stage2" / "state.safetensors") for run in (straight, resumed)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    history = json.loads((resumed.folder / "history.json").read_text(encoding="utf-8"))
+    assert [(entry["stage"], entry["epoch"]) for entry in history if "eval_loss" in entry] == [(1, 1), (2, 2), (2, 3)]
+
+
+def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels(
+    run: Path, cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    still = {"learning_rate": 0.0, "head_learning_rate": 0.0, "epochs": 0.1, "ngram": None, "label_issues": False}
+    fewer = [case for case in cases if case["الجهة"] != DEPARTMENTS["education"]]
+    fewer += [{**case, "الجهة": "جهة جديدة"} for case in cases[:20]]
+    table = Dataset.from_list([{**case, "نص": f"{case['نص']} {row}"} for row, case in enumerate(fewer)])
+    model = run / "model"
+    found = trained(table, tmp_path / "out", settings(tiny_bert, backbone=str(model), **still))
+    before, after = ComplaintClassifier.from_pretrained(model), found.model
+    assert set(after.labels["dept"]) == {*DEPARTMENTS.values(), "جهة جديدة"} - {DEPARTMENTS["education"]}
+    texts = [case["نص"] for case in cases[:40]]
+    assert (before.embed(texts) * after.embed(texts)).sum(1).min() > 0.99
+    heads = [restore_network(folder).heads["dept"] for folder in (model, found.model_folder)]
+    for name in set(before.labels["dept"]) & set(after.labels["dept"]):
+        old, new = before.labels["dept"].index(name), after.labels["dept"].index(name)
+        assert torch.allclose(heads[0].weight[old], heads[1].weight[new], atol=1e-6)
+
+
+def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run: Path, tmp_path: Path) -> None:
+    model = ComplaintClassifier.from_pretrained(run / "model")
+    again = ComplaintClassifier.from_pretrained(model.save_pretrained(tmp_path / "mine"))
+    text = "المجاري طافحة في مجمع 714 منذ أسبوع"
+    assert again.predict(text).to_json() == model.predict(text).to_json()
+    assert (tmp_path / "mine" / "README.md").exists()
+    with pytest.raises(FileExistsError, match="is not empty; name a new folder"):
+        model.save_pretrained(tmp_path / "mine")
 
 
 def test_a_streamed_table_trains_without_being_held(
@@ -263,37 +354,17 @@ def test_a_streamed_table_trains_without_being_held(
     data = write_csv(tmp_path / "train.csv", cases)
     validation = write_csv(tmp_path / "validation.csv", seen)
     out = tmp_path / "out"
-    main(
-        [
-            *command(data, tiny_bert, out, "--set", "epochs=16", "--set", "gradient_accumulation=1"),
-            *("--validation", str(validation), "--streaming", "--set", "head_start=probe"),
-        ]
-    )
-    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    assert "no n-gram reader" in (out / "model" / "README.md").read_text(encoding="utf-8")
+    config = settings(tiny_bert, epochs=16, gradient_accumulation=1, head_start="probe")
+    metrics = trained(data, out, config, validation=validation, streaming=True).metrics
+    assert "no n-gram scorer" in (out / "model" / "README.md").read_text(encoding="utf-8")
     assert metrics["data"]["train"] == len(cases)
     assert metrics["validation"]["dept"]["accuracy"] > 0.6
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     assert [entry["epoch"] for entry in history if "eval_loss" in entry][:3] == [1, 2, 3]
 
 
-def test_the_corpus_with_the_taxonomy_is_what_a_recipe_trains_on_without_a_table(
-    tiny_bert: Path, tmp_path: Path
-) -> None:
-    corpus = corpus_material()
-    assert corpus.rows == len(corpus.train) > 20_000
-    few = replace(corpus, train=corpus.train.select(range(400)), validation=corpus.validation.select(range(80)))
-    few = replace(few, rows=400, groups=corpus.groups[:400], leaked=corpus.leaked[:80])
-    recipe = table_recipe({"backbone": str(tiny_bert), "epochs": 1, "mlm_weight": 0.0, "ngram": None, "bf16": False})
-    classifier = ComplaintClassifier.from_pretrained(retrain(few, recipe, tmp_path / "run"))
-    answer = classifier.predict("المجاري طافحة في مجمع 714 منذ أسبوع")
-    assert answer.topic.id in classifier.taxonomy.topics
-    assert answer.routing is not None
-    assert classifier.config.tasks["agency"].parent == "topic"
-
-
 def test_the_torch_files_hold_the_whole_network(tiny_bert: Path, tmp_path: Path) -> None:
-    encoder, _ = load_backbone(str(tiny_bert), list, tmp_path, 0.1)
+    encoder = load_backbone(str(tiny_bert), list, tmp_path, 0.1).encoder
     network = MultiTaskNetwork(encoder, {"dept": 4})
     save_network(network, tmp_path)
     config = BertConfig.from_json_file(tmp_path / NETWORK_CONFIG)

@@ -1,0 +1,94 @@
+"""What each setting of a training may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tawasul_nlp.text import PROFILES
+
+# Least and largest value of each number.
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "epochs": (0.001, 1000),
+    "learning_rate": (0, 1),
+    "head_learning_rate": (0, 1),
+    "layer_decay": (0.1, 1),
+    "warmup_ratio": (0, 0.9),
+    "final_learning_rate_ratio": (0, 1),
+    "weight_decay": (0, 1),
+    "dropout": (0, 0.9),
+    "label_smoothing": (0, 0.9),
+    "secondary_share": (0, 0.5),
+    "confusable_share": (0, 0.9),
+    "noise_share": (0, 1),
+    "mask_share": (0, 0.9),
+    "mlm_weight": (0, 10),
+    "batch_size": (1, 4096),
+    "gradient_accumulation": (1, 4096),
+    "early_stopping": (0, 1000),
+    "incident_groups": (0, 4096),
+    "incident_weight": (0, 10),
+    "incident_temperature": (0.001, 10),
+    "recent_vectors": (0, 1_000_000),
+    "seed": (0, 2**32 - 1),
+    "max_tokens": (8, 512),
+    "inference_max_tokens": (8, 512),
+    "validation_share": (0.01, 0.5),
+    "calibration_prior": (0, 1000),
+    "C": (1e-6, 1e6),
+    "features": (1, 10_000_000),
+}
+
+
+def _is_number(value: object, *, whole: bool) -> bool:
+    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+
+
+def _is_weight(value: object) -> bool:
+    return _is_number(value, whole=False) and 0 <= value < float("inf")  # type: ignore[operator]
+
+
+_WHOLE: Final = frozenset(
+    ("batch_size", "gradient_accumulation", "early_stopping", "incident_groups", "recent_vectors", "seed")
+    + ("max_tokens", "inference_max_tokens", "features")
+)
+_OPTIONAL: Final = frozenset(("inference_max_tokens", "features"))
+_HEAD_STARTS: Final = ("random", "means", "probe")
+
+
+def problem_of(name: str, value: object) -> str:
+    """Return what was expected of a setting, or nothing if the value is one."""
+    if value is None and name in _OPTIONAL:
+        return ""
+    if name in RANGES:
+        least, most = RANGES[name]
+        whole = name in _WHOLE
+        sound = _is_number(value, whole=whole) and least <= value <= most  # type: ignore[operator]
+        return "" if sound else f"a {'whole ' if whole else ''}number from {least} to {most}"
+    if name not in _OTHERS:  # a part with settings of its own
+        return ""
+    sound, expected = _OTHERS[name](value)
+    return "" if sound else expected
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v, whole=True) and v >= 1 for v in value)
+
+
+_OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
+    "backbone": lambda v: (isinstance(v, str) and v != "", "wheel, bundled, a folder, or an id on the Hub"),
+    "profile": lambda v: (isinstance(v, str) and v in PROFILES, f"one of {', '.join(PROFILES)}"),
+    "head_start": lambda v: (isinstance(v, str) and v in _HEAD_STARTS, f"one of {', '.join(_HEAD_STARTS)}"),
+    "bf16": lambda v: (isinstance(v, bool) or v == "auto", "true, false or auto"),
+    "keep_torch": lambda v: (isinstance(v, bool), "true or false"),
+    "label_issues": lambda v: (isinstance(v, bool), "true or false"),
+    "min_df": lambda v: (_counts(v), "two counts, for characters and for words, as in [3, 2]"),
+    "task_weights": lambda v: (
+        isinstance(v, dict) and all(isinstance(key, str) and _is_weight(weight) for key, weight in v.items()),
+        "a number of 0 or more for each task",
+    ),
+    "report_to": lambda v: (
+        isinstance(v, tuple) and all(isinstance(name, str) for name in v),
+        "a list of names, as in [tensorboard]",
+    ),
+}

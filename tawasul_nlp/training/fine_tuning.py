@@ -1,0 +1,169 @@
+"""Fine-tune the encoder, all tasks at once and stage by stage, with masked-token prediction as a companion loss.
+
+Every training text is seen with a share of its tokens masked. The classification heads must answer from what is left
+(a regulariser: no single word may decide), and a masked-language head predicts the hidden tokens in the same forward
+pass, which heals the 4-bit weights and teaches the encoder the vocabulary of cases at almost no extra cost.
+
+A stage with ``incident_groups`` also draws reports of the same incident into every batch: their incident vectors are
+pulled together and pushed away from those of every other text (a supervised contrastive loss, Khosla et al. 2020).
+
+Every finished stage leaves its weights, and an unfinished one a checkpoint at each epoch, so that a killed run resumes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerFast
+
+from tawasul_nlp._system import atomic_write, logger
+from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.training.backbone import Backbone, load_backbone
+from tawasul_nlp.training.batches import MaskingCollator
+from tawasul_nlp.training.config import Stage, TrainConfig
+from tawasul_nlp.training.curves import draw_curves
+from tawasul_nlp.training.dataset import TrainingData, truth_of
+from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
+from tawasul_nlp.training.incidents import IncidentDraws
+from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
+from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network, use_bf16
+
+# Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
+_SAMPLE = 200_000
+
+
+def fine_tune(
+    data: TrainingData, config: TrainConfig, output: Path
+) -> tuple[MultiTaskNetwork, PreTrainedTokenizerFast]:
+    """Train the network through all stages, or load what an earlier call with this folder trained.
+
+    Returns
+    -------
+    network : MultiTaskNetwork
+        On the CPU, for evaluation.
+    tokenizer : PreTrainedTokenizerFast
+        Which also lies in ``tokenizer`` of the folder.
+
+    Raises
+    ------
+    BackboneError
+        If the encoder that the configuration starts from is unavailable.
+    """
+    stages = config.passes()
+    finished = [number for number in range(1, len(stages) + 1) if (output / f"stage{number}" / STATE).exists()]
+    done = max(finished, default=0)
+    if done:
+        logger.info("found %s, resuming", output / f"stage{done}" / STATE)
+    backbone, model = _start(data, config, stages[max(done, 1) - 1], output)
+    if done:
+        model.load_state_dict(load_file(output / f"stage{done}" / STATE))
+    backbone.tokenizer.save_pretrained(output / "tokenizer")
+    for number, stage in enumerate(stages[done:], start=done + 1):
+        if number > 1:
+            weights = model.state_dict()
+            backbone, model = _start(data, config, stage, output)
+            model.load_state_dict(weights)
+        _run_stage(model, backbone, data, config, stage, output, number)
+    return model.network.eval().cpu(), backbone.tokenizer
+
+
+def _start(data: TrainingData, config: TrainConfig, stage: Stage, output: Path) -> tuple[Backbone, TrainingNetwork]:
+    """Return the backbone and the network that a stage begins with, if there is none before it."""
+
+    def texts() -> list[str]:
+        return [row["text"] for row in islice(data.train, _SAMPLE)] if data.streamed else list(data.train["text"])
+
+    backbone = load_backbone(config.backbone, texts, output, stage.dropout)
+    if backbone.config is not None and backbone.config.profile["name"] != config.profile:
+        theirs = backbone.config.profile["name"]
+        raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")
+    torch.manual_seed(stage.seed)
+    tasks = {task: len(names) for task, names in data.labels.items()}
+    network = MultiTaskNetwork(backbone.encoder, tasks, stage.dropout, incident=data.incidents is not None)
+    backbone.give_heads(network, data.labels)
+    return backbone, TrainingNetwork(network, stage)
+
+
+def _run_stage(
+    model: TrainingNetwork,
+    backbone: Backbone,
+    data: TrainingData,
+    config: TrainConfig,
+    stage: Stage,
+    output: Path,
+    number: int,
+) -> None:
+    """Train one stage in its folder, where its history and its weights are left."""
+    out, tokenizer, tasks = output / f"stage{number}", backbone.tokenizer, list(data.labels)
+    encoder = RowEncoder(tokenizer, data, config, stage, training=True)
+    texts = (
+        StreamedTexts(data.train, encoder, data.rows)
+        if data.streamed
+        else HeldTexts(_first_reports(data.train) if stage.incident_groups else data.train, encoder)
+    )
+    held_out = HeldTexts(data.validation, RowEncoder(tokenizer, data, config, stage, training=False))
+    if number == 1 and stage.head_start != "random" and last_checkpoint(out) is None:
+        _start_heads(model.network, texts, data, stage, tokenizer.pad_token_id)
+        backbone.give_heads(model.network, data.labels)
+    draw = None
+    if stage.incident_groups:
+        assert data.incidents is not None  # the settings were checked against the data
+        draws = IncidentDraws(data.incidents, stage.seed)
+
+        def draw() -> list[dict[str, Any]]:
+            return [encoder.draw(row) for row in draws.draw(stage.incident_groups)]
+
+    logger.info("stage %d: %d texts, %g epochs", number, len(texts), stage.epochs)
+    collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
+    trainer = train_network(model, texts, held_out, collator, out, stage, tasks, config.report_to)
+    _write_history(output, number, trainer.state.log_history, tasks)
+    save_state(model.state_dict(), out / STATE)  # last: a run that finds it does none of the above
+    for checkpoint in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
+        shutil.rmtree(checkpoint)
+
+
+def _first_reports(rows: Dataset) -> Dataset:
+    """Leave out all but the first report of each incident: the others are drawn as groups."""
+    seen: set[str] = set()
+    first = []
+    for at, incident in enumerate(rows["incident"]):
+        if not incident or incident not in seen:
+            first.append(at)
+            seen.add(incident)
+    return rows.select(first)
+
+
+def _start_heads(
+    network: MultiTaskNetwork, texts: HeldTexts | StreamedTexts, data: TrainingData, stage: Stage, padding: int
+) -> None:
+    if stage.head_start == "means":
+        if not isinstance(texts, HeldTexts):
+            raise ValueError("head_start means needs every text at once; take head_start=probe for a stream")
+        rows = texts.rows
+    elif isinstance(texts, HeldTexts):
+        rows = texts.rows.select(np.random.default_rng(stage.seed).permutation(len(texts))[:MOST_TEXTS])
+    else:
+        rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
+    truth = truth_of(rows, data.labels)
+    start_heads(network, list(rows["input_ids"]), padding, truth, stage.head_start, bf16=use_bf16(stage))
+
+
+def _write_history(output: Path, number: int, history: list[dict[str, Any]], tasks: list[str]) -> None:
+    """Add a stage to the run's history, with epochs that count on, and draw its curves."""
+    path = output / "history.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    before = [entry for entry in before if entry["stage"] < number]
+    passed = max((entry["epoch"] for entry in before), default=0)
+    entries = before + [{**entry, "epoch": passed + entry["epoch"], "stage": number} for entry in history]
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    draw_curves(entries, tasks, output / "curves.png")

