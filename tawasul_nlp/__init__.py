@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.domain import find_places as find_places
     from tawasul_nlp.duplicates import DuplicateGrouper as DuplicateGrouper
     from tawasul_nlp.duplicates import DuplicateIndex as DuplicateIndex
+    from tawasul_nlp.errors import BackboneError as BackboneError
     from tawasul_nlp.errors import DifferentDataError as DifferentDataError
     from tawasul_nlp.errors import IndexDiskError as IndexDiskError
     from tawasul_nlp.errors import IndexFormatError as IndexFormatError
@@ -49,6 +50,7 @@ __version__ = "0.2.0"
 
 # Public name -> the module that defines it.
 _HOMES = {
+    "BackboneError": "tawasul_nlp.errors",
     "ComplaintClassifier": "tawasul_nlp.classifier",
     "DataError": "tawasul_nlp.domain",
     "DifferentDataError": "tawasul_nlp.errors",
@@ -83,6 +85,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BackboneError",
     "ComplaintClassifier",
     "DataError",
     "DifferentDataError",

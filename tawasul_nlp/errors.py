@@ -94,3 +94,7 @@ def checked_text(text: object, name: str = "text", index: int = 0) -> str:
     else:
         advice = "convert it first"
     raise InvalidTextError(f"{name} is a {kind}, expected a str; {advice}", index)
+
+
+class BackboneError(TawasulError, ValueError):
+    """The encoder that a training should start from is unavailable; the message says what to do."""

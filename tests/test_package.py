@@ -65,7 +65,7 @@ def test_every_public_name_is_there_and_is_listed(name):
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(AttributeError, match="'Classifier'; it has ComplaintClassifier"):
+    with pytest.raises(AttributeError, match="'Classifier'; it has BackboneError, ComplaintClassifier"):
         _ = tawasul_nlp.Classifier
 
 

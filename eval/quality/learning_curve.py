@@ -101,7 +101,7 @@ def frozen_scores(
 def recipe_scores(
     recipe: str, rows: list[int], topics: tuple[str, ...], out: Path, overrides: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Fine-tune by a recipe with ``training.train`` in a process of its own; score the test cases."""
+    """Fine-tune by a preset with ``tawasul train`` in a process of its own; score the test cases."""
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.evaluation.baselines import spread
 
@@ -110,11 +110,10 @@ def recipe_scores(
     for name, cases in tables.items():
         lines = (json.dumps({"text": case.text, "topic": case.topic}, ensure_ascii=False) for case in cases)
         (out / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    recipe_path = Path(__file__).parents[2] / "tawasul_nlp" / "training" / "presets" / f"{recipe}.yaml"
-    command = [sys.executable, "-m", "training.train", "--recipe", str(recipe_path), "--label-columns", "topic"]
-    command += ["--data", str(out / "train.jsonl"), "--validation", str(out / "validation.jsonl")]
     # Two of the training cases are signs without a word.
-    command += ["--leave-out", "--out", str(out / "run")]
+    command = [sys.executable, "-m", "tawasul_nlp", "train", str(out / "train.jsonl"), "--leave-out"]
+    command += ["--validation", str(out / "validation.jsonl"), "--preset", recipe, "--label-columns", "topic"]
+    command += ["--output", str(out / "run")]
     command += [part for setting in overrides for part in ("--set", setting)]
     subprocess.run(command, check=True)
     classifier = ComplaintClassifier.from_pretrained(out / "run" / "model")

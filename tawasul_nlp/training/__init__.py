@@ -9,13 +9,11 @@ from tawasul_nlp.extras import require
 
 require("train", "training", "torch", "transformers", "datasets", "sklearn", "scipy", "cleanlab", "onnx", "accelerate")
 
-from tawasul_nlp.training.backbone import BackboneError
 from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_names
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.run import TrainRun, fit, train
 
 __all__ = [
-    "BackboneError",
     "NgramConfig",
     "Stage",
     "TrainConfig",

@@ -10,6 +10,7 @@ import torch
 from tokenizers import AddedToken
 from transformers import AutoConfig, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 
+from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, NETWORK, TOKENIZER, ModelConfig, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork, head_name
 from tawasul_nlp.training.restore import restore_network, restore_tokenizer
@@ -27,10 +28,6 @@ LOCAL = Path("models")
 # What the profiles ``arabert`` and ``arabert-twitter`` put for links, e-mail addresses and user names. AraBERT's
 # vocabulary holds each as one token, which a fast tokenizer would cut at the brackets.
 _PLACEHOLDERS = ("[رابط]", "[بريد]", "[مستخدم]")
-
-
-class BackboneError(ValueError):
-    """The encoder that a configuration names is unavailable; the message says what to do."""
 
 
 class Backbone(NamedTuple):

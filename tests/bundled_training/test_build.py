@@ -11,12 +11,15 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
+from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.training import Stage, TrainConfig, TrainingData, fit
 from tawasul_nlp.training.dataset import counted
 from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
 from tawasul_nlp.training.rows import RowEncoder
 from training.build import RECIPE, install
 from training.corpus import Example, LabelSpace, corpus_data, load_examples, row_of, rows_of
+from training.incidents import load_incidents
+from training.pairs import collect
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,38 @@ def test_a_stage_starts_its_heads_as_a_probe(
     (tmp_path / "probe").mkdir()
     assert right("random") < 0.3
     assert right("probe") > 0.6
+
+
+def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
+    tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
+) -> None:
+    assert corpus.incidents is not None
+    known = corpus.incidents.known[:120]
+    cases = {found.id for found in known}
+    examples = [example for example in load_examples("train", labels, second_batch=False) if example.incident in cases]
+    own = replace(
+        corpus.incidents,
+        known=known,
+        paraphrases=corpus.incidents.paraphrases[:20],
+        collections=lambda: (
+            collect(load_incidents("train", labels, use="scorer")[:80], []),
+            collect(load_incidents("validation", labels), []),
+        ),
+    )
+    data = replace(a_part(corpus, labels, examples, 80), incidents=own)
+    config = TrainConfig.load(RECIPE, ["epochs=0.5", "mlm_weight=0.1", "ngram=null", "bf16=false"])
+    run = fit(data, config.replace(backbone=str(tiny_bert), profile="arabert"), tmp_path / "run")
+    assert run.model.config.profile["name"] == "arabert"
+    assert [path.name for path in sorted(run.folder.glob("stage*"))] == ["stage1", "stage2"]
+    case = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الهاتف"
+    texts = [case, f"{case}!", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي ومحد صلحها"]
+    # After a few steps the encoder knows little, so that its own threshold is next to certainty.
+    grouper = DuplicateGrouper.from_pretrained(run.model_folder, threshold=0.6)
+    assert grouper.group(texts).labels.tolist() == [0, 0, 1]
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        placed = index.add(texts)
+        assert placed[0].group_id == placed[1].group_id != placed[2].group_id
+        assert index.query(case)[0].is_duplicate
 
 
 def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(

@@ -11,7 +11,7 @@ def test_a_perfect_grouping_scores_one_and_both_collections_hold_the_same_incide
     incidents, backlog = found["incidents"], found["backlog"]
     assert {text.id for text in incidents.texts} < {text.id for text in backlog.texts}
     for collection in (incidents, backlog):
-        assert (len(collection.duplicates), len(collection.look_alikes)) == (86, 31)
+        assert (len(collection.duplicates), len(collection.hard_negatives)) == (86, 31)
         perfect = score(collection.incident, collection)
         assert [perfect[name] for name in ("f1", "precision", "recall", *RELATIONS, LOOK_ALIKES)] == [1] * 6 + [0]
         alone = score(np.arange(len(collection.texts)), collection)
@@ -22,11 +22,11 @@ def test_what_is_merged_wrongly_costs_precision_where_it_is_a_text_of_the_collec
     found = collections("validation", LabelSpace.load())
     incidents = found["incidents"]
     labels = incidents.incident.copy()
-    case, look_alike = incidents.look_alikes[0]
+    case, look_alike = incidents.hard_negatives[0]
     labels[labels == labels[look_alike]] = labels[case]
     wrong = score(labels, incidents)
     assert wrong["recall"] == 1 and wrong["precision"] < 1 and wrong["wrong_pairs"] > 0
-    assert wrong[LOOK_ALIKES] == round(1 / len(incidents.look_alikes), 4)
+    assert wrong[LOOK_ALIKES] == round(1 / len(incidents.hard_negatives), 4)
 
 
 def test_the_table_ends_with_the_bars_where_there_are_some():

@@ -50,7 +50,7 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory, cases: list[dict[str, st
         vocab_size=len(vocabulary),
         hidden_size=64,
         num_hidden_layers=3,
-        num_attention_heads=2,
+        num_attention_heads=4,  # 16 numbers in each, and not 32 as in the bundled model
         intermediate_size=128,
         max_position_embeddings=512,
     )

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.training.backbone import BackboneError, load_backbone
+from tawasul_nlp.errors import BackboneError
+from tawasul_nlp.training.backbone import load_backbone
 from tests.training.conftest import PLACEHOLDERS, write_csv
 
 

@@ -22,9 +22,10 @@ from transformers import BertConfig, BertModel
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
+from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training import BackboneError, TrainConfig, TrainRun, fit, train
+from tawasul_nlp.training import TrainConfig, TrainRun, fit, train
 from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.dataset import read_data

@@ -1,0 +1,125 @@
+"""A table with the ids of incidents becomes a model that groups duplicates, on an encoder of AraBERT's kind."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, ModelFormatError
+from tawasul_nlp.cli import main
+from tawasul_nlp.model.folder import PAIRS
+from tawasul_nlp.training import TrainConfig, TrainRun, train
+from tawasul_nlp.training.dataset import read_data
+from tawasul_nlp.training.incidents import IncidentDraws, incidents_of
+from tawasul_nlp.training.tables import Columns
+from tests.training.conftest import write_csv
+from training.corpus import LabelSpace
+from training.incidents import load_incidents
+
+QUICK = {"bf16": False, "mlm_weight": 0.0, "batch_size": 16, "label_issues": False, "ngram": None, "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[dict[str, str]]:
+    """Return the reports of 150 incidents of the corpus, two of each, and a case of 60 more."""
+    labels = LabelSpace.load()
+    found = [incident for incident in load_incidents("train", labels) if len(incident.texts) > 1]
+    rows = []
+    for at, incident in enumerate(found[:210]):
+        for report in incident.texts[: 2 if at < 150 else 1]:
+            agency = labels.agency_of[incident.topic]
+            rows.append({"نص": report.text, "الجهة": agency, "بلاغ": incident.id if at % 3 else f"{at}.0"})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def run(reports: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
+    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), **QUICK)
+    return train(
+        Dataset.from_list(reports),
+        text_column="نص",
+        label_columns={"dept": "الجهة"},
+        incident_column="بلاغ",
+        duplicates="identical",
+        config=config,
+        output=tmp_path_factory.mktemp("incidents") / "run",
+    )
+
+
+def test_reports_of_one_incident_are_on_one_side_and_some_are_held_back(
+    reports: list[dict[str, str]], tmp_path: Path
+) -> None:
+    columns = Columns.parse("نص", "dept=الجهة", incident="بلاغ")
+    data = read_data(Dataset.from_list(reports), columns, TrainConfig(), tmp_path, duplicates="identical")
+    train_ids, validation_ids = set(data.train["incident"]), set(data.validation["incident"])
+    assert train_ids and validation_ids and not train_ids & validation_ids
+    assert data.incidents is not None and data.incidents.collections is not None
+    known = {incident.id for incident in data.incidents.known}
+    fitting, validation = data.incidents.collections()
+    fitted = {report.incident for report in fitting.texts}
+    twice = {name for name in fitted if sum(report.incident == name for report in fitting.texts) > 1}
+    assert len(known) > 80 and len(twice) > 20 and not known & fitted
+    assert len(validation.texts) == len(data.validation) and len(validation.duplicates) >= 10
+
+
+def test_the_model_groups_with_its_own_incident_vectors_and_scorer(run: TrainRun, tmp_path: Path) -> None:
+    assert json.loads((run.folder / "run.json").read_text(encoding="utf-8"))["config"]["stages"][1]["incident_groups"]
+    assert PAIRS in run.model.config.files
+    assert run.model.config.profile["name"] == "arabert"
+    assert run.model.embed(["حفرة في الشارع"], output="incident").shape == (1, 128)
+    case = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الهاتف"
+    texts = [case, case + " رجاء", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي ومحد صلحها"]
+    grouper = DuplicateGrouper.from_pretrained(run.model_folder)
+    assert grouper.group(texts).labels.tolist() == [0, 0, 1]
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        added = [index.add([{"id": str(at), "text": text}])[0] for at, text in enumerate(texts)]
+    assert added[0].group_id == added[1].group_id != added[2].group_id
+
+
+def test_a_table_without_incidents_gets_no_incident_vectors_and_says_so(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), **QUICK)
+    data = write_csv(tmp_path / "cases.csv", cases)
+    model = train(
+        data, text_column="نص", label_columns=["style"], duplicates="identical", config=config, output=tmp_path / "run"
+    ).model
+    with pytest.raises(ModelFormatError, match="train it with an incident_column, or group with the bundled model"):
+        DuplicateGrouper(model)
+    with pytest.raises(ModelFormatError, match="has no incident vectors"):
+        model.embed(["حفرة"], output="incident")
+
+
+def test_a_column_in_which_no_value_comes_twice_is_an_error_and_few_incidents_a_warning(
+    reports: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = [{**row, "بلاغ": str(at)} for at, row in enumerate(reports)]
+    few = [{**row, "بلاغ": row["بلاغ"] if at < 40 else ""} for at, row in enumerate(reports)]
+    given = ["--text-column", "نص", "--label-columns", "dept=الجهة", "--incident-column", "بلاغ", "--check-only"]
+    given += ["--duplicates", "identical", "--output", str(tmp_path / "run")]
+    assert main(["train", str(write_csv(tmp_path / "alone.csv", alone)), *given]) == 1
+    assert "no two training rows have one value in بلاغ, so incidents cannot be learned" in capsys.readouterr().err
+    assert main(["train", str(write_csv(tmp_path / "few.csv", few)), *given]) == 0
+    assert "too few incidents with two reports to fit a pair scorer, expected 50 in" in capsys.readouterr().err
+
+
+def test_groups_are_drawn_from_however_few_incidents_there_are() -> None:
+    rows = [{"text": f"نص {at}", "label.dept": "طرق", "incident": str(at // 2)} for at in range(8)]
+    found = incidents_of(rows, [], "label.dept", seed=1)
+    assert found is not None and found.collections is None
+    drawn = IncidentDraws(found, seed=1).draw(8)
+    names, counts = np.unique([row["incident"] for row in drawn], return_counts=True)
+    assert set(counts.tolist()) == {2} and set(names) == {incident.id for incident in found.known}
+    assert incidents_of(rows[::2], [], "label.dept", seed=1) is None
+
+
+def test_a_model_of_topics_by_another_name_is_asked_for_its_first_task(run: TrainRun) -> None:
+    groups = DuplicateGrouper(ComplaintClassifier.from_pretrained(run.model_folder)).group(
+        [
+            {"text": "حفرة في شارع البديع", "topic": "works"},
+            {"text": "الماي مقطوع عن بيتنا من أمس", "topic": "electricity"},
+        ]
+    )
+    assert len(groups.labels) == 2
