@@ -128,8 +128,8 @@ def train(
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[None]:
-    """Show the library's log on standard error."""
-    log = logging.getLogger("tawasul_nlp")
+    """Show what the training tells on standard error."""
+    log = logging.getLogger("tawasul_nlp.training")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     level = log.level

@@ -24,7 +24,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
-from tawasul_nlp._system import atomic_write, logger
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.backbone import Backbone, load_backbone
 from tawasul_nlp.training.batches import MaskingCollator
@@ -34,8 +34,9 @@ from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
 from tawasul_nlp.training.incidents import IncidentDraws
 from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.progress import logger
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
-from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network, use_bf16
+from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
 
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
 _SAMPLE = 200_000
@@ -154,7 +155,7 @@ def _start_heads(
     else:
         rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
     truth = truth_of(rows, data.labels)
-    start_heads(network, list(rows["input_ids"]), padding, truth, stage.head_start, bf16=use_bf16(stage))
+    start_heads(network, list(rows["input_ids"]), padding, truth, stage.head_start)
 
 
 def _write_history(output: Path, number: int, history: list[dict[str, Any]], tasks: list[str]) -> None:

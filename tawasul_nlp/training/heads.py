@@ -9,7 +9,6 @@ are the mean vector of its texts, so that the head is right from the first step 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -32,8 +31,6 @@ def start_heads(
     targets: Mapping[str, np.ndarray],
     how: str = "means",
     batch_size: int = 64,
-    *,
-    bf16: bool = False,
 ) -> None:
     """Set the heads' weights from the pooled vectors of each label's texts.
 
@@ -48,11 +45,9 @@ def start_heads(
         Label index for each task; -1 where a text has none.
     how : {"means", "probe"}
     batch_size : int
-    bf16 : bool
-        Whether the encoder computes in bfloat16.
     """
     start = {"means": nearest_mean, "probe": linear_probe}[how]
-    vectors = _pooled(network, rows, padding, batch_size, bf16)
+    vectors = _pooled(network, rows, padding, batch_size)
     for task, target in targets.items():
         known = target >= 0
         if how == "probe" and len(np.unique(target[known])) < 2:
@@ -138,14 +133,12 @@ def linear_probe(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     return weights.astype(np.float32), (bias - weights @ middle).astype(np.float32)
 
 
-def _pooled(
-    network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int, bf16: bool
-) -> np.ndarray:
+def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int) -> np.ndarray:
     device = next(network.parameters()).device
     network.eval()
     order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
     vectors = np.zeros((len(rows), network.encoder.config.hidden_size))
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
+    with torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             places = order[start : start + batch_size]
             batch = [rows[at] for at in places]

@@ -20,7 +20,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from tawasul_nlp._system import logger
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.cases import Case
@@ -30,6 +29,7 @@ from tawasul_nlp.duplicates.features import Columns
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
+from tawasul_nlp.training.progress import logger
 
 FOLDS = 5
 # The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from datasets import Dataset, IterableDataset, concatenate_datasets
 
-from tawasul_nlp._system import atomic_write, logger
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.training.backbone import WHEEL
@@ -34,6 +34,7 @@ from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.package import build_folder, untuned_tasks
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
+from tawasul_nlp.training.progress import logger
 from tawasul_nlp.training.tables import Columns, label_column
 
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")

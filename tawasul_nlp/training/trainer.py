@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from tawasul_nlp._system import atomic_write, logger
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.progress import logger
 
 STATE = "state.safetensors"
 
