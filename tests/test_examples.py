@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from examples.make_backlog import DAYS, OUT, REPORTED_WITHIN, backlog, more_reports, write
 from tawasul_nlp import Taxonomy
 from training.corpus import LabelSpace, load_examples
-from training.incidents import load_parallel
+from training.incidents import load_paraphrases
 from training.splits import DATA, load_splits, read_jsonl
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,7 @@ def trained_texts():
     texts = [example.text for split in ("train", "validation") for example in load_examples(split, labels)]
     for name, of in (("duplicates", "group"), ("hard_negatives", "near")):
         texts += [one["text"] for one in read_jsonl(DATA / f"{name}.jsonl") if side[one[of]] != "test"]
-    return texts + [text.text for incident in load_parallel() for text in incident.texts]
+    return texts + [text.text for incident in load_paraphrases() for text in incident.texts]
 
 
 def test_the_script_writes_the_committed_backlog_byte_for_byte(tmp_path):

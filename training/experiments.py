@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.model.ngram import NgramReader
+from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.training.config import NgramConfig
 from tawasul_nlp.training.dataset import truth_of
 from tawasul_nlp.training.ngram_fitting import fit_ngram
@@ -54,7 +54,7 @@ def main() -> None:
             path = Path(folder) / "ngram.safetensors"
             target = truth_of(rows_of("train", examples, labels), {"topic": labels.topics})
             fit_ngram([example.text for example in examples], target, {"topic": labels.topics}, path, config)
-            scores = NgramReader.load(path).scores([example.text for example in validation])["topic"]
+            scores = NgramScorer.load(path).scores([example.text for example in validation])["topic"]
             size = path.stat().st_size / 1e6
         ranked = np.argsort(-scores, axis=1)
         hits = (ranked[:, 0] == topic).mean(), (ranked[:, :3] == topic[:, None]).any(1).mean()

@@ -20,7 +20,7 @@ from eval.speed.import_time import machine
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from training.pairs import Collection, pairwise
+from tawasul_nlp.training.pairs import Collection, SimpleReport, pairwise
 
 
 def measure(rows: list[Row]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def measure(rows: list[Row]) -> dict[str, Any]:
         parts[incident].add(group)
     sizes = np.bincount(truth)
     again = np.flatnonzero(sizes > 1).tolist()
-    collection = Collection([], truth, np.zeros((0, 2), np.int64))
+    collection: Collection[SimpleReport] = Collection([], truth, np.zeros((0, 2), np.int64))
     scores = pairwise(found, collection)
     return {
         "cases": len(rows),

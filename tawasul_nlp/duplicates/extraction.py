@@ -68,10 +68,10 @@ def case_features(
     names = classifier.labels[task]
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
-        reading = classifier.read([cases[row].text for row in rows])
-        assert reading.incident is not None  # the model has incident vectors: their width was asked for above
-        vectors[rows] = reading.incident
-        probabilities = reading.probabilities[task]
+        output = classifier._forward([cases[row].text for row in rows])
+        assert output.incident is not None  # the model has incident vectors: their width was asked for above
+        vectors[rows] = output.incident
+        probabilities = output.probabilities[task]
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}

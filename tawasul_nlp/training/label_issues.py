@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.ngram import NgramFeatures
-from tawasul_nlp.tables.io.escaping import guarded_row
+from tawasul_nlp.tables.io.escaping import escaped_row
 from tawasul_nlp.training.ngram_fitting import kept_features, weighed
 
 FOLDS = 5

@@ -24,8 +24,8 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_columns
-from tawasul_nlp.duplicates.features import Columns
+from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
@@ -111,12 +111,12 @@ def collection_of(rows: Sequence[Mapping[str, Any]]) -> Collection[SimpleReport]
     return Collection(reports, incident, np.zeros((0, 2), np.int64))
 
 
-def read(collection: Collection[R], classifier: ComplaintClassifier) -> Columns:
+def read(collection: Collection[R], classifier: ComplaintClassifier) -> CaseFeatures:
     """Return the columns that the texts are compared by."""
-    return case_columns(classifier, [Case(text.text, id=text.id) for text in collection.texts])
+    return case_features(classifier, [Case(text.text, id=text.id) for text in collection.texts])
 
 
-def training_pairs(collection: Collection[R], columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+def training_pairs(collection: Collection[R], columns: CaseFeatures) -> tuple[np.ndarray, np.ndarray]:
     """Return candidate pairs, duplicates and hard negatives whose areas do not conflict, and which are duplicates.
 
     Pairs on other streets or roads stay: within a block it is learned what other roads say.
@@ -126,7 +126,7 @@ def training_pairs(collection: Collection[R], columns: Columns) -> tuple[np.ndar
     return pairs, collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
 
 
-def features_by_heart(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def features_by_heart(columns: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return :func:`pair_features` of texts whose topics the model knows by heart.
 
     Their topics count as unknown, but for near copies: these have the same topics whether known by heart or not.
@@ -236,7 +236,7 @@ def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validati
 
 
 def _threshold(
-    scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection[R], columns: Columns
+    scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection[R], columns: CaseFeatures
 ) -> float:
     """Return the middle of the thresholds whose neighbourhood has an F1 within a standard error of the best.
 

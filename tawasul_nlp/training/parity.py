@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.model.runtime import Batch, OnnxRuntime
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime
+from tawasul_nlp.model.runtime import Batch
 from tawasul_nlp.training.export import export_float
 from tawasul_nlp.training.package import read_with_encoder
 

@@ -328,7 +328,7 @@ def _label_issues(data: TrainingData, folder: Path, output: Path) -> dict[str, A
     places = list(zip(data.train["file"], data.train["row"], strict=True))
     truth = truth_of(data.train, data.labels)
     suspects = write_suspects(output / "suspects.csv", places, texts, data.groups, truth, data.labels)
-    embeddings = ComplaintClassifier.from_pretrained(folder).embed(texts)
+    embeddings = ComplaintClassifier.from_pretrained(folder).encode(texts)
     return {"suspects": suspects, "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings)}
 
 

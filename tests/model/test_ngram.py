@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.ngram import NgramFeatures, NgramReader, save_ngram
+from tawasul_nlp.model.ngram import NgramFeatures, NgramScorer, save_ngram
 from tawasul_nlp.training.ngram_fitting import kept_features, weighed
 
 TEXTS = ["الشارع مظلم والليت خربان", "الليت محترق من شهر", "الماي مقطوع عن مجمع 714", "الماي مقطوع عن مجمع 208"]

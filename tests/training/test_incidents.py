@@ -68,7 +68,7 @@ def test_the_model_groups_with_its_own_incident_vectors_and_scorer(run: TrainRun
     assert json.loads((run.folder / "run.json").read_text(encoding="utf-8"))["config"]["stages"][1]["incident_groups"]
     assert PAIRS in run.model.config.files
     assert run.model.config.profile["name"] == "arabert"
-    assert run.model.embed(["حفرة في الشارع"], output="incident").shape == (1, 128)
+    assert run.model.encode_incidents(["حفرة في الشارع"]).shape == (1, 128)
     case = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الهاتف"
     texts = [case, case + " رجاء", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي ومحد صلحها"]
     grouper = DuplicateGrouper.from_pretrained(run.model_folder)
@@ -89,7 +89,7 @@ def test_a_table_without_incidents_gets_no_incident_vectors_and_says_so(
     with pytest.raises(ModelFormatError, match="train it with an incident_column, or group with the bundled model"):
         DuplicateGrouper(model)
     with pytest.raises(ModelFormatError, match="has no incident vectors"):
-        model.embed(["حفرة"], output="incident")
+        model.encode_incidents(["حفرة"])
 
 
 def test_a_column_in_which_no_value_comes_twice_is_an_error_and_few_incidents_a_warning(

@@ -330,7 +330,7 @@ def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels
     before, after = ComplaintClassifier.from_pretrained(model), found.model
     assert set(after.labels["dept"]) == {*DEPARTMENTS.values(), "جهة جديدة"} - {DEPARTMENTS["education"]}
     texts = [case["نص"] for case in cases[:40]]
-    assert (before.embed(texts) * after.embed(texts)).sum(1).min() > 0.99
+    assert (before.encode(texts) * after.encode(texts)).sum(1).min() > 0.99
     heads = [restore_network(folder).heads["dept"] for folder in (model, found.model_folder)]
     for name in set(before.labels["dept"]) & set(after.labels["dept"]):
         old, new = before.labels["dept"].index(name), after.labels["dept"].index(name)
