@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"model: {folder}")
     if options.install:
         install(folder)
-        print(f"installed into {BUNDLED}; now run python -m eval.classification")
+        print(f"installed into {BUNDLED}; now run python -m eval.quality.classification")
 
 
 def build(config: TrainConfig, output: Path) -> Path:

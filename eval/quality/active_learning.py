@@ -1,4 +1,4 @@
-"""Does labelling the cases that ``training.select`` chooses beat labelling random ones? A simulated run on the corpus.
+"""Does labelling the cases that ``tawasul select`` chooses beat labelling random ones? A simulated run on the corpus.
 
 The labels of the training cases (with their re-reports, as a backlog has them) are hidden. A cheap learner, ridge
 regression on character and word TF-IDF, begins with a few random labels; then each strategy buys the next ones, round
@@ -255,7 +255,7 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"The strategy was chosen on the validation split (mean accuracy over the budgets: {tried}). Breadth is how "
         "many uncertain cases compete for one pick: 1 is uncertainty alone, more gives diversity more weight. "
-        f"`training.select` uses {result['shipped_breadth']}. The learner is cheap and weak; a fine-tuned encoder was "
+        f"`tawasul select` uses {result['shipped_breadth']}. The learner is cheap and weak; a fine-tuned encoder was "
         "not simulated, and other labels than these topics may behave otherwise.",
     ]
     return "\n".join(lines) + "\n"
