@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from tawasul_nlp.training.incidents import LEAST_INCIDENTS, SCORER_SHARE, Incidents
+from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
 from tawasul_nlp.training.splitting import near_identical
 from tawasul_nlp.training.tables import label_column
 

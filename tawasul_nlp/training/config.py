@@ -7,16 +7,16 @@ the top are the defaults of every stage, and each entry of ``stages`` says what 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import yaml
 
 from tawasul_nlp.domain import _yaml
-from tawasul_nlp.training.config_values import problem_of
+from tawasul_nlp.training.config_values import check_names, nearest, problem_of, setting_names
+from tawasul_nlp.training.config_yaml import read_setting, read_weight, settings_schema
 
 PRESETS: Final = Path(__file__).parent / "presets"
 
@@ -217,7 +217,7 @@ class TrainConfig(Stage):
         """
         known = preset_names()
         if name not in known:
-            raise ValueError(f"there is no preset {name!r}{_nearest(name, known)}; there are {', '.join(known)}")
+            raise ValueError(f"there is no preset {name!r}{nearest(name, known)}; there are {', '.join(known)}")
         return cls.load(PRESETS / f"{name}.yaml").replace(**changes)
 
     @classmethod
@@ -238,12 +238,10 @@ class TrainConfig(Stage):
         ValueError
             If there is no such file, or an override is not a setting.
         """
-        from tawasul_nlp.training.config_yaml import settings_schema
-
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"there is no configuration {path}; write one, or take a preset: {preset_names()}")
-        values = dict(_yaml.read(path, settings_schema(cls)).values)
+        values = dict(_yaml.read(path, settings_schema(cls, _PARTS)).values)
         stages = values.pop("stages", None) or ()
         common = {name: value for name, value in values.items() if name in setting_names(Stage)}
         config = cls(**values, stages=tuple(Stage(**{**common, **stage}) for stage in stages))
@@ -290,24 +288,22 @@ class TrainConfig(Stage):
             raise ValueError(f"{override}: {error}") from error
 
     def _put(self, way: list[str], value: str) -> TrainConfig:
-        from tawasul_nlp.training.config_yaml import read_setting, read_weight
-
         first, *rest = way
         if first == "stages" and len(rest) == 2:
             if not rest[0].isdecimal() or not 1 <= int(rest[0]) <= len(self.stages):
                 raise ValueError(f"there is no stage {rest[0]}; there are {len(self.stages)}")
             at = int(rest[0]) - 1
-            changed = self.stages[at].replace(**{rest[1]: read_setting(Stage, rest[1], value)})
+            changed = self.stages[at].replace(**{rest[1]: read_setting(Stage, rest[1], value, _PARTS)})
             return self.replace(stages=(*self.stages[:at], changed, *self.stages[at + 1 :]))
         if first == "ngram" and len(rest) == 1:
-            part = (self.ngram or NgramConfig()).replace(**{rest[0]: read_setting(NgramConfig, rest[0], value)})
+            part = (self.ngram or NgramConfig()).replace(**{rest[0]: read_setting(NgramConfig, rest[0], value, _PARTS)})
             return self.replace(ngram=part)
         if first == "task_weights" and rest:
             weights = {**self.task_weights, ".".join(rest): read_weight(value)}
             return self.replace(task_weights=weights)
         if rest:
             raise ValueError(f"{first} has no parts; parts are ngram.KEY, task_weights.TASK and stages.NUMBER.KEY")
-        return self.replace(**{first: read_setting(TrainConfig, first, value)})
+        return self.replace(**{first: read_setting(TrainConfig, first, value, _PARTS)})
 
     def passes(self) -> tuple[Stage, ...]:
         """Return the stages of the training: :attr:`stages`, or the configuration itself as the only one."""
@@ -335,26 +331,13 @@ class TrainConfig(Stage):
         return self.replace(stages=(*stages, more))
 
 
+# The settings with settings of their own.
+_PARTS: Final[Mapping[str, type]] = {"ngram": NgramConfig, "stages": Stage}
+
+
 def preset_names() -> tuple[str, ...]:
     """Return the names of the package's presets."""
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
-
-
-def setting_names(kind: type) -> tuple[str, ...]:
-    """Return the names of the settings of a class."""
-    return tuple(item.name for item in fields(kind))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def check_names(given: Iterable[str], known: Sequence[str]) -> None:
-    """Raise ValueError for a setting that is not known, with the nearest of those that are."""
-    for name in given:
-        if name not in known:
-            raise ValueError(f"unknown setting {name!r}" + (_nearest(name, known) or f"; known are {', '.join(known)}"))
 
 
 def _plain(value: Any) -> Any:

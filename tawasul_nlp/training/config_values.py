@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, Final
 
 from tawasul_nlp.text import PROFILES
@@ -92,3 +94,21 @@ _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
         "a list of names, as in [tensorboard]",
     ),
 }
+
+
+def setting_names(kind: type) -> tuple[str, ...]:
+    """Return the names of the settings of a class."""
+    return tuple(item.name for item in fields(kind))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a question about the nearest name, or nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def check_names(given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise ValueError for a setting that is not known, with the nearest of those that are."""
+    for name in given:
+        if name not in known:
+            raise ValueError(f"unknown setting {name!r}" + (nearest(name, known) or f"; known are {', '.join(known)}"))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from tawasul_nlp.domain import _yaml
 from tawasul_nlp.domain._yaml import DataError
-from tawasul_nlp.training.config import NgramConfig, Stage, check_names, setting_names
-from tawasul_nlp.training.config_values import RANGES, problem_of
+from tawasul_nlp.training.config_values import RANGES, check_names, problem_of, setting_names
 
 
-def settings_schema(kind: type) -> _yaml.Schema:
-    """Return the schema of a mapping from names of settings of ``kind`` to their values."""
-    optional = {name: (_setting(name), None) for name in setting_names(kind)}
+def settings_schema(kind: type, parts: Mapping[str, type]) -> _yaml.Schema:
+    """Return the schema of a mapping from names of settings of ``kind`` to their values.
+
+    ``parts`` are the classes of those that have settings of their own.
+    """
+    optional = {name: (_setting(name, parts), None) for name in setting_names(kind)}
 
     def check(node: yaml.Node, source: str) -> _yaml.Record:
         if not isinstance(node, yaml.MappingNode):
@@ -29,12 +32,12 @@ def settings_schema(kind: type) -> _yaml.Schema:
     return check
 
 
-def _setting(name: str) -> _yaml.Schema:
+def _setting(name: str, parts: Mapping[str, type]) -> _yaml.Schema:
     """Return the schema of one setting, which also checks its range."""
 
     def check(node: yaml.Node, source: str) -> Any:
         null = isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-        value = None if null else _schema(name)(node, source)
+        value = None if null else _schema(name, parts)(node, source)
         problem = problem_of(name, value)
         if problem:
             shown = repr(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
@@ -61,16 +64,16 @@ def _flag(node: yaml.Node, source: str) -> Any:
     return {"true": True, "false": False}.get(str(node.value).lower(), node.value)
 
 
-def _schema(name: str) -> _yaml.Schema:
+def _schema(name: str, parts: Mapping[str, type]) -> _yaml.Schema:
     """Return how the value of a setting is read; whether it is sound is for :func:`problem_of`."""
     if name in RANGES:
         return _number
     if name in ("bf16", "keep_torch", "label_issues"):
         return _flag
     if name == "stages":
-        return _yaml.list_of(lambda node, source: settings_schema(Stage)(node, source).values)
+        return _yaml.list_of(lambda node, source: settings_schema(parts[name], parts)(node, source).values)
     if name == "ngram":
-        return lambda node, source: NgramConfig(**settings_schema(NgramConfig)(node, source).values)
+        return lambda node, source: parts[name](**settings_schema(parts[name], parts)(node, source).values)
     if name in ("min_df", "report_to"):
         item = _number if name == "min_df" else lambda node, source: node.value
         return lambda node, source: (
@@ -100,12 +103,12 @@ def _scalar(schema: _yaml.Schema, value: str) -> Any:
     return schema(node, "")
 
 
-def read_setting(kind: type, name: str, value: str) -> Any:
+def read_setting(kind: type, name: str, value: str, parts: Mapping[str, type]) -> Any:
     """Return the value of a setting that is given as text."""
     check_names([name], setting_names(kind))
     if name == "stages":
         raise ValueError("name a setting of one stage, as in stages.2.epochs=1")
     try:
-        return _scalar(_setting(name), value)
+        return _scalar(_setting(name, parts), value)
     except DataError as error:
         raise ValueError(str(error).removeprefix(":1: ")) from error

@@ -26,7 +26,7 @@ from tawasul_nlp.training.checks import (
     unusable_rows,
 )
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.incidents import Incidents, incidents_of
+from tawasul_nlp.training.incident_groups import Incidents, incidents_of
 from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, folded, joined, split
 from tawasul_nlp.training.tables import (
     Columns,

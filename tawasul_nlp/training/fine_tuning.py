@@ -32,7 +32,7 @@ from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.curves import draw_curves
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
-from tawasul_nlp.training.incidents import IncidentDraws
+from tawasul_nlp.training.incident_groups import IncidentDraws
 from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.progress import logger
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts

@@ -12,7 +12,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import PAIRS
 from tawasul_nlp.training import TrainConfig, TrainRun, train
 from tawasul_nlp.training.dataset import read_data
-from tawasul_nlp.training.incidents import IncidentDraws, incidents_of
+from tawasul_nlp.training.incident_groups import IncidentDraws, incidents_of
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import write_csv
 from training.corpus import LabelSpace
