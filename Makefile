@@ -5,12 +5,14 @@
 #   make coverage  the tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
-#   make train   rebuild the bundled model from training/data
+#   make train   rebuild the bundled model from training/data; with BACKBONE=folder or Hub id the same from another BERT, into build/
 #   make eval    measure what needs no data from outside, no training run and no night; with DATA=folder also what needs data
 
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
+BACKBONE ?=
+RECIPE ?= training/recipes/bundled-arabert.yaml
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples notebooks tests
 
@@ -68,7 +70,7 @@ train: export MALLOC_MMAP_MAX_ = 0
 train: export MALLOC_TRIM_THRESHOLD_ = 20000000000
 train: export MALLOC_TOP_PAD_ = 268435456
 train: $(VENV)/.installed
-	$(BIN)/python -m training.build --install
+	$(BIN)/python -m training.build $(if $(BACKBONE),--config $(RECIPE) --set backbone=$(BACKBONE) --output build/$(notdir $(BACKBONE)),--install)
 
 eval: $(VENV)/.installed
 	$(BIN)/python -m eval $(if $(DATA),--data $(DATA))

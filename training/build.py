@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 def build(config: TrainConfig, output: Path) -> Path:
     """Train on the corpus in the run folder ``output`` and return the finished model folder."""
     labels = LabelSpace.load()
+    about = {"base": _BASE if config.backbone == "wheel" else config.backbone}
     if config.backbone == "wheel":
         # The vocabulary is that of the corpus without its second batch: what was measured was measured with it.
         base = base_folder(
@@ -54,7 +55,7 @@ def build(config: TrainConfig, output: Path) -> Path:
     write_common()
     data = corpus_data()
     texts = f"{data.rows} training texts, {len(data.validation)} validation texts of the project's corpus"
-    return fit(data, config, output, about={"base": _BASE, "data": texts}).model_folder
+    return fit(data, config, output, about={**about, "data": texts}).model_folder
 
 
 def install(folder: Path) -> None:
