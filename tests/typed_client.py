@@ -1,0 +1,103 @@
+"""A program by somebody who checks types strictly; ``tests/test_api.py`` has mypy read it, and nothing runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tawasul_nlp import (
+    ComplaintClassifier,
+    DuplicateGrouper,
+    DuplicateIndex,
+    InvalidTextError,
+    Normalizer,
+    Prediction,
+    ReadOptions,
+    TableError,
+    TawasulError,
+    Taxonomy,
+    WriteOptions,
+    classify_table,
+    find_places,
+    group_table,
+    mask_personal_data,
+    normalize,
+    predict,
+    write_report,
+)
+from tawasul_nlp.domain import Routing, route
+from tawasul_nlp.duplicates import Assignment, Case, DuplicateGroups, Match, RecurringProblems, recurring_problems
+from tawasul_nlp.evaluation import EvaluationResult, compare, drift, evaluate, select
+from tawasul_nlp.report import ReportSummary
+from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_labelled
+from tawasul_nlp.text import MaskedText, arabizi_to_arabic, find_personal_data
+from tawasul_nlp.training import NgramConfig, Stage, TrainConfig, TrainRun, train
+
+
+def one_text(text: str) -> str:
+    """Clean, mask and read one text."""
+    masked: MaskedText = mask_personal_data(arabizi_to_arabic(normalize(text)))
+    spans: list[tuple[int, int]] = [(span.start, span.end) for span in find_personal_data(text)]
+    prediction: Prediction = predict(Normalizer("default")(masked.text))
+    recipient: Routing = route(prediction.topic.id, find_places(text), taxonomy=Taxonomy.load())
+    block: int | None = prediction.places.block
+    reasons: tuple[str, ...] = prediction.reasons
+    return f"{recipient.agency_id} {block} {reasons} {prediction.needs_review} {len(spans)}"
+
+
+def many_texts(texts: list[str]) -> list[str]:
+    """Read many texts in order; what is not text has a name of its own."""
+    classifier = ComplaintClassifier.from_pretrained(target_error=0.05, threads=1)
+    try:
+        predictions: list[Prediction] = classifier.predict(texts, batch_size=32)
+    except InvalidTextError as error:
+        raise SystemExit(f"text {error.index}: {error}") from error
+    width: int = classifier.encode(texts).shape[1] + classifier.encode_incidents(texts).shape[1]
+    words: list[str] = classifier.explain(texts[0]).top(3)
+    return [f"{each.topic.name_ar} {each.topic.probability:.2f} {width} {words}" for each in predictions]
+
+
+def duplicates(texts: list[str], folder: Path) -> list[str]:
+    """Group cases at once, and one by one in an index."""
+    grouper = DuplicateGrouper.from_pretrained(threshold=0.5)
+    groups: DuplicateGroups = grouper.group([Case(text, id=str(number)) for number, text in enumerate(texts)])
+    stricter: DuplicateGroups = groups.rethreshold(0.7)
+    score: float = groups.explain(0, 1).score
+    problems: RecurringProblems = recurring_problems(
+        stricter, ["water_leak"] * len(texts), [711] * len(texts), ["2026-01-04"] * len(texts)
+    )
+    with DuplicateIndex.open(folder, grouper) as index:
+        assigned: list[Assignment] = index.add(texts)
+        matches: list[Match] = index.query(texts[0], k=3)
+    cases: list[Case] = DuplicateIndex.read_cases(folder)
+    return [f"{one.group_id} {one.is_new}" for one in assigned] + [f"{matches} {score} {len(problems)} {len(cases)}"]
+
+
+def a_table(source: Path, folder: Path) -> int:
+    """Classify, group and report."""
+    read, write = ReadOptions(encoding="cp1256"), WriteOptions(prefix="ai_", overwrite=False)
+    try:
+        done: BatchReport = classify_table(
+            ComplaintClassifier.from_pretrained(), source, folder / "c.csv", text_column="text", read=read, write=write
+        )
+        grouped: GroupReport = group_table(
+            DuplicateGrouper.from_pretrained(), folder / "c.csv", folder / "g.csv", text_column=["subject", "text"]
+        )
+        page: ReportSummary = write_report(folder / "g.csv", folder / "report.html", text_column="text")
+    except TableError as error:
+        raise SystemExit(str(error)) from error
+    return done.rows_written + grouped.rows_read + page.rows
+
+
+def a_model(cases: Path, held_out: Path, folder: Path) -> str:
+    """Train on labels of one's own, and measure."""
+    config = TrainConfig.preset("e5", epochs=5, ngram=NgramConfig(C=0.5)).replace(stages=(Stage(epochs=2),))
+    try:
+        run: TrainRun = train(cases, label_columns=["dept"], config=config, output=folder)
+    except TawasulError as error:
+        raise SystemExit(str(error)) from error
+    rows: list[LabelledRow] = list(open_labelled(held_out, "text").rows())
+    measured: EvaluationResult = evaluate(run.model, held_out, label_columns=["dept"])
+    better = compare(measured, evaluate(None, held_out))
+    changed = drift(cases, held_out, run.model_folder)
+    chosen = select(run.model, held_out, 20)
+    return f"{len(rows)} {measured.to_dict()} {better} {changed} {chosen}"
