@@ -1,4 +1,4 @@
-"""Weigh the readers, fit each task's temperature, and choose thresholds, all on validation data."""
+"""Weigh the scorers, fit each task's temperature, and choose thresholds, all on validation data."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
 
 TARGET_ERRORS = (0.05, 0.02)
-# A reader that counts for next to nothing at a start: a scale of e^-4 beside the other's.
+# A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
 _SILENT = 4.0
 
 
 def fit_task(
     name: str,
     tasks: Mapping[str, TaskConfig],
-    readers: Mapping[str, Mapping[str, np.ndarray]],
+    scorers: Mapping[str, Mapping[str, np.ndarray]],
     truth: np.ndarray,
     prior: float = 0.0,
 ) -> TaskConfig:
-    """Fit one task's reader weights, temperature and power by least negative log-likelihood.
+    """Fit one task's scorer weights, temperature and power by least negative log-likelihood.
 
-    The likelihood has several valleys, and readers' scores may be a thousand times as large as others' are. So the
+    The likelihood has several valleys, and scorers' scores may be a thousand times as large as others' are. So the
     search begins at several points, and the best end is kept.
 
     Parameters
     ----------
     name : str
     tasks : mapping of str to TaskConfig
-        Tasks fitted before (parents), and this one with its readers named in ``weights``.
-    readers : mapping
-        Scores of each reader on the validation texts.
+        Tasks fitted before (parents), and this one with its scorers named in ``weights``.
+    scorers : mapping
+        Scores of each scorer on the validation texts.
     truth : ndarray of int, shape (n_texts,)
         Label index of each text; -1 where the task is not defined.
     prior : float
@@ -55,11 +55,11 @@ def fit_task(
     def weighed(logarithms: np.ndarray) -> TaskConfig:
         *scales, power = np.exp(logarithms)
         scale = np.array(scales)
-        weights = {reader: float(share) for reader, share in zip(names, scale / scale.sum(), strict=True)}
+        weights = {scorer: float(share) for scorer, share in zip(names, scale / scale.sum(), strict=True)}
         return replace(task, weights=weights, temperature=float(1.0 / scale.sum()), power=float(power))
 
     def loss(logarithms: np.ndarray) -> float:
-        scores = combine({**tasks, name: weighed(logarithms)}, readers)[name]
+        scores = combine({**tasks, name: weighed(logarithms)}, scorers)[name]
         likelihood = float(scores[rows, truth[rows]].mean())
         if prior:
             likelihood = (len(rows) * likelihood + prior * float(scores[rows].mean())) / (len(rows) + prior)
@@ -67,27 +67,27 @@ def fit_task(
         return -likelihood
 
     ends = []
-    for start in _starts(name, tasks, readers):
+    for start in _starts(name, tasks, scorers):
         # The first steps are as wide as what is looked for; scipy's own would be too small to see a flat slope.
         simplex = np.vstack([start, start + np.eye(len(start))])
         options = {"xatol": 1e-3, "fatol": 1e-6, "initial_simplex": simplex}
         ends.append(minimize(loss, start, method="Nelder-Mead", options=options))
     best = min(ends, key=lambda end: float(end.fun))
-    return _matched_in_the_large(weighed(best.x), name, tasks, readers, truth, prior)
+    return _matched_in_the_large(weighed(best.x), name, tasks, scorers, truth, prior)
 
 
 def _starts(
-    name: str, tasks: Mapping[str, TaskConfig], readers: Mapping[str, Mapping[str, np.ndarray]]
+    name: str, tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, np.ndarray]]
 ) -> list[np.ndarray]:
-    """Return where to begin, as logarithms of the readers' scales and of the power.
+    """Return where to begin, as logarithms of the scorers' scales and of the power.
 
-    All ones, and each reader nearly alone, with its scores brought to a standard deviation of 1.
+    All ones, and each scorer nearly alone, with its scores brought to a standard deviation of 1.
     """
     task = tasks[name]
     spreads = []
-    for reader in task.weights:
-        alone = replace(task, weights={reader: 1.0}, temperature=1.0, power=1.0)
-        spreads.append(combine({**tasks, name: alone}, readers)[name].std(axis=1).mean())
+    for scorer in task.weights:
+        alone = replace(task, weights={scorer: 1.0}, temperature=1.0, power=1.0)
+        spreads.append(combine({**tasks, name: alone}, scorers)[name].std(axis=1).mean())
     even = np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
     starts = [np.zeros(len(even))]
     for loud in range(len(spreads)):
@@ -100,7 +100,7 @@ def _matched_in_the_large(
     task: TaskConfig,
     name: str,
     tasks: Mapping[str, TaskConfig],
-    readers: Mapping[str, Mapping[str, np.ndarray]],
+    scorers: Mapping[str, Mapping[str, np.ndarray]],
     truth: np.ndarray,
     prior: float,
 ) -> TaskConfig:
@@ -109,7 +109,7 @@ def _matched_in_the_large(
 
     def excess(factor: float) -> float:
         tempered = replace(task, temperature=task.temperature * factor)
-        probabilities = np.exp(combine({**tasks, name: tempered}, readers)[name][known])
+        probabilities = np.exp(combine({**tasks, name: tempered}, scorers)[name][known])
         accuracy = (probabilities.argmax(1) == truth[known]).mean()
         if prior:
             accuracy = (known.sum() * accuracy + prior / len(task.labels)) / (known.sum() + prior)

@@ -22,7 +22,7 @@ _NEIGHBOURS = 10
 def held_out_probabilities(texts: Sequence[str], target: np.ndarray, groups: np.ndarray, labels: int) -> np.ndarray:
     """Return probabilities by linear models that saw neither the text nor a duplicate of it: (n_texts, labels).
 
-    An encoder that was trained on a text knows its label by heart, right or wrong; so the judge is the n-gram reader,
+    An encoder that was trained on a text knows its label by heart, right or wrong; so the judge is the n-gram scorer,
     cross-validated.
     """
     from sklearn.model_selection import GroupKFold

@@ -1,4 +1,4 @@
-"""Train the n-gram reader: hashed TF-IDF features and one linear SVM for each task."""
+"""Train the n-gram scorer: hashed TF-IDF features and one linear SVM for each task."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fit_ngram(
     path: Path,
     config: NgramConfig,
 ) -> None:
-    """Fit the reader and write it to ``path``.
+    """Fit the scorer and write it to ``path``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Put a model folder together: export, quantise, weigh the readers, calibrate, and describe."""
+"""Put a model folder together: export, quantise, weigh the scorers, calibrate, and describe."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def read_with_encoder(
     """
     settings = PROFILES[profile]
     config = ModelConfig({}, settings.to_dict(), settings.fingerprint(), max_tokens, {})
-    reader = EncoderScorer(folder, config, runtime or OnnxRuntime(folder / ENCODER))
-    return reader.run(reader.tokenize(texts), batch_size)
+    scorer = EncoderScorer(folder, config, runtime or OnnxRuntime(folder / ENCODER))
+    return scorer.run(scorer.tokenize(texts), batch_size)
 
 
 def untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:
@@ -90,13 +90,13 @@ def build_folder(
     tokenizer : Path
         Its ``tokenizer.json``.
     ngram : Path or None
-        The n-gram reader, if the model has one.
+        The n-gram scorer, if the model has one.
     texts : list of str
         Validation texts, as they were written.
     truth : mapping of str to ndarray of int, shape (n_texts,)
         Label index of each text for each task; -1 where it is not defined.
     tasks : mapping of str to TaskConfig
-        Parents before children, with their readers named in ``weights``.
+        Parents before children, with their scorers named in ``weights``.
     out : Path
         The model folder; emptied first.
     about : dict
@@ -119,19 +119,19 @@ def build_folder(
         float_graph = Path(scratch) / "float32.onnx"
         export_float(network, float_graph)
         quantize_rows(float_graph, out / ENCODER)
-    readers = {"encoder": read_with_encoder(out, texts, profile=profile, max_tokens=max_tokens)}
+    scorers = {"encoder": read_with_encoder(out, texts, profile=profile, max_tokens=max_tokens)}
     names = [TOKENIZER, ENCODER]
     if ngram is not None:
         shutil.copy(ngram, out / NGRAM)
-        readers["ngram"] = NgramScorer.load(out / NGRAM).scores(texts)
+        scorers["ngram"] = NgramScorer.load(out / NGRAM).scores(texts)
         names.append(NGRAM)
     if torch_files:
         save_network(network, out)
         names += [NETWORK, NETWORK_CONFIG]
     fitted: dict[str, TaskConfig] = {}
     for name in tasks:
-        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, readers, truth[name], prior)
-        fitted[name] = with_thresholds(fitted[name], combine(fitted, readers)[name], truth[name])
+        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, scorers, truth[name], prior)
+        fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name])
     settings = PROFILES[profile]
     files = {name: file_hash(out / name) for name in names}
     config = ModelConfig(fitted, settings.to_dict(), settings.fingerprint(), max_tokens, files, about)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from datasets import Dataset, Features, IterableDataset, Value
 from datasets.exceptions import DatasetGenerationError
 
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.tables import TableError
-from tawasul_nlp.tables.io.chunk import is_text, to_cell, to_name
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.labelled import open_labelled
 
 # Names that the network or the exported graph already use for something else.
 _TAKEN = {"embedding", "incident", "input_ids", "attention_mask", "token_type_ids", "mlm_labels", "loss", "training"}
@@ -84,11 +82,6 @@ class Columns:
         return cls(text, found, group, incident)
 
     @property
-    def all(self) -> list[str]:
-        """The table's columns that are read."""
-        return [self.text, *self.labels.values(), *filter(None, (self.group, self.incident))]
-
-    @property
     def features(self) -> Features:
         """The columns of the data set that :func:`read_table` returns."""
         names = ["file", "text", "group", "incident", "problem", *(label_column(task) for task in self.labels)]
@@ -105,81 +98,36 @@ def second_column(task: str) -> str:
     return f"second.{task}"
 
 
-def read_rows(path: str, columns: Columns) -> Iterator[dict[str, Any]]:
-    """Yield every row of a table; an unreadable one with its ``problem`` and nothing else.
+def read_rows(source: Any, columns: Columns, name: str) -> Iterator[dict[str, Any]]:
+    """Yield every row of a table; one that cannot be used has its ``problem``.
 
     Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks.
     """
-    empty = {**dict.fromkeys(columns.features, ""), "file": path}
-    for chunk in open_reader(path, text_column=columns.text).chunks():
-        records = zip(chunk.numbers, chunk.records(), strict=True)
-        rows = {number: empty | _row(number, record, columns) for number, record in records}
-        rows |= {reject.row: {**empty, "row": reject.row, "problem": reject.reason} for reject in chunk.rejects}
-        for number in sorted(rows):
-            yield rows[number]
+    for row in open_labelled(source, columns.text).rows():
+        labels = {label_column(task): row.label(column) for task, column in columns.labels.items()}
+        problem = row.problem
+        if not problem and not any(char.isalnum() for char in row.text):
+            problem = "the text has no letters or digits"
+        if not problem and not any(labels.values()):
+            problem = "every label is missing"
+        own = {"file": name, "row": row.number, "text": row.text, "problem": problem}
+        others = {"group": columns.group, "incident": columns.incident}
+        yield own | {key: row.label(column) if column else "" for key, column in others.items()} | labels
 
 
-def _row(number: int, record: dict[str, Any], columns: Columns) -> dict[str, Any]:
-    text = to_cell(record.get(columns.text))
-    problem = ""
-    if not any(char.isalnum() for char in text):
-        problem = "the text is missing" if not text.strip() else "the text has no letters or digits"
-    elif not is_text(text):
-        problem = "the text holds half of a surrogate pair"
-    values = {label_column(task): to_name(record.get(column)) for task, column in columns.labels.items()}
-    if not problem and not any(values.values()):
-        problem = "every label is missing"
-    group = to_name(record.get(columns.group)) if columns.group else ""
-    incident = to_name(record.get(columns.incident)) if columns.incident else ""
-    return {"row": number, "text": text, "group": group, "incident": incident, "problem": problem, **values}
-
-
-def check_columns(path: Path, columns: Columns) -> None:
-    """Raise ValueError if the table lacks a column that is asked for."""
-    _check_names(str(path), open_reader(path, text_column=columns.text).columns, columns)
-
-
-def _check_names(source: str, has: Sequence[str], columns: Columns) -> None:
-    missing = [name for name in columns.all if name not in has]
-    if missing:
-        raise ValueError(f"{source} has no column {', '.join(map(repr, missing))}; its columns are {', '.join(has)}")
+def check_columns(source: Any, columns: Columns) -> None:
+    """Raise MissingColumnError if the table lacks a column that is asked for."""
+    opened = open_labelled(source, columns.text)
+    opened.check_columns(list(columns.labels.values()))
+    for option, column in (("--group-column", columns.group), ("--incident-column", columns.incident)):
+        if column is not None:
+            opened.check_columns([column], option)
 
 
 def table_rows(table: Any, columns: Columns, name: str) -> Dataset:
-    """Return the rows of a table in memory as :func:`read_table` does those of a file.
-
-    Parameters
-    ----------
-    table : datasets.Dataset, or any table that Arrow reads
-        A data frame of pandas or Polars, a ``pyarrow.Table``, ...
-    columns : Columns
-    name : str
-        What findings call it.
-
-    Raises
-    ------
-    TypeError
-        If it is no table.
-    ValueError
-        If it lacks a column.
-    """
-    arrow = _arrow(table)
-    _check_names(name, arrow.column_names, columns)
-    records: Iterable[dict[str, Any]] = arrow.select(list(dict.fromkeys(columns.all))).to_pylist()
-    rows = [{"file": name, **_row(number, record, columns)} for number, record in enumerate(records, start=1)]
-    return Dataset.from_list(rows, features=columns.features)
-
-
-def _arrow(table: Any) -> pa.Table:
-    if isinstance(table, pa.Table):
-        return table
-    if isinstance(table, Dataset):
-        return table.with_format("arrow")[:]
-    if hasattr(table, "__arrow_c_stream__"):
-        return pa.table(table)
-    raise TypeError(
-        f"data is a {type(table).__name__}, expected a path, a datasets.Dataset, or a table of pandas, Polars or Arrow"
-    )
+    """Return the rows of a table in memory as :func:`read_table` does those of a file; ``name`` stands for it."""
+    check_columns(table, columns)
+    return Dataset.from_list(list(read_rows(table, columns, name)), features=columns.features)
 
 
 def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
@@ -194,9 +142,7 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     Raises
     ------
     TableError
-        If the file is no table, or is damaged.
-    ValueError
-        If it lacks a column.
+        If the file is not a table, is damaged, or lacks a column.
     """
     check_columns(path, columns)
     # Named for the file's content, so that an edited file is read anew.
@@ -206,11 +152,11 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
             read_rows,
             features=columns.features,
             cache_dir=str(cache),
-            gen_kwargs={"path": str(path), "columns": columns},
+            gen_kwargs={"source": str(path), "columns": columns, "name": str(path)},
             fingerprint=name,
         )
     except DatasetGenerationError as error:
-        if isinstance(error.__cause__, TableError):  # datasets hides behind its own error what the reader said
+        if isinstance(error.__cause__, TableError):  # datasets hides behind its own error what the scorer said
             raise TableError(str(error.__cause__)) from error
         raise
 
@@ -219,7 +165,9 @@ def stream_table(path: Path, columns: Columns) -> IterableDataset:
     """Return the rows of :func:`read_table` without holding more than one chunk of the table in memory."""
     check_columns(path, columns)
     return IterableDataset.from_generator(
-        read_rows, features=columns.features, gen_kwargs={"path": str(path), "columns": columns}
+        read_rows,
+        features=columns.features,
+        gen_kwargs={"source": str(path), "columns": columns, "name": str(path)},
     )
 
 

@@ -92,7 +92,10 @@ def test_check_only_tells_the_rows_and_fails(
         (["--threads", "-1"], "--threads"),
         (["--set", "task_weights.dpet=5"], "task_weights has dpet, expected some of the tasks dept"),
         (["--preset", "e5", "--config", "mine.yaml"], "name a preset or a file, not both"),
-        (["--incident-column", "dpet"], "train.csv has no column 'dpet'; its columns are text, dept"),
+        (
+            ["--incident-column", "dpet"],
+            "no column 'dpet'; its columns are 'text', 'dept'; did you mean --incident-column 'dept'?",
+        ),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )

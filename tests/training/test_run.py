@@ -20,7 +20,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp import ComplaintClassifier, TableError
 from tawasul_nlp.cli import main
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
@@ -219,7 +219,7 @@ def test_a_table_in_memory_is_read_as_its_file_is(form: str, cases: list[dict[st
     table = read_data(forms[form](cases), columns, config, tmp_path / "cache", duplicates="identical")
     for name in ("text", "label.dept", "row"):
         assert table.train[name][:] == file.train[name][:]
-    with pytest.raises(TypeError, match="data is a list, expected a path"):
+    with pytest.raises(TableError, match="got a list, expected a path, a table of pandas, Polars or Arrow"):
         read_data(cases, columns, config, tmp_path / "cache")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import Workbook
 
 from tawasul_nlp.tables import TableError
 from tawasul_nlp.training.tables import Columns, read_table, stream_table
@@ -29,6 +30,11 @@ def written(folder: Path, form: str) -> Path:
     path = folder / f"cases.{form.split('-')[0]}"
     if form.startswith("csv"):
         path.write_bytes(as_csv("cp1256" if form.endswith("windows") else "utf-8-sig"))
+    elif form == "xlsx":
+        book = Workbook()
+        for row in (ROWS[0].keys(), *(row.values() for row in ROWS)):
+            book.active.append(list(row))
+        book.save(path)
     elif form == "jsonl":
         path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS), encoding="utf-8")
     else:
@@ -36,7 +42,7 @@ def written(folder: Path, form: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["csv", "csv-windows", "jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "csv-windows", "jsonl", "parquet", "xlsx"])
 def test_every_format_gives_the_same_rows(form: str, tmp_path: Path) -> None:
     path = written(tmp_path, form)
     rows = read_table(path, COLUMNS, tmp_path / "cache")
@@ -84,7 +90,7 @@ def test_whole_numbers_of_typed_tables_are_the_same_labels_as_in_text_ones(tmp_p
 
 
 def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no column 'dept'; its columns are نص, الجهة, رمز"):
+    with pytest.raises(ValueError, match=r"no column 'dept'; its columns are 'نص', 'الجهة', 'رمز'"):
         read_table(written(tmp_path, "csv"), Columns.parse("نص", "dept"), tmp_path / "cache")
 
 
