@@ -32,8 +32,9 @@ def written(folder: Path, form: str) -> Path:
         path.write_bytes(as_csv("cp1256" if form.endswith("windows") else "utf-8-sig"))
     elif form == "xlsx":
         book = Workbook()
-        for row in (ROWS[0].keys(), *(row.values() for row in ROWS)):
-            book.active.append(list(row))
+        book.active.append(list(ROWS[0]))
+        for row in ROWS:
+            book.active.append(list(row.values()))
         book.save(path)
     elif form == "jsonl":
         path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS), encoding="utf-8")
