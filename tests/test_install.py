@@ -224,6 +224,8 @@ def test_a_model_of_the_hub_and_a_table_of_groups_name_their_extras(without):
         groups.to_frame()
     with pytest.raises(MissingExtraError, match=sentence("hub")):
         ComplaintClassifier.from_pretrained("somebody/model")
+    with pytest.raises(MissingExtraError, match=sentence("hub")):
+        ComplaintClassifier.from_pretrained().push_to_hub("somebody/model")
 
 
 @pytest.mark.parametrize(

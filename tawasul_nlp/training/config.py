@@ -326,6 +326,7 @@ class TrainConfig(Stage):
             warmup_ratio=0.03,
             incident_groups=8,
             head_start="random",
+            early_stopping=0,  # by the accuracy of the labels, which this stage is not for
             seed=last.seed + 1,
         )
         return self.replace(stages=(*stages, more))

@@ -57,6 +57,7 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
 
 def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
     first, second = TrainConfig(epochs=4, head_start="probe").with_incident_stage().passes()
+    assert (first.early_stopping, second.early_stopping) == (3, 0)
     assert (first.incident_groups, first.head_start, first.epochs) == (0, "probe", 4)
     assert (second.incident_groups, second.head_start, second.epochs) == (8, "random", 2)
     bundled = TrainConfig.load(BUNDLED)
