@@ -14,15 +14,12 @@ from tawasul_nlp.tables.io.chunk import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, P
 from tawasul_nlp.tables.io.chunking import ROOM, ROOM_PER_BYTE
 from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.options import ReadOptions
-from tawasul_nlp.tables.io.parquet_pages import check_pages
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
 MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
-# A value that stands once in the file can be that of every row: so many bytes of such values are unpacked at a time.
-_SHARED_BYTES = 1 << 28
 _ROW_BYTES = 256  # about what the added columns of a row take, so that rows of nothing count too
 _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
@@ -45,10 +42,10 @@ class ParquetReader:
             with pq.ParquetFile(path) as file:
                 self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
-                shared = check_pages(path)
-                self._rows_at_once = _rows_at_once(file.metadata, shared)
+                self._room = ROOM + ROOM_PER_BYTE * path.stat().st_size
+                self._rows_at_once = _rows_at_once(file.metadata, self._room)
                 if not options.any_size:
-                    self._check_unpacked(file, shared)
+                    self._check_unpacked(file)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
         self.columns = tuple(self._schema.names)
@@ -58,22 +55,31 @@ class ParquetReader:
         self.notes: tuple[str, ...] = ()
         self._done = 0
 
-    def _check_unpacked(self, file: pq.ParquetFile, shared: int) -> None:
-        """Raise :class:`OversizedTableError` if a small file unpacks to much; one that may is unpacked to find out."""
+    def _check_unpacked(self, file: pq.ParquetFile) -> None:
+        """Raise :class:`OversizedTableError` if a small file unpacks to much, as it declares or as its rows show.
+
+        The rows are read for that only if they could hold too much, as where one value stands for many of them. Then
+        it is known that no row holds more than the largest batch, and more of them can be unpacked at a time.
+        """
         import pyarrow as pa
 
-        size = self._path.stat().st_size
-        room = ROOM + ROOM_PER_BYTE * size
+        groups = _row_groups(file.metadata)
         unpacked = self._rows * _ROW_BYTES
-        if unpacked <= room and (_has_lists(file.metadata) or unpacked + self._rows * shared > room):
+        too_much = max(unpacked, sum(size for _, size in groups)) > self._room
+        if not too_much and (_has_lists(file.metadata) or sum(rows * size for rows, size in groups) > self._room):
+            largest = 1
             with contextlib.suppress(pa.ArrowException, OSError):  # damage is told when the rows before it are read
                 for batch in file.iter_batches(batch_size=self._rows_at_once):
-                    unpacked += int(_row_sizes(self._plain(batch)).sum())
-                    if unpacked > room:
+                    held = _held_bytes(self._plain(batch))
+                    unpacked += held
+                    largest = max(largest, held)
+                    if too_much := unpacked > self._room:
                         break
-        if unpacked > room:
-            holds = f"{self._rows:,} rows that unpack to more than {room:,} bytes, the most for such a file"
-            raise OversizedTableError(self._path, size, holds)
+                else:
+                    self._rows_at_once = _rows_that_fit(self._room, largest)
+        if too_much:
+            holds = f"{self._rows:,} rows that unpack to more than {self._room:,} bytes, the most for such a file"
+            raise OversizedTableError(self._path, self._path.stat().st_size, holds)
 
     def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
@@ -88,7 +94,7 @@ class ParquetReader:
         self._done = start.row
         try:
             with pq.ParquetFile(self._path) as file:
-                sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+                sizes = [rows for rows, _ in _row_groups(file.metadata)]
                 first, before = 0, 0  # whole row groups before the start are not read at all
                 while first < len(sizes) and before + sizes[first] <= start.row:
                     before += sizes[first]
@@ -149,10 +155,23 @@ class ParquetReader:
         return ""
 
 
-def _rows_at_once(metadata: pq.FileMetaData, shared: int) -> int:
-    """Return how many rows are unpacked at a time: what they hold is known only then."""
-    rows = max(1, min(CHUNK_ROWS, _SHARED_BYTES // max(1, shared)))
+def _row_groups(metadata: pq.FileMetaData) -> list[tuple[int, int]]:
+    """Return the rows of each row group, and the bytes that it is declared to unpack to.
+
+    No column is asked for its part of them: pyarrow ends the whole process where a column's statistics are damaged.
+    """
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return [(group.num_rows, max(1, group.total_byte_size)) for group in groups]
+
+
+def _rows_at_once(metadata: pq.FileMetaData, room: int) -> int:
+    """Return how many rows are unpacked at a time while each may hold all that its row group is declared to hold."""
+    rows = _rows_that_fit(room, max((size for _, size in _row_groups(metadata)), default=1))
     return min(rows, _ROWS_WITH_LISTS) if _has_lists(metadata) else rows
+
+
+def _rows_that_fit(room: int, largest: int) -> int:
+    return max(1, min(CHUNK_ROWS, room // 2 // largest))
 
 
 def _has_lists(metadata: pq.FileMetaData) -> bool:
@@ -180,6 +199,14 @@ def _without_views(schema: pa.Schema) -> pa.Schema:
 def _row_sizes(batch: pa.RecordBatch) -> np.ndarray:
     """Return how large each row is."""
     return sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64))
+
+
+def _held_bytes(batch: pa.RecordBatch) -> int:
+    """Return what rows take, with what a dictionary holds counted wherever it stands."""
+    import pyarrow as pa
+
+    shares = any("dictionary<" in str(kind) or isinstance(kind, pa.BaseExtensionType) for kind in batch.schema.types)
+    return int(_row_sizes(batch).sum()) if shares else batch.nbytes
 
 
 def _sizes(array: pa.Array) -> np.ndarray:

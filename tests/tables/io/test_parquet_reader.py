@@ -1,0 +1,72 @@
+"""What a Parquet file declares, and what its values are, bound what is unpacked; damage is told and ends no process."""
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tawasul_nlp.tables import OversizedTableError, TableError
+from tawasul_nlp.tables.io.readers import open_reader
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_small_file_that_declares_gigabytes_is_refused_before_anything_is_unpacked(tmp_path, groups):
+    path = tmp_path / "bomb.parquet"
+    column = pa.array(["ماي " * (60_000_000 // groups)])
+    with pq.ParquetWriter(path, pa.schema([("text", pa.string())]), compression="zstd", use_dictionary=False) as writer:
+        for _ in range(groups):
+            writer.write_table(pa.table({"text": column}))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(OversizedTableError, match=f"{groups} rows that unpack to more than [0-9,]+ bytes"):
+        open_reader(path)
+
+
+READ = """
+import sys
+from eval.memory import peak_kb
+from tawasul_nlp.tables import ReadOptions
+from tawasul_nlp.tables.io.readers import open_reader
+print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1], ReadOptions(any_size=True)).chunks()))
+print(peak_kb())
+"""
+HUGE = 64 << 20
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dictionary_pagesize_limit": 1 << 30}, {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"}],
+    ids=["a dictionary", "shared beginnings"],
+)
+def test_a_huge_value_that_stands_once_for_many_rows_is_not_unpacked_for_all_of_them(tmp_path, options):
+    path = tmp_path / "shared.parquet"
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 24, pa.int32()), pa.array(["x" * HUGE]))
+    column = column if "dictionary_pagesize_limit" in options else column.dictionary_decode()
+    pq.write_table(pa.table({"text": column}), path, compression="zstd", store_schema=False, **options)
+    read = subprocess.run([sys.executable, "-c", READ, path], capture_output=True, text=True, check=True)
+    rejects, peak_kb = map(int, read.stdout.split())
+    assert rejects == 24
+    assert peak_kb < 18 * HUGE // 1024, "all rows at once would take twenty-four times the value"
+
+
+def test_statistics_that_do_not_fit_the_schema_do_not_end_the_process(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": ["ماي"] * 10}), path)
+    data = path.read_bytes()
+    # How often each level occurs: no repetition levels, and two definition levels; the other way round it is wrong.
+    none, two = b"\x19\x06", b"\x19\x26\x00\x14"
+    assert data.count(none + two) == 1
+    path.write_bytes(data.replace(none + two, two + none))
+    with pytest.raises(OSError, match="histogram size mismatch"):  # asked for its metadata, pyarrow would abort
+        pq.read_table(path)
+    with pytest.raises(TableError, match="damaged after row 0: .*histogram size mismatch"):
+        list(open_reader(path).chunks())
+
+
+@pytest.mark.parametrize("length", [0, 5, 1 << 31])
+def test_a_file_without_a_sound_footer_is_refused(tmp_path, length):
+    path = tmp_path / "t.parquet"
+    path.write_bytes(b"PAR1" + b"\x00" * 20 + length.to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(TableError, match="t.parquet .*read"):
+        open_reader(path)
