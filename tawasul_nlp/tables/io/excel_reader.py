@@ -1,6 +1,7 @@
 """Read a sheet of an Excel workbook a chunk at a time, its cells as the text that they show.
 
-Needs openpyxl and defusedxml (extra ``excel``). A workbook is measured before it is opened (``excel_size.py``).
+Needs openpyxl and defusedxml (extra ``excel``). A workbook is a zip archive of XML, and is opened only if its
+parts are declared to unpack to no more than those of a workbook of cases.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -15,17 +17,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.extras import require
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reject, is_text, to_cell, to_json
-from tawasul_nlp.tables.io.chunking import TITLE_ROWS, Parsed, check_width, distinct_names, gather, title_hint
+from tawasul_nlp.tables.io.chunking import (
+    CELLS,
+    CELLS_PER_BYTE,
+    ROOM,
+    ROOM_PER_BYTE,
+    TITLE_ROWS,
+    Parsed,
+    check_width,
+    distinct_names,
+    gather,
+    title_hint,
+)
 from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
-from tawasul_nlp.tables.io.excel_size import check_archive
 from tawasul_nlp.tables.io.options import ReadOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_ROWS = 1_048_576
+# A full sheet of a million cases unpacks to about two gigabytes; XML of a real workbook shrinks 5 to 50 times.
+MAX_UNPACKED = 4 << 30
+MAX_STRINGS = 1 << 29  # the table of strings is held in memory, a million texts of 250 Arabic letters
+MAX_HELD = 1 << 23  # and so is each other part, as styles are, of which Excel allows some 65,000
+_NOT_HELD = ("worksheets/", "pivotcache")  # sheets, and copies of a pivot table's source, which nobody reads
+MAX_RATIO = 100
+_SMALL = 1 << 20  # of a part that is small, the ratio means nothing
+_MAX_PARTS = 10_000
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that the standard knows
+_ADVICE = "If it is yours, save the sheet as 'CSV UTF-8'"
 _PADDED = re.compile(r"0{2,}")  # a number format such as 000000000, which people use for CPR numbers
 
 
@@ -44,7 +66,7 @@ class ExcelReader:
     Raises
     ------
     TableError
-        If the file is no workbook, would take more memory than a workbook of its size, or has no such sheet.
+        If the file is no workbook, would unpack to more than one of cases, or has no such sheet.
     MissingExtraError
         If the extra ``excel`` is not installed.
     """
@@ -54,11 +76,15 @@ class ExcelReader:
         self._path = path
         self._total = 0
         self._line = 0
-        check_archive(path, any_size=options.any_size)
+        self._any_size = options.any_size
+        _check_archive(path)
         with _workbook(path) as book:
             names = [found.title for found in book.worksheets]
             if not names:
-                raise TableError(f"{path} has no sheet with cells")
+                raise TableError(
+                    f"{path} has no sheet with cells. If it is saved as 'Strict Open XML Spreadsheet', save it as "
+                    "'Excel Workbook' or as 'CSV UTF-8'"
+                )
             if sheet is not None and sheet not in names:
                 raise TableError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
             shown = [found.title for found in book.worksheets if found.sheet_state == "visible"] or names
@@ -86,9 +112,17 @@ class ExcelReader:
     def _parsed(self, start: Position) -> Iterator[Parsed]:
         row = start.row
         width = len(self.columns)
+        packed = self._path.stat().st_size
+        most_cells, most_chars = CELLS + CELLS_PER_BYTE * packed, ROOM + ROOM_PER_BYTE * packed
+        all_cells = all_chars = 0
         with _workbook(self._path) as book:
             for line, cells in self._rows(book):
                 self._line = line
+                all_cells += max(width, len(cells or ()))
+                all_chars += sum(map(len, cells)) if cells is not None else MAX_RECORD_CHARS
+                if not self._any_size and (all_cells > most_cells or all_chars > most_chars):
+                    holds = f"more than {most_cells:,} cells or {most_chars:,} characters in a sheet"
+                    raise OversizedTableError(self._path, packed, f"{holds}, the most for such a file")
                 if line <= max(self._header_row, start.line):
                     continue
                 row += 1
@@ -110,22 +144,37 @@ class ExcelReader:
     def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None]]:
         """Yield the rows that have a value, with their numbers in the sheet; None if it is longer than a row may be.
 
-        The last of a row's cells is not empty.
+        The last of a row's cells is not empty. openpyxl's own parser is asked, because its sheet leaves out, and does
+        not report, what is not in order, and fills rows up to a cell in a far column.
         """
+        from openpyxl.worksheet._reader import WorkSheetParser
+
         sheet = book[self.sheet]
         self._total = sheet.max_row or 0
-        sheet.reset_dimensions()  # some programs state a wrong size, and cells beyond it would be lost
-        rows = (found for found in enumerate(sheet.iter_rows(), 1) if found[1] or found[0] > MAX_ROWS)
-        while True:
-            with _reading(self._path):
-                line, cells = next(rows, (0, ()))
-                shown, chars = _shown_row(cells)
-            if not line:
-                return
-            if line > MAX_ROWS:
-                raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
-            if shown:
-                yield line, shown if chars <= MAX_RECORD_CHARS else None
+        with sheet._get_source() as source:
+            rows = WorkSheetParser(
+                source,
+                sheet._shared_strings,
+                data_only=True,
+                epoch=book.epoch,
+                date_formats=book._date_formats,
+                timedelta_formats=book._timedelta_formats,
+            ).parse()
+            last = 0
+            while True:
+                with _reading(self._path):
+                    row = next(rows, None)
+                    if row is None:
+                        return
+                    line, cells = row
+                    if line <= last:
+                        raise TableError(f"row {line} comes after row {last}")
+                    shown, chars = _shown_row(sheet, cells)
+                last = line
+                if line > MAX_ROWS:
+                    raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
+                if shown:
+                    yield line, shown if chars <= MAX_RECORD_CHARS else None
 
     def fraction_read(self) -> float:
         """Return the share of the sheet's rows that were read."""
@@ -176,15 +225,49 @@ def _reading(path: Path) -> Iterator[None]:
         raise TableError(f"{path} is not an Excel workbook that can be read: it is damaged: {reason}") from error
 
 
-def _shown_row(cells: Iterable[Any]) -> tuple[list[str], int]:
+def _check_archive(path: Path) -> None:
+    """Raise :class:`TableError` if a workbook would unpack to more than one of cases.
+
+    The sizes are those that the archive states. ``zipfile`` gives no more than stated, so they bound what is parsed.
+    """
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    packings = {part.compress_type for part in parts} - set(_PACKINGS)
+    if packings:
+        raise TableError(f"{path} is packed in a way that workbooks are not (number {min(packings)} of zip archives)")
+    worst = max((p.file_size / max(1, p.compress_size) for p in parts if p.file_size > _SMALL), default=0.0)
+    total = sum(part.file_size for part in parts)
+    if len(parts) > _MAX_PARTS or total > MAX_UNPACKED or worst > MAX_RATIO:
+        raise TableError(
+            f"{path} would unpack to {total:,} bytes in {len(parts):,} parts, one of them {worst:,.0f} times its "
+            f"packed size; that is no workbook of cases, so it was not opened. {_ADVICE}"
+        )
+    for part in parts:
+        name = part.filename.lower()
+        most = MAX_STRINGS if "sharedstrings" in name else MAX_HELD
+        held = name.endswith((".xml", ".rels")) and not any(streamed in name for streamed in _NOT_HELD)
+        if held and part.file_size > most:
+            raise TableError(
+                f"{path} has a part {name!r} of {part.file_size:,} bytes, and {most:,} can be held in memory. Save the "
+                "sheet as 'CSV UTF-8', which is read a row at a time"
+            )
+
+
+def _shown_row(sheet: Any, cells: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
     """Return the texts of a row up to its last, and their length; it ends where that is more than a row may have."""
+    from openpyxl.cell.read_only import ReadOnlyCell
+
     shown: list[str] = []
-    chars = 0
-    for at, cell in enumerate(cells):
-        text = "" if cell.value is None else _shown(cell)
+    chars = last = 0
+    for cell in cells:
+        column = cell["column"]
+        if column <= last:
+            raise TableError(f"the cell in column {column} comes after column {last}")
+        last = column
+        text = "" if cell["value"] is None else _shown(ReadOnlyCell(sheet, **cell))
         if text:
             chars += len(text)
-            shown += [""] * (at - len(shown))
+            shown += [""] * (column - 1 - len(shown))
             shown.append(text)
             if chars > MAX_RECORD_CHARS:
                 break
