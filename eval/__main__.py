@@ -13,10 +13,8 @@ import sys
 
 # Modules that need nothing but the repository, and those that need a folder of public data.
 OWN = (
-    "eval.speed.import_time",
     "eval.quality.places",
     "eval.quality.rewriting",
-    "eval.quality.normalisation_change",
     "eval.quality.classification",
     "eval.quality.duplicates",
     "eval.quality.example_backlog",

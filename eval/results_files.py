@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp._system import machine
 from tawasul_nlp.evaluation.output import write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def provenance(command: str, *arguments: str) -> dict[str, str]:
+    """Return when, where and by which command a result was found.
+
+    Examples
+    --------
+    >>> provenance("python -m eval.scale.report", "--sizes", "1000")["command"]
+    'python -m eval.scale.report --sizes 1000'
+    """
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "command": f"{command} {shlex.join(arguments)}".rstrip(),
+    }
 
 
 def publish_page(result: dict[str, Any], page: str, prefix: Path, figure: Figure | None = None) -> None:

@@ -11,7 +11,6 @@ Run ``python -m eval.quality.active_learning``: it writes ``eval/results/active_
 from __future__ import annotations
 
 import argparse
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, publish_page
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.evaluation.selection import BREADTH, choose
 
 RIDGE = 0.3  # like the scale of the probabilities: chosen on validation rows
@@ -284,16 +283,12 @@ def plot(result: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Simulate and write the results."""
-    from tawasul_nlp._system import machine
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8, help="simulated runs of each strategy (default 8)")
     parser.add_argument("--out", type=Path, default=RESULTS / "active_learning", metavar="PREFIX")
     arguments = parser.parse_args()
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": f"python -m eval.quality.active_learning --seeds {arguments.seeds}",
+        **provenance(f"python -m eval.quality.active_learning --seeds {arguments.seeds}"),
         **evaluate(Plan(), arguments.seeds),
     }
     publish_page(result, markdown(result), arguments.out, plot(result))

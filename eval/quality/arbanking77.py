@@ -9,7 +9,6 @@ The data (SinaLab, CC BY-SA 4.0) stay outside the repository: ``--data DIR`` has
 from __future__ import annotations
 
 import argparse
-import datetime
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, publish_page
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
 from tawasul_nlp.evaluation.metrics import Answers, answers, difference, metrics_of, most_confused
@@ -137,8 +136,6 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure from the command line; return 2 when the input cannot be used."""
-    from tawasul_nlp._system import machine
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the three CSV files")
     parser.add_argument("--model", type=Path, required=True, help="the trained model folder")
@@ -150,12 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    head = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": "python -m eval.quality.arbanking77 --data DIR --model FOLDER",
-    }
-    result = {**head, **result}
+    result = {**provenance("python -m eval.quality.arbanking77 --data DIR --model FOLDER"), **result}
     publish_page(result, markdown(result), arguments.out)
     return 0
 

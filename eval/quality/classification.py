@@ -8,7 +8,6 @@ tuned on the test split. Run ``python -m eval.quality.classification`` (writes `
 from __future__ import annotations
 
 import argparse
-import datetime
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -18,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.baselines import base_embeddings, cached, data_key, logistic
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, review, row_keys
@@ -111,9 +109,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
         reviewed[task] = {target: asdict(rate) for target, rate in review(found, thresholds).items()}
     topics = answers(classifier.labels["topic"], [example.topic for example in test], shipped["topic"])
     return {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": "python -m eval.quality.classification" + (f" --split {split}" if split != "test" else ""),
+        **provenance("python -m eval.quality.classification" + (f" --split {split}" if split != "test" else "")),
         "model_hash": classifier.config.model_hash,
         "split": split,
         "n": {"test": len(test), "train": len(train), "train_first_batch": len(first)},

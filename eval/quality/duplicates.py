@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +25,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
@@ -290,9 +288,7 @@ def evaluate(model: Path | None, split: str, data: Path | None) -> dict[str, Any
     grouper = DuplicateGrouper(ComplaintClassifier.from_pretrained(model))
     tune, report = collections("validation", labels), collections(split, labels)
     return {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": "python -m eval.quality.duplicates" + (" --data DIR" if data else ""),
+        **provenance("python -m eval.quality.duplicates" + (" --data DIR" if data else "")),
         "model_hash": grouper.classifier.config.model_hash,
         "split": split,
         "collections": {name: compare(grouper, tune[name], report[name]) for name in report},

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, publish_page
-from eval.speed.import_time import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
@@ -74,9 +73,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "example_backlog")
     out = parser.parse_args().out
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": "python -m eval.quality.example_backlog",
+        **provenance("python -m eval.quality.example_backlog"),
         "model_hash": DuplicateGrouper.from_pretrained().classifier.config.model_hash,
         **measure(backlog()),
     }

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.baselines import base_embeddings, cached, data_key, logistic
-from eval.results_files import RESULTS, publish_page
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from training.corpus import Example, LabelSpace, load_examples
 
@@ -295,8 +295,6 @@ def plot(summary: dict[str, list[dict[str, Any]]]) -> Any:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the missing points and write the results."""
-    from tawasul_nlp._system import machine
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", default="tfidf,frozen", help=f"of {','.join(METHODS)} (default tfidf,frozen)")
     parser.add_argument("--sizes", default=",".join(SIZES), help="default: all")
@@ -324,9 +322,10 @@ def main(argv: list[str] | None = None) -> None:
                 print(f"{method} {size} seed {seed}: {point['n']} cases, {100 * point['accuracy']:.1f}", flush=True)
     points = load_points(lines)
     head = {
+        **provenance(
+            "python -m eval.quality.learning_curve --methods " + ",".join(m for m in METHODS if _has(points, m))
+        ),
         "date": max(point["date"] for point in points),
-        "machine": machine(),
-        "command": "python -m eval.quality.learning_curve --methods " + ",".join(m for m in METHODS if _has(points, m)),
     }
     summary = summarise(points)
     publish_page({**head, "methods": summary}, markdown(summary, head), options.out, plot(summary))

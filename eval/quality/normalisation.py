@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import gzip
 import html
 import json
@@ -27,14 +26,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.processes import answering, ask, python_with
+from eval.results_files import RESULTS, provenance, publish_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("arabert==1.0.1", "emoji==1.4.2", "PyArabic==0.6.15", "six")
@@ -138,29 +136,9 @@ def camel_matching() -> Callable[[str], str]:
 def reference_process(environment: Path | None) -> Iterator[subprocess.Popen[str]]:
     """Build the throwaway environment and run the reference in it."""
     with tempfile.TemporaryDirectory() as folder:
-        place = environment or Path(folder) / "env"
-        python = place / "bin" / "python"
-        if not python.exists():
-            venv.create(place, with_pip=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", *PINNED], check=True)
-        process = subprocess.Popen([python, "-c", REFERENCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
+        python = python_with(environment or Path(folder) / "env", "--no-deps", *PINNED)
+        with answering([python, "-c", REFERENCE]) as process:
             yield process
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            process.wait(timeout=60)
-
-
-def ask(process: subprocess.Popen[str], line: str) -> Any:
-    """Send the reference one line and read its answer."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
-    if not answer:
-        raise RuntimeError("the reference process ended without an answer; its error is on standard error")
-    return json.loads(answer)
 
 
 def measure(drawn: dict[str, list[str]], rounds: int, environment: Path | None) -> dict[str, Any]:
@@ -274,10 +252,9 @@ def main() -> None:
     parser.add_argument("--environment", type=Path, help="reuse (or make and keep) the reference's environment here")
     arguments = parser.parse_args()
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": "python -m eval.quality.normalisation --data DIR "
-        f"--lines {arguments.lines} --rounds {arguments.rounds}",
+        **provenance(
+            f"python -m eval.quality.normalisation --data DIR --lines {arguments.lines} --rounds {arguments.rounds}"
+        ),
         "rounds": arguments.rounds,
         **measure(real_lines(arguments.data, arguments.lines), arguments.rounds, arguments.environment),
     }

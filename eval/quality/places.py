@@ -16,14 +16,12 @@ list errors of a split instead.
 from __future__ import annotations
 
 import argparse
-import datetime
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.domain import Taxonomy, find_places
 from training.splits import DATA, load_splits, read_jsonl
 
@@ -86,9 +84,7 @@ def measure() -> dict[str, Any]:
     municipal = [case for case in test if taxonomy.agency_group(case["topic"]) == "municipality"]
     empty = Counter(case["topic"] for case in test if case["answer"] and not case["governorate"])
     return {
-        "date": datetime.date.today().isoformat(),
-        "command": "python -m eval.quality.places",
-        "machine": machine(),
+        **provenance("python -m eval.quality.places"),
         "texts_per_second": round(per_second),
         "bars": {"precision": PRECISION_BAR, "recall": RECALL_BAR},
         "splits": {name: score(by_split[name]) for name in ("train", "validation", "test")},

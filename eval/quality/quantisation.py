@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import hashlib
 import logging
 import random
@@ -31,8 +30,7 @@ from tokenizers import Tokenizer
 
 from eval.quality.quantisation_forms import add_openvino, onnx_contenders
 from eval.quality.quantisation_runners import Batch, Contender, openvino_process, pad
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.model.folder import TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
@@ -260,9 +258,7 @@ def main() -> None:
         measured = compare(contenders, tokenize([example.text for example in examples]), truth, arguments.rounds)
     options = f"{' --openvino' if arguments.openvino else ''} --texts {arguments.texts} --rounds {arguments.rounds}"
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": f"python -m eval.quality.quantisation --state STATE --base BASE{options}",
+        **provenance(f"python -m eval.quality.quantisation --state STATE --base BASE{options}"),
         "state": hashlib.sha256(arguments.state.read_bytes()).hexdigest()[:12],
         "calibration": CALIBRATION,
         "rounds": arguments.rounds,

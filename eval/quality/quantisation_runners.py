@@ -7,13 +7,13 @@ import json
 import subprocess
 import tempfile
 import time
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from eval.processes import answering, ask, python_with
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 
 PINNED = ("openvino==2026.4.1", "nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.32.0")
@@ -82,13 +82,7 @@ class OpenVinoContender:
 
     def ask(self, do: str, **request: Any) -> Any:
         """Send one request and return its answer."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"do": do, "path": str(self.path), **request}) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the OpenVINO process ended during {do!r}; its error is on standard error")
-        return json.loads(answer)
+        return ask(self.process, json.dumps({"do": do, "path": str(self.path), **request}))
 
     def store(self, name: str, batches: list[Batch]) -> str:
         """Write the batches where the process finds them and return the path."""
@@ -121,17 +115,8 @@ class OpenVinoContender:
 def openvino_process(environment: Path | None) -> Iterator[subprocess.Popen[str]]:
     """Build the throwaway environment and run OpenVINO in it."""
     with tempfile.TemporaryDirectory() as folder:
-        place = environment or Path(folder) / "env"
-        if not (place / "bin" / "python").exists():
-            venv.create(place, with_pip=True)
-            subprocess.run([place / "bin" / "python", "-m", "pip", "install", "--quiet", *PINNED], check=True)
-            # OpenVINO reports its use to its makers unless told not to.
-            subprocess.run([place / "bin" / "opt_in_out", "--opt_out"], check=True, stdout=subprocess.DEVNULL)
-        command = [place / "bin" / "python", Path(__file__).with_name("quantisation_worker.py")]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
+        python = python_with(environment or Path(folder) / "env", *PINNED)
+        # OpenVINO reports its use to its makers unless told not to.
+        subprocess.run([python.with_name("opt_in_out"), "--opt_out"], check=True, stdout=subprocess.DEVNULL)
+        with answering([python, Path(__file__).with_name("quantisation_worker.py")]) as process:
             yield process
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            process.wait(timeout=60)

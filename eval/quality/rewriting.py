@@ -17,7 +17,6 @@ Run ``python -m eval.quality.rewriting`` (writes ``eval/results/rewriting.json``
 from __future__ import annotations
 
 import argparse
-import datetime
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.masks import measure_masks, read_lines, read_marks
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS
 
@@ -134,9 +132,7 @@ def measure() -> dict[str, Any]:
             "arabizi": measure_arabizi(line for line in rewriting if "words" in line),
         }
     return {
-        "date": datetime.date.today().isoformat(),
-        "command": "python -m eval.quality.rewriting",
-        "machine": machine(),
+        **provenance("python -m eval.quality.rewriting"),
         **halves,
     }
 

@@ -8,9 +8,7 @@ parts to attack: ``python -m eval.robustness index_damage --trials 50``.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -18,8 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 
 PARTS: tuple[str, ...] = (
     "model_folder",
@@ -76,9 +73,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="prefix of the files (default eval/results/robustness, for all parts)")
     arguments = parser.parse_args()
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.robustness", *sys.argv[1:]]),
+        **provenance("python -m eval.robustness", *sys.argv[1:]),
         "seed": arguments.seed,
         "attacks": attack(arguments.parts or PARTS, arguments.trials, arguments.seed),
     }

@@ -25,20 +25,16 @@ import csv
 import datetime
 import hashlib
 import json
-import shlex
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.memory import peak_kb
-from eval.results_files import RESULTS
+from eval.processes import watch
+from eval.results_files import RESULTS, provenance
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import classify_table, threads_each
 from tests.tables.keyword_classifier import KeywordClassifier
@@ -89,34 +85,19 @@ def measured(source: Path, output: Path, classifier: str, workers: int, kill_at:
     """Run the process, kill it when so many rows are done, and return its peak memory and what it says."""
     command = [sys.executable, "-m", "eval.scale.backlog", "--one", str(source), str(output)]
     command += ["--classifier", classifier, "--workers", str(workers)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    peaks: dict[str, int] = {}
     killed = False
-    while process.poll() is None:
-        peaks |= peaks_of(process.pid)
+
+    def kill_in_time(process: subprocess.Popen[str]) -> None:
+        nonlocal killed
         if kill_at is not None and not killed and rows_done(output) >= kill_at:
             process.kill()
             killed = True
-        time.sleep(0.01)
-    assert process.stdout is not None
-    said = process.stdout.read()
-    expected = 0 if kill_at is None else -signal.SIGKILL
-    if process.returncode != expected:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}, expected {expected}")
-    found: dict[str, Any] = json.loads(said.splitlines()[-1]) if said else {"rows": rows_done(output)}
-    return found | {"peak_mb": round(sum(peaks.values()) / 1024)}
 
-
-def peaks_of(pid: int) -> dict[str, int]:
-    """Return the peaks of resident memory, in kilobytes, of a process and its children."""
-    found = {}
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for one in (str(pid), *children):
-            found[one] = peak_kb(one)
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # it has just ended
-    return found
+    run = watch(command, kill_in_time)
+    if killed != (kill_at is not None) or bool(run.lines) == killed:
+        raise RuntimeError(f"{' '.join(command)} was {'' if killed else 'not '}killed and printed {run.lines}")
+    found: dict[str, Any] = json.loads(run.lines[-1]) if run.lines else {"rows": rows_done(output)}
+    return found | {"peak_mb": round((run.peak_kb + sum(run.children_kb.values())) / 1024)}
 
 
 def digest(path: Path) -> str:
@@ -208,11 +189,7 @@ def main() -> int:
     arguments.work.mkdir(parents=True, exist_ok=True)
     target = arguments.results / "backlog.json"
     rows = json.loads(target.read_text(encoding="utf-8"))["rows"] if target.exists() else []
-    run = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.scale.backlog", *sys.argv[1:]]),
-    }
+    run = provenance("python -m eval.scale.backlog", *sys.argv[1:])
     key = ("classifier", "workers", "format", "rows")
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory(dir=arguments.work) as folder:  # nothing of a run that was broken off is there

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import gzip
 import json
 import random
@@ -30,8 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.features import SHINGLE
@@ -315,9 +313,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     slope = np.polyfit(np.log([row["cases"] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0]
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": "python -m eval.scale.duplicates --data DIR",
+        **provenance("python -m eval.scale.duplicates --data DIR"),
         "data": facts,
         "rows": rows,
         "exponent": round(float(slope), 3),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import random
-import shlex
 import sys
 import tempfile
 import time
@@ -22,8 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report
@@ -109,9 +107,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = [measure(rows) for rows in arguments.sizes]
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.scale.report", *sys.argv[1:]]),
+        **provenance("python -m eval.scale.report", *sys.argv[1:]),
         "measured": measured,
     }
     lines = [

@@ -11,10 +11,8 @@ Run ``python -m eval.scale.scaling`` (writes ``scaling.json`` and ``.md`` in ``e
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import math
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -24,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS
-from eval.scale.backlog import digest, peaks_of
+from eval.processes import watch
+from eval.results_files import RESULTS, provenance
+from eval.scale.backlog import digest
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
-from tawasul_nlp._system import machine
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.candidates import BANDS, NEIGHBOURS, PLACE_SIZE, candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures, pack
@@ -142,20 +140,8 @@ def packed_bytes(features: CaseFeatures) -> int:
 
 def said(command: list[str]) -> tuple[dict[str, Any], float, dict[str, int]]:
     """Run this module as a process; return what it says, its seconds, and the peak memory of each of its children."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "eval.scale.scaling", *command], stdout=subprocess.PIPE, text=True
-    )
-    peaks: dict[str, int] = {}
-    while process.poll() is None:
-        peaks |= peaks_of(process.pid)
-        time.sleep(0.05)
-    assert process.stdout is not None
-    lines = process.stdout.read().splitlines()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    peaks.pop(str(process.pid), None)
-    return json.loads(lines[-1]), time.perf_counter() - began, peaks
+    run = watch([sys.executable, "-m", "eval.scale.scaling", *command])
+    return json.loads(run.lines[-1]), run.seconds, run.children_kb
 
 
 def gigaflops() -> float:
@@ -194,9 +180,7 @@ def measure(folder: Path, rows: int, group_rows: int, rounds: int) -> dict[str, 
     write_table(folder / "cases.parquet", some)
     grouped, _, _ = said(["--group", str(folder / "cases.parquet"), str(vectors)])
     return {
-        "date": dt.date.today().isoformat(),
-        "machine": machine(),
-        "command": f"python -m eval.scale.scaling --rows {rows} --group-rows {group_rows} --rounds {rounds}",
+        **provenance(f"python -m eval.scale.scaling --rows {rows} --group-rows {group_rows} --rounds {rounds}"),
         "rows": rows,
         "classify": {
             way: {

@@ -10,7 +10,6 @@ Run ``python -m eval.speed.install``; it needs a package index, and writes ``eva
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
 import statistics
@@ -22,8 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, publish_page
-from tawasul_nlp._system import machine
+from eval.results_files import RESULTS, provenance, publish_page
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"the package alone": "", "with all extras": "all"}
@@ -195,9 +193,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), rounds)
     result = {
-        "date": dt.date.today().isoformat(),
-        "machine": machine(),
-        "command": f"python -m eval.speed.install --rounds {rounds}",
+        **provenance(f"python -m eval.speed.install --rounds {rounds}"),
         "rounds": rounds,
         **found,
     }

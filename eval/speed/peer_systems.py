@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from eval.memory import peak_kb
+from eval.processes import peak_kb
 
 LABELS = 104  # the topics
 VOCABULARY = 64_000

@@ -14,11 +14,9 @@ writes ``eval/results/speed.json``, ``.md`` and ``.png``.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import random
-import shlex
 import statistics
 import subprocess
 import sys
@@ -27,9 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, publish_page
+from eval.results_files import RESULTS, provenance, publish_page
 from eval.speed.peer_systems import SYSTEMS, prepare
-from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.plots import GREEN, GREY, figure
 from tawasul_nlp.model.folder import BUNDLED, read_config
@@ -191,9 +188,7 @@ def main() -> None:
     arguments = parser.parse_args()
     texts, job = prepared(arguments)
     result: dict[str, Any] = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.speed.peers", *sys.argv[1:]]),
+        **provenance("python -m eval.speed.peers", *sys.argv[1:]),
         "model": read_config(arguments.model).model_hash,
         "threads": arguments.threads,
         "texts": len(texts),

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -28,9 +26,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from eval.results_files import RESULTS, publish_page
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
-from tawasul_nlp._system import machine
 from training.corpus import LabelSpace, load_examples
 
 CLIENTS = (1, 8, 32)
@@ -123,9 +120,7 @@ def measure(texts: list[str], rounds: int, index: Path) -> dict[str, Any]:
         for clients, row in table[TOGETHER].items()
     }
     return {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.speed.service", *sys.argv[1:]]),
+        **provenance("python -m eval.speed.service", *sys.argv[1:]),
         "model": model["model"],
         "open_cases": model["open_cases"],
         "requests": len(texts),

@@ -10,11 +10,9 @@ Run ``python -m eval.speed.threads``; it writes ``eval/results/threads.json`` an
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import itertools
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -26,10 +24,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.memory import peak_kb
-from eval.results_files import RESULTS, publish_page
+from eval.processes import peak_kb
+from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp._system import cores, machine
+from tawasul_nlp._system import cores
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.per_process import PerProcess
@@ -245,9 +243,7 @@ def main() -> None:
     peaks = memory(texts, tuple(options.memory))
     rows = speeds(texts, options.rounds, options.threads)
     result = {
-        "date": dt.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.speed.threads", *sys.argv[1:]]),
+        **provenance("python -m eval.speed.threads", *sys.argv[1:]),
         "model": ComplaintClassifier.from_pretrained().config.model_hash,
         "threads": options.threads,
         "rounds": options.rounds,

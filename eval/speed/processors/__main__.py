@@ -11,10 +11,8 @@ objdump and qemu-user, and for its three columns a processor with AVX-512 and VN
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -25,10 +23,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from eval.results_files import RESULTS, publish_page
+from eval.results_files import RESULTS, provenance, publish_page
 from eval.speed.processors.forms import EXACT, FORMS, make_forms
 from eval.speed.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
-from tawasul_nlp._system import machine
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.package import MAX_TOKENS
@@ -166,9 +163,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measured = measure([rows[row] for row in order], truth, Path(folder))
     result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.speed.processors", *sys.argv[1:]]),
+        **provenance("python -m eval.speed.processors", *sys.argv[1:]),
         "texts": len(rows),
         **measured,
     }

@@ -25,7 +25,7 @@ def test_a_small_file_that_declares_gigabytes_is_refused_before_anything_is_unpa
 
 READ = """
 import sys
-from eval.memory import peak_kb
+from eval.processes import peak_kb
 from tawasul_nlp.tables import ReadOptions
 from tawasul_nlp.tables.io.readers import open_reader
 print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1], ReadOptions(any_size=True)).chunks()))

@@ -1,0 +1,119 @@
+"""Processes that are measured: what memory they take, what they print, and what they answer line by line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def peak_kb(process: int | str = "self") -> int:
+    """Return the most memory that a process has had in RAM, in kilobytes, by Linux's count.
+
+    ``getrusage`` is not asked: its peak begins with that of the process which started this one.
+
+    Raises
+    ------
+    FileNotFoundError, ProcessLookupError
+        If there is no such process any more.
+
+    Examples
+    --------
+    >>> peak_kb() > 1_000
+    True
+    """
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise ProcessLookupError(f"process {process} has ended")
+
+
+def peaks_of(pid: int) -> dict[str, int]:
+    """Return the peaks of resident memory, in kilobytes, of a process and its children."""
+    found = {}
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (str(pid), *children):
+            found[one] = peak_kb(one)
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it has just ended
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a process did: the lines it printed, its seconds, and the peaks in kilobytes of it and of its children."""
+
+    lines: list[str]
+    seconds: float
+    peak_kb: int
+    children_kb: dict[str, int]
+
+
+def watch(
+    command: Sequence[str], while_it_runs: Callable[[subprocess.Popen[str]], None] = lambda process: None
+) -> Watched:
+    """Run a process to its end.
+
+    Parameters
+    ----------
+    command : sequence of str
+    while_it_runs : callable
+        Called with the process time and again; if it kills it, that is its end.
+
+    Raises
+    ------
+    RuntimeError
+        If the process fails.
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    peaks: dict[str, int] = {}
+    while process.poll() is None:
+        peaks |= peaks_of(process.pid)
+        while_it_runs(process)
+        time.sleep(0.01)
+    assert process.stdout is not None
+    lines = process.stdout.read().splitlines()
+    if process.returncode > 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    own = peaks.pop(str(process.pid), 0)
+    return Watched(lines, time.perf_counter() - began, own, peaks)
+
+
+def python_with(environment: Path, *pip_arguments: str) -> Path:
+    """Return the interpreter of an environment, which is made if it is not there."""
+    python = environment / "bin" / "python"
+    if not python.exists():
+        venv.create(environment, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *pip_arguments], check=True)
+    return python
+
+
+@contextmanager
+def answering(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that answers every line with a line, until it is let go."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait(timeout=60)
+
+
+def ask(process: subprocess.Popen[str], line: str) -> Any:
+    """Send a process a line and return its answer, a line of JSON."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise RuntimeError("the process ended without an answer; its error is on standard error")
+    return json.loads(answer)
