@@ -9,7 +9,6 @@ import pickle
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -28,12 +27,9 @@ from tawasul_nlp import (
     predict,
 )
 from tawasul_nlp.domain import find_named_agencies
-from tawasul_nlp.domain._folding import split_words
 from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
-from tawasul_nlp.model import scorers
-from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.text import arabizi_to_arabic
 from tests.waiting import HANG
 from training.splits import DATA, load_splits, read_jsonl
@@ -67,34 +63,6 @@ def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one
     lost = clf.predict("الزبالة متراكمة في الحاويات من ثلاثة أيام ولم يرفعها أحد")
     assert placed.agency.id == "muharraq_municipality" and placed.places.governorate == "muharraq"
     assert lost.agency.id == "municipality" and "place_needed" in lost.reasons and lost.needs_review
-
-
-def test_the_next_texts_are_tokenised_while_the_encoder_runs(
-    clf: ComplaintClassifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder = clf._scorers.encoder
-    tokenised = threading.Event()
-
-    def tokenize(texts: list[str]) -> Any:
-        if "كهربا" in texts[0]:
-            tokenised.set()
-        return EncoderScorer.tokenize(encoder, texts)
-
-    def run(tokens: Any, batch_size: int) -> Any:
-        assert tokenised.wait(HANG), "the texts to come were not tokenised before these had been read"
-        return EncoderScorer.run(encoder, tokens, batch_size)
-
-    monkeypatch.setattr(scorers, "_PIECE", 1)
-    monkeypatch.setattr(encoder, "tokenize", tokenize)
-    monkeypatch.setattr(encoder, "run", run)
-    assert [p.topic.id for p in clf.predict([SEWAGE, "الكهربا مقطوعة"])] == ["sewage_overflow", "power_outage"]
-
-
-def test_a_text_is_split_into_words_once_for_places_agencies_and_advice(clf: ComplaintClassifier) -> None:
-    clf.predict(SEWAGE)  # what is made once is made
-    before = split_words.cache_info().misses
-    assert clf.predict(f"{SEWAGE} وكلمت وزارة الأشغال").routing is not None
-    assert split_words.cache_info().misses == before + 1
 
 
 def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
