@@ -1,14 +1,14 @@
-"""The preprocessing that AraBERT v0.2 models were trained with, written from its observable behaviour.
+"""The preprocessing of AraBERT v0.2 models, written from its observable behaviour.
 
 The specification is what ``ArabertPreprocessor("bert-base-arabertv02")`` and ``("...-twitter")``
 of the ``arabert`` package return; ``eval/quality/normalisation.py`` compares with it line by line, and
-``tests/text`` holds pairs made by it. In the order in which it shows:
+``tests/text`` holds pairs made by it. In order:
 
 1. HTML character references are decoded, harakat (U+064B to U+0652) and tatweel removed.
 2. Web addresses become ``[رابط]``, e-mail addresses ``[بريد]``, mentions ``[مستخدم]``.
 3. Everything between ``<`` and ``>`` is removed, Arabic-Indic digits become ASCII.
-4. Whatever is not a digit and comes three times or more in a row is cut to two.
-5. A slash becomes a dash, every sign stands between spaces, digits stand apart from Arabic
+4. Any character but a digit that repeats three times or more is cut to two.
+5. A slash becomes a dash, spaces surround every sign and separate digits from Arabic
    letters, and characters unknown to the model (Persian letters, superscript alef, bidi marks,
    and emoji for the non-Twitter model) become a space.
 6. White space is collapsed.
@@ -26,7 +26,7 @@ _URL = " [رابط] "
 _EMAIL = " [بريد] "
 _MENTION = " [مستخدم] "
 
-# The signs and letters beside the plain alphabet that stay in the text, each between two spaces.
+# Signs and letters outside the plain alphabet that stay in the text, each between two spaces.
 _KEPT_SIGNS = (
     "!\"#$%'()*+,-.:;<=>?@\\^_`{|}~«·»،؛؟–—‘’“”…୍ۚ"
     + "".join(map(chr, range(0x0653, 0x0660)))
@@ -52,12 +52,11 @@ e006e e0073-e0074 e0077 e007f
 # HTML5 character references, the semicolon optional as in browsers.
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
-# "[x][x]*" and not "[x]+": `re` skips to a class that a pattern starts with three times as fast as to a repeated one.
+# "[x][x]*" and not "[x]+": `re` finds the start of a pattern three times as fast when it is a class without repetition.
 _MARKS = re.compile("[\u0640\u064b-\u0652][\u0640\u064b-\u0652]*")
 
-# A host is 2 to 256 of these, a dot and a lower-case domain; a path may go on with a few more. The
-# look-behind starts it where its run starts, so that a run is walked once; only for runs beyond the
-# limit is the start anywhere in it.
+# A host is 2 to 256 of these, a dot and a lower-case domain; a path may add a few more. The look-behind anchors it at
+# the start of its run, so a run is scanned once; only in runs beyond the limit may it start anywhere.
 _HOST = r"[-a-zA-Z0-9@:%._+~#=]"
 _DOMAIN_AND_PATH = r"\.[a-z]{2,6}\b[-a-zA-Z0-9@:%_+.~#?&/=]*+"
 _ADDRESS = re.compile(rf"(?:https?://.|(?<!{_HOST})){_HOST}{{2,256}}{_DOMAIN_AND_PATH}")
@@ -66,7 +65,7 @@ _LONG_RUN = re.compile(rf"{_HOST}{{257}}")
 _PERHAPS_ADDRESS = re.compile(r"\.[a-z]{2}")
 
 _ARABIC_LETTERS = re.compile("[\u0621-\u063a\u0641-\u064a]")
-# All that the last pass may change: runs of anything but letters, square brackets and white space.
+# All that the last pass may change: runs without letters, square brackets and white space.
 _SIGN = r"[^A-Za-z\u0621-\u063a\u0641-\u064a\[\]\s]"
 _SIGNS = re.compile(f"{_SIGN}{_SIGN}*")
 _TO_ASCII = str.maketrans("٠١٢٣٤٥٦٧٨٩", "0123456789")
@@ -74,7 +73,7 @@ _TO_ASCII = str.maketrans("٠١٢٣٤٥٦٧٨٩", "0123456789")
 
 def _decode(match: re.Match[str]) -> str:
     found = match.group()
-    # A number that no code point has is U+FFFD, and Python refuses to read one of thousands of digits.
+    # An invalid code point becomes U+FFFD, and Python refuses to parse thousands of digits.
     return "\ufffd" if _LONG_NUMBER.fullmatch(found) and not _is_code_point(found) else html.unescape(found)
 
 
@@ -104,7 +103,7 @@ class _Addresses:
 class _Markup:
     """Everything between angle brackets.
 
-    Text behind the last ``>`` is not looked at: each ``<`` there would search to the end.
+    Text after the last ``>`` is skipped: each ``<`` there would search to the end.
     """
 
     __slots__ = ()
@@ -134,7 +133,7 @@ class _Signs:
                 kept += "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
         self._spaced = {char: f" {char} " for char in kept}
         self._spaced["/"] = " - "
-        # Most runs are one sign: these need no look at their neighbours.
+        # Most runs are one sign, whose neighbours need no check.
         alone = dict(self._spaced)
         self._spaced |= {digit: digit for digit in "0123456789"}
         self._spaced |= {digit: digit.translate(_TO_ASCII) for digit in "٠١٢٣٤٥٦٧٨٩"}
@@ -160,7 +159,7 @@ class _Signs:
 
 
 def _sign_replacer(alone: dict[str, str], spaced: dict[str, str]) -> Callable[[re.Match[str]], str]:
-    """Give the replacement function of :class:`_Signs`; a closure, for it runs several times a text."""
+    """Return the replacement function of :class:`_Signs`; a closure, since it runs several times a text."""
     known = alone.get
     before_or_after = _ARABIC_LETTERS.match
 
@@ -170,7 +169,7 @@ def _sign_replacer(alone: dict[str, str], spaced: dict[str, str]) -> Callable[[r
         if result is not None:
             return result
         result = found if found.isascii() and found.isdigit() else "".join([spaced.get(char, " ") for char in found])
-        # Both ends are spaces already unless they are digits; a space too many is collapsed later.
+        # Both ends are spaces already unless they are digits; extra spaces are collapsed later.
         if result[0] != " " or result[-1] != " ":
             start, end = match.span()
             text = match.string
@@ -187,7 +186,7 @@ _DIGITS = frozenset("0123456789")
 
 
 def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
-    """Give the passes of the profiles ``arabert`` and ``arabert-twitter``.
+    """Return the passes of the profiles ``arabert`` and ``arabert-twitter``.
 
     Parameters
     ----------
@@ -219,7 +218,7 @@ def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
 
 
 class FastPath:
-    """The same passes without positions; most texts need only four of them.
+    """The same passes without offsets; most texts need only four of them.
 
     Parameters
     ----------
@@ -233,11 +232,11 @@ class FastPath:
         self._all = passes
         self._marks = passes[1]
         self._after_marks = passes[2:]
-        # Repetition, signs and white space: the passes that do not wait for something special.
+        # Repetition, signs and white space: the passes that every text needs.
         self._simple = passes[-3:]
 
     def apply(self, text: str) -> str:
-        """Give what the passes give."""
+        """Return the rewritten text."""
         if "&" in text:
             steps = self._all
         else:
@@ -249,7 +248,7 @@ class FastPath:
 
 
 def _has_special(text: str) -> bool:
-    """Tell whether a text may hold an address, a mention or markup."""
+    """Return whether a text may contain an address, a mention or markup."""
     return (
         "@" in text
         or "<" in text

@@ -1,11 +1,10 @@
 """Gulf Arabic in Latin letters (Arabizi) to Arabic letters.
 
-``abi a3raf mata ye6la3 el 6alab`` becomes ``ابي أعرف متى يطلع الطلب``. The difficulty is to
-leave alone what is not Arabizi: English words, names of places and bodies, codes, units,
-addresses. A word with a digit that stands for a letter (3 ع, 7 ح, 9 ص) tells by itself, if it
-cannot be an English word with a number or a code; where it can (roo7, yaris6), and without such
-a digit, it is converted only in a text that is Arabizi, and only if it is no English word that
-the list ``english_words.txt`` knows.
+``abi a3raf mata ye6la3 el 6alab`` becomes ``ابي أعرف متى يطلع الطلب``. The difficulty is to leave alone what is not
+Arabizi: English words, names of places and organisations, codes, units, addresses. A word with a digit that stands for
+a letter (3 ع, 7 ح, 9 ص) is Arabizi by itself, unless it may be an English word with a number or a code. Such a word
+(roo7, yaris6), or one without such a digit, is converted only in a text that is Arabizi, and only if it is not listed
+in ``english_words.txt``.
 
 Most words are read as one that citizens write (:mod:`tawasul_nlp.text.arabizi_reading`); for
 others the rules here guess the vowels.
@@ -20,7 +19,7 @@ from tawasul_nlp.errors import checked_text
 
 from .arabizi_reading import CONSONANTS, data_lines, read_arabizi
 
-# A word by itself: nothing of an address, a path, a code or a hashtag touches it.
+# A word by itself: not part of an address, a path, a code or a hashtag.
 _WORD = re.compile(
     r"(?<![\w@#&/.'’-])(?:(?P<article>[eEaAiI][lL])[- ](?=[\w'’]))?(?P<word>[A-Za-z0-9'’]+)(?![\w@/&'’]|[.-]\w)"
 )
@@ -33,11 +32,11 @@ _COUNT = re.compile(
     r"|ply|seater|tons?|volts?|watts?|ways?)"
     r"|\d+(?:and|by|in|of|or|to|vs)\d+"
 )
-# Three digits and letters by turns, other than vowels between them (9a7e7a); flats (3b); h2o and b2b.
+# Three digits alternating with letters other than vowels (unlike 9a7e7a); flats (3b); h2o and b2b.
 _CODE = re.compile(r"(?=.*\d[^aeiou\d]\d)[a-z]?(?:\d[a-z]){2,}\d[a-z]?|\d[a-z]|[a-z]2[a-z]")
 _PERHAPS_CODE = re.compile(r"[a-z]\d[a-z]")
 _NUMBERED = re.compile(r"\d+[a-z]|\d.*\d.*")
-# Endings of English words, and letters of sounds that Arabic does not have.
+# Endings of English words, and letters for sounds that Arabic lacks.
 _ENGLISH_SHAPE = re.compile(
     r".{2,}(?:tion|sion|ment|ness|ing|able|ible|ful|ious|ity|ally|[^e]ed|ers|ure|ship|less)|.*[pvx].*"
 )
@@ -54,7 +53,7 @@ def _english() -> frozenset[str]:
     return frozenset(data_lines("english_words.txt"))
 
 
-# The likeliest letter, with those that are vowels as well and one that is two letters.
+# The likeliest letter, including vowels and one that stands for two letters.
 _CONSONANTS = {latin: letters[0] for latin, letters in CONSONANTS.items()} | {"2": "ء", "w": "و", "x": "كس", "y": "ي"}
 _LONG_VOWELS = {
     "aa": "ا",
@@ -122,9 +121,9 @@ def _vowel(char: str, first: bool, last: bool, long: bool) -> str:
 
 
 def _is_marked(word: str, among_arabizi: bool = False) -> bool:
-    """Tell whether a digit in a word stands for a letter.
+    """Return whether a digit in a word stands for a letter.
 
-    What is as likely a model, a version or a code (yaris6, a3c) counts only among Arabizi.
+    What may as well be a model, a version or a code (yaris6, a3c) counts only in an Arabizi text.
     """
     lower = word.lower()
     if word != lower and word != lower.capitalize():
@@ -150,7 +149,7 @@ def _is_marked(word: str, among_arabizi: bool = False) -> bool:
         # 3bedrooms and 2villas are counts.
         digits, letters = head.groups()
         is_count = letters in _english() or (len(letters) > 4 and letters.removesuffix("s") in _english())
-        # Among Arabizi 5air and 3ali are words, not counts of air and Alis; elsewhere only a known word is sure.
+        # In Arabizi 5air and 3ali are words, not counts of air and Alis; elsewhere only a known word is certain.
         is_word = len(digits) == 1 and len(letters) > 2 and digits != "2" and read_arabizi(lower) is not None
         return len(digits) < 3 and (is_word or not is_count) if among_arabizi else is_word and not is_count
     start = re.match(r"([a-z]{4,})\d", lower)
@@ -166,7 +165,7 @@ def _is_english(word: str) -> bool:
 
 
 def _is_arabizi_text(matches: list[re.Match[str]]) -> bool:
-    """Tell whether enough words of a text can only be Arabizi; "el bill" is Arabizi by its article."""
+    """Return whether enough words of a text can only be Arabizi; "el bill" is Arabizi by its article."""
     lexicon, english = _lexicon(), _english()
     latin = sure = articles = 0
     for match in matches:
@@ -177,7 +176,7 @@ def _is_arabizi_text(matches: list[re.Match[str]]) -> bool:
         has_article = (match.group("article") or "").lower() in ("el", "il")
         latin += 1
         articles += has_article
-        # Of a text in capitals, which may be full of codes, a short word proves nothing; "el masba7" is no iphone7.
+        # In a text in capitals, which may be full of codes, a short word proves nothing; "el masba7" is not an iphone7.
         sure += _is_marked(lower if len(word) > 3 else word, among_arabizi=has_article) or (
             len(word) > 1 and lower in lexicon and lower not in english
         )
@@ -185,10 +184,10 @@ def _is_arabizi_text(matches: list[re.Match[str]]) -> bool:
 
 
 def arabizi_to_arabic(text: str) -> str:
-    """Write the Arabizi words of a text in Arabic letters; everything else stays.
+    """Write the Arabizi words of a text in Arabic letters; leave everything else unchanged.
 
-    Vowels are a guess where the word is not among the most frequent ones: the aim is a text
-    that a model or lexicon of Arabic can use, not an orthographic transcription.
+    Vowels are guessed for all but the most frequent words: the aim is a text that a model or lexicon of Arabic can use,
+    not an orthographic transcription.
 
     Parameters
     ----------
@@ -197,7 +196,7 @@ def arabizi_to_arabic(text: str) -> str:
     Returns
     -------
     str
-        The very object that was given if it holds no Arabizi.
+        The same object if it contains no Arabizi.
 
     Raises
     ------
@@ -246,7 +245,7 @@ def _convert_word(word: str, arabizi_text: bool) -> str | None:
 
 
 def _convert_shouted(word: str) -> str | None:
-    """Convert a word of an Arabizi text in capitals, where names and abbreviations show only in being no known word."""
+    """Convert a word of an Arabizi text in capitals, where only unknown words can be names or abbreviations."""
     if word in _lexicon():
         return _lexicon()[word]
     if not 3 < len(word) <= _MAX_LENGTH or _is_english(word):

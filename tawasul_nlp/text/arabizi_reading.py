@@ -1,8 +1,8 @@
 """Read an Arabizi word as one of the Arabic words that citizens write.
 
-Latin letters tell the consonants and few of the vowels: ``shabab`` may be شبب or شباب. Which of the spellings that fit
-is meant follows from ``arabic_words.txt``, the most frequent words of the training texts in their order. Words are
-looked up by their consonants, with letters that Arabizi confuses (ت and ط, س and ص) as one.
+Latin letters give the consonants and few of the vowels: ``shabab`` may be شبب or شباب. Among the spellings that fit,
+the choice follows ``arabic_words.txt``, the most frequent words of the training texts by rank. Words are looked up by
+their consonants; letters that Arabizi confuses (ت and ط, س and ص) count as one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from math import log
 
 ARABIC_WORDS = "arabic_words.txt"
 
-# What a Latin letter or group may stand for, as a class of a regular expression; the likeliest letter first.
+# What a Latin letter or group may stand for, as a regular-expression character class; the likeliest letter first.
 CONSONANTS = {
     "3'": "غ",
     "'3": "غ",
@@ -76,8 +76,8 @@ _FINAL = {"a": "(?:[اةهى]|اء)", "e": "[ةهي]", "i": "ي", "o": "(?:وا?
 _TOKEN = re.compile(
     "|".join(map(re.escape, sorted({*CONSONANTS, *_LONG, *_SHORT}, key=len, reverse=True))) + "|(?P<other>.)"
 )
-# Letters that are vowels, or may be, do not count in the key under which a word is stored; of the others, those that
-# one Latin letter can stand for are one.
+# Letters that are or may be vowels are left out of a word's key; among the others, those that one Latin letter can
+# stand for count as one.
 _KEYS = {
     **dict.fromkeys("اوىيءأإآئؤةهح", ""),
     **dict.fromkeys("ثذظضدز", "د"),
@@ -89,8 +89,8 @@ _KEYS = {
 }
 _KEY_TABLE = str.maketrans(_KEYS)
 _DOUBLED = re.compile(r"(.)\1+")
-# A short vowel that is a long letter in Arabic costs as much as being e times rarer; less before a last open syllable
-# (3omala, zbala). In an active participle (share3, lazem, 6afi) the first one is long.
+# Reading a short vowel as a long letter costs as much as being e times rarer; less before a last open syllable
+# (3omala, zbala). In an active participle (share3, lazem, 6afi) the first vowel is long.
 _LENGTHENED = 1.0
 _LENGTHENED_BEFORE_LAST = 0.3
 _CONSTRUCT = 1.5  # a final t that is a ta marbuta
@@ -98,13 +98,13 @@ _NO_PARTICIPLE = 2.5
 _C = r"(?:sh|kh|gh|th|dh|ch|[^aeiou'])"
 _PARTICIPLE = re.compile(rf"{_C}a{_C}(?:[ei]{_C}(?:a|een|oon)?|i)")
 _OPEN_END = re.compile(rf"a(?:{_C}(?:a|ah)|t)$")
-_NO_WORD = re.compile("[aeiou]{4}")  # and a pattern of many optional letters would match slowly
+_NO_WORD = re.compile("[aeiou]{4}")  # and a pattern with many optional letters would be slow
 _SUFFIXES = {"na": "نا", "ha": "ها", "hom": "هم", "hum": "هم", "kom": "كم", "kum": "كم", "ni": "ني"}
 _PARTICLES = {"w": "و", "b": "ب", "f": "ف", "l": "ل"}
 
 
 def data_lines(name: str) -> list[str]:
-    """Read a data file of this room without its comments."""
+    """Read a data file of this package without its comments."""
     text = files("tawasul_nlp.text").joinpath(name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
@@ -115,7 +115,7 @@ def _key(arabic: str) -> str:
 
 @lru_cache(maxsize=1)
 def _words_by_key() -> dict[str, list[tuple[float, str]]]:
-    """Index the known words, each with how rare it is (the logarithm of its rank)."""
+    """Index the known words, each with its rarity (the logarithm of its rank)."""
     index: dict[str, list[tuple[float, str]]] = {}
     for rank, word in enumerate(data_lines(ARABIC_WORDS), 1):
         index.setdefault(_key(word), []).append((log(rank), word))
@@ -124,7 +124,7 @@ def _words_by_key() -> dict[str, list[tuple[float, str]]]:
 
 @lru_cache(maxsize=1 << 14)
 def read_arabizi(word: str) -> str | None:
-    """Give the likeliest known Arabic word that a lower-case Arabizi word may spell.
+    """Return the likeliest known Arabic word for a lower-case Arabizi word.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def read_arabizi(word: str) -> str | None:
     Returns
     -------
     str or None
-        None if no known word fits, also not with a pronoun behind it or a particle before it.
+        None if no known word fits, even with a pronoun after it or a particle before it.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def _known(word: str) -> str | None:
         else:
             pattern.append(_FINAL[token] if last else _SHORT[token])
         before = token
-    # A final t may be a ta marbuta, which no key has.
+    # A final t may be a ta marbuta, which keys leave out.
     keys = {_key("".join(key))} | ({_key("".join(key[:-1]))} if word.endswith("at") else set())
     known = [entry for found in keys for entry in _words_by_key().get(found, ())] if key else []
     if not known:

@@ -1,7 +1,7 @@
-"""Fold a text to how a reader sees it, before personal data is looked for in it.
+"""Fold a text to how a reader sees it, before searching it for personal data.
 
-A digit is a digit in whatever script, circle or keycap; a space is a space however wide, a dash a dash however long;
-letters that people write for one another are one; what nobody sees is gone.
+Digits of any script, circle or keycap become ASCII digits; spaces of any width and dashes of any length become one
+kind; letters that people interchange are unified; invisible characters are removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SIGNS = {
     "٬": ",",
     "∶": ":",
 }
-# Kashida, and letters that show nothing.
+# Kashida and invisible letters.
 _UNSEEN = "ـ\u115f\u1160\u3164\uffa0"
 
 
@@ -47,12 +47,12 @@ def _fold(char: str) -> str:
     # "3½" is not 31/2.
     if compatible == char or "\u2044" in compatible:
         return char
-    # The space in front of a mark that has no letter is nothing that anybody typed.
+    # Nobody typed the space before a mark without a letter.
     return "".join(map(_fold, compatible)).strip()
 
 
 class _Folds(dict[int, str]):
-    """The fold of each character that was met so far, by its code."""
+    """The fold of each character seen so far, by its code point."""
 
     def __missing__(self, code: int) -> str:
         folded = self[code] = _fold(chr(code))
@@ -74,7 +74,7 @@ def fold(text: str) -> str:
 
 
 def sources(text: str) -> list[int]:
-    """Give for each character of ``fold(text)`` the position in ``text`` of the one that it comes from.
+    """Return the position in ``text`` of the source of each character of ``fold(text)``.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def sources(text: str) -> list[int]:
 
 
 def end_of_character(text: str, end: int) -> int:
-    """Move a position behind a character to behind its marks too, such as the keycap around a digit."""
+    """Move the end of a character past its marks, such as the keycap around a digit."""
     while end < len(text) and unicodedata.category(text[end]) in ("Mn", "Me"):
         end += 1
     return end

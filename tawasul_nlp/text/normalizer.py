@@ -1,4 +1,4 @@
-"""Carry a profile out on texts."""
+"""Apply a profile to texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .steps import build, fast_passes
 
 
 class Normalizer:
-    """Normalise texts by one profile; build it once and call it often, from any thread.
+    """Normalise texts by one profile; build it once and reuse it, from any thread.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class Normalizer:
 
     @property
     def profile(self) -> Profile:
-        """The profile that is carried out."""
+        """The profile in use."""
         return self._profile
 
     def __call__(self, text: str) -> str:
-        """Do the same as :meth:`normalize`."""
+        """Call :meth:`normalize`."""
         return self.normalize(text)
 
     def normalize(self, text: str) -> str:
@@ -55,12 +55,12 @@ class Normalizer:
         Parameters
         ----------
         text : str
-            Anything: lone surrogates and control characters are made harmless by ``default`` and ``matching``.
+            Any str; ``default`` and ``matching`` neutralise lone surrogates and control characters.
 
         Returns
         -------
         str
-            The normalised text; the very object that was given if there was nothing to do.
+            The normalised text; the same object if nothing changed.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Normalizer:
         return text if result == text else result
 
     def normalize_many(self, texts: Iterable[str]) -> list[str]:
-        """Normalise texts, in their order.
+        """Normalise texts, in order.
 
         Parameters
         ----------
@@ -88,16 +88,16 @@ class Normalizer:
         InvalidTextError
             If one of them is not a str; ``.index`` is its position.
         TypeError
-            If all of it is one str.
+            If ``texts`` is a single str.
         """
         if isinstance(texts, str):
-            raise TypeError("normalize_many expects an iterable of str, got one str: use normalize")
+            raise TypeError("normalize_many expects an iterable of str, got one str; use normalize")
         return [self.normalize(checked_text(text, f"text {index}", index)) for index, text in enumerate(texts)]
 
     def normalize_with_offsets(self, text: str) -> NormalizedText:
-        """Normalise one text and tell where each character comes from.
+        """Normalise one text and keep the source of each character.
 
-        Slower than :meth:`normalize`; for highlighting and redacting in the original.
+        Slower than :meth:`normalize`; for highlighting and redaction in the original.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class Normalizer:
         return f"Normalizer({self._profile.name!r})"
 
     def __reduce__(self) -> tuple[type[Normalizer], tuple[Profile]]:
-        # Compiled passes hold closures; a process pool gets the profile and builds its own.
+        # Compiled passes hold closures, so a process pool gets the profile and builds its own.
         return Normalizer, (self._profile,)
 
 
@@ -149,7 +149,7 @@ def normalize(text: str, profile: str | Profile = "default") -> str:
     Returns
     -------
     str
-        The normalised text; the very object that was given if there was nothing to do.
+        The normalised text; the same object if nothing changed.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Where every character of a normalised text comes from.
+"""Offsets from a normalised text to the original.
 
-Built from the edits of each pass: the spans of one pass are looked up in those of the pass
-before, so that a chain of passes ends with spans in the original text.
+Built from the edits of each pass: the spans of one pass are mapped through those of the pass before, so a chain of
+passes ends with spans in the original text.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class NormalizedText:
-    """A normalised text that knows its source.
+    """A normalised text with offsets into its source.
 
     Attributes
     ----------
     text : str
         What :func:`tawasul_nlp.text.normalize` returns.
     original : str
-        What it was made from.
+        The text before normalisation.
     spans : tuple of (int, int)
-        For each character of ``text`` the ``[start, end)`` of the original characters that it
-        stands for. No span is empty; starts and ends never decrease. Removed characters are in
-        no span, and the characters of a replacement share the span of what they replace.
+        For each character of ``text`` the ``[start, end)`` of the original characters that it stands for. No span is
+        empty; starts and ends never decrease. Removed characters are in no span, and the characters of a replacement
+        share the span that they replace.
     """
 
     text: str
@@ -36,7 +36,7 @@ class NormalizedText:
     spans: tuple[Span, ...]
 
     def source_span(self, start: int, end: int) -> Span:
-        """Map ``text[start:end]`` to the stretch of the original that it comes from.
+        """Map ``text[start:end]`` to its span in the original.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class NormalizedText:
         Raises
         ------
         ValueError
-            If the stretch is empty or not inside the text.
+            If the span is empty or not inside the text.
 
         Examples
         --------
@@ -65,13 +65,13 @@ class NormalizedText:
         """
         if not 0 <= start < end <= len(self.text):
             raise ValueError(
-                f"[{start}, {end}) is not a non-empty stretch of a normalised text of {len(self.text)} characters"
+                f"[{start}, {end}) is not a non-empty span of a normalised text of {len(self.text)} characters"
             )
         return self.spans[start][0], self.spans[end - 1][1]
 
 
 def follow(text: str, spans: list[Span], edits: Iterable[Edit]) -> tuple[str, list[Span]]:
-    """Carry out edits and take the spans along.
+    """Apply edits to a text and its spans.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def follow(text: str, spans: list[Span], edits: Iterable[Edit]) -> tuple[str, li
         if len(replacement) == end - start:
             moved += spans[start:end]
         else:
-            # A replacement that keeps the beginning or the end of its source keeps those characters' spans.
+            # Characters that a replacement shares with the beginning or the end of its source keep their spans.
             source = text[start:end]
             shorter = min(len(source), len(replacement) - decoded)
             head = 0
@@ -107,8 +107,8 @@ def follow(text: str, spans: list[Span], edits: Iterable[Edit]) -> tuple[str, li
             moved += spans[start : start + head]
             middle = len(replacement) - head - tail
             if middle:
-                # Nothing of the source may be left between head and tail (an insertion): then the
-                # new characters stand for the whole stretch's nearest character.
+                # With nothing of the source left between head and tail (an insertion), the new characters map to the
+                # nearest character.
                 first, final = start + head, end - tail - 1
                 if first > final:
                     first = final = min(first, end - 1) if head == 0 else start + head - 1

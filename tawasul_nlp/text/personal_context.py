@@ -1,4 +1,4 @@
-"""What stands around a number in a folded text, and what the rules share about numbers."""
+"""The context of a number in a folded text, and helpers that the rules share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from .personal_cues import UNIT_AFTER, UNIT_BEFORE
 from .personal_patterns import LATIN
 
-#: Public lines that look like personal ones; numbers that start with 80 are free lines and never masked.
+#: Public lines that look like personal ones; numbers that start with 80 are toll-free and never masked.
 PUBLIC_NUMBERS = frozenset({"17155363"})
 Found = tuple[str, int, int]
 
 
 def number(text: str) -> str:
-    """Give the letters and digits of a number, without what separates them and a spreadsheet's ".0".
+    """Return the letters and digits of a number, without separators and a spreadsheet's ".0".
 
     Examples
     --------
@@ -24,37 +24,37 @@ def number(text: str) -> str:
 
 
 def is_public(value: str) -> bool:
-    """Tell public lines, and numbers that are too short to be anybody's."""
+    """Return whether a number is a public line, or too short to be personal."""
     local = value.removeprefix("00973").removeprefix("973")
     return local in PUBLIC_NUMBERS or (len(local) == 8 and local.startswith("80")) or len(local) < 3
 
 
 def is_amount(text: str, start: int, end: int) -> bool:
-    """Tell whether a unit stands behind a number, or a word for an amount before it."""
+    """Return whether a unit follows a number, or a word for an amount precedes it."""
     before = text[max(0, start - 24) : start]
     return UNIT_AFTER.match(text, end) is not None or UNIT_BEFORE.search(before) is not None
 
 
 def is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:
-    """Tell whether a number stands behind a word, with nothing else between."""
+    """Return whether a number directly follows a word."""
     return cue.search(text[max(0, start - 40) : start]) is not None
 
 
 def is_near(word: re.Pattern[str], text: str, start: int) -> bool:
-    """Tell whether a word stands within forty characters before a number."""
+    """Return whether a word occurs within forty characters before a number."""
     return word.search(text, max(0, start - 40), start) is not None
 
 
 def is_code(text: str, start: int, end: int) -> bool:
-    """Tell whether Latin letters stand on both sides: RR870412356BH is a parcel."""
+    """Return whether Latin letters touch both sides: RR870412356BH is a parcel."""
     return LATIN.match(text[max(0, start - 1) : start]) is not None and LATIN.match(text, end) is not None
 
 
 def groups_of(found: str) -> list[str]:
-    """Give the groups of digits."""
+    """Return the groups of digits."""
     return re.findall(r"\d+", found.removesuffix(".0"))
 
 
 def sizes_of(found: str) -> tuple[int, ...]:
-    """Give how many digits each group has."""
+    """Return the number of digits in each group."""
     return tuple(map(len, groups_of(found)))

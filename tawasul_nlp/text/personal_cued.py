@@ -1,4 +1,4 @@
-"""Numbers that are personal only behind a word that says what they are: a cue, what may stand between, and the number.
+"""Numbers that are personal only after a cue: the cue, what may stand between, and the number.
 
 All patterns are for folded texts (:mod:`tawasul_nlp.text.folding`).
 """
@@ -23,8 +23,8 @@ from .personal_patterns import (
     YEAR,
 )
 
-# What may stand between a cue and its number. With a word for "number", a colon or "#" the link is strong. A full stop
-# ends the search, for what comes behind it is another matter.
+# What may stand between a cue and its number. A word for "number", a colon or "#" makes a strong link. A full stop
+# ends the search.
 _EL = r"(?:[aei2]l[ -]?)?"  # the article in Arabizi
 _RAQAM = r"r[aeiu]?[gqk8][aeiu]?m(?:i|y|ha|ah|eh|a|na)?"
 _NUMBER_WORD = any_of(
@@ -41,7 +41,7 @@ _LINK = (
 _STRONG_LINK = re.compile(rf"{_NUMBER_WORD}|[:#|>=]|\.\.| \. ", re.IGNORECASE)
 
 _ENDS = r"(?![A-Za-z0-9_]|[.,]\d)"
-# Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year behind a slash.
+# Digits with letters among them (REQ-2024/0012, 45/HS/1), and a year after a slash.
 _CODE = (
     r"(?:(?!BH?D)(?:[A-Za-z]{1,6}[-/]){0,2}[A-Za-z]{0,5}|[ء-ي]{1,3}[-/])"
     r"(?=(?:[-/\\_A-Za-z]{0,4}\d){3})\d[A-Za-z0-9]*+(?:[-/\\_][A-Za-z0-9]++)*+"
@@ -51,7 +51,7 @@ _BRANCH = rf"\d{{3,6}} ?[-/] ?\d{{1,2}}{_ENDS}"  # of a commercial registration
 _GROUPED = (
     rf"(?:\d{{4}}(?:{GAP}\d{{4}}){{2,4}}|\d{{2,4}}(?:[ .]\d{{3,6}}){{1,3}}(?: \d\d)?|\d\d(?: \d\d){{3,5}}){_ENDS}"
 )
-# Three to six digits, in two groups or one by one; of neighbours with letters.
+# Three to six digits, in two groups or one by one; with letters in neighbouring countries.
 _PLATE = (
     rf"(?:[A-Za-z]{{1,3}}[ -]|(?:[ء-ي] ){{2,3}})?(?!{PHONE_START}\d(?:[ .-]?\d){{7}}(?!\d))"
     rf"(?:\d{{3}}[ -]\d{{1,3}}|\d\d \d\d(?: ?\d\d)?|\d(?: \d){{3,5}}|\d{{3,6}})(?: (?-i:[A-Z]{{3}}))?{_ENDS}"
@@ -59,11 +59,11 @@ _PLATE = (
 _PASSPORT = (
     rf"(?:(?-i:[A-Z]{{1,3}}){JOIN}|[A-Za-z]{{1,3}})?\d(?:{JOIN}\d|[A-Za-z](?=\d)){{4,9}}[A-Za-z]?(?![A-Za-z0-9])"
 )
-# Nine digits however they are grouped; or fewer, of somebody born after 1999 whose zeros a spreadsheet dropped.
+# Nine digits in any grouping; or fewer, for somebody born after 1999 whose zeros a spreadsheet dropped.
 _NINE_DIGITS = rf"(?:\d{{9}}|\d(?:{JOIN}\d){{8}}|\d(?:0[1-9]|1[0-2])\d{{5}}|1[0-2]\d{{5}})(?!\d){SPREADSHEET}"
 
-# Any words between what a number is of and "number", unless they begin an address, a phone number, or what has a
-# number of its own.
+# Any words between the thing numbered and "number", unless they begin an address, a phone number, or another thing
+# with a number.
 _PLACES = any_of_words("مجمع بلوك طريق شارع مبني بنايه عماره بيت منزل شقه فيلا محل باب بوابه كراج موقف دوار محطه")
 _ELSE = any_of_words(
     "عداد فاتوره ايصال عمود مدرسه مستودع مسجد حاويه مصعد مضخه كاميرا ارض قطعه قرار قانون مرسوم ماده باص حافله "
@@ -74,7 +74,7 @@ _ENGLISH = any_of_words(
     "article page flight model phone mobile tel line"
 )
 _OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d(?!\d))?"
-# The same, and places if the number is too long for theirs.
+# The same, and places if the number is too long to be theirs.
 _ANY = rf"(?:{_OTHER}|(?!{TO}{_ELSE})[^\W\d]{{2,14}}(?=[\s:]{{1,2}}(?:{_IS}\s)?\d{{6}}))"
 _CARS = any_of_words(
     "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
@@ -101,7 +101,7 @@ _MINE = (
 
 
 def _words(*alternatives: str) -> str:
-    """Match up to three words that say more about a cue and stand between it and its number."""
+    """Match up to three words between a cue and its number that describe the cue."""
     return rf"(?:\s{TO}{any_of(_MINE, *alternatives)}){{0,3}}"
 
 
@@ -122,7 +122,7 @@ _COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF
 _WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
 _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:ه|ت{OF})", "قسيمه")
 
-# The cues of each kind, and the form of its numbers. A named cue needs a strong link.
+# The cues of each kind, and the form of its numbers. A cue in the group `named` needs a strong link.
 _CPR = any_of(
     rf"{TO}(?:(?:رقم|نمره){OF}\s)?(?:ال)?(?:شخصي|سكاني)(?:\s(?!{TO}{_ELSE}){TO}[^\W\d]{{2,9}}){{0,3}}?",
     rf"{TO}بطاق(?:ه|ت{OF})(?:\s(?:ال)?(?:هويه|سكانيه?|ذكيه|شخصيه))?(?:\s(?:مال|حق|تبع)\w{{0,2}}(?:\s[^\W\d]{{2,9}})?)?",
@@ -139,7 +139,7 @@ _CR = any_of(
     r"س[. /]ت\.?|C\.?R\.?(?:\s[a-z]{2,8}(?=[:#]))?"
     r"|(?:commercial|company|business|trade) reg(?:ist(?:er|ration|ry))?\.?",
     rf"s[ei]?j[ei]l+(?:i|y|na|ha|ah|eh)?\s{_EL}t[ei]?ja*r[iy]",
-    # "the shop whose register is 93377-1": the word is a verb too, so only before a number of this form.
+    # "the shop whose register is 93377-1": the word is also a verb, so it counts only before a number of this form.
     rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?{_REGISTRATION})",
     rf"(?P<named>{TO}(?:سجل{OF}(?!\s(?:ال)?(?:طبي|صحي|سكاني|جنائي|عقاري|مدني))|قيد)"
     r"|s[ei]?j[ei]l+(?:i|na|ha|ah)?)",
@@ -196,7 +196,7 @@ _PLATE_CUE = any_of(
     r"(?:خصوصي|ملاكي)(?=\s\d{4,6}(?!\d))",
 )
 _PASSPORT_CUE = any_of(
-    # With words about it, a number must have a letter, or "number" before it, or be none of a phone's.
+    # With words in between, a number needs a letter or "number" before it, or must not look like a phone number.
     any_of(
         rf"{TO}(?:جواز(?:ات|ين)?|باسبورت?|بسبور){OF}(?:\sال?سفر{OF})?|{TO}(?:وثيق(?:ه|ت{OF})|وثائق)\s(?:ال)?سفر{OF}",
         r"(?:pass? ?ports?|travel doc(?:ument)?s?|p\.?p\.?t?\.?(?=\s?(?:no|num|#|:|[a-z]{1,2}\d)))",
@@ -217,13 +217,13 @@ CUED = {
     kind: re.compile(
         rf"(?<![^\W\d_])(?:(?P<strong>[وف]?(?:ب|ال)?رقم|كود|رقمه|{_EL}{_RAQAM})\s)?{_EL}"
         rf"{cue}(?:\s(?:{_MINE}))?(?P<numbered>\s(?:number|no\.?|id)(?=\s[a-z]{{2}}))?"
-        # Two words may follow what begins with "number": the number of the account abroad.
+        # Two words may follow a phrase that begins with "number": the number of the account abroad.
         rf"(?:(?(strong)(?:\s{_ANY}){{0,2}}?)(?P<link>{_LINK})|{_FAR}){_NO_YEAR}(?P<value>{value})",
         re.IGNORECASE,
     )
     for kind, (cue, value) in _CUES.items()
 }
-# A number before the word for it, with no number of its own behind: "1940772 رقم جوازي", "841 is my request number".
+# A number before its cue, with no other number after it: "1940772 رقم جوازي", "841 is my request number".
 _ITS = r"(?:ي|ه|ها|نا|هم)"
 _AFTER_NUMBER = {
     "cr": (rf"سجل{_ITS}|سجل تجاري|السجل التجاري|cr|commercial registration", r"\d{4,6}(?: ?- ?\d{1,2})?"),
@@ -238,7 +238,7 @@ _AFTER_NUMBER = {
 }
 _THIS = r"(?:(?:و?هو|و?هذا|و?هي|هذي)\s)?"
 _IS_MY = r"(?:is|was|=|-)\s(?:my|our|the|his|her|their)\s"
-# Looked for first, because most texts have none.
+# Searched first, because most texts have none.
 _ANY_BEHIND = re.compile(rf"\d\s?(?:[(،,-]?\s?{_THIS}رقم\s|{_IS_MY}|\()", re.IGNORECASE)
 _BEHIND = {
     kind: re.compile(
@@ -253,7 +253,7 @@ _BEHIND = {
     )
     for kind, (noun, value) in _AFTER_NUMBER.items()
 }
-# What goes on with another number of the same kind: "plates 88412 and 4409", "request 8812047, 8790331".
+# What connects another number of the same kind: "plates 88412 and 4409", "request 8812047, 8790331".
 _AND_ANOTHER = re.compile(
     r"(?:\s?\([^()\d]{1,12}\))?(?:\s?[,،/&+]|\s?و|\s(?:and|or|او|ثم|w))\s?(?:رقم )?"
     rf"(?P<value>[A-Za-z]{{0,4}}[-/]?\d[\d/-]*){_ENDS}",
@@ -267,7 +267,7 @@ _HOUSE = re.compile(
 
 
 def cued(kind: str, text: str) -> Iterator[Found]:
-    """Give the numbers of a kind behind words for it."""
+    """Return the numbers of a kind that follow its cues."""
     for match in CUED[kind].finditer(text):
         if _is_cued(kind, text, match):
             start, end = match.span("value")
@@ -279,7 +279,7 @@ def cued(kind: str, text: str) -> Iterator[Found]:
 
 
 def before_cues(text: str) -> Iterator[Found]:
-    """Give the numbers before words for them."""
+    """Return the numbers that precede their cues."""
     if not _ANY_BEHIND.search(text):
         return
     for kind, pattern in _BEHIND.items():
@@ -292,19 +292,19 @@ def before_cues(text: str) -> Iterator[Found]:
 
 
 def _is_alike(one: str, other: str) -> bool:
-    """Tell whether two numbers are written in one way, letters for letters."""
+    """Return whether two numbers have the same form, letters for letters."""
     shapes = [(re.sub(r"\d+", "0", value), len(re.sub(r"\D+", "", value))) for value in (one, other)]
     (form, digits), (other_form, other_digits) = shapes
     return form == other_form and abs(digits - other_digits) <= 1 and other_digits >= 4
 
 
 def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
-    """Tell whether a number behind a word is what the word says, and no amount, date or year."""
+    """Return whether a number is what its cue says, not an amount, date or year."""
     start, end = match.span("value")
     found = match.group("value")
     digits = sum(char.isdigit() for char in found)
     if kind == "cpr":
-        # The number of a row may stand before another's: 1 39001234.
+        # A row number may precede another number: 1 39001234.
         return DAY.fullmatch(found) is None and sizes_of(found) not in ((1, 8), (8, 1))
     if is_amount(text, start, end) or is_public(number(found)):
         return False
@@ -329,7 +329,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
     if is_strong or found[0].isalpha():
         return digits >= 4
     if match.groupdict().get("named"):
-        # "my ticket 118844", but not "my ticket 12345": that may be how many there are.
+        # "my ticket 118844", but not "my ticket 12345", which may be a count.
         is_other = is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", found)
         return digits >= 6 and not found.endswith("00") and not is_other
     if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
@@ -340,7 +340,7 @@ def _is_cued(kind: str, text: str, match: re.Match[str]) -> bool:
 
 
 def _is_date(found: str) -> bool:
-    """Tell a day (12/05/2024) and a school year (2023/2024)."""
+    """Return whether it is a day (12/05/2024) or a school year (2023/2024)."""
     parts = re.split(r"[-/\\]", found)
     if not all(map(str.isdigit, parts)):
         return False
@@ -351,7 +351,7 @@ def _is_date(found: str) -> bool:
 
 
 def houses(text: str) -> Iterator[Found]:
-    """Give the numbers of houses and flats."""
+    """Return the numbers of houses and flats."""
     for match in _HOUSE.finditer(text):
         if not is_amount(text, *match.span("value")):
             yield "house", *match.span("value")

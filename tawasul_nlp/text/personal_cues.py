@@ -1,7 +1,7 @@
-r"""Words before and behind a number that tell what it is.
+r"""Words before and after a number that say what it is.
 
 All patterns are for folded texts (:mod:`tawasul_nlp.text.folding`): ه stands for ة, ا for أ and إ, ي for ى. Those that
-end in ``\Z`` are looked for in what stands before a number.
+end in ``\Z`` are matched against the text before a number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 
 def any_of(*alternatives: str) -> str:
-    """Give the pattern that matches one of some patterns.
+    """Return a pattern that matches any of the given patterns.
 
     Examples
     --------
@@ -21,11 +21,11 @@ def any_of(*alternatives: str) -> str:
 
 
 def any_of_words(words: str) -> str:
-    """Give the pattern that matches one of some words, which spaces separate."""
+    """Return a pattern that matches any of the given space-separated words."""
     return any_of(*words.split())
 
 
-#: What may be attached in front of a noun, and whose it is, behind it.
+#: Particles before a noun, and possessive endings after it.
 TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"
 OF = r"(?:ي|ه|ها|نا|هم|ك|كم|ج)?"
 _STARTS = r"(?<![^\W\d_])"  # a word starts here
@@ -72,7 +72,7 @@ CARD_CUE = re.compile(
     + r"(?:\W{1,3}(?:رقم\w?|number|no|num|هو|is))*\W{0,3}\Z",
     re.IGNORECASE,
 )
-# Behind a plural, a list: الطرق 3812 3814 3816.
+# After a plural, a list: الطرق 3812 3814 3816.
 PLACE_CUE = re.compile(
     any_of(
         r"(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|(?<![a-z0-9])(?:block|blk|road|rd|street|st|avenue|building|bldg))"
@@ -86,7 +86,7 @@ _THINGS = any_of_words(
     "عداد فاتور[هت] فواتير تذكر[هت] ايصال وصل قضي[هت] دعو[يت] مخالف[هت] رحل[هت] شحن[هت] طرد طلبي[هت] عقد موديل باركود "
     "كود رمز مرجعي تسلسلي عملي[هت] حوال[هت] صنف بوليص[هت] صفح[هت] صفحات قطع[هت]"
 )
-# What has a number that is no person's: 36001234 behind it is not a phone.
+# Things with impersonal numbers: 36001234 after one is not a phone.
 OTHER_CUE = re.compile(
     _STARTS
     + any_of(

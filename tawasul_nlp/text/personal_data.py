@@ -1,8 +1,8 @@
-"""Find and mask personal data in citizens' texts: who wrote must not follow from what was written.
+"""Find and mask personal data in citizens' texts, so that a text does not identify its author.
 
-Three steps: the text is folded (``folding.py``), patterns are looked for in it (``personal_patterns.py``), and rules
-tell what is personal (``personal_rules.py``; ``personal_cued.py`` for what only a word beside it tells). Spans are
-those of the original.
+Three steps: the text is folded (``folding.py``), matched with patterns (``personal_patterns.py``), and rules decide
+what is personal (``personal_rules.py``; ``personal_cued.py`` for numbers that need a cue word). Spans refer to the
+original.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .personal_context import number
 from .personal_names import names
 from .personal_rules import find
 
-#: Each kind with what stands in the masked text in its place.
+#: The placeholder of each kind.
 PLACEHOLDERS = {
     "email": "[بريد]",
     "iban": "[آيبان]",
@@ -32,8 +32,8 @@ PLACEHOLDERS = {
     "house": "[رقم منزل]",
     "name": "[اسم]",
 }
-#: What is masked when no kinds are named. House and flat numbers are often needed to do the work; names are found only
-#: behind a word that announces one (``eval/results/rewriting.md`` tells how many).
+#: The kinds masked by default. House and flat numbers are often needed to handle a case; names are found only after
+#: a word that introduces one (``eval/results/rewriting.md`` reports how many).
 DEFAULT_KINDS = frozenset(PLACEHOLDERS) - {"house", "name"}
 
 
@@ -48,8 +48,7 @@ class PersonalDataSpan:
     start, end : int
         ``[start, end)`` in the original, in characters.
     value : str
-        The letters and digits of a number, in ASCII, without separators; an e-mail address and a name as they
-        are written.
+        The letters and digits of a number, in ASCII, without separators; an e-mail address or a name as written.
     """
 
     kind: str
@@ -86,7 +85,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     Returns
     -------
     tuple of PersonalDataSpan
-        Ascending, without overlap. Where two kinds claim a number, the one that a cue names wins.
+        Ascending, without overlap. Where two kinds match a number, the one that a cue names wins.
 
     Raises
     ------
@@ -102,7 +101,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     """
     text = checked_text(text)
     if isinstance(kinds, str):
-        raise TypeError(f"kinds must be a collection of names, got the str {kinds!r}: write {{{kinds!r}}}")
+        raise TypeError(f"kinds must be a collection of names, got the str {kinds!r}; write {{{kinds!r}}}")
     unknown = sorted(set(kinds) - set(PLACEHOLDERS))
     if unknown:
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
@@ -115,7 +114,7 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     chosen: list[PersonalDataSpan] = []
     for kind, first, last in found:
         start, end = origin[first], end_of_character(text, origin[last - 1] + 1)
-        # Kinds that were not asked for still claim their place: an account is no phone.
+        # Kinds that were not requested still take precedence: an account is not a phone.
         if not any(taken[start:end]):
             taken[start:end] = b"\x01" * (end - start)
             if kind in kinds:
@@ -125,22 +124,21 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
 
 
 def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> MaskedText:
-    """Replace personal data by placeholders that name its kind.
+    """Replace personal data with placeholders that name its kind.
 
-    Personal numbers (CPR, nine digits), Bahraini mobile and land lines (with and without
-    +973), foreign numbers with their country's code, e-mail addresses, bank cards and IBANs whose
-    check digits are right (behind a word for them also with one mistyped), passports, and behind a
-    cue word account, commercial registration, request and complaint numbers and car plates; in
-    digits of any script and with any sign between their groups. Public lines, meters, amounts,
-    dates, years, blocks and roads stay; eight digits that may be a date (13052024) or a round sum
-    (36000000) are masked only behind a word that calls for a phone number.
+    Masked are personal numbers (CPR, nine digits), Bahraini mobile and land lines (with and without +973), foreign
+    numbers with their country code, e-mail addresses, bank cards and IBANs with valid check digits (after a cue word
+    also with one digit mistyped), passports, and after a cue word account, commercial registration, request and
+    complaint numbers and car plates; in digits of any script and with any sign between their groups. Public lines,
+    meters, amounts, dates, years, blocks and roads stay; eight digits that may be a date (13052024) or a round sum
+    (36000000) are masked only after a cue for a phone number.
 
     Parameters
     ----------
     text : str
     kinds : collection of str
         Keys of :data:`PLACEHOLDERS`; add ``"house"`` for house and flat numbers, ``"name"`` for names of
-        persons behind words that announce one (many are missed, and some masks are no name).
+        persons after words that introduce one (many are missed, and some masks are not names).
 
     Returns
     -------

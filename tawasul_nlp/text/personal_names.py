@@ -1,7 +1,7 @@
-"""Find names of persons behind words that announce one, without a list of names.
+"""Find names of persons after words that introduce one, without a list of names.
 
-What follows such a word is a name if nothing says that it is not: up to four words, none of which is a word of the
-language's grammar or says what somebody is. Patterns are for folded texts (:mod:`tawasul_nlp.text.folding`).
+Up to four words after such a word are taken for a name unless one of them is a function word or describes a person.
+Patterns are for folded texts (:mod:`tawasul_nlp.text.folding`).
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# A name follows whatever stands behind it.
+# A name follows, whatever comes after it.
 _FORM = re.compile(
     r"(?<![^\W\d_])(?:الاسم(?: الكامل| الثلاثي| الرباعي)? ?:|المدعوه?|my name is|(?:full )?name ?:|esmi)\s",
     re.IGNORECASE,
 )
-# A name follows if a sign or a word of grammar stands behind it.
+# A name follows if a sign or a function word comes after it.
 _NAMED = re.compile(r"(?<![^\W\d_])و?(?:اسمي|اسمه|اسمها)\s")
-# The same, if it has two words at least.
+# The same, if it has at least two words.
 _TITLE = re.compile(
     r"(?<![^\W\d_])(?:[ولب]?لسيده?|[وب]?السيده?|الشاكيه?|المرسل ?:|مقدم الطلب ?:|الموقع ادناه"
     r"|mr\.?|mrs\.?|ms\.?|(?:cust(?:omer)?|reporter|caller|sender) ?:|cust)\s",
     re.IGNORECASE,
 )
-# A name follows if it has two words at least and a sign behind it.
+# A name follows if it has at least two words and a sign after it.
 _PERHAPS = re.compile(r"(?<![^\W\d_])(?:انا|[وب]?المواطنه?|ana|i'?m|i am|i,)\s", re.IGNORECASE)
 _WORD = re.compile(r" ?((?:[^\W\d_]|['’-](?=\w))+)")
 _SIGN = re.compile(r" ?(?:[،,;؛:(/|\n.]|\Z)")
 _MOST_WORDS = 4
-# Words of grammar, and what people say they are.
+# Function words, and words by which people describe themselves.
 _GRAMMAR = """
 من في عن الي مع ما لا لم لن كل هذا هذه هذي اللي الذي التي قد هو هي هم نحن انا انت ان او ثم لكن بس ليش شنو وين
 كنت كان اكون ابي ابغي اريد اطلب ارجو اسكن ساكن ساكنه عندي لدي صار قال يقول يشتكي تشتكي يطلب تطلب راجع يريد تريد
@@ -47,7 +47,7 @@ def _is_grammar(word: str) -> bool:
 
 
 def names(text: str) -> Iterator[tuple[str, int, int]]:
-    """Give ``("name", start, end)`` for each name that a word announces."""
+    """Return ``("name", start, end)`` for each name that a word introduces."""
     for cue in (_FORM, _NAMED, _TITLE, _PERHAPS):
         for match in cue.finditer(text):
             words: list[re.Match[str]] = []

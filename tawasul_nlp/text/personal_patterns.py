@@ -1,4 +1,4 @@
-"""What personal data looks like: patterns, and the words that say what a number is.
+"""Patterns of personal data, and the words that say what a number is.
 
 All of them are for folded texts (:mod:`tawasul_nlp.text.folding`).
 """
@@ -20,7 +20,7 @@ _LABEL = rf"(?:{_LATIN}|(?:[{_ARABIC}0-9]|-)++)"  # an Arabic word may touch a L
 _HOST = rf"\.?{_LABEL}(?:\.{{1,2}}{_LABEL})++"
 _PROVIDER = "gmail|hotmail|yahoo|outlook|icloud|live"
 _TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
-# Written so that no machine reads it: user(at)example(dot)com, user at example dot com.
+# Obfuscated: user(at)example(dot)com, user at example dot com.
 _AT = r" ?[(\[{<\"'*«-] ?(?:@|at|a|ات) ?[)\]}>\"'*»-] ?"
 _DOT_WORD = r" (?:dot|نقطه|دوت) "
 _DOT = rf"(?: ?[(\[{{<*-] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>*-] ?|{_DOT_WORD})"
@@ -28,7 +28,7 @@ EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| (?:at|ات) ", re.IGNORECASE)
 EMAIL = re.compile(
     rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?<!\w')(?:[^\W{_ARABIC}]|[.%+-]|(?<=\w)'(?=\w))++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
     rf"(?:@{{1,2}}{_HOST}"
-    # Of the providers that most people are with, also with spaces around the sign or without the end.
+    # At the most common providers, also with spaces around the sign or without the ending.
     rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
     rf"|(?:@|{_AT})(?:{_PROVIDER})(?![A-Za-z0-9])"
     rf"|@{_LABEL}[,،](?:{_TOP})(?![A-Za-z0-9])"
@@ -36,19 +36,19 @@ EMAIL = re.compile(
     rf"[ \n]?\.[ \n]?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
     rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
     rf"| ?@ ?{_LABEL}(?:{_DOT}{_LABEL})++)"
-    # All in words: "sara dot t at example dot com"; with "at" alone it may be no address ("we met at example.com").
+    # All in words: "sara dot t at example dot com"; "at" alone may not be an address ("we met at example.com").
     rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) "
     rf"{_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++(?! (?:at|ات) )"
     rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:(?P<at>at)|ات) "
     rf"[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-# Looked for at every word, also inside what looks like one from the word before: "no 12 BH67...".
+# Tried at every word, also inside a match from the word before: "no 12 BH67...".
 IBAN = re.compile(
     rf"(?:(?<![A-Za-z0-9])|(?<=iban))(?=([A-Za-z]{JOIN}[A-Za-z]{JOIN}\d{JOIN}\d(?:(?:{GAP}|,)?[A-Za-z0-9]){{11,30}}))",
     re.IGNORECASE,
 )
-# How long it is, country by country, by the registry of ISO 13616.
+# Its length by country, from the registry of ISO 13616.
 _IBANS = (
     "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 "
     "FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 "
@@ -57,15 +57,15 @@ _IBANS = (
 )
 IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
 
-# Letters may touch a number, and signs that join it to nothing or to another whole number (39001234/36001234); what
-# they join to other digits is part of a decimal or a longer code, but for the number of an item (1-39001234) and for
+# Letters may touch a number, and signs that join it to nothing or to another complete number (39001234/36001234); if
+# they join it to other digits, it is part of a decimal or a longer code, except for an item number (1-39001234) and
 # the ".0" that a spreadsheet adds.
 _BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[./-])|(?<=^\d[./-]))"
 _AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4})(?<![/_-](?=\d(?!\d))))"
 STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
 SPREADSHEET = r"(?:\.0(?!\d))?"
 
-# The groups of a CPR, where no word says what it is: year and month of birth, four digits, one more.
+# The groups of a CPR without a cue: year and month of birth, four digits, one more.
 CPR = re.compile(rf"{_BEFORE}\d\d{JOIN}(?:0{JOIN}[1-9]|1{JOIN}[0-2])(?:{JOIN}\d){{5}}{_AFTER}{SPREADSHEET}")
 CPR_GROUPS = frozenset(
     {(9,), (4, 5), (5, 4), (6, 3), (3, 3, 3), (2, 2, 5), (2, 2, 2, 3), (2, 2, 3, 2), (2, 2, 4, 1), (2, 4, 3), (2, 7)}
@@ -75,7 +75,7 @@ PHONE_START = rf"(?=3|6{JOIN}[36]|1{JOIN}[367]|7{JOIN}7)"
 EIGHT_DIGITS = rf"\d(?:{JOIN}\d){{7}}"
 _AROUND = rf"[{_BETWEEN}()]{{0,5}}+"
 _TRUNK = rf"(?:{_AROUND}0(?=[{_BETWEEN})]))?"  # +973 (0) 39001234
-# How many digits follow a country's code, for those around and those where people here come from.
+# The number of digits after a country code, for neighbours and for residents' countries of origin.
 _ABROAD = "|".join(
     rf"(?:{codes}){_TRUNK}(?:{_AROUND}\d){{{digits}}}(?!\d)"
     for codes, digits in (("966|971", 9), ("965|968|974", 8), ("1|20|44|63|880|9[0128]", 10), ("977|9[34]", "9,10"))
@@ -84,40 +84,40 @@ PREFIXED_PHONE = re.compile(
     rf"(?:[+(]{{1,2}}+ ?|(?<![\d.,])0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3[\]}},:]?{_TRUNK}"
     rf"(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
     rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}\d(?:{_AROUND}\d){{7}}{_AFTER}{SPREADSHEET}"
-    # Of other countries, by the plus or by two zeros.
+    # Other countries, marked by a plus or two zeros.
     rf"|(?:\+{_AROUND}|(?<![\d.,])00{_AROUND})(?:{_ABROAD})"
     rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"
-    # The plus behind the code or the number, as some write it from right to left.
+    # The plus after the code or the number, as some write right to left.
     rf"|(?<![\w+.,-])[1-9]\d{{0,2}}\+{_AROUND}\d(?:{_AROUND}\d){{7,11}}(?!\d)|(?<![\w+.,-])[1-9]\d{{9,12}}\+(?!\d)"
     rf"|(?<![\w.,-])00[1-9](?:{_AROUND}\d){{9,12}}(?!\d)"
 )
-# With a comma and the like only where a word calls for a phone number.
+# With a comma and the like only after a cue for a phone number.
 PHONE = re.compile(
     rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,،:+=](?! )|[{_BETWEEN})(]{{0,5}}+)\d){{7}}(?!\d){SPREADSHEET}"
 )
-# Letters for digits, as a scanner reads them or fingers type them: 39OO1234.
+# Letters for digits, from scanning or typing: 39OO1234.
 LETTERS_AMONG = re.compile(
     r"(?<![^\W_])(?=[\d -]{0,9}[OoIl])(?=(?:[OoIl -]{0,3}\d){5})[\dOoIl](?:[ -]?[\dOoIl]){7,8}(?![^\W_])"
 )
 CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (973)
-# How people group the digits of a phone number. Other groups may be a list of small numbers.
+# Usual groupings of a phone number. Other groups may be a list of small numbers.
 PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
-# Of neighbours: without a plus behind a word that calls for a phone number, or as a mobile is written at home.
+# Neighbouring countries: without a plus after a cue for a phone number, or as a mobile in national format.
 FOREIGN_PHONE = re.compile(
     rf"(?<![\d+])(?:(?:966{JOIN}5|971{JOIN}5|965{JOIN}[569]|968{JOIN}[79]|974{JOIN}[3567])(?:{JOIN}\d){{7}}\d?"
     rf"|(?:91|92|20|44|63|94|880|977)(?:{JOIN}\d){{10}}|05(?:{JOIN}\d){{8}})(?!\d)"
 )
-# As people abroad write them at home: only behind a word that calls for a phone number.
+# Foreign numbers in national format: only after a cue for a phone number.
 NUMBER_AT_HOME = re.compile(r"(?<![\w+.,/-])(?:0[17]\d(?:[ -]?\d){8}|[6-9]\d{9})(?![\w]|[.,/-]\d)")
 MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
-# Looked for at every number: thirteen digits or more, and which beginnings and lengths the networks use.
+# Tried at every number: thirteen digits or more, with the prefixes and lengths that the networks use.
 CARD = re.compile(rf"(?<!\d)(?<!\d[.,])(?=([2-6](?:{JOIN}\d){{12,19}}))")
 CARD_NUMBER = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7]|35)\d{14}|3[47]\d{13}|3[0689]\d{12}|6(?:[02457]\d\d|304|390)\d{12,15}"
 )
 CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 
-# As most countries number them; other kinds of numbers seldom have this form.
+# The form in most countries; other kinds of numbers seldom have it.
 PASSPORT = re.compile(r"(?<![\w/.-])[A-Z]{1,2}\d{7}(?![\w/-]|\.\d)")
 TIME = re.compile(r"(?:[01]\d|2[0-3])(?:00|15|30|45)")
 YEAR = re.compile(r"(?:19|20)\d\d")

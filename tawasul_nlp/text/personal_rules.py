@@ -1,7 +1,7 @@
-"""The rules that tell personal data from other numbers in a folded text.
+"""Rules that distinguish personal data from other numbers in a folded text.
 
-Each finder gives ``(kind, start, end)``. Numbers with no form of their own (accounts, registrations, requests, plates,
-most passports) are found only behind a word that says what they are.
+Each finder returns ``(kind, start, end)``. Numbers without a distinctive form (accounts, registrations, requests,
+plates, most passports) are found only after a cue word.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LETTERS_AS_DIGITS = str.maketrans("OoIl", "0011")
 
 
 def find(text: str) -> Iterator[Found]:
-    """Give all that looks like personal data; of two that overlap the first is right."""
+    """Return everything that looks like personal data; of two overlapping matches the first wins."""
     if EMAIL_SIGN.search(text):
         yield from _emails(text)
     if DIGIT.search(text):
@@ -81,7 +81,7 @@ def _emails(text: str) -> Iterator[Found]:
 
 
 def _has_valid_checksum(iban: str) -> bool:
-    """Tell whether the number formed as ISO 13616 says is 1 modulo 97."""
+    """Return whether the number formed as in ISO 13616 is 1 modulo 97."""
     return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
 
 
@@ -93,10 +93,10 @@ def _ibans(text: str) -> Iterator[Found]:
             continue
         value = number(found).upper()
         length = IBAN_LENGTHS.get(value[:2])
-        # Words behind a spaced number may have been matched too; in one that is mostly letters, nothing else was.
+        # The match may include words after a spaced number, unless it is mostly letters.
         if length is None or len(value) < length or sum(map(str.isdigit, value[:length])) * 2 < length:
             continue
-        # A Bahraini one with a digit mistyped is one still where a word says so.
+        # A Bahraini one with a mistyped digit still counts after a cue word.
         end = start + [index + 1 for index, char in enumerate(found) if char.isalnum()][length - 1]
         is_whole = value.startswith("BH") and not text[end : end + 1].isalnum()
         is_named = is_whole and is_behind(ACCOUNT_CUE, text, start)
@@ -106,7 +106,7 @@ def _ibans(text: str) -> Iterator[Found]:
 
 
 def _has_valid_luhn(digits: str) -> bool:
-    """Tell whether the sum of ISO/IEC 7812-1, in which every second digit is doubled, is a multiple of ten."""
+    """Return whether the Luhn sum of ISO/IEC 7812-1 is a multiple of ten."""
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
 
@@ -124,16 +124,16 @@ def _cards(text: str) -> Iterator[Found]:
 
 
 def _card(found: str, is_named: bool) -> str | None:
-    """Give what of a long number is a card's.
+    """Return the part of a long number that is a card's.
 
-    Behind a word for one, it may be of another network, or have a digit mistyped.
+    After a cue word, it may be of another network, or have a mistyped digit.
     """
     digits = number(found)
     ends = [match.end() for match in DIGIT.finditer(found)]
     mistyped = None
     for length in CARD_LENGTHS:
         if length > len(ends) or (length < len(ends) and ends[length] == ends[length - 1] + 1):
-            continue  # not there, or not the end of a group
+            continue  # absent, or not the end of a group
         if not (is_named or CARD_NUMBER.fullmatch(digits, 0, length)):
             continue
         card = found[: ends[length - 1]]
@@ -147,7 +147,7 @@ def _card(found: str, is_named: bool) -> str | None:
 
 
 def _is_card_grouped(sizes: tuple[int, ...]) -> bool:
-    """Tell groups of a card from lists of numbers, and from two phones."""
+    """Return whether groups are a card's, not a list of numbers or two phones."""
     *first, last = sizes
     return not first or sizes[:2] == (4, 6) or (len(set(first)) == 1 and last <= first[0] and 1 < first[0] < 8)
 
@@ -176,14 +176,14 @@ def _cprs(text: str) -> Iterator[Found]:
 
 
 def _is_plainly_cpr(text: str, start: int, end: int) -> bool:
-    """Tell nine digits that begin with a year and a month of birth from amounts, streets and other numbers."""
+    """Return whether nine digits are a CPR, not an amount, a street or another number."""
     found = text[start:end]
     sizes = sizes_of(found)
     if ROUND.fullmatch(number(found)) or is_amount(text, start, end) or is_behind(OTHER_CUE, text, start):
         return False
     if len(sizes) == 1:
         return True
-    # Where spaces separate them, other groups are a list; in two parts, the first may be a year, or all a decimal.
+    # Other groups separated by spaces are a list; of two parts, the first may be a year, or both a decimal.
     is_signed = len(sizes) > 2 and _common_sign(found) not in (None, " ")
     if is_behind(PLACE_CUE, text, start) or not (is_signed or sizes in CPR_GROUPS):
         return False
@@ -191,7 +191,7 @@ def _is_plainly_cpr(text: str, start: int, end: int) -> bool:
 
 
 def _common_sign(found: str) -> str | None:
-    """Give the sign between all groups of a number, None if it differs."""
+    """Return the sign between all groups of a number; None if it differs."""
     signs = {gap.strip(" ") or " " for gap in re.findall(r"\D+", found.removesuffix(".0"))}
     return signs.pop() if len(signs) == 1 else None
 
@@ -223,7 +223,7 @@ def _phones(text: str) -> Iterator[Found]:
             yield "phone", start, end
             position = end
         else:
-            # The number of a road may stand before that of a phone: 3612 3900 1234.
+            # A road number may precede a phone number: 3612 3900 1234.
             position = start + 1
 
 
@@ -235,12 +235,12 @@ def _is_phone(text: str, start: int, end: int) -> bool:
         or (end - start > 8 and is_behind(PLACE_CUE, text, start))
     ):
         return False
-    # What the text calls a phone number is one, whatever touches or follows it.
+    # What the text calls a phone number is one, whatever surrounds it.
     return _is_plainly_phone(text, start, end) or is_behind(PHONE_CUE, text, start)
 
 
 def _is_plainly_phone(text: str, start: int, end: int) -> bool:
-    """Tell eight digits of a phone from amounts, dates, and lists of small numbers."""
+    """Return whether eight digits are a phone, not an amount, a date or a list of small numbers."""
     before, after = STANDS_ALONE
     if not (before.match(text, start) and after.match(text, end)) or is_amount(text, start, end):
         return False
@@ -272,7 +272,7 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
 
 
 def _is_list(text: str, start: int, end: int) -> bool:
-    """Tell single digits that go on before or behind, or that count: 3 4 5 6 7 8 9 1."""
+    """Return whether single digits continue before or after, or count up: 3 4 5 6 7 8 9 1."""
     digits = list(map(int, number(text[start:end])))
     steps = [after - before for before, after in zip(digits, digits[1:], strict=False)]
     return (
@@ -283,7 +283,7 @@ def _is_list(text: str, start: int, end: int) -> bool:
 
 
 def _is_range(groups: list[str]) -> bool:
-    """Tell 3612-3614, which are houses, 3000-3500, which are people, and 1600-1730, which are times."""
+    """Return whether it is a range: houses (3612-3614), people (3000-3500) or times (1600-1730)."""
     if len(set(map(len, groups))) != 1:
         return False
     if all(TIME.fullmatch(group) for group in groups) and groups == sorted(groups):

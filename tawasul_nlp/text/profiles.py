@@ -1,4 +1,4 @@
-"""Normalisation profiles: which steps are applied to a text, as a frozen value.
+"""Normalisation profiles: the steps applied to a text, as a frozen value.
 
 A profile says *what* is done; :mod:`tawasul_nlp.text.steps` says *how*. A profile is
 stored with a trained model, so its dictionary form and fingerprint are part of the
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-#: Every step with its one-line meaning, in the order in which steps are applied.
+#: Every step with its one-line description, in the order of application.
 STEPS: Mapping[str, str] = MappingProxyType(
     {
         "html_entities": "decode &amp; &#1593; and the like",
@@ -49,13 +49,13 @@ STEPS: Mapping[str, str] = MappingProxyType(
 _ORDER = {name: position for position, name in enumerate(STEPS)}
 _ALONE = ("arabert", "arabert_twitter")
 
-# A model that was trained with other rules must not be fed silently with these, and one whose steps are as they were
-# must not be refused for what changed in others. So the rules have revisions, and a profile is of the one in which the
-# output of one of its steps last changed: here, where that is not the first.
+# A model trained with other rules must not silently run with these, and a model whose steps are unchanged must not be
+# refused for changes in others. So the rules have revisions: a profile has the revision in which the output of one of
+# its steps last changed, listed here if that is not the first.
 _CHANGED = {
     "emails": 2,  # an e-mail address inside a web address goes with it; before, what was around it stayed
 }
-# The oldest revision of a changed step that is still carried out, for the models that were trained with it.
+# The oldest supported revision of a changed step, for models trained with it.
 _KEPT = {"emails": 1}
 
 
@@ -63,22 +63,21 @@ _KEPT = {"emails": 1}
 class Profile:
     """A named set of normalisation steps.
 
-    Steps are always applied in the order of :data:`STEPS`; whatever order they are given
-    in, the profile stores that order, so that profiles which do the same are equal.
+    Steps are always applied, and stored, in the order of :data:`STEPS`, so profiles with the same steps are equal.
 
     Parameters
     ----------
     name : str
-        What the profile is called in messages and model files.
+        The profile's name in messages and model files.
     steps : tuple of str
         Names out of :data:`STEPS`.
     revision : int
-        Of the steps' rules; 0, which is never stored, for the newest. A model keeps the one it was trained with.
+        Revision of the steps' rules; 0, which is never stored, for the newest. A model keeps its own.
 
     Raises
     ------
     ValueError
-        For an unknown or repeated step, steps that exclude each other, or a revision that this library does not have.
+        For an unknown or repeated step, mutually exclusive steps, or an unsupported revision.
 
     Examples
     --------
@@ -105,9 +104,9 @@ class Profile:
             raise ValueError(f"profile {self.name!r} names a step twice: {list(steps)}")
         alone = [step for step in steps if step in _ALONE]
         if alone and len(steps) > 1:
-            raise ValueError(f"step {alone[0]!r} is a complete preprocessing of its own: use it without other steps")
+            raise ValueError(f"step {alone[0]!r} is a complete preprocessing of its own; use it without other steps")
         if "drop_emoji" in steps and "name_emoji" in steps:
-            raise ValueError("steps 'drop_emoji' and 'name_emoji' exclude each other: choose one")
+            raise ValueError("steps 'drop_emoji' and 'name_emoji' exclude each other; choose one")
         object.__setattr__(self, "steps", tuple(sorted(steps, key=_ORDER.__getitem__)))
         newest = max((_CHANGED.get(step, 1) for step in steps), default=1)
         oldest = max((_KEPT.get(step, _CHANGED.get(step, 1)) for step in steps), default=1)
@@ -116,27 +115,27 @@ class Profile:
         elif not oldest <= self.revision <= newest:
             raise ValueError(
                 f"profile {self.name!r} was written for normalisation rules of revision {self.revision!r}, and this "
-                f"library has revisions {oldest} to {newest} of its steps: use the version that wrote it, or retrain"
+                f"library has revisions {oldest} to {newest} of its steps; use the version that wrote it, or retrain"
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the profile as plain data, ready for JSON.
+        """Return the profile as a dict, ready for JSON.
 
         Returns
         -------
         dict
-            ``name``, ``steps`` (list of str) and ``revision`` (the rules that they mean).
+            ``name``, ``steps`` (list of str) and ``revision`` (of their rules).
         """
         return {"name": self.name, "steps": list(self.steps), "revision": self.revision}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
-        """Build a profile from :meth:`to_dict`'s form.
+        """Build a profile from the output of :meth:`to_dict`.
 
         Raises
         ------
         ValueError
-            If a key is missing or unknown, or this library does not have the rules' revision.
+            If a key is missing or unknown, or the revision is unsupported.
         """
         expected = {"name", "steps", "revision"}
         if set(data) != expected:
@@ -146,7 +145,7 @@ class Profile:
         return cls(name=data["name"], steps=tuple(data["steps"]), revision=data["revision"])
 
     def fingerprint(self) -> str:
-        """Give 16 hexadecimal digits that change whenever the profile's meaning changes.
+        """Return 16 hexadecimal digits that identify the profile's steps and revision.
 
         Returns
         -------
@@ -162,8 +161,8 @@ class Profile:
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
 
-# Mentions stay in `default`: @moi_bahrain names the agency. Web and e-mail addresses are random
-# strings to a subword model, so that only their presence is told.
+# Mentions stay in `default`: @moi_bahrain names the agency. Web and e-mail addresses are random strings to a subword
+# model, so only their presence is kept.
 _DEFAULT = Profile(
     "default",
     (
@@ -211,12 +210,12 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 
 
 def get_profile(profile: str | Profile) -> Profile:
-    """Look a profile up by name; a :class:`Profile` is given back as it is.
+    """Return the profile of a name; a :class:`Profile` is returned unchanged.
 
     Raises
     ------
     ValueError
-        If no profile has that name; the message lists the names there are.
+        If no profile has that name; the message lists the known names.
     TypeError
         If it is neither a str nor a :class:`Profile`.
     """

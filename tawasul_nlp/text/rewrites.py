@@ -1,8 +1,7 @@
-"""The two forms of a rewriting pass: fast on a string, and as edits that keep track of positions.
+"""Rewriting passes in two forms: fast on a string, and as edits that keep offsets.
 
-Every pass can do the same work twice: ``apply`` returns the new string as fast as it can,
-``edits`` tells which stretches of the input are replaced by what. The normaliser uses the
-first, offsets are built from the second, and property tests hold the two together.
+Every pass has both: ``apply`` returns the new string as fast as it can, ``edits`` yields the replaced spans and their
+replacements. The normaliser uses the first, offsets come from the second, and property tests keep them equal.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import NamedTuple, Protocol
 class Edit(NamedTuple):
     """``text[start:end]`` is replaced by ``replacement``; edits are ascending and never overlap.
 
-    ``decoded`` says that the replacement's first character stands for what was replaced even where both begin or end
+    ``decoded`` says that the replacement's first character stands for the whole span even where both begin or end
     alike, as ``&amp;`` and ``&``, ``&semi;`` and ``;`` do.
     """
 
@@ -30,7 +29,7 @@ class Applies(Protocol):
     """Something that rewrites a text."""
 
     def apply(self, text: str) -> str:
-        """Give the rewritten text."""
+        """Return the rewritten text."""
         ...
 
 
@@ -38,7 +37,7 @@ class Rewrite(Applies, Protocol):
     """One pass over a text, in both forms."""
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give the replacements that turn ``text`` into ``apply(text)``."""
+        """Return the replacements that turn ``text`` into ``apply(text)``."""
         ...
 
 
@@ -52,9 +51,9 @@ class RegexRewrite:
     replace : str or callable
         The replacement (without backslashes), or a function from the match to it.
     hint : str
-        Every match contains it: looking for a substring is far faster than looking for the pattern.
+        A substring of every match: searching for it is far faster than for the pattern.
     probe : re.Pattern, optional
-        Likewise, a cheaper pattern that is found in every text with a match.
+        Likewise, a cheaper pattern found in every text with a match.
     decodes : bool
         Whether its edits are ``decoded``: a match that changes becomes a shorter text, whose first character is new.
     """
@@ -76,37 +75,37 @@ class RegexRewrite:
         self._probe = probe
 
     def apply(self, text: str) -> str:
-        """Give the rewritten text."""
+        """Return the rewritten text."""
         if self._hint not in text or (self._probe is not None and self._probe.search(text) is None):
             return text
         return self._pattern.sub(self._replace, text)
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each match."""
+        """Return one edit for each match."""
         for match in self._pattern.finditer(text):
             replacement = self._replace if isinstance(self._replace, str) else self._replace(match)
             yield Edit(match.start(), match.end(), replacement, self._decodes)
 
 
-# Code points that NFKC turns into a space, or a tatweel, and harakat: the space would cut the word.
+# Code points that NFKC turns into a space or a tatweel, and harakat: the space would split the word.
 _SPACED_MARKS = re.compile("[\ufe70-\ufe7f\ufc5e-\ufc63\ufcf2-\ufcf4]+")
 # Canonical ordering in CPython is an insertion sort, quadratic in the length of a run of combining
 # marks. 30 marks are what Unicode's Stream-Safe Text Format (UAX 15, section 13) allows.
 _MAX_MARKS = 30
-# No built-in class means "combining mark", but marks are in this one, which is scanned at C speed.
+# No built-in class means "combining mark", but this one contains them and is scanned at C speed.
 _PERHAPS_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MAX_MARKS + 1},}}")
 
 
 class Nfkc:
-    """Unicode normal form KC that keeps Arabic words whole and runs of combining marks short.
+    """Unicode NFKC that keeps Arabic words intact and runs of combining marks short.
 
-    Presentation forms of single harakat are removed, for plain NFKC puts a space before them.
+    Presentation forms of single harakat are removed, since plain NFKC puts a space before them.
     """
 
     __slots__ = ()
 
     def apply(self, text: str) -> str:
-        """Give the normalised text; the same object if it is normalised already."""
+        """Return the normalised text; the same object if nothing changed."""
         if text.isascii() or unicodedata.is_normalized("NFKC", text):
             return text
         text = _SPACED_MARKS.sub("", text)
@@ -115,7 +114,7 @@ class Nfkc:
         return unicodedata.normalize("NFKC", text)
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each stretch between two normalisation boundaries that changes."""
+        """Return one edit for each changed span between two normalisation boundaries."""
         if text.isascii() or unicodedata.is_normalized("NFKC", text):
             return
         dropped = bytearray(len(text))
@@ -141,13 +140,13 @@ def _stretch(text: str, start: int, end: int, kept: str) -> Iterator[Edit]:
 
 
 def _is_boundary(char: str) -> bool:
-    """Tell whether normalising what comes before ``char`` and from ``char`` on is the same as normalising both.
+    """Return whether a text can be split before ``char`` and its parts normalised separately.
 
     What composes or reorders with a preceding character is a mark or a conjoining Hangul
     vowel or final, or decomposes to one.
     """
     if char < "\u0300":
-        # Spacing accents such as U+00A8 decompose to a space first, and a space starts anew.
+        # Spacing accents such as U+00A8 decompose to a space first, which starts a new sequence.
         return True
     first = unicodedata.normalize("NFKD", char)[0]
     return unicodedata.category(first)[0] != "M" and not "\u1160" <= first <= "\u11ff"
@@ -168,7 +167,7 @@ def _shorten_marks(match: re.Match[str]) -> str:
 
 
 def _mark_excess(text: str, dropped: bytearray) -> None:
-    """Flag what :func:`_shorten_marks` would leave out, once the flagged characters are gone."""
+    """Flag what :func:`_shorten_marks` would remove, once the flagged characters are gone."""
     positions = [position for position in range(len(text)) if not dropped[position]]
     if len(positions) <= _MAX_MARKS:
         return
@@ -182,7 +181,7 @@ def _mark_excess(text: str, dropped: bytearray) -> None:
 
 
 def _ranges(chars: list[str]) -> str:
-    """Write characters as the inside of a character class, neighbours as ranges."""
+    """Write characters as the inside of a character class, with ranges."""
     bounds: list[list[int]] = []
     for code in sorted(map(ord, chars)):
         if bounds and bounds[-1][1] == code - 1:
@@ -197,23 +196,22 @@ TRIPLE = re.compile(r"(.)\1\1", re.DOTALL)
 
 
 class CharacterMap:
-    """Replace single characters by a table, in one pass for all the steps that need one.
+    """Replace single characters by a table, in one pass for all steps that need one.
 
-    Two things need a look at the neighbour: a zero-width joiner holds an emoji sequence
-    together and stays there, and a surrogate pair (left by a careless JSON writer) is the
-    character that it stands for.
+    Two cases depend on the neighbour: a zero-width joiner inside an emoji sequence stays, and a surrogate pair (left by
+    a careless JSON writer) becomes the character that it encodes.
     """
 
     __slots__ = ("_each", "_mapped", "_removed", "_table")
 
     def __init__(self, table: dict[str, str]) -> None:
         self._table = table
-        # What is only removed needs no function call for each match; most of what is found in a text is that.
+        # Most matches are only removed, which needs no function call for each.
         removable = [char for char, target in table.items() if not target and char != "\u200d"]
         mapped = [char for char, target in table.items() if target or char == "\u200d"]
-        # A character class of the basic plane is a bit map to `re`; with one character beyond, it is a list
-        # that is searched anew for each character of the text, many times as slow. And `re` skips fast to a
-        # class that a pattern starts with, but not to a repeated one: hence "[x][x]*".
+        # `re` compiles a character class of the basic plane to a bit map; with one character beyond, to a list that
+        # is searched for each character of the text, many times as slow. And it skips fast to a class at the start of
+        # a pattern, but not to a repeated one: hence "[x][x]*".
         planes = ([char for char in removable if char <= "\uffff"], [char for char in removable if char > "\uffff"])
         self._removed = tuple(re.compile("[{0}][{0}]*".format(_ranges(plane))) for plane in planes if plane)
         self._mapped = re.compile(f"[{_ranges(mapped)}]") if mapped else None
@@ -222,7 +220,7 @@ class CharacterMap:
         self._each = re.compile(f"{pair}[{_ranges(list(table))}]")
 
     def apply(self, text: str) -> str:
-        """Give the rewritten text."""
+        """Return the rewritten text."""
         if self._mapped is not None:
             text = self._mapped.sub(self._replace, text)
         for pattern in self._removed:
@@ -230,7 +228,7 @@ class CharacterMap:
         return text
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each character that the table changes, and one for a surrogate pair."""
+        """Return one edit for each character that the table changes, and one for a surrogate pair."""
         for match in self._each.finditer(text):
             found = match.group()
             yield Edit(match.start(), match.end(), self._join(*found) if len(found) == 2 else self._replace(match))
@@ -265,11 +263,11 @@ class Whitespace:
     __slots__ = ()
 
     def apply(self, text: str) -> str:
-        """Give the rewritten text."""
+        """Return the rewritten text."""
         return " ".join(text.split())
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each stretch of white space that is not a single space inside."""
+        """Return one edit for each run of white space that is not a single inner space."""
         for match in _NOT_PLAIN_SPACE.finditer(text):
             start, end = match.span()
             wanted = "" if start == 0 or end == len(text) else " "
@@ -283,26 +281,26 @@ class Casefold:
     __slots__ = ()
 
     def apply(self, text: str) -> str:
-        """Give the rewritten text."""
+        """Return the rewritten text."""
         return text.casefold()
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each character that changes."""
+        """Return one edit for each character that changes."""
         for position, char in enumerate(text):
             folded = char.casefold()
             if folded != char:
                 yield Edit(position, position + 1, folded)
 
 
-# Everything that the emoji data starts a sequence with, keycaps included; decides whether to look at all.
+# Every first character of an emoji sequence, keycaps included; decides whether to search at all.
 _PERHAPS_EMOJI = re.compile("[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]")
 
 
 class Emoji:
-    """Remove emoji, or put their Arabic names in their place.
+    """Remove emoji, or replace them with their Arabic names.
 
-    The sequences and names are those of the ``emoji`` package (which camel-tools brings),
-    loaded at the first text that may hold one.
+    The sequences and names come from the ``emoji`` package (a dependency of camel-tools), loaded at the first text that
+    may contain one.
     """
 
     __slots__ = ("_named",)
@@ -311,7 +309,7 @@ class Emoji:
         self._named = named
 
     def apply(self, text: str) -> str:
-        """Give the rewritten text."""
+        """Return the rewritten text."""
         if _PERHAPS_EMOJI.search(text) is None:
             return text
         parts: list[str] = []
@@ -323,7 +321,7 @@ class Emoji:
         return "".join(parts)
 
     def edits(self, text: str) -> Iterator[Edit]:
-        """Give one edit for each emoji."""
+        """Return one edit for each emoji."""
         if _PERHAPS_EMOJI.search(text) is None:
             return
         import emoji

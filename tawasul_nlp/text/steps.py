@@ -1,6 +1,6 @@
-"""What each normalisation step does: character tables, patterns, and their order.
+"""The normalisation steps: character tables, patterns, and their order.
 
-Steps that replace single characters are merged into one table and done in one pass.
+Steps that replace single characters are merged into one table and applied in one pass.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INVISIBLE = _range(
     (0x200B, 0x200F),  # zero-width space, joiners, left-to-right and right-to-left marks
     (0x202A, 0x202E),  # bidi embeddings and overrides
     (0x2060, 0x206F),  # word joiner, invisible operators, bidi isolates
-    (0x20E3, 0x20E3),  # keycap: the digit under it is what was meant
+    (0x20E3, 0x20E3),  # keycap: the digit under it stays
     (0xFE00, 0xFE0F),  # variation selectors
     (0xFEFF, 0xFEFF),  # byte order mark
     (0xE0000, 0xE007F),  # tags
@@ -89,7 +89,7 @@ _TABLES: dict[str, dict[str, str]] = {
 
 
 def character_table(steps: tuple[str, ...]) -> dict[str, str]:
-    """Merge the tables of the given steps, applied one after the other, into one.
+    """Merge the tables of the given steps, in order, into one.
 
     Examples
     --------
@@ -116,7 +116,7 @@ _ENTITY = re.compile(
 def _decode_entity(match: re.Match[str]) -> str:
     decimal, hexadecimal, name = match.groups()
     if name is not None:
-        # An unknown name is left as it stands, behind its ampersand.
+        # An unknown name stays unchanged, after its ampersand.
         return html5.get(name, "&" + name)
     if decimal is None and hexadecimal is None:
         return "&"
@@ -125,12 +125,12 @@ def _decode_entity(match: re.Match[str]) -> str:
 
 
 # A scheme or www. and then no white space, quote or bracket; or a host name in a domain that citizens
-# use, with its path. Runs are possessive and start where a token starts, so that no character is
-# looked at more than a few times. Signs that end the sentence stay outside.
+# use, with its path. Runs are possessive and start at a token's start, so no character is scanned more than a few
+# times. Signs that end the sentence stay outside.
 _INSIDE = r"""[^\s<>"'«»()\[\]]"""
 _LAST = r"""[^\s<>"'«»()\[\].,;:!?،؛؟]"""
 _TOP_LEVEL = "|".join(rf"(?<=\.{name})" for name in ("bh", "io", "me", "com", "net", "org", "gov", "edu"))
-# An Arabic word that touches an address ("ايميليfoo@bar.com", "bahrain.bhشكرا") is no part of it.
+# An Arabic word that touches an address ("ايميليfoo@bar.com", "bahrain.bhشكرا") is not part of it.
 _ARABIC = "\u0600-\u06ff"
 _NOT_IN_WORD = rf"(?<![^\W{_ARABIC}])(?<![.@-])"
 _URL = re.compile(
@@ -138,7 +138,7 @@ _URL = re.compile(
     rf"|{_NOT_IN_WORD}[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++(?:{_TOP_LEVEL})(?![^\W{_ARABIC}]|@)"
     rf"(?:/(?:{_INSIDE}*{_LAST})?)?"
 )
-_PERHAPS_URL = re.compile(r"[A-Za-z0-9-][.:]\S")  # behind "www." anything may come
+_PERHAPS_URL = re.compile(r"[A-Za-z0-9-][.:]\S")  # anything may follow "www."
 _EMAIL = re.compile(
     rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?:[^\W{_ARABIC}]|[.%+-])++|(?<![\w.%+-])[{_ARABIC}\d_.%+-]++)"
     r"@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++"
@@ -188,7 +188,7 @@ def _repeats(profile: Profile) -> list[Rewrite]:
     return [RegexRewrite(_REPEATED, cap, probe=TRIPLE)]
 
 
-# What carries each step out. Those with one function are done in one pass, at the place of the first of them.
+# The builder of each step. Steps that share one are applied in one pass, at the position of the first.
 _PASSES: dict[str, Callable[[Profile], list[Rewrite]]] = {
     "html_entities": lambda _: [RegexRewrite(_ENTITY, _decode_entity, hint="&", decodes=True)],
     "unicode": lambda _: [Nfkc()],
@@ -219,7 +219,7 @@ def _in_order(profile: Profile) -> list[str]:
 
 
 def build(profile: Profile) -> tuple[Rewrite, ...]:
-    """Give the passes that carry a profile out, in the order of its steps.
+    """Return the passes of a profile, in the order of its steps.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def build(profile: Profile) -> tuple[Rewrite, ...]:
 
 
 def fast_passes(profile: Profile, passes: tuple[Rewrite, ...]) -> Sequence[Applies]:
-    """Give what does the same as ``passes``, without positions, as fast as can be.
+    """Return the fastest equivalent of ``passes``, without offsets.
 
     Parameters
     ----------

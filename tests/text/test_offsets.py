@@ -58,6 +58,6 @@ def test_a_part_of_the_result_leads_back_to_its_source(profile: str, text: str, 
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 0), (2, 1), (0, 99), (-1, 2)])
-def test_a_stretch_outside_the_text_is_refused(start: int, end: int) -> None:
-    with pytest.raises(ValueError, match="not a non-empty stretch"):
+def test_a_span_outside_the_text_is_refused(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="not a non-empty span"):
         Normalizer().normalize_with_offsets("الشارع").source_span(start, end)
