@@ -1,6 +1,6 @@
-"""The domain: kinds, topics and agencies, places of Bahrain, and routing rules; all of it data.
+"""The domain as data: kinds, topics, agencies, places of Bahrain, and routing rules.
 
-``Taxonomy.load`` takes other kinds, topics, agencies and places; the routing rules are the package's.
+``Taxonomy.load`` accepts other kinds, topics, agencies and places; the routing rules are the package's.
 
 >>> from tawasul_nlp.domain import Taxonomy, find_places, route
 >>> places = find_places("القمامة متراكمة في الرفاع الشرقي مجمع 925")

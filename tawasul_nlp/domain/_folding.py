@@ -1,8 +1,8 @@
-"""Words of a text, folded for lexicon look-up, with their places in the original.
+"""Words of a text, folded for lexicon look-up, with offsets into the original.
 
 The fold is aggressive on purpose (alef, hamza, ya, ta marbuta and dialect letters collapse), because citizens write one
-name in many ways. It is done word by word, so that a span on the original needs no offset table and an unmatched
-word costs one ``str.translate``.
+name in many ways. It works word by word, so a span in the original needs no offset table and an unmatched word costs
+one ``str.translate``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 MAX_WORD: Final = 40
-"""No lexicon entry has a longer word; a longer one becomes a placeholder, so hostile input stays linear."""
+"""The longest word of a lexicon entry; a longer one becomes a placeholder, so hostile input stays linear."""
 
 _ARABIC_LETTERS: Final = {
     "أ": "ا",
@@ -51,7 +51,7 @@ _TABLE: Final = str.maketrans(
 _ELONGATION: Final = re.compile(r"(\D)\1{2,}")
 
 # One alternative per kind of word. A Latin word may carry the digits that Arabizi uses as letters ("mu7arraq", "7ad");
-# an address word glued to its number ("blk714") is cut before the number.
+# an address word joined to its number ("blk714") is split before the number.
 _WORD: Final = re.compile(
     r"(?:block|blk|road|rd|house|bldg|villa|flat)(?=\d)"
     r"|[A-Za-z\u00c0-\u024f][A-Za-z0-9\u00c0-\u024f'’`]*"
@@ -65,13 +65,13 @@ _PHRASE_END: Final = re.compile(r"[\n\r.!?؟؛;،,:()\[\]{}«»\"/|]")
 SENTENCE_END: Final = re.compile(r"[\n\r.!?؟]")
 
 
-# Texts repeat their words: so many are remembered with what was made of them (some megabytes).
+# Texts repeat words, so the folds of this many are cached (some megabytes).
 REMEMBERED: Final = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The folded words of a text; ``starts[i]:ends[i]`` is the slice of the original that word ``i`` stands on."""
+    """The folded words of a text; ``starts[i]:ends[i]`` is the slice of the original that holds word ``i``."""
 
     text: str
     folded: list[str]
@@ -82,7 +82,7 @@ class Words:
         return len(self.folded)
 
     def separated(self, left: int, marks: re.Pattern[str] = _PHRASE_END) -> bool:
-        """Whether one of the marks (by default any punctuation) or a wide gap divides word ``left`` from the next."""
+        """Return whether a mark (by default any punctuation) or a wide gap separates word ``left`` from the next."""
         gap_start, gap_end = self.ends[left], self.starts[left + 1]
         if gap_end - gap_start <= 1 and self.text[gap_start:gap_end] in ("", " ", ".", "-"):
             return False
@@ -91,7 +91,7 @@ class Words:
         return gap_end - gap_start > 4 or marks.search(self.text, gap_start, gap_end) is not None
 
     def after_prefix(self, index: int, letters: int) -> int:
-        """Offset in the original after the first ``letters`` folded letters of word ``index``."""
+        """Return the offset in the original after the first ``letters`` folded letters of word ``index``."""
         position = self.starts[index]
         end = self.ends[index]
         while letters > 0 and position < end:
@@ -119,7 +119,7 @@ def fold_word(word: str) -> str:
 
 
 class _Folds(dict[str, str]):
-    """Folded words by the words as they stand; a dictionary is asked faster than a cached function."""
+    """Folded words by original word; a dictionary is faster than a cached function."""
 
     def __missing__(self, word: str) -> str:
         if len(word) > MAX_WORD:
@@ -133,9 +133,9 @@ class _Folds(dict[str, str]):
 _FOLDS: Final = _Folds()
 
 
-@lru_cache(1)  # what looks for places and what looks for agencies read the same text, one after the other
+@lru_cache(1)  # the searches for places and for agencies read the same text in turn
 def split_words(text: str) -> Words:
-    """Split a text into folded words, in one pass; nobody may change them."""
+    """Split a text into folded words, in one pass; the result is cached and must not be changed."""
     matches = list(_WORD.finditer(text))
     return Words(
         text,
@@ -146,13 +146,13 @@ def split_words(text: str) -> Words:
 
 
 def fold_phrase(phrase: str) -> tuple[str, ...]:
-    """Fold a name of the lexicon into the words that a text would show."""
+    """Fold a name of the lexicon into the words of a text."""
     return tuple(split_words(phrase).folded)
 
 
 @lru_cache(REMEMBERED)
 def readings(word: str) -> tuple[tuple[str, str], ...]:
-    """Return a folded word, then the words that remain after an attached particle, each with that particle.
+    """Return a folded word, then the words that remain without an attached particle, each with that particle.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def _readings(word: str) -> Iterator[tuple[str, str]]:
 
 
 def particle_length(word: str, reading: str) -> int:
-    """Count the letters of a word that stand before the name in one of its readings.
+    """Count the letters of a word that precede the name in one of its readings.
 
     Examples
     --------
@@ -205,7 +205,7 @@ _DOUBLED: Final = re.compile(r"(.)\1+")
 
 
 def latin_readings(word: str) -> Iterator[str]:
-    """Yield a Latin word, then what follows an attached Arabic article ("elmuharraq", "bil7ad")."""
+    """Yield a Latin word, then what follows its attached Arabic article ("elmuharraq", "bil7ad")."""
     yield word
     article = _LATIN_ARTICLE.match(word)
     if article and len(word) - article.end() >= 3:
@@ -214,7 +214,7 @@ def latin_readings(word: str) -> Iterator[str]:
 
 @lru_cache(REMEMBERED)
 def sound(word: str) -> str:
-    """Spell a Latin word by its rough sound, so that Arabizi spellings of one name meet.
+    """Spell a Latin word by its rough sound, so Arabizi spellings of one name match.
 
     Examples
     --------

@@ -1,8 +1,7 @@
 """Read the package's YAML data and check it against a schema, with errors that name file and line.
 
-A schema is a function from a YAML node to a value; the helpers below build such functions. Checking on nodes rather
-than on the loaded mapping keeps the line of every entry at hand, and does away with YAML's own guesses (``no`` stays
-the string "no").
+A schema is a function from a YAML node to a value; the helpers below build such functions. Checking nodes rather than
+the loaded mapping keeps the line of every entry, and avoids YAML's implicit types (``no`` stays the string "no").
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class DataError(TawasulError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A checked mapping with the line on which it begins."""
+    """A checked mapping and its line."""
 
     values: Mapping[str, Any]
     line: int
@@ -55,10 +54,10 @@ def _scalar(node: yaml.Node, source: str, wanted: str) -> str:
 
 
 def text(node: yaml.Node, source: str) -> str:
-    """Accept a non-empty text."""
+    """Accept a non-empty string."""
     value = _scalar(node, source, "a text")
     if not value:
-        raise _error(node, source, "expected a text, got nothing; write the text or remove the key")
+        raise _error(node, source, "expected a string, got nothing; write a string or remove the key")
     return value
 
 
@@ -89,7 +88,7 @@ def number(node: yaml.Node, source: str) -> float:
 
 
 def one_of(*allowed: str) -> Schema:
-    """Accept one of a few words."""
+    """Accept one of the allowed words."""
 
     def check(node: yaml.Node, source: str) -> str:
         value = _scalar(node, source, f"one of {', '.join(allowed)}")
@@ -101,7 +100,7 @@ def one_of(*allowed: str) -> Schema:
 
 
 def list_of(item: Schema) -> Schema:
-    """Accept a list of which every entry follows ``item``; the value is a tuple."""
+    """Accept a list whose entries follow ``item``; the value is a tuple."""
 
     def check(node: yaml.Node, source: str) -> tuple[Any, ...]:
         if not isinstance(node, yaml.SequenceNode):
@@ -160,7 +159,7 @@ def mapping_of(value: Schema) -> Schema:
 
 
 def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:
-    """Index records by their ``id`` and refuse a repeated one."""
+    """Index records by their ``id``; a repeated one is an error."""
     by_id: dict[str, Record] = {}
     for entry in records:
         if entry["id"] in by_id:
@@ -171,7 +170,7 @@ def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A file as it is now: what is made of it may be kept until another version is there.
+    """A file's version: what is derived from it may be cached until the version changes.
 
     Attributes
     ----------
@@ -185,13 +184,13 @@ class Version:
 
     @classmethod
     def of(cls, path: Path) -> Version:
-        """Return a file's version; where there is no such file, FileNotFoundError is raised."""
+        """Return a file's version; a missing file raises FileNotFoundError."""
         found = path.stat()
         return cls(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
 
 
 def read(path: Path, schema: Schema) -> Record:
-    """Read one YAML file and check it.
+    """Read and check one YAML file.
 
     Raises
     ------

@@ -23,8 +23,8 @@ class AgencyMention:
 def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[AgencyMention, ...]:
     """Find the agencies that a text names by an official name, a former name, an abbreviation or an alias.
 
-    Names that mean several bodies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are not
-    read as naming one. A former name that two agencies share is left out as well.
+    Names that mean several agencies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are
+    ignored, and so are former names that two agencies share.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[Ag
 
 @lru_cache(maxsize=8)
 def _names(taxonomy: Taxonomy) -> Phrases:
-    """Collect the unambiguous names; official ones win over former ones, shared former ones name nobody."""
+    """Collect the unambiguous names; official names override former ones, and shared former names are dropped."""
     barred = {fold_phrase(alias) for alias in taxonomy.ambiguous_aliases}
     owners: dict[tuple[str, ...], str] = {}
     former: dict[tuple[str, ...], set[str]] = {}

@@ -1,4 +1,4 @@
-"""Places of Bahrain: governorates, blocks, areas, streets and landmarks, and the lexicon that finds their names."""
+"""Places of Bahrain: governorates, blocks, areas, streets and landmarks, and the lexicon of their names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, latin_readings,
 DATA: Final = Path(__file__).parent / "data"
 Strength = Literal["strong", "weak", "none"]
 MIN_SKELETON: Final = 4
-"""Shorter consonant skeletons of names meet English words."""
+"""Shorter consonant skeletons of names collide with English words."""
 MIN_SKELETON_WORD: Final = 2
 _KUNYA: Final = {"ابو": "بو", "بو": "ابو"}
 
@@ -44,9 +44,9 @@ class NamedPlace:
     """An entry of the gazetteer.
 
     ``governorate`` is None where the place spans several or could not be confirmed. A ``light`` place is one that
-    people from everywhere go to (a hospital, the airport, the capital's centre): any other area outweighs it.
-    An ``institution`` serves the whole country, so that its name alone does not say where a case happened.
-    ``part_of`` is the id of the town that people may name instead.
+    people from everywhere visit (a hospital, the airport, the capital's centre): any other area outweighs it. An
+    ``institution`` serves the whole country, so its name alone does not say where a case happened. ``part_of`` is the
+    id of the town that people may name instead.
     """
 
     id: str
@@ -65,7 +65,7 @@ class NamedPlace:
 
 @dataclass(frozen=True, slots=True)
 class Homograph:
-    """A place name that is also a common word, and the surroundings in which it is the place."""
+    """A place name that is also a common word, and the contexts in which it is the place."""
 
     needs: str
     not_after: frozenset[str]
@@ -89,7 +89,7 @@ class AddressWords:
 
 
 class Phrases:
-    """Phrases of folded words, each with the id that it names; look-up costs the length of the longest match."""
+    """Phrases of folded words with their ids; look-up costs the length of the longest match."""
 
     __slots__ = ("_by_head",)
 
@@ -103,7 +103,7 @@ class Phrases:
         }
 
     def __contains__(self, head: str) -> bool:
-        """Whether a phrase begins with a word."""
+        """Return whether a phrase begins with a word."""
         return head in self._by_head
 
     def longest(self, head: str, words: list[str], index: int) -> tuple[int, str] | None:
@@ -115,9 +115,9 @@ class Phrases:
 
 
 class Openers(dict[str, tuple[bool, bool]]):
-    """Whether a name, and whether a numbered part of an address, can begin with a folded word.
+    """Return whether a name, and whether a numbered part of an address, can begin with a folded word.
 
-    This is asked of every word of a text, so it is remembered.
+    Called for every word of a text, so it is cached.
     """
 
     def __init__(self, address: AddressWords, names: Phrases, sounds: Phrases, skeletons: Phrases) -> None:
@@ -157,7 +157,7 @@ class Gazetteer:
 
     @staticmethod
     def load(path: str | Path | None = None) -> Gazetteer:
-        """Load and check a gazetteer file (None: the bundled one); it is read again only when it has changed.
+        """Load and check a gazetteer file (None: the bundled one); a file is read again only if it changed.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class Gazetteer:
         return _bundled() if path is None else _load(_yaml.Version.of(Path(path)))
 
     def block_governorate(self, block: int) -> tuple[str | None, Strength]:
-        """Return the governorate of a block and how well it is known.
+        """Return the governorate of a block and the strength of the evidence.
 
         Examples
         --------
@@ -279,7 +279,7 @@ _SCHEMA: Final = _yaml.record(
 
 
 def _spellings(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield a name as it is and as citizens abbreviate or join its first word (أبو عشيرة، بوعشيرة؛ ش. الملك فيصل)."""
+    """Yield a name and its variants with the first word abbreviated or joined (أبو عشيرة، بوعشيرة؛ ش. الملك فيصل)."""
     yield words
     first, *rest = words
     if first in ("شارع", "جسر") and rest:
@@ -297,7 +297,7 @@ def _folded(words: Iterable[str]) -> frozenset[str]:
 
 
 def _ranges(entries: Iterable[_yaml.Record]) -> tuple[tuple[int, int, str], ...]:
-    """Sort the ranges of blocks by their first one; each block is in one at most."""
+    """Sort the ranges of blocks by their first block; each block is in at most one range."""
     ordered = sorted(entries, key=lambda entry: entry["first"])
     for entry in ordered:
         if entry["first"] > entry["last"]:
@@ -346,10 +346,10 @@ def _load(file: _yaml.Version) -> Gazetteer:
                 raise entry.error(f"block {block} is already in {blocks_seen[block]!r}; a block has one governorate")
     for key, entry in places.items():
         if key in governorates:
-            raise entry.error(f"place id {key!r} is a governorate's already; choose another")
+            raise entry.error(f"place id {key!r} is already a governorate's; choose another")
         whole = entry["part_of"]
         if whole is not None and (whole not in places or places[whole]["part_of"] is not None):
-            raise entry.error(f"place {key!r} is part of {whole!r}, which must be a place that is no part of another")
+            raise entry.error(f"place {key!r} is part of {whole!r}, which must be a place that is not part of another")
 
     ranges = _ranges(data["block_ranges"])
 

@@ -1,4 +1,4 @@
-"""Find the places that a text names, and the governorate that they point to."""
+"""Find the places that a text names, and their governorate."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Place:
     id
         Id of the gazetteer's entry; None for numbered parts of an address.
     name
-        Arabic name of the entry, or the part as it is written.
+        Arabic name of the entry, or the part as written.
     number
         The number of a block, road, house, flat or roundabout.
     start, end
         The mention's slice of the original text, in characters.
     governorate
-        Id of the governorate that this mention points to, if it points to one.
+        Id of the governorate that this mention points to, if any.
     strength
-        ``strong``, ``weak`` (a recollected block range, an institution of the whole country) or ``none``.
+        ``strong``, ``weak`` (an unconfirmed block range, a nationwide institution) or ``none``.
     evidence
         One sentence that says why.
     """
@@ -57,13 +57,13 @@ class Places:
     mentions
         In the order of the text.
     governorate
-        Id of the governorate that the text points to; None without strong evidence, or where it points to two alike.
+        Id of the governorate that the text points to; None without strong evidence, or with equal evidence for two.
     evidence
-        Sentences that say what the governorate rests on, and what spoke against it.
+        Sentences of evidence for the governorate and against it.
     block
-        Number of the first block, one in that governorate before any other.
+        Number of the first block, preferably in that governorate.
     area
-        Id of the first town, village or quarter, one in that governorate before any other.
+        Id of the first town, village or quarter, preferably in that governorate.
     """
 
     mentions: tuple[Place, ...] = ()
@@ -77,14 +77,14 @@ class Places:
 
 
 def find_places(text: str, gazetteer: Gazetteer | None = None) -> Places:
-    """Find blocks, roads, houses, areas, streets and landmarks of a text, and its governorate.
+    """Find blocks, roads, houses, areas, streets and landmarks in a text, and its governorate.
 
     Parameters
     ----------
     text
         The original text; spans refer to it.
     gazetteer
-        The places to look for; None is the bundled gazetteer of Bahrain.
+        The places to search for; None is the bundled gazetteer of Bahrain.
 
     Returns
     -------
@@ -118,8 +118,8 @@ class _Scan:
         self.folded = words.folded
         self.gazetteer = gazetteer
         self.address = gazetteer.address
-        # Starts of the mentions that need not be the place of the case, for they name a municipality ("بلدية المحرق")
-        # or what somebody has left ("انتقلت من المحرق إلى سترة").
+        # Starts of the mentions that may not be the place of the case: they name a municipality ("بلدية المحرق") or a
+        # place that somebody left ("انتقلت من المحرق إلى سترة").
         self.elsewhere: set[int] = set()
 
     @cached_property
@@ -146,7 +146,7 @@ class _Scan:
     # -- numbered parts of an address ------------------------------------------------------------------------------
 
     def _numbered(self, index: int, found: list[Place]) -> int:
-        """Read "مجمع 714", "طريق رقم 1425", "البسيتين 227"; return the words used."""
+        """Read "مجمع 714", "طريق رقم 1425", "البسيتين 227"; return the number of words used."""
         word = self.folded[index]
         if word.isdigit():
             return self._bare_block(index, found)
@@ -176,9 +176,9 @@ class _Scan:
         return number_at - index + 1
 
     def _is_block(self, index: int, number_at: int, strength: Strength, found: list[Place]) -> bool:
-        """Tell the block in "ط 1410 م 714" and "عالي م 732" from the metres in "3 م 250".
+        """Return whether م is a block, as in "ط 1410 م 714" and "عالي م 732", not metres, as in "3 م 250".
 
-        It stands beside another part of an address or an area, or is one of the blocks that are known.
+        A block stands beside another part of an address or an area, or is a known one.
         """
         goes_on = bool(found) and index > 0 and found[-1].end == self.words.ends[index - 1]
         if goes_on and found[-1].kind in ("road", "house", "flat", "area"):
@@ -190,7 +190,7 @@ class _Scan:
         return strength != "none" or opens or (bool(following) and self._is_area(number_at + 1, found))
 
     def _is_area(self, index: int, found: list[Place]) -> bool:
-        """Whether the word at ``index`` begins an area's name: "م 743 سند"."""
+        """Return whether the word at ``index`` begins an area's name: "م 743 سند"."""
         for reading, particle in readings(self.folded[index]):
             match = self.gazetteer.names.longest(reading, self.folded, index)
             if match is not None and self._joined(index, match[0]):
@@ -220,7 +220,7 @@ class _Scan:
     def _further_blocks(self, number_at: int, found: list[Place]) -> int:
         """Read the rest of "بين مجمعي 224 و226" and "مجمع 701/703"; return the first unread index.
 
-        A block is one that is known, or of the same hundred as the one before.
+        A block is a known one, or one in the same hundred as the one before.
         """
         position = number_at + 1
         while position < len(self.folded):
@@ -266,7 +266,7 @@ class _Scan:
         self._add(found, "block", first, last, number, governorate=governorate, strength=strength, evidence=how)
 
     def _add_roundabout(self, found: list[Place], first: int, last: int, number: int) -> None:
-        """Hamad Town counts its roundabouts, so a number in the text of that town is part of the address."""
+        """Read a roundabout of Hamad Town, whose numbers are part of its addresses."""
         if 1 <= number <= 22:
             self._add(found, "roundabout", first, last, number)
 
@@ -291,7 +291,7 @@ class _Scan:
     # -- names ------------------------------------------------------------------------------------------------------
 
     def _named(self, index: int, found: list[Place]) -> int:
-        """Match the gazetteer's names at ``index``; return the words used."""
+        """Match the gazetteer's names at ``index``; return the number of words used."""
         word = self.folded[index]
         if word.isascii():
             match = self._latin(index, found)
@@ -331,7 +331,7 @@ class _Scan:
         return None
 
     def _is_arabizi(self, index: int) -> bool:
-        """Whether this word or the next is written with digits for letters."""
+        """Return whether this word or the next is written with digits for letters."""
         return any(
             not word.isdigit() and any(letter.isdigit() for letter in word) for word in self.folded[index : index + 2]
         )
@@ -340,7 +340,7 @@ class _Scan:
         return not any(self.words.separated(position) for position in range(index, index + length - 1))
 
     def _is_place(self, reading: str, particle: str, index: int, found: list[Place]) -> bool:
-        """Decide whether a name that is also a common word is the place here."""
+        """Return whether a name that is also a common word is the place here."""
         if self.folded[index] in self.address.never:
             return False
         homograph = self.gazetteer.homographs.get(reading)
@@ -373,7 +373,7 @@ class _Scan:
         return self.folded[other]
 
     def _opens_address(self, index: int) -> bool:
-        """Whether an address goes on at ``index``: "سار مجمع 525", "عالي م 732", "الحد 109"."""
+        """Return whether an address continues at ``index``: "سار مجمع 525", "عالي م 732", "الحد 109"."""
         if index >= len(self.folded):
             return False
         word = self.folded[index]
@@ -383,7 +383,7 @@ class _Scan:
         return opens and index + 1 < len(self.folded) and self.folded[index + 1].isdigit()
 
     def _goes_on(self, word: str, name: str) -> bool:
-        """Whether the next word is another place ("جو وعسكر"), or one around it ("الخارجية بسترة").
+        """Return whether the next word is another place ("جو وعسكر"), or one around it ("الخارجية بسترة").
 
         After a particle it must lie in the same governorate: "بوري بالرفاع" is a pipe there, not Buri.
         """
@@ -427,14 +427,14 @@ class _Scan:
         found.append(Place(kind, identifier, place.name_ar, None, start, end, place.governorate, strength, evidence))
 
     def _is_left(self, first: int) -> bool:
-        """Whether somebody moved from the place: "انتقلنا من المحرق", "moved last year from Juffair"."""
+        """Return whether somebody moved from the place: "انتقلنا من المحرق", "moved last year from Juffair"."""
         if self._neighbour(first, -1) not in ("من", "from", "mn", "min"):
             return False
         before = self.folded[max(0, first - 5) : first - 1]
         return any(self._any_reading(word, self.address.moved_words) for word in before)
 
     def _names_municipality(self, first: int, last: int) -> bool:
-        """Whether a name is part of a municipality's: "بلدية المحرق", "baladiyat el m7arraq", "Saar Municipality"."""
+        """Return whether it is a municipality's name: "بلدية المحرق", "baladiyat el m7arraq", "Saar Municipality"."""
         words = self.address.municipality_words
         before = self._neighbour(first, -1)
         if before in ("el", "il", "al", "of"):
@@ -445,13 +445,13 @@ class _Scan:
 
 
 def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, elsewhere: set[int]) -> Places:
-    """Weigh the mentions: a block before an area, an area before a place that people from everywhere go to.
+    """Weigh the mentions: a block before an area, an area before a place that people from everywhere visit.
 
-    A municipality's name comes last: a case often tells of calls to one that answers for another place. So does a place
-    that somebody moved from.
+    A municipality's name comes last, since a case often describes calls to one that serves another place. So does a
+    place that somebody moved from.
 
-    Where mentions of equal weight point to two governorates (a road from Sitra to Khalifa Town), the text does not say
-    which is meant: the first one named was wrong in 26 of 62 such training cases.
+    Where mentions of equal weight point to two governorates (a road from Sitra to Khalifa Town), the text is ambiguous:
+    the first one named was wrong in 26 of 62 such training cases.
     """
     strong = [mention for mention in mentions if mention.strength == "strong"]
     ranks = [3 if mention.start in elsewhere else _rank(mention, gazetteer) for mention in strong]
@@ -478,7 +478,7 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, elsewhere: set
 
 
 def _first(mentions: tuple[Place, ...], kind: str, governorate: str | None, elsewhere: set[int]) -> Place | None:
-    """Return the first mention of a kind, one in the chosen governorate and not elsewhere before any other."""
+    """Return the first mention of a kind, preferably in the chosen governorate."""
     of_kind = [mention for mention in mentions if mention.kind == kind]
     return min(of_kind, key=lambda found: (found.governorate != governorate, found.start in elsewhere), default=None)
 

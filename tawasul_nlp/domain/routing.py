@@ -1,4 +1,4 @@
-"""Turn a topic, the places of a text and the agencies that it names into one recipient with a reason."""
+"""Route a case to one recipient, with a reason, by its topic, places and named agencies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Taxonomy, Topic
 
 _CUE_AFTER_PARTICLE: Final = 5
 PLACE: Final = "place"
-"""What a routing needs when a municipal case does not say where it happened."""
+"""The missing information of a municipal case without a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Routing:
     Attributes
     ----------
     agency_id
-        Id of the recipient: the group's id where it could not be resolved, ``none`` where no agency owns the topic.
+        Id of the recipient: the group's id if it could not be resolved, ``none`` if no agency owns the topic.
     group
         The label that a model learns for the topic: the agency, with municipalities as one group.
     rule
@@ -35,9 +35,9 @@ class Routing:
     reason_en, reason_ar
         One sentence each.
     needs
-        What is missing before the case can go out, such as ``("place",)``.
+        What is missing before the case can be sent, such as ``("place",)``.
     also
-        Ids of further agencies that advice rules or the text name as concerned.
+        Ids of further agencies concerned, by advice rules or the text.
     advice
         Ids of the advice rules that applied.
     """
@@ -54,7 +54,7 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """Where one topic ends and its neighbours begin: pairs of a condition (English) and the topic that fits."""
+    """A boundary between topics: pairs of a condition (English) and the topic that fits."""
 
     id: str
     cases: tuple[tuple[str, str], ...]
@@ -70,20 +70,19 @@ def route(
     """Route a case.
 
     The recipient is the agency of the topic; a municipal topic goes to the municipality of the incident's governorate,
-    or, with no place, to the one municipality that the text addresses. A text that points to two governorates alike
-    waits for a place. Rules that look at words of the text only add advice (``also``, ``advice``): they never change
-    the recipient.
+    or, without a place, to the one municipality that the text addresses. A text that points equally to two governorates
+    needs a place. Rules on words of the text only add advice (``also``, ``advice``) and never change the recipient.
 
     Parameters
     ----------
     topic_id
         Id of a topic of the taxonomy.
     places
-        The result of ``find_places``; None means that no place is known.
+        The result of ``find_places``; None if no place is known.
     named_agencies
         Ids of agencies, or the result of ``find_named_agencies``.
     text
-        The original text, for the advice rules; None leaves them out.
+        The original text, for the advice rules; None skips them.
     taxonomy
         None is the bundled taxonomy.
 
@@ -143,7 +142,7 @@ def route(
 
 
 def _is_torn(places: Places | None) -> bool:
-    """Whether a text points to several governorates alike: it has a place, but does not say which one is meant."""
+    """Return whether a text points equally to several governorates."""
     return places is not None and places.governorate is None and any(m.strength == "strong" for m in places.mentions)
 
 
@@ -220,7 +219,7 @@ def _rules() -> _Rules:
 
 
 def _load_rules(path: Path) -> _Rules:
-    """Load rules and check their ids against the bundled taxonomy, whose topics they speak of."""
+    """Load rules and check their ids against the bundled taxonomy."""
     taxonomy = Taxonomy.load()
     data = _yaml.read(path, _SCHEMA)
     reasons = {key: (entry["en"], entry["ar"]) for key, entry in _yaml.unique(data["reasons"], "reason").items()}
@@ -267,7 +266,7 @@ def _advice(topic: Topic, text: str, rules: _Rules) -> tuple[_Advice, ...]:
 
 
 def _says(words: Words, cues: Phrases) -> bool:
-    """Look for a cue, alone or after a particle; a short one after ب or ل is too often another word (بعضها)."""
+    """Search for a cue, alone or after a particle; a short one after ب or ل is too often another word (بعضها)."""
     return any(
         cues.longest(reading, words.folded, index) is not None
         for index, word in enumerate(words.folded)

@@ -22,7 +22,7 @@ _Entry = TypeVar("_Entry")
 
 
 class UnknownIdError(TawasulError, ValueError):
-    """An id that the taxonomy does not have; the message names near matches."""
+    """An unknown id; the message suggests similar ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Agency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taxonomy:
-    """Everything that a case can be labelled with.
+    """All labels of a case.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Taxonomy:
     ambiguous_aliases
         Names that mean several agencies or are common nouns; they never name an agency by themselves.
     gazetteer
-        The places that go with it, for ``find_places``.
+        Its places, for ``find_places``.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class Taxonomy:
 
     @staticmethod
     def load(path: str | Path | None = None) -> Taxonomy:
-        """Load a taxonomy; a file is read and checked again only when it has changed.
+        """Load a taxonomy; a file is read and checked again only if it changed.
 
         Parameters
         ----------
@@ -150,11 +150,11 @@ class Taxonomy:
         return _find(self.governorates, governorate_id, "governorate")
 
     def agency_group(self, topic_id: str) -> str:
-        """Return the agency label that a model learns for a topic: the owner, municipalities as one group."""
+        """Return the agency label that a model learns for a topic: its owner, with municipalities as one group."""
         return self.topic(topic_id).agency
 
     def agency_groups(self) -> tuple[str, ...]:
-        """Return every label that ``agency_group`` can give, sorted."""
+        """Return all labels that ``agency_group`` can return, sorted."""
         return tuple(sorted({topic.agency for topic in self.topics.values()}))
 
 

@@ -107,7 +107,7 @@ def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path):
     [
         ("agency: interior", "agency: interio", 5, "unknown agency 'interio'"),
         ("agency: interior", "agencie: interior", 5, "unknown key 'agencie'"),
-        ("name_en: Noise", "name_en: ''", 5, "expected a text"),
+        ("name_en: Noise", "name_en: ''", 5, "expected a string"),
         (", name_en: Noise", "", 5, r"missing key\(s\) name_en"),
         ("id: noise", "id: Noise!", 5, "must be lower-case"),
         ("name_en: Noise}", "name_en: Noise, priority: soon}", 5, "expected one of normal, high, urgent, got 'soon'"),
@@ -192,12 +192,12 @@ def test_a_block_in_two_governorates_is_refused(tmp_path):
         ("  last: 199\n", "  last: 299\n", "the range from 201 overlaps the one from 101 to 299"),
         ("  last: 199\n", "  last: 99\n", "the range 101 to 99 is empty"),
         ("- form: سار\n", "- form: السَّيف\n", "appears twice"),
-        ("- id: tubli\n", "- id: northern\n", "place id 'northern' is a governorate's already"),
+        ("- id: tubli\n", "- id: northern\n", "place id 'northern' is already a governorate's"),
         ("part_of: sehla\n", "part_of: sihla\n", "is part of 'sihla', which must be a place"),
         (
             "- id: sehla\n",
             "- id: sehla\n  part_of: sitra\n",
-            "is part of 'sehla', which must be a place that is no part",
+            "is part of 'sehla', which must be a place that is not part",
         ),
     ],
 )
