@@ -1,4 +1,4 @@
-"""What the library shares with the system it runs on: its cores, files that are written whole, and the log."""
+"""The system that the library runs on: processor cores, atomic file writes, and the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 logger = logging.getLogger("tawasul_nlp")
-"""What the library tells of loading models; silent until the program listens."""
+"""Logs the loading of models; silent until the program adds a handler."""
 logger.addHandler(logging.NullHandler())
 
 THREADS = "TAWASUL_THREADS"
@@ -22,13 +22,13 @@ THREADS = "TAWASUL_THREADS"
 def cores(process: Path = Path("/proc/self")) -> int:
     """Return how many cores this process may use.
 
-    That is what ``TAWASUL_THREADS`` says; without it, as many as the process is allowed to run on, but no more than the
-    CPU quota of its control groups (a container's limit), rounded up.
+    The value of ``TAWASUL_THREADS``; without it, as many as the process may run on, but no more than the CPU quota of
+    its control groups (a container's limit), rounded up.
 
     Parameters
     ----------
     process : Path
-        Where Linux tells about the process. Control groups that cannot be read there limit nothing.
+        The process's folder in Linux's ``/proc``. Control groups that cannot be read impose no limit.
 
     Raises
     ------
@@ -58,11 +58,11 @@ def machine() -> str:
 
 
 def _quota(process: Path) -> float:
-    """Return how many cores' time the control groups of a process grant it; infinity without a limit."""
+    """Return the CPU quota of a process's control groups, in cores; infinity without a limit."""
     try:
         groups = [line.split(":", 2) for line in (process / "cgroup").read_text().splitlines()]
         mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
-    except (OSError, ValueError):  # no Linux, or one that does not tell
+    except (OSError, ValueError):  # not Linux, or not available
         return math.inf
     found = math.inf
     for mount in mounts:
@@ -80,8 +80,8 @@ def _quota(process: Path) -> float:
 
 
 def _folders(point: Path, root: str, path: str) -> Iterator[Path]:
-    """Yield the folder of a control group and those of the groups around it, as far as they are mounted."""
-    # A container may see its group's path from outside, where what is mounted is the group itself.
+    """Yield the folders of a control group and of its parents, as far as they are mounted."""
+    # A container may see its group's path from the outside, while the group itself is mounted.
     inside = Path(path).relative_to(root) if Path(path).is_relative_to(root) else Path()
     folder = point / inside
     yield folder
@@ -95,12 +95,12 @@ def _second(folder: Path) -> float:
     try:
         quota, period = (folder / "cpu.max").read_text().split()
         return math.inf if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):  # none, as the outermost group, or not to be read
+    except (OSError, ValueError, ZeroDivisionError):  # missing, as in the root group, or unreadable
         return math.inf
 
 
 def _first(folder: Path) -> float:
-    """Return the quota of a control group of version 1, in cores; there -1 stands for none."""
+    """Return the quota of a control group of version 1, in cores; there -1 means no limit."""
     try:
         quota = int((folder / "cpu.cfs_quota_us").read_text())
         return math.inf if quota < 0 else quota / int((folder / "cpu.cfs_period_us").read_text())
@@ -110,9 +110,9 @@ def _first(folder: Path) -> float:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Lend a name beside ``path`` to write a file under, and give the file its own name when the block ends.
+    """Write a file atomically: yield a temporary name beside ``path``, and rename it when the block ends.
 
-    Whenever the process is killed or the power fails, ``path`` is the old file or the whole new one.
+    Even if the process is killed or the power fails, ``path`` is either the old file or the complete new one.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's list of files to disk; Windows, where folders cannot be opened, does so by itself."""
+    """Force a folder's entries to disk; Windows, where folders cannot be opened, does so by itself."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The library's named errors, all of which are :class:`TawasulError` and an error of Python's own as well."""
+"""The library's named errors; each is a :class:`TawasulError` and a built-in exception."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class TawasulError(Exception):
-    """Whatever the library refuses or could not do, by a name of its own."""
+    """Base class of the library's errors."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An error that makes its own message would take that for its argument when it is unpickled.
+        # Unpickling would pass an error that builds its own message that message as its argument.
         return _unpickled, (type(self), self.args, self.__dict__)
 
 
@@ -20,7 +20,7 @@ def _unpickled(kind: type[TawasulError], arguments: tuple[Any, ...], attributes:
 
 
 class MissingExtraError(TawasulError, ImportError):
-    """Something was asked for that needs an extra of the package, which is not installed.
+    """A feature needs an extra of the package that is not installed.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class InvalidTextError(TawasulError, TypeError, ValueError):
 
 
 class DifferentDataError(TawasulError, ValueError):
-    """Two evaluations are not about the same rows, so their difference would mean nothing."""
+    """Two evaluations cover different rows, so their difference would be meaningless."""
 
 
 class IndexFormatError(TawasulError, ValueError):
@@ -63,8 +63,8 @@ class IndexLockedError(TawasulError, RuntimeError):
     """Another process has the index open."""
 
 
-class IndexDiskError(OSError, TawasulError):  # in this order it is pickled with what OSError knows, such as errno
-    """The disk did not take or give what an index wanted: it is full, fails, or may not be written."""
+class IndexDiskError(OSError, TawasulError):  # in this order pickling keeps OSError's fields, such as errno
+    """An index could not be read or written: the disk is full, fails, or is read-only."""
 
 
 def checked_text(text: object, name: str = "text", index: int = 0) -> str:
@@ -73,7 +73,7 @@ def checked_text(text: object, name: str = "text", index: int = 0) -> str:
     Raises
     ------
     InvalidTextError
-        If it is not a str. The message tells its type and not what it holds, which may be a citizen's.
+        If it is not a str. The message gives its type, not its content, which may be a citizen's.
 
     Examples
     --------
@@ -97,4 +97,4 @@ def checked_text(text: object, name: str = "text", index: int = 0) -> str:
 
 
 class BackboneError(TawasulError, ValueError):
-    """The encoder that a training should start from is unavailable; the message says what to do."""
+    """The encoder to start training from is unavailable; the message says what to do."""

@@ -1,7 +1,7 @@
-"""Why the classifier answered as it did: the words of the original text that carried the decision.
+"""Explain a prediction by the words of the original text that decided it.
 
-Each word is left out in turn, and the fall of the answer's log-probability is the word's weight: the plainest
-faithful explanation, since it asks the shipped model itself and needs no gradients.
+Each word is left out in turn, and the drop of the label's log-probability is the word's weight: the simplest faithful
+explanation, since it runs the shipped model itself and needs no gradients.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tawasul_nlp.prediction import Prediction, without_controls
 if TYPE_CHECKING:
     from rich.text import Text
 
-# A longer text is explained by runs of words, so that the cost stays that of one batch.
+# A longer text is explained by runs of words, so the cost stays that of one batch.
 MAX_PARTS = 64
 
 
@@ -33,7 +33,7 @@ class Span:
     start, end : int
         Slice of the original text, in characters.
     weight : float
-        Fall of the answer's log-probability (nats) without this part; below zero if the part spoke against it.
+        Drop of the label's log-probability (nats) without this part; negative if the part speaks against it.
     """
 
     start: int
@@ -43,17 +43,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The weights of a text's words for one answer.
+    """The weights of a text's words for one prediction.
 
     Attributes
     ----------
     text : str
     task, label : str
-        What was explained: the answer ``label`` of ``task``.
+        The explained prediction: ``label`` of ``task``.
     probability : float
         Of the label, for the whole text.
     spans : tuple of Span
-        In the order of the text; none if it has no letters or digits, so that nothing was read.
+        In the order of the text; empty if it has no letters or digits.
     """
 
     text: str
@@ -63,12 +63,12 @@ class Explanation:
     spans: tuple[Span, ...]
 
     def top(self, n: int = 5) -> list[str]:
-        """Return the ``n`` words that spoke most for the answer, strongest first."""
+        """Return the ``n`` words with the most weight for the label, strongest first."""
         ranked = sorted(self.spans, key=lambda span: -span.weight)
         return [self.text[span.start : span.end] for span in ranked[:n] if span.weight > 0]
 
     def _shades(self) -> list[tuple[str, float]]:
-        """Cut the text into pieces with weights from -1 to 1 (0 between the spans)."""
+        """Split the text into pieces with weights from -1 to 1 (0 between the spans)."""
         strongest = max((abs(span.weight) for span in self.spans), default=0.0) or 1.0
         pieces, at = [], 0
         for span in self.spans:
@@ -100,7 +100,7 @@ class Explanation:
 
 
 class Explainable(Protocol):
-    """What can be explained; :class:`~tawasul_nlp.ComplaintClassifier` is."""
+    """A classifier that can be explained, such as :class:`~tawasul_nlp.ComplaintClassifier`."""
 
     @property
     def labels(self) -> Mapping[str, Sequence[str]]:
@@ -108,11 +108,11 @@ class Explainable(Protocol):
         ...
 
     def known_task(self, task: str | None) -> str:
-        """Return the name of a task; that of the default one for None."""
+        """Return the name of a task; None is the default task."""
         ...
 
     def predict(self, text: str, /) -> Prediction:
-        """Return the answer to one text."""
+        """Return the prediction for one text."""
         ...
 
     def predict_proba(self, texts: list[str], task: str, /) -> np.ndarray:
@@ -121,7 +121,7 @@ class Explainable(Protocol):
 
 
 def explain(classifier: Explainable, text: str, task: str | None = None) -> Explanation:
-    """Weigh every word of ``text`` for the classifier's answer to ``task``.
+    """Weigh every word of ``text`` for the classifier's prediction of ``task``.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def explain(classifier: Explainable, text: str, task: str | None = None) -> Expl
     True
     """
     text, task = str(checked_text(text)), classifier.known_task(task)
-    if not any(map(str.isalnum, text)):  # nothing is read of such a text, so no word of it can speak for the answer
+    if not any(map(str.isalnum, text)):  # the model reads nothing of such a text, so no word has a weight
         answer = classifier.predict(text).labels[task]
         return Explanation(text, task, answer.id, answer.probability, ())
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]

@@ -1,4 +1,4 @@
-"""What a missing extra is told by: one sentence that says how to install it."""
+"""Check for optional dependencies, with an error that says how to install them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tawasul_nlp.errors import MissingExtraError
 
 
 def require(extra: str, purpose: str, *modules: str) -> None:
-    """Check, without importing them, that the modules of an extra are installed.
+    """Check that the modules of an extra are installed, without importing them.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def require(extra: str, purpose: str, *modules: str) -> None:
     purpose : str
         What needs it.
     *modules : str
-        Top-level modules that are imported next.
+        Top-level modules that will be imported.
 
     Raises
     ------

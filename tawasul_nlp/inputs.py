@@ -1,4 +1,4 @@
-"""What is passed to the classifier, checked once at its door."""
+"""Validation of the classifier's inputs, once at its entry points."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
     Parameters
     ----------
     texts : str or iterable of str
-        A generator, a column of a data frame or an Arrow array serves as well as a list.
+        A list, a generator, a column of a data frame or an Arrow array.
 
     Raises
     ------
     InvalidTextError
-        If something is not a str; ``.index`` is its position.
+        If an item is not a str; ``.index`` is its position.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
         return [str(texts)]
     kind = type(texts).__name__
     wanted = f"expected a str or an iterable of str, got a {kind}"
-    if hasattr(type(texts), "columns"):  # a table of pandas, polars or Arrow would give its columns
+    if hasattr(type(texts), "columns"):  # a table of pandas, polars or Arrow would yield its columns
         raise InvalidTextError(f"{wanted}; pass its column of texts, df['text']")
     if isinstance(texts, set | frozenset):
         raise InvalidTextError(f"{wanted}, which has no order; pass a list")
@@ -46,11 +46,11 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
     try:
         if isinstance(texts, dict):
             raise TypeError("iterable, but not over texts")
-        # An Arrow array, whole or chunked, gives objects of its own instead of strings.
+        # An Arrow array, chunked or not, yields its own scalars instead of strings.
         given = iter(texts.to_pylist() if isinstance(texts, _Arrow) else texts)
     except TypeError:
         raise InvalidTextError(f"{wanted}; wrap it in a list") from None
-    # A numpy array holds strings of a class of its own, which would be printed and pickled as such.
+    # A numpy array holds its own str subclass, which would be printed and pickled as such.
     return [str(checked_text(text, f"text {index}", index)) for index, text in enumerate(given)]
 
 
@@ -60,14 +60,14 @@ class _Arrow(Protocol):
 
 
 def distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
-    """Return the different texts in order of appearance, and which of them each text is: (n_texts,), int64."""
+    """Return the distinct texts in order of appearance, and each text's position among them: (n_texts,), int64."""
     position: dict[str, int] = {}
     rows = [position.setdefault(text, len(position)) for text in texts]
     return list(position), np.array(rows, np.int64)
 
 
 def at_least_one(name: str, value: int) -> int:
-    """Return a count that an option gives.
+    """Return an option's count if it is valid.
 
     Raises
     ------

@@ -136,7 +136,7 @@ def _attribute(name: str, value: int, kind: int) -> bytes:
 
 @lru_cache(maxsize=1)
 def products_overflow() -> bool:
-    """Tell whether products of uint8 by int8 overflow on this processor: the largest ones are tried."""
+    """Return whether products of uint8 by int8 overflow on this processor: the largest ones are tried."""
     size = 64
     onnxruntime = onnxruntime_without_telemetry()
     options = onnxruntime.SessionOptions()
