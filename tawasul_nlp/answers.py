@@ -75,7 +75,7 @@ class Answers:
         self,
         texts: Sequence[str],
         probabilities: Mapping[str, np.ndarray],
-        thresholds: Mapping[str, float],
+        thresholds: Mapping[str, Sequence[float]],
         truncated: np.ndarray,
     ) -> list[Prediction]:
         """Return the prediction of each text.
@@ -85,8 +85,8 @@ class Answers:
         texts : sequence of str
         probabilities : mapping of str to ndarray
             Of each task's labels (n_texts, n_labels).
-        thresholds : mapping of str to float
-            Probability of each task below which an answer needs review.
+        thresholds : mapping of str to sequence of float
+            For each label of each task, the probability below which it needs review.
         truncated : ndarray of bool, shape (n_texts,)
             Of which texts only the start was read.
         """
@@ -112,7 +112,7 @@ class Answers:
         text: str,
         best: Mapping[str, list[tuple[int, float]]],
         topics: np.ndarray | None,
-        thresholds: Mapping[str, float],
+        thresholds: Mapping[str, Sequence[float]],
         truncated: bool,
     ) -> Prediction:
         """Put together one text's answer from the best labels of each task, with their probabilities, best first."""
@@ -126,7 +126,7 @@ class Answers:
             (first, probability), *rest = found
             others = tuple(self._score(task, names[index], value) for index, value in rest)
             labels[task] = self._score(task, names[first], probability, others)
-            if probability < thresholds[task] and not (task == "kind" and self._names[task]):
+            if probability < thresholds[task][first] and not (task == "kind" and self._names[task]):
                 reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
         routing = self._route(text, labels, topics, places)
         if routing is not None:

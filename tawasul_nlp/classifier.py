@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +18,11 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
-from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, TaskConfig, copy_model, read_config
+from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, copy_model, read_config
 from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
+from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
 from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ComplaintClassifier:
         self,
         folder: Path,
         *,
-        target_error: float = 0.05,
+        target_error: TargetError = DEFAULT_TARGET,
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
@@ -64,10 +65,11 @@ class ComplaintClassifier:
         folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
-        self.target_error = target_error
+        # A copy that can be pickled and written as JSON, whatever mapping was given.
+        self.target_error = dict(target_error) if isinstance(target_error, Mapping) else target_error
         # From these and the folder a process pool makes its own copy.
         self._options: dict[str, Any] = {
-            "target_error": target_error,
+            "target_error": self.target_error,
             "threads": threads,
             "taxonomy": taxonomy,
             "device": device,
@@ -75,7 +77,9 @@ class ComplaintClassifier:
             "spinning": spinning,
         }
         self.taxonomy = taxonomy or Taxonomy.load()
-        self._thresholds = {name: self._threshold(task) for name, task in self.config.tasks.items()}
+        self._targets = targets_of(self.config.tasks, self.target_error)
+        self._told: set[str] = set()
+        self._thresholds = self._thresholds_for(self._targets)
         chosen = choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime, spinning=spinning)
         self._scorers = ModelScorers(folder, self.config, chosen)
         self._answers = Answers(self.config, self.taxonomy, complete=taxonomy is not None)
@@ -92,7 +96,7 @@ class ComplaintClassifier:
         cls,
         name: str | Path | None = None,
         *,
-        target_error: float = 0.05,
+        target_error: TargetError = DEFAULT_TARGET,
         threads: int | None = None,
         taxonomy: Taxonomy | None = None,
         device: str | None = None,
@@ -105,9 +109,10 @@ class ComplaintClassifier:
         ----------
         name : str, Path or None
             None for the bundled model, a model folder, or the id of one on the Hugging Face Hub (``org/name``).
-        target_error : float
-            Share of errors that is acceptable among the answers that need no review: a target that the model's
-            thresholds were fitted for (0.05 or 0.02 for the bundled model).
+        target_error : float or mapping of str to float
+            Share of errors that is acceptable among the answers that need no review, for all tasks or for each
+            (those not named: 0.05). Any share, in a model that holds its errors on validation texts, as training and
+            :func:`tawasul_nlp.evaluation.calibrate` store them; 0.05 or 0.02 for the bundled model.
         threads : int or None
             CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
             many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
@@ -129,8 +134,9 @@ class ComplaintClassifier:
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error``, if there is no such device or runtime, if ``threads``
-            or ``TAWASUL_THREADS`` is below 1, or if the given taxonomy lacks labels of the model.
+            If the model has no thresholds for ``target_error``, or not the tasks that it names, if there is no such
+            device or runtime, if ``threads`` or ``TAWASUL_THREADS`` is below 1, or if the given taxonomy lacks labels
+            of the model.
         TypeError
             If ``taxonomy`` is none, such as the path of one.
         """
@@ -161,17 +167,13 @@ class ComplaintClassifier:
         sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
         return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
 
-    def _threshold(self, task: TaskConfig) -> float:
-        thresholds = task.thresholds
-        if not thresholds:
-            return 0.0
-        for target, threshold in thresholds.items():
-            if abs(float(target) - self.target_error) < 1e-9:
-                return threshold
-        raise ValueError(
-            f"target_error is {self.target_error}, but the model has thresholds for {', '.join(thresholds)}; "
-            "choose one of them"
-        )
+    def _thresholds_for(self, targets: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
+        """Return the thresholds for target errors, and warn once of each that cannot be reached."""
+        for sentence in unreached(self.config.tasks, targets):
+            if sentence not in self._told:
+                self._told.add(sentence)
+                logger.warning("%s: %s", self.folder, sentence)
+        return thresholds_at(self.config.tasks, targets)
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -186,6 +188,8 @@ class ComplaintClassifier:
             "format_version": self.config.format_version,
             "tasks": {name: len(task.labels) for name, task in self.config.tasks.items()},
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
+            "target_error": self._targets,
+            "warnings": list(unreached(self.config.tasks, self._targets)),
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
             "runtime": self._scorers.runtime.name,
@@ -198,14 +202,26 @@ class ComplaintClassifier:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is also a Iterable[str]; this form comes first and wins
-        self, texts: str, *, batch_size: int = ..., progress: bool = ...
+        self, texts: str, *, batch_size: int = ..., progress: bool = ..., target_error: TargetError | None = ...
     ) -> Prediction: ...
 
     @overload
-    def predict(self, texts: Iterable[str], *, batch_size: int = ..., progress: bool = ...) -> list[Prediction]: ...
+    def predict(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = ...,
+        progress: bool = ...,
+        target_error: TargetError | None = ...,
+    ) -> list[Prediction]: ...
 
     def predict(
-        self, texts: str | Iterable[str], *, batch_size: int = 64, progress: bool = False
+        self,
+        texts: str | Iterable[str],
+        *,
+        batch_size: int = 64,
+        progress: bool = False,
+        target_error: TargetError | None = None,
     ) -> Prediction | list[Prediction]:
         """Read one case or many.
 
@@ -218,6 +234,8 @@ class ComplaintClassifier:
             Texts that the encoder reads at once; the answers do not depend on it.
         progress : bool
             Whether to show a progress bar on standard error.
+        target_error : float, mapping of str to float, or None
+            See :meth:`from_pretrained`; None, and tasks that are not named, for what was said there.
 
         Returns
         -------
@@ -231,16 +249,19 @@ class ComplaintClassifier:
         ------
         InvalidTextError
             If an input is not a str (None, a number, ...); ``.index`` is its position.
+        ValueError
+            If the model has no thresholds for ``target_error``.
         """
         single = isinstance(texts, str)
+        thresholds = self._thresholds
+        if target_error is not None:
+            thresholds = self._thresholds_for(targets_of(self.config.tasks, target_error, self._targets))
         unique, rows = distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
             for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size)):
                 texts_read = unique[len(predictions) : len(predictions) + len(output.truncated)]
-                predictions += self._answers.predictions(
-                    texts_read, output.probabilities, self._thresholds, output.truncated
-                )
+                predictions += self._answers.predictions(texts_read, output.probabilities, thresholds, output.truncated)
                 advance(len(output.truncated))
         return predictions[0] if single else [predictions[row] for row in rows]
 
@@ -444,14 +465,18 @@ def _load_bundled(threads: int | None) -> ComplaintClassifier:
 
 
 @overload
-def predict(texts: str, *, threads: int | None = ...) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
+def predict(texts: str, *, threads: int | None = ..., target_error: TargetError | None = ...) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
 
 
 @overload
-def predict(texts: Iterable[str], *, threads: int | None = ...) -> list[Prediction]: ...
+def predict(
+    texts: Iterable[str], *, threads: int | None = ..., target_error: TargetError | None = ...
+) -> list[Prediction]: ...
 
 
-def predict(texts: str | Iterable[str], *, threads: int | None = None) -> Prediction | list[Prediction]:
+def predict(
+    texts: str | Iterable[str], *, threads: int | None = None, target_error: TargetError | None = None
+) -> Prediction | list[Prediction]:
     """Read one case or many with the bundled model, which is loaded once for as many threads.
 
     Parameters
@@ -460,6 +485,8 @@ def predict(texts: str | Iterable[str], *, threads: int | None = None) -> Predic
         See :meth:`ComplaintClassifier.predict`.
     threads : int or None
         See :meth:`ComplaintClassifier.from_pretrained`; with another number the model is loaded again.
+    target_error : float, mapping of str to float, or None
+        See :meth:`ComplaintClassifier.predict`.
 
     Returns
     -------
@@ -472,4 +499,4 @@ def predict(texts: str | Iterable[str], *, threads: int | None = None) -> Predic
     """
     with loading_lock:
         classifier = _load_bundled(threads)
-    return classifier.predict(texts)
+    return classifier.predict(texts, target_error=target_error)

@@ -305,8 +305,17 @@ def test_a_classifier_works_in_process_pools(clf: ComplaintClassifier, method: s
 def test_target_errors_without_a_threshold_are_refused(clf: ComplaintClassifier) -> None:
     strict = ComplaintClassifier.from_pretrained(target_error=0.02)
     assert strict._thresholds["topic"] >= clf._thresholds["topic"]
-    with pytest.raises(ValueError, match=r"0\.05, 0\.02"):
+    with pytest.raises(ValueError, match=r"0\.05, 0\.02; .*tawasul calibrate"):
         ComplaintClassifier.from_pretrained(target_error=0.1)
+    with pytest.raises(ValueError, match=r"0\.05, 0\.02"):
+        clf.predict(SEWAGE, target_error=0.1)
+
+
+def test_a_target_error_of_one_call_answers_as_a_model_that_was_loaded_with_it(clf: ComplaintClassifier) -> None:
+    strict = ComplaintClassifier.from_pretrained(target_error={"topic": 0.02})
+    texts = [SEWAGE, "المكان ما يصلح", "شكرا", "ابي اعرف عن الموضوع"]
+    assert clf.predict(texts, target_error={"topic": 0.02}) == strict.predict(texts)
+    assert strict.predict(texts, target_error=0.05) == clf.predict(texts)
 
 
 def test_a_taxonomy_with_places_of_its_own_routes_by_them(tmp_path: Path) -> None:

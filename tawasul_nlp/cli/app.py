@@ -35,10 +35,12 @@ from tawasul_nlp.cli.options import (
     AsJson,
     InterruptedCommand,
     Model,
+    TargetErrors,
     Text,
     complain,
     console,
     lines,
+    target_error,
     whole,
 )
 
@@ -70,7 +72,7 @@ classify.register(app)
 
 
 @app.command()
-def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> None:
+def predict(text: Text = None, model: Model = None, errors: TargetErrors = None, as_json: AsJson = False) -> None:
     """Classify one text and show the answer.
 
     \b
@@ -82,7 +84,7 @@ def predict(text: Text = None, model: Model = None, as_json: AsJson = False) -> 
 
     from tawasul_nlp import ComplaintClassifier
 
-    prediction = ComplaintClassifier.from_pretrained(model).predict(whole(text))
+    prediction = ComplaintClassifier.from_pretrained(model, target_error=target_error(errors)).predict(whole(text))
     if as_json:
         typer.echo(prediction.to_json())
     else:

@@ -29,12 +29,14 @@ from tawasul_nlp.cli.options import (
     RawCells,
     Rejects,
     Sheet,
+    TargetErrors,
     TextColumns,
     check_model_apart,
     console,
     exit_on_rejects,
     interrupts_told,
     read_options,
+    target_error,
     write_options,
 )
 
@@ -78,6 +80,7 @@ def classify(
     text_column: TextColumns = None,
     place_column: PlaceColumns = None,
     model: Model = None,
+    errors: TargetErrors = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes, which share the cores.")] = 1,
     engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
     gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs of each Ray worker.")] = 0,
@@ -175,7 +178,13 @@ def classify(
             opener, threads = on_ray(num_gpus=gpus), 1
         device = "cuda" if gpus else None
         report = classify_table(
-            partial(ComplaintClassifier.from_pretrained, model, threads=threads, device=device),
+            partial(
+                ComplaintClassifier.from_pretrained,
+                model,
+                target_error=target_error(errors),
+                threads=threads,
+                device=device,
+            ),
             source,
             target,
             text_column=text_column,

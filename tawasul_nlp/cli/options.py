@@ -109,7 +109,38 @@ Force = Annotated[
         "--force", help="Replace OUT though it is of another input or command, or was changed since: -o out.csv --force"
     ),
 ]
+TargetErrors = Annotated[
+    str | None,
+    typer.Option(
+        "--target-error",
+        metavar="SHARE",
+        help="Acceptable share of errors among answers that need no review: 0.03, or by task topic=0.05,agency=0.02 "
+        "[default: 0.05]",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+
+
+def target_error(given: str | None) -> float | dict[str, float]:
+    """Return the target error that an option names, or that of each task.
+
+    >>> target_error("0.03"), target_error("topic=0.05, agency=0.02"), target_error(None)
+    (0.03, {'topic': 0.05, 'agency': 0.02}, 0.05)
+    """
+    if given is None:
+        return 0.05
+    named = [item.partition("=") for item in given.split(",")]
+    try:
+        if "=" not in given:
+            return float(given)
+        found = {task.strip(): float(share) for task, _, share in named}
+    except ValueError:
+        found = {}
+    if len(found) < len(named):
+        raise typer.BadParameter(
+            f"got {given!r}, expected 0.03, or topic=0.05,agency=0.02", param_hint="--target-error"
+        )
+    return found
 
 
 def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:

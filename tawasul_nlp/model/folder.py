@@ -23,9 +23,10 @@ from typing import Any
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.thresholds import ErrorCurve, check_curve
 
-FORMAT_VERSION = 2
-"""Version 2 added the torch files; a folder without them is written as version 1."""
+FORMAT_VERSION = 3
+"""Version 2 added the torch files, version 3 the error curves; a folder is written as the least that it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -74,6 +75,11 @@ class TaskConfig:
         are nearly certain, and leaves their order as it is.
     thresholds : dict of str to float
         Target error rate (as in ``"0.05"``) to the least probability at which an answer is accepted.
+    curve : tuple of (float, float)
+        The error of each threshold on the validation texts, from which a threshold for any target error follows
+        (:func:`tawasul_nlp.model.thresholds.error_curve`); empty in older folders, which have ``thresholds`` only.
+    label_curves : dict of str to curve
+        The same among the answers of one label, for labels with a threshold of their own.
     parent : str or None
         A task that decides this one: each of its labels belongs to one label of this task.
     parent_labels : tuple of int
@@ -87,6 +93,8 @@ class TaskConfig:
     thresholds: dict[str, float] = field(default_factory=dict)
     parent: str | None = None
     parent_labels: tuple[int, ...] = ()
+    curve: ErrorCurve = ()
+    label_curves: dict[str, ErrorCurve] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +128,27 @@ class ModelConfig:
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
-        version = FORMAT_VERSION if NETWORK in self.files else 1
-        text = json.dumps({**asdict(self), "format_version": version}, ensure_ascii=False, indent=1)
+        version = 2 if NETWORK in self.files else 1
+        if any(task.curve for task in self.tasks.values()):
+            version = 3
+        text = json.dumps({**self._plain(), "format_version": version}, ensure_ascii=False, indent=1)
         with atomic_write(folder / CONFIG) as unfinished:
             unfinished.write_text(text + "\n", encoding="utf-8")
 
     @property
     def model_hash(self) -> str:
         """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers."""
-        decisive = {key: value for key, value in asdict(self).items() if key != "about"}
+        decisive = {key: value for key, value in self._plain().items() if key != "about"}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _plain(self) -> dict[str, Any]:
+        """Return plain data, without curves where there are none: older folders keep their hash."""
+        plain = asdict(self)
+        for task in plain["tasks"].values():
+            for name in ("curve", "label_curves"):
+                if not task[name]:
+                    del task[name]
+        return plain
 
 
 def file_hash(path: Path) -> str:
@@ -242,10 +261,20 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
 def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
     return {
         name: TaskConfig(
-            **{**task, "labels": tuple(task["labels"]), "parent_labels": tuple(task.get("parent_labels", ()))}
+            **{
+                **task,
+                "labels": tuple(task["labels"]),
+                "parent_labels": tuple(task.get("parent_labels", ())),
+                "curve": _curve(task.get("curve", ())),
+                "label_curves": {label: _curve(curve) for label, curve in task.get("label_curves", {}).items()},
+            }
         )
         for name, task in raw.items()
     }
+
+
+def _curve(raw: list[list[float]]) -> ErrorCurve:
+    return tuple((threshold, error) for threshold, error in raw)
 
 
 def check_task_name(name: str) -> None:
@@ -310,4 +339,10 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
         for target, threshold in task.thresholds.items():
             if not (0 < float(target) < 1 and 0 <= threshold <= 1):
                 raise ValueError(f"task {name!r} has the threshold {threshold!r} for the target error {target!r}")
+        for curve in (task.curve, *task.label_curves.values()):
+            check_curve(curve)
+        if not task.label_curves.keys() <= set(task.labels) or not all(task.label_curves.values()):
+            raise ValueError(f"task {name!r} has empty curves, or curves of labels that it does not have")
+        if task.label_curves and not task.curve:
+            raise ValueError(f"task {name!r} has curves of labels, but none of all")
         seen.add(name)

@@ -103,7 +103,9 @@ def _quality(metrics: Mapping[str, Any]) -> str:
 def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
     for target, part in found["thresholds"].items():
         if part["error"] is None:
-            yield f"- At a target error of {float(target):.0%}, every text goes to review."
+            least = found.get("least_error")
+            best = f": no threshold promises less than {_percent(least)}" if least is not None else ""
+            yield f"- At a target error of {float(target):.0%}, every text goes to review{best}."
         else:
             yield (
                 f"- At a target error of {float(target):.0%}, {_percent(part['accepted'])} of the texts are accepted "

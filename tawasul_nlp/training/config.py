@@ -166,7 +166,7 @@ class TrainConfig(Stage):
         None for a model without an n-gram scorer.
     calibration_prior : float
         How many texts of unknown label calibration adds to the validation texts, which are few in a small table
-        (:func:`tawasul_nlp.training.calibrate.fit_task`).
+        (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
     label_issues : bool
         Whether to look for labels that are probably wrong and for outliers among the training texts.
     keep_torch : bool

@@ -41,7 +41,7 @@ def measure(
     -------
     dict
         For each task: texts, accuracy, macro_f1, top3, calibration_error, thresholds (share accepted and error among
-        them, for each target error), slices, weakest labels and confusions.
+        them, for each target error), the least error that a threshold promises, slices, weakest labels and confusions.
     """
     classifier = ComplaintClassifier.from_pretrained(folder)
     reading = classifier._forward(texts)
@@ -80,6 +80,7 @@ def measure(
                 name: {"threshold": rate.threshold, "accepted": rate.coverage, "error": rate.error}
                 for name, rate in review(found, settings.thresholds).items()
             },
+            "least_error": settings.curve[0][1] if settings.curve else None,
         }
     return measured
 

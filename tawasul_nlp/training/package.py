@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save_file
 
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -27,10 +28,11 @@ from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import Runtime
+from tawasul_nlp.model.thresholds import unreached
 from tawasul_nlp.text import PROFILES
-from tawasul_nlp.training.calibrate import fit_task, with_thresholds
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.export import export_float, quantize_rows
+from tawasul_nlp.training.progress import logger
 
 MAX_TOKENS = 256
 
@@ -104,7 +106,7 @@ def build_folder(
         Name of the normalisation profile of the encoder's input.
     max_tokens : int
     prior : float
-        See :func:`tawasul_nlp.training.calibrate.fit_task`.
+        See :func:`tawasul_nlp.evaluation.fitting.fit_task`.
     torch_files : bool
         Whether the folder also holds the float network, for the torch runtime.
 
@@ -132,6 +134,9 @@ def build_folder(
     for name in tasks:
         fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, scorers, truth[name], prior)
         fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name])
+    for target in TARGET_ERRORS:
+        for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
+            logger.warning("%s", sentence)
     settings = PROFILES[profile]
     files = {name: file_hash(out / name) for name in names}
     config = ModelConfig(fitted, settings.to_dict(), settings.fingerprint(), max_tokens, files, about)

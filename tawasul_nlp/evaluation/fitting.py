@@ -10,6 +10,7 @@ from scipy.optimize import brentq, minimize
 
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
 TARGET_ERRORS = (0.05, 0.02)
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
@@ -36,7 +37,7 @@ def fit_task(
     scorers : mapping
         Scores of each scorer on the validation texts.
     truth : ndarray of int, shape (n_texts,)
-        Label index of each text; -1 where the task is not defined.
+        Label index of each text; -1 where the task is not defined, beyond the labels where the model lacks the label.
     prior : float
         So many texts whose label nobody knows are thought to be among the others, and scales and power to lie near 1
         (their logarithms are normally distributed with the variance ``1 / prior``). Where all texts are answered
@@ -50,7 +51,7 @@ def fit_task(
     """
     task = tasks[name]
     names = list(task.weights)
-    rows = np.flatnonzero(truth >= 0)
+    rows = np.flatnonzero((truth >= 0) & (truth < len(task.labels)))
 
     def weighed(logarithms: np.ndarray) -> TaskConfig:
         *scales, power = np.exp(logarithms)
@@ -120,26 +121,32 @@ def _matched_in_the_large(
     return replace(task, temperature=task.temperature * float(brentq(excess, 0.5, 2.0, xtol=1e-3)))
 
 
-def threshold_for(confidence: np.ndarray, correct: np.ndarray, target_error: float) -> float:
-    """Return the least probability from which on the share of wrong answers is at most ``target_error``.
+def with_thresholds(
+    task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, label_texts: int | None = None
+) -> TaskConfig:
+    """Store the errors from which a threshold for any target follows, and the thresholds of the usual targets.
 
-    The most confident texts are accepted as long as their error, counted with one extra mistake (so that a lucky
-    run at the top does not decide), stays within the target; 1.0 if no threshold does. Texts of equal confidence are
-    accepted together or not at all.
+    Parameters
+    ----------
+    task : TaskConfig
+    log_probabilities : ndarray of float, shape (n_texts, labels)
+    truth : ndarray of int, shape (n_texts,)
+        Label index of each text; -1 where the task is not defined, and those beyond the labels are of labels that the
+        model lacks, so that every answer is wrong.
+    label_texts : int or None
+        Labels that so many texts are given get a curve of their own; None for none.
     """
-    order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(~correct[order]) + 1
-    accepted = np.arange(1, len(order) + 1)
-    # A threshold cannot tell equals apart, so it cuts behind the last of them.
-    last = np.append(np.diff(confidence[order]) != 0, True)
-    within = np.flatnonzero((wrong / accepted <= target_error) & last)
-    return float(confidence[order[within[-1]]]) if len(within) else 1.0
-
-
-def with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:
-    """Add the thresholds for each of :data:`TARGET_ERRORS`."""
     known = truth >= 0
     probabilities = np.exp(log_probabilities[known])
-    correct = probabilities.argmax(1) == truth[known]
-    thresholds = {str(target): threshold_for(probabilities.max(1), correct, target) for target in TARGET_ERRORS}
-    return replace(task, thresholds=thresholds)
+    confidence, given = probabilities.max(1), probabilities.argmax(1)
+    correct = given == truth[known]
+    curve = error_curve(confidence, correct)
+    own = {}
+    if label_texts is not None:
+        for at, label in enumerate(task.labels):
+            rows = given == at
+            if rows.sum() >= label_texts:
+                own[label] = error_curve(confidence[rows], correct[rows])
+    # JSON has no infinity: at 1 only certainty is accepted.
+    thresholds = {str(target): min(threshold_at(curve, target), 1.0) for target in TARGET_ERRORS}
+    return replace(task, thresholds=thresholds, curve=curve, label_curves=own)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from tawasul_nlp.evaluation.fitting import fit_task, with_thresholds
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.training.calibrate import fit_task, threshold_for
+from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
 
 def test_the_temperature_of_overconfident_scores_is_found() -> None:
@@ -55,14 +56,35 @@ def test_a_useless_reader_gets_next_to_no_weight() -> None:
     assert fitted.weights["ngram"] < 0.05
 
 
+def threshold_by_hand(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
+    """Try every confidence as a threshold, by the definition."""
+    fine = [np.inf]
+    for threshold in np.unique(confidence):
+        accepted = confidence >= threshold
+        if (~correct[accepted]).sum() + 1 <= target * accepted.sum() + 1e-9:
+            fine.append(threshold)
+    return float(min(fine))
+
+
+def test_the_curve_gives_the_threshold_of_every_target() -> None:
+    rng = np.random.default_rng(3)
+    confidence = rng.random(600).round(2)  # many equals
+    correct = rng.random(600) < confidence
+    curve = error_curve(confidence, correct)
+    assert len(curve) < 100
+    for target in np.arange(1, 60) / 100:
+        assert threshold_at(curve, target) == threshold_by_hand(confidence, correct, target)
+    assert threshold_at(curve, curve[0][1]) == curve[0][0] and threshold_at(curve, curve[0][1] - 1e-4) == np.inf
+
+
 def test_the_threshold_accepts_as_many_as_the_target_error_allows() -> None:
     confidence = np.linspace(0.999, 0.001, 1000)
     correct = np.ones(1000, bool)
     correct[500:] = False
-    threshold = threshold_for(confidence, correct, 0.05)
-    accepted = confidence >= threshold
+    accepted = confidence >= threshold_at(error_curve(confidence, correct), 0.05)
     assert 0.04 < (~correct[accepted]).mean() <= 0.05
-    assert threshold_for(confidence, np.zeros(1000, bool), 0.05) == 1.0
+    assert threshold_at(error_curve(confidence, np.zeros(1000, bool)), 0.05) == np.inf
+    assert error_curve(np.zeros(0), np.zeros(0, bool)) == ()
 
 
 @pytest.mark.parametrize("right_first", [True, False])
@@ -70,9 +92,23 @@ def test_a_threshold_keeps_its_promise_for_texts_of_equal_confidence(right_first
     confidence = np.repeat([0.95, 0.9], [100, 100])
     canned = np.arange(100) < 60
     correct = np.concatenate([np.ones(100, bool), canned if right_first else canned[::-1]])
-    assert threshold_for(confidence, correct, 0.05) == 0.95
-    assert threshold_for(confidence[100:], correct[100:], 0.05) == 1.0
-    assert threshold_for(confidence, correct, 0.25) == 0.9
+    curve = error_curve(confidence, correct)
+    assert threshold_at(curve, 0.05) == 0.95 and threshold_at(curve, 0.25) == 0.9
+    assert threshold_at(error_curve(confidence[100:], correct[100:]), 0.05) == np.inf
+
+
+def test_a_label_with_many_texts_gets_a_threshold_of_its_own() -> None:
+    rng = np.random.default_rng(4)
+    answer = rng.integers(3, size=3000)
+    confidence = rng.uniform(0.5, 1, 3000)
+    answer[:20], answer[20:] = 2, answer[20:] % 2
+    truth = np.where((answer == 1) & (rng.random(3000) < 0.3), 0, answer)  # only the second label is often wrong
+    scores = np.log(np.repeat((1 - confidence[:, None]) / 2, 3, axis=1))
+    scores[np.arange(3000), answer] = np.log(confidence)
+    task = with_thresholds(TaskConfig(("a", "b", "c"), {"encoder": 1.0}), scores, truth, label_texts=50)
+    assert task.label_curves.keys() == {"a", "b"}
+    assert threshold_at(task.label_curves["a"], 0.05) < 0.51 and threshold_at(task.label_curves["b"], 0.05) == np.inf
+    assert not with_thresholds(task, scores, truth).label_curves
 
 
 def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike() -> None:

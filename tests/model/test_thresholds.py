@@ -1,0 +1,140 @@
+"""Any target error is answered from the errors that a model folder holds, and an impossible one says so."""
+
+import json
+import logging
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.cli import main
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, read_config
+from tests.model.tiny_model import TASKS, TEXTS, write_tiny_model
+
+CURVE = ((0.9, 0.02), (0.6, 0.08), (0.0, 0.5))
+# All probabilities are above 0, so that the last threshold accepts everything.
+
+
+def with_curves(folder: Path, **curves: object) -> Path:
+    config = read_config(write_tiny_model(folder))
+    tasks = {name: replace(task, curve=CURVE) for name, task in config.tasks.items()}
+    tasks["dept"] = replace(tasks["dept"], **curves)  # type: ignore[arg-type]
+    replace(config, tasks=tasks).save(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return with_curves(tmp_path / "m")
+
+
+def unsure(clf: ComplaintClassifier, **least: float) -> list[bool]:
+    return [any(p.labels[task].probability < value for task, value in least.items()) for p in clf.predict(TEXTS[:4])]
+
+
+def test_a_folder_keeps_its_curves_and_asks_older_releases_to_upgrade(folder: Path) -> None:
+    config = read_config(folder)
+    assert config.format_version == 3 and config.tasks["dept"].curve == CURVE
+    assert replace(config, tasks={**config.tasks}).model_hash == config.model_hash
+    without = {name: replace(task, curve=()) for name, task in config.tasks.items()}
+    assert replace(config, tasks=without).model_hash != config.model_hash
+
+
+def test_the_bundled_folder_is_the_model_that_it_was() -> None:
+    raw = json.loads((BUNDLED / "config.json").read_text(encoding="utf-8"))
+    assert read_config(BUNDLED)._plain() == {**raw, "tasks": read_config(BUNDLED)._plain()["tasks"]}
+    assert all("curve" not in task for task in raw["tasks"].values())
+    assert json.loads(json.dumps(read_config(BUNDLED)._plain()["tasks"])) == raw["tasks"]
+
+
+@pytest.mark.parametrize(("target", "threshold"), [(0.02, 0.9), (0.05, 0.9), (0.08, 0.6), (0.3, 0.6), (0.5, 0.0)])
+def test_every_target_has_its_threshold(folder: Path, target: float, threshold: float) -> None:
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1)
+    expected = unsure(clf, dept=threshold, subject=threshold)
+    assert [p.needs_review for p in clf.predict(TEXTS[:4], target_error=target)] == expected
+    loaded = pickle.loads(pickle.dumps(ComplaintClassifier.from_pretrained(folder, threads=1, target_error=target)))
+    assert [p.needs_review for p in loaded.predict(TEXTS[:4])] == expected
+
+
+def test_each_task_may_have_its_own_target(folder: Path) -> None:
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"dept": 0.5})
+    assert [p.needs_review for p in clf.predict(TEXTS[:4])] == unsure(clf, dept=0.0, subject=0.9)
+    both = clf.predict(TEXTS[:4], target_error={"subject": 0.5})
+    assert not any(p.needs_review for p in both)
+    assert clf.info()["target_error"] == {"dept": 0.5, "subject": 0.05}
+
+
+def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sentence = "no threshold reaches 1% for dept: its best is 2%, so all its answers go to review"
+    with caplog.at_level(logging.WARNING, "tawasul_nlp"):
+        clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"dept": 0.01, "subject": 0.5})
+        assert all(p.reasons == ("low_confidence",) for p in clf.predict(TEXTS[:4]))
+        clf.predict(TEXTS, target_error={"dept": 0.01})
+    assert clf.info()["warnings"] == [sentence]
+    assert [record.getMessage() for record in caplog.records] == [f"{folder}: {sentence}"]
+    assert not any(p.needs_review for p in clf.predict(TEXTS[:4], target_error=0.5))
+
+
+def test_a_label_may_have_a_threshold_of_its_own(tmp_path: Path) -> None:
+    plain = ComplaintClassifier.from_pretrained(with_curves(tmp_path / "plain"), threads=1)
+    answers = [p.labels["dept"].id for p in plain.predict(TEXTS[:4])]
+    folder = with_curves(tmp_path / "own", label_curves={answers[0]: ((0.0, 0.01),)}, curve=((1.0, 0.01),))
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"subject": 0.5})
+    assert [p.needs_review for p in clf.predict(TEXTS[:4])] == [answer != answers[0] for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        (5, ValueError, "target_error is 5, expected above 0 and below 1"),
+        ("0.05", TypeError, "target_error is a str, expected a number"),
+        ({"topic": 0.05}, ValueError, "given for 'topic', but this model has dept, subject"),
+        (float("nan"), ValueError, "target_error is nan"),
+    ],
+)
+def test_a_target_that_is_none_is_refused(folder: Path, target: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ComplaintClassifier.from_pretrained(folder, target_error=target)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"curve": [[0.5, 0.1], [0.6, 0.2]]},
+        {"curve": [[0.6, 0.2], [0.5, 0.1]]},
+        {"curve": [[0.6, 1.2]]},
+        {"curve": [[float("nan"), 0.1]]},
+        {"curve": [[0.6]]},
+        {"curve": [["a", "b"]]},
+        {"label_curves": {"none": [[0.6, 0.1]]}},
+        {"label_curves": {TASKS["dept"][0]: []}},
+        {"curve": [], "label_curves": {TASKS["dept"][0]: [[0.6, 0.1]]}},
+    ],
+)
+def test_curves_that_are_none_are_refused(folder: Path, changes: dict[str, object]) -> None:
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    raw["tasks"]["dept"] |= changes
+    (folder / "config.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="damaged"):
+        read_config(folder)
+
+
+def test_the_command_takes_a_target_error_and_tells_runs_apart_by_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
+    cases.write_text("text\n" + "\n".join(TEXTS[:4]) + "\n", encoding="utf-8")
+    model = ["--model", str(folder), "--target-error"]
+    assert main(["classify", str(cases), "-t", "text", "-o", str(out), "-q", *model, "dept=0.5,subject=0.5"]) == 0
+    assert out.read_text(encoding="utf-8-sig").count("false") == 4
+    manifest = json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))
+    assert '"target_error": {"dept": 0.5, "subject": 0.5}' in json.dumps(manifest)
+    assert main(["predict", TEXTS[0], "--json", *model, "0.01"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["reasons"] == ["low_confidence"]
+    assert main(["predict", TEXTS[0], *model, "dept=x"]) == 2
+    assert "expected 0.03, or topic=0.05,agency=0.02" in capsys.readouterr().err
