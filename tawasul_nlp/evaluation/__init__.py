@@ -1,4 +1,4 @@
-"""Measure a model on labelled tables, compare models and periods, and choose what to label next.
+"""Measure and calibrate a model on labelled tables, compare models and periods, and choose what to label next.
 
 Needs scikit-learn and scipy, and for pages with plots matplotlib (extra ``train``).
 """
@@ -9,6 +9,8 @@ from tawasul_nlp.extras import require
 
 require("train", "evaluating a model", "scipy", "sklearn")
 
+from tawasul_nlp.evaluation.calibration import calibrate
+from tawasul_nlp.evaluation.calibration_result import CalibrationResult
 from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
 from tawasul_nlp.evaluation.drift_result import DriftResult
 from tawasul_nlp.evaluation.evaluator import evaluate
@@ -17,10 +19,12 @@ from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.selection import Selection, select
 
 __all__ = [
+    "CalibrationResult",
     "ComparisonResult",
     "DriftResult",
     "EvaluationResult",
     "Selection",
+    "calibrate",
     "compare",
     "drift",
     "evaluate",

@@ -128,10 +128,7 @@ class ModelConfig:
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
-        version = 2 if NETWORK in self.files else 1
-        if any(task.curve for task in self.tasks.values()):
-            version = 3
-        text = json.dumps({**self._plain(), "format_version": version}, ensure_ascii=False, indent=1)
+        text = json.dumps(self._plain(), ensure_ascii=False, indent=1)
         with atomic_write(folder / CONFIG) as unfinished:
             unfinished.write_text(text + "\n", encoding="utf-8")
 
@@ -148,7 +145,8 @@ class ModelConfig:
             for name in ("curve", "label_curves"):
                 if not task[name]:
                     del task[name]
-        return plain
+        version = 3 if any(task.curve for task in self.tasks.values()) else 2 if NETWORK in self.files else 1
+        return {**plain, "format_version": version}
 
 
 def file_hash(path: Path) -> str:

@@ -92,22 +92,32 @@ class ModelScorers:
         ModelFormatError
             If the model's numbers overflow, so that its answers are no probabilities.
         """
+        for scores, truncated in self.scores(texts, batch_size):
+            yield self._joined(scores, truncated)
+
+    def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[dict[str, Scores], np.ndarray]]:
+        """Yield what both scorers say of each piece of the texts, not combined yet, and which of them were cut."""
         pieces = [list(texts[start : start + _PIECE]) for start in range(0, len(texts), _PIECE)]
         waiting: deque[tuple[Scores, Future[Scores], np.ndarray]] = deque()
+
+        def oldest() -> tuple[dict[str, Scores], np.ndarray]:
+            ngram, future, truncated = waiting.popleft()
+            return {"encoder": future.result(), "ngram": ngram}, truncated
+
         with ThreadPoolExecutor(1) as pool:
             for piece in pieces:
                 tokens = self.encoder.tokenize(piece)
                 future = pool.submit(self.encoder.run, tokens, batch_size)
                 waiting.append((self.ngram.scores(piece) if self.ngram is not None else {}, future, tokens.truncated))
                 if len(waiting) > 1:
-                    yield self._joined(*waiting.popleft())
+                    yield oldest()
             while waiting:
-                yield self._joined(*waiting.popleft())
+                yield oldest()
 
-    def _joined(self, ngram: Scores, future: Future[Scores], truncated: np.ndarray) -> ModelOutput:
-        encoded = future.result()
+    def _joined(self, scores: dict[str, Scores], truncated: np.ndarray) -> ModelOutput:
+        encoded = scores["encoder"]
         with np.errstate(all="ignore"):  # what overflows is refused below
-            combined = combine(self.config.tasks, {"encoder": encoded, "ngram": ngram})
+            combined = combine(self.config.tasks, scores)
         for name, values in combined.items():
             if not np.isfinite(values).all():
                 task = self.config.tasks[name]

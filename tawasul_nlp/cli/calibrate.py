@@ -1,0 +1,119 @@
+"""The command ``tawasul calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tawasul_nlp.cli.labelled_options import (
+    Labelled,
+    OneTextColumn,
+    Seed,
+    check_outputs,
+    label_columns,
+    progress,
+    warn_unusable,
+)
+from tawasul_nlp.cli.options import (
+    AnySize,
+    AsJson,
+    Delimiter,
+    Encoding,
+    HeaderRow,
+    InputFormat,
+    Quiet,
+    Sheet,
+    complain,
+    console,
+    interrupts_told,
+    read_options,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder or Hub id, or `bundled`.")],
+    data: Labelled,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder for the calibrated model.")
+    ] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Change MODEL itself.")] = False,
+    text_column: OneTextColumn = "text",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--label-columns",
+            metavar="NAMES",
+            help="Columns of the true labels: topic,agency or topic=category,agency "
+            "[default: every task of the model that has a column of its name]",
+        ),
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Rows with one value are calibrated on, or judged, together."),
+    ] = None,
+    label_texts: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=20, help="Labels that N rows are given get thresholds of their own."),
+    ] = None,
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of the cross-validation.")] = 5,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    input_format: InputFormat = None,
+    sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    any_size: AnySize = False,
+    quiet: Quiet = False,
+) -> None:
+    """Calibrate a model on labelled cases, without training it.
+
+    Fitted are the weights of its scorers, its temperatures and its thresholds, on cases that it was not trained on: as
+    probabilities and thresholds hold for texts like those that they were fitted to. The model that is written answers
+    for any --target-error. Shown is what it changes, each case judged by a calibration on other cases.
+
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+
+    \b
+    Examples:
+      tawasul calibrate ./my-model labelled.csv -t text -o ./my-model-calibrated
+      tawasul calibrate bundled labelled.csv --label-columns topic=category -o ./calibrated
+      tawasul classify backlog.csv -t text --model ./calibrated --target-error 0.03 -o out.csv
+    """
+    from tawasul_nlp.evaluation import calibrate as fit
+    from tawasul_nlp.tables import open_labelled
+
+    if in_place == (output is not None):
+        raise typer.BadParameter("name a new folder, or --in-place to change MODEL itself", param_hint="--output")
+    wanted = label_columns(labels)
+    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
+    check_outputs([data], None, output=output)
+    with interrupts_told(), progress(quiet) as advance:
+        result = fit(
+            None if model == "bundled" else model,
+            open_labelled(data, text_column, options),
+            output=output,
+            label_columns=wanted,
+            group_column=group_column,
+            label_texts=label_texts,
+            folds=folds,
+            seed=seed,
+            on_progress=advance,
+        )
+    warn_unusable(str(data), result.data.unusable)
+    for sentence in result.warnings:
+        complain(sentence, "warning")
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+    elif not quiet:
+        console(to_stderr=False).print(result)
+        typer.echo(f"written: {output or model}")

@@ -1,0 +1,297 @@
+"""Calibrate a trained model on labelled rows: scorer weights, temperatures, powers and thresholds, and no more."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.calibration_result import (
+    AcceptedAnswers,
+    CalibrationFigures,
+    CalibrationResult,
+    TaskCalibration,
+)
+from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
+from tawasul_nlp.evaluation.metrics import expected_calibration_error
+from tawasul_nlp.evaluation.output import write_text
+from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
+from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
+from tawasul_nlp.model.scorers import Scores
+from tawasul_nlp.model.thresholds import thresholds_at, unreached
+from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
+
+LEAST_ROWS = 20
+"""With fewer labelled rows even a task without a mistake could promise no error below 5%."""
+# As training does: so many texts of an unknown label are thought to be among the others.
+_PRIOR = 1.0
+_BATCH = 64
+
+ScorerScores = Mapping[str, Scores]
+
+
+def calibrate(
+    model: ComplaintClassifier | str | Path | None,
+    data: Any,
+    *,
+    output: str | Path | None,
+    text_column: str = "text",
+    label_columns: Mapping[str, str] | Sequence[str] | None = None,
+    group_column: str | None = None,
+    label_texts: int | None = None,
+    target_errors: Sequence[float] = TARGET_ERRORS,
+    folds: int = 5,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> CalibrationResult:
+    """Fit a model's scorer weights, temperatures, powers and thresholds to labelled rows, and write it as a folder.
+
+    The encoder and the n-gram scorer stay as they are. What it gains is cross-validated: each row is judged by a
+    calibration on other rows. A task without labels keeps its calibration, unless a labelled task decides it
+    (a topic belongs to one agency): then its labels follow from those.
+
+    Parameters
+    ----------
+    model : ComplaintClassifier, str, Path or None
+        A classifier, what :meth:`ComplaintClassifier.from_pretrained` loads, or None for the bundled model.
+    data : str, Path or table
+        Labelled rows, as :func:`~tawasul_nlp.evaluation.evaluate` takes them; none that the model was trained on.
+    output : str, Path or None
+        A new folder for the calibrated model; None changes the model's own folder.
+    text_column : str
+    label_columns : mapping of str to str, sequence of str, or None
+        See :func:`~tawasul_nlp.evaluation.evaluate`.
+    group_column : str or None
+        Rows with one value here are calibrated on, or judged, together; None for those with the same text.
+    label_texts : int or None
+        Labels that at least so many rows are given get thresholds of their own; None for no label.
+    target_errors : sequence of float
+        For which coverage and error are told; the model answers for any other as well.
+    folds : int
+        Of the cross-validation.
+    seed : int
+        Of how rows are dealt into them.
+    on_progress : callable, optional
+        Called with what is being done and the share of it that is done.
+
+    Returns
+    -------
+    CalibrationResult
+
+    Raises
+    ------
+    TableError
+        If the table cannot be read, lacks a column, or has no row with a text.
+    ValueError
+        If a task is none of the model's or has fewer than 20 labelled rows, if a number is out of range, or if the
+        bundled model's folder should be changed.
+    FileExistsError
+        If there are files in ``output`` already.
+    MissingExtraError
+        If scikit-learn or scipy is not installed.
+    """
+    advance = on_progress or (lambda doing, share: None)
+    if folds < 2:
+        raise ValueError(f"folds is {folds}, expected at least 2")
+    if label_texts is not None and label_texts < LEAST_ROWS:
+        raise ValueError(f"label_texts is {label_texts}, expected at least {LEAST_ROWS}, or None for no label")
+    classifier = loaded(model)
+    folder = _checked_output(classifier.folder, output)
+    source = open_labelled(data, text_column)
+    columns = task_columns(label_columns, classifier, source)
+    source.check_columns([group_column] if group_column else [], "--group-column")
+    table = source.read([*columns.values(), *([group_column] if group_column else [])], lambda s: advance("reading", s))
+    tasks = classifier.config.tasks
+    truth = _truth(tasks, table, columns)
+    scorers = _read(classifier, table.texts, advance)
+    pooled: dict[str, list[_Judged]] = {name: [] for name in truth}
+    for at, held_out in enumerate(_folds(table, group_column, folds, seed)):
+        advance("cross-validating", at / folds)
+        fitted = _fitted(tasks, scorers, truth, np.flatnonzero(~held_out), label_texts)
+        for name, judged in _judged(fitted, scorers, truth, np.flatnonzero(held_out), target_errors):
+            pooled[name].append(judged)
+    advance("calibrating", 1.0)
+    before = dict(_judged(tasks, scorers, truth, np.arange(len(table)), target_errors))
+    fitted = _fitted(tasks, scorers, truth, np.arange(len(table)), label_texts)
+    found = {
+        name: TaskCalibration(
+            column=columns.get(name),
+            n=int((truth[name] >= 0).sum()),
+            unknown_labels=int((truth[name] == len(tasks[name].labels)).sum()),
+            before=_figures([before[name]], target_errors),
+            after=_figures(pooled[name], target_errors),
+            least_error=fitted[name].curve[0][1],
+            own_thresholds=tuple(fitted[name].label_curves),
+        )
+        for name in truth
+    }
+    date = datetime.date.today().isoformat()
+    facts = {"data": table.name, "sha256": table.sha256, "rows": len(table), "date": date}
+    config = replace(classifier.config, tasks=fitted, about={**classifier.config.about, "calibrated": facts})
+    result = CalibrationResult(
+        before=ModelFacts(classifier.folder.name, classifier.config.model_hash),
+        after=ModelFacts(folder.name, config.model_hash),
+        data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
+        tasks=found,
+        folds=folds,
+        warnings=tuple(
+            sentence for target in target_errors for sentence in unreached(fitted, dict.fromkeys(truth, target))
+        ),
+        date=date,
+    )
+    _write(classifier.folder, folder, config, result)
+    return result
+
+
+def _checked_output(folder: Path, output: str | Path | None) -> Path:
+    if output is None:
+        if folder.resolve() == BUNDLED.resolve():
+            raise ValueError("the bundled model's folder is part of the package; name a new folder for the output")
+        return folder
+    output = Path(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise FileExistsError(f"{output} is not empty; name a new folder for the model")
+    return output
+
+
+def _truth(tasks: Mapping[str, TaskConfig], table: LabelledTable, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return each task's label indices (n_rows,): -1 without a label, beyond the last for one that the model lacks."""
+    found: dict[str, np.ndarray] = {}
+    for name, task in tasks.items():
+        if name in columns:
+            index = {"": -1} | {label: at for at, label in enumerate(task.labels)}
+            found[name] = np.array([index.get(label, len(task.labels)) for label in table.columns[columns[name]]])
+            usable = int(((found[name] >= 0) & (found[name] < len(task.labels))).sum())
+            if usable < LEAST_ROWS:
+                raise ValueError(
+                    f"{table.name} has {usable} rows with a label that the model knows for {name} (as "
+                    f"{', '.join(task.labels[:3])}), expected at least {LEAST_ROWS}; add labelled rows"
+                )
+        elif "parent" in task.weights and task.parent in found:
+            owners = np.array([*task.parent_labels, -1, -1])  # without a label, or with one that the model lacks
+            found[name] = owners[np.where(found[task.parent] < 0, len(owners) - 1, found[task.parent])]
+    return found
+
+
+def _read(classifier: ComplaintClassifier, texts: list[str], advance: Progress) -> ScorerScores:
+    """Return what the scorers say of the texts, without the embeddings."""
+    parts: dict[str, dict[str, list[np.ndarray]]] = {}
+    done = 0
+    for scores, truncated in classifier._scorers.scores(texts, _BATCH):
+        for scorer, tables in scores.items():
+            for task in classifier.labels.keys() & tables.keys():
+                parts.setdefault(scorer, {}).setdefault(task, []).append(tables[task])
+        done += len(truncated)
+        advance("predicting", done / len(texts))
+    return {
+        scorer: {task: np.concatenate(pieces) for task, pieces in tables.items()} for scorer, tables in parts.items()
+    }
+
+
+def _folds(table: LabelledTable, group_column: str | None, folds: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield which rows each fold holds out: (n_rows,) bool; rows of one group are in one fold."""
+    groups = table.groups(group_column)
+    if group_column is None:
+        groups = np.unique([folded(text) for text in table.texts], return_inverse=True)[1]
+    dealt = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % folds
+    for fold in range(folds):
+        held_out: np.ndarray = dealt[groups] == fold
+        if held_out.any() and not held_out.all():
+            yield held_out
+
+
+def _of_rows(scorers: ScorerScores, rows: np.ndarray) -> ScorerScores:
+    return {scorer: {task: scores[rows] for task, scores in tables.items()} for scorer, tables in scorers.items()}
+
+
+def _fitted(
+    tasks: Mapping[str, TaskConfig],
+    scorers: ScorerScores,
+    truth: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    label_texts: int | None,
+) -> dict[str, TaskConfig]:
+    """Return the tasks, those with labels fitted to them on these rows."""
+    fitted: dict[str, TaskConfig] = {}
+    for name, task in tasks.items():
+        fitted[name] = task
+        if name not in truth:
+            continue
+        known = rows[truth[name][rows] >= 0]
+        if not (truth[name][known] < len(task.labels)).any():
+            continue  # a fold may hold out all that the model knows
+        family = _family(fitted, name)
+        own = _of_rows(scorers, known)
+        family[name] = fit_task(name, family, own, truth[name][known], _PRIOR)
+        fitted[name] = with_thresholds(family[name], combine(family, own)[name], truth[name][known], label_texts)
+    return fitted
+
+
+def _family(tasks: Mapping[str, TaskConfig], name: str) -> dict[str, TaskConfig]:
+    """Return a task with those that decide it, parents first."""
+    above = tasks[name].parent if "parent" in tasks[name].weights else None
+    return {**(_family(tasks, above) if above is not None else {}), name: tasks[name]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """Answers of one calibration to rows with labels: their confidence, which are right, and which are accepted."""
+
+    confidence: np.ndarray
+    hits: np.ndarray
+    accepted: dict[float, np.ndarray]
+
+
+def _judged(
+    tasks: Mapping[str, TaskConfig],
+    scorers: ScorerScores,
+    truth: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    target_errors: Sequence[float],
+) -> Iterator[tuple[str, _Judged]]:
+    """Yield each task with labels, and what this calibration makes of its rows."""
+    tables = combine(tasks, _of_rows(scorers, rows))
+    for name, labels in truth.items():
+        known = labels[rows] >= 0
+        probabilities = np.exp(tables[name][known])
+        confidence, answer = probabilities.max(1), probabilities.argmax(1)
+        accepted = {}
+        for target in target_errors:
+            try:
+                thresholds = np.array(thresholds_at({name: tasks[name]}, {name: target})[name])
+            except ValueError:
+                continue  # a model that was never calibrated for this target
+            accepted[target] = confidence >= thresholds[answer]
+        yield name, _Judged(confidence, answer == labels[rows][known], accepted)
+
+
+def _figures(parts: Sequence[_Judged], target_errors: Sequence[float]) -> CalibrationFigures:
+    confidence = np.concatenate([part.confidence for part in parts])
+    hits = np.concatenate([part.hits for part in parts])
+    shown = {}
+    for target in target_errors:
+        if all(target in part.accepted for part in parts):
+            accepted = np.concatenate([part.accepted[target] for part in parts])
+            error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
+            shown[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
+    return CalibrationFigures(
+        round(float(hits.mean()), 4), round(expected_calibration_error(confidence, hits), 4), shown
+    )
+
+
+def _write(source: Path, target: Path, config: ModelConfig, result: CalibrationResult) -> None:
+    """Write the calibrated model; its card, if it has one, tells of it at the end."""
+    if target != source:
+        copy_model(source, target)
+    card = target / CARD
+    if card.is_file():
+        told = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{result.CARD_TITLE}")[0]
+        write_text(f"{told}\n\n{result.card()}\n", card)
+    config.save(target)

@@ -1,0 +1,167 @@
+"""A trained model is calibrated on labelled rows, is no other model otherwise, and what it gains is told honestly."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation import calibrate, evaluate
+from tawasul_nlp.model.folder import BUNDLED, CARD, read_config
+from tests.model.tiny_model import TASKS, TEXTS, write_tiny_model
+
+ROWS = 400
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_tiny_model(tmp_path_factory.mktemp("models") / "m", ngram=True)
+    config = read_config(folder)
+    tasks = {name: replace(task, temperature=0.2) for name, task in config.tasks.items()}
+    replace(config, tasks=tasks).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> dict[str, list[str]]:
+    """Return rows whose labels are drawn from the model's probabilities, made flatter: the model is too sure."""
+    rng = np.random.default_rng(0)
+    words = sorted({word for text in TEXTS for word in text.split()})
+    texts = [" ".join(rng.choice(words, 6)) for _ in range(ROWS)]
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1)
+    columns = {"text": texts}
+    for task, labels in TASKS.items():
+        flat = clf.predict_proba(texts, task) ** 0.2
+        columns[task] = [str(rng.choice(labels, p=row / row.sum())) for row in flat]
+    return columns
+
+
+def figures(folder: Path, table: Mapping[str, list[str]]) -> dict[str, float]:
+    found = evaluate(folder, table, resamples=5)
+    return {task: part.metrics.ece.value for task, part in found.tasks.items() if part.metrics.ece is not None}
+
+
+def test_a_model_that_is_too_sure_becomes_as_sure_as_it_may_be(
+    folder: Path, table: dict[str, list[str]], tmp_path: Path
+) -> None:
+    (folder / CARD).write_text("# A card\n", encoding="utf-8")
+    half = {name: values[: ROWS // 2] for name, values in table.items()}
+    rest = {name: values[ROWS // 2 :] for name, values in table.items()}
+    result = calibrate(folder, half, output=tmp_path / "out")
+    before, after = figures(folder, rest), figures(tmp_path / "out", rest)
+    for task, found in result.tasks.items():
+        assert after[task] < 0.12 < before[task]
+        # What was told of the new calibration is what it does on other rows, up to chance.
+        assert abs(found.after.ece - after[task]) < 0.1 and abs(found.before.ece - before[task]) < 0.1
+        assert found.n == ROWS // 2 and found.unknown_labels == 0
+    files = [path.name for path in folder.iterdir() if path.name not in ("config.json", CARD)]
+    assert all((folder / name).read_bytes() == (tmp_path / "out" / name).read_bytes() for name in files)
+    config = read_config(tmp_path / "out")
+    assert config.model_hash == result.after.hash != result.before.hash == read_config(folder).model_hash
+    assert config.about["calibrated"]["rows"] == ROWS // 2
+    card = (tmp_path / "out" / CARD).read_text(encoding="utf-8")
+    assert card.startswith("# A card\n\n**Calibrated anew**") and f"| dept | {ROWS // 2} | after |" in card
+    again = calibrate(tmp_path / "out", half, output=None)
+    assert (tmp_path / "out" / CARD).read_text(encoding="utf-8").count("Calibrated anew") == 1
+    assert again.before.hash == result.after.hash
+
+
+def test_any_target_may_be_asked_for_then_and_an_impossible_one_is_told(
+    folder: Path, table: dict[str, list[str]], tmp_path: Path
+) -> None:
+    result = calibrate(folder, table, output=tmp_path / "out", target_errors=[0.6, 0.001])
+    assert result.tasks["dept"].before.accepted == {}  # the model had a threshold for 5% only
+    assert set(result.tasks["dept"].after.accepted) == {"0.6", "0.001"}
+    assert result.tasks["dept"].after.accepted["0.001"].coverage == 0
+    least = result.tasks["dept"].least_error
+    assert f"no threshold reaches 0.1% for dept: its best is {100 * least:.4g}%" in result.warnings[0]
+    clf = ComplaintClassifier.from_pretrained(tmp_path / "out", threads=1)
+    assert all(p.needs_review for p in clf.predict(table["text"], target_error=0.001))
+    curve = clf.config.tasks["dept"].curve
+    truth = np.array(table["dept"])
+    for threshold, error in curve[:: len(curve) // 4]:
+        answers = clf.predict(table["text"], target_error={"dept": error, "subject": 0.99})
+        accepted = np.array([not p.needs_review for p in answers])
+        given = np.array([p.labels["dept"].id for p in answers])
+        assert accepted.tolist() == [p.labels["dept"].probability >= threshold - 1e-9 for p in answers]
+        assert (given[accepted] != truth[accepted]).mean() < error
+
+
+def test_labels_that_the_model_lacks_count_as_errors(folder: Path, table: dict[str, list[str]], tmp_path: Path) -> None:
+    foreign = {**table, "dept": ["other"] * 100 + table["dept"][100:]}
+    found = calibrate(folder, foreign, label_columns=["dept"], output=tmp_path / "out").tasks["dept"]
+    plain = calibrate(folder, table, label_columns=["dept"], output=tmp_path / "plain").tasks["dept"]
+    assert found.unknown_labels == 100 and found.after.accuracy < plain.after.accuracy
+    assert read_config(tmp_path / "out").tasks["subject"] == read_config(folder).tasks["subject"]
+
+
+def test_a_label_with_many_answers_gets_thresholds_of_its_own(
+    folder: Path, table: dict[str, list[str]], tmp_path: Path
+) -> None:
+    result = calibrate(folder, table, output=tmp_path / "out", label_texts=60)
+    answers = ComplaintClassifier.from_pretrained(tmp_path / "out", threads=1).predict(table["text"])
+    for task, found in result.tasks.items():
+        counts = {label: sum(p.labels[task].id == label for p in answers) for label in TASKS[task]}
+        assert set(found.own_thresholds) == {label for label, count in counts.items() if count >= 60}
+
+
+def test_the_agencies_of_labelled_topics_are_calibrated_along(tmp_path: Path) -> None:
+    with_topic = read_config(BUNDLED).tasks
+    rng = np.random.default_rng(1)
+    topics = rng.choice(with_topic["topic"].labels, 60)
+    names = [f"{topic.replace('_', ' ')} {at}" for at, topic in enumerate(topics)]
+    result = calibrate(None, {"text": names, "topic": topics.tolist()}, output=tmp_path / "out", folds=2)
+    assert result.tasks["agency"].column is None and result.tasks["agency"].n == 60
+    assert "kind" not in result.tasks and read_config(tmp_path / "out").tasks["kind"] == with_topic["kind"]
+
+
+def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(
+    folder: Path, table: dict[str, list[str]], tmp_path: Path
+) -> None:
+    few = {name: values[:10] for name, values in table.items()}
+    with pytest.raises(ValueError, match="10 rows with a label that the model knows for dept"):
+        calibrate(folder, few, output=tmp_path / "out")
+    with pytest.raises(ValueError, match="bundled model's folder is part of the package"):
+        calibrate(None, table, output=None)
+    with pytest.raises(FileExistsError, match="is not empty"):
+        calibrate(folder, table, output=folder)
+    with pytest.raises(ValueError, match="folds is 1"):
+        calibrate(folder, table, output=tmp_path / "out", folds=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(
+    folder: Path, table: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = tmp_path / "labelled.csv", tmp_path / "out"
+    with data.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["نص", "dept", "s"])
+        writer.writerows(zip(table["text"], table["dept"], table["subject"], strict=True))
+    options = [str(data), "-t", "نص", "--label-columns", "dept,subject=s"]
+    assert main(["calibrate", str(folder), *options]) == 2
+    assert "--in-place to change MODEL itself" in capsys.readouterr().err
+    assert main(["calibrate", str(folder), *options, "-o", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert "coverage at 5%" in shown.out and "no threshold reaches 2% for dept" in shown.err
+    before = read_config(out)
+    assert main(["calibrate", str(out), *options, "--in-place", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["before"]["hash"] == before.model_hash and told["after"]["hash"] == read_config(out).model_hash
+
+
+def test_calibrating_needs_no_torch(folder: Path, table: dict[str, list[str]], tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(table), encoding="utf-8")
+    code = (
+        "import json, sys; from tawasul_nlp.evaluation import calibrate; "
+        f"calibrate({str(folder)!r}, json.load(open({str(tmp_path / 't.json')!r})), output={str(tmp_path / 'o')!r}); "
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
