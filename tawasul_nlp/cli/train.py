@@ -50,6 +50,10 @@ def train(
     group_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
     ] = None,
+    slice_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The card tells how the model fares on each of its values: a dialect."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Run folder [default: runs/ and CASES' name]"),
@@ -112,6 +116,7 @@ def train(
             validation=validation,
             incident_column=incident_column,
             group_column=group_column,
+            slice_column=slice_column,
             duplicates=duplicates.value,
             streaming=streaming,
         )

@@ -94,8 +94,12 @@ def _quality(metrics: Mapping[str, Any]) -> str:
     ]
     for task, found in metrics["validation"].items():
         lines.append(f"*{task}*, by slice:")
-        slices = [[name, str(part["texts"]), _percent(part["accuracy"])] for name, part in found["slices"].items()]
-        lines.append(_table(["slice", "texts", "accuracy"], slices))
+        slices = [
+            [name, str(part["texts"]), _percent(part["accuracy"]), _percent(part["accepted"])]
+            + ["-" if part["error"] is None else _percent(part["error"])]
+            for name, part in found["slices"].items()
+        ]
+        lines.append(_table(["slice", "texts", "accuracy", "accepted at 5%", "wrong among them"], slices))
         lines.append("\n".join(_remarks(found)))
     return "\n\n".join(lines)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from tawasul_nlp.evaluation.metrics import answers, most_confused, scores_by_lab
 
 RARE = 20
 _LISTED = 5
+_MOST_VALUES = 20
+# The target error at which it is told how many answers of a slice are accepted.
+_TARGET = "0.05"
 
 
 def measure(
@@ -22,6 +26,7 @@ def measure(
     truth: Mapping[str, np.ndarray],
     trained: Mapping[str, np.ndarray],
     leaked: np.ndarray,
+    slices: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Measure each task on labelled texts.
 
@@ -36,6 +41,8 @@ def measure(
         Training texts of each label.
     leaked : ndarray of bool, shape (n_texts,)
         Texts that may be duplicates of a training text.
+    slices : sequence of (str, str)
+        A column and each text's value in it, or nothing; the most frequent values are slices of their own.
 
     Returns
     -------
@@ -49,7 +56,9 @@ def measure(
     measured = {}
     for task, target in truth.items():
         known = np.flatnonzero(target >= 0)
-        slices = {
+        own = [slices[row] for row in known.tolist()] if slices else []
+        parts = {
+            **_by_value(own),
             **_by_length(lengths[known]),
             "no duplicate in training": ~leaked[known],
             "may be a duplicate of a training text": leaked[known],
@@ -60,13 +69,19 @@ def measure(
         labels = [settings.labels[label] for label in target[known].tolist()]
         found = answers(settings.labels, labels, reading.probabilities[task][known])
         figures = summariser(found)(np.ones(len(known)))
+        accepted = reading.probabilities[task][known].max(1) >= settings.thresholds[_TARGET]
         measured[task] = {
             "texts": len(known),
             **{name: round(figures[name], 4) for name in ("accuracy", "macro_f1", "top3")},
             "calibration_error": round(figures["ece"], 4),
             "slices": {
-                name: {"texts": int(rows.sum()), "accuracy": round(float(found.hits[rows].mean()), 4)}
-                for name, rows in slices.items()
+                name: {
+                    "texts": int(rows.sum()),
+                    "accuracy": round(float(found.hits[rows].mean()), 4),
+                    "accepted": round(float(accepted[rows].mean()), 4),
+                    "error": round(float(1 - found.hits[rows & accepted].mean()), 4) if accepted[rows].any() else None,
+                }
+                for name, rows in parts.items()
                 if rows.any()
             },
             "weakest": [
@@ -83,6 +98,15 @@ def measure(
             "least_error": settings.curve[0][1] if settings.curve else None,
         }
     return measured
+
+
+def _by_value(values: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
+    """Return the rows of each value of a column, the most frequent first."""
+    common = [each for each, _ in Counter(values).most_common(_MOST_VALUES)]
+    return {
+        f"{column}: {value or '(none)'}": np.array([each == (column, value) for each in values])
+        for column, value in common
+    }
 
 
 def _by_length(lengths: np.ndarray) -> dict[str, np.ndarray]:

@@ -83,6 +83,7 @@ def train(
     validation: Any = None,
     incident_column: str | None = None,
     group_column: str | None = None,
+    slice_column: str | None = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
     leave_out: bool = False,
     streaming: bool = False,
@@ -107,6 +108,8 @@ def train(
         so that it groups duplicates.
     group_column : str or None
         Rows with the same value stay on one side of the split.
+    slice_column : str or None
+        The card tells how the model fares on the validation rows of each value, such as dialects or channels.
     duplicates : {"incidents", "identical"}
         What counts as a duplicate: texts that describe one event (reads every text with the bundled model), or only
         texts that are identical after folding (for large tables).
@@ -146,6 +149,7 @@ def train(
         validation=validation,
         incident_column=incident_column,
         group_column=group_column,
+        slice_column=slice_column,
         duplicates=duplicates,
         streaming=streaming,
     )
@@ -163,11 +167,12 @@ def load(
     validation: Any = None,
     incident_column: str | None = None,
     group_column: str | None = None,
+    slice_column: str | None = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
     streaming: bool = False,
 ) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
-    columns = Columns.parse(text_column, label_columns, group_column, incident_column)
+    columns = Columns.parse(text_column, label_columns, group_column, incident_column, slice=slice_column)
     check_weights(config, columns.labels)
     cache = output / "cache"
     if streaming:
@@ -318,8 +323,14 @@ def _measured(data: TrainingData, folder: Path, texts: list[str], truth: Mapping
             },
             "findings": [str(finding) for finding in data.findings],
         },
-        "validation": measure(folder, texts, dict(truth), data.counts, data.leaked),
+        "validation": measure(folder, texts, dict(truth), data.counts, data.leaked, _slices(data)),
     }
+
+
+def _slices(data: TrainingData) -> list[tuple[str, str]]:
+    """Return column and value by which each validation row is measured; nothing if no column was named."""
+    column = data.reading.get("columns", {}).get("slice")
+    return [(column, value) for value in data.validation["slice"]] if column is not None else []
 
 
 def _label_issues(data: TrainingData, folder: Path, output: Path) -> dict[str, Any]:

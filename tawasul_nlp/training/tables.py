@@ -37,12 +37,15 @@ class Columns:
     incident : str or None
         Rows with the same value describe the same incident: they too stay together, and incident vectors and a pair
         scorer are learned from them.
+    slice : str or None
+        The model is measured on the rows of each value.
     """
 
     text: str
     labels: dict[str, str]
     group: str | None = None
     incident: str | None = None
+    slice: str | None = None
 
     @classmethod
     def parse(
@@ -51,6 +54,7 @@ class Columns:
         labels: str | Sequence[str] | Mapping[str, str],
         group: str | None = None,
         incident: str | None = None,
+        slice: str | None = None,
     ) -> Columns:
         """Name the tasks: ``dept,subject`` or a list after their columns, ``task=column`` or a mapping otherwise.
 
@@ -79,12 +83,12 @@ class Columns:
             found[task] = column
         if not found:
             raise ValueError("there is no label column; name the columns that hold the labels")
-        return cls(text, found, group, incident)
+        return cls(text, found, group, incident, slice)
 
     @property
     def features(self) -> Features:
         """The columns of the data set that :func:`read_table` returns."""
-        names = ["file", "text", "group", "incident", "problem", *(label_column(task) for task in self.labels)]
+        names = ["file", "text", "group", "incident", "slice", "problem", *(label_column(task) for task in self.labels)]
         return Features({"row": Value("int64"), **{name: Value("string") for name in names}})
 
 
@@ -111,7 +115,7 @@ def read_rows(source: Any, columns: Columns, name: str) -> Iterator[dict[str, An
         if not problem and not any(labels.values()):
             problem = "every label is missing"
         own = {"file": name, "row": row.number, "text": row.text, "problem": problem}
-        others = {"group": columns.group, "incident": columns.incident}
+        others = {"group": columns.group, "incident": columns.incident, "slice": columns.slice}
         yield own | {key: row.label(column) if column else "" for key, column in others.items()} | labels
 
 
@@ -119,9 +123,10 @@ def check_columns(source: Any, columns: Columns) -> None:
     """Raise MissingColumnError if the table lacks a column that is asked for."""
     opened = open_labelled(source, columns.text)
     opened.check_columns(list(columns.labels.values()))
-    for option, column in (("--group-column", columns.group), ("--incident-column", columns.incident)):
+    options = {"group": columns.group, "incident": columns.incident, "slice": columns.slice}
+    for option, column in options.items():
         if column is not None:
-            opened.check_columns([column], option)
+            opened.check_columns([column], f"--{option}-column")
 
 
 def table_rows(table: Any, columns: Columns, name: str) -> Dataset:
@@ -136,8 +141,8 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     Returns
     -------
     Dataset
-        Columns ``file``, ``row`` (from 1), ``text``, ``group``, ``incident``, ``problem`` (why the row cannot be used,
-        or nothing) and ``label.TASK`` for each task, all in the order of the table.
+        Columns ``file``, ``row`` (from 1), ``text``, ``group``, ``incident``, ``slice``, ``problem`` (why the row
+        cannot be used, or nothing) and ``label.TASK`` for each task, all in the order of the table.
 
     Raises
     ------

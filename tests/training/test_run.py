@@ -113,6 +113,8 @@ def test_the_card_holds_the_measured_figures(run: Path) -> None:
     assert f"| dept | {measured['texts']} | {100 * measured['accuracy']:.1f}% |" in card
     assert f"{metrics['data']['train']} training and {metrics['data']['validation']} validation rows" in card
     assert "None" not in card and "nan" not in card
+    settings = ComplaintClassifier.from_pretrained(run / "model").config.tasks["dept"]
+    assert measured["least_error"] == settings.curve[0][1] and settings.curve[-1][1] >= settings.curve[0][1]
 
 
 def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: Path, tmp_path: Path) -> None:
@@ -229,6 +231,7 @@ def test_a_killed_run_resumes_from_its_checkpoint(
     out = tmp_path / "out"
     data = write_csv(tmp_path / "cases.csv", cases[::2])
     arguments = command(data, tiny_bert, out, "--set", "epochs=8", "--set", "early_stopping=0", "--set", "ngram=null")
+    arguments += ["--slice-column", "style"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tawasul_nlp", *arguments],
         cwd=tmp_path,
@@ -255,6 +258,7 @@ def test_a_killed_run_resumes_from_its_checkpoint(
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     epochs = [entry["epoch"] for entry in history if "eval_loss" in entry]
     assert epochs == list(range(1, 9))
+    assert "style: فصحى" in (out / "model" / "README.md").read_text(encoding="utf-8")
     assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
 
 
@@ -356,8 +360,13 @@ def test_a_streamed_table_trains_without_being_held(
     validation = write_csv(tmp_path / "validation.csv", seen)
     out = tmp_path / "out"
     config = settings(tiny_bert, epochs=16, gradient_accumulation=1, head_start="probe")
-    metrics = trained(data, out, config, validation=validation, streaming=True).metrics
-    assert "no n-gram scorer" in (out / "model" / "README.md").read_text(encoding="utf-8")
+    metrics = trained(data, out, config, validation=validation, streaming=True, slice_column="style").metrics
+    card = (out / "model" / "README.md").read_text(encoding="utf-8")
+    assert "no n-gram scorer" in card
+    for style in ("فصحى", "بحريني"):
+        part = metrics["validation"]["dept"]["slices"][f"style: {style}"]
+        assert part["texts"] == sum(case["style"] == style for case in seen)
+        assert f"| style: {style} | {part['texts']} | {100 * part['accuracy']:.1f}% |" in card
     assert metrics["data"]["train"] == len(cases)
     assert metrics["validation"]["dept"]["accuracy"] > 0.6
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
