@@ -34,8 +34,8 @@ def error_curve(confidence: np.ndarray, correct: np.ndarray) -> ErrorCurve:
 
     Examples
     --------
-    >>> error_curve(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]))
-    ((0.8, 0.5), (0.6, 0.5))
+    >>> error_curve(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, False]))
+    ((0.8, 0.5), (0.6, 0.75))
     """
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
