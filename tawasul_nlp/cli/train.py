@@ -62,11 +62,22 @@ def train(
         Duplicates,
         typer.Option(help="Texts of one event (reads every text with the bundled model), or identical texts only."),
     ] = Duplicates.incidents,
+    missing_labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--missing-label",
+            metavar="VALUE",
+            help="What a label column holds where there is no label, as in nan; may be repeated.",
+        ),
+    ] = None,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")] = False,
     streaming: Annotated[
         bool, typer.Option("--streaming", help="Never hold CASES in memory; there is no n-gram scorer then.")
     ] = False,
-    check_only: Annotated[bool, typer.Option("--check-only", help="Report what the checks find, and stop.")] = False,
+    check_only: Annotated[
+        bool,
+        typer.Option("--check-only", help="Report what the checks find, count labels, estimate the time, and stop."),
+    ] = False,
     threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0 for all.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -96,6 +107,7 @@ def train(
     import torch
 
     from tawasul_nlp.training.config import TrainConfig
+    from tawasul_nlp.training.overview import estimate_time, overview
     from tawasul_nlp.training.run import fit, load, refuse_fatal
 
     if preset is not None and config is not None:
@@ -118,10 +130,14 @@ def train(
             group_column=group_column,
             slice_column=slice_column,
             duplicates=duplicates.value,
+            missing_labels=missing_labels or (),
             streaming=streaming,
         )
+        if check_only:
+            _show(overview(data), quiet=quiet)
         refuse_fatal(data.findings, folder, leave_out=leave_out)
         if check_only:
+            _show(str(estimate_time(data, settings)), quiet=quiet)
             return
         run = fit(data, settings, folder)
     if not quiet:
@@ -129,6 +145,11 @@ def train(
         for task, found in run.metrics["validation"].items():
             screen.print(f"{task}: accuracy {found['accuracy']:.1%} on {found['texts']} validation texts")
         screen.print(f"model: {run.model_folder}")
+
+
+def _show(found: object, *, quiet: bool) -> None:
+    if not quiet:
+        console(to_stderr=False).print(found)
 
 
 @contextmanager

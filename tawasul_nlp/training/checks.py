@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +19,9 @@ from tawasul_nlp.training.tables import label_column
 
 TINY = 5
 _SHOWN = 12
+# What tables and programs write where there is no value.
+_NO_VALUE = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil", "-", "--", "?", "غير محدد"))
+_DECIMAL = re.compile(r"-?\d+\.0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def unknown_labels(file: str, rows: Dataset, labels: Mapping[str, Sequence[str]]
 
 def compare(rows: Rows) -> list[Finding]:
     """Find tiny classes, duplicates across the sides, and near-identical texts with different labels."""
-    return [*_classes(rows), *_across(rows), *_near(rows)]
+    return [*_classes(rows), *_doubtful(rows), *_across(rows), *_near(rows)]
 
 
 def class_sizes(
@@ -125,6 +130,46 @@ def class_sizes(
         if count < TINY:
             found = () if places is None else tuple(places[label])
             findings.append(Finding("tiny class", False, f"{task} {label!r} has {_rows(count)} of training", found))
+    return findings
+
+
+def doubtful_labels(
+    task: str, counts: Mapping[str, int], places: Mapping[str, Sequence[tuple[str, int]]] | None = None
+) -> list[Finding]:
+    """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise.
+
+    Examples
+    --------
+    >>> [finding.kind for finding in doubtful_labels("dept", {"nan": 3, "water|roads": 2, "water": 9})]
+    ['no label?', 'several labels?']
+    """
+
+    def finding(kind: str, labels: Sequence[str], message: str) -> Finding:
+        rows = () if places is None else tuple(place for label in labels for place in places[label])
+        return Finding(kind, False, message, rows)
+
+    findings = []
+    for label in sorted(counts):
+        if label.casefold() in _NO_VALUE:
+            message = (
+                f"{task} is {label!r} in {_rows(counts[label])}, which is learned as a label; if it stands for a "
+                f"missing one, say so (--missing-label {shlex.quote(label)})"
+            )
+            findings.append(finding("no label?", [label], message))
+    several = [label for label in sorted(counts) if "|" in label]
+    if several:
+        message = (
+            f"{task} has {_named(several)} with | in {_rows(sum(counts[label] for label in several))}; a text has one "
+            "label of each task, so each of these is learned as a label of its own"
+        )
+        findings.append(finding("several labels?", several, message))
+    decimal = [label for label in sorted(counts) if _DECIMAL.fullmatch(label)]
+    if decimal:
+        message = (
+            f"{task} has {_named(decimal)} in {_rows(sum(counts[label] for label in decimal))}, as a program writes "
+            "whole numbers of a column with missing values; the model will answer with them as they are written"
+        )
+        findings.append(finding("decimal labels", decimal, message))
     return findings
 
 
@@ -154,6 +199,15 @@ def _classes(rows: Rows) -> Iterator[Finding]:
         absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
         if absent:
             yield Finding("missing label", False, f"{_rows(len(absent))} without {task}, left out of this task", absent)
+
+
+def _doubtful(rows: Rows) -> Iterator[Finding]:
+    for task, values in rows.labels.items():
+        places: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for value, place in zip(values, rows.places, strict=True):
+            if value:
+                places[value].append(place)
+        yield from doubtful_labels(task, {label: len(found) for label, found in places.items()}, places)
 
 
 def _across(rows: Rows) -> Iterator[Finding]:
@@ -202,6 +256,11 @@ def _differing(
             if values[index] and other is not None:
                 found[index] = other
     return dict(sorted(found.items()))
+
+
+def _named(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:3]))
+    return f"the label {shown}" if len(labels) == 1 else f"{len(labels)} labels ({shown}{', ...' * (len(labels) > 3)})"
 
 
 def _rows(count: int) -> str:

@@ -20,6 +20,7 @@ from tawasul_nlp.training.checks import (
     Rows,
     class_sizes,
     compare,
+    doubtful_labels,
     incident_findings,
     unknown_labels,
     unusable,
@@ -241,7 +242,8 @@ def stream_data(data: Path, columns: Columns, cache: Path, validation: Path) -> 
     _needs_labels({task: held_out[label_column(task)] for task in labels})
     findings += unknown
     for task, names in labels.items():
-        findings += class_sizes(task, dict(zip(names, counts[task].tolist(), strict=True)))
+        found = dict(zip(names, counts[task].tolist(), strict=True))
+        findings += [*class_sizes(task, found), *doubtful_labels(task, found)]
     if leaked.any():
         places = tuple((str(validation), row) for row, hit in zip(held_out["row"], leaked, strict=True) if hit)
         message = "rows of validation are identical to a row of training"

@@ -34,7 +34,7 @@ from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
 from tawasul_nlp.training.incident_groups import IncidentDraws
 from tawasul_nlp.training.losses import TrainingNetwork
-from tawasul_nlp.training.progress import logger
+from tawasul_nlp.training.progress import tell
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
 from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
 
@@ -63,21 +63,23 @@ def fine_tune(
     finished = [number for number in range(1, len(stages) + 1) if (output / f"stage{number}" / STATE).exists()]
     done = max(finished, default=0)
     if done:
-        logger.info("found %s, resuming", output / f"stage{done}" / STATE)
-    backbone, model = _start(data, config, stages[max(done, 1) - 1], output)
+        tell(f"found {output / f'stage{done}' / STATE}, resuming")
+    backbone, model = start_network(data, config, stages[max(done, 1) - 1], output)
     if done:
         model.load_state_dict(load_file(output / f"stage{done}" / STATE))
     backbone.tokenizer.save_pretrained(output / "tokenizer")
     for number, stage in enumerate(stages[done:], start=done + 1):
         if number > 1:
             weights = model.state_dict()
-            backbone, model = _start(data, config, stage, output)
+            backbone, model = start_network(data, config, stage, output)
             model.load_state_dict(weights)
         _run_stage(model, backbone, data, config, stage, output, number)
     return model.network.eval().cpu(), backbone.tokenizer
 
 
-def _start(data: TrainingData, config: TrainConfig, stage: Stage, output: Path) -> tuple[Backbone, TrainingNetwork]:
+def start_network(
+    data: TrainingData, config: TrainConfig, stage: Stage, output: Path
+) -> tuple[Backbone, TrainingNetwork]:
     """Return the backbone and the network that a stage begins with, if there is none before it."""
 
     def texts() -> list[str]:
@@ -123,7 +125,7 @@ def _run_stage(
         def draw() -> list[dict[str, Any]]:
             return [encoder.draw(row) for row in draws.draw(stage.incident_groups)]
 
-    logger.info("stage %d: %d texts, %g epochs", number, len(texts), stage.epochs)
+    tell(f"stage {number}: {len(texts):,} texts, {stage.epochs:g} epochs")
     collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
     trainer = train_network(model, texts, held_out, collator, out, stage, tasks, config.report_to)
     _write_history(output, number, trainer.state.log_history, tasks)

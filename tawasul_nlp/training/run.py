@@ -34,7 +34,7 @@ from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.package import build_folder, untuned_tasks
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
-from tawasul_nlp.training.progress import logger
+from tawasul_nlp.training.progress import tell
 from tawasul_nlp.training.tables import Columns, label_column
 
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
@@ -85,6 +85,7 @@ def train(
     group_column: str | None = None,
     slice_column: str | None = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
+    missing_labels: Sequence[str] = (),
     leave_out: bool = False,
     streaming: bool = False,
 ) -> TrainRun:
@@ -113,6 +114,8 @@ def train(
     duplicates : {"incidents", "identical"}
         What counts as a duplicate: texts that describe one event (reads every text with the bundled model), or only
         texts that are identical after folding (for large tables).
+    missing_labels : sequence of str
+        Values of the label columns that stand for no label, such as ``nan``.
     leave_out : bool
         Whether to train without the rows that have errors, instead of raising an error.
     streaming : bool
@@ -151,6 +154,7 @@ def train(
         group_column=group_column,
         slice_column=slice_column,
         duplicates=duplicates,
+        missing_labels=missing_labels,
         streaming=streaming,
     )
     refuse_fatal(found.findings, output, leave_out=leave_out)
@@ -169,10 +173,13 @@ def load(
     group_column: str | None = None,
     slice_column: str | None = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
+    missing_labels: Sequence[str] = (),
     streaming: bool = False,
 ) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
-    columns = Columns.parse(text_column, label_columns, group_column, incident_column, slice=slice_column)
+    columns = Columns.parse(
+        text_column, label_columns, group_column, incident_column, slice=slice_column, missing=missing_labels
+    )
     check_weights(config, columns.labels)
     cache = output / "cache"
     if streaming:
@@ -182,10 +189,8 @@ def load(
     else:
         found = read_data(data, columns, config, cache, validation=validation, duplicates=duplicates)
     for finding in found.findings:
-        logger.info("%s", finding)
-    logger.info(
-        "%d training rows, %d validation rows, %d rows left out", found.rows, len(found.validation), found.left_out
-    )
+        tell(str(finding))
+    tell(f"{found.rows:,} training rows, {len(found.validation):,} validation rows, {found.left_out:,} rows left out")
     output.mkdir(parents=True, exist_ok=True)
     _write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
     return found
@@ -262,7 +267,7 @@ def fit(
         torch_files=config.keep_torch,
     )
     if data.incidents is not None and data.incidents.collections is not None:
-        logger.info("pair scorer")
+        tell("pair scorer")
         install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
     metrics = _measured(data, folder, texts, truth)
     metrics["parity"] = parity(network, folder, texts, profile=config.profile, max_tokens=tokens)
@@ -307,7 +312,7 @@ def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, Task
         columns = ["text", *map(label_column, scored)]
         parts = [rows.select_columns(columns) for rows in (data.train, data.descriptions) if rows is not None]
         rows = concatenate_datasets(parts)
-        logger.info("n-gram scorer: %d texts", len(rows))
+        tell(f"n-gram scorer: {len(rows):,} texts")
         fit_ngram(list(rows["text"]), truth_of(rows, scored), scored, path, config.ngram)
     return path
 

@@ -39,6 +39,8 @@ class Columns:
         scorer are learned from them.
     slice : str or None
         The model is measured on the rows of each value.
+    missing : tuple of str
+        Values of the label columns that stand for no label.
     """
 
     text: str
@@ -46,6 +48,7 @@ class Columns:
     group: str | None = None
     incident: str | None = None
     slice: str | None = None
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -55,19 +58,22 @@ class Columns:
         group: str | None = None,
         incident: str | None = None,
         slice: str | None = None,
+        missing: Sequence[str] = (),
     ) -> Columns:
         """Name the tasks: ``dept,subject`` or a list after their columns, ``task=column`` or a mapping otherwise.
 
         Raises
         ------
         ValueError
-            If a task is named twice or has a name that cannot be one.
+            If a task is named twice or has a name that cannot be one, or ``missing`` is one string.
 
         Examples
         --------
         >>> Columns.parse("text", "dept,intent=label_en").labels
         {'dept': 'dept', 'intent': 'label_en'}
         """
+        if isinstance(missing, str):
+            raise ValueError(f"missing_labels is {missing!r}, expected a list of values; write [{missing!r}]")
         found: dict[str, str] = {}
         listed = labels.split(",") if isinstance(labels, str) else list(labels)
         for part in listed:
@@ -83,7 +89,7 @@ class Columns:
             found[task] = column
         if not found:
             raise ValueError("there is no label column; name the columns that hold the labels")
-        return cls(text, found, group, incident, slice)
+        return cls(text, found, group, incident, slice, tuple(missing))
 
     @property
     def features(self) -> Features:
@@ -108,7 +114,8 @@ def read_rows(source: Any, columns: Columns, name: str) -> Iterator[dict[str, An
     Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks.
     """
     for row in open_labelled(source, columns.text).rows():
-        labels = {label_column(task): row.label(column) for task, column in columns.labels.items()}
+        given = {label_column(task): row.label(column) for task, column in columns.labels.items()}
+        labels = {name: "" if value in columns.missing else value for name, value in given.items()}
         problem = row.problem
         if not problem and not any(char.isalnum() for char in row.text):
             problem = "the text has no letters or digits"

@@ -13,9 +13,10 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.training.checks import Rows, compare
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, read_data
+from tawasul_nlp.training.dataset import TrainingData, read_data, stream_data
 from tawasul_nlp.training.splitting import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
 from tawasul_nlp.training.tables import Columns
+from tests.training.conftest import write_csv
 
 COLUMNS = Columns.parse("text", "dept")
 TRAIN = [
@@ -68,10 +69,11 @@ def test_every_kind_of_problem_is_found_in_its_rows(tables: tuple[Path, Path], t
 
 
 def test_check_only_tells_the_rows_and_fails(
-    tables: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tables: tuple[Path, Path], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train, validation = tables
     command = ["train", str(train), "--validation", str(validation), "--label-columns", "dept", "--check-only"]
+    command += ["--preset", "arabert", "--set", f"backbone={tiny_bert}"]
     assert main([*command, "--output", str(tmp_path / "run")]) == 1
     errors = capsys.readouterr().err
     assert f"1 row cannot be used (the text is missing): {train} row 2" in errors
@@ -80,6 +82,62 @@ def test_check_only_tells_the_rows_and_fails(
     assert {name: report[0][name] for name in ("kind", "fatal")} == {"kind": "unusable", "fatal": True}
     assert main([*command, "--leave-out", "--output", str(tmp_path / "run")]) == 0
     assert not (tmp_path / "run" / "model").exists()
+    shown = capsys.readouterr().out
+    assert "dept: 3 labels" in shown and "6 training rows, 2 validation rows, 2 left out" in shown
+    assert "text length in characters: 30-50, median 36" in shown
+    assert "duplicates: 2 training rows have one" in shown
+    assert "for 5 steps of " in shown and "an estimate from 3 steps on this machine" in shown
+
+
+DOUBTFUL = [
+    ("انقطاع الكهرباء منذ الصباح", "nan"),
+    ("فاتورة الكهرباء مرتفعة", "N/A"),
+    ("حفرة كبيرة في الشارع", "1.0"),
+    ("تجمع مياه الأمطار", "أشغال|كهرباء"),
+    ("رصيف مكسور قرب المسجد", "أشغال"),
+    ("الإنارة معطلة في الحي", "nan"),
+]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_labels_that_may_be_none_or_several_are_asked_about(streaming: bool, tmp_path: Path) -> None:
+    rows = [{"text": text, "dept": label} for text, label in DOUBTFUL]
+    data, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", rows[4:5])
+    if streaming:
+        findings = stream_data(data, COLUMNS, tmp_path / "cache", validation).findings
+    else:
+        cache = tmp_path / "cache"
+        read = read_data(data, COLUMNS, TrainConfig(), cache, validation=validation, duplicates="identical")
+        findings = read.findings
+    found = [(each.kind, each.message.split(",")[0], [row for _, row in each.rows]) for each in findings]
+
+    def rows_of(*numbers: int) -> list[int]:
+        return [] if streaming else list(numbers)
+
+    for expected in (
+        ("no label?", "dept is 'N/A' in 1 row", rows_of(2)),
+        ("no label?", "dept is 'nan' in 2 rows", rows_of(1, 6)),
+        (
+            "several labels?",
+            "dept has the label 'أشغال|كهرباء' with | in 1 row; a text has one label of each task",
+            rows_of(4),
+        ),
+        ("decimal labels", "dept has the label '1.0' in 1 row", rows_of(3)),
+    ):
+        assert expected in found
+    assert any("--missing-label nan" in each.message for each in findings)
+
+
+def test_what_stands_for_a_missing_label_is_none_when_it_is_named(tmp_path: Path) -> None:
+    rows = [{"text": text, "dept": label, "kind": "شكوى"} for text, label in DOUBTFUL]
+    columns = Columns.parse("text", "dept,kind", missing=["nan", "N/A"])
+    validation = write_csv(tmp_path / "more.csv", rows[2:])
+    data = read_data(write_csv(tmp_path / "cases.csv", rows), columns, TrainConfig(), tmp_path, validation=validation)
+    assert data.labels["dept"] == ("1.0", "أشغال", "أشغال|كهرباء")
+    assert data.train["label.dept"][:2] == ["", ""]
+    assert "no label?" not in {finding.kind for finding in data.findings}
+    with pytest.raises(ValueError, match="missing_labels is 'nan', expected a list"):
+        Columns.parse("text", "dept", missing="nan")
 
 
 @pytest.mark.parametrize(
