@@ -94,6 +94,9 @@ class Stage(_Checked):
         Share of tokens hidden (in 70% of the texts), and the weight of the loss of guessing them; 0 for none.
     task_weights : dict of str to float
         Weight of each task's loss; 1 where none is named.
+    class_weights : {"none", "balanced"} or dict of str to float
+        Weight of a text in the loss by its label: the same for all, inverse to how many texts the label has (as
+        scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer has none.
     incident_groups : int
         Groups of reports of one incident in every batch, for data with incidents; 0 for none.
     incident_weight, incident_temperature : float
@@ -134,6 +137,7 @@ class Stage(_Checked):
     mask_share: float = 0.15
     mlm_weight: float = 0.3
     task_weights: dict[str, float] = field(default_factory=dict)
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     incident_groups: int = 0
     incident_weight: float = 0.75
     incident_temperature: float = 0.07
@@ -298,11 +302,14 @@ class TrainConfig(Stage):
         if first == "ngram" and len(rest) == 1:
             part = (self.ngram or NgramConfig()).replace(**{rest[0]: read_setting(NgramConfig, rest[0], value, _PARTS)})
             return self.replace(ngram=part)
-        if first == "task_weights" and rest:
-            weights = {**self.task_weights, ".".join(rest): read_weight(value)}
-            return self.replace(task_weights=weights)
+        if first in ("task_weights", "class_weights") and rest:
+            known = getattr(self, first)
+            return self.replace(
+                **{first: {**(known if isinstance(known, dict) else {}), ".".join(rest): read_weight(value)}}
+            )
         if rest:
-            raise ValueError(f"{first} has no parts; parts are ngram.KEY, task_weights.TASK and stages.NUMBER.KEY")
+            parts = "ngram.KEY, task_weights.TASK, class_weights.LABEL and stages.NUMBER.KEY"
+            raise ValueError(f"{first} has no parts; parts are {parts}")
         return self.replace(**{first: read_setting(TrainConfig, first, value, _PARTS)})
 
     def passes(self) -> tuple[Stage, ...]:

@@ -55,6 +55,7 @@ _WHOLE: Final = frozenset(
     + ("max_tokens", "inference_max_tokens", "features")
 )
 _OPTIONAL: Final = frozenset(("inference_max_tokens", "features"))
+_CLASS_WEIGHTS: Final = ("none", "balanced")
 _HEAD_STARTS: Final = ("random", "means", "probe")
 
 
@@ -73,6 +74,10 @@ def problem_of(name: str, value: object) -> str:
     return "" if sound else expected
 
 
+def _are_weights(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) and _is_weight(each) for key, each in value.items())
+
+
 def _counts(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v, whole=True) and v >= 1 for v in value)
 
@@ -85,9 +90,10 @@ _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
     "keep_torch": lambda v: (isinstance(v, bool), "true or false"),
     "label_issues": lambda v: (isinstance(v, bool), "true or false"),
     "min_df": lambda v: (_counts(v), "two counts, for characters and for words, as in [3, 2]"),
-    "task_weights": lambda v: (
-        isinstance(v, dict) and all(isinstance(key, str) and _is_weight(weight) for key, weight in v.items()),
-        "a number of 0 or more for each task",
+    "task_weights": lambda v: (_are_weights(v), "a number of 0 or more for each task"),
+    "class_weights": lambda v: (
+        _are_weights(v) or (isinstance(v, str) and v in _CLASS_WEIGHTS),
+        "none, balanced, or a number of 0 or more for each label",
     ),
     "report_to": lambda v: (
         isinstance(v, tuple) and all(isinstance(name, str) for name in v),

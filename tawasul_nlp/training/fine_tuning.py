@@ -33,7 +33,7 @@ from tawasul_nlp.training.curves import draw_curves
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
 from tawasul_nlp.training.incident_groups import IncidentDraws
-from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.progress import tell
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
 from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
@@ -93,7 +93,8 @@ def start_network(
     tasks = {task: len(names) for task, names in data.labels.items()}
     network = MultiTaskNetwork(backbone.encoder, tasks, stage.dropout, incident=data.incidents is not None)
     backbone.give_heads(network, data.labels)
-    return backbone, TrainingNetwork(network, stage)
+    weights = class_weights(stage.class_weights, data.labels, data.counts)
+    return backbone, TrainingNetwork(network, stage, weights)
 
 
 def _run_stage(

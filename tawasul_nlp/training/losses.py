@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +22,11 @@ class TrainingNetwork(nn.Module):
     # The loss is a mean over the batch, so the Trainer has to divide it when it gathers gradients over several.
     accepts_loss_kwargs = False
 
-    def __init__(self, network: MultiTaskNetwork, stage: Stage) -> None:
+    def __init__(
+        self, network: MultiTaskNetwork, stage: Stage, class_weights: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()
+        self.class_weights = dict(class_weights or {})
         self.network = network
         self.stage = stage
         hidden = network.encoder.config.hidden_size
@@ -52,7 +56,12 @@ class TrainingNetwork(nn.Module):
             smoothed = target * (1 - smooth) + smooth / target.shape[1]
             known = target.sum(1) > 0
             each = -(smoothed * logits.log_softmax(1)).sum(1)
-            loss = loss + self.stage.task_weights.get(task, 1.0) * (each * known).sum() / known.sum().clamp(min=1)
+            if task in self.class_weights:
+                weights = target @ self.class_weights[task].to(target.device)
+                mean = (each * weights).sum() / weights.sum().clamp(min=1e-6)
+            else:
+                mean = (each * known).sum() / known.sum().clamp(min=1)
+            loss = loss + self.stage.task_weights.get(task, 1.0) * mean
             out[task] = logits
         hidden = mlm_labels != IGNORE
         if self.training and self.stage.mlm_weight and bool(hidden.any()):
@@ -90,6 +99,28 @@ class TrainingNetwork(nn.Module):
         vectors = [found for _, _, found in read if found is not None]
         pooled = torch.cat([found for _, found, _ in read])[back]
         return tokens, pooled, torch.cat(vectors)[back] if vectors else None
+
+
+def class_weights(
+    given: str | Mapping[str, float], labels: Mapping[str, Sequence[str]], counts: Mapping[str, np.ndarray]
+) -> dict[str, Tensor]:
+    """Return the weight of each label of each task, as ``Stage.class_weights`` says; nothing where all weigh the same.
+
+    Examples
+    --------
+    >>> class_weights("balanced", {"dept": ("water", "roads")}, {"dept": np.array([30, 10])})["dept"].tolist()
+    [0.6666666865348816, 2.0]
+    >>> class_weights({"roads": 3}, {"dept": ("water", "roads")}, {"dept": np.array([30, 10])})["dept"].tolist()
+    [1.0, 3.0]
+    """
+    if isinstance(given, Mapping):
+        weights = {task: np.array([given.get(name, 1.0) for name in names]) for task, names in labels.items()}
+        weights = {task: found for task, found in weights.items() if (found != 1.0).any()}
+    elif given == "balanced":
+        weights = {task: found.sum() / (len(found) * np.maximum(found, 1)) for task, found in counts.items()}
+    else:
+        weights = {}
+    return {task: torch.from_numpy(found.astype(np.float32)) for task, found in weights.items()}
 
 
 class RecentVectors:

@@ -282,6 +282,12 @@ def _check_effects(config: TrainConfig, data: TrainingData) -> None:
     """Raise ValueError if a setting would do nothing with this data."""
     check_weights(config, data.labels)
     stages = config.passes()
+    labels = {label for names in data.labels.values() for label in names}
+    for stage in stages:
+        unknown = set(stage.class_weights) - labels if isinstance(stage.class_weights, dict) else set()
+        if unknown:
+            named = ", ".join(map(repr, sorted(unknown)))
+            raise ValueError(f"class_weights has {named}, expected some of the labels {', '.join(sorted(labels)[:20])}")
     given = {name: max(getattr(stage, name) for stage in stages) for name in _NEEDS}
     has = {
         "secondary_share": data.has_second_labels,

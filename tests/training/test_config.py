@@ -28,6 +28,9 @@ def test_what_is_saved_is_loaded_again(name: str, tmp_path: Path) -> None:
     config = TrainConfig.load(BUNDLED) if name == "bundled" else TrainConfig.preset(name, task_weights={"الجهة": 0.5})
     config.save(tmp_path / "config.yaml")
     assert TrainConfig.load(tmp_path / "config.yaml") == config
+    for weights in ("balanced", {"طرق": 2.0}):
+        config.replace(class_weights=weights).save(tmp_path / "config.yaml")
+        assert TrainConfig.load(tmp_path / "config.yaml").class_weights == weights
 
 
 def test_the_settings_at_the_top_are_the_defaults_of_every_stage() -> None:
@@ -53,6 +56,8 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
     assert (config.backbone, config.report_to) == ("models/mine", ("tensorboard",))
     assert config.overridden("ngram=null").ngram is None
     assert config.overridden("task_weights.dept=5e-1").task_weights == {"dept": 0.5}
+    assert config.overridden("class_weights=balanced").class_weights == "balanced"
+    assert config.overridden("class_weights.طرق. وجسور=2").class_weights == {"طرق. وجسور": 2}
 
 
 def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
@@ -83,6 +88,8 @@ def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
         ("task_weights.dept=-1", "expected a number of 0 or more"),
         ("task_weights.dept=true", "expected a number of 0 or more"),
         ("task_weights.dept=.nan", "expected a number of 0 or more"),
+        ("class_weights=even", "class_weights is 'even', expected none, balanced, or a number of 0 or more for each"),
+        ("class_weights.طرق=-1", "or a number of 0 or more for each label"),
         ("ngram=5", "expected settings as 'name: value' lines, got a scalar"),
         ("ngram.C=-1", "C is '-1', expected a number from"),
         ("ngram.min_df=3", "min_df is '3', expected two counts"),

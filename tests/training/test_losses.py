@@ -1,10 +1,29 @@
-"""The loss on groups of reports."""
+"""The losses are those of their definitions."""
 
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
-from tawasul_nlp.training.losses import RecentVectors, contrastive_loss
+from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.training import Stage
+from tawasul_nlp.training.losses import RecentVectors, TrainingNetwork, class_weights, contrastive_loss
+
+
+@pytest.mark.parametrize("given", ["none", "balanced", {"طرق": 3.0}])
+def test_the_loss_with_class_weights_is_torchs_own(given: str | dict[str, float]) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    encoder = BertModel(BertConfig(vocab_size=30, **sizes), add_pooling_layer=False)
+    weights = class_weights(given, {"dept": ("طرق", "مياه", "كهرباء")}, {"dept": np.array([2, 10, 30])})
+    stage = Stage(label_smoothing=0, class_weights=given)
+    model = TrainingNetwork(MultiTaskNetwork(encoder, {"dept": 3}, incident=False), stage, weights).eval()
+    ids, labels = torch.randint(5, 30, (8, 6)), torch.tensor([0, 1, 2, 2, 1, 0, 2, -1])
+    target = torch.nn.functional.one_hot(labels.clamp(min=0), 3).float() * (labels >= 0)[:, None]
+    out = model(ids, torch.ones_like(ids), torch.full_like(ids, -100), torch.zeros(8), dept=target)
+    expected = {"none": [1.0, 1.0, 1.0], "balanced": [42 / 6, 42 / 30, 42 / 90]}.get(str(given), [3.0, 1.0, 1.0])
+    same = torch.nn.functional.cross_entropy(out["dept"], labels, torch.tensor(expected), ignore_index=-1)
+    assert float(out["loss"]) == pytest.approx(float(same), rel=1e-5)
 
 
 def test_the_contrastive_loss_is_that_of_its_definition() -> None:

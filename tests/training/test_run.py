@@ -199,6 +199,10 @@ def test_a_tracker_that_is_not_installed_is_named(cases: list[dict[str, str]], t
         ({"confusable_share": 0.1}, "confusable_share is 0.1, but the data has no related labels"),
         ({"incident_groups": 8}, "incident_groups is 8, but the data has no incidents; name the column of their ids"),
         ({"task_weights": {"dpet": 5.0}}, "task_weights has dpet, expected some of the tasks dept, style"),
+        (
+            {"class_weights": {"وزارة": 5.0}},
+            "class_weights has 'وزارة', expected some of the labels البلديات, بحريني, فصحى, ",
+        ),
         ({"profile": "default", "backbone": "bundled", "head_start": "random"}, ""),
     ],
 )
