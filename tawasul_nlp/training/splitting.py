@@ -154,7 +154,7 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
         for _, rows in splitter.split(groups, first, groups):
             held_out = np.zeros(len(groups), bool)
             held_out[rows] = True
-            _give_back(held_out, labels, groups)
+            give_back(held_out, labels, groups)
             if held_out.any():
                 return held_out
     raise ValueError(
@@ -162,7 +162,33 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
     )
 
 
-def _give_back(held_out: np.ndarray, labels: Mapping[str, Sequence[str]], groups: np.ndarray) -> None:
+def fold_numbers(labels: Mapping[str, Sequence[str]], groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each row from 0, by whole groups, with the shares of the first task's labels kept: (n_rows,).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer groups than folds, or fewer than 2 folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if not 2 <= folds <= len(np.unique(groups)):
+        raise ValueError(f"folds is {folds}, expected a number from 2 to {len(np.unique(groups))}, the groups of rows")
+    first = _numbers(next(iter(labels.values())))
+    if np.max(np.bincount(first)) < folds:
+        first = np.zeros(len(groups), np.int64)
+    number = np.zeros(len(groups), np.int64)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        for fold, (_, rows) in enumerate(splitter.split(groups, first, groups)):
+            number[rows] = fold
+    return number
+
+
+def give_back(held_out: np.ndarray, labels: Mapping[str, Sequence[str]], groups: np.ndarray) -> None:
     """Return to training, in place, the groups of each label of which nothing else is left there."""
     for values in labels.values():
         column = np.asarray(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,7 @@ from tawasul_nlp._system import atomic_write
 from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork
-from tawasul_nlp.training.progress import logger
+from tawasul_nlp.training.progress import duration, tell
 
 STATE = "state.safetensors"
 
@@ -129,8 +130,11 @@ def train_network(
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Log())
-    trainer.train(resume_from_checkpoint=last_checkpoint(out))
+    trainer.add_callback(_Log(tasks))
+    checkpoint = last_checkpoint(out)
+    if checkpoint is not None:
+        tell(f"found {checkpoint}, resuming")
+    trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
 
 
@@ -161,12 +165,29 @@ def _is_complete(checkpoint: Path) -> bool:
 
 
 class _Log(TrainerCallback):
-    """Tells the library's log what the Trainer would print."""
+    """Tells how far the training is, and how long it will take if no epoch ends it early."""
+
+    def __init__(self, tasks: Sequence[str]) -> None:
+        self.tasks = tasks
+        self.start, self.first = 0.0, 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """Remember when it began, perhaps not at the first step."""
+        self.start, self.first = time.monotonic(), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
-        """Log what is new."""
-        told = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in (logs or {}).items()}
-        logger.info("%s", ", ".join(f"{name} {value}" for name, value in told.items()))
+        """Tell what is new."""
+        logs = logs or {}
+        if "loss" in logs:
+            done, left = state.global_step - self.first, state.max_steps - state.global_step
+            time_left = duration((time.monotonic() - self.start) / max(1, done) * left)
+            told = (
+                f"step {state.global_step:,} of {state.max_steps:,}, epoch {state.epoch:.2f}, loss {logs['loss']:.4g}"
+            )
+            tell(f"{told}, at most {time_left} left" if left else told)
+        elif "eval_loss" in logs:
+            shown = [f"{task} {logs[f'eval_{task}']:.1%}" for task in self.tasks if f"eval_{task}" in logs]
+            tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(shown)}")
 
 
 def use_bf16(stage: Stage) -> bool:

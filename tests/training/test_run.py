@@ -93,6 +93,11 @@ def test_the_run_folder_tells_what_was_done(run: Path, cases: list[dict[str, str
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["validation"]["dept"]["texts"] == told["validation"]
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    log = (run / "train.log").read_text(encoding="utf-8")
+    assert "left" in log and "epoch 4: accuracy on validation dept " in log
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["tasks"]["dept"]["n"] == told["validation"]
+    assert set(evaluation["tasks"]["dept"]["baselines"]) == {"majority", "TF-IDF + linear SVM"}
     assert list((run / "stage1" / "runs").rglob("events.out.tfevents*"))
     assert not list((run / "stage1").glob("checkpoint-*"))
 
@@ -144,7 +149,24 @@ def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_val
     with pytest.raises(ValueError) as caught:
         trained(run.parent / "cases.csv", run, config)
     assert "holds a run with epochs 4, not 5; ngram " in str(caught.value)
-    assert str(caught.value).endswith("take another output folder, or delete this one")
+    assert str(caught.value).endswith("take another output folder, or throw this run away (restart=True, --restart)")
+
+
+def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(
+    cases: list[dict[str, str]], tmp_path: Path
+) -> None:
+    out, config = tmp_path / "out", settings(tmp_path / "no-such-encoder")
+    data = write_csv(tmp_path / "cases.csv", cases)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("خاص")
+    with pytest.raises(ValueError, match="notes holds no run that could be thrown away"):
+        trained(data, tmp_path / "notes", config, restart=True)
+    for epochs, more in ((2, {}), (3, {"restart": True})):
+        with pytest.raises(BackboneError):  # the run begins, and stops at its encoder
+            trained(data, out, config.replace(epochs=epochs), **more)
+        assert json.loads((out / "run.json").read_text(encoding="utf-8"))["config"]["epochs"] == epochs
+        (out / "mine.txt").write_text("خاص")
+    assert (out / "mine.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -258,7 +280,8 @@ def test_a_killed_run_resumes_from_its_checkpoint(
     assert main(arguments) == 0
     output = capsys.readouterr()
     assert f"model: {out / 'model'}" in output.out.replace("\n", "")
-    assert "eval_accuracy" in output.err
+    assert "checkpoint-" in output.err and ", resuming" in output.err and "accuracy on validation dept" in output.err
+    assert "Warning" not in output.err and "LOAD REPORT" not in output.err
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     epochs = [entry["epoch"] for entry in history if "eval_loss" in entry]
     assert epochs == list(range(1, 9))
@@ -283,7 +306,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
             raise KeyboardInterrupt
 
     for name, kill in (
-        ("tawasul_nlp.training.run._write_json", killed_earlier),
+        ("tawasul_nlp.training.run_folder.write_json", killed_earlier),
         ("tawasul_nlp.training.trainer.save_file", killed),
     ):
         with monkeypatch.context() as patched:

@@ -1,0 +1,95 @@
+"""The command ``tawasul update``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tawasul_nlp.cli.options import Quiet, console, interrupts_told
+from tawasul_nlp.cli.train import Duplicates, shown_progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(update)
+
+
+def update(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or bundled.")],
+    corrections: Annotated[str, typer.Argument(metavar="CORRECTIONS", help="Rows with their right labels.")],
+    replay: Annotated[
+        str, typer.Option(metavar="FILE", help="Rows like those that the model learned from, with the same columns.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder.")],
+    text_column: Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")] = "text",
+    label_columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="As for train [default: columns of the names of the model's tasks]"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, as in epochs=3; may be repeated.")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(metavar="SHARE", min=0.05, max=0.5, help="Of both tables, to compare the two models on.")
+    ] = 0.2,
+    group_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
+    ] = None,
+    incident_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Rows with one value describe one incident.")
+    ] = None,
+    duplicates: Annotated[Duplicates, typer.Option(help="As for train.")] = Duplicates.incidents,
+    missing_labels: Annotated[
+        list[str] | None, typer.Option("--missing-label", metavar="VALUE", help="As for train.")
+    ] = None,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away the run in the folder.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model further on corrected rows, and show what got better and worse.
+
+    The corrections are mixed with a replay of what the model learned from, lest it forget; a row of the replay with the
+    text of a correction gives way to it. New labels are added. A part of both tables is held out, and the two models
+    are compared on it; update.json has what is shown, and the folder model is the new one.
+
+    Without --incident-column the new model does not group duplicates. It needs the extra train.
+
+    \b
+    Examples:
+      tawasul update runs/mine/model corrections.csv --replay cases.csv -o runs/updated
+      tawasul update runs/mine/model corrections.csv --replay cases.csv -o runs/updated --set epochs=4
+    """
+    from tawasul_nlp.extras import require
+
+    require("train", "training", "torch", "datasets")
+    from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp.training.update import update as go_on
+    from tawasul_nlp.training.update import update_config
+
+    before = ComplaintClassifier.from_pretrained(None if model == "bundled" else model)
+    settings = update_config(before)
+    for override in overrides or []:
+        settings = settings.overridden(override)
+    with interrupts_told(f"the same command resumes in {output}"), shown_progress(quiet=quiet):
+        result = go_on(
+            before,
+            corrections,
+            replay=replay,
+            output=output,
+            text_column=text_column,
+            label_columns=label_columns,
+            config=settings,
+            held_out=held_out,
+            group_column=group_column,
+            incident_column=incident_column,
+            duplicates=duplicates.value,
+            missing_labels=missing_labels or (),
+            leave_out=leave_out,
+            restart=restart,
+        )
+    if not quiet:
+        screen = console(to_stderr=False)
+        screen.print(result)
+        screen.print(f"model: {result.run.model_folder}")

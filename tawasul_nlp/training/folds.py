@@ -1,0 +1,201 @@
+"""Cross-validation: each row is answered by a model that neither it nor its duplicates trained or calibrated."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tawasul_nlp._system import atomic_write, machine
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation.baselines import majority, tfidf_svm
+from tawasul_nlp.evaluation.evaluator import (
+    baseline_result,
+    evaluate_task,
+    hit_string,
+    length_bucket,
+    predict_all,
+    row_keys,
+)
+from tawasul_nlp.evaluation.metrics import answers
+from tawasul_nlp.evaluation.result import EvaluationResult
+from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts, RowHits, TaskEvaluation
+from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.dataset import WholeTable, read_whole
+from tawasul_nlp.training.progress import logged, tell
+from tawasul_nlp.training.run import check_weights, digest, fit, refuse_fatal
+from tawasul_nlp.training.run_folder import CHECKS, claim, write_json
+from tawasul_nlp.training.splitting import fold_numbers, split
+from tawasul_nlp.training.tables import Columns, label_names
+
+_BASELINES = ("majority", "TF-IDF + linear SVM")
+
+
+def cross_validate(
+    data: Any,
+    *,
+    text_column: str = "text",
+    label_columns: str | Sequence[str] | Mapping[str, str],
+    output: str | Path,
+    folds: int = 5,
+    config: TrainConfig | None = None,
+    incident_column: str | None = None,
+    group_column: str | None = None,
+    duplicates: Literal["incidents", "identical"] = "incidents",
+    missing_labels: Sequence[str] = (),
+    leave_out: bool = False,
+    keep_models: bool = False,
+    resamples: int = 1000,
+) -> EvaluationResult:
+    """Train once for each fold on the other folds, and measure all rows by the model that has not seen them.
+
+    Duplicates, and rows with one value in the group or incident column, are in one fold. Of the other folds a part
+    validates, as in :func:`~tawasul_nlp.training.train`, so that nothing is chosen or calibrated on the rows that are
+    measured.
+
+    Parameters
+    ----------
+    data, text_column, label_columns, config, incident_column, group_column, duplicates, missing_labels, leave_out
+        As for :func:`~tawasul_nlp.training.train`.
+    output : str or Path
+        The run folder: ``folds`` of it has a folder for each, and ``cross_validation.json`` the result. A fold that is
+        done is not done again.
+    folds : int
+        At least 2.
+    keep_models : bool
+        Whether to keep each fold's model.
+    resamples : int
+        Bootstrap resamples; duplicates are drawn together.
+
+    Returns
+    -------
+    EvaluationResult
+        Of all rows, with a slice for each fold, and with baselines that were fitted on the same folds. It has no
+        thresholds, since each model has its own.
+
+    Raises
+    ------
+    ValueError
+        If the table cannot be trained on or cut into so many folds, or the folder holds another run.
+    BackboneError
+        If the encoder to start from is unavailable.
+    """
+    config = (config or TrainConfig.preset("e5")).replace(label_issues=False)
+    output = Path(output)
+    with logged(output):
+        columns = Columns.parse(text_column, label_columns, group_column, incident_column, missing=missing_labels)
+        check_weights(config, columns.labels)
+        whole = read_whole(data, columns, output / "cache", duplicates=duplicates)
+        write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
+        refuse_fatal(whole.findings, output, leave_out=leave_out)
+        number = fold_numbers(whole.labels, whole.groups, folds, config.seed)
+        (output / "folds").mkdir(parents=True, exist_ok=True)
+        made_of = {"config": config.to_dict(), "files": whole.files, **whole.reading, "folds": folds}
+        claim(output / "folds", {**made_of, "texts": digest(whole.rows, columns.labels)}, config)
+        scores: dict[str, np.ndarray] = {}
+        for fold in range(folds):
+            found = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
+            for name, values in found.items():
+                scores.setdefault(name, np.zeros((len(number), values.shape[1])))[number == fold] = values
+        name = Path(data).name if isinstance(data, str | Path) else type(data).__name__
+        result = _measured(whole, number, scores, DataFacts(name, None, len(number), (), group_column), resamples)
+        result.to_json(output / "cross_validation.json")
+    return result
+
+
+def _fold(
+    whole: WholeTable, held_out: np.ndarray, config: TrainConfig, folder: Path, keep: bool
+) -> dict[str, np.ndarray]:
+    """Return the scores of the model and the baselines on the rows of a fold: (rows, labels of the whole table)."""
+    path = folder / "answers.npz"
+    if not path.exists():
+        others = np.flatnonzero(~held_out)
+        labels = {task: [values[at] for at in others.tolist()] for task, values in whole.labels.items()}
+        validates = np.zeros(len(held_out), bool)
+        validates[others] = split(labels, whole.groups[others], config.validation_share, config.seed)
+        data = whole.divided(~held_out & ~validates, validates, config.seed)
+        tell(f"{folder.name}: {data.rows:,} training rows, {int(held_out.sum()):,} rows to measure")
+        run = fit(data, config, folder)
+        texts = list(whole.rows["text"])
+        unseen = [texts[at] for at in np.flatnonzero(held_out).tolist()]
+        known = [texts[at] for at in others.tolist()]
+        with atomic_write(path) as unfinished, unfinished.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, known, labels, unseen)))
+        del run
+    if not keep:
+        for part in folder.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part)
+            elif part.suffix == ".safetensors":
+                part.unlink()
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _scores(
+    whole: WholeTable, model: ComplaintClassifier, known: list[str], labels: dict[str, list[str]], unseen: list[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    probabilities = predict_all(model, unseen, list(whole.labels))
+    for task, values in whole.labels.items():
+        names = label_names(values)
+        spread = np.zeros((len(unseen), len(names)), np.float32)
+        spread[:, [names.index(label) for label in model.labels[task]]] = probabilities[task]
+        yield f"model.{task}", spread
+        pairs = [(text, label) for text, label in zip(known, labels[task], strict=True) if label]
+        theirs = [label for _, label in pairs]
+        yield f"{_BASELINES[0]}.{task}", majority(theirs, names, len(unseen))
+        if len(set(theirs)) > 1:
+            yield f"{_BASELINES[1]}.{task}", tfidf_svm([text for text, _ in pairs], theirs, names, unseen)
+
+
+def _measured(
+    whole: WholeTable, number: np.ndarray, scores: Mapping[str, np.ndarray], facts: DataFacts, resamples: int
+) -> EvaluationResult:
+    texts = list(whole.rows["text"])
+    found: dict[str, TaskEvaluation] = {}
+    hits: dict[str, str] = {}
+    for task, values in whole.labels.items():
+        names, labelled = label_names(values), np.array(values) != ""
+        rows = np.flatnonzero(labelled)
+        truth = [values[at] for at in rows.tolist()]
+        answered = answers(names, truth, scores[f"model.{task}"][rows])
+        groups = np.unique(whole.groups[rows], return_inverse=True)[1]
+        found[task] = evaluate_task(
+            answered,
+            groups,
+            resamples,
+            column=whole.columns.labels[task],
+            unlabelled=len(number) - len(rows),
+            thresholds={},
+            slices={
+                "length": [length_bucket(texts[row]) for row in rows],
+                "fold": [str(each + 1) for each in number[rows].tolist()],
+            },
+            baselines={
+                name: baseline_result(
+                    round(len(rows) * (1 - 1 / len(np.unique(number)))),
+                    answers(names, truth, scores[f"{name}.{task}"][rows], probabilities=False),
+                    answered,
+                    groups,
+                    resamples,
+                )
+                for name in _BASELINES
+                if f"{name}.{task}" in scores
+            },
+        )
+        right = np.zeros(len(number), bool)
+        right[rows] = answered.hits
+        hits[task] = hit_string(right, labelled)
+    return EvaluationResult(
+        ModelFacts(f"{len(np.unique(number))} models", "cross-validation"),
+        facts,
+        found,
+        RowHits(row_keys(texts, whole.labels), hits, tuple(whole.groups.tolist())),
+        resamples,
+        datetime.date.today().isoformat(),
+        machine(),
+    )

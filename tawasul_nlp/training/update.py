@@ -1,0 +1,229 @@
+"""Train a model further on corrected rows, beside a replay of what it learned, and tell what got better and worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare, evaluate
+from tawasul_nlp.evaluation.output import to_plain
+from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
+from tawasul_nlp.training.progress import logged, tell
+from tawasul_nlp.training.run import TrainRun, check_weights, fit, refuse_fatal
+from tawasul_nlp.training.run_folder import CHECKS, discard, write_json
+from tawasul_nlp.training.splitting import folded, give_back, split
+from tawasul_nlp.training.tables import Columns
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_LABELS = 5
+_LEAST = 5
+# Gentler than training from the start: the encoder knows its texts, and should forget none.
+_SETTINGS: dict[str, Any] = {"epochs": 2, "learning_rate": 1e-4, "head_learning_rate": 5e-4, "head_start": "random"}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """How F1 of one label changed on the held-out rows, ``rows`` of which have it."""
+
+    task: str
+    label: str
+    rows: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """An updated model, beside the one before it on rows that neither training nor calibration of the update saw.
+
+    ``rich.print`` shows it as tables.
+
+    Attributes
+    ----------
+    run : TrainRun
+        With the new model.
+    corrections, replay : ComparisonResult
+        The new model minus the one before, on the held-out corrections and on the held-out part of the replay. The one
+        before may have learned from the latter, and then looks better there than it is.
+    better, worse : tuple of LabelChange
+        The labels whose F1 changed most, on all held-out rows.
+    """
+
+    run: TrainRun = field(repr=False)
+    corrections: ComparisonResult
+    replay: ComparisonResult
+    better: tuple[LabelChange, ...]
+    worse: tuple[LabelChange, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was compared as what JSON holds."""
+        return {
+            **{name: getattr(self, name).to_dict() for name in ("corrections", "replay")},
+            **{name: [to_plain(each) for each in getattr(self, name)] for name in ("better", "worse")},
+        }
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        parts: list[RenderableType] = []
+        for title, found in (("corrections", self.corrections), ("replay", self.replay)):
+            parts += [Text(f"held-out {title}:", "bold"), found]
+        parts.append(Text("The model before may have learned from the replay's rows, and then flatters itself there."))
+        for title, changes in (("better", self.better), ("worse", self.worse)):
+            listed = "; ".join(
+                f"{each.task} {' '.join(each.label.split())} ({each.rows} rows) {each.before:.2f} to {each.after:.2f}"
+                for each in changes
+            )
+            parts.append(Text(f"{title} by F1: {listed or 'no label'}"))
+        return Group(*parts)
+
+
+def update(
+    model: ComplaintClassifier | str | Path | None,
+    corrections: Any,
+    *,
+    replay: Any,
+    output: str | Path,
+    text_column: str = "text",
+    label_columns: str | Sequence[str] | Mapping[str, str] | None = None,
+    config: TrainConfig | None = None,
+    held_out: float = 0.2,
+    group_column: str | None = None,
+    incident_column: str | None = None,
+    duplicates: Literal["incidents", "identical"] = "incidents",
+    missing_labels: Sequence[str] = (),
+    leave_out: bool = False,
+    restart: bool = False,
+) -> UpdateResult:
+    """Train a model further on corrected rows, together with rows like those that it learned from.
+
+    A row of the replay with the text of a correction gives way to it. New labels are added.
+
+    Parameters
+    ----------
+    model : ComplaintClassifier, str, Path or None
+        What :meth:`ComplaintClassifier.from_pretrained` loads; None for the bundled model.
+    corrections, replay : str or Path, datasets.Dataset, or a table of pandas, Polars or Arrow
+        With the same columns. Without a replay the model would forget what no correction shows.
+    output : str or Path
+        The run folder, with ``update.json`` beside what :func:`~tawasul_nlp.training.train` writes.
+    label_columns : sequence of str, mapping of str to str, or None
+        None for the model's tasks, each in a column of its name.
+    config : TrainConfig or None
+        None for two epochs at low learning rates. Backbone and profile are those of the model.
+    held_out : float
+        Share of the corrections, and of the replay, that is only compared on.
+    text_column, group_column, incident_column, duplicates, missing_labels, leave_out, restart
+        As for :func:`~tawasul_nlp.training.train`.
+
+    Raises
+    ------
+    ValueError
+        If a table cannot be trained on, there are too few corrections to hold some out, or a task or a label of the
+        model would be lost.
+    """
+    output = Path(output)
+    if restart:
+        discard(output)
+    before = model if isinstance(model, ComplaintClassifier) else ComplaintClassifier.from_pretrained(model)
+    config = (config or update_config(before)).replace(
+        backbone=str(before.folder), profile=before.config.profile["name"]
+    )
+    tasks = list(before.labels) if label_columns is None else label_columns
+    columns = Columns.parse(text_column, tasks, group_column, incident_column, missing=missing_labels)
+    lost = [task for task in before.labels if task not in columns.labels]
+    if lost:
+        raise ValueError(
+            f"the model would lose {', '.join(lost)}, which no label column is for; name one for each task"
+        )
+    check_weights(config, columns.labels)
+    with logged(output):
+        whole = read_whole(replay, columns, output / "cache", corrections=corrections, duplicates=duplicates)
+        write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
+        refuse_fatal(whole.findings, output, leave_out=leave_out)
+        data, tested = _divided(whole, config, held_out)
+        for task, names in before.labels.items():
+            gone = sorted(set(names) - set(data.labels[task]))
+            if gone:
+                raise ValueError(
+                    f"the model would lose {len(gone)} labels of {task}, of which neither table has a row: "
+                    f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
+                )
+        tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
+        run = fit(data, config, output)
+        found = {}
+        for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
+            old, new = (_evaluated(each, whole, rows) for each in (before, run.model))
+            found[name] = replace(compare(new, old), first="the new model", second="the model before")
+        old, new = (_evaluated(each, whole, tested) for each in (before, run.model))
+        changes = _changes(old, new)
+        better = tuple(each for each in changes[::-1] if each.after > each.before)[:_LABELS]
+        worse = tuple(each for each in changes if each.after < each.before)[:_LABELS]
+        result = UpdateResult(run, found["corrections"], found["replay"], better, worse)
+        write_json(output / "update.json", result.to_dict())
+    return result
+
+
+def update_config(model: ComplaintClassifier) -> TrainConfig:
+    """Return the settings by which a model is updated where none are given."""
+    return TrainConfig.preset("e5", **_SETTINGS, inference_max_tokens=model.config.max_tokens)
+
+
+def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[TrainingData, np.ndarray]:
+    """Return the data to train on, and which rows are held out of it."""
+    text = folded(list(whole.rows["text"]))
+    corrected = {text[at] for at in np.flatnonzero(whole.second).tolist()}
+    used = whole.second | np.array([each not in corrected for each in text])
+
+    def labels(rows: np.ndarray) -> dict[str, list[str]]:
+        return {task: [values[at] for at in rows.tolist()] for task, values in whole.labels.items()}
+
+    tested = np.zeros(len(used), bool)
+    for name, mask in (("corrections", whole.second), ("replay", used & ~whole.second)):
+        rows = np.flatnonzero(mask)
+        groups = whole.groups[rows]
+        if len(np.unique(groups)) < max(_LEAST, round(1 / held_out)):
+            raise ValueError(
+                f"the {name} have {len(np.unique(groups))} groups of rows, too few to hold {held_out:.0%} of them out; "
+                f"expected at least {max(_LEAST, round(1 / held_out))}"
+            )
+        tested[rows[split(labels(rows), groups, held_out, config.seed)]] = True
+    tested = used & np.isin(whole.groups, whole.groups[tested])
+    rows = np.flatnonzero(used)
+    kept = tested[rows]
+    give_back(kept, labels(rows), whole.groups[rows])
+    tested[rows] = kept
+    rest = np.flatnonzero(used & ~tested)
+    validates = np.zeros(len(used), bool)
+    validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed)
+    return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
+
+
+def _evaluated(model: ComplaintClassifier, whole: WholeTable, rows: np.ndarray) -> EvaluationResult:
+    chosen = np.flatnonzero(rows).tolist()
+    texts = list(whole.rows["text"])
+    table = {"text": [texts[at] for at in chosen], "\0group": [str(whole.groups[at]) for at in chosen]}
+    table |= {task: [values[at] for at in chosen] for task, values in whole.labels.items()}
+    tasks = [task for task in whole.labels if task in model.labels and any(table[task])]
+    return evaluate(model, table, label_columns=tasks, group_column="\0group")
+
+
+def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:
+    """Return how each label's F1 changed, the worst change first."""
+    found = []
+    for task, part in after.tasks.items():
+        if task in before.tasks:
+            old = {each.label: each.f1 for each in before.tasks[task].by_label}
+            found += [
+                LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in part.by_label
+            ]
+    return sorted(found, key=lambda each: each.after - each.before)

@@ -1,0 +1,93 @@
+"""Cross-validation measures each row by a model that has not seen it, and resumes after a kill."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation import compare
+from tawasul_nlp.training import TrainConfig, cross_validate
+from tawasul_nlp.training.splitting import fold_numbers
+from tests.training.conftest import write_csv
+
+
+def test_folds_keep_groups_together_and_share_labels() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 100, 400)
+    labels = [f"جهة {group % 4}" for group in groups]
+    number = fold_numbers({"dept": labels}, groups, 5, seed=1)
+    assert all(len(set(number[groups == group])) == 1 for group in np.unique(groups))
+    for label in set(labels):
+        shares = np.bincount(number[np.array(labels) == label], minlength=5) / labels.count(label)
+        assert shares.min() > 0.1 and shares.max() < 0.35
+    with pytest.raises(ValueError, match="folds is 101, expected a number from 2 to 100"):
+        fold_numbers({"dept": labels}, np.arange(400) % 100, 101, seed=1)
+
+
+def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*cases[::3], {**cases[0], "نص": cases[0]["نص"] + "!"}, {"نص": "شكرا", "الجهة": "نادرة", "style": "فصحى"}]
+    data, out = write_csv(tmp_path / "cases.csv", rows), tmp_path / "out"
+    arguments = ["train", str(data), "--folds", "2", "-t", "نص", "--label-columns", "dept=الجهة", "-o", str(out)]
+    arguments += ["--duplicates", "identical", "--preset", "arabert", "--set", f"backbone={tiny_bert}"]
+    arguments += ["--set", "epochs=1", "--set", "bf16=false"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "TF-IDF + linear SVM" in shown and "model's gain" in shown
+    told = json.loads((out / "cross_validation.json").read_text(encoding="utf-8"))
+    task = told["tasks"]["dept"]
+    assert task["n"] == len(rows) == sum(fold["n"] for fold in task["slices"]["fold"].values())
+    assert "-" not in told["rows"]["hits"]["dept"]
+    # The only text of its label: the model that measures it cannot know the label.
+    assert told["rows"]["hits"]["dept"][-1] == "0"
+    assert told["rows"]["groups"][0] == told["rows"]["groups"][-2]
+    seen = []
+    for fold in (1, 2):
+        folder = out / "folds" / f"fold{fold}"
+        assert not (folder / "model").exists() and (folder / "train.log").read_text(encoding="utf-8").count("epoch 1:")
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        seen.append(run["train"] + run["validation"])
+    assert sum(seen) == len(rows)
+    assert not (out / "model").exists()
+
+    (out / "folds" / "fold2" / "answers.npz").unlink()  # as after a kill: the first fold is not done again
+    kept = (out / "folds" / "fold1" / "answers.npz").stat().st_mtime_ns
+    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=1, bf16=False)
+    options: dict[str, Any] = {
+        "text_column": "نص",
+        "label_columns": ["dept=الجهة"],
+        "duplicates": "identical",
+        "output": out,
+    }
+    again = cross_validate(data, **options, folds=2, config=config, keep_models=True)
+    assert (out / "folds" / "fold1" / "answers.npz").stat().st_mtime_ns == kept
+    assert (out / "folds" / "fold2" / "model").exists()
+    assert compare(out / "cross_validation.json", again).tasks["dept"].n == len(rows)
+    with pytest.raises(ValueError, match="holds a run with folds 2, not 3"):
+        cross_validate(data, **options, folds=3, config=config)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--folds", "2", "--streaming"], "leave --validation and --streaming out"),
+        (["--final-model"], "needs --folds"),
+        (["--folds", "1"], "folds is 1, expected a number from 2 to"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(
+    cases: list[dict[str, str]],
+    tiny_bert: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+) -> None:
+    data = write_csv(tmp_path / "cases.csv", cases)
+    arguments = ["train", str(data), "-t", "نص", "--label-columns", "style", "-o", str(tmp_path / "out"), *more]
+    assert main([*arguments, "--duplicates", "identical", "--set", f"backbone={tiny_bert}"]) in (1, 2)
+    assert message in " ".join(capsys.readouterr().err.split())

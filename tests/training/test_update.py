@@ -1,0 +1,99 @@
+"""A model is trained further on corrections, and compared with the one before on rows that neither choice saw."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.cli import main
+from tawasul_nlp.training import TrainConfig, train, update
+from tawasul_nlp.training.dataset import read_whole
+from tawasul_nlp.training.splitting import folded
+from tawasul_nlp.training.tables import Columns
+from tawasul_nlp.training.update import _divided, update_config
+from tests.training.conftest import DEPARTMENTS, write_csv
+
+NEW = DEPARTMENTS["education"]
+
+
+@pytest.fixture(scope="module")
+def known(cases: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the cases of three departments."""
+    return [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] != NEW]
+
+
+@pytest.fixture(scope="module")
+def corrections(cases: list[dict[str, str]], known: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return cases of a new department, and a few known ones with another label."""
+    new = [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] == NEW]
+    return [*new, *({**case, "dept": NEW} for case in known[:6])]
+
+
+@pytest.fixture(scope="module")
+def model(known: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=3, bf16=False, label_issues=False)
+    config = config.replace(learning_rate=1e-3, head_learning_rate=1e-2, batch_size=8)
+    out = tmp_path_factory.mktemp("before")
+    options: dict[str, Any] = {"label_columns": ["dept"], "duplicates": "identical", "config": config}
+    return train(Dataset.from_list(known), output=out / "run", **options).model_folder
+
+
+def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
+    model: Path,
+    known: list[dict[str, str]],
+    corrections: list[dict[str, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    replay, rows = write_csv(tmp_path / "cases.csv", known), write_csv(tmp_path / "corrections.csv", corrections)
+    out = tmp_path / "out"
+    arguments = ["update", str(model), str(rows), "--replay", str(replay), "-o", str(out), "--duplicates", "identical"]
+    for setting in ("epochs=3", "learning_rate=1e-3", "head_learning_rate=1e-2", "bf16=false", "batch_size=8"):
+        arguments += ["--set", setting]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "held-out corrections:" in shown and "held-out replay:" in shown and f"dept {NEW}" in shown
+    told = json.loads((out / "update.json").read_text(encoding="utf-8"))
+    after, before = told["corrections"]["tasks"]["dept"]["accuracy"]
+    assert before == 0.0 and after > 0.3
+    assert told["better"][0]["label"] == NEW and told["better"][0]["before"] == 0.0
+    assert set(ComplaintClassifier.from_pretrained(out / "model").labels["dept"]) == set(DEPARTMENTS.values())
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    held = told["corrections"]["tasks"]["dept"]["n"] + told["replay"]["tasks"]["dept"]["n"]
+    assert run["train"] + run["validation"] + held == len(known) + len(corrections) - 6
+
+
+def test_what_is_held_out_is_neither_trained_nor_validated_on_and_corrections_replace_the_replay(
+    model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
+) -> None:
+    columns = Columns.parse("text", "dept", None, None)
+    tables = [Dataset.from_list(rows) for rows in (known, corrections)]
+    whole = read_whole(tables[0], columns, tmp_path, corrections=tables[1], duplicates="identical")
+    data, tested = _divided(whole, update_config(ComplaintClassifier.from_pretrained(model)), 0.2)
+    texts = np.array(folded(list(whole.rows["text"])))
+    used = [*folded(list(data.train["text"])), *folded(list(data.validation["text"]))]
+    assert tested.any() and not set(texts[tested]) & set(used)
+    given = dict(zip(data.train["text"], data.train["label.dept"], strict=True))
+    corrected = {row["text"]: row["dept"] for row in corrections}
+    assert all(given[text] == corrected[text] for text in set(given) & set(corrected))
+    assert len(set(given) & {row["text"] for row in known[:6]}) > 0
+
+
+def test_an_update_that_would_lose_something_is_refused(
+    model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
+) -> None:
+    def refused(replay: list[dict[str, str]], rows: list[dict[str, str]], message: str, **more: Any) -> None:
+        with pytest.raises(ValueError, match=message):
+            more = {"duplicates": "identical", "restart": True, **more}
+            update(model, Dataset.from_list(rows), replay=Dataset.from_list(replay), output=tmp_path / "out", **more)
+
+    works = [row for row in known if row["dept"] != DEPARTMENTS["works"]]
+    others = [row for row in corrections if row["text"] not in {row["text"] for row in known}]
+    refused(works, others, "lose 1 labels of dept, of which neither table has a row: وزارة الأشغال; add rows")
+    refused(known, corrections[:3], "the corrections have 3 groups of rows, too few to hold 20% of them out")
+    named = [{**row, "kind": "شكوى"} for row in known]
+    refused(named, named[:20], "the model would lose dept, which no label column is for", label_columns=["kind"])
