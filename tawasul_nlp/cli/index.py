@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the index.")]
 
 index_app = typer.Typer(
-    help="Keep incidents in a folder while cases arrive: add, query, remove, stats, verify.",
+    help="Keep incidents in a folder while cases arrive: add, query, remove, stats, verify, rebuild.",
     rich_markup_mode=None,
 )
 
@@ -208,6 +208,29 @@ def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(asdict(check)))
     else:
         typer.echo(f"sound: {check.cases:,} cases of {check.incidents:,} incidents, {check.bytes:,} bytes checked")
+
+
+@index_app.command()
+def rebuild(folder: IndexFolder, threshold: Threshold = None, model: Model = None, as_json: AsJson = False) -> None:
+    """Make an index anew of its cases, as after a change of model, and keep the one before as DIR.old.
+
+    All cases are grouped anew. An incident keeps the id that most of its cases had. When nothing is missing, delete
+    DIR.old, which holds the texts too.
+
+    \b
+    Example:
+      tawasul index rebuild incidents/ --model my-model/
+    """
+    from tawasul_nlp.duplicates import DuplicateGrouper, rebuild_index
+
+    done = rebuild_index(folder, DuplicateGrouper.from_pretrained(model, threshold=threshold))
+    if as_json:
+        typer.echo(json.dumps(asdict(done), default=str))
+        return
+    typer.echo(
+        f"{done.cases:,} cases of {done.incidents:,} incidents, of which {done.ids_kept:,} keep an id; the index from "
+        f"before is {done.old}"
+    )
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroup, DuplicateGroups, PairExplanation
-from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, Match
+from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, IndexRebuild, Match
 from tawasul_nlp.duplicates.index import DuplicateIndex
+from tawasul_nlp.duplicates.rebuild import rebuild_index
 from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
 
 __all__ = [
@@ -17,10 +18,12 @@ __all__ = [
     "DuplicateIndex",
     "Incident",
     "IndexCheck",
+    "IndexRebuild",
     "Match",
     "PairExplanation",
     "Assignment",
     "RecurringProblem",
     "RecurringProblems",
+    "rebuild_index",
     "recurring_problems",
 ]

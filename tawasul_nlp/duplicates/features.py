@@ -131,8 +131,8 @@ _STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
 def pack(features: CaseFeatures) -> list[bytes]:
     """Return everything of each case but its vector as bytes; :func:`unpack` reads them."""
     parts = [
-        np.ascontiguousarray(getattr(features, name).reshape(len(features), -1).astype(kind)).view(np.uint8)
-        for name, kind, _ in _STORED
+        np.ascontiguousarray(getattr(features, name).reshape(len(features), width).astype(kind)).view(np.uint8)
+        for name, kind, width in _STORED
     ]
     return [row.tobytes() for row in np.concatenate(parts, axis=1)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,23 @@ class IndexCheck:
     cases: int
     incidents: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRebuild:
+    """What became of an index that was made anew.
+
+    Attributes
+    ----------
+    cases : int
+    incidents : int
+    ids_kept : int
+        Incidents that have the id of one before.
+    old : Path
+        Where the index from before is.
+    """
+
+    cases: int
+    incidents: int
+    ids_kept: int
+    old: Path

@@ -66,8 +66,9 @@ class DuplicateIndex:
         folder : str or Path
         grouper : DuplicateGrouper or None
             Reads and compares the cases; None for the bundled model. An index can only be opened with the model
-            that made it (:meth:`stored` gives its cases to a new one). An index keeps the threshold it was filled or
-            added to with; a grouper that was given another decides by that, and what was decided before stays.
+            that made it (:func:`~tawasul_nlp.duplicates.rebuild_index` makes it anew with another). An index keeps
+            the threshold it was filled or added to with; a grouper that was given another decides by that, and what
+            was decided before stays.
         create : bool
             Whether to make the index if there is none.
 
@@ -314,13 +315,17 @@ class DuplicateIndex:
                 for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
             ]
 
-    def load_groups(self, groups: DuplicateGroups) -> None:
+    def load_groups(self, groups: DuplicateGroups, incident_ids: Sequence[int] | None = None, last_id: int = 0) -> None:
         """Take over the cases and decisions of a finished grouping: the fast way to start from a large backlog.
 
         Parameters
         ----------
         groups : DuplicateGroups
             Made by a grouper with the same model. Its threshold becomes the index's.
+        incident_ids : sequence of int or None
+            The id of each case's incident; None numbers the incidents from 1.
+        last_id : int
+            No incident that comes later gets an id up to this one.
 
         Raises
         ------
@@ -341,13 +346,19 @@ class DuplicateIndex:
             for group in groups.groups:
                 for row, reason in zip(group.members, group.reasons, strict=True):
                     reasons[row] = reason
-            representatives, group_ids = np.unique(groups.representatives, return_inverse=True)
+            representatives, incident_of = np.unique(groups.representatives, return_inverse=True)
+            numbers = np.arange(1, len(representatives) + 1)
+            if incident_ids is not None:
+                numbers[incident_of] = incident_ids
+            last_id = max(last_id, int(numbers.max(initial=0)))
             created = [case.created_at.isoformat() if case.created_at else None for case in groups.cases]
             with self._store.transaction(vectors) as start:
                 self._store.keep_threshold(groups.threshold)
                 self._store.change_many(
-                    "INSERT INTO groups VALUES (?, ?)", enumerate(map(int, representatives), start=1)
+                    "INSERT INTO groups VALUES (?, ?)", zip(numbers.tolist(), representatives.tolist(), strict=True)
                 )
+                self._store.change("DELETE FROM sqlite_sequence WHERE name = 'groups'")
+                self._store.change("INSERT INTO sqlite_sequence VALUES ('groups', ?)", last_id)
                 self._store.change_many(
                     _INSERT,
                     zip(
@@ -358,7 +369,7 @@ class DuplicateIndex:
                         (case.place for case in groups.cases),
                         pack(features),
                         place_keys(features).astype(np.int64).tolist(),
-                        (group_ids + 1).tolist(),
+                        numbers[incident_of].tolist(),
                         groups.scores.tolist(),
                         reasons,
                         strict=True,

@@ -198,12 +198,12 @@ class IndexFolder(IndexDatabase):
                 empty = f"0 {crc32(b'')}"
                 self.keep(format_version=str(FORMAT_VERSION), model_hash=model_hash, vectors=empty)
             facts = self.facts()
-        version = _version(self)
+        version = checked_version(self)
         if facts.get("model_hash") != model_hash:
             raise IndexFormatError(
                 f"{self.path}: made with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
-                "models cannot be compared: open it with the first, or make a new index and add the cases again "
-                "(DuplicateIndex.read_cases gives them, without any model)"
+                "models cannot be compared: open it with the first, or make it anew of its cases (tawasul index "
+                "rebuild, or rebuild_index)"
             )
         self.threshold()  # one that cannot be read is damage too
         if version != str(FORMAT_VERSION):
@@ -336,7 +336,7 @@ def _fact(database: IndexDatabase, name: str, pattern: str) -> tuple[str, ...]:
     return found.groups()
 
 
-def _version(database: IndexDatabase) -> str:
+def checked_version(database: IndexDatabase) -> str:
     """Return the format version of an index.
 
     Raises
@@ -359,7 +359,7 @@ def check_folder(folder: Path) -> IndexCheck:
     if not (folder / DATABASE).is_file():
         raise no_index(folder)
     with closing(IndexDatabase(folder)) as database:
-        if _version(database) != str(FORMAT_VERSION):
+        if checked_version(database) != str(FORMAT_VERSION):
             raise IndexFormatError(
                 f"{folder}: an index of an earlier version, whose vectors have no checksum; open it once, which adds it"
             )

@@ -429,7 +429,7 @@ def set_fact(name, value):
         (set_fact("format_version", "2"), "format version 2, this library reads 4; make a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
-            r"made with model 0123456789abcdef, opened with .*open it with the .*DuplicateIndex\.read_cases gives them",
+            r"made with model 0123456789abcdef, opened with .*open it with the .*tawasul index rebuild",
         ),
     ],
 )

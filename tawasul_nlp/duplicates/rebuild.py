@@ -1,0 +1,130 @@
+"""Make an index anew of its cases, as after a change of model, whose vectors are not those of the one before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tawasul_nlp._system import sync_folder
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.duplicates.database import DATABASE, IndexDatabase
+from tawasul_nlp.duplicates.grouper import DuplicateGrouper
+from tawasul_nlp.duplicates.incidents import IndexRebuild
+from tawasul_nlp.duplicates.index import DuplicateIndex
+from tawasul_nlp.duplicates.store import checked_version, no_index
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
+
+_CASES = "SELECT text, id, created_at, place, group_id FROM cases ORDER BY row"
+
+
+def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -> IndexRebuild:
+    """Replace an index by one that is made anew of its cases, whichever model made it.
+
+    The new one is made beside it, as ``FOLDER.new``, and takes its place when it is complete; the one before is kept as
+    ``FOLDER.old`` until you delete it. All cases are grouped anew. An incident keeps the id that most of its cases had,
+    unless more cases of that id are in another; the others get new ids, and no id is given twice. Texts, ids, dates and
+    places of cases are kept; topics and embeddings that they were given, and the threshold, are not.
+
+    Parameters
+    ----------
+    folder : str or Path
+    grouper : DuplicateGrouper or None
+        Reads and compares the cases, and gives the threshold; None for the bundled model.
+
+    Raises
+    ------
+    IndexLockedError
+        If a process has it open.
+    IndexFormatError
+        If there is no index, or a damaged one.
+    IndexDiskError
+        If the disk is full, the folders cannot be written, or ``FOLDER.new`` or ``FOLDER.old`` is there already.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     incidents = Path(folder) / "incidents"
+    ...     with DuplicateIndex.open(incidents) as index:
+    ...         placed = index.add(["المجاري طافحة في مجمع 711", "انقطع التيار عن مجمع 1203"])
+    ...     done = rebuild_index(incidents)
+    >>> done.cases, done.ids_kept, done.old.name
+    (2, 2, 'incidents.old')
+    """
+    folder = Path(folder).resolve()
+    new, old = (folder.with_name(folder.name + ending) for ending in (".new", ".old"))
+    _check_free(folder, new, old)
+    grouper = grouper or DuplicateGrouper.from_pretrained()
+    with closing(IndexDatabase(folder)) as database:  # held, so that nobody changes it meanwhile
+        checked_version(database)
+        stored = database.all(_CASES)
+        last_id = database.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'groups'")
+        groups = grouper.group([Case(*row[:-1]) for row in stored])
+        ids = _incident_ids([row[-1] for row in stored], groups.representatives.tolist(), last_id)
+        with _removed_on_failure(new), DuplicateIndex.open(new, grouper) as index:
+            index.load_groups(groups, ids, last_id)
+    with _removed_on_failure(new):
+        _swap(folder, new, old, stored)
+    return IndexRebuild(len(stored), len(set(ids)), len({row[-1] for row in stored} & set(ids)), old)
+
+
+def _check_free(folder: Path, new: Path, old: Path) -> None:
+    if not (folder / DATABASE).is_file():
+        if new.is_dir() and old.is_dir() and not folder.exists():
+            raise IndexFormatError(
+                f"{folder}: a rebuild was stopped before its last step; rename {new.name}, which is complete, to "
+                f"{folder.name}"
+            )
+        raise no_index(folder)
+    for path in (new, old):
+        if path.exists():
+            raise IndexDiskError(f"{path}: is there already, of an earlier rebuild or yours; delete it or move it away")
+
+
+def _incident_ids(old: Sequence[int], representatives: Sequence[int], last_id: int) -> list[int]:
+    """Return the id of each case's new incident: the one that it shares the most cases with, if no other has more.
+
+    >>> _incident_ids([7, 7, 7, 8, 8, 9], [0, 0, 2, 2, 4, 4], 9)
+    [7, 7, 8, 8, 9, 9]
+    """
+    ids: dict[int, int] = {}
+    kept: set[int] = set()
+    for (representative, incident), _ in Counter(zip(representatives, old, strict=True)).most_common():
+        if representative not in ids and incident not in kept:
+            ids[representative] = incident
+            kept.add(incident)
+    for number, representative in enumerate(sorted(set(representatives) - set(ids)), start=last_id + 1):
+        ids[representative] = number
+    return [ids[representative] for representative in representatives]
+
+
+def _swap(folder: Path, new: Path, old: Path, stored: list[tuple[object, ...]]) -> None:
+    """Put the new folder in the place of the one before, if that is still what was read."""
+    try:
+        os.rename(folder, old)
+        try:
+            with closing(IndexDatabase(old)) as database:
+                if database.all(_CASES) != stored:
+                    raise IndexLockedError(f"{folder}: another process changed the index meanwhile; rebuild it again")
+            os.rename(new, folder)
+        except BaseException:
+            os.rename(old, folder)
+            raise
+        sync_folder(folder.parent)
+    except OSError as error:
+        if isinstance(error, IndexDiskError):
+            raise
+        raise IndexDiskError(f"{folder}: the folder cannot be renamed ({error}); the index is as it was") from error
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
