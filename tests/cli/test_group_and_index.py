@@ -300,6 +300,25 @@ def test_an_index_is_filled_queried_counted_and_pruned(capsys):
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.jsonl", "incidents"]
 
 
+def test_an_index_is_rebuilt_beside_the_one_before_and_keeps_its_ids(capsys):
+    write_jsonl("backlog.jsonl")
+    assert tawasul("index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id", "-q") == 0
+    with DuplicateIndex.open("incidents") as index:
+        before = index.assignments()
+    capsys.readouterr()
+    assert tawasul("index", "rebuild", "incidents") == 0
+    old = Path("incidents.old").resolve()
+    assert capsys.readouterr().out == (
+        f"5 cases of 3 incidents, of which 3 keep an id; the index from before is {old}\n"
+    )
+    with DuplicateIndex.open("incidents") as index:
+        assert {name: found.group_id for name, found in index.assignments().items()} == {
+            name: found.group_id for name, found in before.items()
+        }
+    assert tawasul("index", "rebuild", "incidents", "--json") == 1
+    assert "incidents.old: is there already, of an earlier rebuild or yours" in capsys.readouterr().err
+
+
 def test_index_alone_shows_its_help(capsys):
     assert tawasul("index") == 0
     out = capsys.readouterr().out
@@ -330,6 +349,7 @@ def test_index_alone_shows_its_help(capsys):
         (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "id"], 1, "no column 'id' for --id-column"),
         (["index", "query", "ix", "نص"], 1, "no index here (index.sqlite is missing); add cases to make one"),
         (["index", "stats", "ix"], 1, "no index here"),
+        (["index", "rebuild", "ix"], 1, "no index here"),
         (["index", "remove", "ix"], 2, "Missing argument"),
         (["index", "sort"], 2, "No such command 'sort'"),
     ],
