@@ -1,8 +1,8 @@
-"""What is known of areas beforehand: how rare they are in citizens' cases, and which are parts of others.
+"""Prior knowledge of areas: how rare they are in citizens' cases, and which are parts of others.
 
-That two cases name a village says more than that both name a big town. How rare a place is comes from
-``common_places.txt``, counted in the training texts by ``python -m training.common_words``; a place that is not in it,
-as every block, is the rarest. What is a part of a town is in the gazetteer.
+Two cases that name one village are stronger evidence than two that name one big town. The rarity of a place comes from
+``common_places.txt``, counted in the training texts by ``python -m training.common_words``; a place not listed there,
+such as any block, is the rarest. The parts of a town come from the gazetteer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMMON_PLACES = "common_places.txt"
 
 
 def rarity(codes: np.ndarray) -> np.ndarray:
-    """Return how rare the areas and landmarks of some codes are.
+    """Return the rarity of areas and landmarks by code.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def rarity(codes: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float32
-        About the logarithm of (texts / texts that name it); 0 where there is no place (-1).
+        About the logarithm of (texts / texts that name it); 0 for no place (-1).
 
     Examples
     --------
@@ -42,7 +42,7 @@ def rarity(codes: np.ndarray) -> np.ndarray:
 
 
 def wholes(codes: np.ndarray) -> np.ndarray:
-    """Return the codes of the towns that the areas of some codes are parts of; -1 where there is none.
+    """Return the code of the town that each area is part of; -1 for none.
 
     Examples
     --------
@@ -53,13 +53,13 @@ def wholes(codes: np.ndarray) -> np.ndarray:
 
 
 def _looked_up(codes: np.ndarray, known: np.ndarray, values: np.ndarray, otherwise: int) -> np.ndarray:
-    """Return the value of each code; ``known`` ascends and ends with a code that none has."""
+    """Return the value of each code; ``known`` ascends and ends with an unused code."""
     at = np.searchsorted(known[:-1], codes)
     return np.where(known[at] == codes, values[at], otherwise)
 
 
 def _table(values: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes of places, ascending, a code that no place has, and the value of each."""
+    """Return the codes of places, ascending and followed by an unused code, and the value of each."""
     rows = sorted((code(name), value) for name, value in values.items())
     codes, found = np.array([*rows, (-2, -2)], np.int64).T
     return codes, found

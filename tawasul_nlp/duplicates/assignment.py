@@ -1,4 +1,4 @@
-"""Which incident a case of an index belongs to, and how incidents change when one comes or goes."""
+"""Assign the cases of an index to incidents, and update incidents when a case is added or removed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tawasul_nlp.duplicates.groups import pair_reasons
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places
 from tawasul_nlp.duplicates.store import IndexFolder
 
-# So many cases are grouped anew among themselves when one is added (some milliseconds); larger incidents are joined.
+# At most this many cases are regrouped when one is added (some milliseconds); it joins larger incidents as they are.
 _LOCAL = 48
-# Cases near a new one are looked for until they are of so many incidents, or so many: the reports of one incident must
+# The search for cases near a new one ends at this many incidents, or this many cases: the reports of one incident must
 # not hide another.
 _INCIDENTS = 4
 _MOST_NEIGHBOURS = 8 * NEIGHBOURS
@@ -25,9 +25,9 @@ _JULIAN_1970 = 2_440_587.5
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An incident near a case: its representative's row, and the score of its case that is most alike.
+    """An incident near a case: its representative's row, and the score of its most similar case.
 
-    ``at`` is the row of that case in the features that come with the offers.
+    ``at`` is the row of that case in the features returned with the offers.
     """
 
     group_id: int
@@ -38,16 +38,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """How some cases are to be grouped anew.
+    """A plan for regrouping some cases.
 
     Attributes
     ----------
     rows : list of int
-        The cases; -1 for one that is not in the index.
+        The cases; -1 for one not in the index.
     old : list of int
-        The incident that each is of; -1 for none.
+        The current incident of each; -1 for none.
     representatives : ndarray of int64, shape (n,)
-        The position of each one's representative.
+        The position of each case's representative.
     scores : ndarray of float32, shape (n,)
     reasons : list of str
     """
@@ -59,7 +59,7 @@ class Plan:
     reasons: list[str]
 
     def kept(self) -> dict[int, int]:
-        """Return the old ids that new groups keep, by representatives: each group that of most of its cases."""
+        """Return the old ids that new groups keep, by representative: each keeps that of most of its cases."""
         shared = Counter(
             (int(representative), old)
             for representative, old in zip(self.representatives, self.old, strict=True)
@@ -83,10 +83,10 @@ class Assigner:
     def offers(
         self, features: CaseFeatures, vector: np.ndarray, row: int | None = None
     ) -> tuple[list[Offer], CaseFeatures]:
-        """Return the incidents near one case, the likeliest first, and the features of what it was compared with.
+        """Return the incidents near a case, the likeliest first, and the features of the cases compared with it.
 
         Compared are the nearest cases and the representatives of their incidents; ``row`` is the case's own, if it is
-        in the index already. The case itself is row 0 of the features that are returned.
+        already in the index. The case itself is row 0 of the returned features.
         """
         near = self._near(vector, row)
         marks = ",".join("?" * len(near))
@@ -109,7 +109,7 @@ class Assigner:
         return sorted(best.values(), key=lambda offer: (-offer.score, offer.group_id)), joined
 
     def joined(self, features: CaseFeatures, offers: list[Offer]) -> set[int]:
-        """Return of which incidents are the cases that a case would be put together with if it were added."""
+        """Return the incidents of the cases that a case would be grouped with if it were added."""
         decided = self._decided(-1, features, offers)
         if isinstance(decided, Plan):
             own = decided.representatives[-1]
@@ -121,11 +121,10 @@ class Assigner:
         return {decided[0].group_id} if decided is not None else set()
 
     def settle(self, row: int, features: CaseFeatures, vector: np.ndarray) -> bool:
-        """Find the incident of a case that is stored without one; return whether it is the first report of a new one.
+        """Assign a stored case to an incident; return whether it is the first report of a new one.
 
-        The case and the incidents that it matches are grouped anew among themselves, as if they had all come at once,
-        so that the order in which cases come in matters little: a case may be what shows that two incidents are one,
-        or the better representative.
+        The case and the incidents that it matches are regrouped as if they had all arrived at once, so the order of
+        arrival matters little: a case may show that two incidents are one, or be the better representative.
         """
         decided = self._decided(row, features, self.offers(features, vector, row)[0])
         if isinstance(decided, Plan):
@@ -149,7 +148,7 @@ class Assigner:
         if len(members) <= _LOCAL:
             self._carry_out(self._plan(rows, [group_id] * len(rows), features))
             return
-        # The one that is most like the lost one stands for the others now.
+        # The case most similar to the lost representative replaces it.
         representative = int(
             self._folder.one("SELECT row FROM cases WHERE group_id = ? ORDER BY score DESC, row", group_id)
         )
@@ -181,7 +180,7 @@ class Assigner:
             wanted *= 2
 
     def _decided(self, row: int, features: CaseFeatures, offers: list[Offer]) -> Plan | tuple[Offer, float, str] | None:
-        """Say what becomes of a case: a plan, a large incident that it joins (with score and reason), or neither."""
+        """Return a plan for a case, a large incident that it joins (with score and reason), or neither."""
         rows: list[int] = []
         old: list[int] = []
         blobs: list[bytes] = []
@@ -205,7 +204,7 @@ class Assigner:
         return self._plan([*rows, row], [*old, -1], CaseFeatures.joined([self._folder.unpack(rows, blobs), features]))
 
     def _fits(self, features: CaseFeatures, offer: Offer) -> bool:
-        """Whether a case is enough alike, and no member's place or date keeps it from being of the incident."""
+        """Return whether a case is similar enough and conflicts with no member's place or date."""
         if offer.score < self.threshold:
             return False
         found = self._folder.all(
@@ -237,7 +236,7 @@ class Assigner:
         return Plan(rows, old, representatives, scores, pair_reasons(features, np.arange(len(rows)), representatives))
 
     def _carry_out(self, plan: Plan) -> None:
-        """Put a plan's cases into their new groups; an id whose cases all went elsewhere is gone."""
+        """Move a plan's cases to their new groups; a group without cases is deleted."""
         ids = plan.kept()
         for representative in np.unique(plan.representatives).tolist():
             row = plan.rows[representative]

@@ -1,10 +1,10 @@
-"""Pairs of cases that may tell of one incident, found without comparing every case with every other.
+"""Pairs of cases that may report one incident, found without comparing every case with every other.
 
-Two nets: buckets of equal bands of MinHash signatures catch near-copies (locality-sensitive hashing), and nearest
-neighbours catch other wordings. The vectors that are searched join the incident vector with a code of the place, so
-that among a thousand power cuts the ones in the same block come first. Of near-copies at one place only the first is
-looked for, or a letter that forty people sent would be all forty neighbours of a case and hide its other reports; the
-copies themselves look for neighbours too, and the first net joins them.
+Two methods: buckets of equal bands of MinHash signatures catch near-copies (locality-sensitive hashing), and nearest
+neighbours catch other wordings. The search vectors join the incident vector with a code of the place, so among a
+thousand power cuts those in the same block come first. Of near-copies at one place only the first can be found as a
+neighbour, or a letter that forty people sent would fill all forty neighbours of a case and hide its other reports; the
+copies still search for neighbours, and their buckets join them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from tawasul_nlp._system import cores
 from tawasul_nlp.duplicates.features import CaseFeatures, place_keys, row_hashes
 
-# Below so many cases every vector is compared with every other: exact, and no slower.
+# Below this many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
 NEIGHBOURS = 12
 # Texts that share 60% of their shingles meet in a bucket with probability 0.63, those that share 75% with 0.98.
@@ -26,7 +26,7 @@ BANDS, ROWS = 21, 6
 # Texts of one place that share 95% of their shingles count as copies with probability 0.99, those that share 90% with
 # 0.8, and those that share 70% with 0.03.
 COPY_BANDS, COPY_ROWS = 8, 16
-# In a larger bucket (one text sent by hundreds) a case is paired with the first and the next few, not with all.
+# In a larger bucket (one text sent by hundreds) a case is paired only with the first and the next few.
 _BUCKET = 4
 PLACE_WEIGHT = 0.6
 PLACE_SIZE = 32
@@ -50,12 +50,12 @@ def near_copies(features: CaseFeatures) -> np.ndarray:
 
 
 def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Return pairs of each case with its ``k`` nearest, by exact search for few cases and by HNSW for many."""
+    """Return pairs of each case and its ``k`` nearest, by exact search for few cases and HNSW for many."""
     return keyed_pairs(_neighbours(vectors, k, np.arange(len(vectors))))
 
 
 def search_vectors(features: CaseFeatures, kind: type = np.float32) -> np.ndarray:
-    """Return the vectors whose cosine ranks candidates: incident vector beside place code, of length 1."""
+    """Return the vectors whose cosine ranks candidates: incident vector and place code, of length 1."""
     n, width = features.vectors.shape
     vectors = np.empty((n, width + PLACE_SIZE), kind)
     for start in range(0, n, _BLOCK):
@@ -66,7 +66,7 @@ def search_vectors(features: CaseFeatures, kind: type = np.float32) -> np.ndarra
 
 
 def place_codes(features: CaseFeatures) -> np.ndarray:
-    """Return a vector for each case's places: alike for the same place, about orthogonal for others, 0 for none."""
+    """Return a vector for each case's places: equal for the same place, about orthogonal for others, 0 for none."""
     total = np.zeros((len(features), PLACE_SIZE), np.float32)
     for name, weight in _PLACES:
         codes = getattr(features, name)
@@ -96,18 +96,18 @@ def unique_pairs(pairs: np.ndarray) -> np.ndarray:
     return keyed_pairs(unique_keys(pair_keys(pairs[:, 0], pairs[:, 1])))
 
 
-# Pairs are handled as one number each: half the memory of two, and sorted at once.
+# Each pair is one number: half the memory of two, and sorted in one step.
 
 
 def pair_keys(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return a number for each pair of different rows, whichever comes first: uint64, in the order of lower rows."""
+    """Return a number for each pair of different rows, in either order: uint64, sorting by the lower row."""
     low, high = np.minimum(first, second).astype(np.uint64), np.maximum(first, second).astype(np.uint64)
     keep = low != high
     return np.asarray(low[keep] << np.uint64(32) | high[keep])
 
 
 def unique_keys(keys: np.ndarray) -> np.ndarray:
-    """Return keys rising, each once: where most differ, numpy's ``unique`` takes ten times as long with its hash table.
+    """Return the unique keys, ascending; where most differ, numpy's hash-based ``unique`` takes ten times as long.
 
     >>> unique_keys(np.array([3, 1, 3], np.uint64)).tolist()
     [1, 3]
@@ -127,13 +127,13 @@ def band_bucket(features: CaseFeatures, band: int) -> np.ndarray:
 
 
 def bucket_pairs(buckets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the pairs of cases that share a bucket, as :func:`pair_keys` does; of a large bucket not all.
+    """Return the pairs of cases that share a bucket, as :func:`pair_keys` does; only some of a large bucket.
 
     Parameters
     ----------
     buckets : ndarray of uint64, shape (n,)
     rows : ndarray of int, shape (n,)
-        The case in each bucket; within a bucket rising.
+        The case in each bucket; ascending within a bucket.
     """
     n = len(rows)
     if not n:
@@ -154,14 +154,14 @@ def copy_bucket(features: CaseFeatures, band: int) -> np.ndarray:
 
 
 def later(buckets: np.ndarray) -> np.ndarray:
-    """Return the positions of all but the first case of each bucket, rising."""
+    """Return the positions of all but the first case of each bucket, ascending."""
     found = np.ones(len(buckets), np.bool_)
     found[np.unique(buckets, return_index=True)[1]] = False
     return np.flatnonzero(found)
 
 
 def repeated(features: CaseFeatures) -> np.ndarray:
-    """Return which cases are near-copies of one before them at the same place: (n,), bool."""
+    """Return which cases are near-copies of an earlier one at the same place: (n,), bool."""
     found = np.zeros(len(features), np.bool_)
     for band in range(COPY_BANDS):
         found[later(copy_bucket(features, band))] = True
@@ -178,14 +178,14 @@ def _near_copies(features: CaseFeatures) -> np.ndarray:
     with ThreadPoolExecutor(cores()) as pool:
         for keys in pool.map(pairs_of, range(BANDS)):
             found.append(keys)
-            # Bands find the same pairs again and again: they are merged before they fill the memory.
+            # Bands find the same pairs many times, so they are merged before they fill the memory.
             if sum(map(len, found)) > _MERGE:
                 found = [unique_keys(np.concatenate(found))]
     return unique_keys(np.concatenate(found))
 
 
 def _neighbours(vectors: np.ndarray, k: int, sought: np.ndarray) -> np.ndarray:
-    """Return pairs of each case with the ``k`` nearest of those that are ``sought`` (row numbers, rising)."""
+    """Return pairs of each case and its ``k`` nearest among ``sought`` (row numbers, ascending)."""
     n = len(vectors)
     if n < 2:
         return np.zeros(0, np.uint64)
@@ -204,7 +204,7 @@ def _neighbours(vectors: np.ndarray, k: int, sought: np.ndarray) -> np.ndarray:
 
 
 def exact_neighbours(vectors: np.ndarray, start: int, k: int, sought: np.ndarray) -> np.ndarray:
-    """Return pairs of each of the ``EXACT_BLOCK`` cases from ``start`` on with its ``k`` nearest of the sought."""
+    """Return pairs of each of the ``EXACT_BLOCK`` cases from ``start`` and its ``k`` nearest among the sought."""
     similarity = vectors[start : start + EXACT_BLOCK] @ vectors[sought].T
     rows = start + np.arange(len(similarity))
     similarity[rows[:, None] == sought[None, :]] = -np.inf

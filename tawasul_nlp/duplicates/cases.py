@@ -1,4 +1,4 @@
-"""What the duplicates room reads: one case, given as a string, a mapping or a :class:`Case`."""
+"""The input of the duplicates package: one case, as a string, a mapping or a :class:`Case`."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class Case:
     text : str
         What the citizen wrote.
     id : str or None
-        The caller's name for it; None for its position. A number becomes its digits, as everywhere here.
+        The caller's id; None for its position. A number becomes its digits.
     created_at : datetime or None
-        When it came in; without a time zone it counts as UTC. A date or an ISO 8601 string is turned into one.
+        When it was received, as UTC if without a time zone. A date or an ISO 8601 string is converted.
     place : str or None
-        An address field, read like a text ("مجمع 711"), or only the number of a block; where it names a place, the
-        text's own places don't count.
+        An address field, read like a text ("مجمع 711"), or only the number of a block; if it names a place, the places
+        of the text are ignored.
     topic : str or None
-        Its topic: the id or a name of one of the model's, or one of the caller's own, which agrees with its like and is
-        not compared with the model's. None lets the model say, if it reads the text (without ``embedding``).
+        The id or name of one of the model's topics, or a topic of the caller's own, which is compared only with others
+        of that kind. None takes the model's prediction, if it reads the text (without ``embedding``).
     embedding : ndarray of float32, shape (128,), or None
-        Its incident vector (:meth:`DuplicateGrouper.encode`, of length 1), if it was computed before.
+        Its incident vector (:meth:`DuplicateGrouper.encode`, of length 1), if already computed.
 
     Raises
     ------
     ValueError
-        If ``created_at`` is no date, or ``embedding`` does not consist of finite numbers.
+        If ``created_at`` is not a date, or ``embedding`` is not a vector of finite numbers.
 
     Examples
     --------
@@ -64,10 +64,10 @@ _FIELDS = tuple(field.name for field in fields(Case))
 
 
 def as_cases(items: Iterable[str | Mapping[str, Any] | Case]) -> list[Case]:
-    """Turn strings, mappings and cases into cases.
+    """Convert strings, mappings and cases to cases.
 
-    Mappings may hold more than the fields of :class:`Case`; the rest is left alone, so that rows of a table can be
-    passed as they are. Empty strings, NaN, NaT and ``pandas.NA`` count as missing.
+    Mappings may hold more than the fields of :class:`Case`; the rest is ignored, so rows of a table can be passed
+    unchanged. Empty strings, NaN, NaT and ``pandas.NA`` count as missing.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def as_cases(items: Iterable[str | Mapping[str, Any] | Case]) -> list[Case]:
     """
     if isinstance(items, (str, Mapping)):
         raise TypeError(f"got one {type(items).__name__}, expected a list of cases; wrap it in a list")
-    if hasattr(type(items), "columns"):  # a table of pandas or polars would give the names of its columns
+    if hasattr(type(items), "columns"):  # a table of pandas or polars would yield its column names
         raise TypeError(
             f"got a {type(items).__name__}, expected a list of cases; pass its rows, df.to_dict('records'), or only "
             "its column of texts, df['text']"
@@ -112,16 +112,16 @@ def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for none: None, NaN and NaT, which differ from themselves, or ``pandas.NA``."""
+    """Return whether a value is missing: None, NaN and NaT, which differ from themselves, or ``pandas.NA``."""
     try:
         return value is None or bool(value != value)
-    except TypeError:  # pandas.NA: whether it differs from itself is not known either
+    except TypeError:  # pandas.NA: comparing it with itself gives NA
         return True
 
 
 def _is_empty(value: Any) -> bool:
-    """Whether a cell of a table is empty: missing or blank."""
-    if isinstance(value, Sized):  # of vectors, whether they differ from themselves is no yes or no
+    """Return whether a cell of a table is missing or blank."""
+    if isinstance(value, Sized):  # comparing vectors gives no single truth value
         return isinstance(value, str) and not value.strip()
     return is_missing(value)
 
@@ -134,26 +134,26 @@ def _moment(value: Any) -> datetime:
     else:
         try:
             moment = datetime.fromisoformat(str(value).strip())
-        except ValueError:  # which quotes what may be a citizen's words
+        except ValueError:  # whose message may quote a citizen's words
             kind = type(value).__name__
             raise ValueError(
-                f"created_at is a {kind} that names no time (of the years 1 to 9999), "
+                f"created_at is a {kind} that is not a valid time (years 1 to 9999), "
                 "expected a datetime or an ISO 8601 string"
             ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _named(value: Any) -> str:
-    """Return a name as a str; columns of whole numbers in which some are missing hold floats."""
+    """Return an id as a str; columns of whole numbers with missing values hold floats."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _vector(value: Any) -> np.ndarray:
     try:
         vector = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError):  # which quotes it too
+    except (TypeError, ValueError):  # whose message may quote it too
         kind = type(value).__name__
-        raise ValueError(f"embedding is a {kind} and no vector, expected a row of DuplicateGrouper.encode") from None
+        raise ValueError(f"embedding is a {kind}, not a vector; expected a row of DuplicateGrouper.encode") from None
     if not np.isfinite(vector).all():
-        raise ValueError("embedding holds what is no finite number, expected a row of DuplicateGrouper.encode")
+        raise ValueError("embedding holds a number that is not finite; expected a row of DuplicateGrouper.encode")
     return vector

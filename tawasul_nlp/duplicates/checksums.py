@@ -1,12 +1,12 @@
-"""Checksums of a database's pages, in a file beside it, so that any changed bit is found before SQLite reads it.
+"""Checksums of a database's pages, in a file beside it, so any changed bit is found before SQLite reads it.
 
-SQLite does not see a changed bit in a text or a number, and believes what a damaged index of its own tells it. So the
-file ``checksums`` holds a CRC-32 of every page. SQLite changes the database only where we tell it to (in
-:meth:`Checksums.fold`), and collects changes in its write-ahead log until then. Of the log, whose frames have
-checksums, but whose damaged end SQLite takes for one that was never written, the file says how long it was last.
+SQLite does not notice a changed bit in a text or a number, and trusts a damaged index of its own. So the file
+``checksums`` holds a CRC-32 of every page. SQLite changes the database only when told to (in :meth:`Checksums.fold`),
+and collects changes in its write-ahead log until then. The log's frames have checksums, but SQLite takes a damaged end
+for one that was never written, so the file also records the log's last length.
 
-Whenever a process is killed, the files agree: what a transaction changed is in the log, and once the checksums are
-those of the pages after a fold, the log stays until SQLite has forced those pages to disk.
+The files agree whenever a process is killed: a transaction's changes are in the log, and after a fold updates the
+checksums, the log stays until SQLite has forced the pages to disk.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ from tawasul_nlp.errors import IndexFormatError
 CHECKSUMS = "checksums"
 PAGE = 4_096
 _MAGIC = b"tawasul\x01"
-# Magic, pages, the log's salt and frames, whether the checksums are those after all of its frames; then a CRC of that.
+# Magic, pages, the log's salt and frames, whether the checksums include all of its frames; then a CRC of these.
 _HEADER = struct.Struct("<8sI8sI?")
 _START = 64
 _AT_ONCE = 256
 
 
 class Checksums:
-    """The checksums of a database that is sound.
+    """The checksums of an undamaged database.
 
     Parameters
     ----------
     database : Path
-        Nobody has it open.
+        Not open anywhere.
 
     Raises
     ------
     IndexFormatError
-        If the database, its log or the checksums are not what was written last.
+        If the database, its log or the checksums differ from what was last written.
 
     Attributes
     ----------
     log : Log
-        What is in the log and not in the database. A log of which nothing counts is dropped by a writer with
+        The log's changes that are not in the database. A writer drops a log without valid frames with
         :meth:`drop_strange_log`.
     frames : int
-        How long the log was last.
+        The log's last length.
     """
 
     def __init__(self, database: Path) -> None:
@@ -66,7 +66,7 @@ class Checksums:
                 raise damaged(self._wal, f"it holds {log.frames} pages of {self.frames}")
             if log.salt != self._salt and log.transactions > 1:
                 raise damaged(
-                    self._wal, f"{CHECKSUMS} does not know it: one of them is of another index or another day"
+                    self._wal, f"{CHECKSUMS} does not match it: one of them is from another index or another time"
                 )
             log = Log()
         self.log = log
@@ -80,9 +80,9 @@ class Checksums:
         data = self.path.read_bytes()
         head = data[: _HEADER.size]
         if data[:7] == _MAGIC[:7] and data[7:8] > _MAGIC[7:]:
-            raise IndexFormatError(f"{self.path}: of a newer version of this library; upgrade tawasul-nlp")
+            raise IndexFormatError(f"{self.path}: written by a newer version of this library; upgrade tawasul-nlp")
         if len(data) < _START or data[_HEADER.size : _HEADER.size + 4] != crc32(head).to_bytes(4, "little"):
-            raise damaged(self.path, "its first bytes are not what was written")
+            raise damaged(self.path, "its header was changed")
         magic, pages, salt, frames, folded = _HEADER.unpack(head)
         if magic != _MAGIC or len(data) < _START + 4 * pages:
             raise damaged(self.path, f"{len(data)} bytes for {pages} pages")
@@ -90,11 +90,11 @@ class Checksums:
         return pages, salt, frames, folded, sums
 
     def _check_pages(self) -> None:
-        """Compare every page with its checksum, but those that the log holds anew."""
+        """Compare every page with its checksum, except those that the log replaces."""
         number = 0
         for number, found in enumerate(_page_sums(self._database), start=1):
             if number not in self.log.pages and (number > self._pages or found != self._sums[number - 1]):
-                raise damaged(self._database, f"page {number} is not what was written, or {CHECKSUMS} is not")
+                raise damaged(self._database, f"page {number} does not match {CHECKSUMS}")
         for missing in range(number + 1, self._pages + 1):
             if missing not in self.log.pages:
                 raise damaged(self._database, f"page {missing} of {self._pages} is missing")
@@ -102,12 +102,12 @@ class Checksums:
     # -- changing ------------------------------------------------------------------------------------------------------
 
     def drop_strange_log(self) -> None:
-        """Delete a log of which nothing counts, or SQLite would take it for the database's own."""
+        """Delete a log without valid frames, or SQLite would take it for the database's own."""
         if not self.log.frames:
             self._wal.unlink(missing_ok=True)
 
     def reserve(self, pages: int) -> None:
-        """Make room for the checksums of so many pages, so that writing them never fails for a full disk."""
+        """Allocate space for the checksums of ``pages`` pages, so a full disk cannot make writing them fail."""
         wanted = _START + 4 * pages
         with self.path.open("r+b", buffering=0) as file:
             have = file.seek(0, os.SEEK_END)
@@ -116,21 +116,22 @@ class Checksums:
 
     @property
     def log_is_empty(self) -> bool:
-        """Whether the next transaction begins a log, which is not known as this database's own until that is told.
+        """Whether the next transaction begins a log, which is unknown to the checksums until :meth:`acknowledge`.
 
-        So a log's first transaction must be one that may be lost: a process may be killed before it acknowledges it,
-        and the next one drops a log that it does not know if it has one transaction, and refuses it if it has more.
+        So a log's first transaction must be expendable: a process may be killed before acknowledging it, and the next
+        one drops an unknown log of one transaction, and refuses one of more.
         """
         return not self._pending
 
     def acknowledge(self) -> None:
-        """Take note of the transaction that was just committed."""
+        """Record the transaction that was just committed."""
         with self._wal.open("rb", buffering=0) as file:
             salt = file.read(HEADER)[16:24]
             seen = self.frames if salt == self._salt else 0
             file.seek(HEADER + seen * (FRAME_HEADER + PAGE))
             changed: dict[int, int] = {}
-            # A transaction that was undone may have left frames behind; the first that ends one is this one's last.
+            # A rolled-back transaction may have left frames; the first frame that ends a transaction is this one's
+            # last.
             while len(frame := file.read(FRAME_HEADER + PAGE)) == FRAME_HEADER + PAGE:
                 number, ends = struct.unpack_from(">2I", frame)
                 changed[number] = crc32(memoryview(frame)[FRAME_HEADER:])
@@ -140,7 +141,7 @@ class Checksums:
                     return
 
     def read_again(self) -> None:
-        """Take note of whatever is committed, when a transaction ended with an error or an interrupt."""
+        """Record what is committed after a transaction ended with an error or an interrupt."""
         log = read_log(self._wal, PAGE)
         if log.frames:
             self._note(log)
@@ -149,16 +150,17 @@ class Checksums:
         fresh = log.salt != self._salt
         self._pending |= log.pages
         self._salt, self.frames, self._folded = log.salt, log.frames, False
-        # A kill loses nothing that was written; after a power cut a shorter length holds too, but not another log's.
+        # A kill loses nothing that was written; after a power cut a shorter length is still valid, but not another
+        # log's.
         self._write(self._head(), sync=fresh)
 
     def fold(self, checkpoint: Callable[[], None]) -> None:
-        """Have SQLite put the log into the database, and begin a new one.
+        """Checkpoint the log into the database, and begin a new one.
 
         Parameters
         ----------
         checkpoint : callable
-            It does so, or raises; then all is as it was, and the next call tries again.
+            Does so, or raises; then nothing has changed, and the next call tries again.
         """
         if not self._pending:
             return
@@ -182,7 +184,7 @@ class Checksums:
 
 
 def first_checksums(database: Path) -> None:
-    """Write the checksums of a database that has no log, and that nobody has open."""
+    """Write the checksums of a database that has no log and is not open."""
     sums = np.fromiter(_page_sums(database), "<u4")
     with atomic_write(database.with_name(CHECKSUMS)) as unfinished:
         head = _head(len(sums), bytes(8), 0, True).ljust(_START, b"\0")
@@ -200,14 +202,14 @@ def checksum(file: FileIO, size: int) -> int:
 
 
 def write_whole(file: FileIO, data: bytes) -> None:
-    """Write to an unbuffered file, which may take less than it is given: a full disk is told at the second attempt."""
+    """Write to an unbuffered file, which may write less than given: a full disk raises at the second attempt."""
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
 
 
 def damaged(path: Path, found: object) -> IndexFormatError:
-    """Return the error that says what to do about a damaged file of an index."""
+    """Return the error for a damaged file of an index."""
     return IndexFormatError(
         f"{path}: damaged ({found}); restore the folder from a backup, or make a new index and add the cases again"
     )

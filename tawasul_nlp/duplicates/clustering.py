@@ -1,8 +1,8 @@
-"""From scored pairs to groups in which every member matches the representative directly.
+"""Star clustering: groups of scored pairs in which every member matches the representative directly.
 
-Star clustering (Aslam, Pelekhov and Rus 2004): the case with the most matches becomes a representative and takes its
-matches; then the next one that is still free. Afterwards every member goes to the representative that it matches best,
-unless its place conflicts with a member's that is already there, or their dates are too far apart.
+As in Aslam, Pelekhov and Rus (2004), the case with the most matches becomes a representative and takes its matches;
+then the next one that is still free. Afterwards every member joins the representative that it matches best, unless its
+place conflicts with that of a member, or their dates are too far apart.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Edges:
 
 
 class Conflicts:
-    """Tells which cases can be members of one group: no two places conflict, no two dates are too far apart.
+    """Decides which cases can share a group: no two places conflict, no two dates are too far apart.
 
     Parameters
     ----------
     features : CaseFeatures
     longest : float
-        The days that may lie between two members; a missing date is far from none.
+        The most days between two members; a missing date conflicts with none.
     """
 
     def __init__(self, features: CaseFeatures, longest: float) -> None:
         self._features = features
         self._longest = longest
-        # Most cases share their places with many others, so what conflicts is remembered by kind of place.
+        # Most cases share their places with many others, so conflicts are cached by kind of place.
         _, self._example, kind = np.unique(place_keys(features), return_index=True, return_inverse=True)
         self._kind: list[int] = kind.tolist()
         dated = ~np.isnan(features.days)
@@ -57,9 +57,9 @@ class Conflicts:
         )
 
     def join(self, row: int, cluster: ClusterState) -> bool:
-        """Make a case that matches the representative a member, unless it conflicts with another; say whether it is.
+        """Add a case that matches the representative, unless it conflicts with a member; return whether it was added.
 
-        What matches the representative does not conflict with it.
+        A match does not conflict with the representative itself.
         """
         earliest = min(cluster.earliest, self._earliest[row])
         latest = max(cluster.latest, self._latest[row])
@@ -74,7 +74,7 @@ class Conflicts:
         return True
 
     def _between(self, one: int, other: int) -> bool:
-        """Whether two kinds of places conflict."""
+        """Return whether two kinds of places conflict."""
         pair = (one, other) if one < other else (other, one)
         found = self._known.get(pair)
         if found is None:
@@ -85,7 +85,7 @@ class Conflicts:
 
 @dataclass(slots=True)
 class ClusterState:
-    """The kinds of places of a cluster's representative and of its other members, and its first and last day."""
+    """A cluster's kinds of places, of its representative and of its other members, and its first and last day."""
 
     kind: int
     places: set[int]
@@ -94,7 +94,7 @@ class ClusterState:
 
 
 def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
-    """Group ``n`` cases by the pairs that match.
+    """Group ``n`` cases by their matching pairs.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndar
             free.discard(node)
             free.difference_update(other[starts[node] : starts[node + 1]].tolist())
         left = _assign(pending, representatives, starts, other, weight, conflicts, representative, score)
-        # Whoever conflicted with all its representatives' members gets another chance among its like.
+        # Cases that conflict with members of all their representatives are clustered among themselves.
         pending = left if len(left) < len(pending) else []
     return representative, score
 
@@ -141,7 +141,7 @@ def _assign(
     representative: np.ndarray,
     score: np.ndarray,
 ) -> list[int]:
-    """Send every pending case to its best representative; return those that none could take."""
+    """Assign every pending case to its best representative; return those that conflict with all."""
     waiting = set(pending)
     clusters = {chosen: conflicts.cluster(chosen) for chosen in representatives}
     offers = []
@@ -163,7 +163,7 @@ def _assign(
 
 
 def _adjacency(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return compressed rows: where each case's matches start, the matches, and their scores."""
+    """Return compressed sparse rows: the start of each case's matches, the matches, and their scores."""
     source = np.concatenate([edges.first, edges.second])
     target = np.concatenate([edges.second, edges.first])
     weight = np.concatenate([edges.scores, edges.scores])

@@ -1,6 +1,6 @@
 """The database of an index: held by one process, checked when it is opened, changed in transactions.
 
-Whatever SQLite or the disk refuses becomes one of our named errors.
+Errors of SQLite and the disk become the library's named errors.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ FORMAT_VERSION = 4
 DATABASE = "index.sqlite"
 VECTORS = "vectors.f16"
 LOCK = "lock"
-# So many pages of its log are put into the database at once.
+# The log is checkpointed into the database at this many pages.
 _LONG_LOG = 1_000
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 class IndexDatabase:
-    """An open database; who opens it holds its folder.
+    """An open database, which locks its folder.
 
     Parameters
     ----------
     folder : Path
-        It exists. If it cannot be written, the index is only read.
+        An existing folder. If it is read-only, so is the index.
 
     Raises
     ------
     IndexLockedError
         If another process has it open.
     IndexFormatError
-        If it is damaged, or of a version that cannot be read.
+        If it is damaged, or of an unsupported version.
     IndexDiskError
-        If it cannot be read, or cannot be written where that is needed.
+        If it cannot be read, or cannot be written where needed.
 
     Attributes
     ----------
     vectors : file
-        Of the vectors: it is what a process holds, because nobody can delete it and go on.
+        The file of vectors, which is locked because nobody can delete it and continue.
     read_only : bool
     """
 
@@ -65,14 +65,14 @@ class IndexDatabase:
                 self._sums.drop_strange_log()
             elif self._sums.log.frames:
                 raise IndexDiskError(
-                    f"{folder}: its process was killed, and the folder cannot be written, as taking up what it left "
-                    "needs; open the index once where it can be"
+                    f"{folder}: its process was killed, and the folder is read-only, so what it left cannot be "
+                    "recovered; open the index once where it is writable"
                 )
             self._database = opened.enter_context(closing(self._connected()))
             self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Close the files and let the folder go."""
+        """Close the files and unlock the folder."""
         with self.named_errors(), self._opened:
             if not self.read_only:
                 self.fold()
@@ -103,13 +103,13 @@ class IndexDatabase:
         return self.all(query, values)[0][0]
 
     def facts(self) -> dict[str, str]:
-        """Return what the index was made with, and what is known of its files; nothing of an empty database."""
+        """Return the facts stored about the index and its files; empty for an empty database."""
         if not self.one("SELECT count(*) FROM sqlite_master"):
             return {}
         return dict(self.all("SELECT name, value FROM meta"))
 
     def check_structure(self) -> None:
-        """Look through all tables: that they and what finds their rows agree, and that every case has an incident.
+        """Check that all tables agree with their indexes, and that every case has an incident.
 
         Raises
         ------
@@ -126,20 +126,20 @@ class IndexDatabase:
     # -- changes -------------------------------------------------------------------------------------------------------
 
     def change(self, statement: str, *values: Any) -> int:
-        """Change the database, inside of :meth:`committed`; return the row number of what was inserted."""
+        """Execute a change inside :meth:`committed`; return the row number of an insertion."""
         return self._database.execute(statement, _storable(values)).lastrowid or 0
 
     def change_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each row of values, inside of :meth:`committed`."""
+        """Execute a statement for each row of values, inside :meth:`committed`."""
         self._database.executemany(statement, map(_storable, rows))
 
     def keep(self, **facts: str) -> None:
-        """Store facts, inside of :meth:`committed`."""
+        """Store facts, inside :meth:`committed`."""
         self.change_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
 
     @contextmanager
     def committed(self) -> Iterator[None]:
-        """Commit what happens inside, or undo all of it."""
+        """Commit the block's changes, or roll all of them back."""
         with self.named_errors():
             if self._sums.frames >= _LONG_LOG:
                 self.fold()
@@ -153,13 +153,13 @@ class IndexDatabase:
                 self._database.execute("COMMIT")
                 self._sums.acknowledge()
             except BaseException:
-                if self._database.in_transaction:  # a full disk may have ended it
+                if self._database.in_transaction:  # a full disk may have ended the transaction
                     self._database.execute("ROLLBACK")
                 self._sums.read_again()
                 raise
 
     def fold(self) -> None:
-        """Put SQLite's log into the database."""
+        """Checkpoint SQLite's log into the database."""
 
         def checkpoint() -> None:
             (busy, _, _) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -171,17 +171,17 @@ class IndexDatabase:
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def _held(self, opened: ExitStack) -> FileIO:
-        """Hold the folder; return its file of vectors.
+        """Lock the folder; return its file of vectors.
 
-        The file ``lock`` keeps out other processes on every system. Where it can be deleted meanwhile, the file of
-        vectors is locked too, and SQLite's own lock keeps out programs that are not ours.
+        The file ``lock`` keeps out other processes on every system. Since it can be deleted meanwhile, the file of
+        vectors is locked too, and SQLite's own lock keeps out other programs.
         """
         from filelock import FileLock, Timeout
 
         path = self.path / VECTORS
         try:
             if not self.read_only:
-                # Not local to a thread: whichever thread closes the index must let it go.
+                # Not thread-local: whichever thread closes the index must release it.
                 opened.enter_context(FileLock(self.path / LOCK, thread_local=False).acquire(timeout=0))
                 if not path.exists():
                     path.touch()
@@ -205,15 +205,15 @@ class IndexDatabase:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA wal_autocheckpoint = 0")  # only with the checksums, in fold
         database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA secure_delete = ON")  # of removed cases nothing stays in free pages
+        database.execute("PRAGMA secure_delete = ON")  # nothing of removed cases stays in free pages
         return database
 
     def _add_checksums(self) -> None:
         """Write the checksums of a new database, or of one of an earlier version."""
         if self.read_only:
             raise IndexDiskError(
-                f"{self.path}: an index of an earlier version gets checksums when it is opened, and the folder cannot "
-                "be written; open it once where it can be"
+                f"{self.path}: an index of an earlier version gets checksums when it is opened, but the folder is "
+                "read-only; open it once where it is writable"
             )
         with closing(self._connected()) as database:
             if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -229,7 +229,7 @@ class IndexDatabase:
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:
-        """Raise one of our errors where SQLite or the disk refuses something."""
+        """Convert errors of SQLite and the disk to named errors."""
         try:
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -246,13 +246,13 @@ class IndexDatabase:
 
     def _disk_error(self, error: Exception) -> IndexDiskError:
         return IndexDiskError(
-            f"{self.path}: the disk refuses ({error}); what was added before is kept: make room, or see that the "
-            "folder can be read and written, and do it again"
+            f"{self.path}: the disk fails ({error}); what was added before is kept: free space, or make the "
+            "folder readable and writable, and try again"
         )
 
     def _locked(self) -> IndexLockedError:
         return IndexLockedError(
-            f"{self.path}: this index is open already, in another process or elsewhere in this one; wait until it is "
+            f"{self.path}: this index is already open, in another process or elsewhere in this one; wait until it is "
             "closed there"
         )
 
@@ -264,7 +264,7 @@ def _check_structure(database: sqlite3.Connection, folder: Path) -> None:
 
 
 def storable(text: str) -> str:
-    r"""Return a text as the database holds it: half of a surrogate pair, which UTF-8 lacks, becomes its escape.
+    r"""Return a text as the database stores it: a lone surrogate, which UTF-8 lacks, becomes its escape.
 
     >>> storable("الماي مقطوع \ud83d")
     'الماي مقطوع \\ud83d'

@@ -1,4 +1,4 @@
-"""From cases to features: the model reads the texts, and the fingerprints are taken."""
+"""Extract features from cases: the model encodes the texts, and fingerprints are computed."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import TOPICS, CaseFeatures, compute_features
 from tawasul_nlp.errors import InvalidTextError
 
-# From so many cases on, starting further processes pays.
+# From this many cases on, starting worker processes pays.
 _MANY = 20_000
 _CHUNK = 4_096
-# What storing a vector with fewer bits may do to its length.
+# The tolerance for vectors stored with fewer bits.
 _UNEVEN = 0.02
 
 
 def case_features(
     classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None
 ) -> CaseFeatures:
-    """Return what cases are compared by; texts without an embedding are read by the model.
+    """Return the features of cases; the model reads the texts without an embedding.
 
     Parameters
     ----------
     classifier : ComplaintClassifier
     cases : sequence of Case
     workers : int or None
-        Processes that read texts for places and fingerprints; None for one a core when there are many cases.
+        Processes that read texts for places and fingerprints; None for one per core when there are many cases.
 
     Raises
     ------
     InvalidTextError
-        If an embedding is not an incident vector of this model: of another size, or not of length 1.
+        If an embedding has another size than this model's incident vectors, or not length 1.
     """
     if workers is None:
         workers = cores() if len(cases) >= _MANY else 1
@@ -69,7 +69,7 @@ def case_features(
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
         output = classifier._forward([cases[row].text for row in rows])
-        assert output.incident is not None  # the model has incident vectors: their width was asked for above
+        assert output.incident is not None  # the model has incident vectors: their width was read above
         vectors[rows] = output.incident
         probabilities = output.probabilities[task]
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
@@ -80,7 +80,7 @@ def case_features(
 
 
 def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:
-    """Return the ids of the model's topics by all that they are called: themselves, and their names in the taxonomy.
+    """Return the ids of the model's topics by id and by their names in the taxonomy.
 
     In a model without topics, the labels of its first task stand for them.
 

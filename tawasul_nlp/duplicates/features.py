@@ -1,7 +1,7 @@
-"""The features that cases are compared by: places, shingles, numbers, topics, days, vectors.
+"""The features of cases: places, shingles, numbers, topics, days, vectors.
 
-Every feature is an array with one row a case, so that a million pairs are compared at once. A missing value is -1
-(NaN for days), and nothing missing ever agrees or conflicts with anything.
+Every feature is an array with one row per case, so a million pairs are compared at once. A missing value is -1 (NaN for
+days), and never agrees or conflicts with anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOPICS = 3
 _SEED = 20261124
 _MAX_CHARS = 8_000
 _CHUNK = 4_096
-# What a text may name of places: areas and landmarks, then the ways on which it happened.
+# The places that a text may name: areas and landmarks, then streets and roads.
 PLACES = ("blocks", "towns", "quarters", "landmarks", "streets", "roads")
 _PARTS_OF_TOWNS = frozenset({"quarter", "housing_project", "development"})
 _WIDTHS = {
@@ -50,7 +50,7 @@ _LATIN = re.compile(r"[A-Za-z]")
 
 @dataclass(slots=True)
 class CaseFeatures:
-    """What is compared, for n cases.
+    """The features of n cases.
 
     Attributes
     ----------
@@ -59,26 +59,26 @@ class CaseFeatures:
     shingles : ndarray of uint16, shape (n, 128)
         MinHash signature of the character shingles of the folded text.
     length : ndarray of int32, shape (n,)
-        Characters of the folded text; 0 if none is a letter or digit.
+        Characters of the folded text; 0 if it has no letter or digit.
     latin : ndarray of bool, shape (n,)
         Whether more than half of it is Latin letters.
     terms : ndarray of int32, shape (n, 16)
-        Codes of its rarest telling words (:mod:`~tawasul_nlp.duplicates.terms`); -1 fills up.
+        Codes of its rarest content words (:mod:`~tawasul_nlp.duplicates.terms`), padded with -1.
     blocks, towns, quarters, landmarks, streets, roads : ndarray of int32, shape (n, few)
-        Codes of the places that the text names; -1 fills up. A street has a name, and is a landmark too; a road has a
-        number.
+        Codes of the places that the text names, padded with -1. A street has a name, and is a landmark too; a road has
+        a number.
     street_names : ndarray of int32, shape (n, 3)
-        Codes of the names that it calls streets by, known or not.
+        Codes of the street names that it mentions, known or not.
     numbers, amounts : ndarray of int32, shape (n, 8)
-        Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`); -1 fills up.
+        Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`), padded with -1.
     governorate : ndarray of int32, shape (n,)
     topics : ndarray of int32, shape (n, 3)
-        Codes of the likeliest topics, the likeliest first; -1 fills up. One below stands for a topic of the caller's
-        own, which can be compared with others of that kind only.
+        Codes of the likeliest topics, the likeliest first, padded with -1. A code below -1 is a topic of the caller's
+        own, which is compared only with others of that kind.
     shares : ndarray of float32, shape (n, 3)
         Their probabilities.
     days : ndarray of float64, shape (n,)
-        Days since 1970 at which the case came in.
+        When the case was received, in days since 1970.
     """
 
     vectors: np.ndarray
@@ -104,18 +104,18 @@ class CaseFeatures:
         return len(self.length)
 
     def take(self, rows: np.ndarray | slice) -> CaseFeatures:
-        """Return the features of some rows; of a slice without copying them."""
+        """Return the features of some rows; a slice is not copied."""
         return CaseFeatures(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @classmethod
     def joined(cls, parts: Sequence[CaseFeatures]) -> CaseFeatures:
-        """Return the rows of ``parts`` one after the other."""
+        """Return the concatenated rows of ``parts``."""
         return cls(
             **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
         )
 
 
-# In one order of bytes, so that an index may be moved to any machine.
+# In a fixed byte order, so an index can be moved to any machine.
 _STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
     ("shingles", np.dtype("<u2"), SIGNATURE),
     ("length", np.dtype("<i4"), 1),
@@ -129,7 +129,7 @@ _STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
 
 
 def pack(features: CaseFeatures) -> list[bytes]:
-    """Return everything of each case but its vector as bytes; :func:`unpack` reads them."""
+    """Return each case's features except its vector as bytes; :func:`unpack` reads them."""
     parts = [
         np.ascontiguousarray(getattr(features, name).reshape(len(features), width).astype(kind)).view(np.uint8)
         for name, kind, width in _STORED
@@ -187,12 +187,12 @@ def compute_features(
     workers : int
         Processes that read texts side by side.
     own_topics : collection of str
-        Which of the topics are the caller's own, and none of the model's.
+        Which of the topics are the caller's own, not the model's.
     """
     texts = [(case.text, case.place) for case in cases]
     parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
     if workers > 1 and len(parts) > 1:
-        # The workers make no cycles, and looking for them takes a twentieth of their time.
+        # The workers create no cycles, and searching for them takes a twentieth of their time.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
             read = list(pool.map(_read_texts, parts))
     else:
@@ -220,10 +220,10 @@ def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type
 
 
 def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
-    """Read everything that one text alone tells."""
+    """Read all features of one text alone."""
     fold = Normalizer("matching")
     read = [text[:_MAX_CHARS] for text, _ in texts]
-    # In Arabic letters a report in Arabizi shares words with others. Places are found in it as it was typed.
+    # In Arabic letters a report in Arabizi shares words with others. Places are found in the text as typed.
     folded = [" ".join(fold(arabizi_to_arabic(text)).split()) for text in read]
     places = [_places(text, place) for text, (_, place) in zip(read, texts, strict=True)]
     told = [read_numbers(text, found["blocks"] + found["roads"]) for text, found in zip(read, places, strict=True)]
@@ -234,7 +234,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     rows["terms"] = list(map(rare_terms, folded))
     return {
         "shingles": signatures(folded),
-        # A text without a letter or digit tells nothing: length 0, and it never matches another.
+        # A text without a letter or digit has length 0 and never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
         "latin": np.array([2 * len(_LATIN.findall(text)) > len(text) for text in read], np.bool_),
         "governorate": np.array([next(iter(found["governorate"]), -1) for found in places], np.int32),
@@ -243,7 +243,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
 
 
 def _few(codes: list[int], most: int) -> list[int]:
-    """Return codes, each once; none of more than fit: cut short, they would seem to lack what another text names."""
+    """Return unique codes; none if too many: truncated, they would seem to lack what another text names."""
     found = list(dict.fromkeys(codes)) if len(codes) > 1 else codes
     return found if len(found) <= most else []
 
@@ -251,13 +251,13 @@ def _few(codes: list[int], most: int) -> list[int]:
 def signatures(folded: Sequence[str]) -> np.ndarray:
     """Return MinHash signatures of the character shingles of folded texts: (texts, 128), uint16.
 
-    16 bits of each value suffice to tell equal from unequal. The shingles of all texts are hashed at once.
+    16 bits of each value suffice to compare them. The shingles of all texts are hashed at once.
     """
     from rensa import RMinHash
 
     if not folded:
         return np.zeros((0, SIGNATURE), np.uint16)
-    padded = [text.ljust(SHINGLE, "\0") for text in folded]  # a shorter text is its only shingle
+    padded = [text.ljust(SHINGLE, "\0") for text in folded]  # a shorter text is its own only shingle
     points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), "<u4")
     ends = np.cumsum([len(text) for text in padded])
     whole = np.ones(len(points), np.bool_)
@@ -270,7 +270,7 @@ def signatures(folded: Sequence[str]) -> np.ndarray:
 
 
 def area_name(mention: Place) -> str | None:
-    """Return what an area or a landmark goes by, whose code is :func:`code` of it; None for other places.
+    """Return the name behind an area's or landmark's :func:`code`; None for other places.
 
     >>> [area_name(mention) for mention in find_places("دوار 7 بمدينة حمد مجمع 1203").mentions]
     ['roundabout:7', 'hamad_town', None]
@@ -303,4 +303,4 @@ def _places(text: str, place: str | None) -> dict[str, list[int]]:
 
 @lru_cache(maxsize=1)
 def _gazetteer() -> Gazetteer:
-    return Gazetteer.load()  # which looks for its file each time that it is asked
+    return Gazetteer.load()  # which searches for its file at every call

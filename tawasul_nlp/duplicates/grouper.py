@@ -1,4 +1,4 @@
-"""``DuplicateGrouper``: from a list of cases to incidents in one call."""
+"""``DuplicateGrouper``: group a list of cases into incidents in one call."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tawasul_nlp.model.folder import PAIRS
 
 
 class DuplicateGrouper:
-    """Group cases that tell of one incident.
+    """Group cases that report one incident.
 
-    Make one with :meth:`from_pretrained`. The model that classifies a text also gives its incident vector, in the same
-    pass; pairs are scored by a learned combination of meaning, wording, place, topic and numbers
+    Create one with :meth:`from_pretrained`. The model that classifies a text also computes its incident vector, in the
+    same pass; pairs are scored by a learned combination of meaning, wording, place, topic and numbers
     (:class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer`).
 
     Parameters
     ----------
     classifier : ComplaintClassifier
-        Of a model with incident vectors and a pair scorer.
+        With a model that has incident vectors and a pair scorer.
     threshold : float or None
         Probability from which two cases are one incident; None for the model's own, chosen on validation data.
     days : float or None
@@ -41,7 +41,7 @@ class DuplicateGrouper:
     ModelFormatError
         If the model has no pair scorer.
     ValueError
-        If threshold or days make no sense.
+        If threshold or days are out of range.
 
     Examples
     --------
@@ -82,12 +82,12 @@ class DuplicateGrouper:
         Raises
         ------
         ModelFormatError
-            If the folder is not a sound model folder, or one without a pair scorer.
+            If the folder is not a valid model folder, or has no pair scorer.
         """
         return cls(ComplaintClassifier.from_pretrained(name, threads=threads), threshold=threshold)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return incident vectors, to be kept and passed as ``embedding``: (n_texts, 128), float32, of length 1."""
+        """Return incident vectors, to store and pass as ``embedding``: (n_texts, 128), float32, of length 1."""
         return self.classifier.encode_incidents(texts)
 
     def group(self, cases: Iterable[str | Mapping[str, Any] | Case], *, workers: int | None = None) -> DuplicateGroups:
@@ -98,7 +98,7 @@ class DuplicateGrouper:
         cases : iterable of str, mapping or Case
             Mappings have a ``text`` and may have ``id``, ``created_at``, ``place``, ``topic`` and ``embedding``.
         workers : int or None
-            Processes that read texts for places and fingerprints; None for one a core when there are many cases.
+            Processes that read texts for places and fingerprints; None for one per core when there are many cases.
 
         Returns
         -------

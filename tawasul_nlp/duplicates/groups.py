@@ -1,4 +1,4 @@
-"""The result of grouping: which cases tell of one incident, how surely, and why."""
+"""The result of grouping: the cases of each incident, with scores and reasons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tawasul_nlp.extras import require
 if TYPE_CHECKING:
     import pandas
 
-# Below this score pairs are not kept, so a result cannot be asked again at a lower threshold.
+# Pairs below this score are not kept, so a result cannot be regrouped at a lower threshold.
 LEAST = 0.02
 NEAR_COPY = 0.5
 
@@ -33,11 +33,11 @@ class DuplicateGroup:
     number : int
         The value of ``labels`` of its cases.
     representative : int
-        Row number of the case that every other one matches.
+        Row number of the case that all others match.
     members : tuple of int
-        Row numbers: the representative, then the others by falling score.
+        Row numbers: the representative, then the others by descending score.
     scores : tuple of float
-        Probability that each member and the representative tell of one incident; 1 for the representative.
+        Probability that each member and the representative report one incident; 1 for the representative.
     reasons : tuple of str
         Why each member belongs here; ``representative`` for the representative.
     """
@@ -54,17 +54,18 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, slots=True)
 class PairExplanation:
-    """Why two cases are, or are not, taken for one incident.
+    """Why two cases are, or are not, one incident.
 
     Attributes
     ----------
     score : float
-        Probability that they tell of one incident; 0 when their places conflict, or a text has no letter or digit.
+        Probability that they report one incident; 0 if their places conflict, or a text has no letter or digit.
     reason : str
         In a few words.
     conflicting_place : bool
     contributions : dict of str to float
-        What each family of features adds to the log-odds of the score: their sum, but where the score is 0 by rule.
+        What each family of features adds to the log-odds of the score, which is their sum unless the score is 0 by
+        rule.
     """
 
     score: float
@@ -74,16 +75,16 @@ class PairExplanation:
 
 
 class DuplicateGroups:
-    """Groups of cases that tell of one incident.
+    """Groups of cases that report one incident.
 
     Attributes
     ----------
     labels : ndarray of int64, shape (n,)
-        The group of each case; groups are numbered by falling size, cases that stand alone included.
+        The group of each case; groups are numbered by descending size, single cases included.
     threshold : float
-        The score from which a case belongs to a representative.
+        The lowest score at which a case joins a representative.
     features : CaseFeatures
-        What the cases were compared by.
+        The features of the cases.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class DuplicateGroups:
         self.threshold = threshold
         self.features = features
         self._scorer = scorer
-        # The pairs as they were given: at another threshold the same is compared as if it had been the first.
+        # The pairs as given, so regrouping at another threshold compares the same as if it had been the first.
         self._edges = edges
         self._representative, self._score = settled(features, edges, scorer, threshold)
         self.labels: np.ndarray
@@ -105,7 +106,7 @@ class DuplicateGroups:
         return len(self._representatives)
 
     def __repr__(self) -> str:
-        several = self._sizes[self._sizes > 1]  # counted here: `groups` finds the reasons of all members
+        several = self._sizes[self._sizes > 1]  # counted here, since `groups` computes the reasons of all members
         return (
             f"DuplicateGroups({len(self.cases)} cases: {len(several)} incidents with {several.sum()} reports, "
             f"{len(self) - len(several)} alone, threshold {self.threshold:.2f})"
@@ -113,7 +114,7 @@ class DuplicateGroups:
 
     @cached_property
     def groups(self) -> list[DuplicateGroup]:
-        """Incidents that were reported more than once, the largest first."""
+        """Incidents with several reports, the largest first."""
         order = np.lexsort((-self._score, self.labels))
         count = int((self._sizes > 1).sum())
         ends = np.cumsum(self._sizes[:count])
@@ -142,7 +143,7 @@ class DuplicateGroups:
 
     @property
     def singletons(self) -> np.ndarray:
-        """Row numbers of the cases that stand alone."""
+        """Row numbers of the single cases."""
         return np.flatnonzero(self._sizes[self.labels] == 1)
 
     @property
@@ -156,7 +157,7 @@ class DuplicateGroups:
         return self._score
 
     def rethreshold(self, threshold: float) -> DuplicateGroups:
-        """Group again at another threshold, without reading any text again; the result is as if it had been the first.
+        """Regroup at another threshold without reading the texts again; the result is as if it had been the first.
 
         Raises
         ------
@@ -166,7 +167,7 @@ class DuplicateGroups:
         return DuplicateGroups(self.cases, self.features, self._edges, self._scorer, threshold)
 
     def explain(self, first: int, second: int) -> PairExplanation:
-        """Say how alike two cases are, by row number, and what speaks for and against it."""
+        """Explain the score of two cases, by row number."""
         for row in (first, second):
             if not 0 <= row < len(self.cases):
                 raise IndexError(f"row {row} of {len(self.cases)} cases")
@@ -179,7 +180,7 @@ class DuplicateGroups:
         )
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return one row a case: id, group_id, group_size, group_score, is_representative, reason, text.
+        """Return a data frame: id, group_id, group_size, group_score, is_representative, reason, text.
 
         Raises
         ------
@@ -216,7 +217,7 @@ class DuplicateGroups:
 
 
 def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number groups by falling size: return each case's group (n,), and each group's representative and size.
+    """Number groups by descending size: return each case's group (n,), and each group's representative and size.
 
     >>> [part.tolist() for part in numbered(np.array([0, 1, 1]))]
     [[1, 0, 0], [1, 0], [2, 1]]
@@ -232,10 +233,10 @@ def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def settled(
     features: CaseFeatures, edges: Edges, scorer: PairScorer, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Group, and compare cases also with the representatives of their matches, until that finds nothing new.
+    """Group, comparing cases also with the representatives of their matches, until nothing changes.
 
-    A case's candidates are some tens; in a group of hundreds its representative may not be among them. What becomes of
-    a case depends only on those that matching pairs connect it with, directly or not.
+    A case has some tens of candidates; in a group of hundreds its representative may not be among them. The group of a
+    case depends only on its connected component of matching pairs.
 
     Returns
     -------
@@ -271,7 +272,7 @@ def _joined(edges: Edges, pairs: np.ndarray, scores: np.ndarray) -> Edges:
 
 
 def pair_reasons(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> list[str]:
-    """Say in a few words why each pair may be one incident."""
+    """Return a short reason why each pair may be one incident."""
     if not len(first):
         return []
     silent = (features.length[first] == 0) | (features.length[second] == 0)

@@ -1,4 +1,4 @@
-"""What an index answers: a case's assignment, incidents that it may belong to, an incident's cases, what it holds."""
+"""The results of an index: assignments, matches, incidents, and the outcome of a check."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Assignment:
     group_id : int
         The incident.
     is_new : bool
-        Whether the case was just added and was then the first report of its incident.
+        Whether the case was just added as the first report of its incident.
     score : float
-        Probability that the case and the incident's representative tell of one incident; 1 for the representative.
+        Probability that the case and the incident's representative report one incident; 1 for the representative.
     reason : str
     """
 
@@ -33,8 +33,8 @@ class Assignment:
 class Match:
     """An open incident that a case may belong to, with its representative.
 
-    ``score`` and ``reason`` are those of its case that is most alike; ``is_duplicate`` says whether the case would be
-    put together with cases of it if it were added.
+    ``score`` and ``reason`` are those of its most similar case; ``is_duplicate`` says whether the case would be grouped
+    with its cases if it were added.
     """
 
     group_id: int
@@ -59,7 +59,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class IndexCheck:
-    """What was checked of an index that is sound: its cases, its incidents, and the bytes of its files."""
+    """The outcome of checking an undamaged index: its cases, its incidents, and the bytes of its files."""
 
     cases: int
     incidents: int

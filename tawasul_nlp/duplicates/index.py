@@ -1,4 +1,4 @@
-"""``DuplicateIndex``: open incidents that live in a folder while cases arrive one by one."""
+"""``DuplicateIndex``: open incidents, stored in a folder while cases arrive one by one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INSERT = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 class DuplicateIndex:
     """Incidents that grow as cases arrive.
 
-    Open one with :meth:`open`, and close it, best with ``with``. One process at a time may have it open; its threads
+    Open one with :meth:`open`, preferably in a ``with`` statement. One process at a time may have it open; its threads
     may share it.
 
     Examples
@@ -56,51 +56,50 @@ class DuplicateIndex:
     def open(
         cls, folder: str | Path, grouper: DuplicateGrouper | None = None, *, create: bool = True
     ) -> DuplicateIndex:
-        """Open an index, or make one.
+        """Open an index, or create one.
 
-        Every file is checked, so this reads the whole index once. One that is in a folder that cannot be written is
-        opened all the same, by as many processes as want, and only answers queries.
+        Every file is checked, so this reads the whole index once. An index in a read-only folder can be opened by any
+        number of processes, and only answers queries.
 
         Parameters
         ----------
         folder : str or Path
         grouper : DuplicateGrouper or None
-            Reads and compares the cases; None for the bundled model. An index can only be opened with the model
-            that made it (:func:`~tawasul_nlp.duplicates.rebuild_index` makes it anew with another). An index keeps
-            the threshold it was filled or added to with; a grouper that was given another decides by that, and what
-            was decided before stays.
+            Reads and compares the cases; None for the bundled model. An index can only be opened with the model that
+            created it (:func:`~tawasul_nlp.duplicates.rebuild_index` rebuilds it with another). An index keeps its threshold; a grouper
+            with an explicit one decides by that, and earlier decisions stay.
         create : bool
-            Whether to make the index if there is none.
+            Whether to create the index if there is none.
 
         Raises
         ------
         IndexLockedError
             If another process has it open.
         IndexFormatError
-            If it is damaged, newer, made with another model, or not there and not to be made.
+            If it is damaged, newer, created with another model, or missing with ``create=False``.
         IndexDiskError
-            If it cannot be read, or has to be written where that is not allowed.
+            If it cannot be read, or must be written but is read-only.
         """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise IndexFormatError(f"{folder}: a file, expected a folder")
         if not (folder / DATABASE).is_file():
             if not create:
-                raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing); add cases to make one")
+                raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing); add cases to create one")
             if folder.is_dir() and any(map(_is_foreign, folder.iterdir())):
-                raise IndexFormatError(f"{folder}: not empty and no index; choose a new folder")
+                raise IndexFormatError(f"{folder}: not empty and not an index; choose a new folder")
         grouper = grouper or DuplicateGrouper.from_pretrained()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise IndexDiskError(f"{folder}: the folder cannot be made ({error}); choose another") from error
+            raise IndexDiskError(f"{folder}: the folder cannot be created ({error}); choose another") from error
         return cls(folder, grouper)
 
     @staticmethod
     def read_cases(folder: str | Path) -> list[Case]:
-        """Return the cases of an index, whichever model made it: what a new one starts from after a change of model.
+        """Return the cases of an index, whichever model created it, to fill a new one after a change of model.
 
-        They have their texts, ids, dates and places; topics and embeddings that they were given are not kept.
+        They have texts, ids, dates and places; topics and embeddings passed by the caller are not kept.
 
         Raises
         ------
@@ -124,15 +123,15 @@ class DuplicateIndex:
 
     @staticmethod
     def verify(folder: str | Path) -> IndexCheck:
-        """Check every byte of an index that nobody has open, as after copying or restoring it; needs no model.
+        """Check every byte of a closed index, such as a copy or a backup; needs no model.
 
-        :meth:`open` refuses a damaged index too, but does without a damaged graph of neighbours, which can be made
-        again. What a killed process left is taken up, as by :meth:`open`.
+        :meth:`open` refuses a damaged index too, but ignores a damaged graph of neighbours, which can be rebuilt. What
+        a killed process left is recovered, as by :meth:`open`.
 
         Raises
         ------
         IndexLockedError
-            If a process has it open: such an index cannot be checked, nor copied soundly.
+            If a process has it open: an open index can be neither checked nor copied safely.
         IndexFormatError
             If any file is damaged, or if there is no index.
         IndexDiskError
@@ -157,7 +156,7 @@ class DuplicateIndex:
         self.close()
 
     def close(self) -> None:
-        """Save what makes the next opening fast, and let other processes open the index. Nothing depends on it."""
+        """Save a cache for the next opening and unlock the index; no data depends on it."""
         with self._thread_lock:
             if self._closed:
                 return
@@ -175,13 +174,13 @@ class DuplicateIndex:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def query(self, case: str | Mapping[str, Any] | Case, k: int = 5) -> list[Match]:
-        """Say which open incidents a case may belong to, the likeliest first; nothing is stored.
+        """Return the open incidents that a case may belong to, the likeliest first; nothing is stored.
 
         Parameters
         ----------
         case : str, mapping or Case
         k : int
-            At most so many incidents. The last ones may be unlikely, or out of the question (score 0: another place).
+            The most incidents to return. The last ones may be unlikely or impossible (score 0: another place).
         """
         with self._in_turn():
             features = case_features(self._grouper.classifier, as_cases([case]), workers=1)
@@ -212,7 +211,7 @@ class DuplicateIndex:
         Raises
         ------
         KeyError
-            If there is none of this id (any more).
+            If no incident has this id (any more).
         """
         with self._in_turn():
             rows = self._store.all(
@@ -231,7 +230,7 @@ class DuplicateIndex:
         Raises
         ------
         KeyError
-            If there is no case of this id.
+            If no case has this id.
         """
         with self._in_turn():
             return str(self._of_case(case_id, "text")[0])
@@ -242,19 +241,19 @@ class DuplicateIndex:
         Raises
         ------
         KeyError
-            If there is no case of this id.
+            If no case has this id.
         """
         with self._in_turn():
             return self._assignment(case_id)
 
     def assignments(self) -> dict[str, Assignment]:
-        """Return the incident of every case, by its id, in the order in which they were added."""
+        """Return the incident of every case by id, in the order of addition."""
         with self._in_turn():
             found = self._store.all("SELECT id, group_id, score, reason FROM cases ORDER BY row")
         return {row[0]: Assignment(row[0], row[1], False, row[2], row[3]) for row in found}
 
     def stats(self) -> dict[str, Any]:
-        """Return counts of cases and incidents, and what the index was made with."""
+        """Return counts of cases and incidents, and the model and settings of the index."""
         with self._in_turn():
             sizes = [size for (size,) in self._store.all("SELECT count(*) FROM cases GROUP BY group_id")]
             model_hash = self._store.facts()["model_hash"]
@@ -274,10 +273,10 @@ class DuplicateIndex:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def add(self, cases: Iterable[str | Mapping[str, Any] | Case]) -> list[Assignment]:
-        """Add cases; what is returned is on disk.
+        """Add cases; the returned assignments are on disk.
 
-        A case whose id is already there with the same text is left alone, so that an interrupted run may be repeated.
-        Half of a surrogate pair, which cannot be stored, is stored as its escape (``\\ud83d``).
+        A case whose id is already there with the same text is left unchanged, so an interrupted run may be repeated. A
+        lone surrogate, which cannot be stored, is stored as its escape (``\\ud83d``).
 
         Returns
         -------
@@ -291,7 +290,7 @@ class DuplicateIndex:
         ValueError
             If an id is already there with another text; then nothing is added.
         IndexDiskError
-            If the disk is full, or the folder cannot be written; then nothing is added.
+            If the disk is full, or the folder is read-only; then nothing is added.
         """
         with self._in_turn():
             listed = as_cases(cases)
@@ -316,7 +315,7 @@ class DuplicateIndex:
             ]
 
     def load_groups(self, groups: DuplicateGroups, incident_ids: Sequence[int] | None = None, last_id: int = 0) -> None:
-        """Take over the cases and decisions of a finished grouping: the fast way to start from a large backlog.
+        """Import the cases and decisions of a finished grouping: the fast way to start from a large backlog.
 
         Parameters
         ----------
@@ -332,7 +331,7 @@ class DuplicateIndex:
         ValueError
             If the index is not empty, or if two cases have one id; then nothing is added.
         IndexDiskError
-            If the disk is full, or the folder cannot be written; then nothing is added.
+            If the disk is full, or the folder is read-only; then nothing is added.
         """
         with self._in_turn():
             if self._store.rows():
@@ -340,7 +339,7 @@ class DuplicateIndex:
             ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
             if len(set(ids)) < len(ids):
                 twice = Counter(ids).most_common(1)[0][0]
-                raise ValueError(f"two cases have the id {twice!r}; give every case an id of its own")
+                raise ValueError(f"two cases have the id {twice!r}; give every case a unique id")
             features, vectors = groups.features, search_vectors(groups.features)
             reasons = ["representative"] * len(ids)
             for group in groups.groups:
@@ -379,15 +378,14 @@ class DuplicateIndex:
             self._assigner.threshold = groups.threshold
 
     def remove(self, case_id: str) -> None:
-        """Forget a case. Its text is overwritten on disk, at the latest when the index is closed.
+        """Remove a case; its text is overwritten on disk when the index is closed, or earlier.
 
-        When it was its incident's representative, the others are grouped anew among themselves; most of them keep the
-        incident's id.
+        If it was its incident's representative, the others are regrouped; most of them keep the incident's id.
 
         Raises
         ------
         KeyError
-            If there is no case of this id.
+            If no case has this id.
         """
         with self._in_turn():
             row, group_id = self._of_case(case_id, "row, group_id")
@@ -398,7 +396,7 @@ class DuplicateIndex:
                     self._assigner.new_representative(group_id)
 
     def _fresh(self, cases: Sequence[Case]) -> list[int]:
-        """Return which cases are not there yet; the same id with another text is an error."""
+        """Return which cases are new; a known id with another text is an error."""
         fresh: list[int] = []
         seen: dict[str, str] = {}
         for at, case in enumerate(cases):
@@ -415,12 +413,12 @@ class DuplicateIndex:
             elif text != storable(case.text):
                 raise ValueError(
                     f"case {at}: the id {case.id!r} is already in {self.folder} with another text; "
-                    "remove that case first, or give this one an id of its own"
+                    "remove that case first, or give this one a unique id"
                 )
         return fresh
 
     def _names(self, cases: Sequence[Case], fresh: Sequence[int]) -> dict[int, str]:
-        """Return the ids under which new cases are stored; one without an id gets one that no other has."""
+        """Return the ids of new cases; one without an id gets an unused one."""
         start = self._store.rows()
         taken = {case.id for case in cases}
         names = {}
@@ -446,7 +444,7 @@ class DuplicateIndex:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        """Hold off other threads, on an index that is open."""
+        """Lock an open index against other threads."""
         with self._thread_lock:
             if self._closed:
                 raise ValueError(f"{self.folder}: this index is closed; open it again")
@@ -454,12 +452,12 @@ class DuplicateIndex:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether a file of a folder is not what a process leaves that is killed before it makes the database."""
+    """Return whether a file is not one that a process leaves if killed before it creates the database."""
     return path.name != LOCK and (path.name != VECTORS or path.stat().st_size > 0)
 
 
 def _stored(row: int, case_id: str, case: Case, features: CaseFeatures) -> tuple[Any, ...]:
-    """Return the values of a case that has no incident yet, as they are stored."""
+    """Return the stored values of a case without an incident."""
     created = case.created_at.isoformat() if case.created_at else None
     key = int(place_keys(features)[0].astype(np.int64))
     return row, case_id, case.text, created, case.place, pack(features)[0], key, -1, 0.0, ""

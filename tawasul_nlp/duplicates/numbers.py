@@ -1,8 +1,8 @@
-"""The numbers of a text, told apart: those that may name the thing it is about, and mere amounts.
+"""The numbers of a text, split into those that may name its subject and mere amounts.
 
-Reports of building 5 and of building 7 are two incidents. But one citizen waited three days and the other four, and
-each has a phone of his own: that says nothing against their telling of one event. So amounts, times and dates only
-count where two texts share them, and a person's own numbers never count.
+Reports of building 5 and of building 7 are two incidents. But two citizens who waited three and four days, each with a
+phone number, may report one event. So amounts, times and dates only count if two texts share them, and personal numbers
+never count.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterable
 
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS, find_personal_data
 
-# The plate of a car is often the very thing that a case is about.
+# A car's plate is often the subject of a case.
 _PERSONAL = DEFAULT_KINDS - {"plate"}
-# Whatever is personal has at least so many digits: texts with fewer are not searched for it.
+# Personal numbers have at least this many digits: texts with fewer are not searched for them.
 _PERSONAL_DIGITS = 4
 _CUE_LENGTH = 24
-# One character for one, so that spans stay those of the original.
+# One character for one, so spans stay those of the original.
 _PLAIN = (*zip("أإآىئؤة٫٬٪", "اااييوه.,%", strict=True),)
 _PLAIN_DIGITS = {chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)}
 _OTHER_DIGITS = re.compile("[\u0660-\u0669\u06f0-\u06f9]")
-# What is counted and measured; money is left out, for a sum tells whose matter it is.
+# What is counted and measured; not money, since a sum identifies a matter.
 _UNITS = """
 ثانيه ثواني دقيقه دقايق ساعه ساعات يوم ايام يوما اسبوع اسابيع شهر شهرا شهور اشهر سنه سنين سنوات عام عاما اعوام
 مره مرات متر امتار كيلو كم سم لتر بالميه بالمايه
@@ -40,7 +40,7 @@ _CUES = """
 _UNIT_WORDS, _CUE_WORDS = frozenset(_UNITS.split()), frozenset(_CUES.split())
 _NUMBER_WORDS = frozenset({"رقم", "no", "number"})
 _RANGE = frozenset({"-", "و", "او", "الي", "لين", "to", "or"})
-_WORD = re.compile(r"\s{0,2}([^\W\d_]+|%)(?![^\W\d_]|\s?\d)")  # "عمارة 5 م 714" is in block 714, and 5 are no metres
+_WORD = re.compile(r"\s{0,2}([^\W\d_]+|%)(?![^\W\d_]|\s?\d)")  # "عمارة 5 م 714" is in block 714, and 5 is not in metres
 _TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _DATE_OR_PART = re.compile(r"\d{1,4}([/-])\d{1,2}(?:\1\d{1,4})?|\d+(?:[.:]\d+)+|(?:19|20)\d\d")
@@ -48,13 +48,13 @@ _DIGITS = re.compile(r"\d+")
 
 
 def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[str]]:
-    """Return the numbers that may name what a text is about, and the amounts in it, both in their order.
+    """Return the numbers that may name a text's subject, and its amounts, both in order.
 
     Parameters
     ----------
     text : str
     named : iterable of int
-        Numbers that are known to be parts of an address, and left out.
+        Numbers known to be parts of an address, which are left out.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
     found = _told_apart(plain, known)
     if sum(map(len, found[0])) >= _PERSONAL_DIGITS:
         for span in find_personal_data(text, _PERSONAL):
-            # Two cases that name one report tell of one thing.
+            # Two cases that name one report have one subject.
             if span.kind == "request" and _is_cued(plain[: span.start]):
                 continue
             plain = plain[: span.start] + " " * (span.end - span.start) + plain[span.end :]
@@ -77,7 +77,7 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
 
 
 def _plain(text: str) -> str:
-    """Write a text with ASCII digits, and letters that people write for one another as one; `translate` is slower."""
+    """Fold digits to ASCII and unify letters that people interchange; `translate` is slower."""
     for written, plain in _PLAIN:
         text = text.replace(written, plain)
     return _OTHER_DIGITS.sub(lambda digit: _PLAIN_DIGITS[digit.group()], text)
@@ -106,13 +106,13 @@ def _is_latin(letter: str) -> bool:
 
 
 def _counts(plain: str, end: int) -> bool:
-    """Whether a unit follows a number."""
+    """Return whether a unit follows a number."""
     unit = _WORD.match(plain, end)
     return unit is not None and (unit[1] == "%" or unit[1].lower() in _UNIT_WORDS)
 
 
 def _is_cued(before: str) -> bool:
-    """Whether the words before a number say that it is a time, an age or the number of a report."""
+    """Return whether the words before a number mark it as a time, an age or the number of a report."""
     words = before[-_CUE_LENGTH:].replace(":", " ").replace("#", " ").lower().split()
     if words and words[-1].rstrip(".") in _NUMBER_WORDS:
         words.pop()

@@ -1,9 +1,9 @@
-"""How likely two cases are to tell of one incident: features of a pair, and the learned model that weighs them.
+"""The probability that two cases report one incident: features of a pair, and the learned model.
 
 The model is a generalised additive one: logistic regression on piecewise-linear functions of a few similarities and on
-the relations between the places, topics and numbers of the two texts. So every part of a score can be named
-(:meth:`PairScorer.contributions`). Two rules stand above it: a conflicting place keeps two cases apart, and a long time
-between them takes from the score.
+the relations between the places, topics and numbers of the two texts. So every part of a score can be explained
+(:meth:`PairScorer.contributions`). Two rules override it: a conflicting place keeps two cases apart, and a long time
+between them lowers the score.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 
 FORMAT_VERSION = 4
-# Pairs that are scored at a time: so few that what is computed of them stays in the processor's cache.
+# Pairs scored at a time: few enough that their features stay in the processor's cache.
 _BLOCK = 16_384
 
-# Knots of the piecewise-linear functions; between two knots a feature is shared by both.
+# Knots of the piecewise-linear functions; a value between two knots is shared by both.
 KNOTS = {
     "cosine": (0.0, 0.3, 0.5, 0.65, 0.75, 0.85, 0.95),
     "cosine_same_place": (0.2, 0.4, 0.6, 0.8),
@@ -64,21 +64,20 @@ _FAMILIES = {
     "length": ("length", "length_no_place"),
 }
 _AREAS = PLACES[:4]
-# So much log-odds are lost where a long time lies between two cases that no group may hold both: the most alike have
-# about six.
+# Two cases so far apart in time that they lose this much log-odds share no group: the most similar have about six.
 _FAR = 8.0
-# The value of a measure that a pair does not have: it then adds nothing.
+# The value of a measure that a pair lacks, which then adds nothing.
 _ABSENT = -1.0
 
 
 def shares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how many codes two rows of padded codes have in common: (pairs, few) twice -> (pairs,)."""
+    """Return the number of common codes of two rows of padded codes: (pairs, few) twice -> (pairs,)."""
     equal = first[:, :, None] == second[:, None, :]
     return np.asarray((equal & (first >= 0)[:, :, None]).sum((1, 2)))
 
 
 def copied(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how much of the shingles of pairs of cases is common, by their signatures: (pairs,), from 0 to 1."""
+    """Return the estimated Jaccard similarity of pairs' shingles: (pairs,), from 0 to 1."""
     return np.count_nonzero(features.shingles[first] == features.shingles[second], axis=1) / SIGNATURE
 
 
@@ -87,7 +86,7 @@ def _known(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which pairs have codes on both sides, and how many codes they share; most pairs lack them on one."""
+    """Return which pairs have codes on both sides, and how many they share; most pairs lack them on one."""
     both = _known(codes, first) & _known(codes, second)
     common = np.zeros(len(first), np.int64)
     at = np.flatnonzero(both)
@@ -95,7 +94,7 @@ def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.n
     return both, common
 
 
-# Of each kind of code which pairs have some on both sides, and how many they share.
+# For each kind of code, which pairs have some on both sides, and how many they share.
 _Meetings = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -106,10 +105,10 @@ def _meetings(
 
 
 def conflicting_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Say which pairs of cases name areas that cannot be one: other blocks, other towns, other governorates.
+    """Return which pairs of cases name conflicting areas: different blocks, towns or governorates.
 
-    A shared block settles it, then a shared town, quarter or landmark; a quarter may lie in a town that only the
-    other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
+    A shared block rules out a conflict, then a shared town, quarter or landmark; a quarter may lie in a town that only
+    the other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
     nothing.
 
     Parameters
@@ -141,10 +140,10 @@ def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, 
 
 
 def conflicting_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Say which pairs of cases name places that cannot be one: conflicting areas, other streets, other roads.
+    """Return which pairs of cases name conflicting places: conflicting areas, different streets or roads.
 
-    Roads have numbers and are short: what goes wrong in a whole block may be reported from several of its roads, so
-    within a block they do not conflict. A street or road that both name settles it.
+    Roads have numbers and are short: a problem of a whole block may be reported from several of its roads, so within a
+    block they do not conflict. A street or road that both name rules out a conflict.
 
     Parameters and result are those of :func:`conflicting_areas`.
     """
@@ -159,7 +158,7 @@ def _other_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray,
 
 
 def pair_features(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the features of pairs of cases, as the model reads them.
+    """Return the model's features of pairs of cases.
 
     Parameters
     ----------
@@ -179,8 +178,8 @@ def pair_features(features: CaseFeatures, first: np.ndarray, second: np.ndarray)
 def _measures(
     features: CaseFeatures, first: np.ndarray, second: np.ndarray, places: _Meetings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return what is measured on pairs: a number for each of :data:`KNOTS`, and yes or no for each of FLAGS."""
-    # Added in float64, or the last digits of a score depend on how many numbers a processor adds at once.
+    """Return the measures of pairs: a number for each of :data:`KNOTS`, and a flag for each of FLAGS."""
+    # Summed in float64, or the last digits of a score would depend on the processor's vector width.
     cosine = np.einsum("ij,ij->i", features.vectors[first], features.vectors[second], dtype=np.float64)
     length = np.minimum(features.length[first], features.length[second])
     met = {**places, **_meetings(features, first, second, ("street_names", "numbers", "amounts"))}
@@ -188,7 +187,7 @@ def _measures(
     placed = [np.any([_known(getattr(features, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
     same_place = sum(common[name] for name in _AREAS) > 0
     none = ~placed[0] & ~placed[1]
-    # A road is a number too: so few pairs differ in it that it is weighed with the others.
+    # Roads count as numbers: too few pairs differ in them for a weight of their own.
     ways = ("streets", "street_names", "roads")
     other_way = np.any([met[name][0] for name in ways], axis=0) & (sum(common[name] for name in ways) == 0)
     shared_numbers = common["numbers"] + common["amounts"]
@@ -231,7 +230,7 @@ def _measures(
 def _rarest_shared_place(
     features: CaseFeatures, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """Return how rare the rarest area or landmark is that both cases of a pair name; absent where there is none."""
+    """Return the rarity of the rarest area or landmark that both cases of a pair name; absent without one."""
     rarest = np.full(len(first), _ABSENT, np.float32)
     for name in _AREAS:
         at = np.flatnonzero(common[name])
@@ -242,9 +241,9 @@ def _rarest_shared_place(
 
 
 def _topic_overlap(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how far two cases' topics agree: the sum of the smaller probabilities.
+    """Return how much two cases' topics agree: the sum of the smaller probabilities.
 
-    It is absent where one is unknown, or only one is the caller's own: such a topic is no word against the model's.
+    Absent if one is unknown, or only one is the caller's own, which cannot be compared with the model's.
     """
     one, two = features.topics[first], features.topics[second]
     known = (one[:, 0] != -1) & (two[:, 0] != -1) & ((one[:, 0] < 0) == (two[:, 0] < 0))
@@ -259,7 +258,7 @@ def _topic_overlap(features: CaseFeatures, first: np.ndarray, second: np.ndarray
 
 
 def _hats(values: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
-    """Share each value out between its two nearest knots (values beyond the ends count as the end); 0 where absent."""
+    """Share each value between its two nearest knots, clipped to the ends; 0 where absent."""
     points = np.array(knots)
     clipped = np.clip(values, points[0], points[-1])
     right = np.clip(np.searchsorted(points, clipped, side="right"), 1, len(points) - 1)
@@ -274,7 +273,7 @@ def _hats(values: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairScorer:
-    """The learned probability that two cases tell of one incident.
+    """The learned probability that two cases report one incident.
 
     Attributes
     ----------
@@ -283,8 +282,8 @@ class PairScorer:
     threshold : float
         The probability from which two cases count as duplicates; chosen on validation data.
     days : float
-        Cases that came in more than so many days apart lose one unit of log-odds for every further so many. The
-        corpus has no dates, so this is a rule and not learned.
+        Cases received more than this many days apart lose one unit of log-odds for every further ``days``. The corpus
+        has no dates, so this is a rule, not learned.
     """
 
     weights: np.ndarray
@@ -294,11 +293,11 @@ class PairScorer:
 
     @property
     def longest(self) -> float:
-        """Return how many days may lie between two cases of one group: beyond, no likeness makes up for the time."""
+        """Return the most days between two cases of one group: beyond, no similarity makes up for the time."""
         return (1 + _FAR) * self.days
 
     def score(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the probability of each pair; 0 where the places conflict or a text tells nothing.
+        """Return the probability of each pair; 0 where the places conflict or a text has no letter or digit.
 
         Parameters
         ----------
@@ -317,7 +316,7 @@ class PairScorer:
             met = _meetings(features, a, b)
             never = _other_places(features, a, b, met) | (features.length[a] == 0) | (features.length[b] == 0)
             may = np.flatnonzero(~never)
-            # Where the places of a pair meet is looked up once, for the rule and for the features.
+            # The common places of a pair are looked up once, for the rule and the features.
             known = {name: (both[may], common[may]) for name, (both, common) in met.items()}
             logits = self._logits(features, a[may], b[may], known)
             own = np.zeros(len(a), np.float32)
@@ -328,7 +327,7 @@ class PairScorer:
         if len(starts) == 1:
             fill(0)
         elif starts:
-            with ThreadPoolExecutor(cores()) as pool:  # numpy works outside the interpreter's lock
+            with ThreadPoolExecutor(cores()) as pool:  # numpy releases the interpreter lock
                 list(pool.map(fill, starts))
         return scores
 
@@ -346,7 +345,7 @@ class PairScorer:
         return logits
 
     def late(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return what the time between two cases adds to the log-odds: 0 or less; 0 where a date is missing."""
+        """Return what the time between two cases adds to the log-odds: 0 or less; 0 if a date is missing."""
         apart = np.abs(features.days[first] - features.days[second])
         return -np.nan_to_num(np.maximum(apart / self.days - 1.0, 0.0))
 
@@ -385,11 +384,11 @@ class PairScorer:
             if content["format_version"] != FORMAT_VERSION:
                 raise ModelFormatError(
                     f"{path}: format version {content['format_version']!r}, this library reads {FORMAT_VERSION}; "
-                    "use the library version that trained it, or train it again"
+                    "use the library version that trained it, or retrain"
                 )
             weights = np.array([content["weights"][name] for name in NAMES], np.float64)
             return cls(weights, float(content["intercept"]), float(content["threshold"]), float(content["days"]))
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ModelFormatError):
                 raise
-            raise ModelFormatError(f"{path}: no pair scorer ({error!r}); restore the model folder") from error
+            raise ModelFormatError(f"{path}: not a pair scorer ({error!r}); restore the model folder") from error

@@ -1,12 +1,11 @@
-"""Grouping in parts: the steps of :class:`~tawasul_nlp.duplicates.DuplicateGrouper` for cases that lie in many parts.
+"""Grouping in parts: the steps of :class:`~tawasul_nlp.duplicates.DuplicateGrouper` for distributed cases.
 
-Parts are consecutive stretches of the cases; `starts` holds each one's first row number. Every function works on one
-part, and says what another step needs of it; whoever calls them carries that from part to part
-(:mod:`tawasul_nlp.tables.ray`). Nothing here knows how.
+Parts are consecutive ranges of the cases; `starts` holds each part's first row number. Every function works on one part
+and returns what other parts need of it; the caller (:mod:`tawasul_nlp.tables.ray`) exchanges that between parts.
 
-The pairs are those of :mod:`~tawasul_nlp.duplicates.candidates`. Neighbours among many are sought in cells: a case
-lies in the cell of its nearest centre and looks for neighbours in those of its nearest few (an inverted file, as of
-Jégou, Douze and Schmid 2011), where it is compared with every case.
+The pairs are those of :mod:`~tawasul_nlp.duplicates.candidates`. Neighbours among many are searched in cells: a case
+lies in the cell of its nearest centre and searches the cells of its nearest few (an inverted file, as in Jégou, Douze
+and Schmid 2011), where it is compared with every case.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ from tawasul_nlp.duplicates.groups import LEAST, settled
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.extras import require
 
-CELL = 4_000  # cases of a cell, on average
+CELL = 4_000  # cases per cell, on average
 PROBES = 4
-_SAMPLE = 32  # cases a centre that the centres are fitted on
+_SAMPLE = 32  # cases per centre that the centres are fitted on
 _ROUNDS = 10
 _SEED = 20261124
 
 
 def dealt(to: np.ndarray, parts: int, *columns: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part the rows that go `to` it, in their order.
+    """Return for each part the rows that go `to` it, in order.
 
     >>> [[column.tolist() for column in piece] for piece in dealt(np.array([1, 0, 1]), 2, np.array([7, 8, 9]))]
     [[[8]], [[7, 9]]]
@@ -52,31 +51,31 @@ def dealt(to: np.ndarray, parts: int, *columns: np.ndarray) -> list[tuple[np.nda
 
 
 def split_bands(parts: int, features: CaseFeatures, start: int) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part the buckets that it compares, and the cases in them, rising."""
+    """Return for each part the buckets that it compares, and the cases in them, ascending."""
     return _dealt_buckets(parts, [band_bucket(features, band) for band in range(BANDS)], start)
 
 
 def split_copies(parts: int, features: CaseFeatures, start: int) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part the buckets in which it looks for copies, and the cases in them, rising."""
+    """Return for each part the buckets in which it searches for copies, and the cases in them, ascending."""
     return _dealt_buckets(parts, [copy_bucket(features, band) for band in range(COPY_BANDS)], start)
 
 
 def _dealt_buckets(parts: int, bands: Sequence[np.ndarray], start: int) -> list[tuple[np.ndarray, ...]]:
     rows = np.repeat(np.arange(start, start + len(bands[0])), len(bands))
-    # Bands must not meet: each has a constant of its own.
+    # A constant per band keeps bands from colliding.
     own = np.arange(len(bands), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     buckets = (np.stack(bands, axis=1) ^ own).ravel()
     return dealt((buckets % np.uint64(parts)).astype(np.int64), parts, buckets, rows)
 
 
 def repeated_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
-    """Return the rows of a part's buckets that are copies of one before them, rising."""
+    """Return the rows of a part's buckets that are copies of an earlier one, ascending."""
     buckets, rows = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return unique_keys(rows[later(buckets)])
 
 
 def split_rows(parts: int, rows: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """Return for each part the rows that lie there, of some that rise."""
+    """Return for each part its rows among ascending ones."""
     return np.split(rows, np.searchsorted(rows, starts[1:]))
 
 
@@ -88,17 +87,17 @@ def near_copies_of(pieces: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
 
 
 def sample_share(n: int) -> float:
-    """Return which share of the cases :func:`centres` needs."""
+    """Return the share of the cases that :func:`centres` needs."""
     return min(1.0, _SAMPLE / CELL) if n > CELL else 1.0
 
 
 def sample(vectors: np.ndarray, start: int, share: float) -> np.ndarray:
-    """Return some of a part's vectors, the same ones each time."""
+    """Return a reproducible sample of a part's vectors."""
     return vectors[np.random.default_rng([_SEED, start]).random(len(vectors)) < share]
 
 
 def centres(vectors: np.ndarray, cells: int) -> np.ndarray:
-    """Return the centres of so many cells: (cells, width), float32, of length 1."""
+    """Return the centres of the cells: (cells, width), float32, of length 1."""
     require("ray", "cutting vectors into cells", "sklearn")
     from sklearn.cluster import KMeans
 
@@ -112,9 +111,9 @@ def centres(vectors: np.ndarray, cells: int) -> np.ndarray:
 def split_cells(
     parts: int, vectors: np.ndarray, start: int, middles: np.ndarray, copies: np.ndarray, probes: int = PROBES
 ) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part who looks for neighbours in its cells: cells, rows, whether they lie there, vectors.
+    """Return for each part the cases that search its cells: cells, rows, whether they lie there, vectors.
 
-    Rows that are `copies` of one before them look for others, but lie in no cell.
+    Rows that are `copies` of an earlier one search for others, but lie in no cell.
     """
     probes = min(probes, len(middles))
     cells = np.empty((len(vectors), probes), np.int64)
@@ -131,7 +130,7 @@ def split_cells(
 
 
 def nearest_in_cells(pieces: Sequence[tuple[np.ndarray, ...]], k: int) -> tuple[np.ndarray, ...]:
-    """Return rows, neighbours and similarities: for each case the ``k`` nearest in each cell that it looks in."""
+    """Return rows, neighbours and similarities: for each case the ``k`` nearest in each cell that it searches."""
     cells, rows, home, vectors = (np.concatenate(column) for column in zip(*pieces, strict=True))
     order = np.argsort(cells, kind="stable")
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
@@ -153,12 +152,12 @@ def nearest_in_cells(pieces: Sequence[tuple[np.ndarray, ...]], k: int) -> tuple[
 
 
 def split_nearest(parts: int, nearest: tuple[np.ndarray, ...], starts: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Return for each part what was found for its cases."""
+    """Return for each part the neighbours found for its cases."""
     return dealt(np.searchsorted(starts, nearest[0], side="right") - 1, parts, *nearest)
 
 
 def neighbours_of(pieces: Sequence[tuple[np.ndarray, ...]], k: int) -> np.ndarray:
-    """Return the pairs of a part's cases with their ``k`` nearest, as numbers."""
+    """Return the pairs of a part's cases and their ``k`` nearest, as numbers."""
     rows, others, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
     order = np.lexsort((others, -values, rows))
     ordered = rows[order]
@@ -174,7 +173,7 @@ def split_pairs(parts: int, keys: np.ndarray, starts: np.ndarray) -> list[np.nda
 
 
 def merged(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """Return a part's pairs or rows, sorted, each once."""
+    """Return a part's unique pairs or rows, sorted."""
     return unique_keys(np.concatenate(pieces))
 
 
@@ -187,12 +186,12 @@ Rows = tuple[np.ndarray, CaseFeatures]
 
 
 def split_features(parts: int, features: CaseFeatures, start: int, wanted: Sequence[np.ndarray]) -> list[Rows]:
-    """Return for each part the features of the rows that it wants of this one."""
+    """Return for each part the features of the rows that it needs from this one."""
     return [(rows, features.take(rows - start)) for rows in wanted]
 
 
 def scored(pieces: Sequence[Rows], keys: np.ndarray, features: CaseFeatures, start: int, scorer: PairScorer) -> Edges:
-    """Score a part's pairs, with the features of their second cases from everywhere; keep those that may match."""
+    """Score a part's pairs, with the features of their second cases from all parts; keep possible matches."""
     others = np.concatenate([rows for rows, _ in pieces])
     table = CaseFeatures.joined([features, *(found for _, found in pieces)])
     first, second = keyed_pairs(keys).T
@@ -201,7 +200,7 @@ def scored(pieces: Sequence[Rows], keys: np.ndarray, features: CaseFeatures, sta
 
 
 def components(n: int, matching: Edges) -> np.ndarray:
-    """Return for each case a number that it shares with those that matching pairs connect it with; -1 if with none."""
+    """Return the connected component of each case by matching pairs; -1 if it has none."""
     if not n:
         return np.zeros(0, np.int64)
     require("ray", "finding the components of pairs", "scipy")
@@ -214,7 +213,7 @@ def components(n: int, matching: Edges) -> np.ndarray:
 
 
 def split_components(parts: int, features: CaseFeatures, start: int, component: np.ndarray) -> list[Rows]:
-    """Return for each part the cases of the components that it groups; components are dealt out in turn."""
+    """Return for each part the cases of the components that it groups; components are assigned in turn."""
     member = np.flatnonzero(component >= 0)
     return [(start + at, features.take(at)) for (at,) in dealt(component[member] % parts, parts, member)]
 

@@ -1,4 +1,4 @@
-"""Problems that keep coming back: the same topic at the same place, by distinct incidents over weeks."""
+"""Recurring problems: the same topic at the same place, in distinct incidents over weeks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tawasul_nlp.duplicates.groups import DuplicateGroups
 
 @dataclass(frozen=True, slots=True)
 class RecurringProblem:
-    """A topic that keeps coming back at a place.
+    """A topic that recurs at a place.
 
     Attributes
     ----------
@@ -26,17 +26,17 @@ class RecurringProblem:
     incidents : tuple of int
         Row number of the representative of each distinct incident, the earliest incident first.
     cases : tuple of int
-        Row numbers of all reports of these incidents, rising.
+        Row numbers of all reports of these incidents, ascending.
     weeks : int
         Calendar weeks (ISO 8601) in which an incident was first reported.
     first, last : date
         When the first and the last of the incidents were first reported.
     expected : float
-        How many incidents the place would have if it had its usual share of the topic.
+        The number of incidents if the place had its usual share of the topic.
     p_value : float
-        Chance of at least so many incidents where ``expected`` are due: the smaller, the more unusual.
+        Probability of at least this many incidents if ``expected`` is the mean: the smaller, the more unusual.
     q_value : float
-        ``p_value``, corrected for the number of pairs that were looked at.
+        ``p_value``, corrected for the number of pairs tested.
     """
 
     topic: str
@@ -52,16 +52,16 @@ class RecurringProblem:
 
 
 class RecurringProblems(list[RecurringProblem]):
-    """A list of recurring problems that also tells what it was drawn from.
+    """A list of recurring problems with counts of what was tested.
 
     Attributes
     ----------
     incidents : int
         Distinct incidents that were counted.
     skipped : int
-        Incidents left out because no report of theirs has a topic, a place or a date.
+        Incidents left out because none of their reports has a topic, a place or a date.
     pairs : int
-        Pairs of a topic and a place that were looked at, those without any incident included.
+        Pairs of a topic and a place that were tested, including those without an incident.
     """
 
     def __init__(self, problems: Iterable[RecurringProblem], *, incidents: int, skipped: int, pairs: int) -> None:
@@ -81,30 +81,29 @@ def recurring_problems(
     min_weeks: int = 2,
     max_q_value: float = 1.0,
 ) -> RecurringProblems:
-    """List the pairs of a topic and a place whose incidents keep coming back, the most unusual first.
+    """List the topics that recur at a place, the most unusual first.
 
     If a topic's incidents fell on places in proportion to each place's share of all incidents, a pair's number of
-    incidents would about follow a Poisson distribution; ``p_value`` is its tail (:func:`poisson_tail`), and
-    ``q_value`` corrects it for all pairs (:func:`false_discovery_rates`). The statistic knows neither seasons nor how
-    many people live at a place, takes incidents as independent (one cause that was reported as three incidents looks
-    unusual), and says little when a table has few incidents or few places: read it as an order in which to look, not
-    as proof.
+    incidents would roughly follow a Poisson distribution; ``p_value`` is its tail (:func:`poisson_tail`), and
+    ``q_value`` corrects it for all pairs (:func:`false_discovery_rates`). The statistic ignores seasons and population,
+    assumes independent incidents (one cause reported as three incidents looks unusual), and says little for few
+    incidents or few places: use it to decide where to look first, not as proof.
 
     Parameters
     ----------
     groups : DuplicateGroups or sequence of int, shape (n,)
-        The incident of each case, so that forty reports of one pipe burst count once. Of labels alone, the first case
-        of a label counts as its representative.
+        The incident of each case, so forty reports of one pipe burst count once. With labels alone, the first case of a
+        label is its representative.
     topics, places : sequences of str or None, shape (n,)
-        Of each case. An incident has its representative's, or where that has none, the first that a report of it has.
+        One per case. An incident has its representative's, or without one, the first among its reports.
     dates : sequence of date, datetime, ISO 8601 str or None, shape (n,)
-        An incident has the earliest of its reports'.
+        One per case. An incident has its earliest report's.
     min_incidents : int
-        A problem has at least so many distinct incidents,
+        The fewest distinct incidents of a problem.
     min_weeks : int
-        first reported in at least so many calendar weeks.
+        The fewest calendar weeks in which they were first reported.
     max_q_value : float
-        List only what is at least so unusual; 1 lists everything.
+        The largest q-value to list; 1 lists everything.
 
     Returns
     -------
@@ -114,7 +113,7 @@ def recurring_problems(
     Raises
     ------
     ValueError
-        If the sequences differ in length, a date cannot be read, or a limit makes no sense.
+        If the sequences differ in length, a date cannot be read, or a limit is out of range.
 
     Examples
     --------
@@ -132,12 +131,11 @@ def recurring_problems(
         )
     labels = groups.labels if isinstance(groups, DuplicateGroups) else np.asarray(groups)
     if labels.ndim != 1:
-        raise ValueError(f"the labels have shape {labels.shape}, expected (n,): one label a case")
+        raise ValueError(f"the labels have shape {labels.shape}, expected (n,): one label per case")
     for name, values in (("topics", topics), ("places", places), ("dates", dates)):
         if len(values) != len(labels):
             raise ValueError(
-                f"got {len(values)} {name} for {len(labels)} cases, expected one a case; "
-                "pass None for those that are not known"
+                f"got {len(values)} {name} for {len(labels)} cases, expected one per case; pass None for unknown ones"
             )
     topic_of = [_name(value) for value in topics]
     place_of = [_name(value) for value in places]
@@ -164,7 +162,7 @@ def recurring_problems(
     pairs = len(of_topic) * len(of_place)
     if not pairs:
         return RecurringProblems([], incidents=0, skipped=skipped, pairs=0)
-    # A pair without an incident was looked at as well: its p-value is 1.
+    # Pairs without an incident count too, with p-value 1.
     p_values = np.ones(pairs)
     expected = np.array([of_topic[topic] * of_place[place] / total for topic, place in found])
     counts = [len(incidents) for incidents in found.values()]
@@ -196,9 +194,9 @@ def recurring_problems(
 
 
 def poisson_tail(count: int, mean: float) -> float:
-    """Return the chance of at least ``count`` events, at least 1, where a Poisson distribution expects ``mean``.
+    """Return the probability of at least ``count`` events (1 or more) under a Poisson distribution.
 
-    The terms ``exp(-mean) * mean**k / k!`` are added on that side of ``count`` where they fall from the first on.
+    The terms ``exp(-mean) * mean**k / k!`` are summed on the side of ``count`` where they decrease from the first on.
 
     Examples
     --------
@@ -269,5 +267,5 @@ def _day(value: Any, row: int) -> date | None:
             pass
     kind = type(value).__name__
     raise ValueError(
-        f"date {row} is a {kind} that names no date, expected a date, a datetime, an ISO 8601 string or None"
+        f"date {row} is a {kind} that is not a date, expected a date, a datetime, an ISO 8601 string or None"
     )

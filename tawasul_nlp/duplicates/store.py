@@ -1,11 +1,10 @@
-"""The folder of an index: a database, a file of vectors and a graph of neighbours that are changed together.
+"""The folder of an index: a database, a file of vectors and a graph of neighbours, changed together.
 
-``index.sqlite`` holds the cases, what they are compared by, and every decision; ``checksums`` a checksum of each of its
-pages; ``vectors.f16`` the cases' search vectors, one row a case, only ever appended to. Vectors are forced to disk
-before the transaction that names them is committed, so what was committed survives a kill or a power cut; a tail of
-vectors that no transaction names is cut off when the folder is opened. The graph is a cache: it is saved when the
-folder is closed and many cases are new to it, and made again from the vectors when it is missing or not the one that
-the database knows.
+``index.sqlite`` holds the cases, their features and every decision; ``checksums`` a checksum of each of its pages;
+``vectors.f16`` the cases' search vectors, one row per case, append-only. Vectors are forced to disk before the
+transaction that refers to them is committed, so committed cases survive a kill or a power cut; trailing vectors without
+a transaction are truncated when the folder is opened. The graph is a cache: it is saved when the folder is closed and
+many cases are new to it, and rebuilt from the vectors when it is missing or not the one that the database records.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.incidents import IndexCheck
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
-# A graph is saved when so many cases are not in the saved one; reading them at the next opening takes about a second.
+# The graph is saved when this many cases are new to it; adding them at the next opening takes about a second.
 _UNSAVED = 10_000
-# Of indexes of this version only checksums are missing, and made when they are opened.
+# Indexes of this version only lack checksums, which are added when they are opened.
 _WITHOUT_CHECKSUMS = "3"
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -57,14 +56,14 @@ class IndexFolder(IndexDatabase):
     ----------
     folder : Path
     model_hash : str
-        Of the model that the vectors come from.
+        Hash of the model that computed the vectors.
     width : int
-        Numbers of an incident vector.
+        Width of an incident vector.
 
     Raises
     ------
     IndexLockedError, IndexFormatError, IndexDiskError
-        As :class:`~tawasul_nlp.duplicates.database.IndexDatabase` does; and if it was made with another model.
+        As :class:`~tawasul_nlp.duplicates.database.IndexDatabase`, or if it was created with another model.
     """
 
     def __init__(self, folder: Path, model_hash: str, width: int) -> None:
@@ -91,7 +90,7 @@ class IndexFolder(IndexDatabase):
     # -- the database --------------------------------------------------------------------------------------------------
 
     def threshold(self) -> float | None:
-        """Return the threshold of what was decided last; None for an index that was not told one."""
+        """Return the threshold of the last decision; None if none was set."""
         found = self.facts().get("threshold")
         try:
             threshold = None if found is None else float(found)
@@ -102,11 +101,11 @@ class IndexFolder(IndexDatabase):
         return threshold
 
     def keep_threshold(self, threshold: float) -> None:
-        """Store the threshold of what is decided, inside a :meth:`transaction`."""
+        """Store the threshold of the decisions, inside a :meth:`transaction`."""
         self.keep(threshold=repr(float(threshold)))
 
     def rows(self) -> int:
-        """Return how many rows were ever added; removed ones keep their place in the vector file."""
+        """Return the number of rows ever added; removed ones keep their place in the vector file."""
         found = self.facts().get("rows", "0")
         if not str(found).isdecimal():
             raise self.damaged(f"it says that it holds {found!r} rows")
@@ -114,20 +113,20 @@ class IndexFolder(IndexDatabase):
 
     @contextmanager
     def transaction(self, vectors: np.ndarray | None = None) -> Iterator[int]:
-        """Commit what happens inside, or undo all of it, in the database, the file and the graph.
+        """Commit the block's changes to the database, the file and the graph, or roll all of them back.
 
-        ``vectors`` (n, width + places) are appended first. What is inside gets the number of their first row.
+        ``vectors`` (n, width + places) are appended first. Yields the number of their first row.
 
         Raises
         ------
         IndexDiskError
-            If the disk is full, or the folder cannot be written; then nothing is changed.
+            If the disk is full, or the folder is read-only; then nothing is changed.
         """
         start = self.rows()
         data = b"" if vectors is None else vectors.astype("<f2").tobytes()
         after = crc32(data, self._checksum)
         if self.read_only:
-            raise IndexDiskError(f"{self.path}: the folder cannot be written, so the index only answers queries")
+            raise IndexDiskError(f"{self.path}: the folder is read-only, so the index only answers queries")
         try:
             with self.committed():
                 if vectors is not None:
@@ -153,9 +152,9 @@ class IndexFolder(IndexDatabase):
         return np.frombuffer(b"".join(parts), "<f2").reshape(len(rows), -1).astype(np.float32)
 
     def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> CaseFeatures:
-        """Return the features of rows whose packed features were read."""
+        """Return the features of rows from their packed form."""
         vectors = self.search_vectors(rows)[:, : self.width]
-        # Of length 1 again without the places beside them.
+        # Normalised again without the places.
         return unpack(blobs, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
 
     def read(self, rows: Sequence[int]) -> CaseFeatures:
@@ -171,10 +170,10 @@ class IndexFolder(IndexDatabase):
         self._graph.remove(row)
 
     def nearest(self, vector: np.ndarray, k: int) -> list[int]:
-        """Return the rows whose search vectors are nearest to one, at most ``k``.
+        """Return the rows of at most ``k`` nearest search vectors.
 
-        Of few cases these are just the nearest, on every machine. A graph may miss one of them, and which depends on
-        the order and the number of threads in which it was made.
+        For few cases the search is exact, on every machine. A graph may miss one of them, depending on the order and
+        the number of threads that built it.
         """
         size = len(self._graph)
         if not size:
@@ -201,11 +200,11 @@ class IndexFolder(IndexDatabase):
         version = checked_version(self)
         if facts.get("model_hash") != model_hash:
             raise IndexFormatError(
-                f"{self.path}: made with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
-                "models cannot be compared: open it with the first, or make it anew of its cases (tawasul index "
+                f"{self.path}: created with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
+                "models cannot be compared: open it with the first, or rebuild it from its cases (tawasul index "
                 "rebuild, or rebuild_index)"
             )
-        self.threshold()  # one that cannot be read is damage too
+        self.threshold()  # an unreadable one is damage too
         if version != str(FORMAT_VERSION):
             size = self._whole_vectors()
             with self.committed():
@@ -213,7 +212,7 @@ class IndexFolder(IndexDatabase):
                 self.keep(format_version=str(FORMAT_VERSION), vectors=f"{size} {found}")
 
     def _whole_vectors(self) -> int:
-        """Return how many bytes the vectors of all rows take, which are there."""
+        """Return the size of the vectors of all rows in bytes, and check that they are there."""
         size, expected = os.stat(self.vectors.fileno()).st_size, self.rows() * self._row_bytes
         if size < expected:
             raise self.damaged(f"{size} bytes, expected {expected} for {self.rows()} cases", VECTORS)
@@ -233,14 +232,14 @@ class IndexFolder(IndexDatabase):
             try:
                 self._graph.load(str(saved.path))
                 self._saved_rows = saved.rows
-            except RuntimeError:  # saved by a version of usearch that this one does not read
+            except RuntimeError:  # saved by an incompatible version of usearch
                 self._graph = new_index(self.width + PLACE_SIZE)
         elif saved is not None and not self.read_only:
             saved.path.unlink(missing_ok=True)
-        # By the index of ids, which is small: the table holds the texts.
+        # Through the index of ids, which is small: the table holds the texts.
         rows = [row for (row,) in self.all("SELECT row FROM cases INDEXED BY sqlite_autoindex_cases_1")]
         if not all(isinstance(row, int) for row in rows):
-            raise self.damaged("it names rows that are no numbers")
+            raise self.damaged("it names rows that are not numbers")
         present = np.sort(np.array(rows, np.int64))
         if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
             raise self.damaged("it names rows that were never added")
@@ -257,14 +256,14 @@ class IndexFolder(IndexDatabase):
         with self.named_errors():
             try:
                 self._graph.save(str(temporary))
-            except RuntimeError as error:  # of usearch, which says so of any trouble with a file
+            except RuntimeError as error:  # usearch's error for any problem with a file
                 raise OSError(str(error)) from error
             with temporary.open("rb+") as file:
-                os.fsync(file.fileno())  # or after a power cut half a graph could stand under its name
+                os.fsync(file.fileno())  # or a power cut could leave half a graph under its name
             if temporary.stat().st_size != self._graph.serialized_length:
-                raise OSError(f"{temporary} was not written whole")
+                raise OSError(f"{temporary} was not written completely")
         saved = SavedGraph(self.path, self.rows(), _file_checksum(temporary), sys.byteorder)
-        # A process that is killed between the two leaves no graph that is known, and it is made again.
+        # A process killed between the two leaves an unknown graph, which is rebuilt.
         with self.committed():
             self.keep(graph=saved.text())
         os.replace(temporary, saved.path)
@@ -276,9 +275,9 @@ class IndexFolder(IndexDatabase):
 
 @dataclass(frozen=True, slots=True)
 class SavedGraph:
-    """What a database knows of the graph that was saved: how many rows were added until then, and what is in its file.
+    """The record of a saved graph: the number of rows added until then, and its file's checksum.
 
-    The file has numbers in the order of bytes of the machine that saved it.
+    The file has the byte order of the machine that saved it.
     """
 
     folder: Path
@@ -288,7 +287,7 @@ class SavedGraph:
 
     @property
     def path(self) -> Path:
-        """Return where it is."""
+        """Return its path."""
         return self.folder / f"graph-{self.rows}.usearch"
 
     def text(self) -> str:
@@ -296,12 +295,12 @@ class SavedGraph:
         return f"{self.rows} {self.checksum} {self.byte_order}"
 
     def is_sound(self) -> bool:
-        """Whether the file is there and may be given to usearch, which reads beyond its memory where it is damaged."""
+        """Return whether the file exists undamaged; usearch would read out of bounds in a damaged one."""
         return self.byte_order == sys.byteorder and self.path.is_file() and _file_checksum(self.path) == self.checksum
 
 
 def saved_graph(database: IndexDatabase) -> SavedGraph | None:
-    """Return what a database knows of a saved graph."""
+    """Return the database's record of the saved graph."""
     if "graph" not in database.facts():
         return None
     rows, checksum, byte_order = _fact(database, "graph", r"(\d+) (\d+) (little|big)")
@@ -318,7 +317,7 @@ def check_vectors(database: IndexDatabase) -> int:
     """
     size, expected = map(int, _fact(database, "vectors", r"(\d+) (\d+)"))
     if checksum(database.vectors, size) != expected:
-        raise database.damaged(f"its first {size} bytes are not what was written", VECTORS)
+        raise database.damaged(f"its first {size} bytes were changed", VECTORS)
     return expected
 
 
@@ -332,7 +331,7 @@ def _fact(database: IndexDatabase, name: str, pattern: str) -> tuple[str, ...]:
     told = database.facts().get(name)
     found = re.fullmatch(pattern, str(told), re.ASCII)
     if found is None:
-        raise database.damaged(f"of its {name} it says {told!r}")
+        raise database.damaged(f"its record of the {name} is {told!r}")
     return found.groups()
 
 
@@ -350,7 +349,7 @@ def checked_version(database: IndexDatabase) -> str:
     newer = version.isdigit() and int(version) > FORMAT_VERSION
     raise IndexFormatError(
         f"{database.path}: index of format version {version or 'unknown'}, this library reads {FORMAT_VERSION}; "
-        + ("upgrade tawasul-nlp" if newer else "make a new index and add the cases again")
+        + ("upgrade tawasul-nlp" if newer else "create a new index and add the cases again")
     )
 
 
@@ -361,13 +360,13 @@ def check_folder(folder: Path) -> IndexCheck:
     with closing(IndexDatabase(folder)) as database:
         if checked_version(database) != str(FORMAT_VERSION):
             raise IndexFormatError(
-                f"{folder}: an index of an earlier version, whose vectors have no checksum; open it once, which adds it"
+                f"{folder}: an index of an earlier version, whose vectors have no checksum; open it once to add it"
             )
         check_vectors(database)
         database.check_structure()
         saved = saved_graph(database)
         if saved is not None and saved.path.is_file() and not saved.is_sound():
-            raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index makes it again")
+            raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index rebuilds it")
         names = (DATABASE, CHECKSUMS, VECTORS, *([saved.path.name] if saved is not None else []))
         return IndexCheck(
             cases=database.one("SELECT count(*) FROM cases"),
@@ -377,7 +376,7 @@ def check_folder(folder: Path) -> IndexCheck:
 
 
 def read_cases(folder: Path) -> list[Case]:
-    """Return the cases of a folder, whichever model and version made it, in the order in which they came."""
+    """Return the cases of a folder, of any model and version, in the order of arrival."""
     query = "SELECT text, id, created_at, place FROM cases ORDER BY row"
     if not (folder / DATABASE).is_file():
         raise no_index(folder)

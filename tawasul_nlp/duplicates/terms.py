@@ -1,8 +1,8 @@
-"""The telling words of a text, each with how rare it is in citizens' cases.
+"""The content words of a text, each with its rarity in citizens' cases.
 
 Two reports of one event seldom share a sentence, but often a word that few other cases have: a name, a shop, a thing.
-How rare a word is comes from ``common_words.txt``, counted in the training texts by ``python -m
-training.common_words``; a word that is not in it is the rarest.
+The rarity of a word comes from ``common_words.txt``, counted in the training texts by ``python -m
+training.common_words``; a word not listed there is the rarest.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 from tawasul_nlp.text import Normalizer
 
-# So many of the rarest words of a text are kept.
+# The number of rarest words kept of a text.
 TERMS = 16
-# A level of rarity is so much of the logarithm of (texts / texts that have the word). A code's four high bits tell it,
-# so that codes sort by rarity; the other 27 are a hash of the word.
+# The width of a rarity level, in the logarithm of (texts / texts with the word). A code's four high bits hold the
+# level, so codes sort by rarity; the other 27 are a hash of the word.
 STEP = 0.625
 LEVELS = 16
 _HASH = 27
@@ -32,7 +32,7 @@ _STREET = re.compile(
 )
 _PREFIXES = ("وال", "بال", "فال", "كال", "لل", "ال")
 _SUFFIXES = ("هم", "ها", "نا", "ات", "ين", "ون", "كم", "ته", "ه", "ي", "ك", "وا")
-# Function words, greetings and the frame of a complaint: that two texts share them says nothing.
+# Function words, greetings and the frame of a complaint, which say nothing when shared.
 _STOP_WORDS = """
 في من على الى عن ان انا احنا نحن هذا هذه هاي هذي ذلك اللي الذي التي ما لا لم لن مو مب قد كل مع بعد قبل عند عندنا
 لين حق مال يا او ثم هو هي هم كان كانت يكون به له لها فيه فيها منه عليه ولا وما وهو وهي بس حتى اذا لان لو نرجو
@@ -42,7 +42,7 @@ the a an is are of in on to and for we i my our it has have was not no this that
 
 
 def stems(folded: str) -> set[str]:
-    """Return the stems of the telling words of a text folded by the profile ``matching``.
+    """Return the stems of the content words of a text folded by the profile ``matching``.
 
     Examples
     --------
@@ -53,17 +53,17 @@ def stems(folded: str) -> set[str]:
 
 
 def rare_terms(folded: str) -> list[int]:
-    """Return the codes of the rarest telling words, the rarest first, at most :data:`TERMS`; see :func:`weights`."""
+    """Return the codes of the rarest content words, the rarest first, at most :data:`TERMS`; see :func:`weights`."""
     codes = set(map(_CODES.__getitem__, _WORD.findall(folded)))
     codes.discard(-1)
     return sorted(codes, reverse=True)[:TERMS]
 
 
 def street_names(folded: str) -> list[int]:
-    """Return the codes of the streets that a text folded by the profile ``matching`` calls by a name.
+    """Return the codes of the street names in a text folded by the profile ``matching``.
 
-    A street has a title's bearer's name, or a definite noun, so that a main road or a street "that" ends somewhere has
-    none; of a long name the first word counts, for people leave out the rest.
+    A street name is a titled person's name or a definite noun, so a main road or a street "that" ends somewhere has
+    none; of a long name only the first word counts, since people leave out the rest.
 
     Examples
     --------
@@ -79,17 +79,17 @@ def street_names(folded: str) -> list[int]:
 
 
 def weights(codes: np.ndarray) -> np.ndarray:
-    """Return how rare the words of some codes are: float32, 0 where there is none (-1)."""
+    """Return the rarity of words by code: float32, 0 for none (-1)."""
     return np.maximum(codes >> _HASH, 0).astype(np.float32) * np.float32(STEP)
 
 
 def level(texts: int, having: int) -> int:
-    """Return the level of rarity of what ``having`` of ``texts`` texts have: 0 to ``LEVELS - 1``."""
+    """Return the rarity level of what ``having`` of ``texts`` texts have: 0 to ``LEVELS - 1``."""
     return min(round(float(np.log((texts + 1) / (having + 1))) / STEP), LEVELS - 1)
 
 
 class _Codes(dict[str, int]):
-    """The codes of words, -1 of those that tell nothing; a dictionary is asked twice as fast as a cached function."""
+    """The codes of words, -1 for stop words; a dictionary is twice as fast as a cached function."""
 
     def __missing__(self, word: str) -> int:
         if len(self) >= _REMEMBERED:
@@ -104,7 +104,7 @@ _CODES = _Codes()
 
 
 def _stem(word: str) -> str:
-    """Cut article, particles and endings, so that "بالمجاري" and "المجاري" are one word; empty if it tells nothing."""
+    """Strip article, particles and endings, so "بالمجاري" and "المجاري" are one word; empty for a stop word."""
     if len(word) < 3 or word in _stop_words():
         return ""
     for prefix in _PREFIXES:
@@ -118,7 +118,7 @@ def _stem(word: str) -> str:
 
 
 def read_levels(name: str) -> dict[str, int]:
-    """Return what a file of the package lists, a line a level of rarity: each entry's level."""
+    """Return each entry's level from a file of the package with one rarity level per line."""
     lines = files("tawasul_nlp.duplicates").joinpath(name).read_text(encoding="utf-8").splitlines()
     return {
         entry: int(number)

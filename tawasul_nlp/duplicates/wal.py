@@ -1,8 +1,8 @@
-"""What a write-ahead log of SQLite holds, read without SQLite, which would change the files that are being checked.
+"""Read a write-ahead log of SQLite without SQLite, which would change the files being checked.
 
-The format is SQLite's own (sqlite.org/fileformat2.html, section 4): a header, then frames of one page each. A frame
-counts if its salt is the header's and its checksum, which runs through the whole log, is right; and pages count up to
-the last frame that ends a transaction.
+The format is SQLite's own (sqlite.org/fileformat2.html, section 4): a header, then frames of one page each. A frame is
+valid if it has the header's salt and the right running checksum; pages are committed up to the last frame that ends a
+transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 HEADER = 32
 FRAME_HEADER = 24
-_MAGIC = 0x377F0682  # and the lowest bit says in which order the bytes of the checksums' words are
+_MAGIC = 0x377F0682  # the lowest bit is the byte order of the checksums' words
 _AT_ONCE = 1_024
 
 
@@ -30,11 +30,11 @@ class Log:
     salt : bytes
         Eight bytes that differ in every log; empty if there is none.
     frames : int
-        How many frames count.
+        The number of committed frames.
     transactions : int
-        How many transactions they are of.
+        The number of their transactions.
     pages : dict
-        The checksum (CRC-32) of what each page holds at the end, by its number.
+        The checksum (CRC-32) of each page's final content, by page number.
     """
 
     salt: bytes = b""
@@ -44,7 +44,7 @@ class Log:
 
 
 def read_log(path: Path, page_bytes: int) -> Log:
-    """Return what a log holds; nothing if it is missing, cut off in its header, or of other pages."""
+    """Return a log's content; empty if it is missing, truncated in its header, or of another page size."""
     pages: dict[int, int] = {}
     waiting: dict[int, int] = {}
     frames = seen = transactions = 0
@@ -81,8 +81,8 @@ def read_log(path: Path, page_bytes: int) -> Log:
     return Log(salt, frames, transactions, pages)
 
 
-# SQLite's checksum goes on with each pair of words x, y: s0 += x + s1, then s1 += y + s0. That is linear, so what a
-# frame adds is one product with powers of the step's matrix, for many frames at once; Python's loop would take hours.
+# SQLite's checksum adds each pair of words x, y: s0 += x + s1, then s1 += y + s0. That is linear, so a frame's
+# contribution is one product with powers of the step's matrix, for many frames at once; a loop would take hours.
 
 
 def _sums(words: np.ndarray) -> np.ndarray:

@@ -259,18 +259,21 @@ def test_contributions_add_up_to_the_score() -> None:
         ([{"text": 7}], "the text of case 0 is a int"),
         (
             ["نص", {"text": "نص", "created_at": "أمس"}],
-            "case 1: created_at is a str that names no time .* expected a datetime",
+            "case 1: created_at is a str that is not a valid time .* expected a datetime",
         ),
-        (["نص", {"text": "نص", "embedding": "abc"}], "case 1: embedding is a str and no vector, expected a row of"),
-        (["نص", {"text": "نص", "embedding": {"x": 1}}], "case 1: embedding is a dict and no vector"),
-        (["نص", {"text": "نص", "embedding": [float("nan")] * 128}], "case 1: embedding holds what is no finite"),
+        (["نص", {"text": "نص", "embedding": "abc"}], "case 1: embedding is a str, not a vector; expected a row of"),
+        (["نص", {"text": "نص", "embedding": {"x": 1}}], "case 1: embedding is a dict, not a vector"),
+        (
+            ["نص", {"text": "نص", "embedding": [float("nan")] * 128}],
+            "case 1: embedding holds a number that is not finite",
+        ),
         (
             ["نص", {"text": "نص", "created_at": np.datetime64("290000-01-01")}],
-            "case 1: created_at is a datetime64 that names no time .of the years 1 to 9999",
+            "case 1: created_at is a datetime64 that is not a valid time .years 1 to 9999",
         ),
     ],
 )
-def test_what_is_no_case_is_named_by_its_position(items: list[object], message: str) -> None:
+def test_an_invalid_case_is_named_by_its_position(items: list[object], message: str) -> None:
     with pytest.raises(InvalidTextError, match=message) as caught:
         as_cases(items)  # type: ignore[arg-type]
     assert caught.value.index == len(items) - 1  # the last one is the bad one
@@ -289,7 +292,7 @@ def test_a_date_is_read_alike_in_a_case_and_in_a_mapping(moment: object) -> None
     ("field", "value"), [("created_at", "أمس"), ("created_at", 7), ("embedding", "abc"), ("embedding", {"x": 1})]
 )
 def test_a_case_with_what_is_no_date_or_no_vector_is_refused(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=f"{field} is .*, expected a"):
+    with pytest.raises(ValueError, match=f"{field} is .*[,;] expected a"):
         Case("نص", **{field: value})  # type: ignore[arg-type]
 
 

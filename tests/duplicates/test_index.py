@@ -418,18 +418,18 @@ def set_fact(name, value):
         (lose_vectors, r"damaged \(0 bytes, expected .* for 20 cases\)"),
         (
             spoil_database,
-            r"index.sqlite: damaged \(page 1 is not what was written.*; restore the folder from a backup, or",
+            r"index.sqlite: damaged \(page 1 does not match checksums.*; restore the folder from a backup, or",
         ),
         (empty_database, r"index.sqlite: damaged \(page 1 of \d+ is missing\); restore"),
-        (cut_database, r"index.sqlite: damaged \(page \d+ (of \d+ is missing|is not what was written.*)\); restore"),
-        (spoil_schema, "index.sqlite: damaged .page 1 is not what was written"),
+        (cut_database, r"index.sqlite: damaged \(page \d+ (of \d+ is missing|does not match checksums.*)\); restore"),
+        (spoil_schema, "index.sqlite: damaged .page 1 does not match checksums"),
         (lose_checksums, r"checksums: damaged \(it is missing\); restore"),
         (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),
         (set_fact("format_version", "5"), "format version 5, this library reads 4; upgrade tawasul-nlp"),
-        (set_fact("format_version", "2"), "format version 2, this library reads 4; make a new index"),
+        (set_fact("format_version", "2"), "format version 2, this library reads 4; create a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
-            r"made with model 0123456789abcdef, opened with .*open it with the .*tawasul index rebuild",
+            r"created with model 0123456789abcdef, opened with .*open it with the .*tawasul index rebuild",
         ),
     ],
 )
@@ -462,7 +462,7 @@ def test_the_cases_of_an_index_go_into_a_new_one_when_the_model_has_changed(grou
     with pytest.raises(IndexFormatError, match="no index here"):
         DuplicateIndex.read_cases(tmp_path / "absent")
     spoil_database(tmp_path / "old")
-    with pytest.raises(IndexFormatError, match="damaged .*not what was written.*; restore the folder"):
+    with pytest.raises(IndexFormatError, match="damaged .*(does not match|changed).*; restore the folder"):
         DuplicateIndex.read_cases(tmp_path / "old")
 
 
@@ -514,7 +514,7 @@ def test_a_folder_that_is_no_index_is_refused(grouper, tmp_path):
     assert not (tmp_path / "absent").exists()
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "رسالة.txt").write_text("نص", encoding="utf-8")
-    with pytest.raises(IndexFormatError, match="not empty and no index; choose a new folder"):
+    with pytest.raises(IndexFormatError, match="not empty and not an index; choose a new folder"):
         DuplicateIndex.open(tmp_path / "letters", grouper)
     with pytest.raises(IndexFormatError, match="a file, expected a folder"):
         DuplicateIndex.open(tmp_path / "letters" / "رسالة.txt", grouper)
@@ -534,6 +534,6 @@ def test_a_second_process_is_told_that_the_index_is_open(grouper, folder):
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert done.returncode == 1 and "IndexLockedError" in done.stderr and "wait until it is closed" in done.stderr
-        with pytest.raises(IndexLockedError, match="open already"):
+        with pytest.raises(IndexLockedError, match="already open"):
             DuplicateIndex.open(folder, grouper)
         assert len(index) == 20

@@ -61,7 +61,7 @@ def test_a_damaged_graph_is_never_given_to_usearch_and_is_made_again(closed):
     data = bytearray(graph.read_bytes())
     data[-700] ^= 4
     graph.write_bytes(data)
-    with pytest.raises(IndexFormatError, match=r"graph-60.usearch: damaged; delete it, and opening the index makes it"):
+    with pytest.raises(IndexFormatError, match=r"graph-60.usearch: damaged; delete it, and opening the index rebuilds"):
         DuplicateIndex.verify(closed)
     with DuplicateIndex.open(closed, grouper()) as index:
         assert answers(index) == before
@@ -95,7 +95,7 @@ def test_a_log_that_the_checksums_do_not_know_is_refused_and_kept(killed, indexe
         DuplicateIndex.read_cases,
         lambda folder: DuplicateIndex.open(folder, grouper()),
     ):
-        with pytest.raises(IndexFormatError, match="checksums does not know it: one of them is of another index"):
+        with pytest.raises(IndexFormatError, match="checksums does not match it: one of them is from another index"):
             use(killed)
     assert (killed / "index.sqlite-wal").read_bytes() == log
 
@@ -171,12 +171,12 @@ def test_verify_takes_up_what_a_killed_process_left(killed):
 def test_verify_refuses_what_is_damaged_open_or_no_index(closed, capsys, tmp_path):
     with DuplicateIndex.open(closed, grouper()):
         assert main(["index", "verify", str(closed)]) == 1
-        assert "open already" in capsys.readouterr().err
+        assert "already open" in capsys.readouterr().err
     with (closed / "vectors.f16").open("r+b") as file:
         file.seek(1_000)
         file.write(b"\x7f")
     assert main(["index", "verify", str(closed)]) == 1
-    assert "vectors.f16: damaged (its first 19200 bytes are not what was written)" in capsys.readouterr().err
+    assert "vectors.f16: damaged (its first 19200 bytes were changed)" in capsys.readouterr().err
     assert main(["index", "verify", str(tmp_path / "absent")]) == 1
     assert "no index here" in capsys.readouterr().err
 
@@ -243,7 +243,7 @@ def _fill_disk(folder, report):
         try:
             index.add([case])
         except IndexDiskError as error:
-            assert "what was added before is kept: make room" in str(error)
+            assert "what was added before is kept: free space" in str(error)
             break
         added.append(case.id)
     assert 0 < len(added) < 60 and list(index.assignments()) == added
@@ -315,7 +315,7 @@ def test_an_index_that_cannot_be_written_answers_queries(closed, unwritable):
             assert len(index) == len(second) == 58
             assert index.query(cases()[10])[0].text == cases()[10].text
             for change in (lambda: index.add(cases()[90:91]), lambda: index.remove(str(cases()[10].id))):
-                with pytest.raises(IndexDiskError, match="the folder cannot be written, so the index only answers"):
+                with pytest.raises(IndexDiskError, match="the folder is read-only, so the index only answers"):
                     change()
             assert DuplicateIndex.verify(folder).cases == len(DuplicateIndex.read_cases(folder)) == len(index) == 58
 
@@ -332,7 +332,7 @@ def test_a_killed_index_that_cannot_be_written_says_what_to_do(killed, unwritabl
             DuplicateIndex.read_cases,
             lambda path: DuplicateIndex.open(path, grouper()),
         ):
-            with pytest.raises(IndexDiskError, match="its process was killed, and the folder cannot be written"):
+            with pytest.raises(IndexDiskError, match="its process was killed, and the folder is read-only"):
                 use(folder)
 
     folder = unwritable(killed)
@@ -341,5 +341,5 @@ def test_a_killed_index_that_cannot_be_written_says_what_to_do(killed, unwritabl
 
 def test_an_index_that_cannot_be_made_says_so(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(IndexDiskError, match="the folder cannot be made .*; choose another"):
+    with pytest.raises(IndexDiskError, match="the folder cannot be created .*; choose another"):
         DuplicateIndex.open(tmp_path / "file" / "index", grouper())

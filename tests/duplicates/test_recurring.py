@@ -167,12 +167,12 @@ def test_nothing_at_all_gives_an_empty_list():
 def test_a_sequence_of_another_length_is_refused_by_name(short):
     given = {"topics": ["water_leak"] * 3, "places": ["مجمع 714"] * 3, "dates": [START] * 3}
     given[short] = given[short][:2]
-    with pytest.raises(ValueError, match=f"got 2 {short} for 3 cases, expected one a case"):
+    with pytest.raises(ValueError, match=f"got 2 {short} for 3 cases, expected one per case"):
         recurring_problems([0, 1, 2], **given)
 
 
 def test_what_is_no_date_is_refused_with_its_row():
-    with pytest.raises(ValueError, match="date 1 is a str that names no date, expected"):
+    with pytest.raises(ValueError, match="date 1 is a str that is not a date, expected"):
         recurring_problems([0, 1], ["water_leak"] * 2, ["مجمع 714"] * 2, [START, "أمس"])
 
 
