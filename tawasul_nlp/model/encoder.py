@@ -1,4 +1,4 @@
-"""The encoder as a scorer of texts: write Arabizi in Arabic letters, normalise, tokenise, run in batches."""
+"""The encoder as a scorer: convert Arabizi, normalise, tokenise, and run in batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tawasul_nlp.model.runtime import Batch, Runtime
 from tawasul_nlp.text import Normalizer, Profile, arabizi_to_arabic
 
 MAX_CHARS = 8_000
-"""The encoder reads at most 512 tokens; so many characters always hold more, and bound the work on a huge text."""
+"""Always more characters than the encoder's 512 tokens; bounds the work on a huge text."""
 _PADS = ("<pad>", "[PAD]", "<PAD>", "[pad]")
 
 
@@ -27,7 +27,7 @@ class Tokens:
     ----------
     ids : list of list of int
     truncated : ndarray of bool, shape (n_texts,)
-        Which texts were longer than the model reads.
+        Which texts exceed the model's length.
     """
 
     ids: list[list[int]]
@@ -35,7 +35,7 @@ class Tokens:
 
 
 class EncoderScorer:
-    """Read texts with the encoder of a model folder.
+    """Runs the encoder of a model folder on texts.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class EncoderScorer:
     Raises
     ------
     ModelFormatError
-        If the folder's normalisation is not this library's, or its tokenizer is damaged.
+        If the folder's normalisation is unsupported, or its tokenizer is damaged.
     """
 
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
         try:
             profile = Profile.from_dict(config.profile)
         except (TypeError, ValueError) as error:
-            raise ModelFormatError(f"{folder}: no normalisation that this library knows ({error})") from error
+            raise ModelFormatError(f"{folder}: unknown normalisation ({error})") from error
         if profile.fingerprint() != config.profile_fingerprint:
             raise ModelFormatError(
                 f"{folder}: trained with normalisation {config.profile_fingerprint}, this library's profile "
@@ -64,7 +64,7 @@ class EncoderScorer:
         self._tokenizer, self._pad_id = _load_tokenizer(folder / TOKENIZER, config.max_tokens)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Write Arabizi in Arabic letters, normalise and tokenise."""
+        """Convert Arabizi to Arabic letters, normalise and tokenise."""
         clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
         encodings = self._tokenizer.encode_batch(clean)
         truncated = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
@@ -81,7 +81,7 @@ class EncoderScorer:
         Raises
         ------
         ModelFormatError
-            If the encoder gives values that are no numbers, which no threshold would catch.
+            If an output holds NaN or infinity, which no threshold would catch.
         """
         lengths = np.array([len(ids) for ids in tokens.ids])
         order = np.argsort(lengths, kind="stable")
@@ -93,7 +93,7 @@ class EncoderScorer:
                 if not np.isfinite(values).all():
                     raise ModelFormatError(
                         f"the encoder's output {name!r} holds NaN or infinity; its weights are damaged, or too large "
-                        "for the precision that it runs in: restore the model folder, or train it anew"
+                        "for the precision that it runs in: restore the model folder, or retrain"
                     )
                 if name not in outputs:
                     outputs[name] = np.empty((len(lengths), values.shape[1]), np.float32)
@@ -101,7 +101,7 @@ class EncoderScorer:
         return outputs
 
     def _padded(self, tokens: Tokens, rows: np.ndarray, lengths: np.ndarray) -> Batch:
-        width = max(1, int(lengths[-1]))  # a tokenizer without special tokens gives an empty text none
+        width = max(1, int(lengths[-1]))  # without special tokens an empty text has no token
         filled = np.arange(width) < lengths[:, None]
         ids = np.full((len(rows), width), self._pad_id, np.int64)
         ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
@@ -109,7 +109,7 @@ class EncoderScorer:
 
 
 def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tuple[int, int]]:
-    """Cut texts, sorted by length, into batches of at most ``batch_size`` texts and, with padding, ``tokens`` tokens.
+    """Split texts, sorted by length, into batches of at most ``batch_size`` texts and ``tokens`` padded tokens.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tupl
 
 
 def _load_tokenizer(path: Path, max_tokens: int) -> tuple[Any, int]:
-    """Return the tokenizer, without padding of its own, and the id that fills batches (whose mask is 0)."""
+    """Return the tokenizer, with its padding off, and the id that pads batches (with mask 0)."""
     from tokenizers import Tokenizer
 
     try:

@@ -1,8 +1,8 @@
-"""A look into an ONNX file before anything loads it: does it ask for tensors from other files?
+"""Check an ONNX file for tensors in other files before anything loads it.
 
-ONNX lets a tensor live outside the graph, under a path that the graph's author chose. A model folder's graph has all
-its tensors inside, so one that points elsewhere is refused. Readers of protocol buffers differ in what they make of a
-file that no writer would write, so only plain ones are read: what is refused here cannot mean something else there.
+ONNX allows a tensor outside the graph, under a path that the graph's author chose. A model folder's graph has all its
+tensors inside, so one that points elsewhere is refused. Protocol buffer parsers differ on malformed files, so only
+canonical ones are accepted: no other parser can read them differently.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MAX_DEPTH = 32
 
 
 def checked_graph(path: Path) -> bytes:
-    """Read an ONNX file, and refuse one with a tensor that lies in another file.
+    """Read an ONNX file, and refuse one with a tensor in another file.
 
     Raises
     ------
     ModelFormatError
-        If there is one, or the file is no ONNX graph.
+        If there is one, or the file is not an ONNX graph.
     """
     data = path.read_bytes()
     if not data:
@@ -42,7 +42,7 @@ def checked_graph(path: Path) -> bytes:
     try:
         external = _points_outside(data, 0, len(data), "model", 0)
     except (ValueError, IndexError) as error:
-        raise ModelFormatError(f"{path}: no ONNX graph ({error}); restore it from the model's release") from error
+        raise ModelFormatError(f"{path}: not an ONNX graph ({error}); restore it from the model's release") from error
     if external:
         raise ModelFormatError(f"{path}: has tensors in other files; save the graph with all its tensors inside")
     return data

@@ -1,4 +1,4 @@
-"""Hash values of n-grams, many at once: those of scikit-learn's ``HashingVectorizer``, without importing it.
+"""Vectorised n-gram hashing, equal to scikit-learn's ``HashingVectorizer`` without importing it.
 
 The hash is MurmurHash3 (x86, 32 bits, seed 0) of the n-gram's UTF-8, its magnitude modulo the table's size.
 """
@@ -12,7 +12,7 @@ from itertools import chain, pairwise
 import numpy as np
 
 _WORD = re.compile(r"\b\w+\b")
-# Strings of at most so many bytes are hashed together; the rest, which no case has, one by one.
+# Strings of at most this many bytes are hashed together; longer ones, which real cases lack, one by one.
 _TOGETHER = 64
 _C1, _C2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
 
@@ -26,7 +26,7 @@ def char_ngrams(texts: Sequence[str], sizes: tuple[int, int], table: int) -> tup
     sizes : tuple of int
         Least and largest n.
     table : int
-        Hash values are below it.
+        Size of the hash table.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def char_ngrams(texts: Sequence[str], sizes: tuple[int, int], table: int) -> tup
 
 
 def word_ngrams(texts: Sequence[str], table: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hash the words of texts and their pairs of neighbours; see :func:`char_ngrams`."""
+    """Hash the words and word bigrams of texts; see :func:`char_ngrams`."""
     number: dict[str, int] = {}
     ngrams: list[int] = []
     per_text = []
@@ -75,7 +75,7 @@ def word_ngrams(texts: Sequence[str], table: int) -> tuple[np.ndarray, np.ndarra
 
 
 def murmur3(data: bytes) -> int:
-    """Return the MurmurHash3 of ``data`` as a signed number: the plain form that the other is tested against.
+    """Return the MurmurHash3 of ``data`` as a signed number: the reference for the vectorised form.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def _mixed(k: int) -> int:
 
 
 def _spread(first: np.ndarray, counts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of the runs ``first[i] .. first[i] + counts[i]`` of each chosen i, and how many each has."""
+    """Return the positions in ``first[i] .. first[i] + counts[i]`` of each chosen i, and their number."""
     lengths = counts[chosen]
     offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.repeat(first[chosen], lengths) + offsets, lengths
@@ -117,9 +117,9 @@ def _hash_slices(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, tabl
 
 
 def _hash_short(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Do as :func:`murmur3` does, for all slices at once, four bytes a step."""
+    """Compute :func:`murmur3` of all slices at once, four bytes per step."""
     padded = np.concatenate([data, np.zeros(_TOGETHER + 4, np.uint8)])
-    # Four bytes that begin anywhere, as one number.
+    # Four bytes from any offset, as one number.
     quads = padded[:-3].astype(np.uint32)
     for byte in (1, 2, 3):
         quads |= padded[byte : len(padded) - 3 + byte].astype(np.uint32) << np.uint32(8 * byte)

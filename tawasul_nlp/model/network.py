@@ -25,14 +25,14 @@ class MultiTaskNetwork(nn.Module):
     dropout : float
         Dropout on the pooled vector before the heads, in training only.
     incident : bool
-        Whether it has incident vectors; without them it does not group duplicates.
+        Whether it has incident vectors, which grouping duplicates needs.
 
     Notes
     -----
     The heads read the pooled vector itself; the ``embedding`` output is its L2-normalised form, so that a dot
-    product of two embeddings is their cosine. The last layer has learned to forget what does not matter for topics;
-    two reports of one incident are known by just that (who, when, which details), so the ``incident`` output is a
-    projection of the states of a third, two thirds and all of the layers.
+    product of two embeddings is their cosine. The last layer learns to discard what does not matter for topics (who,
+    when, which details), which is what identifies an incident, so the ``incident`` output is a projection of the states
+    after a third, two thirds and all of the layers.
     """
 
     def __init__(self, encoder: BertModel, tasks: dict[str, int], dropout: float = 0.1, incident: bool = True) -> None:
@@ -45,13 +45,13 @@ class MultiTaskNetwork(nn.Module):
         layers = encoder.config.num_hidden_layers
         self.incident_layers = (max(1, layers // 3), max(1, 2 * layers // 3), layers)
         if len(self.heads) != len(tasks):
-            raise ValueError(f"tasks {', '.join(tasks)} differ too little to name their heads; rename one")
+            raise ValueError(f"tasks {', '.join(tasks)} are too similar to name their heads; rename one")
         size = hidden * len(self.incident_layers)
         self.incident = nn.Linear(size, INCIDENT_SIZE, bias=False) if incident else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what :meth:`forward` returns, in its order."""
+        """Names of the outputs of :meth:`forward`, in order."""
         return ("embedding", *(("incident",) if self.incident is not None else ()), *self.tasks)
 
     def pool(self, hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class MultiTaskNetwork(nn.Module):
         if self.incident is None:
             return output.last_hidden_state, self.pool(output.last_hidden_state, attention_mask), None
         means = [self.pool(output.hidden_states[layer], attention_mask) for layer in self.incident_layers]
-        # Layers differ much in length: each counts the same.
+        # Layers differ in norm; normalised, they count the same.
         levels = torch.cat([nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
         incident = nn.functional.normalize(self.incident(levels).float(), dim=-1)
         return output.last_hidden_state, means[-1], incident

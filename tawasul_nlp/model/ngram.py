@@ -1,8 +1,8 @@
 """The n-gram scorer: a linear model over hashed character and word n-grams.
 
-It reads spelling where the encoder reads meaning, makes other mistakes, and costs next to nothing. Features are
-hashed, so no vocabulary is stored; only the hash values that training kept are, with their inverse document
-frequency and one int8 weight for each label.
+It captures spelling where the encoder captures meaning, makes different mistakes, and costs next to nothing. Features
+are hashed, so no vocabulary is stored, only the hash values that training kept, with their inverse document frequency
+and one int8 weight for each label.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.hashing import char_ngrams, word_ngrams
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
-# So large that two of some 10^5 kept features hardly ever share a value.
+# Large enough that among some 10^5 kept features collisions are rare.
 HASH_SIZE = 2**30
 CHAR_NGRAMS = (2, 5)
 WORD_NGRAMS = (1, 2)
 _NUMBER = re.compile(r"\d+")
 # Enough for any real case; bounds the work on hostile input.
 MAX_CHARS = 20_000
-# Texts that are scored together: enough that numpy does the work, and few enough that their n-grams fit the caches.
+# Texts scored together: enough to amortise numpy's overhead, few enough that their n-grams fit the caches.
 _TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How often each hash value occurs in each text, as the three arrays of a compressed sparse matrix by rows.
+    """The counts of each hash value in each text, as a compressed sparse row matrix.
 
     Attributes
     ----------
     indptr : ndarray of int64, shape (n_texts + 1,)
-        Where the values of a text begin.
+        The start of each text's values.
     indices : ndarray of int64
         Hash values, ascending in each text.
     data : ndarray of float32
-        How often each occurs.
+        The count of each value.
     """
 
     indptr: np.ndarray
@@ -50,15 +50,15 @@ class Counts:
 
     @property
     def texts(self) -> int:
-        """How many texts were counted."""
+        """The number of texts."""
         return len(self.indptr) - 1
 
 
 class NgramFeatures:
-    """Count hashed n-grams of texts: one block of characters within words, one block of words.
+    """Count hashed n-grams of texts: a block of characters within words and a block of words.
 
-    Arabizi is read in Arabic letters. Numbers count as one token ``0``: a block or a road tells the place, not the
-    topic.
+    Arabizi is converted to Arabic letters. All numbers count as the token ``0``, since a block or a road gives the
+    place, not the topic.
     """
 
     def __init__(self) -> None:
@@ -87,15 +87,15 @@ class FeatureBlock:
     idf: np.ndarray
 
     def known(self, counts: Counts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what is known of counts: text, feature and its weight in L2-normalised sublinear TF-IDF, each 1-D."""
-        if not len(self.hashes):  # few texts may share no word at all
+        """Return the known features of counts: text, feature and L2-normalised sublinear TF-IDF weight, each 1-D."""
+        if not len(self.hashes):  # few texts may have no word in common
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         rows = np.repeat(np.arange(counts.texts), np.diff(counts.indptr))
         at = np.searchsorted(self.hashes, counts.indices)
         at[at == len(self.hashes)] = 0
         known = self.hashes[at] == counts.indices
         rows, at, values = rows[known], at[known], counts.data[known]
-        # In float64, whose logarithms are the same on every processor once they are rounded to float32.
+        # In float64, whose logarithms, rounded to float32, are the same on every processor.
         values = (1.0 + np.log(values.astype(np.float64))).astype(np.float32) * self.idf[at]
         squares = np.bincount(rows, values * values, minlength=counts.texts)
         values = values / np.sqrt(np.maximum(squares, 1e-12))[rows]
@@ -111,7 +111,7 @@ class NgramScorer:
     weights : dict of str to ndarray
         For each task, int8 weights (features of all blocks, labels).
     scales : dict of str to ndarray
-        For each task, what one unit of each label's weights means (labels,), float32.
+        For each task, the scale of each label's int8 weights (labels,), float32.
     biases : dict of str to ndarray
         For each task, the intercepts (labels,), float32.
     """
@@ -127,7 +127,7 @@ class NgramScorer:
         self.scales = scales
         self.biases = biases
         self.tasks = tuple(weights)
-        # All tasks side by side: a text's features are looked up once.
+        # Weights of all tasks side by side, so a text's features are looked up once.
         self._weights = np.concatenate(list(weights.values()), axis=1)
         self._features = NgramFeatures()
 
@@ -139,7 +139,7 @@ class NgramScorer:
         scores, start = {}, 0
         for task in self.tasks:
             end = start + len(self.scales[task])
-            with np.errstate(over="ignore"):  # infinity makes no probabilities, and is refused there
+            with np.errstate(over="ignore"):  # infinity is refused where probabilities are computed
                 scores[task] = totals[:, start:end] * self.scales[task] + self.biases[task]
             start = end
         return scores
@@ -150,8 +150,8 @@ class NgramScorer:
             rows, at, values = block.known(counts)
             ends = np.searchsorted(rows, np.arange(len(texts) + 1))
             for row, (begin, end) in enumerate(pairwise(ends)):
-                # Gathered as int8: an eighth of the memory that float weights would have to come from. Products of
-                # float32 by int8 add up in float64 without rounding, in whatever order a processor adds them.
+                # Gathered as int8: an eighth of the memory traffic of float weights. Products of float32 by int8 sum in
+                # float64 without rounding, in any order.
                 totals[row] += values[begin:end] @ self._weights[at[begin:end] + offset].astype(np.float64)
             offset += len(block.hashes)
 
@@ -188,7 +188,7 @@ def _check_arrays(
     scales: dict[str, np.ndarray],
     biases: dict[str, np.ndarray],
 ) -> None:
-    """Raise ValueError where the arrays do not fit each other, or hold what nothing can be computed with."""
+    """Raise ValueError if the arrays do not fit each other, or are not finite."""
     sizes = [block.hashes.shape for block in blocks]
     if not weights or any(len(size) != 1 or block.idf.shape != size for size, block in zip(sizes, blocks, strict=True)):
         raise ValueError(f"hash values of the shapes {sizes} for the tasks {sorted(weights)}")
@@ -209,7 +209,7 @@ def save_ngram(
     weights: dict[str, np.ndarray],
     biases: dict[str, np.ndarray],
 ) -> None:
-    """Write float weights (features, labels) as int8 with one scale for each label.
+    """Write float weights (features, labels) as int8 with one scale per label.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def save_ngram(
         tensors[f"hashes.{index}"] = block.hashes.astype(np.int32)
         tensors[f"idf.{index}"] = block.idf.astype(np.float16)
     for task, matrix in weights.items():
-        # A few outliers would cost all other weights their precision: clip at the 99.99th percentile.
+        # A few outliers would cost the other weights precision, so clip at the 99.99th percentile.
         scale = np.quantile(np.abs(matrix), 0.9999, axis=0).clip(min=1e-8) / 127
         tensors[f"weights.{task}"] = np.clip(np.round(matrix / scale), -127, 127).astype(np.int8)
         tensors[f"scales.{task}"] = scale.astype(np.float32)

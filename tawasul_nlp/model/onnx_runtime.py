@@ -1,4 +1,4 @@
-"""Running the encoder with ONNX Runtime, on the CPU."""
+"""Run the encoder with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class OnnxRuntime:
     """An ONNX graph on the CPU.
 
-    One batch is shared by the threads of one session. Of many batches each thread runs its own, in a session of its
-    own (some 65 MB, ``python -m eval.speed.threads``): cores that share a batch, or only a session's memory, hand it
-    to each other at every layer, which on some machines costs half of the time.
+    A single batch is shared by the threads of one session. With many batches each thread runs its own, in its own
+    session (some 65 MB, ``python -m eval.speed.threads``): cores that share a batch, or only a session's memory,
+    exchange it at every layer, which on some machines costs half of the time.
 
-    A session is made on first use, again in a forked child (thread pools do not survive a fork), and again after
-    unpickling, so that an instance can be handed to process pools.
+    A session is created on first use, and again in a forked child (thread pools do not survive a fork) and after
+    unpickling, so an instance can be passed to process pools.
 
     Parameters
     ----------
     path : Path
     threads : int or None
-        Threads for one call; None for as many as the process may use cores.
+        Threads for one call; None for one per core that the process may use.
     wanted : mapping of str to int
-        Labels of each task whose logits the graph must give.
+        The number of labels of each task whose logits the graph must output.
     spinning : bool
-        Whether the threads that share a batch wait for each other awake, which takes much more of the processor and
-        is slower where something else wants it (``python -m eval.speed.threads``).
+        Whether the threads that share a batch spin while they wait, which takes much more processor time and is slower
+        on a busy machine (``python -m eval.speed.threads``).
     """
 
     name = "ONNX Runtime, CPU"
@@ -65,11 +65,11 @@ class OnnxRuntime:
         self._unused = PerProcess(self._unopened)
 
     def session(self) -> Any:
-        """Return this process's session, all threads in one."""
+        """Return this process's session with all threads."""
         return self._session.get()
 
     def _unopened(self) -> SimpleQueue[Any]:
-        """Return the sessions that no thread is using: None for one that none has used yet."""
+        """Return the idle sessions; None for one not yet created."""
         unused: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self._count):
             unused.put(None)
@@ -85,9 +85,9 @@ class OnnxRuntime:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
         options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be of its own format
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be ORT format
         try:
-            # Bytes and not a path: what is loaded is what was checked, and it can name no file beside it.
+            # Bytes, not a path: the checked bytes are loaded, and cannot refer to other files.
             session = freed_by_its_process(
                 onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             )
@@ -95,13 +95,15 @@ class OnnxRuntime:
             raise ModelFormatError(
                 f"{self.path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]}); restore the model folder"
             ) from error
-        session._model_bytes = None  # or it keeps them for good: as much memory again as the file is large
+        session._model_bytes = None  # or it keeps them: as much memory again as the size of the file
         inputs = [item.name for item in session.get_inputs()]
         if "input_ids" not in inputs or not set(inputs) <= set(_INPUTS):
-            raise ModelFormatError(f"{self.path}: asks for {', '.join(inputs)}; expected some of {', '.join(_INPUTS)}")
+            raise ModelFormatError(
+                f"{self.path}: has inputs {', '.join(inputs)}; expected some of {', '.join(_INPUTS)}"
+            )
         if any(len(item.shape or ()) != 2 for item in session.get_outputs()):
-            raise ModelFormatError(f"{self.path}: has outputs that are no tables (texts, numbers); export it again")
-        # A symbolic size is checked by what comes out.
+            raise ModelFormatError(f"{self.path}: has outputs that are not of shape (texts, columns); export it again")
+        # A symbolic size is checked on the output.
         sizes = {
             item.name: item.shape[1] if isinstance(item.shape[1], int) else self.wanted.get(item.name)
             for item in session.get_outputs()
@@ -118,7 +120,7 @@ class OnnxRuntime:
         return session
 
     def sizes(self) -> dict[str, int]:
-        """Return the outputs and how many columns each has."""
+        """Return the number of columns of each output."""
         return {item.name: item.shape[1] for item in self.session().get_outputs()}
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
@@ -136,10 +138,10 @@ class OnnxRuntime:
 
     def _run_alone(self, batch: Batch) -> dict[str, np.ndarray]:
         unused = self._unused.get()
-        session = unused.get()  # waits while calls of other threads use them all
+        session = unused.get()  # waits while other threads use all of them
         try:
             if session is None:
-                with loading_lock:  # one after the other, for each holds the file several times while it opens
+                with loading_lock:  # one at a time, since each holds the file several times while it opens
                     session = self._open(1)
             return self._run(session, *batch)
         finally:
@@ -147,22 +149,22 @@ class OnnxRuntime:
 
     def _run(self, session: Any, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        # Only some exports ask for token types; all of ours are of the first type.
+        # Only some exports need token types; ours are all of the first type.
         feed = {
             item.name: given[item.name] if item.name in given else np.zeros_like(input_ids)
             for item in session.get_inputs()
         }
         try:
             values = session.run(None, feed)
-        except Exception as error:  # as above: a graph that does not fit its tokenizer, or one made to fail
+        except Exception as error:  # as above: a graph that does not fit its tokenizer, or one crafted to fail
             raise ModelFormatError(
-                f"{self.path}: cannot read {len(input_ids)} texts ({str(error).splitlines()[0]}); "
+                f"{self.path}: cannot run {len(input_ids)} texts ({str(error).splitlines()[0]}); "
                 "restore the whole folder"
             ) from error
         outputs = dict(zip([output.name for output in session.get_outputs()], values, strict=True))
         shapes: dict[str, tuple[int, ...]] = {name: getattr(value, "shape", ()) for name, value in outputs.items()}
         if any(len(shape) != 2 or shape[0] != len(input_ids) for shape in shapes.values()):
-            raise ModelFormatError(f"{self.path}: gives shapes {shapes} for {len(input_ids)} texts; export it again")
+            raise ModelFormatError(f"{self.path}: returns shapes {shapes} for {len(input_ids)} texts; export it again")
         check_outputs(self.path, {name: shape[1] for name, shape in shapes.items()}, self.wanted)
         return outputs
 

@@ -1,4 +1,4 @@
-"""Values that each process makes for itself: an open session and its threads do not survive a fork."""
+"""Per-process values: an open session and its threads do not survive a fork."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 loading_lock = threading.RLock()
-"""Held while a model is loaded, so that threads which ask at once load it once."""
+"""Held while a model is loaded, so concurrent threads load it once."""
 
 
 class PerProcess(Generic[T]):
-    """A value that is made on first use, and anew in a forked child.
+    """A value created on first use, and again in a forked child.
 
     Parameters
     ----------
     make : callable
-        Makes it; called by one thread at a time.
+        Creates the value; called by one thread at a time.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -44,9 +44,9 @@ class PerProcess(Generic[T]):
 
 
 def freed_by_its_process(value: T) -> T:
-    """Return what is never freed in a forked child, not even when the interpreter ends, whoever may still hold it.
+    """Return a value that a forked child never frees, not even at interpreter exit.
 
-    A session that is closed waits for its threads, and those are the parent's: the child would wait forever, or crash
+    A closing session waits for its threads, which are the parent's: the child would wait forever, or crash
     (https://github.com/microsoft/onnxruntime/pull/31961).
     """
     _own.add(value)
@@ -66,8 +66,8 @@ def _after_in_child() -> None:
         value._forget()
 
 
-# A child of a fork has only the thread that forked: a lock that another one held would stay locked in it for good. So
-# a fork waits until nothing is being loaded.
+# A forked child has only the thread that forked, so a lock held by another thread would stay locked forever. So a fork
+# waits until nothing is being loaded.
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(
         before=loading_lock.acquire, after_in_parent=loading_lock.release, after_in_child=_after_in_child

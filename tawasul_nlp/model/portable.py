@@ -1,14 +1,14 @@
-"""The same numbers from an ONNX graph on every processor.
+"""Make an ONNX graph compute the same numbers on every processor.
 
-What ONNX Runtime 1.32 makes of an 8-bit encoder depends on the processor in two ways:
+The results of an 8-bit encoder in ONNX Runtime 1.32 depend on the processor in two ways:
 
-- Without VNNI instructions (AVX2 alone, AVX-512 before Cascade Lake), products of uint8 by int8 are added in pairs of
-  16 bits, which overflow. ONNX Runtime has an exact path: :func:`products_overflow` says whether it is needed.
-- ``Softmax`` adds as many exponentials at once as fit a register, so the last bit of a sum depends on the processor,
-  and rounding to 8 bits makes a tenth of a logit of that bit. :func:`with_portable_softmax` writes each ``Softmax`` as
-  the steps that define it. Their sum is in float64: in float32 it would depend on how far a batch is padded.
+- Without VNNI instructions (AVX2 alone, AVX-512 before Cascade Lake), products of uint8 by int8 are summed in pairs in
+16 bits, which overflow. ONNX Runtime has an exact path: :func:`products_overflow` says whether it is needed.
+- ``Softmax`` sums as many exponentials at once as fit a register, so the last bit of a sum depends on the processor,
+and rounding to 8 bits turns that bit into a tenth of a logit. :func:`with_portable_softmax` replaces each ``Softmax``
+with the steps that define it. Their sum is in float64: in float32 it would depend on how far a batch is padded.
 
-The other kernels give the same bits wherever there are AVX2 and FMA (``python -m eval.speed.processors``).
+The other kernels give the same bits on all processors with AVX2 and FMA (``python -m eval.speed.processors``).
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2,
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 1, 3, 8, 20
 _INT, _INTS = 2, 7
 _UINT8, _INT8, _INT32, _DOUBLE = 2, 3, 6, 11
-# CastLike is of operator set 15; from 18 on ReduceMax takes its axis as an input.
+# CastLike needs operator set 15; from 18 on ReduceMax takes its axis as an input.
 _OLDEST, _AXIS_AS_INPUT = 15, 18
 
 
 def with_portable_softmax(model: bytes) -> bytes:
-    """Write each ``Softmax`` of an ONNX model as the steps that define it.
+    """Replace each ``Softmax`` of an ONNX model with the steps that define it.
 
-    Nodes within nodes (of loops and branches) stay as they are, and so does a model of an operator set before 15.
+    Nested nodes (of loops and branches) are unchanged, and so is a model of an operator set before 15.
 
     Parameters
     ----------
     model : bytes
-        A sound ONNX file (:func:`~tawasul_nlp.model.graph.checked_graph`).
+        A valid ONNX file (:func:`~tawasul_nlp.model.graph.checked_graph`).
     """
     opset = _opset(model)
     if opset < _OLDEST or b"Softmax" not in model:
         return model
-    parts: list[bytes | memoryview] = []  # views, so that the weights are copied once
+    parts: list[bytes | memoryview] = []  # views, so the weights are copied once
     begin = 0
     for number, _, start, end in fields(model):
         if number == _MODEL_GRAPH:
@@ -59,7 +59,7 @@ def with_portable_softmax(model: bytes) -> bytes:
 
 
 def _opset(model: bytes) -> int:
-    """Return the version of ONNX's own operators that a model asks for; 0 if it asks for none."""
+    """Return the version of ONNX's own operators that a model requires; 0 for none."""
     for number, _, start, end in fields(model):
         if number == _MODEL_OPSET:
             values = {inner: at for inner, _, at, stop in fields(model, start, end) if stop > at}
@@ -69,7 +69,7 @@ def _opset(model: bytes) -> int:
 
 
 def _graph(model: bytes, start: int, end: int, opset: int) -> Iterator[bytes | memoryview]:
-    """Yield the fields of a graph, its ``Softmax`` nodes replaced."""
+    """Yield the fields of a graph with its ``Softmax`` nodes replaced."""
     begin = start
     for number, _, at, stop in fields(model, start, end):
         steps = _softmax_steps(model, at, stop, opset) if number == _GRAPH_NODE else None
@@ -81,7 +81,7 @@ def _graph(model: bytes, start: int, end: int, opset: int) -> Iterator[bytes | m
 
 
 def _softmax_steps(model: bytes, start: int, end: int, opset: int) -> list[bytes] | None:
-    """Return the nodes that do the same as a ``Softmax``; None for another node."""
+    """Return the nodes equivalent to a ``Softmax``; None for another node."""
     if model.find(b"Softmax", start, end) < 0:
         return None
     parts: dict[int, bytes] = {}
@@ -129,14 +129,14 @@ def _node(operator: str, inputs: list[bytes], output: bytes, *attributes: bytes)
 
 
 def _attribute(name: str, value: int, kind: int) -> bytes:
-    """Return an attribute that is an integer, or a list of one."""
+    """Return an integer attribute, or a list of one."""
     place = _ATTRIBUTE_INT if kind == _INT else _ATTRIBUTE_INTS
     return field(_ATTRIBUTE_NAME, name) + field(place, value) + field(_ATTRIBUTE_TYPE, kind)
 
 
 @lru_cache(maxsize=1)
 def products_overflow() -> bool:
-    """Return whether products of uint8 by int8 overflow on this processor: the largest ones are tried."""
+    """Return whether products of uint8 by int8 overflow on this processor, by trying the largest."""
     size = 64
     onnxruntime = onnxruntime_without_telemetry()
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, as much of it as ONNX files need: messages are read and written field by field.
+"""The part of the protocol buffers wire format that ONNX files need, field by field.
 
 Source: the encoding reference of protocol buffers (a field is a key, number and wire type, and a value).
 """
@@ -11,15 +11,14 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the number, wire type, start and end of the value of each field of a message, in order.
+    """Yield the number, wire type, and start and end of the value of each field of a message.
 
     Raises
     ------
     ValueError
-        If the bytes are no message, or numbers in it are written longer than they need be: readers differ in what they
-        make of such.
+        If the bytes are not a message, or contain overlong numbers, which parsers interpret differently.
     IndexError
-        If they end within a number.
+        If the bytes end within a number.
 
     Examples
     --------
@@ -43,7 +42,7 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tupl
         elif kind == FIXED32:
             stop = at + 4
         else:
-            raise ValueError(f"field of the unknown wire type {kind}")
+            raise ValueError(f"field of unknown wire type {kind}")
         if stop > end:
             raise ValueError("cut short")
         yield number, kind, at, stop
@@ -51,7 +50,7 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tupl
 
 
 def integer(data: bytes, at: int) -> int:
-    """Return the signed 64-bit integer that is written at a place.
+    """Return the signed 64-bit integer at an offset.
 
     Examples
     --------
@@ -63,7 +62,7 @@ def integer(data: bytes, at: int) -> int:
 
 
 def field(number: int, value: bytes | str | int) -> bytes:
-    """Return one field: an integer as a number, text and bytes with their length.
+    """Encode one field: an integer as a number, text and bytes with their length.
 
     Examples
     --------
@@ -77,7 +76,7 @@ def field(number: int, value: bytes | str | int) -> bytes:
 
 
 def opening(number: int, size: int) -> bytes:
-    """Return what a field of so many bytes begins with."""
+    """Return the key and length of a field of ``size`` bytes."""
     return _varint(number << 3 | BYTES) + _varint(size)
 
 
@@ -98,6 +97,6 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >> 64 or (byte == 0 and shift):
-                raise ValueError("number written longer than it is")
+                raise ValueError("overlong number")
             return value, at
     raise ValueError("endless number")

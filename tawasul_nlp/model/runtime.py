@@ -1,4 +1,4 @@
-"""What runs the encoder: a small protocol, which ``onnx_runtime.py`` and ``torch_runtime.py`` implement."""
+"""The protocol of the encoder's runtimes, implemented by ``onnx_runtime.py`` and ``torch_runtime.py``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 
-# A batch of so many tokens stays in a core's caches: on an EPYC, batches of 8 cases of 50 tokens take two thirds of the
-# time that batches of 32 take.
+# A batch of this many tokens stays in a core's caches: on an EPYC, batches of 8 cases of 50 tokens take two thirds of
+# the time of batches of 32.
 CPU_TOKENS = 512
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -19,20 +19,20 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 class Runtime(Protocol):
-    """Whatever turns token ids into an embedding and the logits of each task."""
+    """Computes an embedding and the logits of each task from token ids."""
 
     @property
     def batch_tokens(self) -> int:
-        """Tokens of a batch, padding included, that it runs best with."""
+        """The best number of tokens per batch, including padding."""
         ...
 
     @property
     def name(self) -> str:
-        """What runs where, for people."""
+        """A description of the runtime and its device."""
         ...
 
     def sizes(self) -> Mapping[str, int]:
-        """Return the outputs and how many columns each has."""
+        """Return the number of columns of each output."""
         ...
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
@@ -40,17 +40,17 @@ class Runtime(Protocol):
         ...
 
     def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
-        """Run many batches, in their order."""
+        """Run many batches, in order."""
         ...
 
 
 def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, int]) -> None:
-    """Check that an encoder gives an embedding and as many logits as each task has labels.
+    """Check that an encoder has an embedding output and one logit for each label of each task.
 
     Raises
     ------
     ModelFormatError
-        If it does not.
+        If not.
     """
     for name, size in {"embedding": None, **wanted}.items():
         if name not in found:

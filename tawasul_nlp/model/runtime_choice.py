@@ -1,4 +1,4 @@
-"""Choose what runs the encoder of a model folder."""
+"""Choose the runtime of a model folder's encoder."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def choose_runtime(
     runtime: str | None,
     spinning: bool = False,
 ) -> Runtime:
-    """Return what runs a model folder's encoder: see ``ComplaintClassifier.from_pretrained``.
+    """Return the runtime of a model folder's encoder; see ``ComplaintClassifier.from_pretrained``.
 
     Raises
     ------
     ModelFormatError
         If the folder has no weights for it.
     ValueError
-        If there is no such device or runtime, or the two do not go together.
+        If there is no such device or runtime, or they are incompatible.
     """
     if runtime not in (None, "onnx", "torch"):
         raise ValueError(f"runtime is {runtime!r}, expected 'onnx', 'torch' or None")

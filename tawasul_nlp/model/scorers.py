@@ -1,7 +1,7 @@
 """Both scorers of a model together, from texts to probabilities and embeddings.
 
-The encoder takes most of the time and releases the interpreter while it runs, so it works in a thread of its own:
-meanwhile the next piece is tokenised, its n-grams are scored, and the answers of the last one are put together.
+The encoder takes most of the time and releases the interpreter lock, so it runs in a thread of its own: meanwhile the
+next piece is tokenised, its n-grams are scored, and the previous piece's scores are combined.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tawasul_nlp.model.folder import NGRAM, ModelConfig
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.runtime import Runtime
 
-# Long enough to sort into batches without much padding, short enough that the scorers work side by side.
+# Long enough to sort into batches with little padding, short enough that the scorers overlap.
 _PIECE = 512
 
 Scores = dict[str, np.ndarray]
@@ -29,18 +29,18 @@ Scores = dict[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelOutput:
-    """Everything that one pass over some texts gives.
+    """The outputs of one pass over texts.
 
     Attributes
     ----------
     probabilities : dict of str to ndarray
         Calibrated probabilities (n_texts, n_labels) of each task.
     embedding : ndarray of float32, shape (n_texts, hidden)
-        What a text is about; of length 1.
+        The meaning of a text; of length 1.
     incident : ndarray of float32, shape (n_texts, 128), or None
-        What event it tells of; of length 1. None for a model without incident vectors.
+        The event that it reports; of length 1. None for a model without incident vectors.
     truncated : ndarray of bool, shape (n_texts,)
-        Which texts were longer than the model reads.
+        Which texts exceed the model's length.
     """
 
     probabilities: dict[str, np.ndarray]
@@ -57,7 +57,7 @@ class ModelScorers:
     folder : Path
     config : ModelConfig
     runtime : Runtime
-        What runs the encoder.
+        The encoder's runtime.
     """
 
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
@@ -69,28 +69,28 @@ class ModelScorers:
         for name, task in config.tasks.items():
             if "ngram" in task.weights and known.get(name) != len(task.labels):
                 raise ModelFormatError(
-                    f"{folder / NGRAM}: reads {known.get(name, 0)} labels of task {name!r}, but the configuration has "
+                    f"{folder / NGRAM}: scores {known.get(name, 0)} labels of task {name!r}, but the configuration has "
                     f"{len(task.labels)}; restore the whole folder"
                 )
 
     def encode(self, texts: Sequence[str], batch_size: int) -> tuple[Scores, np.ndarray]:
-        """Return the encoder's outputs for texts, and which of them were cut."""
+        """Return the encoder's outputs for texts, and which texts were truncated."""
         tokens = self.encoder.tokenize(texts)
         return self.encoder.run(tokens, batch_size), tokens.truncated
 
     def forward(self, texts: Sequence[str], batch_size: int) -> Iterator[ModelOutput]:
-        """Read texts piece by piece, in their order.
+        """Score texts piece by piece, in order.
 
         Parameters
         ----------
         texts : sequence of str
         batch_size : int
-            Texts that the encoder reads at once, at most.
+            The most texts in one batch of the encoder.
 
         Raises
         ------
         ModelFormatError
-            If the model's numbers overflow, so that its answers are no probabilities.
+            If the model's scores overflow, so they give no probabilities.
         """
         for scores, truncated in self.scores(texts, batch_size):
             yield self._joined(scores, truncated)
@@ -116,15 +116,14 @@ class ModelScorers:
 
     def _joined(self, scores: dict[str, Scores], truncated: np.ndarray) -> ModelOutput:
         encoded = scores["encoder"]
-        with np.errstate(all="ignore"):  # what overflows is refused below
+        with np.errstate(all="ignore"):  # overflow is refused below
             combined = combine(self.config.tasks, scores)
         for name, values in combined.items():
             if not np.isfinite(values).all():
                 task = self.config.tasks[name]
                 raise ModelFormatError(
                     f"the weights {task.weights}, temperature {task.temperature} and power {task.power} of task "
-                    f"{name!r} make no probabilities of the scores; restore the model folder, or train it "
-                    "anew"
+                    f"{name!r} give no probabilities; restore the model folder, or retrain"
                 )
         probabilities = {task: np.exp(values) for task, values in combined.items()}
         return ModelOutput(probabilities, encoded["embedding"], encoded.get("incident"), truncated)

@@ -1,4 +1,4 @@
-"""The one place where ONNX Runtime is imported: nothing leaves the machine, and it would report on its use."""
+"""The only import of ONNX Runtime, with its telemetry off, so nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def onnxruntime_without_telemetry() -> Any:
     """Import ONNX Runtime with its telemetry off, and return it.
 
     From release 1.32 on, its library writes an identifier of the machine and a database of events below the user's home
-    folder as soon as it is loaded, and later sends the events to its maker. What the environment says about
-    ``ORT_DISABLE_TELEMETRY`` stays as it is.
+    folder as soon as it is loaded, and later sends the events to its maker. An existing ``ORT_DISABLE_TELEMETRY`` is
+    kept.
 
     Examples
     --------
@@ -26,5 +26,5 @@ def onnxruntime_without_telemetry() -> Any:
     import onnxruntime  # noqa: TID251
 
     if not chosen:
-        onnxruntime.disable_telemetry_events()  # of a library that the program had loaded before
+        onnxruntime.disable_telemetry_events()  # if the program had already loaded the library
     return onnxruntime

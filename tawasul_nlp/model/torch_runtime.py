@@ -1,4 +1,4 @@
-"""Running the encoder with torch: for graphics cards, and for models that have not been exported."""
+"""Run the encoder with torch, for GPUs and models that were not exported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.model.network import MultiTaskNetwork
 
 _CARD_TOKENS = 32_768
-# Fields of a BertConfig that size the network, with the largest value that we would build.
+# Fields of a BertConfig that size the network, with the largest accepted values.
 _LARGEST = {
     "vocab_size": 1_000_000,
     "hidden_size": 8_192,
@@ -33,9 +33,9 @@ _LARGEST = {
 
 
 def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
-    """Build the network of a model folder with its float weights, ready to read.
+    """Build the network of a model folder with its float weights, in evaluation mode.
 
-    The weights' names and shapes are compared with the network before anything of its size is allocated, so a wrong
+    The weights' names and shapes are compared with the network before memory for it is allocated, so a wrong
     configuration costs no more than the file.
 
     Raises
@@ -54,7 +54,7 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
     from tawasul_nlp.model.network import MultiTaskNetwork
 
     if NETWORK not in config.files:
-        raise ModelFormatError(f"{folder}: no {NETWORK}, so torch cannot run it; use runtime='onnx', or train it anew")
+        raise ModelFormatError(f"{folder}: no {NETWORK}, so torch cannot run it; use runtime='onnx', or retrain")
     path = model_file(folder, NETWORK)
     settings = _network_config(model_file(folder, NETWORK_CONFIG), config.max_tokens)
     try:
@@ -65,7 +65,7 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
             network = MultiTaskNetwork(encoder, sizes, incident="incident.weight" in tensors)
         network.load_state_dict(tensors, assign=True)
         buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_meta}
-        for name in buffers:  # positions and token types, which no checkpoint holds
+        for name in buffers:  # positions and token types, which checkpoints leave out
             _set_buffer(network, name)
         strange = {str(tensor.dtype) for tensor in tensors.values() if not tensor.dtype.is_floating_point}
         if strange:
@@ -104,12 +104,12 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
         if not isinstance(value, int) or not 1 <= value <= largest:
             raise ModelFormatError(f"{path}: {name} is {value!r}, expected 1 to {largest}")
     if raw["hidden_size"] % raw["num_attention_heads"]:
-        raise ModelFormatError(f"{path}: {raw['hidden_size']} numbers do not divide among the attention heads")
+        raise ModelFormatError(f"{path}: hidden_size {raw['hidden_size']} is not divisible by the attention heads")
     if raw["max_position_embeddings"] < max_tokens:
         raise ModelFormatError(f"{path}: {raw['max_position_embeddings']} positions, but texts of {max_tokens} tokens")
     if raw.get("is_decoder") or raw.get("add_cross_attention"):
         raise ModelFormatError(f"{path}: this is a decoder; expected an encoder")
-    plain = ("hidden_act", "layer_norm_eps", "pad_token_id")  # the rest does not change what an encoder answers
+    plain = ("hidden_act", "layer_norm_eps", "pad_token_id")  # the other fields do not change an encoder's output
     if raw.get("hidden_act", "gelu") not in ("gelu", "gelu_new", "relu"):
         raise ModelFormatError(f"{path}: hidden_act is {raw['hidden_act']!r}, expected gelu, gelu_new or relu")
     epsilon = raw.get("layer_norm_eps", 1e-12)
@@ -122,9 +122,9 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
 
 
 class TorchRuntime:
-    """A network on the CPU (float32) or a graphics card (bfloat16).
+    """A network on the CPU (float32) or a GPU (bfloat16).
 
-    The network is loaded on first use, again in a forked child, and again after unpickling.
+    The network is loaded on first use, and again in a forked child and after unpickling.
 
     Parameters
     ----------
@@ -133,7 +133,8 @@ class TorchRuntime:
     device : str
         ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
     threads : int or None
-        CPU threads of this process's torch; None for torch's setting, but no more than the process may use cores.
+        CPU threads of this process's torch; None for torch's setting, but at most one per core that the process may
+        use.
 
     Raises
     ------
@@ -155,12 +156,12 @@ class TorchRuntime:
 
     @property
     def batch_tokens(self) -> int:
-        """Tokens of a batch, padding included, that it runs best with."""
+        """The best number of tokens per batch, including padding."""
         return CPU_TOKENS if self.device == "cpu" else _CARD_TOKENS
 
     @property
     def name(self) -> str:
-        """What runs where, for people."""
+        """A description of the runtime and its device."""
         return f"torch, {self.device}" + (", bfloat16" if self.device != "cpu" else ", float32")
 
     def network(self) -> MultiTaskNetwork:
@@ -190,7 +191,7 @@ class TorchRuntime:
         return network
 
     def sizes(self) -> Mapping[str, int]:
-        """Return the outputs and how many columns each has."""
+        """Return the number of columns of each output."""
         return _sizes(self.network())
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
@@ -210,7 +211,7 @@ class TorchRuntime:
             return {name: value.float().cpu().numpy() for name, value in zip(network.outputs, values, strict=True)}
 
     def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
-        """Run many padded batches one after another: each takes all threads, or the whole device."""
+        """Run many padded batches in sequence: each uses all threads, or the whole device."""
         return (self.run(*batch) for batch in batches)
 
     def __getstate__(self) -> dict[str, Any]:

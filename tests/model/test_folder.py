@@ -105,7 +105,7 @@ def test_numbers_that_nothing_can_be_computed_with_are_refused(
 @pytest.mark.parametrize("profile", [{}, {"name": "default", "steps": 5, "revision": 1}])
 def test_a_normalisation_that_is_none_is_refused(folder: Path, profile: dict[str, Any]) -> None:
     edit(folder, profile=profile)
-    with pytest.raises(ModelFormatError, match="no normalisation that this library knows"):
+    with pytest.raises(ModelFormatError, match="unknown normalisation"):
         ComplaintClassifier.from_pretrained(folder)
 
 

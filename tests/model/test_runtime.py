@@ -63,7 +63,7 @@ def test_one_batch_gets_all_threads(runtime: Counted) -> None:
 def test_a_batch_that_fails_leaves_every_session_for_the_next_call(runtime: Counted) -> None:
     strange = (np.full((1, 4), 10**6), np.ones((1, 4), np.int64))  # no such token
     for _ in range(3):
-        with pytest.raises(ModelFormatError, match="cannot read 1 texts"):
+        with pytest.raises(ModelFormatError, match="cannot run 1 texts"):
             list(runtime.run_all([strange] * 6))
     assert len(list(runtime.run_all(batches(6)))) == 6
 

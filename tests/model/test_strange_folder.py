@@ -139,9 +139,9 @@ def test_a_key_beyond_32_bits_which_some_readers_cut_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (varint(7 << 3 | 2, 1) + b"\0", "longer than it is"),
-        (varint(7 << 3 | 2) + varint(0, 1), "longer than it is"),
-        (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "longer than it is"),
+        (varint(7 << 3 | 2, 1) + b"\0", "overlong number"),
+        (varint(7 << 3 | 2) + varint(0, 1), "overlong number"),
+        (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "overlong number"),
         (varint(7 << 3 | 0) + b"\0", "wire type 0"),
         (varint(7 << 3 | 3) + varint(7 << 3 | 4), "unknown wire type 3"),
         (varint(2) + b"\0", "field number 0"),
@@ -149,7 +149,7 @@ def test_a_key_beyond_32_bits_which_some_readers_cut_is_refused(tmp_path: Path, 
 )
 def test_what_no_writer_writes_is_no_graph(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / ENCODER).write_bytes(data)
-    with pytest.raises(ModelFormatError, match=f"no ONNX graph .*{said}"):
+    with pytest.raises(ModelFormatError, match=f"not an ONNX graph .*{said}"):
         checked_graph(tmp_path / ENCODER)
 
 
@@ -184,7 +184,7 @@ def test_a_graph_in_the_runtimes_own_format_is_refused(tmp_path: Path) -> None:
         runtime.InferenceSession(str(folder / ENCODER), options, providers=["CPUExecutionProvider"])
         (tmp_path / "saved.ort").rename(folder / ENCODER)
 
-    with pytest.raises(ModelFormatError, match="no ONNX graph"):
+    with pytest.raises(ModelFormatError, match="not an ONNX graph"):
         open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
 
 
@@ -196,7 +196,7 @@ def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
     for index, data in enumerate((b"", b"\xff" * 400 + b"location", b"location", b"\x0a\xff\xff\xff\x7flocation")):
         path = tmp_path / f"{index}.onnx"
         path.write_bytes(data)
-        with pytest.raises(ModelFormatError, match=r"empty|no ONNX graph"):
+        with pytest.raises(ModelFormatError, match=r"empty|not an ONNX graph"):
             checked_graph(path)
 
 
@@ -217,7 +217,7 @@ def test_a_graph_that_asks_for_something_else_is_refused(tmp_path: Path) -> None
         model.graph.input.append(helper.make_tensor_value_info("secret", TensorProto.INT64, [1]))
         onnx.save(model, str(path))
 
-    with pytest.raises(ModelFormatError, match="asks for"):
+    with pytest.raises(ModelFormatError, match="has inputs"):
         open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
 
 
@@ -231,7 +231,7 @@ def test_a_graph_with_an_output_that_is_no_table_is_refused(tmp_path: Path) -> N
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         (folder / ENCODER).write_bytes(model.SerializeToString())
 
-    with pytest.raises(ModelFormatError, match="no tables"):
+    with pytest.raises(ModelFormatError, match="not of shape"):
         open_and_read(write_tiny_model(tmp_path / "m", then=spoil))
 
 
@@ -248,7 +248,7 @@ def test_an_ngram_reader_of_other_labels_or_shapes_is_refused(tmp_path: Path) ->
         tensors = load_file(folder / NGRAM)
         save_file(tensors | {"weights.dept": tensors["weights.dept"][:5].copy()}, folder / NGRAM)
 
-    for name, spoil, said in (("a", fewer, "reads 2 labels"), ("b", shorter, "not an n-gram scorer")):
+    for name, spoil, said in (("a", fewer, "scores 2 labels"), ("b", shorter, "not an n-gram scorer")):
         with pytest.raises(ModelFormatError, match=said):
             open_and_read(write_tiny_model(tmp_path / name, ngram=True, then=spoil))
 
@@ -289,7 +289,7 @@ def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(
     raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     raw["tasks"]["dept"] |= settings
     (folder / CONFIG).write_text(json.dumps(raw), encoding="utf-8")
-    with warnings.catch_warnings(), pytest.raises(ModelFormatError, match="of task 'dept' make no probabilities"):
+    with warnings.catch_warnings(), pytest.raises(ModelFormatError, match="of task 'dept' give no probabilities"):
         warnings.simplefilter("error")
         open_and_read(folder)
 
@@ -312,13 +312,13 @@ def test_a_tokenizer_that_knows_more_than_the_graph_is_refused(tmp_path: Path) -
         data["model"]["vocab"]["ا"] = 10_000_000
         path.write_text(json.dumps(data), encoding="utf-8")
 
-    with pytest.raises(ModelFormatError, match="cannot read"):
+    with pytest.raises(ModelFormatError, match="cannot run"):
         folder = write_tiny_model(tmp_path / "m", then=spoil)
         ComplaintClassifier.from_pretrained(folder, threads=1).predict("ا")
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"\x80\x04pickle", "no ONNX graph"), (b"\x08\x08", "ONNX Runtime cannot load it")]
+    ("data", "said"), [(b"\x80\x04pickle", "not an ONNX graph"), (b"\x08\x08", "ONNX Runtime cannot load it")]
 )
 def test_a_hash_that_matches_is_not_enough(tmp_path: Path, data: bytes, said: str) -> None:
     """Whoever makes a bad file also writes its hash; the checks do not rest on it."""
