@@ -1,4 +1,4 @@
-"""The report that officers read: one self-contained right-to-left page about a classified table."""
+"""The report for officers: one self-contained right-to-left page about a classified table."""
 
 from tawasul_nlp.report.build import ReportSummary, write_report
 from tawasul_nlp.report.highlights import ComingBack, Highlights, LargeIncident

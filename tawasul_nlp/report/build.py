@@ -1,4 +1,4 @@
-"""``write_report``: from a classified table to one page."""
+"""``write_report``: write a page about a classified table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
 from tawasul_nlp.tables.run.source import open_source
 from tawasul_nlp.text import mask_personal_data
 
-# What keeps coming back has at least so many incidents, in at least so many weeks; the most unusual are shown.
+# Recurring problems have at least this many incidents, in at least this many weeks; the most unusual are shown.
 MIN_INCIDENTS = 3
 MIN_WEEKS = 2
 RECURRING = 100
@@ -30,21 +30,21 @@ RECURRING = 100
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary:
-    """What a report was made of.
+    """The summary of a written report.
 
     Attributes
     ----------
     output : Path
     rows, rejected : int
-        Rows that the report counts, and rows that could not be read.
+        Rows counted by the report, and rows that could not be read.
     listed : int
-        Cases whose text is on the page, where it can be searched.
+        Cases whose text is on the page, and searchable.
     text_columns : tuple of str
     id_column, date_column : str or None
     bytes : int
         Size of the page.
     highlights : Highlights
-        What an officer wants to know first.
+        The largest incidents and the most unusual problems.
     """
 
     output: Path
@@ -73,33 +73,32 @@ def write_report(
 ) -> ReportSummary:
     """Write one self-contained HTML page about a classified table.
 
-    The page counts every row, and shows the texts of all rows of a table that has at most 2,000. Of a larger one it
-    shows the cases that need review most and reports of the largest incidents and of problems that keep coming back, so
-    its size hardly grows with the table; the search reaches what is shown, and the page says so. It needs no network
-    and asks for none.
+    The page counts every row, and shows all texts of a table of at most 2,000 rows. For a larger one it shows the cases
+    most in need of review and reports of the largest incidents and of recurring problems, so its size hardly grows with
+    the table; the search covers what is shown, and the page says so. It makes no network requests.
 
     Parameters
     ----------
     source : str or Path
-        What ``tawasul classify`` wrote, as CSV, JSONL or Parquet; incidents need the columns that ``tawasul group``
-        adds. Problems come back in a block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``.
+        Output of ``tawasul classify``, as CSV, JSONL or Parquet; incidents need the columns that ``tawasul group``
+        adds. Problems recur in a block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``.
     output : str or Path
-        The page; it appears when it is complete.
+        The page, written atomically.
     text_column : str, sequence of str or None
         A column, or a field of the objects in one; the texts of several are joined. None takes the column with the
         most words.
     id_column, date_column : str or None
-        None finds them: one that is called an id, one that holds dates.
+        None finds them: one named like an id, and one that holds dates.
     prefix : str or None
-        Prefix of the columns that classification added; None finds none and ``tawasul_``.
+        Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
     title : str or None
-        Shown at the top; the dates and the number of the cases if None.
+        Shown at the top; None shows the dates and the number of cases.
     mask : bool
-        Whether personal data in texts and ids are masked; a masked id is followed by its row's number.
+        Whether to mask personal data in texts and ids; a masked id is followed by its row number.
     read : ReadOptions
         How the table is read.
     on_chunk : callable, optional
-        Called with the share of the work that is done.
+        Called with the share of the work done.
 
     Raises
     ------
@@ -182,7 +181,7 @@ def write_report(
 
 
 def _recurring(tally: Tally) -> dict[str, RecurringProblems]:
-    """Return what keeps coming back in a block and in a town, the most unusual first."""
+    """Return the problems that recur in a block and in a town, the most unusual first."""
     groups = tally.groups.tolist()
     topics = _named(tally, "topic", tally.topics)
     days = [None if day == UNKNOWN else date.fromordinal(day) for day in tally.days]
@@ -200,7 +199,7 @@ def _named(tally: Tally, dimension: str, codes: array[int]) -> list[str | None]:
 
 
 def _names(tally: Tally, mask: bool) -> dict[str, list[Any]]:
-    """Return what the page calls each code: [id, Arabic, English]; a name that is not ours may hold personal data."""
+    """Return the page's names of each code: [id, Arabic, English]; a custom name may hold personal data."""
     from tawasul_nlp.domain.gazetteer import Gazetteer
 
     taxonomy, gazetteer = Taxonomy.load(), Gazetteer.load()

@@ -1,4 +1,4 @@
-"""Finding in a classified table the columns that the report is made of."""
+"""Find the columns of a classified table that the report needs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tawasul_nlp.tables.io.fields import has_field
 from tawasul_nlp.tables.run.case_rows import read_date
 from tawasul_nlp.tables.run.text_columns import named, wordiest
 
-# Without these there is nothing to report.
+# The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
 _ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
-# A town is read from the first of these that a row has: what classification adds, then columns of the table's own.
+# A town is read from the first of these that a row has: the added column, then the table's own columns.
 TOWN_COLUMNS = ("town", "quarter", "place")
-# A column of dates holds a date in at least this share of its cells that are not empty.
+# A column of dates holds a date in at least this share of its non-empty cells.
 _DATES_SHARE = 0.9
 
 
@@ -29,11 +29,11 @@ class ReportColumns:
     Attributes
     ----------
     text : tuple of str
-        Of several, the texts are joined.
+        The texts of several columns are joined.
     id, date : str or None
         None where the table has none.
     added : dict of str to str
-        Our name of a column (``agency``, ``group_id``, ...) to its name in this table; only those that it has.
+        The standard name of a column (``agency``, ``group_id``, ...) to its name in this table, if present.
     """
 
     text: tuple[str, ...]
@@ -43,7 +43,7 @@ class ReportColumns:
 
     @property
     def grouped(self) -> bool:
-        """Whether the table says which cases are one incident."""
+        """Whether the table has the columns of grouping."""
         return {"group_id", "group_size"} <= set(self.added)
 
 
@@ -55,17 +55,17 @@ def find_columns(
     date: str | None = None,
     prefix: str | None = None,
 ) -> ReportColumns:
-    """Find the columns by their names and, of text, id and date, by what the first rows hold.
+    """Find the columns by name, and those of text, id and date also by the content of the first rows.
 
     Parameters
     ----------
     reader : Reader
     text : str, sequence of str or None
-        Column to take, or several, also fields of the objects in one (``complaint.body``); None to find it.
+        Column to use, or several, or fields of the objects in one (``complaint.body``); None to find it.
     id, date : str or None
-        Columns to take; None to find them.
+        Columns to use; None to find them.
     prefix : str or None
-        Prefix that the classification was given; None finds none and ``tawasul_``.
+        Prefix that was passed to classification; None tries no prefix and ``tawasul_``.
 
     Raises
     ------
@@ -102,11 +102,11 @@ def find_columns(
 
 def _added(columns: tuple[str, ...], prefix: str | None) -> dict[str, str]:
     names = dict.fromkeys((*ADDED_COLUMNS, *GROUP_COLUMNS, *TOWN_COLUMNS))
-    # The prefixed ones first: where both are there, the plain ones are the table's own.
+    # Prefixed columns first: if both exist, the plain ones are the table's own.
     for tried in [FALLBACK_PREFIX, ""] if prefix is None else [prefix]:
         found = {name: tried + name for name in names if tried + name in columns}
         if all(name in found for name in _NEEDED):
-            # Grouping may have been done before or after, with its own prefix; towns may be the table's own.
+            # Grouping may have run before or after, with its own prefix; towns may be the table's own.
             for name in (*GROUP_COLUMNS, *TOWN_COLUMNS):
                 other = next((p + name for p in (FALLBACK_PREFIX, "") if p + name in columns), None)
                 if name not in found and other is not None:

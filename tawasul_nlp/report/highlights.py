@@ -1,4 +1,4 @@
-"""What a report says first: the largest incidents, and the most unusual of the problems that keep coming back."""
+"""The highlights of a report: the largest incidents and the most unusual recurring problems."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MOST_UNUSUAL = 3
 
 @dataclass(frozen=True, slots=True)
 class LargeIncident:
-    """An incident that many report.
+    """An incident with many reports.
 
     Attributes
     ----------
     reports : int
     topic, topic_name_ar : str
-        Of its clearest report; empty where that has none.
+        Of its clearest report; empty if that has none.
     text : str
-        Of its clearest report, masked where the page is.
+        Of its clearest report, masked if the page is.
     """
 
     reports: int
@@ -35,7 +35,7 @@ class LargeIncident:
 
 @dataclass(frozen=True, slots=True)
 class ComingBack:
-    """A topic that keeps coming back in a block or a town.
+    """A topic that recurs in a block or a town.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ComingBack:
     incidents, reports, weeks : int
         Distinct incidents, all their reports, and the calendar weeks in which an incident was first reported.
     expected : float
-        How many incidents the place would have if it had its usual share of the topic.
+        The number of incidents if the place had its usual share of the topic.
     first, last : date
     """
 
@@ -69,9 +69,9 @@ class Highlights:
     largest : tuple of LargeIncident
         At most five, the largest first.
     coming_back : tuple of ComingBack
-        At most three, the most unusual first; what comes back in a block and in its town is told once.
+        At most three, the most unusual first; a problem that recurs in a block and in its town is listed once.
     grouped, dated, placed : bool
-        Whether the table says which cases are one incident, when they came in, and in which block or town.
+        Whether the table has incidents, dates, and blocks or towns.
     """
 
     largest: tuple[LargeIncident, ...]
@@ -84,7 +84,7 @@ class Highlights:
 def highlights(
     data: Mapping[str, Any], problems: Mapping[str, Sequence[RecurringProblem]], codes: Mapping[str, Codes]
 ) -> Highlights:
-    """Take the highlights from the data of the page and what keeps coming back in a ``"block"`` and in a ``"town"``."""
+    """Return the highlights of the page's data and the recurring problems by ``"block"`` and by ``"town"``."""
 
     def shown(dimension: str, name: str) -> str:
         own: str = data["names"][dimension][codes[dimension].of(name)][1]
@@ -115,9 +115,10 @@ def highlights(
 
 
 def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tuple[str, RecurringProblem]]:
-    """Return what keeps coming back with the dimension of its place, the most unusual first.
+    """Return recurring problems with the dimension of their place, the most unusual first.
 
-    Of two problems of one topic that share an incident, as a block and its town do, only the more unusual is there.
+    Of two problems of one topic that share an incident, such as a block's and its town's, only the more unusual is
+    kept.
     """
     found: list[tuple[str, RecurringProblem]] = []
     ranked = sorted(

@@ -1,4 +1,4 @@
-"""Put data, style and script together into one page that asks nobody for anything."""
+"""Combine data, style and script into one self-contained page."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 def render(data: dict[str, Any]) -> bytes:
     """Return the page as UTF-8.
 
-    The data stand in a block that browsers do not run, with every ``<`` escaped, so that no text can end it; the script
-    writes them as text, never as HTML. A content security policy allows this very script and style and nothing else.
+    The data are in a block that browsers do not run, with every ``<`` escaped, so no text can end it; the script writes
+    them as text, never as HTML. A content security policy allows this script and style and nothing else.
 
     Examples
     --------
@@ -39,14 +39,14 @@ def render(data: dict[str, Any]) -> bytes:
         "data": block,
     }
     page = room.joinpath("page.html").read_text(encoding="utf-8")
-    # In one pass: what is put in must not be taken for a place to fill.
+    # In one pass: inserted text must not be taken for a placeholder.
     page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
-    # Half of a surrogate pair cannot be encoded; its escape is what JSON has for it.
+    # A lone surrogate cannot be encoded, so it becomes its JSON escape.
     return page.encode("utf-8", "backslashreplace")
 
 
 def _title(data: dict[str, Any], words: dict[str, str]) -> str:
-    """Return the title that was given, or one of the dates and the number of the cases."""
+    """Return the given title, or one with the dates and the number of cases."""
     if data.get("title"):
         return str(data["title"])
     return words["title" if data.get("first") else "titleUndated"].format_map({**data, "rows": f"{data['rows']:,}"})

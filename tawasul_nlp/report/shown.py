@@ -1,4 +1,4 @@
-"""The second reading of a classified table: the cases whose text the page shows, and what its lists hold."""
+"""The second pass over a classified table: the cases whose text the page shows, and the content of its lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tawasul_nlp.text import mask_personal_data
 
 REPORTS_OF_A_GROUP = 12
 CASES_OF_A_PROBLEM = 6
-# A report is for reading: of a longer text its beginning is shown.
+# Longer texts are cut to their beginning.
 MOST_CHARS = 600
 MOST_ID_CHARS = 80
 _PLACES = [DIMENSIONS.index(dimension) for dimension in ("governorate", "block")]
@@ -23,15 +23,15 @@ _PLACES = [DIMENSIONS.index(dimension) for dimension in ("governorate", "block")
 
 @dataclass(slots=True)
 class _Listing:
-    """An incident, or a problem that keeps coming back.
+    """An incident, or a recurring problem.
 
     Attributes
     ----------
     reports : set of int
-        Of each of its reports the place in the page's counts, doubled, and one more if it needs review: what filters
-        look at, so all its reports are here and not only those that are shown.
+        For each of its reports the position in the page's counts, doubled, plus one if it needs review. Filters use it,
+        so it covers all reports, not only those shown.
     shown : list of int
-        Row numbers of the reports that are shown.
+        Row numbers of the shown reports.
     clearest : tuple of (key, number, case) or None
     """
 
@@ -51,12 +51,12 @@ class Shown:
     Parameters
     ----------
     tally : Tally
-        Of the first reading.
+        Result of the first pass.
     problems : dict of str to sequence of RecurringProblem
-        What keeps coming back, in a ``"block"`` and in a ``"town"``.
+        Recurring problems, by ``"block"`` and by ``"town"``.
     cell_of : callable
-        From a row's codes to the place of its combination in the page's counts; None of a row that was not there when
-        the table was read first, which the look at the input afterwards will tell.
+        From a row's codes to the position of its combination in the page's counts; None for a row that was not there in
+        the first pass, which the later check of the input will report.
     mask : bool
     """
 
@@ -71,7 +71,7 @@ class Shown:
         self._queue = tally.least_certain()
         self._groups = {name: _Listing() for name in tally.largest_groups()}
         self._problems = {place: [(problem, _Listing()) for problem in found] for place, found in problems.items()}
-        # Recurring problems count rows from 0, tables from 1; a rejected row has a number, but no row here.
+        # Recurring problems count rows from 0, tables from 1; a rejected row has a number, but is not counted here.
         self._of_position: dict[int, list[_Listing]] = {}
         self._numbers: dict[int, int] = {}
         self._first_reports: set[int] = set()
@@ -83,7 +83,7 @@ class Shown:
         self.cases: dict[int, list[Any]] = {}
 
     def collect(self, reader: Reader, on_chunk: Callable[[float], None] | None) -> None:
-        """Read the table again and keep the cases to show."""
+        """Read the table again and collect the cases to show."""
         wanted = {row.number for row in self._queue}
         everything = self._tally.is_small
         position = 0
@@ -134,7 +134,7 @@ class Shown:
                 self.cases[row.number] = self._case(row, name, text)
 
     def _case(self, row: Row, name: str, text: str) -> list[Any]:
-        # Masked before it is cut: a number that is cut in two is no longer known for what it is.
+        # Masked before it is cut, since half a number is no longer recognised.
         text = mask_personal_data(text[: 4 * MOST_CHARS]).text if self._mask else text
         shown = text if len(text) <= MOST_CHARS else text[:MOST_CHARS] + "…"
         day = None if row.day is None else row.day.isoformat()
@@ -145,12 +145,12 @@ class Shown:
         return {number: at for at, number in enumerate(self.cases)}
 
     def queue(self) -> list[int]:
-        """Return the review queue: places in ``cases``."""
+        """Return the review queue: positions in ``cases``."""
         at = self._at()
         return [at[row.number] for row in self._queue]
 
     def groups(self) -> list[list[Any]]:
-        """Return the largest incidents: [size, what filters look at, places in ``cases``]."""
+        """Return the largest incidents: [size, codes for filters, positions in ``cases``]."""
         at = self._at()
         return [
             [
@@ -162,7 +162,7 @@ class Shown:
         ]
 
     def problems(self, place: str) -> list[dict[str, Any]]:
-        """Return what keeps coming back in one ``"block"`` or ``"town"``."""
+        """Return the problems that recur in one ``"block"`` or ``"town"``."""
         at = self._at()
         codes = self._tally.codes
         return [
@@ -188,7 +188,7 @@ def _text(value: Any) -> str:
 
 
 def _clarity(row: Row, text: str) -> tuple[bool, bool, float]:
-    """Return what decides which report of an incident is the clearest: in Arabic, with a place, certain."""
+    """Return the sort key for the clearest report of an incident: in Arabic, with a place, certain."""
     arabic = sum("\u0621" <= letter <= "\u064a" for letter in text)
     latin = sum(letter.isascii() and letter.isalpha() for letter in text)
     placed = row.town != UNKNOWN or any(row.codes[at] != UNKNOWN for at in _PLACES)
@@ -196,10 +196,10 @@ def _clarity(row: Row, text: str) -> tuple[bool, bool, float]:
 
 
 def _id(value: Any, number: int, mask: bool) -> str:
-    """Return what the page calls a case; a column that is named like an id may hold personal numbers."""
+    """Return the page's id of a case; a column of ids may hold personal numbers."""
     name = to_cell(value)
-    if len(name) > MOST_ID_CHARS:  # no id, and it may hold a number that is cut in two
+    if len(name) > MOST_ID_CHARS:  # not an id, and it may hold a number that is cut in two
         return f"({number})" if mask else f"{name[:MOST_ID_CHARS]}… ({number})"
-    # Whole numbers in a column with gaps are often written as 870412356.0, which is no personal number to the masks.
+    # Whole numbers in a column with gaps are often written as 870412356.0, which the masks do not recognise.
     masked = mask_personal_data(name.removesuffix(".0")) if mask else None
     return f"{masked.text} ({number})" if masked is not None and masked.spans else name

@@ -1,4 +1,4 @@
-"""The first reading of a classified table: counts, and which rows the report will show."""
+"""The first pass over a classified table: counts, and the rows that the report will show."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns
 from tawasul_nlp.tables.io.chunk import Chunk, to_cell
 from tawasul_nlp.tables.run.case_rows import read_date
 
-# A count of cases is kept for each combination of these that occurs.
+# Cases are counted for each occurring combination of these.
 DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")
-# More combinations than this make the page slow: then blocks are no longer told apart in them.
+# More combinations than this make the page slow; then blocks are merged.
 MOST_CELLS = 120_000
 QUEUE = 1_000
 GROUPS = 200
-# A table of at most so many rows has all its texts and incidents on the page.
+# A table of at most this many rows has all its texts and incidents on the page.
 SMALL = 2_000
-# Of a column that is not what it is called: the bundled labels, all blocks and forty years of weeks have room.
+# Bounds a column with unexpected content; the bundled labels, all blocks and forty years of weeks fit.
 MOST_NAMES = 5_000
 MOST_NAME_CHARS = 100
 MOST_REASONS = 20
 UNKNOWN = -1
-# Days outside are no days of cases: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
+# Days outside are placeholders: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
 EARLIEST = date(1990, 1, 1)
 MOST_AHEAD = timedelta(days=366)
 _YES = ("true", "1", "1.0")  # pandas writes True, a spreadsheet TRUE
 
 
 class Codes:
-    """Numbers for names, in the order in which they come."""
+    """Numbers for names, in order of appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -43,7 +43,7 @@ class Codes:
     def of(self, name: str | None) -> int:
         """Return the name's number; :data:`UNKNOWN` for none.
 
-        A long name is cut, and when there are very many, all that come then are one: a page has room for no more.
+        A long name is cut, and names beyond the limit share one number.
         """
         if not name:
             return UNKNOWN
@@ -60,7 +60,7 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the report needs of one row, its text left out."""
+    """The fields of one row that the report needs, without its text."""
 
     number: int
     codes: tuple[int, ...]
@@ -81,13 +81,13 @@ class Tally:
     Attributes
     ----------
     cells : Counter
-        Cases by the codes of :data:`DIMENSIONS`; ``reviews`` those of them that need review.
+        Cases by the codes of :data:`DIMENSIONS`; ``reviews`` counts those that need review.
     queue : list of (float, int, Row)
-        A heap of the least certain rows that need review; its first is the most certain of them.
+        A heap of the least certain rows that need review, the most certain first.
     group_sizes : dict of str to int
         Size of each incident with more than one report.
     topics, blocks, towns, days, groups : arrays
-        Of every row, for what keeps coming back.
+        One entry per row, for the recurring problems.
     """
 
     columns: ReportColumns
@@ -117,7 +117,7 @@ class Tally:
             self.rows += 1
 
     def read(self, chunk: Chunk) -> Iterator[Row]:
-        """Yield what the report needs of each row of a chunk."""
+        """Yield the fields of each row of a chunk that the report needs."""
         added = self.columns.added
         empty: list[Any] = [None] * len(chunk.numbers)
 
@@ -154,7 +154,7 @@ class Tally:
             )
 
     def groups_of(self, chunk: Chunk) -> list[str | None]:
-        """Return the incident of each row of a chunk; None where a row names none."""
+        """Return the incident of each row of a chunk; None if a row has none."""
         name = self.columns.added.get("group_id")
         return [None] * len(chunk.numbers) if name is None else [_name(value) for value in chunk.column(name)]
 
@@ -162,7 +162,7 @@ class Tally:
         self.cells[row.codes] += 1
         if row.needs_review:
             self.reviews[row.codes] += 1
-            # A heap has its least element first; of certainties turned round, that is the most certain.
+            # A heap has its least element first; with negated certainties, that is the most certain.
             entry = (-row.certainty, -row.number, row)
             if len(self.queue) < QUEUE:
                 heapq.heappush(self.queue, entry)
@@ -178,7 +178,7 @@ class Tally:
         self.towns.append(row.town)
         self.days.append(UNKNOWN if row.day is None else row.day.toordinal())
         if row.group is None:
-            # Numbers below zero are for cases that stand alone.
+            # Negative numbers are for single cases.
             self.groups.append(-1 - self.rows)
             self.incidents += 1
         else:
@@ -191,7 +191,7 @@ class Tally:
 
     @property
     def is_small(self) -> bool:
-        """Whether all texts and incidents have room on a page."""
+        """Whether all texts and incidents fit on a page."""
         return self.rows <= SMALL
 
     def largest_groups(self) -> list[str]:
@@ -206,9 +206,9 @@ class Tally:
         return [row for _, _, row in sorted(self.queue, key=lambda entry: (-entry[0], -entry[1]))]
 
     def counts(self) -> tuple[list[list[int]], bool]:
-        """Return one list a combination: its codes, its cases, and how many of them need review.
+        """Return one list per combination: its codes, its cases, and how many of them need review.
 
-        With too many combinations, those that differ in the block alone are joined, and the second value is False.
+        If there are too many, combinations that differ only in the block are merged, and the second value is False.
         """
         cells, reviews = self.cells, self.reviews
         told_apart = len(cells) <= MOST_CELLS
@@ -218,7 +218,7 @@ class Tally:
 
 
 def sunday(day: date) -> date:
-    """Return the Sunday on which the day's week begins, as weeks do in Bahrain.
+    """Return the Sunday on which the day's week begins in Bahrain.
 
     >>> sunday(date(2026, 1, 7)).isoformat()
     '2026-01-04'
@@ -244,7 +244,7 @@ def _without_blocks(counts: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]
 
 
 def _day(value: Any) -> tuple[date | None, bool]:
-    """Return the day of a case, and whether there is one that cannot be read or taken at its word."""
+    """Return the day of a case, and whether it has a date that is unreadable or a placeholder."""
     try:
         found = read_date(value)
     except ValueError:
@@ -260,7 +260,7 @@ def _name(value: Any) -> str | None:
 
 
 def _block(value: Any) -> str | None:
-    """Return a block's number; programs that write tables turn whole numbers with gaps between them into 714.0."""
+    """Return a block's number; tables write whole numbers in a column with gaps as 714.0."""
     name = _name(value)
     return name if name is None else name.removesuffix(".0")
 

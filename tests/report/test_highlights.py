@@ -85,10 +85,10 @@ def test_on_a_narrow_terminal_only_the_text_is_cut(tmp_path):
     [
         (
             ("group_id", "group_size"),
-            "Largest incidents: unknown, for the table is not grouped; run tawasul group on it",
+            "Largest incidents: unknown, as the table is not grouped; run tawasul group on it",
         ),
-        (("opened",), "Keeps coming back: unknown, for no column holds dates; name it with --date-column"),
-        (("block", "town"), "Keeps coming back: unknown, for no column holds blocks or towns; tawasul classify adds"),
+        (("opened",), "Keeps coming back: unknown, as no column holds dates; name it with --date-column"),
+        (("block", "town"), "Keeps coming back: unknown, as no column holds blocks or towns; tawasul classify adds"),
     ],
 )
 def test_a_table_that_cannot_tell_is_not_said_to_have_none(tmp_path, capsys, without, sentence):
