@@ -5,14 +5,14 @@ Exit codes
 0
     Done.
 1
-    It could not be done (a file, a column, a model); nothing was written.
+    Failed (a file, a column, a model); nothing was written.
 2
     The command line is wrong.
 3
     The table is complete, but some rows could not be read: they are in the rejects file.
 130
-    Interrupted. The message says what stays: nothing, an output that was complete already, what an index had taken, or
-    the rows of an unfinished run of ``classify``, from which the same command goes on.
+    Interrupted. The message says what is kept: nothing, an output that was already complete, cases added to an index,
+    or the rows of an unfinished run of ``classify``, which the same command resumes.
 
 Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
 """
@@ -73,7 +73,7 @@ classify.register(app)
 
 @app.command()
 def predict(text: Text = None, model: Model = None, errors: TargetErrors = None, as_json: AsJson = False) -> None:
-    """Classify one text and show the answer.
+    """Classify one text and print the prediction.
 
     \b
     Examples:
@@ -114,7 +114,7 @@ def normalize(
 
 @app.command()
 def mask(text: Text = None, as_json: AsJson = False) -> None:
-    """Replace personal data (CPR and phone numbers, e-mails, IBANs, ...) in a text, or in each line of standard input.
+    """Mask personal data (CPR and phone numbers, e-mails, IBANs, ...) in a text, or in each line of standard input.
 
     \b
     Examples:
@@ -134,7 +134,7 @@ def mask(text: Text = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def info(model: Model = None, as_json: AsJson = False) -> None:
-    """Tell what the model is: format, tasks and labels, normalisation, hash, runtime, what it learned from.
+    """Describe the model: format, tasks and labels, normalisation, hash, runtime, training data.
 
     \b
     Examples:
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tawasul-nlp ...
     0
     """
-    # Arabic must come out whatever the locale says, and a broken byte must not stop a whole run.
+    # Arabic must be printed in any locale, and an invalid byte must not stop a run.
     for stream, encoding, errors in (
         (sys.stdin, "utf-8-sig", "surrogateescape"),
         (sys.stdout, "utf-8", "backslashreplace"),
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        # Our own errors speak for themselves; of any other the kind is part of the message.
+        # Named errors speak for themselves; for others the type is part of the message.
         known = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
         message = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
         complain(". ".join([message, *getattr(error, "__notes__", ())]))

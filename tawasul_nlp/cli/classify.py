@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
     from tawasul_nlp.tables import Step
 
-# A chunk takes seconds, and the time that remains is guessed from those of the last minutes.
+# A chunk takes seconds, and the remaining time is estimated from the last minutes.
 _SPEED_SECONDS = 600.0
 
 
@@ -53,7 +53,7 @@ PlaceColumns = Annotated[
     typer.Option(
         "--place-column",
         metavar="COLUMN",
-        help="A column that says where: blocks, towns or addresses; may be repeated.",
+        help="Column of places: blocks, towns or addresses; may be repeated.",
     ),
 ]
 
@@ -66,7 +66,7 @@ class Engine(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the command to the program."""
     app.command()(classify)
 
 
@@ -75,18 +75,21 @@ def classify(
         str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
+        ),
     ],
     text_column: TextColumns = None,
     place_column: PlaceColumns = None,
     model: Model = None,
     errors: TargetErrors = None,
-    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes, which share the cores.")] = 1,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Worker processes, which share the cores.")] = 1,
     engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
-    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs of each Ray worker.")] = 0,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run of OUT away.")] = False,
+    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per Ray worker.")] = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished run of OUT.")] = False,
     mask_personal_data: Annotated[
-        bool, typer.Option("--mask-personal-data", help="Write the text column without personal data.")
+        bool, typer.Option("--mask-personal-data", help="Mask personal data in the text column.")
     ] = False,
     mask_column: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Mask this column too; may be repeated.")
@@ -111,28 +114,28 @@ def classify(
     All columns and the order of the rows are kept; these are added: kind, topic and agency with their
     probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, town (in Arabic),
     needs_review, review_reasons.
-    When the table has a column of such a name, all added ones are prefixed with tawasul_.
+    If the table already has a column of such a name, all added ones get the prefix tawasul_.
 
-    Where a case is comes from its text, or with --place-column from the table's own columns wherever they tell it; a
-    municipal case goes to the municipality of that place.
+    The place of a case comes from its text, or with --place-column from the table's own columns where they are filled
+    in; a municipal case goes to the municipality of that place.
 
-    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. An OUT that is there is
-    replaced only if it is what this command wrote from this BACKLOG and nobody has changed it since, or with
-    --force. Rows that cannot be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number
-    and the reason; the exit code is then 3.
+    OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
+    only if this command wrote it from this BACKLOG and nobody has changed it since, or with --force. Rows that cannot
+    be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the exit code
+    is then 3.
 
-    After Ctrl-C, a kill or a power cut the same command goes on where it stopped: finished rows stand in
-    OUT.partial. Standard input is copied to a temporary file and cannot be taken up again.
+    After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial. A
+    run on standard input, which is copied to a temporary file, cannot be resumed.
 
-    With --engine ray the workers are those of a Ray cluster, with one core each: of the one at RAY_ADDRESS, or
-    else of one that is started here. The table is read and written here all the same.
+    With --engine ray the workers run on a Ray cluster, with one core each: the one at RAY_ADDRESS, or else one that is
+    started here. The table is still read and written here.
 
     With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
 
-    An .xlsx holds texts as texts, never as formulas; a row with a text that no cell of Excel holds is rejected, and
-    more rows than a sheet has are an error. In a CSV, a sign that would begin a formula (= + - @) gets an apostrophe
-    in front: at the start of a cell or header, and behind each comma, semicolon, tab, bar or line end in it, for
-    spreadsheets differ in where they split. Numbers stay as they are.
+    An .xlsx holds texts as texts, never as formulas; a row with a text too long for a cell is rejected, and more rows
+    than a sheet holds are an error. In a CSV, a sign that would begin a formula (= + - @) is escaped with an
+    apostrophe: at the start of a cell or header, and after each comma, semicolon, tab, bar or line end in it, since
+    spreadsheets differ in where they split. Numbers are unchanged.
 
     \b
     Examples:
@@ -148,7 +151,7 @@ def classify(
     from tawasul_nlp.tables.io.streams import delivered, spooled
 
     if gpus and engine is not Engine.ray:
-        raise typer.BadParameter("GPUs are given to the workers of --engine ray", param_hint="--gpus")
+        raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
     to_mask = mask_column or []
     if text_column and (mask_personal_data or to_mask):
         to_mask = [*text_column, *to_mask]
@@ -199,7 +202,7 @@ def classify(
             on_step=watch.see,
         )
     with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
-        # What is read by people goes beside the data when the data takes standard output.
+        # The summary goes to standard error when the data goes to standard output.
         screen = console(to_stderr=to_stdout)
         if watch.kept:
             screen.print(examples(watch.kept, text_column or []))
@@ -227,7 +230,7 @@ class _Watch:
         self._keep = keep
         console = Console(stderr=True)
         self._bar = Progress(
-            SpinnerColumn(),  # shows life while the model loads and a chunk is classified
+            SpinnerColumn(),  # shows activity while the model loads and a chunk is classified
             TextColumn("classifying"),
             BarColumn(),
             TaskProgressColumn(),
@@ -252,9 +255,9 @@ class _Watch:
         self._bar.stop()
 
     def see(self, step: Step) -> None:
-        if step.chunk is None:  # rows of an earlier run tell nothing of this one's speed
+        if step.chunk is None:  # rows of an earlier run say nothing about this one's speed
             self._before = step.rows_read
-            self._bar.reset(self._task, completed=0, total=1.0, rows=f"going on after {step.rows_read:,} rows")
+            self._bar.reset(self._task, completed=0, total=1.0, rows=f"resuming after {step.rows_read:,} rows")
             self._bar.update(self._task, completed=step.fraction_read)
             return
         rate = (step.rows_read - self._before) / max(time.monotonic() - self._began, 1e-9)

@@ -18,15 +18,15 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A.json", help="What `tawasul evaluate -o` wrote.")],
-    second: Annotated[Path, typer.Argument(metavar="B.json", help="The same of another model, on the same rows.")],
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="Result of `tawasul evaluate -o`.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Result of another model on the same rows.")],
     resamples: Resamples = 2000,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether two models differ by more than chance on the same rows.
+    """Test whether two models differ by more than chance on the same rows.
 
-    Two evaluations are compared row by row: the paired bootstrap interval of the difference in accuracy, and the exact
-    McNemar test. Evaluations of different rows are refused.
+    Two evaluations are compared row by row, by the paired bootstrap interval of the difference in accuracy and the
+    exact McNemar test. Evaluations of different rows are refused.
 
     Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
 

@@ -1,7 +1,7 @@
-"""How a run is shown on a terminal.
+"""Display of results on a terminal.
 
-Arabic stands at the end of its line and no rule follows it: a terminal that writes right-to-left text the right way
-round reorders only that stretch, and one that does not still keeps the columns in line.
+Arabic comes last on its line, without a rule after it: a terminal that supports right-to-left text reorders only that
+part, and one that does not still keeps the columns aligned.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Match
     from tawasul_nlp.prediction import Prediction
 
-_SHOWN_CHARS = 72  # with its indent a text stays on one line of an 80-column terminal
-# Control characters would let a text command the terminal.
+_SHOWN_CHARS = 72  # with its indent a text fits on one line of an 80-column terminal
+# Control characters would let a text control the terminal.
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def summary(report: BatchReport) -> RenderableType:
-    """Return the table of agencies (or of a foreign model's first task), and what became of the rows."""
+    """Return the table of agencies (or of a custom model's first task), and the counts of rows."""
     table = Table(box=box.SIMPLE_HEAD, title=Text(f"Cases by {report.task}"), title_justify="left", pad_edge=False)
     for heading in ("cases", "share", "for review"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -58,14 +58,14 @@ def summary(report: BatchReport) -> RenderableType:
         *(f"note: {note}" for note in report.notes),
     ]
     if report.resumed:
-        lines.insert(1, f"gone on after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
+        lines.insert(1, f"resumed after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
     return Group(table, *(Text(one_line(line)) for line in lines))
 
 
 def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
-    """Return classified rows as blocks: the answer, then the text on lines of its own."""
+    """Return classified rows as blocks: the prediction, then the text on lines of its own."""
     blocks: list[RenderableType] = []
     columns = named(text_column)
     for record, prediction in shown:
@@ -83,7 +83,7 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
 
 
 def grouped(report: GroupReport) -> RenderableType:
-    """Return the largest groups of a table, the counts, and what became of the rows."""
+    """Return the largest groups of a table, and the counts of groups and rows."""
     parts: list[RenderableType] = []
     if report.largest:
         table = Table(box=box.SIMPLE_HEAD, title="Largest groups", title_justify="left", pad_edge=False)
@@ -117,9 +117,9 @@ def grouped(report: GroupReport) -> RenderableType:
 
 
 def matched(matches: Sequence[Match]) -> RenderableType:
-    """Return the incidents that a case may belong to as blocks: how surely and why, then the representative's text."""
+    """Return the incidents that a case may belong to as blocks: score and reason, then the representative's text."""
     if not matches:
-        return Text("the index has no case like this one")
+        return Text("the index has no similar case")
     blocks: list[RenderableType] = []
     for match in matches:
         head = Text.assemble(
@@ -134,12 +134,12 @@ def matched(matches: Sequence[Match]) -> RenderableType:
 
 
 def one_line(text: str) -> str:
-    """Return a text on one line, without what would command the terminal."""
+    """Return a text on one line, without control characters."""
     return _BREAKS.sub(" ", text).strip()
 
 
 def shortened(text: str) -> str:
-    """Return the beginning of a text that stays on one line of a terminal."""
+    """Return the beginning of a text that fits on one line of a terminal."""
     text = one_line(text)
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS].rsplit(" ", 1)[0] + " …"
 
@@ -149,7 +149,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def highlighted(found: Highlights) -> RenderableType:
-    """Return the largest incidents and the most unusual problems as tables, or a sentence that says why there is none.
+    """Return the largest incidents and the most unusual problems as tables, or the reason for having none.
 
     Examples
     --------
@@ -157,14 +157,14 @@ def highlighted(found: Highlights) -> RenderableType:
     >>> nothing = Highlights((), (), grouped=True, dated=False, placed=True)
     >>> Console(width=120).print(highlighted(nothing))
     Largest incidents: none was reported more than once
-    Keeps coming back: unknown, for no column holds dates; name it with --date-column
+    Keeps coming back: unknown, as no column holds dates; name it with --date-column
     """
     return Group(_largest(found), _coming_back(found))
 
 
 def _largest(found: Highlights) -> RenderableType:
     if not found.grouped:
-        return Text("Largest incidents: unknown, for the table is not grouped; run tawasul group on it")
+        return Text("Largest incidents: unknown, as the table is not grouped; run tawasul group on it")
     if not found.largest:
         return Text("Largest incidents: none was reported more than once")
     table = _highlight_table("Largest incidents", "reports")
@@ -175,11 +175,11 @@ def _largest(found: Highlights) -> RenderableType:
 
 def _coming_back(found: Highlights) -> RenderableType:
     if not found.dated:
-        return Text("Keeps coming back: unknown, for no column holds dates; name it with --date-column")
+        return Text("Keeps coming back: unknown, as no column holds dates; name it with --date-column")
     if not found.placed:
-        return Text("Keeps coming back: unknown, for no column holds blocks or towns; tawasul classify adds them")
+        return Text("Keeps coming back: unknown, as no column holds blocks or towns; tawasul classify adds them")
     if not found.coming_back:
-        return Text("Keeps coming back: nothing; the report says what it looked for")
+        return Text("Keeps coming back: nothing; the report describes the search")
     table = _highlight_table(
         "Keeps coming back" if found.grouped else "Keeps coming back (not grouped: every case counts as an incident)",
         *("incidents", "expected", "weeks", "reports"),
@@ -201,7 +201,7 @@ def _highlight_table(title: str, *counts: str) -> Table:
     for heading in counts:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("topic", no_wrap=True)
-    table.add_column("")  # the one that gives way on a narrow terminal
+    table.add_column("")  # the column that shrinks on a narrow terminal
     return table
 
 

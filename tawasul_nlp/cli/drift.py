@@ -44,9 +44,11 @@ def drift(
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The later cases.")],
     text_column: OneTextColumn = "text",
     labels: LabelColumns = None,
-    date_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Dates, to show the periods.")] = None,
+    date_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of dates, to show the periods.")
+    ] = None,
     model: Model = None,
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Random dealings of each permutation test.")] = 499,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Permutations of each test.")] = 499,
     seed: Seed = 0,
     output: JsonFile = None,
     html: HtmlFile = None,
@@ -59,11 +61,10 @@ def drift(
     any_size: AnySize = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what changed between two periods of cases, and which changes are more than chance.
+    """Report what changed between two periods of cases, and which changes are more than chance.
 
-    The mix of labels (the model's answers, or with --label-columns the true ones), the model's confidence, the
-    vocabulary and the embeddings are compared. All tests together raise a false alarm in at most one of twenty
-    comparisons.
+    The distribution of labels (predicted, or true with --label-columns), the model's confidence, the vocabulary and the
+    embeddings are compared. All tests together raise a false alarm in at most one of twenty comparisons.
 
     Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
 

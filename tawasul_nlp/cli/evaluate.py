@@ -49,19 +49,19 @@ def evaluate(
             "--label-columns",
             metavar="NAMES",
             help="Columns of the true labels: topic,agency or topic=category,agency "
-            "[default: every task of the model that has a column of its name]",
+            "[default: every task of the model with a column of its name]",
         ),
     ] = None,
     model: Model = None,
-    slices: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Columns by whose values the accuracy is shown.")
-    ] = None,
+    slices: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns to show the accuracy by.")] = None,
     group_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Rows with one value are resampled together: reports of one incident."),
+        typer.Option(
+            metavar="COLUMN", help="Rows with the same value are resampled together: reports of one incident."
+        ),
     ] = None,
     train: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Training rows with the same columns, to fit baselines on.")
+        Path | None, typer.Option(metavar="FILE", help="Training rows with the same columns, to fit baselines.")
     ] = None,
     resamples: Resamples = 1000,
     output: JsonFile = None,
@@ -77,9 +77,9 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled cases.
 
-    Shown for each task, with 95% intervals: accuracy, F1, calibration, and how many answers can be accepted at an
-    error; by the length of the text and by --slices; beside baselines with --train; and what is confused with what.
-    `tawasul compare` says whether two results in JSON differ by more than chance.
+    Reports for each task, with 95% intervals: accuracy, F1, calibration, and the share of predictions accepted at a
+    target error; by text length and by --slices; beside baselines with --train; and the most frequent confusions.
+    `tawasul compare` tests whether two JSON results differ by more than chance.
 
     Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
 

@@ -41,44 +41,45 @@ if TYPE_CHECKING:
 Backlog = Annotated[
     str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
 ]
-IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of ids; an index needs one.")]
-DateColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="The column of dates: ISO 8601, or day/month/year.")
-]
+IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of ids; required with --index.")]
+DateColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of dates: ISO 8601, or day/month/year.")]
 PlaceColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="The column of places: names, addresses or block numbers.")
+    str | None, typer.Option(metavar="COLUMN", help="Column of places: names, addresses or block numbers.")
 ]
 TopicColumn = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="The column of topics: the model's by id or name, or others [default: the model's opinion]",
+        help="Column of topics: the model's by id or name, or others [default: the model's prediction]",
     ),
 ]
-# The lowest is that below which pairs are not kept (duplicates.groups.LEAST; importing it here would load the room).
+# Pairs below this score are not kept (duplicates.groups.LEAST; importing it here would load the package).
 Threshold = Annotated[
     float | None,
     typer.Option(
         metavar="T",
         min=0.02,
         max=1.0,
-        help="Probability from which two cases are one [default: the index's, or the model's]",
+        help="Lowest probability that two cases are one [default: the index's, or the model's]",
     ),
 ]
 
-# An interrupt that comes while usearch works is raised by it as a RuntimeError that says one of these.
+# usearch raises an interrupt as a RuntimeError with one of these messages.
 _INTERRUPTS_OF_USEARCH = ("Operation has been terminated", "Terminated by user")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the command to the program."""
     app.command()(group)
 
 
 def group(
     backlog: Backlog,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="File to write, by its ending; - for standard output.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
+        ),
     ],
     text_column: TextColumns = None,
     id_column: IdColumn = None,
@@ -87,7 +88,7 @@ def group(
     topic_column: TopicColumn = None,
     threshold: Threshold = None,
     index: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and take its group ids.")
+        Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and use its group ids.")
     ] = None,
     model: Model = None,
     input_format: InputFormat = None,
@@ -106,18 +107,18 @@ def group(
 ) -> None:
     """Group a table of cases by incident: one incident, many reports.
 
-    All columns and the order of the rows are kept; these are added: group_id, group_size, group_score (the
-    probability that the case and its group's representative tell of one incident) and is_representative. When
-    the table has a column of such a name, all added ones are prefixed with tawasul_. A row without text gets no
-    group; a date that cannot be read counts as missing.
+    All columns and the order of the rows are kept; these are added: group_id, group_size, group_score (the probability
+    that the case and its group's representative report one incident) and is_representative. If the table already has a
+    column of such a name, all added ones get the prefix tawasul_. A row without text gets no group; a date that cannot
+    be read counts as missing.
 
-    With --index the cases are added to an index that stays: group ids are the same in every run, and sizes count
-    all its cases. Ids that are there already are not added again.
+    With --index the cases are added to a persistent index: group ids are the same in every run, and sizes count all its
+    cases. Known ids are not added again.
 
-    OUT appears only when it is complete, and OUT.manifest.json with what it was made of. An OUT that is there is
-    replaced only if it is what this command wrote from this BACKLOG and nobody has changed it since, or with
-    --force. Rows that cannot be read go to OUT.rejects.jsonl with their number and the reason; the exit code is
-    then 3. What a spreadsheet would run as a formula gets an apostrophe in a CSV.
+    OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
+    only if this command wrote it from this BACKLOG and nobody has changed it since, or with --force. Rows that cannot
+    be read go to OUT.rejects.jsonl with their number and the reason; the exit code is then 3. In a CSV, cells that a
+    spreadsheet would run as formulas are escaped with an apostrophe.
 
     \b
     Examples:
@@ -174,7 +175,7 @@ def run_group(
     write: WriteOptions,
     **columns: Any,
 ) -> GroupReport:
-    """Group a table, or add it to an index, and show how far it has come."""
+    """Group a table, or add it to an index, and show the progress."""
     from rich.console import Console
 
     from tawasul_nlp.tables import group_table
@@ -217,7 +218,7 @@ def run_group(
             if not added:
                 raise KeyboardInterrupt from None
             raise InterruptedCommand(
-                f"interrupted; {added} rows are in the index {index} and no table was written; run it again to go on"
+                f"interrupted; {added} rows are in the index {index} and no table was written; run it again to resume"
             ) from None
 
 

@@ -44,7 +44,7 @@ from tawasul_nlp.cli.options import (
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the index.")]
+IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
 
 index_app = typer.Typer(
     help="Keep incidents in a folder while cases arrive: add, query, remove, stats, verify, rebuild.",
@@ -86,9 +86,9 @@ def add(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Add the cases of a table to an index; make the index if there is none.
+    """Add the cases of a table to an index; create the index if there is none.
 
-    A case whose id is there already is left alone, so that an interrupted run may be repeated. Rows that cannot be
+    A case with a known id is left unchanged, so an interrupted run may be repeated. Rows that cannot be
     read, have no id, or have the id of another text go to the rejects file; the exit code is then 3.
 
     \b
@@ -123,13 +123,15 @@ def add(
 def query(
     folder: IndexFolder,
     text: Text = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="At most so many incidents.")] = 5,
-    place: Annotated[str | None, typer.Option(metavar="PLACE", help="Where it is, if the text does not tell.")] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Most incidents to show.")] = 5,
+    place: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Place of the case, if the text does not say.")
+    ] = None,
     threshold: Threshold = None,
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which incidents of an index a new case may belong to; nothing is stored.
+    """Show which incidents of an index a new case may belong to; nothing is stored.
 
     \b
     Example:
@@ -150,10 +152,10 @@ def query(
 @index_app.command()
 def remove(
     folder: IndexFolder,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the cases to forget.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the cases to remove.")],
     model: Model = None,
 ) -> None:
-    """Forget cases of an index. When one of the ids is not there, nothing is removed.
+    """Remove cases from an index; if an id is unknown, nothing is removed.
 
     \b
     Example:
@@ -172,7 +174,7 @@ def remove(
 
 @index_app.command()
 def stats(folder: IndexFolder, model: Model = None, as_json: AsJson = False) -> None:
-    """Count the cases and incidents of an index, and tell what it was made with.
+    """Count the cases and incidents of an index, and show its model and settings.
 
     \b
     Example:
@@ -193,9 +195,9 @@ def stats(folder: IndexFolder, model: Model = None, as_json: AsJson = False) -> 
 
 @index_app.command()
 def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
-    """Check every byte of an index that no process has open, as after a backup or before it is restored.
+    """Check every byte of an index that no process has open, such as a backup.
 
-    The exit code is 1 if anything is damaged; the message names the file and says what to do.
+    The exit code is 1 if a file is damaged; the message names it and says what to do.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What the commands share that read labelled tables: options, how far they are, and where results go."""
+"""Options, progress and output of the commands that read labelled tables."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 Labelled = Annotated[Path, typer.Argument(metavar="DATA", help="Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
 OneTextColumn = Annotated[
     str,
-    typer.Option("--text-column", "-t", metavar="COLUMN", help="The column that holds the texts, or a field in one."),
+    typer.Option("--text-column", "-t", metavar="COLUMN", help="Column of the texts, or a field in one."),
 ]
 LabelColumns = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Columns of the true labels: topic,agency or topic=category,agency.")
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="OUT.json", help="Where to write the result as JSON.")
+    Path | None, typer.Option("--output", "-o", metavar="OUT.json", help="File for the result as JSON.")
 ]
 HtmlFile = Annotated[
-    Path | None, typer.Option("--html", metavar="OUT.html", help="Where to write a page with plots (matplotlib).")
+    Path | None, typer.Option("--html", metavar="OUT.html", help="File for a page with plots (matplotlib).")
 ]
-Resamples = Annotated[int, typer.Option(metavar="N", min=1, help="Bootstrap resamples of the intervals.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of what is drawn at random.")]
+Resamples = Annotated[int, typer.Option(metavar="N", min=1, help="Bootstrap resamples for the intervals.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 
 _Result = TypeVar("_Result", "EvaluationResult", "DriftResult")
 
 
 def names(given: str | None, option: str) -> list[str]:
-    """Return the names that an option lists, between commas.
+    """Return the comma-separated names of an option.
 
     >>> names("register, governorate", "--slices"), names(None, "--slices")
     (['register', 'governorate'], [])
@@ -50,7 +50,7 @@ def names(given: str | None, option: str) -> list[str]:
 
 
 def label_columns(given: str | None) -> dict[str, str] | None:
-    """Return the column of each task; None where the option is not given.
+    """Return the column of each task; None if the option is not given.
 
     >>> label_columns("topic=category, agency")
     {'topic': 'category', 'agency': 'agency'}
@@ -69,7 +69,7 @@ def label_columns(given: str | None) -> dict[str, str] | None:
 
 
 def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | None) -> None:
-    """Raise before the work begins if a result would replace what is read, or needs plots that cannot be drawn."""
+    """Raise early if a result would replace an input, or needs plots that cannot be drawn."""
     from tawasul_nlp.extras import require
     from tawasul_nlp.tables.io.output_file import check_apart
 
@@ -81,7 +81,7 @@ def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | N
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """Lend what shows on a terminal how far the work is."""
+    """Show progress on a terminal; yield the function that updates it."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     screen = console(to_stderr=True)
@@ -98,7 +98,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 
 def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:
-    """Say on standard error how many rows were left out, and why the first of them were."""
+    """Report on standard error how many rows were left out, and why the first of them were."""
     if unusable:
         reasons = "; ".join(f"row {number}: {reason}" for number, reason in unusable[:3])
         more = ", ..." if len(unusable) > 3 else ""
@@ -107,7 +107,7 @@ def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:
 
 
 def publish(result: _Result, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None) -> None:
-    """Write what was asked for, then print the result."""
+    """Write the requested files, then print the result."""
     import json
 
     result = replace(result, command=shlex.join(["tawasul", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""What the commands share: options, exit codes, and how an error is told."""
+"""Options, exit codes and error output that the commands share."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class TableFormat(StrEnum):
 
 
 class InterruptedCommand(Exception):
-    """A command was interrupted after a part of its work that stays; the message says which."""
+    """A command was interrupted; the message says which part of its work is kept."""
 
 
 @contextmanager
 def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
-    """Say after Ctrl-C what stays: what notes on the interrupt tell, or else `otherwise`."""
+    """Report after Ctrl-C what is kept: the notes of the interrupt, or else `otherwise`."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -51,7 +51,7 @@ def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
 
 Text = Annotated[
     str | None,
-    typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input: UTF-8, windows-1256 or UTF-16."),
+    typer.Argument(metavar="TEXT", help="The text; - or nothing for standard input: UTF-8, windows-1256 or UTF-16."),
 ]
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -61,14 +61,13 @@ TextColumns = Annotated[
         "--text-column",
         "-t",
         metavar="COLUMN",
-        help="The column that holds the texts, or a field in one (complaint.body); those of several are joined: "
-        "-t subject -t body.",
+        help="Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body.",
     ),
 ]
-InputFormat = Annotated[TableFormat | None, typer.Option(help="[default: by name and content]")]
+InputFormat = Annotated[TableFormat | None, typer.Option(help="Format of the input [default: by name and content]")]
 OutputFormat = Annotated[
     TableFormat | None,
-    typer.Option(help="[default: by OUT's ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
+    typer.Option(help="Format of OUT [default: by its ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
 ]
 Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")]
 HeaderRow = Annotated[
@@ -79,34 +78,37 @@ HeaderRow = Annotated[
         help="Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
     ),
 ]
-Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="[default: sniffed: UTF-8, windows-1256, UTF-16]")]
-Delimiter = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="Of a CSV input; 'tab' for a tab [default: sniffed]")
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Encoding of the input [default: detected: UTF-8, windows-1256, UTF-16]"),
 ]
-AnySize = Annotated[bool, typer.Option("--any-size", help="Read a small file even if it unpacks to very much.")]
+Delimiter = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="Delimiter of a CSV input; 'tab' for a tab [default: detected]")
+]
+AnySize = Annotated[bool, typer.Option("--any-size", help="Read a file even if it unpacks to much more than its size.")]
 Prefix = Annotated[
     str | None,
-    typer.Option(metavar="PREFIX", help="Of the added columns [default: none, or tawasul_ if a name is taken]"),
+    typer.Option(metavar="PREFIX", help="Prefix of the added columns [default: none, or tawasul_ if a name is taken]"),
 ]
 Rejects = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]")
+    Path | None, typer.Option(metavar="FILE", help="File for rows that cannot be read [default: OUT.rejects.jsonl]")
 ]
 RawCells = Annotated[
-    bool, typer.Option("--raw-cells", help="Keep cells of a CSV as they are that a spreadsheet would run as formulas.")
+    bool, typer.Option("--raw-cells", help="Do not escape CSV cells that a spreadsheet would run as formulas.")
 ]
 Bom = Annotated[
     bool | None,
     typer.Option(
         "--bom/--no-bom",
         show_default=False,
-        help="Begin a CSV with a byte-order mark, by which Excel knows its Arabic; programs may want --no-bom "
+        help="Begin a CSV with a byte-order mark, so Excel shows its Arabic; programs may want --no-bom "
         "[default: in files, not on standard output]",
     ),
 ]
 Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Replace OUT though it is of another input or command, or was changed since: -o out.csv --force"
+        "--force", help="Replace OUT even if it has another input or command, or was changed since: -o out.csv --force"
     ),
 ]
 TargetErrors = Annotated[
@@ -144,7 +146,7 @@ def target_error(given: str | None) -> float | dict[str, float]:
 
 
 def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
-    """Raise :class:`~tawasul_nlp.tables.TableError` if an output is a file of the model that is used."""
+    """Raise :class:`~tawasul_nlp.tables.TableError` if an output is a file of the model in use."""
     from tawasul_nlp.tables.io.output_file import check_apart
 
     if model is not None and Path(model).is_dir():
@@ -160,7 +162,7 @@ def read_options(
     header_row: int | None = None,
     any_size: bool = False,
 ) -> ReadOptions:
-    """Return how the table is read, from the options of a command."""
+    """Return the read options of a command."""
     from tawasul_nlp import ReadOptions
 
     return ReadOptions(
@@ -185,7 +187,7 @@ def write_options(
     bom: bool | None,
     force: bool,
 ) -> WriteOptions:
-    """Return how OUT is written, from the options of a command; standard output has no name beside it for a file."""
+    """Return the write options of a command; standard output gets no manifest or rejects file beside it."""
     from tawasul_nlp import WriteOptions
 
     to_stdout = output == "-"
@@ -204,20 +206,20 @@ def write_options(
 
 
 def _format_for_stdout(source: Path, read: ReadOptions) -> TableFormat | None:
-    """Return the format for standard output, which has no name to tell it.
+    """Return the format for standard output, which has no ending.
 
-    It is that of the input, but Parquet comes out as JSONL and a workbook as CSV.
+    The input's format, except JSONL for Parquet and CSV for a workbook.
     """
     from tawasul_nlp.tables.io.sniff import sniff_format
 
     if not source.is_file():
-        return None  # reading it will say so
+        return None  # reading it will report the error
     found = read.format or sniff_format(source)
     return {"parquet": TableFormat.jsonl, "xlsx": TableFormat.csv}.get(found) or TableFormat(found)
 
 
 def _delimiter(given: str | None) -> str | None:
-    """Return the delimiter that an option names; a tab is hard to type.
+    """Return the delimiter of an option; a tab is hard to type.
 
     >>> _delimiter("tab"), _delimiter(";")
     ('\\t', ';')
@@ -226,14 +228,14 @@ def _delimiter(given: str | None) -> str | None:
 
 
 def whole(text: str | None) -> str:
-    """Return the text that was given, or all of standard input."""
+    """Return the given text, or all of standard input."""
     return _decoded(_standard_input().read()) if text is None or text == "-" else text
 
 
 def lines(text: str | None) -> Iterator[str]:
-    """Yield the text that was given, or the lines of standard input.
+    """Yield the given text, or the lines of standard input.
 
-    Each line is decoded by itself, since it is answered before the next one is typed or piped in.
+    Each line is decoded by itself, since it is processed before the next one arrives.
     """
     if text is not None and text != "-":
         yield text
@@ -243,7 +245,7 @@ def lines(text: str | None) -> Iterator[str]:
 
 
 def _standard_input() -> TextIO:
-    """Return standard input, set to UTF-16 if it begins with the byte-order mark of it."""
+    """Return standard input, set to UTF-16 if it begins with its byte-order mark."""
     stream = sys.stdin
     if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedReader):
         start = stream.buffer.peek(2)
@@ -253,7 +255,7 @@ def _standard_input() -> TextIO:
 
 
 def _decoded(text: str) -> str:
-    """Return what standard input held, decoded as windows-1256 where it is that by the rule for tables."""
+    """Return the content of standard input, decoded as windows-1256 if the rule for tables says so."""
     try:
         text.encode()
     except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
@@ -266,22 +268,22 @@ def _decoded(text: str) -> str:
 
 
 def complain(message: str, level: str = "error") -> None:
-    """Print an error or a warning on standard error: one line that commands nothing to the terminal."""
+    """Print an error or a warning on standard error: one line without control characters."""
     print(f"tawasul: {level}: {_BREAKS.sub(' ', message).strip()}", file=sys.stderr)  # noqa: T201
 
 
 def console(*, to_stderr: bool) -> Console:
-    """Return a console for what people read at the end of a command; it takes nothing that it prints for markup."""
+    """Return a console for the summary of a command, without markup."""
     from rich.console import Console
 
     found = Console(stderr=to_stderr, markup=False, emoji=False)
     if not found.is_terminal:
-        found.width = 120  # a log has no width of its own; names should stay whole
+        found.width = 120  # a log has no width; names should not be cut
     return found
 
 
 def exit_on_rejects(report: BatchReport | GroupReport) -> None:
-    """Say how many rows were rejected, and end with the exit code for it; nothing if none was."""
+    """Report the number of rejected rows and exit with their code, if any."""
     if report.rows_rejected:
         lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
         complain(f"{lost}; see {report.rejects}", "warning")

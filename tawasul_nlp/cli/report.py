@@ -25,19 +25,21 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="What classify (and group) wrote.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Output of classify (and group).")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.html", help="The page to write.")],
     text_column: TextColumns = None,
     id_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="[default: one called id, case_id, ...]")
+        str | None, typer.Option(metavar="COLUMN", help="Column of ids [default: one called id, case_id, ...]")
     ] = None,
     date_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="[default: the first that holds dates]")
+        str | None, typer.Option(metavar="COLUMN", help="Column of dates [default: the first that holds dates]")
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option(metavar="PREFIX", help="That classify was given [default: none, or tawasul_]")
+        str | None, typer.Option(metavar="PREFIX", help="The --prefix of classify [default: none, or tawasul_]")
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the cases' dates and number]")] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Title of the page [default: the cases' dates and number]")
+    ] = None,
     input_format: InputFormat = None,
     any_size: AnySize = False,
     show_personal_data: Annotated[
@@ -45,13 +47,13 @@ def report(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a page that officers read about a classified table.
+    """Write a report page for officers about a classified table.
 
     One self-contained HTML file, right to left with an English switch: volumes by agency, topic, place and week, the
-    review queue, the largest incidents, problems that keep coming back in a block or a town, filters and search. It
+    review queue, the largest incidents, problems that recur in a block or a town, filters and search. It
     needs no network. Incidents need the columns that `tawasul group` adds.
 
-    At the end the largest incidents and the most unusual of these problems are printed.
+    The largest incidents and the most unusual recurring problems are printed at the end.
 
     \b
     Examples:

@@ -33,17 +33,17 @@ def select(
     backlog: Annotated[
         Path, typer.Argument(metavar="BACKLOG", help="Unlabelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")
     ],
-    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many cases to choose.")],
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of cases to choose.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="File to write: .jsonl, or CSV under any other name.")
     ],
     text_column: OneTextColumn = "text",
     model: Model = None,
     task: Annotated[
-        str | None, typer.Option(metavar="TASK", help="For which labels are wanted [default: topic, or the first task]")
+        str | None, typer.Option(metavar="TASK", help="Task to label [default: topic, or the first task]")
     ] = None,
     exclude: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Labelled cases: the same texts are not chosen.")
+        Path | None, typer.Option(metavar="FILE", help="Labelled cases, whose texts are not chosen.")
     ] = None,
     seed: Seed = 0,
     input_format: InputFormat = None,
@@ -56,8 +56,8 @@ def select(
 ) -> None:
     """Choose the cases of a backlog that are worth labelling next.
 
-    Chosen are cases between two of whose answers the model is torn, that differ from one another, and no two of which
-    are reports of one incident. OUT holds their rows, with the rank, the two likeliest labels and the reason in front.
+    Chosen are cases for which two labels are almost equally likely, that differ from one another, and no two of which
+    report one incident. OUT has their rows, preceded by the rank, the two likeliest labels and the reason.
 
     Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
 

@@ -347,7 +347,7 @@ def test_index_alone_shows_its_help(capsys):
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--index", "ix"], 1, "name one with --id-column"),
         (["index", "add", "ix", "backlog.csv", "-t", "text"], 1, "name one with --id-column"),
         (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "id"], 1, "no column 'id' for --id-column"),
-        (["index", "query", "ix", "نص"], 1, "no index here (index.sqlite is missing); add cases to make one"),
+        (["index", "query", "ix", "نص"], 1, "no index here (index.sqlite is missing); add cases to create one"),
         (["index", "stats", "ix"], 1, "no index here"),
         (["index", "rebuild", "ix"], 1, "no index here"),
         (["index", "remove", "ix"], 2, "Missing argument"),
@@ -394,7 +394,7 @@ def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys)
         _, err = process.communicate(timeout=HANG)
     assert (process.returncode, err.decode()) == (
         130,
-        "tawasul: error: interrupted; 1024 rows are in the index ix and no table was written; run it again to go on\n",
+        "tawasul: error: interrupted; 1024 rows are in the index ix and no table was written; run it again to resume\n",
     )
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "ix"]
     assert tawasul("index", "stats", "ix", "--json") == 0

@@ -93,7 +93,7 @@ def test_the_command_with_workers_stops_cleanly_on_an_interrupt_and_goes_on(tmp_
     )
     assert done >= seen and not (tmp_path / "out.csv").exists()
     again = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
-    assert (again.returncode, again.stderr) == (0, "") and "gone on after 1 break" in again.stdout
+    assert (again.returncode, again.stderr) == (0, "") and "resumed after 1 break" in again.stdout
 
 
 def test_the_bundled_model_gives_the_same_bytes_in_two_workers(tmp_path):
