@@ -1,7 +1,7 @@
 """Make ``examples/backlog.csv``: six months of cases that the bundled model never saw, with incidents reported often.
 
-The texts are those of the corpus's stored test split, with the re-reports and look-alikes that belong to it, and those
-of ``more_reports.yaml``. Case ids, dates, channels and where a case was sent are invented, reproducibly.
+The texts are those of the corpus's stored test split, with their re-reports and hard negatives, and those of
+``more_reports.yaml``. Case ids, dates, channels and where a case was sent are invented, reproducibly.
 
 Run ``python -m examples.make_backlog`` from the repository's root.
 """
@@ -101,7 +101,7 @@ def backlog(rows: int = ROWS) -> list[Row]:
             Incident(f"more-{number}", one["topic"], one["governorate"], _reports(one["texts"]))
             for number, one in enumerate(more["incidents"])
         ),
-        *_look_alikes(known),
+        *_hard_negatives(known),
     ]
     taken |= {incident.id for incident in others}
     missing = rows - sum(len(one.reports) for one in [*others, *(each for problem in problems for each in problem)])
@@ -137,8 +137,8 @@ def _known(further: dict[str, list[dict[str, str]]]) -> dict[str, Incident]:
     }
 
 
-def _look_alikes(known: dict[str, Incident]) -> Iterator[Incident]:
-    """Yield what reads like a case of the test split and is another incident of its topic."""
+def _hard_negatives(known: dict[str, Incident]) -> Iterator[Incident]:
+    """Yield texts that resemble a case of the test split but report another incident of its topic."""
     for other in read_jsonl(DATA / "hard_negatives.jsonl"):
         if other["near"] in known and other["relation"] != "same_place_other_topic":
             where = find_places(other["text"]).governorate or ""

@@ -1,11 +1,11 @@
 """Measure the grouping of duplicates on held-out incidents, beside other tools in the same run.
 
-There are two collections of a held-out split: its incidents that were reported more than once or have look-alikes (the
-bars are about these), and its backlog, which has all of its other cases too. Every pair of texts counts: a pair is
-positive when both tell of one incident. Two different cases of the backlog count as different, though nobody checked
-that none of them happens to tell of the same event.
+There are two collections of a held-out split: its incidents with several reports or hard negatives (the bars apply to
+these), and its backlog, which adds all of its other cases. Every pair of texts counts: a pair is positive if both
+report one incident. Two different cases of the backlog count as different, though nobody checked that none of them
+happens to report the same event.
 
-Peers get the same texts. Those with a threshold get the one that is best on the validation split. Their pairs become
+Peers get the same texts. Those with a threshold get the best one on the validation split. Their pairs become
 groups by connected components, as in their own programs.
 
 Run ``python -m eval.quality.duplicates`` (writes ``eval/results/duplicates.json`` and ``duplicates.md``); with
@@ -40,8 +40,8 @@ from training.pairs import collect, held_out
 from training.splits import DATA, read_jsonl
 
 RELATIONS = ("copy_edit", "paraphrase", "other_dialect")
-LOOK_ALIKES = "look_alikes_merged"
-BARS = {"f1": 0.90, "copy_edit": 0.98, "other_dialect": 0.85, LOOK_ALIKES: 0.03, "candidate_recall": 0.99}
+HARD_NEGATIVES = "look_alikes_merged"
+BARS = {"f1": 0.90, "copy_edit": 0.98, "other_dialect": 0.85, HARD_NEGATIVES: 0.03, "candidate_recall": 0.99}
 SHIPPED = "tawasul_nlp (as shipped)"
 RESAMPLES = 1000
 
@@ -61,10 +61,10 @@ def f1(right: int, found: int, wanted: int) -> float:
 
 
 def score(labels: np.ndarray, collection: Collection) -> dict[str, Any]:
-    """Score a grouping: pairwise precision, recall, F1, F1 by relation, and the share of look-alikes merged.
+    """Score a grouping: pairwise precision, recall, F1, F1 by relation, and the share of hard negatives merged.
 
-    The F1 of a relation counts the pairs of a case and its re-report of that relation; wrong are those merged pairs
-    that hold a re-report of it (with a text of another incident).
+    The F1 of a relation counts the pairs of a case and its re-report of that relation; wrong are merged pairs of such a
+    re-report and a text of another incident.
     """
     pairs = together(labels)
     right = collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
@@ -85,7 +85,7 @@ def score(labels: np.ndarray, collection: Collection) -> dict[str, Any]:
         false = int(((kind[wrong[:, 0]] == name) | (kind[wrong[:, 1]] == name)).sum())
         result[name] = round(f1(hit, hit + false, len(own)), 4)
     near = collection.hard_negatives
-    result[LOOK_ALIKES] = round(float((labels[near[:, 0]] == labels[near[:, 1]]).mean()), 4)
+    result[HARD_NEGATIVES] = round(float((labels[near[:, 0]] == labels[near[:, 1]]).mean()), 4)
     return result
 
 
@@ -301,11 +301,11 @@ def table(found: dict[str, Any], bars: dict[str, float] | None) -> list[str]:
     """Render the scores of one collection."""
     lines = [
         "| system | threshold | F1 | precision | recall | F1 copy edits | F1 paraphrases | F1 other dialect "
-        "| look-alikes merged |",
+        "| hard negatives merged |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in found["systems"].items():
-        cells = [f"{100 * row[column]:.1f}" for column in ("f1", "precision", "recall", *RELATIONS, LOOK_ALIKES)]
+        cells = [f"{100 * row[column]:.1f}" for column in ("f1", "precision", "recall", *RELATIONS, HARD_NEGATIVES)]
         low, high = row["f1_interval"]
         cells[0] += f" [{100 * low:.1f}, {100 * high:.1f}]"
         lines.append(f"| {name} | {row['threshold']} | " + " | ".join(cells) + " |")
@@ -313,13 +313,13 @@ def table(found: dict[str, Any], bars: dict[str, float] | None) -> list[str]:
         wanted = {name: f"{100 * value:.0f}" for name, value in bars.items()}
         lines.append(
             f"| *bar* | | {wanted['f1']} | | | {wanted['copy_edit']} | | {wanted['other_dialect']} "
-            f"| {wanted[LOOK_ALIKES]} |"
+            f"| {wanted[HARD_NEGATIVES]} |"
         )
     return lines
 
 
 def order_and_candidates(found: dict[str, Any]) -> str:
-    """Tell how adding one by one differs, and what the candidates hold."""
+    """Report how adding one by one differs, and what the candidates contain."""
     recall, both = found["candidate_recall"], found["batch_and_one_by_one"]
     return (
         f"Of the {recall['pairs']} pairs that match by score, the candidates hold {100 * recall['exact']:.1f}% with "
@@ -341,9 +341,9 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         "## Incidents",
         "",
-        "The held-out incidents that were reported more than once or have look-alikes: "
+        "The held-out incidents that were reported more than once or have hard negatives: "
         f"{incidents['texts']} texts with {incidents['duplicate_pairs']} pairs of one incident and "
-        f"{incidents['look_alikes']} look-alikes. The bars are about these.",
+        f"{incidents['look_alikes']} hard negatives. The bars are about these.",
         "",
         *table(incidents, result["bars"]),
         "",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eval.quality.duplicates import BARS, LOOK_ALIKES, RELATIONS, collections, score, table
+from eval.quality.duplicates import BARS, HARD_NEGATIVES, RELATIONS, collections, score, table
 from training.corpus import LabelSpace
 
 
@@ -13,7 +13,7 @@ def test_a_perfect_grouping_scores_one_and_both_collections_hold_the_same_incide
     for collection in (incidents, backlog):
         assert (len(collection.duplicates), len(collection.hard_negatives)) == (86, 31)
         perfect = score(collection.incident, collection)
-        assert [perfect[name] for name in ("f1", "precision", "recall", *RELATIONS, LOOK_ALIKES)] == [1] * 6 + [0]
+        assert [perfect[name] for name in ("f1", "precision", "recall", *RELATIONS, HARD_NEGATIVES)] == [1] * 6 + [0]
         alone = score(np.arange(len(collection.texts)), collection)
         assert (alone["f1"], alone["recall"], alone["wrong_pairs"]) == (0, 0, 0)
 
@@ -22,16 +22,16 @@ def test_what_is_merged_wrongly_costs_precision_where_it_is_a_text_of_the_collec
     found = collections("validation", LabelSpace.load())
     incidents = found["incidents"]
     labels = incidents.incident.copy()
-    case, look_alike = incidents.hard_negatives[0]
-    labels[labels == labels[look_alike]] = labels[case]
+    case, hard_negative = incidents.hard_negatives[0]
+    labels[labels == labels[hard_negative]] = labels[case]
     wrong = score(labels, incidents)
     assert wrong["recall"] == 1 and wrong["precision"] < 1 and wrong["wrong_pairs"] > 0
-    assert wrong[LOOK_ALIKES] == round(1 / len(incidents.hard_negatives), 4)
+    assert wrong[HARD_NEGATIVES] == round(1 / len(incidents.hard_negatives), 4)
 
 
 def test_the_table_ends_with_the_bars_where_there_are_some():
     row = {"threshold": 0.5, "f1_interval": [0.8, 0.95]} | dict.fromkeys(
-        ("f1", "precision", "recall", *RELATIONS, LOOK_ALIKES), 0.9
+        ("f1", "precision", "recall", *RELATIONS, HARD_NEGATIVES), 0.9
     )
     lines = table({"systems": {"ours": row}}, BARS)
     assert lines[2].startswith("| ours | 0.5 | 90.0 [80.0, 95.0] | 90.0 |") and lines[3].startswith("| *bar* | | 90 |")
