@@ -67,7 +67,7 @@ class Agency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taxonomy:
-    """All labels of a case.
+    """The kinds, topics, agencies and places that a case can be labelled with.
 
     Attributes
     ----------
