@@ -226,10 +226,10 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     # In Arabic letters a report in Arabizi shares words with others. Places are found in the text as typed.
     folded = [" ".join(fold(arabizi_to_arabic(text)).split()) for text in read]
     places = [_places(text, place) for text, (_, place) in zip(read, texts, strict=True)]
-    told = [read_numbers(text, found["blocks"] + found["roads"]) for text, found in zip(read, places, strict=True)]
+    numbered = [read_numbers(text, found["blocks"] + found["roads"]) for text, found in zip(read, places, strict=True)]
     rows = {name: [_few(found[name], _WIDTHS[name]) for found in places] for name in PLACES}
-    rows["numbers"] = [_few(list(map(code, numbers)), _WIDTHS["numbers"]) for numbers, _ in told]
-    rows["amounts"] = [list(map(code, amounts)) for _, amounts in told]
+    rows["numbers"] = [_few(list(map(code, numbers)), _WIDTHS["numbers"]) for numbers, _ in numbered]
+    rows["amounts"] = [list(map(code, amounts)) for _, amounts in numbered]
     rows["street_names"] = [_few(street_names(text), _WIDTHS["street_names"]) for text in folded]
     rows["terms"] = list(map(rare_terms, folded))
     return {

@@ -84,7 +84,7 @@ def _plain(text: str) -> str:
 
 
 def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
-    told: list[tuple[str, bool]] = []
+    found: list[tuple[str, bool]] = []
     end = 0
     for match in _TOKEN.finditer(plain):
         between, start, end, written = plain[end : match.start()], match.start(), match.end(), match.group()
@@ -93,11 +93,11 @@ def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
         if _THOUSANDS.fullmatch(written):
             written = written.replace(",", "")
         counted = _counts(plain, end)
-        if counted and told and between.strip() in _RANGE:
-            told[-1] = told[-1][0], True
+        if counted and found and between.strip() in _RANGE:
+            found[-1] = found[-1][0], True
         amount = counted or bool(_DATE_OR_PART.fullmatch(written)) or _is_cued(between)
-        told += [(digits.lstrip("0") or "0", amount) for digits in _DIGITS.findall(written)]
-    first, second = (dict.fromkeys(digits for digits, amount in told if amount is which) for which in (False, True))
+        found += [(digits.lstrip("0") or "0", amount) for digits in _DIGITS.findall(written)]
+    first, second = (dict.fromkeys(digits for digits, amount in found if amount is which) for which in (False, True))
     return [number for number in first if number not in known], [number for number in second if number not in known]
 
 

@@ -328,10 +328,10 @@ def _file_checksum(path: Path) -> int:
 
 def _fact(database: IndexDatabase, name: str, pattern: str) -> tuple[str, ...]:
     """Return the parts of a fact of the database."""
-    told = database.facts().get(name)
-    found = re.fullmatch(pattern, str(told), re.ASCII)
+    value = database.facts().get(name)
+    found = re.fullmatch(pattern, str(value), re.ASCII)
     if found is None:
-        raise database.damaged(f"its record of the {name} is {told!r}")
+        raise database.damaged(f"its record of the {name} is {value!r}")
     return found.groups()
 
 

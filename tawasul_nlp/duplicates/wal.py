@@ -68,9 +68,9 @@ def read_log(path: Path, page_bytes: int) -> Log:
             table = table.reshape(-1, FRAME_HEADER + page_bytes)
             summed = np.concatenate([table[:, :8], table[:, FRAME_HEADER:]], axis=1).view(words)
             for row, sums in zip(table, _sums(summed), strict=True):
-                number, ends, told, first, second = struct.unpack_from(">2I8s2I", row.data)
+                number, ends, frame_salt, first, second = struct.unpack_from(">2I8s2I", row.data)
                 state = _step(state, summed.shape[1] // 2, sums)
-                if told != salt or state != (first, second) or not number:
+                if frame_salt != salt or state != (first, second) or not number:
                     return Log(salt, frames, transactions, pages)
                 waiting[number] = crc32(row[FRAME_HEADER:].data)
                 seen += 1

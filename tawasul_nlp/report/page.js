@@ -11,8 +11,8 @@
 
   const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", whole: new Set(), shown: { ...FIRST } };
   const at = (id) => document.getElementById(id);
-  // Values are isolated from the text around them: in a line of Arabic the parts of a date would change places. No
-  // line ends within a date.
+  // Values are isolated from the text around them: in a line of Arabic the parts of a date would be reordered. No
+  // line breaks within a date.
   const isolated = (value) => `\u2066${String(value).replace(/(\d-)(?=\d)/g, "$1\u2060")}\u2069`;
   const word = (key, values = {}) => data.words[state.language][key]
     .replace(/\{(\w+)\}/g, (all, name) => values[name] === undefined ? all : isolated(values[name]));
@@ -34,7 +34,7 @@
     return state.language === "ar" ? arabic : english;
   }
 
-  // Letters that people type for one another are searched as one; marks do not count.
+  // The search unifies letters that people interchange, and ignores marks.
   const folded = (text) => text.toLowerCase().normalize("NFKC").replace(/[\u064b-\u0652\u0640]/g, "")
     .replace(/[أإآٱ]/g, "ا").replace(/ى/g, "ي").replace(/ة/g, "ه").replace(/ؤ/g, "و").replace(/ئ/g, "ي")
     .replace(/[٠-٩]/g, (digit) => digit.charCodeAt(0) - 0x0660);
@@ -67,7 +67,7 @@
       if (sum) { sum[0] += cases; sum[1] += review; } else map.set(key, [cases, review]);
     };
     for (const cell of data.cells) {
-      // What is chosen in a chart does not narrow that chart itself, so that one can choose another.
+      // A selection in a chart does not filter that chart itself, so another can be chosen.
       let outside = -1, misses = 0;
       for (let at = 0; at < COUNT && misses < 2; at += 1) {
         if (chosen[at] !== null && cell[at] !== chosen[at]) { misses += 1; outside = at; }
@@ -96,8 +96,8 @@
     return !state.review || Boolean(one[FOR_REVIEW]);
   }
 
-  // Of an incident or a problem all reports are known by their combination in the counts: one that matches is enough.
-  // As in the charts, a date lets in the weeks that it touches.
+  // All reports of an incident or problem are known by their combination in the counts; one match is enough.
+  // As in the charts, a date includes the weeks that it touches.
   const anyMatches = (reports) => reports.some((report) => {
     const cell = data.cells[report >> 1];
     return (!state.review || report % 2 === 1) && inSpan(cell[code("week")])
@@ -109,7 +109,7 @@
     refresh();
   }
 
-  // A button that chooses. What draws anew puts another in its place, which then gets the keyboard's focus.
+  // A selection button. Redrawing replaces it with another, which then gets the keyboard's focus.
   function chooser(className, dimension, key) {
     const made = element("button", className);
     made.type = "button";
@@ -127,7 +127,7 @@
     }
   }
 
-  // A button that draws more of a list, and is there again, with the focus, when that is drawn.
+  // A button that draws more of a list, and keeps the focus after redrawing.
   function moreButton(choice, label, draw) {
     const made = element("button", "more", label);
     made.type = "button";
@@ -222,7 +222,7 @@
       all.unshift(day.toISOString().slice(0, 10));
       if (all[0] <= days[0]) break;
     }
-    // One unit is one pixel, so that labels are as large on a phone as anywhere.
+    // One unit is one pixel, so labels are as large on a phone as anywhere.
     const width = Math.max(280, place.clientWidth), height = 190, left = 44, bottom = 26, top = 8;
     const values = all.map((day) => counts.get(keys.get(day)) ?? [0, 0]);
     const most = Math.max(1, ...values.map((value) => value[0]));
@@ -299,7 +299,7 @@
   const nothing = (held, total) => held < total
     ? word("nothingHeld", { held: number(held), total: number(total) }) : word("nothing");
 
-  // Draws a list and, above it, how much of it that is; an empty list says why.
+  // Draws a list and, above it, the share shown; an empty list says why.
   function drawList(key, items, draw, note, empty) {
     const place = at(key);
     place.replaceChildren();
@@ -334,7 +334,7 @@
     for (const place of ["block", "town"]) drawRecurring(place, found);
   }
 
-  // Whole words only, where there are any.
+  // Whole words only, if any.
   const beginning = (text) => text.length > TITLE ? `${text.slice(0, TITLE + 1).replace(/\s+\S*$/, "").slice(0, TITLE)}…` : text;
 
   function drawGroup([size, , members]) {
@@ -428,7 +428,7 @@
     for (const place of document.querySelectorAll("[data-word]")) place.textContent = word(place.dataset.word);
     const heading = word(data.first ? "title" : "titleUndated", { ...data, rows: number(data.rows) });
     at("title").textContent = data.title || heading;
-    // Marks that cannot be seen are no part of a tab's name, nor of a printed file's.
+    // Invisible marks are not part of a tab's name, nor of a printed file's.
     document.title = at("title").textContent.replace(/[\u2060\u2066\u2069]/g, "");
     at("subtitle").textContent = (data.title ? `${heading}. ` : "") + word("made", data);
     at("search-label").textContent = word(data.cases.length === data.rows ? "searchAll" : "searchSome", sizes);

@@ -23,9 +23,9 @@ def render(data: dict[str, Any]) -> bytes:
     >>> page.count(b"<script"), b"alert(1)</script>" in page
     (2, False)
     """
-    room = files(__package__)
-    style, script = (room.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    words = json.loads(room.joinpath("words.json").read_text(encoding="utf-8"))
+    package = files(__package__)
+    style, script = (package.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    words = json.loads(package.joinpath("words.json").read_text(encoding="utf-8"))
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
@@ -38,7 +38,7 @@ def render(data: dict[str, Any]) -> bytes:
         "script": script,
         "data": block,
     }
-    page = room.joinpath("page.html").read_text(encoding="utf-8")
+    page = package.joinpath("page.html").read_text(encoding="utf-8")
     # In one pass: inserted text must not be taken for a placeholder.
     page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
     # A lone surrogate cannot be encoded, so it becomes its JSON escape.
