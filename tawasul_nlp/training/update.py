@@ -193,7 +193,7 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
         groups = whole.groups[rows]
         if len(np.unique(groups)) < max(_LEAST, round(1 / held_out)):
             raise ValueError(
-                f"the {name} have {len(np.unique(groups))} groups of rows, too few to hold {held_out:.0%} of them out; "
+                f"{name}: {len(np.unique(groups))} groups of rows are too few to hold {held_out:.0%} of them out; "
                 f"expected at least {max(_LEAST, round(1 / held_out))}"
             )
         tested[rows[split(labels(rows), groups, held_out, config.seed)]] = True

@@ -15,7 +15,7 @@ from tawasul_nlp.training.checks import Rows, compare
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data
 from tawasul_nlp.training.splitting import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
-from tawasul_nlp.training.streams import stream_data
+from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import write_csv
 

@@ -94,6 +94,6 @@ def test_an_update_that_would_lose_something_is_refused(
     works = [row for row in known if row["dept"] != DEPARTMENTS["works"]]
     others = [row for row in corrections if row["text"] not in {row["text"] for row in known}]
     refused(works, others, "lose 1 labels of dept, of which neither table has a row: وزارة الأشغال; add rows")
-    refused(known, corrections[:3], "the corrections have 3 groups of rows, too few to hold 20% of them out")
+    refused(known, corrections[:3], "corrections: 3 groups of rows are too few to hold 20% of them out")
     named = [{**row, "kind": "شكوى"} for row in known]
     refused(named, named[:20], "the model would lose dept, which no label column is for", label_columns=["kind"])
