@@ -66,8 +66,8 @@ class DuplicateIndex:
         folder : str or Path
         grouper : DuplicateGrouper or None
             Reads and compares the cases; None for the bundled model. An index can only be opened with the model that
-            created it (:func:`~tawasul_nlp.duplicates.rebuild_index` rebuilds it with another). An index keeps its threshold; a grouper
-            with an explicit one decides by that, and earlier decisions stay.
+            created it (:func:`~tawasul_nlp.duplicates.rebuild_index` rebuilds it with another). An index keeps its
+            threshold; a grouper with an explicit one decides by that, and earlier decisions stay.
         create : bool
             Whether to create the index if there is none.
 
