@@ -1,6 +1,7 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
 #   make demo    install the package alone, classify and group examples/backlog.csv, report on it, and say what stands out
 #   make test    lint, types, the wheel in an environment of its own, tests and the package's doctests
+#   make quick   lint, types, and the tests that need no processes, browser, Ray, training or notebook
 #   make wheel-test  only the wheel: that the package alone is small, answers the same, and names a missing extra
 #   make coverage  the tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
@@ -13,10 +14,12 @@ VENV ?= .venv
 DATA ?=
 BACKBONE ?=
 RECIPE ?= training/recipes/bundled-arabert.yaml
+# Two processes, each with the files that it gets as a whole: fixtures of a module are made once.
+IN_PARALLEL ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples notebooks tests
 
-.PHONY: wheels demo wheel-test test coverage lint format train eval clean
+.PHONY: wheels demo quick wheel-test test coverage lint format train eval clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -54,12 +57,17 @@ wheels: $(VENV)/.installed
 wheel-test: $(VENV)/.installed
 	$(BIN)/python -m tests.wheel
 
+# The processes share the cores, and torch's threads of one would wait awake for those of the other.
+test quick coverage: export OMP_NUM_THREADS = 1
 test: lint wheels wheel-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL)
+
+quick: lint
+	$(BIN)/python -m pytest --quiet $(IN_PARALLEL) -m 'not slow'
 
 # Workers of tests that change their folder write their share beside the others.
 coverage: wheels
-	COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term:skip-covered
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix $(SOURCES)

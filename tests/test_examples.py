@@ -16,6 +16,8 @@ from training.corpus import LabelSpace, load_examples
 from training.incidents import load_paraphrases
 from training.splits import DATA, load_splits, read_jsonl
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 # A text that shares more of its character 6-grams than this with another is a near copy of it.
 NEAR_COPY = 0.4

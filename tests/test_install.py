@@ -19,6 +19,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.errors import MissingExtraError
 from tests.model.tiny_model import write_tiny_model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Top-level module -> the distributions that it may come from.

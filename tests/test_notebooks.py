@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from notebooks.execute import FOLDER, METADATA, ROOT, executed, notebooks
 
+pytestmark = pytest.mark.slow
 NAMES = [path.name for path in notebooks()]
 # Of folders that only exist on one machine; a lone slash in a text or an address is none.
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:<])/(?:home|root|tmp|usr|var|opt|mnt|work|builds?|Users)/|[A-Z]:\\\\")

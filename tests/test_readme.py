@@ -9,6 +9,8 @@ import pytest
 
 from tawasul_nlp.cli import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ar.md")
 WORDS_BEFORE_MORE = 900

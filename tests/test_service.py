@@ -9,6 +9,8 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 
+pytestmark = pytest.mark.slow
+
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
 from examples.service.app import MAX_CHARS, MAX_TEXTS, Settings, create_app  # noqa: E402

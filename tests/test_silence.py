@@ -10,6 +10,8 @@ from eval.robustness.silence import USES, Use, watch
 from eval.robustness.system_calls import ROOT, STRACE, trace
 from tests.model.tiny_model import write_tiny_model
 
+pytestmark = pytest.mark.slow
+
 PREDICT = "import tawasul_nlp; tawasul_nlp.predict('المجاري طافحة في مجمع 714')"
 
 

@@ -21,6 +21,8 @@ from training.corpus import Example, LabelSpace, corpus_data, load_examples, row
 from training.incidents import load_incidents
 from training.pairs import collect
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def labels() -> LabelSpace:

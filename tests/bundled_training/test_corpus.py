@@ -2,11 +2,14 @@
 
 import random
 
+import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from tawasul_nlp.training.noise import add_noise
 from training.corpus import LabelSpace, load_examples
 from training.splits import DATA, load_splits, read_jsonl
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_case_is_in_exactly_one_split() -> None:

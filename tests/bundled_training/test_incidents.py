@@ -10,6 +10,8 @@ from training.corpus import LabelSpace, corpus_data, load_examples
 from training.incidents import load_incidents
 from training.splits import DATA, load_splits, read_jsonl
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def labels() -> LabelSpace:

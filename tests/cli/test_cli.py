@@ -20,6 +20,8 @@ from tawasul_nlp.tables import ADDED_COLUMNS
 from tawasul_nlp.tables.io.readers import open_reader
 from tests.waiting import HANG, wait_until
 
+pytestmark = pytest.mark.slow
+
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}

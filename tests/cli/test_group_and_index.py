@@ -20,6 +20,8 @@ from tawasul_nlp.tables import GROUP_COLUMNS, group_table
 from tawasul_nlp.tables.run.case_rows import read_date
 from tests.waiting import HANG, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ROWS = [
     ("k-1", "01/03/2026", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي"),

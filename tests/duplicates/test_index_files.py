@@ -25,6 +25,8 @@ from tawasul_nlp.duplicates.database import IndexDatabase
 from tawasul_nlp.duplicates.wal import read_log
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory):

@@ -11,6 +11,8 @@ from eval.quality import classification
 from tawasul_nlp import ComplaintClassifier
 from training.corpus import LabelSpace, load_examples
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

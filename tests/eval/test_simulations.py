@@ -9,6 +9,8 @@ import pytest
 from eval.quality import active_learning, learning_curve
 from eval.quality.active_learning import Plan, intervals, labels_saved
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result():

@@ -6,6 +6,8 @@ import pytest
 from eval.speed.threads import FORMS, ONE_SESSION, OURS, Worker, classifier
 from tawasul_nlp import ComplaintClassifier
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     f"{what} في مجمع {block}" for block in range(301, 341) for what in ("المجاري طافحة عندنا", "الماي مقطوع من امس")
 ]

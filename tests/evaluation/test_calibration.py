@@ -17,6 +17,8 @@ from tawasul_nlp.evaluation import calibrate, evaluate
 from tawasul_nlp.model.folder import BUNDLED, CARD, read_config
 from tests.model.tiny_model import TASKS, TEXTS, write_tiny_model
 
+pytestmark = pytest.mark.slow
+
 ROWS = 400
 
 

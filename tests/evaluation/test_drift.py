@@ -27,6 +27,8 @@ from tawasul_nlp.evaluation.shifts import (
 )
 from training.corpus import LabelSpace, load_examples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cases():

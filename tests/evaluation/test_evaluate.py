@@ -18,6 +18,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import compare, evaluate
 from training.corpus import LabelSpace, load_examples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def examples():

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz.targets import TARGETS, seeds
 
+pytestmark = pytest.mark.slow
+
 SLOW = {"index_database": 25}
 
 

@@ -18,6 +18,8 @@ from tawasul_nlp.model.portable import with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.slow
+
 OLDER = "Haswell"  # AVX2 and FMA, neither AVX-512 nor VNNI
 
 

@@ -23,6 +23,8 @@ from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
+pytestmark = pytest.mark.slow
+
 
 def open_and_read(folder: Path) -> None:
     ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS)

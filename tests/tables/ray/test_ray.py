@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray")
 
 from tawasul_nlp import cli  # noqa: E402

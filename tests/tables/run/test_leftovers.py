@@ -19,6 +19,8 @@ from tawasul_nlp.tables.io.streams import spooled
 from tests.tables.run.test_classify import read, records, run, write
 from tests.tables.run.test_resume import ENVIRONMENT, ROOT
 
+pytestmark = pytest.mark.slow
+
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and locks are other there")
 
 

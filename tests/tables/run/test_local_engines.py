@@ -17,6 +17,8 @@ from tests.tables.run.test_classify import records, write
 from tests.tables.run.test_resume import CHUNK_ROWS, ENVIRONMENT, a_backlog, rows_done, run, start, unix
 from tests.waiting import HANG, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_three_workers_write_what_one_process_writes(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 600)

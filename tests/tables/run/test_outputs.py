@@ -23,6 +23,8 @@ from tawasul_nlp.tables.io.readers import open_reader
 from tests.tables.keyword_classifier import Foreign, KeywordClassifier
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, rejects_of, run, write
 
+pytestmark = pytest.mark.slow
+
 PRIVATE = "المجاري طافحة في مجمع 714، رقمي 39001234 والبطاقة 850101234"
 
 
