@@ -74,6 +74,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format $(SOURCES)
 
 # glibc gives large blocks back after every step and asks for them anew; kept, they save a part of the time.
+train: export OMP_WAIT_POLICY ?= PASSIVE
 train: export MALLOC_MMAP_MAX_ = 0
 train: export MALLOC_TRIM_THRESHOLD_ = 20000000000
 train: export MALLOC_TOP_PAD_ = 268435456

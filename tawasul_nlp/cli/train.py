@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -127,6 +128,7 @@ def train(
     from tawasul_nlp.extras import require
 
     require("train", "training", "torch", "datasets")
+    threads_sleep()
     import torch
 
     from tawasul_nlp.training.config import TrainConfig
@@ -221,6 +223,14 @@ def _figures(result: EvaluationResult, rows: str) -> RenderableType:
 def _show(found: object, *, quiet: bool) -> None:
     if not quiet:
         console(to_stderr=False).print(found)
+
+
+def threads_sleep() -> None:
+    """Let OpenMP's threads sleep while they wait, unless the environment says otherwise; before torch is imported.
+
+    By default they spin, which takes the cores from whatever else runs, other threads of the training included.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager

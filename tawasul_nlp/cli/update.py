@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tawasul_nlp.cli.options import Quiet, console, interrupts_told
-from tawasul_nlp.cli.train import Duplicates, shown_progress
+from tawasul_nlp.cli.train import Duplicates, shown_progress, threads_sleep
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +64,7 @@ def update(
     from tawasul_nlp.extras import require
 
     require("train", "training", "torch", "datasets")
+    threads_sleep()
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.training.update import update as go_on
     from tawasul_nlp.training.update import update_config
