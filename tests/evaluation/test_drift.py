@@ -71,7 +71,7 @@ def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, tmp_path, caps
     assert {"topic mix", "embedding"} <= alarms
     first = result["labels"]["topic"]["changes"][0]
     assert first["new"] > first["reference"] and first["adjusted_p"] < 0.05
-    assert result["new"]["first"] == "2026-04-01" and result["command"].startswith("tawasul ")
+    assert result["new"]["first"] == "2026-04-01" and result["command"].startswith("tawasul")
     shown = page.read_text(encoding="utf-8")
     assert "<script" not in shown and shown.count("<svg") == 9  # period, three mixes, three confidences, words, map
     assert 'src="http' not in shown
