@@ -105,7 +105,7 @@ def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(c
     said = f"{summary.listed} of 200 cases"
     assert said in text_of(driver, "search-label")
     search(driver, "C000")
-    assert said in text_of(driver, "found-note") and "does not reach them" in text_of(driver, "found-note")
+    assert said in text_of(driver, "found-note") and "not searched" in text_of(driver, "found-note")
 
 
 def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(chromium, tmp_path, monkeypatch):
