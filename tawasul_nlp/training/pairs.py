@@ -29,7 +29,7 @@ from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
-from tawasul_nlp.training.progress import logger
+from tawasul_nlp.training.progress import tell
 
 FOLDS = 5
 # The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few
@@ -219,7 +219,7 @@ def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validati
         same.append(duplicates)
         folds.append(collection.incident[pairs].min(1) % FOLDS)
         sources.append(np.full(len(pairs), number))
-        logger.info("%d texts, %d pairs, %d of one incident", len(collection.texts), len(pairs), int(duplicates.sum()))
+        tell("%d texts, %d pairs, %d of one incident", len(collection.texts), len(pairs), int(duplicates.sum()))
     table, truth, fold, source = (np.concatenate(part) for part in (features, same, folds, sources))
     sizes = np.bincount(source)
     weights = np.where(source == 1, sizes[0] / sizes[1], 1.0)
@@ -228,7 +228,7 @@ def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validati
     penalty = min(value for value in PENALTIES if precision[value] >= max(precision.values()) - ABOUT)
     own = mean_average_precision(logits[penalty][source == 1], truth[source == 1], source[source == 1])
     shown = {strength: round(value, 4) for strength, value in precision.items()}
-    logger.info("cross-validated average precision by penalty %s; %s; on validation %.4f", shown, penalty, own)
+    tell("cross-validated average precision by penalty %s; %s; on validation %.4f", shown, penalty, own)
     scorer = PairScorer(*fit(table, truth, weights, penalty), threshold=0.5)
     # The threshold comes from scores that the validation pairs, the last ones read above, got from models that had not
     # seen them.
@@ -248,7 +248,7 @@ def _threshold(
     values = []
     for threshold in THRESHOLDS:
         found = pairwise(DuplicateGroups(cases, columns, edges, scorer, float(threshold)), collection)
-        logger.info("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in found.items()})
+        tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in found.items()})
         values.append(found["f1"] if found["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
     best = float(np.max(smooth))

@@ -15,10 +15,11 @@ LOG = "train.log"
 _files: list[Path] = []
 
 
-def tell(message: str) -> None:
-    """Log a line, and add it with the time to the log of the run that is going on."""
-    logger.info("%s", message)
+def tell(message: str, *values: object) -> None:
+    """Log a line, formatted as ``logging`` does, and add it with the time to the log of the run that is going on."""
+    logger.info(message, *values)
     if _files:
+        message = message % values if values else message
         with _files[-1].open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
