@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 
 from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.error_curve import error_curve, threshold_at
 from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
 TARGET_ERRORS = (0.05, 0.02)
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
@@ -116,7 +116,7 @@ def _matched_in_the_large(
             accuracy = (known.sum() * accuracy + prior / len(task.labels)) / (known.sum() + prior)
         return float(probabilities.max(1).mean() - accuracy)
 
-    if excess(0.5) * excess(2.0) >= 0:
+    if not excess(0.5) * excess(2.0) < 0:  # the same sign, or scores so wild that there is none
         return task
     return replace(task, temperature=task.temperature * float(brentq(excess, 0.5, 2.0, xtol=1e-3)))
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.thresholds import ErrorCurve, check_curve
+from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
 
 FORMAT_VERSION = 3
 """Version 2 added the torch files, version 3 the error curves; a folder is written as the least that it needs."""
@@ -77,7 +77,7 @@ class TaskConfig:
         Target error rate (as in ``"0.05"``) to the least probability at which an answer is accepted.
     curve : tuple of (float, float)
         The error of each threshold on the validation texts, from which a threshold for any target error follows
-        (:func:`tawasul_nlp.model.thresholds.error_curve`); empty in older folders, which have ``thresholds`` only.
+        (:func:`tawasul_nlp.model.error_curve.error_curve`); empty in older folders, which have ``thresholds`` only.
     label_curves : dict of str to curve
         The same among the answers of one label, for labels with a threshold of their own.
     parent : str or None

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tawasul_nlp.evaluation.fitting import fit_task, with_thresholds
+from tawasul_nlp.evaluation.fitting import _matched_in_the_large, fit_task, with_thresholds
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax
+from tawasul_nlp.model.error_curve import error_curve, threshold_at
 from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
 pytestmark = pytest.mark.slow
 
@@ -126,3 +126,11 @@ def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_ali
     assert 0.8 < confidence.mean() < 0.995
     assert confidence[margins > 4].min() > confidence[margins < 1].max()
     assert 0.3 < fitted.power < 3 and 0.01 < fitted.temperature < 10
+
+
+def test_a_temperature_whose_halves_have_no_probabilities_stays_as_it_is() -> None:
+    # 30 labels alike: at half the temperature or at the double, 3.4 to the power of 1000 overflows.
+    task = TaskConfig(tuple(map(str, range(30))), {"encoder": 1.0}, power=1000.0)
+    scorers = {"encoder": {"t": np.zeros((40, 30))}}
+    with np.errstate(all="ignore"):
+        assert _matched_in_the_large(task, "t", {"t": task}, scorers, np.arange(40) % 30, 1.0) == task
