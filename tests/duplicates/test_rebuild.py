@@ -42,7 +42,7 @@ def contents(folder):
 def test_a_rebuilt_index_has_the_cases_and_ids_of_the_old_one_which_is_kept(grouper, folder):
     before = contents(folder)
     cases = DuplicateIndex.read_cases(folder)
-    with pytest.raises(IndexFormatError, match=r"made with model 0123456789abcdef.*tawasul index rebuild"):
+    with pytest.raises(IndexFormatError, match=r"created with model 0123456789abcdef.*tawasul index rebuild"):
         DuplicateIndex.open(folder, grouper)
     done = rebuild_index(folder, grouper)
     assert (done.cases, done.incidents, done.ids_kept) == (4, 3, 3)
