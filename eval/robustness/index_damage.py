@@ -1,8 +1,8 @@
 """Damage the files of an index at random: it must answer as before, or say what is damaged.
 
 Indexes that were closed and one whose process was killed get changed bits, lose their end or gain one, or have a file
-that is another index's or of another day. What opens, ``read_cases`` and ``verify`` say of them is compared with the sound
-index. All that happens in other processes, so that one that dies is counted.
+that is another index's or of another day. What opens, ``read_cases`` and ``verify`` say of them is compared with the
+sound index. All that happens in other processes, so that one that dies is counted.
 """
 
 from __future__ import annotations
