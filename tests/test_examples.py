@@ -135,7 +135,7 @@ def test_the_readme_tells_the_figures_of_the_file(rows):
         f"{again} of them are reported 2 to {max(sizes)} times",
         f"{len(written_texts())} texts were written",
         f"{rows[0].opened} to {rows[-1].opened}",
-        f"{sum(row.sent_wrongly for row in rows)} cases were sent to a wrong one",
+        f"{sum(row.sent_wrongly for row in rows)} cases went to a wrong one",
     ):
         assert figure in " ".join(said.split())
 
