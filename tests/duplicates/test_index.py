@@ -203,6 +203,7 @@ def test_a_closed_index_says_so(grouper, tmp_path):
             use()
 
 
+@pytest.mark.slow
 def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_path, corpus):
     index = DuplicateIndex.open(tmp_path / "index", grouper)
     threads = [threading.Thread(target=index.add, args=(corpus[part::4][:15],)) for part in range(4)]
@@ -247,6 +248,7 @@ def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, 
     assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
 
 
+@pytest.mark.slow
 def test_a_query_says_what_adding_does(grouper, index, corpus):
     joined = 0
     for case in corpus:

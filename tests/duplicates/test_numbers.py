@@ -31,6 +31,7 @@ def test_what_is_known_as_an_address_is_no_number() -> None:
     assert read_numbers("عمارة 12 طريق 1415 مجمع 714", [1415, 714]) == (["12"], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["1", "1,", "1-", "1 ", "1-1 ", "1:", "يوم 1 ", "٣ م ", "39001234 "])
 def test_reading_numbers_takes_linear_time(piece: str) -> None:
     assert growth(read_numbers, piece * (80_000 // len(piece))) < LINEAR

@@ -162,6 +162,7 @@ def test_escaped_html_is_read_as_the_standard_library_reads_it(text: str) -> Non
     assert normalize(html.escape(text), Profile("h", ("html_entities",))) == html.unescape(html.escape(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize(
     "unit",

@@ -389,6 +389,7 @@ def test_wrong_arguments_are_refused() -> None:
         mask_personal_data("نص", "phone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

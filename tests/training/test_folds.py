@@ -13,6 +13,8 @@ from tawasul_nlp.training import TrainConfig, cross_validate
 from tawasul_nlp.training.splitting import fold_numbers
 from tests.training.conftest import write_csv
 
+pytestmark = pytest.mark.slow
+
 
 def test_folds_keep_groups_together_and_share_labels() -> None:
     rng = np.random.default_rng(0)

@@ -18,6 +18,8 @@ from tests.training.conftest import write_csv
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"bf16": False, "mlm_weight": 0.0, "batch_size": 16, "label_issues": False, "ngram": None, "epochs": 1}
 
 

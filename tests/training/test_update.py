@@ -17,6 +17,8 @@ from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.update import _divided, update_config
 from tests.training.conftest import DEPARTMENTS, write_csv
 
+pytestmark = pytest.mark.slow
+
 NEW = DEPARTMENTS["education"]
 
 

@@ -11,6 +11,7 @@ from tawasul_nlp.tables import OversizedTableError, TableError
 from tawasul_nlp.tables.io.readers import open_reader
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 3])
 def test_a_small_file_that_declares_gigabytes_is_refused_before_anything_is_unpacked(tmp_path, groups):
     path = tmp_path / "bomb.parquet"
@@ -34,6 +35,7 @@ print(peak_kb())
 HUGE = 64 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"dictionary_pagesize_limit": 1 << 30}, {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"}],
