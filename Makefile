@@ -63,7 +63,7 @@ test: lint wheels wheel-test
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 quick: lint
-	$(BIN)/python -m pytest --quiet $(IN_PARALLEL) -m 'not slow'
+	$(BIN)/python -m pytest --quiet $(IN_PARALLEL) --dist worksteal -m 'not slow'
 
 # Workers of tests that change their folder write their share beside the others.
 coverage: wheels

@@ -19,6 +19,8 @@ from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "training" / "data"
 POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
@@ -203,7 +205,6 @@ def test_a_closed_index_says_so(grouper, tmp_path):
             use()
 
 
-@pytest.mark.slow
 def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_path, corpus):
     index = DuplicateIndex.open(tmp_path / "index", grouper)
     threads = [threading.Thread(target=index.add, args=(corpus[part::4][:15],)) for part in range(4)]
@@ -248,7 +249,6 @@ def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, 
     assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
 
 
-@pytest.mark.slow
 def test_a_query_says_what_adding_does(grouper, index, corpus):
     joined = 0
     for case in corpus:

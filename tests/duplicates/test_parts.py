@@ -10,6 +10,8 @@ from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tests.duplicates.many_reports import grouper, many_reports
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def features():

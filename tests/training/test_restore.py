@@ -1,10 +1,13 @@
 """Weights are restored from any model folder, whatever its encoder's shape."""
 
+import pytest
 import torch
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.training.restore import restore_network
+
+pytestmark = pytest.mark.slow
 
 
 def test_restored_weights_give_the_bundled_models_answers() -> None:
