@@ -11,8 +11,10 @@ from tawasul_nlp.cli.labelled_options import (
     Labelled,
     OneTextColumn,
     Seed,
+    TaskColumns,
     check_outputs,
     label_columns,
+    print_result,
     progress,
     warn_unusable,
 )
@@ -26,7 +28,6 @@ from tawasul_nlp.cli.options import (
     Quiet,
     Sheet,
     complain,
-    console,
     interrupts_told,
     read_options,
 )
@@ -45,15 +46,7 @@ def calibrate(
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Change MODEL itself.")] = False,
     text_column: OneTextColumn = "text",
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--label-columns",
-            metavar="NAMES",
-            help="Columns of the true labels: topic,agency or topic=category,agency "
-            "[default: every task of the model that has a column of its name]",
-        ),
-    ] = None,
+    labels: TaskColumns = None,
     group_column: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Rows with one value are calibrated on, or judged, together."),
@@ -110,10 +103,4 @@ def calibrate(
     warn_unusable(str(data), result.data.unusable)
     for sentence in result.warnings:
         complain(sentence, "warning")
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
-    elif not quiet:
-        console(to_stderr=False).print(result)
-        typer.echo(f"written: {output or model}")
+    print_result(result, [output or model], as_json=as_json, quiet=quiet)

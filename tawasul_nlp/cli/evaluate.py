@@ -13,6 +13,7 @@ from tawasul_nlp.cli.labelled_options import (
     Labelled,
     OneTextColumn,
     Resamples,
+    TaskColumns,
     check_outputs,
     label_columns,
     names,
@@ -43,15 +44,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     data: Labelled,
     text_column: OneTextColumn = "text",
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--label-columns",
-            metavar="NAMES",
-            help="Columns of the true labels: topic,agency or topic=category,agency "
-            "[default: every task of the model with a column of its name]",
-        ),
-    ] = None,
+    labels: TaskColumns = None,
     model: Model = None,
     slices: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns to show the accuracy by.")] = None,
     group_column: Annotated[

@@ -15,7 +15,7 @@ import typer
 from tawasul_nlp.cli.options import check_model_apart, complain, console
 
 if TYPE_CHECKING:
-    from tawasul_nlp.evaluation import DriftResult, EvaluationResult
+    from tawasul_nlp.evaluation import CalibrationResult, DriftResult, EvaluationResult
 
 Labelled = Annotated[Path, typer.Argument(metavar="DATA", help="Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
 OneTextColumn = Annotated[
@@ -24,6 +24,15 @@ OneTextColumn = Annotated[
 ]
 LabelColumns = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Columns of the true labels: topic,agency or topic=category,agency.")
+]
+TaskColumns = Annotated[
+    str | None,
+    typer.Option(
+        "--label-columns",
+        metavar="NAMES",
+        help="Columns of the true labels: topic,agency or topic=category,agency "
+        "[default: every task of the model with a column of its name]",
+    ),
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="OUT.json", help="File for the result as JSON.")
@@ -108,17 +117,27 @@ def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:
 
 def publish(result: _Result, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None) -> None:
     """Write the requested files, then print the result."""
-    import json
-
     result = replace(result, command=shlex.join(["tawasul", *sys.argv[1:]]))
     if output is not None:
         result.to_json(output)
     if html is not None:
         result.to_html(html)
+    print_result(result, [path for path in (output, html) if path is not None], as_json=as_json, quiet=quiet)
+
+
+def print_result(
+    result: EvaluationResult | DriftResult | CalibrationResult,
+    written: Sequence[Path | str],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print a result as JSON, or as tables and what was written."""
+    import json
+
     if as_json:
         typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
     elif not quiet:
         console(to_stderr=False).print(result)
-        written = [str(path) for path in (output, html) if path is not None]
         if written:
-            typer.echo(f"written: {', '.join(written)}")
+            typer.echo(f"written: {', '.join(map(str, written))}")
