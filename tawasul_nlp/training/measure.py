@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ _TARGET = "0.05"
 
 
 def measure(
-    folder: Path,
+    classifier: ComplaintClassifier,
     texts: list[str],
     truth: Mapping[str, np.ndarray],
     trained: Mapping[str, np.ndarray],
@@ -32,8 +31,7 @@ def measure(
 
     Parameters
     ----------
-    folder : Path
-        A model folder.
+    classifier : ComplaintClassifier
     texts : list of str
     truth : mapping of str to ndarray of int, shape (n_texts,)
         Label index for each task; -1 where a text has none.
@@ -50,7 +48,6 @@ def measure(
         For each task: texts, accuracy, macro_f1, top3, calibration_error, thresholds (share accepted and error among
         them, for each target error), the least error that a threshold promises, slices, weakest labels and confusions.
     """
-    classifier = ComplaintClassifier.from_pretrained(folder)
     reading = classifier._forward(texts)
     lengths = np.array([len(text) for text in texts])
     measured = {}

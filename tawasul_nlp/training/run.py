@@ -186,41 +186,24 @@ def load(
 ) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
     with logged(output):
-        return _loaded(
-            data,
-            Columns.parse(
-                text_column, label_columns, group_column, incident_column, slice=slice_column, missing=missing_labels
-            ),
-            output,
-            config,
-            validation,
-            duplicates,
-            streaming,
+        columns = Columns.parse(
+            text_column, label_columns, group_column, incident_column, slice=slice_column, missing=missing_labels
         )
-
-
-def _loaded(
-    data: Any,
-    columns: Columns,
-    output: Path,
-    config: TrainConfig,
-    validation: Any,
-    duplicates: Literal["incidents", "identical"],
-    streaming: bool,
-) -> TrainingData:
-    check_weights(config, columns.labels)
-    cache = output / "cache"
-    if streaming:
-        if validation is None:
-            raise ValueError("a stream cannot be split; name validation data")
-        found = stream_data(Path(data), columns, cache, Path(validation))
-    else:
-        found = read_data(data, columns, config, cache, validation=validation, duplicates=duplicates)
-    for finding in found.findings:
-        tell(str(finding))
-    tell(f"{found.rows:,} training rows, {len(found.validation):,} validation rows, {found.left_out:,} rows left out")
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
+        check_weights(config, columns.labels)
+        cache = output / "cache"
+        if streaming:
+            if validation is None:
+                raise ValueError("a stream cannot be split; name validation data")
+            found = stream_data(Path(data), columns, cache, Path(validation))
+        else:
+            found = read_data(data, columns, config, cache, validation=validation, duplicates=duplicates)
+        for finding in found.findings:
+            tell(str(finding))
+        tell(
+            f"{found.rows:,} training rows, {len(found.validation):,} validation rows, {found.left_out:,} rows left out"
+        )
+        output.mkdir(parents=True, exist_ok=True)
+        write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
     return found
 
 
@@ -302,14 +285,15 @@ def _fitted(data: TrainingData, config: TrainConfig, output: Path, about: Mappin
     if data.incidents is not None and data.incidents.collections is not None:
         tell("pair scorer")
         install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
-    metrics = _measured(data, folder, texts, truth)
+    model = ComplaintClassifier.from_pretrained(folder)
+    metrics = _measured(data, model, texts, truth)
     metrics["parity"] = parity(network, folder, texts, profile=config.profile, max_tokens=tokens)
     if config.label_issues and not data.streamed:
-        metrics |= _label_issues(data, folder, output)
+        metrics |= _label_issues(data, model, output)
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
     tell("figures with intervals, and baselines on the same rows")
-    evaluation = _evaluated(data, folder)
+    evaluation = _evaluated(data, model)
     evaluation.to_json(output / "evaluation.json")
     return TrainRun(output, config, metrics, data.findings, evaluation)
 
@@ -359,7 +343,9 @@ def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, Task
     return path
 
 
-def _measured(data: TrainingData, folder: Path, texts: list[str], truth: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(
+    data: TrainingData, model: ComplaintClassifier, texts: list[str], truth: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "data": {
             "train": data.rows,
@@ -370,7 +356,7 @@ def _measured(data: TrainingData, folder: Path, texts: list[str], truth: Mapping
             },
             "findings": [str(finding) for finding in data.findings],
         },
-        "validation": measure(folder, texts, dict(truth), data.counts, data.leaked, _slices(data)),
+        "validation": measure(model, texts, dict(truth), data.counts, data.leaked, _slices(data)),
     }
 
 
@@ -380,24 +366,24 @@ def _slices(data: TrainingData) -> list[tuple[str, str]]:
     return [(column, value) for value in data.validation["slice"]] if column is not None else []
 
 
-def _evaluated(data: TrainingData, folder: Path) -> EvaluationResult:
+def _evaluated(data: TrainingData, model: ComplaintClassifier) -> EvaluationResult:
     """Measure the model on the validation rows, with baselines that learn from the training rows."""
     tables = [
         {"text": list(rows["text"]), **{task: list(rows[label_column(task)]) for task in data.labels}}
         for rows in (data.validation, data.train)
         if isinstance(rows, Dataset)
     ]
-    result = evaluate(folder, tables[0], label_columns=list(data.labels), train=tables[1] if tables[1:] else None)
+    result = evaluate(model, tables[0], label_columns=list(data.labels), train=tables[1] if tables[1:] else None)
     return replace(result, data=replace(result.data, name="the validation rows"))
 
 
-def _label_issues(data: TrainingData, folder: Path, output: Path) -> dict[str, Any]:
+def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) -> dict[str, Any]:
     """List suspicious labels and outliers among the training rows; return how many."""
     texts = list(data.train["text"])
     places = list(zip(data.train["file"], data.train["row"], strict=True))
     truth = truth_of(data.train, data.labels)
     suspects = write_suspects(output / "suspects.csv", places, texts, data.groups, truth, data.labels)
-    embeddings = ComplaintClassifier.from_pretrained(folder).encode(texts)
+    embeddings = model.encode(texts)
     return {"suspects": suspects, "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings)}
 
 

@@ -12,14 +12,12 @@ from typing import Any
 from datasets import Dataset, Features, IterableDataset, Value
 from datasets.exceptions import DatasetGenerationError
 
-from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.model.folder import RESERVED_NAMES, file_hash
 from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.labelled import open_labelled
 
-# Names that the network or the exported graph already use for something else.
-_TAKEN = {"embedding", "incident", "input_ids", "attention_mask", "token_type_ids", "mlm_labels", "loss", "training"}
-# And keys that a prediction has beside its tasks, and names that a torch module cannot give to a part.
-_TAKEN |= {"text", "governorate", "block", "places", "routing", "needs_review", "reasons", "type"}
+# Those of every model, and what the network uses for something else in training.
+_TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type"}
 _TASK_NAME = re.compile(r"[^\W\d]\w*")
 
 
