@@ -15,6 +15,10 @@ from tawasul_nlp.model.folder import TaskConfig
 TARGET_ERRORS = (0.05, 0.02)
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
 _SILENT = 4.0
+# Scores that say nothing of the labels fit best with a power of nearly 0, at any temperature. The bounds, logarithms of
+# the scale of scores of standard deviation 1 and of the power, keep the search among numbers that can be multiplied.
+_LARGEST_SCALE = 12.0
+_LARGEST_POWER = 4.0
 
 
 def fit_task(
@@ -67,34 +71,38 @@ def fit_task(
             likelihood -= prior * float((logarithms**2).sum()) / (2 * len(rows))
         return -likelihood
 
+    even = _even_scales(name, tasks, scorers)
+    width = np.append(np.full(len(names), _LARGEST_SCALE), _LARGEST_POWER)
+    lowest, highest = even - width, even + width
     ends = []
-    for start in _starts(name, tasks, scorers):
+    for start in _starts(even):
         # The first steps are as wide as what is looked for; scipy's own would be too small to see a flat slope.
+        start = np.clip(start, lowest, highest - 1.0)
         simplex = np.vstack([start, start + np.eye(len(start))])
         options = {"xatol": 1e-3, "fatol": 1e-6, "initial_simplex": simplex}
-        ends.append(minimize(loss, start, method="Nelder-Mead", options=options))
+        bounds = np.column_stack([lowest, highest])
+        ends.append(minimize(loss, start, method="Nelder-Mead", bounds=bounds, options=options))
     best = min(ends, key=lambda end: float(end.fun))
     return _matched_in_the_large(weighed(best.x), name, tasks, scorers, truth, prior)
 
 
-def _starts(
+def _even_scales(
     name: str, tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, np.ndarray]]
-) -> list[np.ndarray]:
-    """Return where to begin, as logarithms of the scorers' scales and of the power.
-
-    All ones, and each scorer nearly alone, with its scores brought to a standard deviation of 1.
-    """
+) -> np.ndarray:
+    """Return logarithms of the scales that give each scorer a standard deviation of 1, and of the power 1."""
     task = tasks[name]
     spreads = []
     for scorer in task.weights:
         alone = replace(task, weights={scorer: 1.0}, temperature=1.0, power=1.0)
         spreads.append(combine({**tasks, name: alone}, scorers)[name].std(axis=1).mean())
-    even = np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
-    starts = [np.zeros(len(even))]
-    for loud in range(len(spreads)):
-        silent = np.append(np.arange(len(spreads)) != loud, False)
-        starts.append(even - _SILENT * silent)
-    return starts
+    return np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
+
+
+def _starts(even: np.ndarray) -> list[np.ndarray]:
+    """Return where to begin: all scales and the power at 1, and each scorer nearly alone at its even scale."""
+    n_scorers = len(even) - 1
+    alone = [even - _SILENT * np.append(np.arange(n_scorers) != loud, False) for loud in range(n_scorers)]
+    return [np.zeros(len(even)), *alone]
 
 
 def _matched_in_the_large(

@@ -35,6 +35,18 @@ def test_the_temperature_is_found_whatever_the_scale_of_the_scores(scale: float)
     assert abs(fitted.temperature / scale - 1) < 0.2 and abs(fitted.power - 1) < 0.2
 
 
+@pytest.mark.parametrize("spread", [0.05, 0.5])
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_that_say_nothing_of_the_labels_still_give_probabilities(seed: int, spread: float) -> None:
+    rng = np.random.default_rng(seed)
+    scores = {"encoder": {"t": rng.normal(size=(80, 4)) * spread}}
+    fitted = fit_task("t", {"t": TaskConfig(tuple("abcd"), {"encoder": 1.0})}, scores, rng.integers(0, 4, 80))
+    assert 1e-6 < fitted.temperature < 1e6 and fitted.power > 0.01
+    with np.errstate(over="raise", invalid="raise"):
+        probabilities = np.exp(combine({"t": fitted}, {"encoder": {"t": scores["encoder"]["t"] * 100}})["t"])
+    assert np.allclose(probabilities.sum(axis=1), 1)
+
+
 @pytest.mark.parametrize("scales", [(70.0, 0.01), (0.01, 70.0), (850.0, 0.006)])
 def test_the_better_reader_is_found_though_the_other_one_is_louder(scales: tuple[float, float]) -> None:
     rng = np.random.default_rng(6)
