@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +98,11 @@ def python_with(environment: Path, *pip_arguments: str) -> Path:
 
 
 @contextmanager
-def answering(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that answers every line with a line, until it is let go."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def answering(
+    command: Sequence[str | Path], environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that answers every line with a line, until the block ends."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield process
     finally:
@@ -117,3 +120,15 @@ def ask(process: subprocess.Popen[str], line: str) -> Any:
     if not answer:
         raise RuntimeError("the process ended without an answer; its error is on standard error")
     return json.loads(answer)
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Keep so many cores busy."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()

@@ -18,13 +18,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.processes import peak_kb
+from eval.processes import answering, ask, busy, peak_kb
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp._system import cores
@@ -112,48 +111,25 @@ def serve(form: str, threads: int) -> None:
         print(json.dumps({"seconds": seconds, "cpu_seconds": busy, "peak_mb": peak_kb() / 1000}), flush=True)
 
 
-class Worker:
-    """A process that reads with one form of the encoder."""
-
-    def __init__(self, form: str, threads: int) -> None:
-        command = [sys.executable, "-m", "eval.speed.threads", "--serve", form, "--threads", str(threads)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, texts: list[str], *, one_by_one: bool) -> dict[str, float]:
-        """Return what reading the texts took."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"texts": texts, "size": len(texts), "one_by_one": one_by_one}) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, float] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.communicate()
+def command(form: str, threads: int) -> list[str]:
+    """Return the command of a process that reads with one form of the encoder."""
+    return [sys.executable, "-m", "eval.speed.threads", "--serve", form, "--threads", str(threads)]
 
 
-@contextmanager
-def busy(processes: int) -> Iterator[None]:
-    """Keep so many cores busy."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
+def read_in(process: subprocess.Popen[str], texts: list[str], *, one_by_one: bool) -> dict[str, float]:
+    """Return what reading the texts took in this process."""
+    found: dict[str, float] = ask(process, json.dumps({"texts": texts, "size": len(texts), "one_by_one": one_by_one}))
+    return found
 
 
 def speeds(texts: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
     """Time every form in turns; return a row for each, each way of calling and each load."""
     rows = []
     with ExitStack() as opened:
-        workers = {form: opened.enter_context(Worker(form, threads)) for form in FORMS}
+        workers = {form: opened.enter_context(answering(command(form, threads))) for form in FORMS}
         for worker in workers.values():
             for way, size in _TEXTS.items():
-                worker.ask(texts[:size], one_by_one=way == ALONE)
+                read_in(worker, texts[:size], one_by_one=way == ALONE)
         for load, others in ((AS_IT_IS, 0), (BUSY, cores())):
             for way, size in _TEXTS.items():
                 found: dict[str, list[dict[str, float]]] = {form: [] for form in FORMS}
@@ -161,7 +137,7 @@ def speeds(texts: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
                     for turn in range(rounds):
                         # Another order each time, so that no form always follows the same one.
                         for form in ORDERS[turn % len(ORDERS)]:
-                            found[form].append(workers[form].ask(texts[:size], one_by_one=way == ALONE))
+                            found[form].append(read_in(workers[form], texts[:size], one_by_one=way == ALONE))
                 for form, runs in found.items():
                     pairs = list(zip(runs, found[OURS], strict=True))
                     rows.append(
@@ -185,8 +161,8 @@ def memory(texts: list[str], threads: tuple[int, ...]) -> dict[str, dict[str, in
     table: dict[str, dict[str, int]] = {}
     for form in (OURS, ONE_SESSION, ONE_TABLE):
         for count in threads:
-            with Worker(form, count) as worker:
-                table.setdefault(form, {})[str(count)] = round(worker.ask(texts, one_by_one=False)["peak_mb"])
+            with answering(command(form, count)) as process:
+                table.setdefault(form, {})[str(count)] = round(read_in(process, texts, one_by_one=False)["peak_mb"])
     return table
 
 
@@ -221,8 +197,9 @@ def markdown(result: dict[str, Any]) -> str:
         f"|---|{'---:|' * (len(counts) + 1)}",
     ]
     for form, peaks in result["memory_mb"].items():
-        each = (peaks[counts[-1]] - peaks[counts[0]]) / (int(counts[-1]) - int(counts[0]))
-        lines.append(f"| {form} | {' | '.join(str(peaks[count]) for count in counts)} | {each:.0f} |")
+        more = int(counts[-1]) - int(counts[0])
+        each = f"{(peaks[counts[-1]] - peaks[counts[0]]) / more:.0f}" if more else ""
+        lines.append(f"| {form} | {' | '.join(str(peaks[count]) for count in counts)} | {each} |")
     return "\n".join(lines) + "\n"
 
 

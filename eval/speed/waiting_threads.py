@@ -9,22 +9,21 @@ Run ``python -m eval.speed.waiting_threads``; it writes ``eval/results/waiting_t
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, publish_page
-from eval.speed.threads import AS_IT_IS, BUSY, busy
-from tawasul_nlp._system import cores, machine
+from eval.processes import answering, ask, busy
+from eval.results_files import RESULTS, provenance, publish_page
+from eval.speed.threads import AS_IT_IS, BUSY
+from tawasul_nlp._system import cores
 from training.corpus import LabelSpace, load_examples
 
 FORMS: dict[str, dict[str, str]] = {
@@ -58,45 +57,26 @@ def serve() -> None:
         print(json.dumps(found), flush=True)
 
 
-class Worker:
-    """A process that makes steps and waits in one way."""
-
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _SET} | dict(settings)
-        command = [sys.executable, "-m", "eval.speed.waiting_threads", "--serve"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def step(self) -> dict[str, float]:
-        """Return what one step took."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        answer: dict[str, float] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.communicate()
+def process(settings: Mapping[str, str]) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Start a process that makes steps and whose threads wait in one way."""
+    environment = {name: value for name, value in os.environ.items() if name not in _SET} | dict(settings)
+    return answering([sys.executable, "-m", "eval.speed.waiting_threads", "--serve"], environment)
 
 
 def steps(rounds: int) -> list[dict[str, Any]]:
     """Time every form in turns; return a row for each and each load."""
     rows = []
     with ExitStack() as opened:
-        workers = {form: opened.enter_context(Worker(settings)) for form, settings in FORMS.items()}
+        workers = {form: opened.enter_context(process(settings)) for form, settings in FORMS.items()}
         for worker in workers.values():
-            worker.step()
+            ask(worker, "")
         for load, others in ((AS_IT_IS, 0), (BUSY, cores())):
             found: dict[str, list[dict[str, float]]] = {form: [] for form in FORMS}
             with busy(others):
                 for turn in range(rounds):
                     order = list(FORMS)
                     for form in order[turn % len(order) :] + order[: turn % len(order)]:
-                        found[form].append(workers[form].step())
+                        found[form].append(ask(workers[form], ""))
             rows += [
                 {
                     "load": load,
@@ -143,9 +123,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     rows = steps(options.rounds)
     result = {
-        "date": dt.date.today().isoformat(),
-        "machine": machine(),
-        "command": shlex.join(["python", "-m", "eval.speed.waiting_threads", *sys.argv[1:]]),
+        **provenance("python -m eval.speed.waiting_threads", *sys.argv[1:]),
         "threads": cores(),
         "rounds": options.rounds,
         "load_before": before,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.speed.threads import FORMS, ONE_SESSION, OURS, Worker, classifier
+from eval.processes import answering
+from eval.speed.threads import FORMS, ONE_SESSION, OURS, classifier, command, read_in
 from tawasul_nlp import ComplaintClassifier
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,6 @@ def test_a_form_gives_the_same_answers(form: str, expected: np.ndarray) -> None:
 
 
 def test_a_worker_reads_with_its_form() -> None:
-    with Worker(ONE_SESSION, 2) as worker:
-        took = worker.ask(TEXTS[:4], one_by_one=True)
+    with answering(command(ONE_SESSION, 2)) as process:
+        took = read_in(process, TEXTS[:4], one_by_one=True)
     assert min(took["seconds"], took["cpu_seconds"]) > 0 and took["peak_mb"] > 50
