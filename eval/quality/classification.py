@@ -144,13 +144,13 @@ def add_baselines(
 
 
 def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier) -> None:
-    """Score each of the model's readers alone."""
+    """Score each of the model's scorers alone."""
     encoder = read_with_encoder(classifier.folder, texts)
     table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
     if NGRAM in classifier.config.files:
         ngram = NgramScorer.load(classifier.folder / NGRAM).scores(texts)
         best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(table.labels.agencies))
-        table.add("n-gram reader alone (int8)", ngram["topic"], best, ngram["kind"])
+        table.add("n-gram scorer alone (int8)", ngram["topic"], best, ngram["kind"])
 
 
 def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, base: Path, cache: Path) -> np.ndarray:

@@ -352,7 +352,7 @@ def markdown(result: dict[str, Any]) -> str:
         "## Among a backlog",
         "",
         f"The same among all other cases of the split, {backlog['texts']} texts. Any pair of two of its cases "
-        "counts as merged wrongly, though nobody checked that none of them happens to tell of the same event.",
+        "counts as merged wrongly, though nobody checked that none of them happens to report the same event.",
         "",
         *table(backlog, None),
         "",

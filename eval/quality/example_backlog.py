@@ -1,7 +1,7 @@
 """Measure how the example backlog is grouped, against the incidents that it was made of.
 
 Every pair of its cases counts: it is positive when both are reports of one incident. ``make_backlog`` knows the
-incidents, the file does not tell them. Run ``python -m eval.quality.example_backlog`` (writes
+incidents, the file does not say which. Run ``python -m eval.quality.example_backlog`` (writes
 ``eval/results/example_backlog.json`` and ``.md``).
 """
 

@@ -6,7 +6,7 @@ cases. Choices (the regression's C, a recipe's early stopping) come from the val
 every size; accuracy is measured on the test split.
 
 ``python -m eval.quality.learning_curve --methods tfidf,frozen,e5,few_shot``: every finished point is a line of
-``eval/results/learning_curve.jsonl``, so that a killed run goes on where it stopped and points can be added; the
+``eval/results/learning_curve.jsonl``, so that a killed run resumes and points can be added; the
 ``.json``, ``.md`` and ``.png`` beside it are made anew from all lines.
 """
 
@@ -155,7 +155,7 @@ def measure(method: str, size: str, seed: int, options: argparse.Namespace) -> d
 
 @cache
 def corpus_key() -> str:
-    """Return a short hash of all cases, by which points of another corpus are told."""
+    """Return a short hash of all cases, by which points of another corpus are recognised."""
     digest = hashlib.sha256()
     for split in ("train", "validation", "test"):
         digest.update(json.dumps([(case.text, case.topic) for case in examples(split)]).encode())

@@ -101,13 +101,13 @@ def fidelity(contender: Contender, rows: list[list[int]], truth: np.ndarray, ref
     Returns
     -------
     answers, figures : dict, dict
-        The embeddings and topic logits of ``rows``, and what the table tells of them.
+        The embeddings and topic logits of ``rows``, and what the table says about them.
     """
     order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     truth = truth[order]
     answers = joined(contender.run("quality", in_batches([rows[row] for row in order], BATCH)))
     reference = reference or answers
-    best, told = answers["topic"].argmax(1), reference["topic"].argmax(1)
+    best, expected = answers["topic"].argmax(1), reference["topic"].argmax(1)
     near = cosines(answers["embedding"], reference["embedding"])
     # Not sorted by length, so that texts share a batch with much longer ones; whole batches only.
     some = rows[: min(len(rows), DEPENDENCE * BATCH) // BATCH * BATCH]
@@ -118,9 +118,9 @@ def fidelity(contender: Contender, rows: list[list[int]], truth: np.ndarray, ref
     return answers, {
         "mb": sum(path.stat().st_size for path in files if path.exists()) / 1e6,
         "topic_accuracy": float((best == truth).mean()),
-        "won_from_reference": int(((best == truth) & (told != truth)).sum()),
-        "lost_to_reference": int(((best != truth) & (told == truth)).sum()),
-        "same_topic": float((best == told).mean()),
+        "won_from_reference": int(((best == truth) & (expected != truth)).sum()),
+        "lost_to_reference": int(((best != truth) & (expected == truth)).sum()),
+        "same_topic": float((best == expected).mean()),
         "cosine_mean": float(near.mean()),
         "cosine_min": float(near.min()),
         "logit_difference_mean": float(np.abs(answers["topic"] - reference["topic"]).mean()),
@@ -233,7 +233,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    logging.disable(logging.WARNING)  # the quantisers tell of each node that they touch
+    logging.disable(logging.WARNING)  # the quantisers log each node that they touch
     labels = LabelSpace.load()
     rng = random.Random(SEED)
     tokenizer = Tokenizer.from_file(str(arguments.base / TOKENIZER))

@@ -2,7 +2,7 @@
 
 Two files hold one text a line, each in the half ``tune`` or ``test``. Rules were mended with the tune half in view;
 the test half was written and stored before, and read only for the figures. Lines with ``masks`` are read as
-:mod:`eval.quality.masks` tells:
+:mod:`eval.quality.masks` measures:
 
 - ``eval/data/personal.jsonl``: texts by other hands than the rules', many with odd spellings; names are marked too.
   Those whose id begins with ``px`` are by yet another hand, came last, and are all of the half ``tune``.

@@ -1,4 +1,4 @@
-"""Whether a text's distance from the training texts tells when an answer that was accepted is wrong.
+"""Whether a text's distance from the training texts predicts that an accepted answer is wrong.
 
 A model of the agency is trained on 1,000 cases in Standard Arabic and calibrated on 600; the other registers of the
 corpus are then texts that it never saw. ``--write DIR`` writes its tables; train it with ``tawasul train DIR/train.csv
@@ -184,7 +184,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"trained on {TRAIN:,} cases in Standard Arabic and calibrated on {VALIDATION}, measured on cases "
         "that it never saw.",
         "",
-        "How well each measure tells a register from the validation texts (area under the ROC curve; 0.5 is chance):",
+        "How well each measure separates a register from the validation texts (area under the ROC curve; chance: 0.5):",
         "",
         f"| measure | {' | '.join(names)} |",
         rule,

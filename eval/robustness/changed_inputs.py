@@ -134,7 +134,7 @@ class _Attacker(KeywordClassifier):
         self._steps = 0
 
     def step(self, *_: object) -> None:
-        """Be told that a chunk is done."""
+        """Hear that a chunk is done."""
         if self._steps == self._at:
             self._back = self._change()
         elif self._back_after and self._steps == self._at + self._back_after:
@@ -179,7 +179,7 @@ def _classify(folder: Path, ending: str, way: str, rng: random.Random) -> str | 
     output = folder / "out.csv"
     whole = _whole(ending)
     attacker = _Attacker(source, other, way, rng)
-    for classifier in (attacker, KeywordClassifier()):  # the second goes on, or begins anew
+    for classifier in (attacker, KeywordClassifier()):  # the second resumes, or begins anew
         try:
             classify_table(
                 classifier,
@@ -194,8 +194,8 @@ def _classify(folder: Path, ending: str, way: str, rng: random.Random) -> str | 
                 return "refused, but published"
         attacker.restore()
         if output.exists():
-            told = json.loads(manifest_beside(output).read_text(encoding="utf-8"))["input"]["sha256"]
-            if output.read_bytes() != whole.get(told):
+            stated = json.loads(manifest_beside(output).read_text(encoding="utf-8"))["input"]["sha256"]
+            if output.read_bytes() != whole.get(stated):
                 return "published of two inputs, or under the hash of the other"
     return None if output.exists() else "not published though the input is what it was"
 

@@ -84,7 +84,7 @@ def _killed(what: str, trials: int, rng: random.Random, *, model: bool) -> Outco
                 }
     note = f"{outputs} outputs, which {resumed} times went on from a chunk that was done"
     return Outcome(
-        "a run that is killed goes on, and its output has the same bytes and every row",
+        "a run that is killed resumes, and its output has the same bytes and every row",
         f"{what}: kill -9 at a random moment",
         kills,
         failures,
@@ -117,7 +117,7 @@ def kill_once(source: Path, output: Path, workers: int, model: bool, after: floa
         process.wait()
     if process.returncode == -signal.SIGKILL:
         return False
-    if process.returncode not in (0, 3):  # the command tells by 3 that rows were rejected
+    if process.returncode not in (0, 3):  # 3: rows were rejected
         raise RuntimeError(f"a run ended with {process.returncode}, expected 0 or 3")
     return True
 

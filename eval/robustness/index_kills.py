@@ -49,23 +49,23 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
 
 def kills(place: Path, chance: random.Random) -> Iterator[str]:
     """Kill processes that change an index until it has all cases, and say what is wrong after each."""
-    told: list[int] = []
-    while len(told) < len(cases()):
-        with _changing(place / "index", told, chance) as wait:
+    acknowledged: list[int] = []
+    while len(acknowledged) < len(cases()):
+        with _changing(place / "index", acknowledged, chance) as wait:
             wait(chance.randrange(12) if chance.random() < 0.9 else 0)
             time.sleep(chance.uniform(0, 0.03))
-        word, reached = said_of(place / "index", told)
-        yield word if reached <= _added(told) + _AT_ONCE else "more than one call that was not acknowledged"
-        told += range(_added(told), reached)
+        word, reached = said_of(place / "index", acknowledged)
+        yield word if reached <= _added(acknowledged) + _AT_ONCE else "more than one call that was not acknowledged"
+        acknowledged += range(_added(acknowledged), reached)
 
 
 def copies(place: Path, chance: random.Random) -> Iterator[str]:
     """Copy an index file by file while a process changes it, until it has all cases; say what is wrong with each."""
-    told: list[int] = []
-    while len(told) < len(cases()):
-        with _changing(place / "index", told, chance) as wait:
+    acknowledged: list[int] = []
+    while len(acknowledged) < len(cases()):
+        with _changing(place / "index", acknowledged, chance) as wait:
             wait(chance.randint(1, 8))
-            before = list(told)
+            before = list(acknowledged)
             copied = place / "copy"
             copied.mkdir()
             names = sorted((place / "index").iterdir())
@@ -75,34 +75,39 @@ def copies(place: Path, chance: random.Random) -> Iterator[str]:
                 time.sleep(chance.choice((0, 0, 0.01, 0.05)))
         yield said_of(copied, before)[0]
         shutil.rmtree(copied)
-        told += range(_added(told), said_of(place / "index", told)[1])
+        acknowledged += range(_added(acknowledged), said_of(place / "index", acknowledged)[1])
 
 
-# What a process tells is a number a line: the position of a case that it added, or -1 and less one that it removed.
+# A process acknowledges a number a line: the position of a case that it added, or -1 and less one that it removed.
 
 
-def _added(told: list[int]) -> int:
-    return max(told, default=-1) + 1
+def _added(acknowledged: list[int]) -> int:
+    return max(acknowledged, default=-1) + 1
 
 
 @contextmanager
-def _changing(folder: Path, told: list[int], chance: random.Random) -> Iterator[Callable[[int], None]]:
-    """Have a process change an index, and kill it; ``told`` gets what it tells, and what is given waits for so much."""
-    reading, telling = os.pipe()
+def _changing(folder: Path, acknowledged: list[int], chance: random.Random) -> Iterator[Callable[[int], None]]:
+    """Have a process change an index, extend ``acknowledged`` by what it acknowledges, and kill it.
+
+    What is yielded waits for so many acknowledgements.
+    """
+    reading, writing = os.pipe()
     process = started(
-        _change, folder, _added(told), telling, chance.choice((10, 40, 1_000)), chance.choice((3, 10_000))
+        _change, folder, _added(acknowledged), writing, chance.choice((10, 40, 1_000)), chance.choice((3, 10_000))
     )
-    os.close(telling)
+    os.close(writing)
     with open(reading, encoding="utf-8") as file:
         try:
-            yield lambda lines: told.extend(int(line) for line in (file.readline() for _ in range(lines)) if line)
+            yield lambda lines: acknowledged.extend(
+                int(line) for line in (file.readline() for _ in range(lines)) if line
+            )
         finally:
             process.kill()
             process.join()
-            told.extend(map(int, file))  # the pipe holds what was told before the kill
+            acknowledged.extend(map(int, file))  # the pipe holds what was acknowledged before the kill
 
 
-def _change(folder: Path, start: int, telling: int, long_log: int, unsaved: int) -> None:
+def _change(folder: Path, start: int, writing: int, long_log: int, unsaved: int) -> None:
     database._LONG_LOG, store._UNSAVED = long_log, unsaved
     at, size = start, 1
     while at < len(cases()):
@@ -110,16 +115,16 @@ def _change(folder: Path, start: int, telling: int, long_log: int, unsaved: int)
             for _ in range(4):
                 few = cases()[at : at + size]
                 index.add(few)
-                os.write(telling, "".join(f"{position}\n" for position in range(at, at + len(few))).encode())
+                os.write(writing, "".join(f"{position}\n" for position in range(at, at + len(few))).encode())
                 if at % _REMOVED_EVERY == 0 and at and str(cases()[at - 1].id) in index:
                     index.remove(str(cases()[at - 1].id))
-                    os.write(telling, f"{-at}\n".encode())
+                    os.write(writing, f"{-at}\n".encode())
                 at, size = at + len(few), size % _AT_ONCE + 1
 
 
-def said_of(folder: Path, told: list[int]) -> tuple[str, int]:
-    """Compare an index with what was told; return what is wrong with it, and how far it really is."""
-    added, removed = _added(told), {-1 - position for position in told if position < 0}
+def said_of(folder: Path, acknowledged: list[int]) -> tuple[str, int]:
+    """Compare an index with what was acknowledged; return what is wrong with it, and how far it really is."""
+    added, removed = _added(acknowledged), {-1 - position for position in acknowledged if position < 0}
     if not (folder / database.DATABASE).is_file():
         return "everything lost" if added else _SOUND, added
     try:

@@ -34,10 +34,10 @@ def cases() -> list[Case]:
 
     reports = rows("duplicates.jsonl")[:120]
     wanted = {report["group"] for report in reports}
-    told = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in wanted)[: 300 - len(reports)] + reports
-    random.Random(3).shuffle(told)
-    vectors = grouper().encode([case["text"] for case in told])
-    return [Case(row["text"], id=row["id"], embedding=vector) for row, vector in zip(told, vectors, strict=True)]
+    chosen = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in wanted)[: 300 - len(reports)] + reports
+    random.Random(3).shuffle(chosen)
+    vectors = grouper().encode([case["text"] for case in chosen])
+    return [Case(row["text"], id=row["id"], embedding=vector) for row, vector in zip(chosen, vectors, strict=True)]
 
 
 def answers(index: DuplicateIndex) -> dict[str, Any]:

@@ -102,7 +102,7 @@ USES = (
 
 @dataclass(slots=True)
 class Found:
-    """What a use did that it should not, and the traces that tell it."""
+    """What a use did that it should not, and the traces that show it."""
 
     outside: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Run a command under strace and tell which files it changed and what it reached beyond the machine."""
+"""Run a command under strace and report which files it changed and what it reached beyond the machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SENDS = ("connect", "bind", "sendto", "sendmsg", "sendmmsg")
 # The ring passes requests to the kernel that strace does not see.
 _OTHERS = ("socket", "chdir", "fchdir", "io_uring_setup")
 _CALL = re.compile(r"(\w+)\((.*)\) += (?:-?\d+|\?)(?:<(.*)>)?(?: (E[A-Z]+))?")
-# A name with the folder that it is relative to, where strace tells it.
+# A name with the folder that it is relative to, where strace prints it.
 _NAME = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?(?<!=)"((?:[^"\\]|\\.)*)"')
 _FOR_WRITING = re.compile(r"O_(?:WRONLY|RDWR|CREAT|TRUNC|TMPFILE)")
 _INET = re.compile(r'(?:port=htons\((\d+)\)|sin6?_port=\d+).*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"')

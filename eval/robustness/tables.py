@@ -150,7 +150,7 @@ def write_personal_data(path: Path, rng: random.Random) -> tuple[Path, dict[str,
     """Write a table; return it and the personal data in it, with how their rows were damaged."""
     secrets: dict[str, str] = {}
 
-    def told(kind: str) -> str:
+    def row_of(kind: str) -> str:
         of = rng.randrange(10**6)
         secret, before = rng.choice(
             [
@@ -163,7 +163,7 @@ def write_personal_data(path: Path, rng: random.Random) -> tuple[Path, dict[str,
         return f"الماي مقطوع من أمس، {before} {secret}"
 
     def sound() -> dict[str, str]:
-        return {"id": "1", "text": told("a sound row"), "note": ""}
+        return {"id": "1", "text": row_of("a sound row"), "note": ""}
 
     if path.suffix == ".parquet":
         texts = [sound()["text"] for _ in range(60)]
@@ -174,7 +174,7 @@ def write_personal_data(path: Path, rng: random.Random) -> tuple[Path, dict[str,
     for _ in range(60):
         kind = rng.choice(["a sound row", *damaged])
         if kind != "a sound row":
-            lines.append(damaged[kind](told(kind)))
+            lines.append(damaged[kind](row_of(kind)))
         elif path.suffix == ".csv":
             lines.append(",".join(sound().values()).encode())
         else:

@@ -107,7 +107,7 @@ def digest(path: Path) -> str:
 
 
 def measure(folder: Path, size: int, classifier: str, workers: int, ending: str, kill: bool) -> dict[str, Any]:
-    """Measure one size in an empty folder: a run in one go and, if asked for, one that is killed and goes on."""
+    """Measure one size in an empty folder: a run in one go and, if asked for, one that is killed and resumed."""
     source, whole, broken = folder / "backlog.csv", folder / f"whole{ending}", folder / f"broken{ending}"
     texts = write_backlog(source, size)
     straight = measured(source, whole, classifier, workers)

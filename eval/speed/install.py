@@ -1,6 +1,6 @@
 """Measure what installing the package costs, alone and with all extras, and that both answer alike.
 
-The wheel is built from the clone and installed in two new virtual environments, without pip's cache. Of each it tells
+The wheel is built from the clone and installed in two new virtual environments, without pip's cache. Of each it reports
 the size on disk, the packages (pip, setuptools and ours included), the seconds that pip took, and what a fresh process
 takes to its first answer. Then both classify, group and report the example backlog, and their outputs are compared.
 
@@ -25,7 +25,7 @@ from eval.results_files import RESULTS, provenance, publish_page
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"the package alone": "", "with all extras": "all"}
-# What a run of the command writes; the manifests beside them tell times.
+# What a run of the command writes; the manifests beside them hold times.
 OUTPUTS = ("classified.csv", "grouped.csv", "report.html")
 
 _FIRST_ANSWER = """
@@ -113,9 +113,9 @@ def first_answers(roots: Sequence[Path], rounds: int) -> list[dict[str, float]]:
     for turn in range(rounds + 1):
         for root, taken in zip(roots, found, strict=True):
             began = time.perf_counter()
-            told = run([root / "bin/python", "-I", "-c", _FIRST_ANSWER], root).split()
+            answer = run([root / "bin/python", "-I", "-c", _FIRST_ANSWER], root).split()
             if turn:
-                taken.append([time.perf_counter() - began, *map(float, told)])
+                taken.append([time.perf_counter() - began, *map(float, answer)])
     names = ("process_s", "import_s", "first_answer_s", "peak_kb")
     return [dict(zip(names, map(statistics.median, zip(*taken, strict=True)), strict=True)) for taken in found]
 
@@ -144,8 +144,8 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
             "package_megabytes": {one: round(size / 1e6, 1) for one, size in there.items()},
         }
     load = round(os.getloadavg()[0], 1)
-    for layer, told in zip(layers.values(), first_answers(roots, rounds), strict=True):
-        layer |= {name: round(value, 3) for name, value in told.items()}
+    for layer, answer in zip(layers.values(), first_answers(roots, rounds), strict=True):
+        layer |= {name: round(value, 3) for name, value in answer.items()}
     different = [name for name in OUTPUTS if len({each[name] for each in outputs}) > 1]
     if different:
         raise RuntimeError(f"{', '.join(different)} of the environments differ")

@@ -141,7 +141,7 @@ def prepared(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
     """Draw the texts, write what the systems need, and return both texts and the job that all systems share."""
     labels = LabelSpace.load()
     train = load_examples("train", labels)
-    # Texts that no reader was trained on: of those it was, the n-gram reader is surer than of any other.
+    # Texts that no scorer was trained on: the n-gram scorer is surer of those that it was trained on.
     unseen = [example.text for example in load_examples("test", labels)]
     texts = random.Random(SEED).sample(unseen, min(arguments.texts, len(unseen)))
     arguments.work.mkdir(parents=True, exist_ok=True)

@@ -99,7 +99,7 @@ def classifier(form: str, threads: int) -> ComplaintClassifier:
 
 
 def serve(form: str, threads: int) -> None:
-    """Read texts from standard input, a list a line, and tell what reading them took."""
+    """Read texts from standard input, a list a line, and print what reading them took."""
     model = classifier(form, threads)
     for line in sys.stdin:
         job = json.loads(line)
@@ -174,7 +174,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model']}`. "
         f"{result['threads']} threads; medians of {result['rounds']} rounds, in which the forms take turns. The load "
         f"average was {result['load_before']:.1f} before the measurement and {result['load_after']:.1f} after it: "
-        "where that is much more than the threads, the machine had other work as well, and ratios tell more than "
+        "where that is much more than the threads, the machine had other work as well, and ratios say more than "
         "speeds. Ratios are of runs side by side, to the first form. Only spinning differs in how one text is read: "
         "how far the other forms differ there is the measurement's own uncertainty. The embedding table is taken out "
         "of the model by a package that the library does not need, whose memory counts here.",

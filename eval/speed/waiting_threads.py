@@ -36,7 +36,7 @@ _BATCH = 32
 
 
 def serve() -> None:
-    """Make a step for each line of standard input, and tell what it took."""
+    """Make a step for each line of standard input, and print what it took."""
     import torch
 
     from tawasul_nlp.model.folder import BUNDLED

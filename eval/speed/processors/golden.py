@@ -27,8 +27,8 @@ CLOSE = 1e-3
 
 def encode(texts: list[str], encoder: Path, batch_size: int) -> dict[str, np.ndarray]:
     """Return the outputs (texts, numbers) of an encoder in place of the bundled one."""
-    reader = EncoderScorer(BUNDLED, read_config(BUNDLED), OnnxRuntime(encoder, 1))
-    return reader.run(reader.tokenize(texts), batch_size)
+    scorer = EncoderScorer(BUNDLED, read_config(BUNDLED), OnnxRuntime(encoder, 1))
+    return scorer.run(scorer.tokenize(texts), batch_size)
 
 
 def differences(most: int = TEXTS) -> dict[str, float]:
