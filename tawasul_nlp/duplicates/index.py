@@ -20,7 +20,7 @@ from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, Match
-from tawasul_nlp.duplicates.store import IndexFolder, check_folder, read_cases
+from tawasul_nlp.duplicates.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 _INSERT = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -84,6 +84,7 @@ class DuplicateIndex:
         if folder.exists() and not folder.is_dir():
             raise IndexFormatError(f"{folder}: a file, expected a folder")
         if not (folder / DATABASE).is_file():
+            check_rebuild_ended(folder)
             if not create:
                 raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing); add cases to create one")
             if folder.is_dir() and any(map(_is_foreign, folder.iterdir())):

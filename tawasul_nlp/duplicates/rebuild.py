@@ -15,8 +15,8 @@ from tawasul_nlp.duplicates.database import DATABASE, IndexDatabase
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.incidents import IndexRebuild
 from tawasul_nlp.duplicates.index import DuplicateIndex
-from tawasul_nlp.duplicates.store import checked_version, no_index
-from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
+from tawasul_nlp.duplicates.store import beside, check_rebuild_ended, checked_version, no_index
+from tawasul_nlp.errors import IndexDiskError, IndexLockedError
 
 _CASES = "SELECT text, id, created_at, place, group_id FROM cases ORDER BY row"
 
@@ -56,7 +56,7 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     (2, 2, 'incidents.old')
     """
     folder = Path(folder).resolve()
-    new, old = (folder.with_name(folder.name + ending) for ending in (".new", ".old"))
+    new, old = beside(folder)
     _check_free(folder, new, old)
     grouper = grouper or DuplicateGrouper.from_pretrained()
     with closing(IndexDatabase(folder)) as database:  # held, so that nobody changes it meanwhile
@@ -74,11 +74,7 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
 
 def _check_free(folder: Path, new: Path, old: Path) -> None:
     if not (folder / DATABASE).is_file():
-        if new.is_dir() and old.is_dir() and not folder.exists():
-            raise IndexFormatError(
-                f"{folder}: a rebuild was stopped before its last step; rename {new.name}, which is complete, to "
-                f"{folder.name}"
-            )
+        check_rebuild_ended(folder)
         raise no_index(folder)
     for path in (new, old):
         if path.exists():

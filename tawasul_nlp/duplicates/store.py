@@ -384,6 +384,22 @@ def read_cases(folder: Path) -> list[Case]:
         return [Case(*row) for row in database.all(query)]
 
 
+def beside(folder: Path) -> tuple[Path, Path]:
+    """Return where a rebuild makes the new index, and where it keeps the old one."""
+    folder = folder.resolve()
+    return folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+
+
+def check_rebuild_ended(folder: Path) -> None:
+    """Raise IndexFormatError if a rebuild was killed between its last two steps, so that the index has another name."""
+    new, old = beside(folder)
+    if not folder.exists() and (new / DATABASE).is_file() and (old / DATABASE).is_file():
+        raise IndexFormatError(
+            f"{folder}: a rebuild was stopped before its last step; rename {new.name}, which is complete, to "
+            f"{folder.name}"
+        )
+
+
 def no_index(folder: Path) -> IndexFormatError:
     """Return the error for a folder without an index."""
     return IndexFormatError(f"{folder}: no index here ({DATABASE} is missing)")
