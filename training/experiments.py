@@ -1,4 +1,4 @@
-"""Compare variants of the n-gram reader on validation data (the encoder's figures are printed by its training).
+"""Compare variants of the n-gram scorer on validation data (the encoder's figures are printed by its training).
 
 Run ``python -m training.experiments``; each variant takes one to two minutes. ``training/EXPERIMENTS.md`` holds what
 was found.

@@ -134,7 +134,7 @@ def model_config(data: bytes) -> None:
 
 
 def ngram_reader(data: bytes) -> None:
-    """A model's n-gram reader."""
+    """A model's n-gram scorer."""
     _refused(ModelFormatError, "ngram.safetensors", data, NgramScorer.load)
 
 
