@@ -28,7 +28,7 @@ from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, clas
 from tawasul_nlp.tables.io.chunk import START, Chunk, to_json
 from tawasul_nlp.tables.io.delimited import DELIMITERS
 from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.writers import open_writer
+from tawasul_nlp.tables.io.parquet_format import open_writer
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _CELLS = 200  # of a table

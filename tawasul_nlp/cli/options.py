@@ -210,7 +210,7 @@ def _format_for_stdout(source: Path, read: ReadOptions) -> TableFormat | None:
 
     The input's format, except JSONL for Parquet and CSV for a workbook.
     """
-    from tawasul_nlp.tables.io.sniff import sniff_format
+    from tawasul_nlp.tables.io.encodings import sniff_format
 
     if not source.is_file():
         return None  # reading it will report the error
@@ -259,7 +259,7 @@ def _decoded(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
-        from tawasul_nlp.tables.io.sniff import sniff_encoding
+        from tawasul_nlp.tables.io.encodings import sniff_encoding
 
         data = text.encode("utf-8", "surrogateescape")
         if sniff_encoding(io.BytesIO(data)).codec == "cp1256":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
-from tawasul_nlp.tables.io.sniff import Format
+from tawasul_nlp.tables.io.encodings import Format
 
 if TYPE_CHECKING:
     import pyarrow as pa

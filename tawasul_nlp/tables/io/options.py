@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from tawasul_nlp.inputs import at_least_one
-from tawasul_nlp.tables.io.sniff import Format, named_encoding
+from tawasul_nlp.tables.io.encodings import Format, named_encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

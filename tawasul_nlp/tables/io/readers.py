@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Reader
-from tawasul_nlp.tables.io.csv_reader import CsvReader
+from tawasul_nlp.tables.io.csv_format import CsvReader
+from tawasul_nlp.tables.io.encodings import sniff_format
 from tawasul_nlp.tables.io.excel_reader import ExcelReader
-from tawasul_nlp.tables.io.jsonl_reader import JsonlReader
+from tawasul_nlp.tables.io.jsonl_format import JsonlReader
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.parquet_reader import ParquetReader
-from tawasul_nlp.tables.io.sniff import sniff_format
 
 
 def open_reader(path: str | Path, options: ReadOptions = ReadOptions(), *, text_column: str | None = None) -> Reader:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import START, Position, is_text
-from tawasul_nlp.tables.io.sniff import Encoding, named_encoding, sniff_encoding
+from tawasul_nlp.tables.io.encodings import Encoding, named_encoding, sniff_encoding
 
 BROKEN_BYTES = "holds bytes that are not valid in the file's encoding"
 _SAMPLE_LINES = 200

@@ -14,7 +14,7 @@ from tawasul_nlp.tables.errors import InputChangedError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import publish
-from tawasul_nlp.tables.io.writers import finish
+from tawasul_nlp.tables.io.parquet_format import finish
 from tawasul_nlp.tables.run.case_rows import check_column
 from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts
 from tawasul_nlp.tables.run.label_counts import LabelCount

@@ -16,7 +16,7 @@ from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.excel_writer import without_long_cells
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import PendingFile
-from tawasul_nlp.tables.io.writers import open_writer
+from tawasul_nlp.tables.io.parquet_format import open_writer
 from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.outputs import checked_targets, escaped_note, layout_of, reject_lines

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Reader, Reject
-from tawasul_nlp.tables.io.csv_reader import CsvReader
+from tawasul_nlp.tables.io.csv_format import CsvReader
+from tawasul_nlp.tables.io.encodings import SUFFIXES, Format
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import WriteOptions
 from tawasul_nlp.tables.io.output_file import check_apart, checked_target
-from tawasul_nlp.tables.io.sniff import SUFFIXES, Format
 from tawasul_nlp.tables.run.manifest import check_replaceable, manifest_beside
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tawasul_nlp.tables.io.excel_writer import without_long_cells
 from tawasul_nlp.tables.io.fields import values_of
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.writers import open_appender
+from tawasul_nlp.tables.io.parquet_format import open_appender
 from tawasul_nlp.tables.run.engine import Engine
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tawasul_nlp.tables.run.label_counts import LabelCounts

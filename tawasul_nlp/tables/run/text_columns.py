@@ -7,7 +7,7 @@ from typing import Any
 
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, json_name, to_json
-from tawasul_nlp.tables.io.csv_reader import CsvReader
+from tawasul_nlp.tables.io.csv_format import CsvReader
 from tawasul_nlp.tables.io.excel_reader import ExcelReader
 from tawasul_nlp.tables.io.fields import field, fields, has_field, values_of
 

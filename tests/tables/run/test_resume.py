@@ -322,7 +322,7 @@ STEPS = {
     "table": ("run.classify.publish", lambda source, target: "rejects" not in target.name),
     "manifest": ("run.classify.write_manifest", lambda path, facts: True),
     "end": ("run.resume._empty", lambda folder: (folder / "state.json").exists()),
-    "building": ("io.writers.ParquetWriter.write_batch", lambda writer, batch: True),
+    "building": ("io.parquet_format.ParquetWriter.write_batch", lambda writer, batch: True),
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tawasul_nlp.tables import TableError
-from tawasul_nlp.tables.io.sniff import named_encoding, sniff_encoding, sniff_format
+from tawasul_nlp.tables.io.encodings import named_encoding, sniff_encoding, sniff_format
 
 SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 714، والريحة ما تنطاق؟"
 
