@@ -12,7 +12,6 @@ import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, classify_table, group_table
 from tawasul_nlp.tables.io.chunk import START, Chunk, to_json
+from tawasul_nlp.tables.io.csv_format import CSV
 from tawasul_nlp.tables.io.delimited import DELIMITERS
 from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.parquet_format import open_writer
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _CELLS = 200  # of a table
@@ -78,9 +77,9 @@ def formulas(trials: int, seed: int) -> Outcome:
 
 def write_cells(path: Path, rows: list[dict[str, str]], delimiter: str) -> None:
     """Write rows as the commands write a CSV, with no added columns."""
-    layout = Layout("csv", tuple(rows[0]), _no_schema, (), {}, delimiter)
-    with closing(open_writer(path, layout)) as writer:
-        writer.write(Chunk(range(1, len(rows) + 1), rows, [], START), [[] for _ in rows])
+    layout = Layout(CSV, tuple(rows[0]), _no_schema, (), {}, delimiter)
+    with path.open("wb") as sink:
+        CSV.append(sink, layout, None).write(Chunk(range(1, len(rows) + 1), rows, [], START), [[] for _ in rows])
 
 
 def formula_cells(table: str, own: str) -> list[str]:

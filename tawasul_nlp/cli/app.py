@@ -43,6 +43,7 @@ from tawasul_nlp.cli.options import (
     target_error,
     whole,
 )
+from tawasul_nlp.cli.table_options import grouped
 
 app = typer.Typer(
     name="tawasul",
@@ -68,7 +69,7 @@ def _start(
         typer.echo(context.get_help())
 
 
-classify.register(app)
+app.command()(grouped(classify.classify))
 
 
 @app.command()
@@ -155,8 +156,19 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     console(to_stderr=False).print(table)
 
 
-for each in (group, index, report, evaluate, compare, drift, select, calibrate, train, update):
-    each.register(app)
+app.command()(grouped(group.group))
+app.add_typer(index.index_app, name="index")
+for command in (
+    report.report,
+    evaluate.evaluate,
+    compare.compare,
+    drift.drift,
+    select.select,
+    calibrate.calibrate,
+    train.train,
+    update.update,
+):
+    app.command()(grouped(command))
 
 
 def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

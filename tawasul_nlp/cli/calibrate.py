@@ -19,23 +19,12 @@ from tawasul_nlp.cli.labelled_options import (
     warn_unusable,
 )
 from tawasul_nlp.cli.options import (
-    AnySize,
     AsJson,
-    Delimiter,
-    Encoding,
-    HeaderRow,
-    InputFormat,
     Quiet,
-    Sheet,
     complain,
     interrupts_told,
-    read_options,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(calibrate)
+from tawasul_nlp.cli.table_options import Reading
 
 
 def calibrate(
@@ -58,12 +47,7 @@ def calibrate(
     folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of the cross-validation.")] = 5,
     seed: Seed = 0,
     as_json: AsJson = False,
-    input_format: InputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
+    reading: Reading = Reading(),
     quiet: Quiet = False,
 ) -> None:
     """Calibrate a model on labelled cases, without training it.
@@ -86,7 +70,7 @@ def calibrate(
     if in_place == (output is not None):
         raise typer.BadParameter("name a new folder, or --in-place to change MODEL itself", param_hint="--output")
     wanted = label_columns(labels)
-    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
+    options = reading.options()
     check_outputs([data], None, output=output)
     with interrupts_told(), progress(quiet) as advance:
         result = fit(

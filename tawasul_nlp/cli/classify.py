@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from enum import StrEnum
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tawasul_nlp.cli.options import (
-    AnySize,
-    Bom,
-    Delimiter,
-    Encoding,
-    Force,
-    HeaderRow,
-    InputFormat,
     Model,
-    OutputFormat,
-    Prefix,
     Quiet,
-    RawCells,
-    Rejects,
-    Sheet,
     TargetErrors,
-    TextColumns,
     check_model_apart,
     console,
     exit_on_rejects,
     interrupts_told,
-    read_options,
     target_error,
-    write_options,
 )
+from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
 
 if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
@@ -65,21 +48,9 @@ class Engine(StrEnum):
     ray = "ray"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(classify)
-
-
 def classify(
-    backlog: Annotated[
-        str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
-    ],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
-        ),
-    ],
+    backlog: Backlog,
+    output: Output,
     text_column: TextColumns = None,
     place_column: PlaceColumns = None,
     model: Model = None,
@@ -94,18 +65,8 @@ def classify(
     mask_column: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Mask this column too; may be repeated.")
     ] = None,
-    input_format: InputFormat = None,
-    output_format: OutputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
-    prefix: Prefix = None,
-    rejects: Rejects = None,
-    raw_cells: RawCells = False,
-    bom: Bom = None,
-    force: Force = False,
+    reading: Reading = Reading(),
+    writing: Writing = Writing(),
     show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -148,31 +109,18 @@ def classify(
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.cli.display import examples, summary
     from tawasul_nlp.tables import classify_table, open_engine, threads_each
-    from tawasul_nlp.tables.io.streams import delivered, spooled
 
     if gpus and engine is not Engine.ray:
         raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
     to_mask = mask_column or []
     if text_column and (mask_personal_data or to_mask):
         to_mask = [*text_column, *to_mask]
-    check_model_apart(model, output=output, rejects=rejects)
-    to_stdout = output == "-"
-    with interrupts_told(), ExitStack() as stack:
-        source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
-        read = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
-        write = write_options(
-            output,
-            source,
-            read,
-            format=output_format,
-            prefix=prefix,
-            rejects=rejects,
-            raw_cells=raw_cells,
-            bom=bom,
-            force=force,
-        )
-        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
-        watch = stack.enter_context(_Watch(show, progress=not quiet))
+    check_model_apart(model, output=output, rejects=writing.rejects)
+    with (
+        interrupts_told(),
+        table_files(backlog, output, reading, writing) as files,
+        _Watch(show, progress=not quiet) as watch,
+    ):
         opener: Callable[[Any, int], Any] = open_engine
         threads = threads_each(workers) if workers > 1 else None
         if engine is Engine.ray:
@@ -188,19 +136,20 @@ def classify(
                 threads=threads,
                 device=device,
             ),
-            source,
-            target,
+            files.source,
+            files.target,
             text_column=text_column,
             place_columns=place_column or [],
             mask_columns=to_mask,
-            read=read,
-            write=write,
+            read=files.read,
+            write=files.write,
             workers=workers,
             engine=opener,
             restart=restart,
-            resumable=backlog != "-" and not to_stdout,
+            resumable=files.resumable,
             on_step=watch.see,
         )
+    to_stdout = output == "-"
     with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
         # The summary goes to standard error when the data goes to standard output.
         screen = console(to_stderr=to_stdout)

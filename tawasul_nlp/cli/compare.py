@@ -12,11 +12,6 @@ from tawasul_nlp.cli.labelled_options import Resamples
 from tawasul_nlp.cli.options import AsJson, console
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(compare)
-
-
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A.json", help="Result of `tawasul evaluate -o`.")],
     second: Annotated[Path, typer.Argument(metavar="B.json", help="Result of another model on the same rows.")],

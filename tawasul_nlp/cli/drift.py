@@ -20,23 +20,12 @@ from tawasul_nlp.cli.labelled_options import (
     warn_unusable,
 )
 from tawasul_nlp.cli.options import (
-    AnySize,
     AsJson,
-    Delimiter,
-    Encoding,
-    HeaderRow,
-    InputFormat,
     Model,
     Quiet,
-    Sheet,
     interrupts_told,
-    read_options,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(drift)
+from tawasul_nlp.cli.table_options import Reading
 
 
 def drift(
@@ -53,12 +42,7 @@ def drift(
     output: JsonFile = None,
     html: HtmlFile = None,
     as_json: AsJson = False,
-    input_format: InputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
+    reading: Reading = Reading(),
     quiet: Quiet = False,
 ) -> None:
     """Report what changed between two periods of cases, and which changes are more than chance.
@@ -77,7 +61,7 @@ def drift(
     from tawasul_nlp.tables import open_labelled
 
     wanted = label_columns(labels)
-    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
+    options = reading.options()
     check_outputs([reference, new], model, output=output, html=html)
     with interrupts_told(), progress(quiet) as advance:
         result = measure(

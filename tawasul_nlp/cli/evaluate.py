@@ -22,23 +22,12 @@ from tawasul_nlp.cli.labelled_options import (
     warn_unusable,
 )
 from tawasul_nlp.cli.options import (
-    AnySize,
     AsJson,
-    Delimiter,
-    Encoding,
-    HeaderRow,
-    InputFormat,
     Model,
     Quiet,
-    Sheet,
     interrupts_told,
-    read_options,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(evaluate)
+from tawasul_nlp.cli.table_options import Reading
 
 
 def evaluate(
@@ -60,12 +49,7 @@ def evaluate(
     output: JsonFile = None,
     html: HtmlFile = None,
     as_json: AsJson = False,
-    input_format: InputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
+    reading: Reading = Reading(),
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled cases.
@@ -86,7 +70,7 @@ def evaluate(
     from tawasul_nlp.tables import open_labelled
 
     wanted, shown = label_columns(labels), names(slices, "--slices")
-    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
+    options = reading.options()
     check_outputs([data, *([train] if train else [])], model, output=output, html=html)
     with interrupts_told(), progress(quiet) as advance:
         result = measure(

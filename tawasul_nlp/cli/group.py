@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tawasul_nlp.cli.options import (
-    AnySize,
-    Bom,
-    Delimiter,
-    Encoding,
-    Force,
-    HeaderRow,
-    InputFormat,
     InterruptedCommand,
     Model,
-    OutputFormat,
-    Prefix,
     Quiet,
-    RawCells,
-    Rejects,
-    Sheet,
-    TextColumns,
     check_model_apart,
     console,
     exit_on_rejects,
     interrupts_told,
-    read_options,
-    write_options,
 )
+from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper
     from tawasul_nlp.tables import GroupReport, ReadOptions, WriteOptions
 
-Backlog = Annotated[
-    str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
-]
 IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of ids; required with --index.")]
 DateColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of dates: ISO 8601, or day/month/year.")]
 PlaceColumn = Annotated[
@@ -68,19 +49,9 @@ Threshold = Annotated[
 _INTERRUPTS_OF_USEARCH = ("Operation has been terminated", "Terminated by user")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(group)
-
-
 def group(
     backlog: Backlog,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
-        ),
-    ],
+    output: Output,
     text_column: TextColumns = None,
     id_column: IdColumn = None,
     date_column: DateColumn = None,
@@ -91,18 +62,8 @@ def group(
         Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and use its group ids.")
     ] = None,
     model: Model = None,
-    input_format: InputFormat = None,
-    output_format: OutputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
-    prefix: Prefix = None,
-    rejects: Rejects = None,
-    raw_cells: RawCells = False,
-    bom: Bom = None,
-    force: Force = False,
+    reading: Reading = Reading(),
+    writing: Writing = Writing(),
     quiet: Quiet = False,
 ) -> None:
     """Group a table of cases by incident: one incident, many reports.
@@ -126,26 +87,10 @@ def group(
       tawasul group classified.csv -t text --place-column block --topic-column topic --date-column opened -o grouped.csv
       tawasul group today.csv -t text --id-column case_id --index incidents/ -o grouped.csv
     """
-    from tawasul_nlp.tables.io.streams import delivered, spooled
-
-    to_stdout = output == "-"
-    with interrupts_told(), ExitStack() as stack:
-        source = stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog)
-        read = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
-        write = write_options(
-            output,
-            source,
-            read,
-            format=output_format,
-            prefix=prefix,
-            rejects=rejects,
-            raw_cells=raw_cells,
-            bom=bom,
-            force=force,
-        )
+    with interrupts_told(), table_files(backlog, output, reading, writing) as files:
         report = run_group(
-            source,
-            stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output),
+            files.source,
+            files.target,
             model=model,
             threshold=threshold,
             quiet=quiet,
@@ -155,9 +100,10 @@ def group(
             place_column=place_column,
             topic_column=topic_column,
             index=index,
-            read=read,
-            write=write,
+            read=files.read,
+            write=files.write,
         )
+    to_stdout = output == "-"
     with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
         show_groups(report, quiet=quiet, to_stderr=to_stdout)
     exit_on_rejects(report)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.group import (
-    Backlog,
     DateColumn,
     IdColumn,
     PlaceColumn,
@@ -23,23 +21,16 @@ from tawasul_nlp.cli.group import (
     show_groups,
 )
 from tawasul_nlp.cli.options import (
-    AnySize,
     AsJson,
-    Delimiter,
-    Encoding,
-    HeaderRow,
-    InputFormat,
     Model,
     Quiet,
-    Sheet,
     Text,
-    TextColumns,
     console,
     exit_on_rejects,
     interrupts_told,
-    read_options,
     whole,
 )
+from tawasul_nlp.cli.table_options import Backlog, Reading, TextColumns, grouped, source_file
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex
@@ -58,12 +49,8 @@ def _start(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.add_typer(index_app, name="index")
-
-
 @index_app.command()
+@grouped
 def add(
     folder: IndexFolder,
     backlog: Backlog,
@@ -74,12 +61,7 @@ def add(
     topic_column: TopicColumn = None,
     threshold: Threshold = None,
     model: Model = None,
-    input_format: InputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
+    reading: Reading = Reading(),
     rejects: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="For rows that cannot be read [default: tawasul.rejects.jsonl]"),
@@ -96,11 +78,10 @@ def add(
       tawasul index add incidents/ backlog.csv --text-column text --id-column case_id
     """
     from tawasul_nlp import WriteOptions
-    from tawasul_nlp.tables.io.streams import spooled
 
-    with ExitStack() as stack:
+    with source_file(backlog) as source:
         report = run_group(
-            stack.enter_context(spooled(sys.stdin.buffer)) if backlog == "-" else Path(backlog),
+            source,
             None,
             model=model,
             threshold=threshold,
@@ -111,7 +92,7 @@ def add(
             place_column=place_column,
             topic_column=topic_column,
             index=folder,
-            read=read_options(input_format, encoding, delimiter, sheet, header_row, any_size),
+            read=reading.options(),
             write=WriteOptions(rejects=rejects),
         )
     with interrupts_told(f"the cases are in the index {folder}"):

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -17,22 +16,13 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tawasul_nlp.tables import BatchReport, GroupReport, ReadOptions, WriteOptions
+    from tawasul_nlp.tables import BatchReport, GroupReport
 
 EXIT_FAILED = 1
 EXIT_REJECTS = 3
 EXIT_INTERRUPTED = 130
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-
-
-class TableFormat(StrEnum):
-    """Formats of tables."""
-
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    xlsx = "xlsx"
 
 
 class InterruptedCommand(Exception):
@@ -55,62 +45,6 @@ Text = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-TextColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--text-column",
-        "-t",
-        metavar="COLUMN",
-        help="Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body.",
-    ),
-]
-InputFormat = Annotated[TableFormat | None, typer.Option(help="Format of the input [default: by name and content]")]
-OutputFormat = Annotated[
-    TableFormat | None,
-    typer.Option(help="Format of OUT [default: by its ending; for - as the input, Parquet as jsonl, xlsx as csv]"),
-]
-Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")]
-HeaderRow = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Encoding of the input [default: detected: UTF-8, windows-1256, UTF-16]"),
-]
-Delimiter = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="Delimiter of a CSV input; 'tab' for a tab [default: detected]")
-]
-AnySize = Annotated[bool, typer.Option("--any-size", help="Read a file even if it unpacks to much more than its size.")]
-Prefix = Annotated[
-    str | None,
-    typer.Option(metavar="PREFIX", help="Prefix of the added columns [default: none, or tawasul_ if a name is taken]"),
-]
-Rejects = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="File for rows that cannot be read [default: OUT.rejects.jsonl]")
-]
-RawCells = Annotated[
-    bool, typer.Option("--raw-cells", help="Do not escape CSV cells that a spreadsheet would run as formulas.")
-]
-Bom = Annotated[
-    bool | None,
-    typer.Option(
-        "--bom/--no-bom",
-        show_default=False,
-        help="Begin a CSV with a byte-order mark, so Excel shows its Arabic; programs may want --no-bom "
-        "[default: in files, not on standard output]",
-    ),
-]
-Force = Annotated[
-    bool,
-    typer.Option(
-        "--force", help="Replace OUT even if it has another input or command, or was changed since: -o out.csv --force"
-    ),
-]
 TargetErrors = Annotated[
     str | None,
     typer.Option(
@@ -152,79 +86,6 @@ def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
     if model is not None and Path(model).is_dir():
         written = {name: Path(path) for name, path in outputs.items() if path not in (None, "-")}
         check_apart(Path(model).iterdir(), written)
-
-
-def read_options(
-    format: TableFormat | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    sheet: str | None = None,
-    header_row: int | None = None,
-    any_size: bool = False,
-) -> ReadOptions:
-    """Return the read options of a command."""
-    from tawasul_nlp import ReadOptions
-
-    return ReadOptions(
-        format=format.value if format else None,
-        encoding=encoding,
-        delimiter=_delimiter(delimiter),
-        sheet=sheet,
-        header_row=header_row,
-        any_size=any_size,
-    )
-
-
-def write_options(
-    output: str,
-    source: Path,
-    read: ReadOptions,
-    *,
-    format: TableFormat | None,
-    prefix: str | None,
-    rejects: Path | None,
-    raw_cells: bool,
-    bom: bool | None,
-    force: bool,
-) -> WriteOptions:
-    """Return the write options of a command; standard output gets no manifest or rejects file beside it."""
-    from tawasul_nlp import WriteOptions
-
-    to_stdout = output == "-"
-    if to_stdout:
-        rejects = rejects or Path("tawasul.rejects.jsonl")
-        format = format or _format_for_stdout(source, read)
-    return WriteOptions(
-        format=format.value if format else None,
-        prefix=prefix,
-        rejects=rejects,
-        raw_cells=raw_cells,
-        bom=not to_stdout if bom is None else bom,
-        overwrite=force,
-        manifest=not to_stdout,
-    )
-
-
-def _format_for_stdout(source: Path, read: ReadOptions) -> TableFormat | None:
-    """Return the format for standard output, which has no ending.
-
-    The input's format, except JSONL for Parquet and CSV for a workbook.
-    """
-    from tawasul_nlp.tables.io.encodings import sniff_format
-
-    if not source.is_file():
-        return None  # reading it will report the error
-    found = read.format or sniff_format(source)
-    return {"parquet": TableFormat.jsonl, "xlsx": TableFormat.csv}.get(found) or TableFormat(found)
-
-
-def _delimiter(given: str | None) -> str | None:
-    """Return the delimiter of an option; a tab is hard to type.
-
-    >>> _delimiter("tab"), _delimiter(";")
-    ('\\t', ';')
-    """
-    return "\t" if given in ("tab", "\\t") else given
 
 
 def whole(text: str | None) -> str:

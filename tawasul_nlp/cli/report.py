@@ -8,20 +8,12 @@ from typing import Annotated
 import typer
 
 from tawasul_nlp.cli.options import (
-    AnySize,
-    InputFormat,
     Quiet,
-    TextColumns,
     complain,
     console,
     interrupts_told,
-    read_options,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(report)
+from tawasul_nlp.cli.table_options import Reading, TextColumns
 
 
 def report(
@@ -40,8 +32,7 @@ def report(
     title: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Title of the page [default: the cases' dates and number]")
     ] = None,
-    input_format: InputFormat = None,
-    any_size: AnySize = False,
+    reading: Reading = Reading(),
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Do not mask personal data in texts and ids.")
     ] = False,
@@ -78,7 +69,7 @@ def report(
             prefix=prefix,
             title=title,
             mask=not show_personal_data,
-            read=read_options(input_format, any_size=any_size),
+            read=reading.options(),
             on_chunk=lambda share: bar.update(task, completed=share),
         )
     with interrupts_told(f"{output} is complete"):

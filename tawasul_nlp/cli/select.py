@@ -9,24 +9,13 @@ import typer
 
 from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, progress, warn_unusable
 from tawasul_nlp.cli.options import (
-    AnySize,
-    Delimiter,
-    Encoding,
-    HeaderRow,
-    InputFormat,
     Model,
     Quiet,
-    Sheet,
     complain,
     console,
     interrupts_told,
-    read_options,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(select)
+from tawasul_nlp.cli.table_options import Reading
 
 
 def select(
@@ -46,12 +35,7 @@ def select(
         Path | None, typer.Option(metavar="FILE", help="Labelled cases, whose texts are not chosen.")
     ] = None,
     seed: Seed = 0,
-    input_format: InputFormat = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    any_size: AnySize = False,
+    reading: Reading = Reading(),
     quiet: Quiet = False,
 ) -> None:
     """Choose the cases of a backlog that are worth labelling next.
@@ -69,7 +53,7 @@ def select(
     from tawasul_nlp.evaluation import select as choose
     from tawasul_nlp.tables import open_labelled
 
-    options = read_options(input_format, encoding, delimiter, sheet, header_row, any_size)
+    options = reading.options()
     check_outputs([backlog, *([exclude] if exclude else [])], model, output=output)
     with interrupts_told(), progress(quiet) as advance:
         chosen = choose(

@@ -27,11 +27,6 @@ class Duplicates(StrEnum):
     identical = "identical"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(train)
-
-
 def train(
     cases: Annotated[str, typer.Argument(metavar="CASES", help="CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
     label_columns: Annotated[

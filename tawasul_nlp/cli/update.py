@@ -11,11 +11,6 @@ from tawasul_nlp.cli.options import Quiet, console, interrupts_told
 from tawasul_nlp.cli.train import Duplicates, shown_progress, threads_sleep
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(update)
-
-
 def update(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or bundled.")],
     corrections: Annotated[str, typer.Argument(metavar="CORRECTIONS", help="Rows with their right labels.")],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -79,6 +80,26 @@ class OversizedTableError(TableError):
             f"{path} has {size:,} bytes and {holds}, so it was not read; if it is yours, allow that with --any-size "
             "(ReadOptions(any_size=True))"
         )
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return what an error of the system, or of a library, says is wrong, in one line.
+
+    >>> reason_of(OSError(28, "No space left on device")), reason_of(OSError("Corrupt data.\n")), reason_of(EOFError())
+    ('No space left on device', 'Corrupt data.', 'EOFError')
+    """
+    said = (getattr(error, "strerror", None) or str(error)).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Give :class:`TableError` for what the file system raises."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise TableError(f"reading or writing failed: {reason_of(error)}{where}") from error
 
 
 class RowsLostError(TawasulError, RuntimeError):

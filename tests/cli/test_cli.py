@@ -176,7 +176,7 @@ def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--place-column", "area"], 1, "for --place-column"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "0"], 2, "'--header-row'"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "9999"], 1, "has no header line"),
-        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "is no Excel workbook"),
+        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "which has no sheet"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--mask-column", "tex"], 1, "--mask-column 'text'"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "0"], 2, "Invalid value for '--workers'"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--workers", "2", "--model", "./no"], 1, "./no"),

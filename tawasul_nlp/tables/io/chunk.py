@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tawasul_nlp.tables.errors import TableError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -180,10 +182,24 @@ def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
 
 
 class Reader(Protocol):
-    """A table that can be read from its start as often as needed, a chunk at a time."""
+    """A table that can be read from its start as often as needed, a chunk at a time.
+
+    Attributes
+    ----------
+    columns, notes : tuple of str
+        Names of the columns, and what the user should know of the table.
+    encoding, delimiter, sheet : str or None
+        What was found out about a file; None where its format has none.
+    nested : bool
+        Whether a cell may hold an object.
+    """
 
     columns: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    nested: bool = True
 
     def chunks(
         self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
@@ -199,16 +215,27 @@ class Reader(Protocol):
         ...
 
     def schema(self) -> pa.Schema:
-        """Return the Arrow schema that a typed output should use for the table's own columns."""
-        ...
+        """Return the Arrow schema that a typed output should use for the table's own columns: here, all text."""
+        import pyarrow as pa
+
+        return pa.schema([(name, pa.string()) for name in self.columns])
 
     def check_text_column(self, name: str) -> None:
-        """Raise :class:`TableError` if the column's type cannot hold text."""
-        ...
+        """Raise :class:`TableError` if the column's type cannot hold text; without types, a row is rejected alone."""
 
     def hint(self, wanted: str | None) -> str:
         """Return why the table may lack a column, and what to do; empty if there is no guess."""
-        ...
+        return ""
+
+
+def check_text_type(name: str, kind: pa.DataType) -> None:
+    """Raise :class:`TableError` if a column of this type does not hold strings."""
+    import pyarrow as pa
+
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    if not any(test(value) for test in allowed):
+        raise TableError(f"column {name!r} holds {kind}, expected text (string); name another")
 
 
 class Writer(Protocol):
@@ -219,10 +246,6 @@ class Writer(Protocol):
 
     def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
         """Write the chunk's rows, each followed by its added values."""
-        ...
-
-    def close(self) -> None:
-        """Finish the table; it is incomplete before."""
         ...
 
 

@@ -1,39 +1,43 @@
-"""Read CSV a chunk at a time, from any row on; what cannot be read comes out as rejects."""
+"""CSV: read a chunk at a time, from any row on, with rejects for what cannot be read; written by appending."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reject, is_text
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, to_cell
 from tawasul_nlp.tables.io.chunking import TITLE_ROWS, Parsed, check_width, distinct_names, gather, title_hint
-from tawasul_nlp.tables.io.delimited import DELIMITERS, read_records, sniff_delimiter
+from tawasul_nlp.tables.io.delimited import DELIMITERS, join_fields, read_records, sniff_delimiter
+from tawasul_nlp.tables.io.escaping import escaped
+from tawasul_nlp.tables.io.formats import TableFormat
+from tawasul_nlp.tables.io.layout import Layout, Sink
 from tawasul_nlp.tables.io.options import ReadOptions
-from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile, encoding_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
 
 
-class CsvReader:
+class CsvReader(Reader):
     """Read a delimited file whose first row is a header.
 
     Columns without a name, and columns whose name occurred before, get a name of their own (``column_3``, ``id_2``), so
     that no value is lost; ``notes`` says so. A line with nothing in it is a row only where there is one column.
     """
 
+    nested = False
+
     def __init__(self, path: Path, options: ReadOptions, text_column: str | None) -> None:
-        self.encoding = encoding_of(path, options.encoding)
-        self._file = TextFile(path, self.encoding)
+        self._file = TextFile(path, options)
+        self.encoding = self._file.encoding.codec
         header_row = options.header_row or 1
         self._top = header_row - 1
         self._given_delimiter = options.delimiter
         sample = self._file.sample()[self._top :]
         self._sample = sample[: TITLE_ROWS + 1]
-        self.delimiter = options.delimiter or sniff_delimiter(sample, text_column)
+        self.delimiter: str = options.delimiter or sniff_delimiter(sample, text_column)
         header = next(read_records(sample, self.delimiter), None)
         if header is None:
             below = f" in its first lines from line {header_row} on" if header_row > 1 else ""
@@ -82,15 +86,6 @@ class CsvReader:
         """Return the share of the file that was read."""
         return self._file.fraction_read()
 
-    def schema(self) -> pa.Schema:
-        """Return the schema: every column is text."""
-        import pyarrow as pa
-
-        return pa.schema([(name, pa.string()) for name in self.columns])
-
-    def check_text_column(self, name: str) -> None:
-        """Accept any column: all hold text."""
-
     def hint(self, wanted: str | None) -> str:
         """Say which row is the header, if the one that was taken for it looks like a title."""
         below = self._sample[self._header.lines :]
@@ -104,3 +99,45 @@ class CsvReader:
 
 def _fields(count: int) -> str:
     return f"{count} field" if count == 1 else f"{count} fields"
+
+
+class CsvWriter:
+    """Write delimited text in UTF-8, one line end (``\\n``) a row.
+
+    ``escaped`` counts the cells that got an apostrophe, so that no spreadsheet runs them.
+    """
+
+    def __init__(self, sink: Sink, layout: Layout, before: int | None) -> None:
+        self._sink = sink
+        self._layout = layout
+        self.rows_written = 0
+        self.escaped = 0
+        if before is None:
+            names = self._line([*layout.columns, *layout.added])
+            sink.write((codecs.BOM_UTF8 if layout.bom else b"") + names.encode())
+
+    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
+        """Write the chunk's rows."""
+        lines = []
+        for record, values in zip(chunk.records(), added, strict=True):
+            own = [to_cell(record.get(name)) for name in self._layout.columns]
+            lines.append(self._line(own + [to_cell(added_cell(value)) for value in values]))
+        self._sink.write("".join(lines).encode())
+        self.rows_written += len(lines)
+
+    def _line(self, cells: list[str]) -> str:
+        if not self._layout.raw_cells:
+            safe = [escaped(cell) for cell in cells]
+            self.escaped += sum(one is not other for one, other in zip(cells, safe, strict=True))
+            cells = safe
+        return join_fields(cells, self._layout.delimiter)
+
+
+CSV = TableFormat(
+    name="csv",
+    title="a CSV file",
+    suffixes=(".csv", ".tsv", ".txt"),
+    open=CsvReader,
+    append=CsvWriter,
+    takes=frozenset({"header_row"}),
+)

@@ -1,39 +1,13 @@
-"""Find out what a file is: its format, its encoding."""
+"""Find out the encoding of a text file."""
 
 from __future__ import annotations
 
 import codecs
 import re
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from tawasul_nlp.tables.errors import TableError
-
-Format = Literal["csv", "jsonl", "parquet", "xlsx"]
-
-# How file names tell the format.
-SUFFIXES: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".xlsx": "xlsx",
-    ".xlsm": "xlsx",
-}
-
-# The first bytes of files that people take for tables of ours, and what to do with them.
-_OTHERS = (
-    (b"PK\x03\x04", "a zip archive or a damaged Excel workbook; unpack it, or save the sheet as 'CSV UTF-8'"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save the sheet as 'CSV UTF-8'"),
-    (b"\x1f\x8b", "compressed with gzip; unpack it, or pipe it: gunzip -c FILE | tawasul classify - ..."),
-    (b"%PDF", "a PDF; export the table as CSV"),
-)
 
 # A well-formed multi-byte UTF-8 sequence, nearly: overlong forms and surrogates do not matter for a count.
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -56,46 +30,6 @@ class Encoding:
 
     codec: str
     errors: str = "surrogateescape"
-
-
-def sniff_format(path: Path) -> Format:
-    """Tell a table's format from the file's name, else from its first bytes.
-
-    Parameters
-    ----------
-    path : Path
-        An existing file.
-
-    Raises
-    ------
-    TableError
-        If the file is of a kind that is no table of ours; the message says how to convert it.
-    """
-    with path.open("rb") as file:
-        start = file.read(512)
-    named = SUFFIXES.get(path.suffix.lower())
-    if start.startswith(b"PK\x03\x04") and _is_workbook(path):
-        return "xlsx"
-    for magic, advice in _OTHERS:
-        if start.startswith(magic):
-            raise TableError(f"{path} is {advice}")
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if named in ("parquet", "xlsx"):
-        kind = "a Parquet file" if named == "parquet" else "an Excel workbook"
-        raise TableError(f"{path} is named as {kind} but does not begin as one; it may be damaged or cut off")
-    begins = start.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
-    if named == "jsonl" and path.suffix.lower() == ".json" and begins == b"[":
-        raise TableError(f"{path} is one JSON array; write one JSON object a line instead (jq -c '.[]' {path.name})")
-    return named or ("jsonl" if begins == b"{" else "csv")
-
-
-def _is_workbook(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.NameToInfo
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # the last of a version that there is not yet
-        return False
 
 
 def sniff_encoding(file: BinaryIO) -> Encoding:

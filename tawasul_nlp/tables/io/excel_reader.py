@@ -12,13 +12,14 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tawasul_nlp.extras import require
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reject, is_text, to_cell, to_json
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, to_cell, to_json
 from tawasul_nlp.tables.io.chunking import (
     CELLS,
     CELLS_PER_BYTE,
@@ -34,9 +35,6 @@ from tawasul_nlp.tables.io.chunking import (
 from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.options import ReadOptions
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 MAX_ROWS = 1_048_576
 # A full sheet of a million cases unpacks to about two gigabytes; XML of a real workbook shrinks 5 to 50 times.
 MAX_UNPACKED = 4 << 30
@@ -47,11 +45,13 @@ MAX_RATIO = 100
 _SMALL = 1 << 20  # of a part that is small, the ratio means nothing
 _MAX_PARTS = 10_000
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that the standard knows
+# So many tags may follow a row before the next one ends: twice what as many texts take as a sheet has columns.
+MAX_ROW_TAGS = 200_000
 _ADVICE = "If it is yours, save the sheet as 'CSV UTF-8'"
 _PADDED = re.compile(r"0{2,}")  # a number format such as 000000000, which people use for CPR numbers
 
 
-class ExcelReader:
+class ExcelReader(Reader):
     """Read one sheet: its first row that is not empty is the header, rows without any value are not rows.
 
     A number shows without a needless ``.0`` and with the zeros that its format puts in front, a date as ISO 8601.
@@ -71,11 +71,12 @@ class ExcelReader:
         If the extra ``excel`` is not installed.
     """
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
+    nested = False
+
+    def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
         sheet, header_row = options.sheet, options.header_row
         self._path = path
-        self._total = 0
-        self._line = 0
+        self._fraction = 0.0
         self._any_size = options.any_size
         _check_archive(path)
         with _workbook(path) as book:
@@ -117,7 +118,6 @@ class ExcelReader:
         all_cells = all_chars = 0
         with _workbook(self._path) as book:
             for line, cells in self._rows(book):
-                self._line = line
                 all_cells += max(width, len(cells or ()))
                 all_chars += sum(map(len, cells)) if cells is not None else MAX_RECORD_CHARS
                 if not self._any_size and (all_cells > most_cells or all_chars > most_chars):
@@ -139,7 +139,7 @@ class ExcelReader:
                     else:
                         item = dict(zip(self.columns, values, strict=True))
                 yield item, line, size, Position(row, line)
-        self._line = self._total
+        self._fraction = 1.0
 
     def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None]]:
         """Yield the rows that have a value, with their numbers in the sheet; None if it is longer than a row may be.
@@ -150,10 +150,11 @@ class ExcelReader:
         from openpyxl.worksheet._reader import WorkSheetParser
 
         sheet = book[self.sheet]
-        self._total = sheet.max_row or 0
         with sheet._get_source() as source:
+            counted = _Counted(source)
+            size = max(1, book._archive.getinfo(sheet._worksheet_path).file_size)
             rows = WorkSheetParser(
-                source,
+                counted,
                 sheet._shared_strings,
                 data_only=True,
                 epoch=book.epoch,
@@ -162,6 +163,7 @@ class ExcelReader:
             ).parse()
             last = 0
             while True:
+                counted.tags = 0
                 with _reading(self._path):
                     row = next(rows, None)
                     if row is None:
@@ -171,23 +173,15 @@ class ExcelReader:
                         raise TableError(f"row {line} comes after row {last}")
                     shown, chars = _shown_row(sheet, cells)
                 last = line
+                self._fraction = min(1.0, source.tell() / size)
                 if line > MAX_ROWS:
                     raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
                 if shown:
                     yield line, shown if chars <= MAX_RECORD_CHARS else None
 
     def fraction_read(self) -> float:
-        """Return the share of the sheet's rows that were read."""
-        return min(1.0, self._line / self._total) if self._total else 0.0
-
-    def schema(self) -> pa.Schema:
-        """Return the schema: every column is text."""
-        import pyarrow as pa
-
-        return pa.schema([(name, pa.string()) for name in self.columns])
-
-    def check_text_column(self, name: str) -> None:
-        """Accept any column: all hold text."""
+        """Return the share of the sheet's XML that was read."""
+        return self._fraction
 
     def hint(self, wanted: str | None) -> str:
         """Say which row is the header, if the one that was taken for it looks like a title."""
@@ -196,18 +190,60 @@ class ExcelReader:
             return title_hint(islice(below, TITLE_ROWS), self._header, wanted)
 
 
+class _Counted:
+    """The XML of a sheet, which the parser holds until a row ends; so a row may not have too many tags."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.tags = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._source.read(size)
+        self.tags += data.count(b"<")
+        if self.tags > MAX_ROW_TAGS:
+            raise TableError(f"a row has more than the {MAX_ROW_TAGS:,} tags that any row of cases has")
+        return data
+
+
 @contextmanager
 def _workbook(path: Path) -> Iterator[Any]:
     require("excel", "reading Excel workbooks", "openpyxl", "defusedxml")
-    from openpyxl import load_workbook
-
     with path.open("rb") as file:  # a file has no name whose ending openpyxl could mind
         with _reading(path):
-            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            reader = _book_reader()(file, read_only=True, data_only=True, keep_links=False)
+            reader.read()
         try:
-            yield book
+            yield reader.wb
         finally:
-            book.close()
+            reader.wb.close()
+
+
+@cache
+def _book_reader() -> Any:
+    """Return openpyxl's reader without its search for the size of each sheet.
+
+    Where a sheet does not state its size, as ours do not, that search parses the whole sheet and holds its tags.
+    """
+    from openpyxl.reader.excel import ExcelReader as BookReader
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+
+    class UnsizedSheet(ReadOnlyWorksheet):
+        def _get_size(self) -> None:
+            pass
+
+    class UnsizedReader(BookReader):
+        def read_worksheets(self) -> None:
+            for sheet, rel in self.parser.find_sheets():
+                if rel.target not in self.valid_files:
+                    continue
+                if "chartsheet" in rel.Type:
+                    self.read_chartsheet(sheet, rel)
+                    continue
+                found = UnsizedSheet(self.wb, sheet.name, rel.target, self.shared_strings)
+                found.sheet_state = sheet.state
+                self.wb._sheets.append(found)
+
+    return UnsizedReader
 
 
 @contextmanager

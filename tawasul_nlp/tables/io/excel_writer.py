@@ -69,7 +69,6 @@ class SheetWriter:
     layout : Layout
     before : int or None
         How many rows the sink has; None if not even a header.
-    close : callable, optional
 
     Raises
     ------
@@ -79,12 +78,9 @@ class SheetWriter:
 
     escaped = 0
 
-    def __init__(
-        self, sink: Sink, layout: Layout, *, before: int | None = None, close: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, sink: Sink, layout: Layout, before: int | None) -> None:
         self._sink = sink
         self._columns = layout.columns
-        self._close = close
         self._before = before or 0
         self.rows_written = 0
         names = [*layout.columns, *layout.added]
@@ -115,11 +111,6 @@ class SheetWriter:
         self._sink.write(b"".join(lines))
         self.rows_written += len(lines)
 
-    def close(self) -> None:
-        """Finish the file."""
-        if self._close is not None:
-            self._close()
-
 
 class Workbook:
     """A workbook being written, to which the rows of its sheet are given as :class:`SheetWriter` writes them."""
@@ -142,12 +133,12 @@ class Workbook:
         self._archive.close()
 
 
-def without_long_cells(chunk: Chunk, written: Chunk | None = None) -> Chunk:
-    """Return the chunk without the rows of which a cell is too long for Excel; they are rejects.
+def without_long_cells(chunk: Chunk, written: Callable[[Chunk], Chunk]) -> Chunk:
+    """Return the chunk with rejects for the rows of which a cell is too long for Excel.
 
-    What counts is the chunk as it is `written`, if that differs: masks can be longer than what they hide.
+    What counts is the chunk as it is written: masks can be longer than what they hide.
     """
-    shown = (written or chunk).records()
+    shown = written(chunk).records()
     problems = {at: problem for at, record in enumerate(shown) if (problem := _problem(record))}
     if not problems:
         return chunk

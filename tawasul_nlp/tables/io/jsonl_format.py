@@ -1,32 +1,38 @@
-"""Read JSONL a chunk at a time, from any row on; what cannot be read comes out as rejects."""
+"""JSONL: read a chunk at a time, from any row on, with rejects for what cannot be read; written by appending."""
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.tables.errors import OversizedTableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reject, is_text, json_name
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, json_name, to_json
 from tawasul_nlp.tables.io.chunking import CELLS, CELLS_PER_BYTE, Parsed, check_width, gather
+from tawasul_nlp.tables.io.formats import TableFormat
+from tawasul_nlp.tables.io.layout import Layout, Sink
 from tawasul_nlp.tables.io.options import ReadOptions
-from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile, encoding_of
+from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class JsonlReader:
+class JsonlReader(Reader):
     """Read a file with one JSON object a line.
 
     The file is read once when it is opened, to learn its columns and their types, and again for its rows.
     """
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
-        self.encoding = encoding_of(path, options.encoding)
-        self._file = TextFile(path, self.encoding)
-        self.notes: tuple[str, ...] = ()
+    def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
+        self._file = TextFile(path, options)
+        self.encoding = self._file.encoding.codec
+        if path.suffix.lower() == ".json" and "".join(self._file.sample()[:1]).lstrip().startswith("["):
+            raise TableError(
+                f"{path} is one JSON array; write one JSON object a line instead (jq -c '.[]' {path.name})"
+            )
         kinds: dict[str, set[str]] = {}
         rows = 0
         for item, *_ in self._parsed(START):
@@ -70,13 +76,6 @@ class JsonlReader:
 
         types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "null": pa.null()}
         return pa.schema([(name, types.get(_common(kinds), pa.string())) for name, kinds in self._kinds.items()])
-
-    def check_text_column(self, name: str) -> None:
-        """Accept any column: a row whose text is no text is rejected alone."""
-
-    def hint(self, wanted: str | None) -> str:
-        """Return nothing: names of columns are known for sure."""
-        return ""
 
 
 def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
@@ -135,3 +134,37 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+class JsonlWriter:
+    """Write one JSON object a line, Arabic unescaped; a key that a row lacks stays absent."""
+
+    escaped = 0
+
+    def __init__(self, sink: Sink, layout: Layout, _before: int | None) -> None:
+        self._sink = sink
+        self._added = layout.added
+        self.rows_written = 0
+
+    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
+        """Write the chunk's rows."""
+        lines = [
+            to_json(record | dict(zip(self._added, values, strict=True))) + "\n"
+            for record, values in zip(chunk.records(), added, strict=True)
+        ]
+        self._sink.write("".join(lines).encode())
+        self.rows_written += len(lines)
+
+
+def _begins_with_object(_path: Path, start: bytes) -> bool:
+    return start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
+
+
+JSONL = TableFormat(
+    name="jsonl",
+    title="a JSONL file",
+    suffixes=(".json", ".jsonl", ".ndjson"),
+    open=JsonlReader,
+    append=JsonlWriter,
+    recognises=_begins_with_object,
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
-from tawasul_nlp.tables.io.encodings import Format
+from tawasul_nlp.tables.io.formats import TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ class Layout:
 
     Attributes
     ----------
-    format : {"csv", "jsonl", "parquet", "xlsx"}
+    format : TableFormat
     columns : tuple of str
         The table's own.
     schema : callable
@@ -44,7 +44,7 @@ class Layout:
         Whether a CSV keeps cells that a spreadsheet would run as formulas; see `tawasul_nlp.tables.io.escaping`.
     """
 
-    format: Format
+    format: TableFormat
     columns: tuple[str, ...]
     schema: Callable[[], pa.Schema]
     added: tuple[str, ...]

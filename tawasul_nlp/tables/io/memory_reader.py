@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, chunk_rows
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, check_text_type, chunk_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class MemoryReader:
+class MemoryReader(Reader):
     """Read what hands over Arrow data, without a copy of the whole; rows are numbered from 1.
 
     Parameters
@@ -35,7 +35,6 @@ class MemoryReader:
 
     def __init__(self, table: Any) -> None:
         self.name = f"{type(table).__module__.partition('.')[0]} {type(table).__name__}".removeprefix("builtins ")
-        self.notes: tuple[str, ...] = ()
         self._done = 0
         self._rows: int | None = None
         self._tables, self._schema = self._opened(table)
@@ -104,18 +103,4 @@ class MemoryReader:
 
     def check_text_column(self, name: str) -> None:
         """Raise :class:`TableError` if the column's type cannot hold text."""
-        import pyarrow as pa
-
-        kind = self._schema.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (
-            pa.types.is_string(kind)
-            or pa.types.is_large_string(kind)
-            or pa.types.is_string_view(kind)
-            or pa.types.is_null(kind)
-        ):
-            raise TableError(f"column {name!r} holds {kind}, expected text; name another with text_column")
-
-    def hint(self, wanted: str | None) -> str:
-        """Return nothing: names of columns are known for sure."""
-        return ""
+        check_text_type(name, self._schema.field(name).type)

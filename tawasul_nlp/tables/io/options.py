@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from tawasul_nlp.inputs import at_least_one
-from tawasul_nlp.tables.io.encodings import Format, named_encoding
+from tawasul_nlp.tables.io.encodings import named_encoding
+from tawasul_nlp.tables.io.formats import known_format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +16,8 @@ class ReadOptions:
 
     Parameters
     ----------
-    format : {"csv", "jsonl", "parquet", "xlsx"}, optional
-        What the file is; by its name and first bytes if None.
+    format : str, optional
+        ``csv``, ``jsonl``, ``parquet`` or ``xlsx``; by the file's name and first bytes if None.
     encoding : str, optional
         Of a CSV or JSONL file; sniffed if None (UTF-8, UTF-8 with mark, windows-1256, UTF-16 with mark).
     delimiter : str, optional
@@ -46,7 +46,7 @@ class ReadOptions:
     ValueError: delimiter is '::', expected one character
     """
 
-    format: Format | None = None
+    format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
@@ -54,7 +54,8 @@ class ReadOptions:
     any_size: bool = False
 
     def __post_init__(self) -> None:
-        _check_format(self.format)
+        if self.format is not None:
+            known_format(self.format)
         if self.encoding is not None:
             named_encoding(self.encoding)
         if self.delimiter is not None and len(self.delimiter) != 1:
@@ -69,9 +70,9 @@ class WriteOptions:
 
     Parameters
     ----------
-    format : {"csv", "jsonl", "parquet", "xlsx"}, optional
-        By the output's name if None. In a workbook, texts are texts and never formulas, and a row with a text that no
-        cell of Excel holds is rejected.
+    format : str, optional
+        As for reading; by the output's name if None. In a workbook, texts are texts and never formulas, and a row with
+        a text that no cell of Excel holds is rejected.
     prefix : str, optional
         Of the added columns; see :func:`~tawasul_nlp.tables.added_names`.
     rejects : str or Path, optional
@@ -100,7 +101,7 @@ class WriteOptions:
     ValueError: format is 'xls', expected one of csv, jsonl, parquet, xlsx
     """
 
-    format: Format | None = None
+    format: str | None = None
     prefix: str | None = None
     rejects: str | Path | None = None
     raw_cells: bool = False
@@ -109,10 +110,5 @@ class WriteOptions:
     manifest: bool = True
 
     def __post_init__(self) -> None:
-        _check_format(self.format)
-
-
-def _check_format(format: str | None) -> None:
-    known = get_args(Format)
-    if format is not None and format not in known:
-        raise ValueError(f"format is {format!r}, expected one of {', '.join(known)}")
+        if self.format is not None:
+            known_format(self.format)

@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import TableError, reason_of
+from tawasul_nlp.tables.io.chunk import Chunk, Writer
+from tawasul_nlp.tables.io.layout import Layout
 
 try:
     import fcntl
@@ -41,10 +44,10 @@ class PendingFile:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pending = PendingFile(Path(folder) / "out.csv")
-    ...     _ = pending.path.write_text("نص")
-    ...     before = pending.target.exists()
-    ...     pending.publish()
+    ...     with PendingFile(Path(folder) / "out.csv") as pending:
+    ...         _ = pending.path.write_text("نص")
+    ...         before = pending.target.exists()
+    ...         pending.publish()
     ...     before, pending.target.exists()
     (False, True)
     """
@@ -57,7 +60,13 @@ class PendingFile:
                     remove_abandoned(self.target.with_name(name))
             self._handle, self.path = self._held()
         except OSError as error:
-            raise TableError(f"{self.target.parent} cannot be written: {error.strerror or error}") from error
+            raise TableError(f"{self.target.parent} cannot be written: {reason_of(error)}") from error
+
+    def __enter__(self) -> PendingFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
 
     def _held(self) -> tuple[int | None, Path]:
         while True:
@@ -172,8 +181,7 @@ def publish(source: Path, target: Path) -> None:
 
     So a run that is killed before it has put everything in place can do it all again.
     """
-    pending = PendingFile(target)
-    try:
+    with PendingFile(target) as pending:
         if pending.target.exists() and pending.target.samefile(source):
             return  # a run that was killed came so far; a rename would do nothing
         try:
@@ -182,5 +190,16 @@ def publish(source: Path, target: Path) -> None:
         except OSError:  # another disk, or a file system without links
             shutil.copyfile(source, pending.path)
         pending.publish()
-    finally:
-        pending.discard()
+
+
+def write_table(pending: PendingFile, layout: Layout, chunks: Iterable[tuple[Chunk, Sequence[list[Any]]]]) -> Writer:
+    """Write a whole table to a pending file, each chunk with its added values, and return its writer."""
+    with PendingFile(pending.target) as other:
+        rows = pending if layout.format.build is None else other
+        with rows.path.open("wb") as sink:
+            writer = layout.format.append(sink, layout, None)
+            for chunk, added in chunks:
+                writer.write(chunk, added)
+        if layout.format.build is not None:
+            layout.format.build(rows.path, pending.path, layout)
+    return writer

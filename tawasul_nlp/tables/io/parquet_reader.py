@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tawasul_nlp.tables.errors import OversizedTableError, TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_CHARS, CHUNK_ROWS, START, Chunk, Position, Reject, chunk_rows, taken
+from tawasul_nlp.tables.errors import OversizedTableError, TableError, reason_of
+from tawasul_nlp.tables.io.chunk import (
+    CHUNK_CHARS,
+    CHUNK_ROWS,
+    START,
+    Chunk,
+    Position,
+    Reader,
+    Reject,
+    check_text_type,
+    chunk_rows,
+    taken,
+)
 from tawasul_nlp.tables.io.chunking import ROOM, ROOM_PER_BYTE
 from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.options import ReadOptions
@@ -24,7 +35,7 @@ _ROW_BYTES = 256  # about what the added columns of a row take, so that rows of 
 _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
 
-class ParquetReader:
+class ParquetReader(Reader):
     """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings.
 
     Parameters
@@ -33,7 +44,7 @@ class ParquetReader:
     options : ReadOptions
     """
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
+    def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -47,12 +58,11 @@ class ParquetReader:
                 if not options.any_size:
                     self._check_unpacked(file)
         except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise TableError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
+            raise TableError(f"{path} is not a Parquet file that can be read: {reason_of(error)}") from error
         self.columns = tuple(self._schema.names)
         repeated = {name for name in self.columns if self.columns.count(name) > 1}
         if repeated:
             raise TableError(f"{path} has several columns named {sorted(repeated)[0]!r}; rename them")
-        self.notes: tuple[str, ...] = ()
         self._done = 0
 
     def _check_unpacked(self, file: pq.ParquetFile) -> None:
@@ -102,7 +112,7 @@ class ParquetReader:
                 batches = file.iter_batches(batch_size=self._rows_at_once, row_groups=range(first, len(sizes)))
                 yield from self._bundled(batches, start.row - before, max_rows, first_rows)
         except (pa.ArrowException, OSError) as error:
-            raise TableError(f"{self._path} is damaged after row {self._done}: {_first_line(error)}") from error
+            raise TableError(f"{self._path} is damaged after row {self._done}: {reason_of(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
 
@@ -150,10 +160,6 @@ class ParquetReader:
         """Raise :class:`TableError` if the column does not hold strings."""
         check_text_type(name, self._schema.field(name).type)
 
-    def hint(self, wanted: str | None) -> str:
-        """Return nothing: names of columns are known for sure."""
-        return ""
-
 
 def _row_groups(metadata: pq.FileMetaData) -> list[tuple[int, int]]:
     """Return the rows of each row group, and the bytes that it is declared to unpack to.
@@ -176,16 +182,6 @@ def _rows_that_fit(room: int, largest: int) -> int:
 
 def _has_lists(metadata: pq.FileMetaData) -> bool:
     return any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
-
-
-def check_text_type(name: str, kind: pa.DataType) -> None:
-    """Raise :class:`TableError` if a column of this type does not hold strings."""
-    import pyarrow as pa
-
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    allowed = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    if not any(test(value) for test in allowed):
-        raise TableError(f"column {name!r} holds {kind}, expected text (string)")
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:
@@ -275,7 +271,3 @@ class _Pieces:
         if len(filled) == 1:
             return filled[0]
         return pa.Table.from_batches(filled).unify_dictionaries().combine_chunks().to_batches()[0]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
-from tawasul_nlp.tables.errors import InputChangedError, TableError
+from tawasul_nlp.tables.errors import InputChangedError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import publish
-from tawasul_nlp.tables.io.parquet_format import finish
 from tawasul_nlp.tables.run.case_rows import check_column
 from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts
 from tawasul_nlp.tables.run.label_counts import LabelCount
 from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
-from tawasul_nlp.tables.run.outputs import checked_targets, escaped_note, layout_of
+from tawasul_nlp.tables.run.outputs import Targets, checked_targets, escaped_note, layout_of
 from tawasul_nlp.tables.run.pipeline import Pipeline, Step
-from tawasul_nlp.tables.run.resume import TABLE, files_of_run, is_unfinished, unfinished_run
+from tawasul_nlp.tables.run.resume import TABLE, UnfinishedRun, files_of_run, is_unfinished, unfinished_run
 from tawasul_nlp.tables.run.source import open_source
 from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
 
@@ -168,12 +168,12 @@ def classify_table(
         layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
         options = {
             "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
-            "output_format": targets.format,
+            "output_format": layout.format.name,
             "columns": list(reader.columns),
             "added": list(names),
-            "encoding": getattr(getattr(reader, "encoding", None), "codec", None),
-            "delimiter": getattr(reader, "delimiter", None),
-            "sheet": getattr(reader, "sheet", None),
+            "encoding": reader.encoding,
+            "delimiter": reader.delimiter,
+            "sheet": reader.sheet,
             "header_row": read.header_row,
             "place_columns": list(place_columns),
             "mask_columns": list(mask_columns),
@@ -183,44 +183,49 @@ def classify_table(
         }
         same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
         task = "agency" if "agency" in tasks else tasks[0]
-        with unfinished_run(output, same, resumable=resumable, restart=restart) as run:
-            try:
-                pipeline = Pipeline(file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
-                pipeline.run(opened, chunk_rows, on_step)
-                # What file systems tell of too late is found here, unless it was undone.
-                if input_identity(file.path) != identity:
-                    raise InputChangedError(file.path)
-                # The rejects go first: whoever sees the output can rely on finding them.
-                if pipeline.label_counts.rows_rejected:
-                    publish(run.rejects.path, targets.rejects)
-                else:
-                    targets.rejects.unlink(missing_ok=True)
-                publish(finish(run.rows.path, run.folder / TABLE, layout), output)
-                report = BatchReport(
-                    output=output,
-                    rejects=targets.rejects if pipeline.label_counts.rows_rejected else None,
-                    manifest=targets.manifest,
-                    rows_read=pipeline.label_counts.rows_read,
-                    rows_written=pipeline.rows_written,
-                    rows_rejected=pipeline.label_counts.rows_rejected,
-                    needs_review=pipeline.label_counts.needs_review,
-                    task=task,
-                    counts=pipeline.label_counts.counts(),
-                    added=names,
-                    notes=(*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped)),
-                    started=pipeline.started,
-                    seconds=pipeline.seconds(),
-                    resumed=run.resumed,
-                )
-                if report.manifest is not None:
-                    settings = {**options, "workers": workers}
-                    write_manifest(
-                        report.manifest, _facts(report, {"name": source.name, **identity}, opened.facts, settings)
-                    )
-            except OSError as error:
-                where = f" ({error.filename})" if error.filename else ""
-                raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
+        with unfinished_run(output, same, resumable=resumable, restart=restart) as run, disk_errors():
+            pipeline = Pipeline(file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
+            pipeline.run(opened, chunk_rows, on_step)
+            # What file systems report too late is found here, unless it was undone.
+            if input_identity(file.path) != identity:
+                raise InputChangedError(file.path)
+            counts = pipeline.label_counts
+            _publish(run, layout, targets, counts.rows_rejected)
+            report = BatchReport(
+                output=output,
+                rejects=targets.rejects if counts.rows_rejected else None,
+                manifest=targets.manifest,
+                rows_read=counts.rows_read,
+                rows_written=pipeline.rows_written,
+                rows_rejected=counts.rows_rejected,
+                needs_review=counts.needs_review,
+                task=task,
+                counts=counts.counts(),
+                added=names,
+                notes=(*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped)),
+                started=pipeline.started,
+                seconds=pipeline.seconds(),
+                resumed=run.resumed,
+            )
+            if report.manifest is not None:
+                facts = _facts(report, {"name": source.name, **identity}, opened.facts, {**options, "workers": workers})
+                write_manifest(report.manifest, facts)
     return report
+
+
+def _publish(run: UnfinishedRun, layout: Layout, targets: Targets, rejected: int) -> None:
+    """Build the table and put it in place, after the rejects: whoever sees the output can rely on finding them."""
+    assert targets.output is not None
+    table = run.rows.path
+    if rejected:
+        publish(run.rejects.path, targets.rejects)
+    else:
+        targets.rejects.unlink(missing_ok=True)
+    if layout.format.build is not None:
+        table = run.folder / TABLE
+        table.unlink(missing_ok=True)  # it may be one and the same file as an output that was published already
+        layout.format.build(run.rows.path, table, layout)
+    publish(table, targets.output)
 
 
 def _facts(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
-from tawasul_nlp.tables.errors import RowsLostError, TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
-from tawasul_nlp.tables.io.excel_writer import without_long_cells
+from tawasul_nlp.tables.errors import TableError, disk_errors
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reject
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile
-from tawasul_nlp.tables.io.parquet_format import open_writer
+from tawasul_nlp.tables.io.output_file import PendingFile, write_table
 from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
-from tawasul_nlp.tables.run.outputs import checked_targets, escaped_note, layout_of, reject_lines
+from tawasul_nlp.tables.run.outputs import Targets, check_rows, checked_targets, escaped_note, layout_of, reject_lines
 from tawasul_nlp.tables.run.source import open_source
 from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
 
@@ -165,79 +163,77 @@ def group_table(
     for role, name in wanted.items():
         check_column(reader, name, f"--{role}-column")
     names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
-    also_read = _index_files(index) if index is not None else []
-    targets = checked_targets("group", source, target, write, also_read=also_read)
+    targets = checked_targets("group", source, target, write, also_read=_index_files(index))
     identity = input_identity(file.path)
 
-    with ExitStack() as stack:
-        try:
-            # Opened before the work: a folder that cannot be written is told at once.
-            rejects_file = PendingFile(targets.rejects)
-            stack.callback(rejects_file.discard)
-            table_file = PendingFile(target) if target is not None else None
-            if table_file is not None:
-                stack.callback(table_file.discard)
-            rows = CaseRows()
-            for chunk in reader.chunks(chunk_rows):
-                rows.add(without_long_cells(chunk) if targets.format == "xlsx" else chunk, text_columns, wanted)
-                if on_step is not None:
-                    on_step("read", rows.read, 0)
-            file.check()
-            escaped = 0
-            loaded = grouper() if callable(grouper) else grouper
-            placed = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
-            written = sum(len(chunk.numbers) for chunk in rows.chunks)
-            rejected = sum(len(chunk.rejects) for chunk in rows.chunks)
-            if table_file is not None:
-                layout = layout_of(reader, targets, write, names, GROUP_COLUMNS)
-                with closing(open_writer(table_file.path, layout)) as writer:
-                    for chunk, values in zip(rows.chunks, placed.values, strict=True):
-                        writer.write(chunk, values)
-                written = writer.rows_written
-                escaped = writer.escaped
-            if rows.read != written + rejected:
-                raise RowsLostError(
-                    f"{rows.read} rows were read but {written} written and {rejected} rejected; nothing was published"
-                )
-            # The rejects go first: whoever sees the output can rely on finding them.
-            if rejected:
-                with rejects_file.path.open("w", encoding="utf-8", newline="") as lines:
-                    lines.write(reject_lines([reject for chunk in rows.chunks for reject in chunk.rejects]))
-                rejects_file.publish()
-            else:
-                rejects_file.target.unlink(missing_ok=True)
-            if table_file is not None and target is not None:
-                if targets.manifest is not None:  # first, for an output without one is taken for somebody else's
-                    facts = {
-                        "command": "group",
-                        "versions": versions(),
-                        "input": {"name": source.name, **identity},
-                        "output": {"name": target.name, **input_identity(table_file.path)},
-                        "rows": {"read": rows.read, "written": written, "rejected": rejected},
-                    }
-                    write_manifest(targets.manifest, facts)
-                table_file.publish()
-        except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            raise TableError(f"reading or writing failed: {error.strerror or error}{where}") from error
+    with disk_errors(), ExitStack() as stack:
+        # Opened before the work: a folder that cannot be written is reported at once.
+        rejects_file = stack.enter_context(PendingFile(targets.rejects))
+        table_file = stack.enter_context(PendingFile(target)) if target is not None else None
+        rows = CaseRows()
+        for chunk in reader.chunks(chunk_rows):
+            fitting = chunk if targets.format is None else targets.format.fitting(chunk, lambda same: same)
+            rows.add(fitting, text_columns, wanted)
+            if on_step is not None:
+                on_step("read", rows.read, 0)
+        file.check()
+        loaded = grouper() if callable(grouper) else grouper
+        found = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
+        written, escaped = sum(len(chunk.numbers) for chunk in rows.chunks), 0
+        if table_file is not None:
+            layout = layout_of(reader, targets, write, names, GROUP_COLUMNS)
+            writer = write_table(table_file, layout, zip(rows.chunks, found.values, strict=True))
+            written, escaped = writer.rows_written, writer.escaped
+        rejects = [reject for chunk in rows.chunks for reject in chunk.rejects]
+        check_rows(rows.read, written, len(rejects))
+        counts = {"read": rows.read, "written": written, "rejected": len(rejects)}
+        _publish(targets, rejects_file, table_file, rejects, {"name": source.name, **identity}, counts)
     return GroupReport(
         output=target,
-        rejects=targets.rejects if rejected else None,
+        rejects=targets.rejects if rejects else None,
         rows_read=rows.read,
         rows_written=written,
-        rows_rejected=rejected,
-        without_text=written - placed.cases,
-        cases=placed.cases,
-        incidents=len(placed.sizes),
-        groups=sum(size > 1 for size in placed.sizes.values()),
-        grouped_cases=placed.together,
-        known=placed.known,
+        rows_rejected=len(rejects),
+        without_text=written - found.cases,
+        cases=found.cases,
+        incidents=len(found.sizes),
+        groups=sum(size > 1 for size in found.sizes.values()),
+        grouped_cases=found.together,
+        known=found.known,
         dates_unread=rows.dates_unread,
-        largest=placed.largest,
+        largest=found.largest,
         added=names,
         notes=(*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped)),
         seconds=time.monotonic() - began,
     )
+
+
+def _publish(
+    targets: Targets,
+    rejects_file: PendingFile,
+    table_file: PendingFile | None,
+    rejects: Sequence[Reject],
+    source: Mapping[str, Any],
+    counts: Mapping[str, int],
+) -> None:
+    """Put rejects, manifest and table in place: whoever sees the output can rely on finding the others."""
+    if rejects:
+        rejects_file.path.write_text(reject_lines(rejects), encoding="utf-8", newline="")
+        rejects_file.publish()
+    else:
+        rejects_file.target.unlink(missing_ok=True)
+    if table_file is None or targets.output is None:
+        return
+    if targets.manifest is not None:  # an output without one is taken for somebody else's
+        facts = {
+            "command": "group",
+            "versions": versions(),
+            "input": source,
+            "output": {"name": targets.output.name, **input_identity(table_file.path)},
+            "rows": counts,
+        }
+        write_manifest(targets.manifest, facts)
+    table_file.publish()
 
 
 def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ...]:
@@ -338,7 +334,7 @@ def _indexed(
         return placed
 
 
-def _index_files(folder: str | Path) -> list[Path]:
+def _index_files(folder: str | Path | None) -> list[Path]:
     from tawasul_nlp.duplicates.store import DATABASE, VECTORS
 
-    return [Path(folder) / name for name in (DATABASE, VECTORS)]
+    return [] if folder is None else [Path(folder) / name for name in (DATABASE, VECTORS)]

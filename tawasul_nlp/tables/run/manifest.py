@@ -60,10 +60,7 @@ def versions() -> dict[str, str]:
 
 def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
     """Write the facts as JSON; the file appears when it is complete."""
-    pending = PendingFile(path)
-    try:
+    with PendingFile(path) as pending:
         text = json.dumps(facts, ensure_ascii=False, indent=1)
         pending.path.write_text(text + "\n", encoding="utf-8")
         pending.publish()
-    finally:
-        pending.discard()

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import RowsLostError, TableError, reason_of
 from tawasul_nlp.tables.io.chunk import Reader, Reject
-from tawasul_nlp.tables.io.csv_format import CsvReader
-from tawasul_nlp.tables.io.encodings import SUFFIXES, Format
+from tawasul_nlp.tables.io.formats import TableFormat, known_format, output_format
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import WriteOptions
 from tawasul_nlp.tables.io.output_file import check_apart, checked_target
@@ -32,7 +31,7 @@ class Targets:
     ----------
     output : Path or None
         The table; None when only an index is added to.
-    format : {"csv", "jsonl", "parquet", "xlsx"} or None
+    format : TableFormat or None
         Of the table.
     rejects : Path
     manifest : Path or None
@@ -40,7 +39,7 @@ class Targets:
     """
 
     output: Path | None
-    format: Format | None
+    format: TableFormat | None
     rejects: Path
     manifest: Path | None
 
@@ -75,9 +74,13 @@ def checked_targets(
         If one of them is read by the run, is written twice, cannot be a regular file in an existing folder, or is
         there and not ours to replace; or if no format is known for the output.
     """
+    if options.format is not None:
+        format: TableFormat | None = known_format(options.format)
+    else:
+        format = output_format(output) if output is not None else None
     targets = Targets(
         output,
-        None if output is None else output_format_of(output, options.format),
+        format,
         _rejects_of(output or Path("tawasul"), options.rejects),
         manifest_beside(output) if output is not None and options.manifest else None,
     )
@@ -90,26 +93,6 @@ def checked_targets(
     if output is not None and not (options.overwrite or resumes):
         check_replaceable(output, command, source)
     return targets
-
-
-def output_format_of(path: Path, wanted: Format | None = None) -> Format:
-    """Return the format to write: the wanted one, or that which a file's name tells.
-
-    Raises
-    ------
-    TableError
-        If the name's ending tells none.
-
-    Examples
-    --------
-    >>> output_format_of(Path("classified.parquet"))
-    'parquet'
-    """
-    format = wanted or SUFFIXES.get(path.suffix.lower())
-    if format is None or (wanted is None and path.suffix.lower() == ".xlsm"):  # which Excel opens only with macros
-        known = ", ".join(sorted(suffix for suffix in SUFFIXES if suffix != ".xlsm"))
-        raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {known}")
-    return format
 
 
 def _rejects_of(output: Path, wanted: str | Path | None) -> Path:
@@ -131,7 +114,7 @@ def _holds_rejects(path: Path) -> bool:
         with path.open("rb") as file:
             line = file.readline(_REJECT_BYTES)
     except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise TableError(f"{path} cannot be read: {reason_of(error)}") from error
     try:
         return not line or set(json.loads(line)) == {one.name for one in dataclasses.fields(Reject)}
     except (ValueError, TypeError):
@@ -162,11 +145,8 @@ def layout_of(
         Gives the Arrow schema of the table's own columns; the reader's if None.
     """
     assert targets.output is not None and targets.format is not None
-    delimiter = ","
-    if targets.output.suffix.lower() == ".tsv":
-        delimiter = "\t"
-    elif isinstance(reader, CsvReader) and len(reader.columns) > 1:
-        delimiter = reader.delimiter
+    own = reader.delimiter if len(reader.columns) > 1 else None
+    delimiter = "\t" if targets.output.suffix.lower() == ".tsv" else own or ","
     return Layout(
         targets.format,
         reader.columns,
@@ -177,6 +157,14 @@ def layout_of(
         bom=options.bom,
         raw_cells=options.raw_cells,
     )
+
+
+def check_rows(read: int, written: int, rejected: int) -> None:
+    """Raise :class:`RowsLostError` if rows were lost."""
+    if read != written + rejected:
+        raise RowsLostError(
+            f"{read} rows were read but {written} written and {rejected} rejected; nothing was published"
+        )
 
 
 def reject_lines(rejects: Sequence[Reject]) -> str:

@@ -12,16 +12,14 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
-from tawasul_nlp.tables.io.excel_writer import without_long_cells
 from tawasul_nlp.tables.io.fields import values_of
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.parquet_format import open_appender
 from tawasul_nlp.tables.run.engine import Engine
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tawasul_nlp.tables.run.label_counts import LabelCounts
 from tawasul_nlp.tables.run.masking import masked
-from tawasul_nlp.tables.run.outputs import reject_lines
+from tawasul_nlp.tables.run.outputs import check_rows, reject_lines
 from tawasul_nlp.tables.run.resume import UnfinishedRun
 from tawasul_nlp.tables.run.text_columns import with_texts
 
@@ -85,7 +83,7 @@ class Pipeline:
         self._source = source
         self._reader = reader
         self._columns = tuple(layout.types)
-        self._format = layout.format
+        self._fitting = layout.format.fitting
         self._run = run
         self._text_columns = text_columns
         self._mask_columns = mask_columns
@@ -95,7 +93,7 @@ class Pipeline:
         self.label_counts = LabelCounts(task, run.counts.get("tally"))
         stored = run.counts.get("started")
         self.started = datetime.fromisoformat(stored) if stored else datetime.now(UTC)
-        self._writer = open_appender(run.rows, layout, before=run.counts.get("rows_written"))
+        self._writer = layout.format.append(run.rows, layout, run.counts.get("rows_written"))
 
     @property
     def rows_written(self) -> int:
@@ -139,11 +137,7 @@ class Pipeline:
                 on_step(Step(self.label_counts.rows_read, batch.fraction, shown, predictions))
         self._source.check()
         self._run.rows.sync()  # a table without rows has a header that no chunk brought to the disk
-        if self.label_counts.rows_read != self.rows_written + self.label_counts.rows_rejected:
-            raise RowsLostError(
-                f"{self.label_counts.rows_read} rows were read but {self.rows_written} written and "
-                f"{self.label_counts.rows_rejected} rejected; nothing was published"
-            )
+        check_rows(self.label_counts.rows_read, self.rows_written, self.label_counts.rows_rejected)
 
     def _shown(self, chunk: Chunk) -> Chunk:
         return masked(chunk, self._mask_columns) if self._mask_columns else chunk
@@ -157,8 +151,7 @@ class Pipeline:
 
     def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
         for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
-            fitting = without_long_cells(chunk, self._shown(chunk)) if self._format == "xlsx" else chunk
-            whole, texts = with_texts(fitting, self._text_columns)
+            whole, texts = with_texts(self._fitting(chunk, self._shown), self._text_columns)
             yield _Batch(chunk, whole, self._reader.fraction_read()), texts
 
     def _commit(self, batch: _Batch) -> None:

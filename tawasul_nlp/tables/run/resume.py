@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp._system import atomic_write, sync_folder
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import TableError, reason_of
 from tawasul_nlp.tables.io.chunk import START, Position
 from tawasul_nlp.tables.io.output_file import checked_target
 
@@ -179,7 +179,7 @@ def unfinished_run(
         except Timeout as error:
             raise TableError(f"another process is writing {output}; wait for it, or write to another file") from error
         except OSError as error:
-            raise TableError(f"{folder.parent} cannot be written: {error.strerror or error}") from error
+            raise TableError(f"{folder.parent} cannot be written: {reason_of(error)}") from error
         found = None if restart else _read_state(folder)
         if found is None or not found["resumable"]:
             _empty(folder)

@@ -7,8 +7,6 @@ from typing import Any
 
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, json_name, to_json
-from tawasul_nlp.tables.io.csv_format import CsvReader
-from tawasul_nlp.tables.io.excel_reader import ExcelReader
 from tawasul_nlp.tables.io.fields import field, fields, has_field, values_of
 
 _GUESS_ROWS = 100
@@ -38,7 +36,7 @@ def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple
         return names
     missing = next((name for name in names if not has_field(reader, name)), None)
     if missing is None and names:
-        if not isinstance(reader, CsvReader | ExcelReader):  # these hold no objects
+        if reader.nested:
             _check_no_objects(reader, names)
         for name in names:
             if name in reader.columns:

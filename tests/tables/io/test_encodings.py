@@ -1,6 +1,5 @@
-"""What a file is, told from its bytes."""
+"""The encoding of a file, told from its bytes."""
 
-import gzip
 import io
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tawasul_nlp.tables import TableError
-from tawasul_nlp.tables.io.encodings import named_encoding, sniff_encoding, sniff_format
+from tawasul_nlp.tables.io.encodings import named_encoding, sniff_encoding
 
 SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 714، والريحة ما تنطاق؟"
 
@@ -47,33 +46,3 @@ def test_a_character_cut_by_a_block_end_is_still_utf_8():
 def test_an_unknown_encoding_and_one_that_is_not_of_text_are_refused_by_name(name):
     with pytest.raises(TableError, match=f"unknown encoding '{name}'"):
         named_encoding(name)
-
-
-@pytest.mark.parametrize(
-    ("content", "advice"),
-    [
-        (b"PK\x03\x04rest", "a zip archive or a damaged Excel workbook"),
-        (b"\xd0\xcf\x11\xe0rest", "old Excel"),
-        (gzip.compress(b"id,text"), "unpack it"),
-    ],
-)
-def test_files_that_are_no_tables_are_refused_with_advice(tmp_path, content, advice):
-    path = tmp_path / "backlog.csv"
-    path.write_bytes(content)
-    with pytest.raises(TableError, match=advice):
-        sniff_format(path)
-
-
-def test_a_json_array_is_refused_with_the_command_that_helps(tmp_path):
-    path = tmp_path / "backlog.json"
-    path.write_text('[{"text": "الشارع مظلم"}]')
-    with pytest.raises(TableError, match="jq -c"):
-        sniff_format(path)
-
-
-def test_a_file_without_an_ending_is_known_by_its_content(tmp_path):
-    path = tmp_path / "backlog"
-    path.write_text('{"text": "الشارع مظلم"}\n')
-    assert sniff_format(path) == "jsonl"
-    path.write_text("id,text\n1,الشارع مظلم\n")
-    assert sniff_format(path) == "csv"

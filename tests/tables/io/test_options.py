@@ -43,8 +43,8 @@ def test_options_are_values(options):
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
-        ("backlog.csv", {"sheet": "2026"}, "is no Excel workbook, so it has no sheet '2026'"),
-        ("backlog.jsonl", {"header_row": 2}, "is JSONL, which has no header row; leave --header-row out"),
+        ("backlog.csv", {"sheet": "2026"}, "is a CSV file, which has no sheet '2026'; leave --sheet out"),
+        ("backlog.jsonl", {"header_row": 2}, "is a JSONL file, which has no header row; leave --header-row out"),
         ("backlog.csv", {"format": "parquet"}, "is not a Parquet file that can be read"),
     ],
 )

@@ -1,0 +1,230 @@
+"""Options of the commands that read and write tables, each declared once.
+
+A command takes a group of options as one argument, a dataclass; :func:`grouped` gives the command line its fields.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tawasul_nlp.tables import ReadOptions, WriteOptions
+
+Backlog = Annotated[
+    str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
+    ),
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        "-t",
+        metavar="COLUMN",
+        help="Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body.",
+    ),
+]
+
+
+def _known_format(name: str | None) -> str | None:
+    if name is not None:
+        from tawasul_nlp.tables.io.formats import format_names
+
+        if name not in format_names():
+            raise typer.BadParameter(f"got {name!r}, expected one of {', '.join(format_names())}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Options of a command that reads a table."""
+
+    input_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", callback=_known_format, help="Format of the input [default: found out]"),
+    ] = None
+    sheet: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")
+    ] = None
+    header_row: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Encoding of the input [default: detected: UTF-8, windows-1256, UTF-16]"),
+    ] = None
+    delimiter: Annotated[
+        str | None, typer.Option(metavar="CHAR", help="Delimiter of a CSV input; 'tab' for a tab [default: detected]")
+    ] = None
+    any_size: Annotated[
+        bool, typer.Option("--any-size", help="Read a file even if it unpacks to much more than its size.")
+    ] = False
+
+    def options(self) -> ReadOptions:
+        r"""Return these as the library takes them.
+
+        >>> Reading(delimiter="tab").options().delimiter
+        '\\t'
+        """
+        from tawasul_nlp import ReadOptions
+
+        return ReadOptions(
+            format=self.input_format,
+            encoding=self.encoding,
+            delimiter="\t" if self.delimiter in ("tab", "\\t") else self.delimiter,
+            sheet=self.sheet,
+            header_row=self.header_row,
+            any_size=self.any_size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Options of a command that writes the table with columns added."""
+
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            callback=_known_format,
+            help="Format of OUT [default: by its ending; for - as the input, Parquet as jsonl, xlsx as csv]",
+        ),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PREFIX", help="Prefix of the added columns [default: none, or tawasul_ if a name is taken]"
+        ),
+    ] = None
+    rejects: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File for rows that cannot be read [default: OUT.rejects.jsonl]")
+    ] = None
+    raw_cells: Annotated[
+        bool, typer.Option("--raw-cells", help="Do not escape CSV cells that a spreadsheet would run as formulas.")
+    ] = False
+    bom: Annotated[
+        bool | None,
+        typer.Option(
+            "--bom/--no-bom",
+            show_default=False,
+            help="Begin a CSV with a byte-order mark, so Excel shows its Arabic; programs may want --no-bom "
+            "[default: in files, not on standard output]",
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace OUT even if it has another input or command, or was changed since: -o out.csv --force",
+        ),
+    ] = False
+
+    def options(self, source: Path, read: ReadOptions, *, to_stdout: bool) -> WriteOptions:
+        """Return these as the library takes them; standard output gets no manifest or rejects file beside it."""
+        from tawasul_nlp import WriteOptions
+
+        format, rejects = self.output_format, self.rejects
+        if to_stdout:
+            format = format or _format_for_stdout(source, read)
+            rejects = rejects or Path("tawasul.rejects.jsonl")
+        return WriteOptions(
+            format=format,
+            prefix=self.prefix,
+            rejects=rejects,
+            raw_cells=self.raw_cells,
+            bom=not to_stdout if self.bom is None else self.bom,
+            overwrite=self.force,
+            manifest=not to_stdout,
+        )
+
+
+def _format_for_stdout(source: Path, read: ReadOptions) -> str | None:
+    """Return the format for standard output, which has no ending."""
+    from tawasul_nlp.tables.io.formats import known_format, sniff_format
+
+    if not source.is_file():
+        return None  # reading it will report the error
+    found = known_format(read.format) if read.format is not None else sniff_format(source)
+    return found.piped or found.name
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with the fields of its arguments that are dataclasses as options of the command line."""
+    own = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: each.annotation for name, each in own.parameters.items() if is_dataclass(each.annotation)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, each in own.parameters.items():
+        parameters += inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        command(**given)
+
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+@contextmanager
+def source_file(backlog: str) -> Iterator[Path]:
+    """Give the file of an argument; standard input, which is -, is copied to a temporary one."""
+    from tawasul_nlp.tables.io.streams import spooled
+
+    if backlog == "-":
+        with spooled(sys.stdin.buffer) as path:
+            yield path
+    else:
+        yield Path(backlog)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFiles:
+    """The files of a command that reads one table and writes another, and how it does.
+
+    Attributes
+    ----------
+    resumable : bool
+        Whether both are files, so that an interrupted run can be resumed.
+    """
+
+    source: Path
+    target: Path
+    read: ReadOptions
+    write: WriteOptions
+    resumable: bool
+
+
+@contextmanager
+def table_files(backlog: str, output: str, reading: Reading, writing: Writing) -> Iterator[TableFiles]:
+    """Give the files of a command; what is written for standard output, which is -, goes there at the end."""
+    from tawasul_nlp.tables.io.streams import delivered
+
+    to_stdout = output == "-"
+    with ExitStack() as stack:
+        source = stack.enter_context(source_file(backlog))
+        read = reading.options()
+        write = writing.options(source, read, to_stdout=to_stdout)
+        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
+        yield TableFiles(source, target, read, write, resumable=backlog != "-" and not to_stdout)

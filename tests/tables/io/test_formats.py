@@ -1,0 +1,147 @@
+"""A format is declared once; a file is recognised by its bytes and its name, and what is not a table is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
+from tawasul_nlp.tables.io import formats
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Position, Reader
+from tawasul_nlp.tables.io.chunking import gather
+from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, register, sniff_format
+from tawasul_nlp.tables.io.readers import open_reader
+from tests.tables.run.test_classify import TEXTS, records, run, write
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+class CardReader(Reader):
+    """Reads cards: an id, a bar and a text on each line below the first."""
+
+    columns = ("id", "text")
+
+    def __init__(self, path, options, text_column):
+        self._lines = path.read_text(encoding="utf-8").splitlines()[1:]
+
+    def chunks(self, max_rows=CHUNK_ROWS, start=START, first_rows=None):
+        rows = (dict(zip(self.columns, line.split("|"), strict=True)) for line in self._lines[start.row :])
+        return gather(
+            ((row, 0, 0, Position(n)) for n, row in enumerate(rows, start.row + 1)), max_rows, start, first_rows
+        )
+
+    def fraction_read(self):
+        return 1.0
+
+
+class CardWriter:
+    """Writes cards with the topic, when there is one, behind a second bar."""
+
+    escaped = 0
+
+    def __init__(self, sink, layout, before):
+        self._sink, self._at = sink, list(layout.types).index("topic")
+        self.rows_written = 0
+        if before is None:
+            sink.write(b"CARDS\n")
+
+    def write(self, chunk, added):
+        for row, values in zip(chunk.records(), added, strict=True):
+            self._sink.write(f"{row['id']}|{row['text']}|{values[self._at]}\n".encode())
+        self.rows_written += len(added)
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """A format that only this test knows."""
+    monkeypatch.setattr(formats, "_FORMATS", dict(formats._FORMATS))
+    register(
+        TableFormat(
+            name="cards",
+            title="a box of cards",
+            suffixes=(".cards",),
+            open=CardReader,
+            append=CardWriter,
+            recognises=lambda path, start: start.startswith(b"CARDS\n"),
+            binary=True,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["box.cards", "-o", "out.cards"], ["box", "--input-format", "cards", "-o", "out", "--output-format", "cards"]],
+    ids=["by their names", "by the options"],
+)
+def test_a_format_that_is_declared_in_one_place_is_classified_through_the_command(
+    cards, tmp_path, monkeypatch, options
+):
+    monkeypatch.chdir(tmp_path)
+    Path(options[0]).write_text("CARDS\n1|الماي مقطوع عندنا من أمس\n2|المجاري طافحة في الشارع\n", encoding="utf-8")
+    assert main(["classify", *options, "-t", "text", "-q"]) == 0
+    assert Path(options[options.index("-o") + 1]).read_text(encoding="utf-8").splitlines() == [
+        "CARDS",
+        "1|الماي مقطوع عندنا من أمس|water_outage_pressure",
+        "2|المجاري طافحة في الشارع|sewage_overflow",
+    ]
+
+
+def test_a_declared_format_is_among_those_that_messages_name(cards, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert format_names() == ["cards", "csv", "jsonl", "parquet", "xlsx"]
+    with pytest.raises(ValueError, match="^format is 'xls', expected one of cards, csv, jsonl, parquet, xlsx$"):
+        ReadOptions(format="xls")
+    assert main(["classify", "box", "--input-format", "xls", "-t", "text", "-o", "out.csv"]) == 2
+    assert "got 'xls', expected one of cards, csv, jsonl, parquet, xlsx" in capsys.readouterr().err
+    source = write(tmp_path / "backlog.csv", records())
+    with pytest.raises(TableError, match=r"end it in one of \.cards, \.csv, \.json, .*\.xlsx$"):
+        run(source, tmp_path / "out.doc")
+    (tmp_path / "torn.cards").write_text("1|الماي مقطوع", encoding="utf-8")
+    with pytest.raises(TableError, match="is named as a box of cards but does not begin as one"):
+        open_reader(tmp_path / "torn.cards")
+
+
+def test_every_format_is_in_the_documentation_and_reads_what_it_wrote(tmp_path):
+    listed = next(
+        line for line in (DOCS / "command.md").read_text(encoding="utf-8").splitlines() if "| formats |" in line
+    )
+    source = write(tmp_path / "backlog.csv", records())
+    for name in format_names():
+        format = known_format(name)
+        assert re.search(format.title.split()[1], listed), format.title
+        output = run(source, tmp_path / "out", write=WriteOptions(format=name)).output
+        assert sniff_format(output) is format
+        rows = [row for chunk in open_reader(output).chunks() for row in chunk.records()]
+        assert [row["text"] or "" for row in rows] == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"PK\x03\x04rest", "a zip archive or a damaged Excel workbook"),
+        (b"\xd0\xcf\x11\xe0rest", "old Excel"),
+        (b"%PDF-1.7", "a PDF; export the table as CSV"),
+        (b"backlog.csv".ljust(257, b"\0") + b"ustar", "a tar archive; unpack it"),
+    ],
+)
+def test_files_that_are_no_tables_are_refused_with_advice(tmp_path, content, advice):
+    path = tmp_path / "backlog.csv"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=advice):
+        sniff_format(path)
+
+
+def test_a_json_array_is_refused_with_the_command_that_helps(tmp_path):
+    path = tmp_path / "backlog.json"
+    path.write_text('[{"text": "الشارع مظلم"}]', encoding="utf-8")
+    with pytest.raises(TableError, match="jq -c"):
+        open_reader(path)
+
+
+def test_a_file_without_an_ending_is_known_by_its_content(tmp_path):
+    path = tmp_path / "backlog"
+    path.write_text('{"text": "الشارع مظلم"}\n', encoding="utf-8")
+    assert sniff_format(path).name == "jsonl"
+    path.write_text("id,text\n1,الشارع مظلم\n", encoding="utf-8")
+    assert sniff_format(path).name == "csv"

@@ -1,0 +1,149 @@
+"""A table that is compressed with gzip, or is the only file of a zip archive, is read as it is outside."""
+
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError, open_labelled
+from tawasul_nlp.tables.io.readers import open_reader
+from tests.tables.run.test_classify import records, run, write
+from tests.tables.run.test_resume import a_backlog
+
+
+def zipped(path, target=None, **others):
+    target = target or path.with_name(f"{path.name}.zip")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("folder")
+        archive.writestr("__MACOSX/._backlog", b"\0\5\26\7")
+        archive.write(path, f"folder/{path.name}")
+        for name, content in others.items():
+            archive.writestr(name, content)
+    return target
+
+
+def gzipped(path, target=None):
+    target = target or path.with_name(f"{path.name}.gz")
+    target.write_bytes(gzip.compress(path.read_bytes()))
+    return target
+
+
+PACKINGS = pytest.mark.parametrize("pack", [gzipped, zipped])
+
+
+@PACKINGS
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_compressed_table_is_classified_as_it_is_outside(tmp_path, pack, ending):
+    source = write(tmp_path / f"backlog{ending}", records())
+    plain = run(source, tmp_path / "plain.csv")
+    packed = run(pack(source), tmp_path / "packed.csv")
+    assert packed.output.read_bytes() == plain.output.read_bytes()
+    # Whatever its name is.
+    assert run(pack(source, tmp_path / "backlog"), tmp_path / "o.csv").output.read_bytes() == plain.output.read_bytes()
+
+
+@PACKINGS
+@pytest.mark.parametrize("encoding", ["windows-1256", "utf-16", "utf-8-sig"])
+def test_its_encoding_is_recognised_and_any_row_can_be_the_first(tmp_path, pack, encoding):
+    source = a_backlog(tmp_path / "backlog.csv", 300)
+    source.write_text(source.read_text(encoding="utf-8"), encoding=encoding)
+    reader = open_reader(pack(source))
+    chunks = list(reader.chunks(50))
+    whole = [row for chunk in chunks for row in chunk.records()]
+    assert whole == [row for chunk in open_reader(source).chunks() for row in chunk.records()]
+    rest = list(reader.chunks(50, chunks[1].end))
+    assert rest == chunks[2:] and reader.fraction_read() == 1.0
+
+
+@PACKINGS
+def test_an_interrupted_run_resumes_in_a_compressed_table(tmp_path, pack):
+    source = pack(a_backlog(tmp_path / "backlog.csv", 200))
+    whole = run(source, tmp_path / "whole.csv", chunk_rows=25)
+
+    def stop(step):
+        if step.rows_read >= 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "out.csv", chunk_rows=25, on_step=stop)
+    report = run(source, tmp_path / "out.csv", chunk_rows=25)
+    assert report.resumed == 1 and report.output.read_bytes() == whole.output.read_bytes()
+
+
+@PACKINGS
+def test_every_command_that_reads_a_table_reads_it_compressed(tmp_path, monkeypatch, capsys, pack):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"id": str(n), "text": text} for n, text in enumerate(["الماي مقطوع عندنا", "الشارع مظلم"], 1)]
+    backlog = str(pack(write(Path("backlog.csv"), rows)))
+    assert main(["classify", backlog, "-t", "text", "-o", "classified.csv", "-q"]) == 0
+    classified = str(pack(Path("classified.csv")))
+    assert main(["group", classified, "-t", "text", "-o", "grouped.csv", "-q"]) == 0
+    assert main(["index", "add", "ix", backlog, "-t", "text", "--id-column", "id", "-q"]) == 0
+    assert main(["report", classified, "-o", "page.html", "-q"]) == 0
+    assert len(open_labelled(classified).read(["topic"])) == 2
+
+
+def test_a_compressed_table_comes_in_by_a_pipe(tmp_path, monkeypatch, capfdbinary):
+    packed = gzipped(write(tmp_path / "backlog.jsonl", [{"text": "الماي مقطوع عندنا"}]))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(packed.open("rb")))
+    assert main(["classify", "-", "-t", "text", "-o", "-", "-q"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["topic"] == "water_outage_pressure"
+
+
+def encrypted(path):
+    """An archive that says that its file is encrypted."""
+    packed = bytearray(zipped(path).read_bytes())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = -1
+        while (place := packed.find(mark, place + 1)) >= 0:
+            packed[place + at] |= 1
+    return bytes(packed)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda path: zipped(path, second="id,text").read_bytes(), "a zip archive of 2 files, expected one table"),
+        (
+            lambda path: gzipped(path).read_bytes()[:-40],
+            "cannot be unpacked, it is damaged or cut off: Compressed file",
+        ),
+        (lambda path: gzipped(path).read_bytes()[:30] + b"x" * 60, "cannot be unpacked, it is damaged or cut off"),
+        (encrypted, "cannot be unpacked: File 'folder/backlog.csv' is encrypted"),
+        (lambda path: gzip.compress(gzipped(path).read_bytes()), "is compressed twice; unpack it"),
+    ],
+    ids=["several files", "cut off", "damaged", "encrypted", "twice"],
+)
+def test_what_cannot_be_unpacked_to_one_table_is_refused_by_name(tmp_path, content, said):
+    path = tmp_path / "backlog.csv.gz"
+    path.write_bytes(content(a_backlog(tmp_path / "backlog.csv", 200)))
+    with pytest.raises(TableError, match=f"backlog.csv.gz .*{said}|backlog.csv.gz {said}"):
+        list(open_reader(path).chunks())
+
+
+@PACKINGS
+def test_a_table_of_a_format_that_is_compressed_itself_is_to_be_unpacked(tmp_path, pack):
+    source = write(tmp_path / "backlog.parquet", records())
+    assert pq.read_metadata(source).num_rows == len(records())
+    with pytest.raises(TableError, match="is compressed and holds a Parquet file; unpack it"):
+        open_reader(pack(source))
+    book = run(source, tmp_path / "book.xlsx").output
+    with pytest.raises(TableError, match="a zip archive or a damaged Excel workbook; unpack it"):
+        open_reader(pack(book))
+
+
+@PACKINGS
+def test_a_small_file_that_unpacks_to_very_much_is_refused_and_read_when_asked_for(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr("tawasul_nlp.tables.io.packed.ROOM", 1_000)
+    path = tmp_path / "backlog.csv"
+    path.write_text("id,text\n" + "1,الماي مقطوع\n" * 100_000, encoding="utf-8")
+    packed = pack(path)
+    with pytest.raises(OversizedTableError, match=r"unpacks to more than [\d,]+ bytes, .*--any-size"):
+        list(open_reader(packed).chunks())
+    rows = sum(len(chunk.numbers) for chunk in open_reader(packed, ReadOptions(any_size=True)).chunks())
+    assert rows == 100_000
