@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tawasul_nlp.cli.labelled_options import progress
 from tawasul_nlp.cli.options import (
     Quiet,
     complain,
@@ -52,14 +54,10 @@ def report(
       tawasul group classified.parquet -t text -o grouped.parquet
       tawasul report grouped.parquet -o report.html
     """
-    from rich.progress import Progress
-
     from tawasul_nlp.cli.display import highlighted
     from tawasul_nlp.report import write_report
 
-    shown = console(to_stderr=True)
-    with Progress(console=shown, transient=True, disable=quiet or not shown.is_terminal) as bar:
-        task = bar.add_task("reading", total=1.0)
+    with progress(quiet) as advance:
         summary = write_report(
             table,
             output,
@@ -70,7 +68,7 @@ def report(
             title=title,
             mask=not show_personal_data,
             read=reading.options(),
-            on_chunk=lambda share: bar.update(task, completed=share),
+            on_chunk=partial(advance, "reading"),
         )
     with interrupts_told(f"{output} is complete"):
         if summary.rejected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -137,22 +137,46 @@ def recurring_problems(
             raise ValueError(
                 f"got {len(values)} {name} for {len(labels)} cases, expected one per case; pass None for unknown ones"
             )
+    members = _members(groups, labels)
+    found = _by_pair(members, topics, places, dates)
+    total = sum(map(len, found.values()))
+    expected, p_values, pairs = _chances(found)
+    q_values = false_discovery_rates(p_values)
+    problems = []
+    for at, (pair, incidents) in enumerate(found.items()):
+        problem = _problem(*pair, incidents, *(float(values[at]) for values in (expected, p_values, q_values)))
+        if len(incidents) >= min_incidents and problem.weeks >= min_weeks and problem.q_value <= max_q_value:
+            problems.append(problem)
+    problems.sort(key=lambda one: (one.p_value, -len(one.incidents), one.topic, one.place))
+    return RecurringProblems(problems, incidents=total, skipped=len(members) - total, pairs=pairs)
+
+
+# The day on which an incident was first reported, and the row numbers of its reports, that of its representative first.
+_Incident = tuple[date, list[int]]
+
+
+def _by_pair(
+    members: Sequence[list[int]], topics: Sequence[Any], places: Sequence[Any], dates: Sequence[Any]
+) -> dict[tuple[str, str], list[_Incident]]:
+    """Return the incidents of each topic at each place, but those without a topic, a place or a date."""
     topic_of = [_name(value) for value in topics]
     place_of = [_name(value) for value in places]
     day_of = [_day(value, row) for row, value in enumerate(dates)]
-
-    found: dict[tuple[str, str], list[tuple[date, list[int]]]] = {}
-    members = _members(groups, labels)
-    skipped = 0
+    found: dict[tuple[str, str], list[_Incident]] = {}
     for rows in members:
         topic = next((topic_of[row] for row in rows if topic_of[row]), None)
         place = next((place_of[row] for row in rows if place_of[row]), None)
         known = [day for row in rows if (day := day_of[row]) is not None]
-        if topic is None or place is None or not known:
-            skipped += 1
-        else:
+        if topic is not None and place is not None and known:
             found.setdefault((topic, place), []).append((min(known), rows))
+    return found
 
+
+def _chances(found: Mapping[tuple[str, str], Sequence[_Incident]]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the expected incidents of each pair, the p-values of all pairs, and how many pairs there are.
+
+    A topic and a place that have no incident together are a pair too, with the p-value 1; they come last.
+    """
     of_topic: Counter[str] = Counter()
     of_place: Counter[str] = Counter()
     for (topic, place), incidents in found.items():
@@ -160,37 +184,29 @@ def recurring_problems(
         of_place[place] += len(incidents)
     total = of_topic.total()
     pairs = len(of_topic) * len(of_place)
-    if not pairs:
-        return RecurringProblems([], incidents=0, skipped=skipped, pairs=0)
-    # Pairs without an incident count too, with p-value 1.
-    p_values = np.ones(pairs)
     expected = np.array([of_topic[topic] * of_place[place] / total for topic, place in found])
-    counts = [len(incidents) for incidents in found.values()]
+    counts = map(len, found.values())
+    p_values = np.ones(pairs)
     p_values[: len(found)] = [poisson_tail(*pair) for pair in zip(counts, expected.tolist(), strict=True)]
-    q_values = false_discovery_rates(p_values)
+    return expected, p_values, pairs
 
-    problems = []
-    for at, ((topic, place), incidents) in enumerate(found.items()):
-        weeks = {day.isocalendar()[:2] for day, _ in incidents}
-        if len(incidents) < min_incidents or len(weeks) < min_weeks or q_values[at] > max_q_value:
-            continue
-        incidents.sort(key=lambda incident: (incident[0], incident[1][0]))
-        problems.append(
-            RecurringProblem(
-                topic=topic,
-                place=place,
-                incidents=tuple(rows[0] for _, rows in incidents),
-                cases=tuple(sorted(row for _, rows in incidents for row in rows)),
-                weeks=len(weeks),
-                first=incidents[0][0],
-                last=incidents[-1][0],
-                expected=float(expected[at]),
-                p_value=float(p_values[at]),
-                q_value=float(q_values[at]),
-            )
-        )
-    problems.sort(key=lambda one: (one.p_value, -len(one.incidents), one.topic, one.place))
-    return RecurringProblems(problems, incidents=total, skipped=skipped, pairs=pairs)
+
+def _problem(
+    topic: str, place: str, incidents: Iterable[_Incident], expected: float, p_value: float, q_value: float
+) -> RecurringProblem:
+    ordered = sorted(incidents, key=lambda incident: (incident[0], incident[1][0]))
+    return RecurringProblem(
+        topic=topic,
+        place=place,
+        incidents=tuple(rows[0] for _, rows in ordered),
+        cases=tuple(sorted(row for _, rows in ordered for row in rows)),
+        weeks=len({day.isocalendar()[:2] for day, _ in ordered}),
+        first=ordered[0][0],
+        last=ordered[-1][0],
+        expected=expected,
+        p_value=p_value,
+        q_value=q_value,
+    )
 
 
 def poisson_tail(count: int, mean: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
-from tawasul_nlp.report.columns import TOWN_COLUMNS, find_columns
+from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns, find_columns
 from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
 from tawasul_nlp.report.shown import Shown
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import disk_errors
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
 from tawasul_nlp.tables.run.source import open_source
@@ -110,63 +110,35 @@ def write_report(
     check_apart([source], {"page": output})
     file, reader = open_source(source, text_column, read)
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
-    pending = PendingFile(output)
-    try:
+    with disk_errors(), PendingFile(output) as pending:
         tally = Tally(columns)
         for chunk in reader.chunks():
             tally.add(chunk)
             if on_chunk is not None:
                 on_chunk(reader.fraction_read() / 2)
-        counts, blocks_told_apart = tally.counts()
-        places: dict[tuple[int, ...], int] = {tuple(cell[: len(DIMENSIONS)]): at for at, cell in enumerate(counts)}
+        cells, blocks_kept = tally.counts()
         problems = _recurring(tally)
-        shown = Shown(
-            tally,
-            {place: found[:RECURRING] for place, found in problems.items()},
-            lambda codes: places.get(codes if blocks_told_apart else without_block(codes)),
-            mask,
-        )
+        shown = _shown(tally, problems, cells, blocks_kept, mask)
         shown.collect(reader, on_chunk)
         file.check()
-        data: dict[str, Any] = {
+        data = {
             "title": title or "",
             "source": file.path.name,
             "made": date.today().isoformat(),
-            "rows": tally.rows,
-            "rejected": tally.rejected,
-            "first": None if tally.first is None else tally.first.isoformat(),
-            "last": None if tally.last is None else tally.last.isoformat(),
-            "dated": columns.date is not None,
-            "datesUnread": tally.dates_unread,
-            "grouped": columns.grouped,
-            "incidents": tally.incidents,
-            "groups": len(tally.group_sizes),
+            **_facts(tally, columns),
             "masked": mask,
-            "blocksToldApart": blocks_told_apart,
+            "blocksToldApart": blocks_kept,
             "placeColumns": {
                 "block": "block" in columns.added,
                 "town": any(name in columns.added for name in TOWN_COLUMNS),
             },
             "names": _names(tally, mask),
-            "cells": counts,
-            "queue": shown.queue(),
-            "queueTotal": sum(tally.reviews.values()),
-            "largest": shown.groups(),
-            "minIncidents": MIN_INCIDENTS,
-            "minWeeks": MIN_WEEKS,
-            "recurring": {
-                place: {"all": len(found), "counted": found.incidents, "shown": shown.problems(place)}
-                for place, found in problems.items()
-            },
-            "cases": list(shown.cases.values()),
+            "cells": cells,
+            **_lists(tally, shown, problems),
         }
         page = render(data)
         pending.path.write_bytes(page)
         pending.publish()
-    except OSError as error:
-        raise TableError(f"reading or writing failed: {error.strerror or error}") from error
-    finally:
-        pending.discard()
     return ReportSummary(
         output,
         tally.rows,
@@ -178,6 +150,53 @@ def write_report(
         len(page),
         highlights(data, problems, tally.codes),
     )
+
+
+def _shown(
+    tally: Tally,
+    problems: Mapping[str, RecurringProblems],
+    cells: Sequence[Sequence[int]],
+    blocks_kept: bool,
+    mask: bool,
+) -> Shown:
+    places = {tuple(cell[: len(DIMENSIONS)]): at for at, cell in enumerate(cells)}
+    return Shown(
+        tally,
+        {place: found[:RECURRING] for place, found in problems.items()},
+        lambda codes: places.get(codes if blocks_kept else without_block(codes)),
+        mask,
+    )
+
+
+def _facts(tally: Tally, columns: ReportColumns) -> dict[str, Any]:
+    """Return what the page says of the table as a whole."""
+    return {
+        "rows": tally.rows,
+        "rejected": tally.rejected,
+        "first": None if tally.first is None else tally.first.isoformat(),
+        "last": None if tally.last is None else tally.last.isoformat(),
+        "dated": columns.date is not None,
+        "datesUnread": tally.dates_unread,
+        "grouped": columns.grouped,
+        "incidents": tally.incidents,
+        "groups": len(tally.group_sizes),
+    }
+
+
+def _lists(tally: Tally, shown: Shown, problems: Mapping[str, RecurringProblems]) -> dict[str, Any]:
+    """Return the page's lists, and the cases to which they point."""
+    return {
+        "queue": shown.queue(),
+        "queueTotal": sum(tally.reviews.values()),
+        "largest": shown.groups(),
+        "minIncidents": MIN_INCIDENTS,
+        "minWeeks": MIN_WEEKS,
+        "recurring": {
+            place: {"all": len(found), "counted": found.incidents, "shown": shown.problems(place)}
+            for place, found in problems.items()
+        },
+        "cases": list(shown.cases.values()),
+    }
 
 
 def _recurring(tally: Tally) -> dict[str, RecurringProblems]:

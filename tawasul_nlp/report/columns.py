@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Reader
-from tawasul_nlp.tables.io.fields import has_field
+from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.run.case_rows import read_date
 from tawasul_nlp.tables.run.text_columns import named, wordiest
 
@@ -73,15 +73,10 @@ def find_columns(
         If the table is not classified, or lacks a named column.
     """
     texts = named(text)
-    absent = [(name, "--text-column") for name in texts if not has_field(reader, name)]
-    absent += [
-        (name, option)
-        for name, option in ((id, "--id-column"), (date, "--date-column"))
-        if name is not None and name not in reader.columns
-    ]
-    for wanted, option in absent:
-        listed = ", ".join(map(repr, reader.columns))
-        raise TableError(f"the table has no column {wanted!r} for {option}; its columns are {listed}")
+    check_columns(reader, texts, "--text-column")
+    for name, option in ((id, "--id-column"), (date, "--date-column")):
+        if name is not None and name not in reader.columns:
+            raise MissingColumnError(name, reader.columns, option=option)
     added = _added(reader.columns, prefix)
     first = next(iter(reader.chunks()), None)
     if first is None or not len(first.numbers):

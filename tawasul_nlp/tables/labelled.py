@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.tables.errors import MissingColumnError, TableError
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Reader, is_text, json_name, to_name
+from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.fields import field as value_of
-from tawasul_nlp.tables.io.fields import has_field
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.memory_reader import MemoryReader
 from tawasul_nlp.tables.io.options import ReadOptions
@@ -113,9 +113,7 @@ class LabelledSource:
 
     def check_columns(self, columns: Sequence[str], option: str = "--label-columns") -> None:
         """Raise :class:`MissingColumnError` if the table lacks one of the columns that an option names."""
-        for name in columns:
-            if not has_field(self.reader, name):
-                raise MissingColumnError(name, self.columns, option=option, hint=self.reader.hint(name))
+        check_columns(self.reader, columns, option)
 
     def rows(self, on_progress: Callable[[float], None] | None = None) -> Iterator[LabelledRow]:
         """Yield every row in order, also those that cannot be used; no more than a chunk is held in memory.

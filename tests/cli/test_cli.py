@@ -173,7 +173,11 @@ def test_rejected_rows_show_in_the_exit_code_and_in_one_line(tmp_path):
         (["classify", "absent.csv", "-t", "text", "-o", "-"], 1, "there is no file absent.csv"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.docx"], 1, "'out.docx' does not tell"),
         (["classify", BACKLOG, "-t", "text", "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
-        (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--place-column", "area"], 1, "for --place-column"),
+        (
+            ["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--place-column", "area"],
+            1,
+            "name one with --place-column",
+        ),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "0"], 2, "'--header-row'"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--header-row", "9999"], 1, "has no header line"),
         (["classify", BACKLOG, "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "which has no sheet"),

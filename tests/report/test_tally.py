@@ -145,5 +145,5 @@ def test_a_table_that_is_not_classified_is_refused_with_advice(tmp_path):
 
 def test_a_named_column_that_is_not_there_is_told_with_the_columns(tmp_path):
     path = write(tmp_path / "t.parquet", classified(3))
-    with pytest.raises(TableError, match="no column 'date' for --date-column; its columns are 'case_id'"):
+    with pytest.raises(TableError, match="no column 'date'; its columns are 'case_id'"):
         find_columns(open_reader(path), date="date")

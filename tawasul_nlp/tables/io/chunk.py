@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
@@ -124,6 +124,18 @@ class Chunk:
         numbers = [self.numbers[i] for i in positions]
         lines = None if self.lines is None else [self.lines[i] for i in positions]
         return Chunk(numbers, rows, [*self.rejects, *rejects], self.end, lines)
+
+    def rejecting(self, problems: Mapping[int, str]) -> Chunk:
+        """Return the chunk with rejects for the rows at some positions: what is wrong with each."""
+        if not problems:
+            return self
+        lines: Sequence[int | None] = self.lines or [None] * len(self.numbers)
+        records = self.keep(list(problems), ()).records()
+        rejects = [
+            Reject(self.numbers[at], lines[at], problem, to_json(record))
+            for (at, problem), record in zip(problems.items(), records, strict=True)
+        ]
+        return self.keep([at for at in range(len(self.numbers)) if at not in problems], rejects)
 
 
 def taken(rows: pa.RecordBatch, positions: Sequence[int]) -> pa.RecordBatch:

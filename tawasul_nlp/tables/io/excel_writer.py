@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import Chunk, Reject, is_text, to_cell, to_json
+from tawasul_nlp.tables.io.chunk import Chunk, is_text, to_cell
 from tawasul_nlp.tables.io.chunking import MAX_COLUMNS
 from tawasul_nlp.tables.io.excel_reader import MAX_ROWS
 from tawasul_nlp.tables.io.layout import Layout, Sink
@@ -139,13 +139,7 @@ def without_long_cells(chunk: Chunk, written: Callable[[Chunk], Chunk]) -> Chunk
     What counts is the chunk as it is written: masks can be longer than what they hide.
     """
     shown = written(chunk).records()
-    problems = {at: problem for at, record in enumerate(shown) if (problem := _problem(record))}
-    if not problems:
-        return chunk
-    records = chunk.records()
-    lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)
-    rejects = [Reject(chunk.numbers[at], lines[at], problem, to_json(records[at])) for at, problem in problems.items()]
-    return chunk.keep([at for at in range(len(records)) if at not in problems], rejects)
+    return chunk.rejecting({at: problem for at, record in enumerate(shown) if (problem := _problem(record))})
 
 
 def _problem(record: dict[str, Any]) -> str | None:

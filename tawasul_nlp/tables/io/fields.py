@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader
 
 _MOST = 100  # fields that a message tells of
@@ -48,6 +49,13 @@ def has_field(reader: Reader, name: str) -> bool:
     return column_of(name, reader.columns) is not None and any(
         field(record, name, absent) is not absent for chunk in reader.chunks() for record in chunk.records()
     )
+
+
+def check_columns(reader: Reader, names: Iterable[str | None], option: str) -> None:
+    """Raise :class:`MissingColumnError` if a table that has columns lacks one, or a field, that an option names."""
+    for name in names:
+        if name is not None and reader.columns and not has_field(reader, name):
+            raise MissingColumnError(name, reader.columns, option=option, hint=reader.hint(name))
 
 
 def fields(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, to_cell, to_json
-from tawasul_nlp.tables.io.fields import has_field, values_of
+from tawasul_nlp.tables.io.chunk import Chunk, to_cell
+from tawasul_nlp.tables.io.fields import values_of
 from tawasul_nlp.tables.run.text_columns import with_texts
 
 if TYPE_CHECKING:
@@ -105,47 +103,29 @@ class CaseRows:
             return None
 
 
-def check_column(reader: Reader, name: str | None, option: str) -> None:
-    """Raise :class:`TableError` if the table lacks the column that an option names."""
-    if name is None or not reader.columns or has_field(reader, name):
-        return
-    near = get_close_matches(name, reader.columns, n=1)
-    listed = ", ".join(map(repr, reader.columns))
-    advice = f"; did you mean {option} {near[0]!r}?" if near else ""
-    raise TableError(f"the table has no column {name!r} for {option}; its columns are {listed}{advice}")
-
-
 def _name(value: Any) -> str | None:
     return to_cell(value).strip() or None
 
 
 def reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
-    """Reject the rows that an index cannot take: without an id, or with one that stands for another text."""
+    """Reject the rows that an index cannot take: without an id, or with the id of another text."""
     seen: dict[str, str] = {}
     for at, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
-        kept, rejects = [], []
-        records: list[dict[str, Any]] | None = None
+        problems: dict[int, str] = {}
         for position, case in enumerate(cases):
-            problem = None
             if not case.text.strip():
-                pass
-            elif case.id is None:
-                problem = "has no id, by which the index would know it"
+                continue
+            if case.id is None:
+                problems[position] = "has no id, by which the index would know it"
+                continue
+            other = seen.get(case.id)
+            if other is None and case.id in index:
+                other = index.text(case.id)
+            if other is None or other == case.text:
+                seen[case.id] = case.text
             else:
-                other = seen.get(case.id)
-                if other is None and case.id in index:
-                    other = index.text(case.id)
-                if other is not None and other != case.text:
-                    problem = (
-                        f"has the id {case.id!r} of a case with another text; remove that one from the index first"
-                    )
-                else:
-                    seen[case.id] = case.text
-            if problem is None:
-                kept.append(position)
-            else:
-                records = records if records is not None else chunk.records()
-                rejects.append(Reject(chunk.numbers[position], None, problem, to_json(records[position])))
-        if rejects:
-            rows.chunks[at] = chunk.keep(kept, rejects)
-            rows.cases[at] = [cases[position] for position in kept]
+                problems[position] = (
+                    f"has the id {case.id!r} of a case with another text; remove that one from the index first"
+                )
+        rows.chunks[at] = chunk.rejecting(problems)
+        rows.cases[at] = [case for position, case in enumerate(cases) if position not in problems]

@@ -12,10 +12,10 @@ from typing import Any
 from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
 from tawasul_nlp.tables.errors import InputChangedError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import publish
-from tawasul_nlp.tables.run.case_rows import check_column
 from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts
 from tawasul_nlp.tables.run.label_counts import LabelCount
 from tawasul_nlp.tables.run.local_engines import open_engine
@@ -153,8 +153,7 @@ def classify_table(
     if mask_columns:
         check_names(reader)
     text_columns = checked_columns(reader, text_column)
-    for name in place_columns:
-        check_column(reader, name, "--place-column")
+    check_columns(reader, place_columns, "--place-column")
     mask_columns = checked_masks(reader, mask_columns)
     targets = checked_targets(
         "classify", source, output, write, also_written=files_of_run(output), resumes=is_unfinished(output)

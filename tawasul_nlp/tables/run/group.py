@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reject
+from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, write_table
-from tawasul_nlp.tables.run.case_rows import CaseRows, check_column, reject_unknowable
+from tawasul_nlp.tables.run.case_rows import CaseRows, reject_unknowable
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.outputs import Targets, check_rows, checked_targets, escaped_note, layout_of, reject_lines
 from tawasul_nlp.tables.run.source import open_source
@@ -161,7 +162,7 @@ def group_table(
     wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
     text_columns = checked_columns(reader, text_column)
     for role, name in wanted.items():
-        check_column(reader, name, f"--{role}-column")
+        check_columns(reader, [name], f"--{role}-column")
     names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
     targets = checked_targets("group", source, target, write, also_read=_index_files(index))
     identity = input_identity(file.path)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, json_name, to_json
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, json_name
 from tawasul_nlp.tables.io.fields import field, fields, has_field, values_of
 
 _GUESS_ROWS = 100
@@ -100,25 +100,16 @@ def wordiest(columns: Mapping[str, Sequence[object]], words_a_row: float = 0) ->
 
 
 def with_texts(chunk: Chunk, columns: str | Sequence[str]) -> tuple[Chunk, list[str]]:
-    """Return the chunk without the rows whose text is none, and the texts of the others, of several columns joined."""
-    positions = []
+    """Return the chunk with rejects for the rows whose text is not a string, and the texts of the others, joined."""
     texts = []
-    others = {}
+    problems = {}
     names = named(columns)
     for position, values in enumerate(zip(*(values_of(chunk, name) for name in names), strict=True)):
         odd = next((at for at, value in enumerate(values) if not (value is None or isinstance(value, str))), None)
         if odd is None:
-            positions.append(position)
             texts.append(joined_text(values) if len(values) > 1 else values[0] or "")
         else:
             value = values[odd]
             kind = "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"a JSON {json_name(value)}"
-            others[position] = f"column {names[odd]!r} holds {kind}, expected text"
-    if not others:
-        return chunk, texts
-    lines: Sequence[int | None] = chunk.lines or [None] * len(chunk.numbers)
-    rejects = [
-        Reject(chunk.numbers[at], lines[at], problem, to_json(row))
-        for (at, problem), row in zip(others.items(), chunk.keep(list(others), ()).records(), strict=True)
-    ]
-    return chunk.keep(positions, rejects), texts
+            problems[position] = f"column {names[odd]!r} holds {kind}, expected text"
+    return chunk.rejecting(problems), texts

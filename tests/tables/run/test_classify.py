@@ -159,7 +159,7 @@ def test_a_title_above_the_header_of_a_csv_is_left_out_by_the_number_of_the_head
 
 def test_a_header_row_is_refused_where_there_is_none(tmp_path):
     source = write(tmp_path / "backlog.jsonl", records())
-    with pytest.raises(TableError, match="is JSONL, which has no header row; leave --header-row out"):
+    with pytest.raises(TableError, match="is a JSONL file, which has no header row; leave --header-row out"):
         run(source, tmp_path / "out.csv", read=ReadOptions(header_row=2))
     with pytest.raises(TableError, match="no header line in its first lines from line 300 on"):
         run(write(tmp_path / "backlog.csv", records()), tmp_path / "out.csv", read=ReadOptions(header_row=300))
