@@ -81,7 +81,7 @@ def classify(
     in; a municipal case goes to the municipality of that place.
 
     OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
-    only if this command wrote it from this BACKLOG and nobody has changed it since, or with --force. Rows that cannot
+    only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
     be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the exit code
     is then 3.
 
@@ -104,7 +104,7 @@ def classify(
       tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
       tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
       tawasul classify cases.jsonl -t complaint.body -o classified.parquet --workers 4
-      zcat backlog.jsonl.gz | tawasul classify - -t text -o - > classified.jsonl
+      tawasul classify backlog.jsonl.gz -t text -o - > classified.jsonl
     """
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.cli.display import examples, summary

@@ -77,7 +77,7 @@ def group(
     cases. Known ids are not added again.
 
     OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
-    only if this command wrote it from this BACKLOG and nobody has changed it since, or with --force. Rows that cannot
+    only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
     be read go to OUT.rejects.jsonl with their number and the reason; the exit code is then 3. In a CSV, cells that a
     spreadsheet would run as formulas are escaped with an apostrophe.
 

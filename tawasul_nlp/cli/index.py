@@ -195,9 +195,9 @@ def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
 
 @index_app.command()
 def rebuild(folder: IndexFolder, threshold: Threshold = None, model: Model = None, as_json: AsJson = False) -> None:
-    """Make an index anew of its cases, as after a change of model, and keep the one before as DIR.old.
+    """Rebuild an index from its cases, as after a change of model, and keep the one before as DIR.old.
 
-    All cases are grouped anew. An incident keeps the id that most of its cases had. When nothing is missing, delete
+    All cases are grouped again. An incident keeps the id that most of its cases had. When nothing is missing, delete
     DIR.old, which holds the texts too.
 
     \b

@@ -211,10 +211,10 @@ class Tally:
         If there are too many, combinations that differ only in the block are merged, and the second value is False.
         """
         cells, reviews = self.cells, self.reviews
-        told_apart = len(cells) <= MOST_CELLS
-        if not told_apart:
+        blocks_kept = len(cells) <= MOST_CELLS
+        if not blocks_kept:
             cells, reviews = _without_blocks(cells), _without_blocks(reviews)
-        return [[*codes, count, reviews[codes]] for codes, count in cells.items()], told_apart
+        return [[*codes, count, reviews[codes]] for codes, count in cells.items()], blocks_kept
 
 
 def sunday(day: date) -> date:

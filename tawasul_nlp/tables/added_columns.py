@@ -81,7 +81,7 @@ GROUP_COLUMNS = {
     "is_representative": "boolean",
 }
 
-# Enough to tell any two probabilities that a reviewer would treat differently.
+# Enough to distinguish probabilities that a reviewer would treat differently.
 _DECIMALS = 4
 FALLBACK_PREFIX = "tawasul_"
 
@@ -92,7 +92,7 @@ def added_names(
     """Return the names of the added columns for a table that has `columns`.
 
     The table's own columns are never renamed. When none of ours is taken they keep their plain names; when any is,
-    all of them get the prefix ``tawasul_``, so that they stay together and tell whose they are.
+    all of them get the prefix ``tawasul_``, so that they stay together.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ class LabelledTable:
         return len(self.texts)
 
     def groups(self, column: str | None) -> np.ndarray:
-        """Number the rows by a column's values, (n,) int; rows without a value, or all without a column, stand alone.
+        """Number the rows by a column's values, (n,) int; a row without a value, or any without a column, is a group.
 
         Rows of one number belong together in a bootstrap.
         """
@@ -184,7 +184,7 @@ def open_labelled(source: Any, text_column: str = "text", read: ReadOptions = Re
     Raises
     ------
     TableError
-        If it is no table, or lacks the text column, or that holds no text.
+        If it is not a table, or lacks the text column, or that column does not hold text.
 
     Examples
     --------

@@ -305,7 +305,7 @@ def test_an_interrupted_run_says_so_and_the_same_command_goes_on(tmp_path):
         _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
     done = re.fullmatch(
-        r"tawasul: error: interrupted; (\d[\d,]*) rows are done; the same command goes on from there\n", err.decode()
+        r"tawasul: error: interrupted; (\d[\d,]*) rows are done; the same command resumes\n", err.decode()
     )
     assert done and int(done[1].replace(",", "")) >= 32
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backlog.csv", "out.csv.partial"]

@@ -180,7 +180,7 @@ def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, c
     write_csv("backlog.csv")
     Path("letter.txt").write_text(content, encoding="utf-8")
     assert tawasul(*command, "-t", "text", "--rejects", "letter.txt") == 1
-    assert "letter.txt is there and holds no rejects of an earlier run" in capsys.readouterr().err
+    assert "letter.txt exists and does not hold rejects of an earlier run" in capsys.readouterr().err
     assert Path("letter.txt").read_text(encoding="utf-8") == content
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "letter.txt"]
 

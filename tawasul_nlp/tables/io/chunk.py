@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A chunk ends at whichever comes first, so that memory stays bounded when rows are few but huge.
 CHUNK_ROWS = 1024  # the classifier sorts a chunk by length: the larger it is, the less of each batch is padding
 CHUNK_CHARS = 4 * 1024 * 1024
-# The first chunk of a run, so that it soon shows progress and has something to go on from; the next ones double.
+# The first chunk of a run, so that it soon shows progress and can be resumed; the next ones double.
 FIRST_ROWS = 32
 
 
@@ -54,7 +54,7 @@ class Reject:
     reason : str
         What is wrong, in one sentence.
     raw : str or None
-        The row as it stands in the file, or as JSON if it was read but cannot be used; bytes that are no text appear
+        The row as it is in the file, or as JSON if it was read but cannot be used; bytes that are not text appear
         as ``\\xNN``. None where the row is too large to be kept.
     """
 
@@ -101,8 +101,8 @@ class Chunk:
     def records(self) -> list[dict[str, Any]]:
         r"""Return the rows as dictionaries of Python values.
 
-        Of a value that Python has none for there is a text: ``\xNN`` stands for bytes of a string that are not UTF-8,
-        and for a moment beyond the years 1 to 9999 its number with its unit.
+        A value that Python lacks becomes a text: bytes of a string that are not UTF-8 appear as ``\xNN``, a time beyond
+        the years 1 to 9999 as its number with its unit.
         """
         if isinstance(self.rows, list):
             return self.rows
@@ -185,7 +185,7 @@ def _time(scalar: pa.Scalar) -> Any:
 def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
     """Return how many rows a chunk may have that begins after `before` rows.
 
-    That is all it depends on, so a run that goes on after a break has the chunks that it would have had without one.
+    It depends on nothing else, so a resumed run has the chunks that it would have had without an interruption.
 
     >>> [chunk_rows(before, 1024, 32) for before in (0, 32, 96, 5000)]
     [32, 64, 128, 1024]
@@ -251,7 +251,7 @@ def check_text_type(name: str, kind: pa.DataType) -> None:
 
 
 class Writer(Protocol):
-    """A table being written; `escaped` counts the cells that were made safe for spreadsheets."""
+    """A table being written; `escaped` counts the cells that were escaped."""
 
     rows_written: int
     escaped: int
@@ -262,7 +262,7 @@ class Writer(Protocol):
 
 
 def is_text(value: str) -> bool:
-    r"""Tell whether a string can be stored as UTF-8, which half of a surrogate pair cannot.
+    r"""Return whether a string can be stored as UTF-8, which half of a surrogate pair cannot.
 
     >>> is_text("مجمع 711"), is_text("\ud83d")
     (True, False)

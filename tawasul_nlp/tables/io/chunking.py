@@ -1,4 +1,4 @@
-"""What readers share: rows gathered into chunks, a name of its own for every column, and how wide a table may be."""
+"""What readers share: rows gathered into chunks, unique names of columns, and how wide a table may be."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_CHARS, Chunk, Position, Reject, chunk_rows
 
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
-MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is no table of cases
+MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is not a table of cases
 
 TITLE_ROWS = 20  # how far below the first row a header is looked for
 
 # What a table may unpack to, and that for each byte of its file more: in bytes, or in characters of a workbook.
 ROOM = 1 << 28
 ROOM_PER_BYTE = 200
-# The same in cells: a row has one in each column, and those of a sheet have what stands before their last one. Reading
+# The same in cells: a row has one in each column, and one of a sheet those before its last too. Reading
 # five million takes a second.
 CELLS = 10_000_000
 CELLS_PER_BYTE = 50
@@ -86,7 +86,7 @@ def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str],
 
 
 def distinct_names(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a name of its own for every column, and notes that tell which were changed."""
+    """Return unique names of the columns, and notes on which were changed."""
     taken = set(names)
     seen: set[str] = set()
     counts: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """Split delimited text into records, survive the faults that real exports have, and write it again.
 
 The ``csv`` module is not used for reading, for three reasons: a quote that is never closed makes it swallow the rest of
-the file, it refuses cells over a limit that is global to the process, and it does not tell which raw text a record came
-from. On well-formed input this module gives what ``csv.reader(strict=True)`` gives; the tests hold it to that.
+the file, it refuses cells over a limit that is global to the process, and it does not give the raw text of a record. On
+well-formed input this module gives what ``csv.reader(strict=True)`` gives; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def split_fields(record: str, delimiter: str) -> list[str] | None:
     Returns
     -------
     list of str or None
-        None when a quoted field is still open at the end, so that the record goes on in the next line.
+        None when a quoted field is still open at the end, so that the record continues in the next line.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def read_records(
 ) -> Iterator[Record]:
     r"""Yield the records of a delimited file; lines with nothing in them are not records.
 
-    A quote that is never closed costs its own line only: reading goes on with the next one.
+    A quote that is never closed costs its own line only: reading continues with the next one.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def read_records(
     delimiter : str
         One character.
     size : callable
-        Tells how much of the file a line is, for the records' ``size``: characters, or bytes.
+        Returns how much of the file a line is, for the records' ``size``: characters, or bytes.
     blank_is_record : bool
         Whether a line with nothing in it is a record of one empty field, unless only such lines follow. So it is in a
         file of one column, where most programs write an empty cell like that.
@@ -209,7 +209,7 @@ class _Lines:
         return line
 
     def take_to_quote(self, chars: int) -> list[str]:
-        """Take the lines up to the one that closes a quote and ends the record; `chars` stand before them.
+        """Take the lines up to the one that closes a quote and ends the record; `chars` come before them.
 
         Raises
         ------

@@ -24,7 +24,7 @@ class Encoding:
     codec : str
         Python's name of the codec.
     errors : str
-        The codec's error handler: ``surrogateescape`` where bytes can be told apart, so that a row with broken bytes is
+        The codec's error handler: ``surrogateescape`` where lines can be told apart, so that a row with broken bytes is
         rejected alone; ``strict`` for UTF-16 and UTF-32, where one lost byte spoils all that follow.
     """
 
@@ -33,7 +33,7 @@ class Encoding:
 
 
 def sniff_encoding(file: BinaryIO) -> Encoding:
-    r"""Tell UTF-8, UTF-8 or UTF-16 with a byte-order mark, and windows-1256 apart.
+    r"""Detect UTF-8, UTF-8 or UTF-16 with a byte-order mark, or windows-1256.
 
     A file that is not wholly UTF-8 is still UTF-8, with broken rows, when most of its non-ASCII bytes form UTF-8
     sequences: Arabic in windows-1256 forms such sequences only by rare chance.
@@ -83,7 +83,7 @@ def named_encoding(name: str) -> Encoding:
     Raises
     ------
     TableError
-        If Python knows no such codec, or it is none of text, as base64 is.
+        If Python has no such codec, or it is not for text, such as base64.
 
     Examples
     --------

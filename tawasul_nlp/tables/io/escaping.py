@@ -1,11 +1,11 @@
-r"""Cells that a spreadsheet would run as formulas, made harmless.
+r"""Escape cells that a spreadsheet would run as formulas.
 
 Excel and LibreOffice take a cell of a CSV for a formula when it begins with ``=``, ``+``, ``-`` or ``@``, and a formula
 can fetch a web page or start a program. There is one rule, for cells and headers alike:
 
     A sign that begins a formula gets an apostrophe in front of it wherever a spreadsheet may begin a cell: at the start
     of the text, and behind each comma, semicolon, tab, bar or line end in it, for the separator that a spreadsheet
-    takes depends on its language and not on the file. Blanks, characters that nobody sees, and quotes before the sign
+    takes depends on its language and not on the file. Blanks, invisible characters, and quotes before the sign
     do not count. What is a number, or a telephone number, to the end of the line stays as it is: it calls nothing.
 
 An apostrophe is how a spreadsheet's user says "this is text" (OWASP's page on CSV injection gives the signs and the
@@ -31,7 +31,7 @@ UNSEEN = (
     "\U000e0000-\U000e0fff"
 )
 SEPARATORS = ",;\t|\r\n"
-# Longer ones than forty characters are no numbers; without a limit, a line of many would be read once for each.
+# What is longer than forty characters is not a number; without a limit, a line of many would be read once for each.
 _NUMBER = r"[+\-\u2212][\d .,:()/%\-\u00a0٪٫٬]{0,40}(?:(?<=\d)[eE][+\-]?\d{1,3})?"
 _SIGN = re.compile(f"[{SIGNS}]")
 _FORMULA = re.compile(rf'((?:\A|[{SEPARATORS}])[{UNSEEN}"]*+)(?=[{SIGNS}])(?!{_NUMBER}(?:[\r\n]|\Z))')

@@ -40,7 +40,7 @@ MAX_ROWS = 1_048_576
 MAX_UNPACKED = 4 << 30
 MAX_STRINGS = 1 << 29  # the table of strings is held in memory, a million texts of 250 Arabic letters
 MAX_HELD = 1 << 23  # and so is each other part, as styles are, of which Excel allows some 65,000
-_NOT_HELD = ("worksheets/", "pivotcache")  # sheets, and copies of a pivot table's source, which nobody reads
+_NOT_HELD = ("worksheets/", "pivotcache")  # sheets, and copies of a pivot table's source, which are not read
 MAX_RATIO = 100
 _SMALL = 1 << 20  # of a part that is small, the ratio means nothing
 _MAX_PARTS = 10_000
@@ -66,7 +66,7 @@ class ExcelReader(Reader):
     Raises
     ------
     TableError
-        If the file is no workbook, would unpack to more than one of cases, or has no such sheet.
+        If the file is not a workbook, would unpack to more than one of cases, or has no such sheet.
     MissingExtraError
         If the extra ``excel`` is not installed.
     """
@@ -128,7 +128,7 @@ class ExcelReader(Reader):
                 row += 1
                 size = 0
                 item: dict[str, Any] | Reject
-                if cells is None:  # one text can stand in thousands of cells without making the file large
+                if cells is None:  # thousands of cells can share one text without making the file large
                     item = Reject(row, line, f"is longer than {MAX_RECORD_CHARS:,} characters", None)
                 else:
                     size = sum(map(len, cells))
@@ -248,13 +248,13 @@ def _book_reader() -> Any:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Give :class:`TableError` for all that openpyxl raises, and no warnings of what it leaves out."""
+    """Turn all that openpyxl raises into :class:`TableError`, and ignore its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        # openpyxl says where it was, and what it met was the cause; a number that is none is quoted there.
+        # The cause of openpyxl's error is what is wrong, but a ValueError quotes the cell.
         cause = error.__cause__ or error
         reason = "a cell's value is not of its type" if type(cause) is ValueError else str(cause).partition("\n")[0]
         reason = reason or type(error).__name__
@@ -276,7 +276,7 @@ def _check_archive(path: Path) -> None:
     if len(parts) > _MAX_PARTS or total > MAX_UNPACKED or worst > MAX_RATIO:
         raise TableError(
             f"{path} would unpack to {total:,} bytes in {len(parts):,} parts, one of them {worst:,.0f} times its "
-            f"packed size; that is no workbook of cases, so it was not opened. {_ADVICE}"
+            f"packed size; that is not a workbook of cases, so it was not opened. {_ADVICE}"
         )
     for part in parts:
         name = part.filename.lower()
@@ -315,8 +315,8 @@ def _shown(cell: Any) -> str:
 
     value = cell.value
     if isinstance(value, str):
-        text: str = unescape(value)  # what XML has no character for stands as _xHHHH_
-        # A character beyond 16 bits stands as a pair of them.
+        text: str = unescape(value)  # what XML has no character for is written as _xHHHH_
+        # A character beyond 16 bits is written as a pair of them.
         return text if is_text(text) else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, dt.datetime):
         return value.isoformat(" ") if value.time() != dt.time() else value.date().isoformat()

@@ -1,8 +1,8 @@
 """Write an Excel workbook of one sheet, a chunk at a time, however long it is.
 
-What is kept of a chunk are its rows as they will stand in the sheet, so a run that goes on later appends to them, and
-the workbook is made of them at the end. Its bytes depend on nothing but the rows: it tells no time. openpyxl, which
-reads workbooks here, cannot append to one and stores the time.
+A chunk is stored as rows of the sheet's XML, so a resumed run appends to them, and the workbook is built of them at the
+end. Its bytes depend only on the rows: it has no time stamp. openpyxl, which reads workbooks here, cannot append to one
+and stores the time.
 
 Texts are written as texts, so none is a formula; numbers that Excel keeps exactly and booleans are what they are.
 """

@@ -9,7 +9,7 @@ from typing import Any
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader
 
-_MOST = 100  # fields that a message tells of
+_MOST = 100  # fields that a message lists
 _DEEPEST = 4
 
 

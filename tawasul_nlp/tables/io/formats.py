@@ -49,7 +49,7 @@ class TableFormat:
     build : callable or None
         ``build(rows, table, layout)`` makes the table from what was appended; None if that is the table.
     recognises : callable or None
-        ``recognises(path, start)`` tells a file by its first bytes; None if they may be anything.
+        ``recognises(path, start)`` returns whether a file is one, by its first bytes; None if they may be anything.
     binary : bool
         Whether every file is recognised, so that one which is not is damaged, whatever its name.
     fitting : callable
@@ -111,7 +111,7 @@ def sniff_format(path: Path) -> TableFormat:
     Raises
     ------
     TableError
-        If it is no table; the message says how to convert it.
+        If it is not a table; the message says how to convert it.
     """
     with io.FileIO(path) as raw, unpacked(raw, path) as (file, name):
         start = file.read(_START_BYTES)
@@ -131,12 +131,12 @@ def sniff_format(path: Path) -> TableFormat:
 
 
 def output_format(path: Path) -> TableFormat:
-    """Return the format that an output's name tells.
+    """Return the format of an output by its name.
 
     Raises
     ------
     TableError
-        If it tells none.
+        If its ending is not that of a format.
 
     Examples
     --------

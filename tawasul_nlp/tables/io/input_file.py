@@ -1,4 +1,4 @@
-"""A table that must not change while it is read, for what is written has to be of one and the same input."""
+"""Detect changes of a table while it is read: an output must be of one and the same input."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _CLOCK = 0.02  # seconds; the clocks of file systems tick every 10 ms at the slo
 
 
 class InputFile:
-    """The file that a run reads, with what its file system tells of it when the run begins.
+    """The file that a run reads, as it is when the run begins.
 
-    That is which file it is, its size, when its content was last changed, and when anything of it was. Programs can set
-    the first of these times to what it was, but not the second: so a file that was overwritten and then restored, size
-    and time as well, is known to have been changed. It is not on Windows, which keeps no such time; nor where a file
-    system tells late or nothing of what other machines write, or a folder above the file is renamed and back.
+    That is which file it is, its size, and the times of the last change of its content and of anything else. Programs
+    can restore the first of these times, but not the second: so a file that was overwritten and restored, with size and
+    time, is known to have been changed. That is not noticed on Windows, which has no such time, where a file system
+    reports other machines' writes late or never, or when a folder above the file is renamed and renamed back.
 
     Parameters
     ----------
     path : str or Path
-        It need not be there: whoever reads it will say so.
+        It need not exist; reading it reports that.
 
     Attributes
     ----------
     path : Path
-        Where to read it: a symbolic link is followed only once, for it may be set to another file and back.
+        Where to read it. A symbolic link is followed only once, since it may be set to another file and back.
 
     Examples
     --------

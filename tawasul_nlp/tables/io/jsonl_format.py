@@ -91,7 +91,7 @@ def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
     if not isinstance(value, dict):
         return {}, f"is a JSON {json_name(value)}, expected an object"
     if "\\ud" in line.lower() and not is_text(json.dumps(value, ensure_ascii=False)):
-        return {}, "holds half of a surrogate pair, which is no character"
+        return {}, "holds half of a surrogate pair, which is not a character"
     return value, None
 
 

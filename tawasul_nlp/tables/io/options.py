@@ -12,7 +12,7 @@ from tawasul_nlp.tables.io.formats import known_format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How a table is read; what is None is found out from the file.
+    """How a table is read; what is None is detected.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ class ReadOptions:
         The row of the header in a workbook or CSV, from 1; what is above it, such as a title, is left out. The first
         that is not empty if None.
     any_size : bool
-        Whether to read a file that holds far more than its size lets one think: rows and cells without end, or a text
-        that stands once for many rows.
+        Whether to read a file that unpacks to far more than its size: compressed, with millions of empty cells, or with
+        one text that many rows share.
 
     Raises
     ------
     ValueError
-        If a value is none of these; a sheet or a header's row of a file that has none is told when it is opened.
+        If a value is invalid. A sheet or a header row that the file does not have is reported when it is opened.
 
     Examples
     --------
@@ -79,12 +79,12 @@ class WriteOptions:
         Where rejected rows go; the output's name with ``.rejects.jsonl`` if None. When no row is rejected, the file is
         not written and one from an earlier run is removed.
     raw_cells : bool
-        Whether a CSV keeps cells as they are that a spreadsheet would run as formulas; else these get an apostrophe.
+        Whether a CSV keeps cells that a spreadsheet would run as formulas; else they are escaped with an apostrophe.
     bom : bool
         Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
     overwrite : bool
-        Whether to replace an output that is there whatever it is; else only one that such a run on this input wrote
-        and nobody has changed since.
+        Whether to replace any file; else only an output that such a run on this input wrote and that was not changed
+        since.
     manifest : bool
         Whether to write ``OUT.manifest.json``.
 

@@ -28,7 +28,7 @@ _RANDOM = "[a-z0-9_]{8}"  # what tempfile puts into a name
 class PendingFile:
     """A file that is written under a temporary name beside its target and renamed when it is complete.
 
-    Those of the same target that killed processes left are removed: nobody holds their locks.
+    Those of the same target that killed processes left are removed, as no process holds their locks.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class PendingFile:
 
 
 def hold(handle: int) -> bool:
-    """Lock a temporary file until it is closed, as it is when its process ends; whether it is still there."""
+    """Lock a temporary file until it is closed, also by the end of its process; whether it still exists."""
     if fcntl is not None:
         with contextlib.suppress(OSError):  # a file system without locks; what cannot be locked there is not removed
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -108,7 +108,7 @@ def hold(handle: int) -> bool:
 
 def remove_abandoned(path: Path) -> bool:
     """Remove a temporary file of ours unless a process holds it; whether it was removed."""
-    with contextlib.suppress(OSError):  # it is held, somebody else's, or gone
+    with contextlib.suppress(OSError):  # it is held, not ours, or gone
         handle = os.open(path, os.O_RDWR)
         try:
             if fcntl is not None:
@@ -132,7 +132,7 @@ def check_apart(inputs: Iterable[Path], outputs: Mapping[str, Path]) -> None:
     Parameters
     ----------
     inputs : iterable of Path
-        What the run reads; a file need not be there.
+        What the run reads; a file need not exist.
     outputs : mapping of str to Path
         What it writes, by what it is.
     """
@@ -156,7 +156,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _name(path: Path) -> str:
-    """Return a file's name as a file system sees it that takes capitals for small letters."""
+    """Return a file's name as a case-insensitive file system sees it."""
     return str(path.resolve()).casefold()
 
 
@@ -177,9 +177,9 @@ def checked_target(target: str | Path) -> Path:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Give a complete file the target's name too: what was there is replaced at once, and `source` stays.
+    """Give a complete file the target's name too; what was there is replaced at once, and `source` stays.
 
-    So a run that is killed before it has put everything in place can do it all again.
+    So a run that is killed before it has published everything can publish it again.
     """
     with PendingFile(target) as pending:
         if pending.target.exists() and pending.target.samefile(source):

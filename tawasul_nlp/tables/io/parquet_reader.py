@@ -68,7 +68,7 @@ class ParquetReader(Reader):
     def _check_unpacked(self, file: pq.ParquetFile) -> None:
         """Raise :class:`OversizedTableError` if a small file unpacks to much, as it declares or as its rows show.
 
-        The rows are read for that only if they could hold too much, as where one value stands for many of them. Then
+        The rows are read for that only if they could hold too much, as where many share one value. Then
         it is known that no row holds more than the largest batch, and more of them can be unpacked at a time.
         """
         import pyarrow as pa
@@ -78,7 +78,7 @@ class ParquetReader(Reader):
         too_much = max(unpacked, sum(size for _, size in groups)) > self._room
         if not too_much and (_has_lists(file.metadata) or sum(rows * size for rows, size in groups) > self._room):
             largest = 1
-            with contextlib.suppress(pa.ArrowException, OSError):  # damage is told when the rows before it are read
+            with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
                 for batch in file.iter_batches(batch_size=self._rows_at_once):
                     held = _held_bytes(self._plain(batch))
                     unpacked += held
@@ -198,7 +198,7 @@ def _row_sizes(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def _held_bytes(batch: pa.RecordBatch) -> int:
-    """Return what rows take, with what a dictionary holds counted wherever it stands."""
+    """Return what rows take, with a dictionary's values counted wherever they are used."""
     import pyarrow as pa
 
     shares = any("dictionary<" in str(kind) or isinstance(kind, pa.BaseExtensionType) for kind in batch.schema.types)
@@ -214,7 +214,7 @@ def _sizes(array: pa.Array) -> np.ndarray:
     if isinstance(kind, pa.BaseExtensionType):
         return _sizes(array.storage)
     if pa.types.is_dictionary(kind):
-        each = np.append(_sizes(array.dictionary), 1)  # the last stands for null
+        each = np.append(_sizes(array.dictionary), 1)  # the last is that of null
         return each[array.indices.cast(pa.int64()).fill_null(-1).to_numpy()]
     if pa.types.is_struct(kind):
         return sum(map(_sizes, array.flatten()), np.ones(len(array), np.int64))
@@ -237,7 +237,7 @@ def _sizes(array: pa.Array) -> np.ndarray:
 
 
 def _picked(batch: pa.RecordBatch, kept: list[int], sizes: list[int]) -> pa.RecordBatch:
-    """Return the rows that are kept; a copy if that lets go of one that is too large."""
+    """Return the rows that are kept; a copy if that frees one that is too large."""
     if max(sizes, default=0) > MAX_ROW_BYTES:
         return taken(batch, kept)
     return batch.slice(kept[0] if kept else 0, len(kept))

@@ -1,7 +1,7 @@
 """Standard input and output as files: a table is sniffed, read twice and published whole, which a pipe cannot be.
 
-They stand in a temporary folder that only its owner can read. One that a killed process left is removed when the next
-command reads or writes a stream: nobody holds its lock.
+They are in a temporary folder that only its owner can read. One that a killed process left is removed when the next
+command reads or writes a stream, as no process holds its lock.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _remove_abandoned(entry: os.DirEntry[str]) -> None:
     try:
         ours = os.name == "nt" or entry.stat(follow_symlinks=False).st_uid == os.getuid()
         old = time.time() - lock.stat().st_mtime > _FRESH
-    except OSError:  # gone, or it has no lock and is none of ours
+    except OSError:  # gone, or it has no lock and is not ours
         return
     if ours and old and remove_abandoned(lock):
         shutil.rmtree(entry.path, ignore_errors=True)

@@ -100,7 +100,7 @@ class RayPool:
 
 
 class _Worker:
-    """Loads when it is first asked, so that an error in loading is told as any other."""
+    """Loads when it is first asked, so that an error in loading is reported like any other."""
 
     def __init__(self, classifier: Classifier | Callable[[], Classifier]) -> None:
         self._given = classifier

@@ -30,7 +30,7 @@ def read_date(value: Any) -> datetime | None:
     Raises
     ------
     ValueError
-        If it is no date.
+        If it is not a date.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class CaseRows:
         self.cases: list[list[Case]] = []
 
     def add(self, chunk: Chunk, text_column: str | Sequence[str], wanted: dict[str, str | None]) -> None:
-        """Take up a chunk; `wanted` names the columns of ids, dates, places and topics, in this order."""
+        """Add a chunk; `wanted` names the columns of ids, dates, places and topics, in this order."""
         from tawasul_nlp.duplicates import Case
 
         self.read += len(chunk.numbers) + len(chunk.rejects)

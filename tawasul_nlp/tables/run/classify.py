@@ -37,7 +37,7 @@ class BatchReport:
     output, rejects : Path or None
         The published table, and the file of rejected rows; `rejects` is None when no row was rejected.
     manifest : Path or None
-        Where all this stands as JSON, with versions, options and hashes; None if none was asked for.
+        The file that has all this as JSON, with versions, options and hashes; None if there is none.
     rows_read, rows_written, rows_rejected : int
         ``rows_read == rows_written + rows_rejected`` always.
     needs_review : int
@@ -51,11 +51,11 @@ class BatchReport:
     notes : tuple of str
         What the user should know, such as renamed columns.
     started : datetime
-        In UTC; of a run that went on after a break, when it first began.
+        In UTC; of a resumed run, when it first began.
     seconds : float
-        Wall-clock time of reading, predicting and writing; of a run that went on after a break, of all its processes.
+        Wall-clock time of reading, predicting and writing; of a resumed run, of all its processes.
     resumed : int
-        How often the run went on after a break.
+        How often the run was resumed.
     """
 
     output: Path
@@ -96,13 +96,13 @@ def classify_table(
     Rows keep their order and all their columns. A row without text (empty, null, absent) is classified as an empty
     text. A row that cannot be read goes to the rejects file. Memory is bounded by the chunk, not by the table.
 
-    A run that was interrupted, killed or cut off goes on when it is called again in the same way: what was done stands
-    in the folder ``OUT.partial`` until the output is complete. The output's bytes do not depend on breaks or workers.
+    A run that was interrupted or killed resumes when it is called again in the same way: until the output is complete,
+    finished rows are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions or workers.
 
     Parameters
     ----------
     classifier : Classifier or callable
-        Predicts a list of texts. Or a function that loads one; it is called when the table has been looked at.
+        Predicts a list of texts; or a function that loads one, which is called after the table was checked.
     source, output : str or Path
         Files; they must differ. The output appears when it is complete. A CSV output is UTF-8 and has the input's
         delimiter (a ``.tsv`` has tabs).
@@ -121,12 +121,12 @@ def classify_table(
         Processes. For several, give a function that can be pickled and loads a classifier with
         :func:`~tawasul_nlp.tables.run.engine.threads_each` threads.
     engine : callable
-        Makes of classifier and workers what predicts; workers are processes of this machine, or with
+        Returns what predicts, of a classifier and a number of workers: processes of this machine, or with
         :func:`tawasul_nlp.tables.ray.engine` those of a cluster.
     restart : bool
-        Whether to throw an unfinished run of this output away.
+        Whether to discard an unfinished run of this output.
     resumable : bool
-        Whether another process may go on with this run; False for an input that will not be there again.
+        Whether another process may resume this run; False for an input that will not be there again.
     chunk_rows : int
         Rows classified at a time.
     on_step : callable, optional
@@ -142,11 +142,11 @@ def classify_table(
         If a file cannot be read or written as a whole (its subclass :class:`MissingColumnError` if there is no such
         column), or an unfinished run is there that differs from this one. Nothing is published then.
     InputChangedError
-        If the input is changed while it is read; it is looked at after each chunk, and hashed before and after the run.
+        If the input is changed while it is read; that is checked after each chunk and, by a hash, after the run.
     WorkerDiedError
         If a worker process ended, for example for lack of memory.
     RowsLostError
-        If written and rejected rows do not add up to the rows read, which would be a fault of this package.
+        If written and rejected rows do not add up to the rows read, which would be a bug.
     """
     source, output = Path(source), Path(output)
     file, reader = open_source(source, text_column, read)

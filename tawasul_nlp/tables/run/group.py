@@ -105,7 +105,7 @@ def group_table(
     """Group the cases of a CSV, JSONL, Parquet or Excel file and write the table with the groups added.
 
     Rows keep their order and all their columns; added are ``group_id``, ``group_size``, ``group_score`` (the
-    probability that the case and its group's representative tell of one incident) and ``is_representative``. A row
+    probability that the case and its group's representative report one incident) and ``is_representative``. A row
     without text belongs to no group, and these are empty. A row that cannot be read goes to the rejects file. All rows
     are held in memory.
 
@@ -125,7 +125,7 @@ def group_table(
     index : str or Path, optional
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
-        stands for another text already, are rejected. What was added stays there, whatever happens afterwards.
+        another text has already, are rejected. What was added stays there, whatever happens afterwards.
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
@@ -146,7 +146,7 @@ def group_table(
     IndexFormatError, IndexLockedError
         If the index cannot be opened.
     RowsLostError
-        If written and rejected rows do not add up to the rows read, which would be a fault of this package.
+        If written and rejected rows do not add up to the rows read, which would be a bug.
     """
     began = time.monotonic()
     target = Path(output) if output is not None else None
@@ -225,7 +225,7 @@ def _publish(
         rejects_file.target.unlink(missing_ok=True)
     if table_file is None or targets.output is None:
         return
-    if targets.manifest is not None:  # an output without one is taken for somebody else's
+    if targets.manifest is not None:  # an output without one would not be ours to replace
         facts = {
             "command": "group",
             "versions": versions(),
@@ -252,8 +252,8 @@ def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ..
     )
 
 
-class _Placed:
-    """Where the cases were put, as values of the added columns for each chunk's rows."""
+class _Grouped:
+    """The groups of the cases, as values of the added columns for each chunk's rows."""
 
     def __init__(self, known: int | None = None) -> None:
         self.values: list[list[list[Any]]] = []
@@ -264,7 +264,7 @@ class _Placed:
         self.largest: tuple[LargeGroup, ...] = ()
 
     def add(self, cases: Iterable[Case], values_of: Callable[[Case], list[Any]]) -> None:
-        """Take up a chunk's cases in their order; those without text are in no group."""
+        """Add a chunk's cases in their order; those without text are in no group."""
         values = [values_of(case) if case.text.strip() else _NO_GROUP for case in cases]
         self.values.append(values)
         for group, size, _, _ in values:
@@ -283,9 +283,9 @@ class _Placed:
 _NO_GROUP: list[Any] = [None] * len(GROUP_COLUMNS)
 
 
-def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Placed:
-    told = [case for cases in rows.cases for case in cases if case.text.strip()]
-    groups = grouper.group(told)
+def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Grouped:
+    worded = [case for cases in rows.cases for case in cases if case.text.strip()]
+    groups = grouper.group(worded)
     labels, representatives = groups.labels.tolist(), groups.representatives.tolist()
     sizes = Counter(labels)
     values = (
@@ -294,17 +294,17 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Placed:
             zip(labels, groups.scores.tolist(), representatives, strict=True)
         )
     )
-    placed = _Placed()
+    grouped = _Grouped()
     for cases in rows.cases:
-        placed.add(cases, lambda _: next(values))
+        grouped.add(cases, lambda _: next(values))
     representative_of = dict(zip(labels, representatives, strict=True))
-    placed.show(lambda group: told[representative_of[group]].text)
-    return placed
+    grouped.show(lambda group: worded[representative_of[group]].text)
+    return grouped
 
 
 def _indexed(
     grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, on_step: Callable[[str, int, int], None] | None
-) -> _Placed:
+) -> _Grouped:
     from tawasul_nlp.duplicates import DuplicateIndex
 
     with DuplicateIndex.open(folder, grouper) as index:
@@ -317,8 +317,8 @@ def _indexed(
             done += len(cases)
             if on_step is not None:
                 on_step("added", done, total)
-        # Read when all are there: until the last case, groups grow, join and part, and a case may change its group.
-        placed = _Placed(known)
+        # Read after the last case: until then groups grow, merge and split, and a case may change its group.
+        grouped = _Grouped(known)
         incidents: dict[int, Incident] = {}
 
         def values_of(case: Case) -> list[Any]:
@@ -330,9 +330,9 @@ def _indexed(
             return [group, len(incident.members), score, incident.representative == case.id]
 
         for cases in rows.cases:
-            placed.add(cases, values_of)
-        placed.show(lambda group: index.text(incidents[group].representative))
-        return placed
+            grouped.add(cases, values_of)
+        grouped.show(lambda group: index.text(incidents[group].representative))
+        return grouped
 
 
 def _index_files(folder: str | Path | None) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Counts over the chunks of a run; they can be stored and taken up again."""
+"""Counts over the chunks of a run, which can be stored and loaded again."""
 
 from __future__ import annotations
 

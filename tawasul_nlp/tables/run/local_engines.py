@@ -73,7 +73,7 @@ class WorkerPool:
     Raises
     ------
     WorkerDiedError
-        If a worker ends before it is told to, here or in :meth:`map`. An error of the classifier is raised as it is.
+        If a worker ends before it should, here or in :meth:`map`. An error of the classifier is raised as it is.
     """
 
     def __init__(self, classifier: Classifier | Callable[[], Classifier], workers: int) -> None:
@@ -156,8 +156,8 @@ class WorkerPool:
 
 
 def _serve(connection: Connection, classifier: Classifier | Callable[[], Classifier], threads: int) -> None:
-    """Be a worker: load, tell what was loaded, and answer until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
+    """Run a worker: load, report what was loaded, and answer until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it, and ends its workers
     os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's threads
     try:
         model = loaded(classifier)
@@ -189,7 +189,7 @@ def _reply(connection: Connection, answer: Any, error: Exception | None) -> None
 
 
 def _ignore_interrupts() -> Any:
-    """Let processes that are started now not see Ctrl-C, even while they load; return what to set again."""
+    """Make processes that are started now ignore Ctrl-C, even while they load; return the handler to restore."""
     if threading.current_thread() is not threading.main_thread():
         return None
     return signal.signal(signal.SIGINT, signal.SIG_IGN)

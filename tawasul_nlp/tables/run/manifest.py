@@ -1,4 +1,4 @@
-"""What a run was made of and what it did, beside its output: ``OUT.manifest.json``."""
+"""The inputs, options and results of a run, beside its output: ``OUT.manifest.json``."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ def manifest_beside(output: Path) -> Path:
 
 
 def input_identity(path: Path) -> dict[str, Any]:
-    """Return what tells one input from another: its size and hash."""
+    """Return what identifies a file: its size and hash."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"bytes": file.tell(), "sha256": digest}
 
 
 def check_replaceable(output: Path, command: str, source: Path) -> None:
-    """Raise :class:`TableError` if an output is there that is not what this command made of this input.
+    """Raise :class:`TableError` if there is an output that this command did not make of this input.
 
-    What it made may be replaced, by the same command once more, as long as nobody has changed it since: by its
-    manifest it is known.
+    Its own output the same command may replace, if its manifest shows that it was not changed since.
     """
     if not output.exists():
         return

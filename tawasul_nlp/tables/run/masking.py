@@ -1,9 +1,9 @@
 r"""Write the columns that people wrote in without their personal data; the model reads them as they are.
 
-A row that cannot be read has no columns, so it is masked as a whole, and more strictly: what the masks know stands
-there in pieces or behind escapes (``\u0631``), so escapes are undone first, and of what is left every number of five
-digits or more is masked as well. Reasons of rejects, and errors, quote nothing of a table but the names of its columns;
-and a table in which such a name holds personal data is refused.
+A row that cannot be read has no columns, so it is masked as a whole, and more strictly: personal data may be in pieces
+or escaped (``\u0631``), so escapes are undone first, and every number of five digits or more is masked as well. Reasons
+of rejects, and errors, quote nothing of a table but the names of its columns; a table in which such a name holds
+personal data is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# What JSON escapes, and what stands for bytes that are no text.
+# What JSON escapes, and how bytes that are not text are shown.
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|x[0-9a-fA-F]{2}|([bfnrt"/\\]))')
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPED_TIMES = 3  # JSON in a text of JSON in a text; without a limit, a line made for it would take long
@@ -97,12 +97,12 @@ def _rows(chunk: Chunk, columns: Sequence[str]) -> list[dict[str, Any]] | pa.Rec
 
 
 def _value(value: Any) -> Any:
-    """Mask a value; one that is no text stays what it is unless its text has personal data."""
+    """Mask a value; one that is not a string stays as it is unless its text has personal data."""
     if isinstance(value, str):
         return _masked(value)
     if value is None:
         return None
-    if isinstance(value, bytes):  # a string that is not valid UTF-8, which no column of text may be made of
+    if isinstance(value, bytes):  # a string that is not valid UTF-8
         return _masked(value.decode("utf-8", "backslashreplace"))
     safe = _masked_parts(value)
     text = to_json(safe)
@@ -123,7 +123,7 @@ def _masked_parts(value: Any) -> Any:
 
 
 def _masked_raw(raw: str) -> str:
-    """Mask a row as it stands in a file, whatever is wrong with it."""
+    """Mask a row as it is in a file, whatever is wrong with it."""
     return _masked_unescaped(raw, lambda text: _NUMBER.sub(_NUMBER_PLACEHOLDER, _masked(text)))
 
 

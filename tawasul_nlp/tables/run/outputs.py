@@ -101,10 +101,10 @@ def _rejects_of(output: Path, wanted: str | Path | None) -> Path:
 
 
 def _check_rejects(path: Path) -> None:
-    """Raise :class:`TableError` if a file that is none of ours would be replaced, or removed if nothing is rejected."""
+    """Raise :class:`TableError` if a file that is not ours would be replaced, or removed if nothing is rejected."""
     if path.is_file() and not _holds_rejects(path):
         raise TableError(
-            f"the file {path} is there and holds no rejects of an earlier run; name another with --rejects or remove it"
+            f"{path} exists and does not hold rejects of an earlier run; name another with --rejects or remove it"
         )
 
 
@@ -173,7 +173,7 @@ def reject_lines(rejects: Sequence[Reject]) -> str:
 
 
 def escaped_note(cells: int) -> tuple[str, ...]:
-    """Return what the user should know of cells that were made safe for spreadsheets; nothing if none was."""
+    """Return what the user should know of escaped cells; nothing if there are none."""
     if not cells:
         return ()
     how = (

@@ -1,4 +1,4 @@
-"""Classify a table chunk by chunk, from where an unfinished run stands to the end."""
+"""Classify a table chunk by chunk, from where an unfinished run resumes to the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Step:
     """One chunk done: what was predicted, and how far the run has come.
 
-    The first step of a run that goes on after a break is empty: it tells how far the run had come before.
+    The first step of a resumed run is empty: it says how far the run had come before.
     """
 
     rows_read: int
@@ -89,7 +89,7 @@ class Pipeline:
         self._mask_columns = mask_columns
         self._place_columns = place_columns
         self._began = time.monotonic()
-        self._before = {"rows_written": 0, "guarded": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
+        self._before = {"rows_written": 0, "escaped": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
         self.label_counts = LabelCounts(task, run.counts.get("tally"))
         stored = run.counts.get("started")
         self.started = datetime.fromisoformat(stored) if stored else datetime.now(UTC)
@@ -97,16 +97,16 @@ class Pipeline:
 
     @property
     def rows_written(self) -> int:
-        """Rows that stand in the output."""
+        """Rows in the output."""
         return self._before["rows_written"] + self._writer.rows_written
 
     @property
     def escaped(self) -> int:
-        """Cells that were made safe for spreadsheets."""
-        return self._before["guarded"] + self._writer.escaped
+        """Escaped cells."""
+        return self._before["escaped"] + self._writer.escaped
 
     def seconds(self) -> float:
-        """Return how long it has taken, breaks left out."""
+        """Return how long it has taken, without interruptions."""
         return float(self._before["seconds"] + time.monotonic() - self._began)
 
     def run(self, engine: Engine, chunk_rows: int, on_step: Callable[[Step], None] | None) -> None:
@@ -136,7 +136,7 @@ class Pipeline:
             if on_step is not None:
                 on_step(Step(self.label_counts.rows_read, batch.fraction, shown, predictions))
         self._source.check()
-        self._run.rows.sync()  # a table without rows has a header that no chunk brought to the disk
+        self._run.rows.sync()  # a table without rows has a header that no chunk has synced
         check_rows(self.label_counts.rows_read, self.rows_written, self.label_counts.rows_rejected)
 
     def _shown(self, chunk: Chunk) -> Chunk:
@@ -158,7 +158,7 @@ class Pipeline:
         counts = {
             "tally": self.label_counts.to_dict(),
             "rows_written": self.rows_written,
-            "guarded": self.escaped,
+            "escaped": self.escaped,
             "fraction": batch.fraction,
             "started": self.started.isoformat(),
             "seconds": self.seconds(),

@@ -1,17 +1,17 @@
-"""An unfinished run on disk: what it has written so far, and where it goes on after a kill or a power cut.
+"""An unfinished run on disk: what it has written so far, and where it resumes after a kill or a power cut.
 
-Beside the output ``OUT`` stands the folder ``OUT.partial``:
+Beside the output ``OUT`` is the folder ``OUT.partial``:
 
 - ``rows`` and ``rejects.jsonl`` are only appended to;
 - ``state.json`` says how much of them counts, with a checksum, and where in the input the rest begins. It is replaced
   as a whole after every chunk, when the chunk's bytes have reached the disk;
 - ``lock`` is held by the process that works on the run.
 
-So whatever happens, what ``state.json`` describes is there: a longer file is cut, and reading goes on behind the last
-chunk. Chunks begin where they would have begun without a break, so the output's bytes do not tell of one.
+So whatever happens, what ``state.json`` describes is there: longer files are truncated, and reading resumes after the
+last chunk. Chunks begin where they would have begun without an interruption, so the output's bytes are the same.
 
 A chunk counts only if the input was not changed between its hash, which is in the state, and the chunk's end. So all
-that counts is of the input with that hash, and a run that goes on need compare nothing else of it.
+that counts is of the input with that hash, and a run that resumes compares nothing else of it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def files_of_run(output: Path) -> dict[str, Path]:
 
 
 def is_unfinished(output: Path) -> bool:
-    """Whether there is an unfinished run of an output that a run may go on with."""
+    """Whether there is an unfinished run of an output that can be resumed."""
     return (_folder(output.resolve()) / STATE).exists()
 
 
@@ -64,7 +64,7 @@ class GrowingFile:
     Raises
     ------
     TableError
-        If the file has not what it should have.
+        If the file is damaged.
     """
 
     def __init__(self, path: Path, size: int = 0, checksum: int = 0) -> None:
@@ -72,7 +72,7 @@ class GrowingFile:
         self.size = size
         self.checksum = checksum
         if size and (not path.is_file() or _checksum(path, size) != checksum):
-            raise TableError(f"{path} is damaged: it is not what was written; start anew with --restart")
+            raise TableError(f"{path} is damaged: it is not what was written; start over with --restart")
         self._file = path.open("r+b" if path.exists() else "w+b")
         self._file.truncate(size)
         self._file.seek(size)
@@ -104,11 +104,11 @@ class UnfinishedRun:
     ----------
     rows, rejects : GrowingFile
     position : Position
-        Where in the input the run goes on.
+        Where in the input the run resumes.
     counts : dict
         What the caller stored with the last chunk; empty for a new run.
     resumed : int
-        How often the run went on from where another process had stopped.
+        How often the run was resumed.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], *, resumable: bool) -> None:
@@ -124,7 +124,7 @@ class UnfinishedRun:
         self.rejects = GrowingFile(folder / REJECTS, *state.get("rejects", ()))
 
     def commit(self, position: Position, counts: Mapping[str, Any]) -> None:
-        """Make everything that was written up to `position` last, with the caller's counts."""
+        """Store everything that was written up to `position`, with the caller's counts."""
         self.rows.sync()
         self.rejects.sync()
         state = self._head | {
@@ -145,19 +145,19 @@ def unfinished_run(
 ) -> Iterator[UnfinishedRun]:
     """Open the unfinished run of an output, or begin one.
 
-    When the block ends without an error the folder is removed. After an error it stays if there is something to go on
-    from, and a note on the error says so.
+    When the block ends without an error the folder is removed. After an error it stays if there is something to resume,
+    and a note on the error says so.
 
     Parameters
     ----------
     output : Path
         The file that the run will write.
     identity : mapping
-        What must be the same for the run to go on: plain data.
+        What must be the same for the run to resume: plain data.
     resumable : bool
-        Whether another process may go on with this run.
+        Whether another process may resume this run.
     restart : bool
-        Whether to throw an unfinished run away.
+        Whether to discard an unfinished run.
 
     Raises
     ------
@@ -188,10 +188,10 @@ def unfinished_run(
         try:
             yield run
         except BaseException as error:
-            state = _read_state(folder)  # what lasts is what stands there, wherever a signal came
+            state = _read_state(folder)  # what lasts is what it says, wherever a signal came
             if resumable and state is not None:
                 keep = True
-                error.add_note(f"{state['position'][0]:,} rows are done; the same command goes on from there")
+                error.add_note(f"{state['position'][0]:,} rows are done; the same command resumes")
             raise
         finally:
             run.rows.close()
@@ -199,7 +199,7 @@ def unfinished_run(
             if not keep:
                 _empty(folder)
     finally:
-        if lock.is_locked and not (folder / STATE).exists():  # there is nothing to go on from
+        if lock.is_locked and not (folder / STATE).exists():  # there is nothing to resume
             _empty(folder)
             lock.release()
             (folder / LOCK).unlink(missing_ok=True)
@@ -219,9 +219,9 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise TableError(f"{path} is damaged ({error}); start anew with --restart") from error
+        raise TableError(f"{path} is damaged ({error}); start over with --restart") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise TableError(f"{path} was written by another version of tawasul-nlp; start anew with --restart")
+        raise TableError(f"{path} was written by another version of tawasul-nlp; start over with --restart")
     return state
 
 
@@ -236,7 +236,7 @@ def _check_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
     if differing:
         raise TableError(
             f"{folder} holds an unfinished run that differs in {'; '.join(differing)}. Finish it with the same command "
-            "as before, or throw it away with --restart"
+            "as before, or discard it with --restart"
         )
 
 

@@ -20,7 +20,7 @@ def open_source(
     Raises
     ------
     TableError
-        If it is no table that can be read.
+        If it cannot be read as a table.
     """
     file = InputFile(source)
     return file, open_reader(file.path, options, text_column=next(iter(named(text_column)), None))

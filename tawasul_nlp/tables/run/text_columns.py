@@ -67,7 +67,7 @@ def _first_records(reader: Reader) -> list[dict[str, Any]]:
 
 
 def joined_note(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return what the user should know of texts that stand in several columns; nothing of one.
+    """Return what the user should know of texts in several columns; nothing of one.
 
     >>> joined_note(["subject", "body"])
     ("the text of a case is that of the columns 'subject', 'body' together, in this order",)

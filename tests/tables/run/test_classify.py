@@ -451,7 +451,7 @@ def test_a_run_that_fails_midway_publishes_nothing_and_leaves_the_old_output(tmp
     output.write_text("yesterday's")
     with pytest.raises(error) as failed:
         classify_table(classifier, source, output, text_column="text", chunk_rows=2)
-    assert failed.value.__notes__ == ["2 rows are done; the same command goes on from there"]
+    assert failed.value.__notes__ == ["2 rows are done; the same command resumes"]
     assert output.read_text() == "yesterday's"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["backlog.csv", output.name, f"{output.name}.partial"]
 

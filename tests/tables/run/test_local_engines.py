@@ -48,7 +48,7 @@ def test_a_killed_worker_is_told_and_the_run_goes_on_with_another_number_of_them
             partial(DiesAt, " 333"), source, tmp_path / "out.csv", text_column="text", chunk_rows=CHUNK_ROWS, workers=2
         )
     done = rows_done(tmp_path / "out.csv")
-    assert 200 < done < 333 and died.value.__notes__ == [f"{done} rows are done; the same command goes on from there"]
+    assert 200 < done < 333 and died.value.__notes__ == [f"{done} rows are done; the same command resumes"]
     assert run(source, tmp_path / "out.csv").output.read_bytes() == whole
 
 
@@ -91,7 +91,7 @@ def test_the_command_with_workers_stops_cleanly_on_an_interrupt_and_goes_on(tmp_
     done = rows_done(tmp_path / "out.csv")
     assert (process.returncode, err.decode()) == (
         130,
-        f"tawasul: error: interrupted; {done or 0:,} rows are done; the same command goes on from there\n",
+        f"tawasul: error: interrupted; {done or 0:,} rows are done; the same command resumes\n",
     )
     assert done >= seen and not (tmp_path / "out.csv").exists()
     again = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)

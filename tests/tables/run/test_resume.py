@@ -127,7 +127,7 @@ def stop(source, output, at=3, **options):
 def test_no_row_is_classified_twice(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 200)
     error = stop(source, tmp_path / "out.csv", 3)
-    assert error.__notes__ == ["75 rows are done; the same command goes on from there"]
+    assert error.__notes__ == ["75 rows are done; the same command resumes"]
     classifier = KeywordClassifier()
     steps = []
     report = classify_table(
@@ -160,7 +160,7 @@ def test_the_first_rows_are_done_soon_and_an_interrupt_after_them_loses_none(tmp
     for done in steps[:3]:
         with pytest.raises(KeyboardInterrupt) as interrupted:
             classify(tmp_path / f"out{ending}", interrupt)
-        assert interrupted.value.__notes__ == [f"{done:,} rows are done; the same command goes on from there"]
+        assert interrupted.value.__notes__ == [f"{done:,} rows are done; the same command resumes"]
     report = classify(tmp_path / f"out{ending}", None)
     assert report.resumed == 3 and report.output.read_bytes() == whole.read_bytes()
 
@@ -176,7 +176,7 @@ def test_an_interrupt_in_the_middle_of_a_commit_loses_nothing_that_was_committed
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as interrupted:
         patch.setattr("tawasul_nlp._system.sync_folder", interrupt)
         run(source, tmp_path / "out.csv")
-    assert interrupted.value.__notes__ == ["25 rows are done; the same command goes on from there"]
+    assert interrupted.value.__notes__ == ["25 rows are done; the same command resumes"]
     report = run(source, tmp_path / "out.csv")
     assert report.resumed == 1 and report.output.read_bytes() == whole
 
@@ -281,7 +281,7 @@ def test_an_input_that_is_overwritten_and_restored_with_its_times_is_known_and_t
     with pytest.raises(InputChangedError, match=r"was changed while it was read.*nobody writes to it") as stopped:
         run(source, tmp_path / "out.csv", on_step=change_and_restore)
     assert (source.stat().st_size, source.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
-    assert stopped.value.__notes__ == ["75 rows are done; the same command goes on from there"]
+    assert stopped.value.__notes__ == ["75 rows are done; the same command resumes"]
     report = run(source, tmp_path / "out.csv")
     assert report.resumed == 1 and report.output.read_bytes() == whole
 
