@@ -19,7 +19,7 @@ from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
 from tawasul_nlp.tables.errors import disk_errors
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
-from tawasul_nlp.tables.run.source import open_source
+from tawasul_nlp.tables.run.text_columns import open_source
 from tawasul_nlp.text import mask_personal_data
 
 # Recurring problems have at least this many incidents, in at least this many weeks; the most unusual are shown.

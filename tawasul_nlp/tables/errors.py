@@ -50,12 +50,7 @@ class MissingColumnError(TableError):
 
 
 class InputChangedError(TableError):
-    """The input was changed while it was read: nothing is published.
-
-    Parameters
-    ----------
-    path : Path
-    """
+    """The input was changed while it was read: nothing is published."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(

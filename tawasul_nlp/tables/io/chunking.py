@@ -62,19 +62,9 @@ def check_width(path: Path, columns: int) -> None:
 def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str], wanted: str | None) -> str:
     """Say which row is the header, if the one that was taken for it looks like a title.
 
-    That is a row with the column that is wanted; or one with at least twice as many cells that are not empty, as has
-    the next.
+    The header is one of the rows after it, each with its number: the one that has the column that is wanted; or one
+    that has, like the next, at least twice as many cells that are not empty.
 
-    Parameters
-    ----------
-    rows : iterable of (int, sequence of str)
-        Those after the header, each with its number for ``--header-row``.
-    header : sequence of str
-        The row that was taken for it.
-    wanted : str or None
-
-    Examples
-    --------
     >>> title_hint([(3, ["id", "text"]), (4, ["1", "الماي مقطوع"])], ["شكاوى مارس"], None)
     'row 3 looks like the header, with a title above it: --header-row 3'
     """

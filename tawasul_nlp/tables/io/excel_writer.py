@@ -60,15 +60,7 @@ _UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_
 
 
 class SheetWriter:
-    """Write rows of a sheet.
-
-    Parameters
-    ----------
-    sink : Sink
-        Where the rows go; :class:`Workbook` makes a workbook of them.
-    layout : Layout
-    before : int or None
-        How many rows the sink has; None if not even a header.
+    """Append rows of a sheet, of which :class:`Workbook` makes a workbook.
 
     Raises
     ------

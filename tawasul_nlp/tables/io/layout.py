@@ -27,21 +27,12 @@ class Layout:
 
     Attributes
     ----------
-    format : TableFormat
-    columns : tuple of str
-        The table's own.
-    schema : callable
-        Gives the Arrow schema of these; called for Parquet only.
-    added : tuple of str
-        Names of the added columns.
-    types : mapping of str to str
-        Their plain names and types: :data:`~tawasul_nlp.tables.added_columns.ADDED_COLUMNS` or ``GROUP_COLUMNS``.
-    delimiter : str
-        For CSV.
-    bom : bool
-        Whether a CSV begins with a byte-order mark.
-    raw_cells : bool
-        Whether a CSV keeps cells that a spreadsheet would run as formulas; see `tawasul_nlp.tables.io.escaping`.
+    columns, schema : tuple of str, callable
+        The table's own columns; the function that gives their Arrow schema is called for Parquet only.
+    added, types : tuple of str, mapping of str to str
+        Names of the added columns, and their plain names with their types.
+    delimiter, bom, raw_cells
+        For CSV: see :class:`~tawasul_nlp.tables.WriteOptions`.
     """
 
     format: TableFormat

@@ -27,14 +27,7 @@ _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeE
 def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[tuple[BinaryIO, str]]:
     """Open what is in a file, with its name: the file itself, or the one that was compressed.
 
-    Parameters
-    ----------
-    raw : io.FileIO
-        The open file; its position shows how much of it was read.
-    path : Path
-        Of the file, for messages.
-    any_size : bool
-        Whether it may unpack to far more than its size.
+    The position of `raw` shows how much of the file was read.
 
     Raises
     ------

@@ -11,19 +11,7 @@ from tawasul_nlp.tables.io.options import ReadOptions
 
 
 def open_reader(path: str | Path, options: ReadOptions = ReadOptions(), *, text_column: str | None = None) -> Reader:
-    """Open a table for reading.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    options : ReadOptions
-    text_column : str, optional
-        A column that the table should have; it helps to sniff the delimiter and is not checked here.
-
-    Returns
-    -------
-    Reader
+    """Open a table for reading; the name of a column that it should have helps to find the delimiter.
 
     Raises
     ------

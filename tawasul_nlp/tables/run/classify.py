@@ -11,7 +11,7 @@ from typing import Any
 
 from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
 from tawasul_nlp.tables.errors import InputChangedError, disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader
 from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
@@ -24,8 +24,7 @@ from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_sc
 from tawasul_nlp.tables.run.outputs import Targets, checked_targets, escaped_note, layout_of
 from tawasul_nlp.tables.run.pipeline import Pipeline, Step
 from tawasul_nlp.tables.run.resume import TABLE, UnfinishedRun, files_of_run, is_unfinished, unfinished_run
-from tawasul_nlp.tables.run.source import open_source
-from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
+from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note, open_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +164,7 @@ def classify_table(
         types = classification_columns(tasks)
         names = added_names(reader.columns, write.prefix, types)
         layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
-        options = {
-            "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
-            "output_format": layout.format.name,
-            "columns": list(reader.columns),
-            "added": list(names),
-            "encoding": reader.encoding,
-            "delimiter": reader.delimiter,
-            "sheet": reader.sheet,
-            "header_row": read.header_row,
-            "place_columns": list(place_columns),
-            "mask_columns": list(mask_columns),
-            "bom": write.bom,
-            "raw_cells": write.raw_cells,
-            "chunk_rows": chunk_rows,
-        }
+        options = _options(reader, layout, text_columns, place_columns, mask_columns, read, write, chunk_rows)
         same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run, disk_errors():
@@ -188,28 +173,62 @@ def classify_table(
             # What file systems report too late is found here, unless it was undone.
             if input_identity(file.path) != identity:
                 raise InputChangedError(file.path)
-            counts = pipeline.label_counts
-            _publish(run, layout, targets, counts.rows_rejected)
-            report = BatchReport(
-                output=output,
-                rejects=targets.rejects if counts.rows_rejected else None,
-                manifest=targets.manifest,
-                rows_read=counts.rows_read,
-                rows_written=pipeline.rows_written,
-                rows_rejected=counts.rows_rejected,
-                needs_review=counts.needs_review,
-                task=task,
-                counts=counts.counts(),
-                added=names,
-                notes=(*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped)),
-                started=pipeline.started,
-                seconds=pipeline.seconds(),
-                resumed=run.resumed,
-            )
+            _publish(run, layout, targets, pipeline.label_counts.rows_rejected)
+            notes = (*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped))
+            report = _report(targets, pipeline, notes, run.resumed)
             if report.manifest is not None:
                 facts = _facts(report, {"name": source.name, **identity}, opened.facts, {**options, "workers": workers})
                 write_manifest(report.manifest, facts)
     return report
+
+
+def _options(
+    reader: Reader,
+    layout: Layout,
+    text_columns: Sequence[str],
+    place_columns: Sequence[str],
+    mask_columns: Sequence[str],
+    read: ReadOptions,
+    write: WriteOptions,
+    chunk_rows: int,
+) -> dict[str, Any]:
+    """Return the options that must be the same for a run to resume, as plain data."""
+    return {
+        "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
+        "output_format": layout.format.name,
+        "columns": list(reader.columns),
+        "added": list(layout.added),
+        "encoding": reader.encoding,
+        "delimiter": reader.delimiter,
+        "sheet": reader.sheet,
+        "header_row": read.header_row,
+        "place_columns": list(place_columns),
+        "mask_columns": list(mask_columns),
+        "bom": write.bom,
+        "raw_cells": write.raw_cells,
+        "chunk_rows": chunk_rows,
+    }
+
+
+def _report(targets: Targets, pipeline: Pipeline, notes: tuple[str, ...], resumed: int) -> BatchReport:
+    assert targets.output is not None
+    counts = pipeline.label_counts
+    return BatchReport(
+        output=targets.output,
+        rejects=targets.rejects if counts.rows_rejected else None,
+        manifest=targets.manifest,
+        rows_read=counts.rows_read,
+        rows_written=pipeline.rows_written,
+        rows_rejected=counts.rows_rejected,
+        needs_review=counts.needs_review,
+        task=counts.task,
+        counts=counts.counts(),
+        added=pipeline.layout.added,
+        notes=notes,
+        started=pipeline.started,
+        seconds=pipeline.seconds(),
+        resumed=resumed,
+    )
 
 
 def _publish(run: UnfinishedRun, layout: Layout, targets: Targets, rejected: int) -> None:

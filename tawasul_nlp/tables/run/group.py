@@ -19,8 +19,7 @@ from tawasul_nlp.tables.io.output_file import PendingFile, write_table
 from tawasul_nlp.tables.run.case_rows import CaseRows, reject_unknowable
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.outputs import Targets, check_rows, checked_targets, escaped_note, layout_of, reject_lines
-from tawasul_nlp.tables.run.source import open_source
-from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note
+from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note, open_source
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident

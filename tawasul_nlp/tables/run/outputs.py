@@ -25,18 +25,7 @@ _REJECT_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The files that a run writes.
-
-    Attributes
-    ----------
-    output : Path or None
-        The table; None when only an index is added to.
-    format : TableFormat or None
-        Of the table.
-    rejects : Path
-    manifest : Path or None
-        None if none was asked for.
-    """
+    """The files that a run writes: no table (with its format) if only an index is added to, no manifest on request."""
 
     output: Path | None
     format: TableFormat | None
@@ -54,19 +43,10 @@ def checked_targets(
     also_written: Mapping[str, Path] | None = None,
     resumes: bool = False,
 ) -> Targets:
-    """Return the files that a run will write.
+    """Return the files that the run of a command will write.
 
-    Parameters
-    ----------
-    command : {"classify", "group"}
-    source : Path
-        The table that it reads.
-    output : Path or None
-    options : WriteOptions
-    also_read, also_written : optional
-        Other files that the run reads, and writes (by what they are).
-    resumes : bool
-        Whether the output has an unfinished run: what such a run has published already is its own.
+    It may also read and write other files (these by what they are), and resume: what an unfinished run has published
+    already is its own.
 
     Raises
     ------
@@ -129,20 +109,10 @@ def layout_of(
     types: Mapping[str, str],
     schema: Callable[[], pa.Schema] | None = None,
 ) -> Layout:
-    """Return what the output looks like: so that the program which made the input reads it, and Excel its Arabic.
+    """Return what the output looks like: the program that made the input can read it, and Excel shows its Arabic.
 
-    Parameters
-    ----------
-    reader : Reader
-        Of the input.
-    targets : Targets
-    options : WriteOptions
-    added : tuple of str
-        Names of the added columns.
-    types : mapping of str to str
-        Their plain names and types.
-    schema : callable, optional
-        Gives the Arrow schema of the table's own columns; the reader's if None.
+    `types` has the plain names of the `added` columns; `schema` gives that of the table's own columns, if not the
+    reader's.
     """
     assert targets.output is not None and targets.format is not None
     own = reader.delimiter if len(reader.columns) > 1 else None

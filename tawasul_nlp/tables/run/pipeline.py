@@ -52,21 +52,8 @@ class _Batch:
 class Pipeline:
     """What is done with each chunk of a table: read, predict, place, mask, write, count, commit.
 
-    Parameters
-    ----------
-    source : InputFile
-        What the reader reads; a chunk counts if it has not been changed since the run began.
-    reader : Reader
-    layout : Layout
-        Of the output.
-    run : UnfinishedRun
-        Where rows and rejects are written; after each chunk it stores how far the table is done.
-    text_columns : tuple of str
-    mask_columns : tuple of str
-    place_columns : tuple of str
-        Where a case is, in its table; empty to take it from the text.
-    task : str
-        Whose labels are counted.
+    A chunk counts if the source was not changed since the run began; after each one the unfinished run stores how far
+    the table is done. The labels of `task` are counted.
     """
 
     def __init__(
@@ -82,8 +69,7 @@ class Pipeline:
     ) -> None:
         self._source = source
         self._reader = reader
-        self._columns = tuple(layout.types)
-        self._fitting = layout.format.fitting
+        self.layout = layout
         self._run = run
         self._text_columns = text_columns
         self._mask_columns = mask_columns
@@ -129,7 +115,9 @@ class Pipeline:
             if self._place_columns:
                 predictions = self._placed(batch.whole, predictions, engine.facts.taxonomy or Taxonomy.load())
             shown = self._shown(batch.whole)
-            self._writer.write(shown, [added_values(prediction, self._columns) for prediction in predictions])
+            self._writer.write(
+                shown, [added_values(prediction, tuple(self.layout.types)) for prediction in predictions]
+            )
             self._run.rejects.write(reject_lines(shown.rejects).encode())
             self.label_counts.add(batch.read, batch.whole, predictions)
             self._commit(batch)
@@ -151,7 +139,7 @@ class Pipeline:
 
     def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
         for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
-            whole, texts = with_texts(self._fitting(chunk, self._shown), self._text_columns)
+            whole, texts = with_texts(self.layout.format.fitting(chunk, self._shown), self._text_columns)
             yield _Batch(chunk, whole, self._reader.fraction_read()), texts
 
     def _commit(self, batch: _Batch) -> None:

@@ -53,19 +53,7 @@ def is_unfinished(output: Path) -> bool:
 
 
 class GrowingFile:
-    """A file that is only appended to, with its checksum.
-
-    Parameters
-    ----------
-    path : Path
-    size, checksum : int
-        How much of the file that is there counts, and its CRC-32; what follows is cut off.
-
-    Raises
-    ------
-    TableError
-        If the file is damaged.
-    """
+    """A file that is only appended to: `size` bytes of it, with this CRC-32, count, and the rest is truncated."""
 
     def __init__(self, path: Path, size: int = 0, checksum: int = 0) -> None:
         self.path = path
@@ -151,18 +139,15 @@ def unfinished_run(
     Parameters
     ----------
     output : Path
-        The file that the run will write.
     identity : mapping
         What must be the same for the run to resume: plain data.
-    resumable : bool
-        Whether another process may resume this run.
-    restart : bool
-        Whether to discard an unfinished run.
+    resumable, restart : bool
+        Whether another process may resume this run, and whether to discard the one that is there.
 
     Raises
     ------
     TableError
-        If the unfinished run that is there is of another kind, damaged, or being worked on.
+        If the unfinished run that is there differs, is damaged, or is being worked on.
     """
     from filelock import FileLock, Timeout
 

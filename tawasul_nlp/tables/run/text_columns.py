@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, json_name
 from tawasul_nlp.tables.io.fields import field, fields, has_field, values_of
+from tawasul_nlp.tables.io.input_file import InputFile
+from tawasul_nlp.tables.io.options import ReadOptions
+from tawasul_nlp.tables.io.readers import open_reader
 
 _GUESS_ROWS = 100
 
@@ -21,6 +25,14 @@ def named(columns: str | Sequence[str] | None) -> tuple[str, ...]:
     if columns is None:
         return ()
     return (columns,) if isinstance(columns, str) else tuple(dict.fromkeys(columns))
+
+
+def open_source(
+    source: str | Path, text_column: str | Sequence[str] | None, options: ReadOptions
+) -> tuple[InputFile, Reader]:
+    """Return the table of a run as it is when the run begins, and a reader of it."""
+    file = InputFile(source)
+    return file, open_reader(file.path, options, text_column=next(iter(named(text_column)), None))
 
 
 def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
