@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import resource
 import tempfile
@@ -164,6 +165,23 @@ def _many_keys(folder: Path, rng: random.Random) -> Path:
     return path
 
 
+def _compressed(folder: Path, rng: random.Random) -> Path:
+    line = f"{rng.randrange(10)},ماي\n".encode() * 100_000
+    lines = _between(1, 500, rng)
+    path = folder / "t.csv.packed"
+    if rng.random() < 0.5:
+        with gzip.open(path, "wb") as file:
+            file.write(b"id,text\n")
+            for _ in range(lines):
+                file.write(line)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("t.csv", "w") as file:
+            file.write(b"id,text\n")
+            for _ in range(lines):
+                file.write(line)
+    return path
+
+
 SMALL: dict[str, Callable[[Path, random.Random], Path]] = {
     "Parquet, one long text for many rows": _dictionary,
     "Parquet, one long text among short ones": _few_long_of_many,
@@ -174,4 +192,5 @@ SMALL: dict[str, Callable[[Path, random.Random], Path]] = {
     "workbook, a header that reaches far": _far_header,
     "workbook, one long text in many cells": _shared_string,
     "JSON lines, columns of one row": _many_keys,
+    "CSV, compressed": _compressed,
 }

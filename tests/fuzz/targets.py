@@ -107,6 +107,11 @@ def jsonl_table(data: bytes) -> None:
     _table(data, ".jsonl")
 
 
+def packed_table(data: bytes) -> None:
+    """A file that may be compressed: each row of the table in it is read or rejected, with its number."""
+    _table(data, "")
+
+
 def parquet_table(data: bytes) -> None:
     """A Parquet file."""
     _table(data, ".parquet")
@@ -186,6 +191,7 @@ TARGETS: dict[str, Target] = {
         arabizi,
         csv_table,
         jsonl_table,
+        packed_table,
         parquet_table,
         excel_table,
         model_config,
@@ -214,6 +220,16 @@ def seeds(name: str) -> list[bytes]:
         return [f"id,النص,n\r\n{rows}\r\n".encode(), "id;النص\n1;ماء\n".encode("cp1256")]
     if name == "jsonl_table":
         return ["".join(f'{{"id": {at}, "t": "{text}", "l": [1, null]}}\n' for at, text in enumerate(texts)).encode()]
+    if name == "packed_table":
+        import gzip
+        import io
+        import zipfile
+
+        content = "رقم,نص\n1,الماي مقطوع\n".encode()
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("t.csv", content)
+        return [gzip.compress(content), archive.getvalue()]
     if name == "parquet_table":
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -50,7 +50,7 @@ def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[
             name = _only_file(archive, path)
             try:
                 inner = stack.enter_context(archive.open(name))
-            except _DAMAGED as error:
+            except (*_DAMAGED, ValueError) as error:  # the last of a name that is not in its encoding
                 raise TableError(f"{path} cannot be unpacked: {error}") from error
         if inner is None:
             plain.seek(0)
@@ -74,8 +74,7 @@ def _archive(file: BinaryIO) -> zipfile.ZipFile | None:
 
 
 def _only_file(archive: zipfile.ZipFile, path: Path) -> str:
-    names = [one.filename for one in archive.infolist() if not one.is_dir()]
-    tables = [name for name in names if not name.startswith(_NOT_TABLES)]
+    tables = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith(_NOT_TABLES)]
     if len(tables) != 1:
         raise TableError(f"{path} is a zip archive of {len(tables):,} files, expected one table; unpack it")
     return tables[0]

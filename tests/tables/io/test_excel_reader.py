@@ -1,6 +1,7 @@
 """Workbooks are read as they show, and what only looks like one is refused before it is unpacked."""
 
 import datetime as dt
+import random
 import re
 import zipfile
 
@@ -175,6 +176,47 @@ def test_a_cell_far_to_the_right_does_not_fill_the_rejects_nor_a_text_in_many_ce
     assert far[0]["reason"] == "has 16384 cells where the header has 2"
     assert len(far) == 58 and {reject["raw"] for reject in far} == {'["", "", "بعيد"]'}
     assert (long["line"], long["raw"]) == (60, None) and "longer than 1,000 characters" in long["reason"]
+
+
+@pytest.mark.parametrize("size", ["", '<dimension ref="A1:B2"/>'], ids=["no size stated", "a size stated"])
+def test_a_row_of_very_many_cells_is_refused_before_it_is_held(tmp_path, size):
+    source = workbook(tmp_path / "backlog.xlsx", [["text"], [SEWAGE]])
+    with zipfile.ZipFile(source) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    head = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{size}<sheetData>'
+    cells = '<row><c t="inlineStr"><is><t>text</t></is></c></row><row>' + "<c/>" * (excel_reader.MAX_ROW_TAGS * 5 // 4)
+    parts["xl/worksheets/sheet1.xml"] = f"{head}{cells}</row></sheetData></worksheet>".encode()
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+    reader = open_reader(source)
+    assert reader.columns == ("text",)
+    with pytest.raises(TableError, match="a row has more than the 200,000 tags that any row of cases has"):
+        list(reader.chunks())
+
+
+def test_a_row_with_a_text_in_each_of_a_sheets_columns_is_read(tmp_path):
+    report = run(
+        workbook(
+            tmp_path / "wide.xlsx", [["text", *(f"c{n}" for n in range(16_300))], [f"ماي {n}" for n in range(16_301)]]
+        ),
+        tmp_path / "out.jsonl",
+    )
+    assert read(report.output)[0]["c16299"] == "ماي 16300"
+
+
+def digits(seed):
+    return random.Random(seed).getrandbits(256)
+
+
+def test_progress_is_known_in_a_sheet_that_does_not_state_its_size(tmp_path):
+    source = run(
+        workbook(tmp_path / "backlog.xlsx", [["text"], *([f"{SEWAGE} {digits(n)}"] for n in range(2_000))]),
+        tmp_path / "ours.xlsx",
+    ).output
+    reader = open_reader(source)
+    shares = [reader.fraction_read() for _ in reader.chunks(100)]
+    assert shares == sorted(shares) and 0 < shares[0] < shares[-1] <= 1 and reader.fraction_read() == 1
 
 
 def test_a_workbook_is_known_by_its_content(tmp_path):

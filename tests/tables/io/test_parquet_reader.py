@@ -52,6 +52,21 @@ def test_a_huge_value_that_stands_once_for_many_rows_is_not_unpacked_for_all_of_
     assert peak_kb < 18 * HUGE // 1024, "all rows at once would take twenty-four times the value"
 
 
+def test_damage_is_reported_in_one_line(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": ["ماي"] * 100, "n": list(range(100))}), path)
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(len(whole) - 800, len(whole) - 8, 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            list(open_reader(path).chunks())
+        except TableError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 10
+
+
 def test_statistics_that_do_not_fit_the_schema_do_not_end_the_process(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": ["ماي"] * 10}), path)
