@@ -15,7 +15,6 @@ from tawasul_nlp.cli.labelled_options import (
     check_outputs,
     label_columns,
     print_result,
-    progress,
     warn_unusable,
 )
 from tawasul_nlp.cli.options import (
@@ -24,6 +23,7 @@ from tawasul_nlp.cli.options import (
     complain,
     interrupts_told,
 )
+from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import Reading
 
 

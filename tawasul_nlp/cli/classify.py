@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,15 +19,8 @@ from tawasul_nlp.cli.options import (
     interrupts_told,
     target_error,
 )
+from tawasul_nlp.cli.progress import ClassifyProgress
 from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
-
-if TYPE_CHECKING:
-    from tawasul_nlp.prediction import Prediction
-    from tawasul_nlp.tables import Step
-
-# A chunk takes seconds, and the remaining time is estimated from the last minutes.
-_SPEED_SECONDS = 600.0
-
 
 PlaceColumns = Annotated[
     list[str] | None,
@@ -119,7 +110,7 @@ def classify(
     with (
         interrupts_told(),
         table_files(backlog, output, reading, writing) as files,
-        _Watch(show, progress=not quiet) as watch,
+        ClassifyProgress(show, quiet=quiet) as watch,
     ):
         opener: Callable[[Any, int], Any] = open_engine
         threads = threads_each(workers) if workers > 1 else None
@@ -158,64 +149,3 @@ def classify(
         if not quiet:
             screen.print(summary(report))
     exit_on_rejects(report)
-
-
-class _Watch:
-    """Shows progress on a terminal and keeps the first rows for the end."""
-
-    def __init__(self, keep: int, *, progress: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            SpinnerColumn,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self.kept: list[tuple[dict[str, Any], Prediction]] = []
-        self._keep = keep
-        console = Console(stderr=True)
-        self._bar = Progress(
-            SpinnerColumn(),  # shows activity while the model loads and a chunk is classified
-            TextColumn("classifying"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rows]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            speed_estimate_period=_SPEED_SECONDS,
-            disable=not (progress and console.is_terminal),
-        )
-        self._task = self._bar.add_task("", total=1.0, rows="")
-        self._began = time.monotonic()
-        self._before = 0
-
-    def __enter__(self) -> _Watch:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def see(self, step: Step) -> None:
-        if step.chunk is None:  # rows of an earlier run say nothing about this one's speed
-            self._before = step.rows_read
-            self._bar.reset(self._task, completed=0, total=1.0, rows=f"resuming after {step.rows_read:,} rows")
-            self._bar.update(self._task, completed=step.fraction_read)
-            return
-        rate = (step.rows_read - self._before) / max(time.monotonic() - self._began, 1e-9)
-        rows = (
-            f"{step.rows_read:,} rows, {rate:,.0f} rows/s"
-            if rate >= 10
-            else f"{step.rows_read:,} rows, {rate:.1f} rows/s"
-        )
-        self._bar.update(self._task, completed=step.fraction_read, rows=rows)
-        missing = self._keep - len(self.kept)
-        if missing > 0:
-            self.kept += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)

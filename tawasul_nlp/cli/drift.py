@@ -15,7 +15,6 @@ from tawasul_nlp.cli.labelled_options import (
     Seed,
     check_outputs,
     label_columns,
-    progress,
     publish,
     warn_unusable,
 )
@@ -25,6 +24,7 @@ from tawasul_nlp.cli.options import (
     Quiet,
     interrupts_told,
 )
+from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import Reading
 
 

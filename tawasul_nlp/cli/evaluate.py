@@ -17,7 +17,6 @@ from tawasul_nlp.cli.labelled_options import (
     check_outputs,
     label_columns,
     names,
-    progress,
     publish,
     warn_unusable,
 )
@@ -27,6 +26,7 @@ from tawasul_nlp.cli.options import (
     Quiet,
     interrupts_told,
 )
+from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import Reading
 
 

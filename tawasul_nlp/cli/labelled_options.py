@@ -1,11 +1,10 @@
-"""Options, progress and output of the commands that read labelled tables."""
+"""Options and output of the commands that read labelled tables."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -86,24 +85,6 @@ def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | N
     check_model_apart(model, **outputs)
     if outputs.get("html") is not None:
         require("train", "a page with plots", "matplotlib")
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """Show progress on a terminal; yield the function that updates it."""
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    screen = console(to_stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
-        task = bar.add_task("loading", total=1.0)
-        yield lambda doing, share: bar.update(task, description=doing, completed=share)
 
 
 def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled_options import progress
 from tawasul_nlp.cli.options import (
     Quiet,
     complain,
     console,
     interrupts_told,
 )
+from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import Reading, TextColumns
 
 

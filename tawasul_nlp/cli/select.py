@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, progress, warn_unusable
+from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, warn_unusable
 from tawasul_nlp.cli.options import (
     Model,
     Quiet,
@@ -15,6 +15,7 @@ from tawasul_nlp.cli.options import (
     console,
     interrupts_told,
 )
+from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import Reading
 
 
