@@ -295,7 +295,7 @@ def test_arabic_is_printed_whatever_the_locale_says():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
-def test_an_interrupted_run_says_so_and_the_same_command_goes_on(tmp_path):
+def test_an_interrupted_run_says_so_and_the_same_command_resumes(tmp_path):
     rows = "".join(f"{SEWAGE} {n} " * 4 + "\n" for n in range(20_000))
     (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
     command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]

@@ -264,7 +264,7 @@ def test_what_an_index_cannot_know_by_its_id_is_rejected(capsys):
     assert tawasul("group", "backlog.csv", *options, "-o", "out.csv") == 3
     assert [row["case_id"] for row in read("out.csv")] == ["k-1", "k-1"]
     first, second = read("out.csv.rejects.jsonl")
-    assert (first["row"], second["row"]) == (2, 3)
+    assert [(one["row"], one["line"]) for one in (first, second)] == [(2, 3), (3, 4)]
     assert "has no id" in first["reason"] and "'k-1' of a case with another text" in second["reason"]
     assert json.loads(second["raw"])["text"] == ROWS[ELSEWHERE][2]
     capsys.readouterr()

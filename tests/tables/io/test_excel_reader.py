@@ -347,7 +347,7 @@ def test_a_file_that_is_only_named_as_a_workbook_is_refused(tmp_path, content):
 TITLED = [["شكاوى شهر مارس 2026"], [], ["id", "القناة", "text"], [1, "تطبيق", SEWAGE], [2, "هاتف", "ماي"]]
 
 
-def test_a_title_above_the_header_is_told_with_the_option_that_leaves_it_out(tmp_path):
+def test_a_title_above_the_header_is_reported_with_the_option_that_leaves_it_out(tmp_path):
     source = workbook(tmp_path / "backlog.xlsx", TITLED)
     with pytest.raises(MissingColumnError, match="row 3 looks like the header, with a title above it: --header-row 3"):
         run(source, tmp_path / "out.csv")

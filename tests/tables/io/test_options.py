@@ -48,7 +48,7 @@ def test_options_are_values(options):
         ("backlog.csv", {"format": "parquet"}, "is not a Parquet file that can be read"),
     ],
 )
-def test_what_does_not_fit_a_file_is_told_when_it_is_opened(tmp_path, name, options, told):
+def test_what_does_not_fit_a_file_is_reported_when_it_is_opened(tmp_path, name, options, told):
     path = tmp_path / name
     path.write_text('{"text": "الماي مقطوع"}\n', encoding="utf-8")
     with pytest.raises(TableError, match=told):

@@ -68,7 +68,7 @@ def test_honest_tables_that_are_wide_or_repeat_themselves_pass(tmp_path):
     assert (report.rows_written, report.rows_rejected) == (999, 1) and read(report.output)[0]["text"] == "ماي 0"
 
 
-def test_damage_in_a_parquet_file_that_is_unpacked_to_be_measured_is_told_by_the_reader(tmp_path):
+def test_damage_in_a_parquet_file_that_is_unpacked_to_be_measured_is_reported_by_the_reader(tmp_path):
     path = tmp_path / "t.parquet"
     texts = [f"{'ماي ' * 1_000} {n % 9}" for n in range(50_000)]
     pq.write_table(pa.table({"text": texts, "n": [[n] for n in range(50_000)]}), path, row_group_size=10_000)

@@ -69,7 +69,7 @@ def test_a_table_comes_out_byte_for_byte_with_its_rejects_though_a_worker_dies(t
     assert (two.rows_read, two.rows_written, two.counts) == (one.rows_read, one.rows_written, one.counts)
 
 
-def test_a_worker_that_dies_again_and_again_is_told_and_the_run_goes_on_without_ray(tmp_path):
+def test_a_worker_that_dies_again_and_again_is_reported_and_the_run_resumes_without_ray(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 400)
     with pytest.raises(WorkerDiedError, match="a Ray worker died 4 times at the same work"):
         on_ray(partial(DiesAt, " 333"), source, tmp_path / "out.csv")

@@ -410,7 +410,7 @@ def test_columns_without_a_name_or_with_the_same_name_lose_no_value(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_missing_text_column_is_told_with_the_columns_and_a_guess(tmp_path, ending):
+def test_a_missing_text_column_is_reported_with_the_columns_and_a_guess(tmp_path, ending):
     source = write(tmp_path / f"backlog{ending}", [{"id": f"T{n}", "الشكوى": TEXTS[0]} for n in range(3)])
     with pytest.raises(
         MissingColumnError, match=r"its columns are 'id', 'الشكوى'; did you mean --text-column 'الشكوى'"

@@ -40,7 +40,7 @@ def test_three_workers_write_what_one_process_writes(tmp_path):
 
 
 @unix
-def test_a_killed_worker_is_told_and_the_run_goes_on_with_another_number_of_them(tmp_path):
+def test_a_killed_worker_is_reported_and_the_run_resumes_with_another_number_of_them(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 400)
     whole = run(source, tmp_path / "whole.csv").output.read_bytes()
     with pytest.raises(WorkerDiedError, match=r"was killed by signal 9; the system may be out of memory") as died:
@@ -63,7 +63,7 @@ def test_an_error_of_the_classifier_comes_out_as_it_is(tmp_path):
 
 
 @unix
-def test_workers_end_when_their_parent_is_killed_and_the_run_goes_on(tmp_path):
+def test_workers_end_when_their_parent_is_killed_and_the_run_resumes(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 2_000)
     output = tmp_path / "out.csv"
     with start(source, output, 2, 1_000) as process:
@@ -78,7 +78,7 @@ def test_workers_end_when_their_parent_is_killed_and_the_run_goes_on(tmp_path):
 
 
 @unix
-def test_the_command_with_workers_stops_cleanly_on_an_interrupt_and_goes_on(tmp_path):
+def test_the_command_with_workers_stops_cleanly_on_an_interrupt_and_resumes(tmp_path):
     source = write(tmp_path / "backlog.csv", records() * 1_200)
     command = [sys.executable, "-m", "tawasul_nlp", "classify", str(source), "-t", "text", "-o", "out.csv"]
     with subprocess.Popen(

@@ -220,7 +220,7 @@ def test_the_manifest_tells_what_the_run_was_made_of(tmp_path):
     assert facts["started"] <= facts["ended"] and facts["resumed"] == 0
 
 
-def test_a_manifest_that_could_not_be_written_is_told_before_the_work(tmp_path):
+def test_a_manifest_that_could_not_be_written_is_reported_before_the_work(tmp_path):
     source = write(tmp_path / "backlog.csv", records())
     (tmp_path / "out.csv.manifest.json").mkdir()
     with pytest.raises(TableError, match=r"out\.csv\.manifest\.json is not a regular file"):

@@ -243,7 +243,7 @@ def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
     assert {name for name in usual if usual[name] != other[name]} == {"taxonomy"}
 
 
-def test_an_input_that_is_touched_but_the_same_goes_on(tmp_path):
+def test_an_input_that_is_touched_but_the_same_resumes(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 200)
     stop(source, tmp_path / "out.csv")
     source.touch()
@@ -364,7 +364,7 @@ def test_a_run_killed_while_it_publishes_is_finished_by_the_next_and_what_is_pub
 
 @unix
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, ending):
+def test_a_full_disk_is_reported_and_the_run_resumes_when_there_is_room(tmp_path, ending):
     source = a_backlog(tmp_path / f"backlog{ending}", 400)
     whole = run(source, tmp_path / f"whole{ending}").output.read_bytes()
     # A limit on the size of files stands for the full disk; the error is the system's own.
