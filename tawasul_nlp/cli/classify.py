@@ -99,7 +99,7 @@ def classify(
     """
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.cli.display import examples, summary
-    from tawasul_nlp.tables import classify_table, open_engine, threads_each
+    from tawasul_nlp.tables import classify_table
 
     if gpus and engine is not Engine.ray:
         raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
@@ -112,20 +112,13 @@ def classify(
         table_files(backlog, output, reading, writing) as files,
         ClassifyProgress(show, quiet=quiet) as watch,
     ):
-        opener: Callable[[Any, int], Any] = open_engine
-        threads = threads_each(workers) if workers > 1 else None
-        if engine is Engine.ray:
-            from tawasul_nlp.tables.ray import engine as on_ray
-
-            opener, threads = on_ray(num_gpus=gpus), 1
-        device = "cuda" if gpus else None
         report = classify_table(
             partial(
                 ComplaintClassifier.from_pretrained,
                 model,
                 target_error=target_error(errors),
-                threads=threads,
-                device=device,
+                threads=_threads(engine, workers),
+                device="cuda" if gpus else None,
             ),
             files.source,
             files.target,
@@ -135,7 +128,7 @@ def classify(
             read=files.read,
             write=files.write,
             workers=workers,
-            engine=opener,
+            engine=_opener(engine, gpus),
             restart=restart,
             resumable=files.resumable,
             on_step=watch.see,
@@ -149,3 +142,23 @@ def classify(
         if not quiet:
             screen.print(summary(report))
     exit_on_rejects(report)
+
+
+def _threads(engine: Engine, workers: int) -> int | None:
+    """Return how many threads each worker should have; None for all that there are."""
+    from tawasul_nlp.tables import threads_each
+
+    if engine is Engine.ray:
+        return 1
+    return threads_each(workers) if workers > 1 else None
+
+
+def _opener(engine: Engine, gpus: float) -> Callable[[Any, int], Any]:
+    """Return what opens the engine, with so many GPUs for each worker."""
+    if engine is Engine.ray:
+        from tawasul_nlp.tables.ray import engine as on_ray
+
+        return on_ray(num_gpus=gpus)
+    from tawasul_nlp.tables import open_engine
+
+    return open_engine

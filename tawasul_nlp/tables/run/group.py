@@ -188,12 +188,26 @@ def group_table(
         check_rows(rows.read, written, len(rejects))
         counts = {"read": rows.read, "written": written, "rejected": len(rejects)}
         _publish(targets, rejects_file, table_file, rejects, {"name": source.name, **identity}, counts)
+    notes = (*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped))
+    return _report(targets, rows, found, written, len(rejects), names, notes, time.monotonic() - began)
+
+
+def _report(
+    targets: Targets,
+    rows: CaseRows,
+    found: _Grouped,
+    written: int,
+    rejected: int,
+    added: tuple[str, ...],
+    notes: tuple[str, ...],
+    seconds: float,
+) -> GroupReport:
     return GroupReport(
-        output=target,
-        rejects=targets.rejects if rejects else None,
+        output=targets.output,
+        rejects=targets.rejects if rejected else None,
         rows_read=rows.read,
         rows_written=written,
-        rows_rejected=len(rejects),
+        rows_rejected=rejected,
         without_text=written - found.cases,
         cases=found.cases,
         incidents=len(found.sizes),
@@ -202,9 +216,9 @@ def group_table(
         known=found.known,
         dates_unread=rows.dates_unread,
         largest=found.largest,
-        added=names,
-        notes=(*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped)),
-        seconds=time.monotonic() - began,
+        added=added,
+        notes=notes,
+        seconds=seconds,
     )
 
 
