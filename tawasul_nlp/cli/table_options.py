@@ -82,7 +82,7 @@ class Reading:
         r"""Return these as the library takes them.
 
         >>> Reading(delimiter="tab").options().delimiter
-        '\\t'
+        '\t'
         """
         from tawasul_nlp import ReadOptions
 
