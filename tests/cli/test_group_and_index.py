@@ -341,7 +341,11 @@ def test_index_alone_shows_its_help(capsys):
         (["group", "backlog.csv", "-t", "text", "-o", "out.xlsm"], 1, "does not tell the output's format"),
         (["group", "backlog.csv", "-t", "text", "-o", "backlog.csv"], 1, "is the input itself"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "which has no sheet '1'"),
-        (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "case_id", "--sheet", "1"], 1, "which has no sheet"),
+        (
+            ["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "case_id", "--sheet", "1"],
+            1,
+            "which has no sheet",
+        ),
         (["group", "backlog.csv", "-t", "text"], 2, "Missing option '--output'"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "2"], 2, "less than or equal to 1"),
         (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),

@@ -113,17 +113,17 @@ def sniff_format(path: Path) -> TableFormat:
     TableError
         If it is not a table; the message says how to convert it.
     """
-    with io.FileIO(path) as raw, unpacked(raw, path) as (file, name):
+    with io.FileIO(path) as raw, unpacked(raw, path) as (file, inner):
         start = file.read(_START_BYTES)
     found = next((format for format in _FORMATS.values() if format.binary and _recognised(format, path, start)), None)
     if found is not None:
-        if name != path.name:
+        if inner is not None:
             raise TableError(f"{path} is compressed and holds {found.title}; unpack it")
         return found
     for at, magic, advice in _OTHERS:
         if start.startswith(magic, at):
             raise TableError(f"{path} is {advice}")
-    named = _of_suffix(Path(name).suffix.lower(), reading=True)
+    named = _of_suffix(Path(inner or path.name).suffix.lower(), reading=True)
     if named is not None and named.binary:
         raise TableError(f"{path} is named as {named.title} but does not begin as one; it may be damaged or cut off")
     recognised = (format for format in _FORMATS.values() if _recognised(format, path, start))

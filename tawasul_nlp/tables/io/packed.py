@@ -24,8 +24,8 @@ _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeE
 
 
 @contextmanager
-def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[tuple[BinaryIO, str]]:
-    """Open what is in a file, with its name: the file itself, or the one that was compressed.
+def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[tuple[BinaryIO, str | None]]:
+    """Open what is in a file: the file itself, with None, or the one that was compressed, with its name.
 
     The position of `raw` shows how much of the file was read.
 
@@ -41,15 +41,15 @@ def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[
         plain = stack.enter_context(io.BufferedReader(raw))
         start = plain.peek(len(_ZIP))
         inner: Any = None
-        name = path.name
+        name: str | None = None
         if start.startswith(_GZIP):
             inner, name = stack.enter_context(gzip.GzipFile(fileobj=plain)), path.stem
         elif (
             start.startswith(_ZIP) and (archive := _archive(plain)) is not None and _WORKBOOK not in archive.NameToInfo
         ):
-            name = _only_file(archive, path)
+            name = member = _only_file(archive, path)
             try:
-                inner = stack.enter_context(archive.open(name))
+                inner = stack.enter_context(archive.open(member))
             except (*_DAMAGED, ValueError) as error:  # the last of a name that is not in its encoding
                 raise TableError(f"{path} cannot be unpacked: {error}") from error
         if inner is None:

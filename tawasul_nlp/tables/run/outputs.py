@@ -54,10 +54,9 @@ def checked_targets(
         If one of them is read by the run, is written twice, cannot be a regular file in an existing folder, or is
         there and not ours to replace; or if no format is known for the output.
     """
-    if options.format is not None:
-        format: TableFormat | None = known_format(options.format)
-    else:
-        format = output_format(output) if output is not None else None
+    format = None
+    if output is not None:
+        format = known_format(options.format) if options.format is not None else output_format(output)
     targets = Targets(
         output,
         format,

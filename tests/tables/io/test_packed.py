@@ -130,8 +130,9 @@ def test_what_cannot_be_unpacked_to_one_table_is_refused_by_name(tmp_path, conte
 def test_a_table_of_a_format_that_is_compressed_itself_is_to_be_unpacked(tmp_path, pack):
     source = write(tmp_path / "backlog.parquet", records())
     assert pq.read_metadata(source).num_rows == len(records())
-    with pytest.raises(TableError, match="is compressed and holds a Parquet file; unpack it"):
-        open_reader(pack(source))
+    for target in (None, tmp_path / "backlog"):
+        with pytest.raises(TableError, match="is compressed and holds a Parquet file; unpack it"):
+            open_reader(pack(source, target))
     book = run(source, tmp_path / "book.xlsx").output
     with pytest.raises(TableError, match="a zip archive or a damaged Excel workbook; unpack it"):
         open_reader(pack(book))
