@@ -105,6 +105,12 @@ def encrypted(path):
     return bytes(packed)
 
 
+def misnamed(path):
+    """An archive whose file has a name that is not in its encoding, where the file begins."""
+    path = path.rename(path.with_name("شكاوى.csv"))
+    return zipped(path).read_bytes().replace("شكاوى".encode(), "شكاوى".encode()[:-1] + b"x", 1)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -115,9 +121,10 @@ def encrypted(path):
         ),
         (lambda path: gzipped(path).read_bytes()[:30] + b"x" * 60, "cannot be unpacked, it is damaged or cut off"),
         (encrypted, "cannot be unpacked: File 'folder/backlog.csv' is encrypted"),
+        (misnamed, "cannot be unpacked: 'utf-8' codec can't decode"),
         (lambda path: gzip.compress(gzipped(path).read_bytes()), "is compressed twice; unpack it"),
     ],
-    ids=["several files", "cut off", "damaged", "encrypted", "twice"],
+    ids=["several files", "cut off", "damaged", "encrypted", "misnamed", "twice"],
 )
 def test_what_cannot_be_unpacked_to_one_table_is_refused_by_name(tmp_path, content, said):
     path = tmp_path / "backlog.csv.gz"
