@@ -22,7 +22,15 @@ from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, copy_model
 from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
-from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
+from tawasul_nlp.model.thresholds import (
+    DEFAULT_TARGET,
+    Target,
+    TargetError,
+    copied,
+    targets_of,
+    thresholds_at,
+    unreached,
+)
 from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -66,7 +74,7 @@ class ComplaintClassifier:
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         # A copy that can be pickled and written as JSON, whatever mapping was given.
-        self.target_error = dict(target_error) if isinstance(target_error, Mapping) else target_error
+        self.target_error = copied(target_error)
         # From these and the folder a process pool makes its own copy.
         self._options: dict[str, Any] = {
             "target_error": self.target_error,
@@ -109,10 +117,13 @@ class ComplaintClassifier:
         ----------
         name : str, Path or None
             None for the bundled model, a model folder, or the id of one on the Hugging Face Hub (``org/name``).
-        target_error : float or mapping of str to float
+        target_error : float, mapping of str to float, or mapping of str to mapping of str to float
             Share of errors that is acceptable among the answers that need no review, for all tasks or for each
-            (those not named: 0.05). Any share, in a model that holds its errors on validation texts, as training and
-            :func:`tawasul_nlp.evaluation.calibrate` store them; 0.05 or 0.02 for the bundled model.
+            (those not named: 0.05), and of a task for single labels, ``{"dept": {"water": 0.01}}``. A label's share is
+            that among its own answers if it has thresholds of its own (``label_texts`` of training and calibration),
+            else that among all answers of the task from its threshold on. Any share, in a model that holds its errors
+            on validation texts, as training and :func:`tawasul_nlp.evaluation.calibrate` store them; 0.05 or 0.02 for
+            the bundled model.
         threads : int or None
             CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
             many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
@@ -167,7 +178,7 @@ class ComplaintClassifier:
         sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
         return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
 
-    def _thresholds_for(self, targets: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
+    def _thresholds_for(self, targets: Mapping[str, Target]) -> dict[str, tuple[float, ...]]:
         """Return the thresholds for target errors, and warn once of each that cannot be reached."""
         for sentence in unreached(self.config.tasks, targets):
             if sentence not in self._told:
@@ -234,7 +245,7 @@ class ComplaintClassifier:
             Texts that the encoder reads at once; the answers do not depend on it.
         progress : bool
             Whether to show a progress bar on standard error.
-        target_error : float, mapping of str to float, or None
+        target_error : float, mapping, or None
             See :meth:`from_pretrained`; None, and tasks that are not named, for what was said there.
 
         Returns
@@ -485,7 +496,7 @@ def predict(
         See :meth:`ComplaintClassifier.predict`.
     threads : int or None
         See :meth:`ComplaintClassifier.from_pretrained`; with another number the model is loaded again.
-    target_error : float, mapping of str to float, or None
+    target_error : float, mapping, or None
         See :meth:`ComplaintClassifier.predict`.
 
     Returns

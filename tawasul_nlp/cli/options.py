@@ -50,32 +50,39 @@ TargetErrors = Annotated[
     typer.Option(
         "--target-error",
         metavar="SHARE",
-        help="Acceptable share of errors among answers that need no review: 0.03, or by task topic=0.05,agency=0.02 "
-        "[default: 0.05]",
+        help="Acceptable share of errors among answers that need no review: 0.03, by task topic=0.05,agency=0.02, by "
+        "label dept.water=0.01 [default: 0.05]",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 
 
-def target_error(given: str | None) -> float | dict[str, float]:
-    """Return the target error that an option names, or that of each task.
+def target_error(given: str | None) -> float | dict[str, float | dict[str, float]]:
+    """Return the target error that an option names, or that of each task, or those of labels.
 
     >>> target_error("0.03"), target_error("topic=0.05, agency=0.02"), target_error(None)
     (0.03, {'topic': 0.05, 'agency': 0.02}, 0.05)
+    >>> target_error("dept.water=0.01, dept.roads=0.02")
+    {'dept': {'water': 0.01, 'roads': 0.02}}
     """
     if given is None:
         return 0.05
-    named = [item.partition("=") for item in given.split(",")]
+    refused = typer.BadParameter(
+        f"got {given!r}, expected 0.03, or topic=0.05,agency=0.02, or dept.water=0.01", param_hint="--target-error"
+    )
+    found: dict[str, float | dict[str, float]] = {}
     try:
         if "=" not in given:
             return float(given)
-        found = {task.strip(): float(share) for task, _, share in named}
+        for item in given.split(","):
+            name, _, share = item.rpartition("=")
+            task, dot, label = name.strip().partition(".")
+            labels = found.setdefault(task, {}) if dot else found
+            if not isinstance(labels, dict) or (label if dot else task) in labels:
+                raise refused
+            labels[label if dot else task] = float(share)
     except ValueError:
-        found = {}
-    if len(found) < len(named):
-        raise typer.BadParameter(
-            f"got {given!r}, expected 0.03, or topic=0.05,agency=0.02", param_hint="--target-error"
-        )
+        raise refused from None
     return found
 
 

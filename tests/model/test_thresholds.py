@@ -5,13 +5,17 @@ import logging
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
+from tawasul_nlp.cli.options import target_error
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
+from tawasul_nlp.model.thresholds import targets_of, thresholds_at, unreached
 from tests.model.tiny_model import TASKS, TEXTS, write_tiny_model
 
 CURVE = ((0.9, 0.02), (0.6, 0.08), (0.0, 0.5))
@@ -65,6 +69,34 @@ def test_each_task_may_have_its_own_target(folder: Path) -> None:
     both = clf.predict(TEXTS[:4], target_error={"subject": 0.5})
     assert not any(p.needs_review for p in both)
     assert clf.info()["target_error"] == {"dept": 0.5, "subject": 0.05}
+
+
+def test_each_label_may_have_its_own_target_by_its_own_errors_or_those_of_the_task(tmp_path: Path) -> None:
+    own = TASKS["dept"][0]
+    folder = with_curves(tmp_path / "m", label_curves={own: ((0.7, 0.01), (0.2, 0.03))})
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"dept": {TASKS["dept"][1]: 0.5}})
+    expected = dict(zip(TASKS["dept"], (0.2, 0.0, *[0.9] * (len(TASKS["dept"]) - 2)), strict=True))
+    assert dict(zip(TASKS["dept"], clf._thresholds["dept"], strict=True)) == expected
+    assert clf.info()["target_error"]["dept"] == {**dict.fromkeys(TASKS["dept"], 0.05), TASKS["dept"][1]: 0.5}
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert loaded._thresholds == clf._thresholds
+    strict: Any = {"dept": {own: 0.01}, "subject": 0.5}
+    targets = targets_of(clf.config.tasks, strict, clf._targets)
+    assert thresholds_at(clf.config.tasks, targets)["dept"][:2] == (0.7, 0.0)
+    assert any(
+        "dept" in said for said in unreached(clf.config.tasks, targets_of(clf.config.tasks, {"dept": {own: 0.001}}))
+    )
+    for wrong, message in (({"dept": {"no such": 0.1}}, "no label of this model"), ({"dept": {own: 2}}, "below 1")):
+        with pytest.raises(ValueError, match=message):
+            clf.predict(TEXTS[0], target_error=wrong)
+
+
+@pytest.mark.parametrize(
+    "given", ["dept=0.1,dept.water=0.2", "dept.water=0.1,dept.water=0.2", "dept.water", "dept.a=b"]
+)
+def test_target_errors_of_an_option_that_contradict_each_other_are_refused(given: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"expected 0\.03"):
+        target_error(given)
 
 
 def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so(
