@@ -1,7 +1,8 @@
 """Report a model that was trained on ArBanking77, once, beside a linear baseline and the published figures.
 
 The data (SinaLab, CC BY-SA 4.0) stay outside the repository: ``--data DIR`` has ``MSA_PAL_train.csv``,
-``MSA_PAL_val.csv`` and ``MSA_test.csv``. Train with the recipe of that name, choose on the validation file, and run
+``MSA_PAL_val.csv`` and ``MSA_test.csv``. Train with ``tawasul train MSA_PAL_train.csv --validation MSA_PAL_val.csv
+--label-columns intent=label_en --set max_tokens=64``, choose on the validation file, and run
 ``python -m eval.quality.arbanking77 --data DIR --model FOLDER`` when everything is chosen; it writes
 ``eval/results/arbanking77.json`` and ``.md``.
 """
