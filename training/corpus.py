@@ -145,7 +145,7 @@ def corpus_data() -> TrainingData:
         parents={"agency": Parent("topic", space.agency_of)},
         related={"topic": space.confusable},
         incidents=Incidents(known, paraphrases, lambda: (fitting_backlog(space), held_out("validation", space))),
-        descriptions=rows_of("terms", label_descriptions(space), space),
+        ngram_texts=rows_of("terms", label_descriptions(space), space),
     )
 
 

@@ -96,7 +96,8 @@ class Stage(_Checked):
         Weight of each task's loss; 1 where none is named.
     class_weights : {"none", "balanced"} or dict of str to float
         Weight of a text in the loss by its label: the same for all, inverse to how many texts the label has (as
-        scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer has none.
+        scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer is fitted
+        with those of the configuration itself, whatever its stages say.
     incident_groups : int
         Groups of reports of one incident in every batch, for data with incidents; 0 for none.
     incident_weight, incident_temperature : float
@@ -107,7 +108,11 @@ class Stage(_Checked):
         Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels
         with few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
     early_stopping : int
-        Stop after so many epochs without a better mean accuracy on validation, and keep the best epoch; 0 for never.
+        Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0
+        for never.
+    metric_for_best_model : {"accuracy", "macro_f1"}
+        By which early stopping and a search choose, as the mean over the tasks. Macro F1 counts every label the same,
+        however few texts it has.
     bf16 : bool or "auto"
         Whether to compute in bfloat16; auto where the machine does so by itself.
     seed : int
@@ -144,6 +149,7 @@ class Stage(_Checked):
     recent_vectors: int = 2048
     head_start: HeadStart = "random"
     early_stopping: int = 3
+    metric_for_best_model: Literal["accuracy", "macro_f1"] = "accuracy"
     bf16: bool | Literal["auto"] = "auto"
     seed: int = 1
 
@@ -171,6 +177,8 @@ class TrainConfig(Stage):
     calibration_prior : float
         How many texts of unknown label calibration adds to the validation texts, which are few in a small table
         (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
+    label_texts : int or None
+        Labels that so many validation texts are answered with get thresholds of their own; None for no label.
     label_issues : bool
         Whether to look for labels that are probably wrong and for outliers among the training texts.
     keep_torch : bool
@@ -198,6 +206,7 @@ class TrainConfig(Stage):
     validation_share: float = 0.1
     ngram: NgramConfig | None = field(default_factory=NgramConfig)
     calibration_prior: float = 1.0
+    label_texts: int | None = None
     label_issues: bool = True
     keep_torch: bool = False
     report_to: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "inference_max_tokens": (8, 512),
     "validation_share": (0.01, 0.5),
     "calibration_prior": (0, 1000),
+    "label_texts": (20, 1_000_000),
     "C": (1e-6, 1e6),
     "features": (1, 10_000_000),
 }
@@ -52,11 +53,12 @@ def _is_weight(value: object) -> bool:
 
 _WHOLE: Final = frozenset(
     ("batch_size", "gradient_accumulation", "early_stopping", "incident_groups", "recent_vectors", "seed")
-    + ("max_tokens", "inference_max_tokens", "features")
+    + ("max_tokens", "inference_max_tokens", "features", "label_texts")
 )
-_OPTIONAL: Final = frozenset(("inference_max_tokens", "features"))
+_OPTIONAL: Final = frozenset(("inference_max_tokens", "features", "label_texts"))
 _CLASS_WEIGHTS: Final = ("none", "balanced")
 _HEAD_STARTS: Final = ("random", "means", "probe")
+_BEST: Final = ("accuracy", "macro_f1")
 
 
 def problem_of(name: str, value: object) -> str:
@@ -86,6 +88,7 @@ _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
     "backbone": lambda v: (isinstance(v, str) and v != "", "wheel, bundled, a folder, or an id on the Hub"),
     "profile": lambda v: (isinstance(v, str) and v in PROFILES, f"one of {', '.join(PROFILES)}"),
     "head_start": lambda v: (isinstance(v, str) and v in _HEAD_STARTS, f"one of {', '.join(_HEAD_STARTS)}"),
+    "metric_for_best_model": lambda v: (isinstance(v, str) and v in _BEST, f"one of {', '.join(_BEST)}"),
     "bf16": lambda v: (isinstance(v, bool) or v == "auto", "true, false or auto"),
     "keep_torch": lambda v: (isinstance(v, bool), "true or false"),
     "label_issues": lambda v: (isinstance(v, bool), "true or false"),

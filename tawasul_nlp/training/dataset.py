@@ -24,6 +24,7 @@ from tawasul_nlp.training.checks import (
     unusable,
 )
 from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.descriptions import described_only, description_findings, read_descriptions
 from tawasul_nlp.training.incident_groups import Incidents, incidents_of
 from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, joined, split
 from tawasul_nlp.training.tables import (
@@ -81,6 +82,9 @@ class TrainingData:
         For some tasks, the labels that each label is easily taken for.
     incidents : Incidents or None
     descriptions : Dataset or None
+        Descriptions of labels, with the columns of the rows: learned from like training rows, but not counted, checked
+        or measured as such. A label may have nothing else.
+    ngram_texts : Dataset or None
         Further texts that only the n-gram scorer learns from, with the columns of the labels.
     """
 
@@ -98,6 +102,12 @@ class TrainingData:
     related: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     incidents: Incidents | None = None
     descriptions: Dataset | None = None
+    ngram_texts: Dataset | None = None
+
+    @property
+    def learned(self) -> Dataset | IterableDataset:
+        """The training rows, and the descriptions behind them."""
+        return self.train if self.descriptions is None else concatenate_datasets([self.train, self.descriptions])
 
     @property
     def streamed(self) -> bool:
@@ -123,6 +133,7 @@ def read_data(
     *,
     validation: Any = None,
     duplicates: Method = "incidents",
+    descriptions: Any = None,
 ) -> TrainingData:
     """Read the tables, check them, and split the first one where there is no second.
 
@@ -139,6 +150,8 @@ def read_data(
         Folder for what need not be read twice.
     duplicates : {"incidents", "identical"}
         See :func:`~tawasul_nlp.training.splitting.duplicate_groups`.
+    descriptions : str, Path, mapping, table or None
+        See :func:`~tawasul_nlp.training.descriptions.read_descriptions`.
 
     Raises
     ------
@@ -147,7 +160,7 @@ def read_data(
     ValueError
         If a table lacks a column, or has nothing to train on.
     """
-    whole = read_whole(data, columns, cache, validation=validation, duplicates=duplicates)
+    whole = read_whole(data, columns, cache, validation=validation, duplicates=duplicates, descriptions=descriptions)
     validates = whole.second
     if validation is None:
         validates = split(whole.labels, whole.groups, config.validation_share, config.seed)
@@ -170,7 +183,7 @@ class WholeTable:
     columns : Columns
     findings : tuple of Finding
         About rows that cannot be used.
-    files, reading
+    files, reading, descriptions
         See :class:`TrainingData`.
     """
 
@@ -183,6 +196,7 @@ class WholeTable:
     findings: tuple[Finding, ...]
     files: dict[str, str]
     reading: dict[str, Any]
+    descriptions: Dataset | None = None
 
     def divided(self, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
         """Return the data that trains on some rows and validates on others, and what comparing them finds.
@@ -219,7 +233,12 @@ class WholeTable:
         )
         shared = np.isin(self.groups, self.groups[trains])
         train, held_out = chosen(self.rows, trains.tolist()), chosen(self.rows, validates.tolist())
-        labels = {task: label_names(train[label_column(task)]) for task in self.labels}
+        counters = {task: Counter(train[label_column(task)]) for task in self.labels}
+        labels = {task: label_names(list(counter)) for task, counter in counters.items()}
+        if self.descriptions is not None:
+            unseen = described_only(self.descriptions, labels)
+            findings += description_findings(unseen)
+            labels = {task: label_names([*names, *unseen[task]]) for task, names in labels.items()}
         incidents = None
         if self.columns.incident is not None:
             first = label_column(next(iter(labels)))
@@ -229,7 +248,7 @@ class WholeTable:
             train,
             held_out,
             labels,
-            {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
+            {task: counted(counters[task], names) for task, names in labels.items()},
             len(train),
             self.groups[trains],
             shared[validates],
@@ -237,6 +256,7 @@ class WholeTable:
             self.reading,
             tuple(findings),
             incidents=incidents,
+            descriptions=self.descriptions,
         )
 
 
@@ -248,6 +268,7 @@ def read_whole(
     validation: Any = None,
     corrections: Any = None,
     duplicates: Method = "incidents",
+    descriptions: Any = None,
 ) -> WholeTable:
     """Read a table, and another one to validate on or with corrections, and find what belongs together.
 
@@ -264,6 +285,9 @@ def read_whole(
         if not len(rows):
             raise ValueError(f"{sources[side]} has no usable row; {findings[0] if findings else 'it has no rows'}")
     labels = {task: label_names(usable["data"][label_column(task)]) for task in columns.labels}
+    described = None if descriptions is None else read_descriptions(descriptions, columns)
+    if described is not None:
+        labels = {task: (*names, *described_only(described, labels)[task]) for task, names in labels.items()}
     if validation is not None:
         unknown = unknown_labels(sources["validation"], usable["validation"], labels)
         strange = {row for finding in unknown for _, row in finding.rows}
@@ -273,6 +297,9 @@ def read_whole(
             raise ValueError(f"{sources['validation']} has no row whose labels are among those of {sources['data']}")
     rows = concatenate_datasets(list(usable.values()))
     alike = _groups(list(rows["text"]), duplicates, cache)
+    files = {sources[side]: _hash(table, read[side]) for side, table in named.items()}
+    if described is not None:
+        files[described["file"][0]] = _hash(descriptions, described)
     groups = joined(alike, *(by_value(list(rows[name])) for name in ("group", "incident") if any(rows[name])))
     return WholeTable(
         rows,
@@ -282,8 +309,9 @@ def read_whole(
         np.arange(len(rows)) >= len(usable["data"]),
         columns,
         tuple(findings),
-        {sources[side]: _hash(table, read[side]) for side, table in named.items()},
+        files,
         {"columns": asdict(columns), "duplicates": duplicates},
+        described,
     )
 
 

@@ -36,16 +36,18 @@ from tawasul_nlp.training.incident_groups import IncidentDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.progress import tell
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
-from tawasul_nlp.training.trainer import STATE, last_checkpoint, save_state, train_network
+from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
 
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
 _SAMPLE = 200_000
 
 
 def fine_tune(
-    data: TrainingData, config: TrainConfig, output: Path
+    data: TrainingData, config: TrainConfig, output: Path, on_epoch: OnEpoch | None = None
 ) -> tuple[MultiTaskNetwork, PreTrainedTokenizerFast]:
     """Train the network through all stages, or load what an earlier call with this folder trained.
+
+    ``on_epoch`` gets the curve of the first stage after each of its epochs; what it raises ends the training.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def fine_tune(
             weights = model.state_dict()
             backbone, model = start_network(data, config, stage, output)
             model.load_state_dict(weights)
-        _run_stage(model, backbone, data, config, stage, output, number)
+        _run_stage(model, backbone, data, config, stage, output, number, on_epoch if number == 1 else None)
     return model.network.eval().cpu(), backbone.tokenizer
 
 
@@ -83,7 +85,7 @@ def start_network(
     """Return the backbone and the network that a stage begins with, if there is none before it."""
 
     def texts() -> list[str]:
-        return [row["text"] for row in islice(data.train, _SAMPLE)] if data.streamed else list(data.train["text"])
+        return [row["text"] for row in islice(data.train, _SAMPLE)] if data.streamed else list(data.learned["text"])
 
     backbone = load_backbone(config.backbone, texts, output, stage.dropout)
     if backbone.config is not None and backbone.config.profile["name"] != config.profile:
@@ -105,6 +107,7 @@ def _run_stage(
     stage: Stage,
     output: Path,
     number: int,
+    on_epoch: OnEpoch | None,
 ) -> None:
     """Train one stage in its folder, where its history and its weights are left."""
     out, tokenizer, tasks = output / f"stage{number}", backbone.tokenizer, list(data.labels)
@@ -112,7 +115,7 @@ def _run_stage(
     texts = (
         StreamedTexts(data.train, encoder, data.rows)
         if data.streamed
-        else HeldTexts(_first_reports(data.train) if stage.incident_groups else data.train, encoder)
+        else HeldTexts(_first_reports(data.learned) if stage.incident_groups else data.learned, encoder)
     )
     held_out = HeldTexts(data.validation, RowEncoder(tokenizer, data, config, stage, training=False))
     if number == 1 and stage.head_start != "random" and last_checkpoint(out) is None:
@@ -128,7 +131,7 @@ def _run_stage(
 
     tell(f"stage {number}: {len(texts):,} texts, {stage.epochs:g} epochs")
     collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
-    trainer = train_network(model, texts, held_out, collator, out, stage, tasks, config.report_to)
+    trainer = train_network(model, texts, held_out, collator, out, stage, tasks, config.report_to, on_epoch)
     _write_history(output, number, trainer.state.log_history, tasks)
     save_state(model.state_dict(), out / STATE)  # last: a run that finds it does none of the above
     for checkpoint in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network

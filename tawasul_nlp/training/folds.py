@@ -45,6 +45,7 @@ def cross_validate(
     config: TrainConfig | None = None,
     incident_column: str | None = None,
     group_column: str | None = None,
+    descriptions: Any = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
     missing_labels: Sequence[str] = (),
     leave_out: bool = False,
@@ -59,7 +60,8 @@ def cross_validate(
 
     Parameters
     ----------
-    data, text_column, label_columns, config, incident_column, group_column, duplicates, missing_labels, leave_out
+    data, text_column, label_columns, config, incident_column, group_column, descriptions, duplicates, missing_labels,
+    leave_out
         As for :func:`~tawasul_nlp.training.train`.
     output : str or Path
         The run folder: ``folds`` of it has a folder for each, and ``cross_validation.json`` the result. A fold that is
@@ -89,7 +91,7 @@ def cross_validate(
     with logged(output):
         columns = Columns.parse(text_column, label_columns, group_column, incident_column, missing=missing_labels)
         check_weights(config, columns.labels)
-        whole = read_whole(data, columns, output / "cache", duplicates=duplicates)
+        whole = read_whole(data, columns, output / "cache", duplicates=duplicates, descriptions=descriptions)
         write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
         refuse_fatal(whole.findings, output, leave_out=leave_out)
         number = fold_numbers(whole.labels, whole.groups, folds, config.seed)
@@ -142,8 +144,10 @@ def _scores(
     probabilities = predict_all(model, unseen, list(whole.labels))
     for task, values in whole.labels.items():
         names = label_names(values)
+        # A label that is only described has no row to measure.
+        at = [index for index, label in enumerate(model.labels[task]) if label in names]
         spread = np.zeros((len(unseen), len(names)), np.float32)
-        spread[:, [names.index(label) for label in model.labels[task]]] = probabilities[task]
+        spread[:, [names.index(model.labels[task][index]) for index in at]] = probabilities[task][:, at]
         yield f"model.{task}", spread
         pairs = [(text, label) for text, label in zip(known, labels[task], strict=True) if label]
         theirs = [label for _, label in pairs]

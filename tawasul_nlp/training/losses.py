@@ -23,10 +23,10 @@ class TrainingNetwork(nn.Module):
     accepts_loss_kwargs = False
 
     def __init__(
-        self, network: MultiTaskNetwork, stage: Stage, class_weights: Mapping[str, Tensor] | None = None
+        self, network: MultiTaskNetwork, stage: Stage, class_weights: Mapping[str, np.ndarray] | None = None
     ) -> None:
         super().__init__()
-        self.class_weights = dict(class_weights or {})
+        self.class_weights = {task: torch.from_numpy(weights) for task, weights in (class_weights or {}).items()}
         self.network = network
         self.stage = stage
         hidden = network.encoder.config.hidden_size
@@ -103,7 +103,7 @@ class TrainingNetwork(nn.Module):
 
 def class_weights(
     given: str | Mapping[str, float], labels: Mapping[str, Sequence[str]], counts: Mapping[str, np.ndarray]
-) -> dict[str, Tensor]:
+) -> dict[str, np.ndarray]:
     """Return the weight of each label of each task, as ``Stage.class_weights`` says; nothing where all weigh the same.
 
     Examples
@@ -120,7 +120,7 @@ def class_weights(
         weights = {task: found.sum() / (len(found) * np.maximum(found, 1)) for task, found in counts.items()}
     else:
         weights = {}
-    return {task: torch.from_numpy(found.astype(np.float32)) for task, found in weights.items()}
+    return {task: found.astype(np.float32) for task, found in weights.items()}
 
 
 class RecentVectors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ def fit_ngram(
     labels: dict[str, tuple[str, ...]],
     path: Path,
     config: NgramConfig,
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Fit the scorer and write it to ``path``.
 
@@ -60,6 +61,8 @@ def fit_ngram(
         The names of each task's labels; every one needs a text.
     path : Path
     config : NgramConfig
+    weights : mapping of str to ndarray of float, shape (labels,), optional
+        How much a text counts by its label, for tasks whose labels do not count the same.
 
     Raises
     ------
@@ -72,24 +75,26 @@ def fit_ngram(
     pairs = list(zip(counts, config.min_df, strict=True))
     blocks = tuple(kept_features(block_counts, min_df) for block_counts, min_df in pairs)
     features = weighed(blocks, counts)
-    weights, biases = {}, {}
+    found, biases = {}, {}
     for task, target in targets.items():
         known = target >= 0
         missing = [name for index, name in enumerate(labels[task]) if index not in set(target[known].tolist())]
         if missing:
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
-        svm = LinearSVC(C=config.C, random_state=0).fit(features[known], target[known])
-        weights[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
+        own = (weights or {}).get(task)
+        class_weight = None if own is None else dict(enumerate(own.tolist()))
+        svm = LinearSVC(C=config.C, class_weight=class_weight, random_state=0).fit(features[known], target[known])
+        found[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
         if len(labels[task]) == 2:  # one column tells two labels apart; the format has one for each
-            weights[task] = np.concatenate([-weights[task], weights[task]], axis=1)
+            found[task] = np.concatenate([-found[task], found[task]], axis=1)
             biases[task] = np.concatenate([-biases[task], biases[task]])
-    kept = heaviest(np.concatenate(list(weights.values()), axis=1), config.features or features.shape[1])
+    kept = heaviest(np.concatenate(list(found.values()), axis=1), config.features or features.shape[1])
     sizes = np.cumsum([0, *(len(block.hashes) for block in blocks)])
     blocks = tuple(
         FeatureBlock(block.hashes[kept[start:end]], block.idf[kept[start:end]])
         for block, start, end in zip(blocks, sizes[:-1], sizes[1:], strict=True)
     )
-    save_ngram(path, blocks, {task: matrix[kept] for task, matrix in weights.items()}, biases)
+    save_ngram(path, blocks, {task: matrix[kept] for task, matrix in found.items()}, biases)
 
 
 def heaviest(weights: np.ndarray, count: int) -> np.ndarray:

@@ -82,6 +82,7 @@ def build_folder(
     profile: str = "default",
     max_tokens: int = MAX_TOKENS,
     prior: float = 0.0,
+    label_texts: int | None = None,
     torch_files: bool = False,
 ) -> ModelConfig:
     """Export the network and fit each task's weights, temperature and thresholds on validation texts.
@@ -107,6 +108,8 @@ def build_folder(
     max_tokens : int
     prior : float
         See :func:`tawasul_nlp.evaluation.fitting.fit_task`.
+    label_texts : int or None
+        See :func:`tawasul_nlp.evaluation.fitting.with_thresholds`.
     torch_files : bool
         Whether the folder also holds the float network, for the torch runtime.
 
@@ -133,7 +136,7 @@ def build_folder(
     fitted: dict[str, TaskConfig] = {}
     for name in tasks:
         fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, scorers, truth[name], prior)
-        fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name])
+        fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name], label_texts)
     for target in TARGET_ERRORS:
         for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
             logger.warning("%s", sentence)

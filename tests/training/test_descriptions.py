@@ -1,0 +1,159 @@
+"""Descriptions of labels are learned from, so that a label without a row is not unknown."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from tawasul_nlp import DataError, MissingColumnError
+from tawasul_nlp.cli import main
+from tawasul_nlp.training import cross_validate, train
+from tawasul_nlp.training.dataset import read_data
+from tawasul_nlp.training.descriptions import read_descriptions
+from tawasul_nlp.training.tables import Columns
+from tests.training.conftest import DEPARTMENTS, write_csv
+from tests.training.test_run import settings
+
+ONE = Columns("text", {"dept": "dept"})
+TWO = Columns("text", {"dept": "dept", "style": "style"})
+EDUCATION = DEPARTMENTS["education"]
+TOLD = {
+    DEPARTMENTS["ewa"]: "انقطاع الكهرباء أو الماء والفواتير والعدادات",
+    DEPARTMENTS["works"]: ["حفر الشوارع والأرصفة", "المجاري ومياه الأمطار"],
+    EDUCATION: "المدارس والمعلمون والطلبة والحافلات المدرسية",
+}
+
+
+def pairs(rows: Dataset, task: str = "dept") -> list[tuple[str, str]]:
+    return list(zip(rows[f"label.{task}"], rows["text"], strict=True))
+
+
+def test_a_mapping_yaml_and_a_table_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text(json.dumps(TOLD, ensure_ascii=False), encoding="utf-8")
+    rows = [
+        {"label": label, "description": text}
+        for label, texts in TOLD.items()
+        for text in ([texts] if isinstance(texts, str) else texts)
+    ]
+    write_csv(tmp_path / "labels.csv", rows)
+    expected = [(row["label"], row["description"]) for row in rows]
+    for source in (TOLD, tmp_path / "labels.yaml", tmp_path / "labels.csv", Dataset.from_list(rows)):
+        assert pairs(read_descriptions(source, ONE)) == expected
+
+
+def test_of_several_tasks_each_description_names_its_own() -> None:
+    table = Dataset.from_list([{"task": "style", "label": "فصحى", "description": "لغة رسمية"}])
+    for source in ({"dept": TOLD, "style": {"فصحى": "لغة رسمية"}}, table):
+        found = read_descriptions(source, TWO)
+        assert ("فصحى", "لغة رسمية") in pairs(found, "style") and ("", "لغة رسمية") in pairs(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (TOLD, "names no task, expected the task of each label: there are dept, style"),
+        ({"section": {"a": "نص"}}, "describes 'section', expected one of the tasks dept, style"),
+        ({"dept": {"a": "..."}}, "description 1 has no letters or digits"),
+        ({"dept": {"": "نص"}}, "description 1 has no label"),
+        ({"dept": {"a": "نص"}, "style": "نص"}, "'style' beside tasks"),
+        ({"dept": {}}, "has no description"),
+    ],
+)
+def test_descriptions_that_cannot_be_learned_from_are_refused(source: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_descriptions(source, TWO)
+
+
+def test_a_file_that_describes_nothing_is_refused_with_its_line_or_column(tmp_path: Path) -> None:
+    path = tmp_path / "labels.yaml"
+    for text in ("a: نص\nb:\n", "a: نص\na: نص\n", "a: نص\nb: [{c: d}]\n"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=r"labels\.yaml:2: "):
+            read_descriptions(path, ONE)
+    with pytest.raises(MissingColumnError, match="--descriptions"):
+        read_descriptions(write_csv(tmp_path / "labels.csv", [{"name": "a", "description": "نص"}]), ONE)
+
+
+@pytest.fixture(scope="module")
+def known(cases: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the cases of three departments."""
+    return [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] != EDUCATION]
+
+
+def test_a_described_label_without_rows_is_a_label_and_is_reported(known: list[dict[str, str]], tmp_path: Path) -> None:
+    data = read_data(
+        Dataset.from_list(known), ONE, settings(tmp_path), tmp_path, duplicates="identical", descriptions=TOLD
+    )
+    assert EDUCATION in data.labels["dept"] and data.counts["dept"][data.labels["dept"].index(EDUCATION)] == 0
+    assert any(finding.kind == "label without rows" and EDUCATION in str(finding) for finding in data.findings)
+    texts = list(data.learned["text"])
+    assert len(texts) == data.rows + 4 and texts[-1] == TOLD[EDUCATION]
+    assert TOLD[EDUCATION] not in [*data.train["text"], *data.validation["text"]]
+
+
+@pytest.mark.slow
+def test_a_label_that_is_only_described_can_be_answered(
+    known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"label_columns": ["dept"], "duplicates": "identical", "descriptions": TOLD}
+    config = settings(tiny_bert, epochs=4)
+    run = train(Dataset.from_list(known), output=tmp_path / "run", config=config, **options)
+    assert set(run.model.labels["dept"]) == set(DEPARTMENTS.values())
+    column = run.model.labels["dept"].index(EDUCATION)
+    likely = run.model.predict_proba([str(TOLD[EDUCATION]), *(case["text"] for case in known)])[:, column]
+    assert likely[0] == likely.max() > 2 * np.median(likely)
+    with pytest.raises(ValueError, match="other texts"):
+        train(
+            Dataset.from_list(known),
+            output=tmp_path / "run",
+            config=config,
+            **{**options, "descriptions": {**TOLD, EDUCATION: "المدارس"}},
+        )
+
+
+@pytest.mark.slow
+def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_rows_have(
+    known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    config = settings(tiny_bert, epochs=1)
+    result = cross_validate(
+        Dataset.from_list(known),
+        label_columns=["dept"],
+        output=tmp_path,
+        folds=2,
+        config=config,
+        descriptions=TOLD,
+        duplicates="identical",
+        keep_models=True,
+    )
+    assert result.tasks["dept"].n == len(known)
+    assert EDUCATION in json.loads((tmp_path / "folds/fold1/run.json").read_text(encoding="utf-8"))["labels"]["dept"]
+
+
+@pytest.mark.slow
+def test_the_command_takes_a_file_of_descriptions_but_not_for_a_stream(
+    known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(tmp_path / "cases.csv", known)
+    (tmp_path / "labels.yaml").write_text(json.dumps(TOLD, ensure_ascii=False), encoding="utf-8")
+    arguments = ["train", str(data), "--label-columns", "dept", "--duplicates", "identical", "--preset", "arabert"]
+    arguments += [
+        "--set",
+        f"backbone={tiny_bert}",
+        "--set",
+        "epochs=1",
+        "--set",
+        "bf16=false",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    described = ["--descriptions", str(tmp_path / "labels.yaml")]
+    assert main([*arguments, *described]) == 0
+    run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert EDUCATION in run["labels"]["dept"] and str(tmp_path / "labels.yaml") in run["files"]
+    streamed = write_csv(tmp_path / "validation.csv", known[:9])
+    assert main([*arguments, *described, "--streaming", "--validation", str(streamed)]) == 1
+    assert "cannot be joined with descriptions" in capsys.readouterr().err
