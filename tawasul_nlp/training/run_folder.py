@@ -16,12 +16,14 @@ from tawasul_nlp.training.progress import LOG, tell
 
 RUN = "run.json"
 CHECKS = "checks.json"
+SEARCH = "search"
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 _FILES = (
     *(CHECKS, RUN, LOG, "config.yaml", "history.json", "curves.png", "metrics.json", "evaluation.json"),
     *("suspects.csv", "outliers.csv", "ngram.safetensors", "cross_validation.json", "update.json"),
+    *("trials.csv", "best.yaml"),
 )
-_FOLDERS = ("cache", "base", "tokenizer", "model", "folds", "stage[0-9]*")
+_FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")
 
 
 def claim(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
@@ -33,6 +35,10 @@ def claim(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[st
         If it is not; what differs is named.
     """
     path = output / RUN
+    if (output / SEARCH).exists():
+        raise ValueError(
+            f"{output} holds a search; take another output folder, or throw it away (restart=True, --restart)"
+        )
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         differing = [*_differences(before, json.loads(json.dumps(made_of)))]

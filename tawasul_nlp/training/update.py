@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare, evaluate
+from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
+from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run import TrainRun, check_weights, fit, refuse_fatal
 from tawasul_nlp.training.run_folder import CHECKS, discard, write_json
@@ -162,9 +163,9 @@ def update(
         run = fit(data, config, output)
         found = {}
         for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
-            old, new = (_evaluated(each, whole, rows) for each in (before, run.model))
+            old, new = (evaluate_rows(each, whole, rows) for each in (before, run.model))
             found[name] = replace(compare(new, old), first="the new model", second="the model before")
-        old, new = (_evaluated(each, whole, tested) for each in (before, run.model))
+        old, new = (evaluate_rows(each, whole, tested) for each in (before, run.model))
         changes = _changes(old, new)
         better = tuple(each for each in changes[::-1] if each.after > each.before)[:_LABELS]
         worse = tuple(each for each in changes if each.after < each.before)[:_LABELS]
@@ -206,15 +207,6 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     validates = np.zeros(len(used), bool)
     validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed)
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
-
-
-def _evaluated(model: ComplaintClassifier, whole: WholeTable, rows: np.ndarray) -> EvaluationResult:
-    chosen = np.flatnonzero(rows).tolist()
-    texts = list(whole.rows["text"])
-    table = {"text": [texts[at] for at in chosen], "\0group": [str(whole.groups[at]) for at in chosen]}
-    table |= {task: [values[at] for at in chosen] for task, values in whole.labels.items()}
-    tasks = [task for task in whole.labels if task in model.labels and any(table[task])]
-    return evaluate(model, table, label_columns=tasks, group_column="\0group")
 
 
 def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:

@@ -1,0 +1,178 @@
+"""A search trains many settings, resumes after a kill, and measures its choice on rows that it has not seen."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier, DataError
+from tawasul_nlp.cli import main
+from tawasul_nlp.training import NgramConfig, Range, SearchResult, TrainConfig, search, train
+from tawasul_nlp.training.search import lags
+from tawasul_nlp.training.search_space import check_space, default_space, drawn, load_space, with_settings
+from tests.training.conftest import write_csv
+from tests.training.test_run import ROOT, settings
+from tests.waiting import wait_until
+
+SPACE = {"head_learning_rate": Range(1e-3, 3e-2, log=True), "batch_size": (8, 16), "ngram.C": Range(0.1, 1.0)}
+
+
+def test_the_points_lie_in_the_space_and_reach_all_of_it() -> None:
+    space: dict[str, Any] = {"learning_rate": Range(1e-5, 1e-3, log=True), "epochs": Range(2, 5)}
+    space["batch_size"] = (16, 32)
+    points = drawn(space, 60, 1)
+    assert all(1e-5 <= point["learning_rate"] <= 1e-3 for point in points)
+    assert {point["epochs"] for point in points} == {2, 3, 4, 5}
+    assert {point["batch_size"] for point in points} == {16, 32}
+    below = sum(point["learning_rate"] < 1e-4 for point in points)
+    assert 24 <= below <= 36  # half of the factors are below the middle one
+    assert drawn(SPACE, 4, 1) == drawn(SPACE, 9, 1)[:4] != drawn(SPACE, 4, 2)
+
+
+@pytest.mark.parametrize("preset", ["e5", "few_shot", "arabert"])
+def test_the_default_space_is_sound_around_every_configuration(preset: str) -> None:
+    config = TrainConfig.preset(preset)
+    space = default_space(config)
+    check_space(space, config)
+    for point in drawn(space, 5, 1):
+        with_settings(config, point)
+    assert "ngram.C" not in default_space(config.replace(ngram=None))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"learning_rat": Range(0.1, 0.2)}, "did you mean 'learning_rate'"),
+        ({"learning_rate": Range(0.1, 7)}, "learning_rate is '7', expected a number from 0 to 1"),
+        ({"profile": Range(1, 2)}, "profile is '1', expected one of"),
+        ({"validation_share": (0.1, 0.2)}, "cannot be searched"),
+        ({"batch_size": ()}, "expected a Range, or a list of values"),
+        ({}, "the search space is empty"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_refused(space: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        check_space(space, TrainConfig.preset("e5"))
+
+
+def test_a_space_in_yaml_is_read_and_an_error_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("learning_rate: {low: 5e-5, high: 5.0e-4, log: true}\nngram.min_df: [[1, 1], [2, 2]]\n")
+    space = load_space(path)
+    assert space == {"learning_rate": Range(5e-5, 5e-4, log=True), "ngram.min_df": ([1, 1], [2, 2])}
+    assert with_settings(TrainConfig(), {"ngram.min_df": [2, 2]}).ngram == NgramConfig(min_df=(2, 2))
+    for text in ("epochs: {low: 3}", "epochs: {low: 3, high: 2}", "epochs: 3", "epochs: {low: a, high: b}"):
+        path.write_text(f"batch_size: [16]\n{text}\n")
+        with pytest.raises(DataError, match=r"space\.yaml:2: "):
+            load_space(path)
+
+
+def test_a_trial_is_stopped_only_when_it_lags_behind_enough_others_at_the_same_share_of_its_training() -> None:
+    others = [((0.5, value), (1.0, 0.9)) for value in (0.4, 0.5, 0.6, 0.7)]
+    assert lags([(0.5, 0.54)], others) and not lags([(0.5, 0.55)], others)
+    assert not lags([(0.3, 0.0)], others)  # nobody has measured so early
+    assert not lags([(1.0, 0.0)], others)  # it is done anyhow
+    assert not lags([(0.25, 0.6), (0.5, 0.1)], others)  # its best epoch counts
+
+
+@pytest.fixture(scope="module")
+def found(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SearchResult, Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("search")
+    options: dict[str, Any] = {
+        "text_column": "نص",
+        "label_columns": {"dept": "الجهة", "style": "style"},
+        "duplicates": "identical",
+        "config": settings(tiny_bert, epochs=2, early_stopping=0),
+        "space": SPACE,
+        "output": folder / "out",
+    }
+    data = write_csv(folder / "cases.csv", cases)
+    return search(data, trials=6, **options), data, options
+
+
+@pytest.mark.slow
+def test_the_best_settings_and_their_model_are_kept(
+    found: tuple[SearchResult, Path, dict[str, Any]], cases: list[dict[str, str]]
+) -> None:
+    result, _, options = found
+    finished = [trial for trial in result.trials if trial.value is not None]
+    assert result.trials[0].settings == {} and finished[0].number == 1
+    assert result.best.value == max(trial.value or 0 for trial in finished)
+    assert TrainConfig.load(result.folder / "best.yaml") == result.config
+    assert result.config == with_settings(options["config"].replace(label_issues=False), result.best.settings)
+    with (result.folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["accuracy"] for row in rows] == [str(trial.value or "") for trial in result.trials]
+    assert result.model.predict("حفرة في الشارع").labels.keys() == {"dept", "style"}
+    assert result.evaluation.model.hash == result.model.config.model_hash
+    assert len(list((result.folder / "search").rglob("*.onnx"))) == 0
+    assert "How it was chosen" in (result.model_folder / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_no_trial_trains_or_validates_on_the_held_out_rows(
+    found: tuple[SearchResult, Path, dict[str, Any]], cases: list[dict[str, str]]
+) -> None:
+    result, _, _ = found
+    held_out = result.evaluation.tasks["dept"].n
+    for trial in result.trials:
+        run = json.loads((result.folder / "search" / f"trial{trial.number}" / "run.json").read_text(encoding="utf-8"))
+        assert run["train"] + run["validation"] + held_out == len(cases)
+    assert held_out >= len(cases) // 6
+
+
+@pytest.mark.slow
+def test_a_finished_search_is_read_again_goes_on_with_more_trials_and_refuses_another_space(
+    found: tuple[SearchResult, Path, dict[str, Any]],
+) -> None:
+    result, data, options = found
+    again = search(data, trials=6, **options)
+    assert (again.trials, again.config) == (result.trials, result.config)
+    more = search(data, trials=7, **options)
+    assert more.trials[:6] == result.trials and len(more.trials) == 7
+    with pytest.raises(ValueError, match="holds a search"):
+        train(data, **{name: each for name, each in options.items() if name != "space"})
+    with pytest.raises(ValueError, match="holds a run with space"):
+        search(data, trials=6, **{**options, "space": {"batch_size": (8, 16)}})
+
+
+@pytest.mark.slow
+def test_a_killed_search_resumes_and_ends_as_if_it_had_not_been(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    data = write_csv(tmp_path / "cases.csv", cases)
+    space = tmp_path / "space.yaml"
+    space.write_text("head_learning_rate: {low: 1.0e-3, high: 3.0e-2, log: true}\n", encoding="utf-8")
+
+    def command(out: Path) -> list[str]:
+        return [
+            *("train", str(data), "--preset", "arabert", "-o", str(out), "--duplicates", "identical", "-t", "نص"),
+            *("--label-columns", "dept=الجهة", "--search", "3", "--search-space", str(space)),
+            *("--set", f"backbone={tiny_bert}", "--set", "bf16=false", "--set", "epochs=2", "--set", "batch_size=8"),
+        ]
+
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-m", "tawasul_nlp", *command(killed)], env=environment)
+    try:
+        wait_until(lambda: (killed / "search" / "trial2" / "stage1").is_dir(), process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (killed / "best.yaml").exists()
+    assert main(command(killed)) == 0 and main(command(whole)) == 0
+    values = []
+    for out in (killed, whole):
+        with (out / "trials.csv").open(encoding="utf-8", newline="") as file:
+            values.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+    assert values[0] == values[1]
+    assert (killed / "best.yaml").read_bytes() == (whole / "best.yaml").read_bytes()
+    assert ComplaintClassifier.from_pretrained(killed / "model").labels.keys() == {"dept"}
