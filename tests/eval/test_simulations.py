@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from eval.quality import active_learning, learning_curve
+from eval.quality import active_learning, descriptions, learning_curve
 from eval.quality.active_learning import Plan, intervals, labels_saved
+from tawasul_nlp.tables import open_labelled
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +72,12 @@ def test_points_are_kept_and_not_measured_twice(tmp_path, capsys):
     # Points of another corpus do not count.
     (tmp_path / "curve.jsonl").write_text(json.dumps({**point, "data": "other"}) + "\n", encoding="utf-8")
     assert learning_curve.load_points(tmp_path / "curve.jsonl") == []
+
+
+def test_every_intent_is_described_once_and_a_training_without_examples_has_descriptions() -> None:
+    found = open_labelled(descriptions.DESCRIPTIONS, "description").read(["label"])
+    intents = found.columns["label"]
+    assert len(intents) == len(set(intents)) == len(set(found.texts)) == 77
+    trainings = list(descriptions.points(sorted(intents)))
+    assert all(each.described for each in trainings if not all(each.examples.values()))
+    assert {(each.name, each.described) for each in trainings} >= {("1 a label", False), ("0 a label", True)}
