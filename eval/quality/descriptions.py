@@ -110,12 +110,12 @@ def markdown(result: dict[str, Any]) -> str:
         f"preset `few_shot` with {_EPOCHS} epochs; {_CALIBRATES} rows of each intent in the validation file calibrate, "
         "the others are measured on. Per cent, with bootstrap 95% intervals over rows; one draw of the examples.",
         "",
-        "| examples | descriptions | measured on | rows | accuracy | macro F1 | right in top 3 |",
-        "|---|---|---|---|---|---|---|",
+        "| examples | descriptions | measured on | rows | accuracy | right in top 3 |",
+        "|---|---|---|---|---|---|",
     ]
     for point in result["points"]:
         for name, found in point["sets"].items():
-            cells = " | ".join(per_cent(found[figure]) for figure in ("accuracy", "macro_f1", "top3"))
+            cells = " | ".join(per_cent(found[figure]) for figure in ("accuracy", "top3"))
             learned = "learned from" if point["described"] else "none"
             lines.append(f"| {point['examples']} | {learned} | {name} | {found['n']} | {cells} |")
     lines += [
