@@ -20,7 +20,11 @@ from tests.training.conftest import write_csv
 from tests.training.test_run import ROOT, settings
 from tests.waiting import wait_until
 
-SPACE = {"head_learning_rate": Range(1e-3, 3e-2, log=True), "batch_size": (8, 16), "ngram.C": Range(0.1, 1.0)}
+SPACE: dict[str, Any] = {
+    "head_learning_rate": Range(1e-3, 3e-2, log=True),
+    "batch_size": (8, 16),
+    "ngram.C": Range(0.1, 1.0),
+}
 
 
 def test_the_points_lie_in_the_space_and_reach_all_of_it() -> None:
