@@ -9,7 +9,7 @@
 'بلدية المنطقة الجنوبية'
 """
 
-from tawasul_nlp.domain._yaml import DataError
+from tawasul_nlp._yaml import DataError
 from tawasul_nlp.domain.agencies import AgencyMention, find_named_agencies
 from tawasul_nlp.domain.gazetteer import Gazetteer, Governorate, NamedPlace
 from tawasul_nlp.domain.places import Place, Places, find_places

@@ -11,10 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
-from tawasul_nlp.domain import _yaml
+from tawasul_nlp import _yaml
 from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, latin_readings, readings, skeleton, sound
 
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = Path(__file__).parent / "packs" / "bahrain"
 Strength = Literal["strong", "weak", "none"]
 MIN_SKELETON: Final = 4
 """Shorter consonant skeletons of names collide with English words."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from tawasul_nlp.domain import _yaml
+from tawasul_nlp import _yaml
 from tawasul_nlp.domain._folding import Words, fold_phrase, readings, split_words
 from tawasul_nlp.domain.agencies import AgencyMention
 from tawasul_nlp.domain.gazetteer import DATA, Phrases

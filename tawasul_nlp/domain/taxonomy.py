@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NoReturn, TypeVar
 
-from tawasul_nlp.domain import _yaml
+from tawasul_nlp import _yaml
 from tawasul_nlp.domain.gazetteer import DATA, Gazetteer, Governorate
 from tawasul_nlp.errors import TawasulError
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import yaml
 
-from tawasul_nlp.domain import _yaml
+from tawasul_nlp import _yaml
 from tawasul_nlp.training.config_values import check_names, nearest, problem_of, setting_names
 from tawasul_nlp.training.config_yaml import read_setting, read_weight, settings_schema
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from tawasul_nlp.domain import _yaml
-from tawasul_nlp.domain._yaml import DataError
+from tawasul_nlp import _yaml
+from tawasul_nlp._yaml import DataError
 from tawasul_nlp.training.config_values import RANGES, check_names, problem_of, setting_names
 
 

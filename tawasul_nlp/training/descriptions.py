@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from datasets import Dataset
 
-from tawasul_nlp.domain import _yaml
-from tawasul_nlp.domain._yaml import DataError
+from tawasul_nlp import _yaml
+from tawasul_nlp._yaml import DataError
 from tawasul_nlp.tables.labelled import open_labelled
 from tawasul_nlp.training.checks import Finding
 from tawasul_nlp.training.tables import Columns, label_column

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from tawasul_nlp.domain import _yaml
-from tawasul_nlp.domain._yaml import DataError
+from tawasul_nlp import _yaml
+from tawasul_nlp._yaml import DataError
 from tawasul_nlp.training.config import TrainConfig
 
 # They decide which rows train, or nothing that an answer depends on.

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tawasul_nlp._yaml import DataError
 from tawasul_nlp.domain import Taxonomy, UnknownIdError, boundaries, find_named_agencies, find_places, route
 from tawasul_nlp.domain import routing as routing_module
-from tawasul_nlp.domain._yaml import DataError
 
 CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import yaml
 
+from tawasul_nlp._yaml import list_of, read, record, text
 from tawasul_nlp.domain import DataError, Gazetteer, Taxonomy, UnknownIdError, find_places
-from tawasul_nlp.domain._yaml import list_of, read, record, text
 from tawasul_nlp.domain.gazetteer import DATA
 
 TAXONOMY = """\
@@ -169,7 +169,8 @@ def test_yaml_does_not_turn_words_into_booleans(tmp_path):
 
 
 def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch):
-    from tawasul_nlp.domain import _yaml, routing
+    from tawasul_nlp import _yaml
+    from tawasul_nlp.domain import routing
 
     fast = read(routing.DATA / "routing.yaml", routing._SCHEMA)
     monkeypatch.setattr(_yaml, "_LOADER", yaml.SafeLoader)

@@ -14,8 +14,8 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+from tawasul_nlp._yaml import DataError
 from tawasul_nlp.domain import Taxonomy, find_named_agencies, find_places
-from tawasul_nlp.domain._yaml import DataError
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
