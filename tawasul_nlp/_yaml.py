@@ -1,4 +1,4 @@
-"""Read the package's YAML data and check it against a schema, with errors that name file and line.
+"""Read YAML data and check it against a schema, with errors that name file and line.
 
 A schema is a function from a YAML node to a value; the helpers below build such functions. Checking nodes rather than
 the loaded mapping keeps the line of every entry, and avoids YAML's implicit types (``no`` stays the string "no").
@@ -169,28 +169,20 @@ def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """A file's version: what is derived from it may be cached until the version changes.
+class File:
+    """A file's path and content: what is derived from it may be cached by both."""
 
-    Attributes
-    ----------
-    path : Path
-    stamp : tuple of int
-        Device, number, size, and times of the last changes.
-    """
-
-    path: Path
-    stamp: tuple[int, ...]
+    path: str
+    content: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, path: Path) -> Version:
-        """Return a file's version; a missing file raises FileNotFoundError."""
-        found = path.stat()
-        return cls(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    def of(cls, path: str | Path) -> File:
+        """Read a file; a missing one raises FileNotFoundError."""
+        return cls(str(path), Path(path).read_bytes())
 
 
-def read(path: Path, schema: Schema) -> Record:
-    """Read and check one YAML file.
+def read(source: Path | File, schema: Schema) -> Record:
+    """Check one YAML file, which is read unless its content is given.
 
     Raises
     ------
@@ -199,8 +191,10 @@ def read(path: Path, schema: Schema) -> Record:
     FileNotFoundError
         If there is no such file.
     """
+    file = source if isinstance(source, File) else File.of(source)
+    path = file.path
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=_LOADER)
+        node = yaml.compose(file.content.decode("utf-8-sig"), Loader=_LOADER)
     except UnicodeDecodeError as failure:
         raise DataError(f"{path}: not UTF-8 ({failure.reason} at byte {failure.start}); save it as UTF-8") from failure
     except RecursionError as failure:
@@ -211,5 +205,5 @@ def read(path: Path, schema: Schema) -> Record:
         raise DataError(f"{path}:{line}: not valid YAML: {getattr(failure, 'problem', failure)}") from failure
     if node is None:
         raise DataError(f"{path}:1: the file is empty")
-    value: Record = schema(node, str(path))
+    value: Record = schema(node, path)
     return value

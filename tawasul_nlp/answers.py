@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.domain import Places, Routing, Taxonomy, find_named_agencies, find_places, route
+from tawasul_nlp.domain import Domain, Places, Routing, find_named_agencies, find_places, route
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.folder import ModelConfig
 from tawasul_nlp.prediction import LabelScore, Prediction
@@ -24,24 +24,28 @@ class Answers:
     Parameters
     ----------
     config : ModelConfig
-    taxonomy : Taxonomy
+    domain : Domain
         Names, routing and places of the labels that it knows.
+    learned : Domain
+        The domain of the model's training texts, by which it groups topics under agencies.
     complete : bool
-        Whether the taxonomy must know all labels of the tasks topic, agency and kind. Without, a task of which it
-        lacks a label keeps its own names, and nothing is routed.
+        Whether the domain must know all labels of the tasks topic, agency and kind; an agency may have the model's
+        label among its codes. Without, a task of which it lacks a label keeps its own names, and nothing is routed.
 
     Raises
     ------
     ValueError
-        If the taxonomy lacks labels that it must know; the message names them.
+        If the domain lacks labels that it must know; the message names them.
     """
 
-    def __init__(self, config: ModelConfig, taxonomy: Taxonomy, *, complete: bool = False) -> None:
+    def __init__(self, config: ModelConfig, domain: Domain, learned: Domain, *, complete: bool = False) -> None:
         self.config = config
-        self.taxonomy = taxonomy
+        self.domain = domain
+        self.taxonomy = taxonomy = domain.taxonomy
+        self._learned = learned.taxonomy
         tables: dict[str, Mapping[str, Any]] = {
             "topic": taxonomy.topics,
-            "agency": taxonomy.agencies,
+            "agency": {**taxonomy.agencies, **taxonomy.agencies_by_code()},
             "kind": taxonomy.kinds,
         }
         # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
@@ -51,9 +55,9 @@ class Answers:
             missing = [label for label in task.labels if label not in known]
             if complete and name in tables and missing:
                 raise ValueError(
-                    f"the taxonomy lacks {len(missing)} label(s) of the model's task {name!r}: "
+                    f"the domain {domain.id} lacks {len(missing)} label(s) of the model's task {name!r}: "
                     f"{', '.join(missing[:_NAMED])}{', ...' if len(missing) > _NAMED else ''}; "
-                    "add them to its files, or train a model with its labels"
+                    "add them to its files (agencies as ids or codes), or train a model with its labels"
                 )
             self._names[name] = {} if missing else known
         self._topics_of = self._topics_by_agency()
@@ -63,13 +67,19 @@ class Answers:
         found: dict[str, list[int]] = {}
         if self._names.get("topic") and self._names.get("agency"):
             for index, topic in enumerate(self.config.tasks["topic"].labels):
-                found.setdefault(self.taxonomy.agency_group(topic), []).append(index)
+                found.setdefault(self._learned_agency(topic), []).append(index)
         return {agency: np.array(topics) for agency, topics in found.items()}
+
+    def _learned_agency(self, topic: str) -> str:
+        """Return the model's label for the agency of a topic, which the domain may have given to another one."""
+        taxonomy = self._learned if topic in self._learned.topics else self.taxonomy
+        return taxonomy.agency_group(topic)
 
     def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
         entry = self._names[task].get(label)
-        arabic, english = (entry.name_ar, entry.name_en) if entry is not None else (label, label)
-        return LabelScore(label, arabic, english, probability, others)
+        if entry is None:
+            return LabelScore(label, label, label, probability, others)
+        return LabelScore(entry.id, entry.name_ar, entry.name_en, probability, others)
 
     def predictions(
         self,
@@ -116,7 +126,7 @@ class Answers:
         truncated: bool,
     ) -> Prediction:
         """Put together one text's answer from the best labels of each task, with their probabilities, best first."""
-        places = find_places(text[:MAX_CHARS], self.taxonomy.gazetteer)
+        places = find_places(text[:MAX_CHARS], self.domain)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
         labels: dict[str, LabelScore] = {}
@@ -128,13 +138,14 @@ class Answers:
             labels[task] = self._score(task, names[first], probability, others)
             if probability < thresholds[task][first] and not (task == "kind" and self._names[task]):
                 reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
-        routing = self._route(text, labels, topics, places)
+        predicted = self.config.tasks["agency"].labels[best["agency"][0][0]] if self._topics_of else ""
+        routing = self._route(text, predicted, topics, places)
         if routing is not None:
             group = labels["agency"]
-            topic = labels["topic"]
-            if topic.id in self.taxonomy.topics and self.taxonomy.agency_group(topic.id) != group.id:
+            topic = labels["topic"].id
+            if topic in self.taxonomy.topics and self._learned_agency(topic) != predicted:
                 reasons.append("topic_agency_disagree")
-            if topic.id == "out_of_scope":
+            if topic == "out_of_scope":
                 reasons.append("out_of_scope")
             if "place" in routing.needs:
                 reasons.append("place_needed")
@@ -143,16 +154,14 @@ class Answers:
             reasons.append("long_text")
         return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)))
 
-    def _route(
-        self, text: str, labels: dict[str, LabelScore], topics: np.ndarray | None, places: Places
-    ) -> Routing | None:
+    def _route(self, text: str, agency: str, topics: np.ndarray | None, places: Places) -> Routing | None:
         """Route by the likeliest topic of the likeliest agency; `topics` are the topics' probabilities."""
-        own = self._topics_of.get(labels["agency"].id) if self._topics_of else None
+        own = self._topics_of.get(agency)
         if own is None or topics is None:
             return None  # the model's own labels, which the rules do not know, or an agency without topics
         topic = self.config.tasks["topic"].labels[own[topics[own].argmax()]]
-        named = find_named_agencies(text[:MAX_CHARS], self.taxonomy)
-        return route(topic, places, named, text=text[:MAX_CHARS], taxonomy=self.taxonomy)
+        named = find_named_agencies(text[:MAX_CHARS], self.domain)
+        return route(topic, places, named, text=text[:MAX_CHARS], domain=self.domain)
 
     def _unread(self, text: str, places: Places) -> Prediction:
         """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from tawasul_nlp._system import logger
 from tawasul_nlp.answers import Answers
-from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
@@ -60,7 +60,7 @@ class ComplaintClassifier:
         *,
         target_error: TargetError = DEFAULT_TARGET,
         threads: int | None = None,
-        taxonomy: Taxonomy | None = None,
+        domain: Domain | None = None,
         device: str | None = None,
         runtime: str | None = None,
         spinning: bool = False,
@@ -68,8 +68,8 @@ class ComplaintClassifier:
         began = time.perf_counter()
         if threads is not None:
             threads = at_least_one("threads", threads)
-        if taxonomy is not None and not isinstance(taxonomy, Taxonomy):
-            raise TypeError(f"taxonomy is a {type(taxonomy).__name__}, expected a Taxonomy; read it with Taxonomy.load")
+        if domain is not None and not isinstance(domain, Domain):
+            raise TypeError(f"domain is a {type(domain).__name__}, expected a Domain; read it with Domain.load")
         folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
@@ -79,18 +79,20 @@ class ComplaintClassifier:
         self._options: dict[str, Any] = {
             "target_error": self.target_error,
             "threads": threads,
-            "taxonomy": taxonomy,
+            "domain": domain,
             "device": device,
             "runtime": runtime,
             "spinning": spinning,
         }
-        self.taxonomy = taxonomy or Taxonomy.load()
+        learned = Domain.bundled()
+        self.domain = domain or learned
+        self.taxonomy = self.domain.taxonomy
         self._targets = targets_of(self.config.tasks, self.target_error)
         self._told: set[str] = set()
         self._thresholds = self._thresholds_for(self._targets)
         chosen = choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime, spinning=spinning)
         self._scorers = ModelScorers(folder, self.config, chosen)
-        self._answers = Answers(self.config, self.taxonomy, complete=taxonomy is not None)
+        self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
         logger.info(
             "%s: model %s loaded in %.2f s, for %s",
             folder,
@@ -106,7 +108,7 @@ class ComplaintClassifier:
         *,
         target_error: TargetError = DEFAULT_TARGET,
         threads: int | None = None,
-        taxonomy: Taxonomy | None = None,
+        domain: Domain | None = None,
         device: str | None = None,
         runtime: str | None = None,
         spinning: bool = False,
@@ -128,9 +130,9 @@ class ComplaintClassifier:
             CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
             many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
             65 MB (``python -m eval.speed.threads``).
-        taxonomy : Taxonomy or None
-            Names, routing and places of the model's topics, agencies and kinds, all of which it must have; None for the
-            bundled one.
+        domain : Domain or None
+            Names and routing of the model's topics, agencies and kinds, all of which it must have, and places; None for
+            the bundled one.
         device : {"cpu", "cuda"} or None
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
@@ -146,10 +148,10 @@ class ComplaintClassifier:
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
             If the model has no thresholds for ``target_error``, or not the tasks that it names, if there is no such
-            device or runtime, if ``threads`` or ``TAWASUL_THREADS`` is below 1, or if the given taxonomy lacks labels
-            of the model.
+            device or runtime, if ``threads`` or ``TAWASUL_THREADS`` is below 1, or if the given domain lacks labels of
+            the model.
         TypeError
-            If ``taxonomy`` is none, such as the path of one.
+            If ``domain`` is none, such as the path of one.
         """
         if name is None:
             folder = BUNDLED
@@ -165,7 +167,7 @@ class ComplaintClassifier:
             folder,
             target_error=target_error,
             threads=threads,
-            taxonomy=taxonomy,
+            domain=domain,
             device=device,
             runtime=runtime,
             spinning=spinning,

@@ -20,17 +20,16 @@ import pytest
 from tawasul_nlp import (
     ComplaintClassifier,
     Normalizer,
-    Taxonomy,
     find_places,
     mask_personal_data,
     normalize,
     predict,
 )
-from tawasul_nlp.domain import find_named_agencies
-from tawasul_nlp.domain.gazetteer import DATA as DOMAIN_DATA
+from tawasul_nlp.domain import Domain, find_named_agencies
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.text import arabizi_to_arabic
+from tests.packs import BAHRAIN, changed_domain, written
 from tests.waiting import HANG
 from training.splits import DATA, load_splits, read_jsonl
 
@@ -320,21 +319,19 @@ def test_a_target_error_of_one_call_answers_as_a_model_that_was_loaded_with_it(c
     assert strict.predict(texts, target_error=0.05) == clf.predict(texts)
 
 
-def test_a_taxonomy_with_places_of_its_own_routes_by_them(tmp_path: Path) -> None:
-    content = (DOMAIN_DATA / "gazetteer.yaml").read_text(encoding="utf-8")
-    own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, governorate: southern}"
-    (tmp_path / "gazetteer.yaml").write_text(content.replace("\nplaces:\n", f"\nplaces:\n{own}\n"), encoding="utf-8")
-    clf = ComplaintClassifier.from_pretrained(taxonomy=Taxonomy.load(tmp_path))
+def test_a_domain_with_places_of_its_own_routes_by_them(tmp_path: Path) -> None:
+    own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, region: southern}"
+    domain = changed_domain(tmp_path, "gazetteer", "\nplaces:\n", f"\nplaces:\n{own}\n")
+    clf = ComplaintClassifier.from_pretrained(domain=domain)
     answer = clf.predict("الزبالة متراكمة في فريق السلام من ثلاثة أيام ولم يرفعها أحد")
     assert (answer.places.governorate, answer.agency.id) == ("southern", "southern_municipality")
 
 
-def test_a_taxonomy_without_some_of_the_labels_is_refused_with_their_names(tmp_path: Path) -> None:
-    path = tmp_path / "taxonomy.yaml"
-    content = (DOMAIN_DATA / "taxonomy.yaml").read_text(encoding="utf-8")
-    path.write_text(re.sub(r"\bpests_rodents\b", "pests", content), encoding="utf-8")
+def test_a_domain_without_some_of_the_labels_is_refused_with_their_names(tmp_path: Path) -> None:
+    content = (BAHRAIN / "taxonomy.yaml").read_text(encoding="utf-8")
+    domain = Domain.load(written(tmp_path, taxonomy=re.sub(r"\bpests_rodents\b", "pests", content)))
     with pytest.raises(ValueError, match=r"lacks 1 label\(s\) of the model's task 'topic': pests_rodents; add them"):
-        ComplaintClassifier.from_pretrained(taxonomy=Taxonomy.load(path))
+        ComplaintClassifier.from_pretrained(domain=domain)
 
 
 def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: Path) -> None:
@@ -343,8 +340,8 @@ def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: P
     for task in ("mood", ["topic"]):
         with pytest.raises(ValueError, match="this model has topic, agency, kind"):
             clf.predict_proba([SEWAGE], task=task)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="taxonomy is a PosixPath, expected a Taxonomy; read it with Taxonomy.load"):
-        ComplaintClassifier.from_pretrained(taxonomy=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="domain is a PosixPath, expected a Domain; read it with Domain.load"):
+        ComplaintClassifier.from_pretrained(domain=tmp_path)  # type: ignore[arg-type]
 
 
 def test_the_one_line_form_loads_once_and_reads() -> None:

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the lowest up; a module may import those of its own layer and below.
 LAYERS = (
-    ("errors", "_system", "_yaml", "extras"),
+    ("errors", "_system", "_yaml", "_packs", "extras"),
     ("text",),
     ("domain",),
     ("model",),

@@ -14,7 +14,6 @@ from tawasul_nlp import (
     ReadOptions,
     TableError,
     TawasulError,
-    Taxonomy,
     WriteOptions,
     classify_table,
     find_places,
@@ -24,7 +23,7 @@ from tawasul_nlp import (
     predict,
     write_report,
 )
-from tawasul_nlp.domain import Routing, route
+from tawasul_nlp.domain import Domain, Routing, route
 from tawasul_nlp.duplicates import Assignment, Case, DuplicateGroups, Match, RecurringProblems, recurring_problems
 from tawasul_nlp.evaluation import EvaluationResult, compare, drift, evaluate, select
 from tawasul_nlp.report import ReportSummary
@@ -38,7 +37,7 @@ def one_text(text: str) -> str:
     masked: MaskedText = mask_personal_data(arabizi_to_arabic(normalize(text)))
     spans: list[tuple[int, int]] = [(span.start, span.end) for span in find_personal_data(text)]
     prediction: Prediction = predict(Normalizer("default")(masked.text))
-    recipient: Routing = route(prediction.topic.id, find_places(text), taxonomy=Taxonomy.load())
+    recipient: Routing = route(prediction.topic.id, find_places(text), domain=Domain.bundled())
     block: int | None = prediction.places.block
     reasons: tuple[str, ...] = prediction.reasons
     return f"{recipient.agency_id} {block} {reasons} {prediction.needs_review} {len(spans)}"

@@ -1,6 +1,6 @@
-"""The domain as data: kinds, topics, agencies, places of Bahrain, and routing rules.
+"""The domain as data: kinds, topics, agencies, places, routing rules and personal numbers of one country.
 
-``Taxonomy.load`` accepts other kinds, topics, agencies and places; the routing rules are the package's.
+Bahrain's pack is bundled and is the default; :meth:`Domain.load` reads another one, which everything accepts.
 
 >>> from tawasul_nlp.domain import Taxonomy, find_places, route
 >>> places = find_places("القمامة متراكمة في الرفاع الشرقي مجمع 925")
@@ -12,8 +12,12 @@
 from tawasul_nlp._yaml import DataError
 from tawasul_nlp.domain.agencies import AgencyMention, find_named_agencies
 from tawasul_nlp.domain.gazetteer import Gazetteer, Governorate, NamedPlace
-from tawasul_nlp.domain.places import Place, Places, find_places
-from tawasul_nlp.domain.routing import Boundary, Routing, boundaries, route
+from tawasul_nlp.domain.levels import Level, Levels
+from tawasul_nlp.domain.mention import Place, Places
+from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.places import find_places
+from tawasul_nlp.domain.routing import Routing, boundaries, route
+from tawasul_nlp.domain.routing_rules import Boundary
 from tawasul_nlp.domain.taxonomy import Agency, Kind, Taxonomy, Topic, UnknownIdError
 
 __all__ = [
@@ -21,9 +25,12 @@ __all__ = [
     "AgencyMention",
     "Boundary",
     "DataError",
+    "Domain",
     "Gazetteer",
     "Governorate",
     "Kind",
+    "Level",
+    "Levels",
     "NamedPlace",
     "Place",
     "Places",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tawasul_nlp.domain._folding import SENTENCE_END, fold_phrase, particle_length, readings, split_words
-from tawasul_nlp.domain.gazetteer import Phrases
+from tawasul_nlp.domain.lexicon import Phrases
+from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.errors import checked_text
 
@@ -20,7 +21,7 @@ class AgencyMention:
     end: int
 
 
-def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[AgencyMention, ...]:
+def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[AgencyMention, ...]:
     """Find the agencies that a text names by an official name, a former name, an abbreviation or an alias.
 
     Names that mean several agencies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are
@@ -30,8 +31,8 @@ def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[Ag
     ----------
     text
         The original text; spans refer to it.
-    taxonomy
-        None is the bundled taxonomy.
+    domain
+        The pack with the agencies; None is Bahrain's.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def find_named_agencies(text: str, taxonomy: Taxonomy | None = None) -> tuple[Ag
     ()
     """
     text = checked_text(text)
-    names = _names(taxonomy or Taxonomy.load())
+    names = _names((domain or Domain.bundled()).taxonomy)
     words = split_words(text)
     found: list[AgencyMention] = []
     index = 0

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from tawasul_nlp import _yaml
-from tawasul_nlp.domain._folding import Words, fold_phrase, readings, split_words
+from tawasul_nlp.domain._folding import Words, readings, split_words
 from tawasul_nlp.domain.agencies import AgencyMention
-from tawasul_nlp.domain.gazetteer import DATA, Phrases
-from tawasul_nlp.domain.places import Places
-from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Taxonomy, Topic
+from tawasul_nlp.domain.lexicon import Phrases
+from tawasul_nlp.domain.mention import Places
+from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.routing_rules import Advice, Boundary, RoutingRules
+from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Topic
 
 _CUE_AFTER_PARTICLE: Final = 5
 PLACE: Final = "place"
@@ -52,26 +51,19 @@ class Routing:
     advice: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Boundary:
-    """A boundary between topics: pairs of a condition (English) and the topic that fits."""
-
-    id: str
-    cases: tuple[tuple[str, str], ...]
-
-
 def route(
     topic_id: str,
     places: Places | None = None,
     named_agencies: Iterable[str | AgencyMention] = (),
     text: str | None = None,
-    taxonomy: Taxonomy | None = None,
+    domain: Domain | None = None,
 ) -> Routing:
     """Route a case.
 
-    The recipient is the agency of the topic; a municipal topic goes to the municipality of the incident's governorate,
-    or, without a place, to the one municipality that the text addresses. A text that points equally to two governorates
-    needs a place. Rules on words of the text only add advice (``also``, ``advice``) and never change the recipient.
+    The recipient is the agency of the topic; a municipal topic goes to the municipality of the incident's place (in
+    Bahrain its governorate), or, without a place, to the one municipality that the text addresses. A text that points
+    equally to two places needs one. Rules on words of the text only add advice (``also``, ``advice``) and never change
+    the recipient.
 
     Parameters
     ----------
@@ -83,13 +75,13 @@ def route(
         Ids of agencies, or the result of ``find_named_agencies``.
     text
         The original text, for the advice rules; None skips them.
-    taxonomy
-        None is the bundled taxonomy.
+    domain
+        The pack with topics, agencies and rules; None is Bahrain's.
 
     Raises
     ------
     UnknownIdError
-        If the topic or a named agency is not in the taxonomy.
+        If the topic or a named agency is not in the domain's taxonomy.
 
     Examples
     --------
@@ -103,20 +95,20 @@ def route(
     >>> route("street_lighting_fault", text="ليتات الحديقة مطفية").also
     ('municipality',)
     """
-    taxonomy = taxonomy or Taxonomy.load()
+    domain = domain or Domain.bundled()
+    taxonomy, rules = domain.taxonomy, domain.routing
     topic = taxonomy.topic(topic_id)
     owner = taxonomy.agency(topic.agency)
-    governorate = places.governorate if places is not None else None
+    where = None if places is None else _member_place(owner, places, domain)
     ids = (name.id if isinstance(name, AgencyMention) else name for name in named_agencies)
     named = tuple(dict.fromkeys(taxonomy.agency(agency_id).id for agency_id in ids))
-    rules = _rules()
     needs: tuple[str, ...] = ()
     if owner.id == NO_AGENCY:
         recipient, rule = owner, "no_agency"
     elif not owner.members:
         recipient, rule = owner, "topic_owner"
-    elif governorate is not None and governorate in owner.members:
-        recipient, rule = taxonomy.agency(owner.members[governorate]), "municipality_by_place"
+    elif where is not None:
+        recipient, rule = taxonomy.agency(owner.members[where]), "municipality_by_place"
     else:
         addressed = [name for name in named if name in owner.members.values()]
         if len(addressed) == 1 and not _is_torn(places):
@@ -125,10 +117,10 @@ def route(
             recipient, rule, needs = owner, "municipality_without_place", (PLACE,)
 
     advice = _advice(topic, text, rules) if text else ()
-    concerned = [_resolve(taxonomy, agency, governorate) for entry in advice for agency in entry.also]
+    concerned = [_resolve(agency, places, domain) for entry in advice for agency in entry.also]
     concerned += [name for name in named if name not in owner.members.values()]
     also = tuple(name for name in dict.fromkeys(concerned) if name != recipient.id and name in taxonomy.agencies)
-    reason_en, reason_ar = _reason(rules.reasons[rule], topic, recipient, taxonomy, governorate)
+    reason_en, reason_ar = _reason(rules.reasons[rule], topic, recipient, _names_of(where, domain))
     return Routing(
         agency_id=recipient.id,
         group=topic.agency,
@@ -146,7 +138,7 @@ def _is_torn(places: Places | None) -> bool:
     return places is not None and places.governorate is None and any(m.strength == "strong" for m in places.mentions)
 
 
-def boundaries(topic_id: str | None = None) -> tuple[Boundary, ...]:
+def boundaries(topic_id: str | None = None, domain: Domain | None = None) -> tuple[Boundary, ...]:
     """Return the boundaries between topics; with a topic, those that lead to it.
 
     Examples
@@ -156,108 +148,12 @@ def boundaries(topic_id: str | None = None) -> tuple[Boundary, ...]:
     """
     return tuple(
         boundary
-        for boundary in _rules().boundaries
+        for boundary in (domain or Domain.bundled()).routing.boundaries
         if topic_id is None or any(topic == topic_id for _, topic in boundary.cases)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Advice:
-    id: str
-    topics: frozenset[str]
-    cues: Phrases | None
-    also: tuple[str, ...]
-    en: str
-    ar: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    reasons: Mapping[str, tuple[str, str]]
-    advice: tuple[_Advice, ...]
-    boundaries: tuple[Boundary, ...] = field(default=())
-
-
-_SENTENCES: Final = {"en": _yaml.text, "ar": _yaml.text}
-_REASONS: Final = (
-    "topic_owner",
-    "municipality_by_place",
-    "municipality_by_name",
-    "municipality_without_place",
-    "no_agency",
-)
-_SCHEMA: Final = _yaml.record(
-    {
-        "version": _yaml.text,
-        "reasons": _yaml.list_of(_yaml.record({"id": _yaml.one_of(*_REASONS), **_SENTENCES})),
-        "advice": _yaml.list_of(
-            _yaml.record(
-                {
-                    "id": _yaml.text,
-                    "topics": _yaml.list_of(_yaml.identifier),
-                    "also": _yaml.list_of(_yaml.identifier),
-                    **_SENTENCES,
-                },
-                {"cues": (_yaml.list_of(_yaml.text), ())},
-            )
-        ),
-        "boundaries": _yaml.list_of(
-            _yaml.record(
-                {
-                    "id": _yaml.text,
-                    "cases": _yaml.list_of(_yaml.record({"when": _yaml.text, "then": _yaml.identifier})),
-                }
-            )
-        ),
-    }
-)
-
-
-@lru_cache(maxsize=1)
-def _rules() -> _Rules:
-    return _load_rules(DATA / "routing.yaml")
-
-
-def _load_rules(path: Path) -> _Rules:
-    """Load rules and check their ids against the bundled taxonomy."""
-    taxonomy = Taxonomy.load()
-    data = _yaml.read(path, _SCHEMA)
-    reasons = {key: (entry["en"], entry["ar"]) for key, entry in _yaml.unique(data["reasons"], "reason").items()}
-    missing = [reason for reason in _REASONS if reason not in reasons]
-    if missing:
-        raise data.error(f"no reason for {', '.join(missing)}")
-    for entry in _yaml.unique(data["advice"], "advice").values():
-        for topic in entry["topics"]:
-            if topic not in taxonomy.topics:
-                raise entry.error(f"advice {entry['id']!r} names the unknown topic {topic!r}")
-        for agency in entry["also"]:
-            if agency not in taxonomy.agencies:
-                raise entry.error(f"advice {entry['id']!r} names the unknown agency {agency!r}")
-    for entry in _yaml.unique(data["boundaries"], "boundary").values():
-        for case in entry["cases"]:
-            if case["then"] not in taxonomy.topics:
-                raise case.error(f"boundary {entry['id']!r} leads to the unknown topic {case['then']!r}")
-    return _Rules(
-        reasons,
-        tuple(
-            _Advice(
-                entry["id"],
-                frozenset(entry["topics"]),
-                Phrases((fold_phrase(cue), entry["id"]) for cue in entry["cues"]) if entry["cues"] else None,
-                entry["also"],
-                entry["en"],
-                entry["ar"],
-            )
-            for entry in data["advice"]
-        ),
-        tuple(
-            Boundary(entry["id"], tuple((case["when"], case["then"]) for case in entry["cases"]))
-            for entry in data["boundaries"]
-        ),
-    )
-
-
-def _advice(topic: Topic, text: str, rules: _Rules) -> tuple[_Advice, ...]:
+def _advice(topic: Topic, text: str, rules: RoutingRules) -> tuple[Advice, ...]:
     entries = [entry for entry in rules.advice if topic.id in entry.topics]
     if not entries:
         return ()
@@ -275,18 +171,32 @@ def _says(words: Words, cues: Phrases) -> bool:
     )
 
 
-def _resolve(taxonomy: Taxonomy, agency_id: str, governorate: str | None) -> str:
-    """Resolve a group by the governorate, if it is known."""
-    agency = taxonomy.agencies.get(agency_id)
-    return agency.members.get(governorate or "", agency_id) if agency is not None else agency_id
+def _member_place(group: Agency, places: Places, domain: Domain) -> str | None:
+    """Return the place by which a group has a member: a region, an area, or the town that an area is part of."""
+    levels = domain.gazetteer.levels
+    if group.by in (None, levels.region.id):
+        return places.governorate if places.governorate in group.members else None
+    area = places.area or ""
+    return next((place for place in (area, domain.gazetteer.whole_of(area)) if place in group.members), None)
 
 
-def _reason(
-    template: tuple[str, str], topic: Topic, agency: Agency, taxonomy: Taxonomy, governorate: str | None
-) -> tuple[str, str]:
-    where = taxonomy.governorates.get(governorate) if governorate else None
+def _resolve(agency_id: str, places: Places | None, domain: Domain) -> str:
+    """Resolve a group by the place, if it is known."""
+    agency = domain.taxonomy.agencies.get(agency_id)
+    where = None if agency is None or places is None else _member_place(agency, places, domain)
+    return agency_id if agency is None or where is None else agency.members[where]
+
+
+def _names_of(where: str | None, domain: Domain) -> tuple[str, str]:
+    """Return the English and the Arabic name of a region or an area; empty for none."""
+    gazetteer = domain.gazetteer
+    place = gazetteer.governorates.get(where or "") or gazetteer.places.get(where or "")
+    return ("", "") if place is None else (place.name_en, place.name_ar)
+
+
+def _reason(template: tuple[str, str], topic: Topic, agency: Agency, where: tuple[str, str]) -> tuple[str, str]:
     english, arabic = template
     return (
-        english.format(topic=topic.name_en, agency=agency.name_en, governorate=where.name_en if where else ""),
-        arabic.format(topic=topic.name_ar, agency=agency.name_ar, governorate=where.name_ar if where else ""),
+        english.format(topic=topic.name_en, agency=agency.name_en, governorate=where[0]),
+        arabic.format(topic=topic.name_ar, agency=agency.name_ar, governorate=where[1]),
     )

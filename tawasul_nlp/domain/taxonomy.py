@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final, Literal, NoReturn, TypeVar
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain.gazetteer import DATA, Gazetteer, Governorate
+from tawasul_nlp._packs import default_file
+from tawasul_nlp.domain.gazetteer import Gazetteer, Governorate, read_gazetteer
 from tawasul_nlp.errors import TawasulError
 
 NO_AGENCY: Final = "none"
@@ -50,7 +51,11 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """A body that cases are routed to; ``members`` maps governorates to agencies where the id names a group."""
+    """A body that cases are routed to.
+
+    Where the id names a group, ``members`` maps places to its agencies, and ``by`` is the level of these places.
+    ``codes`` are ids of the agency in other systems.
+    """
 
     id: str
     name_ar: str
@@ -63,6 +68,8 @@ class Agency:
     former_names: tuple[str, ...] = ()
     scope: str = ""
     members: Mapping[str, str] = field(default_factory=dict, hash=False)
+    by: str | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,14 +103,14 @@ class Taxonomy:
 
     @staticmethod
     def load(path: str | Path | None = None) -> Taxonomy:
-        """Load a taxonomy; a file is read and checked again only if it changed.
+        """Load a taxonomy; a file is checked again only if it changed.
 
         Parameters
         ----------
         path
             None for the bundled taxonomy; a file with kinds and topics; or a folder with any of ``taxonomy.yaml``,
-            ``agencies.yaml`` and ``gazetteer.yaml`` (the bundled file stands in for a missing one). A classifier with
-            this taxonomy finds the places of that gazetteer; duplicates and the report know the bundled one alone.
+            ``agencies.yaml`` and ``gazetteer.yaml`` (Bahrain's stands in for a missing one). What the classifier, the
+            duplicates and the report use is a :class:`~tawasul_nlp.domain.Domain`, of which a taxonomy is a part.
 
         Raises
         ------
@@ -114,16 +121,15 @@ class Taxonomy:
         """
         if path is None:
             return _bundled()
-        files = {name: DATA / f"{name}.yaml" for name in _FILES}
         given = Path(path)
-        if given.is_dir():
-            own = {name: given / f"{name}.yaml" for name in files if (given / f"{name}.yaml").is_file()}
-            if not own:
-                raise FileNotFoundError(f"{given} has none of {', '.join(f'{name}.yaml' for name in files)}")
-            files |= own
+        if not given.is_dir():
+            own = {"taxonomy": given}
         else:
-            files["taxonomy"] = given
-        return _load(*(_yaml.Version.of(files[name]) for name in _FILES))
+            own = {name: given / f"{name}.yaml" for name in _FILES if (given / f"{name}.yaml").is_file()}
+            if not own:
+                raise FileNotFoundError(f"{given} has none of {', '.join(f'{name}.yaml' for name in _FILES)}")
+        files = (_yaml.File.of(own[name]) if name in own else default_file(f"{name}.yaml") for name in _FILES)
+        return read_taxonomy(*files)
 
     def kind(self, kind_id: str) -> Kind:
         """Return a kind by id; an unknown id raises UnknownIdError."""
@@ -152,6 +158,10 @@ class Taxonomy:
     def agency_group(self, topic_id: str) -> str:
         """Return the agency label that a model learns for a topic: its owner, with municipalities as one group."""
         return self.topic(topic_id).agency
+
+    def agencies_by_code(self) -> dict[str, Agency]:
+        """Return the agencies by the ids that they have in other systems."""
+        return {code: agency for agency in self.agencies.values() for code in agency.codes}
 
     def agency_groups(self) -> tuple[str, ...]:
         """Return all labels that ``agency_group`` can return, sorted."""
@@ -195,17 +205,16 @@ _TAXONOMY_SCHEMA: Final = _yaml.record(
 _AGENCIES_SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
-        "groups": _yaml.list_of(_yaml.record({**_NAMED, "members": _yaml.mapping_of(_yaml.identifier)})),
-        "ambiguous_aliases": _yaml.list_of(_yaml.record({"alias": _yaml.text, "means": _yaml.text})),
         "agencies": _yaml.list_of(
             _yaml.record(
                 {
                     **_NAMED,
                     "kind": _yaml.one_of("municipality", "ministry", "authority", "directorate", "governorate"),
-                    "tier": _yaml.integer,
-                    "scope": _yaml.text,
                 },
                 {
+                    "tier": (_yaml.integer, None),
+                    "scope": (_yaml.text, ""),
+                    "codes": _TEXTS,
                     "abbreviation": (_yaml.text, None),
                     "parent": (_yaml.identifier, None),
                     "aliases_ar": _TEXTS,
@@ -218,22 +227,48 @@ _AGENCIES_SCHEMA: Final = _yaml.record(
                 },
             )
         ),
-    }
+    },
+    {
+        "groups": (
+            _yaml.list_of(
+                _yaml.record(
+                    {**_NAMED, "members": _yaml.mapping_of(_yaml.identifier)},
+                    {"by": (_yaml.identifier, None), "codes": _TEXTS},
+                )
+            ),
+            (),
+        ),
+        "ambiguous_aliases": (_yaml.list_of(_yaml.record({"alias": _yaml.text, "means": _yaml.text})), ()),
+    },
 )
 
 
 @lru_cache(maxsize=1)
 def _bundled() -> Taxonomy:
-    return _load(*(_yaml.Version.of(DATA / f"{name}.yaml") for name in _FILES))
+    return read_taxonomy(*(default_file(f"{name}.yaml") for name in _FILES))
 
 
 @lru_cache(maxsize=8)
-def _load(taxonomy_file: _yaml.Version, agencies_file: _yaml.Version, gazetteer_file: _yaml.Version) -> Taxonomy:
-    gazetteer = Gazetteer.load(gazetteer_file.path)
-    governorates = gazetteer.governorates
-    agency_data = _yaml.read(agencies_file.path, _AGENCIES_SCHEMA)
+def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazetteer_file: _yaml.File) -> Taxonomy:
+    """Check a taxonomy, its agencies and its gazetteer; DataError names the file and the line that is wrong."""
+    gazetteer = read_gazetteer(gazetteer_file)
+    agency_data = _yaml.read(agencies_file, _AGENCIES_SCHEMA)
+    agencies = _agencies(agency_data, gazetteer)
+    data = _yaml.read(taxonomy_file, _TAXONOMY_SCHEMA)
+    return Taxonomy(
+        kinds={key: Kind(key, e["name_ar"], e["name_en"]) for key, e in _yaml.unique(data["kinds"], "kind").items()},
+        topics=_topics(data, agencies),
+        agencies=agencies,
+        governorates=gazetteer.governorates,
+        ambiguous_aliases={entry["alias"]: entry["means"] for entry in agency_data["ambiguous_aliases"]},
+        gazetteer=gazetteer,
+    )
+
+
+def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
+    """Return agencies and groups by id, and the one that stands for none."""
     agencies = {NO_AGENCY: Agency(NO_AGENCY, "لا جهة", "No agency", "none")}
-    for key, entry in _yaml.unique(agency_data["agencies"], "agency").items():
+    for key, entry in _yaml.unique(data["agencies"], "agency").items():
         former = tuple(name for old in entry["former_names"] for name in (old["name_ar"], old["name_en"]))
         agencies[key] = Agency(
             key,
@@ -246,42 +281,66 @@ def _load(taxonomy_file: _yaml.Version, agencies_file: _yaml.Version, gazetteer_
             entry["aliases_en"],
             former,
             entry["scope"],
+            codes=entry["codes"],
         )
-    for entry in agency_data["agencies"]:
+    for entry in data["agencies"]:
         if entry["parent"] is not None and entry["parent"] not in agencies:
             raise entry.error(f"agency {entry['id']!r} has the unknown parent {entry['parent']!r}")
-    for key, entry in _yaml.unique(agency_data["groups"], "group").items():
-        for governorate, member in entry["members"].items():
-            if governorate not in governorates or member not in agencies:
-                raise entry.error(f"group {key!r}: {governorate}: {member} names an unknown governorate or agency")
-        agencies[key] = Agency(key, entry["name_ar"], entry["name_en"], "group", members=entry["members"])
+    for key, entry in _yaml.unique(data["groups"], "group").items():
+        if key in agencies:
+            raise entry.error(f"group id {key!r} is already an agency's; choose another")
+        by, known = _members_by(entry, gazetteer)
+        for place, member in entry["members"].items():
+            if place not in known or member not in agencies:
+                raise entry.error(f"group {key!r}: {place}: {member} names an unknown {by} or agency")
+        members = entry["members"]
+        agencies[key] = Agency(
+            key, entry["name_ar"], entry["name_en"], "group", members=members, by=by, codes=entry["codes"]
+        )
+    _check_codes(data, agencies)
+    return agencies
 
-    data = _yaml.read(taxonomy_file.path, _TAXONOMY_SCHEMA)
-    topic_entries = _yaml.unique(data["topics"], "topic")
-    for key, entry in topic_entries.items():
+
+def _members_by(group: _yaml.Record, gazetteer: Gazetteer) -> tuple[str, Mapping[str, object]]:
+    """Return the level by which a group has members, and the places of that level."""
+    region, area = gazetteer.levels.region.id, gazetteer.levels.area.id
+    by = group["by"] or region
+    if by == region:
+        return by, gazetteer.governorates
+    if by == area:
+        return by, {key: place for key, place in gazetteer.places.items() if place.is_area}
+    raise group.error(f"group {group['id']!r} has members by {by!r}, expected {region!r} or {area!r}")
+
+
+def _check_codes(data: _yaml.Record, agencies: Mapping[str, Agency]) -> None:
+    """Raise DataError if a code stands for two agencies, or is the id of another one."""
+    of_code: dict[str, str] = {}
+    for entry in (*data["agencies"], *data["groups"]):
+        for code in entry["codes"]:
+            if code in agencies or of_code.setdefault(code, entry["id"]) != entry["id"]:
+                other = code if code in agencies else of_code[code]
+                raise entry.error(f"the code {code!r} of {entry['id']!r} already stands for {other!r}")
+
+
+def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Topic]:
+    entries = _yaml.unique(data["topics"], "topic")
+    for key, entry in entries.items():
         if entry["agency"] not in agencies:
             near = get_close_matches(entry["agency"], agencies, n=3) or list(agencies)
             raise entry.error(f"topic {key!r} has the unknown agency {entry['agency']!r}; known: {', '.join(near)}")
         for other in entry["confusable_with"]:
-            if other not in topic_entries:
+            if other not in entries:
                 raise entry.error(f"topic {key!r} is confusable with the unknown topic {other!r}")
-    return Taxonomy(
-        kinds={key: Kind(key, e["name_ar"], e["name_en"]) for key, e in _yaml.unique(data["kinds"], "kind").items()},
-        topics={
-            key: Topic(
-                key,
-                entry["name_ar"],
-                entry["name_en"],
-                entry["agency"],
-                entry["priority"],
-                entry["terms_msa"],
-                entry["terms_dialect"],
-                entry["confusable_with"],
-            )
-            for key, entry in topic_entries.items()
-        },
-        agencies=agencies,
-        governorates=governorates,
-        ambiguous_aliases={entry["alias"]: entry["means"] for entry in agency_data["ambiguous_aliases"]},
-        gazetteer=gazetteer,
-    )
+    return {
+        key: Topic(
+            key,
+            entry["name_ar"],
+            entry["name_en"],
+            entry["agency"],
+            entry["priority"],
+            entry["terms_msa"],
+            entry["terms_dialect"],
+            entry["confusable_with"],
+        )
+        for key, entry in entries.items()
+    }

@@ -1,8 +1,8 @@
 """Prior knowledge of areas: how rare they are in citizens' cases, and which are parts of others.
 
 Two cases that name one village are stronger evidence than two that name one big town. The rarity of a place comes from
-``common_places.txt``, counted in the training texts by ``python -m training.common_words``; a place not listed there,
-such as any block, is the rarest. The parts of a town come from the gazetteer.
+``common_places.txt`` of the pack, which ``python -m training.common_words`` counts in the training texts; a place not
+listed there, such as any block, is the rarest. The parts of a town come from the gazetteer.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from tawasul_nlp.domain.gazetteer import Gazetteer
-from tawasul_nlp.duplicates.features import code
-from tawasul_nlp.duplicates.terms import LEVELS, STEP, read_levels
-
-COMMON_PLACES = "common_places.txt"
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.duplicates.case_places import code
+from tawasul_nlp.duplicates.terms import LEVELS, STEP, levels_of
 
 
-def rarity(codes: np.ndarray) -> np.ndarray:
+def rarity(codes: np.ndarray, domain: Domain) -> np.ndarray:
     """Return the rarity of areas and landmarks by code.
 
     Parameters
     ----------
     codes : ndarray of int32
         Of :class:`~tawasul_nlp.duplicates.features.CaseFeatures`.
+    domain : Domain
 
     Returns
     -------
@@ -34,22 +33,22 @@ def rarity(codes: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> manama, block = code("manama"), 714
-    >>> (rarity(np.array([manama])) < rarity(np.array([block]))).tolist()
+    >>> (rarity(np.array([manama]), Domain.bundled()) < rarity(np.array([block]), Domain.bundled())).tolist()
     [True]
     """
-    levels = _looked_up(codes, *_levels(), LEVELS - 1)
+    levels = _looked_up(codes, *_levels(domain), LEVELS - 1)
     return np.where(codes >= 0, levels * STEP, 0).astype(np.float32)
 
 
-def wholes(codes: np.ndarray) -> np.ndarray:
+def wholes(codes: np.ndarray, domain: Domain) -> np.ndarray:
     """Return the code of the town that each area is part of; -1 for none.
 
     Examples
     --------
-    >>> (wholes(np.array([code("west_riffa"), code("sitra")])) == [code("riffa"), -1]).tolist()
+    >>> (wholes(np.array([code("west_riffa"), code("sitra")]), Domain.bundled()) == [code("riffa"), -1]).tolist()
     [True, True]
     """
-    return _looked_up(codes, *_parts(), -1)
+    return _looked_up(codes, *_parts(domain), -1)
 
 
 def _looked_up(codes: np.ndarray, known: np.ndarray, values: np.ndarray, otherwise: int) -> np.ndarray:
@@ -65,12 +64,12 @@ def _table(values: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
     return codes, found
 
 
-@lru_cache(maxsize=1)
-def _parts() -> tuple[np.ndarray, np.ndarray]:
-    places = Gazetteer.load().places.values()
+@lru_cache(maxsize=8)
+def _parts(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+    places = domain.gazetteer.places.values()
     return _table({place.id: code(place.part_of) for place in places if place.part_of is not None})
 
 
-@lru_cache(maxsize=1)
-def _levels() -> tuple[np.ndarray, np.ndarray]:
-    return _table(read_levels(COMMON_PLACES))
+@lru_cache(maxsize=8)
+def _levels(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+    return _table(levels_of(domain.common_places))

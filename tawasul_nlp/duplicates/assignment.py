@@ -210,7 +210,8 @@ class Assigner:
         found = self._folder.all(
             "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (offer.group_id,)
         )
-        members = unpack([blob for _, blob in found], np.zeros((len(found), self._folder.width), np.float32))
+        nothing = np.zeros((len(found), self._folder.width), np.float32)
+        members = unpack([blob for _, blob in found], nothing, self._folder.domain)
         if conflicting_places(*_against(features, members)).any():
             return False
         day = float(features.days[0])

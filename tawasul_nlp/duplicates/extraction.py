@@ -76,7 +76,7 @@ def case_features(
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
     own = {topic for topic in given if topic is not None}.difference(names)
-    return compute_features(cases, vectors, topics, workers, own)
+    return compute_features(cases, vectors, topics, workers, own, classifier.domain)
 
 
 def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:

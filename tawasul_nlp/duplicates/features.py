@@ -10,18 +10,16 @@ import gc
 import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
-from functools import lru_cache
+from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
-from tawasul_nlp.domain import find_places
-from tawasul_nlp.domain.gazetteer import Gazetteer
-from tawasul_nlp.domain.places import Place
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.duplicates.case_places import PLACES, case_places, code
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.numbers import read_numbers
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, street_names
@@ -34,9 +32,6 @@ TOPICS = 3
 _SEED = 20261124
 _MAX_CHARS = 8_000
 _CHUNK = 4_096
-# The places that a text may name: areas and landmarks, then streets and roads.
-PLACES = ("blocks", "towns", "quarters", "landmarks", "streets", "roads")
-_PARTS_OF_TOWNS = frozenset({"quarter", "housing_project", "development"})
 _WIDTHS = {
     **dict(zip(PLACES, (6, 4, 2, 4, 3, 3), strict=True)),
     "street_names": 3,
@@ -44,7 +39,6 @@ _WIDTHS = {
     "amounts": 8,
     "terms": TERMS,
 }
-_BLOCK = re.compile(r"(\d{3,4})(\.0)?")
 _LATIN = re.compile(r"[A-Za-z]")
 
 
@@ -65,13 +59,14 @@ class CaseFeatures:
     terms : ndarray of int32, shape (n, 16)
         Codes of its rarest content words (:mod:`~tawasul_nlp.duplicates.terms`), padded with -1.
     blocks, towns, quarters, landmarks, streets, roads : ndarray of int32, shape (n, few)
-        Codes of the places that the text names, padded with -1. A street has a name, and is a landmark too; a road has
-        a number.
+        Codes of the places that the text names, padded with -1. A street has a name, and is a landmark too; blocks and
+        roads have numbers, and count only where these name one place.
     street_names : ndarray of int32, shape (n, 3)
         Codes of the street names that it mentions, known or not.
     numbers, amounts : ndarray of int32, shape (n, 8)
         Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`), padded with -1.
     governorate : ndarray of int32, shape (n,)
+        Code of the region.
     topics : ndarray of int32, shape (n, 3)
         Codes of the likeliest topics, the likeliest first, padded with -1. A code below -1 is a topic of the caller's
         own, which is compared only with others of that kind.
@@ -79,6 +74,8 @@ class CaseFeatures:
         Their probabilities.
     days : ndarray of float64, shape (n,)
         When the case was received, in days since 1970.
+    domain : Domain
+        Whose places they are.
     """
 
     vectors: np.ndarray
@@ -99,20 +96,23 @@ class CaseFeatures:
     topics: np.ndarray
     shares: np.ndarray
     days: np.ndarray
+    domain: Domain = field(default_factory=Domain.bundled)
 
     def __len__(self) -> int:
         return len(self.length)
 
     def take(self, rows: np.ndarray | slice) -> CaseFeatures:
         """Return the features of some rows; a slice is not copied."""
-        return CaseFeatures(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return CaseFeatures(**{name: getattr(self, name)[rows] for name in _ARRAYS}, domain=self.domain)
 
     @classmethod
     def joined(cls, parts: Sequence[CaseFeatures]) -> CaseFeatures:
         """Return the concatenated rows of ``parts``."""
-        return cls(
-            **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
-        )
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        return cls(**arrays, domain=parts[0].domain)
+
+
+_ARRAYS = tuple(field.name for field in fields(CaseFeatures) if field.name != "domain")
 
 
 # In a fixed byte order, so an index can be moved to any machine.
@@ -137,8 +137,8 @@ def pack(features: CaseFeatures) -> list[bytes]:
     return [row.tobytes() for row in np.concatenate(parts, axis=1)]
 
 
-def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> CaseFeatures:
-    """Return the features of packed cases, with their vectors (n, 128)."""
+def unpack(blobs: Sequence[bytes], vectors: np.ndarray, domain: Domain | None = None) -> CaseFeatures:
+    """Return the features of packed cases, with their vectors (n, 128) and their domain."""
     arrays: dict[str, np.ndarray] = {}
     start = 0
     for name, kind, width in _STORED:
@@ -146,7 +146,7 @@ def unpack(blobs: Sequence[bytes], vectors: np.ndarray) -> CaseFeatures:
         values = np.frombuffer(b"".join(blob[start:end] for blob in blobs), kind).reshape(len(blobs), width)
         arrays[name] = values[:, 0] if width == 1 else values
         start = end
-    return CaseFeatures(vectors=vectors, **arrays)
+    return CaseFeatures(vectors=vectors, **arrays, domain=domain or Domain.bundled())
 
 
 def place_keys(features: CaseFeatures) -> np.ndarray:
@@ -164,17 +164,13 @@ def row_hashes(table: np.ndarray) -> np.ndarray:
     return key
 
 
-def code(name: str) -> int:
-    """Return the code of a name: a hash that is the same in every process, never -1."""
-    return crc32(name.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
-
-
 def compute_features(
     cases: Sequence[Case],
     vectors: np.ndarray,
     topics: Sequence[Mapping[str, float]],
     workers: int = 1,
     own_topics: Collection[str] = (),
+    domain: Domain | None = None,
 ) -> CaseFeatures:
     """Compute the features of ``cases``.
 
@@ -188,15 +184,19 @@ def compute_features(
         Processes that read texts side by side.
     own_topics : collection of str
         Which of the topics are the caller's own, not the model's.
+    domain : Domain or None
+        The pack with the places; None is Bahrain's.
     """
+    domain = domain or Domain.bundled()
+    read_texts = partial(_read_texts, domain)
     texts = [(case.text, case.place) for case in cases]
     parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
     if workers > 1 and len(parts) > 1:
         # The workers create no cycles, and searching for them takes a twentieth of their time.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
-            read = list(pool.map(_read_texts, parts))
+            read = list(pool.map(read_texts, parts))
     else:
-        read = [_read_texts(part) for part in parts]
+        read = [read_texts(part) for part in parts]
     arrays = {name: np.concatenate([part[name] for part in read]) for name in read[0]}
     known = {name: code(f"topic:{name}") for row in topics for name in row}
     known |= {name: -2 - known[name] // 2 for name in own_topics}
@@ -207,6 +207,7 @@ def compute_features(
         shares=_padded([list(row.values()) for row in topics], TOPICS, 0, np.float32),
         days=np.array(days, dtype=np.float64),
         **arrays,
+        domain=domain,
     )
 
 
@@ -219,15 +220,17 @@ def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type
     return table
 
 
-def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
+def _read_texts(domain: Domain, texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     """Read all features of one text alone."""
     fold = Normalizer("matching")
     read = [text[:_MAX_CHARS] for text, _ in texts]
     # In Arabic letters a report in Arabizi shares words with others. Places are found in the text as typed.
     folded = [" ".join(fold(arabizi_to_arabic(text)).split()) for text in read]
-    places = [_places(text, place) for text, (_, place) in zip(read, texts, strict=True)]
-    numbered = [read_numbers(text, found["blocks"] + found["roads"]) for text, found in zip(read, places, strict=True)]
-    rows = {name: [_few(found[name], _WIDTHS[name]) for found in places] for name in PLACES}
+    places = [
+        case_places(text, place and place[:_MAX_CHARS], domain) for text, (_, place) in zip(read, texts, strict=True)
+    ]
+    numbered = [read_numbers(text, found.numbers) for text, found in zip(read, places, strict=True)]
+    rows = {name: [_few(found.codes[name], _WIDTHS[name]) for found in places] for name in PLACES}
     rows["numbers"] = [_few(list(map(code, numbers)), _WIDTHS["numbers"]) for numbers, _ in numbered]
     rows["amounts"] = [list(map(code, amounts)) for _, amounts in numbered]
     rows["street_names"] = [_few(street_names(text), _WIDTHS["street_names"]) for text in folded]
@@ -237,7 +240,7 @@ def _read_texts(texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
         # A text without a letter or digit has length 0 and never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
         "latin": np.array([2 * len(_LATIN.findall(text)) > len(text) for text in read], np.bool_),
-        "governorate": np.array([next(iter(found["governorate"]), -1) for found in places], np.int32),
+        "governorate": np.array([found.region for found in places], np.int32),
         **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }
 
@@ -267,40 +270,3 @@ def signatures(folded: Sequence[str]) -> np.ndarray:
     starts = np.r_[0, ends - (SHINGLE - 1) * np.arange(1, len(ends) + 1)].astype(np.uint64)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, starts, SIGNATURE, _SEED)
     return np.asarray(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
-
-
-def area_name(mention: Place) -> str | None:
-    """Return the name behind an area's or landmark's :func:`code`; None for other places.
-
-    >>> [area_name(mention) for mention in find_places("دوار 7 بمدينة حمد مجمع 1203").mentions]
-    ['roundabout:7', 'hamad_town', None]
-    """
-    if mention.kind == "roundabout" and mention.number is not None:
-        return f"roundabout:{mention.number}"
-    return mention.id if mention.kind in ("area", "landmark", "street") else None
-
-
-def _places(text: str, place: str | None) -> dict[str, list[int]]:
-    gazetteer = _gazetteer()
-    if place and (block := _BLOCK.fullmatch(place.strip())):
-        place = f"مجمع {block[1]}"  # tables have blocks as numbers in a column
-    places = find_places(place[:_MAX_CHARS], gazetteer) if place else None
-    if not places:
-        places = find_places(text, gazetteer)
-    found: dict[str, list[int]] = {name: [] for name in PLACES}
-    for mention in places.mentions:
-        if mention.kind in ("block", "road") and mention.number is not None:
-            found[f"{mention.kind}s"].append(mention.number)
-        elif (name := area_name(mention)) and mention.kind == "area":
-            part = gazetteer.places[name].kind in _PARTS_OF_TOWNS
-            found["quarters" if part else "towns"].append(code(name))
-        elif name:
-            found["landmarks"].append(code(name))
-            if mention.kind == "street":
-                found["streets"].append(code(name))
-    return {**found, "governorate": [code(places.governorate)] if places.governorate else []}
-
-
-@lru_cache(maxsize=1)
-def _gazetteer() -> Gazetteer:
-    return Gazetteer.load()  # which searches for its file at every call

@@ -48,7 +48,7 @@ class DuplicateIndex:
         self._thread_lock = threading.RLock()
         self._closed = False
         classifier = grouper.classifier
-        self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size)
+        self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, classifier.domain)
         kept = None if grouper.threshold_given else self._store.threshold()
         self._assigner = Assigner(self._store, grouper.scorer, grouper.threshold if kept is None else kept)
 
@@ -65,9 +65,9 @@ class DuplicateIndex:
         ----------
         folder : str or Path
         grouper : DuplicateGrouper or None
-            Reads and compares the cases; None for the bundled model. An index can only be opened with the model that
-            created it (:func:`~tawasul_nlp.duplicates.rebuild_index` rebuilds it with another). An index keeps its
-            threshold; a grouper with an explicit one decides by that, and earlier decisions stay.
+            Reads and compares the cases; None for the bundled model. An index can only be opened with the model and the
+            domain that created it (:func:`~tawasul_nlp.duplicates.rebuild_index` rebuilds it with others). An index
+            keeps its threshold; a grouper with an explicit one decides by that, and earlier decisions stay.
         create : bool
             Whether to create the index if there is none.
 
@@ -76,7 +76,7 @@ class DuplicateIndex:
         IndexLockedError
             If another process has it open.
         IndexFormatError
-            If it is damaged, newer, created with another model, or missing with ``create=False``.
+            If it is damaged, newer, created with another model or domain, or missing with ``create=False``.
         IndexDiskError
             If it cannot be read, or must be written but is read-only.
         """
@@ -266,6 +266,7 @@ class DuplicateIndex:
             "grouped_cases": sum(several),
             "largest_group": max(sizes, default=0),
             "model_hash": model_hash,
+            "domain": self._store.domain.id,
             "threshold": self._assigner.threshold,
             "format_version": FORMAT_VERSION,
             "bytes": sum(entry.stat().st_size for entry in self.folder.iterdir() if entry.is_file()),

@@ -18,7 +18,8 @@ import numpy as np
 
 from tawasul_nlp._system import cores
 from tawasul_nlp.duplicates.areas import rarity, wholes
-from tawasul_nlp.duplicates.features import PLACES, SIGNATURE, CaseFeatures
+from tawasul_nlp.duplicates.case_places import PLACES
+from tawasul_nlp.duplicates.features import SIGNATURE, CaseFeatures
 from tawasul_nlp.duplicates.terms import weights
 from tawasul_nlp.errors import ModelFormatError
 
@@ -105,7 +106,7 @@ def _meetings(
 
 
 def conflicting_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return which pairs of cases name conflicting areas: different blocks, towns or governorates.
+    """Return which pairs of cases name conflicting areas: different blocks, towns or regions.
 
     A shared block rules out a conflict, then a shared town, quarter or landmark; a quarter may lie in a town that only
     the other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
@@ -129,9 +130,9 @@ def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, 
     same = {name: met[name][1] > 0 for name in _AREAS}
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
-    at = np.flatnonzero(both["towns"] & ~agree)
+    at, domain = np.flatnonzero(both["towns"] & ~agree), features.domain
     one, two = features.towns[first[at]], features.towns[second[at]]
-    agree[at] = shares(wholes(one), two) + shares(wholes(two), one) > 0
+    agree[at] = shares(wholes(one, domain), two) + shares(wholes(two, domain), one) > 0
     in_no_town = ~_known(features.towns, first) & ~_known(features.towns, second)
     other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
     one, two = features.governorate[first], features.governorate[second]
@@ -236,7 +237,7 @@ def _rarest_shared_place(
         at = np.flatnonzero(common[name])
         codes, others = getattr(features, name)[first[at]], getattr(features, name)[second[at]]
         shared = (codes[:, :, None] == others[:, None, :]).any(2)
-        rarest[at] = np.maximum(rarest[at], (rarity(codes) * shared).max(1, initial=0))
+        rarest[at] = np.maximum(rarest[at], (rarity(codes, features.domain) * shared).max(1, initial=0))
     return rarest
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from zlib import crc32
 
 import numpy as np
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.checksums import CHECKSUMS, checksum, write_whole
@@ -59,16 +60,19 @@ class IndexFolder(IndexDatabase):
         Hash of the model that computed the vectors.
     width : int
         Width of an incident vector.
+    domain : Domain
+        Whose places the cases are compared by.
 
     Raises
     ------
     IndexLockedError, IndexFormatError, IndexDiskError
-        As :class:`~tawasul_nlp.duplicates.database.IndexDatabase`, or if it was created with another model.
+        As :class:`~tawasul_nlp.duplicates.database.IndexDatabase`, or if it was created with another model or domain.
     """
 
-    def __init__(self, folder: Path, model_hash: str, width: int) -> None:
+    def __init__(self, folder: Path, model_hash: str, width: int, domain: Domain) -> None:
         super().__init__(folder)
         self.width = width
+        self.domain = domain
         self._row_bytes = (width + PLACE_SIZE) * 2
         self._checksum = 0
         try:
@@ -155,7 +159,7 @@ class IndexFolder(IndexDatabase):
         """Return the features of rows from their packed form."""
         vectors = self.search_vectors(rows)[:, : self.width]
         # Normalised again without the places.
-        return unpack(blobs, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+        return unpack(blobs, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), self.domain)
 
     def read(self, rows: Sequence[int]) -> CaseFeatures:
         """Return the features of rows."""
@@ -196,6 +200,7 @@ class IndexFolder(IndexDatabase):
                     self.change(statement)
                 empty = f"0 {crc32(b'')}"
                 self.keep(format_version=str(FORMAT_VERSION), model_hash=model_hash, vectors=empty)
+                self.keep(domain=self.domain.case_fingerprint, domain_id=self.domain.id)
             facts = self.facts()
         version = checked_version(self)
         if facts.get("model_hash") != model_hash:
@@ -204,12 +209,27 @@ class IndexFolder(IndexDatabase):
                 "models cannot be compared: open it with the first, or rebuild it from its cases (tawasul index "
                 "rebuild, or rebuild_index)"
             )
+        self._check_domain(facts)
         self.threshold()  # an unreadable one is damage too
         if version != str(FORMAT_VERSION):
             size = self._whole_vectors()
             with self.committed():
                 found = checksum(self.vectors, size)
                 self.keep(format_version=str(FORMAT_VERSION), vectors=f"{size} {found}")
+
+    def _check_domain(self, facts: Mapping[str, str]) -> None:
+        """Refuse a domain that reads places or numbers otherwise than that of the cases.
+
+        An index without one is of before there were packs, when the default one was the only one.
+        """
+        own, default = self.domain.case_fingerprint, Domain.bundled()
+        made_with = facts.get("domain", default.case_fingerprint)
+        if made_with != own:
+            raise IndexFormatError(
+                f"{self.path}: created with the domain {facts.get('domain_id', default.id)} ({made_with}), opened with "
+                f"{self.domain.id} ({own}); cases of two domains cannot be compared: open it with the first, or "
+                "rebuild it from its cases (tawasul index rebuild, or rebuild_index)"
+            )
 
     def _whole_vectors(self) -> int:
         """Return the size of the vectors of all rows in bytes, and check that they are there."""

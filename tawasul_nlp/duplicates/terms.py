@@ -117,19 +117,22 @@ def _stem(word: str) -> str:
     return word
 
 
-def read_levels(name: str) -> dict[str, int]:
-    """Return each entry's level from a file of the package with one rarity level per line."""
-    lines = files("tawasul_nlp.duplicates").joinpath(name).read_text(encoding="utf-8").splitlines()
+def levels_of(content: str) -> dict[str, int]:
+    """Return each entry's level from a text with one rarity level a line.
+
+    >>> levels_of("# Places\\n6 riffa sitra\\n")
+    {'riffa': 6, 'sitra': 6}
+    """
     return {
         entry: int(number)
-        for number, *entries in (line.split() for line in lines if line[0] != "#")
+        for number, *entries in (line.split() for line in content.splitlines() if line[:1] not in ("", "#"))
         for entry in entries
     }
 
 
 @lru_cache(maxsize=1)
 def _levels() -> dict[str, int]:
-    return read_levels(COMMON_WORDS)
+    return levels_of(files("tawasul_nlp.duplicates").joinpath(COMMON_WORDS).read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=1)

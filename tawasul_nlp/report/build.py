@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns, find_columns
 from tawasul_nlp.report.highlights import Highlights, highlights
@@ -68,6 +68,7 @@ def write_report(
     prefix: str | None = None,
     title: str | None = None,
     mask: bool = True,
+    domain: Domain | None = None,
     read: ReadOptions = ReadOptions(),
     on_chunk: Callable[[float], None] | None = None,
 ) -> ReportSummary:
@@ -95,6 +96,8 @@ def write_report(
         Shown at the top; None shows the dates and the number of cases.
     mask : bool
         Whether to mask personal data in texts and ids; a masked id is followed by its row number.
+    domain : Domain or None
+        The pack with names of agencies, topics and places; None is Bahrain's.
     read : ReadOptions
         How the table is read.
     on_chunk : callable, optional
@@ -107,6 +110,7 @@ def write_report(
         subclass :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
     """
     source, output = Path(source), Path(output)
+    domain = domain or Domain.bundled()
     check_apart([source], {"page": output})
     file, reader = open_source(source, text_column, read)
     columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
@@ -132,7 +136,7 @@ def write_report(
                 "block": "block" in columns.added,
                 "town": any(name in columns.added for name in TOWN_COLUMNS),
             },
-            "names": _names(tally, mask),
+            "names": _names(tally, mask, domain),
             "cells": cells,
             **_lists(tally, shown, problems),
         }
@@ -217,11 +221,9 @@ def _named(tally: Tally, dimension: str, codes: array[int]) -> list[str | None]:
     return [None if code == UNKNOWN else names[code] for code in codes]
 
 
-def _names(tally: Tally, mask: bool) -> dict[str, list[Any]]:
+def _names(tally: Tally, mask: bool, domain: Domain) -> dict[str, list[Any]]:
     """Return the page's names of each code: [id, Arabic, English]; a custom name may hold personal data."""
-    from tawasul_nlp.domain.gazetteer import Gazetteer
-
-    taxonomy, gazetteer = Taxonomy.load(), Gazetteer.load()
+    taxonomy, gazetteer = domain.taxonomy, domain.gazetteer
     tables: dict[str, Any] = {
         "agency": taxonomy.agencies,
         "topic": taxonomy.topics,

@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tawasul_nlp._yaml import DataError
-from tawasul_nlp.domain import Taxonomy, UnknownIdError, boundaries, find_named_agencies, find_places, route
-from tawasul_nlp.domain import routing as routing_module
+from tawasul_nlp.domain import (
+    DataError,
+    Domain,
+    Taxonomy,
+    UnknownIdError,
+    boundaries,
+    find_named_agencies,
+    find_places,
+    route,
+)
+from tests.packs import BAHRAIN, changed, changed_domain, written
 
 CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 
@@ -108,14 +116,39 @@ def test_unknown_topics_and_agencies_are_refused():
         route("road_damage", None, ["ministry_of_roads"])
 
 
-def test_a_users_taxonomy_routes_with_its_own_topics(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "version: '1'\nkinds: []\ntopics:\n- {id: noise, agency: municipality, name_ar: ضوضاء, name_en: Noise}\n",
-        encoding="utf-8",
+def test_a_pack_routes_its_own_topics_by_its_own_rules(tmp_path):
+    topics = "version: '1'\nkinds: []\ntopics:\n- {id: noise, agency: municipality, name_ar: ضوضاء, name_en: Noise}\n"
+    rules = (BAHRAIN / "routing.yaml").read_text(encoding="utf-8").split("\nadvice:\n")[0]
+    domain = Domain.load(written(tmp_path, taxonomy=topics, routing=rules))
+    assert route("noise", find_places("في سترة"), domain=domain).agency_id == "capital_trustees"
+    assert boundaries(domain=domain) == ()
+
+
+def test_a_pack_gives_a_topic_to_another_agency_without_a_taxonomy_of_its_own(tmp_path):
+    owners = (
+        "owners:\n- {topic: waste_collection, agency: works}\n- {topic: road_damage, agency: municipality}\n\nadvice:"
     )
-    routing = route("noise", find_places("في سترة"), taxonomy=Taxonomy.load(path))
-    assert routing.agency_id == "capital_trustees"
+    domain = changed_domain(tmp_path, "routing", "advice:", owners)
+    places = find_places("في الحد")
+    assert route("waste_collection", places, domain=domain).agency_id == "works"
+    assert route("road_damage", places, domain=domain).agency_id == "muharraq_municipality"
+    assert domain.taxonomy.agency_group("road_damage") == "municipality"
+    assert route("road_damage", places).agency_id == "works"
+
+
+def test_a_group_may_have_members_by_town_and_then_a_part_of_the_town_counts_too(tmp_path):
+    content = (BAHRAIN / "agencies.yaml").read_text(encoding="utf-8")
+    start, end = content.index("  members:"), content.index("ambiguous_aliases:")
+    by_town = "  by: area\n  members: {riffa: southern_municipality, hidd: muharraq_municipality}\n"
+    domain = Domain.load(written(tmp_path, agencies=content[:start] + by_town + content[end:]))
+
+    def recipient(text):
+        return route("waste_collection", find_places(text, domain), domain=domain)
+
+    assert recipient("القمامة في الحد").agency_id == "muharraq_municipality"
+    assert recipient("القمامة في الرفاع الغربي").agency_id == "southern_municipality"
+    assert "الرفاع" in recipient("القمامة في الرفاع").reason_ar
+    assert recipient("القمامة في سترة").needs == ("place",)
 
 
 def test_boundaries_lead_to_topics_of_the_taxonomy():
@@ -132,12 +165,17 @@ def test_boundaries_lead_to_topics_of_the_taxonomy():
         ("topics: [sewage_overflow]", "topics: [sewage]", "unknown topic 'sewage'"),
         ("also: [works]", "also: [roads]", "unknown agency 'roads'"),
         ("then: water_leak}", "then: leak}", "unknown topic 'leak'"),
+        ("advice:\n", "owners:\n- {topic: leak, agency: ewa}\nadvice:\n", "unknown topic 'leak'"),
+        ("advice:\n", "owners:\n- {topic: water_leak, agency: water}\nadvice:\n", "unknown owner 'water'"),
+        (
+            "advice:\n",
+            "owners:\n- {topic: water_leak, agency: ewa}\n- {topic: water_leak, agency: works}\nadvice:\n",
+            "already has an owner on line",
+        ),
+        ("{agency} owns the topic", "{owner} owns the topic", "has braces with something else"),
+        ("{agency} owns the topic", "{agency.__class__} owns the topic", "has braces with something else"),
     ],
 )
 def test_rules_that_name_unknown_ids_are_refused_with_their_line(tmp_path, old, new, message):
-    content = (routing_module.DATA / "routing.yaml").read_text(encoding="utf-8")
-    assert old in content
-    path = tmp_path / "routing.yaml"
-    path.write_text(content.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=rf"routing.yaml:\d+: .*{message}"):
-        routing_module._load_rules(path)
+        Domain.load(changed(tmp_path, "routing", old, new))

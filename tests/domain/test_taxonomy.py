@@ -8,7 +8,8 @@ import yaml
 
 from tawasul_nlp._yaml import list_of, read, record, text
 from tawasul_nlp.domain import DataError, Gazetteer, Taxonomy, UnknownIdError, find_places
-from tawasul_nlp.domain.gazetteer import DATA
+from tawasul_nlp.domain.places import places_in
+from tests.packs import BAHRAIN
 
 TAXONOMY = """\
 version: '1'
@@ -22,7 +23,7 @@ topics:
 def test_the_bundled_taxonomy_has_all_topics_with_names_in_both_languages():
     taxonomy = Taxonomy.load()
     assert list(taxonomy.kinds) == ["complaint", "suggestion", "inquiry", "praise"]
-    written = yaml.safe_load((DATA / "taxonomy.yaml").read_text(encoding="utf-8"))["topics"]
+    written = yaml.safe_load((BAHRAIN / "taxonomy.yaml").read_text(encoding="utf-8"))["topics"]
     assert list(taxonomy.topics) == [topic["id"] for topic in written]
     for entries in (taxonomy.kinds, taxonomy.topics, taxonomy.agencies, taxonomy.governorates):
         assert all(entry.name_ar and entry.name_en for entry in entries.values())
@@ -61,7 +62,7 @@ def test_loading_twice_gives_the_same_object():
 @pytest.mark.parametrize("name", ["taxonomy", "agencies", "gazetteer"])
 def test_a_file_that_has_changed_is_read_again_and_another_is_not(tmp_path, name):
     path = tmp_path / f"{name}.yaml"
-    shutil.copy(DATA / path.name, path)
+    shutil.copy(BAHRAIN / path.name, path)
     before = Taxonomy.load(tmp_path)
     assert Taxonomy.load(tmp_path) is before
     path.write_text("{}\n", encoding="utf-8")
@@ -70,7 +71,7 @@ def test_a_file_that_has_changed_is_read_again_and_another_is_not(tmp_path, name
 
 
 def test_a_path_is_read_from_the_folder_that_the_process_is_in(tmp_path, monkeypatch):
-    shutil.copy(DATA / "taxonomy.yaml", tmp_path)
+    shutil.copy(BAHRAIN / "taxonomy.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     Taxonomy.load("taxonomy.yaml")
     (tmp_path / "another").mkdir()
@@ -151,14 +152,14 @@ def test_a_key_that_is_no_word_is_refused_with_its_line(tmp_path, content):
 
 
 def test_a_folder_brings_its_own_places_which_survive_pickling(tmp_path):
-    content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
-    own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, governorate: southern}"
+    content = (BAHRAIN / "gazetteer.yaml").read_text(encoding="utf-8")
+    own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, region: southern}"
     (tmp_path / "gazetteer.yaml").write_text(content.replace("\nplaces:\n", f"\nplaces:\n{own}\n"), encoding="utf-8")
     taxonomy = Taxonomy.load(tmp_path)
     text = "الزبالة متراكمة في فريق السلام"
     assert find_places(text).governorate is None
     for there in (taxonomy, pickle.loads(pickle.dumps(taxonomy))):
-        assert find_places(text, there.gazetteer).governorate == "southern"
+        assert places_in(text, there.gazetteer).governorate == "southern"
     assert repr(taxonomy.gazetteer) != repr(Taxonomy.load().gazetteer)
 
 
@@ -170,15 +171,15 @@ def test_yaml_does_not_turn_words_into_booleans(tmp_path):
 
 def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch):
     from tawasul_nlp import _yaml
-    from tawasul_nlp.domain import routing
+    from tawasul_nlp.domain.routing_rules import _SCHEMA
 
-    fast = read(routing.DATA / "routing.yaml", routing._SCHEMA)
+    fast = read(BAHRAIN / "routing.yaml", _SCHEMA)
     monkeypatch.setattr(_yaml, "_LOADER", yaml.SafeLoader)
-    assert read(routing.DATA / "routing.yaml", routing._SCHEMA) == fast
+    assert read(BAHRAIN / "routing.yaml", _SCHEMA) == fast
 
 
 def test_a_block_in_two_governorates_is_refused(tmp_path):
-    content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
+    content = (BAHRAIN / "gazetteer.yaml").read_text(encoding="utf-8")
     path = tmp_path / "gazetteer.yaml"
     path.write_text(
         content.replace("blocks: [225, 226, 228, 229]", "blocks: [225, 226, 228, 229, 317]"), encoding="utf-8"
@@ -203,7 +204,7 @@ def test_a_block_in_two_governorates_is_refused(tmp_path):
     ],
 )
 def test_a_gazetteer_that_contradicts_itself_is_refused_with_its_line(tmp_path, old, new, message):
-    content = (DATA / "gazetteer.yaml").read_text(encoding="utf-8")
+    content = (BAHRAIN / "gazetteer.yaml").read_text(encoding="utf-8")
     assert old in content
     path = tmp_path / "gazetteer.yaml"
     path.write_text(content.replace(old, new), encoding="utf-8")
@@ -212,7 +213,7 @@ def test_a_gazetteer_that_contradicts_itself_is_refused_with_its_line(tmp_path, 
 
 
 def test_a_group_that_names_a_governorate_twice_is_refused(tmp_path):
-    content = (DATA / "agencies.yaml").read_text(encoding="utf-8")
+    content = (BAHRAIN / "agencies.yaml").read_text(encoding="utf-8")
     member = next(line for line in content.splitlines() if line.strip().startswith("muharraq: "))
     (tmp_path / "agencies.yaml").write_text(content.replace(member, f"{member}\n{member}", 1), encoding="utf-8")
     with pytest.raises(DataError, match="key 'muharraq' appears twice"):

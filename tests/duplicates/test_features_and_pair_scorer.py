@@ -78,7 +78,7 @@ def test_signatures_are_the_same_on_every_machine(machine: dict[str, str]) -> No
 
 def test_what_an_index_stores_is_the_same_on_every_machine() -> None:
     features = features_of("الكهربا طافية")
-    for place, field in enumerate(fields(CaseFeatures)):
+    for place, field in enumerate(fields(CaseFeatures)[:-1]):
         values = getattr(features, field.name)
         setattr(features, field.name, np.arange(values.size).reshape(values.shape).astype(values.dtype) + place % 2)
     (stored,) = pack(features)
@@ -112,7 +112,7 @@ def test_features_survive_packing_and_do_not_depend_on_neighbours_or_processes()
     together = features_of(*texts)
     alone = features_of(texts[3])
     restored = unpack([pack(together)[3]], together.vectors[3:4])
-    for field in fields(CaseFeatures):
+    for field in fields(CaseFeatures)[:-1]:
         assert np.array_equal(getattr(alone, field.name)[0], getattr(together, field.name)[3], equal_nan=True)
         assert np.array_equal(getattr(restored, field.name)[0], getattr(together, field.name)[3], equal_nan=True)
         assert getattr(restored, field.name).dtype == getattr(together, field.name).dtype

@@ -73,7 +73,7 @@ def places(data: bytes) -> None:
     """Places and named agencies, whose spans must lie in the text."""
     text = as_text(data)
     assert all(0 <= mention.start < mention.end <= len(text) for mention in find_places(text).mentions)
-    find_named_agencies(text, Taxonomy.load())
+    find_named_agencies(text)
 
 
 def arabizi(data: bytes) -> None:

@@ -11,7 +11,7 @@ import signal
 import time
 
 from tawasul_nlp import Prediction
-from tawasul_nlp.domain import Places, Taxonomy
+from tawasul_nlp.domain import Domain, Places
 from tawasul_nlp.prediction import LabelScore
 
 TOPICS = {
@@ -63,9 +63,9 @@ class Other(KeywordClassifier):
 class Configured(KeywordClassifier):
     """The same model, told to work in some way."""
 
-    def __init__(self, taxonomy: Taxonomy | None = None, **how: object) -> None:
+    def __init__(self, domain: Domain | None = None, **how: object) -> None:
         super().__init__()
-        self.taxonomy = taxonomy
+        self.domain = domain
         self._how = how
 
     def info(self):

@@ -14,6 +14,7 @@ import numpy as np
 import ray
 import ray.data
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates import DuplicateGrouper, parts
 from tawasul_nlp.duplicates.candidates import (
     EXACT_BELOW,
@@ -117,11 +118,11 @@ def group(
     if not blocks:
         return read
     ask = ray.remote(_rule).options(num_cpus=num_cpus, num_gpus=num_gpus)
-    scorer, threshold, width = ray.get(ask.remote(given))
+    scorer, threshold, width, domain = ray.get(ask.remote(given))
 
     apart = ray.remote(_apart).options(num_returns=3)
     tables, features, told = zip(
-        *(apart.remote(width, *some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
+        *(apart.remote(width, domain, *some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
     )
     marks = ray.get(list(told))
     ends = np.cumsum([mark.sum() for mark in marks])
@@ -210,9 +211,10 @@ def _loaded(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> Dupli
     return grouper() if callable(grouper) else grouper
 
 
-def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float, int]:
+def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float, int, Domain]:
     found = _loaded(grouper)
-    return found.scorer, found.threshold, found.classifier.incident_size
+    classifier = found.classifier
+    return found.scorer, found.threshold, classifier.incident_size, classifier.domain
 
 
 class _Read:
@@ -261,14 +263,14 @@ def _stretches(blocks: Sequence[Any], count: int) -> list[Sequence[Any]]:
     return [blocks[start:end] for start, end in zip(ends, ends[1:], strict=False)]
 
 
-def _apart(width: int, *tables: pa.Table) -> tuple[pa.Table, CaseFeatures, np.ndarray]:
+def _apart(width: int, domain: Domain, *tables: pa.Table) -> tuple[pa.Table, CaseFeatures, np.ndarray]:
     """Return the rows of a part, what its cases are compared by, and which rows are cases."""
     import pyarrow as pa
 
     table = pa.concat_tables(tables, promote_options="permissive")  # an empty column may have no type
     told = np.asarray(table.column(_FEATURES).is_valid())
     vectors = np.frombuffer(b"".join(table.column(_VECTOR).drop_null().to_pylist()), np.float32)
-    features = unpack(table.column(_FEATURES).drop_null().to_pylist(), vectors.reshape(-1, width))
+    features = unpack(table.column(_FEATURES).drop_null().to_pylist(), vectors.reshape(-1, width), domain)
     return table.drop_columns([_FEATURES, _VECTOR]), features, told
 
 

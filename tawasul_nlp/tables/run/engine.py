@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from tawasul_nlp._system import cores
 from tawasul_nlp.tables.added_columns import TASKS
 
 if TYPE_CHECKING:
-    from tawasul_nlp.domain import Taxonomy
+    from tawasul_nlp.domain import Domain
     from tawasul_nlp.prediction import Prediction
 
 T = TypeVar("T")
@@ -26,7 +25,7 @@ class Classifier(Protocol):
 
     If it has ``labels`` (a mapping by task), its tasks are those. If it has ``info()`` with a ``model_hash``, a run
     tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
-    there: ``runtime`` of ``info()``, ``target_error`` and ``taxonomy``.
+    there: ``runtime`` of ``info()``, ``target_error`` and ``domain``.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -36,30 +35,25 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a run must know of a classifier: its tasks, what tells it from another one, and its taxonomy, if any."""
+    """What a run must know of a classifier: its tasks, what tells it from another one, and its domain, if any."""
 
     tasks: tuple[str, ...]
     identity: Mapping[str, Any]
-    taxonomy: Taxonomy | None = None
+    domain: Domain | None = None
 
     @classmethod
     def of(cls, classifier: Classifier) -> ModelFacts:
         """Ask a classifier."""
         info = getattr(classifier, "info", None)
         known = info() if callable(info) else {}
-        taxonomy = getattr(classifier, "taxonomy", None)
+        domain = getattr(classifier, "domain", None)
         identity = {
             "hash": known.get("model_hash") or type(classifier).__qualname__,
             "target_error": getattr(classifier, "target_error", None),
             "runtime": known.get("runtime"),
-            "taxonomy": None if taxonomy is None else _fingerprint(taxonomy),
+            "domain": None if domain is None else domain.fingerprint,
         }
-        return cls(tuple(getattr(classifier, "labels", TASKS)), identity, taxonomy)
-
-
-def _fingerprint(taxonomy: Any) -> str:
-    """Return what tells a taxonomy from another: a hash of its entries, which are plain data in the files' order."""
-    return hashlib.sha256(repr(taxonomy).encode()).hexdigest()[:12]
+        return cls(tuple(getattr(classifier, "labels", TASKS)), identity, domain)
 
 
 class Engine(Protocol):

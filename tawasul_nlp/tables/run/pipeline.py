@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
@@ -113,7 +113,7 @@ class Pipeline:
                     f"{len(batch.whole.numbers)} texts went to the classifier and {len(predictions)} came back"
                 )
             if self._place_columns:
-                predictions = self._placed(batch.whole, predictions, engine.facts.taxonomy or Taxonomy.load())
+                predictions = self._placed(batch.whole, predictions, engine.facts.domain or Domain.bundled())
             shown = self._shown(batch.whole)
             self._writer.write(
                 shown, [added_values(prediction, tuple(self.layout.types)) for prediction in predictions]
@@ -130,10 +130,10 @@ class Pipeline:
     def _shown(self, chunk: Chunk) -> Chunk:
         return masked(chunk, self._mask_columns) if self._mask_columns else chunk
 
-    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction], taxonomy: Taxonomy) -> list[Prediction]:
+    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction], domain: Domain) -> list[Prediction]:
         columns = [values_of(chunk, name) for name in self._place_columns]
         return [
-            placed(prediction, given_places(cells, taxonomy), taxonomy)
+            placed(prediction, given_places(cells, domain), domain)
             for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
         ]
 

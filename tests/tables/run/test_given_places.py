@@ -3,13 +3,13 @@
 import pytest
 
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables import TableError, classify_table
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tests.tables.run.test_classify import ENDINGS, read, records, run, write
 
 WASTE = "الزبالة متراكمة عند البيت من أسبوع والريحة قوية"
-TAXONOMY = Taxonomy.load()
+BAHRAIN = Domain.bundled()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_tables_own_columns_of_places_go_before_the_text_and_route_the_case(
         ]
 
     nowhere, southern, muharraq = (
-        (TAXONOMY.agency(id).id, TAXONOMY.agency(id).name_ar)
+        (BAHRAIN.taxonomy.agency(id).id, BAHRAIN.taxonomy.agency(id).name_ar)
         for id in ("municipality", "southern_municipality", "muharraq_municipality")
     )
     unplaced, in_text = (None, None, None, *nowhere), ("muharraq", None, "المحرق", *muharraq)
@@ -49,7 +49,7 @@ def test_the_tables_own_columns_of_places_go_before_the_text_and_route_the_case(
 
 
 def placed_by(model, text, *cells):
-    return placed(model.predict(text), given_places(cells, TAXONOMY), TAXONOMY)
+    return placed(model.predict(text), given_places(cells, BAHRAIN), BAHRAIN)
 
 
 def test_a_case_that_is_placed_by_its_table_needs_no_place(model):
@@ -76,7 +76,7 @@ def test_columns_that_point_to_two_governorates_leave_the_place_to_a_person(mode
 def test_empty_and_unknown_cells_leave_the_prediction_as_it_is(model):
     prediction = model.predict(WASTE)
     for cells in ([None], ["", "  "], [float("nan")], ["غير معروف"]):
-        assert placed(prediction, given_places(cells, TAXONOMY), TAXONOMY) is prediction
+        assert placed(prediction, given_places(cells, BAHRAIN), BAHRAIN) is prediction
 
 
 def test_an_agency_that_is_no_municipality_is_not_changed_by_a_place(model):

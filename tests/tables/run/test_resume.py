@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from eval.robustness import changed_inputs, classify_kills
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.domain import Agency, Taxonomy
-from tawasul_nlp.domain.gazetteer import DATA
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables import InputChangedError, ReadOptions, TableError, WriteOptions, classify_table
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.run.engine import ModelFacts
+from tests.packs import changed_domain
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
 from tests.tables.keyword_run import CHUNK_ROWS
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, write
@@ -217,12 +217,9 @@ def test_a_run_that_differs_does_not_go_on_and_says_in_what(tmp_path):
     assert rows_done(tmp_path / "out.csv") == 75
 
 
-OTHER_NAMES = Taxonomy({}, {}, {"works": Agency("works", "الأشغال", "Works", "ministry")}, {})
-
-
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("runtime", {"runtime": "torch, cuda"}), ("taxonomy", {"taxonomy": OTHER_NAMES})],
+    [("runtime", {"runtime": "torch, cuda"}), ("domain", {"domain": Domain.bundled()})],
 )
 def test_answers_of_a_model_that_works_in_another_way_are_not_mixed_with_the_first_ones(tmp_path, name, how):
     source = a_backlog(tmp_path / "backlog.csv", 200)
@@ -232,15 +229,13 @@ def test_answers_of_a_model_that_works_in_another_way_are_not_mixed_with_the_fir
 
 
 def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
-    (tmp_path / "agencies.yaml").write_bytes(
-        (DATA / "agencies.yaml").read_bytes().replace(b"name_en: ", b"name_en: The ")
-    )
+    renamed = changed_domain(tmp_path, "agencies", "name_en: ", "name_en: The ")
     usual, same, other = (
-        ModelFacts.of(ComplaintClassifier.from_pretrained(taxonomy=taxonomy)).identity
-        for taxonomy in (None, Taxonomy.load(), Taxonomy.load(tmp_path))
+        ModelFacts.of(ComplaintClassifier.from_pretrained(domain=domain)).identity
+        for domain in (None, Domain.bundled(), renamed)
     )
     assert usual == same and usual["runtime"] == "ONNX Runtime, CPU"
-    assert {name for name in usual if usual[name] != other[name]} == {"taxonomy"}
+    assert {name for name in usual if usual[name] != other[name]} == {"domain"}
 
 
 def test_an_input_that_is_touched_but_the_same_resumes(tmp_path):

@@ -1,0 +1,176 @@
+"""Levels of places, from the widest to the narrowest: two that have names, then those that are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from tawasul_nlp import _yaml
+from tawasul_nlp.domain._folding import fold_phrase
+
+COUNTRY: Final = "country"
+"""Where the numbers of a level are unique that name one place by themselves."""
+_NAMED: Final = 2
+_MOST: Final = 99_999
+_TAKEN: Final = ("landmark", "street")
+_TEXTS: Final = (_yaml.list_of(_yaml.text), ())
+_NUMBERED: Final = {
+    "first": (_yaml.integer, 0),
+    "last": (_yaml.integer, _MOST),
+    "words": _TEXTS,
+}
+_NAMES: Final = {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text}
+SCHEMA: Final = _yaml.list_of(
+    _yaml.record(
+        _NAMES,
+        {
+            **_NUMBERED,
+            "abbreviations": _TEXTS,
+            "unique_in": (_yaml.identifier, None),
+            "column": (_yaml.identifier, None),
+        },
+    )
+)
+LANDMARKS: Final = _yaml.list_of(_yaml.record(_NAMES, _NUMBERED))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level of places, such as governorate, area, block or road.
+
+    Attributes
+    ----------
+    id, name_ar, name_en : str
+    column : str
+        The column of a classified table that holds it.
+    unique_in : str or None
+        For numbers: the level within which one names one place, ``country`` if everywhere; None if a number names no
+        place by itself (houses).
+    first, last : int
+        The numbers that exist.
+    """
+
+    id: str
+    name_ar: str
+    name_en: str
+    column: str
+    unique_in: str | None = None
+    first: int = 0
+    last: int = _MOST
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number <= self.last
+
+    @property
+    def digits(self) -> range:
+        """How many digits its numbers have."""
+        return range(len(str(self.first)), len(str(self.last)) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of a country.
+
+    Attributes
+    ----------
+    region, area : Level
+        The two with names: what cases are routed by, and its towns and quarters.
+    numbered : tuple of Level
+        The others, widest first.
+    places : tuple of Level
+        Those of ``numbered`` whose numbers name places.
+    by_word : mapping of str to (Level, bool)
+        The level or numbered landmark that a folded word introduces, and whether it is only an abbreviation, which
+        needs another sign of an address.
+    ids : tuple of str
+        Of all levels, widest first.
+    landmarks : frozenset of str
+        Ids of numbered landmarks.
+    """
+
+    region: Level
+    area: Level
+    numbered: tuple[Level, ...]
+    places: tuple[Level, ...]
+    by_word: Mapping[str, tuple[Level, bool]] = field(repr=False)
+    ids: tuple[str, ...]
+    landmarks: frozenset[str]
+
+    @property
+    def block(self) -> Level | None:
+        """The widest level whose numbers name places; None in a country without one."""
+        return self.places[0] if self.places else None
+
+    def columns(self) -> dict[str, Level]:
+        """Return the columns of a classified table for places: of the region, the block and the area.
+
+        Examples
+        --------
+        >>> from tawasul_nlp.domain import Domain
+        >>> list(Domain.bundled().gazetteer.levels.columns())
+        ['governorate', 'block', 'town']
+        """
+        blocks = () if self.block is None else (self.block,)
+        return {level.column: level for level in (self.region, *blocks, self.area)}
+
+
+def read_levels(levels: tuple[_yaml.Record, ...], landmarks: tuple[_yaml.Record, ...], whole: _yaml.Record) -> Levels:
+    """Check levels and numbered landmarks that follow :data:`SCHEMA`.
+
+    Raises
+    ------
+    DataError
+        If there are no two named levels, or a level contradicts another.
+    """
+    if len(levels) < _NAMED:
+        raise whole.error(f"got {len(levels)} level(s), expected two with names at least, such as governorate and area")
+    for entry in _yaml.unique((*levels, *landmarks), "level").values():
+        if entry["id"] in _TAKEN:
+            raise entry.error(f"a level cannot be called {entry['id']!r}, which is a kind of named places")
+    for entry in levels[:_NAMED]:
+        if entry["words"] or entry["abbreviations"] or entry["unique_in"]:
+            raise entry.error(f"level {entry['id']!r} is one of the first two, which have names and not numbers")
+    wider = {COUNTRY}
+    for entry in levels:
+        within = entry["unique_in"]
+        if within is not None and within not in wider:
+            raise entry.error(
+                f"level {entry['id']!r} is unique in {within!r}, expected 'country' or a wider level: "
+                f"{', '.join(sorted(wider - {COUNTRY}))}"
+            )
+        wider.add(entry["id"])
+    by_word: dict[str, tuple[Level, bool]] = {}
+    known = {entry["id"]: _level(entry) for entry in (*levels, *landmarks)}
+    for entry in (*levels[_NAMED:], *landmarks):
+        level = known[entry["id"]]
+        if not entry["words"]:
+            raise entry.error(f"level {level.id!r} has no words that introduce its numbers")
+        if level.first > level.last:
+            raise entry.error(f"the numbers {level.first} to {level.last} are none; the first comes first")
+        for words, doubtful in ((entry["words"], False), (entry.values.get("abbreviations", ()), True)):
+            for word in folded(words):
+                if by_word.setdefault(word, (level, doubtful))[0] != level:
+                    raise entry.error(f"{word!r} already introduces the numbers of {by_word[word][0].id!r}")
+    ids = tuple(entry["id"] for entry in levels)
+    region, area, *numbered = (known[name] for name in ids)
+    placing = tuple(level for level in numbered if level.unique_in is not None)
+    others = frozenset(entry["id"] for entry in landmarks)
+    return Levels(region, area, tuple(numbered), placing, by_word, ids, others)
+
+
+def folded(words: Iterable[str]) -> frozenset[str]:
+    """Return phrases as they stand in folded texts."""
+    return frozenset(" ".join(fold_phrase(word)) for word in words)
+
+
+def _level(entry: _yaml.Record) -> Level:
+    return Level(
+        entry["id"],
+        entry["name_ar"],
+        entry["name_en"],
+        entry.values.get("column") or entry["id"],
+        entry.values.get("unique_in"),
+        entry["first"],
+        entry["last"],
+    )

@@ -1,0 +1,170 @@
+"""The words of a gazetteer: names as phrases, the words around them, and which words may begin a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from tawasul_nlp import _yaml
+from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, latin_readings, readings, skeleton, sound
+from tawasul_nlp.domain.levels import Levels, folded
+
+MIN_SKELETON: Final = 4
+"""Shorter consonant skeletons of names collide with English words."""
+MIN_SKELETON_WORD: Final = 2
+_KUNYA: Final = {"ابو": "بو", "بو": "ابو"}
+_TEXTS: Final = (_yaml.list_of(_yaml.text), ())
+
+
+class Phrases:
+    """Phrases of folded words with their ids; look-up costs the length of the longest match."""
+
+    __slots__ = ("_by_head",)
+
+    def __init__(self, phrases: Iterable[tuple[tuple[str, ...], str]]) -> None:
+        by_head: dict[str, dict[tuple[str, ...], str]] = {}
+        for words, identifier in phrases:
+            if words:
+                by_head.setdefault(words[0], {}).setdefault(words[1:], identifier)
+        self._by_head = {
+            head: sorted(tails.items(), key=lambda entry: -len(entry[0])) for head, tails in by_head.items()
+        }
+
+    def __contains__(self, head: str) -> bool:
+        """Return whether a phrase begins with a word."""
+        return head in self._by_head
+
+    def longest(self, head: str, words: list[str], index: int) -> tuple[int, str] | None:
+        """Return the length in words and the id of the longest phrase at ``index``, its first word read as ``head``."""
+        for tail, identifier in self._by_head.get(head, ()):
+            if not tail or tuple(words[index + 1 : index + 1 + len(tail)]) == tail:
+                return 1 + len(tail), identifier
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressWords:
+    """Folded words around places; what each set is for, ``address_words.yaml`` says."""
+
+    number_words: frozenset[str]
+    counted_words: frozenset[str]
+    in_words: frozenset[str]
+    place_words: frozenset[str]
+    near_words: frozenset[str]
+    municipality_words: frozenset[str]
+    moved_words: frozenset[str]
+    never: frozenset[str]
+
+
+ADDRESS: Final = _yaml.record({}, {field.name: _TEXTS for field in fields(AddressWords)})
+HOMOGRAPHS: Final = _yaml.list_of(
+    _yaml.record(
+        {"form": _yaml.text, "needs": _yaml.one_of("context", "place_word", "unless_blocked")},
+        {"not_after": _TEXTS, "not_before": _TEXTS},
+    )
+)
+
+
+@lru_cache(maxsize=1)
+def _common_words() -> _yaml.Record:
+    return _yaml.read(Path(__file__).parent / "address_words.yaml", ADDRESS)
+
+
+def address_words(own: Mapping[str, Any]) -> AddressWords:
+    """Join the words of all countries with a gazetteer's own."""
+    common = _common_words()
+    return AddressWords(*(folded((*common[field.name], *own.get(field.name, ()))) for field in fields(AddressWords)))
+
+
+@dataclass(frozen=True, slots=True)
+class Homograph:
+    """A place name that is also a common word, and the contexts in which it is the place."""
+
+    needs: str
+    not_after: frozenset[str]
+    not_before: frozenset[str]
+
+
+def read_homographs(entries: Iterable[_yaml.Record]) -> dict[str, Homograph]:
+    """Return homographs by their folded form; a repeated one raises DataError."""
+    homographs: dict[str, Homograph] = {}
+    for entry in entries:
+        form = " ".join(fold_phrase(entry["form"]))
+        if form in homographs:
+            raise entry.error(f"form {entry['form']!r} appears twice (folded: {form!r}); write one entry for it")
+        homographs[form] = Homograph(entry["needs"], folded(entry["not_after"]), folded(entry["not_before"]))
+    return homographs
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of places: as written, and those in Latin letters by their sound and by its consonants."""
+
+    written: Phrases
+    sounds: Phrases
+    skeletons: Phrases
+
+    @classmethod
+    def of(cls, entries: Iterable[_yaml.Record]) -> Names:
+        """Collect the names and variants of entries; of two with one name the first has it."""
+        arabic: list[tuple[tuple[str, ...], str]] = []
+        latin: list[tuple[tuple[str, ...], str]] = []
+        for entry in entries:
+            for name in (entry["name_ar"], *entry["variants_ar"]):
+                arabic += [(spelling, entry["id"]) for spelling in spellings(fold_phrase(name))]
+            for name in (entry["name_en"], *entry["variants_en"]):
+                words = fold_phrase(name)
+                latin.append((words[1:] if len(words) > 1 and words[0] in ("al", "el") else words, entry["id"]))
+        skeletons = [(tuple(map(skeleton, words)), identifier) for words, identifier in latin]
+        return cls(
+            Phrases([*arabic, *latin]),
+            Phrases((tuple(map(sound, words)), identifier) for words, identifier in latin),
+            Phrases(
+                entry
+                for entry in skeletons
+                if sum(map(len, entry[0])) >= MIN_SKELETON and min(map(len, entry[0])) >= MIN_SKELETON_WORD
+            ),
+        )
+
+
+def spellings(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield a name and its variants with the first word abbreviated or joined (أبو عشيرة، بوعشيرة؛ ش. الملك فيصل)."""
+    yield words
+    first, *rest = words
+    if first in ("شارع", "جسر") and rest:
+        yield ("ش", *rest) if first == "شارع" else ("كوبري", *rest)
+    if first in _KUNYA and rest:
+        yield (_KUNYA[first], *rest)
+        for start in _KUNYA:
+            yield (start + rest[0], *rest[1:])
+    if first in ("ام", "جد", "بني", "دار", "راس") and rest:
+        yield (first + rest[0], *rest[1:])
+
+
+class Openers(dict[str, tuple[bool, bool]]):
+    """Return whether a name, and whether a numbered part of an address, can begin with a folded word.
+
+    Called for every word of a text, so it is cached.
+    """
+
+    def __init__(self, levels: Levels, names: Names) -> None:
+        super().__init__()
+        self._levels, self._names = levels, names
+
+    def __missing__(self, word: str) -> tuple[bool, bool]:
+        names = self._names
+        if word.isascii():
+            named = any(
+                reading in names.written or sound(reading) in names.sounds or skeleton(reading) in names.skeletons
+                for reading in latin_readings(word)
+            )
+        else:
+            named = any(reading in names.written for reading, _ in readings(word))
+        numbered = self._levels.by_word
+        opens = named, word.isdigit() or any(reading in numbered for reading, _ in readings(word))
+        if len(self) < REMEMBERED:
+            self[word] = opens
+        return opens

@@ -1,0 +1,216 @@
+"""``Domain``: what the library knows of one country, as a pack of data files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from tawasul_nlp import _yaml
+from tawasul_nlp._packs import DEFAULT, PACKS
+from tawasul_nlp.domain.gazetteer import Gazetteer, read_gazetteer
+from tawasul_nlp.domain.routing_rules import RoutingRules, read_rules
+from tawasul_nlp.domain.taxonomy import Taxonomy, read_taxonomy
+
+HEAD: Final = "domain.yaml"
+_NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "routing.yaml")
+_OPTIONAL: Final = ("common_places.txt",)
+_OF_CASES: Final = ("gazetteer.yaml", "personal.yaml", "common_places.txt")
+_SCHEMA: Final = _yaml.record(
+    {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text, "version": _yaml.text},
+    {"based_on": (_yaml.identifier, None)},
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """One country: its taxonomy, agencies, places, routing rules and personal numbers.
+
+    Two domains are equal if their files are. A pack is described in ``docs/domain.md``.
+
+    Attributes
+    ----------
+    id, name_ar, name_en, version : str
+        As the pack says.
+    fingerprint : str
+        Hash of its files.
+
+    Examples
+    --------
+    >>> domain = Domain.bundled()
+    >>> domain.id, [level for level in domain.gazetteer.levels.ids]
+    ('bahrain', ['governorate', 'area', 'block', 'road', 'house', 'flat'])
+    """
+
+    id: str
+    name_ar: str
+    name_en: str
+    version: str
+    fingerprint: str
+    _files: Mapping[str, _yaml.File] = field(repr=False)
+
+    @staticmethod
+    def bundled(name: str = DEFAULT) -> Domain:
+        """Return a pack of the library, which is read once, and each part of it when it is first used.
+
+        Raises
+        ------
+        ValueError
+            If there is no such pack.
+        """
+        if name not in bundled_names():
+            known = ", ".join(bundled_names())
+            raise ValueError(f"no bundled domain {name!r}, expected one of {known}; a folder is read by Domain.load")
+        return _bundled(name)
+
+    @staticmethod
+    def load(folder: str | Path) -> Domain:
+        """Read and check a pack; one whose files have not changed is not checked again.
+
+        Parameters
+        ----------
+        folder : str or Path
+            With ``domain.yaml``, ``taxonomy.yaml``, ``agencies.yaml``, ``gazetteer.yaml``, ``routing.yaml`` and
+            ``personal.yaml``; those of the bundled pack that ``domain.yaml`` is ``based_on`` stand in for missing ones.
+
+        Raises
+        ------
+        DataError
+            If a file is missing, does not follow its schema or names an id that does not exist; the message begins
+            with ``file:line:``.
+        FileNotFoundError
+            If there is no such folder.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: no such folder; expected one with {HEAD} and the other files of a pack")
+        return _checked(_files_of(folder))
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """Kinds, topics and agencies; the topics' owners are those of the routing rules."""
+        taxonomy, owners = self._written, self.routing.owners
+        if not owners:
+            return taxonomy
+        topics = {key: replace(topic, agency=owners.get(key, topic.agency)) for key, topic in taxonomy.topics.items()}
+        return replace(taxonomy, topics=topics)
+
+    @cached_property
+    def gazetteer(self) -> Gazetteer:
+        """The places, and the levels that they are on."""
+        return read_gazetteer(self._files["gazetteer.yaml"])
+
+    @cached_property
+    def _written(self) -> Taxonomy:
+        """The taxonomy as written, before the routing rules."""
+        return read_taxonomy(*(self._files[f"{name}.yaml"] for name in ("taxonomy", "agencies", "gazetteer")))
+
+    @cached_property
+    def routing(self) -> RoutingRules:
+        """The rules from a topic to its recipient."""
+        return read_rules(self._files["routing.yaml"], self._written)
+
+    @cached_property
+    def common_places(self) -> str:
+        """How common its places are in texts; empty if the pack does not say."""
+        file = self._files.get("common_places.txt")
+        return "" if file is None else file.content.decode("utf-8")
+
+    @cached_property
+    def case_fingerprint(self) -> str:
+        """Hash of the files that decide how cases are compared: its places and personal numbers."""
+        return _digest({name: file for name, file in self._files.items() if name in _OF_CASES})
+
+    def check(self) -> Domain:
+        """Read every part, and return the domain; DataError says what is wrong."""
+        _ = self.taxonomy, self.routing, self.gazetteer, self.common_places
+        return self
+
+    def to_json(self) -> str:
+        """Return the files of the pack as one JSON object, which :meth:`from_json` reads."""
+        texts = {name: file.content.decode("utf-8-sig") for name, file in self._files.items()}
+        return json.dumps(texts, ensure_ascii=False, indent=1) + "\n"
+
+    @staticmethod
+    def from_json(content: str, source: str) -> Domain:
+        """Read and check a pack from :meth:`to_json`; errors name ``source``."""
+        try:
+            texts = json.loads(content)
+            files = {str(name): _yaml.File(f"{source}/{name}", text.encode("utf-8")) for name, text in texts.items()}
+        except (ValueError, AttributeError) as error:
+            raise _yaml.DataError(f"{source}: not a domain pack ({error}); restore the file") from error
+        return _checked(files)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Domain) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.id in bundled_names() and self is _bundled(self.id):
+            return Domain.bundled, (self.id,)
+        return _restore, (tuple((name, file.path, file.content) for name, file in self._files.items()),)
+
+
+@lru_cache(maxsize=1)
+def bundled_names() -> tuple[str, ...]:
+    """Return the names of the bundled packs."""
+    return tuple(sorted(path.parent.name for path in PACKS.glob(f"*/{HEAD}")))
+
+
+@lru_cache(maxsize=4)
+def _bundled(name: str) -> Domain:
+    return _domain(_files_of(PACKS / name))
+
+
+def _files_of(folder: Path) -> dict[str, _yaml.File]:
+    """Read the files of a pack, and of the one that it is based on."""
+    files = {name: _yaml.File.of(folder / name) for name in (*_NEEDED, *_OPTIONAL) if (folder / name).is_file()}
+    if HEAD not in files:
+        raise _yaml.DataError(f"{folder}: the folder has no {HEAD}; write one with id, name_ar, name_en and version")
+    head = _yaml.read(files[HEAD], _SCHEMA)
+    base = head["based_on"]
+    if base is not None:
+        if base not in bundled_names():
+            raise head.error(f"based on {base!r}, expected a bundled pack: {', '.join(bundled_names())}")
+        files = {**_files_of(PACKS / base), **files}
+    missing = [name for name in _NEEDED if name not in files]
+    if missing:
+        raise head.error(
+            f"the pack lacks {', '.join(missing)}; write them, or say based_on: {DEFAULT} for the bundled ones"
+        )
+    return files
+
+
+def _domain(files: Mapping[str, _yaml.File]) -> Domain:
+    if HEAD not in files:
+        raise _yaml.DataError(f"the pack has no {HEAD}; restore it")
+    head = _yaml.read(files[HEAD], _SCHEMA)
+    return Domain(
+        head["id"], head["name_ar"], head["name_en"], head["version"], _digest(files), dict(sorted(files.items()))
+    )
+
+
+def _digest(files: Mapping[str, _yaml.File]) -> str:
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(f"{name} {len(file.content)}\n".encode() + file.content)
+    return digest.hexdigest()[:12]
+
+
+def _checked(files: Mapping[str, _yaml.File]) -> Domain:
+    return _read(tuple(sorted(files.items())))
+
+
+@lru_cache(maxsize=8)
+def _read(files: tuple[tuple[str, _yaml.File], ...]) -> Domain:
+    return _domain(dict(files)).check()
+
+
+def _restore(files: tuple[tuple[str, str, bytes], ...]) -> Domain:
+    return _checked({name: _yaml.File(path, content) for name, path, content in files})

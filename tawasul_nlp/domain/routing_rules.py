@@ -1,0 +1,169 @@
+"""The routing rules of a pack: who owns a topic, whom else to inform, why, and where topics meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from string import Formatter
+from typing import Final
+
+from tawasul_nlp import _yaml
+from tawasul_nlp.domain._folding import fold_phrase
+from tawasul_nlp.domain.lexicon import Phrases
+from tawasul_nlp.domain.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A boundary between topics: pairs of a condition (English) and the topic that fits."""
+
+    id: str
+    cases: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Agencies to inform besides the recipient, in cases of some topics whose text has one of the cues."""
+
+    id: str
+    topics: frozenset[str]
+    cues: Phrases | None
+    also: tuple[str, ...]
+    en: str
+    ar: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRules:
+    """The rules of a pack.
+
+    Attributes
+    ----------
+    reasons : mapping of str to (str, str)
+        A sentence in English and Arabic for each rule, with the names of topic, agency and place left open.
+    owners : mapping of str to str
+        The agency or group of the topics that the pack gives to another one than the taxonomy.
+    advice : tuple of Advice
+    boundaries : tuple of Boundary
+    """
+
+    reasons: Mapping[str, tuple[str, str]]
+    owners: Mapping[str, str]
+    advice: tuple[Advice, ...]
+    boundaries: tuple[Boundary, ...]
+
+
+_SENTENCES: Final = {"en": _yaml.text, "ar": _yaml.text}
+REASONS: Final = (
+    "topic_owner",
+    "municipality_by_place",
+    "municipality_by_name",
+    "municipality_without_place",
+    "no_agency",
+)
+_FIELDS: Final = ("topic", "agency", "governorate")
+_SCHEMA: Final = _yaml.record(
+    {
+        "version": _yaml.text,
+        "reasons": _yaml.list_of(_yaml.record({"id": _yaml.one_of(*REASONS), **_SENTENCES})),
+    },
+    {
+        "owners": (_yaml.list_of(_yaml.record({"topic": _yaml.identifier, "agency": _yaml.identifier})), ()),
+        "advice": (
+            _yaml.list_of(
+                _yaml.record(
+                    {
+                        "id": _yaml.text,
+                        "topics": _yaml.list_of(_yaml.identifier),
+                        "also": _yaml.list_of(_yaml.identifier),
+                        **_SENTENCES,
+                    },
+                    {"cues": (_yaml.list_of(_yaml.text), ())},
+                )
+            ),
+            (),
+        ),
+        "boundaries": (
+            _yaml.list_of(
+                _yaml.record(
+                    {
+                        "id": _yaml.text,
+                        "cases": _yaml.list_of(_yaml.record({"when": _yaml.text, "then": _yaml.identifier})),
+                    }
+                )
+            ),
+            (),
+        ),
+    },
+)
+
+
+@lru_cache(maxsize=8)
+def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
+    """Check rules, and their ids against a taxonomy; DataError names the line that is wrong."""
+    data = _yaml.read(file, _SCHEMA)
+    reasons = _yaml.unique(data["reasons"], "reason")
+    missing = [reason for reason in REASONS if reason not in reasons]
+    if missing:
+        raise data.error(f"no reason for {', '.join(missing)}")
+    for entry in reasons.values():
+        _check_sentences(entry)
+    _check_ids(data, taxonomy)
+    return RoutingRules(
+        {key: (entry["en"], entry["ar"]) for key, entry in reasons.items()},
+        {entry["topic"]: entry["agency"] for entry in data["owners"]},
+        tuple(
+            Advice(
+                entry["id"],
+                frozenset(entry["topics"]),
+                Phrases((fold_phrase(cue), entry["id"]) for cue in entry["cues"]) if entry["cues"] else None,
+                entry["also"],
+                entry["en"],
+                entry["ar"],
+            )
+            for entry in data["advice"]
+        ),
+        tuple(
+            Boundary(entry["id"], tuple((case["when"], case["then"]) for case in entry["cases"]))
+            for entry in data["boundaries"]
+        ),
+    )
+
+
+def _check_sentences(entry: _yaml.Record) -> None:
+    """Raise DataError if a sentence leaves open what routing does not fill in."""
+    for sentence in (entry["en"], entry["ar"]):
+        try:
+            left_open = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(sentence)}
+        except ValueError:
+            left_open = {("", "", None)}
+        # Only the names themselves: an attribute or a width would run as the sentence is filled in.
+        if not left_open <= {(None, None, None), *((name, "", None) for name in _FIELDS)}:
+            raise entry.error(
+                f"the reason {entry['id']!r} has braces with something else than {', '.join(_FIELDS)} in them"
+            )
+
+
+def _check_ids(data: _yaml.Record, taxonomy: Taxonomy) -> None:
+    """Raise DataError if a rule names a topic or an agency that the taxonomy lacks, or a topic has two owners."""
+    owned: dict[str, int] = {}
+    for entry in data["owners"]:
+        if entry["topic"] not in taxonomy.topics:
+            raise entry.error(f"an owner is named for the unknown topic {entry['topic']!r}")
+        if entry["agency"] not in taxonomy.agencies:
+            raise entry.error(f"topic {entry['topic']!r} has the unknown owner {entry['agency']!r}")
+        if entry["topic"] in owned:
+            raise entry.error(f"topic {entry['topic']!r} already has an owner on line {owned[entry['topic']]}")
+        owned[entry["topic"]] = entry.line
+    for entry in _yaml.unique(data["advice"], "advice").values():
+        for topic in entry["topics"]:
+            if topic not in taxonomy.topics:
+                raise entry.error(f"advice {entry['id']!r} names the unknown topic {topic!r}")
+        for agency in entry["also"]:
+            if agency not in taxonomy.agencies:
+                raise entry.error(f"advice {entry['id']!r} names the unknown agency {agency!r}")
+    for entry in _yaml.unique(data["boundaries"], "boundary").values():
+        for case in entry["cases"]:
+            if case["then"] not in taxonomy.topics:
+                raise case.error(f"boundary {entry['id']!r} leads to the unknown topic {case['then']!r}")

@@ -1,0 +1,90 @@
+"""The places of a case as codes, by the roles that places have when cases are compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from tawasul_nlp.domain import Domain, Level, Place, Places, find_places
+from tawasul_nlp.domain.levels import COUNTRY
+
+# The places that a text may name: areas and landmarks, then streets and roads. Blocks and roads are the first and the
+# second level whose numbers name places.
+PLACES = ("blocks", "towns", "quarters", "landmarks", "streets", "roads")
+_NUMBERED = ("blocks", "roads")
+_NUMBER = re.compile(r"(\d{1,5})(?:\.0)?")  # some programs write a number as a fraction
+
+
+@dataclass(slots=True)
+class CasePlaces:
+    """The codes of the places of a case by role, its region's, and the numbers that are parts of its address."""
+
+    codes: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in PLACES})
+    region: int = -1
+    numbers: list[int] = field(default_factory=list)
+
+
+def code(name: str) -> int:
+    """Return the code of a name: a hash that is the same in every process, never -1."""
+    return crc32(name.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
+
+
+def case_places(text: str, place: str | None, domain: Domain) -> CasePlaces:
+    """Return the places of a case: those of its address field, or else those of its text."""
+    found = CasePlaces()
+    levels = domain.gazetteer.levels
+    numbered = dict(zip((level.id for level in levels.places), _NUMBERED, strict=False))
+    level_of = {level.id: level for level in levels.places}
+    places = _places(text, place, domain)
+    for mention in places.mentions:
+        role = numbered.get(mention.kind)
+        if role is not None:
+            number = number_code(mention, level_of[mention.kind])
+            if number is not None and mention.number is not None:
+                found.codes[role].append(number)
+                found.numbers.append(mention.number)
+        elif (name := area_name(mention, domain)) is not None:
+            if mention.kind == levels.area.id:
+                found.codes["quarters" if domain.gazetteer.places[name].is_quarter else "towns"].append(code(name))
+                continue
+            found.codes["landmarks"].append(code(name))
+            if mention.kind == "street":
+                found.codes["streets"].append(code(name))
+    if places.governorate:
+        found.region = code(places.governorate)
+    return found
+
+
+def number_code(mention: Place, level: Level) -> int | None:
+    """Return the code of a numbered place; None if its number names one only within a place that is not known.
+
+    A number that is unique in the country is its own code.
+    """
+    if level.unique_in == COUNTRY:
+        return mention.number
+    return None if mention.within is None else code(f"{level.id}:{mention.within}:{mention.number}")
+
+
+def area_name(mention: Place, domain: Domain) -> str | None:
+    """Return the name behind an area's or landmark's :func:`code`; None for other places.
+
+    >>> places = find_places("دوار 7 بمدينة حمد مجمع 1203")
+    >>> [area_name(mention, Domain.bundled()) for mention in places.mentions]
+    ['roundabout:7', 'hamad_town', None]
+    """
+    levels = domain.gazetteer.levels
+    if mention.kind in levels.landmarks:
+        return f"{mention.kind}:{mention.number}"
+    return mention.id if mention.kind in (levels.area.id, "landmark", "street") else None
+
+
+def _places(text: str, place: str | None, domain: Domain) -> Places:
+    level = domain.gazetteer.levels.block
+    number = _NUMBER.fullmatch(place.strip()) if place else None
+    if place and number and level is not None and len(number[1]) in level.digits:
+        place = f"{level.name_ar} {number[1]}"  # tables have blocks as numbers in a column
+        if level.unique_in != COUNTRY:
+            return find_places(f"{place} {text}", domain)  # the text says where the block is
+    given = find_places(place, domain) if place else None
+    return given or find_places(text, domain)
