@@ -43,13 +43,14 @@ class Record:
         return DataError(f"{self.source}:{self.line}: {message}")
 
 
-def _error(node: yaml.Node, source: str, message: str) -> DataError:
+def error_at(node: yaml.Node, source: str, message: str) -> DataError:
+    """Build an error that points at a node."""
     return DataError(f"{source}:{node.start_mark.line + 1}: {message}")
 
 
 def _scalar(node: yaml.Node, source: str, wanted: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise _error(node, source, f"expected {wanted}, got a {node.id}")
+        raise error_at(node, source, f"expected {wanted}, got a {node.id}")
     return str(node.value).strip()
 
 
@@ -57,7 +58,7 @@ def text(node: yaml.Node, source: str) -> str:
     """Accept a non-empty string."""
     value = _scalar(node, source, "a text")
     if not value:
-        raise _error(node, source, "expected a string, got nothing; write a string or remove the key")
+        raise error_at(node, source, "expected a string, got nothing; write a string or remove the key")
     return value
 
 
@@ -65,7 +66,7 @@ def identifier(node: yaml.Node, source: str) -> str:
     """Accept an id: lower-case ASCII letters, digits and underscores."""
     value = _scalar(node, source, "an id")
     if not _IDENTIFIER.fullmatch(value):
-        raise _error(node, source, f"id {value!r} must be lower-case ASCII letters, digits and underscores")
+        raise error_at(node, source, f"id {value!r} must be lower-case ASCII letters, digits and underscores")
     return value
 
 
@@ -75,7 +76,7 @@ def integer(node: yaml.Node, source: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise _error(node, source, f"expected a whole number, got {value!r}") from None
+        raise error_at(node, source, f"expected a whole number, got {value!r}") from None
 
 
 def number(node: yaml.Node, source: str) -> float:
@@ -84,7 +85,7 @@ def number(node: yaml.Node, source: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise _error(node, source, f"expected a number, got {value!r}") from None
+        raise error_at(node, source, f"expected a number, got {value!r}") from None
 
 
 def one_of(*allowed: str) -> Schema:
@@ -93,7 +94,7 @@ def one_of(*allowed: str) -> Schema:
     def check(node: yaml.Node, source: str) -> str:
         value = _scalar(node, source, f"one of {', '.join(allowed)}")
         if value not in allowed:
-            raise _error(node, source, f"expected one of {', '.join(allowed)}, got {value!r}")
+            raise error_at(node, source, f"expected one of {', '.join(allowed)}, got {value!r}")
         return value
 
     return check
@@ -104,7 +105,7 @@ def list_of(item: Schema) -> Schema:
 
     def check(node: yaml.Node, source: str) -> tuple[Any, ...]:
         if not isinstance(node, yaml.SequenceNode):
-            raise _error(node, source, f"expected a list, got a {node.id}")
+            raise error_at(node, source, f"expected a list, got a {node.id}")
         return tuple(item(child, source) for child in node.value)
 
     return check
@@ -116,24 +117,24 @@ def record(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, 
 
     def check(node: yaml.Node, source: str) -> Record:
         if not isinstance(node, yaml.MappingNode):
-            raise _error(node, source, f"expected a mapping with {', '.join(required)}, got a {node.id}")
+            raise error_at(node, source, f"expected a mapping with {', '.join(required)}, got a {node.id}")
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _error(key_node, source, f"a key must be a word, got a {key_node.id}")
+                raise error_at(key_node, source, f"a key must be a word, got a {key_node.id}")
             key = key_node.value
             schema = required.get(key) or (spare[key][0] if key in spare else None)
             if schema is None:
                 near = get_close_matches(key, [*required, *spare], n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 known = ", ".join([*required, *spare])
-                raise _error(key_node, source, f"unknown key {key!r}; {hint}known keys: {known}")
+                raise error_at(key_node, source, f"unknown key {key!r}; {hint}known keys: {known}")
             if key in values:
-                raise _error(key_node, source, f"key {key!r} appears twice")
+                raise error_at(key_node, source, f"key {key!r} appears twice")
             values[key] = schema(value_node, source)
         missing = [key for key in required if key not in values]
         if missing:
-            raise _error(node, source, f"missing key(s) {', '.join(missing)}")
+            raise error_at(node, source, f"missing key(s) {', '.join(missing)}")
         for key, (_, default) in spare.items():
             values.setdefault(key, default)
         return Record(values, node.start_mark.line + 1, source)
@@ -146,12 +147,12 @@ def mapping_of(value: Schema) -> Schema:
 
     def check(node: yaml.Node, source: str) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
-            raise _error(node, source, f"expected a mapping, got a {node.id}")
+            raise error_at(node, source, f"expected a mapping, got a {node.id}")
         values: dict[str, Any] = {}
         for key_node, child in node.value:
             key = identifier(key_node, source)
             if key in values:
-                raise _error(key_node, source, f"key {key!r} appears twice")
+                raise error_at(key_node, source, f"key {key!r} appears twice")
             values[key] = value(child, source)
         return values
 
@@ -181,6 +182,21 @@ class File:
         return cls(str(path), Path(path).read_bytes())
 
 
+def _refuse_aliases(root: yaml.Node, source: str) -> None:
+    """Raise DataError where a part of a file stands for another one: by that a small file becomes a large one."""
+    seen: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            raise error_at(node, source, "an alias (*name) refers to this; write it out wherever it is meant")
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            left += (part for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            left += node.value
+
+
 def read(source: Path | File, schema: Schema) -> Record:
     """Check one YAML file, which is read unless its content is given.
 
@@ -205,5 +221,7 @@ def read(source: Path | File, schema: Schema) -> Record:
         raise DataError(f"{path}:{line}: not valid YAML: {getattr(failure, 'problem', failure)}") from failure
     if node is None:
         raise DataError(f"{path}:1: the file is empty")
+    if b"*" in file.content:
+        _refuse_aliases(node, path)
     value: Record = schema(node, path)
     return value

@@ -18,7 +18,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
-from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, copy_model, read_config
+from tawasul_nlp.model.folder import BUNDLED, DOMAIN, MAX_BYTES, ModelConfig, copy_model, model_file, read_config
 from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
@@ -84,7 +84,7 @@ class ComplaintClassifier:
             "runtime": runtime,
             "spinning": spinning,
         }
-        learned = Domain.bundled()
+        learned = _domain_of(folder, self.config)
         self.domain = domain or learned
         self.taxonomy = self.domain.taxonomy
         self._targets = targets_of(self.config.tasks, self.target_error)
@@ -132,7 +132,7 @@ class ComplaintClassifier:
             65 MB (``python -m eval.speed.threads``).
         domain : Domain or None
             Names and routing of the model's topics, agencies and kinds, all of which it must have, and places; None for
-            the bundled one.
+            the one in the model's folder, or else Bahrain's.
         device : {"cpu", "cuda"} or None
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
@@ -206,6 +206,7 @@ class ComplaintClassifier:
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,
             "runtime": self._scorers.runtime.name,
+            "domain": f"{self.domain.id} {self.domain.version} ({self.domain.fingerprint})",
         }
         # What a model tells about itself is free-form: it may be anything, and takes no fact's place.
         about: dict[str, Any] = (
@@ -439,6 +440,17 @@ class ComplaintClassifier:
                 "group with the bundled model, or train one with incidents"
             )
         return sizes[output]
+
+
+def _domain_of(folder: Path, config: ModelConfig) -> Domain:
+    """Return the domain of a model's training texts: that in its folder, or else the default one."""
+    if DOMAIN not in config.files:
+        return Domain.bundled()
+    path = model_file(folder, DOMAIN)
+    try:
+        return Domain.from_json(path.read_text(encoding="utf-8"), str(path))
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: not a domain ({error}); restore it from the model's release") from error
 
 
 def _restore(folder: Path, options: dict[str, Any]) -> ComplaintClassifier:

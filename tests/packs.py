@@ -6,6 +6,8 @@ from tawasul_nlp._packs import PACKS
 from tawasul_nlp.domain import Domain
 
 BAHRAIN = PACKS / "bahrain"
+CITIES = Path(__file__).parent / "domain" / "packs" / "cities"
+KUWAIT = Path(__file__).parents[1] / "examples" / "domains" / "kuwait"
 HEAD = "id: mine\nname_ar: بلدي\nname_en: Mine\nversion: '1'\nbased_on: bahrain\n"
 
 

@@ -28,7 +28,7 @@ from tawasul_nlp.domain.lexicon import (
 
 Strength = Literal["strong", "weak", "none"]
 _PART_KINDS: Final = frozenset({"quarter", "housing_project", "development"})
-_AREA_KINDS: Final = frozenset({"city", "town", "village", "area", "island"}) | _PART_KINDS
+AREA_KINDS: Final = frozenset({"city", "town", "village", "area", "island"}) | _PART_KINDS
 _OTHER_KINDS: Final = ("landmark", "street")
 
 
@@ -75,7 +75,7 @@ class NamedPlace:
     @property
     def is_area(self) -> bool:
         """Whether people live in it: a town or a part of one, not a landmark or a street."""
-        return self.kind in _AREA_KINDS
+        return self.kind in AREA_KINDS
 
     @property
     def is_quarter(self) -> bool:
@@ -137,14 +137,14 @@ _TEXTS: Final = (_yaml.list_of(_yaml.text), ())
 _BLOCKS: Final = (_yaml.list_of(_yaml.integer), ())
 _NAMED: Final = {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text}
 _VARIANTS: Final = {"variants_ar": _TEXTS, "variants_en": _TEXTS}
-_SCHEMA: Final = _yaml.record(
+SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
         "levels": _levels.SCHEMA,
         "regions": _yaml.list_of(_yaml.record(_NAMED, {**_VARIANTS, "municipality": (_yaml.identifier, None)})),
         "places": _yaml.list_of(
             _yaml.record(
-                {**_NAMED, "kind": _yaml.one_of(*sorted(_AREA_KINDS), *_OTHER_KINDS)},
+                {**_NAMED, "kind": _yaml.one_of(*sorted(AREA_KINDS), *_OTHER_KINDS)},
                 {
                     **_VARIANTS,
                     "region": (_yaml.identifier, None),
@@ -192,7 +192,7 @@ def _bundled() -> Gazetteer:
 @lru_cache(maxsize=8)
 def read_gazetteer(file: _yaml.File) -> Gazetteer:
     """Check a gazetteer file; DataError names the line that is wrong."""
-    data = _yaml.read(file, _SCHEMA)
+    data = _yaml.read(file, SCHEMA)
     levels = _levels.read_levels(data["levels"], data["numbered_landmarks"], data)
     regions = {
         key: Governorate(key, entry["name_ar"], entry["name_en"], entry["municipality"])

@@ -15,9 +15,10 @@ from tawasul_nlp._packs import DEFAULT, PACKS
 from tawasul_nlp.domain.gazetteer import Gazetteer, read_gazetteer
 from tawasul_nlp.domain.routing_rules import RoutingRules, read_rules
 from tawasul_nlp.domain.taxonomy import Taxonomy, read_taxonomy
+from tawasul_nlp.text.personal_plan import NumberPlan, read_plan
 
 HEAD: Final = "domain.yaml"
-_NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "routing.yaml")
+_NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "routing.yaml", "personal.yaml")
 _OPTIONAL: Final = ("common_places.txt",)
 _OF_CASES: Final = ("gazetteer.yaml", "personal.yaml", "common_places.txt")
 _SCHEMA: Final = _yaml.record(
@@ -93,7 +94,7 @@ class Domain:
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """Kinds, topics and agencies; the topics' owners are those of the routing rules."""
-        taxonomy, owners = self._written, self.routing.owners
+        taxonomy, owners = self.written_taxonomy, self.routing.owners
         if not owners:
             return taxonomy
         topics = {key: replace(topic, agency=owners.get(key, topic.agency)) for key, topic in taxonomy.topics.items()}
@@ -105,14 +106,19 @@ class Domain:
         return read_gazetteer(self._files["gazetteer.yaml"])
 
     @cached_property
-    def _written(self) -> Taxonomy:
-        """The taxonomy as written, before the routing rules."""
+    def written_taxonomy(self) -> Taxonomy:
+        """The taxonomy as its file says, without the owners of the routing rules."""
         return read_taxonomy(*(self._files[f"{name}.yaml"] for name in ("taxonomy", "agencies", "gazetteer")))
 
     @cached_property
     def routing(self) -> RoutingRules:
         """The rules from a topic to its recipient."""
-        return read_rules(self._files["routing.yaml"], self._written)
+        return read_rules(self._files["routing.yaml"], self.written_taxonomy)
+
+    @cached_property
+    def personal(self) -> NumberPlan:
+        """The national numbers, phones and the like that are masked."""
+        return read_plan(self._files["personal.yaml"])
 
     @cached_property
     def common_places(self) -> str:
@@ -125,9 +131,13 @@ class Domain:
         """Hash of the files that decide how cases are compared: its places and personal numbers."""
         return _digest({name: file for name, file in self._files.items() if name in _OF_CASES})
 
+    def file(self, name: str) -> _yaml.File:
+        """Return a file of the pack."""
+        return self._files[name]
+
     def check(self) -> Domain:
         """Read every part, and return the domain; DataError says what is wrong."""
-        _ = self.taxonomy, self.routing, self.gazetteer, self.common_places
+        _ = self.taxonomy, self.routing, self.gazetteer, self.personal, self.common_places
         return self
 
     def to_json(self) -> str:
@@ -179,11 +189,6 @@ def _files_of(folder: Path) -> dict[str, _yaml.File]:
         if base not in bundled_names():
             raise head.error(f"based on {base!r}, expected a bundled pack: {', '.join(bundled_names())}")
         files = {**_files_of(PACKS / base), **files}
-    missing = [name for name in _NEEDED if name not in files]
-    if missing:
-        raise head.error(
-            f"the pack lacks {', '.join(missing)}; write them, or say based_on: {DEFAULT} for the bundled ones"
-        )
     return files
 
 
@@ -191,6 +196,11 @@ def _domain(files: Mapping[str, _yaml.File]) -> Domain:
     if HEAD not in files:
         raise _yaml.DataError(f"the pack has no {HEAD}; restore it")
     head = _yaml.read(files[HEAD], _SCHEMA)
+    missing = [name for name in _NEEDED if name not in files]
+    if missing:
+        raise head.error(
+            f"the pack lacks {', '.join(missing)}; write them, or say based_on: {DEFAULT} for the bundled ones"
+        )
     return Domain(
         head["id"], head["name_ar"], head["name_en"], head["version"], _digest(files), dict(sorted(files.items()))
     )

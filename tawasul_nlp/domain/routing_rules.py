@@ -11,7 +11,7 @@ from typing import Final
 from tawasul_nlp import _yaml
 from tawasul_nlp.domain._folding import fold_phrase
 from tawasul_nlp.domain.lexicon import Phrases
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain.taxonomy import Agency, Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ REASONS: Final = (
     "no_agency",
 )
 _FIELDS: Final = ("topic", "agency", "governorate")
-_SCHEMA: Final = _yaml.record(
+SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
         "reasons": _yaml.list_of(_yaml.record({"id": _yaml.one_of(*REASONS), **_SENTENCES})),
@@ -102,23 +102,24 @@ _SCHEMA: Final = _yaml.record(
 @lru_cache(maxsize=8)
 def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
     """Check rules, and their ids against a taxonomy; DataError names the line that is wrong."""
-    data = _yaml.read(file, _SCHEMA)
+    data = _yaml.read(file, SCHEMA)
     reasons = _yaml.unique(data["reasons"], "reason")
     missing = [reason for reason in REASONS if reason not in reasons]
     if missing:
         raise data.error(f"no reason for {', '.join(missing)}")
     for entry in reasons.values():
         _check_sentences(entry)
-    _check_ids(data, taxonomy)
+    agencies = {**taxonomy.agencies_by_code(), **taxonomy.agencies}
+    _check_ids(data, taxonomy.topics, agencies)
     return RoutingRules(
         {key: (entry["en"], entry["ar"]) for key, entry in reasons.items()},
-        {entry["topic"]: entry["agency"] for entry in data["owners"]},
+        {entry["topic"]: agencies[entry["agency"]].id for entry in data["owners"]},
         tuple(
             Advice(
                 entry["id"],
                 frozenset(entry["topics"]),
                 Phrases((fold_phrase(cue), entry["id"]) for cue in entry["cues"]) if entry["cues"] else None,
-                entry["also"],
+                tuple(agencies[agency].id for agency in entry["also"]),
                 entry["en"],
                 entry["ar"],
             )
@@ -145,25 +146,25 @@ def _check_sentences(entry: _yaml.Record) -> None:
             )
 
 
-def _check_ids(data: _yaml.Record, taxonomy: Taxonomy) -> None:
+def _check_ids(data: _yaml.Record, topics: Mapping[str, object], agencies: Mapping[str, Agency]) -> None:
     """Raise DataError if a rule names a topic or an agency that the taxonomy lacks, or a topic has two owners."""
     owned: dict[str, int] = {}
     for entry in data["owners"]:
-        if entry["topic"] not in taxonomy.topics:
+        if entry["topic"] not in topics:
             raise entry.error(f"an owner is named for the unknown topic {entry['topic']!r}")
-        if entry["agency"] not in taxonomy.agencies:
+        if entry["agency"] not in agencies:
             raise entry.error(f"topic {entry['topic']!r} has the unknown owner {entry['agency']!r}")
         if entry["topic"] in owned:
             raise entry.error(f"topic {entry['topic']!r} already has an owner on line {owned[entry['topic']]}")
         owned[entry["topic"]] = entry.line
     for entry in _yaml.unique(data["advice"], "advice").values():
         for topic in entry["topics"]:
-            if topic not in taxonomy.topics:
+            if topic not in topics:
                 raise entry.error(f"advice {entry['id']!r} names the unknown topic {topic!r}")
         for agency in entry["also"]:
-            if agency not in taxonomy.agencies:
+            if agency not in agencies:
                 raise entry.error(f"advice {entry['id']!r} names the unknown agency {agency!r}")
     for entry in _yaml.unique(data["boundaries"], "boundary").values():
         for case in entry["cases"]:
-            if case["then"] not in taxonomy.topics:
+            if case["then"] not in topics:
                 raise case.error(f"boundary {entry['id']!r} leads to the unknown topic {case['then']!r}")

@@ -161,7 +161,7 @@ class Taxonomy:
 
     def agencies_by_code(self) -> dict[str, Agency]:
         """Return the agencies by the ids that they have in other systems."""
-        return {code: agency for agency in self.agencies.values() for code in agency.codes}
+        return _by_code(self.agencies)
 
     def agency_groups(self) -> tuple[str, ...]:
         """Return all labels that ``agency_group`` can return, sorted."""
@@ -184,7 +184,7 @@ def _unknown(entries: Mapping[str, object], wanted: object, what: str) -> NoRetu
 
 _TEXTS: Final = (_yaml.list_of(_yaml.text), ())
 _NAMED: Final = {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text}
-_TAXONOMY_SCHEMA: Final = _yaml.record(
+TAXONOMY_SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
         "kinds": _yaml.list_of(_yaml.record(_NAMED)),
@@ -202,7 +202,7 @@ _TAXONOMY_SCHEMA: Final = _yaml.record(
     },
     {"priority_cues": (_yaml.record({"urgent": _TEXTS[0]}), None)},
 )
-_AGENCIES_SCHEMA: Final = _yaml.record(
+AGENCIES_SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
         "agencies": _yaml.list_of(
@@ -252,9 +252,9 @@ def _bundled() -> Taxonomy:
 def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazetteer_file: _yaml.File) -> Taxonomy:
     """Check a taxonomy, its agencies and its gazetteer; DataError names the file and the line that is wrong."""
     gazetteer = read_gazetteer(gazetteer_file)
-    agency_data = _yaml.read(agencies_file, _AGENCIES_SCHEMA)
+    agency_data = _yaml.read(agencies_file, AGENCIES_SCHEMA)
     agencies = _agencies(agency_data, gazetteer)
-    data = _yaml.read(taxonomy_file, _TAXONOMY_SCHEMA)
+    data = _yaml.read(taxonomy_file, TAXONOMY_SCHEMA)
     return Taxonomy(
         kinds={key: Kind(key, e["name_ar"], e["name_en"]) for key, e in _yaml.unique(data["kinds"], "kind").items()},
         topics=_topics(data, agencies),
@@ -322,10 +322,15 @@ def _check_codes(data: _yaml.Record, agencies: Mapping[str, Agency]) -> None:
                 raise entry.error(f"the code {code!r} of {entry['id']!r} already stands for {other!r}")
 
 
+def _by_code(agencies: Mapping[str, Agency]) -> dict[str, Agency]:
+    return {code: agency for agency in agencies.values() for code in agency.codes}
+
+
 def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Topic]:
     entries = _yaml.unique(data["topics"], "topic")
+    known = {**_by_code(agencies), **agencies}
     for key, entry in entries.items():
-        if entry["agency"] not in agencies:
+        if entry["agency"] not in known:
             near = get_close_matches(entry["agency"], agencies, n=3) or list(agencies)
             raise entry.error(f"topic {key!r} has the unknown agency {entry['agency']!r}; known: {', '.join(near)}")
         for other in entry["confusable_with"]:
@@ -336,7 +341,7 @@ def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Top
             key,
             entry["name_ar"],
             entry["name_en"],
-            entry["agency"],
+            known[entry["agency"]].id,
             entry["priority"],
             entry["terms_msa"],
             entry["terms_dialect"],

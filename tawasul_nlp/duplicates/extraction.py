@@ -8,6 +8,7 @@ import numpy as np
 
 from tawasul_nlp._system import cores
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import TOPICS, CaseFeatures, compute_features
 from tawasul_nlp.errors import InvalidTextError
@@ -20,7 +21,7 @@ _UNEVEN = 0.02
 
 
 def case_features(
-    classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None
+    classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None, domain: Domain | None = None
 ) -> CaseFeatures:
     """Return the features of cases; the model reads the texts without an embedding.
 
@@ -30,6 +31,8 @@ def case_features(
     cases : sequence of Case
     workers : int or None
         Processes that read texts for places and fingerprints; None for one per core when there are many cases.
+    domain : Domain or None
+        The pack with the places; None for that of the classifier.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def case_features(
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
     own = {topic for topic in given if topic is not None}.difference(names)
-    return compute_features(cases, vectors, topics, workers, own, classifier.domain)
+    return compute_features(cases, vectors, topics, workers, own, domain or classifier.domain)
 
 
 def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:

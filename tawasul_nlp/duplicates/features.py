@@ -229,7 +229,7 @@ def _read_texts(domain: Domain, texts: list[tuple[str, str | None]]) -> dict[str
     places = [
         case_places(text, place and place[:_MAX_CHARS], domain) for text, (_, place) in zip(read, texts, strict=True)
     ]
-    numbered = [read_numbers(text, found.numbers) for text, found in zip(read, places, strict=True)]
+    numbered = [read_numbers(text, found.numbers, domain) for text, found in zip(read, places, strict=True)]
     rows = {name: [_few(found.codes[name], _WIDTHS[name]) for found in places] for name in PLACES}
     rows["numbers"] = [_few(list(map(code, numbers)), _WIDTHS["numbers"]) for numbers, _ in numbered]
     rows["amounts"] = [list(map(code, amounts)) for _, amounts in numbered]

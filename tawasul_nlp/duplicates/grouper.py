@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Edges
@@ -35,6 +36,8 @@ class DuplicateGrouper:
         Probability from which two cases are one incident; None for the model's own, chosen on validation data.
     days : float or None
         Cases further apart in time count less and less as one incident; None for the scorer's own.
+    domain : Domain or None
+        The pack whose places and personal numbers are read; None for that of the classifier.
 
     Raises
     ------
@@ -56,7 +59,12 @@ class DuplicateGrouper:
     """
 
     def __init__(
-        self, classifier: ComplaintClassifier, *, threshold: float | None = None, days: float | None = None
+        self,
+        classifier: ComplaintClassifier,
+        *,
+        threshold: float | None = None,
+        days: float | None = None,
+        domain: Domain | None = None,
     ) -> None:
         if PAIRS not in classifier.config.files:
             raise ModelFormatError(
@@ -68,6 +76,7 @@ class DuplicateGrouper:
         if days is not None and not days > 0:
             raise ValueError(f"days is {days}, expected more than 0")
         self.classifier = classifier
+        self.domain = domain or classifier.domain
         scorer = PairScorer.load(classifier.folder / PAIRS)
         self.scorer = scorer if days is None else replace(scorer, days=days)
         self.threshold = self.scorer.threshold if threshold is None else threshold
@@ -75,16 +84,23 @@ class DuplicateGrouper:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path | None = None, *, threshold: float | None = None, threads: int | None = None
+        cls,
+        name: str | Path | None = None,
+        *,
+        threshold: float | None = None,
+        threads: int | None = None,
+        domain: Domain | None = None,
     ) -> DuplicateGrouper:
         """Load a model: None for the bundled one, a folder, or an id on the Hub.
+
+        A model of another country serves too: unlike a classifier's, the domain need not know its labels.
 
         Raises
         ------
         ModelFormatError
             If the folder is not a valid model folder, or has no pair scorer.
         """
-        return cls(ComplaintClassifier.from_pretrained(name, threads=threads), threshold=threshold)
+        return cls(ComplaintClassifier.from_pretrained(name, threads=threads), threshold=threshold, domain=domain)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return incident vectors, to store and pass as ``embedding``: (n_texts, 128), float32, of length 1."""
@@ -110,7 +126,7 @@ class DuplicateGrouper:
             If an item is not a case; ``.index`` is its position.
         """
         listed = as_cases(cases)
-        features = case_features(self.classifier, listed, workers=workers)
+        features = case_features(self.classifier, listed, workers=workers, domain=self.domain)
         pairs = candidate_pairs(features)
         scores = self.scorer.score(features, pairs[:, 0], pairs[:, 1])
         edges = Edges(pairs[:, 0], pairs[:, 1], scores).above(LEAST)

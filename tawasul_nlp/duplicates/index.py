@@ -48,7 +48,7 @@ class DuplicateIndex:
         self._thread_lock = threading.RLock()
         self._closed = False
         classifier = grouper.classifier
-        self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, classifier.domain)
+        self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
         kept = None if grouper.threshold_given else self._store.threshold()
         self._assigner = Assigner(self._store, grouper.scorer, grouper.threshold if kept is None else kept)
 
@@ -184,7 +184,7 @@ class DuplicateIndex:
             The most incidents to return. The last ones may be unlikely or impossible (score 0: another place).
         """
         with self._in_turn():
-            features = case_features(self._grouper.classifier, as_cases([case]), workers=1)
+            features = self._features(as_cases([case]), workers=1)
             offers, compared = self._assigner.offers(features, search_vectors(features)[0])
             joined = self._assigner.joined(features, offers)
             offers = offers[:k]
@@ -299,7 +299,7 @@ class DuplicateIndex:
             fresh = self._fresh(listed)
             if not fresh:
                 return [self._assignment(str(case.id)) for case in listed]
-            features = case_features(self._grouper.classifier, [listed[at] for at in fresh])
+            features = self._features([listed[at] for at in fresh])
             vectors = search_vectors(features)
             names = self._names(listed, fresh)
             founders: set[str] = set()
@@ -396,6 +396,9 @@ class DuplicateIndex:
                 self._store.unlink(row)
                 if self._store.one("SELECT representative FROM groups WHERE id = ?", group_id) == row:
                     self._assigner.new_representative(group_id)
+
+    def _features(self, cases: Sequence[Case], workers: int | None = None) -> CaseFeatures:
+        return case_features(self._grouper.classifier, cases, workers=workers, domain=self._grouper.domain)
 
     def _fresh(self, cases: Sequence[Case]) -> list[int]:
         """Return which cases are new; a known id with another text is an error."""

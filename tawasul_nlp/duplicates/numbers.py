@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.text.personal_data import DEFAULT_KINDS, find_personal_data
 
 # A car's plate is often the subject of a case.
@@ -47,7 +48,7 @@ _DATE_OR_PART = re.compile(r"\d{1,4}([/-])\d{1,2}(?:\1\d{1,4})?|\d+(?:[.:]\d+)+|
 _DIGITS = re.compile(r"\d+")
 
 
-def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[str]]:
+def read_numbers(text: str, named: Iterable[int] = (), domain: Domain | None = None) -> tuple[list[str], list[str]]:
     """Return the numbers that may name a text's subject, and its amounts, both in order.
 
     Parameters
@@ -55,6 +56,8 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
     text : str
     named : iterable of int
         Numbers known to be parts of an address, which are left out.
+    domain : Domain or None
+        The pack with personal numbers; None is Bahrain's.
 
     Examples
     --------
@@ -67,7 +70,7 @@ def read_numbers(text: str, named: Iterable[int] = ()) -> tuple[list[str], list[
     known = set(map(str, named))
     found = _told_apart(plain, known)
     if sum(map(len, found[0])) >= _PERSONAL_DIGITS:
-        for span in find_personal_data(text, _PERSONAL):
+        for span in find_personal_data(text, _PERSONAL, domain):
             # Two cases that name one report have one subject.
             if span.kind == "request" and _is_cued(plain[: span.start]):
                 continue

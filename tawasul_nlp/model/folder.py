@@ -2,8 +2,9 @@
 
 A folder holds ``config.json`` (described by :class:`ModelConfig`), ``tokenizer.json`` and the encoder: ``model.onnx``
 for ONNX Runtime, ``network.safetensors`` with ``encoder_config.json`` for torch, or both. A model with a second scorer
-has ``ngram.safetensors``, one that groups duplicates ``pairs.json``. Nothing in it is code and nothing is unpickled.
-The configuration lists every file with its SHA-256, so that a damaged or mixed-up folder is refused with advice.
+has ``ngram.safetensors``, one that groups duplicates ``pairs.json``, and one that was trained for another country
+``domain.json``, its pack. Nothing in it is code and nothing is unpickled. The configuration lists every file with its
+SHA-256, so that a damaged or mixed-up folder is refused with advice.
 
 Whoever made the folder may be a stranger: files are looked for under known names only, may not lie outside the folder,
 and may not be larger than :data:`MAX_BYTES`.
@@ -25,8 +26,8 @@ from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
 
-FORMAT_VERSION = 3
-"""Version 2 added the torch files, version 3 the error curves; a folder is written as the least that it needs."""
+FORMAT_VERSION = 4
+"""Version 2 added torch files, version 3 error curves, version 4 domains; a folder is written as the least it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -34,6 +35,7 @@ NETWORK = "network.safetensors"
 NETWORK_CONFIG = "encoder_config.json"
 NGRAM = "ngram.safetensors"
 PAIRS = "pairs.json"
+DOMAIN = "domain.json"
 CARD = "README.md"
 _GB, _MB = 1_000_000_000, 1_000_000
 MAX_BYTES: Mapping[str, int] = MappingProxyType(
@@ -45,6 +47,7 @@ MAX_BYTES: Mapping[str, int] = MappingProxyType(
         NETWORK_CONFIG: 1 * _MB,
         NGRAM: 2 * _GB,
         PAIRS: 10 * _MB,
+        DOMAIN: 20 * _MB,
     }
 )
 """The files of a folder, and how large each may be."""
@@ -145,7 +148,8 @@ class ModelConfig:
             for name in ("curve", "label_curves"):
                 if not task[name]:
                     del task[name]
-        version = 3 if any(task.curve for task in self.tasks.values()) else 2 if NETWORK in self.files else 1
+        curves = any(task.curve for task in self.tasks.values())
+        version = 4 if DOMAIN in self.files else 3 if curves else 2 if NETWORK in self.files else 1
         return {**plain, "format_version": version}
 
 

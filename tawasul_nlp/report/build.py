@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain import Domain, Levels
+from tawasul_nlp.domain.levels import COUNTRY
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns, find_columns
 from tawasul_nlp.report.highlights import Highlights, highlights
@@ -113,16 +114,17 @@ def write_report(
     domain = domain or Domain.bundled()
     check_apart([source], {"page": output})
     file, reader = open_source(source, text_column, read)
-    columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix)
+    levels = domain.gazetteer.levels
+    columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix, levels=levels)
     with disk_errors(), PendingFile(output) as pending:
-        tally = Tally(columns)
+        tally = Tally(columns, blocks_within_towns=levels.block is not None and levels.block.unique_in != COUNTRY)
         for chunk in reader.chunks():
             tally.add(chunk)
             if on_chunk is not None:
                 on_chunk(reader.fraction_read() / 2)
         cells, blocks_kept = tally.counts()
         problems = _recurring(tally)
-        shown = _shown(tally, problems, cells, blocks_kept, mask)
+        shown = _shown(tally, problems, cells, blocks_kept, domain if mask else None)
         shown.collect(reader, on_chunk)
         file.check()
         data = {
@@ -140,7 +142,7 @@ def write_report(
             "cells": cells,
             **_lists(tally, shown, problems),
         }
-        page = render(data)
+        page = render(data, _level_words(levels))
         pending.path.write_bytes(page)
         pending.publish()
     return ReportSummary(
@@ -152,7 +154,7 @@ def write_report(
         columns.id,
         columns.date,
         len(page),
-        highlights(data, problems, tally.codes),
+        highlights(data, problems, tally.codes, levels.block),
     )
 
 
@@ -161,14 +163,14 @@ def _shown(
     problems: Mapping[str, RecurringProblems],
     cells: Sequence[Sequence[int]],
     blocks_kept: bool,
-    mask: bool,
+    masked_by: Domain | None,
 ) -> Shown:
     places = {tuple(cell[: len(DIMENSIONS)]): at for at, cell in enumerate(cells)}
     return Shown(
         tally,
         {place: found[:RECURRING] for place, found in problems.items()},
         lambda codes: places.get(codes if blocks_kept else without_block(codes)),
-        mask,
+        masked_by,
     )
 
 
@@ -216,6 +218,15 @@ def _recurring(tally: Tally) -> dict[str, RecurringProblems]:
     }
 
 
+def _level_words(levels: Levels) -> dict[str, dict[str, str]]:
+    """Return what the page calls regions and blocks, by language."""
+    called = {"governorate": levels.region, "block": levels.block}
+    return {
+        language: {word: getattr(level, f"name_{language}") for word, level in called.items() if level is not None}
+        for language in ("ar", "en")
+    }
+
+
 def _named(tally: Tally, dimension: str, codes: array[int]) -> list[str | None]:
     names = tally.codes[dimension].names
     return [None if code == UNKNOWN else names[code] for code in codes]
@@ -236,7 +247,7 @@ def _names(tally: Tally, mask: bool, domain: Domain) -> dict[str, list[Any]]:
         table = tables.get(dimension, {})
         names[dimension] = []
         for name in codes.names:
-            own = mask_personal_data(name).text if mask and name not in table else name
+            own = mask_personal_data(name, domain=domain).text if mask and name not in table else name
             names[dimension].append(
                 [name, table[name].name_ar, table[name].name_en] if name in table else [own, own, own]
             )

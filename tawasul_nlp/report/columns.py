@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tawasul_nlp.domain import Domain, Levels
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Reader
@@ -54,6 +55,7 @@ def find_columns(
     id: str | None = None,
     date: str | None = None,
     prefix: str | None = None,
+    levels: Levels | None = None,
 ) -> ReportColumns:
     """Find the columns by name, and those of text, id and date also by the content of the first rows.
 
@@ -66,6 +68,8 @@ def find_columns(
         Columns to use; None to find them.
     prefix : str or None
         Prefix that was passed to classification; None tries no prefix and ``tawasul_``.
+    levels : Levels or None
+        The levels of places, whose columns classification named; None is Bahrain's.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def find_columns(
     for name, option in ((id, "--id-column"), (date, "--date-column")):
         if name is not None and name not in reader.columns:
             raise MissingColumnError(name, reader.columns, option=option)
-    added = _added(reader.columns, prefix)
+    added = _added(reader.columns, prefix, levels or Domain.bundled().gazetteer.levels)
     first = next(iter(reader.chunks()), None)
     if first is None or not len(first.numbers):
         raise TableError("the table has no rows that can be read, so there is nothing to report")
@@ -95,14 +99,25 @@ def find_columns(
     return ReportColumns(texts, id, date, added)
 
 
-def _added(columns: tuple[str, ...], prefix: str | None) -> dict[str, str]:
-    names = dict.fromkeys((*ADDED_COLUMNS, *GROUP_COLUMNS, *TOWN_COLUMNS))
+def _added(columns: tuple[str, ...], prefix: str | None, levels: Levels) -> dict[str, str]:
+    found = _found(columns, prefix, [*levels.columns(), *TOWN_COLUMNS])
+    # Whatever a country calls its levels, the report counts by region, block and town.
+    standard = dict(zip(levels.columns(), _roles(levels), strict=True))
+    return {standard.get(name, name): column for name, column in found.items()}
+
+
+def _roles(levels: Levels) -> tuple[str, ...]:
+    return ("governorate", "town") if levels.block is None else ("governorate", "block", "town")
+
+
+def _found(columns: tuple[str, ...], prefix: str | None, places: list[str]) -> dict[str, str]:
+    names = dict.fromkeys((*ADDED_COLUMNS, *GROUP_COLUMNS, *places))
     # Prefixed columns first: if both exist, the plain ones are the table's own.
     for tried in [FALLBACK_PREFIX, ""] if prefix is None else [prefix]:
         found = {name: tried + name for name in names if tried + name in columns}
         if all(name in found for name in _NEEDED):
             # Grouping may have run before or after, with its own prefix; towns may be the table's own.
-            for name in (*GROUP_COLUMNS, *TOWN_COLUMNS):
+            for name in (*GROUP_COLUMNS, *places[-len(TOWN_COLUMNS) :]):
                 other = next((p + name for p in (FALLBACK_PREFIX, "") if p + name in columns), None)
                 if name not in found and other is not None:
                     found[name] = other

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from tawasul_nlp.domain import Level
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Codes
 
@@ -82,9 +83,15 @@ class Highlights:
 
 
 def highlights(
-    data: Mapping[str, Any], problems: Mapping[str, Sequence[RecurringProblem]], codes: Mapping[str, Codes]
+    data: Mapping[str, Any],
+    problems: Mapping[str, Sequence[RecurringProblem]],
+    codes: Mapping[str, Codes],
+    block: Level | None,
 ) -> Highlights:
-    """Return the highlights of the page's data and the recurring problems by ``"block"`` and by ``"town"``."""
+    """Return the highlights of the page's data and the recurring problems by ``"block"`` and by ``"town"``.
+
+    ``block`` is the level of blocks, whose name stands before their numbers.
+    """
 
     def shown(dimension: str, name: str) -> str:
         own: str = data["names"][dimension][codes[dimension].of(name)][1]
@@ -100,7 +107,9 @@ def highlights(
         ComingBack(
             problem.topic,
             shown("topic", problem.topic),
-            f"مجمع {shown(place, problem.place)}" if place == "block" else shown(place, problem.place),
+            f"{block.name_ar} {shown(place, problem.place)}"
+            if place == "block" and block
+            else shown(place, problem.place),
             len(problem.incidents),
             len(problem.cases),
             problem.weeks,

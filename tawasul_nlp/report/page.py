@@ -7,15 +7,23 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 
-def render(data: dict[str, Any]) -> bytes:
+def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> bytes:
     """Return the page as UTF-8.
 
     The data are in a block that browsers do not run, with every ``<`` escaped, so no text can end it; the script writes
     them as text, never as HTML. A content security policy allows this script and style and nothing else.
+
+    Parameters
+    ----------
+    data : dict
+    own_words : mapping of str to mapping of str to str
+        By language (``ar``, ``en``), words that replace those of ``words.json``.
 
     Examples
     --------
@@ -26,6 +34,7 @@ def render(data: dict[str, Any]) -> bytes:
     package = files(__package__)
     style, script = (package.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     words = json.loads(package.joinpath("words.json").read_text(encoding="utf-8"))
+    words = {language: {**known, **own_words.get(language, {})} for language, known in words.items()}
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "

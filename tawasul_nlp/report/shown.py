@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Row, Tally
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell
@@ -57,7 +58,8 @@ class Shown:
     cell_of : callable
         From a row's codes to the position of its combination in the page's counts; None for a row that was not there in
         the first pass, which the later check of the input will report.
-    mask : bool
+    masked_by : Domain or None
+        Whose personal numbers are masked; None masks nothing.
     """
 
     def __init__(
@@ -65,9 +67,9 @@ class Shown:
         tally: Tally,
         problems: Mapping[str, Sequence[RecurringProblem]],
         cell_of: Callable[[tuple[int, ...]], int | None],
-        mask: bool,
+        masked_by: Domain | None,
     ) -> None:
-        self._tally, self._cell_of, self._mask = tally, cell_of, mask
+        self._tally, self._cell_of, self._masked_by = tally, cell_of, masked_by
         self._queue = tally.least_certain()
         self._groups = {name: _Listing() for name in tally.largest_groups()}
         self._problems = {place: [(problem, _Listing()) for problem in found] for place, found in problems.items()}
@@ -111,7 +113,7 @@ class Shown:
         ids = [None] * len(positions) if columns.id is None else chunk.column(columns.id)
         for position, row, parts, id in zip(positions, self._tally.read(chunk), texts, ids, strict=True):
             text = joined_text(map(_text, parts))
-            name = str(row.number) if columns.id is None else _id(id, row.number, self._mask)
+            name = str(row.number) if columns.id is None else _id(id, row.number, self._masked_by)
             listings = self._of_position.get(position, [])
             group = self._groups.get(row.group) if row.group is not None else None
             show = everything or row.number in wanted
@@ -135,7 +137,8 @@ class Shown:
 
     def _case(self, row: Row, name: str, text: str) -> list[Any]:
         # Masked before it is cut, since half a number is no longer recognised.
-        text = mask_personal_data(text[: 4 * MOST_CHARS]).text if self._mask else text
+        if self._masked_by is not None:
+            text = mask_personal_data(text[: 4 * MOST_CHARS], domain=self._masked_by).text
         shown = text if len(text) <= MOST_CHARS else text[:MOST_CHARS] + "…"
         day = None if row.day is None else row.day.isoformat()
         review = int(row.needs_review)
@@ -195,11 +198,11 @@ def _clarity(row: Row, text: str) -> tuple[bool, bool, float]:
     return arabic > latin, placed, row.certainty
 
 
-def _id(value: Any, number: int, mask: bool) -> str:
+def _id(value: Any, number: int, masked_by: Domain | None) -> str:
     """Return the page's id of a case; a column of ids may hold personal numbers."""
     name = to_cell(value)
     if len(name) > MOST_ID_CHARS:  # not an id, and it may hold a number that is cut in two
-        return f"({number})" if mask else f"{name[:MOST_ID_CHARS]}… ({number})"
+        return f"({number})" if masked_by is not None else f"{name[:MOST_ID_CHARS]}… ({number})"
     # Whole numbers in a column with gaps are often written as 870412356.0, which the masks do not recognise.
-    masked = mask_personal_data(name.removesuffix(".0")) if mask else None
+    masked = None if masked_by is None else mask_personal_data(name.removesuffix(".0"), domain=masked_by)
     return f"{masked.text} ({number})" if masked is not None and masked.spans else name

@@ -88,9 +88,12 @@ class Tally:
         Size of each incident with more than one report.
     topics, blocks, towns, days, groups : arrays
         One entry per row, for the recurring problems.
+    blocks_within_towns : bool
+        Whether a block's number is unique in its town only, so that its name is both.
     """
 
     columns: ReportColumns
+    blocks_within_towns: bool = False
     codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "town", "reason")})
     cells: Counter[tuple[int, ...]] = field(default_factory=Counter)
     reviews: Counter[tuple[int, ...]] = field(default_factory=Counter)
@@ -138,12 +141,16 @@ class Tally:
             topic_certainty, agency_certainty, review, reasons, group, size, towns = rest
             when, unread = _day(day)
             week = None if when is None else sunday(when).isoformat()
-            names = (*map(_name, (agency, topic, kind, governorate)), _block(block))
+            town = next(filter(None, map(_name, towns)), None)
+            number_of_block = _block(block)
+            if self.blocks_within_towns:
+                number_of_block = f"{number_of_block}، {town}" if number_of_block and town else None
+            names = (*map(_name, (agency, topic, kind, governorate)), number_of_block)
             codes = [self.codes[dimension].of(name) for dimension, name in zip(DIMENSIONS, names, strict=False)]
             yield Row(
                 number,
                 (*codes, self.codes["week"].of(week)),
-                self.codes["town"].of(next(filter(None, map(_name, towns)), None)),
+                self.codes["town"].of(town),
                 min(_number(topic_certainty, 0.0), _number(agency_certainty, 0.0)),
                 to_cell(review).casefold() in _YES,
                 tuple(self.codes["reason"].of(reason) for reason in _list(reasons)[:MOST_REASONS]),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .personal_cues import UNIT_AFTER, UNIT_BEFORE
+from .personal_numbers import PersonalNumbers
 from .personal_patterns import LATIN
 
-#: Public lines that look like personal ones; numbers that start with 80 are toll-free and never masked.
-PUBLIC_NUMBERS = frozenset({"17155363"})
 Found = tuple[str, int, int]
 
 
@@ -23,16 +21,18 @@ def number(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.removesuffix(".0"))
 
 
-def is_public(value: str) -> bool:
+def is_public(numbers: PersonalNumbers, value: str) -> bool:
     """Return whether a number is a public line, or too short to be personal."""
-    local = value.removeprefix("00973").removeprefix("973")
-    return local in PUBLIC_NUMBERS or (len(local) == 8 and local.startswith("80")) or len(local) < 3
+    phones = numbers.plan.phones
+    local = value.removeprefix(f"00{phones.country_code}").removeprefix(phones.country_code)
+    toll_free = len(local) == phones.digits and local.startswith(phones.public_starts)
+    return local in phones.public or toll_free or len(local) < 3
 
 
-def is_amount(text: str, start: int, end: int) -> bool:
+def is_amount(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
     """Return whether a unit follows a number, or a word for an amount precedes it."""
     before = text[max(0, start - 24) : start]
-    return UNIT_AFTER.match(text, end) is not None or UNIT_BEFORE.search(before) is not None
+    return numbers.unit_after.match(text, end) is not None or numbers.unit_before.search(before) is not None
 
 
 def is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:

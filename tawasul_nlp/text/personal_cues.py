@@ -53,10 +53,6 @@ PHONE_CUE = re.compile(
     + r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|ال(?:بيت|منزل|مكتب|عمل|محل)|me|us|at|on|is|no|number))*\W{0,3}\Z",
     re.IGNORECASE,
 )
-CPR_CUE = re.compile(
-    r"(?:شخصي\w{0,2}|سكاني\w{0,2}|هوي(?:ه|ت)\w{0,2}|بطاق(?:ه|ت)\w{0,2}|c\.?p\.?r\.?)(?:\W{1,3}(?:رقم|no|number|هو|is))*\W{0,3}\Z",
-    re.IGNORECASE,
-)
 TOWARDS = re.compile(_STARTS + r"(?:علي|عبر|at|via)\s\Z", re.IGNORECASE)
 EMAIL_CUE = re.compile(
     r"(?:ايميل|بريد|راسل|اكتب|ارسل|تواصل|e-?mail|mail|contact|write|reach|reply|send)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z",
@@ -96,20 +92,6 @@ OTHER_CUE = re.compile(
     )
     + r"(?: (?:ال)?(?:سابق|حالي|قديم|جديد|مرجعي|تسلسلي|كهرباء?|ماء|رقمي?|id|reading))?[هي]?"
     r"(?:\W{1,3}(?:رقمه?ا?|no|num|number|nr|هو|هي|is))*[\s:\-/#().=]{0,4}\Z",
-    re.IGNORECASE,
-)
-UNIT_AFTER = re.compile(
-    r"\)?\s{0,2}"
-    + any_of(
-        r"(?:دينار|دنانير|فلس|فلوس|د\.ب|ريال|درهم|دولار|ا?متار|متر|كيلو(?:متر|واط|وات)?|واط|وات|لتر|ليتر|نسمه)"
-        r"(?:ا|ات|ين)?(?![^\W\d_])",
-        r"[%٪]",
-        r"(?:BD|BHD|USD|dinars?|fils|sqm|km|kwh|litres?|liters?|gallons?)(?![A-Za-z])",
-    ),
-    re.IGNORECASE,
-)
-UNIT_BEFORE = re.compile(
-    r"(?:(?<![A-Za-z])(?:BD|BHD|USD)|د\.ب|مبلغ|(?:قيم|تكلف|ميزاني)(?:ه|تها?)|قرا[ءي]ه (?:ال)?عداد)\.?[\s:(]{0,3}\Z",
     re.IGNORECASE,
 )
 YEAR_AFTER = re.compile(r" ل?(?:سنه|عام) (?:19|20)\d\d")  # 3321 لسنة 2009

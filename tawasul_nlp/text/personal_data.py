@@ -1,20 +1,23 @@
 """Find and mask personal data in citizens' texts, so that a text does not identify its author.
 
-Three steps: the text is folded (``folding.py``), matched with patterns (``personal_patterns.py``), and rules decide
-what is personal (``personal_rules.py``; ``personal_cued.py`` for numbers that need a cue word). Spans refer to the
-original.
+Three steps: the text is folded (``folding.py``), matched with patterns (``personal_patterns.py``; those of a country's
+numbers, ``personal_numbers.py``, are compiled from its pack), and rules decide what is personal (``personal_rules.py``;
+``personal_cued.py`` for numbers that need a cue word). Spans refer to the original.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 from tawasul_nlp.errors import checked_text
 
 from .folding import end_of_character, fold, sources
 from .personal_context import number
 from .personal_names import names
+from .personal_numbers import compiled
+from .personal_plan import NumberPlan, default_plan
 from .personal_rules import find
 
 #: The placeholder of each kind.
@@ -35,6 +38,15 @@ PLACEHOLDERS = {
 #: The kinds masked by default. House and flat numbers are often needed to handle a case; names are found only after
 #: a word that introduces one (``eval/results/rewriting.md`` reports how many).
 DEFAULT_KINDS = frozenset(PLACEHOLDERS) - {"house", "name"}
+
+
+class HasNumberPlan(Protocol):
+    """What knows the personal numbers of a country; :class:`tawasul_nlp.domain.Domain` does."""
+
+    @property
+    def personal(self) -> NumberPlan:
+        """What its numbers look like."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,9 @@ class MaskedText:
     spans: tuple[PersonalDataSpan, ...]
 
 
-def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tuple[PersonalDataSpan, ...]:
+def find_personal_data(
+    text: str, kinds: Collection[str] = DEFAULT_KINDS, domain: HasNumberPlan | None = None
+) -> tuple[PersonalDataSpan, ...]:
     """Find personal data.
 
     Parameters
@@ -81,6 +95,8 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     text : str
     kinds : collection of str
         Keys of :data:`PLACEHOLDERS`.
+    domain : Domain or None
+        The pack with national numbers and phones; None is Bahrain's.
 
     Returns
     -------
@@ -106,7 +122,8 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     if unknown:
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
     plain = fold(text)
-    found = [*find(plain), *(names(plain) if "name" in kinds else ())]
+    numbers = compiled(default_plan() if domain is None else domain.personal)
+    found = [*find(numbers, plain), *(names(plain) if "name" in kinds else ())]
     if not found:
         return ()
     origin = sources(text)
@@ -123,7 +140,9 @@ def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> tup
     return tuple(sorted(chosen, key=lambda span: span.start))
 
 
-def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> MaskedText:
+def mask_personal_data(
+    text: str, kinds: Collection[str] = DEFAULT_KINDS, domain: HasNumberPlan | None = None
+) -> MaskedText:
     """Replace personal data with placeholders that name its kind.
 
     Masked are personal numbers (CPR, nine digits), Bahraini mobile and land lines (with and without +973), foreign
@@ -139,6 +158,9 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
     kinds : collection of str
         Keys of :data:`PLACEHOLDERS`; add ``"house"`` for house and flat numbers, ``"name"`` for names of
         persons after words that introduce one (many are missed, and some masks are not names).
+    domain : Domain or None
+        The pack with national numbers and phones; None is Bahrain's. Whatever it calls its national number, the kind is
+        ``"cpr"``.
 
     Returns
     -------
@@ -157,13 +179,15 @@ def mask_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> Mas
     >>> mask_personal_data("CPR 870412356 مجمع 711، اتصلوا على 33918206").text
     'CPR [رقم شخصي] مجمع 711، اتصلوا على [هاتف]'
     """
-    spans = find_personal_data(text, kinds)
+    spans = find_personal_data(text, kinds, domain)
     if not spans:
         return MaskedText(text, ())
+    plan = default_plan() if domain is None else domain.personal
+    placeholders = {**PLACEHOLDERS, "cpr": plan.national.placeholder}
     parts: list[str] = []
     last = 0
     for span in spans:
-        parts += (text[last : span.start], PLACEHOLDERS[span.kind])
+        parts += (text[last : span.start], placeholders[span.kind])
         last = span.end
     parts.append(text[last:])
     return MaskedText("".join(parts), spans)

@@ -1,4 +1,4 @@
-"""Patterns of personal data, and the words that say what a number is.
+"""Patterns of personal data that are the same in every country.
 
 All of them are for folded texts (:mod:`tawasul_nlp.text.folding`).
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 # What people put between the groups of a number.
-_BETWEEN = r"\- \n._/\\|·*~'"
-GAP = rf"[{_BETWEEN}]{{1,5}}+"
-JOIN = rf"[{_BETWEEN}]{{0,5}}+"
+BETWEEN = r"\- \n._/\\|·*~'"
+GAP = rf"[{BETWEEN}]{{1,5}}+"
+JOIN = rf"[{BETWEEN}]{{0,5}}+"
 DIGIT = re.compile("[0-9]")
 LATIN = re.compile(r"[A-Za-z]")
 
@@ -60,53 +60,13 @@ IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
 # Letters may touch a number, and signs that join it to nothing or to another complete number (39001234/36001234); if
 # they join it to other digits, it is part of a decimal or a longer code, except for an item number (1-39001234) and
 # the ".0" that a spreadsheet adds.
-_BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[./-])|(?<=^\d[./-]))"
-_AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4})(?<![/_-](?=\d(?!\d))))"
-STANDS_ALONE = re.compile(_BEFORE), re.compile(_AFTER)
+BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[./-])|(?<=^\d[./-]))"
+AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4})(?<![/_-](?=\d(?!\d))))"
+STANDS_ALONE = re.compile(BEFORE), re.compile(AFTER)
 SPREADSHEET = r"(?:\.0(?!\d))?"
 
-# The groups of a CPR without a cue: year and month of birth, four digits, one more.
-CPR = re.compile(rf"{_BEFORE}\d\d{JOIN}(?:0{JOIN}[1-9]|1{JOIN}[0-2])(?:{JOIN}\d){{5}}{_AFTER}{SPREADSHEET}")
-CPR_GROUPS = frozenset(
-    {(9,), (4, 5), (5, 4), (6, 3), (3, 3, 3), (2, 2, 5), (2, 2, 2, 3), (2, 2, 3, 2), (2, 2, 4, 1), (2, 4, 3), (2, 7)}
-)
-
-PHONE_START = rf"(?=3|6{JOIN}[36]|1{JOIN}[367]|7{JOIN}7)"
-EIGHT_DIGITS = rf"\d(?:{JOIN}\d){{7}}"
-_AROUND = rf"[{_BETWEEN}()]{{0,5}}+"
-_TRUNK = rf"(?:{_AROUND}0(?=[{_BETWEEN})]))?"  # +973 (0) 39001234
-# The number of digits after a country code, for neighbours and for residents' countries of origin.
-_ABROAD = "|".join(
-    rf"(?:{codes}){_TRUNK}(?:{_AROUND}\d){{{digits}}}(?!\d)"
-    for codes, digits in (("966|971", 9), ("965|968|974", 8), ("1|20|44|63|880|9[0128]", 10), ("977|9[34]", "9,10"))
-)
-PREFIXED_PHONE = re.compile(
-    rf"(?:[+(]{{1,2}}+ ?|(?<![\d.,])0{_AROUND}0{_AROUND})9{_AROUND}7{_AROUND}3[\]}},:]?{_TRUNK}"
-    rf"(?:{_AROUND}\d){{8}}(?!\d){SPREADSHEET}"
-    rf"|{_BEFORE}973[+]?{_AROUND}{PHONE_START}\d(?:{_AROUND}\d){{7}}{_AFTER}{SPREADSHEET}"
-    # Other countries, marked by a plus or two zeros.
-    rf"|(?:\+{_AROUND}|(?<![\d.,])00{_AROUND})(?:{_ABROAD})"
-    rf"|\+{_AROUND}(?!973)[1-9]{_TRUNK}(?:{_AROUND}\d){{8,12}}(?!\d)"
-    # The plus after the code or the number, as some write right to left.
-    rf"|(?<![\w+.,-])[1-9]\d{{0,2}}\+{_AROUND}\d(?:{_AROUND}\d){{7,11}}(?!\d)|(?<![\w+.,-])[1-9]\d{{9,12}}\+(?!\d)"
-    rf"|(?<![\w.,-])00[1-9](?:{_AROUND}\d){{9,12}}(?!\d)"
-)
-# With a comma and the like only after a cue for a phone number.
-PHONE = re.compile(
-    rf"(?<!\d)(?:\((?=\d\d\)))?{PHONE_START}\d(?:(?:[,،:+=](?! )|[{_BETWEEN})(]{{0,5}}+)\d){{7}}(?!\d){SPREADSHEET}"
-)
-# Letters for digits, from scanning or typing: 39OO1234.
-LETTERS_AMONG = re.compile(
-    r"(?<![^\W_])(?=[\d -]{0,9}[OoIl])(?=(?:[OoIl -]{0,3}\d){5})[\dOoIl](?:[ -]?[\dOoIl]){7,8}(?![^\W_])"
-)
-CODE_BEHIND = re.compile(r" ?[(+]{1,2}973[)+]{0,2}(?!\d)| ?973\+")  # 39001234 (973)
-# Usual groupings of a phone number. Other groups may be a list of small numbers.
-PHONE_GROUPS = frozenset({(8,), (4, 4), (2, 6), (2, 3, 3), (3, 5), (3, 3, 2), (5, 3), (6, 2)})
-# Neighbouring countries: without a plus after a cue for a phone number, or as a mobile in national format.
-FOREIGN_PHONE = re.compile(
-    rf"(?<![\d+])(?:(?:966{JOIN}5|971{JOIN}5|965{JOIN}[569]|968{JOIN}[79]|974{JOIN}[3567])(?:{JOIN}\d){{7}}\d?"
-    rf"|(?:91|92|20|44|63|94|880|977)(?:{JOIN}\d){{10}}|05(?:{JOIN}\d){{8}})(?!\d)"
-)
+AROUND = rf"[{BETWEEN}()]{{0,5}}+"
+TRUNK = rf"(?:{AROUND}0(?=[{BETWEEN})]))?"  # +973 (0) 39001234
 # Foreign numbers in national format: only after a cue for a phone number.
 NUMBER_AT_HOME = re.compile(r"(?<![\w+.,/-])(?:0[17]\d(?:[ -]?\d){8}|[6-9]\d{9})(?![\w]|[.,/-]\d)")
 MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")

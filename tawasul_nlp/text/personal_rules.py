@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator
 
 from .personal_context import Found, groups_of, is_amount, is_behind, is_code, is_near, is_public, number, sizes_of
-from .personal_cued import CUED, before_cues, cued, houses
+from .personal_cued import before_cues, cued, houses
 from .personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
-    CPR_CUE,
     EMAIL_CUE,
     OTHER_CUE,
     PHONE_CUE,
@@ -23,28 +22,21 @@ from .personal_cues import (
     PLACE_CUE,
     TOWARDS,
 )
+from .personal_numbers import PersonalNumbers
 from .personal_patterns import (
     CARD,
     CARD_LENGTHS,
     CARD_NUMBER,
-    CODE_BEHIND,
-    CPR,
-    CPR_GROUPS,
     DAY,
     DIGIT,
     EMAIL,
     EMAIL_SIGN,
-    FOREIGN_PHONE,
     HIJRI_DAY,
     IBAN,
     IBAN_LENGTHS,
-    LETTERS_AMONG,
     MOBILE_AT_HOME,
     NUMBER_AT_HOME,
     PASSPORT,
-    PHONE,
-    PHONE_GROUPS,
-    PREFIXED_PHONE,
     RECENT,
     ROUND,
     STANDS_ALONE,
@@ -55,22 +47,22 @@ from .personal_patterns import (
 _LETTERS_AS_DIGITS = str.maketrans("OoIl", "0011")
 
 
-def find(text: str) -> Iterator[Found]:
+def find(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     """Return everything that looks like personal data; of two overlapping matches the first wins."""
     if EMAIL_SIGN.search(text):
         yield from _emails(text)
     if DIGIT.search(text):
-        yield from _ibans(text)
+        yield from _ibans(numbers, text)
         yield from _cards(text)
-        for kind in CUED:
-            yield from cued(kind, text)
-        yield from before_cues(text)
-        yield from _prefixed_phones(text)
+        for kind in numbers.cued:
+            yield from cued(numbers, kind, text)
+        yield from before_cues(numbers, text)
+        yield from _prefixed_phones(numbers, text)
         yield from _passports(text)
-        yield from _with_letters(text)
-        yield from _cprs(text)
-        yield from _phones(text)
-        yield from houses(text)
+        yield from _with_letters(numbers, text)
+        yield from _cprs(numbers, text)
+        yield from _phones(numbers, text)
+        yield from houses(numbers, text)
 
 
 def _emails(text: str) -> Iterator[Found]:
@@ -85,7 +77,7 @@ def _has_valid_checksum(iban: str) -> bool:
     return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
 
 
-def _ibans(text: str) -> Iterator[Found]:
+def _ibans(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     last = 0
     for match in IBAN.finditer(text):
         start, found = match.start(), match.group(1)
@@ -96,9 +88,9 @@ def _ibans(text: str) -> Iterator[Found]:
         # The match may include words after a spaced number, unless it is mostly letters.
         if length is None or len(value) < length or sum(map(str.isdigit, value[:length])) * 2 < length:
             continue
-        # A Bahraini one with a mistyped digit still counts after a cue word.
+        # One of the country with a mistyped digit still counts after a cue word.
         end = start + [index + 1 for index, char in enumerate(found) if char.isalnum()][length - 1]
-        is_whole = value.startswith("BH") and not text[end : end + 1].isalnum()
+        is_whole = value.startswith(numbers.plan.iban) and not text[end : end + 1].isalnum()
         is_named = is_whole and is_behind(ACCOUNT_CUE, text, start)
         if is_named or _has_valid_checksum(value[:length]):
             last = end
@@ -158,34 +150,34 @@ def _passports(text: str) -> Iterator[Found]:
             yield "passport", *match.span()
 
 
-def _with_letters(text: str) -> Iterator[Found]:
-    for match in LETTERS_AMONG.finditer(text):
+def _with_letters(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
+    for match in numbers.letters_among.finditer(text):
         found, start = match.group(), match.start()
         digits = number(found).translate(_LETTERS_AS_DIGITS)
-        if len(digits) == 9 and is_behind(CPR_CUE, text, start):
+        if len(digits) == numbers.plan.national.digits and is_behind(numbers.national_cue, text, start):
             yield "cpr", start, match.end()
-        elif PHONE.fullmatch(digits) and is_behind(PHONE_CUE, text, start):
+        elif numbers.phone.fullmatch(digits) and is_behind(PHONE_CUE, text, start):
             yield "phone", start, match.end()
 
 
-def _cprs(text: str) -> Iterator[Found]:
-    for match in CPR.finditer(text):
+def _cprs(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
+    for match in numbers.national.finditer(text):
         start, end = match.span()
-        if not is_code(text, start, end) and _is_plainly_cpr(text, start, end):
+        if not is_code(text, start, end) and _is_plainly_cpr(numbers, text, start, end):
             yield "cpr", start, end
 
 
-def _is_plainly_cpr(text: str, start: int, end: int) -> bool:
+def _is_plainly_cpr(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
     """Return whether nine digits are a CPR, not an amount, a street or another number."""
     found = text[start:end]
     sizes = sizes_of(found)
-    if ROUND.fullmatch(number(found)) or is_amount(text, start, end) or is_behind(OTHER_CUE, text, start):
+    if ROUND.fullmatch(number(found)) or is_amount(numbers, text, start, end) or is_behind(OTHER_CUE, text, start):
         return False
     if len(sizes) == 1:
         return True
     # Other groups separated by spaces are a list; of two parts, the first may be a year, or both a decimal.
     is_signed = len(sizes) > 2 and _common_sign(found) not in (None, " ")
-    if is_behind(PLACE_CUE, text, start) or not (is_signed or sizes in CPR_GROUPS):
+    if is_behind(PLACE_CUE, text, start) or not (is_signed or sizes in numbers.plan.national.groups):
         return False
     return len(sizes) > 2 or (YEAR.fullmatch(found[:4]) is None and _common_sign(found) != ".")
 
@@ -196,15 +188,17 @@ def _common_sign(found: str) -> str | None:
     return signs.pop() if len(signs) == 1 else None
 
 
-def _prefixed_phones(text: str) -> Iterator[Found]:
-    for match in PREFIXED_PHONE.finditer(text):
+def _prefixed_phones(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
+    for match in numbers.prefixed_phone.finditer(text):
         value = number(match.group())
         start, end = match.span()
-        is_block = value.startswith("973") and match.group()[0] not in "+(" and is_behind(PLACE_CUE, text, start)
-        is_sum = not value.startswith(("973", "00973")) and (ROUND.fullmatch(value) or is_amount(text, start, end))
-        if not (is_block or is_sum or is_public(value)):
+        code = numbers.plan.phones.country_code
+        is_block = value.startswith(code) and match.group()[0] not in "+(" and is_behind(PLACE_CUE, text, start)
+        is_own = value.startswith((code, f"00{code}"))
+        is_sum = not is_own and (ROUND.fullmatch(value) or is_amount(numbers, text, start, end))
+        if not (is_block or is_sum or is_public(numbers, value)):
             yield "phone", start, end
-    for match in FOREIGN_PHONE.finditer(text):
+    for match in numbers.foreign_phone.finditer(text):
         start = match.start()
         if MOBILE_AT_HOME.match(text, start) or is_behind(PHONE_CUE, text, start) or is_near(PHONE_NEARBY, text, start):
             yield "phone", *match.span()
@@ -213,12 +207,12 @@ def _prefixed_phones(text: str) -> Iterator[Found]:
             yield "phone", *match.span()
 
 
-def _phones(text: str) -> Iterator[Found]:
+def _phones(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     position = 0
-    while found := PHONE.search(text, position):
+    while found := numbers.phone.search(text, position):
         start, end = found.span()
-        if _is_phone(text, start, end):
-            code = CODE_BEHIND.match(text, end)
+        if _is_phone(numbers, text, start, end):
+            code = numbers.code_behind.match(text, end)
             end = code.end() if code else end
             yield "phone", start, end
             position = end
@@ -227,22 +221,22 @@ def _phones(text: str) -> Iterator[Found]:
             position = start + 1
 
 
-def _is_phone(text: str, start: int, end: int) -> bool:
+def _is_phone(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
     if (
-        is_public(number(text[start:end]))
+        is_public(numbers, number(text[start:end]))
         or (is_code(text, start, end) and not is_behind(PHONE_CUE, text, start))
         or (is_behind(OTHER_CUE, text, start) and not is_near(PHONE_WORD, text, start))
         or (end - start > 8 and is_behind(PLACE_CUE, text, start))
     ):
         return False
     # What the text calls a phone number is one, whatever surrounds it.
-    return _is_plainly_phone(text, start, end) or is_behind(PHONE_CUE, text, start)
+    return _is_plainly_phone(numbers, text, start, end) or is_behind(PHONE_CUE, text, start)
 
 
-def _is_plainly_phone(text: str, start: int, end: int) -> bool:
+def _is_plainly_phone(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
     """Return whether eight digits are a phone, not an amount, a date or a list of small numbers."""
     before, after = STANDS_ALONE
-    if not (before.match(text, start) and after.match(text, end)) or is_amount(text, start, end):
+    if not (before.match(text, start) and after.match(text, end)) or is_amount(numbers, text, start, end):
         return False
     found = text[start:end]
     value = number(found)
@@ -266,8 +260,10 @@ def _is_plainly_phone(text: str, start: int, end: int) -> bool:
         return False
     if found[0] == "(" or sizes == (2, 2, 2, 2) and sign in ("-", ".", "_", "·"):
         return True
-    return sizes in PHONE_GROUPS or (
-        min(sizes) > 1 and (sign is not None or (len(sizes) == 3 and "." not in found)) and value[0] in "36"
+    return sizes in numbers.plan.phones.groups or (
+        min(sizes) > 1
+        and (sign is not None or (len(sizes) == 3 and "." not in found))
+        and value.startswith(numbers.plan.phones.mobile_starts)
     )
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save_file
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
+    DOMAIN,
     ENCODER,
     NETWORK,
     NETWORK_CONFIG,
@@ -84,6 +86,7 @@ def build_folder(
     prior: float = 0.0,
     label_texts: int | None = None,
     torch_files: bool = False,
+    domain: Domain | None = None,
 ) -> ModelConfig:
     """Export the network and fit each task's weights, temperature and thresholds on validation texts.
 
@@ -112,6 +115,8 @@ def build_folder(
         See :func:`tawasul_nlp.evaluation.fitting.with_thresholds`.
     torch_files : bool
         Whether the folder also holds the float network, for the torch runtime.
+    domain : Domain or None
+        The pack that the folder carries; None is Bahrain's, which the library has.
 
     Returns
     -------
@@ -133,6 +138,9 @@ def build_folder(
     if torch_files:
         save_network(network, out)
         names += [NETWORK, NETWORK_CONFIG]
+    if domain is not None and domain != Domain.bundled():
+        (out / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
+        names.append(DOMAIN)
     fitted: dict[str, TaskConfig] = {}
     for name in tasks:
         fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, scorers, truth[name], prior)

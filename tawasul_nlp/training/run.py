@@ -18,6 +18,7 @@ from typing import Any, Literal
 from datasets import Dataset, IterableDataset, concatenate_datasets
 
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.training.backbone import WHEEL
@@ -95,6 +96,7 @@ def train(
     leave_out: bool = False,
     restart: bool = False,
     streaming: bool = False,
+    domain: Domain | None = None,
 ) -> TrainRun:
     """Train a model on a labelled table.
 
@@ -133,6 +135,8 @@ def train(
         Whether to throw away the run that ``output`` holds.
     streaming : bool
         Never hold ``data`` in memory: it must be a path, with ``validation``; there is no n-gram scorer then.
+    domain : Domain or None
+        The pack that the model folder carries, so that whoever loads the model routes by it; None is Bahrain's.
 
     Returns
     -------
@@ -174,7 +178,7 @@ def train(
         streaming=streaming,
     )
     refuse_fatal(found.findings, output, leave_out=leave_out)
-    return fit(found, config, output)
+    return fit(found, config, output, domain=domain)
 
 
 def load(
@@ -246,7 +250,12 @@ def check_weights(config: TrainConfig, tasks: Iterable[str]) -> None:
 
 
 def fit(
-    data: TrainingData, config: TrainConfig, output: str | Path, *, about: Mapping[str, str] | None = None
+    data: TrainingData,
+    config: TrainConfig,
+    output: str | Path,
+    *,
+    about: Mapping[str, str] | None = None,
+    domain: Domain | None = None,
 ) -> TrainRun:
     """Train on a data set that is read and checked, in the run folder ``output``.
 
@@ -257,6 +266,8 @@ def fit(
     output : str or Path
     about : mapping of str to str, optional
         What the model tells of its ``base`` and its ``data``, where this is not what the configuration says.
+    domain : Domain or None
+        The pack that the model folder carries; None is Bahrain's.
 
     Raises
     ------
@@ -267,7 +278,7 @@ def fit(
     """
     output = Path(output)
     with logged(output):
-        config, metrics, model = fit_model(data, config, output, about=about)
+        config, metrics, model = fit_model(data, config, output, about=about, domain=domain)
         tell("figures with intervals, and baselines on the same rows")
         evaluation = _evaluated(data, model)
         evaluation.to_json(output / "evaluation.json")
@@ -280,6 +291,7 @@ def fit_model(
     output: Path,
     *,
     about: Mapping[str, str] | None = None,
+    domain: Domain | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> tuple[TrainConfig, dict[str, Any], ComplaintClassifier]:
     """Train as :func:`fit` does, without the figures beside baselines.
@@ -291,7 +303,8 @@ def fit_model(
         config = config.with_incident_stage()
     _check_effects(config, data)
     output.mkdir(parents=True, exist_ok=True)
-    run = claim(output, _made_of(config, data), config)
+    own = {} if domain is None else {"domain": domain.fingerprint}
+    run = claim(output, _made_of(config, data) | own, config)
     network, _ = fine_tune(data, config, output, on_epoch)
     ngram = config.ngram is not None and not data.streamed
     tasks = untuned_tasks(data, ngram)
@@ -317,6 +330,7 @@ def fit_model(
         prior=config.calibration_prior,
         label_texts=config.label_texts,
         torch_files=config.keep_torch,
+        domain=domain,
     )
     if data.incidents is not None and data.incidents.collections is not None:
         tell("pair scorer")

@@ -12,6 +12,7 @@ import numpy as np
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import to_plain
+from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
@@ -160,7 +161,8 @@ def update(
                     f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
                 )
         tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
-        run = fit(data, config, output)
+        own = before.domain if DOMAIN in before.config.files else None
+        run = fit(data, config, output, domain=own)
         found = {}
         for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
             old, new = (evaluate_rows(each, whole, rows) for each in (before, run.model))

@@ -171,11 +171,11 @@ def test_yaml_does_not_turn_words_into_booleans(tmp_path):
 
 def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch):
     from tawasul_nlp import _yaml
-    from tawasul_nlp.domain.routing_rules import _SCHEMA
+    from tawasul_nlp.domain.routing_rules import SCHEMA
 
-    fast = read(BAHRAIN / "routing.yaml", _SCHEMA)
+    fast = read(BAHRAIN / "routing.yaml", SCHEMA)
     monkeypatch.setattr(_yaml, "_LOADER", yaml.SafeLoader)
-    assert read(BAHRAIN / "routing.yaml", _SCHEMA) == fast
+    assert read(BAHRAIN / "routing.yaml", SCHEMA) == fast
 
 
 def test_a_block_in_two_governorates_is_refused(tmp_path):

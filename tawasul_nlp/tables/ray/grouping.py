@@ -213,8 +213,7 @@ def _loaded(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> Dupli
 
 def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float, int, Domain]:
     found = _loaded(grouper)
-    classifier = found.classifier
-    return found.scorer, found.threshold, classifier.incident_size, classifier.domain
+    return found.scorer, found.threshold, found.classifier.incident_size, found.domain
 
 
 class _Read:
@@ -227,7 +226,7 @@ class _Read:
         wanted: dict[str, str | None],
         embedding_column: str | None,
     ) -> None:
-        self._classifier = _loaded(grouper).classifier
+        self._grouper = _loaded(grouper)
         self._text_column = text_column
         self._wanted = wanted
         self._embedding_column = embedding_column
@@ -244,7 +243,8 @@ class _Read:
                 row: case if vectors[row] is None else replace(case, embedding=np.asarray(vectors[row], np.float32))
                 for row, case in told.items()
             }
-        features = case_features(self._classifier, list(told.values()), workers=1)
+        cases = list(told.values())
+        features = case_features(self._grouper.classifier, cases, workers=1, domain=self._grouper.domain)
         packed: list[bytes | None] = [None] * table.num_rows
         vector: list[bytes | None] = [None] * table.num_rows
         for row, values, own in zip(told, pack(features) if told else (), features.vectors, strict=True):

@@ -1,0 +1,172 @@
+"""Lint a pack: what is sound by its schema, and yet probably not what its author meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tawasul_nlp import _yaml
+from tawasul_nlp.domain import gazetteer as _gazetteer
+from tawasul_nlp.domain import routing_rules as _rules
+from tawasul_nlp.domain import taxonomy as _taxonomy
+from tawasul_nlp.domain._folding import fold_phrase
+from tawasul_nlp.domain.levels import folded
+from tawasul_nlp.domain.lexicon import spellings
+from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.taxonomy import NO_AGENCY
+from tawasul_nlp.text.personal_numbers import compiled
+
+_AREAS = _gazetteer.AREA_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something doubtful in a pack: where it stands (``file:line``), and what it is."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+def check_pack(folder: str | Path) -> list[Finding]:
+    """Check a pack, and return what is doubtful in it.
+
+    Found are areas without a region, names that two entries share, homographs of no place, regions for which a group
+    has no member, agencies that get no case, rules that never change anything, and public numbers that are no phones.
+    No pattern needs to be tried for its running time: the notation of numbers and words has none that could be slow.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    list of Finding
+        In the order of the files.
+
+    Raises
+    ------
+    DataError
+        If the pack is not sound; the message begins with ``file:line:``.
+    FileNotFoundError
+        If there is no such folder.
+    """
+    domain = Domain.load(folder)
+    checks = (_places, _names, _homographs, _groups, _agencies, _rules_without_effect, _numbers)
+    return [finding for check in checks for finding in check(domain)]
+
+
+def _at(entry: _yaml.Record, message: str) -> Finding:
+    return Finding(f"{entry.source}:{entry.line}", message)
+
+
+def _places(domain: Domain) -> Iterator[Finding]:
+    data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+    region, block = domain.gazetteer.levels.region.id, domain.gazetteer.levels.block
+    for entry in data["places"]:
+        if entry["region"] is None and entry["kind"] in _AREAS:
+            yield _at(entry, f"{entry['kind']} {entry['id']!r} has no {region}, so it routes no case")
+        whole = domain.gazetteer.places[entry["part_of"]] if entry["part_of"] else None
+        if whole is not None and whole.governorate != entry["region"]:
+            yield _at(entry, f"{entry['id']!r} lies in another {region} than {whole.id!r}, which it is part of")
+    for entry in data["levels"]:
+        named = block is not None and entry["id"] == block.id
+        if named and folded([entry["name_ar"]]).isdisjoint(folded(entry["words"])):
+            yield _at(
+                entry, f"name_ar {entry['name_ar']!r} is none of its words, so a table's bare numbers are not read"
+            )
+
+
+def _names(domain: Domain) -> Iterator[Finding]:
+    data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+    owners: dict[tuple[str, ...], _yaml.Record] = {}
+    for entry in (*data["places"], *data["regions"]):
+        own = [spelled for name in _all_names(entry) for spelled in spellings(fold_phrase(name))]
+        for words in dict.fromkeys(own):
+            first = owners.setdefault(words, entry)
+            if first is not entry:
+                yield _at(
+                    entry, f"{' '.join(words)!r} of {entry['id']!r} is already {first['id']!r}, which has the name"
+                )
+    agencies = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
+    barred = {fold_phrase(entry["alias"]) for entry in agencies["ambiguous_aliases"]}
+    bodies: dict[tuple[str, ...], _yaml.Record] = {}
+    for entry in agencies["agencies"]:
+        for name in (entry["name_ar"], entry["name_en"], *entry["aliases_ar"], *entry["aliases_en"]):
+            words = fold_phrase(name)
+            first = bodies.setdefault(words, entry)
+            if first is not entry and words not in barred:
+                yield _at(
+                    entry, f"{name!r} of {entry['id']!r} is already {first['id']!r}; it may be an ambiguous alias"
+                )
+
+
+def _all_names(entry: _yaml.Record) -> Iterable[str]:
+    return (entry["name_ar"], *entry["variants_ar"], entry["name_en"], *entry["variants_en"])
+
+
+def _homographs(domain: Domain) -> Iterator[Finding]:
+    data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+    for entry in data["homographs"]:
+        names, _ = domain.gazetteer.openers[fold_phrase(entry["form"])[0]]
+        if not names:
+            yield _at(entry, f"homograph {entry['form']!r} is the name of no place, so it is never looked up")
+
+
+def _groups(domain: Domain) -> Iterator[Finding]:
+    data = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
+    region = domain.gazetteer.levels.region.id
+    for entry in data["groups"]:
+        missing = [place for place in domain.gazetteer.governorates if place not in entry["members"]]
+        if missing and entry["by"] in (None, region):
+            yield _at(entry, f"group {entry['id']!r} has no member for {', '.join(missing)}")
+
+
+def _agencies(domain: Domain) -> Iterator[Finding]:
+    data = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
+    taxonomy = domain.taxonomy
+    owners = set(taxonomy.agency_groups())
+    advised = {agency for advice in domain.routing.advice for agency in advice.also}
+    members = {member for group in owners | advised for member in taxonomy.agency(group).members.values()}
+    parents = {entry["parent"] for entry in data["agencies"]}
+    for entry in (*data["agencies"], *data["groups"]):
+        if entry["id"] not in owners | advised | members | parents | {NO_AGENCY}:
+            yield _at(entry, f"{entry['id']!r} owns no topic, and no rule names it: cases only mention it")
+
+
+def _rules_without_effect(domain: Domain) -> Iterator[Finding]:
+    data = _yaml.read(domain.file("routing.yaml"), _rules.SCHEMA)
+    written, taxonomy = domain.written_taxonomy, domain.taxonomy
+    for entry in data["owners"]:
+        if written.topic(entry["topic"]).agency == domain.routing.owners[entry["topic"]]:
+            yield _at(entry, f"{entry['topic']!r} has this owner in the taxonomy already")
+    for entry, advice in zip(data["advice"], domain.routing.advice, strict=True):
+        if all(taxonomy.agency_group(topic) in advice.also for topic in advice.topics) and len(set(advice.also)) == 1:
+            yield _at(entry, f"advice {entry['id']!r} can never fire: it informs the agency that gets the case")
+        if not entry["topics"] or not entry["also"]:
+            yield _at(entry, f"advice {entry['id']!r} can never fire: it has no topics or informs nobody")
+
+
+def _numbers(domain: Domain) -> Iterator[Finding]:
+    numbers = compiled(domain.personal)
+    phones, national = domain.personal.phones, domain.personal.national
+    where = domain.file("personal.yaml").path
+    for number in phones.public:
+        if numbers.phone.fullmatch(number) is None:
+            yield Finding(
+                where, f"public number {number} would not be masked anyway: it is no phone by digits and starts"
+            )
+    if phones.digits == national.digits:
+        yield Finding(where, f"national numbers and phones both have {phones.digits} digits: only cue words tell them")
+    for sizes, digits, what in (
+        (national.groups, {national.digits}, "national number"),
+        (phones.groups, {phones.digits}, "phone"),
+    ):
+        for group in sizes:
+            if sum(group) not in digits:
+                yield Finding(
+                    where, f"groups {' '.join(map(str, group))} make {sum(group)} digits, which no {what} has"
+                )

@@ -1,0 +1,202 @@
+"""The numbers by which a country knows persons: what ``personal.yaml`` of a pack says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import yaml
+
+from tawasul_nlp import _yaml
+from tawasul_nlp._packs import default_file
+
+from .personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
+from .personal_patterns import JOIN
+
+_FEWEST: Final = 6
+"""Digits of a national number or a phone number; shorter ones could not be told from other numbers."""
+_MOST_ENTRIES: Final = 500
+"""Of all lists; each becomes a part of a pattern, which takes time for each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class NationalNumber:
+    """The number that every person has.
+
+    Attributes
+    ----------
+    placeholder : str
+    forms, shortened : tuple of str
+        Its forms, and those that it has where leading zeros are lost.
+    groups : tuple of tuple of int
+        How many digits its groups have, as people write them.
+    adjectives, latin_adjectives, card_adjectives, phrases : tuple of str
+        Cue words: after "number" or "card" in Arabic letters and in Arabizi, after "card" only, and whole phrases.
+    abbreviations : tuple of str
+    """
+
+    placeholder: str
+    forms: tuple[str, ...]
+    shortened: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
+    adjectives: tuple[str, ...]
+    latin_adjectives: tuple[str, ...]
+    card_adjectives: tuple[str, ...]
+    phrases: tuple[str, ...]
+    abbreviations: tuple[str, ...]
+
+    @property
+    def digits(self) -> int:
+        """How many digits its longest form has."""
+        return max(map(form_length, self.forms))
+
+
+@dataclass(frozen=True, slots=True)
+class Phones:
+    """The phone numbers of a country: its code, digits, starts, usual groups, and lines that are no person's."""
+
+    country_code: str
+    digits: int
+    starts: tuple[str, ...]
+    mobile_starts: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
+    public: tuple[str, ...]
+    public_starts: tuple[str, ...]
+
+
+def phone_start(phones: Phones) -> str:
+    """Return the pattern of what a phone number of the country starts with."""
+    return f"(?={'|'.join(form_pattern(start, JOIN) for start in phones.starts)})"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPlan:
+    """All that a pack says of personal numbers.
+
+    Attributes
+    ----------
+    national : NationalNumber
+    phones : Phones
+    plates : tuple of str
+        Forms of car plates besides three to six digits.
+    iban : str
+        The country of IBANs that count with a mistyped digit after a cue.
+    currency_codes, currency_signs : tuple of str
+        What stands beside amounts.
+    """
+
+    national: NationalNumber
+    phones: Phones
+    plates: tuple[str, ...]
+    iban: str
+    currency_codes: tuple[str, ...]
+    currency_signs: tuple[str, ...]
+
+
+def _checked(check: Callable[[str], object]) -> _yaml.Schema:
+    """Accept a string that a function accepts; its ValueError is the message."""
+
+    def read(node: yaml.Node, source: str) -> str:
+        value = _yaml.text(node, source)
+        try:
+            check(value)
+        except ValueError as error:
+            raise _yaml.error_at(node, source, str(error)) from None
+        return value
+
+    return read
+
+
+def _groups(node: yaml.Node, source: str) -> tuple[int, ...]:
+    value = _yaml.text(node, source)
+    sizes = value.split()
+    if not all(size.isdecimal() and size.isascii() and 0 < int(size) < 20 for size in sizes):
+        raise _yaml.error_at(node, source, f"got the groups {value!r}, expected numbers of digits such as '3 3 2'")
+    return tuple(map(int, sizes))
+
+
+def _digits(value: str) -> None:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 15):
+        raise ValueError(f"got {value!r}, expected at most 15 digits")
+
+
+def _letters(value: str) -> None:
+    if not (value.isascii() and value.isalpha() and value.isupper() and len(value) <= 3):
+        raise ValueError(f"got {value!r}, expected two or three capital letters")
+
+
+def _sign(value: str) -> None:
+    if len(value) > 8 or any(char.isdigit() or char.isspace() for char in value):
+        raise ValueError(f"got {value!r}, expected a sign of at most 8 letters and full stops")
+
+
+_FORMS: Final = _yaml.list_of(_checked(form_pattern))
+_WORDS: Final = (_yaml.list_of(_checked(word_pattern)), ())
+_NUMBERS: Final = _yaml.list_of(_checked(_digits))
+SCHEMA: Final = _yaml.record(
+    {
+        "version": _yaml.text,
+        "national_number": _yaml.record(
+            {"placeholder": _yaml.text, "forms": _FORMS, "adjectives": _yaml.list_of(_checked(word_pattern))},
+            {
+                "shortened": (_FORMS, ()),
+                "groups": (_yaml.list_of(_groups), ()),
+                "latin_adjectives": _WORDS,
+                "card_adjectives": _WORDS,
+                "phrases": _WORDS,
+                "abbreviations": (_yaml.list_of(_checked(abbreviation_pattern)), ()),
+            },
+        ),
+        "phones": _yaml.record(
+            {"country_code": _checked(_digits), "digits": _yaml.integer, "starts": _FORMS},
+            {
+                "mobile_starts": (_NUMBERS, ()),
+                "groups": (_yaml.list_of(_groups), ()),
+                "public": (_NUMBERS, ()),
+                "public_starts": (_NUMBERS, ()),
+            },
+        ),
+        "iban": _checked(_letters),
+    },
+    {
+        "plates": (_FORMS, ()),
+        "currency_codes": (_yaml.list_of(_checked(_letters)), ()),
+        "currency_signs": (_yaml.list_of(_checked(_sign)), ()),
+    },
+)
+
+
+@lru_cache(maxsize=8)
+def read_plan(file: _yaml.File) -> NumberPlan:
+    """Check ``personal.yaml``; DataError names the line that is wrong."""
+    data = _yaml.read(file, SCHEMA)
+    number, phones = data["national_number"], data["phones"]
+    for entry, what in ((number, "forms"), (phones, "starts"), (number, "adjectives")):
+        if not entry[what]:
+            raise entry.error(f"{what} is empty; write at least one")
+    listed = sum(
+        len(value) for entry in (data, number, phones) for value in entry.values.values() if type(value) is tuple
+    )
+    if listed > _MOST_ENTRIES:
+        raise data.error(f"the file lists {listed} forms and words, expected at most {_MOST_ENTRIES}")
+    shortest = min(*map(form_length, number["forms"]), phones["digits"])
+    longest = max(*map(form_length, number["forms"]), phones["digits"])
+    if shortest < _FEWEST or longest > 15:
+        raise number.error(f"numbers have {shortest} to {longest} digits, expected {_FEWEST} to 15, phones too")
+    groups = tuple(number["groups"]) or tuple((size,) for size in sorted(set(map(form_length, number["forms"]))))
+    return NumberPlan(
+        NationalNumber(**{**number.values, "groups": groups}),
+        Phones(**{**phones.values, "groups": phones["groups"] or ((phones["digits"],),)}),
+        data["plates"],
+        data["iban"],
+        data["currency_codes"],
+        data["currency_signs"],
+    )
+
+
+@lru_cache(maxsize=1)
+def default_plan() -> NumberPlan:
+    """Return the plan of the default pack."""
+    return read_plan(default_file("personal.yaml"))

@@ -1,0 +1,193 @@
+"""A pack is one value: loaded once, compared by its files, carried whole, and refused with its file and line."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp import mask_personal_data
+from tawasul_nlp.domain import DataError, Domain, Taxonomy, find_named_agencies, find_places, route
+from tawasul_nlp.duplicates.case_places import case_places
+from tawasul_nlp.tables.added_columns import classification_columns
+from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_bundled_domain_is_loaded_once_and_is_the_one_that_all_take_without_another():
+    domain = Domain.bundled()
+    assert domain is Domain.bundled("bahrain") and domain.taxonomy is Taxonomy.load()
+    text = "القمامة في الحد مجمع 109 رقمي 39001234"
+    assert find_places(text) == find_places(text, domain)
+    assert mask_personal_data(text) == mask_personal_data(text, domain=domain)
+    assert route("waste_collection", find_places(text)) == route("waste_collection", find_places(text), domain=domain)
+    with pytest.raises(ValueError, match="no bundled domain 'atlantis', expected one of bahrain"):
+        Domain.bundled("atlantis")
+
+
+def test_domains_are_equal_if_their_files_are_and_survive_pickling():
+    cities = Domain.load(CITIES)
+    assert Domain.load(CITIES) is cities and cities != Domain.bundled()
+    again = pickle.loads(pickle.dumps(cities))
+    assert again == cities and hash(again) == hash(cities) and again.gazetteer.places == cities.gazetteer.places
+    assert pickle.loads(pickle.dumps(Domain.bundled())) is Domain.bundled()
+    assert len(pickle.dumps(Domain.bundled())) < 200
+
+
+def test_a_pack_survives_as_one_json_file():
+    cities = Domain.load(CITIES)
+    again = Domain.from_json(cities.to_json(), "domain.json")
+    assert again.fingerprint == cities.fingerprint and again.to_json() == cities.to_json()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "not a domain pack"),
+        ("{", "not a domain pack"),
+        ('{"domain.yaml": 7}', "not a domain pack"),
+        ("{}", "has no domain.yaml"),
+        (json.dumps({"domain.yaml": "id: x\nname_ar: x\nname_en: x\nversion: '1'\n"}), "lacks taxonomy.yaml"),
+    ],
+)
+def test_a_damaged_json_file_is_refused(content, message):
+    with pytest.raises(DataError, match=message):
+        Domain.from_json(content, "domain.json")
+
+
+def test_a_changed_file_makes_another_domain_and_only_places_and_numbers_another_comparison(tmp_path):
+    bahrain = Domain.bundled()
+    renamed = Domain.load(changed(tmp_path / "a", "agencies", "name_en: ", "name_en: The "))
+    assert renamed != bahrain and renamed.case_fingerprint == bahrain.case_fingerprint
+    moved = Domain.load(changed(tmp_path / "b", "gazetteer", "  last: 1299", "  last: 1300"))
+    assert moved.case_fingerprint != bahrain.case_fingerprint
+
+
+def test_what_a_folder_lacks_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        Domain.load(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"has no domain.yaml; write one with id, name_ar, name_en and version"):
+        Domain.load(tmp_path)
+    folder = written(tmp_path / "mine")
+    assert Domain.load(folder).taxonomy.topics == Domain.bundled().taxonomy.topics
+    head = (folder / "domain.yaml").read_text("utf-8")
+    (folder / "domain.yaml").write_text(head.replace("based_on: bahrain\n", ""), "utf-8")
+    with pytest.raises(
+        DataError, match=r"domain.yaml:1: the pack lacks taxonomy.yaml, .*, personal.yaml; write them, or"
+    ):
+        Domain.load(folder)
+    (folder / "domain.yaml").write_text(head.replace("bahrain", "atlantis"), "utf-8")
+    with pytest.raises(DataError, match="based on 'atlantis', expected a bundled pack: bahrain"):
+        Domain.load(folder)
+
+
+def test_an_alias_in_a_file_is_refused_since_it_can_make_a_small_file_large(tmp_path):
+    folder = changed(tmp_path, "taxonomy", "version: '1.1'\n", "version: &a '1.1'\nkinds: *a\n")
+    with pytest.raises(DataError, match=r"taxonomy.yaml:\d+: an alias \(\*name\) refers to this"):
+        Domain.load(folder)
+
+
+def test_another_country_has_its_own_levels_routing_and_columns():
+    cities = Domain.load(CITIES)
+    text = "القمامة متراكمة في حي العليا بالرياض"
+    places = find_places(text, cities)
+    assert (places.governorate, places.area, places.block) == ("riyadh", "olaya", None)
+    assert (places.at("city"), places.at("district")) == ("riyadh", "olaya")
+    with pytest.raises(ValueError, match="got the level 'block', expected one of city, district"):
+        places.at("block")
+    routing = route("waste", places, domain=cities)
+    assert (routing.agency_id, routing.reason_en) == ("riyadh_municipality", "In Riyadh: Riyadh Municipality.")
+    assert route("waste", find_places("شارع التحلية", cities), domain=cities).agency_id == "jeddah_municipality"
+    assert [mention.id for mention in find_named_agencies("يا أمانة محافظة جدة", cities)] == ["jeddah_municipality"]
+    assert cities.taxonomy.agencies_by_code()["700"].id == "power"
+    assert find_places("انقطع الماء عن مجمع 711", cities).mentions == ()
+
+
+def test_bahrains_columns_of_places_are_what_they_were():
+    assert {"governorate", "block", "town"} < set(classification_columns())
+    assert list(Domain.bundled().gazetteer.levels.columns()) == ["governorate", "block", "town"]
+    assert list(Domain.load(CITIES).gazetteer.levels.columns()) == ["city", "district"]
+
+
+def test_a_number_that_is_unique_in_a_place_only_names_one_with_it():
+    kuwait = Domain.load(KUWAIT)
+
+    def read(text):
+        return [(mention.number, mention.within) for mention in find_places(text, kuwait).mentions if mention.number]
+
+    assert read("السالمية قطعة 3") == [(3, "salmiya")]
+    assert read("قطعة ٣ السالمية شارع 5") == [(3, "salmiya"), (5, "salmiya/3")]
+    assert read("الرميثية ق٤ ش٤٣") == [(4, "rumaithiya"), (43, "rumaithiya/4")]
+    assert read("رحت حولي أمس، والحفرة في قطعة 3 السالمية") == [(3, "salmiya")]
+    assert read("السالمية قطعة 3 ثم حولي قطعة 5") == [(3, "salmiya"), (5, "hawalli_town")]
+    assert read("قطعة 3") == [(3, None)]
+    places = find_places("انتقلت من حولي إلى السالمية، الحفرة بالسالمية قطعة 3", kuwait)
+    assert (places.area, places.block, places.at("area"), places.at("block")) == ("salmiya", 3, "salmiya", 3)
+
+
+def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
+    kuwait = Domain.load(KUWAIT)
+    salmiya, hawalli, again = (
+        case_places(text, None, kuwait).codes["blocks"] for text in ("السالمية قطعة 3", "حولي قطعة 3", "ق3 بالسالمية")
+    )
+    assert salmiya == again != hawalli and len(salmiya) == 1
+    alone = case_places("الكهربا طافية قطعة 3", None, kuwait)
+    assert alone.codes["blocks"] == [] and alone.numbers == []
+    by_column = case_places("الكهربا طافية بالسالمية", "3", kuwait)
+    assert by_column.codes["blocks"] == salmiya
+    assert case_places("حفرة", "714", Domain.bundled()).codes["blocks"] == [714]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "  unique_in: country\n  first: 100",
+            "  unique_in: road\n  first: 100",
+            "unique in 'road', expected 'country'",
+        ),
+        ("- id: house\n", "- id: street\n", "a level cannot be called 'street'"),
+        ("- id: house\n", "- id: road\n", "level id 'road' was already used"),
+        (
+            "name_en: House\n  words: [منزل",
+            "name_en: House\n  words: [مجمع, منزل",
+            "already introduces the numbers of 'block'",
+        ),
+        ("  first: 100\n  last: 1299", "  first: 1299\n  last: 100", "the numbers 1299 to 100 are none"),
+        (
+            "  unique_in: country\n  first: 100",
+            "  unique_in: area\n  first: 100",
+            "only blocks that are unique in the country",
+        ),
+    ],
+)
+def test_levels_that_contradict_each_other_are_refused_with_their_line(tmp_path, old, new, message):
+    with pytest.raises(DataError, match=rf"gazetteer.yaml:\d+: .*{message}"):
+        Domain.load(changed(tmp_path, "gazetteer", old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name_en: Municipality of the governorate\n", "name_en: M\n  by: block\n", "has members by 'block', expected"),
+        ("- id: works\n", "- id: works\n  codes: [ewa]\n", "the code 'ewa' of 'works' already stands for 'ewa'"),
+        (
+            "    capital: capital_trustees\n",
+            "    capitol: capital_trustees\n",
+            "names an unknown governorate or agency",
+        ),
+    ],
+)
+def test_agencies_that_contradict_each_other_are_refused_with_their_line(tmp_path, old, new, message):
+    with pytest.raises(DataError, match=rf"agencies.yaml:\d+: .*{message}"):
+        Domain.load(changed(tmp_path, "agencies", old, new))
+
+
+def test_a_taxonomy_may_name_agencies_by_their_codes(tmp_path):
+    content = (BAHRAIN / "agencies.yaml").read_text("utf-8")
+    renamed = content.replace("- id: works\n", "- id: roads\n  codes: [works]\n")
+    domain = Domain.load(written(tmp_path, agencies=renamed))
+    assert domain.taxonomy.topic("road_damage").agency == "roads"
+    assert route("road_damage", domain=domain).agency_id == "roads"
+    assert domain.routing.advice != Domain.bundled().routing.advice
