@@ -1,0 +1,118 @@
+"""Cases of another country are compared by its places; an index keeps to the domain that it was made with."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.duplicates import rebuild_index
+from tawasul_nlp.errors import IndexFormatError, ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, CONFIG, DOMAIN, file_hash, read_config
+from tests.packs import KUWAIT, changed_domain
+
+ONE = "انقطع التيار الكهربائي عن السالمية قطعة 3 منذ ساعتين ولا أحد يرد"
+SAME = "الكهربا طافية علينا بالسالمية ق3 من ساعتين ومحد يرد"
+STRANGER = "انقطع التيار الكهربائي عن حولي قطعة 3 منذ ساعتين ولا أحد يرد"
+
+
+@pytest.fixture(scope="module")
+def grouper() -> DuplicateGrouper:
+    return DuplicateGrouper.from_pretrained(domain=Domain.load(KUWAIT))
+
+
+def test_a_block_of_one_number_in_two_areas_keeps_strangers_apart(grouper: DuplicateGrouper) -> None:
+    assert grouper.group([ONE, SAME, STRANGER]).labels.tolist() == [0, 0, 1]
+    alone = grouper.group(["الكهربا طافية قطعة 3", "الكهربا طافية قطعة 3 من أمس"]).features
+    assert (alone.blocks == -1).all() and (alone.numbers[:, 0] >= 0).all()
+
+
+def test_workers_read_the_places_of_the_same_domain(grouper: DuplicateGrouper) -> None:
+    texts = [f"{ONE} {number}" for number in range(4_100)] + [STRANGER]
+    vectors = grouper.encode([ONE])
+    cases = [{"text": text, "embedding": vectors[0]} for text in texts]
+    alone, shared = (grouper.group(cases[-5:], workers=1), grouper.group(cases, workers=2))
+    assert shared.features.blocks[-5:].tolist() == alone.features.blocks.tolist()
+
+
+def test_an_index_is_refused_with_another_domain_and_can_be_rebuilt(grouper: DuplicateGrouper, tmp_path: Path) -> None:
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        first, second, third = index.add([ONE, SAME, STRANGER])
+        assert first.group_id == second.group_id != third.group_id
+        assert index.stats()["domain"] == "kuwait"
+    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        assert len(index) == 3
+    with pytest.raises(
+        IndexFormatError, match=r"created with the domain kuwait \(\w+\), opened with bahrain \(\w+\); .*rebuild"
+    ):
+        DuplicateIndex.open(tmp_path / "index")
+    assert rebuild_index(tmp_path / "index").cases == 3
+    with DuplicateIndex.open(tmp_path / "index") as index:
+        assert index.stats()["domain"] == "bahrain"
+    with pytest.raises(IndexFormatError, match="created with the domain bahrain"):
+        DuplicateIndex.open(tmp_path / "index", grouper)
+
+
+def test_a_pack_with_other_routing_opens_the_same_index(tmp_path: Path) -> None:
+    with DuplicateIndex.open(tmp_path / "index") as index:
+        index.add([ONE])
+    domain = changed_domain(tmp_path / "pack", "agencies", "name_en: ", "name_en: The ")
+    with DuplicateIndex.open(tmp_path / "index", DuplicateGrouper.from_pretrained(domain=domain)) as index:
+        assert len(index) == 1
+
+
+def with_pack(folder: Path, domain: Domain) -> Path:
+    """Copy the bundled model into a folder that carries a pack."""
+    shutil.copytree(BUNDLED, folder)
+    (folder / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
+    config = read_config(BUNDLED)
+    replace(config, files={**config.files, DOMAIN: file_hash(folder / DOMAIN)}).save(folder)
+    return folder
+
+
+def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
+    owners = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
+    domain = changed_domain(tmp_path / "pack", "routing", "advice:", owners)
+    folder = with_pack(tmp_path / "model", domain)
+    clf = ComplaintClassifier.from_pretrained(folder)
+    assert clf.domain == domain and clf.info()["domain"].startswith("mine 1 (")
+    assert read_config(folder).model_hash != read_config(BUNDLED).model_hash
+    assert '"format_version": 4' in (folder / CONFIG).read_text("utf-8")
+    assert clf.save_pretrained(tmp_path / "copy").joinpath(DOMAIN).is_file()
+    (folder / DOMAIN).write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="not the file that config.json describes"):
+        ComplaintClassifier.from_pretrained(folder)
+
+
+def test_a_damaged_pack_in_a_model_folder_is_refused(tmp_path: Path) -> None:
+    folder = with_pack(tmp_path / "model", Domain.load(KUWAIT))
+    (folder / DOMAIN).write_text('{"domain.yaml": "id: x"}', encoding="utf-8")
+    config = read_config(folder, verify=False)
+    replace(config, files={**config.files, DOMAIN: file_hash(folder / DOMAIN)}).save(folder)
+    with pytest.raises(ModelFormatError, match=r"not a domain \(.*missing key"):
+        ComplaintClassifier.from_pretrained(folder)
+
+
+def test_a_topic_of_another_owner_is_routed_there_whatever_agency_the_model_learned(tmp_path: Path) -> None:
+    text = "المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق"
+    usual = ComplaintClassifier.from_pretrained().predict(text)
+    owners = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
+    domain = changed_domain(tmp_path, "routing", "advice:", owners)
+    moved = ComplaintClassifier.from_pretrained(domain=domain).predict(text)
+    assert (usual.agency.id, moved.agency.id) == ("works", "health")
+    assert moved.topic == usual.topic and moved.agency.probability == usual.agency.probability
+    assert "topic_agency_disagree" not in moved.reasons
+    assert moved.agency.name_ar == domain.taxonomy.agency("health").name_ar
+
+
+def test_an_agency_of_another_id_takes_the_models_label_as_its_code(tmp_path: Path) -> None:
+    domain = changed_domain(tmp_path, "agencies", "- id: works\n", "- id: roads\n  codes: [works]\n")
+    text = "المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق"
+    prediction = ComplaintClassifier.from_pretrained(domain=domain).predict(text)
+    assert (
+        prediction.agency.id == "roads" and prediction.routing is not None and prediction.routing.agency_id == "roads"
+    )
+    others = ComplaintClassifier.from_pretrained(domain=domain).predict("حفرة كبيرة في الشارع العام والكهرباء مقطوعة")
+    assert "works" not in {label.id for label in (others.agency, *others.agency.alternatives)}
