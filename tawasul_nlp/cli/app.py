@@ -29,16 +29,19 @@ from typing import Annotated, Any
 import typer
 
 from tawasul_nlp.cli import calibrate, classify, compare, drift, evaluate, group, index, report, select, train, update
+from tawasul_nlp.cli import domain as domain_commands
 from tawasul_nlp.cli.options import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     AsJson,
+    DomainFolder,
     InterruptedCommand,
     Model,
     TargetErrors,
     Text,
     complain,
     console,
+    domain_of,
     lines,
     target_error,
     whole,
@@ -73,7 +76,13 @@ app.command()(grouped(classify.classify))
 
 
 @app.command()
-def predict(text: Text = None, model: Model = None, errors: TargetErrors = None, as_json: AsJson = False) -> None:
+def predict(
+    text: Text = None,
+    model: Model = None,
+    domain: DomainFolder = None,
+    errors: TargetErrors = None,
+    as_json: AsJson = False,
+) -> None:
     """Classify one text and print the prediction.
 
     \b
@@ -85,7 +94,8 @@ def predict(text: Text = None, model: Model = None, errors: TargetErrors = None,
 
     from tawasul_nlp import ComplaintClassifier
 
-    prediction = ComplaintClassifier.from_pretrained(model, target_error=target_error(errors)).predict(whole(text))
+    classifier = ComplaintClassifier.from_pretrained(model, target_error=target_error(errors), domain=domain_of(domain))
+    prediction = classifier.predict(whole(text))
     if as_json:
         typer.echo(prediction.to_json())
     else:
@@ -114,7 +124,7 @@ def normalize(
 
 
 @app.command()
-def mask(text: Text = None, as_json: AsJson = False) -> None:
+def mask(text: Text = None, domain: DomainFolder = None, as_json: AsJson = False) -> None:
     """Mask personal data (CPR and phone numbers, e-mails, IBANs, ...) in a text, or in each line of standard input.
 
     \b
@@ -124,8 +134,9 @@ def mask(text: Text = None, as_json: AsJson = False) -> None:
     """
     from tawasul_nlp import mask_personal_data
 
+    pack = domain_of(domain)
     for line in lines(text):
-        masked = mask_personal_data(line)
+        masked = mask_personal_data(line, domain=pack)
         if as_json:
             spans = [{"kind": span.kind, "start": span.start, "end": span.end} for span in masked.spans]
             typer.echo(json.dumps({"text": masked.text, "spans": spans}, ensure_ascii=False))
@@ -158,6 +169,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
 app.command()(grouped(group.group))
 app.add_typer(index.index_app, name="index")
+app.add_typer(domain_commands.domain_app, name="domain")
 for command in (
     report.report,
     evaluate.evaluate,

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from tawasul_nlp.cli.options import (
+    DomainFolder,
     Model,
     Quiet,
     TargetErrors,
     check_model_apart,
     console,
+    domain_of,
     exit_on_rejects,
     interrupts_told,
     target_error,
@@ -45,6 +47,7 @@ def classify(
     text_column: TextColumns = None,
     place_column: PlaceColumns = None,
     model: Model = None,
+    domain: DomainFolder = None,
     errors: TargetErrors = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Worker processes, which share the cores.")] = 1,
     engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
@@ -119,6 +122,7 @@ def classify(
                 target_error=target_error(errors),
                 threads=_threads(engine, workers),
                 device="cuda" if gpus else None,
+                domain=domain_of(domain),
             ),
             files.source,
             files.target,

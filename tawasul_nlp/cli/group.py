@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tawasul_nlp.cli.options import (
+    DomainFolder,
     InterruptedCommand,
     Model,
     Quiet,
     check_model_apart,
     console,
+    domain_of,
     exit_on_rejects,
     interrupts_told,
 )
@@ -62,6 +64,7 @@ def group(
         Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and use its group ids.")
     ] = None,
     model: Model = None,
+    domain: DomainFolder = None,
     reading: Reading = Reading(),
     writing: Writing = Writing(),
     quiet: Quiet = False,
@@ -93,6 +96,7 @@ def group(
             files.target,
             model=model,
             threshold=threshold,
+            domain=domain,
             quiet=quiet,
             text_column=text_column,
             id_column=id_column,
@@ -115,6 +119,7 @@ def run_group(
     *,
     model: str | None,
     threshold: float | None,
+    domain: Path | None,
     quiet: bool,
     index: Path | None,
     read: ReadOptions,
@@ -135,7 +140,7 @@ def run_group(
     def load() -> DuplicateGrouper:
         from tawasul_nlp.duplicates import DuplicateGrouper
 
-        return DuplicateGrouper.from_pretrained(model, threshold=threshold)
+        return DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain))
 
     with console.status("reading") as status:
 

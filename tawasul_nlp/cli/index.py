@@ -22,10 +22,12 @@ from tawasul_nlp.cli.group import (
 )
 from tawasul_nlp.cli.options import (
     AsJson,
+    DomainFolder,
     Model,
     Quiet,
     Text,
     console,
+    domain_of,
     exit_on_rejects,
     interrupts_told,
     whole,
@@ -61,6 +63,7 @@ def add(
     topic_column: TopicColumn = None,
     threshold: Threshold = None,
     model: Model = None,
+    domain: DomainFolder = None,
     reading: Reading = Reading(),
     rejects: Annotated[
         Path | None,
@@ -85,6 +88,7 @@ def add(
             None,
             model=model,
             threshold=threshold,
+            domain=domain,
             quiet=quiet,
             text_column=text_column,
             id_column=id_column,
@@ -110,6 +114,7 @@ def query(
     ] = None,
     threshold: Threshold = None,
     model: Model = None,
+    domain: DomainFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which incidents of an index a new case may belong to; nothing is stored.
@@ -120,7 +125,7 @@ def query(
     """
     from tawasul_nlp.duplicates import Case
 
-    with _opened(folder, model, threshold) as index:
+    with _opened(folder, model, domain, threshold) as index:
         matches = index.query(Case(whole(text), place=place), k)
     if as_json:
         typer.echo(json.dumps([asdict(match) for match in matches], ensure_ascii=False, indent=2))
@@ -135,6 +140,7 @@ def remove(
     folder: IndexFolder,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the cases to remove.")],
     model: Model = None,
+    domain: DomainFolder = None,
 ) -> None:
     """Remove cases from an index; if an id is unknown, nothing is removed.
 
@@ -143,7 +149,7 @@ def remove(
       tawasul index remove incidents/ TWS-2026-00017 TWS-2026-00018
     """
     wanted = list(dict.fromkeys(ids))
-    with _opened(folder, model) as index:
+    with _opened(folder, model, domain) as index:
         absent = [case_id for case_id in wanted if case_id not in index]
         if absent:
             raise ValueError(f"{folder} has no case {', '.join(map(repr, absent))}; nothing was removed")
@@ -154,14 +160,14 @@ def remove(
 
 
 @index_app.command()
-def stats(folder: IndexFolder, model: Model = None, as_json: AsJson = False) -> None:
+def stats(folder: IndexFolder, model: Model = None, domain: DomainFolder = None, as_json: AsJson = False) -> None:
     """Count the cases and incidents of an index, and show its model and settings.
 
     \b
     Example:
       tawasul index stats incidents/ --json
     """
-    with _opened(folder, model) as index:
+    with _opened(folder, model, domain) as index:
         facts = index.stats()
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -194,8 +200,14 @@ def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
 
 
 @index_app.command()
-def rebuild(folder: IndexFolder, threshold: Threshold = None, model: Model = None, as_json: AsJson = False) -> None:
-    """Rebuild an index from its cases, as after a change of model, and keep the one before as DIR.old.
+def rebuild(
+    folder: IndexFolder,
+    threshold: Threshold = None,
+    model: Model = None,
+    domain: DomainFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild an index from its cases, as after a change of model or domain, and keep the one before as DIR.old.
 
     All cases are grouped again. An incident keeps the id that most of its cases had. When nothing is missing, delete
     DIR.old, which holds the texts too.
@@ -206,7 +218,7 @@ def rebuild(folder: IndexFolder, threshold: Threshold = None, model: Model = Non
     """
     from tawasul_nlp.duplicates import DuplicateGrouper, rebuild_index
 
-    done = rebuild_index(folder, DuplicateGrouper.from_pretrained(model, threshold=threshold))
+    done = rebuild_index(folder, DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain)))
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         return
@@ -217,9 +229,11 @@ def rebuild(folder: IndexFolder, threshold: Threshold = None, model: Model = Non
 
 
 @contextmanager
-def _opened(folder: Path, model: str | None, threshold: float | None = None) -> Iterator[DuplicateIndex]:
+def _opened(
+    folder: Path, model: str | None, domain: Path | None, threshold: float | None = None
+) -> Iterator[DuplicateIndex]:
     from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 
-    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold)
+    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain))
     with DuplicateIndex.open(folder, grouper, create=False) as index:
         yield index

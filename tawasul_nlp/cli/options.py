@@ -16,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tawasul_nlp.domain import Domain
     from tawasul_nlp.tables import BatchReport, GroupReport
 
 EXIT_FAILED = 1
@@ -44,6 +45,12 @@ Text = Annotated[
     typer.Argument(metavar="TEXT", help="The text; - or nothing for standard input: UTF-8, windows-1256 or UTF-16."),
 ]
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
+DomainFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--domain", metavar="FOLDER", help="Pack of another country [default: the model's own, or else Bahrain's]"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TargetErrors = Annotated[
     str | None,
@@ -55,6 +62,13 @@ TargetErrors = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+
+
+def domain_of(folder: Path | None) -> Domain | None:
+    """Return the pack that an option names."""
+    from tawasul_nlp.domain import Domain
+
+    return None if folder is None else Domain.load(folder)
 
 
 def target_error(given: str | None) -> float | dict[str, float | dict[str, float]]:

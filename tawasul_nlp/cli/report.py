@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from tawasul_nlp.cli.options import (
+    DomainFolder,
     Quiet,
     complain,
     console,
+    domain_of,
     interrupts_told,
 )
 from tawasul_nlp.cli.progress import progress
@@ -34,6 +36,7 @@ def report(
     title: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Title of the page [default: the cases' dates and number]")
     ] = None,
+    domain: DomainFolder = None,
     reading: Reading = Reading(),
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Do not mask personal data in texts and ids.")
@@ -67,6 +70,7 @@ def report(
             prefix=prefix,
             title=title,
             mask=not show_personal_data,
+            domain=domain_of(domain),
             read=reading.options(),
             on_chunk=partial(advance, "reading"),
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet, console, interrupts_told
+from tawasul_nlp.cli.options import Quiet, console, domain_of, interrupts_told
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,6 +61,10 @@ def train(
             metavar="FILE",
             help="What labels mean, learned from like cases: a table with label, description (and task), or YAML.",
         ),
+    ] = None,
+    domain: Annotated[
+        Path | None,
+        typer.Option("--domain", metavar="FOLDER", help="Pack that the model carries [default: Bahrain's]"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -178,6 +182,7 @@ def train(
         raise typer.BadParameter("needs --search", param_hint="--search-space")
     if (keep_folds or final_model) and not folds:
         raise typer.BadParameter("needs --folds", param_hint="--keep-folds" if keep_folds else "--final-model")
+    pack = domain_of(domain)
     with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
         if restart and not check_only:
             discard(folder)
@@ -244,7 +249,7 @@ def train(
             _show(f"figures: {folder / 'cross_validation.json'}", quiet=quiet)
             if not final_model:
                 return
-        run = fit(data, settings, folder)
+        run = fit(data, settings, folder, domain=pack)
     assert run.evaluation is not None
     _show(_figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds"), quiet=quiet)
     _show(f"model: {run.model_folder}", quiet=quiet)

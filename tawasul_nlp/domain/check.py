@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,10 @@ def check_pack(folder: str | Path) -> list[Finding]:
     """
     domain = Domain.load(folder)
     checks = (_places, _names, _homographs, _groups, _agencies, _rules_without_effect, _numbers)
-    return [finding for check in checks for finding in check(domain)]
+    found = [finding for check in checks for finding in check(domain)]
+    # What another pack lends is not for this one to mend.
+    own = f"{Path(folder)}{os.sep}"
+    return [finding for finding in found if finding.where.startswith(own)]
 
 
 def _at(entry: _yaml.Record, message: str) -> Finding:
@@ -75,9 +79,7 @@ def _places(domain: Domain) -> Iterator[Finding]:
     for entry in data["levels"]:
         named = block is not None and entry["id"] == block.id
         if named and folded([entry["name_ar"]]).isdisjoint(folded(entry["words"])):
-            yield _at(
-                entry, f"name_ar {entry['name_ar']!r} is none of its words, so a table's bare numbers are not read"
-            )
+            yield _at(entry, f"name_ar {entry['name_ar']!r} is not among its words, so bare numbers in tables are lost")
 
 
 def _names(domain: Domain) -> Iterator[Finding]:
@@ -89,7 +91,7 @@ def _names(domain: Domain) -> Iterator[Finding]:
             first = owners.setdefault(words, entry)
             if first is not entry:
                 yield _at(
-                    entry, f"{' '.join(words)!r} of {entry['id']!r} is already {first['id']!r}, which has the name"
+                    entry, f"{' '.join(words)!r} of {entry['id']!r} always means {first['id']!r}, which comes first"
                 )
     agencies = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
     barred = {fold_phrase(entry["alias"]) for entry in agencies["ambiguous_aliases"]}
@@ -99,9 +101,7 @@ def _names(domain: Domain) -> Iterator[Finding]:
             words = fold_phrase(name)
             first = bodies.setdefault(words, entry)
             if first is not entry and words not in barred:
-                yield _at(
-                    entry, f"{name!r} of {entry['id']!r} is already {first['id']!r}; it may be an ambiguous alias"
-                )
+                yield _at(entry, f"{name!r} of {entry['id']!r} always means {first['id']!r}; is it an ambiguous alias?")
 
 
 def _all_names(entry: _yaml.Record) -> Iterable[str]:
@@ -156,17 +156,13 @@ def _numbers(domain: Domain) -> Iterator[Finding]:
     where = domain.file("personal.yaml").path
     for number in phones.public:
         if numbers.phone.fullmatch(number) is None:
-            yield Finding(
-                where, f"public number {number} would not be masked anyway: it is no phone by digits and starts"
-            )
+            yield Finding(where, f"public number {number} is no phone by its digits and start, so it is never masked")
     if phones.digits == national.digits:
-        yield Finding(where, f"national numbers and phones both have {phones.digits} digits: only cue words tell them")
+        yield Finding(where, f"national numbers and phones both have {phones.digits} digits: cues alone differ")
     for sizes, digits, what in (
         (national.groups, {national.digits}, "national number"),
         (phones.groups, {phones.digits}, "phone"),
     ):
         for group in sizes:
             if sum(group) not in digits:
-                yield Finding(
-                    where, f"groups {' '.join(map(str, group))} make {sum(group)} digits, which no {what} has"
-                )
+                yield Finding(where, f"groups {' '.join(map(str, group))} have {sum(group)} digits, and no {what} has")

@@ -10,7 +10,7 @@ from tawasul_nlp.tables.errors import TableError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tawasul_nlp.domain import Places
+    from tawasul_nlp.domain import Levels, Places
     from tawasul_nlp.prediction import Prediction
 
 # Name -> type; `alternatives` is a list of {id, probability}.
@@ -24,21 +24,18 @@ _TASK_COLUMNS = {
     },
     "agency": {"agency": "text", "agency_name_ar": "text", "agency_probability": "number"},
 }
-_OTHER_COLUMNS = {
-    "governorate": "text",
-    "block": "text",
-    "town": "text",
-    "needs_review": "boolean",
-    "review_reasons": "texts",
-}
+# Those of the default domain's region, block and area; its gazetteer takes too long to read for a constant.
+_PLACE_COLUMNS = ("governorate", "block", "town")
+_REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts"}
 TASKS = tuple(_TASK_COLUMNS)
 
 
-def classification_columns(tasks: Sequence[str] = TASKS) -> dict[str, str]:
+def classification_columns(tasks: Sequence[str] = TASKS, levels: Levels | None = None) -> dict[str, str]:
     """Return the columns that a model with these tasks adds, with their types.
 
     Kind, topic and agency come first, as the bundled model has them; any other task gives its label, the label's
-    probability and the next likeliest labels.
+    probability and the next likeliest labels. Places have a column for each level that cases are placed by: those of
+    ``levels``, or else Bahrain's.
 
     Raises
     ------
@@ -51,17 +48,18 @@ def classification_columns(tasks: Sequence[str] = TASKS) -> dict[str, str]:
     ['urgency', 'urgency_probability', 'urgency_alternatives', 'governorate']
     """
     columns: dict[str, str] = {}
+    others = {**dict.fromkeys(_PLACE_COLUMNS if levels is None else levels.columns(), "text"), **_REVIEW_COLUMNS}
     for task in task_order(tasks):
         own = _TASK_COLUMNS.get(task) or {
             task: "text",
             f"{task}_probability": "number",
             f"{task}_alternatives": "alternatives",
         }
-        clash = next((name for name in own if name in columns or name in _OTHER_COLUMNS), None)
+        clash = next((name for name in own if name in columns or name in others), None)
         if clash is not None:
             raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
         columns |= own
-    return columns | _OTHER_COLUMNS
+    return columns | others
 
 
 def task_order(tasks: Sequence[str]) -> list[str]:
@@ -125,13 +123,12 @@ def added_names(
     return names
 
 
-def added_values(prediction: Prediction, columns: Sequence[str] = tuple(ADDED_COLUMNS)) -> list[Any]:
-    """Return a prediction's values in the order of the columns."""
-    places = prediction.places
+def added_values(
+    prediction: Prediction, columns: Sequence[str] = tuple(ADDED_COLUMNS), levels: Levels | None = None
+) -> list[Any]:
+    """Return a prediction's values in the order of the columns; ``levels`` as for :func:`classification_columns`."""
     values: dict[str, Any] = {
-        "governorate": places.governorate,
-        "block": None if places.block is None else str(places.block),
-        "town": _town(places),
+        **_place_values(prediction.places, levels),
         "needs_review": bool(prediction.needs_review),
         "review_reasons": list(prediction.reasons),
     }
@@ -143,6 +140,14 @@ def added_values(prediction: Prediction, columns: Sequence[str] = tuple(ADDED_CO
             {"id": other.id, "probability": round(float(other.probability), _DECIMALS)} for other in label.alternatives
         ]
     return [values[name] for name in columns]
+
+
+def _place_values(places: Places, levels: Levels | None) -> dict[str, str | None]:
+    block = None if places.block is None else str(places.block)
+    if levels is None:
+        return dict(zip(_PLACE_COLUMNS, (places.governorate, block, _town(places)), strict=True))
+    blocks = () if levels.block is None else (block,)
+    return dict(zip(levels.columns(), (places.governorate, *blocks, _town(places)), strict=True))
 
 
 def _town(places: Places) -> str | None:

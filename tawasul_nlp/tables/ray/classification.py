@@ -135,7 +135,9 @@ class _Classify:
 
     def __init__(self, classifier: Classifier | Callable[[], Classifier], text_column: str, prefix: str | None) -> None:
         self._model = loaded(classifier)
-        self._types = classification_columns(ModelFacts.of(self._model).tasks)
+        facts = ModelFacts.of(self._model)
+        self._levels = None if facts.domain is None else facts.domain.gazetteer.levels
+        self._types = classification_columns(facts.tasks, self._levels)
         self._text_column = text_column
         self._prefix = prefix
 
@@ -147,7 +149,7 @@ class _Classify:
         unread = {"needs_review": True, "review_reasons": ["unreadable_text"]}
         rows = [[unread.get(name) for name in self._types]] * table.num_rows
         for row, prediction in zip(whole.numbers, self._model.predict(texts) if texts else (), strict=True):
-            rows[row] = added_values(prediction, tuple(self._types))
+            rows[row] = added_values(prediction, tuple(self._types), self._levels)
         for field, values in zip(added_schema(names, self._types), zip(*rows, strict=True), strict=True):
             table = table.append_column(field, pa.array(values, field.type))
         return table

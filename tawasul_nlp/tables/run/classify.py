@@ -149,8 +149,6 @@ def classify_table(
     """
     source, output = Path(source), Path(output)
     file, reader = open_source(source, text_column, read)
-    if mask_columns:
-        check_names(reader)
     text_columns = checked_columns(reader, text_column)
     check_columns(reader, place_columns, "--place-column")
     mask_columns = checked_masks(reader, mask_columns)
@@ -161,14 +159,18 @@ def classify_table(
 
     with closing(engine(classifier, workers)) as opened:
         tasks = task_order(opened.facts.tasks)
-        types = classification_columns(tasks)
+        domain = opened.facts.domain
+        if mask_columns:
+            check_names(reader, domain)
+        types = classification_columns(tasks, None if domain is None else domain.gazetteer.levels)
         names = added_names(reader.columns, write.prefix, types)
         layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
         options = _options(reader, layout, text_columns, place_columns, mask_columns, read, write, chunk_rows)
         same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
         task = "agency" if "agency" in tasks else tasks[0]
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run, disk_errors():
-            pipeline = Pipeline(file, reader, layout, run, text_columns, mask_columns, tuple(place_columns), task)
+            columns = text_columns, mask_columns, tuple(place_columns)
+            pipeline = Pipeline(file, reader, layout, run, *columns, task, domain)
             pipeline.run(opened, chunk_rows, on_step)
             # What file systems report too late is found here, unless it was undone.
             if input_identity(file.path) != identity:

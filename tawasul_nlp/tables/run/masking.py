@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_json
 from tawasul_nlp.tables.io.fields import column_of, values_of
@@ -30,14 +31,19 @@ _NUMBER = re.compile(r"\d(?:[\W_]{0,3}\d){4,}")
 _NUMBER_PLACEHOLDER = "[رقم]"
 
 
-def _masked(text: str) -> str:
-    return mask_personal_data(text).text
+Mask = Callable[[str], str]
 
 
-def check_names(reader: Reader) -> None:
+def _mask_of(domain: Domain | None) -> Mask:
+    """Return what masks the personal data of a country; None is Bahrain."""
+    return lambda text: mask_personal_data(text, domain=domain).text
+
+
+def check_names(reader: Reader, domain: Domain | None = None) -> None:
     """Raise :class:`~tawasul_nlp.tables.errors.TableError` if a column's name holds personal data."""
+    mask = _mask_of(domain)
     for position, name in enumerate(reader.columns, 1):
-        if _masked_unescaped(name) != name:
+        if _masked_unescaped(name, mask) != name:
             raise TableError(
                 f"the name of column {position} holds personal data, and names of columns are written; rename it, or "
                 "put a header before the first row if there is none"
@@ -64,10 +70,13 @@ def checked_masks(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def masked(chunk: Chunk, columns: Sequence[str]) -> Chunk:
+def masked(chunk: Chunk, columns: Sequence[str], domain: Domain | None = None) -> Chunk:
     """Return the chunk with personal data masked in the columns, and in the rejected rows as a whole."""
-    rejects = [replace(reject, raw=None if reject.raw is None else _masked_raw(reject.raw)) for reject in chunk.rejects]
-    return replace(chunk, rows=_rows(chunk, columns), rejects=rejects)
+    mask = _mask_of(domain)
+    rejects = [
+        replace(reject, raw=None if reject.raw is None else _masked_raw(reject.raw, mask)) for reject in chunk.rejects
+    ]
+    return replace(chunk, rows=_rows(chunk, columns, mask), rejects=rejects)
 
 
 def masked_schema(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
@@ -81,53 +90,53 @@ def masked_schema(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
     return schema
 
 
-def _rows(chunk: Chunk, columns: Sequence[str]) -> list[dict[str, Any]] | pa.RecordBatch:
+def _rows(chunk: Chunk, columns: Sequence[str], mask: Mask) -> list[dict[str, Any]] | pa.RecordBatch:
     rows = chunk.rows
     if isinstance(rows, list):
-        return [row | {name: _value(row[name]) for name in columns if name in row} for row in rows]
+        return [row | {name: _value(row[name], mask) for name in columns if name in row} for row in rows]
     import pyarrow as pa
 
     for name in columns:
         position = rows.schema.get_field_index(name)
         field = rows.schema.field(position)
         if not pa.types.is_null(field.type):  # a column without values stays so
-            values = pa.array([_value(value) for value in values_of(chunk, name)], field.type)
+            values = pa.array([_value(value, mask) for value in values_of(chunk, name)], field.type)
             rows = rows.set_column(position, field, values)
     return rows
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, mask: Mask) -> Any:
     """Mask a value; one that is not a string stays as it is unless its text has personal data."""
     if isinstance(value, str):
-        return _masked(value)
+        return mask(value)
     if value is None:
         return None
     if isinstance(value, bytes):  # a string that is not valid UTF-8
-        return _masked(value.decode("utf-8", "backslashreplace"))
-    safe = _masked_parts(value)
+        return mask(value.decode("utf-8", "backslashreplace"))
+    safe = _masked_parts(value, mask)
     text = to_json(safe)
-    shown = _masked_unescaped(text)  # a word before a number may be its key
+    shown = _masked_unescaped(text, mask)  # a word before a number may be its key
     return safe if shown == text else shown
 
 
-def _masked_parts(value: Any) -> Any:
+def _masked_parts(value: Any, mask: Mask) -> Any:
     """Mask the texts in lists and objects, names included; of names that become one, the JSON is masked instead."""
     if isinstance(value, str):
-        return _masked(value)
+        return mask(value)
     if isinstance(value, list | tuple):
-        return [_masked_parts(item) for item in value]
+        return [_masked_parts(item, mask) for item in value]
     if isinstance(value, dict):
-        safe = {_masked(str(name)): _masked_parts(item) for name, item in value.items()}
-        return safe if len(safe) == len(value) else _masked_unescaped(to_json(value))
+        safe = {mask(str(name)): _masked_parts(item, mask) for name, item in value.items()}
+        return safe if len(safe) == len(value) else _masked_unescaped(to_json(value), mask)
     return value
 
 
-def _masked_raw(raw: str) -> str:
+def _masked_raw(raw: str, mask: Mask) -> str:
     """Mask a row as it is in a file, whatever is wrong with it."""
-    return _masked_unescaped(raw, lambda text: _NUMBER.sub(_NUMBER_PLACEHOLDER, _masked(text)))
+    return _masked_unescaped(raw, lambda text: _NUMBER.sub(_NUMBER_PLACEHOLDER, mask(text)))
 
 
-def _masked_unescaped(text: str, mask: Callable[[str], str] = _masked) -> str:
+def _masked_unescaped(text: str, mask: Mask) -> str:
     """Mask a text in which letters may be escaped; the escapes stay if nothing is to be masked."""
     plain = _unescaped(text)
     safe = mask(plain)

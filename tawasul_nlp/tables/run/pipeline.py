@@ -66,6 +66,7 @@ class Pipeline:
         mask_columns: tuple[str, ...],
         place_columns: tuple[str, ...],
         task: str,
+        domain: Domain | None = None,
     ) -> None:
         self._source = source
         self._reader = reader
@@ -74,6 +75,7 @@ class Pipeline:
         self._text_columns = text_columns
         self._mask_columns = mask_columns
         self._place_columns = place_columns
+        self._domain = domain or Domain.bundled()
         self._began = time.monotonic()
         self._before = {"rows_written": 0, "escaped": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
         self.label_counts = LabelCounts(task, run.counts.get("tally"))
@@ -113,11 +115,10 @@ class Pipeline:
                     f"{len(batch.whole.numbers)} texts went to the classifier and {len(predictions)} came back"
                 )
             if self._place_columns:
-                predictions = self._placed(batch.whole, predictions, engine.facts.domain or Domain.bundled())
+                predictions = self._placed(batch.whole, predictions)
             shown = self._shown(batch.whole)
-            self._writer.write(
-                shown, [added_values(prediction, tuple(self.layout.types)) for prediction in predictions]
-            )
+            levels, columns = self._domain.gazetteer.levels, tuple(self.layout.types)
+            self._writer.write(shown, [added_values(prediction, columns, levels) for prediction in predictions])
             self._run.rejects.write(reject_lines(shown.rejects).encode())
             self.label_counts.add(batch.read, batch.whole, predictions)
             self._commit(batch)
@@ -128,12 +129,12 @@ class Pipeline:
         check_rows(self.label_counts.rows_read, self.rows_written, self.label_counts.rows_rejected)
 
     def _shown(self, chunk: Chunk) -> Chunk:
-        return masked(chunk, self._mask_columns) if self._mask_columns else chunk
+        return masked(chunk, self._mask_columns, self._domain) if self._mask_columns else chunk
 
-    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction], domain: Domain) -> list[Prediction]:
+    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction]) -> list[Prediction]:
         columns = [values_of(chunk, name) for name in self._place_columns]
         return [
-            placed(prediction, given_places(cells, domain), domain)
+            placed(prediction, given_places(cells, self._domain), self._domain)
             for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
         ]
 

@@ -1,0 +1,156 @@
+"""Every command takes another country's pack, and ``tawasul domain check`` says what is wrong or doubtful in one."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.report import write_report
+from tawasul_nlp.tables import classify_table
+from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
+from tests.tables.keyword_classifier import Configured
+
+ROWS = [
+    ("1", "الزبالة متراكمة في السالمية قطعة 3 من اسبوع ومحد شالها", "2026-01-05"),
+    ("2", "القمامة متراكمة بالسالمية ق3 منذ أسبوع ولم ترفعها الشركة", "2026-01-05"),
+    ("3", "الزبالة متراكمة في حولي قطعة 3 من اسبوع ومحد شالها", "2026-01-06"),
+    ("4", "رقمي المدني 288110398422 والكهربا مقطوعة عن الرميثية", "2026-01-07"),
+]
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory) -> Path:
+    """Kuwait's places, agencies and numbers with the topics of the bundled model; agencies have its labels as codes."""
+    folder = tmp_path_factory.mktemp("pack")
+    agencies = (KUWAIT / "agencies.yaml").read_text("utf-8")
+    labels = set(re.findall(r"^- id: (\w+)", (BAHRAIN / "agencies.yaml").read_text("utf-8"), re.M))
+    own = {"mpw": ["works"], "mew": ["ewa"]}
+    taken = {"works", "ewa", *re.findall(r"^- id: (\w+)", agencies, re.M)}
+    own["moi"] = sorted(labels - taken)
+    for agency, codes in own.items():
+        agencies = agencies.replace(f"- id: {agency}\n", f"- id: {agency}\n  codes: [{', '.join(codes)}]\n", 1)
+    rules = (KUWAIT / "routing.yaml").read_text("utf-8").split("\nadvice:\n")[0]
+    texts = {name: (KUWAIT / f"{name}.yaml").read_text("utf-8") for name in ("gazetteer", "personal")}
+    return written(folder, agencies=agencies, routing=rules, **texts)
+
+
+@pytest.fixture(scope="module")
+def backlog(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "backlog.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("case_id", "text", "opened"), *ROWS])
+    return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_classify_group_and_report_read_another_countrys_places(pack, backlog, tmp_path, capsys):
+    options = ["--domain", str(pack), "-q"]
+    classified, grouped, page = tmp_path / "classified.csv", tmp_path / "grouped.csv", tmp_path / "page.html"
+    assert main(["classify", str(backlog), "-t", "text", "-o", str(classified), "--mask-personal-data", *options]) == 0
+    rows = rows_of(classified)
+    assert [(row["governorate"], row["block"], row["area"]) for row in rows[:3]] == [
+        ("hawalli", "3", "السالمية"),
+        ("hawalli", "3", "السالمية"),
+        ("hawalli", "3", "حولي"),
+    ]
+    assert {row["agency"] for row in rows[:3]} == {"municipality_hawalli"} and rows[3]["agency"] == "mew"
+    assert rows[3]["text"].startswith("رقمي المدني [رقم مدني] ")
+    assert main(["group", str(backlog), "-t", "text", "-o", str(grouped), *options]) == 0
+    labels = [row["group_id"] for row in rows_of(grouped)]
+    assert labels[0] == labels[1] and len(set(labels)) == 3
+    assert main(["report", str(classified), "-o", str(page), *options]) == 0
+    shown = page.read_text("utf-8")
+    assert "3، السالمية" in shown and "3، حولي" in shown and '"block":"قطعة"' in shown
+
+
+def test_an_index_is_kept_with_a_pack(pack, backlog, tmp_path, capsys):
+    folder = str(tmp_path / "incidents")
+    options = ["--domain", str(pack)]
+    assert main(["index", "add", folder, str(backlog), "-t", "text", "--id-column", "case_id", "-q", *options]) == 0
+    capsys.readouterr()
+    assert main(["index", "query", folder, "الزبالة ما انشالت من السالمية قطعة 3", "--json", *options]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["is_duplicate"]
+    assert main(["index", "stats", folder]) == 1
+    assert "created with the domain mine" in capsys.readouterr().err
+    assert main(["index", "rebuild", folder, *options]) == 0
+
+
+def test_predict_and_mask_take_a_pack(pack, capsys):
+    assert main(["predict", "--domain", str(pack), "--json", "الزبالة متراكمة في السالمية"]) == 0
+    assert json.loads(capsys.readouterr().out)["agency"]["id"] == "municipality_hawalli"
+    assert main(["mask", "--domain", str(pack), "تلفوني 66001234"]) == 0
+    assert capsys.readouterr().out == "تلفوني [هاتف]\n"
+
+
+def test_a_country_with_two_levels_has_two_columns_of_places(tmp_path):
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("text\nالمجاري طافحة في العليا\n", encoding="utf-8")
+    classify_table(Configured(domain=Domain.load(CITIES)), source, output, text_column="text", place_columns=["text"])
+    (row,) = rows_of(output)
+    assert (row["city"], row["district"]) == ("riyadh", "العليا")
+    assert not {"governorate", "block", "town"} & set(row)
+    write_report(output, tmp_path / "page.html", domain=Domain.load(CITIES))
+    assert '"governorate":"المدينة"' in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_the_example_pack_and_the_bundled_one_are_sound(capsys):
+    for folder in (KUWAIT, BAHRAIN, CITIES):
+        assert main(["domain", "check", str(folder)]) == 0
+        assert capsys.readouterr().out.startswith("sound, ")
+
+
+def test_an_error_in_a_pack_ends_the_check_with_file_and_line(tmp_path, capsys):
+    folder = changed(tmp_path, "taxonomy", "agency: municipality", "agency: nobody")
+    assert main(["domain", "check", str(folder)]) == 1
+    assert re.search(
+        r"taxonomy.yaml:\d+: topic 'waste_collection' has the unknown agency 'nobody'", capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "gazetteer",
+            "  region: capital\n  variants_ar: [منامة]",
+            "  variants_ar: [منامة]",
+            "city 'manama' has no governorate",
+        ),
+        (
+            "gazetteer",
+            "  variants_ar: [منامة]",
+            "  variants_ar: [منامة, الرفاع]",
+            "'الرفاع' of 'riffa' always means 'manama'",
+        ),
+        ("gazetteer", "- form: السيف\n", "- form: كرسي\n", "homograph 'كرسي' is the name of no place"),
+        ("gazetteer", "  name_ar: مجمع\n", "  name_ar: حارة\n", "name_ar 'حارة' is not among its words"),
+        ("agencies", "    southern: southern_municipality\n", "", "group 'municipality' has no member for southern"),
+        ("agencies", "aliases_en: []", "aliases_en: [Ministry of Works]", "always means"),
+        (
+            "routing",
+            "advice:\n",
+            "owners:\n- {topic: road_damage, agency: works}\n\nadvice:\n",
+            "has this owner in the taxonomy already",
+        ),
+        (
+            "routing",
+            "topics: [utility_excavation]",
+            "topics: [power_outage]",
+            "can never fire: it informs the agency that gets",
+        ),
+        ("personal", "public: ['17155363']", "public: ['17155363', '199']", "public number 199 is no phone"),
+        ("personal", "3 3 2, 5 3, 6 2]", "3 3 2, 5 3, 6 3]", "groups 6 3 have 9 digits"),
+    ],
+)
+def test_what_is_doubtful_in_a_pack_is_found(tmp_path, capsys, name, old, new, message):
+    assert main(["domain", "check", str(changed(tmp_path, name, old, new))]) == 0
+    told = capsys.readouterr().err
+    assert message in told, told
