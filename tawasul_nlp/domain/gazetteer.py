@@ -18,12 +18,14 @@ from tawasul_nlp.domain.levels import COUNTRY, Levels
 from tawasul_nlp.domain.lexicon import (
     ADDRESS,
     HOMOGRAPHS,
+    LETTERS,
     AddressWords,
     Homograph,
     Names,
     Openers,
     address_words,
     read_homographs,
+    read_letters,
 )
 
 Strength = Literal["strong", "weak", "none"]
@@ -179,6 +181,7 @@ SCHEMA: Final = _yaml.record(
             (),
         ),
         "homographs": (HOMOGRAPHS, ()),
+        "letters": (LETTERS, ()),
         "address": (ADDRESS, None),
     },
 )
@@ -199,7 +202,7 @@ def read_gazetteer(file: _yaml.File) -> Gazetteer:
         for key, entry in _yaml.unique(data["regions"], levels.region.id).items()
     }
     _check_places(data, regions, levels)
-    names = Names.of((*data["places"], *data["regions"]))
+    names = Names.of((*data["places"], *data["regions"]), read_letters(data["letters"]))
     return Gazetteer(
         digest=hashlib.sha256(file.content).hexdigest()[:12],
         levels=levels,

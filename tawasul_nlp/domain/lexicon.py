@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, latin_readings, readings, skeleton, sound
+from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, fold_word, latin_readings, readings, skeleton, sound
 from tawasul_nlp.domain.levels import Levels, folded
 
 MIN_SKELETON: Final = 4
@@ -60,6 +60,7 @@ class AddressWords:
 
 
 ADDRESS: Final = _yaml.record({}, {field.name: _TEXTS for field in fields(AddressWords)})
+LETTERS: Final = _yaml.list_of(_yaml.record({"letter": _yaml.text, "also": _yaml.text}))
 HOMOGRAPHS: Final = _yaml.list_of(
     _yaml.record(
         {"form": _yaml.text, "needs": _yaml.one_of("context", "place_word", "unless_blocked")},
@@ -99,6 +100,19 @@ def read_homographs(entries: Iterable[_yaml.Record]) -> dict[str, Homograph]:
     return homographs
 
 
+def read_letters(entries: Iterable[_yaml.Record]) -> list[tuple[str, str]]:
+    """Return pairs of folded letters; DataError says which are none."""
+    pairs = []
+    for entry in entries:
+        pair = fold_word(entry["letter"]), fold_word(entry["also"])
+        if not all(len(letter) == 1 and letter.isalpha() for letter in pair) or pair[0] == pair[1]:
+            raise entry.error(
+                f"got {entry['letter']!r} and {entry['also']!r}, expected two letters that differ when folded"
+            )
+        pairs.append(pair)
+    return pairs
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The names of places: as written, and those in Latin letters by their sound and by its consonants."""
@@ -108,8 +122,12 @@ class Names:
     skeletons: Phrases
 
     @classmethod
-    def of(cls, entries: Iterable[_yaml.Record]) -> Names:
-        """Collect the names and variants of entries; of two with one name the first has it."""
+    def of(cls, entries: Iterable[_yaml.Record], letters: Sequence[tuple[str, str]] = ()) -> Names:
+        """Collect the names and variants of entries; of two with one name the first has it.
+
+        ``letters`` are pairs of a letter and another that people write for it, as ي for ج; a name spelled so gives way
+        to a name that is written like that.
+        """
         arabic: list[tuple[tuple[str, ...], str]] = []
         latin: list[tuple[tuple[str, ...], str]] = []
         for entry in entries:
@@ -118,9 +136,15 @@ class Names:
             for name in (entry["name_en"], *entry["variants_en"]):
                 words = fold_phrase(name)
                 latin.append((words[1:] if len(words) > 1 and words[0] in ("al", "el") else words, entry["id"]))
+        dialect = [
+            (tuple(word.replace(letter, also) for word in words), identifier)
+            for letter, also in letters
+            for words, identifier in arabic
+            if any(letter in word for word in words)
+        ]
         skeletons = [(tuple(map(skeleton, words)), identifier) for words, identifier in latin]
         return cls(
-            Phrases([*arabic, *latin]),
+            Phrases([*arabic, *latin, *dialect]),
             Phrases((tuple(map(sound, words)), identifier) for words, identifier in latin),
             Phrases(
                 entry

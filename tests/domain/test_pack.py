@@ -191,3 +191,18 @@ def test_a_taxonomy_may_name_agencies_by_their_codes(tmp_path):
     assert domain.taxonomy.topic("road_damage").agency == "roads"
     assert route("road_damage", domain=domain).agency_id == "roads"
     assert domain.routing.advice != Domain.bundled().routing.advice
+
+
+def test_names_are_found_in_the_spelling_of_a_dialect_and_never_instead_of_another_name(tmp_path):
+    kuwait = Domain.load(KUWAIT)
+    assert find_places("الكهربا طافية باليابرية", kuwait).area == "jabriya"
+    assert find_places("الكهربا طافية باليابرية").area is None
+    domain = Domain.load(
+        changed(tmp_path / "a", "gazetteer", "homographs:\n", "letters: [{letter: ر, also: د}]\nhomographs:\n")
+    )
+    assert find_places("نسكن في سند", domain).area == "sanad"
+    assert find_places("نسكن في عداد", domain).area == "arad" and find_places("نسكن في سدرة", domain).area is None
+    with pytest.raises(DataError, match=r"gazetteer.yaml:\d+: got 'أ' and 'ا', expected two letters that differ"):
+        Domain.load(
+            changed(tmp_path / "b", "gazetteer", "homographs:\n", "letters: [{letter: أ, also: ا}]\nhomographs:\n")
+        )

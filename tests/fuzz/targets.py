@@ -7,15 +7,16 @@ test run, and ``python -m tests.fuzz TARGET`` runs one for as long as you like u
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 
-from tawasul_nlp._yaml import DataError
-from tawasul_nlp.domain import Taxonomy, find_named_agencies, find_places
+from tawasul_nlp._yaml import DataError, File
+from tawasul_nlp.domain import Domain, Taxonomy, find_named_agencies, find_places
 from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
@@ -27,6 +28,9 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
+from tawasul_nlp.text.personal_numbers import compiled
+from tawasul_nlp.text.personal_plan import read_plan
+from tawasul_nlp.text.personal_rules import find
 
 Target = Callable[[bytes], None]
 
@@ -158,6 +162,21 @@ def gazetteer(data: bytes) -> None:
     _refused(DataError, "gazetteer.yaml", data, Gazetteer.load)
 
 
+def personal_numbers(data: bytes) -> None:
+    """What a pack says of personal numbers: if it is accepted, it can be searched for."""
+    try:
+        plan = read_plan(File("personal.yaml", data))
+    except DataError:
+        return
+    list(find(compiled(plan), "الرقم 870412356 هاتف 39001234 لوحة 123456 BD 12345678"))
+
+
+def domain_pack(data: bytes) -> None:
+    """The pack that a model folder carries."""
+    with suppress(DataError):
+        Domain.from_json(data.decode("utf-8", "replace"), "domain.json")
+
+
 @cache
 def _sound_index() -> Path:
     path = folder() / "sound-index"
@@ -199,6 +218,8 @@ TARGETS: dict[str, Target] = {
         pair_scorer,
         taxonomy,
         gazetteer,
+        personal_numbers,
+        domain_pack,
         index_database,
     )
 }
@@ -206,7 +227,7 @@ TARGETS: dict[str, Target] = {
 
 def seeds(name: str) -> list[bytes]:
     """Return sound inputs of a target, small enough to be changed often."""
-    data = Path(__file__).parents[2] / "tawasul_nlp" / "domain" / "data"
+    data = Path(__file__).parents[2] / "tawasul_nlp" / "domain" / "packs" / "bahrain"
     texts = [
         "المجاري طافحة عندنا من اسبوع في مجمع ٧١٤ طريق 1432 والريحة ما تنطاق 😡😡 جدااااا https://x.bh/a?b=1",
         "رقمي 39001234 و+973 1700 0000 والبطاقة 850101234 BH67BMAG00001299123456 سيارة رقم 12345 a.b@c.bh",
@@ -253,6 +274,10 @@ def seeds(name: str) -> list[bytes]:
         return [(BUNDLED / "ngram.safetensors").read_bytes()[:2_000], _small_ngram()]
     if name in ("taxonomy", "gazetteer"):
         return [(data / f"{name}.yaml").read_bytes()[:6_000]]
+    if name == "personal_numbers":
+        return [(data / "personal.yaml").read_bytes()]
+    if name == "domain_pack":
+        return [json.dumps({path.name: path.read_text("utf-8")[:600] for path in data.glob("*.yaml")}).encode()]
     if name == "index_database":
         return [(_sound_index() / "index.sqlite").read_bytes()]
     raise ValueError(f"no seeds for {name!r}; the targets are {', '.join(TARGETS)}")

@@ -1,0 +1,42 @@
+"""A model that is trained for another country carries its pack, and routes by it wherever it is loaded."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.model.folder import DOMAIN, read_config
+from tawasul_nlp.training import TrainConfig, train
+from tests.packs import CITIES, KUWAIT
+from tests.training.conftest import write_csv
+
+pytestmark = pytest.mark.slow
+
+WASTE = ("القمامة متراكمة", "حاوية الزبالة مليانة", "ما شالوا النفايات", "كيس زبالة مرمي", "النظافة سيئة")
+LIGHT = ("الإنارة مطفية", "عمود النور طافي", "لمبة الشارع خربانة", "الليت ما يشتغل", "ظلام بالشارع")
+PLACES = ("في العليا", "في الملز", "في الحمراء", "عند شارع التحلية", "بالرياض", "بجدة")
+
+
+def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp_path: Path, tiny_bert: Path) -> None:
+    rows = [
+        {"text": f"{said} {where} من {days} أيام", "topic": topic, "agency": agency}
+        for topic, agency, texts in (("waste", "cleaning", WASTE), ("lighting", "power", LIGHT))
+        for said in texts
+        for where in PLACES
+        for days in (3, 7)
+    ]
+    quick: dict[str, Any] = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "bf16": False, "mlm_weight": 0.1}
+    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=2, batch_size=16, **quick)
+    table = write_csv(tmp_path / "cases.csv", rows)
+    options: dict[str, Any] = {"label_columns": ["topic", "agency"], "duplicates": "identical", "config": config}
+    run = train(table, output=tmp_path / "run", domain=Domain.load(CITIES), **options)
+    assert DOMAIN in read_config(run.model_folder).files
+    model = ComplaintClassifier.from_pretrained(run.model_folder)
+    assert model.domain == Domain.load(CITIES)
+    answer = model.predict("القمامة متراكمة في العليا من أسبوع")
+    assert answer.places.at("city") == "riyadh"
+    assert answer.routing is not None and answer.agency.id in ("riyadh_municipality", "power")
+    with pytest.raises(ValueError, match="domain"):
+        train(table, output=tmp_path / "run", domain=Domain.load(KUWAIT), **options)
