@@ -24,6 +24,7 @@ PARTS: tuple[str, ...] = (
     "index_damage",
     "index_kills",
     "masks",
+    "domain_packs",
     "processors",
     "changed_inputs",
     "classify_kills",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.robustness import domain_packs
 from tawasul_nlp import mask_personal_data
 from tawasul_nlp.domain import DataError, Domain, Taxonomy, find_named_agencies, find_places, route
 from tawasul_nlp.duplicates.case_places import case_places
@@ -206,3 +207,8 @@ def test_names_are_found_in_the_spelling_of_a_dialect_and_never_instead_of_anoth
         Domain.load(
             changed(tmp_path / "b", "gazetteer", "homographs:\n", "letters: [{letter: أ, also: ا}]\nhomographs:\n")
         )
+
+
+def test_damaged_packs_are_refused_or_serve_and_made_up_countries_are_masked():
+    for outcome in (domain_packs.damage_packs(trials=12, seed=1), domain_packs.mask_made_up(trials=12, seed=1)):
+        assert outcome.failures == 0, (outcome.attack, outcome.note)
