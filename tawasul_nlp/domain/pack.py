@@ -13,14 +13,15 @@ from typing import Any, Final
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import DEFAULT, PACKS
 from tawasul_nlp.domain.gazetteer import Gazetteer, read_gazetteer
+from tawasul_nlp.domain.rarity import rarity_levels
 from tawasul_nlp.domain.routing_rules import RoutingRules, read_rules
 from tawasul_nlp.domain.taxonomy import Taxonomy, read_taxonomy
 from tawasul_nlp.text.personal_plan import NumberPlan, read_plan
 
 HEAD: Final = "domain.yaml"
 _NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "routing.yaml", "personal.yaml")
-_OPTIONAL: Final = ("common_places.txt",)
-_OF_CASES: Final = ("gazetteer.yaml", "personal.yaml", "common_places.txt")
+_COMMON: Final = "common_places.txt"
+_OF_CASES: Final = ("gazetteer.yaml", "personal.yaml", _COMMON)
 _SCHEMA: Final = _yaml.record(
     {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text, "version": _yaml.text},
     {"based_on": (_yaml.identifier, None)},
@@ -121,10 +122,10 @@ class Domain:
         return read_plan(self._files["personal.yaml"])
 
     @cached_property
-    def common_places(self) -> str:
-        """How common its places are in texts; empty if the pack does not say."""
-        file = self._files.get("common_places.txt")
-        return "" if file is None else file.content.decode("utf-8")
+    def common_places(self) -> Mapping[str, int]:
+        """The level of rarity in texts of its common places; empty if the pack does not say."""
+        file = self._files.get(_COMMON)
+        return {} if file is None else rarity_levels(file.content.decode("utf-8", "replace"), file.path)
 
     @cached_property
     def case_fingerprint(self) -> str:
@@ -142,7 +143,7 @@ class Domain:
 
     def to_json(self) -> str:
         """Return the files of the pack as one JSON object, which :meth:`from_json` reads."""
-        texts = {name: file.content.decode("utf-8-sig") for name, file in self._files.items()}
+        texts = {name: file.content.decode("utf-8") for name, file in self._files.items()}
         return json.dumps(texts, ensure_ascii=False, indent=1) + "\n"
 
     @staticmethod
@@ -151,8 +152,8 @@ class Domain:
         try:
             texts = json.loads(content)
             files = {str(name): _yaml.File(f"{source}/{name}", text.encode("utf-8")) for name, text in texts.items()}
-        except (ValueError, AttributeError) as error:
-            raise _yaml.DataError(f"{source}: not a domain pack ({error}); restore the file") from error
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise _yaml.DataError(f"{source}: not a domain pack ({error!r:.200}); restore the file") from error
         return _checked(files)
 
     def __eq__(self, other: object) -> bool:
@@ -180,7 +181,7 @@ def _bundled(name: str) -> Domain:
 
 def _files_of(folder: Path) -> dict[str, _yaml.File]:
     """Read the files of a pack, and of the one that it is based on."""
-    files = {name: _yaml.File.of(folder / name) for name in (*_NEEDED, *_OPTIONAL) if (folder / name).is_file()}
+    files = {name: _yaml.File.of(folder / name) for name in (*_NEEDED, _COMMON) if (folder / name).is_file()}
     if HEAD not in files:
         raise _yaml.DataError(f"{folder}: the folder has no {HEAD}; write one with id, name_ar, name_en and version")
     head = _yaml.read(files[HEAD], _SCHEMA)
@@ -188,7 +189,10 @@ def _files_of(folder: Path) -> dict[str, _yaml.File]:
     if base is not None:
         if base not in bundled_names():
             raise head.error(f"based on {base!r}, expected a bundled pack: {', '.join(bundled_names())}")
-        files = {**_files_of(PACKS / base), **files}
+        lent = _files_of(PACKS / base)
+        if "gazetteer.yaml" in files:
+            lent.pop(_COMMON, None)  # it counts other places
+        files = {**lent, **files}
     return files
 
 

@@ -7,13 +7,14 @@ listed there, such as any block, is the rarest. The parts of a town come from th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.case_places import code
-from tawasul_nlp.duplicates.terms import LEVELS, STEP, levels_of
+from tawasul_nlp.duplicates.terms import LEVELS, STEP
 
 
 def rarity(codes: np.ndarray, domain: Domain) -> np.ndarray:
@@ -57,7 +58,7 @@ def _looked_up(codes: np.ndarray, known: np.ndarray, values: np.ndarray, otherwi
     return np.where(known[at] == codes, values[at], otherwise)
 
 
-def _table(values: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def _table(values: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the codes of places, ascending and followed by an unused code, and the value of each."""
     rows = sorted((code(name), value) for name, value in values.items())
     codes, found = np.array([*rows, (-2, -2)], np.int64).T
@@ -72,4 +73,4 @@ def _parts(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=8)
 def _levels(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
-    return _table(levels_of(domain.common_places))
+    return _table(domain.common_places)

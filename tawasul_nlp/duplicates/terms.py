@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
+from tawasul_nlp.domain.rarity import rarity_levels
 from tawasul_nlp.text import Normalizer
 
 # The number of rarest words kept of a text.
@@ -117,22 +118,10 @@ def _stem(word: str) -> str:
     return word
 
 
-def levels_of(content: str) -> dict[str, int]:
-    """Return each entry's level from a text with one rarity level a line.
-
-    >>> levels_of("# Places\\n6 riffa sitra\\n")
-    {'riffa': 6, 'sitra': 6}
-    """
-    return {
-        entry: int(number)
-        for number, *entries in (line.split() for line in content.splitlines() if line[:1] not in ("", "#"))
-        for entry in entries
-    }
-
-
 @lru_cache(maxsize=1)
 def _levels() -> dict[str, int]:
-    return levels_of(files("tawasul_nlp.duplicates").joinpath(COMMON_WORDS).read_text(encoding="utf-8"))
+    content = files("tawasul_nlp.duplicates").joinpath(COMMON_WORDS).read_text(encoding="utf-8")
+    return rarity_levels(content, COMMON_WORDS)
 
 
 @lru_cache(maxsize=1)

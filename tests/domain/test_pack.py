@@ -40,6 +40,9 @@ def test_a_pack_survives_as_one_json_file():
     cities = Domain.load(CITIES)
     again = Domain.from_json(cities.to_json(), "domain.json")
     assert again.fingerprint == cities.fingerprint and again.to_json() == cities.to_json()
+    files = json.loads(cities.to_json())
+    marked = json.dumps({**files, "routing.yaml": "\ufeff" + files["routing.yaml"]})
+    assert Domain.from_json(Domain.from_json(marked, "a").to_json(), "b") == Domain.from_json(marked, "a") != cities
 
 
 @pytest.mark.parametrize(
@@ -49,12 +52,24 @@ def test_a_pack_survives_as_one_json_file():
         ("{", "not a domain pack"),
         ('{"domain.yaml": 7}', "not a domain pack"),
         ("{}", "has no domain.yaml"),
+        ("[" * 100_000, "not a domain pack"),
         (json.dumps({"domain.yaml": "id: x\nname_ar: x\nname_en: x\nversion: '1'\n"}), "lacks taxonomy.yaml"),
     ],
 )
 def test_a_damaged_json_file_is_refused(content, message):
     with pytest.raises(DataError, match=message):
         Domain.from_json(content, "domain.json")
+
+
+def test_a_pack_says_how_common_its_places_are_and_lends_that_to_no_other_gazetteer(tmp_path):
+    bahrain = Domain.bundled()
+    assert bahrain.common_places["riffa"] < bahrain.common_places["askar"]
+    folder = written(tmp_path / "same")
+    assert Domain.load(folder).common_places == bahrain.common_places
+    assert Domain.load(changed(tmp_path / "own", "gazetteer", "  last: 1299", "  last: 1300")).common_places == {}
+    (folder / "common_places.txt").write_text("# mine\n6 riffa\nmany sitra\n", "utf-8")
+    with pytest.raises(DataError, match=r"common_places.txt:3: expected a level of rarity and its entries"):
+        Domain.load(folder)
 
 
 def test_a_changed_file_makes_another_domain_and_only_places_and_numbers_another_comparison(tmp_path):
