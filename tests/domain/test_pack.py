@@ -227,3 +227,34 @@ def test_names_are_found_in_the_spelling_of_a_dialect_and_never_instead_of_anoth
 def test_damaged_packs_are_refused_or_serve_and_made_up_countries_are_masked():
     for outcome in (domain_packs.damage_packs(trials=12, seed=1), domain_packs.mask_made_up(trials=12, seed=1)):
         assert outcome.failures == 0, (outcome.attack, outcome.note)
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("taxonomy", "version: "),
+        ("taxonomy", "  agency: municipality\n"),
+        ("agencies", "version: "),
+        ("agencies", "  name_ar: البلدية المختصة\n"),
+        ("agencies", "  kind: ministry\n"),
+        ("gazetteer", "version: "),
+        ("gazetteer", "  unique_in: country\n"),
+        ("gazetteer", "  municipality: capital_trustees\n"),
+        ("gazetteer", "  kind: city\n"),
+        ("gazetteer", "  needs: context\n"),
+        ("gazetteer", "  # Words that look like a particle and a name, and are not.\n"),
+        ("routing", "version: "),
+        ("routing", "  also: [municipality]\n"),
+        ("personal", "version: "),
+        ("personal", "  placeholder: "),
+        ("personal", "  country_code: "),
+    ],
+)
+def test_the_page_describes_every_key(tmp_path, name, before):
+    page = (ROOT / "docs" / "domain.md").read_text("utf-8")
+    indent = before[: len(before) - len(before.lstrip())]
+    with pytest.raises(DataError, match="unknown key 'zzz'; known keys: ") as caught:
+        Domain.load(changed(tmp_path, name, before, f"{indent}zzz: 1\n{before}"))
+    keys = set(str(caught.value).split("known keys: ")[1].split(", "))
+    common_lists = {key for key in keys if key.endswith("_words")}
+    assert {key for key in keys - common_lists if f"`{key}`" not in page and f"{key}: " not in page} == set()
