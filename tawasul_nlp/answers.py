@@ -72,8 +72,10 @@ class Answers:
 
     def _learned_agency(self, topic: str) -> str:
         """Return the model's label for the agency of a topic, which the domain may have given to another one."""
-        taxonomy = self._learned if topic in self._learned.topics else self.taxonomy
-        return taxonomy.agency_group(topic)
+        known = self.config.tasks["agency"].labels
+        if topic in self._learned.topics and self._learned.agency_group(topic) in known:
+            return self._learned.agency_group(topic)
+        return self.taxonomy.agency_group(topic)  # of a model without a pack, which learned by that of its user
 
     def _score(self, task: str, label: str, probability: float, others: tuple[LabelScore, ...] = ()) -> LabelScore:
         entry = self._names[task].get(label)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from tawasul_nlp import (
     normalize,
     predict,
 )
+from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Domain, find_named_agencies
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.text import arabizi_to_arabic
 from tests.packs import BAHRAIN, changed_domain, written
 from tests.waiting import HANG
@@ -379,3 +382,22 @@ def test_where_nothing_is_read_the_explanation_gives_the_answer_of_predict_and_n
 def test_what_is_not_one_text_is_not_explained(clf: ComplaintClassifier, bad: object) -> None:
     with pytest.raises(InvalidTextError, match=f"text is a {type(bad).__name__}, expected a str"):
         clf.explain(bad)  # type: ignore[arg-type]
+
+
+def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path: Path) -> None:
+    """Its topics may have names that the default domain has as well, under agencies of other names."""
+    config = read_config(BUNDLED)
+    renamed = {"works": "roads"}
+    labels = tuple(renamed.get(label, label) for label in config.tasks["agency"].labels)
+    agency = replace(config.tasks["agency"], labels=labels)
+    domain = changed_domain(tmp_path, "agencies", "- id: works\n", "- id: roads\n  codes: [works]\n")
+    answers = Answers(
+        replace(config, tasks={**config.tasks, "agency": agency}), domain, Domain.bundled(), complete=True
+    )
+    topics = config.tasks["topic"].labels
+    probabilities = {name: np.zeros((1, len(task.labels))) for name, task in config.tasks.items()}
+    probabilities["topic"][0, topics.index("sewage_overflow")] = 1.0
+    probabilities["agency"][0, labels.index("roads")] = 1.0
+    thresholds = {name: [0.0] * len(task.labels) for name, task in config.tasks.items()}
+    (answer,) = answers.predictions([SEWAGE], probabilities, thresholds, np.array([False]))
+    assert answer.agency.id == "roads" and answer.routing is not None and answer.reasons == ()
