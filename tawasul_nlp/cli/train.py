@@ -193,6 +193,7 @@ def train(
                 label_columns=label_columns,
                 output=folder,
                 trials=search,
+                domain=pack,
                 space=load_space(search_space) if search_space is not None else None,
                 config=settings,
                 validation=validation,

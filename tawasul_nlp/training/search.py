@@ -23,6 +23,7 @@ import numpy as np
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import CARD
@@ -152,13 +153,14 @@ def search(
     missing_labels: Sequence[str] = (),
     leave_out: bool = False,
     restart: bool = False,
+    domain: Domain | None = None,
 ) -> SearchResult:
     """Train with many settings, choose by the validation rows, and measure the choice on rows held out of all this.
 
     Parameters
     ----------
     data, text_column, label_columns, incident_column, group_column, descriptions, duplicates, missing_labels,
-    leave_out, restart
+    leave_out, restart, domain
         As for :func:`~tawasul_nlp.training.train`.
     output : str or Path
         The run folder. A search that was killed resumes in it, and one with more ``trials`` goes on.
@@ -215,11 +217,12 @@ def search(
         tell(f"{found.rows:,} training, {len(found.validation):,} validation, {int(tested.sum()):,} held-out rows")
         folder = output / SEARCH
         folder.mkdir(parents=True, exist_ok=True)
-        claim(folder, _made_of(whole, config, space, held_out), config)
+        own = {} if domain is None else {"domain": domain.fingerprint}
+        claim(folder, _made_of(whole, config, space, held_out) | own, config)
         points = [{}, *drawn(space, trials - 1, config.seed)]
         done: list[Trial] = []
         for number, settings in enumerate(points, start=1):
-            done.append(_trial(number, settings, found, config, folder, done, (whole, tested)))
+            done.append(_trial(number, settings, found, config, folder, done, (whole, tested), domain))
             _keep_best(done, folder, output / "model")
             _tell(done, trials)
         best = _best(done)
@@ -277,6 +280,7 @@ def _trial(
     folder: Path,
     before: Sequence[Trial],
     held_out: tuple[WholeTable, np.ndarray],
+    domain: Domain | None,
 ) -> Trial:
     """Return a trial, trained or read from its folder."""
     folder = folder / f"trial{number}"
@@ -296,7 +300,8 @@ def _trial(
     began, value = time.monotonic(), None
     try:
         with logged(folder):
-            trained, metrics, model = fit_model(data, with_settings(config, settings), folder, on_epoch=watch)
+            chosen = with_settings(config, settings)
+            trained, metrics, model = fit_model(data, chosen, folder, domain=domain, on_epoch=watch)
         metric = trained.passes()[0].metric_for_best_model
         value = round(statistics.mean(task[metric] for task in metrics["validation"].values()), 4)
         if number == 1:
