@@ -10,7 +10,8 @@ import numpy as np
 from tawasul_nlp.domain import Domain, Places, Routing, find_named_agencies, find_places, route
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.folder import ModelConfig
-from tawasul_nlp.prediction import LabelScore, Prediction
+from tawasul_nlp.model.label_sets import set_probability
+from tawasul_nlp.prediction import LabelScore, LabelSet, Prediction
 
 _ALTERNATIVES = 4
 _NAMED = 8
@@ -98,12 +99,17 @@ class Answers:
         probabilities : mapping of str to ndarray
             Of each task's labels (n_texts, n_labels).
         thresholds : mapping of str to sequence of float
-            For each label of each task, the probability below which it needs review.
+            For each label of each task, the probability below which it needs review; of a multi-label task, that of its
+            set of labels.
         truncated : ndarray of bool, shape (n_texts,)
             Of which texts only the start was read.
         """
         best: dict[str, list[list[tuple[int, float]]]] = {}
+        sets: dict[str, list[LabelSet]] = {}
         for task, table in probabilities.items():
+            if self.config.tasks[task].multi_label:
+                sets[task] = self._label_sets(task, table)
+                continue
             columns = np.argsort(-table, axis=1, kind="stable")[:, : 1 + _ALTERNATIVES]
             values = np.take_along_axis(table, columns, axis=1)
             best[task] = [list(zip(*row, strict=True)) for row in zip(columns.tolist(), values.tolist(), strict=True)]
@@ -112,6 +118,7 @@ class Answers:
             self._prediction(
                 text,
                 {task: rows[at] for task, rows in best.items()},
+                {task: rows[at] for task, rows in sets.items()},
                 None if topics is None else topics[at],
                 thresholds,
                 cut,
@@ -119,10 +126,26 @@ class Answers:
             for at, (text, cut) in enumerate(zip(texts, truncated.tolist(), strict=True))
         ]
 
+    def _label_sets(self, task: str, table: np.ndarray) -> list[LabelSet]:
+        """Return the labels of each text: those that reach the task's threshold."""
+        settings = self.config.tasks[task]
+        answered = table >= settings.label_threshold
+        certain = set_probability(table, answered).tolist()
+        found = []
+        for row, chosen, probability in zip(table, answered, certain, strict=True):
+            order = np.argsort(-row, kind="stable")
+            labels, others = (
+                tuple(self._score(task, settings.labels[at], float(row[at])) for at in part.tolist())
+                for part in (order[chosen[order]], order[~chosen[order]][:_ALTERNATIVES])
+            )
+            found.append(LabelSet(labels, probability, others))
+        return found
+
     def _prediction(
         self,
         text: str,
         best: Mapping[str, list[tuple[int, float]]],
+        sets: Mapping[str, LabelSet],
         topics: np.ndarray | None,
         thresholds: Mapping[str, Sequence[float]],
         truncated: bool,
@@ -140,6 +163,9 @@ class Answers:
             labels[task] = self._score(task, names[first], probability, others)
             if probability < thresholds[task][first] and not (task == "kind" and self._names[task]):
                 reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
+        for task, answer in sets.items():
+            if answer.probability < thresholds[task][0]:
+                reasons.append("low_confidence")
         predicted = self.config.tasks["agency"].labels[best["agency"][0][0]] if self._topics_of else ""
         routing = self._route(text, predicted, topics, places)
         if routing is not None:
@@ -154,7 +180,7 @@ class Answers:
             labels["agency"] = self._score("agency", routing.agency_id, group.probability, group.alternatives)
         if truncated:
             reasons.append("long_text")
-        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)))
+        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)), sets)
 
     def _route(self, text: str, agency: str, topics: np.ndarray | None, places: Places) -> Routing | None:
         """Route by the likeliest topic of the likeliest agency; `topics` are the topics' probabilities."""
@@ -167,9 +193,12 @@ class Answers:
 
     def _unread(self, text: str, places: Places) -> Prediction:
         """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""
-        labels = {}
+        labels, sets = {}, {}
         for task, settings in self.config.tasks.items():
+            if settings.multi_label:
+                sets[task] = LabelSet((), 0.5 ** len(settings.labels))
+                continue
             nothing = next((label for label in _NOTHING if label in settings.labels), None)
             probability = 1.0 if nothing is not None else 1.0 / len(settings.labels)
             labels[task] = self._score(task, nothing or settings.labels[0], probability)
-        return Prediction(text, labels, places, None, ("empty_text",))
+        return Prediction(text, labels, places, None, ("empty_text",), sets)

@@ -193,6 +193,11 @@ class ComplaintClassifier:
         """Label ids of each task, in the order of :meth:`predict_proba`'s columns."""
         return {name: task.labels for name, task in self.config.tasks.items()}
 
+    @property
+    def multi_label_tasks(self) -> tuple[str, ...]:
+        """The tasks of which a text may have several labels, or none."""
+        return tuple(name for name, task in self.config.tasks.items() if task.multi_label)
+
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash, runtime, data."""
         facts: dict[str, Any] = {
@@ -200,6 +205,7 @@ class ComplaintClassifier:
             "model_hash": self.config.model_hash,
             "format_version": self.config.format_version,
             "tasks": {name: len(task.labels) for name, task in self.config.tasks.items()},
+            "multi_label_tasks": list(self.multi_label_tasks),
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
             "target_error": self._targets,
             "warnings": list(unreached(self.config.tasks, self._targets)),
@@ -255,9 +261,10 @@ class ComplaintClassifier:
         -------
         Prediction or list of Prediction
             A text without letters or digits (empty, blank, only emoji, signs or control characters) needs review: it is
-            ``out_of_scope``, or in a model without such a label the first label, at the probability of a guess. Any
-            other text is read, whatever its scripts; control characters and lone surrogates count as spaces, and of a
-            text longer than the encoder reads the start counts (the reason ``long_text`` says so).
+            ``out_of_scope``, or in a model without such a label the first label, at the probability of a guess; of a
+            multi-label task it has no label. Any other text is read, whatever its scripts; control characters and lone
+            surrogates count as spaces, and of a text longer than the encoder reads the start counts (the reason
+            ``long_text`` says so).
 
         Raises
         ------
@@ -292,8 +299,8 @@ class ComplaintClassifier:
         Returns
         -------
         ndarray of float64, shape (n_texts, n_labels)
-            Rows sum to 1; columns are ``labels[task]``. The agency's columns are the groups that the model knows,
-            before routing.
+            Columns are ``labels[task]``. Rows sum to 1, but of a multi-label task every label has a probability of its
+            own. The agency's columns are the groups that the model knows, before routing.
         """
         task = self.known_task(task)
         unique, rows = distinct(checked_texts(texts))
@@ -412,14 +419,14 @@ class ComplaintClassifier:
             whole = copy_model(self.folder, Path(scratch) / "model")
             return str(api.upload_folder(repo_id=name, folder_path=whole))
 
-    def explain(self, text: str, task: str | None = None) -> Explanation:
+    def explain(self, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
         from tawasul_nlp.explain import explain
 
-        return explain(self, text, task)
+        return explain(self, text, task, label=label)
 
     def known_task(self, task: str | None) -> str:
-        """Return the name of a task of this model: the topic, or else its first task, for None.
+        """Return the name of a task of this model: for None the topic, or else its first task, of one label if it can.
 
         Raises
         ------
@@ -427,7 +434,8 @@ class ComplaintClassifier:
             If the model has no such task.
         """
         if task is None:
-            return "topic" if "topic" in self.config.tasks else next(iter(self.config.tasks))
+            # The topic cannot be multi-label, so it comes first, then tasks of one label.
+            return min(self.config.tasks, key=lambda name: (name != "topic", self.config.tasks[name].multi_label))
         if task not in tuple(self.config.tasks):
             raise ValueError(f"task is {task!r}, but this model has {', '.join(self.config.tasks)}")
         return task

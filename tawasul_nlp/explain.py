@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # A longer text is explained by runs of words, so the cost stays that of one batch.
 MAX_PARTS = 64
+_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Explainable(Protocol):
         ...
 
 
-def explain(classifier: Explainable, text: str, task: str | None = None) -> Explanation:
+def explain(classifier: Explainable, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
     """Weigh every word of ``text`` for the classifier's prediction of ``task``.
 
     Parameters
@@ -131,11 +132,15 @@ def explain(classifier: Explainable, text: str, task: str | None = None) -> Expl
     task : str or None
         A task of the model; None for the topic, or for the first task of a model without topics.
         The agency is explained as the group that the model sees, before routing.
+    label : str or None
+        A label of the task; None for the likeliest. Of a multi-label task each label can be explained.
 
     Raises
     ------
     InvalidTextError
         If ``text`` is not one str.
+    ValueError
+        If the model has no such task, or the task no such label.
 
     Examples
     --------
@@ -145,15 +150,20 @@ def explain(classifier: Explainable, text: str, task: str | None = None) -> Expl
     True
     """
     text, task = str(checked_text(text)), classifier.known_task(task)
+    names = classifier.labels[task]
+    if label is not None and label not in names:
+        raise ValueError(f"label is {label!r}, expected one of the labels of {task}: {', '.join(names[:_NAMED])}")
     if not any(map(str.isalnum, text)):  # the model reads nothing of such a text, so no word has a weight
-        answer = classifier.predict(text).labels[task]
+        answer = classifier.predict(text).labels.get(task)
+        if answer is None or label not in (None, answer.id):
+            return Explanation(text, task, label or names[0], 0.0, ())
         return Explanation(text, task, answer.id, answer.probability, ())
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]
     run = -(-len(words) // MAX_PARTS) or 1
     parts = [(words[i][0], words[min(i + run, len(words)) - 1][1]) for i in range(0, len(words), run)]
     variants = [text, *(text[:start] + text[end:] for start, end in parts)]
     logs = np.log(classifier.predict_proba(variants, task) + 1e-12)
-    best = int(logs[0].argmax())
+    best = int(logs[0].argmax()) if label is None else list(names).index(label)
     falls = logs[0, best] - logs[1:, best]
     spans = tuple(Span(start, end, float(fall)) for (start, end), fall in zip(parts, falls, strict=True))
-    return Explanation(text, task, classifier.labels[task][best], float(np.exp(logs[0, best])), spans)
+    return Explanation(text, task, names[best], float(np.exp(logs[0, best])), spans)

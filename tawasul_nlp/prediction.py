@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tawasul_nlp.domain import Places, Routing
+from tawasul_nlp.model.label_sets import join_labels
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +20,7 @@ REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
         "unreadable_text": "the text is not valid UTF-8, so nothing was read",
         "low_topic_confidence": "the topic's probability is below the threshold for the target error",
         "low_agency_confidence": "the agency's probability is below the threshold for the target error",
-        "low_confidence": "a label's probability is below the threshold for the target error",
+        "low_confidence": "a label's or label set's probability is below the threshold for the target error",
         "topic_agency_disagree": "the likeliest topic belongs to another agency than the likeliest agency",
         "place_needed": "a municipality handles it, and the text does not say where the incident is",
         "out_of_scope": "no government agency handles it, or it cannot be understood",
@@ -77,7 +78,53 @@ class LabelScore:
         return plain
 
 
-class _Labels(Mapping[str, LabelScore]):
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """The labels that a multi-label task has for one text. It can be iterated.
+
+    Attributes
+    ----------
+    labels : tuple of LabelScore
+        Each with a probability of its own, likeliest first; empty where no label reached the threshold.
+    probability : float
+        That the text has exactly these labels, if labels are independent of each other.
+    alternatives : tuple of LabelScore
+        The likeliest labels that are not answered, likeliest first.
+
+    Examples
+    --------
+    >>> LabelSet((LabelScore("roads", "roads", "roads", 0.9),), 0.8).ids
+    ('roads',)
+    """
+
+    labels: tuple[LabelScore, ...]
+    probability: float
+    alternatives: tuple[LabelScore, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the labels."""
+        return tuple(label.id for label in self.labels)
+
+    def __iter__(self) -> Iterator[LabelScore]:
+        return iter(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "labels": [label.to_dict() for label in self.labels],
+            "probability": round(self.probability, 6),
+            "alternatives": [label.to_dict() for label in self.alternatives],
+        }
+
+
+_Answer = TypeVar("_Answer")
+
+
+class _ReadOnly(Mapping[str, _Answer]):
     """The answers of a prediction: read-only, because equal texts of one call share a prediction.
 
     Unlike a ``MappingProxyType`` it can be pickled and copied.
@@ -85,10 +132,10 @@ class _Labels(Mapping[str, LabelScore]):
 
     __slots__ = ("_of_task",)
 
-    def __init__(self, of_task: Mapping[str, LabelScore]) -> None:
+    def __init__(self, of_task: Mapping[str, _Answer]) -> None:
         self._of_task = dict(of_task)
 
-    def __getitem__(self, task: str) -> LabelScore:
+    def __getitem__(self, task: str) -> _Answer:
         return self._of_task[task]
 
     def __iter__(self) -> Iterator[str]:
@@ -112,6 +159,8 @@ class Prediction:
     labels : mapping of str to LabelScore
         The answer of each task of the model, whatever its tasks are; it cannot be changed. ``kind``, ``topic`` and
         ``agency`` are also attributes, for models that have them.
+    label_sets : mapping of str to LabelSet
+        The answer of each multi-label task, which is not among ``labels``; it cannot be changed.
     places : Places
         What the text says about where.
     routing : Routing or None
@@ -127,9 +176,11 @@ class Prediction:
     places: Places = field(default_factory=Places)
     routing: Routing | None = None
     reasons: tuple[str, ...] = ()
+    label_sets: Mapping[str, LabelSet] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", _Labels(self.labels))
+        object.__setattr__(self, "labels", _ReadOnly(self.labels))
+        object.__setattr__(self, "label_sets", _ReadOnly(self.label_sets))
 
     @property
     def needs_review(self) -> bool:
@@ -161,6 +212,7 @@ class Prediction:
         return {
             "text": self.text,
             **{task: label.to_dict() for task, label in self.labels.items()},
+            **{task: found.to_dict() for task, found in self.label_sets.items()},
             "governorate": self.places.governorate,
             "block": self.places.block,
             "places": [
@@ -188,6 +240,9 @@ class Prediction:
     def __repr__(self) -> str:
         shown = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         parts = [f"{task}={label.id} ({label.probability:.2f})" for task, label in self.labels.items()]
+        parts += [
+            f"{task}={join_labels(found.ids)} ({found.probability:.2f})" for task, found in self.label_sets.items()
+        ]
         review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
         return without_controls(f"Prediction({shown!r}, {', '.join(parts)}{review})")
 
@@ -204,6 +259,11 @@ class Prediction:
         for task, label in self.labels.items():
             others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
             table.add_row(*map(cell, (task, label.id, label.name_ar, f"{label.probability:.2f}", others)))
+        for task, found in self.label_sets.items():
+            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in found.alternatives[:2])
+            rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in found] or [("(none)", "", "")]
+            for at, row in enumerate(rows):
+                table.add_row(*map(cell, ("" if at else task, *row, "" if at else others)))
         for name, text in self._remarks():
             table.add_row(name, cell(text), "", "", "")
         return table

@@ -75,6 +75,8 @@ def case_features(
         assert output.incident is not None  # the model has incident vectors: their width was read above
         vectors[rows] = output.incident
         probabilities = output.probabilities[task]
+        if task in classifier.multi_label_tasks:  # one text's add up to more than 1
+            probabilities = probabilities / np.maximum(probabilities.sum(1, keepdims=True), 1.0)
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}

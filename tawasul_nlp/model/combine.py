@@ -1,4 +1,4 @@
-"""How scores become one calibrated distribution for each task."""
+"""How scores become the calibrated probabilities of each task."""
 
 from __future__ import annotations
 
@@ -23,8 +23,16 @@ def parent_scores(parent_log_probabilities: np.ndarray, parent_labels: tuple[int
     return np.log(summed + 1e-12)
 
 
+def log_sigmoid(scores: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sigmoid, as float64."""
+    result: np.ndarray = -np.logaddexp(0.0, -scores.astype(np.float64))
+    return result
+
+
 def combine(tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Weigh the scorers' scores of each task, apply its temperature and power, and normalise.
+
+    The labels of a multi-label task are not normalised: each has the sigmoid of its score.
 
     Parameters
     ----------
@@ -47,6 +55,9 @@ def combine(tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, 
             else:
                 scores = scorers[scorer][name].astype(np.float64)
             total = total + weight * scores
+        if task.multi_label:
+            results[name] = log_sigmoid(total / task.temperature + np.asarray(task.offsets))
+            continue
         log_probabilities = log_softmax(total / task.temperature)
         if task.power != 1.0:
             log_probabilities = log_softmax(-np.power(-log_probabilities, task.power))

@@ -25,9 +25,10 @@ from typing import Any
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
+from tawasul_nlp.model.label_sets import SEPARATOR
 
 FORMAT_VERSION = 4
-"""Version 2 added torch files, version 3 error curves, version 4 domains; a folder is written as the least it needs."""
+"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks; a folder has the least it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -56,13 +57,15 @@ RESERVED_NAMES = frozenset(
     + ("embedding", "incident", "input_ids", "attention_mask", "token_type_ids")
 )
 """Names that no task can have: the other keys of a prediction, and the encoder's other inputs and outputs."""
+SINGLE_LABEL_NAMES = frozenset(("kind", "topic", "agency"))
+"""Names that no multi-label task can have: a prediction has one of each, and a case is routed by them."""
 _MAX_NAME = 100
 BUNDLED = Path(__file__).parent / "bundled"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskConfig:
-    """One single-label task.
+    """One task.
 
     Attributes
     ----------
@@ -72,7 +75,7 @@ class TaskConfig:
         Weight of each scorer's scores: ``encoder``, ``ngram``, or ``parent`` (log-probability of the parent task
         summed over its labels).
     temperature : float
-        What the weighted sum is divided by before the softmax.
+        What the weighted sum is divided by before the softmax, or the sigmoid of a multi-label task.
     power : float
         Log-probabilities are raised to this power and normalised again: below 1 it takes certainty from answers that
         are nearly certain, and leaves their order as it is.
@@ -87,6 +90,13 @@ class TaskConfig:
         A task that decides this one: each of its labels belongs to one label of this task.
     parent_labels : tuple of int
         For each label of the parent, the index of its label here.
+    multi_label : bool
+        Whether a text may have several labels of this task, or none. Then every label has a probability of its own, and
+        ``thresholds`` and ``curve`` are of the probability that a text's labels are exactly those answered.
+    offsets : tuple of float
+        Of a multi-label task: what is added to each label's tempered sum before the sigmoid.
+    label_threshold : float
+        Of a multi-label task: the probability from which a label is answered.
     """
 
     labels: tuple[str, ...]
@@ -98,6 +108,9 @@ class TaskConfig:
     parent_labels: tuple[int, ...] = ()
     curve: ErrorCurve = ()
     label_curves: dict[str, ErrorCurve] = field(default_factory=dict)
+    multi_label: bool = False
+    offsets: tuple[float, ...] = ()
+    label_threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +155,18 @@ class ModelConfig:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     def _plain(self) -> dict[str, Any]:
-        """Return plain data, without curves where there are none: older folders keep their hash."""
+        """Return plain data, without what a task does not have: older folders keep their hash."""
         plain = asdict(self)
         for task in plain["tasks"].values():
-            for name in ("curve", "label_curves"):
+            for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold"):
                 if not task[name]:
                     del task[name]
-        curves = any(task.curve for task in self.tasks.values())
-        version = 4 if DOMAIN in self.files else 3 if curves else 2 if NETWORK in self.files else 1
-        return {**plain, "format_version": version}
+        needed = {
+            4: DOMAIN in self.files or any(task.multi_label for task in self.tasks.values()),
+            3: any(task.curve for task in self.tasks.values()),
+            2: NETWORK in self.files,
+        }
+        return {**plain, "format_version": next((version for version, needs in needed.items() if needs), 1)}
 
 
 def file_hash(path: Path) -> str:
@@ -269,6 +285,7 @@ def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
                 "parent_labels": tuple(task.get("parent_labels", ())),
                 "curve": _curve(task.get("curve", ())),
                 "label_curves": {label: _curve(curve) for label, curve in task.get("label_curves", {}).items()},
+                "offsets": tuple(task.get("offsets", ())),
             }
         )
         for name, task in raw.items()
@@ -334,6 +351,8 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
             if task.parent not in seen:
                 raise ValueError(f"task {name!r} has parent {task.parent!r}, which is no task before it")
             parent = tasks[task.parent]
+            if parent.multi_label:
+                raise ValueError(f"task {name!r} has parent {task.parent!r}, of which a text has several labels")
             if len(task.parent_labels) != len(parent.labels) or not all(
                 isinstance(index, int) and 0 <= index < len(task.labels) for index in task.parent_labels
             ):
@@ -347,4 +366,39 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
             raise ValueError(f"task {name!r} has empty curves, or curves of labels that it does not have")
         if task.label_curves and not task.curve:
             raise ValueError(f"task {name!r} has curves of labels, but none of all")
+        _check_label_sets(name, task)
         seen.add(name)
+
+
+def check_multi_label_name(name: str) -> None:
+    """Raise ValueError if a multi-label task cannot have this name.
+
+    Examples
+    --------
+    >>> check_multi_label_name("tags")
+    >>> check_multi_label_name("topic")
+    Traceback (most recent call last):
+    ...
+    ValueError: a multi-label task cannot be named 'topic', of which a case has one; name it otherwise
+    """
+    if name in SINGLE_LABEL_NAMES:
+        raise ValueError(f"a multi-label task cannot be named {name!r}, of which a case has one; name it otherwise")
+
+
+def _check_label_sets(name: str, task: TaskConfig) -> None:
+    """Raise ValueError where a task contradicts its being multi-label, or not."""
+    if not isinstance(task.multi_label, bool):
+        raise ValueError(f"task {name!r} has multi_label {task.multi_label!r}, expected true or false")
+    if not task.multi_label:
+        if task.offsets or task.label_threshold:
+            raise ValueError(f"task {name!r} has offsets or a threshold of labels, but is not multi-label")
+        return
+    check_multi_label_name(name)
+    if any(SEPARATOR in label for label in task.labels):
+        raise ValueError(f"task {name!r} is multi-label and has labels with {SEPARATOR}, which separates labels")
+    if len(task.offsets) != len(task.labels) or not all(map(math.isfinite, task.offsets)):
+        raise ValueError(f"task {name!r} has the offsets {task.offsets}, expected a finite number for each label")
+    if not 0 < task.label_threshold <= 1:
+        raise ValueError(f"task {name!r} has label_threshold {task.label_threshold!r}, expected above 0, at most 1")
+    if task.power != 1.0 or task.label_curves or "parent" in task.weights:
+        raise ValueError(f"task {name!r} is multi-label, and has a power, curves of labels or a parent")

@@ -47,6 +47,10 @@ def targets_of(
             found[task] = _share(target)
             continue
         labels = tasks[task].labels
+        if tasks[task].multi_label:
+            raise ValueError(
+                f"target_error of {task} is given for labels, but its labels are accepted together: give one"
+            )
         unknown = [label for label in target if label not in labels]
         if unknown:
             raise ValueError(f"target_error is given for {task} {unknown[0]!r}, which is no label of this model")

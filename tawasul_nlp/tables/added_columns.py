@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.model.label_sets import SEPARATOR
 from tawasul_nlp.tables.errors import TableError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tawasul_nlp.domain import Levels, Places
-    from tawasul_nlp.prediction import Prediction
+    from tawasul_nlp.prediction import LabelScore, Prediction
 
 # Name -> type; `alternatives` is a list of {id, probability}.
 _TASK_COLUMNS = {
@@ -30,12 +31,14 @@ _REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts"}
 TASKS = tuple(_TASK_COLUMNS)
 
 
-def classification_columns(tasks: Sequence[str] = TASKS, levels: Levels | None = None) -> dict[str, str]:
+def classification_columns(
+    tasks: Sequence[str] = TASKS, levels: Levels | None = None, *, multi_label: Sequence[str] = ()
+) -> dict[str, str]:
     """Return the columns that a model with these tasks adds, with their types.
 
     Kind, topic and agency come first, as the bundled model has them; any other task gives its label, the label's
-    probability and the next likeliest labels. Places have a column for each level that cases are placed by: those of
-    ``levels``, or else Bahrain's.
+    probability and the next likeliest labels. A task that is ``multi_label`` gives all its labels and their
+    probabilities. Places have a column for each level that cases are placed by: those of ``levels``, or else Bahrain's.
 
     Raises
     ------
@@ -46,6 +49,8 @@ def classification_columns(tasks: Sequence[str] = TASKS, levels: Levels | None =
     --------
     >>> list(classification_columns(["urgency"]))[:4]
     ['urgency', 'urgency_probability', 'urgency_alternatives', 'governorate']
+    >>> list(classification_columns(["tags"], multi_label=["tags"]))[:3]
+    ['tags', 'tags_probabilities', 'tags_alternatives']
     """
     columns: dict[str, str] = {}
     others = {**dict.fromkeys(_PLACE_COLUMNS if levels is None else levels.columns(), "text"), **_REVIEW_COLUMNS}
@@ -55,6 +60,8 @@ def classification_columns(tasks: Sequence[str] = TASKS, levels: Levels | None =
             f"{task}_probability": "number",
             f"{task}_alternatives": "alternatives",
         }
+        if task in multi_label:
+            own = {task: "texts", f"{task}_probabilities": "numbers", f"{task}_alternatives": "alternatives"}
         clash = next((name for name in own if name in columns or name in others), None)
         if clash is not None:
             raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
@@ -136,9 +143,11 @@ def added_values(
         values[task] = label.id
         values[f"{task}_name_ar"] = label.name_ar
         values[f"{task}_probability"] = round(float(label.probability), _DECIMALS)
-        values[f"{task}_alternatives"] = [
-            {"id": other.id, "probability": round(float(other.probability), _DECIMALS)} for other in label.alternatives
-        ]
+        values[f"{task}_alternatives"] = _alternatives(label.alternatives)
+    for task, found in prediction.label_sets.items():
+        values[task] = found.ids
+        values[f"{task}_probabilities"] = tuple(round(float(label.probability), _DECIMALS) for label in found)
+        values[f"{task}_alternatives"] = _alternatives(found.alternatives)
     return [values[name] for name in columns]
 
 
@@ -148,6 +157,10 @@ def _place_values(places: Places, levels: Levels | None) -> dict[str, str | None
         return dict(zip(_PLACE_COLUMNS, (places.governorate, block, _town(places)), strict=True))
     blocks = () if levels.block is None else (block,)
     return dict(zip(levels.columns(), (places.governorate, *blocks, _town(places)), strict=True))
+
+
+def _alternatives(labels: Sequence[LabelScore]) -> list[dict[str, Any]]:
+    return [{"id": label.id, "probability": round(float(label.probability), _DECIMALS)} for label in labels]
 
 
 def _town(places: Places) -> str | None:
@@ -160,11 +173,17 @@ def _town(places: Places) -> str | None:
 def added_cell(value: Any) -> Any:
     """Return the flat form of an added value, for CSV: lists become text that a spreadsheet's user can read.
 
+    A tuple, the labels of a multi-label task, becomes a cell that training reads.
+
     >>> added_cell([{"id": "road_damage", "probability": 0.12}, {"id": "paving_sidewalks", "probability": 0.05}])
     'road_damage=0.12; paving_sidewalks=0.05'
     >>> added_cell(["low_confidence", "place_needed"])
     'low_confidence; place_needed'
+    >>> added_cell(("roads", "lighting")), added_cell((0.93, 0.6)), added_cell(())
+    ('roads|lighting', '0.93|0.6', '')
     """
+    if isinstance(value, tuple):
+        return SEPARATOR.join(item if isinstance(item, str) else f"{item:g}" for item in value)
     if not isinstance(value, list):
         return value
     return "; ".join(f"{item['id']}={item['probability']:g}" if isinstance(item, dict) else item for item in value)
@@ -180,6 +199,7 @@ def added_schema(names: Sequence[str], added: Mapping[str, str] = ADDED_COLUMNS)
         "number": pa.float64(),
         "boolean": pa.bool_(),
         "texts": pa.list_(pa.string()),
+        "numbers": pa.list_(pa.float64()),
         "alternatives": pa.list_(pa.struct([("id", pa.string()), ("probability", pa.float64())])),
     }
     return pa.schema([(name, types[kind]) for name, kind in zip(names, added.values(), strict=True)])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Reader, is_text, json_name, to_name
 from tawasul_nlp.tables.io.fields import check_columns
@@ -44,8 +45,12 @@ class LabelledRow:
     problem: str = ""
 
     def label(self, column: str) -> str:
-        """Return what a column, or a field of one, names: a label, a group; empty where it names nothing."""
-        return to_name(value_of(self.record, column))
+        """Return what a column, or a field of one, names: a label, a group; empty where it names nothing.
+
+        The items of a list are joined as the labels of a multi-label task are written in a cell.
+        """
+        value = value_of(self.record, column)
+        return join_labels(map(to_name, value)) if isinstance(value, list | tuple) else to_name(value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """A real model folder with labels of its own: a two-layer BERT with random weights, exported as training exports."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -63,6 +64,7 @@ def write_tiny_model(
     folder: Path,
     *,
     tasks: Mapping[str, Sequence[str]] = TASKS,
+    multi_label: Collection[str] = (),
     tokenizer: Tokenizer | None = None,
     incident: bool = False,
     token_types: bool = False,
@@ -103,8 +105,12 @@ def write_tiny_model(
         then(folder)
     profile = PROFILES["default"]
     files = [name for name in (TOKENIZER, ENCODER, NETWORK, NETWORK_CONFIG, NGRAM) if (folder / name).exists()]
+    settings = {task: TaskConfig(tuple(labels), weights, thresholds={"0.05": 0.9}) for task, labels in tasks.items()}
+    for task in multi_label:
+        offsets = tuple(0.5 * at - 1.0 for at in range(len(tasks[task])))
+        settings[task] = replace(settings[task], multi_label=True, offsets=offsets, label_threshold=0.4)
     config = ModelConfig(
-        {task: TaskConfig(tuple(labels), weights, thresholds={"0.05": 0.9}) for task, labels in tasks.items()},
+        settings,
         profile.to_dict(),
         profile.fingerprint(),
         48,

@@ -159,15 +159,16 @@ def classify_table(
 
     with closing(engine(classifier, workers)) as opened:
         tasks = task_order(opened.facts.tasks)
-        domain = opened.facts.domain
+        domain, multi_label = opened.facts.domain, opened.facts.multi_label
         if mask_columns:
             check_names(reader, domain)
-        types = classification_columns(tasks, None if domain is None else domain.gazetteer.levels)
+        levels = None if domain is None else domain.gazetteer.levels
+        types = classification_columns(tasks, levels, multi_label=multi_label)
         names = added_names(reader.columns, write.prefix, types)
         layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
         options = _options(reader, layout, text_columns, place_columns, mask_columns, read, write, chunk_rows)
         same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
-        task = "agency" if "agency" in tasks else tasks[0]
+        task = "agency" if "agency" in tasks else next((task for task in tasks if task not in multi_label), tasks[0])
         with unfinished_run(output, same, resumable=resumable, restart=restart) as run, disk_errors():
             columns = text_columns, mask_columns, tuple(place_columns)
             pipeline = Pipeline(file, reader, layout, run, *columns, task, domain)

@@ -23,9 +23,10 @@ _AHEAD = 2
 class Classifier(Protocol):
     """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
 
-    If it has ``labels`` (a mapping by task), its tasks are those. If it has ``info()`` with a ``model_hash``, a run
-    tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
-    there: ``runtime`` of ``info()``, ``target_error`` and ``domain``.
+    If it has ``labels`` (a mapping by task), its tasks are those; if it has ``multi_label_tasks``, these of them are
+    multi-label. If it has ``info()`` with a ``model_hash``, a run tells models apart by that, else by the name of their
+    class. What else decides the answers is compared where it is there: ``runtime`` of ``info()``, ``target_error`` and
+    ``domain``.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -40,6 +41,7 @@ class ModelFacts:
     tasks: tuple[str, ...]
     identity: Mapping[str, Any]
     domain: Domain | None = None
+    multi_label: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, classifier: Classifier) -> ModelFacts:
@@ -53,7 +55,8 @@ class ModelFacts:
             "runtime": known.get("runtime"),
             "domain": None if domain is None else domain.fingerprint,
         }
-        return cls(tuple(getattr(classifier, "labels", TASKS)), identity, domain)
+        multi_label = tuple(getattr(classifier, "multi_label_tasks", ()))
+        return cls(tuple(getattr(classifier, "labels", TASKS)), identity, domain, multi_label)
 
 
 class Engine(Protocol):

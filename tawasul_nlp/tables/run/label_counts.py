@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.io.chunk import Chunk
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class LabelCounts:
     Parameters
     ----------
     task : str
-        The task whose labels are counted.
+        The task whose labels are counted; of a multi-label task, the sets of labels.
     stored : dict, optional
         What :meth:`to_dict` gave.
 
@@ -55,10 +56,17 @@ class LabelCounts:
         self.rows_read += len(read.numbers) + len(read.rejects)
         self.rows_rejected += len(classified.rejects)
         for prediction in predictions:
-            label = prediction.labels[self.task]
-            self._rows[label.id] += 1
-            self._reviews[label.id] += bool(prediction.needs_review)
-            self._names[label.id] = (label.name_ar, label.name_en)
+            if self.task in prediction.label_sets:
+                found = sorted(prediction.label_sets[self.task], key=lambda label: label.id)
+            else:
+                found = [prediction.labels[self.task]]
+            id = join_labels(label.id for label in found)
+            self._rows[id] += 1
+            self._reviews[id] += bool(prediction.needs_review)
+            self._names[id] = (
+                join_labels(label.name_ar for label in found),
+                join_labels(label.name_en for label in found),
+            )
 
     @property
     def needs_review(self) -> int:

@@ -1,0 +1,202 @@
+"""A model folder may hold tasks of which a text has several labels, and a prediction has a set of labels for each."""
+
+import copy
+import json
+import math
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.cli import main
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, read_config
+from tawasul_nlp.model.label_sets import join_labels, label_matrix, set_probability, sorted_cell, split_labels
+from tawasul_nlp.tables import classify_table, open_labelled
+from tests.model.tiny_model import TEXTS, write_tiny_model
+
+TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "tags": ("حفرة", "انقطاع", "موعد", "اقتراح")}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"), tasks=TASKS, multi_label=["tags"], ngram=True)
+
+
+@pytest.fixture(scope="module")
+def clf(folder: Path) -> ComplaintClassifier:
+    return ComplaintClassifier.from_pretrained(folder, threads=1)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="|")), max_size=5))
+def test_a_cell_holds_each_label_once_in_any_order(labels: list[str]) -> None:
+    cell = join_labels(labels)
+    named = {label.strip() for label in labels} - {""}
+    assert split_labels(cell) == tuple(sorted(named))
+    assert sorted_cell(cell) == sorted_cell(join_labels(reversed(labels)))
+    assert label_matrix([cell], sorted(named)).all() or not named
+
+
+def test_the_answer_is_every_label_that_reaches_the_threshold_likeliest_first(clf: ComplaintClassifier) -> None:
+    probabilities = clf.predict_proba(TEXTS[:4], "tags")
+    assert len({tuple(row >= 0.4) for row in probabilities}) > 1, "all texts have the same answer, which tests little"
+    for prediction, row in zip(clf.predict(TEXTS[:4]), probabilities, strict=True):
+        found = prediction.label_sets["tags"]
+        expected = {label: float(p) for label, p in zip(TASKS["tags"], row, strict=True) if p >= 0.4}
+        assert {label.id: label.probability for label in found} == pytest.approx(expected)
+        assert list(found.ids) == sorted(expected, key=lambda label: -expected[label]) and len(found) == len(expected)
+        assert {other.id for other in found.alternatives} == set(TASKS["tags"]) - expected.keys()
+        assert found.probability == pytest.approx(math.prod(p if p >= 0.4 else 1 - p for p in row.tolist()))
+        assert "tags" not in prediction.labels and prediction.labels["dept"].id in TASKS["dept"]
+
+
+def test_probabilities_of_labels_are_the_sigmoid_of_the_weighed_scores(clf: ComplaintClassifier) -> None:
+    scores = next(clf._scorers.scores(TEXTS[:4], 8))[0]
+    logits = 0.7 * scores["encoder"]["tags"] + 0.3 * scores["ngram"]["tags"] + 0.5 * np.arange(4) - 1.0
+    assert clf.predict_proba(TEXTS[:4], "tags") == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-5)
+
+
+def test_a_set_below_the_threshold_goes_to_review(clf: ComplaintClassifier) -> None:
+    for prediction in clf.predict(TEXTS[:4]):
+        unsure = prediction.label_sets["tags"].probability < 0.9 or prediction.labels["dept"].probability < 0.9
+        assert ("low_confidence" in prediction.reasons) == unsure
+    with pytest.raises(ValueError, match="target_error of tags is given for labels"):
+        clf.predict(TEXTS[0], target_error={"tags": {"حفرة": 0.05}})
+    with pytest.raises(ValueError, match=r"thresholds for 0\.05"):
+        clf.predict(TEXTS[0], target_error={"tags": 0.01})
+
+
+def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf: ComplaintClassifier) -> None:
+    prediction = clf.predict(TEXTS[0])
+    told = json.loads(prediction.to_json())["tags"]
+    found = prediction.label_sets["tags"]
+    assert [label["id"] for label in told["labels"]] == list(found.ids)
+    assert told["probability"] == round(found.probability, 6)
+    assert [label["id"] for label in told["alternatives"]] == [label.id for label in found.alternatives]
+    for copied in (pickle.loads(pickle.dumps(prediction)), copy.deepcopy(prediction)):
+        assert copied == prediction and hash(copied) == hash(prediction)
+    with pytest.raises(TypeError):
+        prediction.label_sets["tags"] = found  # type: ignore[index]
+    assert f"tags={join_labels(found.ids)} (" in repr(prediction)
+
+
+def test_a_text_without_letters_has_no_labels_and_needs_review(clf: ComplaintClassifier) -> None:
+    found = clf.predict("؟!").label_sets["tags"]
+    assert found.ids == () and not found.labels and found.probability == 0.5**4
+    assert clf.explain("؟!", "tags").spans == ()
+
+
+def test_each_label_of_a_set_can_be_explained(clf: ComplaintClassifier) -> None:
+    row = clf.predict_proba(TEXTS[0], "tags")[0]
+    for label, probability in zip(TASKS["tags"], row.tolist(), strict=True):
+        told = clf.explain(TEXTS[0], "tags", label=label)
+        assert told.label == label and told.probability == pytest.approx(probability)
+    assert clf.explain(TEXTS[0], "tags").label == TASKS["tags"][int(row.argmax())]
+    with pytest.raises(ValueError, match="label is 'مياه', expected one of the labels of tags: حفرة"):
+        clf.explain(TEXTS[0], "tags", label="مياه")
+
+
+def test_only_a_folder_with_such_a_task_has_the_new_format(folder: Path, tmp_path: Path) -> None:
+    assert read_config(folder).format_version == 4
+    assert read_config(write_tiny_model(tmp_path / "plain", tasks=TASKS)).format_version == 1
+    read_config(BUNDLED).save(tmp_path)
+    assert (tmp_path / "config.json").read_bytes() == (BUNDLED / "config.json").read_bytes()
+
+
+DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no flag": (lambda task: task.pop("multi_label"), "but is not multi-label"),
+    "flag of another type": (lambda task: task.update(multi_label="yes"), "expected true or false"),
+    "no offsets": (lambda task: task.pop("offsets"), "expected a finite number for each label"),
+    "too few offsets": (lambda task: task["offsets"].pop(), "expected a finite number for each label"),
+    "an offset that is not a number": (lambda task: task["offsets"].__setitem__(0, "x"), "damaged"),
+    "an infinite offset": (lambda task: task["offsets"].__setitem__(0, math.inf), "expected a finite number"),
+    "offsets that are no list": (lambda task: task.update(offsets=7), "damaged"),
+    "no threshold": (lambda task: task.pop("label_threshold"), "expected above 0, at most 1"),
+    "a threshold above 1": (lambda task: task.update(label_threshold=1.5), "expected above 0, at most 1"),
+    "a threshold that is no number": (lambda task: task.update(label_threshold="x"), "damaged"),
+    "a power": (lambda task: task.update(power=0.5), "has a power"),
+    "a label with a separator": (lambda task: task["labels"].__setitem__(0, "أ|ب"), "which separates labels"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_task_is_refused(name: str, folder: Path, tmp_path: Path) -> None:
+    change, message = DAMAGE[name]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    change(config["tasks"]["tags"])
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match=message):
+        read_config(tmp_path)
+
+
+def test_a_multi_label_task_cannot_have_the_name_of_one_that_routes(folder: Path, tmp_path: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["tasks"] = {"topic": config["tasks"]["tags"]}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="a multi-label task cannot be named 'topic'"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("extreme", [1e308, -1e308, 1e154, 1e19, -1e19, 1e-308, 5e-324])
+@pytest.mark.parametrize("field", ["temperature", "offsets"])
+def test_extreme_numbers_give_probabilities_or_are_refused(
+    extreme: float, field: str, folder: Path, tmp_path: Path
+) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["tasks"]["tags"][field] = [extreme] * 4 if field == "offsets" else extreme
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    try:
+        predictions = ComplaintClassifier.from_pretrained(tmp_path, threads=1).predict(TEXTS)
+    except ModelFormatError as error:
+        assert "temperature" in str(error)
+        return
+    assert all(0 <= prediction.label_sets["tags"].probability <= 1 for prediction in predictions)
+
+
+def test_the_probability_of_a_set_is_that_of_all_its_decisions() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.random((1, 3))
+    every = [np.array([[at >> bit & 1 for bit in range(3)]], bool) for at in range(8)]
+    assert sum(set_probability(probabilities, chosen)[0] for chosen in every) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "xlsx"])
+def test_a_classified_table_has_all_labels_in_a_form_that_training_reads(
+    ending: str, clf: ComplaintClassifier, folder: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": text, "id": at} for at, text in enumerate(TEXTS[:4])]
+    backlog = tmp_path / "backlog.jsonl"
+    backlog.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = tmp_path / f"out.{ending}"
+    report = classify_table(clf, backlog, out, text_column="text")
+    assert report.task == "dept" and {"tags", "tags_probabilities", "tags_alternatives"} <= set(report.added)
+    found = open_labelled(out).read(["tags", "tags_probabilities"])
+    for prediction, cell, chances in zip(
+        clf.predict(TEXTS[:4]), found.columns["tags"], found.columns["tags_probabilities"], strict=True
+    ):
+        answered = prediction.label_sets["tags"]
+        assert split_labels(cell) == tuple(sorted(answered.ids))
+        assert [float(chance) for chance in chances.strip("|").split("|") if chance] == pytest.approx(
+            [label.probability for label in answered], abs=1e-4
+        )
+
+
+def test_a_model_of_sets_alone_counts_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_tiny_model(tmp_path / "model", tasks={"tags": TASKS["tags"]}, multi_label=["tags"])
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1)
+    backlog = tmp_path / "backlog.csv"
+    backlog.write_text("text\n" + "\n".join(TEXTS[:4]) + "\n", encoding="utf-8")
+    report = classify_table(clf, backlog, tmp_path / "out.csv", text_column="text")
+    assert report.task == "tags" and sum(count.rows for count in report.counts) == 4
+    sets = {join_labels(sorted(prediction.label_sets["tags"].ids)) for prediction in clf.predict(TEXTS[:4])}
+    assert {count.id for count in report.counts} == sets
+    assert main(["predict", TEXTS[0], "--model", str(folder)]) == 0
+    assert all(label in capsys.readouterr().out for label in clf.predict(TEXTS[0]).label_sets["tags"].ids[:1])
