@@ -20,8 +20,9 @@ from eval.quality.baselines import base_embeddings, cached, data_key, logistic
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
-from tawasul_nlp.evaluation.evaluator import hit_string, review, row_keys
+from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
 from tawasul_nlp.evaluation.metrics import answers, expected_calibration_error, most_confused
+from tawasul_nlp.evaluation.slices import review_rates
 from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramScorer
@@ -106,7 +107,9 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
         assert found.confidence is not None
         calibration[task] = round(expected_calibration_error(found.confidence, found.hits), 4)
         thresholds = classifier.config.tasks[task].thresholds
-        reviewed[task] = {target: asdict(rate) for target, rate in review(found, thresholds).items()}
+        reviewed[task] = {
+            target: asdict(rate) for target, rate in review_rates(found.confidence, found.hits, thresholds).items()
+        }
     topics = answers(classifier.labels["topic"], [example.topic for example in test], shipped["topic"])
     return {
         **provenance("python -m eval.quality.classification" + (f" --split {split}" if split != "test" else "")),

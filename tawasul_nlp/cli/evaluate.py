@@ -55,7 +55,8 @@ def evaluate(
     """Measure a model on labelled cases.
 
     Reports for each task, with 95% intervals: accuracy, F1, calibration, and the share of predictions accepted at a
-    target error; by text length and by --slices; beside baselines with --train; and the most frequent confusions.
+    target error; by text length and by --slices; beside baselines with --train; and the most frequent confusions. For a
+    multi-label task it is exact match, micro and macro F1. Its cells hold labels with | between them; a lone | is none.
     `tawasul compare` tests whether two JSON results differ by more than chance.
 
     Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.

@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.evaluation.label_set_fitting import best_threshold
+
+_FOLDS = 3
+
 
 def majority(labels: Sequence[str], known: tuple[str, ...], n_texts: int) -> np.ndarray:
     """Return the share of each label of ``known`` in the training labels, for every text: (n_texts, labels)."""
@@ -44,6 +48,40 @@ def tfidf_svm(texts: Sequence[str], labels: Sequence[str], known: tuple[str, ...
         raise ValueError(f"the training labels are all {labels[0]!r}; a classifier needs at least two labels")
     model = make_pipeline(tfidf_features(), LinearSVC(C=0.5, random_state=0)).fit(texts, labels)
     return spread(model.decision_function(unseen), model.classes_, known)
+
+
+def frequent_set(target: np.ndarray, n_texts: int) -> np.ndarray:
+    """Return the most frequent set among those of training rows (n_rows, labels), for every text: (n_texts, labels)."""
+    sets, counts = np.unique(target, axis=0, return_counts=True)
+    return np.tile(sets[counts.argmax()], (n_texts, 1))
+
+
+def tfidf_svms(texts: Sequence[str], target: np.ndarray, unseen: Sequence[str]) -> np.ndarray:
+    """Fit character and word TF-IDF with a linear SVM for each label; return its answers (unseen texts, labels), bool.
+
+    All labels have one threshold, that of the highest micro F1 when the training texts are cross-validated: at 0, rare
+    labels are hardly ever answered. A label that all training texts have is answered always.
+    """
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.svm import LinearSVC
+
+    features = tfidf_features().fit(texts)
+    known, new = features.transform(texts), features.transform(unseen)
+    counts = target.sum(axis=0)
+    # A label has to be on both sides of every fold.
+    divisible = np.minimum(counts, len(texts) - counts) >= _FOLDS
+    held_out = np.full(target.shape, -1.0)
+    scores = np.tile(np.where(target.all(axis=0), np.inf, -np.inf), (len(unseen), 1))
+    for label in np.flatnonzero((counts > 0) & (counts < len(texts))).tolist():
+        svm, truth = LinearSVC(C=0.5, random_state=0), target[:, label]
+        scores[:, label] = svm.fit(known, truth).decision_function(new)
+        if divisible[label]:
+            held_out[:, label] = cross_val_predict(svm, known, truth, cv=_FOLDS, method="decision_function")
+    threshold = 0.0
+    if divisible.any():
+        threshold, _ = best_threshold(held_out[:, divisible].ravel(), target[:, divisible].ravel())
+    answered: np.ndarray = scores >= threshold
+    return answered
 
 
 def spread(scores: np.ndarray, classes: Sequence[str], known: tuple[str, ...]) -> np.ndarray:

@@ -19,11 +19,13 @@ from tawasul_nlp.evaluation.calibration_result import (
 )
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
+from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
+from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
 from tawasul_nlp.model.scorers import Scores
 from tawasul_nlp.model.thresholds import thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
@@ -55,7 +57,9 @@ def calibrate(
 
     The encoder and the n-gram scorer stay as they are. What it gains is cross-validated: each row is judged by a
     calibration on other rows. A task without labels keeps its calibration, unless a labelled task decides it
-    (a topic belongs to one agency): then its labels follow from those.
+    (a topic belongs to one agency): then its labels follow from those. A multi-label task gets offsets, and a threshold
+    from which its labels are answered; its answers are right or wrong as whole sets, so no label of it has a threshold
+    of its own.
 
     Parameters
     ----------
@@ -73,7 +77,7 @@ def calibrate(
     label_texts : int or None
         Labels that at least so many rows are given get thresholds of their own; None for no label.
     target_errors : sequence of float
-        For which coverage and error are told; the model answers for any other as well.
+        For which coverage and error are reported; the model answers for any other as well.
     folds : int
         Of the cross-validation.
     seed : int
@@ -123,8 +127,10 @@ def calibrate(
     found = {
         name: TaskCalibration(
             column=columns.get(name),
-            n=int((truth[name] >= 0).sum()),
-            unknown_labels=int((truth[name] == len(tasks[name].labels)).sum()),
+            n=int(_is_labelled(truth[name]).sum()),
+            unknown_labels=int(
+                (truth[name][:, -1] == 1 if tasks[name].multi_label else truth[name] == len(tasks[name].labels)).sum()
+            ),
             before=_figures([before[name]], target_errors),
             after=_figures(pooled[name], target_errors),
             least_error=fitted[name].curve[0][1],
@@ -162,22 +168,35 @@ def _checked_output(folder: Path, output: str | Path | None) -> Path:
 
 
 def _truth(tasks: Mapping[str, TaskConfig], table: LabelledTable, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Return each task's label indices (n_rows,): -1 without a label, beyond the last for one that the model lacks."""
+    """Return each task's label indices (n_rows,): -1 without a label, beyond the last for one that the model lacks.
+
+    Of a multi-label task, which labels each row has (n_rows, labels + 1), the last column being one that the model
+    lacks; all -1 where they are unknown.
+    """
     found: dict[str, np.ndarray] = {}
     for name, task in tasks.items():
-        if name in columns:
+        if name in columns and task.multi_label:
+            cells = table.columns[columns[name]]
+            known = set(task.labels)
+            lacking = [[-1 if not cell else int(not known.issuperset(split_labels(cell)))] for cell in cells]
+            found[name] = np.hstack([label_matrix(cells, task.labels), np.array(lacking, np.int8)])
+            _check_rows(table.name, name, task, int((found[name][:, :-1] == 1).any(axis=1).sum()))
+        elif name in columns:
             index = {"": -1} | {label: at for at, label in enumerate(task.labels)}
             found[name] = np.array([index.get(label, len(task.labels)) for label in table.columns[columns[name]]])
-            usable = int(((found[name] >= 0) & (found[name] < len(task.labels))).sum())
-            if usable < LEAST_ROWS:
-                raise ValueError(
-                    f"{table.name} has {usable} rows with a label that the model knows for {name} (as "
-                    f"{', '.join(task.labels[:3])}), expected at least {LEAST_ROWS}; add labelled rows"
-                )
+            _check_rows(table.name, name, task, int(((found[name] >= 0) & (found[name] < len(task.labels))).sum()))
         elif "parent" in task.weights and task.parent in found:
             owners = np.array([*task.parent_labels, -1, -1])  # without a label, or with one that the model lacks
             found[name] = owners[np.where(found[task.parent] < 0, len(owners) - 1, found[task.parent])]
     return found
+
+
+def _check_rows(table: str, name: str, task: TaskConfig, usable: int) -> None:
+    if usable < LEAST_ROWS:
+        raise ValueError(
+            f"{table} has {usable} rows with a label that the model knows for {name} (as "
+            f"{', '.join(task.labels[:3])}), expected at least {LEAST_ROWS}; add labelled rows"
+        )
 
 
 def _read(classifier: ComplaintClassifier, texts: list[str], advance: Progress) -> ScorerScores:
@@ -224,14 +243,28 @@ def _fitted(
         fitted[name] = task
         if name not in truth:
             continue
-        known = rows[truth[name][rows] >= 0]
-        if not (truth[name][known] < len(task.labels)).any():
+        known = rows[_is_labelled(truth[name][rows])]
+        if not _has_known_label(task, truth[name][known]):
             continue  # a fold may hold out all that the model knows
         family = _family(fitted, name)
         own = _of_rows(scorers, known)
+        if task.multi_label:
+            target, lacking = truth[name][known, :-1], truth[name][known, -1] == 1
+            family[name] = fit_label_scores(name, family, own, target, _PRIOR)
+            fitted[name] = with_label_threshold(family[name], combine(family, own)[name], target, lacking)
+            continue
         family[name] = fit_task(name, family, own, truth[name][known], _PRIOR)
         fitted[name] = with_thresholds(family[name], combine(family, own)[name], truth[name][known], label_texts)
     return fitted
+
+
+def _is_labelled(truth: np.ndarray) -> np.ndarray:
+    known: np.ndarray = truth.reshape(len(truth), -1).min(axis=1, initial=0) >= 0
+    return known
+
+
+def _has_known_label(task: TaskConfig, truth: np.ndarray) -> bool:
+    return bool((truth[:, :-1] == 1).any() if task.multi_label else (truth < len(task.labels)).any())
 
 
 def _family(tasks: Mapping[str, TaskConfig], name: str) -> dict[str, TaskConfig]:
@@ -259,9 +292,15 @@ def _judged(
     """Yield each task with labels, and what this calibration makes of its rows."""
     tables = combine(tasks, _of_rows(scorers, rows))
     for name, labels in truth.items():
-        known = labels[rows] >= 0
-        probabilities = np.exp(tables[name][known])
-        confidence, answer = probabilities.max(1), probabilities.argmax(1)
+        known = _is_labelled(labels[rows])
+        probabilities, target = np.exp(tables[name][known]), labels[rows][known]
+        if tasks[name].multi_label:
+            chosen = probabilities >= tasks[name].label_threshold
+            confidence, answer = set_probability(probabilities, chosen), np.zeros(len(target), np.int64)
+            hits = (chosen == (target[:, :-1] == 1)).all(axis=1) & (target[:, -1] == 0)
+        else:
+            confidence, answer = probabilities.max(1), probabilities.argmax(1)
+            hits = answer == target
         accepted = {}
         for target in target_errors:
             try:
@@ -269,7 +308,7 @@ def _judged(
             except ValueError:
                 continue  # a model that was never calibrated for this target
             accepted[target] = confidence >= thresholds[answer]
-        yield name, _Judged(confidence, answer == labels[rows][known], accepted)
+        yield name, _Judged(confidence, hits, accepted)
 
 
 def _figures(parts: Sequence[_Judged], target_errors: Sequence[float]) -> CalibrationFigures:
@@ -287,11 +326,11 @@ def _figures(parts: Sequence[_Judged], target_errors: Sequence[float]) -> Calibr
 
 
 def _write(source: Path, target: Path, config: ModelConfig, result: CalibrationResult) -> None:
-    """Write the calibrated model; its card, if it has one, tells of it at the end."""
+    """Write the calibrated model; its card, if it has one, reports it at the end."""
     if target != source:
         copy_model(source, target)
     card = target / CARD
     if card.is_file():
-        told = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{result.CARD_TITLE}")[0]
-        write_text(f"{told}\n\n{result.card()}\n", card)
+        text = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{result.CARD_TITLE}")[0]
+        write_text(f"{text}\n\n{result.card()}\n", card)
     config.save(target)

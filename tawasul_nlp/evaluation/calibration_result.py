@@ -1,4 +1,4 @@
-"""What a calibration changed, which can be read, stored as JSON, printed, and told on a model's card."""
+"""What a calibration changed, which can be read, stored as JSON, printed, and added to a model's card."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class CalibrationFigures:
     Attributes
     ----------
     accuracy : float
+        Of a multi-label task, the share of sets that are exactly right.
     ece : float
         Expected calibration error.
     accepted : dict of str to AcceptedAnswers

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.errors import DifferentDataError
-from tawasul_nlp.evaluation.metrics import Estimate, difference
+from tawasul_nlp.evaluation.intervals import Estimate, difference
+from tawasul_nlp.evaluation.label_set_metrics import micro_f1_difference, micro_f1_of
 from tawasul_nlp.evaluation.output import p_text, signed, to_plain
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_result import RowHits
@@ -32,7 +33,7 @@ class TaskComparison:
     n : int
         Rows with a label.
     accuracy : tuple of (float, float)
-        Of the first and of the second.
+        Of the first and of the second; of a multi-label task, the share of sets that are exactly right.
     points : Estimate
         First minus second in points of accuracy, with the paired bootstrap 95% interval.
     first_only, second_only : int
@@ -41,6 +42,10 @@ class TaskComparison:
         Exact McNemar test.
     significant : bool
         Whether chance alone would show such a difference less than once in twenty times, by both tests.
+    micro_f1 : tuple of (float, float), or None
+        Of a multi-label task, over all pairs of a row and a label.
+    micro_f1_points : Estimate or None
+        First minus second in points of micro F1, with the paired bootstrap 95% interval.
     """
 
     n: int
@@ -50,6 +55,8 @@ class TaskComparison:
     second_only: int
     p_value: float
     significant: bool
+    micro_f1: tuple[float, float] | None = None
+    micro_f1_points: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,11 @@ class ComparisonResult:
         for task, each in self.tasks.items():
             shares = [f"{100 * share:.1f}" for share in each.accuracy]
             apart = f"{each.first_only} / {each.second_only}"
-            table.add_row(Text(task), *shares, signed(each.points), apart, p_text(each.p_value))
+            name = f"{task}, exact match" if each.micro_f1 is not None else task
+            table.add_row(Text(name), *shares, signed(each.points), apart, p_text(each.p_value))
+            if each.micro_f1 is not None and each.micro_f1_points is not None:
+                shares = [f"{100 * share:.1f}" for share in each.micro_f1]
+                table.add_row(Text(f"{task}, micro F1"), *shares, signed(each.micro_f1_points), "", "")
             better = "A" if each.points.value > 0 else "B"
             said.append(
                 f"{task}: {better} is better, beyond chance."
@@ -132,12 +143,17 @@ def compare(
         known = one.hits[task] != "-"
         if not np.array_equal(known, other.hits[task] != "-"):
             raise DifferentDataError(f"{task}: the two evaluations have labels on different rows")
-        # Rows that belong together do so whichever of the two evaluations was told.
-        told = [each.groups for each in (one, other) if each.groups is not None]
-        groups = told[0] if told else np.arange(len(one.keys))
+        # Rows that belong together do so whichever of the two evaluations knows it.
+        known_groups = [each.groups for each in (one, other) if each.groups is not None]
+        groups = known_groups[0] if known_groups else np.arange(len(one.keys))
         own = np.unique(groups[known], return_inverse=True)[1]
         right = [each.hits[task][known] == "1" for each in (one, other)]
         gain = difference(right[0], right[1], own, resamples)
+        micro_f1, micro_f1_points = None, None
+        if task in one.counts and task in other.counts:
+            counts = [each.counts[task][known] for each in (one, other)]
+            micro_f1 = (round(micro_f1_of(counts[0]), 4), round(micro_f1_of(counts[1]), 4))
+            micro_f1_points = micro_f1_difference(counts[0], counts[1], own, resamples)
         found[task] = TaskComparison(
             int(known.sum()),
             (round(float(right[0].mean()), 4), round(float(right[1].mean()), 4)),
@@ -146,6 +162,8 @@ def compare(
             gain.second_only,
             gain.p_value,
             gain.significant,
+            micro_f1,
+            micro_f1_points,
         )
     return ComparisonResult(one.name, other.name, found)
 
@@ -158,6 +176,7 @@ class _Rows:
     keys: np.ndarray
     hits: dict[str, np.ndarray]
     groups: np.ndarray | None
+    counts: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, given: EvaluationResult | str | Path) -> _Rows:
@@ -171,17 +190,19 @@ class _Rows:
         rows = result.get("rows") if isinstance(result, dict) else None
         if not isinstance(rows, dict) or not {"keys", "hits"} <= set(rows):
             raise ValueError(f"{path} holds no rows; make it with tawasul evaluate ... -o {path.name}")
-        keys, hits, groups = rows["keys"], rows["hits"], rows.get("groups")
+        keys, hits, groups, counts = rows["keys"], rows["hits"], rows.get("groups"), rows.get("label_counts", {})
         if (
             not _are(str, keys)
             or not isinstance(hits, dict)
             or not _are(str, list(hits.values()))
             or not (groups is None or _are(int, groups))
+            or not isinstance(counts, dict)
+            or not all(_are(list, each) and all(map(_is_count, each)) for each in counts.values())
         ):
             raise ValueError(f"{path} is damaged: its rows are not lists of keys, hits and groups; make it again")
         model = result.get("model")
         known = model.get("hash") if isinstance(model, dict) else result.get("model_hash")
-        found = RowHits(tuple(keys), hits, None if groups is None else tuple(groups))
+        found = RowHits(tuple(keys), hits, None if groups is None else tuple(groups), counts)
         return cls._ordered(f"{path.name} (model {known})", found)
 
     @classmethod
@@ -192,7 +213,21 @@ class _Rows:
             raise ValueError(f"{name} is damaged: it has {len(keys)} rows, but another number of answers or groups")
         order = np.argsort(keys, kind="stable")
         hits = {task: np.array(list(marks))[order] for task, marks in rows.hits.items()}
-        return cls(name, keys[order], hits, None if rows.groups is None else np.array(rows.groups)[order])
+        counts = {}
+        for task, listed in rows.label_counts.items():
+            known = np.flatnonzero(np.array(list(rows.hits.get(task, ""))) != "-")
+            if len(known) != len(listed):
+                raise ValueError(
+                    f"{name} is damaged: {task} has {len(known)} rows with labels, {len(listed)} with counts"
+                )
+            of_rows = np.zeros((len(keys), 3), np.int64)
+            of_rows[known] = listed
+            counts[task] = of_rows[order]
+        return cls(name, keys[order], hits, None if rows.groups is None else np.array(rows.groups)[order], counts)
+
+
+def _is_count(row: Any) -> bool:
+    return _are(int, row) and len(row) == 3
 
 
 def _are(kind: type, values: Any) -> bool:

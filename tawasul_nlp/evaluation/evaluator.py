@@ -15,37 +15,34 @@ import numpy as np
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import majority, tfidf_svm
+from tawasul_nlp.evaluation.intervals import difference
+from tawasul_nlp.evaluation.label_set_metrics import evaluate_label_sets, label_set_answers, label_set_baselines
 from tawasul_nlp.evaluation.metrics import (
     Answers,
     answers,
-    bootstrap,
-    difference,
-    interval_of_alike,
     metrics_of,
     most_confused,
     reliability,
     risk_coverage,
     scores_by_label,
-    slice_accuracy,
 )
 from tawasul_nlp.evaluation.result import EvaluationResult
+from tawasul_nlp.evaluation.slices import length_bucket, review_rates, slice_accuracies
 from tawasul_nlp.evaluation.task_result import (
     BaselineResult,
     ConfusionMatrix,
     DataFacts,
+    LabelSetEvaluation,
     ModelFacts,
-    ReviewRate,
     RowHits,
-    SliceAccuracy,
     TaskEvaluation,
     TrainFacts,
 )
+from tawasul_nlp.model.label_sets import set_probability, sorted_cell
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 
-LENGTHS = ((0, "1-50"), (51, "51-100"), (101, "101-200"), (201, "201-400"), (401, "above 400"))
-MOST_SLICES = 20
 CONFUSION_LABELS = 15
 _CHUNK = 4096
 
@@ -126,32 +123,80 @@ def evaluate(
             if not any(each.columns[column]):
                 raise ValueError(f"no row of {each.name} has a label in column {column!r}; name another for {task}")
     probabilities = predict_all(classifier, table.texts, list(tasks), advance)
+    return evaluate_probabilities(
+        classifier,
+        table,
+        tasks,
+        probabilities,
+        slices=slices,
+        group_column=group_column,
+        train=known_rows,
+        resamples=resamples,
+        on_progress=advance,
+    )
+
+
+def evaluate_probabilities(
+    classifier: ComplaintClassifier,
+    table: LabelledTable,
+    tasks: Mapping[str, str],
+    probabilities: Mapping[str, np.ndarray],
+    *,
+    slices: Sequence[str] = (),
+    group_column: str | None = None,
+    train: LabelledTable | None = None,
+    resamples: int = 1000,
+    on_progress: Progress | None = None,
+) -> EvaluationResult:
+    """Measure what a model makes of labelled rows, given its probabilities (n_texts, labels) for them; see `evaluate`.
+
+    Parameters
+    ----------
+    tasks : mapping of str to str
+        The column of each task.
+    """
+    advance = on_progress or _ignore
     groups = table.groups(group_column)
     found: dict[str, TaskEvaluation] = {}
+    label_sets: dict[str, LabelSetEvaluation] = {}
     hits: dict[str, str] = {}
+    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
     for at, (task, column) in enumerate(tasks.items()):
         advance("measuring", at / len(tasks))
         labels = np.array(table.columns[column])
         rows = np.flatnonzero(labels != "")
         truth = labels[rows].tolist()
-        answered = answers(classifier.labels[task], truth, probabilities[task][rows])
         own = np.unique(groups[rows], return_inverse=True)[1]
-        values = {"length": [length_bucket(table.texts[row]) for row in rows]}
-        values |= {name: [table.columns[name][row] or "(none)" for row in rows] for name in slices}
-        found[task] = evaluate_task(
-            answered,
-            own,
-            resamples,
-            column=column,
-            unlabelled=len(table) - len(rows),
-            thresholds=classifier.config.tasks[task].thresholds,
-            slices=values,
-            baselines={}
-            if known_rows is None
-            else _baselines(known_rows, column, [table.texts[row] for row in rows], truth, answered, own, resamples),
-        )
+        texts = [table.texts[row] for row in rows]
+        learned = None if train is None else _labelled(train, column)
+        settings, of_rows = classifier.config.tasks[task], probabilities[task][rows]
+        common: dict[str, Any] = {
+            "column": column,
+            "unlabelled": len(table) - len(rows),
+            "thresholds": settings.thresholds,
+            "slices": {
+                "length": [length_bucket(text) for text in texts],
+                **{name: [table.columns[name][row] or "(none)" for row in rows] for name in slices},
+            },
+        }
         right = np.zeros(len(table), bool)
-        right[rows] = answered.hits
+        if settings.multi_label:
+            chosen = of_rows >= settings.label_threshold
+            sets = label_set_answers(settings.labels, truth, chosen, set_probability(of_rows, chosen))
+            baselines = {} if learned is None else label_set_baselines(*learned, texts, truth, sets, own, resamples)
+            label_sets[task] = evaluate_label_sets(sets, settings.labels, own, resamples, baselines=baselines, **common)
+            counts[task] = tuple((right, said, true) for right, said, true in sets.counts.tolist())
+            right[rows] = sets.hits
+        else:
+            answered = answers(settings.labels, truth, of_rows)
+            found[task] = evaluate_task(
+                answered,
+                own,
+                resamples,
+                baselines={} if learned is None else _baselines(*learned, texts, truth, answered, own, resamples),
+                **common,
+            )
+            right[rows] = answered.hits
         hits[task] = hit_string(right, labels != "")
     advance("measuring", 1.0)
     return EvaluationResult(
@@ -159,15 +204,29 @@ def evaluate(
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
         tasks=found,
         rows=RowHits(
-            row_keys(table.texts, {task: table.columns[column] for task, column in tasks.items()}),
+            row_keys(
+                table.texts,
+                {
+                    task: list(map(sorted_cell, table.columns[column])) if task in label_sets else table.columns[column]
+                    for task, column in tasks.items()
+                },
+            ),
             hits,
             None if group_column is None else tuple(groups.tolist()),
+            counts,
         ),
         resamples=resamples,
         date=datetime.date.today().isoformat(),
         machine=machine(),
-        train=None if known_rows is None else TrainFacts(known_rows.name, len(known_rows), _shared(known_rows, table)),
+        train=None if train is None else TrainFacts(train.name, len(train), _shared(train, table)),
+        label_sets=label_sets,
     )
+
+
+def _labelled(train: LabelledTable, column: str) -> tuple[list[str], list[str]]:
+    """Return the texts that have a label, and their cells."""
+    pairs = [(text, cell) for text, cell in zip(train.texts, train.columns[column], strict=True) if cell]
+    return [text for text, _ in pairs], [cell for _, cell in pairs]
 
 
 def evaluate_task(
@@ -192,8 +251,8 @@ def evaluate_task(
         metrics=metrics_of(found, groups, resamples),
         reliability=reliability(found.confidence, found.hits),
         risk_coverage=risk_coverage(found.confidence, found.hits),
-        review=review(found, thresholds),
-        slices={name: _sliced(found.hits, values, groups, resamples) for name, values in slices.items()},
+        review=review_rates(found.confidence, found.hits, thresholds),
+        slices={name: slice_accuracies(found.hits, values, groups, resamples) for name, values in slices.items()},
         by_label=scores_by_label(found),
         most_confused=most_confused(found),
         confusion=confusion(found),
@@ -273,20 +332,9 @@ def confusion(found: Answers) -> ConfusionMatrix:
     return ConfusionMatrix(tuple(found.labels[index] for index in chosen), tuple(map(tuple, matrix.tolist())))
 
 
-def review(found: Answers, thresholds: Mapping[str, float]) -> dict[str, ReviewRate]:
-    """Return, for each target error of the model's stored thresholds, what they do on these rows."""
-    assert found.confidence is not None
-    shown = {}
-    for target, threshold in thresholds.items():
-        accepted = found.confidence >= threshold
-        error = round(float((~found.hits[accepted]).mean()), 4) if accepted.any() else None
-        shown[target] = ReviewRate(round(float(threshold), 4), round(float(accepted.mean()), 4), error)
-    return shown
-
-
 def _baselines(
-    train: LabelledTable,
-    column: str,
+    known_texts: list[str],
+    labels: list[str],
     texts: list[str],
     truth: list[str],
     model: Answers,
@@ -294,8 +342,6 @@ def _baselines(
     resamples: int,
 ) -> dict[str, BaselineResult]:
     """Fit the baselines of one task on the training rows; return their figures and the model's gain over each."""
-    pairs = [(text, label) for text, label in zip(train.texts, train.columns[column], strict=True) if label]
-    known_texts, labels = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     names = tuple(sorted(set(labels)))
     scores = {"majority": majority(labels, names, len(texts))}
     if len(names) > 1:
@@ -303,7 +349,7 @@ def _baselines(
     shown = {}
     for name, table in scores.items():
         found = answers(names, truth, table, probabilities=False)
-        shown[name] = baseline_result(len(pairs), found, model, groups, resamples)
+        shown[name] = baseline_result(len(labels), found, model, groups, resamples)
     return shown
 
 
@@ -311,15 +357,6 @@ def baseline_result(rows: int, found: Answers, model: Answers, groups: np.ndarra
     """Return the figures of a baseline that learned from so many rows, and the model's gain over it."""
     gain = difference(model.hits, found.hits, groups, resamples)
     return BaselineResult(rows, metrics_of(found, groups, resamples), gain.points, gain.p_value)
-
-
-def length_bucket(text: str) -> str:
-    """Return the bucket of a text's length in characters.
-
-    >>> length_bucket("المجاري طافحة"), length_bucket("ا" * 101)
-    ('1-50', '101-200')
-    """
-    return [name for least, name in LENGTHS if len(text) >= least][-1]
 
 
 def row_keys(texts: Sequence[str], labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -335,25 +372,6 @@ def hit_string(hits: np.ndarray, known: np.ndarray) -> str:
     '10-'
     """
     return "".join("-" if not labelled else "1" if hit else "0" for hit, labelled in zip(hits, known, strict=True))
-
-
-def _sliced(hits: np.ndarray, values: Sequence[str], groups: np.ndarray, resamples: int) -> dict[str, SliceAccuracy]:
-    counts = Counter(values)
-    order = [name for _, name in LENGTHS]
-    kept = [name for name, _ in counts.most_common(MOST_SLICES)]
-    if set(counts) <= set(order):
-        kept = [name for name in order if name in counts]
-    names = kept + (["(other)"] if len(counts) > len(kept) else [])
-    code = {name: index for index, name in enumerate(names)}
-    codes = np.array([code.get(value, len(names) - 1) for value in values])
-    intervals = bootstrap(slice_accuracy(hits, codes, names), groups, resamples)
-    sizes, right = np.bincount(codes, minlength=len(names)), np.bincount(codes, hits, len(names)).astype(int)
-    shown = {}
-    for name, n, correct in zip(names, sizes.tolist(), right.tolist(), strict=True):
-        alike = correct in (0, n)
-        accuracy = interval_of_alike(correct == n, groups[codes == code[name]]) if alike else intervals[name]
-        shown[name] = SliceAccuracy(n, accuracy)
-    return shown
 
 
 def _shared(train: LabelledTable, table: LabelledTable) -> int:

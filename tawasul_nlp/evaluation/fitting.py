@@ -17,7 +17,7 @@ TARGET_ERRORS = (0.05, 0.02)
 _SILENT = 4.0
 # Scores that say nothing of the labels fit best with a power of nearly 0, at any temperature. The bounds, logarithms of
 # the scale of scores of standard deviation 1 and of the power, keep the search among numbers that can be multiplied.
-_LARGEST_SCALE = 12.0
+LARGEST_SCALE = 12.0
 _LARGEST_POWER = 4.0
 
 
@@ -72,7 +72,7 @@ def fit_task(
         return -likelihood
 
     even = _even_scales(name, tasks, scorers)
-    width = np.append(np.full(len(names), _LARGEST_SCALE), _LARGEST_POWER)
+    width = np.append(np.full(len(names), LARGEST_SCALE), _LARGEST_POWER)
     lowest, highest = even - width, even + width
     ends = []
     for start in _starts(even):

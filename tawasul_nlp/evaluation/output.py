@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp.evaluation.metrics import Estimate
+from tawasul_nlp.evaluation.intervals import Estimate
 
 
 def to_plain(result: Any) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def to_plain(result: Any) -> dict[str, Any]:
 
 
 def write_json(result: Mapping[str, Any], path: str | Path) -> None:
-    """Write a result; of what it tells of each row ("rows" by name), every long list on one line."""
+    """Write a result; of what it holds of each row ("rows" by name), every list on one line."""
     rows = result.get("rows")
     head = {name: value for name, value in result.items() if not (name == "rows" and isinstance(value, dict))}
     text = json.dumps(head, indent=1, ensure_ascii=False)

@@ -68,7 +68,7 @@ def drift(
     reference, new : str, Path or table
         The earlier and the later cases: whatever :func:`~tawasul_nlp.evaluation.evaluate` takes.
     model : ComplaintClassifier, str, Path or None
-        Its answers are compared, and its embeddings.
+        Its answers are compared, but those of multi-label tasks, and its embeddings.
     text_column : str
     label_columns : mapping of str to str, sequence of str, or None
         Columns of the true labels of tasks, whose mix is compared; None compares the mix of the model's answers.
@@ -90,7 +90,7 @@ def drift(
         If a table cannot be read, lacks a column, or has no row with a text.
     ValueError
         If a table has fewer than 10 usable rows, or no date of it can be read, or the rounds are too few for any test
-        to show a change.
+        to show a change; if a text has several labels of every task, or of one that is named.
 
     Examples
     --------
@@ -105,7 +105,14 @@ def drift(
     tasks = None
     if label_columns is not None:
         tasks = task_columns(label_columns, classifier, sources[0])
-    tests = len(classifier.labels) + len(tasks or classifier.labels) + 2
+    several = classifier.multi_label_tasks
+    compared = [task for task in classifier.labels if task not in several]
+    if not compared or set(several) & (tasks or {}).keys():
+        raise ValueError(
+            f"drift compares the mix of labels where a text has one; of {', '.join(several)} it has several"
+            f"{', so name another task' if compared else ', and the model has no other task'}"
+        )
+    tests = len(compared) + len(tasks or compared) + 2
     # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
     if tests / (rounds + 1) >= ALPHA:
         raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
@@ -119,7 +126,7 @@ def drift(
     periods = _period(old, date_column), _period(fresh, date_column)
     texts = old.texts + fresh.texts
     is_new = np.arange(len(texts)) >= len(old)
-    probabilities, vectors = _predicted(classifier, texts, advance)
+    probabilities, vectors = _predicted(classifier, compared, texts, advance)
     advance("testing", 0.0)
     p_values: dict[str, float] = {}
     labels: dict[str, LabelMix] = {}
@@ -173,12 +180,12 @@ def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
 
 
 def _predicted(
-    classifier: ComplaintClassifier, texts: list[str], on_progress: Progress
+    classifier: ComplaintClassifier, tasks: Sequence[str], texts: list[str], on_progress: Progress
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return each task's probabilities (n_texts, labels) and the embeddings (n_texts, hidden)."""
     found = list(outputs(classifier, texts, on_progress))
     return (
-        {task: np.concatenate([each.probabilities[task] for each in found]) for task in classifier.labels},
+        {task: np.concatenate([each.probabilities[task] for each in found]) for task in tasks},
         np.concatenate([each.embedding for each in found]),
     )
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tawasul_nlp.evaluation.metrics import TARGETS, Estimate, Metrics
+from tawasul_nlp.evaluation.intervals import Estimate
+from tawasul_nlp.evaluation.metrics import TARGETS, Metrics
 from tawasul_nlp.evaluation.output import p_text, per_cent, signed, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.plot_page import Page
 from tawasul_nlp.evaluation.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
-from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts, ReviewRate, RowHits, TaskEvaluation, TrainFacts
+from tawasul_nlp.evaluation.task_result import (
+    DataFacts,
+    LabelSetEvaluation,
+    LabelSetMetrics,
+    ModelFacts,
+    ReviewRate,
+    RowHits,
+    SliceAccuracy,
+    TaskEvaluation,
+    TrainFacts,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,7 +38,18 @@ FIGURES = {
     "coverage_at_2": "coverage at 2% error",
     "coverage_at_5": "coverage at 5% error",
 }
+SET_FIGURES = {
+    "exact_match": "exact match",
+    "micro_f1": "micro F1",
+    "micro_precision": "micro precision",
+    "micro_recall": "micro recall",
+    "macro_f1": "macro F1",
+    "ece": "ECE",
+    "coverage_at_2": "coverage at 2% error",
+    "coverage_at_5": "coverage at 5% error",
+}
 _LABELS = 15
+_WEAKEST = 5
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,6 +69,8 @@ class EvaluationResult:
         When and where it was measured.
     command : str
         What to run to measure it again, if it was a command.
+    label_sets : dict of str to LabelSetEvaluation
+        Of the multi-label tasks, which are not among ``tasks``.
     """
 
     model: ModelFacts
@@ -57,6 +82,7 @@ class EvaluationResult:
     machine: str
     train: TrainFacts | None = None
     command: str = ""
+    label_sets: dict[str, LabelSetEvaluation] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
@@ -80,11 +106,13 @@ class EvaluationResult:
         return _terminal(self)
 
     def __repr__(self) -> str:
-        figures = ", ".join(f"{task} {per_cent(part.metrics.accuracy)}" for task, part in self.tasks.items())
-        return f"EvaluationResult({self.model.folder} on {self.data.rows} rows of {self.data.name}: accuracy {figures})"
+        figures = [f"accuracy {task} {per_cent(part.metrics.accuracy)}" for task, part in self.tasks.items()]
+        figures += [f"micro F1 {task} {per_cent(part.metrics.micro_f1)}" for task, part in self.label_sets.items()]
+        rows = f"{self.data.rows} rows of {self.data.name}"
+        return f"EvaluationResult({self.model.folder} on {rows}: {', '.join(figures)})"
 
 
-def _figure(name: str, metrics: Metrics) -> str:
+def _figure(name: str, metrics: Metrics | LabelSetMetrics) -> str:
     value: Estimate | None = getattr(metrics, name)
     if name == "ece" and value is not None:
         return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
@@ -102,7 +130,7 @@ def _about(result: EvaluationResult) -> str:
     )
 
 
-def _notes(task: str, part: TaskEvaluation) -> list[str]:
+def _notes(task: str, part: TaskEvaluation | LabelSetEvaluation) -> list[str]:
     """Return what must be known about the rows of a task."""
     said = []
     if part.unlabelled:
@@ -127,34 +155,60 @@ def _terminal(result: EvaluationResult) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(_about(result))]
-    summary = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    summary.add_column("")
-    for task in result.tasks:
-        summary.add_column(escape(task), justify="right", no_wrap=True)
-    for row in _summary_rows(result):
-        summary.add_row(*row)
-    parts.append(summary)
-    for task, part in result.tasks.items():
-        if part.baselines:
-            table = Table(box=box.SIMPLE_HEAD, title=Text(f"{task}: baselines"), title_justify="left")
-            table.add_column("baseline", no_wrap=True)
-            for header in ("accuracy", "model's gain, points", ""):
-                table.add_column(header, justify="right", no_wrap=True)
-            for name, accuracy, _, gain, p_value in _baseline_rows(part):
-                table.add_row(name, accuracy, gain, p_value)
-            parts.append(table)
-        for name, slices in part.slices.items():
+
+    def summary(tasks: Mapping[str, TaskEvaluation | LabelSetEvaluation]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("")
+        for task in tasks:
+            table.add_column(escape(task), justify="right", no_wrap=True)
+        for row in _summary_rows(tasks):
+            table.add_row(*row)
+        return table
+
+    def by_slice(task: str, all_slices: Mapping[str, Mapping[str, SliceAccuracy]], figure: str) -> Iterator[Table]:
+        for name, slices in all_slices.items():
             table = Table(escape(name), box=box.SIMPLE_HEAD, title=Text(f"{task} by {name}"), title_justify="left")
             table.add_column("rows", justify="right")
-            table.add_column("accuracy", justify="right", no_wrap=True)
+            table.add_column(figure, justify="right", no_wrap=True)
             for value, each in slices.items():
                 table.add_row(Text(value), f"{each.n:,}", per_cent(each.accuracy))
-            parts.append(table)
+            yield table
+
+    def baselines(task: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, title=Text(f"{task}: baselines"), title_justify="left")
+        table.add_column("baseline", no_wrap=True)
+        for header in headers:
+            table.add_column(header, justify="right", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    if result.tasks:
+        parts.append(summary(result.tasks))
+    for task, part in result.tasks.items():
+        if part.baselines:
+            shown = ((name, accuracy, *gain) for name, accuracy, _, *gain in _baseline_rows(part))
+            parts.append(baselines(task, ("accuracy", "model's gain, points", ""), shown))
+        parts += by_slice(task, part.slices, "accuracy")
         parts += [Text(_review_line(task, target, each)) for target, each in part.review.items()]
         pairs = "; ".join(f"{pair.true} read as {pair.predicted} ({pair.n})" for pair in part.most_confused)
         parts += [
             Text(f"{task}, most confused: {pairs or 'nothing'}"),
             *(Text(note) for note in _notes(task, part)),
+            "",
+        ]
+    if result.label_sets:
+        parts.append(summary(result.label_sets))
+    for task, found in result.label_sets.items():
+        if found.baselines:
+            headers = ("exact match", "micro F1", "macro F1", "model's gain in micro F1, points")
+            parts.append(baselines(task, headers, _set_baseline_rows(found)))
+        parts += by_slice(task, found.slices, "exact match")
+        parts += [Text(_review_line(task, target, each)) for target, each in found.review.items()]
+        weakest = "; ".join(f"{each.label} ({100 * each.f1:.0f}%, {each.n} rows)" for each in found.by_label[:_WEAKEST])
+        parts += [
+            Text(f"{task}, weakest labels by F1: {weakest or 'none'}"),
+            *(Text(note) for note in _notes(task, found)),
             "",
         ]
     return Group(*parts)
@@ -169,7 +223,10 @@ def _html(result: EvaluationResult) -> str:
             f"Baselines were fitted on {result.train.name} ({result.train.rows} rows). {both} of the evaluated texts "
             f"are in it as well{': figures of whatever learned from it flatter.' if both else '.'}"
         )
-    page.table(["", *result.tasks], _summary_rows(result))
+    if result.tasks:
+        page.table(["", *result.tasks], _summary_rows(result.tasks))
+    if result.label_sets:
+        page.table(["", *result.label_sets], _summary_rows(result.label_sets))
     page.note(
         "Coverage at an error: the largest share of answers, the most confident first, among which at most that share "
         "is wrong; its threshold is chosen on these very rows. What the model's stored thresholds do stands below."
@@ -186,26 +243,10 @@ def _html(result: EvaluationResult) -> str:
             reliability_plot(part.reliability, part.metrics.ece.value),
             risk_coverage_plot(part.risk_coverage, {target: each.value for target, each in reached.items()}),
         )
-        if part.review:
-            page.table(
-                ["target error of the stored threshold", "threshold", "accepted, %", "error among them, %"],
-                [
-                    [f"{float(target):.0%}", each.threshold, per_cent(each.coverage), per_cent(each.error)]
-                    for target, each in part.review.items()
-                ],
-            )
+        _add_review(page, part)
         if part.baselines:
             page.table(["baseline", "accuracy", "macro F1", "model's gain, points", ""], _baseline_rows(part))
-        for name, slices in part.slices.items():
-            rows = {f"{value} ({each.n})": each.accuracy for value, each in slices.items()}
-            page.plots(interval_plot(rows, f"{task} by {name}"))
-        page.table(
-            ["label, the weakest first", "rows", "precision, %", "recall, %", "F1, %"],
-            [
-                [each.label, each.n, per_cent(each.precision), per_cent(each.recall), per_cent(each.f1)]
-                for each in part.by_label[:_LABELS]
-            ],
-        )
+        _add_slices_and_labels(page, task, part)
         if part.most_confused:
             page.plots(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))
             page.table(
@@ -213,16 +254,67 @@ def _html(result: EvaluationResult) -> str:
                 [[pair.true, pair.predicted, pair.n] for pair in part.most_confused],
                 numbers_from=2,
             )
+    for task, found in result.label_sets.items():
+        page.heading(task)
+        true, answered = found.labels_a_row
+        page.note(f"Several labels a row: {true:.2f} on average, and {answered:.2f} answered.")
+        for note in _notes(task, found):
+            page.note(note)
+        assert found.metrics.ece is not None
+        page.plots(reliability_plot(found.reliability, found.metrics.ece.value))
+        _add_review(page, found)
+        if found.baselines:
+            header = ["baseline", "exact match", "micro F1", "macro F1", "model's gain in micro F1, points"]
+            page.table(header, _set_baseline_rows(found))
+        _add_slices_and_labels(page, task, found)
     if result.command:
         page.note(f"Made by: {result.command}")
     return page.html()
 
 
-def _summary_rows(result: EvaluationResult) -> list[list[str]]:
-    parts = result.tasks.values()
+def _add_review(page: Page, part: TaskEvaluation | LabelSetEvaluation) -> None:
+    if part.review:
+        page.table(
+            ["target error of the stored threshold", "threshold", "accepted, %", "error among them, %"],
+            [
+                [f"{float(target):.0%}", each.threshold, per_cent(each.coverage), per_cent(each.error)]
+                for target, each in part.review.items()
+            ],
+        )
+
+
+def _add_slices_and_labels(page: Page, task: str, part: TaskEvaluation | LabelSetEvaluation) -> None:
+    figure = "exact match, %" if isinstance(part, LabelSetEvaluation) else "accuracy, %"
+    for name, slices in part.slices.items():
+        rows = {f"{value} ({each.n})": each.accuracy for value, each in slices.items()}
+        page.plots(interval_plot(rows, f"{task} by {name}", figure))
+    page.table(
+        ["label, the weakest first", "rows", "precision, %", "recall, %", "F1, %"],
+        [
+            [each.label, each.n, per_cent(each.precision), per_cent(each.recall), per_cent(each.f1)]
+            for each in part.by_label[:_LABELS]
+        ],
+    )
+
+
+def _summary_rows(tasks: Mapping[str, TaskEvaluation | LabelSetEvaluation]) -> list[list[str]]:
+    """Return the rows of a summary of tasks, which are all of one kind."""
+    parts = list(tasks.values())
+    figures = SET_FIGURES if isinstance(parts[0], LabelSetEvaluation) else FIGURES
     return [
         ["rows", *(f"{part.n:,}" for part in parts)],
-        *([title, *(_figure(name, part.metrics) for part in parts)] for name, title in FIGURES.items()),
+        *([title, *(_figure(name, part.metrics) for part in parts)] for name, title in figures.items()),
+    ]
+
+
+def _set_baseline_rows(part: LabelSetEvaluation) -> list[list[str]]:
+    return [
+        [
+            name,
+            *(per_cent(getattr(each.metrics, figure)) for figure in ("exact_match", "micro_f1", "macro_f1")),
+            signed(each.gain_in_points),
+        ]
+        for name, each in part.baselines.items()
     ]
 
 

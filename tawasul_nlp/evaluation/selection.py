@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded
 from tawasul_nlp.evaluation.output import write_text
-from tawasul_nlp.model.folder import PAIRS
+from tawasul_nlp.model.folder import PAIRS, TaskConfig
+from tawasul_nlp.model.label_sets import join_labels, set_probability
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import to_cell
 from tawasul_nlp.tables.io.escaping import escaped_row
@@ -47,7 +49,8 @@ class SelectedCase:
     row : int
         Its row in the table, from 1.
     answer, second : str
-        The two likeliest labels.
+        The two likeliest labels; of a multi-label task, the labels that are answered and those with the most doubtful
+        one changed, the likelier first.
     probability, second_probability : float
     reports : int
         Cases of the table in its duplicate group, itself included.
@@ -171,7 +174,7 @@ def choose(
     vectors : ndarray, shape (n_cases, width)
         Of length 1.
     groups : ndarray of int, shape (n_cases,)
-        Cases of one number tell of the same incident.
+        Cases of one number report the same incident.
     n : int
     breadth : float
         1 chooses by uncertainty alone; the larger, the more diversity counts.
@@ -285,6 +288,10 @@ def select(
     texts = [row.text for row in rows]
     advance("predicting", 0.0)
     probabilities = classifier.predict_proba(texts, task)
+    settings = classifier.config.tasks[task]
+    answers = two_sets(probabilities, settings) if settings.multi_label else None
+    if answers is not None:
+        probabilities = answers[0]
     vectors = classifier.encode(texts)
     advance("grouping", 0.0)
     # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
@@ -294,10 +301,12 @@ def select(
     groups = grouper.group(texts).labels
     picks = choose(probabilities, vectors, groups, n, seed=seed)
     advance("grouping", 1.0)
-    names = classifier.labels[task]
+    names: Sequence[str] = classifier.labels[task]
     cases = []
     for number, pick in enumerate(picks, 1):
         share = probabilities[pick.index]
+        if answers is not None:
+            names = answers[1][pick.index]
         first, second = np.argsort(-share, kind="stable")[:2].tolist() + [0] * (len(names) < 2)
         cases.append(
             SelectedCase(
@@ -313,6 +322,33 @@ def select(
             )
         )
     return Selection(tuple(cases), task, len(rows), excluded, tuple(unusable))
+
+
+def two_sets(probabilities: np.ndarray, task: TaskConfig) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """Return the labels that a multi-label task answers to each text, and those with the most doubtful one changed.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_texts, n_labels)
+    task : TaskConfig
+
+    Returns
+    -------
+    probabilities : ndarray, shape (n_texts, 2)
+        Of the two sets.
+    names : list of (str, str)
+        The two sets as cells.
+    """
+    answered = probabilities >= task.label_threshold
+    rows, doubtful = np.arange(len(answered)), np.abs(probabilities - 0.5).argmin(axis=1)
+    other = answered.copy()
+    other[rows, doubtful] ^= True
+    shares = np.stack([set_probability(probabilities, chosen) for chosen in (answered, other)], axis=1)
+    names = [
+        (join_labels(compress(task.labels, one)), join_labels(compress(task.labels, two)))
+        for one, two in zip(answered, other, strict=True)
+    ]
+    return shares, names
 
 
 def reason(first: str, second: str, pick: Pick) -> str:

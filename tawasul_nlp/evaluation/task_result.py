@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tawasul_nlp.evaluation.metrics import ConfusedPair, Estimate, LabelScores, Metrics, ReliabilityBin
+from tawasul_nlp.evaluation.intervals import Estimate
+from tawasul_nlp.evaluation.metrics import ConfusedPair, LabelScores, Metrics, ReliabilityBin
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,80 @@ class TaskEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelSetMetrics:
+    """The figures of one system for one multi-label task, each with its 95% interval.
+
+    Attributes
+    ----------
+    exact_match : Estimate
+        Share of the rows whose set of labels is exactly right.
+    micro_precision, micro_recall, micro_f1 : Estimate
+        Over all pairs of a row and a label, as scikit-learn's.
+    macro_f1 : Estimate
+        Mean F1 of the labels that occur among truths and answers.
+    ece, aurc, coverage_at_2, coverage_at_5 : Estimate or None
+        As those of :class:`~tawasul_nlp.evaluation.metrics.Metrics`, of sets and the probabilities that they are right;
+        None for a system without probabilities.
+    """
+
+    exact_match: Estimate
+    micro_precision: Estimate
+    micro_recall: Estimate
+    micro_f1: Estimate
+    macro_f1: Estimate
+    ece: Estimate | None = None
+    aurc: Estimate | None = None
+    coverage_at_2: Estimate | None = None
+    coverage_at_5: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSetBaseline:
+    """A baseline on the same rows, and the model's gain over it in points of micro F1."""
+
+    train_rows: int
+    metrics: LabelSetMetrics
+    gain_in_points: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSetEvaluation:
+    """What was found for one multi-label task.
+
+    Attributes
+    ----------
+    column : str
+        That holds the true labels.
+    n, unlabelled : int
+        Rows whose labels are known, which are measured, and other rows.
+    unknown_labels : dict of str to int
+        Labels that the model does not have, with their rows; the sets of these count as errors.
+    labels_a_row : tuple of (float, float)
+        True and answered, on average.
+    metrics : LabelSetMetrics
+    reliability, risk_coverage, review, slices
+        As those of :class:`TaskEvaluation`, of sets that are exactly right.
+    by_label : tuple of LabelScores
+        The weakest label first.
+    baselines : dict of str to LabelSetBaseline
+        Empty without training rows.
+    """
+
+    column: str
+    n: int
+    unlabelled: int
+    unknown_labels: dict[str, int]
+    labels_a_row: tuple[float, float]
+    metrics: LabelSetMetrics
+    reliability: tuple[ReliabilityBin, ...]
+    risk_coverage: tuple[tuple[float, float], ...]
+    review: dict[str, ReviewRate]
+    slices: dict[str, dict[str, SliceAccuracy]]
+    by_label: tuple[LabelScores, ...]
+    baselines: dict[str, LabelSetBaseline]
+
+
+@dataclass(frozen=True, slots=True)
 class RowHits:
     """Which rows were answered rightly, so that two models can be compared row by row.
 
@@ -145,11 +220,15 @@ class RowHits:
     keys : tuple of str
         A hash of each row's text and labels.
     hits : dict of str to str
-        For each task one character a row: ``1`` right, ``0`` wrong, ``-`` no label.
+        For each task one character a row: ``1`` right, ``0`` wrong, ``-`` no label. A set of labels is right as a
+        whole.
     groups : tuple of int or None
         Rows of one number belong together.
+    label_counts : dict of str to tuple of (int, int, int)
+        For each multi-label task and each row with labels: those answered rightly, those answered, and those true.
     """
 
     keys: tuple[str, ...]
     hits: dict[str, str]
     groups: tuple[int, ...] | None = None
+    label_counts: dict[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
