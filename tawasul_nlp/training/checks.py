@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
 from tawasul_nlp.training.splitting import near_identical
-from tawasul_nlp.training.tables import label_column
+from tawasul_nlp.training.tables import label_column, labels_of
 
 TINY = 5
 _SHOWN = 12
@@ -71,6 +71,8 @@ class Rows:
         Duplicates have one number.
     groups : ndarray of int, shape (n,)
         What belongs together has one number: duplicates, and rows with one value in the group column.
+    multi_label : collection of str
+        The tasks whose cells hold several labels.
     """
 
     places: list[tuple[str, int]]
@@ -79,6 +81,7 @@ class Rows:
     validates: np.ndarray
     alike: np.ndarray
     groups: np.ndarray
+    multi_label: Collection[str] = ()
 
 
 def unusable(file: str, rows: Dataset) -> list[Finding]:
@@ -98,15 +101,18 @@ def unusable_rows(by_problem: Mapping[str, Sequence[tuple[str, int]]]) -> list[F
     ]
 
 
-def unknown_labels(file: str, rows: Dataset, labels: Mapping[str, Sequence[str]]) -> list[Finding]:
+def unknown_labels(
+    file: str, rows: Dataset, labels: Mapping[str, Sequence[str]], multi_label: Collection[str] = ()
+) -> list[Finding]:
     """Find validation rows with a label that no training row has."""
     findings = []
     for task, names in labels.items():
-        known = set(names) | {""}
+        known = set(names)
         by_label: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for row, label in zip(rows["row"], rows[label_column(task)], strict=True):
-            if label not in known:
-                by_label[label].append((file, row))
+        for row, cell in zip(rows["row"], rows[label_column(task)], strict=True):
+            for label in labels_of(cell, multi_label=task in multi_label):
+                if label not in known:
+                    by_label[label].append((file, row))
         for label, found in sorted(by_label.items()):
             message = f"{task} {label!r} is in {_rows(len(found))} of validation and in none of training"
             findings.append(Finding("unknown label", True, message, tuple(found)))
@@ -119,13 +125,32 @@ def compare(rows: Rows) -> list[Finding]:
 
 
 def class_sizes(
-    task: str, counts: Mapping[str, int], places: Mapping[str, Sequence[tuple[str, int]]] | None = None
+    task: str,
+    counts: Mapping[str, int],
+    places: Mapping[str, Sequence[tuple[str, int]]] | None = None,
+    *,
+    labelled: int | None = None,
 ) -> list[Finding]:
-    """Find a task with one label, and labels with few training rows."""
+    """Find a task with one label, and labels with few training rows.
+
+    Of a multi-label task, ``labelled`` is the number of rows whose labels are known; there one label is enough, but one
+    that all rows have is not learned, and some row should have two.
+    """
     findings = []
-    if len(counts) < 2:
-        message = f"{task} has {len(counts)} label in training, expected at least 2"
+    if len(counts) < (1 if labelled is not None else 2):
+        message = f"{task} has {len(counts)} label in training, expected at least {1 if labelled is not None else 2}"
         findings.append(Finding("one label", True, message))
+    if labelled is not None:
+        everywhere = [label for label in sorted(counts) if counts[label] == labelled]
+        if everywhere:
+            message = f"{task} has {_named(everywhere)} in every row of training, so nothing tells when it is not there"
+            findings.append(Finding("label of every row", False, message))
+        if len(counts) > 1 and sum(counts.values()) <= labelled:
+            message = (
+                f"{task} is multi-label, but its {_rows(labelled)} of training have {sum(counts.values())} labels; if "
+                "no text has two, name it among the label columns (--label-columns)"
+            )
+            findings.append(Finding("few labels a row", False, message))
     for label, count in sorted(counts.items()):
         if count < TINY:
             found = () if places is None else tuple(places[label])
@@ -134,7 +159,11 @@ def class_sizes(
 
 
 def doubtful_labels(
-    task: str, counts: Mapping[str, int], places: Mapping[str, Sequence[tuple[str, int]]] | None = None
+    task: str,
+    counts: Mapping[str, int],
+    places: Mapping[str, Sequence[tuple[str, int]]] | None = None,
+    *,
+    multi_label: bool = False,
 ) -> list[Finding]:
     """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise.
 
@@ -154,13 +183,15 @@ def doubtful_labels(
             message = (
                 f"{task} is {label!r} in {_rows(counts[label])}, which is learned as a label; if it stands for a "
                 f"missing one, say so (--missing-label {shlex.quote(label)})"
+                f"{', and if for a text without any of the labels, write |' if multi_label else ''}"
             )
             findings.append(finding("no label?", [label], message))
     several = [label for label in sorted(counts) if "|" in label]
     if several:
         message = (
             f"{task} has {_named(several)} with | in {_rows(sum(counts[label] for label in several))}; a text has one "
-            "label of each task, so each of these is learned as a label of its own"
+            "label of each task, so each of these is learned as a label of its own, unless the column is named as "
+            f"multi-label (--multi-label-columns {task})"
         )
         findings.append(finding("several labels?", several, message))
     decimal = [label for label in sorted(counts) if _DECIMAL.fullmatch(label)]
@@ -191,11 +222,13 @@ def incident_findings(column: str, incidents: Incidents | None) -> list[Finding]
 def _classes(rows: Rows) -> Iterator[Finding]:
     trained = np.flatnonzero(~rows.validates).tolist()
     for task, values in rows.labels.items():
+        multi_label = task in rows.multi_label
         places: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for index in trained:
-            if values[index]:
-                places[values[index]].append(rows.places[index])
-        yield from class_sizes(task, {label: len(found) for label, found in places.items()}, places)
+            for label in labels_of(values[index], multi_label=multi_label):
+                places[label].append(rows.places[index])
+        labelled = sum(bool(values[index]) for index in trained) if multi_label else None
+        yield from class_sizes(task, {label: len(found) for label, found in places.items()}, places, labelled=labelled)
         absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
         if absent:
             yield Finding("missing label", False, f"{_rows(len(absent))} without {task}, left out of this task", absent)
@@ -203,11 +236,13 @@ def _classes(rows: Rows) -> Iterator[Finding]:
 
 def _doubtful(rows: Rows) -> Iterator[Finding]:
     for task, values in rows.labels.items():
+        multi_label = task in rows.multi_label
         places: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for value, place in zip(values, rows.places, strict=True):
-            if value:
-                places[value].append(place)
-        yield from doubtful_labels(task, {label: len(found) for label, found in places.items()}, places)
+            for label in labels_of(value, multi_label=multi_label):
+                places[label].append(place)
+        counts = {label: len(found) for label, found in places.items()}
+        yield from doubtful_labels(task, counts, places, multi_label=multi_label)
 
 
 def _across(rows: Rows) -> Iterator[Finding]:

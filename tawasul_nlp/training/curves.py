@@ -31,7 +31,9 @@ def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: P
     losses.set(xlabel="epoch", ylabel="loss", title="Loss")
     for task in tasks:
         accuracies.plot(epochs, [100 * entry[f"eval_{task}"] for entry in judged], "o-", label=task)
-    accuracies.set(xlabel="epoch", ylabel="accuracy, %", title="Encoder alone on validation")
+    accuracies.set(
+        xlabel="epoch", ylabel="accuracy, or micro F1 of several labels, %", title="Encoder alone on validation"
+    )
     for axes in (losses, accuracies):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from datasets import Dataset, IterableDataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.model.label_sets import NONE, label_matrix
 from tawasul_nlp.training.checks import (
     Finding,
     Rows,
@@ -31,6 +32,7 @@ from tawasul_nlp.training.tables import (
     Columns,
     label_column,
     label_names,
+    labels_of,
     read_table,
     second_column,
     table_rows,
@@ -64,7 +66,7 @@ class TrainingData:
     labels : dict of str to tuple of str
         The names of each task's labels; a parent comes before its child.
     counts : dict of str to ndarray of int, shape (labels,)
-        Training rows of each label.
+        Training rows with each label.
     rows : int
         Training rows.
     groups : ndarray of int, shape (n_train,)
@@ -86,6 +88,8 @@ class TrainingData:
         or measured as such. A label may have nothing else.
     ngram_texts : Dataset or None
         Further texts that only the n-gram scorer learns from, with the columns of the labels.
+    multi_label : dict of str to int
+        The tasks of which a row may have several labels, each with the training rows whose labels are known.
     """
 
     train: Dataset | IterableDataset
@@ -103,6 +107,7 @@ class TrainingData:
     incidents: Incidents | None = None
     descriptions: Dataset | None = None
     ngram_texts: Dataset | None = None
+    multi_label: dict[str, int] = field(default_factory=dict)
 
     @property
     def learned(self) -> Dataset | IterableDataset:
@@ -163,7 +168,7 @@ def read_data(
     whole = read_whole(data, columns, cache, validation=validation, duplicates=duplicates, descriptions=descriptions)
     validates = whole.second
     if validation is None:
-        validates = split(whole.labels, whole.groups, config.validation_share, config.seed)
+        validates = split(whole.labels, whole.groups, config.validation_share, config.seed, columns.multi_label)
     return whole.divided(~validates, validates, config.seed)
 
 
@@ -175,7 +180,7 @@ class WholeTable:
     ----------
     rows : Dataset
     labels : dict of str to list of str
-        The label of each row for each task; empty where it has none.
+        The cell of each row for each task; empty where it has no label.
     alike, groups : ndarray of int, shape (n_rows,)
         See :class:`~tawasul_nlp.training.checks.Rows`.
     second : ndarray of bool, shape (n_rows,)
@@ -225,6 +230,7 @@ class WholeTable:
                     validates[used],
                     self.alike[used],
                     self.groups[used],
+                    self.columns.multi_label,
                 )
             ),
         ]
@@ -233,8 +239,10 @@ class WholeTable:
         )
         shared = np.isin(self.groups, self.groups[trains])
         train, held_out = chosen(self.rows, trains.tolist()), chosen(self.rows, validates.tolist())
-        counters = {task: Counter(train[label_column(task)]) for task in self.labels}
-        labels = {task: label_names(list(counter)) for task, counter in counters.items()}
+        several = self.columns.multi_label
+        cells = {task: list(train[label_column(task)]) for task in self.labels}
+        counters = {task: count_labels(given, task in several) for task, given in cells.items()}
+        labels = {task: label_names(counter) for task, counter in counters.items()}
         if self.descriptions is not None:
             unseen = described_only(self.descriptions, labels)
             findings += description_findings(unseen)
@@ -257,6 +265,7 @@ class WholeTable:
             tuple(findings),
             incidents=incidents,
             descriptions=self.descriptions,
+            multi_label={task: sum(map(bool, cells[task])) for task in several},
         )
 
 
@@ -284,12 +293,15 @@ def read_whole(
     for side, rows in usable.items():
         if not len(rows):
             raise ValueError(f"{sources[side]} has no usable row; {findings[0] if findings else 'it has no rows'}")
-    labels = {task: label_names(usable["data"][label_column(task)]) for task in columns.labels}
+    labels = {
+        task: label_names(usable["data"][label_column(task)], multi_label=task in columns.multi_label)
+        for task in columns.labels
+    }
     described = None if descriptions is None else read_descriptions(descriptions, columns)
     if described is not None:
         labels = {task: (*names, *described_only(described, labels)[task]) for task, names in labels.items()}
     if validation is not None:
-        unknown = unknown_labels(sources["validation"], usable["validation"], labels)
+        unknown = unknown_labels(sources["validation"], usable["validation"], labels, columns.multi_label)
         strange = {row for finding in unknown for _, row in finding.rows}
         usable["validation"] = chosen(usable["validation"], [row not in strange for row in usable["validation"]["row"]])
         findings += unknown
@@ -340,7 +352,7 @@ def need_two_tables(data: Any, validation: Any) -> None:
 def need_labels(held_out: Mapping[str, Iterable[str]]) -> None:
     """Raise ValueError if a task has no label in validation, without which nothing can be chosen or calibrated."""
     for task, values in held_out.items():
-        if not any(values):
+        if not set(values) - {"", NONE}:
             raise ValueError(f"no row of validation has a {task}; add some, or leave {task} out of the label columns")
 
 
@@ -356,13 +368,33 @@ def _groups(texts: list[str], method: Method, cache: Path) -> np.ndarray:
     return groups
 
 
-def truth_of(rows: Dataset, labels: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,)."""
-    index = {task: {name: at for at, name in enumerate(names)} for task, names in labels.items()}
-    return {
-        task: np.array([numbers.get(label, -1) for label in rows[label_column(task)]], np.int64)
-        for task, numbers in index.items()
-    }
+def truth_of(
+    rows: Dataset, labels: Mapping[str, Sequence[str]], multi_label: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Return the label index of each row for each task; -1 where it has none: int arrays (n_rows,).
+
+    Of a multi-label task, which labels each row has: (n_rows, n_labels), all -1 where they are unknown.
+    """
+    found = {}
+    for task, names in labels.items():
+        cells = list(rows[label_column(task)])
+        if task in multi_label:
+            found[task] = label_matrix(cells, names)
+        else:
+            index = {name: at for at, name in enumerate(names)}
+            found[task] = np.array([index.get(label, -1) for label in cells], np.int64)
+    return found
+
+
+def is_labelled(truth: np.ndarray) -> np.ndarray:
+    """Return which rows have labels, of what :func:`truth_of` returned for a task: (n_rows,), bool."""
+    known: np.ndarray = truth.reshape(len(truth), -1).min(axis=1) >= 0
+    return known
+
+
+def count_labels(cells: Iterable[str], multi_label: bool = False) -> Counter[str]:
+    """Return how many cells have each label."""
+    return Counter(label for cell in cells for label in labels_of(cell, multi_label=multi_label))
 
 
 def counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:

@@ -31,7 +31,7 @@ from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.curves import draw_curves
 from tawasul_nlp.training.dataset import TrainingData, truth_of
-from tawasul_nlp.training.heads import MOST_TEXTS, start_heads
+from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
 from tawasul_nlp.training.incident_groups import IncidentDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.progress import tell
@@ -94,9 +94,11 @@ def start_network(
     torch.manual_seed(stage.seed)
     tasks = {task: len(names) for task, names in data.labels.items()}
     network = MultiTaskNetwork(backbone.encoder, tasks, stage.dropout, incident=data.incidents is not None)
+    for task, labelled in data.multi_label.items():
+        start_from_shares(network, task, data.counts[task], labelled)
     backbone.give_heads(network, data.labels)
-    weights = class_weights(stage.class_weights, data.labels, data.counts)
-    return backbone, TrainingNetwork(network, stage, weights)
+    weights = class_weights(stage.class_weights, data.labels, data.counts, data.multi_label)
+    return backbone, TrainingNetwork(network, stage, weights, data.multi_label)
 
 
 def _run_stage(
@@ -160,7 +162,7 @@ def _start_heads(
         rows = texts.rows.select(np.random.default_rng(stage.seed).permutation(len(texts))[:MOST_TEXTS])
     else:
         rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
-    truth = truth_of(rows, data.labels)
+    truth = truth_of(rows, data.labels, data.multi_label)
     start_heads(network, list(rows["input_ids"]), padding, truth, stage.head_start)
 
 

@@ -12,23 +12,30 @@ import numpy as np
 
 from tawasul_nlp._system import atomic_write, machine
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.baselines import majority, tfidf_svm
+from tawasul_nlp.evaluation.baselines import frequent_set, majority, tfidf_svm, tfidf_svms
 from tawasul_nlp.evaluation.evaluator import (
     baseline_result,
     evaluate_task,
     hit_string,
-    length_bucket,
     predict_all,
     row_keys,
 )
+from tawasul_nlp.evaluation.label_set_metrics import (
+    SET_BASELINES,
+    evaluate_label_sets,
+    label_set_answers,
+    label_set_baseline,
+)
 from tawasul_nlp.evaluation.metrics import answers
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts, RowHits, TaskEvaluation
+from tawasul_nlp.evaluation.slices import length_bucket
+from tawasul_nlp.evaluation.task_result import DataFacts, LabelSetEvaluation, ModelFacts, RowHits, TaskEvaluation
+from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import WholeTable, read_whole
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run import check_weights, digest, fit, refuse_fatal
-from tawasul_nlp.training.run_folder import CHECKS, claim, write_json
+from tawasul_nlp.training.run import check_weights, fit, refuse_fatal
+from tawasul_nlp.training.run_folder import CHECKS, claim, digest, write_json
 from tawasul_nlp.training.splitting import fold_numbers, split
 from tawasul_nlp.training.tables import Columns, label_names
 
@@ -39,7 +46,8 @@ def cross_validate(
     data: Any,
     *,
     text_column: str = "text",
-    label_columns: str | Sequence[str] | Mapping[str, str],
+    label_columns: str | Sequence[str] | Mapping[str, str] = (),
+    multi_label_columns: str | Sequence[str] | Mapping[str, str] = (),
     output: str | Path,
     folds: int = 5,
     config: TrainConfig | None = None,
@@ -60,8 +68,7 @@ def cross_validate(
 
     Parameters
     ----------
-    data, text_column, label_columns, config, incident_column, group_column, descriptions, duplicates, missing_labels,
-    leave_out
+    data, text_column, label_columns, multi_label_columns, config, incident_column, group_column, descriptions
         As for :func:`~tawasul_nlp.training.train`.
     output : str or Path
         The run folder: ``folds`` of it has a folder for each, and ``cross_validation.json`` the result. A fold that is
@@ -89,12 +96,19 @@ def cross_validate(
     config = (config or TrainConfig.preset("e5")).replace(label_issues=False)
     output = Path(output)
     with logged(output):
-        columns = Columns.parse(text_column, label_columns, group_column, incident_column, missing=missing_labels)
+        columns = Columns.parse(
+            text_column,
+            label_columns,
+            group_column,
+            incident_column,
+            missing=missing_labels,
+            multi_label=multi_label_columns,
+        )
         check_weights(config, columns.labels)
         whole = read_whole(data, columns, output / "cache", duplicates=duplicates, descriptions=descriptions)
         write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
         refuse_fatal(whole.findings, output, leave_out=leave_out)
-        number = fold_numbers(whole.labels, whole.groups, folds, config.seed)
+        number = fold_numbers(whole.labels, whole.groups, folds, config.seed, columns.multi_label)
         (output / "folds").mkdir(parents=True, exist_ok=True)
         made_of = {"config": config.to_dict(), "files": whole.files, **whole.reading, "folds": folds}
         claim(output / "folds", {**made_of, "texts": digest(whole.rows, columns.labels)}, config)
@@ -118,7 +132,9 @@ def _fold(
         others = np.flatnonzero(~held_out)
         labels = {task: [values[at] for at in others.tolist()] for task, values in whole.labels.items()}
         validates = np.zeros(len(held_out), bool)
-        validates[others] = split(labels, whole.groups[others], config.validation_share, config.seed)
+        validates[others] = split(
+            labels, whole.groups[others], config.validation_share, config.seed, whole.columns.multi_label
+        )
         data = whole.divided(~held_out & ~validates, validates, config.seed)
         tell(f"{folder.name}: {data.rows:,} training rows, {int(held_out.sum()):,} rows to measure")
         run = fit(data, config, folder)
@@ -143,14 +159,20 @@ def _scores(
 ) -> Iterator[tuple[str, np.ndarray]]:
     probabilities = predict_all(model, unseen, list(whole.labels))
     for task, values in whole.labels.items():
-        names = label_names(values)
+        names = label_names(values, multi_label=task in whole.columns.multi_label)
+        pairs = [(text, label) for text, label in zip(known, labels[task], strict=True) if label]
+        theirs = [label for _, label in pairs]
         # A label that is only described has no row to measure.
         at = [index for index, label in enumerate(model.labels[task]) if label in names]
         spread = np.zeros((len(unseen), len(names)), np.float32)
         spread[:, [names.index(model.labels[task][index]) for index in at]] = probabilities[task][:, at]
         yield f"model.{task}", spread
-        pairs = [(text, label) for text, label in zip(known, labels[task], strict=True) if label]
-        theirs = [label for _, label in pairs]
+        if task in whole.columns.multi_label:
+            target = label_matrix(theirs, names) == 1
+            yield f"answered.{task}", spread >= model.config.tasks[task].label_threshold
+            yield f"{SET_BASELINES[0]}.{task}", frequent_set(target, len(unseen))
+            yield f"{SET_BASELINES[1]}.{task}", tfidf_svms([text for text, _ in pairs], target, unseen)
+            continue
         yield f"{_BASELINES[0]}.{task}", majority(theirs, names, len(unseen))
         if len(set(theirs)) > 1:
             yield f"{_BASELINES[1]}.{task}", tfidf_svm([text for text, _ in pairs], theirs, names, unseen)
@@ -161,27 +183,54 @@ def _measured(
 ) -> EvaluationResult:
     texts = list(whole.rows["text"])
     found: dict[str, TaskEvaluation] = {}
+    label_sets: dict[str, LabelSetEvaluation] = {}
     hits: dict[str, str] = {}
+    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
     for task, values in whole.labels.items():
-        names, labelled = label_names(values), np.array(values) != ""
+        several = task in whole.columns.multi_label
+        names, labelled = label_names(values, multi_label=several), np.array(values) != ""
         rows = np.flatnonzero(labelled)
         truth = [values[at] for at in rows.tolist()]
-        answered = answers(names, truth, scores[f"model.{task}"][rows])
         groups = np.unique(whole.groups[rows], return_inverse=True)[1]
+        learned = round(len(rows) * (1 - 1 / len(np.unique(number))))
+        common: dict[str, Any] = {
+            "column": whole.columns.labels[task],
+            "unlabelled": len(number) - len(rows),
+            "thresholds": {},
+            "slices": {
+                "length": [length_bucket(texts[row]) for row in rows],
+                "fold": [str(each + 1) for each in number[rows].tolist()],
+            },
+        }
+        right = np.zeros(len(number), bool)
+        if several:
+            chosen = scores[f"answered.{task}"][rows] > 0
+            confidence = set_probability(scores[f"model.{task}"][rows], chosen)
+            sets = label_set_answers(names, truth, chosen, confidence)
+            baselines = {
+                name: label_set_baseline(
+                    learned,
+                    label_set_answers(names, truth, scores[f"{name}.{task}"][rows] > 0),
+                    sets,
+                    groups,
+                    resamples,
+                )
+                for name in SET_BASELINES
+            }
+            label_sets[task] = evaluate_label_sets(sets, names, groups, resamples, baselines=baselines, **common)
+            counts[task] = tuple((both, said, true) for both, said, true in sets.counts.tolist())
+            right[rows] = sets.hits
+            hits[task] = hit_string(right, labelled)
+            continue
+        answered = answers(names, truth, scores[f"model.{task}"][rows])
         found[task] = evaluate_task(
             answered,
             groups,
             resamples,
-            column=whole.columns.labels[task],
-            unlabelled=len(number) - len(rows),
-            thresholds={},
-            slices={
-                "length": [length_bucket(texts[row]) for row in rows],
-                "fold": [str(each + 1) for each in number[rows].tolist()],
-            },
+            **common,
             baselines={
                 name: baseline_result(
-                    round(len(rows) * (1 - 1 / len(np.unique(number)))),
+                    learned,
                     answers(names, truth, scores[f"{name}.{task}"][rows], probabilities=False),
                     answered,
                     groups,
@@ -191,15 +240,15 @@ def _measured(
                 if f"{name}.{task}" in scores
             },
         )
-        right = np.zeros(len(number), bool)
         right[rows] = answered.hits
         hits[task] = hit_string(right, labelled)
     return EvaluationResult(
         ModelFacts(f"{len(np.unique(number))} models", "cross-validation"),
         facts,
         found,
-        RowHits(row_keys(texts, whole.labels), hits, tuple(whole.groups.tolist())),
+        RowHits(row_keys(texts, whole.labels), hits, tuple(whole.groups.tolist()), counts),
         resamples,
         datetime.date.today().isoformat(),
         machine(),
+        label_sets=label_sets,
     )

@@ -42,21 +42,42 @@ def start_heads(
         Token ids of each text.
     padding : int
     targets : mapping of str to ndarray of int, shape (n_rows,)
-        Label index for each task; -1 where a text has none.
+        Label index for each task; -1 where a text has none. Of a multi-label task, which labels each text has (n_rows,
+        n_labels), all -1 where they are unknown.
     how : {"means", "probe"}
+        A multi-label task always starts from a probe, of each label against the rest.
     batch_size : int
     """
     start = {"means": nearest_mean, "probe": linear_probe}[how]
     vectors = _pooled(network, rows, padding, batch_size)
     for task, target in targets.items():
+        if target.ndim == 2:
+            known = target[:, 0] >= 0
+            _set_head(network, task, *one_vs_rest_probe(vectors[known], target[known]))
+            continue
         known = target >= 0
         if how == "probe" and len(np.unique(target[known])) < 2:
             continue  # nothing to tell apart: a stream may begin with the texts of one label
-        weights, bias = start(vectors[known], target[known], network.tasks[task])
-        head = network.heads[head_name(task)]
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(weights))
-            head.bias.copy_(torch.from_numpy(bias))
+        _set_head(network, task, *start(vectors[known], target[known], network.tasks[task]))
+
+
+def start_from_shares(network: MultiTaskNetwork, task: str, counts: np.ndarray, labelled: int) -> None:
+    """Set the biases of a multi-label head to the log-odds of the labels' shares, so that rare ones begin as such."""
+    bias = network.heads[head_name(task)].bias
+    with torch.no_grad():
+        bias.copy_(torch.from_numpy(_log_odds(counts, labelled)))
+
+
+def _log_odds(counts: np.ndarray, total: int) -> np.ndarray:
+    """Return the log-odds of shares, as if each label had been half once more."""
+    return np.log((counts + 0.5) / (total - counts + 0.5)).astype(np.float32)
+
+
+def _set_head(network: MultiTaskNetwork, task: str, weights: np.ndarray, bias: np.ndarray) -> None:
+    head = network.heads[head_name(task)]
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weights))
+        head.bias.copy_(torch.from_numpy(bias))
 
 
 def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +152,29 @@ def linear_probe(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     weights[fitted.classes_] = found / spread
     bias[fitted.classes_] = offset
     return weights.astype(np.float32), (bias - weights @ middle).astype(np.float32)
+
+
+def one_vs_rest_probe(vectors: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a linear layer fitted by a logistic regression of each label against the rest.
+
+    Parameters
+    ----------
+    vectors : ndarray of float, shape (n_texts, width)
+    target : ndarray of int, shape (n_texts, labels)
+        1 where a text has a label, else 0. A label that all or no texts have starts from its share alone.
+
+    Returns
+    -------
+    weights : ndarray of float32, shape (labels, width)
+    bias : ndarray of float32, shape (labels,)
+    """
+    counts = (target == 1).sum(0)
+    weights = np.zeros((target.shape[1], vectors.shape[1]), np.float32)
+    bias = _log_odds(counts, len(target))
+    for label in np.flatnonzero((counts > 0) & (counts < len(target))).tolist():
+        two, offsets = linear_probe(vectors, target[:, label].astype(np.int64), 2)
+        weights[label], bias[label] = two[1] - two[0], offsets[1] - offsets[0]
+    return weights, bias
 
 
 def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,15 @@ class TrainingNetwork(nn.Module):
     accepts_loss_kwargs = False
 
     def __init__(
-        self, network: MultiTaskNetwork, stage: Stage, class_weights: Mapping[str, np.ndarray] | None = None
+        self,
+        network: MultiTaskNetwork,
+        stage: Stage,
+        class_weights: Mapping[str, np.ndarray] | None = None,
+        multi_label: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.class_weights = {task: torch.from_numpy(weights) for task, weights in (class_weights or {}).items()}
+        self.multi_label = frozenset(multi_label)
         self.network = network
         self.stage = stage
         hidden = network.encoder.config.hidden_size
@@ -51,16 +57,8 @@ class TrainingNetwork(nn.Module):
         out: dict[str, Any] = {}
         for task in network.tasks:
             logits = network.heads[head_name(task)](network.dropout(pooled)).float()
-            target = targets[task]
-            smooth = self.stage.label_smoothing
-            smoothed = target * (1 - smooth) + smooth / target.shape[1]
-            known = target.sum(1) > 0
-            each = -(smoothed * logits.log_softmax(1)).sum(1)
-            if task in self.class_weights:
-                weights = target @ self.class_weights[task].to(target.device)
-                mean = (each * weights).sum() / weights.sum().clamp(min=1e-6)
-            else:
-                mean = (each * known).sum() / known.sum().clamp(min=1)
+            of_task = binary_loss if task in self.multi_label else softmax_loss
+            mean = of_task(logits, targets[task], self.stage.label_smoothing, self.class_weights.get(task))
             loss = loss + self.stage.task_weights.get(task, 1.0) * mean
             out[task] = logits
         hidden = mlm_labels != IGNORE
@@ -101,10 +99,48 @@ class TrainingNetwork(nn.Module):
         return tokens, pooled, torch.cat(vectors)[back] if vectors else None
 
 
+def softmax_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    """Return the mean cross-entropy of the texts with a label; without one, a text's target (labels,) is all zero."""
+    smoothed = target * (1 - smoothing) + smoothing / target.shape[1]
+    each = -(smoothed * logits.log_softmax(1)).sum(1)
+    if weights is not None:
+        weight = target @ weights.to(target.device)
+        return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+    known = target.sum(1) > 0
+    return (each * known).sum() / known.sum().clamp(min=1)
+
+
+def binary_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    """Return the binary cross-entropy, summed over labels, as a mean over the texts whose labels are known.
+
+    As a sum it weighs as much beside the losses of other tasks as a cross-entropy does, however many labels there are.
+
+    Parameters
+    ----------
+    logits, target : Tensor, shape (batch, labels)
+        Targets are all -1 where a text's labels are unknown.
+    smoothing : float
+        Share of the target that is drawn to one half.
+    weights : Tensor, shape (labels,), or None
+        Of each label's loss in the texts that have it.
+    """
+    known = target[:, 0] >= 0
+    smoothed = target.clamp(min=0) * (1 - smoothing) + smoothing / 2
+    positive = None if weights is None else weights.to(target.device)
+    each = nn.functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=positive, reduction="none")
+    return (each.sum(1) * known).sum() / known.sum().clamp(min=1)
+
+
 def class_weights(
-    given: str | Mapping[str, float], labels: Mapping[str, Sequence[str]], counts: Mapping[str, np.ndarray]
+    given: str | Mapping[str, float],
+    labels: Mapping[str, Sequence[str]],
+    counts: Mapping[str, np.ndarray],
+    multi_label: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """Return the weight of each label of each task, as ``Stage.class_weights`` says; nothing where all weigh the same.
+
+    For a multi-label task, with its number of labelled rows in ``multi_label``, balanced means that the texts with a
+    label weigh as much as those without.
 
     Examples
     --------
@@ -112,12 +148,19 @@ def class_weights(
     [0.6666666865348816, 2.0]
     >>> class_weights({"roads": 3}, {"dept": ("water", "roads")}, {"dept": np.array([30, 10])})["dept"].tolist()
     [1.0, 3.0]
+    >>> class_weights("balanced", {"tags": ("wet",)}, {"tags": np.array([10])}, {"tags": 40})["tags"].tolist()
+    [3.0]
     """
     if isinstance(given, Mapping):
         weights = {task: np.array([given.get(name, 1.0) for name in names]) for task, names in labels.items()}
         weights = {task: found for task, found in weights.items() if (found != 1.0).any()}
     elif given == "balanced":
-        weights = {task: found.sum() / (len(found) * np.maximum(found, 1)) for task, found in counts.items()}
+        weights = {
+            task: (multi_label[task] - found) / np.maximum(found, 1)
+            if task in multi_label
+            else found.sum() / (len(found) * np.maximum(found, 1))
+            for task, found in counts.items()
+        }
     else:
         weights = {}
     return {task: found.astype(np.float32) for task, found in weights.items()}

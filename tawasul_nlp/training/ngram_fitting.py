@@ -1,4 +1,4 @@
-"""Train the n-gram scorer: hashed TF-IDF features and one linear SVM for each task."""
+"""Train the n-gram scorer: hashed TF-IDF features and one linear SVM for each task, or each label of several."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tawasul_nlp.model.ngram import Counts, FeatureBlock, NgramFeatures, save_ngram
 from tawasul_nlp.training.config import NgramConfig
+from tawasul_nlp.training.dataset import is_labelled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -56,7 +57,8 @@ def fit_ngram(
     ----------
     texts : list of str
     targets : dict of str to ndarray of int, shape (n_texts,)
-        For each task, the index of each text's label; -1 where the task is not defined.
+        For each task, the index of each text's label; -1 where the task is not defined. Of a multi-label task, which
+        labels each text has (n_texts, n_labels), all -1 where they are unknown.
     labels : dict of str to tuple of str
         The names of each task's labels; every one needs a text.
     path : Path
@@ -69,25 +71,21 @@ def fit_ngram(
     ValueError
         If a label has no text.
     """
-    from sklearn.svm import LinearSVC
-
     counts = NgramFeatures().counts(texts)
     pairs = list(zip(counts, config.min_df, strict=True))
     blocks = tuple(kept_features(block_counts, min_df) for block_counts, min_df in pairs)
     features = weighed(blocks, counts)
     found, biases = {}, {}
     for task, target in targets.items():
-        known = target >= 0
-        missing = [name for index, name in enumerate(labels[task]) if index not in set(target[known].tolist())]
+        known = is_labelled(target)
+        present = (
+            set(target[known].tolist()) if target.ndim == 1 else set(np.flatnonzero((target == 1).any(0)).tolist())
+        )
+        missing = [name for index, name in enumerate(labels[task]) if index not in present]
         if missing:
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
-        own = (weights or {}).get(task)
-        class_weight = None if own is None else dict(enumerate(own.tolist()))
-        svm = LinearSVC(C=config.C, class_weight=class_weight, random_state=0).fit(features[known], target[known])
-        found[task], biases[task] = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
-        if len(labels[task]) == 2:  # one column tells two labels apart; the format has one for each
-            found[task] = np.concatenate([-found[task], found[task]], axis=1)
-            biases[task] = np.concatenate([-biases[task], biases[task]])
+        fit_svm = linear_svm if target.ndim == 1 else one_vs_rest_svms
+        found[task], biases[task] = fit_svm(features[known], target[known], config.C, (weights or {}).get(task))
     kept = heaviest(np.concatenate(list(found.values()), axis=1), config.features or features.shape[1])
     sizes = np.cumsum([0, *(len(block.hashes) for block in blocks)])
     blocks = tuple(
@@ -95,6 +93,36 @@ def fit_ngram(
         for block, start, end in zip(blocks, sizes[:-1], sizes[1:], strict=True)
     )
     save_ngram(path, blocks, {task: matrix[kept] for task, matrix in found.items()}, biases)
+
+
+def linear_svm(
+    features: csr_matrix, target: np.ndarray, C: float, class_weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (features, labels) and biases (labels,), float32, of an SVM for at least two labels."""
+    from sklearn.svm import LinearSVC
+
+    of_label = None if class_weights is None else dict(enumerate(class_weights.tolist()))
+    svm = LinearSVC(C=C, class_weight=of_label, random_state=0).fit(features, target)
+    weights, biases = svm.coef_.T.astype(np.float32), svm.intercept_.astype(np.float32)
+    if len(svm.classes_) == 2:  # one column tells two labels apart; the format has one for each
+        return np.concatenate([-weights, weights], axis=1), np.concatenate([-biases, biases])
+    return weights, biases
+
+
+def one_vs_rest_svms(
+    features: csr_matrix, target: np.ndarray, C: float, class_weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (features, labels) and biases (labels,), float32, of an SVM for each label against the rest.
+
+    A label that all texts have scores 1 for every text. ``class_weights`` (labels,) are those of texts that have it.
+    """
+    weights = np.zeros((features.shape[1], target.shape[1]), np.float32)
+    biases = np.ones(target.shape[1], np.float32)
+    for label in np.flatnonzero((target == 0).any(0)).tolist():
+        own = None if class_weights is None else np.array([1.0, class_weights[label]])
+        both, offsets = linear_svm(features, target[:, label], C, own)
+        weights[:, label], biases[label] = both[:, 1], offsets[1]
+    return weights, biases
 
 
 def heaviest(weights: np.ndarray, count: int) -> np.ndarray:

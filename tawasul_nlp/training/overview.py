@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,12 +65,14 @@ class DataOverview:
     train, validation, left_out : int
         Rows.
     labels : dict of str to dict of str to int
-        Training rows of each label of each task.
+        Training rows with each label of each task.
     lengths : tuple of int
         Least, median, 95th percentile and greatest length of a training text in characters; of a stream, of its first
         10,000 rows.
     duplicates : int or None
         Training rows that belong together with another one; None for a stream, where they are not looked for.
+    labelled : dict of str to int
+        Of multi-label tasks, the training rows whose labels are known.
     """
 
     train: int
@@ -79,6 +81,7 @@ class DataOverview:
     labels: dict[str, dict[str, int]]
     lengths: tuple[int, int, int, int]
     duplicates: int | None
+    labelled: dict[str, int] = field(default_factory=dict)
 
     def __rich__(self) -> RenderableType:
         from rich import box
@@ -88,18 +91,20 @@ class DataOverview:
 
         parts: list[RenderableType] = []
         for task, counts in self.labels.items():
-            title = Text(f"{task}: {len(counts)} labels")
+            total = self.labelled.get(task, sum(counts.values()))
+            several = f", {sum(counts.values()) / max(1, total):.2f} labels a row" if task in self.labelled else ""
+            title = Text(f"{task}: {len(counts)} labels{several}")
             table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
             for heading in ("training rows", "share"):
                 table.add_column(heading, justify="right", no_wrap=True)
             table.add_column("label")
-            total = sum(counts.values())
             ordered = sorted(counts.items(), key=lambda item: -item[1])
             for label, count in ordered[:_SHOWN]:
                 table.add_row(f"{count:,}", f"{count / total:.1%}", Text(" ".join(label.split())))
             if len(ordered) > _SHOWN:
                 rest = sum(count for _, count in ordered[_SHOWN:])
-                table.add_row(f"{rest:,}", f"{rest / total:.1%}", f"({len(ordered) - _SHOWN} more labels)")
+                share = "" if task in self.labelled else f"{rest / total:.1%}"
+                table.add_row(f"{rest:,}", share, f"({len(ordered) - _SHOWN} more labels)")
             parts.append(table)
         least, median, most, longest = self.lengths
         together = "not looked for" if self.duplicates is None else f"{self.duplicates:,} training rows have one"
@@ -122,6 +127,7 @@ def overview(data: TrainingData) -> DataOverview:
         {task: dict(zip(names, data.counts[task].tolist(), strict=True)) for task, names in data.labels.items()},
         (lengths[0], lengths[1], lengths[2], lengths[3]),
         None if data.streamed else int((np.bincount(data.groups)[data.groups] > 1).sum()),
+        data.multi_label,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
+from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -67,7 +69,10 @@ def untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:
             owners = tuple(names.index(parent.label_of[label]) for label in data.labels[parent.task])
             tasks[task] = TaskConfig(names, {"encoder": 0.5, "parent": 0.5}, parent=parent.task, parent_labels=owners)
         else:
-            tasks[task] = TaskConfig(names, {"encoder": 0.5, "ngram": 0.5} if ngram else {"encoder": 1.0})
+            weights = {"encoder": 0.5, "ngram": 0.5} if ngram else {"encoder": 1.0}
+            tasks[task] = TaskConfig(names, weights)
+            if task in data.multi_label:
+                tasks[task] = replace(tasks[task], multi_label=True, offsets=(0.0,) * len(names), label_threshold=0.5)
     return tasks
 
 
@@ -100,7 +105,7 @@ def build_folder(
     texts : list of str
         Validation texts, as they were written.
     truth : mapping of str to ndarray of int, shape (n_texts,)
-        Label index of each text for each task; -1 where it is not defined.
+        See :func:`~tawasul_nlp.training.dataset.truth_of`.
     tasks : mapping of str to TaskConfig
         Parents before children, with their scorers named in ``weights``.
     out : Path
@@ -143,8 +148,13 @@ def build_folder(
         names.append(DOMAIN)
     fitted: dict[str, TaskConfig] = {}
     for name in tasks:
-        fitted[name] = fit_task(name, {**fitted, name: tasks[name]}, scorers, truth[name], prior)
-        fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name], label_texts)
+        own = {**fitted, name: tasks[name]}
+        if tasks[name].multi_label:
+            fitted[name] = fit_label_scores(name, own, scorers, truth[name], prior)
+            fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
+        else:
+            fitted[name] = fit_task(name, own, scorers, truth[name], prior)
+            fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name], label_texts)
     for target in TARGET_ERRORS:
         for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
             logger.warning("%s", sentence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,13 @@ class TorchRunner:
 
 
 def parity(
-    network: MultiTaskNetwork, folder: Path, texts: list[str], *, profile: str, max_tokens: int
+    network: MultiTaskNetwork,
+    folder: Path,
+    texts: list[str],
+    *,
+    profile: str,
+    max_tokens: int,
+    multi_label: Collection[str] = (),
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Return how far the float graph and the folder's 8-bit graph are from the network.
 
@@ -53,11 +59,14 @@ def parity(
         At most :data:`TEXTS` of them are read.
     profile : str
     max_tokens : int
+    multi_label : collection of str
+        The tasks of which a text may have several labels.
 
     Returns
     -------
     dict
-        For ``float`` and ``int8``, and each task: ``agreement`` (share of texts with the same best label),
+        For ``float`` and ``int8``, and each task: ``agreement`` (share of texts with the same best label, or with the
+        same labels above even odds),
         ``max_difference`` and ``mean_difference`` of the logits; and for ``embedding`` the least ``cosine``.
     """
     chosen = texts[:TEXTS]
@@ -72,18 +81,19 @@ def parity(
         forms = {"float": read(OnnxRuntime(graph)), "int8": read(None)}
     return {
         form: {
-            **{task: _distance(reference[task], outputs[task]) for task in network.tasks},
+            **{task: _distance(reference[task], outputs[task], task in multi_label) for task in network.tasks},
             "embedding": {"cosine": round(float((reference["embedding"] * outputs["embedding"]).sum(1).min()), 6)},
         }
         for form, outputs in forms.items()
     }
 
 
-def _distance(reference: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+def _distance(reference: np.ndarray, logits: np.ndarray, multi_label: bool) -> dict[str, float]:
     difference = np.abs(reference - logits)
+    same = ((reference > 0) == (logits > 0)).all(1) if multi_label else reference.argmax(1) == logits.argmax(1)
     return {
         "texts": len(reference),
-        "agreement": round(float((reference.argmax(1) == logits.argmax(1)).mean()), 4),
+        "agreement": round(float(same.mean()), 4),
         "max_difference": float(f"{difference.max():.4g}"),
         "mean_difference": float(f"{difference.mean():.4g}"),
     }

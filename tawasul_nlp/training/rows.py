@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerFast
 
+from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
@@ -47,6 +48,7 @@ class RowEncoder:
         self.rng = random.Random(stage.seed)
         self.index = {task: {name: at for at, name in enumerate(names)} for task, names in data.labels.items()}
         self.related = data.related
+        self.multi_label = data.multi_label
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
         """Return the token ids of clean texts, cut at the longest that is read."""
@@ -79,13 +81,19 @@ class RowEncoder:
     def targets(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the label distribution of each task; all zero where the row has no label of the task.
 
+        Of a multi-label task, 1 for each label that the row has and else 0; all -1 where its labels are unknown.
+
         A second label gets ``secondary_share``. Of the rest, the labels that are related to the first get
         ``confusable_share`` together.
         """
         found = {}
         for task, index in self.index.items():
-            target = found[task] = np.zeros(len(index), np.float32)
             label = row[label_column(task)]
+            target = found[task] = np.zeros(len(index), np.float32)
+            if task in self.multi_label:
+                target[[index[each] for each in split_labels(label) if each in index]] = 1.0
+                target -= not label
+                continue
             if label not in index:
                 continue
             target[index[label]] = 1.0

@@ -6,21 +6,22 @@ when the same run is started again. The finished model lies in ``model``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets import Dataset, IterableDataset, concatenate_datasets
+from datasets import Dataset, concatenate_datasets
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation import EvaluationResult, evaluate
+from tawasul_nlp.evaluation import EvaluationResult
+from tawasul_nlp.evaluation.evaluator import evaluate_probabilities
 from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.tables.labelled import LabelledTable
 from tawasul_nlp.training.backbone import WHEEL
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.checks import Finding
@@ -35,7 +36,7 @@ from tawasul_nlp.training.package import build_folder, untuned_tasks
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run_folder import claim, discard, write_json
+from tawasul_nlp.training.run_folder import claim, discard, made_of, write_json
 from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns, label_column
 from tawasul_nlp.training.trainer import OnEpoch
@@ -83,7 +84,8 @@ def train(
     data: Any,
     *,
     text_column: str = "text",
-    label_columns: Sequence[str] | Mapping[str, str],
+    label_columns: Sequence[str] | Mapping[str, str] = (),
+    multi_label_columns: Sequence[str] | Mapping[str, str] = (),
     output: str | Path,
     config: TrainConfig | None = None,
     validation: Any = None,
@@ -107,6 +109,9 @@ def train(
     text_column : str
     label_columns : sequence of str, or mapping of str to str
         Each becomes a task of its name; a mapping names the task of each column.
+    multi_label_columns : sequence of str, or mapping of str to str
+        Columns of which a cell holds several labels, separated by ``|``, or a list of them. An empty cell says that the
+        labels are unknown; a lone ``|``, or an empty list, that the text has none.
     output : str or Path
         The run folder. A run that was killed resumes when it is started again in the same folder.
     config : TrainConfig or None
@@ -166,6 +171,7 @@ def train(
         data,
         text_column=text_column,
         label_columns=label_columns,
+        multi_label_columns=multi_label_columns,
         output=output,
         config=config,
         validation=validation,
@@ -185,7 +191,8 @@ def load(
     data: Any,
     *,
     text_column: str = "text",
-    label_columns: str | Sequence[str] | Mapping[str, str],
+    label_columns: str | Sequence[str] | Mapping[str, str] = (),
+    multi_label_columns: str | Sequence[str] | Mapping[str, str] = (),
     output: Path,
     config: TrainConfig,
     validation: Any = None,
@@ -200,7 +207,13 @@ def load(
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
     with logged(output):
         columns = Columns.parse(
-            text_column, label_columns, group_column, incident_column, slice=slice_column, missing=missing_labels
+            text_column,
+            label_columns,
+            group_column,
+            incident_column,
+            slice=slice_column,
+            missing=missing_labels,
+            multi_label=multi_label_columns,
         )
         check_weights(config, columns.labels)
         cache = output / "cache"
@@ -256,6 +269,7 @@ def fit(
     *,
     about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
+    baselines: bool = True,
 ) -> TrainRun:
     """Train on a data set that is read and checked, in the run folder ``output``.
 
@@ -268,6 +282,8 @@ def fit(
         What the model tells of its ``base`` and its ``data``, where this is not what the configuration says.
     domain : Domain or None
         The pack that the model folder carries; None is Bahrain's.
+    baselines : bool
+        Whether the evaluation has baselines, which are fitted on the training rows.
 
     Raises
     ------
@@ -278,9 +294,17 @@ def fit(
     """
     output = Path(output)
     with logged(output):
-        config, metrics, model = fit_model(data, config, output, about=about, domain=domain)
-        tell("figures with intervals, and baselines on the same rows")
-        evaluation = _evaluated(data, model)
+        config, metrics, model, validated = fit_model(data, config, output, about=about, domain=domain)
+        tell("figures with intervals, and baselines on the same rows" if baselines else "figures with intervals")
+        evaluation = evaluate_probabilities(
+            model,
+            _labelled_table("the validation rows", data.validation, data.labels),
+            {task: task for task in data.labels},
+            validated.probabilities,
+            train=_labelled_table("the training rows", data.train, data.labels)
+            if baselines and isinstance(data.train, Dataset)
+            else None,
+        )
         evaluation.to_json(output / "evaluation.json")
         return TrainRun(output, config, metrics, data.findings, evaluation)
 
@@ -293,22 +317,22 @@ def fit_model(
     about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
     on_epoch: OnEpoch | None = None,
-) -> tuple[TrainConfig, dict[str, Any], ComplaintClassifier]:
+) -> tuple[TrainConfig, dict[str, Any], ComplaintClassifier, ModelOutput]:
     """Train as :func:`fit` does, without the figures beside baselines.
 
     ``on_epoch`` gets the curve of the first stage; what it raises ends the training. Returned are the configuration
-    that was trained by, what was measured, and the model.
+    that was trained by, what was measured, the model, and what it makes of the validation texts.
     """
     if data.incidents is not None:
         config = config.with_incident_stage()
     _check_effects(config, data)
     output.mkdir(parents=True, exist_ok=True)
     own = {} if domain is None else {"domain": domain.fingerprint}
-    run = claim(output, _made_of(config, data) | own, config)
+    run = claim(output, made_of(config, data) | own, config)
     network, _ = fine_tune(data, config, output, on_epoch)
     ngram = config.ngram is not None and not data.streamed
     tasks = untuned_tasks(data, ngram)
-    texts, truth = list(data.validation["text"]), truth_of(data.validation, data.labels)
+    texts, truth = list(data.validation["text"]), truth_of(data.validation, data.labels, data.multi_label)
     folder = output / "model"
     tokens = config.inference_max_tokens or config.max_tokens
     build_folder(
@@ -336,13 +360,19 @@ def fit_model(
         tell("pair scorer")
         install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
     model = ComplaintClassifier.from_pretrained(folder)
-    metrics = _measured(data, model, texts, truth)
-    metrics["parity"] = parity(network, folder, texts, profile=config.profile, max_tokens=tokens)
+    validated = model._forward(texts)
+    metrics = {
+        "data": _counted(data),
+        "validation": measure(model.config, validated, texts, truth, data.counts, data.leaked, _slices(data)),
+        "parity": parity(
+            network, folder, texts, profile=config.profile, max_tokens=tokens, multi_label=data.multi_label
+        ),
+    }
     if config.label_issues and not data.streamed:
         metrics |= _label_issues(data, model, output)
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
-    return config, metrics, model
+    return config, metrics, model, validated
 
 
 def _check_effects(config: TrainConfig, data: TrainingData) -> None:
@@ -386,25 +416,22 @@ def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, Task
         parts = [rows.select_columns(columns) for rows in (data.learned, data.ngram_texts) if rows is not None]
         rows = concatenate_datasets(parts)
         tell(f"n-gram scorer: {len(rows):,} texts")
-        weights = class_weights(config.class_weights, scored, {task: data.counts[task] for task in scored})
-        fit_ngram(list(rows["text"]), truth_of(rows, scored), scored, path, config.ngram, weights)
+        counts = {task: data.counts[task] for task in scored}
+        weights = class_weights(config.class_weights, scored, counts, data.multi_label)
+        truth = truth_of(rows, scored, data.multi_label)
+        fit_ngram(list(rows["text"]), truth, scored, path, config.ngram, weights)
     return path
 
 
-def _measured(
-    data: TrainingData, model: ComplaintClassifier, texts: list[str], truth: Mapping[str, Any]
-) -> dict[str, Any]:
+def _counted(data: TrainingData) -> dict[str, Any]:
     return {
-        "data": {
-            "train": data.rows,
-            "validation": len(texts),
-            "left_out": data.left_out,
-            "labels": {
-                task: dict(zip(names, data.counts[task].tolist(), strict=True)) for task, names in data.labels.items()
-            },
-            "findings": [str(finding) for finding in data.findings],
+        "train": data.rows,
+        "validation": len(data.validation),
+        "left_out": data.left_out,
+        "labels": {
+            task: dict(zip(names, data.counts[task].tolist(), strict=True)) for task, names in data.labels.items()
         },
-        "validation": measure(model, texts, dict(truth), data.counts, data.leaked, _slices(data)),
+        "findings": [str(finding) for finding in data.findings],
     }
 
 
@@ -414,57 +441,17 @@ def _slices(data: TrainingData) -> list[tuple[str, str]]:
     return [(column, value) for value in data.validation["slice"]] if column is not None else []
 
 
-def _evaluated(data: TrainingData, model: ComplaintClassifier) -> EvaluationResult:
-    """Measure the model on the validation rows, with baselines that learn from the training rows."""
-    tables = [
-        {"text": list(rows["text"]), **{task: list(rows[label_column(task)]) for task in data.labels}}
-        for rows in (data.validation, data.train)
-        if isinstance(rows, Dataset)
-    ]
-    result = evaluate(model, tables[0], label_columns=list(data.labels), train=tables[1] if tables[1:] else None)
-    return replace(result, data=replace(result.data, name="the validation rows"))
+def _labelled_table(name: str, rows: Dataset, tasks: Iterable[str]) -> LabelledTable:
+    """Return rows as the evaluation reads them, each task in a column of its name."""
+    columns = {task: list(rows[label_column(task)]) for task in tasks}
+    return LabelledTable(name, None, list(rows["text"]), list(range(1, len(rows) + 1)), columns)
 
 
 def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) -> dict[str, Any]:
     """List suspicious labels and outliers among the training rows; return how many."""
     texts = list(data.train["text"])
     places = list(zip(data.train["file"], data.train["row"], strict=True))
-    truth = truth_of(data.train, data.labels)
+    truth = truth_of(data.train, data.labels, data.multi_label)
     suspects = write_suspects(output / "suspects.csv", places, texts, data.groups, truth, data.labels)
     embeddings = model.encode(texts)
     return {"suspects": suspects, "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings)}
-
-
-def _made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
-    """Return what a run is made of, by which it is known again."""
-    sides = {"train": data.train, "validation": data.validation}
-    if data.descriptions is not None:
-        sides["descriptions"] = data.descriptions
-    return {
-        "config": config.to_dict(),
-        "files": data.files,
-        **data.reading,
-        "streaming": data.streamed,
-        "labels": {task: list(names) for task, names in data.labels.items()},
-        "train": data.rows,
-        "validation": len(data.validation),
-        "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
-        "incidents": None if data.incidents is None else _incident_digest(data),
-    }
-
-
-def digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
-    """Return the SHA-256 of the texts and labels in their order; None for a stream: its file and columns decide it."""
-    if not isinstance(rows, Dataset):
-        return None
-    found = hashlib.sha256()
-    for column in ("text", *(label_column(task) for task in tasks)):
-        found.update(json.dumps(list(rows[column])).encode())
-    return found.hexdigest()
-
-
-def _incident_digest(data: TrainingData) -> str:
-    assert data.incidents is not None
-    groups = [*data.incidents.known, *data.incidents.paraphrases]
-    told = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -10,9 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset, IterableDataset
+
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.progress import LOG, tell
+from tawasul_nlp.training.tables import label_column
 
 RUN = "run.json"
 CHECKS = "checks.json"
@@ -24,6 +29,41 @@ _FILES = (
     *("trials.csv", "best.yaml"),
 )
 _FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")
+
+
+def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
+    """Return what a run is made of, by which it is known again."""
+    sides = {"train": data.train, "validation": data.validation}
+    if data.descriptions is not None:
+        sides["descriptions"] = data.descriptions
+    return {
+        "config": config.to_dict(),
+        "files": data.files,
+        **data.reading,
+        "streaming": data.streamed,
+        "labels": {task: list(names) for task, names in data.labels.items()},
+        "train": data.rows,
+        "validation": len(data.validation),
+        "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
+        "incidents": None if data.incidents is None else _incident_digest(data),
+    }
+
+
+def digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
+    """Return the SHA-256 of the texts and labels in their order; None for a stream: its file and columns decide it."""
+    if not isinstance(rows, Dataset):
+        return None
+    found = hashlib.sha256()
+    for column in ("text", *(label_column(task) for task in tasks)):
+        found.update(json.dumps(list(rows[column])).encode())
+    return found.hexdigest()
+
+
+def _incident_digest(data: TrainingData) -> str:
+    assert data.incidents is not None
+    groups = [*data.incidents.known, *data.incidents.paraphrases]
+    told = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def claim(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import duration, logged, tell
-from tawasul_nlp.training.run import check_weights, digest, fit_model, refuse_fatal
-from tawasul_nlp.training.run_folder import CHECKS, RUN, SEARCH, claim, discard, write_json
+from tawasul_nlp.training.run import check_weights, fit_model, refuse_fatal
+from tawasul_nlp.training.run_folder import CHECKS, RUN, SEARCH, claim, digest, discard, write_json
 from tawasul_nlp.training.search_space import Range, Space, check_space, default_space, drawn, with_settings
 from tawasul_nlp.training.splitting import split
 from tawasul_nlp.training.tables import Columns
@@ -139,7 +139,8 @@ def search(
     data: Any,
     *,
     text_column: str = "text",
-    label_columns: str | Sequence[str] | Mapping[str, str],
+    label_columns: str | Sequence[str] | Mapping[str, str] = (),
+    multi_label_columns: str | Sequence[str] | Mapping[str, str] = (),
     output: str | Path,
     trials: int = 20,
     space: Space | None = None,
@@ -159,8 +160,8 @@ def search(
 
     Parameters
     ----------
-    data, text_column, label_columns, incident_column, group_column, descriptions, duplicates, missing_labels,
-    leave_out, restart, domain
+    data, text_column, label_columns, multi_label_columns, incident_column, group_column, descriptions, duplicates,
+    missing_labels, leave_out, restart, domain
         As for :func:`~tawasul_nlp.training.train`.
     output : str or Path
         The run folder. A search that was killed resumes in it, and one with more ``trials`` goes on.
@@ -201,7 +202,14 @@ def search(
     if (output / RUN).exists():
         raise ValueError(f"{output} holds a run that is no search; take another output folder, or throw it away")
     with logged(output):
-        columns = Columns.parse(text_column, label_columns, group_column, incident_column, missing=missing_labels)
+        columns = Columns.parse(
+            text_column,
+            label_columns,
+            group_column,
+            incident_column,
+            missing=missing_labels,
+            multi_label=multi_label_columns,
+        )
         check_weights(config, columns.labels)
         whole = read_whole(
             data,
@@ -247,7 +255,7 @@ def _divided(
         rows = np.flatnonzero(among)
         labels = {task: [values[at] for at in rows.tolist()] for task, values in whole.labels.items()}
         found = np.zeros(len(among), bool)
-        found[rows] = split(labels, whole.groups[rows], share, config.seed)
+        found[rows] = split(labels, whole.groups[rows], share, config.seed, whole.columns.multi_label)
         return found
 
     tested = chosen(~whole.second, held_out)
@@ -301,9 +309,12 @@ def _trial(
     try:
         with logged(folder):
             chosen = with_settings(config, settings)
-            trained, metrics, model = fit_model(data, chosen, folder, domain=domain, on_epoch=watch)
+            trained, metrics, model, _ = fit_model(data, chosen, folder, domain=domain, on_epoch=watch)
         metric = trained.passes()[0].metric_for_best_model
-        value = round(statistics.mean(task[metric] for task in metrics["validation"].values()), 4)
+        # As in the epochs: of a multi-label task micro F1 stands for the accuracy.
+        value = round(
+            statistics.mean(task.get(metric, task.get("micro_f1")) for task in metrics["validation"].values()), 4
+        )
         if number == 1:
             evaluate_rows(model, *held_out).to_json(folder / "held_out.json")
         del model
@@ -373,10 +384,13 @@ def _write_table(path: Path, done: Sequence[Trial], names: list[str], metric: st
 def _write_card(folder: Path, trials: int, evaluation: EvaluationResult) -> None:
     title = "**How it was chosen.**"
     told = (folder / CARD).read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
+    tasks, sets = evaluation.tasks.items(), evaluation.label_sets.items()
+    measured = [(task, "accuracy", part.metrics.accuracy, part.metrics.macro_f1, part.n) for task, part in tasks]
+    measured += [(task, "micro F1", found.metrics.micro_f1, found.metrics.macro_f1, found.n) for task, found in sets]
     figures = "; ".join(
-        f"{task}: accuracy {100 * part.metrics.accuracy.value:.1f}% [{100 * part.metrics.accuracy.low:.1f}, "
-        f"{100 * part.metrics.accuracy.high:.1f}], macro F1 {100 * part.metrics.macro_f1.value:.1f}% on {part.n} rows"
-        for task, part in evaluation.tasks.items()
+        f"{task}: {name} {100 * figure.value:.1f}% [{100 * figure.low:.1f}, {100 * figure.high:.1f}], macro F1 "
+        f"{100 * macro_f1.value:.1f}% on {n} rows"
+        for task, name, figure, macro_f1, n in measured
     )
     added = (
         f"{title} Its settings are the best of {trials} trials by the validation rows, so the figures on these "

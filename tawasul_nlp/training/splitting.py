@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
 import numpy as np
 
 from tawasul_nlp.text import Normalizer
+from tawasul_nlp.training.tables import labels_of
 
 Method = Literal["incidents", "identical"]
 SHINGLE = 3
@@ -111,7 +112,13 @@ def near_identical(texts: Sequence[str], groups: np.ndarray) -> tuple[list[list[
     return [rows[text] for text in ordered], pairs
 
 
-def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float, seed: int) -> np.ndarray:
+def split(
+    labels: Mapping[str, Sequence[str]],
+    groups: np.ndarray,
+    share: float,
+    seed: int,
+    multi_label: Collection[str] = (),
+) -> np.ndarray:
     """Choose validation rows by whole groups, with the labels' shares kept as well as groups allow.
 
     Parameters
@@ -122,6 +129,8 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
     share : float
         Of the rows that should validate.
     seed : int
+    multi_label : collection of str
+        The tasks whose cells hold several labels, of which the rarest is kept to its share.
 
     Returns
     -------
@@ -141,7 +150,7 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
             f"{len(np.unique(groups))} groups of rows are too few to hold {share:.0%} of them out; "
             "name a --validation file or raise validation_share"
         )
-    first = _numbers(next(iter(labels.values())))
+    first = _strata(labels, multi_label)
     if np.max(np.bincount(first)) < folds:
         # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
         first = np.zeros(len(groups), np.int64)
@@ -154,7 +163,7 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
         for _, rows in splitter.split(groups, first, groups):
             held_out = np.zeros(len(groups), bool)
             held_out[rows] = True
-            give_back(held_out, labels, groups)
+            give_back(held_out, labels, groups, multi_label)
             if held_out.any():
                 return held_out
     raise ValueError(
@@ -162,7 +171,13 @@ def split(labels: Mapping[str, Sequence[str]], groups: np.ndarray, share: float,
     )
 
 
-def fold_numbers(labels: Mapping[str, Sequence[str]], groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def fold_numbers(
+    labels: Mapping[str, Sequence[str]],
+    groups: np.ndarray,
+    folds: int,
+    seed: int,
+    multi_label: Collection[str] = (),
+) -> np.ndarray:
     """Return the fold of each row from 0, by whole groups, with the shares of the first task's labels kept: (n_rows,).
 
     Raises
@@ -174,7 +189,7 @@ def fold_numbers(labels: Mapping[str, Sequence[str]], groups: np.ndarray, folds:
 
     if not 2 <= folds <= len(np.unique(groups)):
         raise ValueError(f"folds is {folds}, expected a number from 2 to {len(np.unique(groups))}, the groups of rows")
-    first = _numbers(next(iter(labels.values())))
+    first = _strata(labels, multi_label)
     if np.max(np.bincount(first)) < folds:
         first = np.zeros(len(groups), np.int64)
     number = np.zeros(len(groups), np.int64)
@@ -188,14 +203,26 @@ def fold_numbers(labels: Mapping[str, Sequence[str]], groups: np.ndarray, folds:
     return number
 
 
-def give_back(held_out: np.ndarray, labels: Mapping[str, Sequence[str]], groups: np.ndarray) -> None:
+def give_back(
+    held_out: np.ndarray, labels: Mapping[str, Sequence[str]], groups: np.ndarray, multi_label: Collection[str] = ()
+) -> None:
     """Return to training, in place, the groups of each label of which nothing else is left there."""
-    for values in labels.values():
-        column = np.asarray(values)
-        for label in set(values) - {""}:
-            rows = column == label
+    for task, cells in labels.items():
+        of_label: dict[str, list[int]] = defaultdict(list)
+        for row, cell in enumerate(cells):
+            for label in labels_of(cell, multi_label=task in multi_label):
+                of_label[label].append(row)
+        for rows in of_label.values():
             if held_out[rows].all():
                 held_out[np.isin(groups, groups[rows])] = False
+
+
+def _strata(labels: Mapping[str, Sequence[str]], multi_label: Collection[str]) -> np.ndarray:
+    """Number the rows by the first task's label, or by the rarest of its labels."""
+    task, cells = next(iter(labels.items()))
+    sets = [labels_of(cell, multi_label=task in multi_label) for cell in cells]
+    counts = Counter(label for found in sets for label in found)
+    return _numbers([min(found, key=lambda label: (counts[label], label), default="") for found in sets])
 
 
 def _numbers(values: Sequence[object]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from datasets import Dataset, Features, IterableDataset, Value
 from datasets.exceptions import DatasetGenerationError
 
-from tawasul_nlp.model.folder import RESERVED_NAMES, file_hash
+from tawasul_nlp.model.folder import RESERVED_NAMES, check_multi_label_name, file_hash
+from tawasul_nlp.model.label_sets import sorted_cell, split_labels
 from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.labelled import open_labelled
 
@@ -39,6 +40,8 @@ class Columns:
         The model is measured on the rows of each value.
     missing : tuple of str
         Values of the label columns that stand for no label.
+    multi_label : tuple of str
+        The tasks whose cells hold several labels, separated by ``|``.
     """
 
     text: str
@@ -47,6 +50,7 @@ class Columns:
     incident: str | None = None
     slice: str | None = None
     missing: tuple[str, ...] = ()
+    multi_label: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -57,8 +61,11 @@ class Columns:
         incident: str | None = None,
         slice: str | None = None,
         missing: Sequence[str] = (),
+        multi_label: str | Sequence[str] | Mapping[str, str] = (),
     ) -> Columns:
         """Name the tasks: ``dept,subject`` or a list after their columns, ``task=column`` or a mapping otherwise.
+
+        Those of ``multi_label`` are further tasks.
 
         Raises
         ------
@@ -69,14 +76,17 @@ class Columns:
         --------
         >>> Columns.parse("text", "dept,intent=label_en").labels
         {'dept': 'dept', 'intent': 'label_en'}
+        >>> Columns.parse("text", "dept", multi_label="tags").multi_label
+        ('tags',)
         """
         if isinstance(missing, str):
             raise ValueError(f"missing_labels is {missing!r}, expected a list of values; write [{missing!r}]")
         found: dict[str, str] = {}
-        listed = labels.split(",") if isinstance(labels, str) else list(labels)
-        for part in listed:
-            task, _, column = (part, "=", labels[part]) if isinstance(labels, Mapping) else part.partition("=")
-            task, column = task.strip(), (column or task).strip()
+        several: list[str] = []
+        for task, column, is_multi_label in [
+            *((*named, False) for named in _named_columns(labels)),
+            *((*named, True) for named in _named_columns(multi_label)),
+        ]:
             if not _TASK_NAME.fullmatch(task) or task.casefold() in _TAKEN or task.startswith("_"):
                 raise ValueError(
                     f"a task cannot be called {task!r}: expected letters, digits and _, and none of "
@@ -84,16 +94,28 @@ class Columns:
                 )
             if task in found:
                 raise ValueError(f"the label columns name {task!r} twice")
+            if is_multi_label:
+                check_multi_label_name(task)
+                several.append(task)
             found[task] = column
         if not found:
             raise ValueError("there is no label column; name the columns that hold the labels")
-        return cls(text, found, group, incident, slice, tuple(missing))
+        return cls(text, found, group, incident, slice, tuple(missing), tuple(several))
 
     @property
     def features(self) -> Features:
         """The columns of the data set that :func:`read_table` returns."""
         names = ["file", "text", "group", "incident", "slice", "problem", *(label_column(task) for task in self.labels)]
         return Features({"row": Value("int64"), **{name: Value("string") for name in names}})
+
+
+def _named_columns(given: str | Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return task and column of each name."""
+    if isinstance(given, Mapping):
+        return [(task.strip(), column.strip()) for task, column in given.items()]
+    parts = (given.split(",") if given else []) if isinstance(given, str) else given
+    named = [part.partition("=")[::2] for part in parts]
+    return [(task.strip(), (column or task).strip()) for task, column in named]
 
 
 def label_column(task: str) -> str:
@@ -109,11 +131,14 @@ def second_column(task: str) -> str:
 def read_rows(source: Any, columns: Columns, name: str) -> Iterator[dict[str, Any]]:
     """Yield every row of a table; one that cannot be used has its ``problem``.
 
-    Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks.
+    Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks. A cell
+    of a multi-label task has each label once and in sorted order, so that equal sets are equal.
     """
     for row in open_labelled(source, columns.text).rows():
         given = {label_column(task): row.label(column) for task, column in columns.labels.items()}
         labels = {name: "" if value in columns.missing else value for name, value in given.items()}
+        for column in map(label_column, columns.multi_label):
+            labels[column] = sorted_cell(labels[column])
         problem = row.problem
         if not problem and not any(char.isalnum() for char in row.text):
             problem = "the text has no letters or digits"
@@ -181,6 +206,15 @@ def stream_table(path: Path, columns: Columns) -> IterableDataset:
     )
 
 
-def label_names(values: Sequence[str]) -> tuple[str, ...]:
-    """Return the distinct labels among ``values`` in sorted order, without the missing."""
-    return tuple(sorted(set(values) - {""}))
+def label_names(cells: Iterable[str], *, multi_label: bool = False) -> tuple[str, ...]:
+    """Return the distinct labels of a column's cells in sorted order, without the missing."""
+    return tuple(sorted({label for cell in set(cells) for label in labels_of(cell, multi_label=multi_label)}))
+
+
+def labels_of(cell: str, *, multi_label: bool = False) -> tuple[str, ...]:
+    """Return the labels of a cell.
+
+    >>> labels_of("roads|lighting", multi_label=True), labels_of("roads"), labels_of("")
+    (('lighting', 'roads'), ('roads',), ())
+    """
+    return split_labels(cell) if multi_label else (cell,) if cell else ()

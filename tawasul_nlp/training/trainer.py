@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from tawasul_nlp._system import atomic_write
+from tawasul_nlp.evaluation.label_set_fitting import best_threshold
 from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork
@@ -132,12 +133,12 @@ def train_network(
         train_dataset=train,
         eval_dataset=validation,
         data_collator=collator,
-        compute_metrics=metrics_of(tasks),
+        compute_metrics=metrics_of(tasks, model.multi_label),
         optimizers=(optimizer, schedule),
         callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Log(tasks))
+    trainer.add_callback(_Log(tasks, model.multi_label))
     if on_epoch is not None:
         trainer.add_callback(_Watch(stage, on_epoch))
     checkpoint = last_checkpoint(out)
@@ -176,8 +177,8 @@ def _is_complete(checkpoint: Path) -> bool:
 class _Log(TrainerCallback):
     """Tells how far the training is, and how long it will take if no epoch ends it early."""
 
-    def __init__(self, tasks: Sequence[str]) -> None:
-        self.tasks = tasks
+    def __init__(self, tasks: Sequence[str], multi_label: Collection[str]) -> None:
+        self.tasks, self.multi_label = tasks, multi_label
         self.start, self.first = 0.0, 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -195,7 +196,11 @@ class _Log(TrainerCallback):
             )
             tell(f"{told}, at most {time_left} left" if left else told)
         elif "eval_loss" in logs:
-            shown = [f"{task} {logs[f'eval_{task}']:.1%}" for task in self.tasks if f"eval_{task}" in logs]
+            shown = [
+                f"{task} {logs[f'eval_{task}']:.1%}{' (micro F1)' if task in self.multi_label else ''}"
+                for task in self.tasks
+                if f"eval_{task}" in logs
+            ]
             tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(shown)}")
 
 
@@ -233,8 +238,10 @@ class _LengthGroupedTrainer(Trainer):
         return LengthGroupedSampler(self.args.train_batch_size, dataset=dataset, lengths=list(dataset.lengths))
 
 
-def metrics_of(tasks: Sequence[str]) -> Callable[[Any], dict[str, float]]:
+def metrics_of(tasks: Sequence[str], multi_label: Collection[str] = ()) -> Callable[[Any], dict[str, float]]:
     """Return a function that gives the top-1 accuracy of each task where it is defined, and the means over the tasks.
+
+    For a multi-label task it is micro F1 at the threshold, one for all labels, at which that is highest.
 
     The means are those of ``accuracy`` and of ``macro_f1``, over the labels that a task's rows have.
     """
@@ -247,6 +254,14 @@ def metrics_of(tasks: Sequence[str]) -> Callable[[Any], dict[str, float]]:
         targets = prediction.label_ids if several else (prediction.label_ids,)
         scores, f1 = {}, []
         for task, scored, target in zip(tasks, logits, targets, strict=True):
+            if task in multi_label:
+                known = target[:, 0] >= 0
+                truth, own = target[known] == 1, scored[known]
+                threshold, micro_f1 = best_threshold(own.ravel(), truth.ravel())
+                scores[task] = round(micro_f1, 4)
+                present = np.flatnonzero(truth.any(0))
+                f1.append(f1_score(truth[:, present], own[:, present] >= threshold, average="macro", zero_division=0))
+                continue
             known = target.sum(1) > 0
             answers, truth = scored.argmax(1)[known], target.argmax(1)[known]
             scores[task] = round(float((answers == truth).mean()), 4)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
+from tawasul_nlp.evaluation.metrics import LabelScores
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
@@ -142,6 +143,7 @@ def update(
     )
     tasks = list(before.labels) if label_columns is None else label_columns
     columns = Columns.parse(text_column, tasks, group_column, incident_column, missing=missing_labels)
+    columns = replace(columns, multi_label=tuple(task for task in before.multi_label_tasks if task in columns.labels))
     lost = [task for task in before.labels if task not in columns.labels]
     if lost:
         raise ValueError(
@@ -183,6 +185,7 @@ def update_config(model: ComplaintClassifier) -> TrainConfig:
 
 def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[TrainingData, np.ndarray]:
     """Return the data to train on, and which rows are held out of it."""
+    several = whole.columns.multi_label
     text = folded(list(whole.rows["text"]))
     corrected = {text[at] for at in np.flatnonzero(whole.second).tolist()}
     used = whole.second | np.array([each not in corrected for each in text])
@@ -199,25 +202,31 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
                 f"{name}: {len(np.unique(groups))} groups of rows are too few to hold {held_out:.0%} of them out; "
                 f"expected at least {max(_LEAST, round(1 / held_out))}"
             )
-        tested[rows[split(labels(rows), groups, held_out, config.seed)]] = True
+        tested[rows[split(labels(rows), groups, held_out, config.seed, several)]] = True
     tested = used & np.isin(whole.groups, whole.groups[tested])
     rows = np.flatnonzero(used)
     kept = tested[rows]
-    give_back(kept, labels(rows), whole.groups[rows])
+    give_back(kept, labels(rows), whole.groups[rows], several)
     tested[rows] = kept
     rest = np.flatnonzero(used & ~tested)
     validates = np.zeros(len(used), bool)
-    validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed)
+    validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed, several)
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
+
+
+def _scores(result: EvaluationResult) -> dict[str, tuple[LabelScores, ...]]:
+    return {
+        **{task: part.by_label for task, part in result.tasks.items()},
+        **{task: part.by_label for task, part in result.label_sets.items()},
+    }
 
 
 def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:
     """Return how each label's F1 changed, the worst change first."""
     found = []
-    for task, part in after.tasks.items():
-        if task in before.tasks:
-            old = {each.label: each.f1 for each in before.tasks[task].by_label}
-            found += [
-                LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in part.by_label
-            ]
+    earlier, later = (_scores(result) for result in (before, after))
+    for task, scores in later.items():
+        if task in earlier:
+            old = {each.label: each.f1 for each in earlier[task]}
+            found += [LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in scores]
     return sorted(found, key=lambda each: each.after - each.before)
