@@ -1,0 +1,333 @@
+"""A column whose cells hold several labels becomes a task that answers with a set of labels."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from datasets import Dataset
+from scipy.sparse import csr_matrix
+from sklearn.metrics import roc_auc_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.svm import LinearSVC
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation import compare
+from tawasul_nlp.model.label_sets import join_labels, split_labels
+from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
+from tawasul_nlp.training import Stage, TrainConfig, TrainRun, fit, search, train, update
+from tawasul_nlp.training.dataset import is_labelled, read_data, truth_of
+from tawasul_nlp.training.heads import one_vs_rest_probe
+from tawasul_nlp.training.losses import binary_loss
+from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
+from tawasul_nlp.training.rows import RowEncoder
+from tawasul_nlp.training.run_folder import digest
+from tawasul_nlp.training.splitting import fold_numbers, split
+from tawasul_nlp.training.streamed_data import stream_data
+from tawasul_nlp.training.tables import Columns, read_rows
+from tests.training.conftest import DEPARTMENTS, write_csv
+from tests.training.test_run import settings
+
+pytestmark = pytest.mark.slow
+
+NONE_OF_THEM = DEPARTMENTS["education"]
+
+
+def tagged(cases: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield cases with a department and a dialect as tags; those about education have no tag of a department."""
+    for at, case in enumerate(cases):
+        tags = [] if case["الجهة"] == NONE_OF_THEM else [case["الجهة"]]
+        tags += ["بحريني"] if case["style"] == "بحريني" else []
+        # Written as people do: in any order, with blanks, one twice. Every 20th case was never tagged.
+        cell = "" if at % 20 == 0 else " | ".join(sorted(tags, reverse=bool(at % 2)) + tags[:1]) or "|"
+        yield {"نص": case["نص"], "وسوم": cell, "style": case["style"]}
+
+
+@pytest.fixture(scope="module")
+def table(cases: list[dict[str, str]]) -> list[dict[str, str]]:
+    return list(tagged(cases))
+
+
+@pytest.fixture(scope="module")
+def run(table: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
+    folder = tmp_path_factory.mktemp("tags")
+    return train(
+        write_csv(folder / "cases.csv", table),
+        text_column="نص",
+        label_columns=["style"],
+        multi_label_columns={"tags": "وسوم"},
+        output=folder / "out",
+        duplicates="identical",
+        config=settings(tiny_bert, epochs=6),
+    )
+
+
+def test_the_model_answers_with_the_labels_of_a_text(run: TrainRun, table: list[dict[str, str]]) -> None:
+    model = ComplaintClassifier.from_pretrained(run.model_folder)
+    assert model.labels["tags"] == tuple(
+        sorted({DEPARTMENTS[name] for name in ("ewa", "works", "municipality")} | {"بحريني"})
+    )
+    known = [row for row in table if row["وسوم"]]
+    answers = model.predict([row["نص"] for row in known])
+    right = [
+        set(answer.label_sets["tags"].ids) == set(split_labels(row["وسوم"]))
+        for answer, row in zip(answers, known, strict=True)
+    ]
+    assert np.mean(right) > 0.7
+
+
+def test_the_run_folder_and_the_card_tell_of_sets(run: TrainRun, table: list[dict[str, str]]) -> None:
+    told = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    assert told["columns"]["multi_label"] == ["tags"]
+    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
+    counted = metrics["data"]["labels"]["tags"]
+    assert counted["بحريني"] <= sum("بحريني" in row["وسوم"] for row in table)
+    measured = metrics["validation"]["tags"]
+    assert run.evaluation is not None
+    found = run.evaluation.label_sets["tags"]
+    assert measured["micro_f1"] == found.metrics.micro_f1.value and measured["texts"] == found.n
+    assert set(found.baselines) == {"most frequent set", "TF-IDF + linear SVM"}
+    card = (run.model_folder / "README.md").read_text(encoding="utf-8")
+    assert f"| tags | {measured['texts']} | {100 * measured['exact_match']:.1f}% |" in card
+    assert "tags (4 labels, of which a text has any number)" in card and "None" not in card
+    assert "(micro F1)" in (run.folder / "train.log").read_text(encoding="utf-8")
+    suspects = (run.folder / "suspects.csv").read_text(encoding="utf-8")
+    assert suspects.startswith("file,row,task,label") and metrics["suspects"].keys() == {"tags", "style"}
+
+
+def test_the_exported_graphs_answer_as_the_trained_network_does(run: TrainRun) -> None:
+    parity = run.metrics["parity"]
+    assert parity["float"]["tags"]["agreement"] == 1.0 and parity["int8"]["tags"]["agreement"] > 0.8
+
+
+def test_the_same_table_as_lists_in_memory_is_the_same_data(
+    run: TrainRun, table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    lists = [{**row, "وسوم": list(split_labels(row["وسوم"])) if row["وسوم"] else None} for row in table]
+    path = tmp_path / "cases.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lists), encoding="utf-8")
+    columns = Columns.parse("نص", ["style"], multi_label={"tags": "وسوم"})
+    for data in (path, pa.Table.from_pylist(lists)):
+        read = read_data(data, columns, run.config, tmp_path / "cache", duplicates="identical")
+        assert digest(read.train, read.labels) == json.loads((run.folder / "run.json").read_text())["texts"]["train"]
+
+
+def test_rows_without_labels_are_not_measured_and_rows_without_any_of_them_are(run: TrainRun) -> None:
+    columns = Columns.parse("text", [], multi_label=["tags"])
+    cells = ["طرق|مياه", "", "|", " مياه |مياه| ", "nan"] + ["طرق", "مياه"] * 3
+    rows = [{"text": f"نص عن شيء {number * 'ا'}", "tags": cell} for number, cell in enumerate(cells)]
+    read = [row["label.tags"] for row in read_rows(pa.Table.from_pylist(rows), columns, "rows")]
+    assert read[:5] == ["طرق|مياه", "", "|", "مياه", "nan"]
+    problems = [row["problem"] for row in read_rows(pa.Table.from_pylist(rows), columns, "rows")]
+    assert problems[:4] == ["", "every label is missing", "", ""]
+    truth = truth_of(
+        Dataset.from_list([{"label.tags": cell} for cell in read[:4]]), {"tags": ("طرق", "مياه")}, ["tags"]
+    )
+    assert truth["tags"].tolist() == [[1, 1], [-1, -1], [0, 0], [0, 1]]
+    assert is_labelled(truth["tags"]).tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_checks_look_at_labels_and_not_at_sets(streaming: bool, tmp_path: Path) -> None:
+    cells = ["طرق|مياه|كل", "طرق|كل", "none|كل", "مياه|كل", "مياه|طرق|كل", "طرق|كل"]
+    rows = [{"text": f"حفرة في شارع رقم {number}", "tags": cell} for number, cell in enumerate(cells)]
+    held_out = [{"text": "حفرة في مكان آخر", "tags": "طرق|كل"}, {"text": "لا شيء من هذا", "tags": "طرق|جديد"}]
+    data, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", held_out)
+    columns = Columns.parse("text", [], multi_label=["tags"])
+    if streaming:
+        found = stream_data(data, columns, tmp_path / "cache", validation)
+    else:
+        found = read_data(
+            data, columns, TrainConfig(), tmp_path / "cache", validation=validation, duplicates="identical"
+        )
+    assert dict(zip(found.labels["tags"], found.counts["tags"].tolist(), strict=True)) == {
+        "طرق": 4,
+        "مياه": 3,
+        "كل": 6,
+        "none": 1,
+    }
+    assert found.multi_label == {"tags": 6}
+    messages = {finding.kind: finding.message for finding in found.findings}
+    assert "'none'" in messages["no label?"] and messages["no label?"].endswith("without any of the labels, write |")
+    assert "'كل' in every row" in messages["label of every row"]
+    assert "'جديد' is in 1 row of validation" in messages["unknown label"] and len(found.validation) == 1
+    assert "several labels?" not in messages and "few labels a row" not in messages
+    (unknown,) = (finding for finding in found.findings if finding.kind == "unknown label")
+    assert unknown.rows == ((str(validation), 2),)
+    assert set(found.validation["file"]) == {str(validation)}
+
+
+def test_a_column_with_one_label_a_row_is_asked_about(tmp_path: Path) -> None:
+    rows = [{"text": f"حفرة في شارع رقم {number}", "tags": "طرق" if number % 2 else "مياه"} for number in range(40)]
+    columns = Columns.parse("text", [], multi_label=["tags"])
+    read = read_data(write_csv(tmp_path / "a.csv", rows), columns, TrainConfig(), tmp_path, duplicates="identical")
+    assert any(finding.kind == "few labels a row" and not finding.fatal for finding in read.findings)
+    encoder = RowEncoder(tokenizer=None, data=read, config=TrainConfig(), stage=Stage(), training=True)
+    cells = {"طرق|مياه": [1, 1], "مياه": [0, 1], "|": [0, 0], "": [-1, -1]}
+    for cell, target in cells.items():
+        assert encoder.targets({"label.tags": cell})["tags"].tolist() == target
+
+
+def test_a_split_leaves_every_label_a_training_row_and_spreads_rare_ones() -> None:
+    rng = np.random.default_rng(0)
+    cells = [
+        join_labels(["عام", *(["نادر"] if row % 20 == 0 else []), *(["وحيد"] if row == 7 else [])])
+        for row in range(400)
+    ]
+    groups = rng.permutation(400)
+    held_out = split({"tags": cells}, groups, 0.2, 1, ["tags"])
+    rare = np.array(["نادر" in cell for cell in cells])
+    assert not held_out[7] and 2 <= (rare & held_out).sum() <= 6
+    number = fold_numbers({"tags": cells}, groups, 5, 1, ["tags"])
+    assert np.bincount(number[rare], minlength=5).tolist() == [4] * 5
+
+
+def test_names_of_tasks_that_route_and_names_given_twice_are_refused() -> None:
+    with pytest.raises(ValueError, match="a multi-label task cannot be named 'topic'"):
+        Columns.parse("text", [], multi_label=["topic"])
+    with pytest.raises(ValueError, match="the label columns name 'tags' twice"):
+        Columns.parse("text", ["tags"], multi_label=["tags"])
+    with pytest.raises(ValueError, match="there is no label column"):
+        Columns.parse("text", [])
+
+
+def test_the_loss_is_binary_cross_entropy_over_rows_whose_labels_are_known() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(5, 3, dtype=torch.float64)
+    target = torch.tensor([[1, 0, 1], [0, 0, 0], [-1, -1, -1], [1, 1, 1], [0, 1, 0]], dtype=torch.float64)
+    known = target[:, 0] >= 0
+    p = torch.sigmoid(logits[known])
+    each = -(target[known] * p.log() + (1 - target[known]) * (1 - p).log())
+    assert torch.isclose(binary_loss(logits, target, 0.0, None), each.sum() / 4)
+    weights = torch.tensor([2.0, 1.0, 3.0], dtype=torch.float64)
+    weighed = -(weights * target[known] * p.log() + (1 - target[known]) * (1 - p).log())
+    assert torch.isclose(binary_loss(logits, target, 0.0, weights), weighed.sum() / 4)
+    assert binary_loss(logits, -torch.ones_like(target), 0.1, None) == 0.0
+    smoothed = target[known] * 0.9 + 0.05
+    soft = -(smoothed * p.log() + (1 - smoothed) * (1 - p).log())
+    assert torch.isclose(binary_loss(logits, target, 0.1, None), soft.sum() / 4)
+
+
+def test_one_svm_a_label_is_scikit_learns_one_against_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    features = csr_matrix(rng.random((60, 20)).astype(np.float32))
+    target = (rng.random((60, 3)) < 0.4).astype(np.int8)
+    target[:, 2] = 1
+    weights, biases = one_vs_rest_svms(features, target, 0.3)
+    reference = OneVsRestClassifier(LinearSVC(C=0.3, random_state=0)).fit(features, target[:, :2])
+    assert (features @ weights + biases)[:, :2] == pytest.approx(reference.decision_function(features), abs=1e-5)
+    assert (weights[:, 2] == 0).all() and biases[2] == 1.0
+
+
+def test_a_head_that_starts_from_a_probe_ranks_the_texts_of_its_labels_first() -> None:
+    rng = np.random.default_rng(0)
+    target = (rng.random((300, 3)) < [0.5, 0.1, 1.1]).astype(np.int8)
+    vectors = rng.normal(size=(300, 8)) + np.pad(target[:, :2] * 3.0, ((0, 0), (0, 6)))
+    weights, bias = one_vs_rest_probe(vectors, target)
+    logits = vectors @ weights.T + bias
+    assert all(roc_auc_score(target[:, label], logits[:, label]) > 0.9 for label in (0, 1))
+    assert (weights[2] == 0).all() and bias[2] > 5
+
+
+def test_cross_validation_measures_every_set_once(
+    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = write_csv(tmp_path / "cases.csv", table[::2]), tmp_path / "out"
+    arguments = ["train", str(data), "--folds", "2", "-t", "نص", "--multi-label-columns", "tags=وسوم", "-o", str(out)]
+    arguments += ["--duplicates", "identical", "--preset", "arabert", "--set", f"backbone={tiny_bert}"]
+    assert main([*arguments, "--set", "epochs=1", "--set", "bf16=false", "--leave-out"]) == 0
+    assert "exact match" in capsys.readouterr().out
+    told = json.loads((out / "cross_validation.json").read_text(encoding="utf-8"))
+    labelled = sum(bool(row["وسوم"]) for row in table[::2])
+    task = told["label_sets"]["tags"]
+    assert task["n"] == labelled == sum(fold["n"] for fold in task["slices"]["fold"].values())
+    assert len(told["rows"]["label_counts"]["tags"]) == labelled and told["tasks"] == {}
+    assert set(task["baselines"]) == {"most frequent set", "TF-IDF + linear SVM"}
+    assert compare(out / "cross_validation.json", out / "cross_validation.json").tasks["tags"].micro_f1_points == (
+        0,
+        0,
+        0,
+    )
+
+
+def test_an_update_keeps_a_multi_label_task(run: TrainRun, table: list[dict[str, str]], tmp_path: Path) -> None:
+    replay = [{"text": row["نص"], "tags": row["وسوم"], "style": row["style"]} for row in table]
+    corrected = [{**row, "tags": f"{row['tags']}|عاجل"} for row in replay[1:40:2]]
+    found = update(
+        run.model,
+        Dataset.from_list(corrected),
+        replay=Dataset.from_list(replay),
+        output=tmp_path / "out",
+        duplicates="identical",
+        config=settings(Path("unused"), epochs=2, ngram=None),
+    )
+    model = found.run.model
+    assert model.multi_label_tasks == ("tags",) and set(model.labels["tags"]) == {*run.model.labels["tags"], "عاجل"}
+    assert found.replay.tasks["tags"].micro_f1 is not None
+    assert {change.task for change in found.better + found.worse} <= {"tags", "style"}
+
+
+def test_a_stream_trains_a_multi_label_task(table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
+    data, validation = write_csv(tmp_path / "a.csv", table[:120]), write_csv(tmp_path / "b.csv", table[120:])
+    config = settings(tiny_bert, epochs=1, class_weights="balanced", head_start="probe")
+    options: dict[str, Any] = {"text_column": "نص", "multi_label_columns": {"tags": "وسوم"}, "streaming": True}
+    found = train(data, validation=validation, output=tmp_path / "out", config=config, leave_out=True, **options)
+    assert found.model.multi_label_tasks == ("tags",)
+    assert len(found.model.predict(table[0]["نص"]).label_sets["tags"].alternatives) <= 4
+
+
+def test_the_command_says_what_it_would_train_on(
+    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(tmp_path / "cases.csv", table)
+    arguments = ["train", str(data), "-t", "نص", "--multi-label-columns", "tags=وسوم", "--check-only", "-o"]
+    arguments += [str(tmp_path / "out"), "--duplicates", "identical", "--set", f"backbone={tiny_bert}"]
+    assert main([*arguments, "--set", "profile=arabert", "--set", "bf16=false", "--leave-out"]) == 0
+    shown = capsys.readouterr().out
+    assert "tags: 4 labels" in shown and "labels a row" in shown
+
+
+def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
+    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    forward = ModelScorers.forward
+
+    def counted(scorers: ModelScorers, texts: Sequence[str], batch_size: int) -> Iterator[ModelOutput]:
+        read.extend(texts)
+        return forward(scorers, texts, batch_size)
+
+    monkeypatch.setattr(ModelScorers, "forward", counted)
+    config = settings(tiny_bert, epochs=1, label_issues=False)
+    columns = Columns.parse("نص", ["style"], multi_label={"tags": "وسوم"})
+    data = read_data(pa.Table.from_pylist(table), columns, config, tmp_path / "cache", duplicates="identical")
+    run = fit(data, config, tmp_path / "out", baselines=False)
+    assert sorted(read) == sorted(set(data.validation["text"]))
+    assert run.evaluation is not None and run.evaluation.train is None
+    assert not run.evaluation.tasks["style"].baselines and not run.evaluation.label_sets["tags"].baselines
+
+
+def test_a_search_and_descriptions_know_sets_of_labels(
+    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+) -> None:
+    found = search(
+        write_csv(tmp_path / "cases.csv", table),
+        text_column="نص",
+        multi_label_columns={"tags": "وسوم"},
+        descriptions={"عاجل": "خطر على الناس يحتاج إلى تدخل فوري"},
+        output=tmp_path / "out",
+        trials=2,
+        space={"learning_rate": [1e-3, 5e-4]},
+        config=settings(tiny_bert, epochs=1, label_issues=False, class_weights="balanced"),
+        duplicates="identical",
+        leave_out=True,
+    )
+    model = ComplaintClassifier.from_pretrained(found.model_folder)
+    assert "عاجل" in model.labels["tags"] and model.multi_label_tasks == ("tags",)
+    assert found.evaluation.label_sets["tags"].n > 10
+    assert "tags: micro F1" in (found.model_folder / "README.md").read_text(encoding="utf-8")
