@@ -14,6 +14,7 @@ import sys
 # Modules that need nothing but the repository, and those that need a folder of public data.
 OWN = (
     "eval.quality.places",
+    "eval.quality.domain_pack",
     "eval.quality.rewriting",
     "eval.quality.classification",
     "eval.quality.duplicates",
