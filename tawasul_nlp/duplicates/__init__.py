@@ -5,18 +5,28 @@ from __future__ import annotations
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroup, DuplicateGroups, PairExplanation
-from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, IndexRebuild, Match
+from tawasul_nlp.duplicates.incidents import (
+    Additions,
+    Assignment,
+    Incident,
+    IncidentEvent,
+    IndexCheck,
+    IndexRebuild,
+    Match,
+)
 from tawasul_nlp.duplicates.index import DuplicateIndex
 from tawasul_nlp.duplicates.rebuild import rebuild_index
 from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
 
 __all__ = [
+    "Additions",
     "Case",
     "DuplicateGroup",
     "DuplicateGrouper",
     "DuplicateGroups",
     "DuplicateIndex",
     "Incident",
+    "IncidentEvent",
     "IndexCheck",
     "IndexRebuild",
     "Match",

@@ -2,7 +2,8 @@
 
 As in Aslam, Pelekhov and Rus (2004), the case with the most matches becomes a representative and takes its matches;
 then the next one that is still free. Afterwards every member joins the representative that it matches best, unless its
-place conflicts with that of a member, or their dates are too far apart.
+place conflicts with that of a member, or their dates are too far apart. Cases that a person linked are clustered as one
+node, and match what one of them matches.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, place_keys
 from tawasul_nlp.duplicates.pair_scorer import conflicting_places
 
@@ -32,28 +34,49 @@ class Edges:
 class Conflicts:
     """Decides which cases can share a group: no two places conflict, no two dates are too far apart.
 
+    With constraints, what is called a case here is a node of them. A person may have linked cases in spite of their
+    places or dates; another case may then join if it agrees with one of any two that conflict.
+
     Parameters
     ----------
     features : CaseFeatures
     longest : float
         The most days between two members; a missing date conflicts with none.
+    constraints : Constraints or None
     """
 
-    def __init__(self, features: CaseFeatures, longest: float) -> None:
+    def __init__(self, features: CaseFeatures, longest: float, constraints: Constraints | None = None) -> None:
+        self.constraints = constraints
         self._features = features
         self._longest = longest
         # Most cases share their places with many others, so conflicts are cached by kind of place.
         _, self._example, kind = np.unique(place_keys(features), return_index=True, return_inverse=True)
-        self._kind: list[int] = kind.tolist()
         dated = ~np.isnan(features.days)
-        self._earliest: list[float] = np.where(dated, features.days, np.inf).tolist()
-        self._latest: list[float] = np.where(dated, features.days, -np.inf).tolist()
+        earliest, latest = np.where(dated, features.days, np.inf), np.where(dated, features.days, -np.inf)
+        self._several: dict[int, set[int]] = {}
+        self._apart: dict[int, set[int]] = {}
+        if constraints is not None:
+            node = constraints.node
+            for row in np.flatnonzero(constraints.size[node] > 1).tolist():
+                self._several.setdefault(int(node[row]), set()).add(int(kind[row]))
+            example = np.unique(node, return_index=True)[1]
+            kind, first, last = kind[example], earliest[example], latest[example]
+            np.minimum.at(first, node, earliest)
+            np.maximum.at(last, node, latest)
+            earliest, latest, self._apart = first, last, constraints.apart
+        self._kind: list[int] = kind.tolist()
+        self._earliest: list[float] = earliest.tolist()
+        self._latest: list[float] = latest.tolist()
         self._known: dict[tuple[int, int], bool] = {}
 
     def cluster(self, representative: int) -> ClusterState:
         """Return the cluster of a representative, without other members."""
         return ClusterState(
-            self._kind[representative], set(), self._earliest[representative], self._latest[representative]
+            self._kind[representative],
+            set(self._several.get(representative, ())),
+            self._earliest[representative],
+            self._latest[representative],
+            {representative},
         )
 
     def join(self, row: int, cluster: ClusterState) -> bool:
@@ -61,20 +84,47 @@ class Conflicts:
 
         A match does not conflict with the representative itself.
         """
+        if self._apart and not self._apart.get(row, set()).isdisjoint(cluster.members):
+            return False
         earliest = min(cluster.earliest, self._earliest[row])
         latest = max(cluster.latest, self._latest[row])
-        if latest - earliest > self._longest:
+        if latest - earliest > self._longest and not self._linked_over_time(row, cluster):
             return False
+        several = self._several.get(row)
         kind = self._kind[row]
-        if kind != cluster.kind and kind not in cluster.places:
-            if any(self._between(kind, present) for present in cluster.places):
+        if several is not None:
+            present = cluster.places | {cluster.kind}
+            if not self._agree(several, present):
+                return False
+            cluster.places |= several
+        elif kind != cluster.kind and kind not in cluster.places:
+            if not self._agree({kind}, cluster.places):
                 return False
             cluster.places.add(kind)
         cluster.earliest, cluster.latest = earliest, latest
+        if self._apart:
+            cluster.members.add(row)
         return True
+
+    def _linked_over_time(self, row: int, cluster: ClusterState) -> bool:
+        """Return whether a person linked cases of more than the longest time, and the others are near some of them."""
+        wide = max(cluster.latest - cluster.earliest, self._latest[row] - self._earliest[row])
+        gap = max(cluster.earliest, self._earliest[row]) - min(cluster.latest, self._latest[row])
+        return wide > self._longest >= gap
+
+    def _agree(self, own: set[int], present: set[int]) -> bool:
+        """Return whether two sets of kinds of places conflict in nothing that a person has not linked already."""
+        conflicting = [(one, other) for one in own for other in present if self._between(one, other)]
+        return all(
+            any(self._between(other, like) and not self._between(one, like) for like in present)
+            or any(self._between(one, like) and not self._between(like, other) for like in own)
+            for one, other in conflicting
+        )
 
     def _between(self, one: int, other: int) -> bool:
         """Return whether two kinds of places conflict."""
+        if one == other:
+            return False
         pair = (one, other) if one < other else (other, one)
         found = self._known.get(pair)
         if found is None:
@@ -85,12 +135,25 @@ class Conflicts:
 
 @dataclass(slots=True)
 class ClusterState:
-    """A cluster's kinds of places, of its representative and of its other members, and its first and last day."""
+    """The state of a cluster.
+
+    Attributes
+    ----------
+    kind : int
+        The kind of place of its representative.
+    places : set of int
+        The kinds of places of its other members.
+    earliest, latest : float
+        Its first and last day.
+    members : set of int
+        Its representative; the others too if some cases must be kept apart.
+    """
 
     kind: int
     places: set[int]
     earliest: float
     latest: float
+    members: set[int]
 
 
 def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
@@ -108,8 +171,18 @@ def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndar
     representative : ndarray of int64, shape (n,)
         The row number of each case's representative; its own, if it is one or stands alone.
     score : ndarray of float32, shape (n,)
-        The score of each case with its representative; 1 for representatives.
+        The score of each case with its representative; 1 for representatives, and for what a person linked with one.
+        Of other cases that a person linked, the best score of one of them.
     """
+    constraints = conflicts.constraints
+    if constraints is None:
+        return _clustered(n, edges, conflicts)
+    pairs = (edges.first, edges.second, edges.scores)
+    nodes = _clustered(len(constraints.size), Edges(*constraints.contracted(*pairs)), conflicts)
+    return constraints.expanded(*pairs, *nodes)
+
+
+def _clustered(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
     representative = np.arange(n)
     score = np.ones(n, np.float32)
     starts, other, weight = _adjacency(n, edges)

@@ -18,7 +18,10 @@ from tawasul_nlp._system import sync_folder
 from tawasul_nlp.duplicates.checksums import CHECKSUMS, PAGE, Checksums, damaged, first_checksums
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
+# Of earlier versions, what is missing is added when they are opened: to 4, people's decisions and the history; to 3,
+# checksums too.
+WITHOUT_CHECKSUMS, WITHOUT_DECISIONS = "3", "4"
 DATABASE = "index.sqlite"
 VECTORS = "vectors.f16"
 LOCK = "lock"
@@ -219,7 +222,7 @@ class IndexDatabase:
             if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 facts = dict(database.execute("SELECT name, value FROM meta"))
                 version = str(facts.get("format_version", ""))
-                if not version.isdecimal() or int(version) >= FORMAT_VERSION:
+                if not version.isdecimal() or int(version) > int(WITHOUT_CHECKSUMS):
                     raise damaged(self.path / CHECKSUMS, "it is missing")
                 _check_structure(database, self.path)
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -14,6 +14,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Edges
+from tawasul_nlp.duplicates.constraints import Constraints, Pairs
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
@@ -106,13 +107,23 @@ class DuplicateGrouper:
         """Return incident vectors, to store and pass as ``embedding``: (n_texts, 128), float32, of length 1."""
         return self.classifier.encode_incidents(texts)
 
-    def group(self, cases: Iterable[str | Mapping[str, Any] | Case], *, workers: int | None = None) -> DuplicateGroups:
+    def group(
+        self,
+        cases: Iterable[str | Mapping[str, Any] | Case],
+        *,
+        must_link: Pairs = (),
+        cannot_link: Pairs = (),
+        workers: int | None = None,
+    ) -> DuplicateGroups:
         """Group cases.
 
         Parameters
         ----------
         cases : iterable of str, mapping or Case
             Mappings have a ``text`` and may have ``id``, ``created_at``, ``place``, ``topic`` and ``embedding``.
+        must_link, cannot_link : iterable of (int, int)
+            Pairs of cases, by position, that a person knows to be, or not to be, one incident, whatever their scores,
+            places and dates.
         workers : int or None
             Processes that read texts for places and fingerprints; None for one per core when there are many cases.
 
@@ -124,10 +135,20 @@ class DuplicateGrouper:
         ------
         InvalidTextError
             If an item is not a case; ``.index`` is its position.
+        ValueError
+            If two cases are both to be linked and to be kept apart, or a position is out of range.
         """
         listed = as_cases(cases)
+        return self.group_constrained(
+            listed, Constraints.from_pairs(len(listed), must_link, cannot_link), workers=workers
+        )
+
+    def group_constrained(
+        self, listed: Sequence[Case], constraints: Constraints | None, *, workers: int | None = None
+    ) -> DuplicateGroups:
+        """Group cases under given constraints; see :meth:`group`."""
         features = case_features(self.classifier, listed, workers=workers, domain=self.domain)
         pairs = candidate_pairs(features)
         scores = self.scorer.score(features, pairs[:, 0], pairs[:, 1])
         edges = Edges(pairs[:, 0], pairs[:, 1], scores).above(LEAST)
-        return DuplicateGroups(listed, features, edges, self.scorer, self.threshold)
+        return DuplicateGroups(listed, features, edges, self.scorer, self.threshold, constraints)

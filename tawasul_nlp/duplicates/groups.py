@@ -12,6 +12,7 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
+from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places, copied, shares
 from tawasul_nlp.extras import require
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # Pairs below this score are not kept, so a result cannot be regrouped at a lower threshold.
 LEAST = 0.02
 NEAR_COPY = 0.5
+# Reasons of members that a person linked with the representative, or with a case that belongs to its incident.
+LINKED = "linked by a person"
+THROUGH = "by a case that a person linked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class DuplicateGroup:
     members : tuple of int
         Row numbers: the representative, then the others by descending score.
     scores : tuple of float
-        Probability that each member and the representative report one incident; 1 for the representative.
+        Probability that each member and the representative report one incident; 1 for the representative, and for a
+        member that must be linked with it.
     reasons : tuple of str
         Why each member belongs here; ``representative`` for the representative.
     """
@@ -88,7 +93,13 @@ class DuplicateGroups:
     """
 
     def __init__(
-        self, cases: Sequence[Case], features: CaseFeatures, edges: Edges, scorer: PairScorer, threshold: float
+        self,
+        cases: Sequence[Case],
+        features: CaseFeatures,
+        edges: Edges,
+        scorer: PairScorer,
+        threshold: float,
+        constraints: Constraints | None = None,
     ) -> None:
         if not LEAST <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")
@@ -98,7 +109,8 @@ class DuplicateGroups:
         self._scorer = scorer
         # The pairs as given, so regrouping at another threshold compares the same as if it had been the first.
         self._edges = edges
-        self._representative, self._score = settled(features, edges, scorer, threshold)
+        self._constraints = constraints
+        self._representative, self._score = settled(features, edges, scorer, threshold, constraints)
         self.labels: np.ndarray
         self.labels, self._representatives, self._sizes = numbered(self._representative)
 
@@ -120,7 +132,9 @@ class DuplicateGroups:
         ends = np.cumsum(self._sizes[:count])
         members = order[: ends[-1] if count else 0]
         representatives = self._representative[members]
-        reasons = pair_reasons(self.features, members, representatives)
+        reasons = member_reasons(
+            self.features, members, representatives, self._scorer, self.threshold, self._constraints
+        )
         found = []
         for number, end in enumerate(ends.tolist()):
             rows = members[end - self._sizes[number] : end]
@@ -164,7 +178,7 @@ class DuplicateGroups:
         ValueError
             If the threshold is below 0.02 (pairs that score less are not kept) or above 1.
         """
-        return DuplicateGroups(self.cases, self.features, self._edges, self._scorer, threshold)
+        return DuplicateGroups(self.cases, self.features, self._edges, self._scorer, threshold, self._constraints)
 
     def explain(self, first: int, second: int) -> PairExplanation:
         """Explain the score of two cases, by row number."""
@@ -231,7 +245,11 @@ def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def settled(
-    features: CaseFeatures, edges: Edges, scorer: PairScorer, threshold: float
+    features: CaseFeatures,
+    edges: Edges,
+    scorer: PairScorer,
+    threshold: float,
+    constraints: Constraints | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group, comparing cases also with the representatives of their matches, until nothing changes.
 
@@ -244,7 +262,7 @@ def settled(
     score : ndarray of float32, shape (n,)
         As of :func:`~tawasul_nlp.duplicates.clustering.star_clustering`.
     """
-    conflicts = Conflicts(features, scorer.longest)
+    conflicts = Conflicts(features, scorer.longest, constraints)
     while True:
         matching = edges.above(threshold)
         representative, score = star_clustering(len(features), matching, conflicts)
@@ -269,6 +287,28 @@ def _joined(edges: Edges, pairs: np.ndarray, scores: np.ndarray) -> Edges:
     second = np.concatenate([edges.second, pairs[:, 1]])
     order = np.argsort(pair_keys(first, second), kind="stable")
     return Edges(first[order], second[order], np.concatenate([edges.scores, scores])[order])
+
+
+def member_reasons(
+    features: CaseFeatures,
+    members: np.ndarray,
+    representatives: np.ndarray,
+    scorer: PairScorer,
+    threshold: float,
+    constraints: Constraints | None,
+) -> list[str]:
+    """Return a short reason why each case is in the group of its representative."""
+    reasons = pair_reasons(features, members, representatives)
+    if constraints is None:
+        return reasons
+    own, chosen = constraints.node[members], constraints.node[representatives]
+    for at in np.flatnonzero(own == chosen).tolist():
+        reasons[at] = LINKED
+    through = np.flatnonzero((own != chosen) & ((constraints.size[own] > 1) | (constraints.size[chosen] > 1)))
+    scores = scorer.score(features, members[through], representatives[through])
+    for at in through[scores < threshold].tolist():
+        reasons[at] = THROUGH
+    return reasons
 
 
 def pair_reasons(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> list[str]:

@@ -1,9 +1,12 @@
-"""The results of an index: assignments, matches, incidents, and the outcome of a check."""
+"""The results of an index: assignments, matches, incidents and what happened to them, and the outcome of a check."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Assignment:
     is_new : bool
         Whether the case was just added as the first report of its incident.
     score : float
-        Probability that the case and the incident's representative report one incident; 1 for the representative.
+        Probability that the case and the incident's representative report one incident; 1 for the representative, and
+        for a case that a person linked with it.
     reason : str
     """
 
@@ -30,11 +34,78 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentEvent:
+    """What happened to an incident, by a person or by itself.
+
+    Attributes
+    ----------
+    kind : str
+        ``created``, ``joined`` (a new case), ``merged`` (all of ``other``, whose id is gone, came into it), ``moved``
+        (a case came from ``other``), ``split`` (it came to be when a case left ``other``), ``closed``, ``reopened`` or
+        ``removed`` (a case, by :meth:`~tawasul_nlp.duplicates.DuplicateIndex.remove`).
+    incident : int
+    case_id : str or None
+        The case that it is about; for what happened by itself, the one that was the occasion.
+    other : int or None
+        The other incident; for ``created``, the closed one that it repeats.
+    at : datetime
+        When, in UTC.
+    by_person : bool
+        Whether a person decided it, or it followed from an added or removed case.
+    by, note : str or None
+        Who decided it, and why, if the caller said so.
+    reason : str or None
+        Why it happened by itself; of a person's decision, whether it overruled an earlier one.
+    """
+
+    kind: str
+    incident: int
+    case_id: str | None
+    other: int | None
+    at: datetime
+    by_person: bool
+    by: str | None
+    note: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Additions(Sequence[Assignment]):
+    """What came of adding cases: a sequence of their assignments, in their order.
+
+    Attributes
+    ----------
+    assignments : tuple of Assignment
+    changes : tuple of IncidentEvent
+        Everything that happened to incidents: which were created, joined, merged and reopened, and which earlier cases
+        moved, each with its reason.
+    """
+
+    assignments: tuple[Assignment, ...]
+    changes: tuple[IncidentEvent, ...]
+
+    def __len__(self) -> int:
+        return len(self.assignments)
+
+    def __iter__(self) -> Iterator[Assignment]:
+        return iter(self.assignments)
+
+    @overload
+    def __getitem__(self, at: int) -> Assignment: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Assignment, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Assignment | tuple[Assignment, ...]:
+        return self.assignments[at]
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """An open incident that a case may belong to, with its representative.
+    """An incident that a case may belong to, with its representative.
 
     ``score`` and ``reason`` are those of its most similar case; ``is_duplicate`` says whether the case would be grouped
-    with its cases if it were added.
+    with its cases if it were added, and ``is_closed`` whether it is closed.
     """
 
     group_id: int
@@ -44,6 +115,7 @@ class Match:
     score: float
     reason: str
     is_duplicate: bool
+    is_closed: bool
 
 
 @dataclass(frozen=True, slots=True)

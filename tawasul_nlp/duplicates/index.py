@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ import numpy as np
 from tawasul_nlp.duplicates.assignment import Assigner
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.database import DATABASE, FORMAT_VERSION, LOCK, VECTORS, storable
+from tawasul_nlp.duplicates.database import DATABASE, FORMAT_VERSION, LOCK, VECTORS
+from tawasul_nlp.duplicates.decisions import Decisions
 from tawasul_nlp.duplicates.extraction import case_features
-from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
-from tawasul_nlp.duplicates.incidents import Assignment, Incident, IndexCheck, Match
+from tawasul_nlp.duplicates.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
+from tawasul_nlp.duplicates.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
 from tawasul_nlp.duplicates.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
-
-_INSERT = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class DuplicateIndex:
@@ -42,7 +42,7 @@ class DuplicateIndex:
     (True, True)
     """
 
-    def __init__(self, folder: Path, grouper: DuplicateGrouper) -> None:
+    def __init__(self, folder: Path, grouper: DuplicateGrouper, reopen_days: float | None = None) -> None:
         self.folder = folder
         self._grouper = grouper
         self._thread_lock = threading.RLock()
@@ -50,11 +50,19 @@ class DuplicateIndex:
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
         kept = None if grouper.threshold_given else self._store.threshold()
-        self._assigner = Assigner(self._store, grouper.scorer, grouper.threshold if kept is None else kept)
+        threshold = grouper.threshold if kept is None else kept
+        days = grouper.scorer.days if reopen_days is None else reopen_days
+        self._assigner = Assigner(self._store, grouper.scorer, threshold, days)
+        self._decisions = Decisions(self._store, self._assigner)
 
     @classmethod
     def open(
-        cls, folder: str | Path, grouper: DuplicateGrouper | None = None, *, create: bool = True
+        cls,
+        folder: str | Path,
+        grouper: DuplicateGrouper | None = None,
+        *,
+        create: bool = True,
+        reopen_days: float | None = None,
     ) -> DuplicateIndex:
         """Open an index, or create one.
 
@@ -70,6 +78,10 @@ class DuplicateIndex:
             keeps its threshold; a grouper with an explicit one decides by that, and earlier decisions stay.
         create : bool
             Whether to create the index if there is none.
+        reopen_days : float or None
+            A new case that matches a closed incident, and no open one, reopens it until so many days after it was
+            closed. A later one begins an incident with this one as its ``recurrence_of``, and one received on a day
+            before the closing only joins it. None for the days of the grouper's scorer (21 in the bundled model).
 
         Raises
         ------
@@ -79,7 +91,11 @@ class DuplicateIndex:
             If it is damaged, newer, created with another model or domain, or missing with ``create=False``.
         IndexDiskError
             If it cannot be read, or must be written but is read-only.
+        ValueError
+            If reopen_days is negative.
         """
+        if reopen_days is not None and not reopen_days >= 0:
+            raise ValueError(f"reopen_days is {reopen_days}, expected at least 0")
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise IndexFormatError(f"{folder}: a file, expected a folder")
@@ -94,7 +110,7 @@ class DuplicateIndex:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise IndexDiskError(f"{folder}: the folder cannot be created ({error}); choose another") from error
-        return cls(folder, grouper)
+        return cls(folder, grouper, reopen_days)
 
     @staticmethod
     def read_cases(folder: str | Path) -> list[Case]:
@@ -175,26 +191,28 @@ class DuplicateIndex:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def query(self, case: str | Mapping[str, Any] | Case, k: int = 5) -> list[Match]:
-        """Return the open incidents that a case may belong to, the likeliest first; nothing is stored.
+        """Return the incidents that a case may belong to, open and closed, the likeliest first; nothing is stored.
 
         Parameters
         ----------
         case : str, mapping or Case
         k : int
-            The most incidents to return. The last ones may be unlikely or impossible (score 0: another place).
+            The most incidents to return. The last ones may be unlikely; impossible ones (score 0, as of another place)
+            are left out.
         """
         with self._in_turn():
             features = self._features(as_cases([case]), workers=1)
+            self._assigner.journal.begin()
             offers, compared = self._assigner.offers(features, search_vectors(features)[0])
             joined = self._assigner.joined(features, offers)
-            offers = offers[:k]
+            offers = [offer for offer in offers if offer.score > 0][:k]
             own, alike = np.zeros(len(offers), np.int64), np.array([offer.at for offer in offers], np.int64)
             matches = []
             for offer, reason in zip(offers, pair_reasons(compared, own, alike), strict=True):
                 case_id, text = self._store.all("SELECT id, text FROM cases WHERE row = ?", (offer.representative,))[0]
                 size = int(self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
-                duplicate = offer.group_id in joined
-                matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, duplicate))
+                duplicate, closed = offer.group_id in joined, offer.closed_at is not None
+                matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, duplicate, closed))
             return matches
 
     def groups(self, min_size: int = 2) -> list[Incident]:
@@ -274,16 +292,17 @@ class DuplicateIndex:
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def add(self, cases: Iterable[str | Mapping[str, Any] | Case]) -> list[Assignment]:
-        """Add cases; the returned assignments are on disk.
+    def add(self, cases: Iterable[str | Mapping[str, Any] | Case]) -> Additions:
+        """Add cases; the returned assignments and changes are on disk.
 
         A case whose id is already there with the same text is left unchanged, so an interrupted run may be repeated. A
         lone surrogate, which cannot be stored, is stored as its escape (``\\ud83d``).
 
         Returns
         -------
-        list of Assignment
-            In the order of ``cases``.
+        Additions
+            A sequence of :class:`Assignment`, in the order of ``cases``. Its ``changes`` say what happened to incidents
+            on the way, and why.
 
         Raises
         ------
@@ -296,28 +315,31 @@ class DuplicateIndex:
         """
         with self._in_turn():
             listed = as_cases(cases)
-            fresh = self._fresh(listed)
-            if not fresh:
-                return [self._assignment(str(case.id)) for case in listed]
-            features = self._features([listed[at] for at in fresh])
-            vectors = search_vectors(features)
-            names = self._names(listed, fresh)
+            fresh = fresh_cases(self._store, listed)
+            names = new_ids(self._store, listed, fresh)
             founders: set[str] = set()
-            with self._store.transaction(vectors) as start:
-                self._store.keep_threshold(self._assigner.threshold)
-                for offset, at in enumerate(fresh):
-                    row, own = start + offset, features.take(np.array([offset]))
-                    self._store.change(_INSERT, *_stored(row, names[at], listed[at], own))
-                    self._store.link(row, vectors[offset : offset + 1])
-                    if self._assigner.settle(row, own, vectors[offset]):
-                        founders.add(names[at])
-            return [
-                self._assignment(name, name in founders)
-                for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
-            ]
+            self._assigner.journal.begin()
+            if fresh:
+                features = self._features([listed[at] for at in fresh])
+                vectors = search_vectors(features)
+                with self._store.transaction(vectors) as start:
+                    self._store.keep_threshold(self._assigner.threshold)
+                    for offset, at in enumerate(fresh):
+                        row, own = start + offset, features.take(np.array([offset]))
+                        self._store.change(INSERT_CASE, *stored_case(row, names[at], listed[at], own))
+                        self._store.link(row, vectors[offset : offset + 1])
+                        if self._assigner.settle(row, own, vectors[offset]):
+                            founders.add(names[at])
+            return Additions(
+                tuple(
+                    self._assignment(name, name in founders)
+                    for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
+                ),
+                self._assigner.journal.events(),
+            )
 
     def load_groups(self, groups: DuplicateGroups, incident_ids: Sequence[int] | None = None, last_id: int = 0) -> None:
-        """Import the cases and decisions of a finished grouping: the fast way to start from a large backlog.
+        """Import the cases and incidents of a finished grouping: the fast way to start from a large backlog.
 
         Parameters
         ----------
@@ -338,51 +360,14 @@ class DuplicateIndex:
         with self._in_turn():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
-            ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
-            if len(set(ids)) < len(ids):
-                twice = Counter(ids).most_common(1)[0][0]
-                raise ValueError(f"two cases have the id {twice!r}; give every case a unique id")
-            features, vectors = groups.features, search_vectors(groups.features)
-            reasons = ["representative"] * len(ids)
-            for group in groups.groups:
-                for row, reason in zip(group.members, group.reasons, strict=True):
-                    reasons[row] = reason
-            representatives, incident_of = np.unique(groups.representatives, return_inverse=True)
-            numbers = np.arange(1, len(representatives) + 1)
-            if incident_ids is not None:
-                numbers[incident_of] = incident_ids
-            last_id = max(last_id, int(numbers.max(initial=0)))
-            created = [case.created_at.isoformat() if case.created_at else None for case in groups.cases]
-            with self._store.transaction(vectors) as start:
-                self._store.keep_threshold(groups.threshold)
-                self._store.change_many(
-                    "INSERT INTO groups VALUES (?, ?)", zip(numbers.tolist(), representatives.tolist(), strict=True)
-                )
-                self._store.change("DELETE FROM sqlite_sequence WHERE name = 'groups'")
-                self._store.change("INSERT INTO sqlite_sequence VALUES ('groups', ?)", last_id)
-                self._store.change_many(
-                    _INSERT,
-                    zip(
-                        range(len(ids)),
-                        ids,
-                        (case.text for case in groups.cases),
-                        created,
-                        (case.place for case in groups.cases),
-                        pack(features),
-                        place_keys(features).astype(np.int64).tolist(),
-                        numbers[incident_of].tolist(),
-                        groups.scores.tolist(),
-                        reasons,
-                        strict=True,
-                    ),
-                )
-                self._store.link(start, vectors)
+            load(self._store, groups, incident_ids, last_id)
             self._assigner.threshold = groups.threshold
 
     def remove(self, case_id: str) -> None:
         """Remove a case; its text is overwritten on disk when the index is closed, or earlier.
 
-        If it was its incident's representative, the others are regrouped; most of them keep the incident's id.
+        If it was its incident's representative, the others are regrouped; most of them keep the incident's id. What a
+        person decided of the others stays. The history keeps the case's id.
 
         Raises
         ------
@@ -391,7 +376,10 @@ class DuplicateIndex:
         """
         with self._in_turn():
             row, group_id = self._of_case(case_id, "row, group_id")
+            self._assigner.journal.begin()
             with self._store.transaction():
+                self._assigner.journal.record("removed", group_id, row=row)
+                self._assigner.links.forget(row)
                 self._store.change("DELETE FROM cases WHERE row = ?", row)
                 self._store.unlink(row)
                 if self._store.one("SELECT representative FROM groups WHERE id = ?", group_id) == row:
@@ -400,42 +388,162 @@ class DuplicateIndex:
     def _features(self, cases: Sequence[Case], workers: int | None = None) -> CaseFeatures:
         return case_features(self._grouper.classifier, cases, workers=workers, domain=self._grouper.domain)
 
-    def _fresh(self, cases: Sequence[Case]) -> list[int]:
-        """Return which cases are new; a known id with another text is an error."""
-        fresh: list[int] = []
-        seen: dict[str, str] = {}
-        for at, case in enumerate(cases):
-            if case.id is None:
-                fresh.append(at)
-                continue
-            text = seen.get(case.id)
-            if text is None:
-                found = self._store.first("SELECT text FROM cases WHERE id = ?", case.id)
-                text = found[0] if found else None
-            if text is None:
-                fresh.append(at)
-                seen[case.id] = storable(case.text)
-            elif text != storable(case.text):
-                raise ValueError(
-                    f"case {at}: the id {case.id!r} is already in {self.folder} with another text; "
-                    "remove that case first, or give this one a unique id"
-                )
-        return fresh
+    # -- decisions of people -----------------------------------------------------------------------------------------
 
-    def _names(self, cases: Sequence[Case], fresh: Sequence[int]) -> dict[int, str]:
-        """Return the ids of new cases; one without an id gets an unused one."""
-        start = self._store.rows()
-        taken = {case.id for case in cases}
-        names = {}
-        for offset, at in enumerate(fresh):
-            given = cases[at].id
-            if given is None:
-                given, number = f"case-{start + offset}", 2
-                while given in taken or given in self:
-                    given, number = f"case-{start + offset}-{number}", number + 1
-                taken.add(given)
-            names[at] = given
-        return names
+    def merge(
+        self, incidents: Iterable[int], *, by: str | None = None, note: str | None = None
+    ) -> tuple[IncidentEvent, ...]:
+        """Merge incidents into the first of them; all their cases then stay together.
+
+        What a person decides wins over scores, places and dates, now and whenever cases are added or removed, or the
+        index is rebuilt. A later decision overrules an earlier one.
+
+        Parameters
+        ----------
+        incidents : iterable of int
+            The first keeps its id; the other ids are gone. It is open unless all were closed.
+        by, note : str or None
+            Who decides it, and why; kept in the history.
+
+        Returns
+        -------
+        tuple of IncidentEvent
+            What changed; it is on disk.
+
+        Raises
+        ------
+        KeyError
+            If no incident has one of these ids (any more).
+        ValueError
+            If there are not two different ids.
+        IndexDiskError
+            If the disk is full, or the folder is read-only; then nothing is changed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder) as index:
+        ...     first, second = index.add(["محول الكهرباء انفجر في مجمع 711", "الكهرباء مقطوعة عن مجمع 713"])
+        ...     (event,) = index.merge([first.group_id, second.group_id], by="نورة", note="محول واحد")
+        ...     event.kind, index.assignment(second.id).group_id == first.group_id
+        ('merged', True)
+        """
+        wanted = list(dict.fromkeys(incidents))
+        if len(wanted) < 2:
+            raise ValueError(f"got {len(wanted)} incidents to merge, expected at least two different ones")
+        return self._decide(wanted, by, note, lambda: self._decisions.merge(wanted))
+
+    def split(self, case_id: str, *, by: str | None = None, note: str | None = None) -> tuple[IncidentEvent, ...]:
+        """Take a case out of its incident, into an open one of its own; it stays apart from all cases that it leaves.
+
+        If it was the representative, the others are regrouped, as when it is removed. Parameters, result and further
+        errors are those of :meth:`merge`.
+
+        Raises
+        ------
+        KeyError
+            If no case has this id.
+        ValueError
+            If the case is alone in its incident.
+        """
+        with self._in_turn():
+            row, group_id = self._of_case(case_id, "row, group_id")
+            if self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", group_id) == 1:
+                raise ValueError(f"the case {case_id!r} is alone in incident {group_id}; there is nothing to split")
+            return self._decide([group_id], by, note, lambda: self._decisions.split(row, group_id))
+
+    def move(
+        self, case_id: str, incident: int, *, by: str | None = None, note: str | None = None
+    ) -> tuple[IncidentEvent, ...]:
+        """Move a case into another incident: as :meth:`split` from the one, and :meth:`merge` into the other.
+
+        Raises
+        ------
+        KeyError
+            If no case, or no incident, has this id.
+        ValueError
+            If the case is in this incident already.
+        """
+        with self._in_turn():
+            row, group_id = self._of_case(case_id, "row, group_id")
+            if group_id == incident:
+                raise ValueError(f"the case {case_id!r} is in incident {incident} already")
+            return self._decide([incident], by, note, lambda: self._decisions.move(row, group_id, incident))
+
+    def close_incident(
+        self, incident: int, *, at: datetime | None = None, by: str | None = None, note: str | None = None
+    ) -> tuple[IncidentEvent, ...]:
+        """Close an incident: its cases no longer move by themselves, and ``reopen_days`` of :meth:`open` counts.
+
+        Parameters
+        ----------
+        incident : int
+        at : datetime or None
+            When it was closed, as UTC if without a time zone; None for now.
+        by, note : str or None
+            As of :meth:`merge`, like the result.
+
+        Raises
+        ------
+        KeyError
+            If no incident has this id (any more).
+        ValueError
+            If it is closed already.
+        """
+        closed = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+        with self._in_turn():
+            before = self._decisions.closed_at(incident)
+            if before is not None:
+                raise ValueError(f"incident {incident} is closed already, since {before.isoformat()}")
+            return self._decide([incident], by, note, lambda: self._decisions.close(incident, closed))
+
+    def reopen_incident(
+        self, incident: int, *, by: str | None = None, note: str | None = None
+    ) -> tuple[IncidentEvent, ...]:
+        """Open a closed incident again; parameters and result are as of :meth:`merge`.
+
+        Raises
+        ------
+        KeyError
+            If no incident has this id (any more).
+        ValueError
+            If it is open.
+        """
+        with self._in_turn():
+            if self._decisions.closed_at(incident) is None:
+                raise ValueError(f"incident {incident} is open already")
+            return self._decide([incident], by, note, lambda: self._assigner.reopen(incident, by_person=True))
+
+    def history(self, incident: int | None = None) -> list[IncidentEvent]:
+        """Return what happened to an incident, or to all, the earliest first.
+
+        An incident whose id is gone still has its history. In an index of an earlier format the history begins when
+        this release first opens it.
+
+        Raises
+        ------
+        KeyError
+            If there never was an incident with this id.
+        """
+        with self._in_turn():
+            if incident is None:
+                return self._assigner.journal.all()
+            found = self._assigner.journal.of(incident)
+            if not found:
+                self._decisions.closed_at(incident)
+            return found
+
+    def _decide(
+        self, incidents: Iterable[int], by: str | None, note: str | None, change: Callable[[], None]
+    ) -> tuple[IncidentEvent, ...]:
+        """Carry out a decision about incidents, which must exist, and return what changed."""
+        with self._in_turn():
+            for incident in incidents:
+                self._decisions.closed_at(incident)
+            self._assigner.journal.begin(by, note)
+            with self._store.transaction():
+                change()
+            return self._assigner.journal.events()
 
     def _assignment(self, case_id: str, is_new: bool = False) -> Assignment:
         group_id, score, reason = self._of_case(case_id, "group_id, score, reason")
@@ -459,10 +567,3 @@ class DuplicateIndex:
 def _is_foreign(path: Path) -> bool:
     """Return whether a file is not one that a process leaves if killed before it creates the database."""
     return path.name != LOCK and (path.name != VECTORS or path.stat().st_size > 0)
-
-
-def _stored(row: int, case_id: str, case: Case, features: CaseFeatures) -> tuple[Any, ...]:
-    """Return the stored values of a case without an incident."""
-    created = case.created_at.isoformat() if case.created_at else None
-    key = int(place_keys(features)[0].astype(np.int64))
-    return row, case_id, case.text, created, case.place, pack(features)[0], key, -1, 0.0, ""

@@ -28,25 +28,36 @@ from tawasul_nlp.duplicates.database import (
     DATABASE,
     FORMAT_VERSION,
     VECTORS,
+    WITHOUT_CHECKSUMS,
+    WITHOUT_DECISIONS,
     IndexDatabase,
 )
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
+from tawasul_nlp.duplicates.history import HISTORY_SCHEMA
 from tawasul_nlp.duplicates.incidents import IndexCheck
+from tawasul_nlp.duplicates.links import LINKS_SCHEMA, check_links
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 # The graph is saved when this many cases are new to it; adding them at the next opening takes about a second.
 _UNSAVED = 10_000
-# Indexes of this version only lack checksums, which are added when they are opened.
-_WITHOUT_CHECKSUMS = "3"
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE groups (id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL);
+CREATE TABLE groups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL, closed_at TEXT, recurrence_of INTEGER
+);
 CREATE TABLE cases (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, created_at TEXT, place TEXT,
     columns BLOB NOT NULL, place_key INTEGER NOT NULL, group_id INTEGER NOT NULL, score REAL NOT NULL,
     reason TEXT NOT NULL
 );
 CREATE INDEX cases_of_group ON cases (group_id, place_key);
+"""
+_DECISIONS_SCHEMA = (
+    f"{LINKS_SCHEMA}{HISTORY_SCHEMA}CREATE INDEX recurrences ON groups (recurrence_of) WHERE recurrence_of IS NOT NULL;"
+)
+_ADDED_COLUMNS = """
+ALTER TABLE groups ADD COLUMN closed_at TEXT;
+ALTER TABLE groups ADD COLUMN recurrence_of INTEGER;
 """
 
 
@@ -196,8 +207,7 @@ class IndexFolder(IndexDatabase):
         facts = self.facts()
         if not facts:
             with self.committed():
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self.change(statement)
+                self._execute(_SCHEMA + _DECISIONS_SCHEMA)
                 empty = f"0 {crc32(b'')}"
                 self.keep(format_version=str(FORMAT_VERSION), model_hash=model_hash, vectors=empty)
                 self.keep(domain=self.domain.case_fingerprint, domain_id=self.domain.id)
@@ -212,10 +222,24 @@ class IndexFolder(IndexDatabase):
         self._check_domain(facts)
         self.threshold()  # an unreadable one is damage too
         if version != str(FORMAT_VERSION):
-            size = self._whole_vectors()
-            with self.committed():
-                found = checksum(self.vectors, size)
-                self.keep(format_version=str(FORMAT_VERSION), vectors=f"{size} {found}")
+            self._upgrade(version)
+
+    def _upgrade(self, version: str) -> None:
+        if self.read_only:
+            raise IndexDiskError(
+                f"{self.path}: an index of format version {version} is upgraded when it is opened, but the folder is "
+                "read-only; open it once where it is writable"
+            )
+        size = self._whole_vectors()
+        with self.committed():
+            if version == WITHOUT_CHECKSUMS:
+                self.keep(vectors=f"{size} {checksum(self.vectors, size)}")
+            self._execute(_ADDED_COLUMNS + _DECISIONS_SCHEMA)
+            self.keep(format_version=str(FORMAT_VERSION))
+
+    def _execute(self, statements: str) -> None:
+        for statement in filter(str.strip, statements.split(";")):
+            self.change(statement)
 
     def _check_domain(self, facts: Mapping[str, str]) -> None:
         """Refuse a domain that reads places or numbers otherwise than that of the cases.
@@ -364,7 +388,7 @@ def checked_version(database: IndexDatabase) -> str:
         If this library does not read it.
     """
     version = str(database.facts().get("format_version", ""))
-    if version in (_WITHOUT_CHECKSUMS, str(FORMAT_VERSION)):
+    if version in (WITHOUT_CHECKSUMS, WITHOUT_DECISIONS, str(FORMAT_VERSION)):
         return version
     newer = version.isdigit() and int(version) > FORMAT_VERSION
     raise IndexFormatError(
@@ -378,12 +402,15 @@ def check_folder(folder: Path) -> IndexCheck:
     if not (folder / DATABASE).is_file():
         raise no_index(folder)
     with closing(IndexDatabase(folder)) as database:
-        if checked_version(database) != str(FORMAT_VERSION):
+        version = checked_version(database)
+        if version == WITHOUT_CHECKSUMS:
             raise IndexFormatError(
                 f"{folder}: an index of an earlier version, whose vectors have no checksum; open it once to add it"
             )
         check_vectors(database)
         database.check_structure()
+        if version == str(FORMAT_VERSION):
+            check_links(database)
         saved = saved_graph(database)
         if saved is not None and saved.path.is_file() and not saved.is_sound():
             raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index rebuilds it")
