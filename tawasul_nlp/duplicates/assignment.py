@@ -17,7 +17,7 @@ from tawasul_nlp.duplicates.groups import LINKED, member_reasons, pair_reasons
 from tawasul_nlp.duplicates.history import Journal, moment
 from tawasul_nlp.duplicates.links import Links
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places
-from tawasul_nlp.duplicates.plans import Join, Offer, Plan, Recurrence
+from tawasul_nlp.duplicates.plans import Join, Offer, Plan, Recurrence, regrouped
 from tawasul_nlp.duplicates.store import IndexFolder
 
 # At most this many cases are regrouped when one is added (some milliseconds); it joins larger incidents as they are.
@@ -117,10 +117,7 @@ class Assigner:
         """Begin an incident with a case, and return its id."""
         group_id = self.new_group(row, recurrence_of)
         self.assign(row, group_id, 1.0, "representative")
-        if left is None:
-            self.journal.record("created", group_id, row=row, other=recurrence_of)
-        else:
-            self.journal.record("split", group_id, row=row, other=left, reason=_NO_MATCH)
+        self._record_start(row, group_id, left, recurrence_of)
         return group_id
 
     def reopen(self, group_id: int, row: int | None = None, *, by_person: bool = False) -> None:
@@ -326,33 +323,22 @@ class Assigner:
         cases = zip(plan.rows, plan.representatives.tolist(), new, plan.scores.tolist(), plan.reasons, strict=True)
         for at, (row, representative, group_id, score, reason) in enumerate(cases):
             self.assign(row, group_id, score, "representative" if representative == at else reason)
-        added = None
-        if plan.old[-1] < 0:
+        old, added = list(plan.old), None
+        if old[-1] < 0:
             added = plan.rows[-1]
             if new[-1] in begun:
-                begun.discard(new[-1])
-                if left is None:
-                    self.journal.record("created", new[-1], row=added)
-                else:
-                    self.journal.record("split", new[-1], row=added, other=left, reason=_NO_MATCH)
+                self._record_start(added, new[-1], left)
             else:
-                alone = plan.representatives[-1] == len(plan.rows) - 1
-                self._record_arrival(added, new[-1], "the new representative" if alone else plan.reasons[-1], left)
-        into = defaultdict(set)
-        for before, after in zip(plan.old, new, strict=True):
-            into[before].add(after)
-        for gone in sorted(set(into) - set(ids.values()) - {-1}):
-            if len(into[gone]) == 1:
-                (target,) = into[gone]
-                self.journal.record("merged", target, row=added, other=gone, reason=_SHOWN)
-            self.delete_merged(gone, min(into[gone]))
-        for row, before, after, reason in zip(plan.rows, plan.old, new, plan.reasons, strict=True):
-            if before >= 0 and before != after and not (before not in ids.values() and len(into[before]) == 1):
-                if after in begun:
-                    begun.discard(after)
-                    self.journal.record("split", after, row=row, other=before, reason=_NO_MATCH)
-                else:
-                    self.journal.record("moved", after, row=row, other=before, reason=reason)
+                self._record_arrival(added, new[-1], plan.reasons[-1], left)
+            old[-1] = new[-1]  # what follows is about the others
+        for kind, group_id, position, before in regrouped(old, new):
+            if position is None:
+                self.journal.record(kind, group_id, row=added, other=before, reason=_SHOWN)
+            else:
+                reason = _NO_MATCH if kind == "split" else plan.reasons[position]
+                self.journal.record(kind, group_id, row=plan.rows[position], other=before, reason=reason)
+        for gone in set(old) - set(new):
+            self.delete_merged(gone, min(after for before, after in zip(old, new, strict=True) if before == gone))
 
     def delete_merged(self, gone: int, target: int) -> None:
         """Delete an incident whose cases are now in another, which takes its place in chains of recurrences."""
@@ -365,6 +351,12 @@ class Assigner:
         self._folder.change("UPDATE groups SET recurrence_of = ? WHERE recurrence_of = ?", target, gone)
         self._folder.change("UPDATE groups SET recurrence_of = NULL WHERE recurrence_of = id AND id = ?", target)
         self._folder.change("DELETE FROM groups WHERE id = ?", gone)
+
+    def _record_start(self, row: int, group_id: int, left: int | None, recurrence_of: int | None = None) -> None:
+        if left is None:
+            self.journal.record("created", group_id, row=row, other=recurrence_of)
+        else:
+            self.journal.record("split", group_id, row=row, other=left, reason=_NO_MATCH)
 
     def _record_arrival(self, row: int, group_id: int, reason: str, left: int | None) -> None:
         if left is None:

@@ -53,8 +53,8 @@ class Constraints:
         >>> found.node.tolist(), found.apart
         ([0, 1, 0, 2], {0: {2}, 2: {0}})
         """
-        linked, separated = list(must_link), list(cannot_link)
-        if not linked and not separated:
+        linked, separated, complete = list(must_link), list(cannot_link), list(sealed)
+        if not linked and not separated and not complete:
             return None
         for name, pairs in (("must_link", linked), ("cannot_link", separated)):
             for first, second in pairs:
@@ -81,7 +81,7 @@ class Constraints:
                 )
             apart.setdefault(one, set()).add(other)
             apart.setdefault(other, set()).add(one)
-        return cls(node, apart, frozenset(int(node[row]) for row in sealed))
+        return cls(node, apart, frozenset(int(node[row]) for row in complete))
 
     def contracted(
         self, first: np.ndarray, second: np.ndarray, scores: np.ndarray

@@ -120,13 +120,32 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident of the index: the ids of its representative and of all its cases, representative first."""
+    """An incident of the index.
+
+    Attributes
+    ----------
+    group_id : int
+        Its id, which no other incident ever gets.
+    representative : str
+        The id of the case that the others match.
+    members : tuple of str
+        The ids of its cases, the representative first.
+    scores : tuple of float
+    reasons : tuple of str
+        Score and reason of each member, as of :class:`Assignment`.
+    closed_at : datetime or None
+        When it was closed, in UTC; None while it is open.
+    recurrence_of : int or None
+        The closed incident that it repeats.
+    """
 
     group_id: int
     representative: str
     members: tuple[str, ...]
     scores: tuple[float, ...]
     reasons: tuple[str, ...]
+    closed_at: datetime | None
+    recurrence_of: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
+from tawasul_nlp.duplicates.history import moment
 from tawasul_nlp.duplicates.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
 from tawasul_nlp.duplicates.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
 from tawasul_nlp.duplicates.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
@@ -234,14 +235,17 @@ class DuplicateIndex:
         """
         with self._in_turn():
             rows = self._store.all(
-                "SELECT c.id, c.score, c.reason FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.id = ? "
+                "SELECT c.id, c.score, c.reason, g.closed_at, g.recurrence_of "
+                "FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.id = ? "
                 "ORDER BY c.row != g.representative, c.score DESC, c.row",
                 (group_id,),
             )
         if not rows:
             raise KeyError(f"no group {group_id} in {self.folder}")
-        ids, scores, reasons = zip(*rows, strict=True)
-        return Incident(group_id, ids[0], ids, scores, reasons)
+        ids, scores, reasons, *_ = zip(*rows, strict=True)
+        closed, recurrence_of = rows[0][3:]
+        closed_at = None if closed is None else moment(self._store, closed)
+        return Incident(group_id, ids[0], ids, scores, reasons, closed_at, recurrence_of)
 
     def text(self, case_id: str) -> str:
         """Return the text of a case.

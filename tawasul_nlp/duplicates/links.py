@@ -89,14 +89,11 @@ class Links:
         """Take a removed case out of the constraints; what it was kept apart from, those linked with it still are."""
         if not self._any:
             return
-        mate = self._database.first(
-            "SELECT b.row FROM must_link a JOIN must_link b USING (component) WHERE a.row = ? AND b.row != a.row", row
-        )
-        if mate is not None:
-            for pair in ("?, second", "second, ?"):
-                self._database.change(
-                    f"INSERT OR IGNORE INTO cannot_link SELECT {pair} FROM cannot_link WHERE first = ?", mate[0], row
-                )
+        mates = "must_link a JOIN must_link b USING (component) JOIN cannot_link k ON k.first = a.row"
+        for pair in ("b.row, k.second", "k.second, b.row"):
+            self._database.change(
+                f"INSERT OR IGNORE INTO cannot_link SELECT {pair} FROM {mates} WHERE a.row = ? AND b.row != a.row", row
+            )
         self._unlink(row)
         self._database.change(
             "DELETE FROM cannot_link WHERE (first, second) IN (SELECT second, first FROM cannot_link WHERE first = ?)",

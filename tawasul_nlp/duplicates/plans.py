@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,3 +80,35 @@ class Plan:
             if representative not in ids and old not in ids.values():
                 ids[representative] = old
         return ids
+
+
+def regrouped(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[str, int, int | None, int]]:
+    """Yield what became of incidents when some cases changed theirs.
+
+    Parameters
+    ----------
+    old, new : sequence of int
+        The incident of each case before and after; an id of ``new`` that is not among ``old`` is a new incident.
+
+    Yields
+    ------
+    tuple of str, int, int or None, int
+        ``merged``, ``split`` or ``moved``, the incident, the position of the case (None for a merger, which is one of
+        all cases), and the incident before.
+
+    Examples
+    --------
+    >>> list(regrouped([1, 1, 2, 3, 3], [1, 4, 1, 3, 1]))
+    [('merged', 1, None, 2), ('split', 4, 1, 1), ('moved', 1, 4, 3)]
+    """
+    into = defaultdict(set)
+    for before, after in zip(old, new, strict=True):
+        into[before].add(after)
+    merged = {gone for gone in into.keys() - set(new) if len(into[gone]) == 1 and into[gone] <= into.keys()}
+    for gone in sorted(merged):
+        yield "merged", min(into[gone]), None, gone
+    begun = set(new) - into.keys()
+    for at, (before, after) in enumerate(zip(old, new, strict=True)):
+        if before != after and before not in merged:
+            yield "split" if after in begun else "moved", after, at, before
+            begun.discard(after)

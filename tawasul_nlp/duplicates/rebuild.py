@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tawasul_nlp._system import sync_folder
+from tawasul_nlp.duplicates.carried import Governance
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.database import DATABASE, IndexDatabase
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
@@ -18,14 +19,15 @@ from tawasul_nlp.duplicates.index import DuplicateIndex
 from tawasul_nlp.duplicates.store import beside, check_rebuild_ended, checked_version, no_index
 from tawasul_nlp.errors import IndexDiskError, IndexLockedError
 
-_CASES = "SELECT text, id, created_at, place, group_id FROM cases ORDER BY row"
+_CASES = "SELECT text, id, created_at, place FROM cases ORDER BY row"
 
 
 def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -> IndexRebuild:
     """Replace an index by one that is made anew of its cases, whichever model made it.
 
     The new one is made beside it, as ``FOLDER.new``, and takes its place when it is complete; the one before is kept as
-    ``FOLDER.old`` until you delete it. All cases are grouped anew. An incident keeps the id that most of its cases had,
+    ``FOLDER.old`` until you delete it. All cases are grouped anew, except those of closed incidents, which stay as they
+    are, and what people decided is respected; the history is kept. An incident keeps the id that most of its cases had,
     unless more cases of that id are in another; the others get new ids, and no id is given twice. Texts, ids, dates and
     places of cases are kept; topics and embeddings that they were given, and the threshold, are not.
 
@@ -63,13 +65,15 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
         checked_version(database)
         stored = database.all(_CASES)
         last_id = database.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'groups'")
-        groups = grouper.group([Case(*row[:-1]) for row in stored])
-        ids = _incident_ids([row[-1] for row in stored], groups.representatives.tolist(), last_id)
+        before = Governance.read(database)
+        groups = grouper.group_constrained([Case(*row) for row in stored], before.constraints())
+        ids = _incident_ids(before.incidents, groups.representatives.tolist(), last_id)
         with _removed_on_failure(new), DuplicateIndex.open(new, grouper) as index:
             index.load_groups(groups, ids, last_id)
+            before.restore(index._store, ids)
     with _removed_on_failure(new):
-        _swap(folder, new, old, stored)
-    return IndexRebuild(len(stored), len(set(ids)), len({row[-1] for row in stored} & set(ids)), old)
+        _swap(folder, new, old, stored, before)
+    return IndexRebuild(len(stored), len(set(ids)), len(set(before.incidents) & set(ids)), old)
 
 
 def _check_free(folder: Path, new: Path, old: Path) -> None:
@@ -98,13 +102,13 @@ def _incident_ids(old: Sequence[int], representatives: Sequence[int], last_id: i
     return [ids[representative] for representative in representatives]
 
 
-def _swap(folder: Path, new: Path, old: Path, stored: list[tuple[object, ...]]) -> None:
+def _swap(folder: Path, new: Path, old: Path, stored: list[tuple[object, ...]], before: Governance) -> None:
     """Put the new folder in the place of the one before, if that is still what was read."""
     try:
         os.rename(folder, old)
         try:
             with closing(IndexDatabase(old)) as database:
-                if database.all(_CASES) != stored:
+                if database.all(_CASES) != stored or Governance.read(database) != before:
                     raise IndexLockedError(f"{folder}: another process changed the index meanwhile; rebuild it again")
             os.rename(new, folder)
         except BaseException:
