@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.robustness.index_material import answers, cases, grouper, started
+from eval.robustness.index_reference import decide
 from eval.robustness.outcome import Outcome
 from tawasul_nlp.duplicates import DuplicateIndex, store
 from tawasul_nlp.errors import IndexFormatError
@@ -75,6 +76,12 @@ def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, c
         index.add(cases()[at : at + 5])
     for at in removed:
         index.remove(str(cases()[at].id))
+    chance = random.Random(start)
+    for at in range(6):
+        decide(index, chance, f"decision {start}-{at}")
+    (largest, second, *_) = index.groups()
+    index.split(largest.members[1], note="the last but one")
+    index.merge([largest.group_id, second.group_id], note="the last")
     if close:
         index.close()
     else:

@@ -41,11 +41,12 @@ def cases() -> list[Case]:
 
 
 def answers(index: DuplicateIndex) -> dict[str, Any]:
-    """Return everything that an index says: where each case is, its incidents, and what it answers to some cases."""
+    """Return everything that an index says: its cases, incidents and history, and what it answers to some cases."""
     asked = cases()[:: len(cases()) // _ASKED]
     return {
         "assignments": index.assignments(),
         "incidents": index.groups(min_size=1),
+        "history": index.history(),
         "texts": [index.text(name) for name in index.assignments()],
         "queries": [index.query(case) for case in asked],
         "threshold": index.stats()["threshold"],

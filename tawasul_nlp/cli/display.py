@@ -25,7 +25,7 @@ from tawasul_nlp.tables.run.group import GroupReport
 from tawasul_nlp.tables.run.text_columns import joined_text, named
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import Match
+    from tawasul_nlp.duplicates import IncidentEvent, Match
     from tawasul_nlp.prediction import Prediction
 
 _SHOWN_CHARS = 72  # with its indent a text fits on one line of an 80-column terminal
@@ -129,11 +129,29 @@ def matched(matches: Sequence[Match]) -> RenderableType:
             (f"{match.score:.0%}", "bold"),
             "  ",
             ("duplicate", "green") if match.is_duplicate else ("another incident", "yellow"),
-            f" · group {match.group_id} · {match.size:,} {'report' if match.size == 1 else 'reports'} · ",
+            f" · group {match.group_id}{' (closed)' if match.is_closed else ''} · ",
+            f"{match.size:,} {'report' if match.size == 1 else 'reports'} · ",
             one_line(f"{match.representative} · {match.reason}"),
         )
         blocks += [head, Text("    " + shortened(match.text))]
     return Group(*blocks)
+
+
+def happened(events: Sequence[IncidentEvent]) -> RenderableType:
+    """Return what happened to incidents, a line each: when, what, who and why."""
+    table = Table.grid(padding=(0, 2))
+    for event in events:
+        case = f" case {event.case_id}" if event.case_id is not None and event.kind != "merged" else ""
+        other = f" ({_OTHERS[event.kind]} {event.other})" if event.other is not None else ""
+        who = (event.by or "a person") if event.by_person else "by itself"
+        why = ": ".join(filter(None, (who, "; ".join(filter(None, (event.note, event.reason))))))
+        what = Text(one_line(f"incident {event.incident} {event.kind}{case}{other}"))
+        table.add_row(f"{event.at:%Y-%m-%d %H:%M}", what, Text(one_line(why)))
+    return table
+
+
+# What the other incident of an event is.
+_OTHERS = {"created": "repeats", "merged": "with", "moved": "from", "split": "from"}
 
 
 def one_line(text: str) -> str:

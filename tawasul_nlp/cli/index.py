@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from tawasul_nlp.cli import incidents
 from tawasul_nlp.cli.group import (
     DateColumn,
     IdColumn,
@@ -20,6 +19,7 @@ from tawasul_nlp.cli.group import (
     run_group,
     show_groups,
 )
+from tawasul_nlp.cli.index_options import IndexFolder, opened_index
 from tawasul_nlp.cli.options import (
     AsJson,
     DomainFolder,
@@ -34,15 +34,14 @@ from tawasul_nlp.cli.options import (
 )
 from tawasul_nlp.cli.table_options import Backlog, Reading, TextColumns, grouped, source_file
 
-if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import DuplicateIndex
-
-IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
-
 index_app = typer.Typer(
-    help="Keep incidents in a folder while cases arrive: add, query, remove, stats, verify, rebuild.",
+    help=(
+        "Keep incidents while cases arrive: add, query, remove; merge, split, move, close, reopen; history, "
+        "export, stats; verify, rebuild."
+    ),
     rich_markup_mode=None,
 )
+incidents.register(index_app)
 
 
 @index_app.callback(invoke_without_command=True)
@@ -125,7 +124,7 @@ def query(
     """
     from tawasul_nlp.duplicates import Case
 
-    with _opened(folder, model, domain, threshold) as index:
+    with opened_index(folder, model, domain, threshold) as index:
         matches = index.query(Case(whole(text), place=place), k)
     if as_json:
         typer.echo(json.dumps([asdict(match) for match in matches], ensure_ascii=False, indent=2))
@@ -149,7 +148,7 @@ def remove(
       tawasul index remove incidents/ TWS-2026-00017 TWS-2026-00018
     """
     wanted = list(dict.fromkeys(ids))
-    with _opened(folder, model, domain) as index:
+    with opened_index(folder, model, domain) as index:
         absent = [case_id for case_id in wanted if case_id not in index]
         if absent:
             raise ValueError(f"{folder} has no case {', '.join(map(repr, absent))}; nothing was removed")
@@ -167,7 +166,7 @@ def stats(folder: IndexFolder, model: Model = None, domain: DomainFolder = None,
     Example:
       tawasul index stats incidents/ --json
     """
-    with _opened(folder, model, domain) as index:
+    with opened_index(folder, model, domain) as index:
         facts = index.stats()
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -209,8 +208,8 @@ def rebuild(
 ) -> None:
     """Rebuild an index from its cases, as after a change of model or domain, and keep the one before as DIR.old.
 
-    All cases are grouped again. An incident keeps the id that most of its cases had. When nothing is missing, delete
-    DIR.old, which holds the texts too.
+    All cases are grouped again, within what people decided; closed incidents stay as they are. An incident keeps the id
+    that most of its cases had. When nothing is missing, delete DIR.old, which holds the texts too.
 
     \b
     Example:
@@ -226,14 +225,3 @@ def rebuild(
         f"{done.cases:,} cases of {done.incidents:,} incidents, of which {done.ids_kept:,} keep an id; the index from "
         f"before is {done.old}"
     )
-
-
-@contextmanager
-def _opened(
-    folder: Path, model: str | None, domain: Path | None, threshold: float | None = None
-) -> Iterator[DuplicateIndex]:
-    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
-
-    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain))
-    with DuplicateIndex.open(folder, grouper, create=False) as index:
-        yield index

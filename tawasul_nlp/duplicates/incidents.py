@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import overload
 
@@ -137,6 +137,16 @@ class Incident:
         When it was closed, in UTC; None while it is open.
     recurrence_of : int or None
         The closed incident that it repeats.
+    first_day, last_day : date or None
+        The days of its first and last report; None if no report has a date.
+    last_week, week_before : int
+        The dated reports of the last seven days, and of the seven before them.
+    places : tuple of str
+        The Arabic names of the places that its reports name, the most frequent first: blocks, roads, towns, landmarks.
+    topic : str or None
+        The likeliest topic of its representative; None if the model has not read it, or the topic is the caller's own.
+    agency : str or None
+        The agency that owns the topic, in the governorate that the most reports name.
     """
 
     group_id: int
@@ -146,6 +156,28 @@ class Incident:
     reasons: tuple[str, ...]
     closed_at: datetime | None
     recurrence_of: int | None
+    first_day: date | None
+    last_day: date | None
+    last_week: int
+    week_before: int
+    places: tuple[str, ...]
+    topic: str | None
+    agency: str | None
+
+    @property
+    def size(self) -> int:
+        """Return the number of its cases."""
+        return len(self.members)
+
+    @property
+    def state(self) -> str:
+        """Return ``open`` or ``closed``."""
+        return "open" if self.closed_at is None else "closed"
+
+    @property
+    def growth(self) -> int:
+        """Return how many more reports came in the last seven days than in the seven before."""
+        return self.last_week - self.week_before
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
-from tawasul_nlp.duplicates.history import moment
+from tawasul_nlp.duplicates.incident_details import read_incidents
 from tawasul_nlp.duplicates.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
 from tawasul_nlp.duplicates.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
 from tawasul_nlp.duplicates.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
@@ -32,6 +32,12 @@ class DuplicateIndex:
 
     Open one with :meth:`open`, preferably in a ``with`` statement. One process at a time may have it open; its threads
     may share it.
+
+    Attributes
+    ----------
+    folder : Path
+    grouper : DuplicateGrouper
+        What reads and compares its cases.
 
     Examples
     --------
@@ -45,7 +51,7 @@ class DuplicateIndex:
 
     def __init__(self, folder: Path, grouper: DuplicateGrouper, reopen_days: float | None = None) -> None:
         self.folder = folder
-        self._grouper = grouper
+        self.grouper = grouper
         self._thread_lock = threading.RLock()
         self._closed = False
         classifier = grouper.classifier
@@ -223,7 +229,8 @@ class DuplicateIndex:
                 "SELECT group_id FROM cases GROUP BY group_id HAVING count(*) >= ? ORDER BY count(*) DESC, group_id",
                 (min_size,),
             )
-            return [self.group(group_id) for (group_id,) in rows]
+            ids = [group_id for (group_id,) in rows]
+            return read_incidents(self._store, self.grouper.classifier, ids)
 
     def group(self, group_id: int) -> Incident:
         """Return one incident by its id.
@@ -234,18 +241,10 @@ class DuplicateIndex:
             If no incident has this id (any more).
         """
         with self._in_turn():
-            rows = self._store.all(
-                "SELECT c.id, c.score, c.reason, g.closed_at, g.recurrence_of "
-                "FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.id = ? "
-                "ORDER BY c.row != g.representative, c.score DESC, c.row",
-                (group_id,),
-            )
-        if not rows:
+            found = read_incidents(self._store, self.grouper.classifier, [group_id])
+        if not found:
             raise KeyError(f"no group {group_id} in {self.folder}")
-        ids, scores, reasons, *_ = zip(*rows, strict=True)
-        closed, recurrence_of = rows[0][3:]
-        closed_at = None if closed is None else moment(self._store, closed)
-        return Incident(group_id, ids[0], ids, scores, reasons, closed_at, recurrence_of)
+        return found[0]
 
     def text(self, case_id: str) -> str:
         """Return the text of a case.
@@ -390,7 +389,7 @@ class DuplicateIndex:
                     self._assigner.new_representative(group_id)
 
     def _features(self, cases: Sequence[Case], workers: int | None = None) -> CaseFeatures:
-        return case_features(self._grouper.classifier, cases, workers=workers, domain=self._grouper.domain)
+        return case_features(self.grouper.classifier, cases, workers=workers, domain=self.grouper.domain)
 
     # -- decisions of people -----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, LabelledTab
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
 from tawasul_nlp.tables.run.engine import threads_each
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
+from tawasul_nlp.tables.run.incident_export import INCIDENT_COLUMNS, export_incidents
 from tawasul_nlp.tables.run.label_counts import LabelCount
 from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.pipeline import Step
@@ -21,6 +22,7 @@ from tawasul_nlp.tables.run.pipeline import Step
 __all__ = [
     "ADDED_COLUMNS",
     "GROUP_COLUMNS",
+    "INCIDENT_COLUMNS",
     "BatchReport",
     "GroupReport",
     "InputChangedError",
@@ -40,6 +42,7 @@ __all__ = [
     "added_names",
     "classification_columns",
     "classify_table",
+    "export_incidents",
     "group_table",
     "open_engine",
     "open_labelled",

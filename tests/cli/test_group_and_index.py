@@ -283,7 +283,8 @@ def test_an_index_is_filled_queried_counted_and_pruned(capsys):
     text = "الكهرباء مقطوعة في مجمع 1203 مدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
     assert tawasul("index", "query", "incidents", text, "-k", "2", "--json") == 0
     matches = json.loads(capsys.readouterr().out)
-    assert len(matches) == 2 and matches[0]["is_duplicate"] and matches[0]["size"] == 3
+    assert len(matches) == 1, "the same elsewhere is impossible"
+    assert matches[0]["is_duplicate"] and not matches[0]["is_closed"] and matches[0]["size"] == 3
     assert matches[0]["representative"] in {"k-2", "k-3", "k-6"}
     assert tawasul("index", "query", "incidents", text) == 0
     out = capsys.readouterr().out
@@ -321,10 +322,57 @@ def test_an_index_is_rebuilt_beside_the_one_before_and_keeps_its_ids(capsys):
     assert "incidents.old: is there already, of an earlier rebuild or yours" in capsys.readouterr().err
 
 
+def test_people_merge_split_move_close_and_reopen_incidents(capsys):
+    write_jsonl("backlog.jsonl")
+    assert tawasul("index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id", "-q") == 0
+    with DuplicateIndex.open("incidents") as index:
+        of = {name: found.group_id for name, found in index.assignments().items()}
+    capsys.readouterr()
+
+    def events(*arguments):
+        assert tawasul("index", *arguments, "--json") == 0
+        return json.loads(capsys.readouterr().out)
+
+    power, hole = of["k-2"], of["k-1"]
+    (split, *_) = events("split", "incidents", "k-6", "--by", "نورة", "--note", "عداده هو")
+    assert (split["kind"], split["other"], split["case_id"]) == ("split", power, "k-6")
+    assert (split["by"], split["note"], split["by_person"]) == ("نورة", "عداده هو", True)
+    assert events("merge", "incidents", str(power), str(hole))[0]["kind"] == "merged"
+    assert events("move", "incidents", "k-1", str(split["incident"]))[0]["kind"] == "moved"
+    (closed,) = events("close", "incidents", str(power), "--at", "2026-03-10")
+    assert (closed["kind"], closed["at"]) == ("closed", "2026-03-10T00:00:00+00:00")
+    assert events("reopen", "incidents", str(power))[0]["kind"] == "reopened"
+    assert [event["kind"] for event in events("history", "incidents", str(power))][-5:] == [
+        "split",
+        "merged",
+        "moved",
+        "closed",
+        "reopened",
+    ]
+    assert tawasul("index", "history", "incidents", str(power)) == 0
+    out = capsys.readouterr().out
+    assert "case k-6 (from" in out and "نورة: عداده هو" in out and "by itself" in out
+    assert tawasul("index", "close", "incidents", str(power)) == 0
+    assert f"incident {power} closed" in capsys.readouterr().out
+    assert tawasul("index", "export", "incidents", "-o", "incidents.csv", "--min-size", "2") == 0
+    assert "incidents written to incidents.csv" in capsys.readouterr().out
+    assert {row["incident"]: row["state"] for row in read("incidents.csv")}[str(power)] == "closed"
+    assert tawasul("index", "query", "incidents", ROWS[POWER][2]) == 0
+    assert f"group {power} (closed)" in capsys.readouterr().out
+    for arguments, message in (
+        (("split", "incidents", "absent"), "no case 'absent'"),
+        (("merge", "incidents", "99", str(power)), "no group 99"),
+        (("close", "incidents", str(power)), "is closed already, since"),
+    ):
+        assert tawasul("index", *arguments) == 1
+        assert message in capsys.readouterr().err
+
+
 def test_index_alone_shows_its_help(capsys):
     assert tawasul("index") == 0
     out = capsys.readouterr().out
-    assert all(command in out for command in ("add", "query", "remove", "stats"))
+    commands = "add query remove stats verify rebuild merge split move close reopen history export"
+    assert all(command in out for command in commands.split())
 
 
 @pytest.mark.parametrize(

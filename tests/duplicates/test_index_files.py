@@ -18,7 +18,7 @@ import pytest
 from eval.robustness import index_damage, index_kills
 from eval.robustness.index_material import answers, cases, grouper, started
 from tawasul_nlp.cli import main
-from tawasul_nlp.duplicates import DuplicateIndex, IndexCheck, store
+from tawasul_nlp.duplicates import DuplicateIndex, IndexCheck, rebuild_index, store
 from tawasul_nlp.duplicates.candidates import new_index
 from tawasul_nlp.duplicates.checksums import Checksums, first_checksums
 from tawasul_nlp.duplicates.database import IndexDatabase
@@ -123,9 +123,57 @@ def test_a_log_is_read_as_sqlite_reads_it_however_it_is_damaged(killed, tmp_path
     assert len(lengths) > 2
 
 
+def as_before_decisions(folder):
+    """Make an index what one of version 4 is, which has no decisions, states and history."""
+    with closing(sqlite3.connect(folder / "index.sqlite")) as database, database:
+        for name in ("must_link", "cannot_link", "events"):
+            database.execute(f"DROP TABLE {name}")
+        database.execute("DROP INDEX recurrences")
+        for name in ("closed_at", "recurrence_of"):
+            database.execute(f"ALTER TABLE groups DROP COLUMN {name}")
+        database.execute("UPDATE meta SET value = '4' WHERE name = 'format_version'")
+    first_checksums(folder / "index.sqlite")  # as if this library had written it
+
+
+def without_states(found):
+    """Return an index's answers but for what an earlier version does not have."""
+    incidents = [(incident.group_id, incident.members, incident.scores) for incident in found["incidents"]]
+    return {**found, "incidents": incidents, "history": None}
+
+
+def test_an_index_of_version_4_takes_decisions_when_it_is_opened(closed, unwritable):
+    with DuplicateIndex.open(shutil.copytree(closed, closed.with_name("copy")), grouper()) as index:
+        before = answers(index)
+    as_before_decisions(closed)
+    assert DuplicateIndex.verify(closed).cases == 58 == len(DuplicateIndex.read_cases(closed))
+
+    def read():
+        with pytest.raises(IndexDiskError, match="format version 4 is upgraded when it is opened, but .* read-only"):
+            DuplicateIndex.open(folder, grouper())
+
+    folder = unwritable(closed)
+    as_anybody(read)
+    with DuplicateIndex.open(closed, grouper()) as index:
+        assert without_states(answers(index)) == without_states(before)
+        assert index.history() == [] and index.stats()["format_version"] == 5
+        (largest, *_) = index.groups()
+        assert index.history(largest.group_id) == []
+        index.split(largest.members[1])
+        assert [event.kind for event in index.history(largest.group_id)] == ["split"]
+    assert DuplicateIndex.verify(closed).cases == 58
+
+
+def test_an_index_of_version_4_is_rebuilt(closed):
+    as_before_decisions(closed)
+    assert rebuild_index(closed, grouper()).cases == 58
+    with DuplicateIndex.open(closed, grouper()) as index:
+        assert {event.kind for event in index.history()} == {"created"}
+
+
 def test_an_index_of_the_version_before_gets_checksums_when_it_is_opened(closed):
     with DuplicateIndex.open(shutil.copytree(closed, closed.with_name("copy")), grouper()) as index:
         before = answers(index)
+    as_before_decisions(closed)
     with closing(sqlite3.connect(closed / "index.sqlite")) as database, database:
         database.execute("DELETE FROM meta WHERE name IN ('vectors', 'graph')")
         database.execute("UPDATE meta SET value = '3' WHERE name = 'format_version'")
@@ -135,7 +183,8 @@ def test_an_index_of_the_version_before_gets_checksums_when_it_is_opened(closed)
     with pytest.raises(IndexFormatError, match="of an earlier version, whose vectors have no checksum; open it once"):
         DuplicateIndex.verify(older)
     with DuplicateIndex.open(closed, grouper()) as index:
-        assert answers(index) == before and index.stats()["format_version"] == 4
+        assert without_states(answers(index)) == without_states(before)
+        assert index.stats()["format_version"] == 5
     assert DuplicateIndex.verify(closed).cases == 58
 
 
@@ -189,6 +238,41 @@ def test_verify_finds_cases_without_an_incident(closed):
     first_checksums(closed / "index.sqlite")  # as if this library had written it
     with pytest.raises(IndexFormatError, match="damaged .it has cases without an incident"):
         DuplicateIndex.verify(closed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE must_link SET row = 999 WHERE row = (SELECT min(row) FROM must_link)",
+        "UPDATE must_link SET component = 999 WHERE row = (SELECT min(row) FROM must_link)",
+        "DELETE FROM cannot_link WHERE first = (SELECT min(first) FROM cannot_link)",
+        "INSERT INTO cannot_link SELECT a.row, b.row FROM must_link a JOIN must_link b USING (component) "
+        "WHERE a.row != b.row",
+        "UPDATE cases SET group_id = (SELECT max(id) FROM groups) WHERE row = "
+        "(SELECT m.row FROM must_link m WHERE m.row NOT IN (SELECT representative FROM groups) LIMIT 1)",
+    ],
+)
+def test_verify_finds_incidents_that_contradict_what_people_decided(closed, change):
+    with closing(sqlite3.connect(closed / "index.sqlite")) as database, database:
+        assert database.execute(change).rowcount > 0
+    first_checksums(closed / "index.sqlite")
+    with pytest.raises(IndexFormatError, match="damaged .its incidents contradict the decisions of people"):
+        DuplicateIndex.verify(closed)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE events SET kind = 'told'", "its history has an event of the kind 'told'"),
+        ("UPDATE events SET at = 'أمس'", "it has the time 'أمس'"),
+    ],
+)
+def test_a_history_that_cannot_be_read_is_damage(closed, change, message):
+    with closing(sqlite3.connect(closed / "index.sqlite")) as database, database:
+        database.execute(change)
+    first_checksums(closed / "index.sqlite")
+    with DuplicateIndex.open(closed, grouper()) as index, pytest.raises(IndexFormatError, match=message):
+        index.history()
 
 
 # -- kills, interrupts, full disks -------------------------------------------------------------------------------------

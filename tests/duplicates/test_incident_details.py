@@ -1,0 +1,62 @@
+"""What an officer sees of an incident: its size, days, places, topic and agency, and how it grows."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from eval.robustness.index_reference import opened
+from tawasul_nlp.duplicates import Case
+from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
+
+pytestmark = pytest.mark.slow
+
+WASTE = "حاوية القمامة في مجمع 226 بالبسيتين ممتلئة ولم تفرغ منذ أيام"
+
+
+@pytest.fixture
+def index(tmp_path):
+    with opened(tmp_path / "index") as found:
+        yield found
+
+
+def test_an_incident_says_where_when_about_what_and_whose_it_is(index):
+    added = index.add(
+        [
+            Case(POWER, id="p-1", created_at="2026-03-01T08:00:00+03:00"),
+            Case(POWER_COPY, id="p-2", created_at="2026-03-04"),
+            Case(POWER_COPY + " رجاء", id="p-3"),
+            Case(WASTE, id="w-1"),
+        ]
+    )
+    power, waste = index.group(added[0].group_id), index.group(added[3].group_id)
+    assert (power.size, power.first_day, power.last_day) == (3, date(2026, 3, 1), date(2026, 3, 4))
+    assert set(power.places) == {"مجمع 1203", "مدينة حمد"}
+    assert (power.topic, power.agency) == ("power_outage", "ewa")
+    assert (power.state, power.last_week, power.week_before, power.growth) == ("open", 0, 0, 0)
+    assert (waste.topic, waste.agency) == ("waste_collection", "muharraq_municipality")
+    assert waste.first_day is None and waste.size == 1
+    index.close_incident(power.group_id)
+    assert index.group(power.group_id).state == "closed"
+    assert index.groups(min_size=1) == [index.group(power.group_id), waste]
+
+
+def test_a_municipal_incident_without_a_place_is_the_municipalities(index):
+    added = index.add(["حاوية القمامة ممتلئة ولم تفرغ منذ أيام"])
+    incident = index.group(added[0].group_id)
+    assert (incident.topic, incident.agency, incident.places) == ("waste_collection", "municipality", ())
+
+
+def test_growth_compares_the_last_seven_days_with_the_seven_before(index):
+    today = datetime.now(UTC)
+    days = (0.1, 1, 2, 6, 8, 13, 20)
+    cases = [Case(f"{POWER}{'!' * at}", created_at=today - timedelta(days=day)) for at, day in enumerate(days)]
+    added = index.add(cases)
+    incident = index.group(added[0].group_id)
+    assert incident.size == len(days)
+    assert (incident.last_week, incident.week_before, incident.growth) == (4, 2, 2)
+
+
+def test_a_topic_of_the_callers_own_is_not_taken_for_one_of_the_models(index):
+    added = index.add([Case(HOLE, topic="حفر الطرق - نوع خاص")])
+    incident = index.group(added[0].group_id)
+    assert (incident.topic, incident.agency) == (None, None)

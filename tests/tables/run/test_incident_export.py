@@ -1,0 +1,63 @@
+"""The incidents of an index as a table."""
+
+import csv
+
+import pyarrow.parquet as pq
+import pytest
+
+from eval.robustness.index_reference import opened
+from tawasul_nlp.duplicates import Case
+from tawasul_nlp.tables import INCIDENT_COLUMNS, TableError, WriteOptions, export_incidents
+from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def index(tmp_path):
+    with opened(tmp_path / "index") as found:
+        found.add(
+            [
+                Case(POWER, id="p-1", created_at="2026-03-01"),
+                Case(POWER_COPY, id="p-2", created_at="2026-03-02"),
+                Case("=" + HOLE + " جوالي 39001234", id="h-1"),
+            ]
+        )
+        yield found
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_incidents_become_a_table_with_the_largest_first(index, tmp_path, suffix):
+    power = index.assignment("p-1").group_id
+    index.close_incident(power)
+    output = tmp_path / f"incidents.{suffix}"
+    assert export_incidents(index, output) == 2
+    if suffix == "parquet":
+        table = pq.read_table(output)
+        assert table.column("size").type == "int64"
+        rows = [{name: "" if value is None else str(value) for name, value in row.items()} for row in table.to_pylist()]
+    else:
+        with output.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    assert [list(row) for row in rows] == [list(INCIDENT_COLUMNS)] * 2
+    first, second = rows
+    assert (first["incident"], first["size"], first["state"]) == (str(power), "2", "closed")
+    assert (first["first_day"], first["last_day"], first["growth"]) == ("2026-03-01", "2026-03-02", "0")
+    assert (first["topic"], first["agency"], first["urgency"]) == ("power_outage", "ewa", "")
+    assert first["places"] == "مجمع 1203، مدينة حمد" and first["agency_name_ar"]
+    assert first["title"] == index.text(index.group(power).representative)
+    assert second["title"].startswith("=" if suffix == "parquet" else "'="), "a formula in CSV is escaped"
+
+
+def test_titles_are_masked_if_wanted_and_small_incidents_left_out(index, tmp_path):
+    assert export_incidents(index, tmp_path / "all.csv", mask=True) == 2
+    assert "39001234" not in (tmp_path / "all.csv").read_text(encoding="utf-8")
+    assert export_incidents(index, tmp_path / "large.jsonl", min_size=2) == 1
+    assert export_incidents(index, tmp_path / "none.parquet", min_size=3) == 0
+    assert pq.read_table(tmp_path / "none.parquet").num_rows == 0
+
+
+def test_a_name_without_a_format_is_refused_and_writes_nothing(index, tmp_path):
+    with pytest.raises(TableError, match="does not tell the output's format"):
+        export_incidents(index, tmp_path / "incidents")
+    assert export_incidents(index, tmp_path / "incidents", write=WriteOptions(format="csv")) == 2
