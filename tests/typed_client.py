@@ -24,7 +24,17 @@ from tawasul_nlp import (
     write_report,
 )
 from tawasul_nlp.domain import Domain, Routing, route
-from tawasul_nlp.duplicates import Assignment, Case, DuplicateGroups, Match, RecurringProblems, recurring_problems
+from tawasul_nlp.duplicates import (
+    Additions,
+    Assignment,
+    Case,
+    DuplicateGroups,
+    Incident,
+    IncidentEvent,
+    Match,
+    RecurringProblems,
+    recurring_problems,
+)
 from tawasul_nlp.evaluation import EvaluationResult, compare, drift, evaluate, select
 from tawasul_nlp.report import ReportSummary
 from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_labelled
@@ -75,10 +85,15 @@ def duplicates(texts: list[str], folder: Path) -> list[str]:
         stricter, ["water_leak"] * len(texts), [711] * len(texts), ["2026-01-04"] * len(texts)
     )
     with DuplicateIndex.open(folder, grouper) as index:
-        assigned: list[Assignment] = index.add(texts)
+        assigned: Additions = index.add(texts)
+        first: Assignment = assigned[0]
+        changes: tuple[IncidentEvent, ...] = assigned.changes + index.close_incident(first.group_id, by="N. Ali")
+        largest: Incident = index.group(first.group_id)
         matches: list[Match] = index.query(texts[0], k=3)
     cases: list[Case] = DuplicateIndex.read_cases(folder)
-    return [f"{one.group_id} {one.is_new}" for one in assigned] + [f"{matches} {score} {len(problems)} {len(cases)}"]
+    told = [f"{event.kind} {event.at:%d %B}" for event in changes] + [f"{largest.state} {largest.size}"]
+    told += [f"{one.group_id} {one.is_new}" for one in assigned]
+    return [*told, f"{matches} {score} {len(problems)} {len(cases)}"]
 
 
 def a_table(source: Path, folder: Path) -> int:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from eval.robustness.index_material import answers, cases, grouper, started
-from eval.robustness.index_reference import decide
 from eval.robustness.outcome import Outcome
 from tawasul_nlp.duplicates import DuplicateIndex, store
 from tawasul_nlp.errors import IndexFormatError
@@ -76,12 +75,12 @@ def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, c
         index.add(cases()[at : at + 5])
     for at in removed:
         index.remove(str(cases()[at].id))
-    chance = random.Random(start)
-    for at in range(6):
-        decide(index, chance, f"decision {start}-{at}")
-    (largest, second, *_) = index.groups()
-    index.split(largest.members[1], note="the last but one")
-    index.merge([largest.group_id, second.group_id], note="the last")
+    largest, *_, alone, last = index.groups(min_size=1)
+    index.split(largest.members[1], note="not this one")
+    index.merge([alone.group_id, last.group_id], by="a person")
+    index.close_incident(largest.group_id)
+    index.reopen_incident(largest.group_id)
+    index.close_incident(alone.group_id)
     if close:
         index.close()
     else:

@@ -22,8 +22,8 @@ from tawasul_nlp.duplicates.store import IndexFolder
 
 # At most this many cases are regrouped when one is added (some milliseconds); it joins larger incidents as they are.
 _LOCAL = 48
-# The search for cases near a new one ends at this many incidents, or this many cases: the reports of one incident must
-# not hide another.
+# The search for cases near a new one ends at this many open incidents, or this many cases: neither the reports of one
+# incident nor closed ones must hide another.
 _INCIDENTS = 4
 _MOST_NEIGHBOURS = 8 * NEIGHBOURS
 _JULIAN_1970 = 2_440_587.5
@@ -186,7 +186,11 @@ class Assigner:
             found = self._folder.nearest(vector, wanted)
             near = [other for other in found if other != row]
             marks = ",".join("?" * len(near))
-            incidents = self._folder.one(f"SELECT count(DISTINCT group_id) FROM cases WHERE row IN ({marks})", *near)
+            incidents = self._folder.one(
+                "SELECT count(DISTINCT g.id) FROM cases c JOIN groups g ON g.id = c.group_id "
+                f"WHERE g.closed_at IS NULL AND c.row IN ({marks})",
+                *near,
+            )
             if incidents >= _INCIDENTS or len(found) < wanted or wanted > _MOST_NEIGHBOURS:
                 return near
             wanted *= 2

@@ -17,6 +17,7 @@ from tawasul_nlp.duplicates.candidates import (
 )
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
+from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 
@@ -45,6 +46,58 @@ def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, 
     # No two representatives that match are both left alone.
     alone = {row for row in range(12) if (representative == representative[row]).sum() == 1}
     assert not any(a in alone and b in alone for a, b in known)
+
+
+PAIRS = st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda pair: pair[0] != pair[1])
+
+
+@settings(max_examples=200)
+@given(st.sets(PAIRS, max_size=40), st.lists(PAIRS, max_size=6), st.lists(PAIRS, max_size=6))
+def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match(
+    pairs: set[tuple[int, int]], linked: list[tuple[int, int]], apart: list[tuple[int, int]]
+) -> None:
+    component = {row: {row} for row in range(12)}
+    for one, other in linked:
+        joined = component[one] | component[other]
+        component |= dict.fromkeys(joined, joined)
+    if any(other in component[one] for one, other in apart):
+        with pytest.raises(ValueError, match=r"cannot_link keeps the cases \d+ and \d+ apart, but must_link joins"):
+            Constraints.from_pairs(12, linked, apart)
+        return
+    table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
+    rng = np.random.default_rng(len(pairs))
+    edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
+    constraints = Constraints.from_pairs(12, linked, apart)
+    representative, score = star_clustering(12, edges, Conflicts(PLACELESS, 200.0, constraints))
+    assert all(representative[one] == representative[other] for one, other in linked)
+    assert all(representative[one] != representative[other] for one, other in apart)
+    known = {frozenset(map(int, pair)): float(value) for *pair, value in zip(*table.T, edges.scores, strict=True)}
+    for row, head in enumerate(representative.tolist()):
+        assert representative[head] == head
+        if row in component[head]:
+            assert score[row] == 1
+            continue
+        scores = [known.get(frozenset((one, other)), 0) for one in component[row] for other in component[head]]
+        assert score[row] == pytest.approx(max(scores)) and max(scores) > 0
+
+
+def test_a_person_may_link_two_places_and_a_third_case_agrees_with_one_of_them() -> None:
+    texts = ["انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد", "الكهربا طافية بالمحرق", "ظلام في سترة"]
+    features = features_of(texts)
+    edges = Edges(np.array([0, 1]), np.array([2, 3]), np.array([0.9, 0.8], np.float32))
+    constraints = Constraints.from_pairs(4, [(0, 1)], [])
+    representative, _ = star_clustering(4, edges, Conflicts(features, 200.0, constraints))
+    assert representative[0] == representative[1] == representative[2] != representative[3] == 3
+
+
+def test_a_person_may_link_reports_of_two_years_and_another_is_near_one_of_them() -> None:
+    days = (datetime(2024, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9), datetime(2027, 9, 1))
+    cases = [Case("انقطاع الكهرباء", created_at=day) for day in days]
+    features = compute_features(cases, np.ones((4, 128), np.float32), [{}] * 4)
+    edges = Edges(np.array([1, 1]), np.array([2, 3]), np.array([0.9, 0.8], np.float32))
+    constraints = Constraints.from_pairs(4, [(0, 1)], [])
+    representative, _ = star_clustering(4, edges, Conflicts(features, 189.0, constraints))
+    assert representative[0] == representative[1] == representative[2] != representative[3] == 3
 
 
 def test_a_case_without_a_place_does_not_join_two_places() -> None:

@@ -313,6 +313,18 @@ def test_the_reports_of_one_incident_do_not_hide_another(by_angle, tmp_path):
         assert placed.group_id in {match.group_id for match in index.query(case)}
 
 
+def test_closed_incidents_do_not_hide_an_open_one(by_angle, tmp_path):
+    with DuplicateIndex.open(tmp_path / "index", by_angle) as index:
+        for case in on_a_circle(*np.linspace(0, 4, 40).tolist()):
+            (placed,) = index.add([case])
+            assert placed.is_new
+            index.close_incident(placed.group_id, at=datetime(2020, 1, 1))
+        (still_open,) = index.add(on_a_circle(30))
+        (case,) = on_a_circle(-3)
+        assert still_open.group_id in {match.group_id for match in index.query(case, k=50)}
+        assert index.add([case])[0].group_id == still_open.group_id
+
+
 def test_dates_keep_incidents_apart_in_an_index_as_in_a_grouping(grouper, index):
     first = index.add([Case(POWER, id="2019", created_at="2019-01-01T08:00:00+03:00"), Case(POWER_COPY, id="undated")])
     assert first[0].group_id == first[1].group_id

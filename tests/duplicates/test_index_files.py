@@ -138,7 +138,8 @@ def as_before_decisions(folder):
 def without_states(found):
     """Return an index's answers but for what an earlier version does not have."""
     incidents = [(incident.group_id, incident.members, incident.scores) for incident in found["incidents"]]
-    return {**found, "incidents": incidents, "history": None}
+    queries = [[(match.group_id, match.representative, match.score) for match in asked] for asked in found["queries"]]
+    return {**found, "incidents": incidents, "queries": queries, "history": None}
 
 
 def test_an_index_of_version_4_takes_decisions_when_it_is_opened(closed, unwritable):
@@ -400,7 +401,12 @@ def test_an_index_that_cannot_be_written_answers_queries(closed, unwritable):
         with DuplicateIndex.open(folder, grouper()) as index, DuplicateIndex.open(folder, grouper()) as second:
             assert len(index) == len(second) == 58
             assert index.query(cases()[10])[0].text == cases()[10].text
-            for change in (lambda: index.add(cases()[90:91]), lambda: index.remove(str(cases()[10].id))):
+            incidents = [incident.group_id for incident in index.groups(min_size=1)][:2]
+            for change in (
+                lambda: index.add(cases()[90:91]),
+                lambda: index.remove(str(cases()[10].id)),
+                lambda: index.merge(incidents),
+            ):
                 with pytest.raises(IndexDiskError, match="the folder is read-only, so the index only answers"):
                     change()
             assert DuplicateIndex.verify(folder).cases == len(DuplicateIndex.read_cases(folder)) == len(index) == 58
