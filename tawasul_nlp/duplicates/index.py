@@ -493,7 +493,9 @@ class DuplicateIndex:
         ValueError
             If it is closed already.
         """
-        closed = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+        closed = None
+        if at is not None:
+            closed = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         with self._in_turn():
             before = self._decisions.closed_at(incident)
             if before is not None:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
@@ -223,8 +223,8 @@ def closed(index):
     """An incident of two cases, closed on 10 March."""
     index.add([Case(POWER, id="p-1", created_at="2026-03-01"), Case(POWER_COPY, id="p-2", created_at="2026-03-02")])
     incident = incident_of(index, "p-1")
-    index.close_incident(incident, at=CLOSED)
-    assert index.group(incident).closed_at == CLOSED
+    index.close_incident(incident, at=CLOSED.astimezone(timezone(timedelta(hours=3))))
+    assert index.group(incident).closed_at.isoformat() == CLOSED.isoformat()
     return incident
 
 
