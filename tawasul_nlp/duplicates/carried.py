@@ -37,6 +37,8 @@ class Governance:
         Incidents, and the one that each repeats.
     events : list of tuple
         As they are stored.
+    settings : dict of str to str
+        How long closed incidents may reopen, if that was set.
     """
 
     ids: list[str]
@@ -47,6 +49,7 @@ class Governance:
     scores: list[tuple[float, str]]
     recurrences: list[tuple[int, int]]
     events: list[tuple[Any, ...]]
+    settings: dict[str, str]
 
     @classmethod
     def read(cls, database: IndexDatabase) -> Governance:
@@ -55,7 +58,7 @@ class Governance:
         ids, incidents = [case[1] for case in cases], [case[2] for case in cases]
         scores = [(score, reason) for *_, score, reason in cases]
         if checked_version(database) != str(FORMAT_VERSION):
-            return cls(ids, incidents, [], [], {}, scores, [], [])
+            return cls(ids, incidents, [], [], {}, scores, [], [], {})
         at = {case[0]: position for position, case in enumerate(cases)}
         linked = database.all("SELECT row, component FROM must_link ORDER BY row")
         apart = database.all("SELECT first, second FROM cannot_link ORDER BY first, second")
@@ -69,6 +72,7 @@ class Governance:
             scores,
             database.all("SELECT id, recurrence_of FROM groups WHERE recurrence_of IS NOT NULL"),
             database.all("SELECT * FROM events ORDER BY id"),
+            {name: value for name, value in database.facts().items() if name == "reopen_days"},
         )
 
     def constraints(self) -> Constraints | None:
@@ -88,6 +92,7 @@ class Governance:
             changes.append((None, *stored_event(event)))
         present = set(new)
         with store.transaction():
+            store.keep(**self.settings)
             store.change_many("INSERT INTO must_link VALUES (?, ?)", self.linked)
             store.change_many("INSERT INTO cannot_link VALUES (?, ?)", self.apart)
             for incident, (when, row) in self.closed.items():

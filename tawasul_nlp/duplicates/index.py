@@ -58,7 +58,9 @@ class DuplicateIndex:
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
         kept = None if grouper.threshold_given else self._store.threshold()
         threshold = grouper.threshold if kept is None else kept
-        days = grouper.scorer.days if reopen_days is None else reopen_days
+        given = self._store.reopen_days() if reopen_days is None else reopen_days
+        days = grouper.scorer.days if given is None else given
+        self._settings = {} if reopen_days is None else {"reopen_days": repr(float(reopen_days))}
         self._assigner = Assigner(self._store, grouper.scorer, threshold, days)
         self._decisions = Decisions(self._store, self._assigner)
 
@@ -88,7 +90,8 @@ class DuplicateIndex:
         reopen_days : float or None
             A new case that matches a closed incident, and no open one, reopens it until so many days after it was
             closed. A later one begins an incident with this one as its ``recurrence_of``, and one received on a day
-            before the closing only joins it. None for the days of the grouper's scorer (21 in the bundled model).
+            before the closing only joins it. An index keeps this with the next change; None for what it keeps, or else
+            for the days of the grouper's scorer (21 in the bundled model).
 
         Raises
         ------
@@ -327,6 +330,7 @@ class DuplicateIndex:
                 vectors = search_vectors(features)
                 with self._store.transaction(vectors) as start:
                     self._store.keep_threshold(self._assigner.threshold)
+                    self._store.keep(**self._settings)
                     for offset, at in enumerate(fresh):
                         row, own = start + offset, features.take(np.array([offset]))
                         self._store.change(INSERT_CASE, *stored_case(row, names[at], listed[at], own))
@@ -547,6 +551,7 @@ class DuplicateIndex:
                 self._decisions.closed_at(incident)
             self._assigner.journal.begin(by, note)
             with self._store.transaction():
+                self._store.keep(**self._settings)
                 change()
             return self._assigner.journal.events()
 

@@ -9,6 +9,7 @@ many cases are new to it, and rebuilt from the vectors when it is missing or not
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -106,14 +107,21 @@ class IndexFolder(IndexDatabase):
 
     def threshold(self) -> float | None:
         """Return the threshold of the last decision; None if none was set."""
-        found = self.facts().get("threshold")
+        return self._number("threshold", "its threshold", 1)
+
+    def reopen_days(self) -> float | None:
+        """Return how long closed incidents may reopen; None if that was not set."""
+        return self._number("reopen_days", "the time for which its closed incidents may reopen", math.inf)
+
+    def _number(self, name: str, what: str, most: float) -> float | None:
+        found = self.facts().get(name)
         try:
-            threshold = None if found is None else float(found)
+            number = None if found is None else float(found)
         except (TypeError, ValueError):
-            threshold = -1.0
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise self.damaged(f"its threshold is {found!r}")
-        return threshold
+            number = -1.0
+        if number is not None and not 0 <= number <= most:
+            raise self.damaged(f"{what} is {found!r}")
+        return number
 
     def keep_threshold(self, threshold: float) -> None:
         """Store the threshold of the decisions, inside a :meth:`transaction`."""
@@ -220,7 +228,7 @@ class IndexFolder(IndexDatabase):
                 "rebuild, or rebuild_index)"
             )
         self._check_domain(facts)
-        self.threshold()  # an unreadable one is damage too
+        self.threshold(), self.reopen_days()  # unreadable ones are damage too
         if version != str(FORMAT_VERSION):
             self._upgrade(version)
 

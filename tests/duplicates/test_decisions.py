@@ -261,6 +261,13 @@ def test_how_long_a_closed_incident_may_reopen_is_an_option(tmp_path):
             return kinds(index.add([Case(POWER_COPY, created_at="2026-03-12")]).changes)
 
     assert changes(5) == ["joined", "reopened"] and changes(1) == ["created"]
+    folder = tmp_path / "index-1"
+    rebuild_index(folder, grouper())
+    with opened(folder) as again:  # which keeps it
+        assert kinds(again.add([Case(POWER + "!", created_at="2026-03-13")]).changes) == ["joined"]
+        assert kinds(again.add([Case(POWER_ELSEWHERE, id="e-1", created_at="2026-03-01")]).changes) == ["created"]
+        again.close_incident(incident_of(again, "e-1"), at=CLOSED)
+        assert kinds(again.add([Case(POWER_ELSEWHERE + "!", created_at="2026-03-13")]).changes) == ["created"]
     with pytest.raises(ValueError, match="reopen_days is -1, expected at least 0"):
         changes(-1)
 

@@ -416,7 +416,7 @@ def spoil_schema(folder):
 def set_fact(name, value):
     def change(folder):
         with sqlite3.connect(folder / "index.sqlite") as database:
-            database.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+            database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         database.close()
         first_checksums(folder / "index.sqlite")  # as if this library had written it
 
@@ -439,6 +439,10 @@ def set_fact(name, value):
         (cut_database, r"index.sqlite: damaged \(page \d+ (of \d+ is missing|does not match checksums.*)\); restore"),
         (spoil_schema, "index.sqlite: damaged .page 1 does not match checksums"),
         (lose_checksums, r"checksums: damaged \(it is missing\); restore"),
+        (
+            set_fact("reopen_days", "-3"),
+            r"damaged \(the time for which its closed incidents may reopen is '-3'\); restore the folder",
+        ),
         (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),
         (set_fact("format_version", "6"), "format version 6, this library reads 5; upgrade tawasul-nlp"),
         (set_fact("format_version", "2"), "format version 2, this library reads 5; create a new index"),
