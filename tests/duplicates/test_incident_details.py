@@ -5,8 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from eval.robustness.index_reference import opened
-from tawasul_nlp.duplicates import Case
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
+from tests.packs import KUWAIT
 
 pytestmark = pytest.mark.slow
 
@@ -60,3 +62,12 @@ def test_a_topic_of_the_callers_own_is_not_taken_for_one_of_the_models(index):
     added = index.add([Case(HOLE, topic="حفر الطرق - نوع خاص")])
     incident = index.group(added[0].group_id)
     assert (incident.topic, incident.agency) == (None, None)
+
+
+def test_places_and_agencies_are_those_of_the_index_s_domain(tmp_path):
+    grouper = DuplicateGrouper.from_pretrained(domain=Domain.load(KUWAIT))
+    with DuplicateIndex.open(tmp_path / "kuwait", grouper) as index:
+        added = index.add(["انقطاع الكهرباء في السالمية قطعة 5 شارع 3", "الحاوية ممتلئة في حولي قطعة 2"])
+        power, waste = (index.group(one.group_id) for one in added)
+    assert (power.places, power.agency) == (("السالمية",), "mew")
+    assert (waste.places, waste.agency) == (("حولي",), "municipality_hawalli")
