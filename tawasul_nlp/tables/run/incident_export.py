@@ -69,8 +69,8 @@ def export_incidents(
     Returns
     -------
     int
-        The number of incidents. Their columns are :data:`INCIDENT_COLUMNS`; ``urgency`` is read from the title by a
-        model with a task of this name, and empty with others.
+        The number of incidents. Their columns are :data:`INCIDENT_COLUMNS`; ``urgency`` is read from the text of the
+        representative by a model with a task of this name that gives one label, and empty with others.
 
     Raises
     ------
@@ -116,7 +116,8 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
     texts = [index.text(incident.representative) for incident in incidents]
     urgency: list[str | None] = [None] * len(texts)
     if _URGENCY in classifier.labels:
-        urgency = [prediction.labels[_URGENCY].id for prediction in classifier.predict(texts)]
+        found = (prediction.labels.get(_URGENCY) for prediction in classifier.predict(texts))
+        urgency = [None if label is None else label.id for label in found]
     agencies = index.grouper.domain.taxonomy.agencies
     for incident, text, urgent in zip(incidents, texts, urgency, strict=True):
         agency = agencies.get(incident.agency or "")
