@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tawasul_nlp.evaluation import EvaluationResult
+    from tawasul_nlp.training.config import TrainConfig
 
 
 class Duplicates(StrEnum):
@@ -164,7 +165,6 @@ def train(
     threads_sleep()
     import torch
 
-    from tawasul_nlp.training.config import TrainConfig
     from tawasul_nlp.training.folds import cross_validate
     from tawasul_nlp.training.overview import estimate_time, overview
     from tawasul_nlp.training.run import fit, load, refuse_fatal
@@ -172,14 +172,74 @@ def train(
     from tawasul_nlp.training.search import search as search_settings
     from tawasul_nlp.training.search_space import load_space
 
-    if preset is not None and config is not None:
-        raise typer.BadParameter("name a preset or a file, not both", param_hint="--config")
-    settings = TrainConfig.load(config) if config is not None else TrainConfig.preset(preset or "e5")
-    for override in overrides or []:
-        settings = settings.overridden(override)
+    _check_together(validation, slice_column, search_space, folds, search, streaming, keep_folds, final_model)
     if threads:
         torch.set_num_threads(threads)
     folder = output or Path("runs") / Path(cases).stem
+    settings = _settings(preset, config, overrides or [])
+    pack = domain_of(domain)
+    # What a run, each of its folds and a search are told of the table.
+    table: dict[str, Any] = {
+        "text_column": text_column,
+        "label_columns": label_columns,
+        "multi_label_columns": multi_label_columns,
+        "incident_column": incident_column,
+        "group_column": group_column,
+        "descriptions": descriptions,
+        "duplicates": duplicates.value,
+        "missing_labels": missing_labels or (),
+        "config": settings,
+        "output": folder,
+    }
+    with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
+        if restart and not check_only:
+            discard(folder)
+        if search and not check_only:
+            space = load_space(search_space) if search_space is not None else None
+            tried = search_settings(
+                cases,
+                **table,
+                trials=search,
+                domain=pack,
+                space=space,
+                validation=validation,
+                held_out=held_out,
+                leave_out=leave_out,
+            )
+            _show(tried, quiet=quiet)
+            _show(_figures(tried.evaluation, "held-out rows, which no trial has seen"), quiet=quiet)
+            _show(f"settings: {folder / 'best.yaml'}\nmodel: {tried.model_folder}", quiet=quiet)
+            return
+        data = load(cases, **table, validation=validation, slice_column=slice_column, streaming=streaming)
+        if check_only:
+            _show(overview(data), quiet=quiet)
+        refuse_fatal(data.findings, folder, leave_out=leave_out)
+        if check_only:
+            _show(str(estimate_time(data, settings)), quiet=quiet)
+            return
+        if folds:
+            result = cross_validate(cases, **table, folds=folds, leave_out=leave_out, keep_models=keep_folds)
+            _show(_figures(result, f"{folds} folds, each row by a model that has not seen it"), quiet=quiet)
+            _show(f"figures: {folder / 'cross_validation.json'}", quiet=quiet)
+            if not final_model:
+                return
+        run = fit(data, settings, folder, domain=pack)
+    assert run.evaluation is not None
+    _show(_figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds"), quiet=quiet)
+    _show(f"model: {run.model_folder}", quiet=quiet)
+
+
+def _check_together(
+    validation: str | None,
+    slice_column: str | None,
+    search_space: Path | None,
+    folds: int,
+    search: int,
+    streaming: bool,
+    keep_folds: bool,
+    final_model: bool,
+) -> None:
+    """Refuse options that have no effect together."""
     if folds and (validation is not None or streaming):
         raise typer.BadParameter("folds are cut of CASES; leave --validation and --streaming out", param_hint="--folds")
     if search and (folds or streaming or slice_column):
@@ -189,81 +249,18 @@ def train(
         raise typer.BadParameter("needs --search", param_hint="--search-space")
     if (keep_folds or final_model) and not folds:
         raise typer.BadParameter("needs --folds", param_hint="--keep-folds" if keep_folds else "--final-model")
-    pack = domain_of(domain)
-    with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
-        if restart and not check_only:
-            discard(folder)
-        if search and not check_only:
-            found = search_settings(
-                cases,
-                text_column=text_column,
-                label_columns=label_columns,
-                multi_label_columns=multi_label_columns,
-                output=folder,
-                trials=search,
-                domain=pack,
-                space=load_space(search_space) if search_space is not None else None,
-                config=settings,
-                validation=validation,
-                held_out=held_out,
-                incident_column=incident_column,
-                group_column=group_column,
-                descriptions=descriptions,
-                duplicates=duplicates.value,
-                missing_labels=missing_labels or (),
-                leave_out=leave_out,
-            )
-            _show(found, quiet=quiet)
-            _show(_figures(found.evaluation, "held-out rows, which no trial has seen"), quiet=quiet)
-            _show(f"settings: {folder / 'best.yaml'}\nmodel: {found.model_folder}", quiet=quiet)
-            return
-        data = load(
-            cases,
-            text_column=text_column,
-            label_columns=label_columns,
-            multi_label_columns=multi_label_columns,
-            output=folder,
-            config=settings,
-            validation=validation,
-            incident_column=incident_column,
-            group_column=group_column,
-            slice_column=slice_column,
-            descriptions=descriptions,
-            duplicates=duplicates.value,
-            missing_labels=missing_labels or (),
-            streaming=streaming,
-        )
-        if check_only:
-            _show(overview(data), quiet=quiet)
-        refuse_fatal(data.findings, folder, leave_out=leave_out)
-        if check_only:
-            _show(str(estimate_time(data, settings)), quiet=quiet)
-            return
-        if folds:
-            result = cross_validate(
-                cases,
-                text_column=text_column,
-                label_columns=label_columns,
-                multi_label_columns=multi_label_columns,
-                output=folder,
-                folds=folds,
-                config=settings,
-                incident_column=incident_column,
-                group_column=group_column,
-                descriptions=descriptions,
-                duplicates=duplicates.value,
-                missing_labels=missing_labels or (),
-                leave_out=leave_out,
-                keep_models=keep_folds,
-            )
-            _show(_figures(result, f"{folds} folds, each row by a model that has not seen it"), quiet=quiet)
-            _show(f"figures: {folder / 'cross_validation.json'}", quiet=quiet)
-            if not final_model:
-                return
-        run = fit(data, settings, folder, domain=pack)
-    assert run.evaluation is not None
-    _show(_figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds"), quiet=quiet)
-    _show(f"model: {run.model_folder}", quiet=quiet)
+
+
+def _settings(preset: str | None, config: Path | None, overrides: Sequence[str]) -> TrainConfig:
+    """Return the configuration that the options name."""
+    from tawasul_nlp.training.config import TrainConfig
+
+    if preset is not None and config is not None:
+        raise typer.BadParameter("name a preset or a file, not both", param_hint="--config")
+    settings = TrainConfig.load(config) if config is not None else TrainConfig.preset(preset or "e5")
+    for override in overrides:
+        settings = settings.overridden(override)
+    return settings
 
 
 def _figures(result: EvaluationResult, rows: str) -> RenderableType:
