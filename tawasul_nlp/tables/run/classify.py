@@ -149,6 +149,8 @@ def classify_table(
     """
     source, output = Path(source), Path(output)
     file, reader = open_source(source, text_column, read)
+    if mask_columns:
+        check_names(reader)  # before an error lists the names; once more when the model's country is known
     text_columns = checked_columns(reader, text_column)
     check_columns(reader, place_columns, "--place-column")
     mask_columns = checked_masks(reader, mask_columns)
