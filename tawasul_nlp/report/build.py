@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.domain import Domain, Levels
+from tawasul_nlp.domain import Domain, Levels, NamedPlace
 from tawasul_nlp.domain.levels import COUNTRY
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns, find_columns
@@ -134,6 +134,9 @@ def write_report(
             **_facts(tally, columns),
             "masked": mask,
             "blocksToldApart": blocks_kept,
+            "blocksWithinTowns": tally.blocks_within_towns,
+            "hasBlocks": levels.block is not None,
+            "regions": list(domain.gazetteer.governorates),
             "placeColumns": {
                 "block": "block" in columns.added,
                 "town": any(name in columns.added for name in TOWN_COLUMNS),
@@ -219,12 +222,23 @@ def _recurring(tally: Tally) -> dict[str, RecurringProblems]:
 
 
 def _level_words(levels: Levels) -> dict[str, dict[str, str]]:
-    """Return what the page calls regions and blocks, by language."""
-    called = {"governorate": levels.region, "block": levels.block}
-    return {
-        language: {word: getattr(level, f"name_{language}") for word, level in called.items() if level is not None}
-        for language in ("ar", "en")
-    }
+    """Return what the page calls regions, blocks and towns, by language, alone and within sentences."""
+    words: dict[str, dict[str, str]] = {"ar": {}, "en": {}}
+    for word, level in (("governorate", levels.region), ("block", levels.block), ("town", levels.area)):
+        if level is not None:
+            the, column = f"the{word.capitalize()}", f"{word}Column"
+            words["ar"] |= {word: level.name_ar, the: _definite(level.name_ar), column: level.column}
+            words["en"] |= {word: level.name_en, the: level.name_en.lower(), column: level.column}
+    return words
+
+
+def _definite(name: str) -> str:
+    """Return an Arabic noun with its article.
+
+    >>> _definite("قطعة"), _definite("المنطقة")
+    ('القطعة', 'المنطقة')
+    """
+    return name if name.startswith("ال") or " " in name else f"ال{name}"
 
 
 def _named(tally: Tally, dimension: str, codes: array[int]) -> list[str | None]:
@@ -251,4 +265,12 @@ def _names(tally: Tally, mask: bool, domain: Domain) -> dict[str, list[Any]]:
             names[dimension].append(
                 [name, table[name].name_ar, table[name].name_en] if name in table else [own, own, own]
             )
+    if tally.blocks_within_towns:
+        names["block"] = [[id, own, _in_english(own, tables["town"])] for id, own, _ in names["block"]]
     return names
+
+
+def _in_english(block: str, towns: Mapping[str, NamedPlace]) -> str:
+    """Return the English name of a block that is numbered within its town, such as ``3، السالمية``."""
+    number, _, town = block.partition("، ")
+    return f"{number}, {towns[town].name_en if town in towns else town}"

@@ -7,6 +7,7 @@
   const MOST_BLOCKS = 60, MOST_WEEKS = 1500, PAGE = 25, TITLE = 110;
   // A case is [id, text, codes, town, certainty, whether it needs review, reasons, day].
   const ID = 0, TEXT = 1, CODES = 2, TOWN = 3, CERTAINTY = 4, FOR_REVIEW = 5, REASONS = 6, DAY = 7;
+  const FROM_WEST = ["northern", "capital", "muharraq", "southern"];
   const FIRST = { found: PAGE, queue: PAGE, groups: PAGE, block: PAGE, town: PAGE };
 
   const state = { language: "ar", chosen: {}, from: "", to: "", review: false, search: "", whole: new Set(), shown: { ...FIRST } };
@@ -29,9 +30,9 @@
 
   function name(dimension, key) {
     if (key < 0) return word("unknown");
-    const [id, arabic, english] = data.names[dimension][key];
-    if (dimension === "block") return `${word("block")} ${id}`;
-    return state.language === "ar" ? arabic : english;
+    const [, arabic, english] = data.names[dimension][key];
+    const own = state.language === "ar" ? arabic : english;
+    return dimension === "block" ? `${word("block")} ${own}` : own;
   }
 
   // The search unifies letters that people interchange, and ignores marks.
@@ -174,6 +175,8 @@
     }
   }
 
+  const townFirst = (block) => data.names.block[block][0].split("، ").reverse().join(" ");
+
   function drawMap(by) {
     const governorateOf = new Map();
     for (const cell of data.cells) if (cell[code("block")] >= 0) governorateOf.set(cell[code("block")], cell[code("governorate")]);
@@ -181,8 +184,9 @@
     const most = blocks.length ? blocks[0][1][0] : 1;
     const place = at("map");
     place.replaceChildren();
-    const order = ["northern", "capital", "muharraq", "southern"];
-    const rank = ([key]) => key < 0 ? 99 : (order.indexOf(data.names.governorate[key][0]) + 50) % 50;
+    // As on a map, from west to east, or as the country lists them.
+    const order = data.regions.every((id) => FROM_WEST.includes(id)) ? FROM_WEST : data.regions;
+    const rank = ([key]) => key < 0 ? order.length + 1 : (order.indexOf(data.names.governorate[key][0]) + order.length + 1) % (order.length + 1);
     for (const [key, [cases]] of [...by.governorate].sort((a, b) => rank(a) - rank(b))) {
       const region = element("div", "region");
       region.dataset.id = key < 0 ? "unknown" : data.names.governorate[key][0];
@@ -190,18 +194,18 @@
       head.textContent = `${name("governorate", key)} · ${number(cases)}`;
       region.append(head);
       const own = blocks.filter(([block]) => governorateOf.get(block) === key);
-      const grid = element("div", "blocks");
-      own.sort((a, b) => Number(data.names.block[a[0]][0]) - Number(data.names.block[b[0]][0]));
+      const grid = element("div", data.blocksWithinTowns ? "blocks named" : "blocks");
+      own.sort((a, b) => townFirst(a[0]).localeCompare(townFirst(b[0]), "ar", { numeric: true }));
       for (const [block, [blockCases]] of own) {
         const tile = chooser(`block h${Math.min(5, 1 + Math.floor(5 * blockCases / (most + 1)))}`, "block", block);
         tile.title = `${name("block", block)}: ${number(blockCases)}`;
-        tile.append(element("span", "", data.names.block[block][0]), element("b", "", number(blockCases)));
+        tile.append(element("span", "", data.names.block[block][state.language === "ar" ? 1 : 2]), element("b", "", number(blockCases)));
         grid.append(tile);
       }
       if (own.length) region.append(grid);
       place.append(region);
     }
-    at("map-note").textContent = word(data.blocksToldApart ? "mapNote" : "blocksJoined");
+    at("map-note").textContent = word(!data.hasBlocks ? "governorateNote" : data.blocksToldApart ? "mapNote" : "blocksJoined");
   }
 
   function drawn(tag, attributes) {
@@ -284,7 +288,10 @@
     facts.append(fact("", one[ID]));
     if (one[DAY]) facts.append(fact("", one[DAY]));
     for (const dimension of ["agency", "topic", "kind"]) facts.append(fact(word(dimension), name(dimension, one[CODES][code(dimension)])));
-    const place = [["governorate", one[CODES][code("governorate")]], ["town", one[TOWN]], ["block", one[CODES][code("block")]]]
+    const block = one[CODES][code("block")];
+    // The name of a block that is numbered within its town ends with the town's.
+    const town = data.blocksWithinTowns && block >= 0 ? -1 : one[TOWN];
+    const place = [["governorate", one[CODES][code("governorate")]], ["town", town], ["block", block]]
       .filter(([, key]) => key >= 0).map(([dimension, key]) => name(dimension, key)).join(" · ");
     if (place) facts.append(fact("", place));
     facts.append(fact(word("certainty"), `${Math.round(100 * one[CERTAINTY])}%`));
@@ -470,5 +477,9 @@
   });
   for (const place of document.querySelectorAll(".dated")) place.hidden = !data.dated;
   for (const place of document.querySelectorAll(".placed")) place.hidden = !placed;
+  if (!data.hasBlocks) {
+    at("section-block").hidden = true;
+    document.querySelector("#section-map h2").dataset.word = "byGovernorate";
+  }
   speak("ar");
 })();

@@ -23,7 +23,8 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     ----------
     data : dict
     own_words : mapping of str to mapping of str to str
-        By language (``ar``, ``en``), words that replace those of ``words.json``.
+        By language (``ar``, ``en``), words that replace those of ``words.json``, and stand in its sentences where
+        these name them in braces.
 
     Examples
     --------
@@ -34,7 +35,7 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     package = files(__package__)
     style, script = (package.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     words = json.loads(package.joinpath("words.json").read_text(encoding="utf-8"))
-    words = {language: {**known, **own_words.get(language, {})} for language, known in words.items()}
+    words = {language: _with_own(known, own_words.get(language, {})) for language, known in words.items()}
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
@@ -59,6 +60,23 @@ def _title(data: dict[str, Any], words: dict[str, str]) -> str:
     if data.get("title"):
         return str(data["title"])
     return words["title" if data.get("first") else "titleUndated"].format_map({**data, "rows": f"{data['rows']:,}"})
+
+
+def _with_own(words: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
+    """Return the words of a language with those of a country, also within sentences.
+
+    >>> _with_own({"theBlock": "المجمع", "title": "حسب {theBlock}: {rows}"}, {"theBlock": "القطعة"})["title"]
+    'حسب القطعة: {rows}'
+    """
+    called = {**words, **own}
+
+    def filled(sentence: Any) -> Any:
+        # Counts and dates are filled in where the page is shown; some of them are called as a word is.
+        if not isinstance(sentence, str):
+            return sentence
+        return re.sub(r"\{(the[A-Z]\w*|\w+Column)\}", lambda place: str(called[place[1]]), sentence)
+
+    return {key: filled(sentence) for key, sentence in called.items()}
 
 
 def _hash(source: str) -> str:
