@@ -110,11 +110,12 @@ def discard(output: Path) -> None:
         return
     if not (output / RUN).exists() and not (output / CHECKS).exists():
         raise ValueError(f"{output} holds no run that could be thrown away; name the folder of a run, or a new one")
-    for name in _FILES:
-        (output / name).unlink(missing_ok=True)
     for pattern in _FOLDERS:
         for folder in output.glob(pattern):
             shutil.rmtree(folder)
+    # Last go the files that tell a run: whoever is killed meanwhile can throw the rest away.
+    for name in reversed(_FILES):
+        (output / name).unlink(missing_ok=True)
     tell(f"threw away the run in {output}")
 
 

@@ -31,6 +31,7 @@ from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.package import save_network
 from tawasul_nlp.training.restore import restore_network
+from tawasul_nlp.training.run_folder import discard
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, write_csv
 
@@ -169,6 +170,17 @@ def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(
         assert json.loads((out / "run.json").read_text(encoding="utf-8"))["config"]["epochs"] == epochs
         (out / "mine.txt").write_text("خاص")
     assert (out / "mine.txt").exists()
+
+
+def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path: Path) -> None:
+    for name in ("run.json", "checks.json", "model"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    (tmp_path / "stage1").mkdir()
+    with pytest.raises(NotADirectoryError):  # ends it midway
+        discard(tmp_path)
+    (tmp_path / "model").unlink()
+    discard(tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
