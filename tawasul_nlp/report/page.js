@@ -186,6 +186,7 @@
     place.replaceChildren();
     // As on a map, from west to east, or as the country lists them.
     const order = data.regions.every((id) => FROM_WEST.includes(id)) ? FROM_WEST : data.regions;
+    place.classList.toggle("from-west", order === FROM_WEST);
     const rank = ([key]) => key < 0 ? order.length + 1 : (order.indexOf(data.names.governorate[key][0]) + order.length + 1) % (order.length + 1);
     for (const [key, [cases]] of [...by.governorate].sort((a, b) => rank(a) - rank(b))) {
       const region = element("div", "region");
@@ -199,7 +200,9 @@
       for (const [block, [blockCases]] of own) {
         const tile = chooser(`block h${Math.min(5, 1 + Math.floor(5 * blockCases / (most + 1)))}`, "block", block);
         tile.title = `${name("block", block)}: ${number(blockCases)}`;
-        tile.append(element("span", "", data.names.block[block][state.language === "ar" ? 1 : 2]), element("b", "", number(blockCases)));
+        const label = element("span", "", data.names.block[block][state.language === "ar" ? 1 : 2]);
+        label.dir = "auto";
+        tile.append(label, element("b", "", number(blockCases)));
         grid.append(tile);
       }
       if (own.length) region.append(grid);
@@ -477,6 +480,8 @@
   });
   for (const place of document.querySelectorAll(".dated")) place.hidden = !data.dated;
   for (const place of document.querySelectorAll(".placed")) place.hidden = !placed;
+  // Tiles with the name of a town need room.
+  if (data.blocksWithinTowns) for (const id of ["section-map", "section-kind"]) at(id).classList.add("full");
   if (!data.hasBlocks) {
     at("section-block").hidden = true;
     document.querySelector("#section-map h2").dataset.word = "byGovernorate";

@@ -68,6 +68,10 @@ def test_regions_stand_as_the_pack_lists_them(chromium, tmp_path):
     driver = opened(chromium, tmp_path / "r.html")
     regions = [one.get_attribute("data-id") for one in driver.find_elements("css selector", ".region")]
     assert regions == ["capital", "ahmadi", "jahra", "unknown"]
+    from_left = "return [...document.querySelectorAll('.region')].slice(0, 3).map(one => one.getBoundingClientRect().x)"
+    assert sorted(driver.execute_script(from_left), reverse=True) == driver.execute_script(from_left)
+    driver.find_element("id", "language").click()
+    assert sorted(driver.execute_script(from_left)) == driver.execute_script(from_left)
 
 
 def test_a_country_without_blocks_is_not_told_of_them(chromium, tmp_path):
