@@ -44,7 +44,7 @@ def answers():
     found["recurring"] = repr(problems)
     with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(f"{folder}/incidents") as index:
         added = index.add([{"text": text, "id": str(at)} for at, text in enumerate(TEXTS[:5])])
-        found["index"] = [repr(added), repr(index.query("المجاري طافحة في مجمع 714"))]
+        found["index"] = [repr(list(added)), repr(index.query("المجاري طافحة في مجمع 714"))]
     return found
 
 
