@@ -24,6 +24,7 @@ from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
 from tawasul_nlp.model.scorers import Scores
@@ -299,7 +300,7 @@ def _judged(
             confidence, answer = set_probability(probabilities, chosen), np.zeros(len(target), np.int64)
             hits = (chosen == (target[:, :-1] == 1)).all(axis=1) & (target[:, -1] == 0)
         else:
-            confidence, answer = probabilities.max(1), probabilities.argmax(1)
+            answer, confidence = decide(tasks[name], probabilities)
             hits = answer == target
         accepted = {}
         for target in target_errors:

@@ -38,6 +38,7 @@ from tawasul_nlp.evaluation.task_result import (
     TaskEvaluation,
     TrainFacts,
 )
+from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.label_sets import set_probability, sorted_cell
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.errors import MissingColumnError
@@ -188,7 +189,7 @@ def evaluate_probabilities(
             counts[task] = tuple((right, said, true) for right, said, true in sets.counts.tolist())
             right[rows] = sets.hits
         else:
-            answered = answers(settings.labels, truth, of_rows)
+            answered = answers(settings.labels, truth, of_rows, predicted=decide(settings, of_rows)[0])
             found[task] = evaluate_task(
                 answered,
                 own,

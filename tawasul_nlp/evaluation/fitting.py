@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 
 from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.error_curve import error_curve, threshold_at
 from tawasul_nlp.model.folder import TaskConfig
 
@@ -146,7 +147,7 @@ def with_thresholds(
     """
     known = truth >= 0
     probabilities = np.exp(log_probabilities[known])
-    confidence, given = probabilities.max(1), probabilities.argmax(1)
+    given, confidence = decide(task, probabilities)
     correct = given == truth[known]
     curve = error_curve(confidence, correct)
     own = {}

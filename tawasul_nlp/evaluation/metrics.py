@@ -106,8 +106,16 @@ class Answers:
         return right
 
 
-def answers(labels: tuple[str, ...], truth: Sequence[str], scores: np.ndarray, probabilities: bool = True) -> Answers:
+def answers(
+    labels: tuple[str, ...],
+    truth: Sequence[str],
+    scores: np.ndarray,
+    probabilities: bool = True,
+    predicted: np.ndarray | None = None,
+) -> Answers:
     """Compare scores (n, labels) with the true labels; labels that the system lacks count as missed.
+
+    ``predicted`` are the answers (n,) of a system that does not always answer the label with the highest score.
 
     >>> found = answers(("a", "b"), ["a", "b", "c"], np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]))
     >>> found.labels, found.hits.tolist()
@@ -117,13 +125,14 @@ def answers(labels: tuple[str, ...], truth: Sequence[str], scores: np.ndarray, p
     position = {label: index for index, label in enumerate(every)}
     target = np.array([position[label] for label in truth], dtype=np.int64)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :3]
+    answered = best[:, 0] if predicted is None else predicted
     return Answers(
         labels=every,
         truth=target,
-        predicted=best[:, 0],
+        predicted=answered,
         top3=(best == target[:, None]).any(1),
         known=len(labels),
-        confidence=scores.max(1) if probabilities else None,
+        confidence=np.take_along_axis(scores, answered[:, None], axis=1)[:, 0] if probabilities else None,
     )
 
 

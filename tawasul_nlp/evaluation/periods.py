@@ -41,6 +41,7 @@ from tawasul_nlp.evaluation.shifts import (
     word_shifts,
 )
 from tawasul_nlp.evaluation.task_result import ModelFacts
+from tawasul_nlp.model.decision import decide
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 from tawasul_nlp.tables.run.case_rows import read_date
 
@@ -132,10 +133,11 @@ def drift(
     labels: dict[str, LabelMix] = {}
     confidence: dict[str, ConfidenceShift] = {}
     for task, shares in probabilities.items():
+        answers, certainty = decide(classifier.config.tasks[task], shares)
         if tasks is None:
-            codes, names = coded([classifier.labels[task][index] for index in shares.argmax(1)])
+            codes, names = coded([classifier.labels[task][index] for index in answers])
             labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)
-        confidence[task], p_values[f"{task} confidence"] = confidence_shift(shares.max(1), is_new)
+        confidence[task], p_values[f"{task} confidence"] = confidence_shift(certainty, is_new)
     for task, column in (tasks or {}).items():
         codes, names = coded([value or "(none)" for value in old.columns[column] + fresh.columns[column]])
         labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)

@@ -27,8 +27,9 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
 from tawasul_nlp.model.label_sets import SEPARATOR
 
-FORMAT_VERSION = 4
-"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks; a folder has the least it needs."""
+FORMAT_VERSION = 5
+"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 preferred labels; a folder has the
+least it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -97,6 +98,9 @@ class TaskConfig:
         Of a multi-label task: what is added to each label's tempered sum before the sigmoid.
     label_threshold : float
         Of a multi-label task: the probability from which a label is answered.
+    preferred : dict of str to float
+        Labels that are answered, the first one first, where their probability reaches this value, though another label
+        may be likelier: it trades precision for the recall of a label that must not be missed.
     """
 
     labels: tuple[str, ...]
@@ -111,6 +115,7 @@ class TaskConfig:
     multi_label: bool = False
     offsets: tuple[float, ...] = ()
     label_threshold: float = 0.0
+    preferred: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +163,11 @@ class ModelConfig:
         """Return plain data, without what a task does not have: older folders keep their hash."""
         plain = asdict(self)
         for task in plain["tasks"].values():
-            for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold"):
+            for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold", "preferred"):
                 if not task[name]:
                     del task[name]
         needed = {
+            5: any(task.preferred for task in self.tasks.values()),
             4: DOMAIN in self.files or any(task.multi_label for task in self.tasks.values()),
             3: any(task.curve for task in self.tasks.values()),
             2: NETWORK in self.files,
@@ -366,8 +372,17 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
             raise ValueError(f"task {name!r} has empty curves, or curves of labels that it does not have")
         if task.label_curves and not task.curve:
             raise ValueError(f"task {name!r} has curves of labels, but none of all")
+        _check_preferred(name, task)
         _check_label_sets(name, task)
         seen.add(name)
+
+
+def _check_preferred(name: str, task: TaskConfig) -> None:
+    """Raise ValueError if labels are preferred that a task does not have, or at values that are no probability."""
+    if not task.preferred.keys() <= set(task.labels) or not all(0 < least <= 1 for least in task.preferred.values()):
+        raise ValueError(f"task {name!r} has preferred {task.preferred}, expected probabilities of its labels")
+    if task.preferred and task.multi_label:
+        raise ValueError(f"task {name!r} is multi-label and has preferred labels; it has label_threshold instead")
 
 
 def check_multi_label_name(name: str) -> None:
