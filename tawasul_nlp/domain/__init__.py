@@ -18,7 +18,7 @@ from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places import find_places
 from tawasul_nlp.domain.routing import Routing, boundaries, route
 from tawasul_nlp.domain.routing_rules import Boundary
-from tawasul_nlp.domain.taxonomy import Agency, Kind, Taxonomy, Topic, UnknownIdError
+from tawasul_nlp.domain.taxonomy import Agency, Kind, Taxonomy, Topic, UnknownIdError, UrgencyLevel
 
 __all__ = [
     "Agency",
@@ -38,6 +38,7 @@ __all__ = [
     "Taxonomy",
     "Topic",
     "UnknownIdError",
+    "UrgencyLevel",
     "boundaries",
     "find_named_agencies",
     "find_places",

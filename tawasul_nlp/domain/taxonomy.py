@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
@@ -17,8 +17,12 @@ from tawasul_nlp.errors import TawasulError
 NO_AGENCY: Final = "none"
 """The agency of texts that no agency owns."""
 
+EMERGENCY: Final = "emergency"
+"""The urgency of danger to life or limb."""
+NORMAL: Final = "normal"
+"""The urgency of what can wait."""
+_URGENCIES: Final = (EMERGENCY, "urgent", NORMAL)
 _FILES: Final = ("taxonomy", "agencies", "gazetteer")
-Priority = Literal["normal", "high", "urgent"]
 _Entry = TypeVar("_Entry")
 
 
@@ -36,6 +40,15 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class UrgencyLevel:
+    """How soon somebody must act on a case: ``emergency``, ``urgent`` or ``normal``."""
+
+    id: str
+    name_ar: str
+    name_en: str
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
     """What a case is about, and the agency (or the group of agencies) that owns it."""
 
@@ -43,7 +56,6 @@ class Topic:
     name_ar: str
     name_en: str
     agency: str
-    priority: Priority = "normal"
     terms_msa: tuple[str, ...] = ()
     terms_dialect: tuple[str, ...] = ()
     confusable_with: tuple[str, ...] = ()
@@ -80,6 +92,8 @@ class Taxonomy:
     ----------
     kinds, topics, agencies, governorates
         Entries by id, in the order of the files. Agencies include groups (``municipality``) and ``none``.
+    urgencies
+        The three levels of urgency by id; a file that does not name them has the bundled names.
     ambiguous_aliases
         Names that mean several agencies or are common nouns; they never name an agency by themselves.
     gazetteer
@@ -98,6 +112,7 @@ class Taxonomy:
     topics: Mapping[str, Topic]
     agencies: Mapping[str, Agency]
     governorates: Mapping[str, Governorate]
+    urgencies: Mapping[str, UrgencyLevel]
     ambiguous_aliases: Mapping[str, str] = field(default_factory=dict)
     gazetteer: Gazetteer = field(default_factory=Gazetteer.load)
 
@@ -192,7 +207,7 @@ TAXONOMY_SCHEMA: Final = _yaml.record(
             _yaml.record(
                 {**_NAMED, "agency": _yaml.identifier},
                 {
-                    "priority": (_yaml.one_of("normal", "high", "urgent"), "normal"),
+                    "priority": (_yaml.text, None),  # of packs for 0.2, like priority_cues; nothing reads it
                     "terms_msa": _TEXTS,
                     "terms_dialect": _TEXTS,
                     "confusable_with": (_yaml.list_of(_yaml.identifier), ()),
@@ -200,7 +215,10 @@ TAXONOMY_SCHEMA: Final = _yaml.record(
             )
         ),
     },
-    {"priority_cues": (_yaml.record({"urgent": _TEXTS[0]}), None)},
+    {
+        "urgencies": (_yaml.list_of(_yaml.record({**_NAMED, "id": _yaml.one_of(*_URGENCIES)})), ()),
+        "priority_cues": (_yaml.record({"urgent": _TEXTS[0]}), None),
+    },
 )
 AGENCIES_SCHEMA: Final = _yaml.record(
     {
@@ -260,9 +278,20 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
         topics=_topics(data, agencies),
         agencies=agencies,
         governorates=gazetteer.governorates,
+        urgencies=_urgencies(data),
         ambiguous_aliases={entry["alias"]: entry["means"] for entry in agency_data["ambiguous_aliases"]},
         gazetteer=gazetteer,
     )
+
+
+def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
+    """Return the levels of urgency; a file that names none has the names of the default pack."""
+    own = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), TAXONOMY_SCHEMA)["urgencies"]
+    entries = _yaml.unique(own, "urgency")
+    missing = [level for level in _URGENCIES if level not in entries]
+    if missing:
+        raise data.error(f"the urgencies lack {', '.join(missing)}; name all of {', '.join(_URGENCIES)}, or none")
+    return {level: UrgencyLevel(level, entries[level]["name_ar"], entries[level]["name_en"]) for level in _URGENCIES}
 
 
 def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
@@ -342,7 +371,6 @@ def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Top
             entry["name_ar"],
             entry["name_en"],
             known[entry["agency"]].id,
-            entry["priority"],
             entry["terms_msa"],
             entry["terms_dialect"],
             entry["confusable_with"],

@@ -25,7 +25,14 @@ def test_the_bundled_taxonomy_has_all_topics_with_names_in_both_languages():
     assert list(taxonomy.kinds) == ["complaint", "suggestion", "inquiry", "praise"]
     written = yaml.safe_load((BAHRAIN / "taxonomy.yaml").read_text(encoding="utf-8"))["topics"]
     assert list(taxonomy.topics) == [topic["id"] for topic in written]
-    for entries in (taxonomy.kinds, taxonomy.topics, taxonomy.agencies, taxonomy.governorates):
+    assert list(taxonomy.urgencies) == ["emergency", "urgent", "normal"]
+    for entries in (
+        taxonomy.kinds,
+        taxonomy.urgencies,
+        taxonomy.topics,
+        taxonomy.agencies,
+        taxonomy.governorates,
+    ):
         assert all(entry.name_ar and entry.name_en for entry in entries.values())
     assert set(taxonomy.governorates) == {"capital", "muharraq", "northern", "southern"}
 
@@ -96,6 +103,23 @@ def test_a_user_may_pass_a_file_or_a_folder(tmp_path):
         assert taxonomy.agency(taxonomy.topic("noise").agency).name_en == "Ministry of Interior"
 
 
+def test_a_file_may_name_its_urgencies_and_has_the_bundled_names_without(tmp_path):
+    path = tmp_path / "mine.yaml"
+    names = {"emergency": "خطر", "urgent": "مستعجل", "normal": "عادي"}
+    own = "".join(f"- {{id: {id}, name_ar: {name}, name_en: {id.title()}}}\n" for id, name in names.items())
+    path.write_text(f"{TAXONOMY}urgencies:\n{own}", encoding="utf-8")
+    assert {id: level.name_ar for id, level in Taxonomy.load(path).urgencies.items()} == names
+    path.write_text(TAXONOMY, encoding="utf-8")
+    assert Taxonomy.load(path).urgencies == Taxonomy.load().urgencies
+
+
+def test_a_file_for_an_earlier_release_loads_though_its_priorities_are_no_longer_read(tmp_path):
+    path = tmp_path / "earlier.yaml"
+    earlier = TAXONOMY.replace("name_en: Noise}", "name_en: Noise, priority: high}")
+    path.write_text(f"{earlier}priority_cues: {{urgent: [خطر]}}\n", encoding="utf-8")
+    assert list(Taxonomy.load(path).topics) == ["noise"]
+
+
 def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         Taxonomy.load(tmp_path / "nothing.yaml")
@@ -111,7 +135,8 @@ def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path):
         ("name_en: Noise", "name_en: ''", 5, "expected a string"),
         (", name_en: Noise", "", 5, r"missing key\(s\) name_en"),
         ("id: noise", "id: Noise!", 5, "must be lower-case"),
-        ("name_en: Noise}", "name_en: Noise, priority: soon}", 5, "expected one of normal, high, urgent, got 'soon'"),
+        ("topics:", "urgencies: [{id: soon, name_ar: ع, name_en: S}]\ntopics:", 4, "expected one of emergency, urgent"),
+        ("topics:", "urgencies: [{id: urgent, name_ar: ع, name_en: U}]\ntopics:", 1, "lack emergency, normal; name all"),
         ("name_en: Noise}", "name_en: Noise, confusable_with: [music]}", 5, "unknown topic 'music'"),
         ("name_en: Noise}", "name_en: Noise, confusable_with: music}", 5, "expected a list"),
         ("version: '1'\n", "", 1, r"missing key\(s\) version"),
