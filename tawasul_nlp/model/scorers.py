@@ -18,6 +18,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
+from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.runtime import Runtime
 
@@ -41,12 +42,18 @@ class ModelOutput:
         The event that it reports; of length 1. None for a model without incident vectors.
     truncated : ndarray of bool, shape (n_texts,)
         Which texts exceed the model's length.
+    issues : list of tuple of FoundIssue, or None
+        The matters of each text, the main one first; None for a model that does not tell them apart.
+    evidence : list of tuple of (int, int), or None
+        Spans of each original text that speak for its urgency; None for a model that does not find them.
     """
 
     probabilities: dict[str, np.ndarray]
     embedding: np.ndarray
     incident: np.ndarray | None
     truncated: np.ndarray
+    issues: list[tuple[FoundIssue, ...]] | None = None
+    evidence: list[tuple[tuple[int, int], ...]] | None = None
 
 
 class ModelScorers:
