@@ -1,22 +1,61 @@
-"""From probabilities to a prediction: names, places, routing, and whether an officer should look."""
+"""From a model's output to predictions: names, places, routing, issues, urgency, and whether an officer looks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.domain import Domain, Places, Routing, find_named_agencies, find_places, route
+from tawasul_nlp.domain import AgencyMention, Domain, Places, Routing, find_named_agencies, find_places, route
+from tawasul_nlp.domain.routing import PLACE, route_part
+from tawasul_nlp.domain.taxonomy import EMERGENCY, NORMAL
+from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.folder import ModelConfig
+from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.label_sets import set_probability
-from tawasul_nlp.prediction import LabelScore, LabelSet, Prediction
+from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.prediction import Issue, LabelScore, LabelSet, Prediction, Quote, Urgency
 
+URGENCY = "urgency"
 _ALTERNATIVES = 4
 _NAMED = 8
 # What a text without anything to read is, in label sets that have a name for it.
 _NOTHING = ("out_of_scope", "none")
+
+
+_Ranking = list[tuple[int, float]]
+"""The answered label of a task, then the likeliest others: each label's index and probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the model makes of one text.
+
+    Attributes
+    ----------
+    ranked : mapping of str to list of (int, float)
+        Of each task of one label.
+    sets : mapping of str to LabelSet
+        Of each multi-label task.
+    topics : ndarray of float, or None
+        Probability of each topic; None of a model without topics.
+    truncated : bool
+        Whether only the start was read.
+    issues : tuple of FoundIssue
+        Empty for a model that does not tell issues apart.
+    evidence : tuple of (int, int)
+        Spans that speak for the urgency.
+    """
+
+    ranked: Mapping[str, _Ranking]
+    sets: Mapping[str, LabelSet]
+    topics: np.ndarray | None
+    truncated: bool
+    issues: tuple[FoundIssue, ...]
+    evidence: tuple[tuple[int, int], ...]
 
 
 class Answers:
@@ -44,17 +83,18 @@ class Answers:
         self.domain = domain
         self.taxonomy = taxonomy = domain.taxonomy
         self._learned = learned.taxonomy
-        tables: dict[str, Mapping[str, Any]] = {
+        routed: dict[str, Mapping[str, Any]] = {
             "topic": taxonomy.topics,
             "agency": {**taxonomy.agencies, **taxonomy.agencies_by_code()},
             "kind": taxonomy.kinds,
         }
+        tables = {**routed, URGENCY: taxonomy.urgencies}
         # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
         self._names: dict[str, Mapping[str, Any]] = {}
         for name, task in config.tasks.items():
             known = tables.get(name, {})
             missing = [label for label in task.labels if label not in known]
-            if complete and name in tables and missing:
+            if complete and name in routed and missing:
                 raise ValueError(
                     f"the domain {domain.id} lacks {len(missing)} label(s) of the model's task {name!r}: "
                     f"{', '.join(missing[:_NAMED])}{', ...' if len(missing) > _NAMED else ''}; "
@@ -62,6 +102,7 @@ class Answers:
                 )
             self._names[name] = {} if missing else known
         self._topics_of = self._topics_by_agency()
+        self._tells_urgency = bool(self._names.get(URGENCY)) and not config.tasks[URGENCY].multi_label
 
     def _topics_by_agency(self) -> dict[str, np.ndarray]:
         """Return which of the model's topics belong to each agency; none if the rules do not know its labels."""
@@ -85,46 +126,52 @@ class Answers:
         return LabelScore(entry.id, entry.name_ar, entry.name_en, probability, others)
 
     def predictions(
-        self,
-        texts: Sequence[str],
-        probabilities: Mapping[str, np.ndarray],
-        thresholds: Mapping[str, Sequence[float]],
-        truncated: np.ndarray,
+        self, texts: Sequence[str], output: ModelOutput, thresholds: Mapping[str, Sequence[float]]
     ) -> list[Prediction]:
         """Return the prediction of each text.
 
         Parameters
         ----------
         texts : sequence of str
-        probabilities : mapping of str to ndarray
-            Of each task's labels (n_texts, n_labels).
+        output : ModelOutput
+            What the model makes of them.
         thresholds : mapping of str to sequence of float
             For each label of each task, the probability below which it needs review; of a multi-label task, that of its
             set of labels.
-        truncated : ndarray of bool, shape (n_texts,)
-            Of which texts only the start was read.
         """
-        best: dict[str, list[list[tuple[int, float]]]] = {}
+        ranked: dict[str, list[_Ranking]] = {}
         sets: dict[str, list[LabelSet]] = {}
-        for task, table in probabilities.items():
+        for task, table in output.probabilities.items():
             if self.config.tasks[task].multi_label:
                 sets[task] = self._label_sets(task, table)
-                continue
-            columns = np.argsort(-table, axis=1, kind="stable")[:, : 1 + _ALTERNATIVES]
-            values = np.take_along_axis(table, columns, axis=1)
-            best[task] = [list(zip(*row, strict=True)) for row in zip(columns.tolist(), values.tolist(), strict=True)]
-        topics = probabilities.get("topic")
+            else:
+                ranked[task] = self._ranked(task, table)
+        topics = output.probabilities.get("topic")
         return [
             self._prediction(
                 text,
-                {task: rows[at] for task, rows in best.items()},
-                {task: rows[at] for task, rows in sets.items()},
-                None if topics is None else topics[at],
+                _Found(
+                    {task: rows[at] for task, rows in ranked.items()},
+                    {task: rows[at] for task, rows in sets.items()},
+                    None if topics is None else topics[at],
+                    cut,
+                    () if output.issues is None else output.issues[at],
+                    () if output.evidence is None else output.evidence[at],
+                ),
                 thresholds,
-                cut,
             )
-            for at, (text, cut) in enumerate(zip(texts, truncated.tolist(), strict=True))
+            for at, (text, cut) in enumerate(zip(texts, output.truncated.tolist(), strict=True))
         ]
+
+    def _ranked(self, task: str, table: np.ndarray) -> list[_Ranking]:
+        """Return the answered label of each text and its alternatives, likeliest first."""
+        settings, ranks = self.config.tasks[task], table
+        if settings.preferred:
+            ranks = table.copy()
+            ranks[np.arange(len(table)), decide(settings, table)[0]] = np.inf
+        columns = np.argsort(-ranks, axis=1, kind="stable")[:, : 1 + _ALTERNATIVES]
+        values = np.take_along_axis(table, columns, axis=1)
+        return [list(zip(*row, strict=True)) for row in zip(columns.tolist(), values.tolist(), strict=True)]
 
     def _label_sets(self, task: str, table: np.ndarray) -> list[LabelSet]:
         """Return the labels of each text: those that reach the task's threshold."""
@@ -141,55 +188,99 @@ class Answers:
             found.append(LabelSet(labels, probability, others))
         return found
 
-    def _prediction(
-        self,
-        text: str,
-        best: Mapping[str, list[tuple[int, float]]],
-        sets: Mapping[str, LabelSet],
-        topics: np.ndarray | None,
-        thresholds: Mapping[str, Sequence[float]],
-        truncated: bool,
-    ) -> Prediction:
-        """Put together one text's answer from the best labels of each task, with their probabilities, best first."""
+    def _prediction(self, text: str, found: _Found, thresholds: Mapping[str, Sequence[float]]) -> Prediction:
+        """Put together one text's answer."""
         places = find_places(text[:MAX_CHARS], self.domain)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
-        labels: dict[str, LabelScore] = {}
-        reasons: list[str] = []
-        for task, found in best.items():
-            names = self.config.tasks[task].labels
-            (first, probability), *rest = found
-            others = tuple(self._score(task, names[index], value) for index, value in rest)
-            labels[task] = self._score(task, names[first], probability, others)
-            if probability < thresholds[task][first] and not (task == "kind" and self._names[task]):
-                reasons.append(f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence")
-        for task, answer in sets.items():
-            if answer.probability < thresholds[task][0]:
-                reasons.append("low_confidence")
-        predicted = self.config.tasks["agency"].labels[best["agency"][0][0]] if self._topics_of else ""
-        routing = self._route(text, predicted, topics, places)
-        if routing is not None:
-            group = labels["agency"]
-            topic = labels["topic"].id
-            if topic in self.taxonomy.topics and self._learned_agency(topic) != predicted:
-                reasons.append("topic_agency_disagree")
-            if topic == "out_of_scope":
-                reasons.append("out_of_scope")
-            if "place" in routing.needs:
-                reasons.append("place_needed")
-            labels["agency"] = self._score("agency", routing.agency_id, group.probability, group.alternatives)
-        if truncated:
+        labels = {task: self._answer(task, ranking) for task, ranking in found.ranked.items()}
+        urgency = self._urgency(labels.pop(URGENCY), text, found.evidence) if self._tells_urgency else None
+        reasons = [EMERGENCY] if urgency is not None and urgency.id == EMERGENCY else []
+        reasons += self._doubts(found, thresholds)
+        issues = self._issues(text, labels, found, places)
+        if issues:
+            labels["agency"] = issues[0].agency
+            reasons += self._doubts_of_routing(labels["topic"].id, found, issues)
+        if found.truncated:
             reasons.append("long_text")
-        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)), sets)
+        routing = issues[0].routing if issues else None
+        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)), found.sets, issues, urgency)
 
-    def _route(self, text: str, agency: str, topics: np.ndarray | None, places: Places) -> Routing | None:
-        """Route by the likeliest topic of the likeliest agency; `topics` are the topics' probabilities."""
-        own = self._topics_of.get(agency)
-        if own is None or topics is None:
-            return None  # the model's own labels, which the rules do not know, or an agency without topics
-        topic = self.config.tasks["topic"].labels[own[topics[own].argmax()]]
-        named = find_named_agencies(text[:MAX_CHARS], self.domain)
-        return route(topic, places, named, text=text[:MAX_CHARS], domain=self.domain)
+    def _answer(self, task: str, ranking: _Ranking) -> LabelScore:
+        names = self.config.tasks[task].labels
+        (first, probability), *rest = ranking
+        others = tuple(self._score(task, names[index], value) for index, value in rest)
+        return self._score(task, names[first], probability, others)
+
+    def _urgency(self, label: LabelScore, text: str, evidence: Sequence[tuple[int, int]]) -> Urgency:
+        spans = () if label.id == NORMAL else evidence
+        reasons = tuple(Quote(text[start:end], start, end) for start, end in spans)
+        return Urgency(label.id, label.name_ar, label.name_en, label.probability, label.alternatives, reasons)
+
+    def _doubts(self, found: _Found, thresholds: Mapping[str, Sequence[float]]) -> Iterator[str]:
+        """Yield the reasons for a review that lie in the probabilities; kind and urgency change no recipient."""
+        for task, ((first, probability), *_) in found.ranked.items():
+            if probability < thresholds[task][first] and not (task in ("kind", URGENCY) and self._names[task]):
+                yield f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence"
+        for task, answer in found.sets.items():
+            if answer.probability < thresholds[task][0]:
+                yield "low_confidence"
+
+    def _doubts_of_routing(self, topic: str, found: _Found, issues: Sequence[Issue]) -> Iterator[str]:
+        """Yield the reasons for a review that lie in the main topic and in where the issues would be sent."""
+        if topic in self.taxonomy.topics and self._learned_agency(topic) != self._likeliest_agency(found):
+            yield "topic_agency_disagree"
+        if topic == "out_of_scope":
+            yield "out_of_scope"
+        if any(issue.routing is not None and PLACE in issue.routing.needs for issue in issues):
+            yield "place_needed"
+
+    def _issues(self, text: str, labels: Mapping[str, LabelScore], found: _Found, places: Places) -> tuple[Issue, ...]:
+        """Return the issues of a text, each routed, the main one first; none if the rules do not know the labels."""
+        routed = self._routed_topic(found)
+        if routed is None:
+            return ()
+        answered, named = found.ranked["topic"][0][0], find_named_agencies(text[:MAX_CHARS], self.domain)
+        whole = FoundIssue(answered, labels["topic"].probability, 0, len(text))
+        # The answered topic is the main one, whatever the model found first.
+        main, *others = sorted(found.issues, key=lambda issue: issue.label != answered) or [whole]
+        if others:
+            routing = self._routed_part(routed, text, main, places, named)
+        else:
+            routing = route(routed, places, named, text=text[:MAX_CHARS], domain=self.domain)
+        issues = [self._issue(labels["topic"], labels["agency"], main, routing)]
+        for other in others:
+            topic = self._score("topic", self.config.tasks["topic"].labels[other.label], other.probability)
+            group = self._score("agency", self._learned_agency(topic.id), other.probability)
+            issues.append(self._issue(topic, group, other, self._routed_part(topic.id, text, other, places, named)))
+        return tuple(issues)
+
+    def _issue(self, topic: LabelScore, group: LabelScore, found: FoundIssue, routing: Routing) -> Issue:
+        """Return an issue with the agency that it is routed to in place of the model's group of agencies."""
+        agency = self._score("agency", routing.agency_id, group.probability, group.alternatives)
+        return Issue(topic, agency, found.probability, found.start, found.end, routing)
+
+    def _routed_part(
+        self, topic: str, text: str, found: FoundIssue, places: Places, named: Sequence[AgencyMention]
+    ) -> Routing:
+        """Route one of several issues by the places of its own part of the text, or else by those of the whole."""
+        part = slice(found.start, found.end)
+        own = find_places(text[part], self.domain)
+        conclusive = any(mention.strength == "strong" for mention in own.mentions)
+        if not conclusive or (own.area is None and own.governorate == places.governorate):
+            own = places  # which tell as much of the region, and may tell more
+        return route_part(topic, text, part, own, named, self.domain)
+
+    def _likeliest_agency(self, found: _Found) -> str:
+        """Return the model's label of the agency; none of a model whose labels the rules do not know."""
+        return self.config.tasks["agency"].labels[found.ranked["agency"][0][0]] if self._topics_of else ""
+
+    def _routed_topic(self, found: _Found) -> str | None:
+        """Return the likeliest topic of the likeliest agency; None if the rules do not know it."""
+        own = self._topics_of.get(self._likeliest_agency(found))
+        if own is None or found.topics is None:
+            return None
+        return self.config.tasks["topic"].labels[own[found.topics[own].argmax()]]
 
     def _unread(self, text: str, places: Places) -> Prediction:
         """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""
@@ -198,7 +289,9 @@ class Answers:
             if settings.multi_label:
                 sets[task] = LabelSet((), 0.5 ** len(settings.labels))
                 continue
-            nothing = next((label for label in _NOTHING if label in settings.labels), None)
+            names = (NORMAL,) if task == URGENCY and self._tells_urgency else _NOTHING
+            nothing = next((label for label in names if label in settings.labels), None)
             probability = 1.0 if nothing is not None else 1.0 / len(settings.labels)
             labels[task] = self._score(task, nothing or settings.labels[0], probability)
-        return Prediction(text, labels, places, None, ("empty_text",), sets)
+        urgency = self._urgency(labels.pop(URGENCY), text, ()) if self._tells_urgency else None
+        return Prediction(text, labels, places, None, ("empty_text",), sets, urgency=urgency)

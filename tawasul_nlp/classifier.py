@@ -198,6 +198,11 @@ class ComplaintClassifier:
         """The tasks of which a text may have several labels, or none."""
         return tuple(name for name, task in self.config.tasks.items() if task.multi_label)
 
+    @property
+    def finds_issues(self) -> bool:
+        """Whether the model tells several issues of a case apart; else every case has its main one only."""
+        return "spans" in self._scorers.runtime.sizes()
+
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash, runtime, data."""
         facts: dict[str, Any] = {
@@ -282,7 +287,7 @@ class ComplaintClassifier:
         with _progress_bar(len(unique), progress) as advance:
             for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size)):
                 texts_read = unique[len(predictions) : len(predictions) + len(output.truncated)]
-                predictions += self._answers.predictions(texts_read, output.probabilities, thresholds, output.truncated)
+                predictions += self._answers.predictions(texts_read, output, thresholds)
                 advance(len(output.truncated))
         return predictions[0] if single else [predictions[row] for row in rows]
 

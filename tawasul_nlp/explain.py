@@ -133,7 +133,8 @@ def explain(classifier: Explainable, text: str, task: str | None = None, *, labe
         A task of the model; None for the topic, or for the first task of a model without topics.
         The agency is explained as the group that the model sees, before routing.
     label : str or None
-        A label of the task; None for the likeliest. Of a multi-label task each label can be explained.
+        A label of the task; None for the likeliest, or for the urgency that is answered. Of a multi-label task each
+        label can be explained, and so can the topic of each of a prediction's ``issues``.
 
     Raises
     ------
@@ -154,10 +155,13 @@ def explain(classifier: Explainable, text: str, task: str | None = None, *, labe
     if label is not None and label not in names:
         raise ValueError(f"label is {label!r}, expected one of the labels of {task}: {', '.join(names[:_NAMED])}")
     if not any(map(str.isalnum, text)):  # the model reads nothing of such a text, so no word has a weight
-        answer = classifier.predict(text).labels.get(task)
+        answer = classifier.predict(text).answer(task)
         if answer is None or label not in (None, answer.id):
             return Explanation(text, task, label or names[0], 0.0, ())
         return Explanation(text, task, answer.id, answer.probability, ())
+    urgency = classifier.predict(text).urgency if task == "urgency" and label is None else None
+    if urgency is not None:
+        label = urgency.id  # it may be preferred to a likelier one
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]
     run = -(-len(words) // MAX_PARTS) or 1
     parts = [(words[i][0], words[min(i + run, len(words)) - 1][1]) for i in range(0, len(words), run)]

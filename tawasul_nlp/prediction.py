@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
     {
+        "emergency": "it reports danger to life or limb, so somebody should act on it now",
         "empty_text": "the text has no letters or digits, so nothing was read",
         "unreadable_text": "the text is not valid UTF-8, so nothing was read",
         "low_topic_confidence": "the topic's probability is below the threshold for the target error",
@@ -121,6 +122,80 @@ class LabelSet:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A part of the original text, ``text[start:end]``."""
+
+    text: str
+    start: int
+    end: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"text": self.text, "start": self.start, "end": self.end}
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency(LabelScore):
+    """How soon somebody must act on a case: a label with the words that speak for it.
+
+    The label is ``emergency`` (danger to life or limb), ``urgent`` (harm grows by the hour or day, or an essential
+    service is cut) or ``normal``: by the facts that are told, not by words such as "عاجل". An emergency may be answered
+    though another label is likelier, if the model prefers not to miss one.
+
+    Attributes
+    ----------
+    reasons : tuple of Quote
+        In the order of the text; empty for ``normal``.
+
+    Examples
+    --------
+    >>> Urgency("emergency", "طارئ", "Emergency", 0.9, reasons=(Quote("سلك مكشوف", 0, 9),)).reasons[0].text
+    'سلك مكشوف'
+    """
+
+    reasons: tuple[Quote, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**LabelScore.to_dict(self), "reasons": [reason.to_dict() for reason in self.reasons]}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One of the separate matters of a case, on which a team of its own has to act.
+
+    Attributes
+    ----------
+    topic, agency : LabelScore
+        What it is about, and who should handle it: routed with the places of its own clause, or else of the whole text.
+    probability : float
+        0 to 1, that the case reports it.
+    start, end : int
+        The clause of the original text that reports it, in characters.
+    routing : Routing or None
+        The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
+    """
+
+    topic: LabelScore
+    agency: LabelScore
+    probability: float
+    start: int
+    end: int
+    routing: Routing | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, without the alternatives of its labels."""
+        return {
+            "topic": replace(self.topic, alternatives=()).to_dict(),
+            "agency": replace(self.agency, alternatives=()).to_dict(),
+            "probability": round(self.probability, 6),
+            "start": self.start,
+            "end": self.end,
+            "needs": [] if self.routing is None else list(self.routing.needs),
+        }
+
+
 _Answer = TypeVar("_Answer")
 
 
@@ -161,6 +236,11 @@ class Prediction:
         ``agency`` are also attributes, for models that have them.
     label_sets : mapping of str to LabelSet
         The answer of each multi-label task, which is not among ``labels``; it cannot be changed.
+    issues : tuple of Issue
+        The main one first, which is that of ``topic``, ``agency`` and ``routing``. There is always one, reported by the
+        whole text if the model does not tell issues apart; a model without topics and agencies has none.
+    urgency : Urgency or None
+        How soon somebody must act; None for models that do not tell.
     places : Places
         What the text says about where.
     routing : Routing or None
@@ -177,8 +257,14 @@ class Prediction:
     routing: Routing | None = None
     reasons: tuple[str, ...] = ()
     label_sets: Mapping[str, LabelSet] = field(default_factory=dict, hash=False)
+    issues: tuple[Issue, ...] = ()
+    urgency: Urgency | None = None
 
     def __post_init__(self) -> None:
+        if not self.issues and {"topic", "agency"} <= self.labels.keys():
+            topic, agency = self.labels["topic"], self.labels["agency"]
+            main = Issue(topic, agency, topic.probability, 0, len(self.text), self.routing)
+            object.__setattr__(self, "issues", (main,))
         object.__setattr__(self, "labels", _ReadOnly(self.labels))
         object.__setattr__(self, "label_sets", _ReadOnly(self.label_sets))
 
@@ -191,6 +277,10 @@ class Prediction:
         if task not in self.labels:
             raise AttributeError(f"this model has no task {task!r}; it has {', '.join(self.labels)} (see .labels)")
         return self.labels[task]
+
+    def answer(self, task: str) -> LabelScore | None:
+        """Return the answer of a task of one label, which the urgency may be; None if the model has no such task."""
+        return self.urgency if task == "urgency" and self.urgency is not None else self.labels.get(task)
 
     @property
     def kind(self) -> LabelScore:
@@ -208,9 +298,11 @@ class Prediction:
         return self._label("agency")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, ready for JSON."""
+        """Return plain data, ready for JSON; a model's own task ``urgency`` or ``issues`` has its answer there."""
         return {
             "text": self.text,
+            "urgency": None if self.urgency is None else self.urgency.to_dict(),
+            "issues": [issue.to_dict() for issue in self.issues],
             **{task: label.to_dict() for task, label in self.labels.items()},
             **{task: found.to_dict() for task, found in self.label_sets.items()},
             "governorate": self.places.governorate,
@@ -243,6 +335,9 @@ class Prediction:
         parts += [
             f"{task}={join_labels(found.ids)} ({found.probability:.2f})" for task, found in self.label_sets.items()
         ]
+        parts += [f"also={issue.topic.id} ({issue.probability:.2f})" for issue in self.issues[1:]]
+        if self.urgency is not None:
+            parts.append(f"urgency={self.urgency.id} ({self.urgency.probability:.2f})")
         review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
         return without_controls(f"Prediction({shown!r}, {', '.join(parts)}{review})")
 
@@ -264,11 +359,20 @@ class Prediction:
             rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in found] or [("(none)", "", "")]
             for at, row in enumerate(rows):
                 table.add_row(*map(cell, ("" if at else task, *row, "" if at else others)))
+        for issue in self.issues[1:]:
+            also = issue.topic.id, issue.topic.name_ar, f"{issue.probability:.2f}", issue.agency.id
+            table.add_row("also", *map(cell, also))
+        if self.urgency is not None:
+            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in self.urgency.alternatives[:2])
+            told = self.urgency.id, self.urgency.name_ar, f"{self.urgency.probability:.2f}", others
+            table.add_row("urgency", *map(cell, told))
         for name, text in self._remarks():
             table.add_row(name, cell(text), "", "", "")
         return table
 
     def _remarks(self) -> Iterator[tuple[str, str]]:
+        if self.urgency is not None and self.urgency.reasons:
+            yield "because", " … ".join(reason.text for reason in self.urgency.reasons)
         if self.places.governorate:
             yield "place", self.places.governorate + (f", block {self.places.block}" if self.places.block else "")
         if self.reasons:

@@ -31,6 +31,7 @@ from tawasul_nlp.domain import Domain, find_named_agencies
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
+from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.text import arabizi_to_arabic
 from tests.packs import BAHRAIN, changed_domain, written
 from tests.waiting import HANG
@@ -399,5 +400,6 @@ def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path: Path) ->
     probabilities["topic"][0, topics.index("sewage_overflow")] = 1.0
     probabilities["agency"][0, labels.index("roads")] = 1.0
     thresholds = {name: [0.0] * len(task.labels) for name, task in config.tasks.items()}
-    (answer,) = answers.predictions([SEWAGE], probabilities, thresholds, np.array([False]))
+    output = ModelOutput(probabilities, np.zeros((1, 4)), None, np.array([False]))
+    (answer,) = answers.predictions([SEWAGE], output, thresholds)
     assert answer.agency.id == "roads" and answer.routing is not None and answer.reasons == ()

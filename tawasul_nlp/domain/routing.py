@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,6 +131,26 @@ def route(
         also=also,
         advice=tuple(entry.id for entry in advice),
     )
+
+
+def route_part(
+    topic_id: str, text: str, part: slice, places: Places, named: Sequence[AgencyMention], domain: Domain
+) -> Routing:
+    """Route one of several issues of a text, by the agencies that its own part names, or else by those of the text.
+
+    Parameters
+    ----------
+    text
+        The whole text.
+    part
+        Its slice that reports the issue.
+    places
+        Where the issue is.
+    named
+        The agencies that the text names.
+    """
+    own = [mention for mention in named if part.start <= mention.start < part.stop]
+    return route(topic_id, places, own or named, text=text[part], domain=domain)
 
 
 def _is_torn(places: Places | None) -> bool:

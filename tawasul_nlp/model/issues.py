@@ -1,4 +1,4 @@
-"""The matters of a text, as the encoder finds them."""
+"""The issues of a text, as the encoder finds them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FoundIssue:
-    """A matter that a text reports.
+    """An issue that a text reports.
 
     Attributes
     ----------

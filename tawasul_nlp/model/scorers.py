@@ -43,7 +43,7 @@ class ModelOutput:
     truncated : ndarray of bool, shape (n_texts,)
         Which texts exceed the model's length.
     issues : list of tuple of FoundIssue, or None
-        The matters of each text, the main one first; None for a model that does not tell them apart.
+        Those of each text, the main one first; None for a model that does not tell issues apart.
     evidence : list of tuple of (int, int), or None
         Spans of each original text that speak for its urgency; None for a model that does not find them.
     """

@@ -136,7 +136,12 @@ def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path):
         (", name_en: Noise", "", 5, r"missing key\(s\) name_en"),
         ("id: noise", "id: Noise!", 5, "must be lower-case"),
         ("topics:", "urgencies: [{id: soon, name_ar: ع, name_en: S}]\ntopics:", 4, "expected one of emergency, urgent"),
-        ("topics:", "urgencies: [{id: urgent, name_ar: ع, name_en: U}]\ntopics:", 1, "lack emergency, normal; name all"),
+        (
+            "topics:",
+            "urgencies: [{id: urgent, name_ar: ع, name_en: U}]\ntopics:",
+            1,
+            "lack emergency, normal; name all",
+        ),
         ("name_en: Noise}", "name_en: Noise, confusable_with: [music]}", 5, "unknown topic 'music'"),
         ("name_en: Noise}", "name_en: Noise, confusable_with: music}", 5, "expected a list"),
         ("version: '1'\n", "", 1, r"missing key\(s\) version"),

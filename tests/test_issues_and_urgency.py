@@ -1,0 +1,293 @@
+"""A prediction has the separate issues of a case and its urgency, from whatever the model's heads found in the text."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tawasul_nlp import ComplaintClassifier, Prediction
+from tawasul_nlp.answers import Answers
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, ModelConfig, TaskConfig, read_config
+from tawasul_nlp.model.issues import FoundIssue
+from tawasul_nlp.model.scorers import ModelOutput
+from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.packs import changed_domain
+
+LEVELS = ("emergency", "urgent", "normal")
+URGENCY = TaskConfig(LEVELS, {"encoder": 1.0}, thresholds={"0.05": 0.9}, preferred={"emergency": 0.2})
+TEXT = "الزبالة متراكمة في المحرق من أسبوع، وبعد عندنا حفرة كبيرة في شارع الرفاع الشرقي"
+WASTE, ROAD = "الزبالة متراكمة في المحرق من أسبوع", "حفرة كبيرة في شارع الرفاع الشرقي"
+BAHRAIN = Domain.bundled()
+
+
+@pytest.fixture(scope="module")
+def config() -> ModelConfig:
+    """Return the bundled model's configuration with the task of urgency."""
+    bundled = read_config(BUNDLED)
+    return replace(bundled, tasks={**bundled.tasks, "urgency": URGENCY})
+
+
+Answer = Callable[..., Prediction]
+
+
+@pytest.fixture(scope="module")
+def answer(config: ModelConfig) -> Answer:
+    """Return what answers a text of which a model found some labels, issues and words."""
+    answers = Answers(config, BAHRAIN, BAHRAIN)
+
+    def predict(
+        text: str,
+        labels: Mapping[str, str] | None = None,
+        issues: Mapping[str, str] | None = None,
+        evidence: tuple[str, ...] = (),
+        emergency: float = 0.0,
+        cut: bool = False,
+    ) -> Prediction:
+        chosen = {"topic": "waste_collection", "agency": "municipality", "kind": "complaint"} | dict(labels or {})
+        tables = {task: one_hot(config.tasks[task].labels, label) for task, label in chosen.items()}
+        tables["urgency"] = np.array([[emergency, 0.0, 1 - emergency]])
+        spans = {topic: (text.index(quote), text.index(quote) + len(quote)) for topic, quote in (issues or {}).items()}
+        topics = config.tasks["topic"].labels
+        output = ModelOutput(
+            tables,
+            np.zeros((1, 4), np.float32),
+            None,
+            np.array([cut]),
+            None
+            if issues is None
+            else [tuple(FoundIssue(topics.index(topic), 0.75, *at) for topic, at in spans.items())],
+            [tuple((text.index(words), text.index(words) + len(words)) for words in evidence)],
+        )
+        thresholds = {name: [0.5] * len(task.labels) for name, task in config.tasks.items()}
+        (found,) = answers.predictions([text], output, thresholds)
+        return found
+
+    return predict
+
+
+def one_hot(labels: tuple[str, ...], label: str) -> np.ndarray:
+    return np.array([[float(one == label) for one in labels]])
+
+
+def test_each_issue_has_its_clause_and_the_recipient_of_its_own_place(answer: Answer) -> None:
+    prediction = answer(TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD, "municipal_fees": "شارع الرفاع"})
+    quotes = [prediction.text[issue.start : issue.end] for issue in prediction.issues]
+    assert quotes == [WASTE, ROAD, "شارع الرفاع"]
+    assert [issue.topic.id for issue in prediction.issues] == ["waste_collection", "road_damage", "municipal_fees"]
+    assert [issue.agency.id for issue in prediction.issues] == [
+        "muharraq_municipality",
+        BAHRAIN.taxonomy.topic("road_damage").agency,
+        "southern_municipality",
+    ]
+    assert prediction.places.governorate == "muharraq"
+    assert "place_needed" not in prediction.reasons
+
+
+def test_an_issue_without_a_place_of_its_own_is_where_the_text_says(answer: Answer) -> None:
+    text = "أنا من سكان المحرق. الزبالة متراكمة، والبعوض أكلنا"
+    prediction = answer(text, issues={"waste_collection": "الزبالة متراكمة", "pests_rodents": "البعوض أكلنا"})
+    assert [issue.agency.id for issue in prediction.issues] == ["muharraq_municipality"] * 2
+
+
+def test_a_case_needs_a_place_if_any_of_its_issues_does(answer: Answer) -> None:
+    text = "طلبت رخصة عمل ورفضوها، والزبالة متراكمة"
+    prediction = answer(
+        text,
+        labels={"topic": "work_permit_services", "agency": BAHRAIN.taxonomy.topic("work_permit_services").agency},
+        issues={"work_permit_services": "طلبت رخصة عمل ورفضوها", "waste_collection": "الزبالة متراكمة"},
+    )
+    main, other = prediction.issues
+    assert main.routing is not None and main.routing.needs == () and other.agency.id == "municipality"
+    assert prediction.reasons == ("place_needed",)
+
+
+def test_the_main_issue_is_that_of_the_prediction(answer: Answer) -> None:
+    prediction = answer(TEXT, issues={"road_damage": ROAD, "waste_collection": WASTE})
+    main = prediction.issues[0]
+    assert (main.topic, main.agency, main.routing) == (prediction.topic, prediction.agency, prediction.routing)
+    assert main.topic.id == "waste_collection" and main.topic.probability == 1.0 and main.probability == 0.75
+    assert prediction.text[main.start : main.end] == WASTE
+    assert [issue.topic.id for issue in prediction.issues[1:]] == ["road_damage"]
+
+
+@pytest.mark.parametrize("issues", [None, {}])
+def test_without_issues_found_the_whole_text_reports_the_main_one(
+    answer: Answer, issues: dict[str, str] | None
+) -> None:
+    text = f"{WASTE} وما جانا أحد"
+    prediction = answer(text, issues=issues)
+    (main,) = prediction.issues
+    assert (main.topic, main.agency) == (prediction.topic, prediction.agency)
+    assert (main.start, main.end, main.probability) == (0, len(text), prediction.topic.probability)
+    assert prediction.agency.id == "muharraq_municipality"
+
+
+def test_a_single_issue_is_routed_by_the_whole_text_though_its_clause_names_no_place(answer: Answer) -> None:
+    prediction = answer("أنا من سكان المحرق. الزبالة متراكمة", issues={"waste_collection": "الزبالة متراكمة"})
+    assert prediction.agency.id == "muharraq_municipality" and prediction.issues[0].start == 20
+
+
+def test_an_emergency_is_answered_from_its_own_probability_on_and_reviewed_first(answer: Answer) -> None:
+    text = "سلك كهرباء مكشوف عند باب المدرسة"
+    prediction = answer(text, evidence=("سلك كهرباء مكشوف", "باب المدرسة"), emergency=0.25)
+    urgency = prediction.urgency
+    assert urgency is not None and (urgency.id, urgency.name_ar, urgency.name_en) == ("emergency", "طارئ", "Emergency")
+    assert urgency.probability == 0.25 and [other.id for other in urgency.alternatives] == ["normal", "urgent"]
+    assert [text[reason.start : reason.end] for reason in urgency.reasons] == ["سلك كهرباء مكشوف", "باب المدرسة"]
+    assert [reason.text for reason in urgency.reasons] == ["سلك كهرباء مكشوف", "باب المدرسة"]
+    assert prediction.reasons == ("emergency", "place_needed") and "urgency" not in prediction.labels
+
+
+def test_what_is_normal_has_no_reasons_and_is_not_reviewed_for_it(answer: Answer) -> None:
+    prediction = answer(WASTE, evidence=("متراكمة",), emergency=0.1)
+    assert prediction.urgency is not None and prediction.urgency.id == "normal" and prediction.urgency.reasons == ()
+    assert prediction.reasons == ()
+
+
+@pytest.mark.parametrize("emergency", [0.4, 0.0])
+def test_an_unsure_urgency_is_no_reason_for_a_review_but_an_emergency_is(answer: Answer, emergency: float) -> None:
+    prediction = answer(WASTE, emergency=emergency)
+    assert prediction.urgency is not None
+    assert prediction.reasons == (("emergency",) if emergency else ())
+
+
+@pytest.mark.parametrize("text", ["", "   \n\t", "😀😀🔥", "؟!...", "\x00\x07"])
+def test_a_text_with_nothing_to_read_has_one_issue_and_is_normal(answer: Answer, text: str) -> None:
+    prediction = answer(text, emergency=0.9)
+    (issue,) = prediction.issues
+    assert (issue.topic.id, issue.agency.id, issue.start, issue.end) == ("out_of_scope", "none", 0, len(text))
+    assert prediction.urgency is not None and (prediction.urgency.id, prediction.urgency.probability) == ("normal", 1.0)
+    assert prediction.reasons == ("empty_text",)
+
+
+@pytest.mark.parametrize("text", ["天气很好", "ok", "الماي مقطوع " * 2_000])
+def test_a_strange_or_cut_text_has_an_issue_within_it(answer: Answer, text: str) -> None:
+    prediction = answer(text, cut=len(text) > 1_000)
+    assert all(0 <= issue.start < issue.end <= len(text) for issue in prediction.issues) and prediction.issues
+
+
+def test_issues_and_urgency_are_plain_data_and_can_be_copied(answer: Answer) -> None:
+    prediction = answer(
+        TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD}, evidence=("حفرة كبيرة",), emergency=0.6
+    )
+    plain: dict[str, Any] = json.loads(prediction.to_json())
+    assert [TEXT[issue["start"] : issue["end"]] for issue in plain["issues"]] == [WASTE, ROAD]
+    assert [issue["agency"]["id"] for issue in plain["issues"]] == [issue.agency.id for issue in prediction.issues]
+    assert plain["urgency"]["id"] == "emergency" and plain["urgency"]["reasons"][0]["text"] == "حفرة كبيرة"
+    for copied in (pickle.loads(pickle.dumps(prediction)), copy.deepcopy(prediction)):
+        assert copied == prediction and hash(copied) == hash(prediction)
+
+
+def test_issues_and_urgency_are_shown(answer: Answer) -> None:
+    prediction = answer(
+        TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD}, evidence=("حفرة كبيرة",), emergency=0.6
+    )
+    assert "also=road_damage (0.75), urgency=emergency (0.60), review: emergency" in repr(prediction)
+    screen = io.StringIO()
+    Console(width=160, file=screen).print(prediction)
+    shown = screen.getvalue()
+    assert all(part in shown for part in ("also", "road_damage", "emergency", "حفرة كبيرة", "طارئ"))
+
+
+def test_a_model_without_the_heads_has_the_main_issue_and_no_urgency() -> None:
+    prediction = ComplaintClassifier.from_pretrained(threads=1).predict(TEXT)
+    (main,) = prediction.issues
+    assert (main.topic, main.agency, main.routing) == (prediction.topic, prediction.agency, prediction.routing)
+    assert prediction.urgency is None and json.loads(prediction.to_json())["urgency"] is None
+
+
+def test_a_model_without_topics_has_no_issues(tmp_path: Path) -> None:
+    clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path), threads=1)
+    assert all(prediction.issues == () for prediction in clf.predict(TEXTS))
+
+
+def test_a_task_of_the_three_levels_is_the_urgency_and_one_of_other_labels_is_a_task(tmp_path: Path) -> None:
+    levels = write_tiny_model(tmp_path / "levels", tasks={"urgency": LEVELS})
+    own = write_tiny_model(tmp_path / "own", tasks={"urgency": ("عاجل", "عادي")})
+    ours, theirs = (
+        ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[0]) for folder in (levels, own)
+    )
+    assert ours.urgency is not None and ours.urgency.id in LEVELS and not ours.labels
+    assert theirs.urgency is None and theirs.labels["urgency"].id in ("عاجل", "عادي")
+    assert json.loads(theirs.to_json())["urgency"]["id"] == theirs.labels["urgency"].id
+
+
+def test_a_domain_names_the_urgency_but_need_not_know_a_task_that_is_called_so(tmp_path: Path) -> None:
+    domain = changed_domain(tmp_path, "taxonomy", "name_ar: طارئ", "name_ar: خطر")
+    bundled = read_config(BUNDLED)
+    for labels in (LEVELS, ("عاجل", "عادي")):
+        task = TaskConfig(labels, {"encoder": 1.0})
+        answers = Answers(replace(bundled, tasks={"urgency": task}), domain, BAHRAIN, complete=True)
+        output = ModelOutput({"urgency": one_hot(labels, labels[0])}, np.zeros((1, 4)), None, np.array([False]))
+        (found,) = answers.predictions([WASTE], output, {"urgency": [0.0] * len(labels)})
+        name = found.labels["urgency"].name_ar if found.urgency is None else found.urgency.name_ar
+        assert name == ("خطر" if labels == LEVELS else "عاجل")
+
+
+def test_an_explanation_weighs_the_words_for_the_urgency_that_is_answered(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
+    for level in LEVELS:
+        clf = ComplaintClassifier.from_pretrained(preferring({level: 0.0001})(folder), threads=1)
+        told, urgency = clf.explain(TEXTS[0], "urgency"), clf.predict(TEXTS[0]).urgency
+        assert urgency is not None and urgency.id == told.label == level
+        assert told.probability == pytest.approx(urgency.probability) and len(told.spans) == len(TEXTS[0].split())
+        nothing = clf.explain("؟!", "urgency")
+        assert (nothing.label, nothing.probability, nothing.spans) == ("normal", 1.0, ())
+        assert clf.explain(TEXTS[0], "urgency", label="urgent").label == "urgent"
+
+
+def preferring(preferred: Any) -> Callable[[Path], Path]:
+    """Return what changes the preferred labels of the task of urgency in a folder."""
+
+    def change(folder: Path) -> Path:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config["tasks"]["urgency"]["preferred"] = preferred
+        config["format_version"] = 5
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        return folder
+
+    return change
+
+
+def test_a_folder_keeps_its_preferred_labels_and_has_the_format_for_them(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
+    assert read_config(folder).format_version == 1
+    likeliest = ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[:4])
+    stored = read_config(preferring({"urgent": 0.01, "normal": 0.01})(folder))
+    stored.save(folder)
+    assert read_config(folder) == replace(stored, format_version=5)
+    for before, after in zip(
+        likeliest, ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[:4]), strict=True
+    ):
+        assert before.urgency is not None and after.urgency is not None
+        others = before.urgency.alternatives
+        told = {before.urgency.id: before.urgency.probability, **{label.id: label.probability for label in others}}
+        assert after.urgency.id == next(
+            label for label in ("urgent", "normal", before.urgency.id) if told[label] >= 0.01
+        )
+        assert after.urgency.probability == told[after.urgency.id]
+
+
+@pytest.mark.parametrize("preferred", [{"soon": 0.5}, {"urgent": 0.0}, {"urgent": 1.5}, {"urgent": "x"}, ["urgent"]])
+def test_preferred_labels_that_make_no_sense_are_refused(preferred: Any, tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
+    with pytest.raises(ModelFormatError, match=r"config\.json: damaged"):
+        read_config(preferring(preferred)(folder))
+
+
+def test_a_task_of_several_labels_prefers_none(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS}, multi_label=["urgency"])
+    with pytest.raises(ModelFormatError, match="is multi-label and has preferred labels"):
+        read_config(preferring({"urgent": 0.5})(folder))
