@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places, route
-from tawasul_nlp.domain.routing import PLACE
+from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places
+from tawasul_nlp.domain.routing import PLACE, route_part
 from tawasul_nlp.model.encoder import MAX_CHARS
-from tawasul_nlp.prediction import LabelScore, Prediction
+from tawasul_nlp.prediction import Issue, Prediction
 from tawasul_nlp.tables.io.chunk import to_name
 
 _NUMBER = re.compile(r"(\d{1,5})(?:\.0)?")  # some programs write a block that is missing elsewhere as a fraction
@@ -59,34 +59,40 @@ def placed(prediction: Prediction, given: Places, domain: Domain) -> Prediction:
             block=given.block if given.block is not None else said.block,
             area=given.area if given.area is not None else said.area,
         )
-    routing = prediction.routing
-    if routing is None:
+    if prediction.routing is None:
         return replace(prediction, places=given)
-    topic = _routed_topic(prediction, domain)
-    named = find_named_agencies(prediction.text[:MAX_CHARS], domain)
-    routing = route(topic, given, named, text=prediction.text[:MAX_CHARS], domain=domain)
-    agency = domain.taxonomy.agency(routing.agency_id)
-    label = prediction.labels["agency"]
+    return _rerouted(prediction, given, domain)
+
+
+def _rerouted(prediction: Prediction, given: Places, domain: Domain) -> Prediction:
+    """Send every issue of a case to where it is said to be."""
+    text = prediction.text[:MAX_CHARS]
+    named = find_named_agencies(text, domain)
+    several = len(prediction.issues) > 1
+    issues = []
+    for issue in prediction.issues:
+        part = slice(issue.start, issue.end) if several else slice(0, MAX_CHARS)
+        routing = route_part(_routed_topic(issue, domain), text, part, given, named, domain)
+        agency = domain.taxonomy.agency(routing.agency_id)
+        label = replace(issue.agency, id=agency.id, name_ar=agency.name_ar, name_en=agency.name_en)
+        issues.append(replace(issue, agency=label, routing=routing))
     reasons = [reason for reason in prediction.reasons if reason != _PLACE_NEEDED]
-    if PLACE in routing.needs:
+    if any(issue.routing is not None and PLACE in issue.routing.needs for issue in issues):
         reasons.append(_PLACE_NEEDED)
+    main = issues[0]
     return replace(
         prediction,
-        labels={
-            **prediction.labels,
-            "agency": LabelScore(agency.id, agency.name_ar, agency.name_en, label.probability, label.alternatives),
-        },
+        labels={**prediction.labels, "agency": main.agency},
         places=given,
-        routing=routing,
+        routing=main.routing,
+        issues=tuple(issues),
         reasons=tuple(reasons),
     )
 
 
-def _routed_topic(prediction: Prediction, domain: Domain) -> str:
-    """Return the likeliest topic of those that the case was routed by; any of them gives the same agency."""
-    assert prediction.routing is not None
+def _routed_topic(issue: Issue, domain: Domain) -> str:
+    """Return the likeliest topic of those that an issue was routed by; any of them gives the same agency."""
+    assert issue.routing is not None
     taxonomy = domain.taxonomy
-    group = prediction.routing.group
-    topic = prediction.labels["topic"]
-    likely = [label.id for label in (topic, *topic.alternatives)]
-    return next(id for id in (*likely, *taxonomy.topics) if taxonomy.agency_group(id) == group)
+    likely = [label.id for label in (issue.topic, *issue.topic.alternatives)]
+    return next(id for id in (*likely, *taxonomy.topics) if taxonomy.agency_group(id) == issue.routing.group)

@@ -1,9 +1,12 @@
 """Where a case is, is taken from its table where the table tells it."""
 
+from dataclasses import replace
+
 import pytest
 
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain import Domain, route
+from tawasul_nlp.prediction import Issue, LabelScore
 from tawasul_nlp.tables import TableError, classify_table
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tests.tables.run.test_classify import ENDINGS, read, records, run, write
@@ -71,6 +74,34 @@ def test_what_the_table_does_not_tell_is_taken_from_the_text_unless_that_contrad
 def test_columns_that_point_to_two_governorates_leave_the_place_to_a_person(model):
     torn = placed_by(model, f"{WASTE} في المحرق", "المحرق", "الرفاع الشرقي")
     assert torn.places.governorate is None and "place_needed" in torn.reasons
+
+
+def test_every_issue_of_a_case_goes_where_its_table_places_it(model):
+    text = "الزبالة متراكمة عند البيت في الرفاع الشرقي، والبعوض أكلنا، والماي مقطوع"
+    found = model.predict(text)
+    assert found.topic.id == "waste_collection" and found.agency.id == "southern_municipality"
+    clauses = {"pests_rodents": "البعوض أكلنا", "water_outage_pressure": "الماي مقطوع"}
+    main = replace(found.issues[0], end=text.index("،"))
+    others = [
+        Issue(
+            LabelScore(topic, topic, topic, 0.8),
+            LabelScore("municipality", "", "", 0.8),
+            0.8,
+            text.index(clause),
+            text.index(clause) + len(clause),
+            route(topic),
+        )
+        for topic, clause in clauses.items()
+    ]
+    before = replace(found, issues=(main, *others), reasons=("place_needed",))
+    after = placed(before, given_places(["المحرق"], BAHRAIN), BAHRAIN)
+    municipality = BAHRAIN.taxonomy.agency("muharraq_municipality")
+    assert [issue.agency.id for issue in after.issues] == [municipality.id, municipality.id, "ewa"]
+    assert [issue.routing.agency_id for issue in after.issues] == [issue.agency.id for issue in after.issues]
+    assert after.issues[1].agency.name_ar == municipality.name_ar and after.issues[1].probability == 0.8
+    assert [text[issue.start : issue.end] for issue in after.issues[1:]] == list(clauses.values())
+    assert (after.agency, after.routing) == (after.issues[0].agency, after.issues[0].routing)
+    assert after.reasons == ()
 
 
 def test_empty_and_unknown_cells_leave_the_prediction_as_it_is(model):
