@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.report.highlights import Highlights
 from tawasul_nlp.tables.added_columns import task_order
@@ -78,6 +79,10 @@ def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: st
             head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
         for found in prediction.label_sets.values():
             head.append(" · " if head else "").append(f"{join_labels(found.ids)} {found.probability:.0%}", "cyan")
+        for issue in prediction.issues[1:]:
+            head.append(f" · also {issue.topic.id}", "green")
+        if prediction.urgency is not None and prediction.urgency.id != NORMAL:
+            head.append(" · " if head else "").append(prediction.urgency.id, "bold red")
         names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
         text = shortened(joined_text(str(field(record, name) or "") for name in columns))
         review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []

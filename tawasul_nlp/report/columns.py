@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tawasul_nlp.domain import Domain, Levels
-from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
+from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS, TASKS, classification_columns
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Reader
 from tawasul_nlp.tables.io.fields import check_columns
@@ -111,7 +111,8 @@ def _roles(levels: Levels) -> tuple[str, ...]:
 
 
 def _found(columns: tuple[str, ...], prefix: str | None, places: list[str]) -> dict[str, str]:
-    names = dict.fromkeys((*ADDED_COLUMNS, *GROUP_COLUMNS, *places))
+    classified = classification_columns((*TASKS, "urgency"), issues=True)
+    names = dict.fromkeys((*classified, *GROUP_COLUMNS, *places))
     # Prefixed columns first: if both exist, the plain ones are the table's own.
     for tried in [FALLBACK_PREFIX, ""] if prefix is None else [prefix]:
         found = {name: tried + name for name in names if tried + name in columns}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tawasul_nlp.domain import Levels, Places
-    from tawasul_nlp.prediction import LabelScore, Prediction
+    from tawasul_nlp.prediction import Issue, LabelScore, Prediction
 
 # Name -> type; `alternatives` is a list of {id, probability}.
 _TASK_COLUMNS = {
@@ -28,17 +29,24 @@ _TASK_COLUMNS = {
 # Those of the default domain's region, block and area; its gazetteer takes too long to read for a constant.
 _PLACE_COLUMNS = ("governorate", "block", "town")
 _REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts"}
+# Of a model that tells the issues of a case apart; `issues` is a list of {topic, agency, probability, start, end}.
+_ISSUE_COLUMNS = {"issues": "issues", "other_topics": "texts", "other_agencies": "texts"}
 TASKS = tuple(_TASK_COLUMNS)
 
 
 def classification_columns(
-    tasks: Sequence[str] = TASKS, levels: Levels | None = None, *, multi_label: Sequence[str] = ()
+    tasks: Sequence[str] = TASKS,
+    levels: Levels | None = None,
+    *,
+    multi_label: Sequence[str] = (),
+    issues: bool = False,
 ) -> dict[str, str]:
     """Return the columns that a model with these tasks adds, with their types.
 
     Kind, topic and agency come first, as the bundled model has them; any other task gives its label, the label's
     probability and the next likeliest labels. A task that is ``multi_label`` gives all its labels and their
-    probabilities. Places have a column for each level that cases are placed by: those of ``levels``, or else Bahrain's.
+    probabilities. A model that finds ``issues`` gives all of a case, and the topics and agencies of those besides the
+    main one. Places have a column for each level that cases are placed by: those of ``levels``, or else Bahrain's.
 
     Raises
     ------
@@ -51,9 +59,13 @@ def classification_columns(
     ['urgency', 'urgency_probability', 'urgency_alternatives', 'governorate']
     >>> list(classification_columns(["tags"], multi_label=["tags"]))[:3]
     ['tags', 'tags_probabilities', 'tags_alternatives']
+    >>> list(classification_columns(["agency"], issues=True))[3:6]
+    ['issues', 'other_topics', 'other_agencies']
     """
     columns: dict[str, str] = {}
-    others = {**dict.fromkeys(_PLACE_COLUMNS if levels is None else levels.columns(), "text"), **_REVIEW_COLUMNS}
+    found = _ISSUE_COLUMNS if issues else {}
+    places = dict.fromkeys(_PLACE_COLUMNS if levels is None else levels.columns(), "text")
+    others = {**found, **places, **_REVIEW_COLUMNS}
     for task in task_order(tasks):
         own = _TASK_COLUMNS.get(task) or {
             task: "text",
@@ -135,11 +147,13 @@ def added_values(
 ) -> list[Any]:
     """Return a prediction's values in the order of the columns; ``levels`` as for :func:`classification_columns`."""
     values: dict[str, Any] = {
+        **_issue_values(prediction.issues),
         **_place_values(prediction.places, levels),
         "needs_review": bool(prediction.needs_review),
         "review_reasons": list(prediction.reasons),
     }
-    for task, label in prediction.labels.items():
+    urgency = {} if prediction.urgency is None else {"urgency": prediction.urgency}
+    for task, label in {**prediction.labels, **urgency}.items():
         values[task] = label.id
         values[f"{task}_name_ar"] = label.name_ar
         values[f"{task}_probability"] = round(float(label.probability), _DECIMALS)
@@ -149,6 +163,26 @@ def added_values(
         values[f"{task}_probabilities"] = tuple(round(float(label.probability), _DECIMALS) for label in found)
         values[f"{task}_alternatives"] = _alternatives(found.alternatives)
     return [values[name] for name in columns]
+
+
+def _issue_values(issues: Sequence[Issue]) -> dict[str, list[Any]]:
+    """Return the issues as plain data, and the topics and agencies that the columns of the main issue do not have."""
+    others = issues[1:]
+    agencies = dict.fromkeys(issue.agency.id for issue in others if issue.agency.id != issues[0].agency.id)
+    return {
+        "issues": [
+            {
+                "topic": issue.topic.id,
+                "agency": issue.agency.id,
+                "probability": round(float(issue.probability), _DECIMALS),
+                "start": issue.start,
+                "end": issue.end,
+            }
+            for issue in issues
+        ],
+        "other_topics": [issue.topic.id for issue in others],
+        "other_agencies": list(agencies),
+    }
 
 
 def _place_values(places: Places, levels: Levels | None) -> dict[str, str | None]:
@@ -173,7 +207,7 @@ def _town(places: Places) -> str | None:
 def added_cell(value: Any) -> Any:
     """Return the flat form of an added value, for CSV: lists become text that a spreadsheet's user can read.
 
-    A tuple, the labels of a multi-label task, becomes a cell that training reads.
+    A tuple, the labels of a multi-label task, becomes a cell that training reads, and the issues become JSON.
 
     >>> added_cell([{"id": "road_damage", "probability": 0.12}, {"id": "paving_sidewalks", "probability": 0.05}])
     'road_damage=0.12; paving_sidewalks=0.05'
@@ -181,11 +215,15 @@ def added_cell(value: Any) -> Any:
     'low_confidence; place_needed'
     >>> added_cell(("roads", "lighting")), added_cell((0.93, 0.6)), added_cell(())
     ('roads|lighting', '0.93|0.6', '')
+    >>> added_cell([{"topic": "road_damage", "start": 0, "end": 9}])
+    '[{"topic": "road_damage", "start": 0, "end": 9}]'
     """
     if isinstance(value, tuple):
         return SEPARATOR.join(item if isinstance(item, str) else f"{item:g}" for item in value)
     if not isinstance(value, list):
         return value
+    if value and isinstance(value[0], dict) and "topic" in value[0]:
+        return json.dumps(value, ensure_ascii=False)
     return "; ".join(f"{item['id']}={item['probability']:g}" if isinstance(item, dict) else item for item in value)
 
 
@@ -201,5 +239,16 @@ def added_schema(names: Sequence[str], added: Mapping[str, str] = ADDED_COLUMNS)
         "texts": pa.list_(pa.string()),
         "numbers": pa.list_(pa.float64()),
         "alternatives": pa.list_(pa.struct([("id", pa.string()), ("probability", pa.float64())])),
+        "issues": pa.list_(
+            pa.struct(
+                [
+                    ("topic", pa.string()),
+                    ("agency", pa.string()),
+                    ("probability", pa.float64()),
+                    ("start", pa.int64()),
+                    ("end", pa.int64()),
+                ]
+            )
+        ),
     }
     return pa.schema([(name, types[kind]) for name, kind in zip(names, added.values(), strict=True)])

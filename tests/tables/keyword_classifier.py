@@ -9,10 +9,11 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 
 from tawasul_nlp import Prediction
 from tawasul_nlp.domain import Domain, Places
-from tawasul_nlp.prediction import LabelScore
+from tawasul_nlp.prediction import Issue, LabelScore, Quote, Urgency
 
 TOPICS = {
     "مجاري": ("sewage_overflow", "طفح المجاري", "works", "وزارة الأشغال", "Ministry of Works"),
@@ -50,6 +51,38 @@ class KeywordClassifier:
             },
             places=Places(governorate="northern" if block else None, block=int(block[1]) if block else None),
             reasons=("out_of_scope", "low_confidence") if unsure else (),
+        )
+
+
+class SeveralIssues(KeywordClassifier):
+    """Finds an issue in every keyword, and an emergency in fire."""
+
+    finds_issues = True
+    labels = {"kind": ("complaint",), "topic": (), "agency": (), "urgency": ("emergency", "normal")}
+
+    @staticmethod
+    def _answer(text: str) -> Prediction:
+        main = KeywordClassifier._answer(text)
+        found = {text.index(word): (word, *names) for word, names in TOPICS.items() if word in text}
+        issues = tuple(
+            Issue(
+                LabelScore(topic, topic_ar, topic, 0.7),
+                LabelScore(agency, agency_ar, agency_en, 0.7),
+                0.70001,
+                start,
+                start + len(word),
+            )
+            for start, (word, topic, topic_ar, agency, agency_ar, agency_en) in found.items()
+        )
+        fire = "حريق" in text
+        levels = [LabelScore("emergency", "طارئ", "Emergency", 0.8), LabelScore("normal", "عادي", "Normal", 0.2)]
+        level, other = levels if fire else reversed(levels)
+        reasons = (Quote("حريق", text.index("حريق"), text.index("حريق") + 4),) if fire else ()
+        return replace(
+            main,
+            issues=tuple(sorted(issues, key=lambda issue: issue.topic.id != main.topic.id)),
+            urgency=Urgency(level.id, level.name_ar, level.name_en, level.probability, (other,), reasons),
+            reasons=("emergency",) if fire else (),
         )
 
 

@@ -137,7 +137,9 @@ class _Classify:
         self._model = loaded(classifier)
         facts = ModelFacts.of(self._model)
         self._levels = None if facts.domain is None else facts.domain.gazetteer.levels
-        self._types = classification_columns(facts.tasks, self._levels, multi_label=facts.multi_label)
+        self._types = classification_columns(
+            facts.tasks, self._levels, multi_label=facts.multi_label, issues=facts.finds_issues
+        )
         self._text_column = text_column
         self._prefix = prefix
 

@@ -165,7 +165,7 @@ def classify_table(
         if mask_columns:
             check_names(reader, domain)
         levels = None if domain is None else domain.gazetteer.levels
-        types = classification_columns(tasks, levels, multi_label=multi_label)
+        types = classification_columns(tasks, levels, multi_label=multi_label, issues=opened.facts.finds_issues)
         names = added_names(reader.columns, write.prefix, types)
         layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
         options = _options(reader, layout, text_columns, place_columns, mask_columns, read, write, chunk_rows)

@@ -24,9 +24,9 @@ class Classifier(Protocol):
     """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
 
     If it has ``labels`` (a mapping by task), its tasks are those; if it has ``multi_label_tasks``, these of them are
-    multi-label. If it has ``info()`` with a ``model_hash``, a run tells models apart by that, else by the name of their
-    class. What else decides the answers is compared where it is there: ``runtime`` of ``info()``, ``target_error`` and
-    ``domain``.
+    multi-label; if it ``finds_issues``, a case may have several. If it has ``info()`` with a ``model_hash``, a run
+    tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
+    there: ``runtime`` of ``info()``, ``target_error`` and ``domain``.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -36,12 +36,13 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a run must know of a classifier: its tasks, what tells it from another one, and its domain, if any."""
+    """What a run must know of a classifier: what it answers, what tells it from another one, and its domain, if any."""
 
     tasks: tuple[str, ...]
     identity: Mapping[str, Any]
     domain: Domain | None = None
     multi_label: tuple[str, ...] = ()
+    finds_issues: bool = False
 
     @classmethod
     def of(cls, classifier: Classifier) -> ModelFacts:
@@ -55,8 +56,13 @@ class ModelFacts:
             "runtime": known.get("runtime"),
             "domain": None if domain is None else domain.fingerprint,
         }
-        multi_label = tuple(getattr(classifier, "multi_label_tasks", ()))
-        return cls(tuple(getattr(classifier, "labels", TASKS)), identity, domain, multi_label)
+        return cls(
+            tuple(getattr(classifier, "labels", TASKS)),
+            identity,
+            domain,
+            tuple(getattr(classifier, "multi_label_tasks", ())),
+            bool(getattr(classifier, "finds_issues", False)),
+        )
 
 
 class Engine(Protocol):

@@ -116,7 +116,7 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
     texts = [index.text(incident.representative) for incident in incidents]
     urgency: list[str | None] = [None] * len(texts)
     if _URGENCY in classifier.labels:
-        found = (prediction.labels.get(_URGENCY) for prediction in classifier.predict(texts))
+        found = (prediction.answer(_URGENCY) for prediction in classifier.predict(texts))
         urgency = [None if label is None else label.id for label in found]
     agencies = index.grouper.domain.taxonomy.agencies
     for incident, text, urgent in zip(incidents, texts, urgency, strict=True):

@@ -56,10 +56,8 @@ class LabelCounts:
         self.rows_read += len(read.numbers) + len(read.rejects)
         self.rows_rejected += len(classified.rejects)
         for prediction in predictions:
-            if self.task in prediction.label_sets:
-                found = sorted(prediction.label_sets[self.task], key=lambda label: label.id)
-            else:
-                found = [prediction.labels[self.task]]
+            answer = prediction.answer(self.task)
+            found = [answer] if answer else sorted(prediction.label_sets[self.task], key=lambda label: label.id)
             id = join_labels(label.id for label in found)
             self._rows[id] += 1
             self._reviews[id] += bool(prediction.needs_review)

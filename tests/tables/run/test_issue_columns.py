@@ -1,0 +1,89 @@
+"""A table gets the urgency and the issues of each case, of a model that finds them."""
+
+import json
+
+import openpyxl
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.report.columns import find_columns
+from tawasul_nlp.tables import TableError, classification_columns, classify_table
+from tawasul_nlp.tables.io.readers import open_reader
+from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.tables.keyword_classifier import TOPICS, Foreign, SeveralIssues
+from tests.tables.run.test_classify import read, write
+
+CASES = ["المجاري طافحة والماي مقطوع والزبالة متراكمة", "الماي مقطوع وحريق في البيت", "شكرا", ""]
+OTHERS = [["water_outage_pressure", "waste_collection"], [], [], []]
+NEW = ["urgency", "urgency_probability", "urgency_alternatives", "issues", "other_topics", "other_agencies"]
+
+
+def classified(tmp_path, ending, texts=CASES):
+    source = write(tmp_path / "backlog.csv", [{"text": text} for text in texts])
+    return classify_table(SeveralIssues(), source, tmp_path / f"out{ending}", text_column="text").output
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_issues_are_lists_in_jsonl_and_parquet(tmp_path, ending):
+    rows = read(classified(tmp_path, ending))
+    assert [name for name in rows[0] if name in NEW] == NEW
+    assert [row["other_topics"] for row in rows] == OTHERS
+    assert rows[0]["other_agencies"] == ["ewa", "municipality"]
+    first, second, third = rows[0]["issues"]
+    assert first == {"topic": "sewage_overflow", "agency": "works", "probability": 0.7, "start": 2, "end": 7}
+    assert [CASES[0][issue["start"] : issue["end"]] for issue in (second, third)] == ["ماي", "زبالة"]
+    assert [(row["urgency"], row["urgency_probability"]) for row in rows[:2]] == [("normal", 0.2), ("emergency", 0.8)]
+    assert rows[1]["review_reasons"] == ["emergency"]
+
+
+def test_issues_are_json_in_csv_and_excel(tmp_path):
+    rows = read(classified(tmp_path, ".csv"))
+    sheet = openpyxl.load_workbook(classified(tmp_path, ".xlsx")).active
+    header, *cells = ([cell.value for cell in row] for row in sheet.iter_rows())
+    for row, values in zip(rows, cells, strict=True):
+        excel = dict(zip(header, values, strict=True))
+        assert row["other_topics"] == (excel["other_topics"] or "")
+        assert json.loads(row["issues"] or "[]") == json.loads(excel["issues"] or "[]")
+    assert [issue["topic"] for issue in json.loads(rows[0]["issues"])] == ["sewage_overflow", *OTHERS[0]]
+    assert rows[0]["other_agencies"] == "ewa; municipality"
+
+
+def test_an_agency_that_has_the_main_issue_is_not_another_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(TOPICS, "انارة", ("street_lighting_fault", "الإنارة", "ewa", "الهيئة", "EWA"))
+    (row,) = read(classified(tmp_path, ".jsonl", ["الماي مقطوع وانارة الشارع مطفية"]))
+    assert (row["other_topics"], row["other_agencies"]) == (["street_lighting_fault"], [])
+
+
+def test_a_model_without_them_adds_no_such_columns():
+    assert not {"urgency", "issues", "other_topics", "other_agencies"} & set(classification_columns())
+    assert list(classification_columns(["agency"], issues=True))[3:6] == ["issues", "other_topics", "other_agencies"]
+    with pytest.raises(
+        TableError, match="the model's task 'issues' would add a column 'issues', which is there already"
+    ):
+        classification_columns(["agency", "issues"], issues=True)
+
+
+def test_urgencies_of_a_models_own_stay_an_ordinary_task(tmp_path):
+    source = write(tmp_path / "backlog.csv", [{"text": "المجاري طافحة"}])
+    (row,) = read(classify_table(Foreign(), source, tmp_path / "out.jsonl", text_column="text").output)
+    assert (row["urgency"], row["urgency_probability"]) == ("عاجل", 0.75)
+    assert row["urgency_alternatives"] == [{"id": "عادي", "probability": 0.25}] and "issues" not in row
+
+
+def test_a_model_that_tells_nothing_but_urgency_counts_it(tmp_path):
+    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": ("emergency", "urgent", "normal")})
+    clf = ComplaintClassifier.from_pretrained(folder, threads=1)
+    source = write(tmp_path / "backlog.csv", [{"text": text} for text in TEXTS])
+    report = classify_table(clf, source, tmp_path / "out.jsonl", text_column="text")
+    urgencies = [row["urgency"] for row in read(report.output)]
+    assert report.task == "urgency" and {count.id: count.rows for count in report.counts} == {
+        level: urgencies.count(level) for level in urgencies
+    }
+    assert urgencies[-1] == "normal", "the last text is empty"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_the_report_finds_the_columns_and_takes_none_for_a_text(tmp_path, ending):
+    columns = find_columns(open_reader(classified(tmp_path, ending)))
+    assert columns.text == ("text",)
+    assert {name: columns.added[name] for name in NEW} == {name: name for name in NEW}
