@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, Prediction
+from tawasul_nlp.prediction import Quote, Urgency
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +50,18 @@ def test_predictions_are_those_of_the_library_in_the_same_order(client):
     assert [one["agency"]["id"] for one in got] == [prediction.agency.id for prediction in expected]
     assert got[0]["topic"]["probability"] == pytest.approx(expected[0].topic.probability, abs=1e-4)
     assert all("text" not in one for one in got)
+
+
+def test_an_emergency_is_counted_and_its_words_are_told_by_their_place(monkeypatch):
+    text = "سلك مكشوف عند باب المدرسة"
+    urgency = Urgency("emergency", "طارئ", "Emergency", 0.8, reasons=(Quote(text[:9], 0, 9),))
+    found = Prediction(text, {}, reasons=("emergency",), urgency=urgency)
+    monkeypatch.setattr(ComplaintClassifier, "predict", lambda self, texts: [found] * len(texts))
+    with testclient.TestClient(create_app(Settings())) as client:
+        answer = client.post("/predict", json={"texts": [text]})
+        (got,) = answer.json()["predictions"]
+        assert got["urgency"]["id"] == "emergency" and got["urgency"]["reasons"] == [{"start": 0, "end": 9}]
+        assert text[:9] not in answer.text and "tawasul_emergencies_total 1.0" in client.get("/metrics").text
 
 
 def test_requests_at_the_same_time_get_each_its_own_answers(client):

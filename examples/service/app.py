@@ -227,6 +227,7 @@ class Metrics:
         self.seconds = Histogram("tawasul_request_seconds", "Time to answer", ["path"], **options)
         self.texts = Counter("tawasul_texts", "Texts classified", **options)
         self.review = Counter("tawasul_texts_for_review", "Texts that an officer should look at", **options)
+        self.emergencies = Counter("tawasul_emergencies", "Texts that report danger to life or limb", **options)
         buckets = (1, 2, 4, 8, 16, 32, 64, 128)
         self.batch = Histogram("tawasul_batch_texts", "Texts read together", buckets=buckets, **options)
 
@@ -295,6 +296,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         predictions = await request.app.state.batcher.predict(cases.texts)
         metrics.texts.inc(len(predictions))
         metrics.review.inc(sum(prediction.needs_review for prediction in predictions))
+        metrics.emergencies.inc(sum("emergency" in prediction.reasons for prediction in predictions))
         return _json(200, {"predictions": [_without_text(prediction.to_dict()) for prediction in predictions]})
 
     @app.post("/incidents/query")
@@ -312,9 +314,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _without_text(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer without its text: the client has its own, and an incident's is another citizen's."""
-    return {name: value for name, value in answer.items() if name != "text"}
+def _without_text(answer: Any) -> Any:
+    """Return an answer without texts and quotes: the client has its own, and an incident's is another citizen's."""
+    if isinstance(answer, dict):
+        return {name: _without_text(value) for name, value in answer.items() if name != "text"}
+    return [_without_text(item) for item in answer] if isinstance(answer, list) else answer
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
