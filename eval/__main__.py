@@ -17,6 +17,8 @@ OWN = (
     "eval.quality.domain_pack",
     "eval.quality.rewriting",
     "eval.quality.classification",
+    "eval.quality.issues",
+    "eval.quality.urgency",
     "eval.quality.duplicates",
     "eval.quality.example_backlog",
     "eval.speed.peers",

@@ -1,0 +1,164 @@
+"""Whether a model tells emergencies and urgent cases from those that can wait.
+
+A model answers for the stored test split, which two labellers read blind (``training/data/urgency.jsonl``), and for the
+held-out cases of ``eval/data/issues.jsonl``. Beside it stand one labelling measured by the other, and TF-IDF with a
+linear SVM that learned from the training labels.
+
+Run ``python -m eval.quality.urgency`` (writes ``eval/results/urgency.json`` and ``.md``); ``--model FOLDER`` for
+another model than the bundled one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.quality.masks import DATA as HELD_OUT
+from eval.results_files import RESULTS, provenance, publish_page
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.evaluation.baselines import tfidf_svm
+from tawasul_nlp.evaluation.intervals import Estimate, bootstrap
+from training.splits import DATA, load_splits, read_jsonl
+
+LEVELS = ("emergency", "urgent", "normal")
+FIGURES = {
+    "macro_f1": "macro-F1",
+    "recall": "emergencies found",
+    "precision": "emergencies among those answered",
+    "accuracy": "accuracy",
+}
+BARS = {"macro_f1": "at least .82", "recall": "at least .92", "precision": "at least .6"}
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts with their urgency, and two blind labellings of it."""
+
+    texts: list[str]
+    truth: list[str]
+    first: list[str]
+    second: list[str]
+
+
+def test_split() -> Labelled:
+    """Return the cases of the stored test split."""
+    side, texts = load_splits(), {case["id"]: case["text"] for case in read_jsonl(DATA / "cases.jsonl")}
+    rows = [row for row in read_jsonl(DATA / "urgency.jsonl") if side.get(row["id"]) == "test"]
+    first, second = zip(*(row["labels"] for row in rows), strict=True)
+    return Labelled([texts[row["id"]] for row in rows], [row["urgency"] for row in rows], list(first), list(second))
+
+
+def cases_of_issues() -> Labelled:
+    """Return the held-out cases with one or several issues."""
+    rows = read_jsonl(HELD_OUT / "issues.jsonl")
+    truth = [row["urgency"] for row in rows]
+    return Labelled([row["text"] for row in rows], truth, truth, [row["second"]["urgency"] for row in rows])
+
+
+def training_labels() -> tuple[list[str], list[str]]:
+    """Return the texts that may be learned from, with their urgency."""
+    side = load_splits()
+    texts = {row["id"]: row["text"] for name in ("cases", "second_batch") for row in read_jsonl(DATA / f"{name}.jsonl")}
+    rows = [row for row in read_jsonl(DATA / "urgency.jsonl") if side.get(row["id"], "train") == "train"]
+    composed = read_jsonl(DATA / "urgency_cases.jsonl")
+    return (
+        [*(texts[row["id"]] for row in rows), *(row["text"] for row in composed)],
+        [row["urgency"] for row in (*rows, *composed)],
+    )
+
+
+def answered(classifier: ComplaintClassifier, texts: Sequence[str]) -> list[str]:
+    """Return the urgency that a model answers."""
+    levels = [prediction.urgency.id for prediction in classifier.predict(texts) if prediction.urgency is not None]
+    if len(levels) < len(texts):
+        raise ValueError(f"{classifier.folder}: tells no urgency; measure a model with a task urgency of {LEVELS}")
+    return levels
+
+
+def summariser(truth: Sequence[str], answers: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return the function from weights of the texts to :data:`FIGURES`."""
+    true, given = (np.array([[one == level for level in LEVELS] for one in side]) for side in (truth, answers))
+
+    def figures(weights: np.ndarray) -> dict[str, float]:
+        hits, labelled, said = (weights @ part for part in (true & given, true, given))
+        return {
+            "macro_f1": float((2 * hits / np.maximum(labelled + said, 1.0)).mean()),
+            "recall": float(hits[0] / max(labelled[0], 1.0)),
+            "precision": float(hits[0] / max(said[0], 1.0)),
+            "accuracy": float(hits.sum() / weights.sum()),
+        }
+
+    return figures
+
+
+def measure(classifier: ComplaintClassifier) -> dict[str, Any]:
+    """Return the figures of each system on each collection."""
+    known, labels = training_labels()
+    found: dict[str, Any] = {}
+    for name, cases in {"stored test split": test_split(), "cases of several issues": cases_of_issues()}.items():
+        svm = [LEVELS[best] for best in tfidf_svm(known, labels, LEVELS, cases.texts).argmax(axis=1).tolist()]
+        systems = {"one labelling by the other": (cases.second, cases.first), "TF-IDF + linear SVM": (cases.truth, svm)}
+        if classifier.predict("").urgency is not None:
+            systems["model"] = cases.truth, answered(classifier, cases.texts)
+        rows = np.arange(len(cases.texts))
+        found[name] = {
+            "labels": dict(Counter(cases.truth)),
+            "systems": {system: bootstrap(summariser(*pair), rows, RESAMPLES) for system, pair in systems.items()},
+        }
+    return found
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """Write the page."""
+    lines = [
+        "# Urgency",
+        "",
+        f"{result['date']}, {result['machine']}, `{result['command']}`; model `{result['model_hash']}`. In brackets, "
+        "bootstrap 95% intervals.",
+    ]
+    for name, part in result["collections"].items():
+        labels = ", ".join(f"{part['labels'][level]:,} {level}" for level in LEVELS)
+        lines += [
+            "",
+            f"## {name[0].upper()}{name[1:]}: {labels}",
+            "",
+            f"| | {' | '.join(FIGURES.values())} |",
+            "|---" * (1 + len(FIGURES)) + "|",
+            *(f"| {system} | {' | '.join(map(_cell, row.values()))} |" for system, row in part["systems"].items()),
+        ]
+        if name == "stored test split":
+            lines.append(f"| bar | {' | '.join(BARS.get(figure, '') for figure in FIGURES)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(estimate: Estimate) -> str:
+    value, low, high = estimate
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=None, metavar="FOLDER", help="default: the bundled model")
+    parser.add_argument("--out", type=Path, default=RESULTS / "urgency", metavar="PREFIX")
+    arguments = parser.parse_args(argv)
+    classifier = ComplaintClassifier.from_pretrained(arguments.model)
+    result = {
+        **provenance("python -m eval.quality.urgency", *(["--model", str(arguments.model)] if arguments.model else [])),
+        "model_hash": classifier.config.model_hash,
+        "collections": measure(classifier),
+    }
+    publish_page(result, markdown(result), arguments.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
