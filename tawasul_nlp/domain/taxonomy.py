@@ -207,7 +207,7 @@ TAXONOMY_SCHEMA: Final = _yaml.record(
             _yaml.record(
                 {**_NAMED, "agency": _yaml.identifier},
                 {
-                    "priority": (_yaml.text, None),  # of packs for 0.2, like priority_cues; nothing reads it
+                    "priority": (_yaml.text, None),  # of older packs, like priority_cues; nothing reads it
                     "terms_msa": _TEXTS,
                     "terms_dialect": _TEXTS,
                     "confusable_with": (_yaml.list_of(_yaml.identifier), ()),
