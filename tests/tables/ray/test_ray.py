@@ -18,7 +18,14 @@ from tawasul_nlp import cli  # noqa: E402
 from tawasul_nlp.tables import ADDED_COLUMNS, MissingColumnError, TableError, WorkerDiedError, classify_table  # noqa: E402
 from tawasul_nlp.tables.ray import classify, engine, group  # noqa: E402
 from tests.duplicates.many_reports import grouper, many_reports  # noqa: E402
-from tests.tables.keyword_classifier import DiesAt, FailsAt, Foreign, KeywordClassifier, OftenLate  # noqa: E402
+from tests.tables.keyword_classifier import (  # noqa: E402
+    DiesAt,
+    FailsAt,
+    Foreign,
+    KeywordClassifier,
+    OftenLate,
+    SeveralIssues,
+)
 from tests.tables.run.test_classify import records, write  # noqa: E402
 from tests.tables.run.test_resume import CHUNK_ROWS, a_backlog, rows_done, run  # noqa: E402
 
@@ -101,6 +108,15 @@ def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
     assert "--engine ray" in capsys.readouterr().err
     assert cli.main([*command, "-o", "three.csv", "--engine", "ray", "--gpus", "1"]) == 1
     assert "but the Ray cluster has 0" in capsys.readouterr().err
+
+
+def test_a_dataset_gets_the_urgency_and_the_issues_of_each_case(tmp_path):
+    source = a_backlog(tmp_path / "backlog.parquet", 60)
+    table = classify_table(SeveralIssues(), source, tmp_path / "one.parquet", text_column="text").output
+    wanted = pa.parquet.read_table(table)
+    found = classify(ray.data.read_parquet(str(source)), "text", classifier=SeveralIssues)
+    assert {"issues", "other_topics", "urgency"} < set(wanted.column_names)
+    assert pa.Table.from_pylist(found.take_all()).cast(wanted.schema).equals(wanted)
 
 
 def test_a_dataset_is_classified_in_order_as_its_table_is(tmp_path):

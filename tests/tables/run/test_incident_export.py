@@ -1,14 +1,17 @@
 """The incidents of an index as a table."""
 
 import csv
+import json
 
 import pyarrow.parquet as pq
 import pytest
 
 from eval.robustness.index_reference import opened
+from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.tables import INCIDENT_COLUMNS, TableError, WriteOptions, export_incidents
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
+from tests.tables.keyword_classifier import SeveralIssues
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +50,17 @@ def test_incidents_become_a_table_with_the_largest_first(index, tmp_path, suffix
     assert first["places"] == "مجمع 1203، مدينة حمد" and first["agency_name_ar"]
     assert first["title"] == index.text(index.group(power).representative)
     assert second["title"].startswith("=" if suffix == "parquet" else "'="), "a formula in CSV is escaped"
+
+
+def test_an_incident_is_as_urgent_as_its_clearest_report(index, tmp_path, monkeypatch):
+    def predict(self, texts):
+        return SeveralIssues().predict([text.replace("انقطع", "حريق") for text in texts])
+
+    monkeypatch.setattr(ComplaintClassifier, "labels", SeveralIssues.labels)
+    monkeypatch.setattr(ComplaintClassifier, "predict", predict)
+    export_incidents(index, tmp_path / "incidents.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "incidents.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {row["title"][:8] for row in rows if row["urgency"] == "emergency"} == {POWER[:8]}
 
 
 def test_titles_are_masked_if_wanted_and_small_incidents_left_out(index, tmp_path):
