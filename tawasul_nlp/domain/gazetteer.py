@@ -98,6 +98,7 @@ class Gazetteer:
     openers: Openers = field(repr=False)
     names: Names = field(repr=False)
     blocks_seen: Mapping[int, str] = field(repr=False)
+    blocks_recollected: Mapping[int, str] = field(repr=False)
     block_ranges: tuple[tuple[int, int, str], ...] = field(repr=False)
 
     @staticmethod
@@ -116,12 +117,15 @@ class Gazetteer:
 
         Examples
         --------
-        >>> Gazetteer.load().block_governorate(226), Gazetteer.load().block_governorate(299)
-        (('muharraq', 'strong'), ('muharraq', 'weak'))
+        >>> [Gazetteer.load().block_governorate(block) for block in (226, 299, 732, 1150)]
+        [('muharraq', 'strong'), ('muharraq', 'weak'), ('northern', 'weak'), (None, 'none')]
         """
         seen = self.blocks_seen.get(block)
         if seen is not None:
             return seen, "strong"
+        recollected = self.blocks_recollected.get(block)
+        if recollected is not None:
+            return recollected, "weak"
         position = bisect_right(self.block_ranges, (block, 10**9, "")) - 1
         if position >= 0:
             first, last, governorate = self.block_ranges[position]
@@ -213,6 +217,7 @@ def read_gazetteer(file: _yaml.File) -> Gazetteer:
         openers=Openers(levels, names),
         names=names,
         blocks_seen=_blocks_seen(data, levels),
+        blocks_recollected=_blocks_recollected(data["places"]),
         block_ranges=_ranges(data["block_ranges"]),
     )
 
@@ -243,6 +248,15 @@ def _blocks_seen(data: _yaml.Record, levels: Levels) -> dict[int, str]:
             if seen.setdefault(block, entry["region"]) != entry["region"]:
                 raise entry.error(f"block {block} is already in {seen[block]!r}; a block has one {levels.region.id}")
     return seen
+
+
+def _blocks_recollected(places: Iterable[_yaml.Record]) -> dict[int, str]:
+    """Return the region of each recollected block whose places all lie in one."""
+    regions: dict[int, set[str | None]] = {}
+    for entry in places:
+        for block in entry["blocks_recollected"]:
+            regions.setdefault(block, set()).add(entry["region"])
+    return {block: found for block, (found, *others) in regions.items() if found is not None and not others}
 
 
 def _ranges(entries: Iterable[_yaml.Record]) -> tuple[tuple[int, int, str], ...]:

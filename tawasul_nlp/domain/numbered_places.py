@@ -90,11 +90,12 @@ def _bare_block(context: Context, index: int, found: list[Place]) -> int:
         return 0
     place = context.gazetteer.places.get(area.id)
     number = int(word)
-    governorate, strength = context.gazetteer.block_governorate(number)
-    fits = place is not None and (
-        number in place.blocks_seen or number in place.blocks_recollected or governorate == place.governorate
-    )
-    if not fits or strength == "none":
+    governorate, _ = context.gazetteer.block_governorate(number)
+    if place is None or not (
+        number in place.blocks_seen
+        or number in place.blocks_recollected
+        or (governorate is not None and governorate == place.governorate)
+    ):
         return 0
     _add(context, found, level, index, index, number)
     return 1
@@ -112,7 +113,7 @@ def _add(context: Context, found: list[Place], level: Level, first: int, last: i
         name = gazetteer.governorates[governorate].name_en if governorate else f"no known {context.levels.region.id}"
         evidence = {
             "strong": f"{level.id} {number} was seen in sources of {name}",
-            "weak": f"{level.id} {number} lies in a recollected range of {name}",
+            "weak": f"{level.id} {number} is recollected as one of {name}",
             "none": f"{level.id} {number} is of {name}",
         }[strength]
     found.append(Place(level.id, None, written, number, start, end, governorate, strength, evidence))
