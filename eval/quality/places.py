@@ -1,4 +1,6 @@
-"""Measure the governorate that ``find_places`` reads from a text against the corpus's ``governorate`` field.
+"""Measure the governorate that ``find_places`` reads from a text, and the areas and blocks that it finds there.
+
+The governorate is compared with the corpus's ``governorate`` field.
 
 The label holds "only what the text itself tells" and is empty for many national services even where the writer's home
 is named, so a filled answer on an empty label is not always an error of reading. Precision is therefore given twice:
@@ -9,6 +11,10 @@ is named, so a filled answer on an empty label is not always an error of reading
 Recall is over the labelled cases. A third figure covers the *municipal* topics alone, where the governorate decides the
 recipient, over all their cases. The lexicon was tuned on train and validation; test was read only for this report.
 
+Areas and blocks are compared with ``eval/data/towns.jsonl``: what 300 cases of the test split name, by area and again by
+town, a part counting as its town. One counts once a case. An area that only gives a national body or a monument its name
+(``either``) may be found or not.
+
 Run ``python -m eval.quality.places`` (writes ``eval/results/places.json`` and ``places.md``), or ``--errors train`` to
 list errors of a split instead.
 """
@@ -18,13 +24,16 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from eval.quality.masks import ratio
 from eval.results_files import RESULTS, provenance, publish_page
-from tawasul_nlp.domain import Taxonomy, find_places
+from tawasul_nlp.domain import Gazetteer, Taxonomy, find_places
 from training.splits import DATA, load_splits, read_jsonl
 
+TOWNS = Path(__file__).parents[1] / "data" / "towns.jsonl"
 PRECISION_BAR = 0.97
 RECALL_BAR = 0.90
 
@@ -67,6 +76,30 @@ def read_cases() -> dict[str, list[dict[str, Any]]]:
     return by_split
 
 
+def score_areas(labelled: Iterable[dict[str, Any]], texts: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Compare the areas, towns and blocks that cases name with those that are found in their texts."""
+    whole_of = Gazetteer.load().whole_of
+    wanted: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for label in labelled:
+        mentions = find_places(texts[label["id"]]).mentions
+        areas = {mention.id or "" for mention in mentions if mention.kind == "area"} - set(label["either"])
+        blocks = {mention.number for mention in mentions if mention.kind == "block"}
+        for level, expected, given in (
+            ("area", set(label["areas"]), areas),
+            ("town", set(map(whole_of, label["areas"])), set(map(whole_of, areas))),
+            ("block", set(label["blocks"]), blocks),
+        ):
+            wanted[level] += len(expected)
+            found[level] += len(given)
+            right[level] += len(expected & given)
+    return {
+        level: {"precision": ratio(right[level], found[level]), "recall": ratio(right[level], wanted[level])}
+        for level in wanted
+    }
+
+
 def measure() -> dict[str, Any]:
     """Measure every split; break the test split down by register and by kind of topic."""
     taxonomy = Taxonomy.load()
@@ -94,6 +127,7 @@ def measure() -> dict[str, Any]:
             for register in sorted({case["register"] for case in test})
         },
         "test_topics_of_answers_on_empty_labels": dict(empty.most_common(10)),
+        "test_areas": score_areas(read_jsonl(TOWNS), {case["id"]: case["text"] for case in test}),
     }
 
 
@@ -127,7 +161,19 @@ def table(result: dict[str, Any]) -> str:
             f"| {row['label_empty']} | {shown} |"
         )
     topics = ", ".join(f"`{topic}` {n}" for topic, n in result["test_topics_of_answers_on_empty_labels"].items())
-    return "\n".join([*lines, "", f"Topics of the test answers on empty labels: {topics}.", ""])
+    lines += ["", f"Topics of the test answers on empty labels: {topics}.", ""]
+    lines += ["Areas, towns (a part counts as its town) and blocks that 300 cases of the test split name, once a case:", ""]
+    lines += ["| named | precision | of | recall | of |", "|---|---|--:|---|--:|"]
+    for level, score in result["test_areas"].items():
+        cells = [f"{share['share']:.3f} {interval(share)} | {share['n']}" for share in score.values()]
+        lines.append(f"| {level} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def interval(share: dict[str, Any]) -> str:
+    """Return the 95% interval of a share."""
+    low, high = share["interval"]
+    return f"[{low:.3f}, {high:.3f}]"
 
 
 def show_errors(split: str) -> None:
