@@ -6,6 +6,7 @@ All of them are for folded texts (:mod:`tawasul_nlp.text.folding`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .personal_cues import OF, TO, any_of, any_of_words
 from .personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
@@ -75,10 +76,6 @@ _HOUSING = _words(
     r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|من|(?:سنه|عام) (?:19|20)\d\d|(?:el )?[ei]skan"
 )
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
-_PAYER = _words(
-    r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|هيئه|ewa(?!-)"
-    rf"|{_EL}(?:kahr\w{{2,5}}|ma+[iy]|bank)|fe?l bank|{_EL}internet|(?:7a[gq]\s)?{_EL}kahr\w{{2,5}}"
-)
 _VEHICLES = any_of_words(
     r"car veh(?:icle)?\.? truck van lorry motorbike motorcycle trailer pickup "
     "toyota nissan honda lexus hyundai camry patrol gmc"
@@ -99,15 +96,6 @@ _CR = any_of(
     rf"{TO}سجل(?:ي|ه|ها|نا|هم)?{_OWNER}(?=\s(?:{_IS}\s)?{_REGISTRATION})",
     rf"(?P<named>{TO}(?:سجل{OF}(?!\s(?:ال)?(?:طبي|صحي|سكاني|جنائي|عقاري|مدني))|قيد)"
     r"|s[ei]?j[ei]l+(?:i|na|ha|ah)?)",
-)
-_ACCOUNT = any_of(
-    rf"{TO}حساب(?:{OF}|ين|ات){_PAYER}",
-    rf"account|acct\.?|acc\.?|a/c|a\.?c\.?(?=\s?(?:no|num|#))|[7h][ie]?sa+b(?:i|y|na|at)?{_PAYER}",
-    # "my savings account at the bank 900112233": a long number that is not a phone's
-    rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_ANY}){{1,4}}?)",
-    rf"(?:{TO}(?:حساب|اشتراك){OF}|account|acct\.?)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
-    rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|cust\.?|client|consumer|subscriber|subscription"
-    r"|(?:ish?|e)?shterak\w{0,2})",
 )
 _PLATE_CUE = any_of(
     rf"{TO}لوح(?:ه|ت{OF}|تين|ات)(?!\s(?:ال)?(?:توزيع|اعلان|كهرب|تحكم|ارشاد))"
@@ -189,7 +177,7 @@ def cued_patterns(plan: NumberPlan) -> dict[str, re.Pattern[str]]:
     cues = {
         "cpr": (_national_cue(plan.national), _national_value(plan.national)),
         "cr": (_CR, any_of(_BRANCH, value)),
-        "account": (_ACCOUNT, any_of(_GROUPED, value)),
+        "account": (_account_cue(plan.billers), any_of(_GROUPED, value)),
         "request": (_request_cue(plan), value),
         "plate": (_PLATE_CUE, _plate(plan)),
         "passport": (_PASSPORT_CUE, _PASSPORT),
@@ -262,6 +250,23 @@ def _national_cue(number: NationalNumber) -> str:
         rf"{TO}هوي(?:ه|ت{OF})",
         rf"{short}(?<!case )(?<!request )(?<!ticket )(?<!complaint )id(?: card)?"
         r"|(?:national|personal|civil|identity) (?:id|no\.?|number|card)",
+    )
+
+
+def _account_cue(billers: Sequence[str]) -> str:
+    named = "".join(f"{word_pattern(biller)}(?!-)|" for biller in billers)
+    payer = _words(
+        r"جاري|توفير|مصرفي?|استثماري|كهرب(?:ا[ءه]?)?|ماء|ماي|بنكي?|مشترك|هيئه"
+        rf"|{named}{_EL}(?:kahr\w{{2,5}}|ma+[iy]|bank)|fe?l bank|{_EL}internet|(?:7a[gq]\s)?{_EL}kahr\w{{2,5}}"
+    )
+    return any_of(
+        rf"{TO}حساب(?:{OF}|ين|ات){payer}",
+        rf"account|acct\.?|acc\.?|a/c|a\.?c\.?(?=\s?(?:no|num|#))|[7h][ie]?sa+b(?:i|y|na|at)?{payer}",
+        # "my savings account at the bank 900112233": a long number that is not a phone's
+        rf"(?:{TO}حساب{OF}|account)(?P<distant>(?:\s(?!{TO}(?:رقم|حساب)|no|num){_ANY}){{1,4}}?)",
+        rf"(?:{TO}(?:حساب|اشتراك){OF}|account|acct\.?)(?:\s{_OTHER}){{0,3}}{_LETTERED},?",
+        rf"(?P<named>{TO}(?:مشترك|اشتراك|عميل|زبون){OF}|customer|cust\.?|client|consumer|subscriber|subscription"
+        r"|(?:ish?|e)?shterak\w{0,2})",
     )
 
 

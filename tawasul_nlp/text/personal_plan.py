@@ -85,6 +85,8 @@ class NumberPlan:
         The country of IBANs that count with a mistyped digit after a cue.
     currency_codes, currency_signs : tuple of str
         What stands beside amounts.
+    billers : tuple of str
+        By what names people tell whose account a number is.
     """
 
     national: NationalNumber
@@ -93,6 +95,7 @@ class NumberPlan:
     iban: str
     currency_codes: tuple[str, ...]
     currency_signs: tuple[str, ...]
+    billers: tuple[str, ...]
 
 
 def _checked(check: Callable[[str], object]) -> _yaml.Schema:
@@ -164,6 +167,7 @@ SCHEMA: Final = _yaml.record(
         "plates": (_FORMS, ()),
         "currency_codes": (_yaml.list_of(_checked(_letters)), ()),
         "currency_signs": (_yaml.list_of(_checked(_sign)), ()),
+        "billers": _WORDS,
     },
 )
 
@@ -193,6 +197,7 @@ def read_plan(file: _yaml.File) -> NumberPlan:
         data["iban"],
         data["currency_codes"],
         data["currency_signs"],
+        data["billers"],
     )
 
 
