@@ -11,9 +11,9 @@ is named, so a filled answer on an empty label is not always an error of reading
 Recall is over the labelled cases. A third figure covers the *municipal* topics alone, where the governorate decides the
 recipient, over all their cases. The lexicon was tuned on train and validation; test was read only for this report.
 
-Areas and blocks are compared with ``eval/data/towns.jsonl``: what 300 cases of the test split name, by area and again by
-town, a part counting as its town. One counts once a case. An area that only gives a national body or a monument its name
-(``either``) may be found or not.
+Areas and blocks are compared with ``eval/data/towns.jsonl``: what 300 cases of the test split name, by area and again
+by town, a part counting as its town. Each counts once a case. An area that only gives a national body or a monument its
+name (``either``) may be found or not.
 
 Run ``python -m eval.quality.places`` (writes ``eval/results/places.json`` and ``places.md``), or ``--errors train`` to
 list errors of a split instead.
@@ -161,9 +161,15 @@ def table(result: dict[str, Any]) -> str:
             f"| {row['label_empty']} | {shown} |"
         )
     topics = ", ".join(f"`{topic}` {n}" for topic, n in result["test_topics_of_answers_on_empty_labels"].items())
-    lines += ["", f"Topics of the test answers on empty labels: {topics}.", ""]
-    lines += ["Areas, towns (a part counts as its town) and blocks that 300 cases of the test split name, once a case:", ""]
-    lines += ["| named | precision | of | recall | of |", "|---|---|--:|---|--:|"]
+    lines += [
+        "",
+        f"Topics of the test answers on empty labels: {topics}.",
+        "",
+        "Areas, towns (a part counts as its town) and blocks that 300 cases of the test split name, each once a case:",
+        "",
+        "| named | precision | of | recall | of |",
+        "|---|---|--:|---|--:|",
+    ]
     for level, score in result["test_areas"].items():
         cells = [f"{share['share']:.3f} {interval(share)} | {share['n']}" for share in score.values()]
         lines.append(f"| {level} | {' | '.join(cells)} |")
