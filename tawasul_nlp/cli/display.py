@@ -174,18 +174,20 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "-"
 
 
-def highlighted(found: Highlights) -> RenderableType:
+def highlighted(found: Highlights, place_columns: Sequence[str]) -> RenderableType:
     """Return the largest incidents and the most unusual problems as tables, or the reason for having none.
+
+    ``place_columns`` are those in which problems recur, such as block and town.
 
     Examples
     --------
     >>> from rich.console import Console
-    >>> nothing = Highlights((), (), grouped=True, dated=False, placed=True)
-    >>> Console(width=120).print(highlighted(nothing))
+    >>> nothing = Highlights((), (), grouped=True, dated=True, placed=False)
+    >>> Console(width=120).print(highlighted(nothing, ["block", "town"]))
     Largest incidents: none was reported more than once
-    Keeps coming back: unknown, as no column holds dates; name it with --date-column
+    Keeps coming back: unknown, as there is no column block or town; tawasul classify adds them
     """
-    return Group(_largest(found), _coming_back(found))
+    return Group(_largest(found), _coming_back(found, place_columns))
 
 
 def _largest(found: Highlights) -> RenderableType:
@@ -199,11 +201,12 @@ def _largest(found: Highlights) -> RenderableType:
     return table
 
 
-def _coming_back(found: Highlights) -> RenderableType:
+def _coming_back(found: Highlights, place_columns: Sequence[str]) -> RenderableType:
     if not found.dated:
         return Text("Keeps coming back: unknown, as no column holds dates; name it with --date-column")
     if not found.placed:
-        return Text("Keeps coming back: unknown, as no column holds blocks or towns; tawasul classify adds them")
+        missing = " or ".join(place_columns)
+        return Text(f"Keeps coming back: unknown, as there is no column {missing}; tawasul classify adds them")
     if not found.coming_back:
         return Text("Keeps coming back: nothing; the report describes the search")
     table = _highlight_table(

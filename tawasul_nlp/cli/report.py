@@ -58,8 +58,10 @@ def report(
       tawasul report grouped.parquet -o report.html
     """
     from tawasul_nlp.cli.display import highlighted
+    from tawasul_nlp.domain import Domain
     from tawasul_nlp.report import write_report
 
+    pack = domain_of(domain) or Domain.bundled()
     with progress(quiet) as advance:
         summary = write_report(
             table,
@@ -70,7 +72,7 @@ def report(
             prefix=prefix,
             title=title,
             mask=not show_personal_data,
-            domain=domain_of(domain),
+            domain=pack,
             read=reading.options(),
             on_chunk=partial(advance, "reading"),
         )
@@ -78,7 +80,8 @@ def report(
         if summary.rejected:
             complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
         if not quiet:
-            console(to_stderr=False).print(highlighted(summary.highlights))
+            _, *places = pack.gazetteer.levels.columns()
+            console(to_stderr=False).print(highlighted(summary.highlights, places))
             texts = ", ".join(map(repr, summary.text_columns))
             used = [f"text {texts}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
             typer.echo(

@@ -101,6 +101,15 @@ def test_a_country_with_two_levels_has_two_columns_of_places(tmp_path):
     assert '"governorate":"المدينة"' in (tmp_path / "page.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize(("folder", "columns"), [(CITIES, "district"), (KUWAIT, "block or area")])
+def test_the_report_asks_for_the_columns_of_the_pack(folder, columns, tmp_path, capsys):
+    table = tmp_path / "classified.csv"
+    header = "text,kind,topic,topic_probability,agency,agency_probability,needs_review,opened"
+    table.write_text(f"{header}\nانقطع الماء,complaint,water,0.9,power,0.9,false,2026-01-05\n", encoding="utf-8")
+    assert main(["report", str(table), "-o", str(tmp_path / "r.html"), "-t", "text", "--domain", str(folder)]) == 0
+    assert f"unknown, as there is no column {columns}; tawasul classify adds" in capsys.readouterr().out
+
+
 def test_the_example_pack_and_the_bundled_one_are_sound(capsys):
     for folder in (KUWAIT, BAHRAIN, CITIES):
         assert main(["domain", "check", str(folder)]) == 0
