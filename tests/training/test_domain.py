@@ -40,3 +40,26 @@ def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp
     assert answer.routing is not None and answer.agency.id in ("riyadh_municipality", "power")
     with pytest.raises(ValueError, match="domain"):
         train(table, output=tmp_path / "run", domain=Domain.load(KUWAIT), **options)
+
+
+def test_branches_that_a_place_decides_are_no_labels_of_agency(tmp_path: Path, tiny_bert: Path) -> None:
+    branches = ("riyadh_municipality", "jeddah_municipality")
+    rows = [
+        {"text": f"{said} {where} رقم {at}", "agency": agency}
+        for said in WASTE
+        for agency, where in zip(branches, PLACES[:2], strict=True)
+        for at in range(8)
+    ]
+    table = write_csv(tmp_path / "cases.csv", rows)
+    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=1)
+    with pytest.raises(
+        ValueError, match=r"2 branches, such as 'jeddah_municipality' of '\w+'; the place .* dept=agency"
+    ):
+        train(
+            table,
+            label_columns=["agency"],
+            output=tmp_path / "run",
+            config=config,
+            duplicates="identical",
+            domain=Domain.load(CITIES),
+        )
