@@ -106,6 +106,8 @@ class Context:
             return False
         if self._opens_address(index + 1) or self._goes_on(after, reading):
             return True
+        if not before and self.level(after) in self.levels.places[1:]:  # "السالمية شارع عمان": an address begins
+            return True
         if self.touches(index, found):
             return True
         if self.any_reading(before, self.address.place_words) or homograph.needs == "unless_blocked":

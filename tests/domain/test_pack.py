@@ -142,6 +142,20 @@ def test_a_number_that_is_unique_in_a_place_only_names_one_with_it():
     assert (places.area, places.block, places.at("area"), places.at("block")) == ("salmiya", 3, "salmiya", 3)
 
 
+@pytest.mark.parametrize(
+    ("text", "area"),
+    [
+        ("السالمية شارع عمان سكة المطاعم", "salmiya"),
+        ("صيدلية مستوصف بيان ما فيها شي", "bayan"),
+        ("جمعية هدية ما وزعت الأرباح", "hadiya"),
+        ("ناطرين من الصبح لين الظهر", None),
+        ("بعارين سايبة على طريق السالمي", None),
+    ],
+)
+def test_an_area_that_is_called_as_a_word_is_read_where_an_address_or_a_local_body_says_so(text, area):
+    assert find_places(text, Domain.load(KUWAIT)).area == area
+
+
 def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
     kuwait = Domain.load(KUWAIT)
     salmiya, hawalli, again = (
