@@ -308,6 +308,14 @@ def test_every_block_of_the_gazetteer_keeps_the_governorate_of_its_area():
             assert gazetteer.block_governorate(block)[0] == place.governorate or place.governorate is None
 
 
+@pytest.mark.parametrize(
+    ("text", "level", "number"),
+    [("7ufra fe mojamma3 714", "block", 714), ("majma3 226 mafee may", "block", 226), ("6ari8 1425 mokassar", "road", 1425)],
+)
+def test_numbered_places_are_read_in_arabizi(text, level, number):
+    assert find_places(text).at(level) == number
+
+
 def test_a_recollected_block_is_read_but_no_case_is_routed_by_it_alone():
     places = find_places("حفرة في مجمع 732")
     assert (places.block, places.governorate, places.mentions[0].governorate) == (732, None, "northern")
