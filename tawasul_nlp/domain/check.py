@@ -74,7 +74,7 @@ def _places(domain: Domain) -> Iterator[Finding]:
         if entry["region"] is None and entry["kind"] in _AREAS:
             yield _at(entry, f"{entry['kind']} {entry['id']!r} has no {region}, so it routes no case")
         whole = domain.gazetteer.places[entry["part_of"]] if entry["part_of"] else None
-        if whole is not None and None is not whole.governorate != entry["region"] is not None:
+        if whole is not None and len({whole.governorate, entry["region"]} - {None}) > 1:
             yield _at(entry, f"{entry['id']!r} lies in another {region} than {whole.id!r}, which it is part of")
     for entry in data["levels"]:
         named = block is not None and entry["id"] == block.id
