@@ -185,7 +185,7 @@ def highlighted(found: Highlights, place_columns: Sequence[str]) -> RenderableTy
     >>> nothing = Highlights((), (), grouped=True, dated=True, placed=False)
     >>> Console(width=120).print(highlighted(nothing, ["block", "town"]))
     Largest incidents: none was reported more than once
-    Keeps coming back: unknown, as there is no column block or town; tawasul classify adds them
+    Keeps coming back: unknown, as there is no column block or town; tawasul classify adds places
     """
     return Group(_largest(found), _coming_back(found, place_columns))
 
@@ -206,7 +206,7 @@ def _coming_back(found: Highlights, place_columns: Sequence[str]) -> RenderableT
         return Text("Keeps coming back: unknown, as no column holds dates; name it with --date-column")
     if not found.placed:
         missing = " or ".join(place_columns)
-        return Text(f"Keeps coming back: unknown, as there is no column {missing}; tawasul classify adds them")
+        return Text(f"Keeps coming back: unknown, as there is no column {missing}; tawasul classify adds places")
     if not found.coming_back:
         return Text("Keeps coming back: nothing; the report describes the search")
     table = _highlight_table(
