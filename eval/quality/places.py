@@ -105,10 +105,10 @@ def measure() -> dict[str, Any]:
     taxonomy = Taxonomy.load()
     by_split = read_cases()
     texts = [case["text"] for cases in by_split.values() for case in cases]
-    start = time.perf_counter()
+    start = time.process_time()  # other programs take none of it
     for text in texts:
         find_places(text)
-    per_second = len(texts) / (time.perf_counter() - start)
+    per_second = len(texts) / (time.process_time() - start)
 
     def score(cases: Iterable[dict[str, Any]]) -> dict[str, float | int | None]:
         return scores((case["governorate"], case["answer"]) for case in cases)
