@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
 from tawasul_nlp.training.splitting import near_identical
 from tawasul_nlp.training.tables import label_column, labels_of
@@ -117,6 +118,20 @@ def unknown_labels(
             message = f"{task} {label!r} is in {_rows(len(found))} of validation and in none of training"
             findings.append(Finding("unknown label", True, message, tuple(found)))
     return findings
+
+
+def refuse_branches(labels: Mapping[str, Sequence[str]], domain: Domain) -> None:
+    """Raise ValueError if the task agency has branches of a group: the place decides between them, and no word."""
+    taxonomy = domain.taxonomy
+    group_of = {branch: group.id for group in taxonomy.agencies.values() for branch in group.members.values()}
+    owners = taxonomy.agency_groups()
+    branches = [label for label in labels.get("agency", ()) if label in group_of and label not in owners]
+    if branches:
+        group = group_of[branches[0]]
+        raise ValueError(
+            f"the labels of agency have {len(branches)} branches, such as {branches[0]!r} of {group!r}; the place of a "
+            f"case decides between branches, so write {group!r} for them, or name the task otherwise: dept=agency"
+        )
 
 
 def compare(rows: Rows) -> list[Finding]:

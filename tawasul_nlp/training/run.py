@@ -24,7 +24,7 @@ from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.labelled import LabelledTable
 from tawasul_nlp.training.backbone import WHEEL
 from tawasul_nlp.training.card import write_card
-from tawasul_nlp.training.checks import Finding
+from tawasul_nlp.training.checks import Finding, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
@@ -184,6 +184,7 @@ def train(
         streaming=streaming,
     )
     refuse_fatal(found.findings, output, leave_out=leave_out)
+    refuse_branches(found.labels, domain or Domain.bundled())
     return fit(found, config, output, domain=domain)
 
 
@@ -326,7 +327,6 @@ def fit_model(
     if data.incidents is not None:
         config = config.with_incident_stage()
     _check_effects(config, data)
-    _check_agencies(data.labels.get("agency", ()), domain or Domain.bundled())
     output.mkdir(parents=True, exist_ok=True)
     own = {} if domain is None else {"domain": domain.fingerprint}
     run = claim(output, made_of(config, data) | own, config)
@@ -374,19 +374,6 @@ def fit_model(
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
     return config, metrics, model, validated
-
-
-def _check_agencies(labels: Iterable[str], domain: Domain) -> None:
-    """Raise ValueError if labels are branches of a group: the place decides between them, and no word of the text."""
-    taxonomy = domain.taxonomy
-    group_of = {branch: group.id for group in taxonomy.agencies.values() for branch in group.members.values()}
-    branches = [label for label in labels if label in group_of and label not in taxonomy.agency_groups()]
-    if branches:
-        group = group_of[branches[0]]
-        raise ValueError(
-            f"the labels of agency have {len(branches)} branches, such as {branches[0]!r} of {group!r}; the place of a "
-            f"case decides between branches, so write {group!r} for them, or name the task otherwise: dept=agency"
-        )
 
 
 def _check_effects(config: TrainConfig, data: TrainingData) -> None:

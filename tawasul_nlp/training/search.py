@@ -27,6 +27,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import CARD
+from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
@@ -222,6 +223,7 @@ def search(
         found, trains, tested = _divided(whole, config, held_out, validation is not None)
         write_json(output / CHECKS, [finding.to_dict() for finding in found.findings])
         refuse_fatal(found.findings, output, leave_out=leave_out)
+        refuse_branches(found.labels, domain or Domain.bundled())
         tell(f"{found.rows:,} training, {len(found.validation):,} validation, {int(tested.sum()):,} held-out rows")
         folder = output / SEARCH
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,9 @@ from training.splits import load_splits, read_jsonl
 
 
 def counted(score):
-    return {level: (one["precision"]["right"], one["precision"]["n"], one["recall"]["n"]) for level, one in score.items()}
+    return {
+        level: (one["precision"]["right"], one["precision"]["n"], one["recall"]["n"]) for level, one in score.items()
+    }
 
 
 def test_areas_are_counted_once_and_parts_count_as_their_town():
