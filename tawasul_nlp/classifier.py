@@ -20,6 +20,7 @@ from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, DOMAIN, MAX_BYTES, ModelConfig, copy_model, model_file, read_config
 from tawasul_nlp.model.per_process import loading_lock
+from tawasul_nlp.model.runtime import PAIR
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.model.thresholds import (
@@ -360,6 +361,41 @@ class ComplaintClassifier:
         (1, 128)
         """
         return self._encoded("incident", texts, batch_size)
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the model can read two texts together, as :meth:`pair_logits` does."""
+        return PAIR in self._scorers.runtime.sizes()
+
+    def pair_logits(self, pairs: Iterable[tuple[str, str]], *, batch_size: int = 64) -> np.ndarray:
+        """Return the log-odds that two texts report one event, from reading both together.
+
+        They are not calibrated, and depend a little on which text comes first: :class:`DuplicateGrouper` does better.
+
+        Parameters
+        ----------
+        pairs : iterable of (str, str)
+        batch_size : int
+
+        Returns
+        -------
+        ndarray of float32, shape (n_pairs,)
+
+        Raises
+        ------
+        ModelFormatError
+            If the model does not read pairs.
+        """
+        if not self.reads_pairs:
+            raise ModelFormatError(f"{self.folder}: this model reads one text at a time; use one trained to read pairs")
+        texts = checked_texts([text for first, second in pairs for text in (first, second)])
+        checked = list(zip(texts[::2], texts[1::2], strict=True))
+        batch_size = at_least_one("batch_size", batch_size)
+        parts = [
+            self._scorers.pair_logits(checked[start : start + _PIECE], batch_size)
+            for start in range(0, len(checked), _PIECE)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def _encoded(self, output: str, texts: str | Iterable[str], batch_size: int) -> np.ndarray:
         width = self._width(output)

@@ -65,10 +65,18 @@ class EncoderScorer:
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Convert Arabizi to Arabic letters, normalise and tokenise."""
-        clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
-        encodings = self._tokenizer.encode_batch(clean)
+        encodings = self._tokenizer.encode_batch([self._clean(text) for text in texts])
         truncated = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
         return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool))
+
+    def tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> Tokens:
+        """Tokenise pairs of texts, each as one input; the longer text of a pair that is too long is cut first."""
+        encodings = self._tokenizer.encode_batch([(self._clean(first), self._clean(second)) for first, second in pairs])
+        truncated = np.array([bool(encoding.overflowing) for encoding in encodings], dtype=bool)
+        return Tokens([encoding.ids for encoding in encodings], truncated)
+
+    def _clean(self, text: str) -> str:
+        return self._normalizer(arabizi_to_arabic(text[:MAX_CHARS]))
 
     def run(self, tokens: Tokens, batch_size: int) -> dict[str, np.ndarray]:
         """Run the encoder on batches of similar length.

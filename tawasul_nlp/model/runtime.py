@@ -14,6 +14,9 @@ from tawasul_nlp.errors import ModelFormatError
 # the time of batches of 32.
 CPU_TOKENS = 512
 
+PAIR = "pair"
+"""The output of a network that reads two texts together."""
+
 Batch = tuple[np.ndarray, np.ndarray]
 """Token ids and attention mask, each int64 (texts, tokens)."""
 

@@ -20,7 +20,7 @@ from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.model.runtime import Runtime
+from tawasul_nlp.model.runtime import PAIR, Runtime
 
 # Long enough to sort into batches with little padding, short enough that the scorers overlap.
 _PIECE = 512
@@ -84,6 +84,12 @@ class ModelScorers:
         """Return the encoder's outputs for texts, and which texts were truncated."""
         tokens = self.encoder.tokenize(texts)
         return self.encoder.run(tokens, batch_size), tokens.truncated
+
+    def pair_logits(self, pairs: Sequence[tuple[str, str]], batch_size: int) -> np.ndarray:
+        """Return for each pair of texts the logit that both report one event: float32 (n_pairs,)."""
+        tokens = self.encoder.tokenize_pairs(pairs)
+        logits: np.ndarray = self.encoder.run(tokens, batch_size)[PAIR][:, 0]
+        return logits
 
     def forward(self, texts: Sequence[str], batch_size: int) -> Iterator[ModelOutput]:
         """Score texts piece by piece, in order.
