@@ -21,9 +21,12 @@ from tawasul_nlp.duplicates.areas import rarity, wholes
 from tawasul_nlp.duplicates.case_places import PLACES
 from tawasul_nlp.duplicates.features import SIGNATURE, CaseFeatures
 from tawasul_nlp.duplicates.terms import weights
+from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.errors import ModelFormatError
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
+_READ = (4, FORMAT_VERSION)
+"""Version 5 added the verification, and features that weigh nothing in a scorer of version 4."""
 # Pairs scored at a time: few enough that their features stay in the processor's cache.
 _BLOCK = 16_384
 
@@ -33,6 +36,7 @@ KNOTS = {
     "cosine_same_place": (0.2, 0.4, 0.6, 0.8),
     "cosine_no_place": (0.4, 0.6, 0.8, 0.9),
     "shingles": (0.02, 0.08, 0.15, 0.25, 0.45, 0.8),
+    "shingles_same_names": (0.25, 0.45, 0.7, 0.85, 0.95),
     "rarest_shared_word": (0.0, 4.0, 6.0, 8.0, 9.4),
     "rarity_shared": (0.0, 6.0, 12.0, 20.0, 35.0, 60.0),
     "length": (20.0, 45.0, 90.0, 200.0),
@@ -52,19 +56,22 @@ FLAGS = (
     "place_of_none",
     "one_number_shared",
     "numbers_shared",
+    "three_numbers_shared",
     "numbers_differ",
     "other_script",
 )
 NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in knots) + FLAGS
+_SINCE_5 = frozenset(name for name in NAMES if name.startswith("shingles_same_names") or name == "three_numbers_shared")
 _FAMILIES = {
     "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
-    "similarity of wording": ("shingles", "rarest_shared_word", "rarity_shared", "other_script"),
+    "similarity of wording": ("shingles", "shingles_same_names", "rarest_shared_word", "rarity_shared", "other_script"),
     "place": ("rarest_shared_place", *FLAGS[:8]),
     "topic": ("topics", "topics_same_place"),
-    "numbers and roads": FLAGS[8:11],
+    "numbers and roads": FLAGS[8:12],
     "length": ("length", "length_no_place"),
 }
-_AREAS = PLACES[:4]
+AREAS = PLACES[:4]
+"""The places of a case that are areas or landmarks, not ways."""
 # Two cases so far apart in time that they lose this much log-odds share no group: the most similar have about six.
 _FAR = 8.0
 # The value of a measure that a pair lacks, which then adds nothing.
@@ -82,13 +89,14 @@ def copied(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.
     return np.count_nonzero(features.shingles[first] == features.shingles[second], axis=1) / SIGNATURE
 
 
-def _known(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def has_codes(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return which rows have codes of a kind."""
     return np.asarray(codes[rows, 0] >= 0)
 
 
 def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return which pairs have codes on both sides, and how many they share; most pairs lack them on one."""
-    both = _known(codes, first) & _known(codes, second)
+    both = has_codes(codes, first) & has_codes(codes, second)
     common = np.zeros(len(first), np.int64)
     at = np.flatnonzero(both)
     common[at] = shares(codes[first[at]], codes[second[at]])
@@ -122,18 +130,18 @@ def conflicting_areas(features: CaseFeatures, first: np.ndarray, second: np.ndar
     -------
     ndarray of bool, shape (pairs,)
     """
-    return _other_areas(features, first, second, _meetings(features, first, second, _AREAS))
+    return _other_areas(features, first, second, _meetings(features, first, second, AREAS))
 
 
 def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: _Meetings) -> np.ndarray:
-    both = {name: met[name][0] for name in _AREAS}
-    same = {name: met[name][1] > 0 for name in _AREAS}
+    both = {name: met[name][0] for name in AREAS}
+    same = {name: met[name][1] > 0 for name in AREAS}
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
     at, domain = np.flatnonzero(both["towns"] & ~agree), features.domain
     one, two = features.towns[first[at]], features.towns[second[at]]
     agree[at] = shares(wholes(one, domain), two) + shares(wholes(two, domain), one) > 0
-    in_no_town = ~_known(features.towns, first) & ~_known(features.towns, second)
+    in_no_town = ~has_codes(features.towns, first) & ~has_codes(features.towns, second)
     other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
     one, two = features.governorate[first], features.governorate[second]
     other_governorate = (one >= 0) & (two >= 0) & (one != two) & ~agree
@@ -185,13 +193,14 @@ def _measures(
     length = np.minimum(features.length[first], features.length[second])
     met = {**places, **_meetings(features, first, second, ("street_names", "numbers", "amounts"))}
     common = {name: found for name, (_, found) in met.items()}
-    placed = [np.any([_known(getattr(features, name), rows) for name in _AREAS], axis=0) for rows in (first, second)]
-    same_place = sum(common[name] for name in _AREAS) > 0
+    placed = [np.any([has_codes(getattr(features, name), rows) for name in AREAS], axis=0) for rows in (first, second)]
+    same_place = sum(common[name] for name in AREAS) > 0
     none = ~placed[0] & ~placed[1]
     # Roads count as numbers: too few pairs differ in them for a weight of their own.
     ways = ("streets", "street_names", "roads")
     other_way = np.any([met[name][0] for name in ways], axis=0) & (sum(common[name] for name in ways) == 0)
     shared_numbers = common["numbers"] + common["amounts"]
+    shingles = copied(features, first, second)
     terms, others = features.terms[first], features.terms[second]
     shared = np.zeros(terms.shape, np.bool_)
     for column in others.T:  # one after the other: all at once would be a table of 256 comparisons a pair
@@ -209,6 +218,7 @@ def _measures(
         "place_of_none": none,
         "one_number_shared": shared_numbers == 1,
         "numbers_shared": shared_numbers > 1,
+        "three_numbers_shared": shared_numbers > 2,
         "numbers_differ": (met["numbers"][0] & (common["numbers"] == 0)) | other_way,
         "other_script": features.latin[first] != features.latin[second],
     }
@@ -216,7 +226,8 @@ def _measures(
         "cosine": cosine,
         "cosine_same_place": np.where(same_place, cosine, _ABSENT),
         "cosine_no_place": np.where(none, cosine, _ABSENT),
-        "shingles": copied(features, first, second),
+        "shingles": shingles,
+        "shingles_same_names": np.where(_name_the_same(features, first, second, common), shingles, _ABSENT),
         "rarest_shared_word": rare.max(1),
         "rarity_shared": rare.sum(1),
         "length": length,
@@ -228,12 +239,23 @@ def _measures(
     return values, flags
 
 
+def _name_the_same(
+    features: CaseFeatures, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return which pairs name the same places and numbers: nothing says that one of two copies is of another event."""
+    same = np.ones(len(first), np.bool_)
+    for name, shared in common.items():
+        codes = getattr(features, name) >= 0
+        same &= (shared >= codes[first].sum(1)) & (shared >= codes[second].sum(1))
+    return same
+
+
 def _rarest_shared_place(
     features: CaseFeatures, first: np.ndarray, second: np.ndarray, common: dict[str, np.ndarray]
 ) -> np.ndarray:
     """Return the rarity of the rarest area or landmark that both cases of a pair name; absent without one."""
     rarest = np.full(len(first), _ABSENT, np.float32)
-    for name in _AREAS:
+    for name in AREAS:
         at = np.flatnonzero(common[name])
         codes, others = getattr(features, name)[first[at]], getattr(features, name)[second[at]]
         shared = (codes[:, :, None] == others[:, None, :]).any(2)
@@ -285,12 +307,15 @@ class PairScorer:
     days : float
         Cases received more than this many days apart lose one unit of log-odds for every further ``days``. The corpus
         has no dates, so this is a rule, not learned.
+    verification : Verification or None
+        Which pairs a model that reads pairs verifies; None for a model that does not.
     """
 
     weights: np.ndarray
     intercept: float
     threshold: float
     days: float = 21.0
+    verification: Verification | None = None
 
     @property
     def longest(self) -> float:
@@ -369,6 +394,8 @@ class PairScorer:
             "days": self.days,
             "weights": dict(zip(NAMES, (round(float(weight), 6) for weight in self.weights), strict=True)),
         }
+        if self.verification is not None:
+            content["verification"] = self.verification.as_json()
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -382,13 +409,21 @@ class PairScorer:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format_version"] != FORMAT_VERSION:
+            if content["format_version"] not in _READ:
                 raise ModelFormatError(
-                    f"{path}: format version {content['format_version']!r}, this library reads {FORMAT_VERSION}; "
-                    "use the library version that trained it, or retrain"
+                    f"{path}: format version {content['format_version']!r}, this library reads "
+                    f"{' and '.join(map(str, _READ))}; use the library version that trained it, or retrain"
                 )
-            weights = np.array([content["weights"][name] for name in NAMES], np.float64)
-            return cls(weights, float(content["intercept"]), float(content["threshold"]), float(content["days"]))
+            missing = {} if content["format_version"] == FORMAT_VERSION else dict.fromkeys(_SINCE_5, 0.0)
+            weights = np.array([{**missing, **content["weights"]}[name] for name in NAMES], np.float64)
+            given = content.get("verification")
+            return cls(
+                weights,
+                float(content["intercept"]),
+                float(content["threshold"]),
+                float(content["days"]),
+                None if given is None else Verification.from_json(given),
+            )
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ModelFormatError):
                 raise
