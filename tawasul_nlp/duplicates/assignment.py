@@ -12,11 +12,13 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
+from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.groups import LINKED, member_reasons, pair_reasons
 from tawasul_nlp.duplicates.history import Journal, moment
+from tawasul_nlp.duplicates.index_scores import ASKED, IndexScores
 from tawasul_nlp.duplicates.links import Links
-from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places
+from tawasul_nlp.duplicates.pair_scorer import conflicting_places
 from tawasul_nlp.duplicates.plans import Join, Offer, Plan, Recurrence, regrouped
 from tawasul_nlp.duplicates.store import IndexFolder
 
@@ -35,9 +37,9 @@ _SHOWN = "a case matches both"
 class Assigner:
     """Assigns the cases of an index folder to incidents; changes go inside its transaction."""
 
-    def __init__(self, folder: IndexFolder, scorer: PairScorer, threshold: float, reopen_days: float) -> None:
+    def __init__(self, folder: IndexFolder, scores: IndexScores, threshold: float, reopen_days: float) -> None:
         self._folder = folder
-        self._scorer = scorer
+        self.scores = scores
         self.threshold = threshold
         self.reopen_days = reopen_days
         self.links = Links(folder)
@@ -64,7 +66,8 @@ class Assigner:
             return [], features
         others = self._folder.unpack([other for _, other, *_ in found], [blob for _, _, blob, *_ in found])
         joined, first, second = _against(features, others)
-        scores = self._scorer.score(joined, first, second).tolist()
+        rows = [ASKED if row is None else row, *(other for _, other, *_ in found)]
+        scores = self.scores.score(joined, rows, first, second, related=False).tolist()
         best: dict[int, Offer] = {}
         for at, ((group_id, other, _, representative, closed), score) in enumerate(
             zip(found, scores, strict=True), start=1
@@ -76,7 +79,7 @@ class Assigner:
 
     def joined(self, features: CaseFeatures, offers: list[Offer]) -> set[int]:
         """Return the incidents of the cases that a case would be grouped with if it were added."""
-        decided = self._decided(-1, features, offers)
+        decided = self._decided(ASKED, features, offers)
         if isinstance(decided, Plan):
             own = decided.representatives[-1]
             return {
@@ -100,6 +103,7 @@ class Assigner:
         left : int or None
             The incident that the case was in until now; None for a new case.
         """
+        self.scores.begin()
         decided = self._decided(row, features, self.offers(features, vector, row)[0])
         if isinstance(decided, Plan):
             self._carry_out(decided, left)
@@ -128,6 +132,7 @@ class Assigner:
 
     def new_representative(self, group_id: int) -> None:
         """Find a new representative for an incident that lost its own."""
+        self.scores.begin()
         members = self._members(group_id)
         if not members:
             self._folder.change("DELETE FROM groups WHERE id = ?", group_id)
@@ -167,18 +172,32 @@ class Assigner:
         """Return each case's score with a representative, the reason, and the node of linked cases that it is in."""
         everyone = np.arange(len(rows))
         chosen = np.full(len(rows), head)
-        scores = self._scorer.score(features, everyone, chosen)
+        scores = self._related(features, rows, everyone, chosen)
         constraints = self.links.among(rows)
         node = everyone if constraints is None else constraints.node
         if constraints is not None:
             mates = np.flatnonzero(node == node[head])
             for mate in mates[mates != head][:_LOCAL].tolist():
-                scores = np.maximum(scores, self._scorer.score(features, everyone, np.full(len(rows), mate)))
+                scores = np.maximum(scores, self._related(features, rows, everyone, np.full(len(rows), mate)))
             best = np.zeros(len(constraints.size), np.float32)
             np.maximum.at(best, node, scores)
             scores = best[node]
         scores[node == node[head]] = 1.0
-        return scores, member_reasons(features, everyone, chosen, self._scorer, self.threshold, constraints), node
+        return scores, self._reasons(features, rows, chosen, constraints), node
+
+    def _related(self, features: CaseFeatures, rows: list[int], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the scores of pairs of cases that match a third."""
+        return self.scores.score(features, rows, first, second, related=True)
+
+    def _reasons(
+        self, features: CaseFeatures, rows: list[int], representatives: np.ndarray, constraints: Constraints | None
+    ) -> list[str]:
+        """Return why each of some cases is in the group of its representative."""
+
+        def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+            return self._related(features, rows, first, second)
+
+        return member_reasons(features, np.arange(len(rows)), representatives, score, self.threshold, constraints)
 
     def _near(self, vector: np.ndarray, row: int | None) -> list[int]:
         wanted = NEIGHBOURS + 1
@@ -219,7 +238,7 @@ class Assigner:
                     blobs += [blob for _, blob in members]
                     old += [offer.group_id] * len(members)
             elif not rows:
-                found = self._match(features, offer)
+                found = self._match(row, features, offer)
                 if found is not None:
                     return Join(offer.group_id, *found)
         if not rows:
@@ -234,7 +253,7 @@ class Assigner:
         """
         matching = []
         for offer in offers:
-            if self._fits(row, features, offer) and (found := self._match(features, offer)) is not None:
+            if self._fits(row, features, offer) and (found := self._match(row, features, offer)) is not None:
                 matching.append((moment(self._folder, offer.closed_at).timestamp() / 86_400, offer.group_id, found))
         if not matching:
             return None
@@ -246,10 +265,11 @@ class Assigner:
             return Recurrence(group_id)
         return Join(group_id, *found, reopens=int(day) >= int(closed))
 
-    def _match(self, features: CaseFeatures, offer: Offer) -> tuple[float, str] | None:
+    def _match(self, row: int, features: CaseFeatures, offer: Offer) -> tuple[float, str] | None:
         """Return score and reason of a match with an incident's representative, or with a case linked with it."""
-        joined, first, second = _against(features, self._folder.read([offer.representative, offer.row]))
-        scores = self._scorer.score(joined, first, second).tolist()
+        others = [offer.representative, offer.row]
+        joined, first, second = _against(features, self._folder.read(others))
+        scores = self._related(joined, [row, *others], first, second).tolist()
         reasons = pair_reasons(joined, first, second)
         if scores[0] >= self.threshold:
             return scores[0], reasons[0]
@@ -285,7 +305,7 @@ class Assigner:
         day = float(features.days[0])
         if first is None or last is None or np.isnan(day):
             return True
-        longest = self._scorer.longest
+        longest = self.scores.scorer.longest
         if last - first > longest:
             return first - longest <= day <= last + longest
         return max(abs(first - day), abs(last - day)) <= longest
@@ -301,12 +321,11 @@ class Assigner:
     def _plan(self, rows: list[int], old: list[int], features: CaseFeatures) -> Plan:
         """Group some cases among themselves."""
         first, second = np.triu_indices(len(rows), 1)
-        edges = Edges(first, second, self._scorer.score(features, first, second)).above(self.threshold)
+        edges = Edges(first, second, self._related(features, rows, first, second)).above(self.threshold)
         constraints = self.links.among(rows)
-        conflicts = Conflicts(features, self._scorer.longest, constraints)
+        conflicts = Conflicts(features, self.scores.scorer.longest, constraints)
         representatives, scores = star_clustering(len(rows), edges, conflicts)
-        everyone = np.arange(len(rows))
-        reasons = member_reasons(features, everyone, representatives, self._scorer, self.threshold, constraints)
+        reasons = self._reasons(features, rows, representatives, constraints)
         return Plan(rows, old, representatives, scores, reasons)
 
     def _carry_out(self, plan: Plan, left: int | None = None) -> None:

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp._system import logger
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import candidate_pairs
+from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.constraints import Constraints, Pairs
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
+from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import PAIRS
 
@@ -27,7 +30,8 @@ class DuplicateGrouper:
 
     Create one with :meth:`from_pretrained`. The model that classifies a text also computes its incident vector, in the
     same pass; pairs are scored by a learned combination of meaning, wording, place, topic and numbers
-    (:class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer`).
+    (:class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer`). Where that is unsure, the model reads both texts of a
+    pair together, if it can (:class:`~tawasul_nlp.duplicates.verifier.Verifier`).
 
     Parameters
     ----------
@@ -39,11 +43,23 @@ class DuplicateGrouper:
         Cases further apart in time count less and less as one incident; None for the scorer's own.
     domain : Domain or None
         The pack whose places and personal numbers are read; None for that of the classifier.
+    verify : bool or None
+        Whether unsure pairs are read; None for whether the model can. Reading takes time: of each case at most
+        ``verifier.rule.per_case`` pairs are read, the likeliest first.
+
+    Attributes
+    ----------
+    classifier : ComplaintClassifier
+    scorer : PairScorer
+    verifier : Verifier or None
+        None if pairs are not verified.
+    threshold : float
+    domain : Domain
 
     Raises
     ------
     ModelFormatError
-        If the model has no pair scorer.
+        If the model has no pair scorer, or is to verify pairs and cannot.
     ValueError
         If threshold or days are out of range.
 
@@ -66,6 +82,7 @@ class DuplicateGrouper:
         threshold: float | None = None,
         days: float | None = None,
         domain: Domain | None = None,
+        verify: bool | None = None,
     ) -> None:
         if PAIRS not in classifier.config.files:
             raise ModelFormatError(
@@ -80,7 +97,9 @@ class DuplicateGrouper:
         self.domain = domain or classifier.domain
         scorer = PairScorer.load(classifier.folder / PAIRS)
         self.scorer = scorer if days is None else replace(scorer, days=days)
-        self.threshold = self.scorer.threshold if threshold is None else threshold
+        self.verifier = _verifier(classifier, self.scorer, verify)
+        chosen = self.scorer.threshold if self.verifier is None else self.verifier.rule.threshold
+        self.threshold = chosen if threshold is None else threshold
         self.threshold_given = threshold is not None
 
     @classmethod
@@ -91,6 +110,7 @@ class DuplicateGrouper:
         threshold: float | None = None,
         threads: int | None = None,
         domain: Domain | None = None,
+        verify: bool | None = None,
     ) -> DuplicateGrouper:
         """Load a model: None for the bundled one, a folder, or an id on the Hub.
 
@@ -99,9 +119,10 @@ class DuplicateGrouper:
         Raises
         ------
         ModelFormatError
-            If the folder is not a valid model folder, or has no pair scorer.
+            If the folder is not a valid model folder, has no pair scorer, or is to verify pairs and cannot.
         """
-        return cls(ComplaintClassifier.from_pretrained(name, threads=threads), threshold=threshold, domain=domain)
+        classifier = ComplaintClassifier.from_pretrained(name, threads=threads)
+        return cls(classifier, threshold=threshold, domain=domain, verify=verify)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return incident vectors, to store and pass as ``embedding``: (n_texts, 128), float32, of length 1."""
@@ -149,6 +170,23 @@ class DuplicateGrouper:
         """Group cases under given constraints; see :meth:`group`."""
         features = case_features(self.classifier, listed, workers=workers, domain=self.domain)
         pairs = candidate_pairs(features)
-        scores = self.scorer.score(features, pairs[:, 0], pairs[:, 1])
-        edges = Edges(pairs[:, 0], pairs[:, 1], scores).above(LEAST)
-        return DuplicateGroups(listed, features, edges, self.scorer, self.threshold, constraints)
+        scores = CaseScores(features, self.scorer, self.verifier, [case.text for case in listed])
+        edges = Edges(pairs[:, 0], pairs[:, 1], scores.score(pairs[:, 0], pairs[:, 1])).above(LEAST)
+        groups = DuplicateGroups(listed, edges, scores, self.threshold, constraints)
+        if self.verifier is not None:
+            logger.info("%d of %d pairs read together", len(groups.readings.keys), len(pairs))
+        return groups
+
+
+def _verifier(classifier: ComplaintClassifier, scorer: PairScorer, verify: bool | None) -> Verifier | None:
+    """Return what verifies pairs; None if nothing is to, or can unless it must."""
+    if verify is False:
+        return None
+    if scorer.verification is None or not classifier.reads_pairs:
+        if verify:
+            raise ModelFormatError(
+                f"{classifier.folder}: this model cannot verify pairs, because it was not trained to read two texts "
+                "together; leave verify out, or use a model that was"
+            )
+        return None
+    return Verifier(scorer, scorer.verification, classifier)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
+from tawasul_nlp.duplicates.case_scores import CaseScores, Readings
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
 from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places, copied, shares
+from tawasul_nlp.duplicates.pair_scorer import conflicting_places, copied, shares
+from tawasul_nlp.duplicates.verifier import READING
 from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
@@ -70,13 +73,16 @@ class PairExplanation:
     conflicting_place : bool
     contributions : dict of str to float
         What each family of features adds to the log-odds of the score, which is their sum unless the score is 0 by
-        rule.
+        rule; of a verified pair also ``both texts read together``.
+    verified : bool
+        Whether the first score was unsure, so that the model read both texts together.
     """
 
     score: float
     reason: str
     conflicting_place: bool
     contributions: dict[str, float]
+    verified: bool = False
 
 
 class DuplicateGroups:
@@ -95,9 +101,8 @@ class DuplicateGroups:
     def __init__(
         self,
         cases: Sequence[Case],
-        features: CaseFeatures,
         edges: Edges,
-        scorer: PairScorer,
+        scores: CaseScores,
         threshold: float,
         constraints: Constraints | None = None,
     ) -> None:
@@ -105,12 +110,13 @@ class DuplicateGroups:
             raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")
         self.cases = cases
         self.threshold = threshold
-        self.features = features
-        self._scorer = scorer
-        # The pairs as given, so regrouping at another threshold compares the same as if it had been the first.
-        self._edges = edges
+        self.features = scores.features
+        # Edges and scores as given, so regrouping at another threshold compares, and reads, the same as if it had been
+        # the first.
+        self._edges, self._given = edges, scores
+        self._scores = scores.related()
         self._constraints = constraints
-        self._representative, self._score = settled(features, edges, scorer, threshold, constraints)
+        self._representative, self._score = settled(edges, self._scores, threshold, constraints)
         self.labels: np.ndarray
         self.labels, self._representatives, self._sizes = numbered(self._representative)
 
@@ -133,7 +139,7 @@ class DuplicateGroups:
         members = order[: ends[-1] if count else 0]
         representatives = self._representative[members]
         reasons = member_reasons(
-            self.features, members, representatives, self._scorer, self.threshold, self._constraints
+            self.features, members, representatives, copy(self._scores).score, self.threshold, self._constraints
         )
         found = []
         for number, end in enumerate(ends.tolist()):
@@ -170,6 +176,11 @@ class DuplicateGroups:
         """The score of each case with its representative, 1 for representatives: (n,), float32."""
         return self._score
 
+    @property
+    def readings(self) -> Readings:
+        """The pairs whose texts were read together to verify them."""
+        return self._scores.readings
+
     def rethreshold(self, threshold: float) -> DuplicateGroups:
         """Regroup at another threshold without reading the texts again; the result is as if it had been the first.
 
@@ -178,7 +189,7 @@ class DuplicateGroups:
         ValueError
             If the threshold is below 0.02 (pairs that score less are not kept) or above 1.
         """
-        return DuplicateGroups(self.cases, self.features, self._edges, self._scorer, threshold, self._constraints)
+        return DuplicateGroups(self.cases, self._edges, self._given, threshold, self._constraints)
 
     def explain(self, first: int, second: int) -> PairExplanation:
         """Explain the score of two cases, by row number."""
@@ -186,11 +197,15 @@ class DuplicateGroups:
             if not 0 <= row < len(self.cases):
                 raise IndexError(f"row {row} of {len(self.cases)} cases")
         a, b = np.array([first]), np.array([second])
+        scores = copy(self._given)
+        scores.readings = self.readings  # what is read to explain is not counted among what was read to group
+        contributions = scores.contributions(first, second)
         return PairExplanation(
-            float(self._scorer.score(self.features, a, b)[0]),
+            float(scores.score(a, b)[0]),
             pair_reasons(self.features, a, b)[0],
             bool(conflicting_places(self.features, a, b)[0]),
-            self._scorer.contributions(self.features, first, second),
+            contributions,
+            READING in contributions,
         )
 
     def to_frame(self) -> pandas.DataFrame:
@@ -219,7 +234,7 @@ class DuplicateGroups:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return counts: cases, incidents, incidents with several reports, reports in them, largest group."""
+        """Return counts: cases, incidents, those with several reports, reports in them, largest group, pairs read."""
         several = self._sizes[self._sizes > 1]
         return {
             "cases": len(self.cases),
@@ -227,6 +242,7 @@ class DuplicateGroups:
             "groups": len(several),
             "grouped_cases": int(several.sum()),
             "largest_group": int(several.max()) if len(several) else int(len(self.cases) > 0),
+            "pairs_read": len(self.readings.keys),
         }
 
 
@@ -245,13 +261,15 @@ def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def settled(
-    features: CaseFeatures,
     edges: Edges,
-    scorer: PairScorer,
+    scores: CaseScores,
     threshold: float,
     constraints: Constraints | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group, comparing cases also with the representatives of their matches, until nothing changes.
+
+    ``scores`` are those of related cases (:meth:`~tawasul_nlp.duplicates.case_scores.CaseScores.related`), and hold
+    what was read afterwards.
 
     A case has some tens of candidates; in a group of hundreds its representative may not be among them. The group of a
     case depends only on its connected component of matching pairs.
@@ -262,10 +280,10 @@ def settled(
     score : ndarray of float32, shape (n,)
         As of :func:`~tawasul_nlp.duplicates.clustering.star_clustering`.
     """
-    conflicts = Conflicts(features, scorer.longest, constraints)
+    conflicts = Conflicts(scores.features, scores.scorer.longest, constraints)
     while True:
         matching = edges.above(threshold)
-        representative, score = star_clustering(len(features), matching, conflicts)
+        representative, score = star_clustering(len(scores.features), matching, conflicts)
         apart = representative[matching.first] != representative[matching.second]
         a, b = matching.first[apart], matching.second[apart]
         further = np.concatenate(
@@ -274,7 +292,7 @@ def settled(
         fresh = _not_among(further, edges)
         if not len(fresh):
             return representative, score
-        edges = _joined(edges, fresh, scorer.score(features, fresh[:, 0], fresh[:, 1]))
+        edges = _joined(edges, fresh, scores.score(fresh[:, 0], fresh[:, 1]))
 
 
 def _not_among(pairs: np.ndarray, edges: Edges) -> np.ndarray:
@@ -293,7 +311,7 @@ def member_reasons(
     features: CaseFeatures,
     members: np.ndarray,
     representatives: np.ndarray,
-    scorer: PairScorer,
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray],
     threshold: float,
     constraints: Constraints | None,
 ) -> list[str]:
@@ -305,7 +323,7 @@ def member_reasons(
     for at in np.flatnonzero(own == chosen).tolist():
         reasons[at] = LINKED
     through = np.flatnonzero((own != chosen) & ((constraints.size[own] > 1) | (constraints.size[chosen] > 1)))
-    scores = scorer.score(features, members[through], representatives[through])
+    scores = score(members[through], representatives[through])
     for at in through[scores < threshold].tolist():
         reasons[at] = THROUGH
     return reasons

@@ -22,6 +22,7 @@ from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.incident_details import read_incidents
 from tawasul_nlp.duplicates.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
+from tawasul_nlp.duplicates.index_scores import IndexScores, forget
 from tawasul_nlp.duplicates.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
 from tawasul_nlp.duplicates.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
@@ -61,7 +62,8 @@ class DuplicateIndex:
         given = self._store.reopen_days() if reopen_days is None else reopen_days
         days = grouper.scorer.days if given is None else given
         self._settings = {} if reopen_days is None else {"reopen_days": repr(float(reopen_days))}
-        self._assigner = Assigner(self._store, grouper.scorer, threshold, days)
+        scores = IndexScores(self._store, grouper.scorer, grouper.verifier)
+        self._assigner = Assigner(self._store, scores, threshold, days)
         self._decisions = Decisions(self._store, self._assigner)
 
     @classmethod
@@ -211,8 +213,10 @@ class DuplicateIndex:
             are left out.
         """
         with self._in_turn():
-            features = self._features(as_cases([case]), workers=1)
+            (asked,) = as_cases([case])
+            features = self._features([asked], workers=1)
             self._assigner.journal.begin()
+            self._assigner.scores.begin(asked.text)
             offers, compared = self._assigner.offers(features, search_vectors(features)[0])
             joined = self._assigner.joined(features, offers)
             offers = [offer for offer in offers if offer.score > 0][:k]
@@ -387,6 +391,7 @@ class DuplicateIndex:
             with self._store.transaction():
                 self._assigner.journal.record("removed", group_id, row=row)
                 self._assigner.links.forget(row)
+                forget(self._store, row)
                 self._store.change("DELETE FROM cases WHERE row = ?", row)
                 self._store.unlink(row)
                 if self._store.one("SELECT representative FROM groups WHERE id = ?", group_id) == row:

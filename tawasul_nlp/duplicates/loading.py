@@ -15,6 +15,7 @@ from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 from tawasul_nlp.duplicates.history import INSERT_EVENT, now, stored_event
 from tawasul_nlp.duplicates.incidents import IncidentEvent
+from tawasul_nlp.duplicates.index_scores import rows_read, store_readings
 from tawasul_nlp.duplicates.store import IndexFolder
 
 INSERT_CASE = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -115,6 +116,8 @@ def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int
                 )
             ),
         )
+        if len(groups.readings.keys):
+            store_readings(store, rows_read(groups.readings))
         store.link(start, vectors)
 
 

@@ -26,6 +26,7 @@ from tawasul_nlp.duplicates.candidates import (
     pair_keys,
     unique_keys,
 )
+from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, settled
@@ -233,5 +234,7 @@ def grouped(
     rows = np.concatenate([found for found, _ in pieces])
     features = CaseFeatures.joined([found for _, found in pieces])
     first, second = np.searchsorted(rows, edges.first), np.searchsorted(rows, edges.second)
-    representative, score = settled(features, Edges(first, second, edges.scores), scorer, threshold)
+    representative, score = settled(
+        Edges(first, second, edges.scores), CaseScores(features, scorer).related(), threshold
+    )
     return rows, rows[representative], score

@@ -15,6 +15,7 @@ from tawasul_nlp.duplicates.candidates import (
     search_vectors,
     unique_pairs,
 )
+from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
 from tawasul_nlp.duplicates.constraints import Constraints
@@ -134,7 +135,8 @@ def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatc
     cases = [Case(text) for text in texts]
 
     def at(threshold: float) -> DuplicateGroups:
-        return DuplicateGroups(cases, features_of(texts), pairs, OneScore(), threshold)  # type: ignore[arg-type]
+        scores = CaseScores(features_of(texts), OneScore())  # type: ignore[arg-type]
+        return DuplicateGroups(cases, pairs, scores, threshold)
 
     low = at(0.3)
     assert low.labels.tolist() == [0] * 5

@@ -5,6 +5,7 @@ import pytest
 
 from tawasul_nlp.duplicates import parts
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, near_copies, neighbours, repeated, search_vectors
+from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
@@ -82,7 +83,7 @@ def test_pairs_are_scored_and_grouped_in_parts_as_together(features):
     together = np.union1d(*keys)
     first, second = (together >> np.uint64(32)).astype(int), (together & np.uint64(0xFFFFFFFF)).astype(int)
     whole = Edges(first, second, scorer.score(features, first, second)).above(LEAST)
-    wanted = DuplicateGroups(many_reports(), features, whole, scorer, threshold)
+    wanted = DuplicateGroups(many_reports(), whole, CaseScores(features, scorer), threshold)
 
     starts, held = in_parts(features, 6)
     nothing = [()] * len(starts)

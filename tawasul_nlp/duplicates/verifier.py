@@ -1,0 +1,105 @@
+"""The verifier reads both texts of a pair together where the pair scorer is unsure.
+
+Conflicting places, and what people decided, stay above it: such pairs are not read. Each unordered pair is read at most
+once, in the same order of its texts, so nothing depends on which case came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.pair_scorer import AREAS, PairScorer, has_codes, shares
+from tawasul_nlp.duplicates.verification import MEASURES, Verification
+
+READING = "both texts read together"
+
+
+class PairReader(Protocol):
+    """A model that reads two texts together, such as a :class:`~tawasul_nlp.classifier.ComplaintClassifier`."""
+
+    def pair_logits(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray:
+        """Return the log-odds that the two texts of each pair report one event: (pairs,)."""
+
+
+def pair_measures(
+    scorer: PairScorer,
+    features: CaseFeatures,
+    first: np.ndarray,
+    second: np.ndarray,
+    scores: np.ndarray,
+    readings: np.ndarray,
+) -> np.ndarray:
+    """Return :data:`~tawasul_nlp.duplicates.verification.MEASURES` of pairs: (pairs, 4), float64.
+
+    Parameters
+    ----------
+    scorer : PairScorer
+    features : CaseFeatures
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers.
+    scores : ndarray of float, shape (pairs,)
+        Their scores by ``scorer``, above 0 and below 1.
+    readings : ndarray of float, shape (pairs,)
+        The log-odds by a :class:`PairReader`.
+    """
+    odds = scores.astype(np.float64)
+    same = [shares(getattr(features, name)[first], getattr(features, name)[second]) > 0 for name in AREAS]
+    named = [has_codes(getattr(features, name), rows) for name in AREAS for rows in (first, second)]
+    return np.column_stack(
+        [
+            np.log(odds / (1.0 - odds)) - scorer.late(features, first, second),
+            readings,
+            np.any(same, axis=0),
+            ~np.any(named, axis=0),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verifier:
+    """Corrects the scores of pairs of which a scorer is unsure.
+
+    Attributes
+    ----------
+    scorer : PairScorer
+    rule : Verification
+    reader : PairReader
+    """
+
+    scorer: PairScorer
+    rule: Verification
+    reader: PairReader
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Return the log-odds that texts report one event, whichever comes first: (pairs,), float32."""
+        ordered = [(a, b) if a <= b else (b, a) for a, b in pairs]
+        position = {pair: at for at, pair in enumerate(dict.fromkeys(ordered))}
+        logits = np.asarray(self.reader.pair_logits(list(position)), np.float32)
+        return logits[[position[pair] for pair in ordered]]
+
+    def scores(
+        self, features: CaseFeatures, first: np.ndarray, second: np.ndarray, scores: np.ndarray, readings: np.ndarray
+    ) -> np.ndarray:
+        """Return the probabilities of pairs that were read, float32; parameters are those of :func:`pair_measures`."""
+        measures = pair_measures(self.scorer, features, first, second, scores, readings)
+        logits = self.rule.logits(measures) + self.scorer.late(features, first, second)
+        return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
+
+    def contributions(
+        self, features: CaseFeatures, first: int, second: int, score: float, reading: float
+    ) -> dict[str, float]:
+        """Return what the families of features of the scorer, and the reading, add to the log-odds of a pair."""
+        a, b = np.array([first]), np.array([second])
+        measures = pair_measures(self.scorer, features, a, b, np.array([score]), np.array([reading]))[0]
+        parts = dict(zip(MEASURES, (np.array(self.rule.weights) * measures).tolist(), strict=True))
+        share = self.rule.weights[MEASURES.index("first_score")]
+        found = {name: share * part for name, part in self.scorer.contributions(features, first, second).items()}
+        found["place"] += parts["same_place"] + parts["place_of_none"]
+        found["time between"] = float(self.scorer.late(features, a, b)[0])
+        found["base rate"] += self.rule.intercept
+        return {READING: parts["reading"], **found}
