@@ -13,7 +13,7 @@ cosine adds may therefore never fall as the cosine rises: else the texts that ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -22,19 +22,30 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
+from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
+from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
+from tawasul_nlp.training.pair_verification import JudgedPairs, Remembered, fit_verification
 from tawasul_nlp.training.progress import tell
 
 FOLDS = 5
 # The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few
 # examples say; so are those of one place the more alike their topics are, and the rarer the place.
-RISING = ("shingles", "cosine", "cosine_same_place", "cosine_no_place", "topics_same_place", "rarest_shared_place")
+RISING = (
+    "shingles",
+    "shingles_same_names",
+    "cosine",
+    "cosine_same_place",
+    "cosine_no_place",
+    "topics_same_place",
+    "rarest_shared_place",
+)
 # Strength of the L2 penalty (the factor of the likelihood): the strongest whose cross-validated average precision, the
 # mean of that on both backlogs, is about the best. A smaller factor is a stronger penalty.
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
@@ -209,45 +220,91 @@ def pairwise(groups: DuplicateGroups, collection: Collection[R]) -> dict[str, fl
 
 
 def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validation: Collection[R]) -> PairScorer:
-    """Fit the scorer of a model on a fitting and a validation collection, and choose its threshold."""
-    features, same, folds, sources = [], [], [], []
-    for number, collection in enumerate((fitting, validation)):
-        columns = read(collection, classifier)
-        pairs, duplicates = training_pairs(collection, columns)
-        features_of = features_by_heart if number == 0 else pair_features
-        features.append(features_of(columns, pairs[:, 0], pairs[:, 1]))
-        same.append(duplicates)
-        folds.append(collection.incident[pairs].min(1) % FOLDS)
-        sources.append(np.full(len(pairs), number))
-        tell("%d texts, %d pairs, %d of one incident", len(collection.texts), len(pairs), int(duplicates.sum()))
-    table, truth, fold, source = (np.concatenate(part) for part in (features, same, folds, sources))
-    sizes = np.bincount(source)
-    weights = np.where(source == 1, sizes[0] / sizes[1], 1.0)
+    """Fit the scorer of a model on a fitting and a validation collection, and choose its threshold.
+
+    If the model reads pairs, it is also fitted what that counts where the scorer is unsure
+    (:mod:`~tawasul_nlp.training.pair_verification`), with a threshold of its own.
+    """
+    sources = [
+        _source(fitting, classifier, features_by_heart),
+        _source(validation, classifier, pair_features),
+    ]
+    weights, intercept, logits = _fit_weights(sources)
+    scorer = PairScorer(weights, intercept, threshold=0.5)
+    # Thresholds are chosen by scores that the pairs got from models that had not seen them.
+    judged = [
+        JudgedPairs.of(source.texts, source.columns, source.pairs, source.same, own)
+        for source, own in zip(sources, logits, strict=True)
+    ]
+    scorer = replace(scorer, threshold=_threshold(judged[1], CaseScores(judged[1].columns, scorer), validation))
+    if not classifier.reads_pairs:
+        return scorer
+    reader = Remembered(classifier)
+    rule = fit_verification(reader, scorer, judged)
+    verifier = Verifier(scorer, rule, reader)
+    scores = CaseScores(judged[1].columns, scorer, verifier, judged[1].texts)
+    return replace(
+        scorer,
+        verification=replace(rule, threshold=_threshold(judged[1].verified(verifier), scores, validation)),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """A collection's pairs as the scorer learns from them; an incident's pairs are in one fold."""
+
+    texts: list[str]
+    columns: CaseFeatures
+    pairs: np.ndarray
+    same: np.ndarray
+    features: np.ndarray
+    folds: np.ndarray
+
+
+def _source(
+    collection: Collection[R],
+    classifier: ComplaintClassifier,
+    features_of: Callable[[CaseFeatures, np.ndarray, np.ndarray], np.ndarray],
+) -> _Source:
+    columns = read(collection, classifier)
+    pairs, same = training_pairs(collection, columns)
+    tell("%d texts, %d pairs, %d of one incident", len(collection.texts), len(pairs), int(same.sum()))
+    folds = collection.incident[pairs].min(1) % FOLDS
+    texts = [text.text for text in collection.texts]
+    return _Source(texts, columns, pairs, same, features_of(columns, pairs[:, 0], pairs[:, 1]), folds)
+
+
+def _fit_weights(sources: Sequence[_Source]) -> tuple[np.ndarray, float, list[np.ndarray]]:
+    """Return the scorer's weights and intercept, and each source's log-odds by models that did not see their fold."""
+    table, truth, fold = (
+        np.concatenate([getattr(source, name) for source in sources]) for name in ("features", "same", "folds")
+    )
+    sizes = [len(source.pairs) for source in sources]
+    source = np.repeat(np.arange(len(sizes)), sizes)
+    weights = (sizes[0] / np.array(sizes))[source]
     logits = {penalty: cross_validated(table, truth, weights, fold, penalty) for penalty in PENALTIES}
     precision = {penalty: mean_average_precision(found, truth, source) for penalty, found in logits.items()}
     penalty = min(value for value in PENALTIES if precision[value] >= max(precision.values()) - ABOUT)
-    own = mean_average_precision(logits[penalty][source == 1], truth[source == 1], source[source == 1])
+    own = [
+        mean_average_precision(logits[penalty][source == s], truth[source == s], source[source == s])
+        for s in range(len(sizes))
+    ]
     shown = {strength: round(value, 4) for strength, value in precision.items()}
-    tell("cross-validated average precision by penalty %s; %s; on validation %.4f", shown, penalty, own)
-    scorer = PairScorer(*fit(table, truth, weights, penalty), threshold=0.5)
-    # The threshold comes from scores that the validation pairs, the last ones read above, got from models that had not
-    # seen them.
-    return replace(scorer, threshold=_threshold(scorer, pairs, logits[penalty][source == 1], collection, columns))
+    tell("cross-validated average precision by penalty %s; %s; on validation %.4f", shown, penalty, own[-1])
+    return *fit(table, truth, weights, penalty), np.split(logits[penalty], np.cumsum(sizes)[:-1])
 
 
-def _threshold(
-    scorer: PairScorer, pairs: np.ndarray, logits: np.ndarray, collection: Collection[R], columns: CaseFeatures
-) -> float:
+def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection[R]) -> float:
     """Return the middle of the thresholds whose neighbourhood has an F1 within a standard error of the best.
 
     With so few pairs a single peak is chance, and so is the best place of a plateau; its middle is the furthest from
     where the F1 falls on either side.
     """
-    edges = Edges(pairs[:, 0], pairs[:, 1], (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)).above(LEAST)
+    edges = Edges(judged.pairs[:, 0], judged.pairs[:, 1], judged.scores.astype(np.float32)).above(LEAST)
     cases = [Case(text.text, id=text.id) for text in collection.texts]
     values = []
     for threshold in THRESHOLDS:
-        found = pairwise(DuplicateGroups(cases, columns, edges, scorer, float(threshold)), collection)
+        found = pairwise(DuplicateGroups(cases, edges, scores, float(threshold)), collection)
         tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in found.items()})
         values.append(found["f1"] if found["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
