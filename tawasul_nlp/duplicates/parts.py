@@ -10,7 +10,7 @@ and Schmid 2011), where it is compared with every case.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,11 +26,13 @@ from tawasul_nlp.duplicates.candidates import (
     pair_keys,
     unique_keys,
 )
-from tawasul_nlp.duplicates.case_scores import CaseScores
+from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.groups import LEAST, settled
+from tawasul_nlp.duplicates.groups import settled
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
+from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.extras import require
 
 CELL = 4_000  # cases per cell, on average
@@ -191,13 +193,57 @@ def split_features(parts: int, features: CaseFeatures, start: int, wanted: Seque
     return [(rows, features.take(rows - start)) for rows in wanted]
 
 
-def scored(pieces: Sequence[Rows], keys: np.ndarray, features: CaseFeatures, start: int, scorer: PairScorer) -> Edges:
-    """Score a part's pairs, with the features of their second cases from all parts; keep possible matches."""
+def scored(
+    pieces: Sequence[Rows], keys: np.ndarray, features: CaseFeatures, start: int, scorer: PairScorer, least: float
+) -> Edges:
+    """Score a part's pairs, with the features of their second cases from all parts; keep those from ``least`` on."""
     others = np.concatenate([rows for rows, _ in pieces])
     table = CaseFeatures.joined([features, *(found for _, found in pieces)])
     first, second = keyed_pairs(keys).T
     scores = scorer.score(table, first - start, len(features) + np.searchsorted(others, second))
-    return Edges(first, second, scores).above(LEAST)
+    return Edges(first, second, scores).above(least)
+
+
+def to_read(edges: Edges, n: int, rule: Verification) -> np.ndarray:
+    """Return the positions of the pairs that are read together, ascending."""
+    unsure = np.flatnonzero((edges.scores >= rule.low) & (edges.scores < rule.high))
+    left = np.full(n, rule.per_case, np.int64)
+    return unsure[allowed(edges.first[unsure], edges.second[unsure], edges.scores[unsure], left)[0]]
+
+
+# Rows, their features and their texts.
+Worded = tuple[np.ndarray, CaseFeatures, list[str]]
+
+
+def split_worded(
+    parts: int, features: CaseFeatures, texts: Sequence[str], start: int, wanted: Sequence[np.ndarray]
+) -> list[Worded]:
+    """Return for each part the features and texts of the rows that it needs from this one."""
+    return [(rows, features.take(rows - start), _texts_of(texts, rows - start)) for rows in wanted]
+
+
+def read_together(
+    pieces: Sequence[Worded],
+    edges: Edges,
+    features: CaseFeatures,
+    texts: Sequence[str],
+    start: int,
+    load: Callable[[], Verifier],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a part's unsure pairs, with their second cases from all parts: scores and log-odds of the reading."""
+    if not len(edges.first):
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    others = np.concatenate([rows for rows, *_ in pieces])
+    table = CaseFeatures.joined([features, *(found for _, found, _ in pieces)])
+    worded = [*texts, *(text for *_, piece in pieces for text in piece)]
+    first, second = edges.first - start, len(features) + np.searchsorted(others, edges.second)
+    verifier = load()
+    logits = verifier.read([(worded[a], worded[b]) for a, b in zip(first.tolist(), second.tolist(), strict=True)])
+    return verifier.scores(table, first, second, edges.scores, logits), logits
+
+
+def _texts_of(texts: Sequence[str], rows: np.ndarray) -> list[str]:
+    return [texts[row] for row in rows.tolist()] if len(texts) else []
 
 
 def components(n: int, matching: Edges) -> np.ndarray:
@@ -213,10 +259,15 @@ def components(n: int, matching: Edges) -> np.ndarray:
     return np.where(np.bincount(number)[number] > 1, number, -1)
 
 
-def split_components(parts: int, features: CaseFeatures, start: int, component: np.ndarray) -> list[Rows]:
+def split_components(
+    parts: int, features: CaseFeatures, texts: Sequence[str], start: int, component: np.ndarray
+) -> list[Worded]:
     """Return for each part the cases of the components that it groups; components are assigned in turn."""
     member = np.flatnonzero(component >= 0)
-    return [(start + at, features.take(at)) for (at,) in dealt(component[member] % parts, parts, member)]
+    return [
+        (start + at, features.take(at), _texts_of(texts, at))
+        for (at,) in dealt(component[member] % parts, parts, member)
+    ]
 
 
 def edges_by_part(parts: int, edges: Edges, component: np.ndarray) -> list[Edges]:
@@ -228,13 +279,26 @@ def edges_by_part(parts: int, edges: Edges, component: np.ndarray) -> list[Edges
 
 
 def grouped(
-    pieces: Sequence[Rows], edges: Edges, scorer: PairScorer, threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Group a part's components: rows, their representatives and their scores."""
-    rows = np.concatenate([found for found, _ in pieces])
-    features = CaseFeatures.joined([found for _, found in pieces])
+    pieces: Sequence[Worded],
+    edges: Edges,
+    read: Edges,
+    scorer: PairScorer,
+    threshold: float,
+    load: Callable[[], Verifier] | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Group a part's components: rows, their representatives and scores, and how many pairs were read meanwhile.
+
+    ``read`` are the pairs that were read before, with the log-odds in place of scores. Without ``load`` none is read.
+    """
+    rows = np.concatenate([found for found, *_ in pieces])
+    if not len(rows):
+        return rows, rows, np.zeros(0, np.float32), 0
+    features = CaseFeatures.joined([found for _, found, _ in pieces])
+    texts = [text for *_, piece in pieces for text in piece]
     first, second = np.searchsorted(rows, edges.first), np.searchsorted(rows, edges.second)
-    representative, score = settled(
-        Edges(first, second, edges.scores), CaseScores(features, scorer).related(), threshold
-    )
-    return rows, rows[representative], score
+    scores = CaseScores(features, scorer, None if load is None else load(), texts)
+    keys = pair_keys(np.searchsorted(rows, read.first), np.searchsorted(rows, read.second))
+    scores.readings = scores.readings.with_read(keys, read.scores, scores.readings.left)
+    scores = scores.related()
+    representative, score = settled(Edges(first, second, edges.scores), scores, threshold)
+    return rows, rows[representative], score, len(scores.readings.keys) - len(keys)

@@ -93,7 +93,7 @@ def test_pairs_are_scored_and_grouped_in_parts_as_together(features):
         parts.split_features,
         parts.scored,
         list(zip(held, starts, asked, strict=True)),
-        [(some, own, start, scorer) for some, own, start in zip(mine, held, starts, strict=True)],
+        [(some, own, start, scorer, LEAST) for some, own, start in zip(mine, held, starts, strict=True)],
     )
     edges = Edges(*(np.concatenate([getattr(some, name) for some in found]) for name in ("first", "second", "scores")))
     assert (edges.first == whole.first).all() and (edges.second == whole.second).all()
@@ -104,11 +104,14 @@ def test_pairs_are_scored_and_grouped_in_parts_as_together(features):
     settled = exchanged(
         parts.split_components,
         parts.grouped,
-        [(own, start, component[start:end]) for own, start, end in zip(held, starts, ends, strict=True)],
-        [(some, scorer, threshold) for some in parts.edges_by_part(len(starts), edges, component)],
+        [(own, [], start, component[start:end]) for own, start, end in zip(held, starts, ends, strict=True)],
+        [
+            (some, some.above(np.inf), scorer, threshold, None)
+            for some in parts.edges_by_part(len(starts), edges, component)
+        ],
     )
     representative = np.arange(n)
-    for rows, heads, _ in settled:
+    for rows, heads, *_ in settled:
         representative[rows] = heads
     assert (representative == wanted.representatives).all()
     assert wanted.summary()["largest_group"] >= 10

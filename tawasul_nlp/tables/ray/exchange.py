@@ -13,6 +13,7 @@ def exchange(
     merge: Callable[..., Any],
     sources: Sequence[tuple[Any, ...]],
     extras: Sequence[tuple[Any, ...]],
+    **resources: float,
 ) -> list[Any]:
     """Cut every part into pieces, and make of the pieces for each part what it should be.
 
@@ -24,6 +25,8 @@ def exchange(
         ``merge(pieces, *extra)``, with the pieces in the order of the parts that they came from.
     sources, extras : sequence of tuple
         One a part; their items may be references.
+    **resources
+        What each merge takes of a node (``num_cpus``, ``num_gpus``), if not one CPU.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def exchange(
     cut = ray.remote(_cut).options(num_returns=parts)
     pieces = [cut.remote(split, parts, *source) for source in sources]
     rows = pieces if parts > 1 else [[piece] for piece in pieces]
-    join = ray.remote(_join)
+    join = ray.remote(_join).options(**resources)
     return [join.remote(merge, len(sources), *(row[part] for row in rows), *extra) for part, extra in enumerate(extras)]
 
 

@@ -6,7 +6,7 @@ and a few numbers a case, but no text and nothing that cases are compared by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import ray
 import ray.data
 
+from tawasul_nlp._system import logger
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates import DuplicateGrouper, parts
 from tawasul_nlp.duplicates.candidates import (
@@ -26,8 +27,10 @@ from tawasul_nlp.duplicates.candidates import (
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, unpack
-from tawasul_nlp.duplicates.groups import numbered
+from tawasul_nlp.duplicates.groups import LEAST, numbered
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
+from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names, added_schema
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.ray.classification import bundled, by_workers, check_columns, chunk_of
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 MAX_PARTS = 256  # a shuffle has as many pieces as parts squared
-_FEATURES, _VECTOR = "__features", "__vector"
+_FEATURES, _VECTOR, _TEXT = "__features", "__vector", "__text"
 _DECIMALS = 4
 
 
@@ -65,7 +68,8 @@ def group(
     cases; beyond, both look for neighbours approximately, and each in its own way. A row without text, or whose text is
     not valid UTF-8, belongs to no group, and its added values are null.
 
-    The dataset, with about 1.5 kilobytes a case beside it, is held in Ray's object store, which spills to disk.
+    The dataset, with about 1.5 kilobytes a case beside it (and the texts, if pairs are verified), is held in Ray's
+    object store, which spills to disk.
 
     Parameters
     ----------
@@ -118,26 +122,39 @@ def group(
     if not blocks:
         return read
     ask = ray.remote(_rule).options(num_cpus=num_cpus, num_gpus=num_gpus)
-    scorer, threshold, width, domain = ray.get(ask.remote(given))
+    scorer, threshold, width, domain, rule = ray.get(ask.remote(given))
+    least = LEAST if rule is None else min(LEAST, rule.low)
+    load = None if rule is None else _LoadVerifier(given)
+    resources = {} if rule is None else {"num_cpus": num_cpus, "num_gpus": num_gpus}
 
-    apart = ray.remote(_apart).options(num_returns=3)
-    tables, features, told = zip(
+    apart = ray.remote(_apart).options(num_returns=4)
+    tables, features, texts, told = zip(
         *(apart.remote(width, domain, *some) for some in _stretches(blocks, min(len(blocks), MAX_PARTS))), strict=True
     )
     marks = ray.get(list(told))
     ends = np.cumsum([mark.sum() for mark in marks])
     n, starts = int(ends[-1]), np.r_[0, ends[:-1]]
-    edges = _edges(features, starts, n, scorer, exact_below)
+    edges = _edges(features, starts, n, scorer, exact_below, least)
+    read = edges.above(np.inf)
+    if rule is not None:
+        edges, read = _read(edges, (features, texts, starts), n, rule, load, resources)
     component = parts.components(n, edges.above(threshold))
+    by_part = (parts.edges_by_part(len(starts), some, component) for some in (edges, read))
     settled = exchange(
         parts.split_components,
         parts.grouped,
-        [(held, start, component[start:end]) for held, start, end in zip(features, starts, ends, strict=True)],
-        [(some, scorer, threshold) for some in parts.edges_by_part(len(starts), edges, component)],
+        [
+            (held, worded, start, component[start:end])
+            for held, worded, start, end in zip(features, texts, starts, ends, strict=True)
+        ],
+        [(*some, scorer, threshold, load) for some in zip(*by_part, strict=True)],
+        **resources,
     )
-    representative, score = np.arange(n), np.ones(n, np.float32)
-    for rows, representatives, scores in ray.get(settled):
+    representative, score, pairs_read = np.arange(n), np.ones(n, np.float32), len(read.first)
+    for rows, representatives, scores, read_meanwhile in ray.get(settled):
         representative[rows], score[rows] = representatives, scores
+        pairs_read += read_meanwhile
+    logger.info("%d of %d pairs read together", pairs_read, len(edges.first))
     labels, _, sizes = numbered(representative)
     values = (labels, sizes[labels], score, representative == np.arange(n))
     add = ray.remote(_with_groups)
@@ -149,8 +166,10 @@ def group(
     )
 
 
-def _edges(features: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScorer, exact_below: int) -> Edges:
-    """Return all pairs that may match, in the order of their cases; `features` are references."""
+def _edges(
+    features: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScorer, exact_below: int, least: float
+) -> Edges:
+    """Return all pairs that score at least `least`, in the order of their cases; `features` are references."""
     count = len(starts)
     where = [(held, int(start)) for held, start in zip(features, starts, strict=True)]
     pairs = exchange(parts.split_bands, parts.near_copies_of, where, [()] * count)
@@ -161,10 +180,43 @@ def _edges(features: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScor
         parts.split_features,
         parts.scored,
         [(*own, rows) for own, rows in zip(where, asked, strict=True)],
-        [(keys, *own, scorer) for keys, own in zip(mine, where, strict=True)],
+        [(keys, *own, scorer, least) for keys, own in zip(mine, where, strict=True)],
     )
     found = ray.get(scored)
     return Edges(*(np.concatenate([getattr(some, name) for some in found]) for name in ("first", "second", "scores")))
+
+
+def _read(
+    edges: Edges,
+    cases: tuple[Sequence[Any], Sequence[Any], np.ndarray],
+    n: int,
+    rule: Verification,
+    load: Callable[[], Verifier] | None,
+    resources: Mapping[str, float],
+) -> tuple[Edges, Edges]:
+    """Return the pairs that may match after the unsure ones were read, and those with what the reading says.
+
+    `cases` are the features, texts and first rows of the parts.
+    """
+    features, texts, starts = cases
+    at = parts.to_read(edges, n, rule)
+    unsure = Edges(edges.first[at], edges.second[at], edges.scores[at])
+    cuts = np.searchsorted(unsure.first, starts[1:])
+    columns = (np.split(column, cuts) for column in (unsure.first, unsure.second, unsure.scores))
+    mine = [Edges(*piece) for piece in zip(*columns, strict=True)]
+    where = [(held, worded, int(start)) for held, worded, start in zip(features, texts, starts, strict=True)]
+    wanted = [parts.split_rows(len(starts), np.unique(own.second), starts) for own in mine]
+    read = exchange(
+        parts.split_worded,
+        parts.read_together,
+        [(*own, [rows[part] for rows in wanted]) for part, own in enumerate(where)],
+        [(own, *place, load) for own, place in zip(mine, where, strict=True)],
+        **resources,
+    )
+    scores, logits = (np.concatenate(column) for column in zip(*ray.get(read), strict=True))
+    corrected = edges.scores.copy()
+    corrected[at] = scores
+    return Edges(edges.first, edges.second, corrected).above(LEAST), Edges(unsure.first, unsure.second, logits)
 
 
 def _neighbours(features: Sequence[Any], starts: np.ndarray, n: int, exact_below: int) -> list[Any]:
@@ -211,9 +263,24 @@ def _loaded(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> Dupli
     return grouper() if callable(grouper) else grouper
 
 
-def _rule(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> tuple[PairScorer, float, int, Domain]:
+def _rule(
+    grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
+) -> tuple[PairScorer, float, int, Domain, Verification | None]:
     found = _loaded(grouper)
-    return found.scorer, found.threshold, found.classifier.incident_size, found.domain
+    rule = None if found.verifier is None else found.verifier.rule
+    return found.scorer, found.threshold, found.classifier.incident_size, found.domain, rule
+
+
+class _LoadVerifier:
+    """Loads the verifier of a grouper in a task."""
+
+    def __init__(self, grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> None:
+        self._grouper = grouper
+
+    def __call__(self) -> Verifier:
+        verifier = _loaded(self._grouper).verifier
+        assert verifier is not None  # or this would not have been made
+        return verifier
 
 
 class _Read:
@@ -247,11 +314,13 @@ class _Read:
         features = case_features(self._grouper.classifier, cases, workers=1, domain=self._grouper.domain)
         packed: list[bytes | None] = [None] * table.num_rows
         vector: list[bytes | None] = [None] * table.num_rows
+        texts: list[str | None] = [None] * table.num_rows
         for row, values, own in zip(told, pack(features) if told else (), features.vectors, strict=True):
             packed[row], vector[row] = values, own.tobytes()
-        return table.append_column(_FEATURES, pa.array(packed, pa.large_binary())).append_column(
-            _VECTOR, pa.array(vector, pa.large_binary())
-        )
+            texts[row] = told[row].text if self._grouper.verifier is not None else ""
+        table = table.append_column(_FEATURES, pa.array(packed, pa.large_binary()))
+        table = table.append_column(_VECTOR, pa.array(vector, pa.large_binary()))
+        return table.append_column(_TEXT, pa.array(texts, pa.large_string()))
 
 
 def _count(table: pa.Table) -> int:
@@ -263,15 +332,16 @@ def _stretches(blocks: Sequence[Any], count: int) -> list[Sequence[Any]]:
     return [blocks[start:end] for start, end in zip(ends, ends[1:], strict=False)]
 
 
-def _apart(width: int, domain: Domain, *tables: pa.Table) -> tuple[pa.Table, CaseFeatures, np.ndarray]:
-    """Return the rows of a part, what its cases are compared by, and which rows are cases."""
+def _apart(width: int, domain: Domain, *tables: pa.Table) -> tuple[pa.Table, CaseFeatures, list[str], np.ndarray]:
+    """Return the rows of a part, what its cases are compared by, their texts if needed, and which rows are cases."""
     import pyarrow as pa
 
     table = pa.concat_tables(tables, promote_options="permissive")  # an empty column may have no type
     told = np.asarray(table.column(_FEATURES).is_valid())
     vectors = np.frombuffer(b"".join(table.column(_VECTOR).drop_null().to_pylist()), np.float32)
     features = unpack(table.column(_FEATURES).drop_null().to_pylist(), vectors.reshape(-1, width), domain)
-    return table.drop_columns([_FEATURES, _VECTOR]), features, told
+    texts = table.column(_TEXT).drop_null().to_pylist()
+    return table.drop_columns([_FEATURES, _VECTOR, _TEXT]), features, texts, told
 
 
 def _search_vectors(features: CaseFeatures) -> np.ndarray:
