@@ -108,6 +108,8 @@ def grouped(report: GroupReport) -> RenderableType:
     ]
     if report.known is not None:
         lines.append(f"{report.cases - report.known:,} added to the index, {report.known:,} were there already")
+    if report.pairs_read is not None:
+        lines.append(f"{report.pairs_read:,} unsure pairs of cases were verified by reading both texts")
     if report.without_text:
         lines.append(f"{report.without_text:,} rows have no text and are in no group")
     if report.dates_unread:

@@ -47,6 +47,15 @@ Threshold = Annotated[
     ),
 ]
 
+Verify = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Decide unsure pairs of cases by reading both texts, which takes time [default: if the model can]",
+        show_default=False,
+    ),
+]
+
 # usearch raises an interrupt as a RuntimeError with one of these messages.
 _INTERRUPTS_OF_USEARCH = ("Operation has been terminated", "Terminated by user")
 
@@ -60,6 +69,7 @@ def group(
     place_column: PlaceColumn = None,
     topic_column: TopicColumn = None,
     threshold: Threshold = None,
+    verify: Verify = None,
     index: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and use its group ids.")
     ] = None,
@@ -96,6 +106,7 @@ def group(
             files.target,
             model=model,
             threshold=threshold,
+            verify=verify,
             domain=domain,
             quiet=quiet,
             text_column=text_column,
@@ -119,6 +130,7 @@ def run_group(
     *,
     model: str | None,
     threshold: float | None,
+    verify: bool | None,
     domain: Path | None,
     quiet: bool,
     index: Path | None,
@@ -140,7 +152,7 @@ def run_group(
     def load() -> DuplicateGrouper:
         from tawasul_nlp.duplicates import DuplicateGrouper
 
-        return DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain))
+        return DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
 
     with console.status("reading") as status:
 

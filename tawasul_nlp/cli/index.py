@@ -16,6 +16,7 @@ from tawasul_nlp.cli.group import (
     PlaceColumn,
     Threshold,
     TopicColumn,
+    Verify,
     run_group,
     show_groups,
 )
@@ -61,6 +62,7 @@ def add(
     place_column: PlaceColumn = None,
     topic_column: TopicColumn = None,
     threshold: Threshold = None,
+    verify: Verify = None,
     model: Model = None,
     domain: DomainFolder = None,
     reading: Reading = Reading(),
@@ -87,6 +89,7 @@ def add(
             None,
             model=model,
             threshold=threshold,
+            verify=verify,
             domain=domain,
             quiet=quiet,
             text_column=text_column,
@@ -112,6 +115,7 @@ def query(
         str | None, typer.Option(metavar="PLACE", help="Place of the case, if the text does not say.")
     ] = None,
     threshold: Threshold = None,
+    verify: Verify = None,
     model: Model = None,
     domain: DomainFolder = None,
     as_json: AsJson = False,
@@ -124,7 +128,7 @@ def query(
     """
     from tawasul_nlp.duplicates import Case
 
-    with opened_index(folder, model, domain, threshold) as index:
+    with opened_index(folder, model, domain, threshold, verify) as index:
         matches = index.query(Case(whole(text), place=place), k)
     if as_json:
         typer.echo(json.dumps([asdict(match) for match in matches], ensure_ascii=False, indent=2))
@@ -202,6 +206,7 @@ def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
 def rebuild(
     folder: IndexFolder,
     threshold: Threshold = None,
+    verify: Verify = None,
     model: Model = None,
     domain: DomainFolder = None,
     as_json: AsJson = False,
@@ -217,7 +222,8 @@ def rebuild(
     """
     from tawasul_nlp.duplicates import DuplicateGrouper, rebuild_index
 
-    done = rebuild_index(folder, DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain)))
+    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
+    done = rebuild_index(folder, grouper)
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         return

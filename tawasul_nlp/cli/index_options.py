@@ -19,12 +19,16 @@ IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the 
 
 @contextmanager
 def opened_index(
-    folder: Path, model: str | None, domain: Path | None, threshold: float | None = None
+    folder: Path,
+    model: str | None,
+    domain: Path | None,
+    threshold: float | None = None,
+    verify: bool | None = None,
 ) -> Iterator[DuplicateIndex]:
     """Open the index of a command, which must exist; an unknown id becomes an error that names it."""
     from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 
-    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain))
+    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
     with DuplicateIndex.open(folder, grouper, create=False) as index:
         try:
             yield index

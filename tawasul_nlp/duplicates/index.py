@@ -281,6 +281,11 @@ class DuplicateIndex:
             found = self._store.all("SELECT id, group_id, score, reason FROM cases ORDER BY row")
         return {row[0]: Assignment(row[0], row[1], False, row[2], row[3]) for row in found}
 
+    @property
+    def pairs_read(self) -> int:
+        """How many pairs of texts the model read together since the index was opened."""
+        return self._assigner.scores.pairs_read
+
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and the model and settings of the index."""
         with self._in_turn():

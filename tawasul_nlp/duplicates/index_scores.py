@@ -38,10 +38,17 @@ class IndexScores:
     scorer : PairScorer
     verifier : Verifier or None
         None for the scorer's own scores.
+
+    Attributes
+    ----------
+    scorer : PairScorer
+    pairs_read : int
+        How many pairs were read, rather than looked up.
     """
 
     def __init__(self, database: IndexDatabase, scorer: PairScorer, verifier: Verifier | None) -> None:
         self.scorer = scorer
+        self.pairs_read = 0
         self._database = database
         self._verifier = verifier
         self.begin()
@@ -117,6 +124,7 @@ class IndexScores:
             texts[ASKED] = self._asked
         logits = verifier.read([(texts[a], texts[b]) for a, b in pairs]).tolist()
         self._known.update(zip(pairs, logits, strict=True))
+        self.pairs_read += len(pairs)
         if self._asked is None:
             store_readings(self._database, ((*pair, logit) for pair, logit in zip(pairs, logits, strict=True)))
 

@@ -55,6 +55,8 @@ class GroupReport:
         Incidents that were reported more than once, and the rows in them.
     known : int or None
         Cases that were in the index before; None without an index.
+    pairs_read : int or None
+        Pairs of cases whose texts the model read together to verify them; None if it did not verify any.
     dates_unread : int
         Cases that were grouped without a date because theirs could not be read.
     largest : tuple of LargeGroup
@@ -78,6 +80,7 @@ class GroupReport:
     groups: int
     grouped_cases: int
     known: int | None
+    pairs_read: int | None
     dates_unread: int
     largest: tuple[LargeGroup, ...]
     added: tuple[str, ...]
@@ -187,7 +190,8 @@ def group_table(
         rejects = [reject for chunk in rows.chunks for reject in chunk.rejects]
         check_rows(rows.read, written, len(rejects))
         counts = {"read": rows.read, "written": written, "rejected": len(rejects)}
-        _publish(targets, rejects_file, table_file, rejects, {"name": source.name, **identity}, counts)
+        facts = {"pairs_read": found.pairs_read, "input": {"name": source.name, **identity}, "rows": counts}
+        _publish(targets, rejects_file, table_file, rejects, facts)
     notes = (*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped))
     return _report(targets, rows, found, written, len(rejects), names, notes, time.monotonic() - began)
 
@@ -214,6 +218,7 @@ def _report(
         groups=sum(size > 1 for size in found.sizes.values()),
         grouped_cases=found.together,
         known=found.known,
+        pairs_read=found.pairs_read,
         dates_unread=rows.dates_unread,
         largest=found.largest,
         added=added,
@@ -227,8 +232,7 @@ def _publish(
     rejects_file: PendingFile,
     table_file: PendingFile | None,
     rejects: Sequence[Reject],
-    source: Mapping[str, Any],
-    counts: Mapping[str, int],
+    facts: Mapping[str, Any],
 ) -> None:
     """Put rejects, manifest and table in place: whoever sees the output can rely on finding the others."""
     if rejects:
@@ -239,14 +243,8 @@ def _publish(
     if table_file is None or targets.output is None:
         return
     if targets.manifest is not None:  # an output without one would not be ours to replace
-        facts = {
-            "command": "group",
-            "versions": versions(),
-            "input": source,
-            "output": {"name": targets.output.name, **input_identity(table_file.path)},
-            "rows": counts,
-        }
-        write_manifest(targets.manifest, facts)
+        output = {"name": targets.output.name, **input_identity(table_file.path)}
+        write_manifest(targets.manifest, {"command": "group", "versions": versions(), **facts, "output": output})
     table_file.publish()
 
 
@@ -274,6 +272,7 @@ class _Grouped:
         self.cases = 0
         self.together = 0
         self.known = known
+        self.pairs_read: int | None = None
         self.largest: tuple[LargeGroup, ...] = ()
 
     def add(self, cases: Iterable[Case], values_of: Callable[[Case], list[Any]]) -> None:
@@ -308,6 +307,8 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Grouped:
         )
     )
     grouped = _Grouped()
+    if grouper.verifier is not None:
+        grouped.pairs_read = len(groups.readings.keys)
     for cases in rows.cases:
         grouped.add(cases, lambda _: next(values))
     representative_of = dict(zip(labels, representatives, strict=True))
@@ -332,6 +333,8 @@ def _indexed(
                 on_step("added", done, total)
         # Read after the last case: until then groups grow, merge and split, and a case may change its group.
         grouped = _Grouped(known)
+        if grouper.verifier is not None:
+            grouped.pairs_read = index.pairs_read
         incidents: dict[int, Incident] = {}
 
         def values_of(case: Case) -> list[Any]:
