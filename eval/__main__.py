@@ -20,6 +20,7 @@ OWN = (
     "eval.quality.issues",
     "eval.quality.urgency",
     "eval.quality.duplicates",
+    "eval.quality.incidents",
     "eval.quality.example_backlog",
     "eval.speed.peers",
     "eval.speed.service",

@@ -73,7 +73,7 @@ def score(labels: np.ndarray, collection: Collection) -> dict[str, Any]:
         "precision": round(float(right.mean()) if len(right) else 1.0, 4),
         "recall": round(int(right.sum()) / len(wanted), 4),
         "f1": round(f1(int(right.sum()), len(pairs), len(wanted)), 4),
-        "f1_interval": _interval(collection, pairs, right, wanted),
+        "f1_interval": interval(collection, pairs, right, wanted),
         "wrong_pairs": int((~right).sum()),
     }
     relation = relations(collection)
@@ -89,7 +89,7 @@ def score(labels: np.ndarray, collection: Collection) -> dict[str, Any]:
     return result
 
 
-def _interval(collection: Collection, pairs: np.ndarray, right: np.ndarray, wanted: np.ndarray) -> list[float]:
+def interval(collection: Collection, pairs: np.ndarray, right: np.ndarray, wanted: np.ndarray) -> list[float]:
     """Return the bootstrap 95% interval of F1, drawing incidents (a wrong pair belongs to its first text's)."""
     n = int(collection.incident.max()) + 1
     hits = np.bincount(collection.incident[pairs[right, 0]], minlength=n)

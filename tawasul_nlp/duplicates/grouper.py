@@ -18,6 +18,7 @@ from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.constraints import Constraints, Pairs
 from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verifier import Verifier
@@ -169,6 +170,12 @@ class DuplicateGrouper:
     ) -> DuplicateGroups:
         """Group cases under given constraints; see :meth:`group`."""
         features = case_features(self.classifier, listed, workers=workers, domain=self.domain)
+        return self.group_features(listed, features, constraints)
+
+    def group_features(
+        self, listed: Sequence[Case], features: CaseFeatures, constraints: Constraints | None = None
+    ) -> DuplicateGroups:
+        """Group cases whose features were read before."""
         pairs = candidate_pairs(features)
         scores = CaseScores(features, self.scorer, self.verifier, [case.text for case in listed])
         edges = Edges(pairs[:, 0], pairs[:, 1], scores.score(pairs[:, 0], pairs[:, 1])).above(LEAST)

@@ -14,10 +14,11 @@ pytestmark = pytest.mark.slow
 
 ray = pytest.importorskip("ray")
 
-from tawasul_nlp import cli  # noqa: E402
+from tawasul_nlp import DuplicateGrouper, cli  # noqa: E402
 from tawasul_nlp.tables import ADDED_COLUMNS, MissingColumnError, TableError, WorkerDiedError, classify_table  # noqa: E402
 from tawasul_nlp.tables.ray import classify, engine, group  # noqa: E402
 from tests.duplicates.many_reports import grouper, many_reports  # noqa: E402
+from tests.duplicates.pair_model import write_pair_model  # noqa: E402
 from tests.tables.keyword_classifier import (  # noqa: E402
     DiesAt,
     FailsAt,
@@ -190,3 +191,16 @@ def test_groups_of_a_dataset_are_those_of_the_local_grouper():
     np.testing.assert_allclose(placed["group_score"].to_numpy(float), local.scores, atol=1e-4)
     assert (placed["group_size"].to_numpy(int) == np.bincount(local.labels)[local.labels]).all()
     assert set(ADDED_COLUMNS).isdisjoint(found.columns)
+
+
+def test_pairs_of_a_dataset_are_verified_as_those_of_the_local_grouper(tmp_path):
+    verifying = DuplicateGrouper.from_pretrained(write_pair_model(tmp_path / "model"), threads=1)
+    cases = many_reports()[:200]
+    local = verifying.group(cases, workers=1)
+    assert local.summary()["pairs_read"] > 100
+    assert (local.labels != grouper().group(cases, workers=1).labels).any()
+    rows = [{"text": case.text, "vector": case.embedding.tolist()} for case in cases]
+    tables = [pa.Table.from_pylist(rows[start : start + 70]) for start in range(0, len(rows), 70)]
+    found = group(ray.data.from_arrow(tables), "text", embedding_column="vector", grouper=verifying).to_pandas()
+    assert found["group_id"].tolist() == local.labels.tolist()
+    np.testing.assert_allclose(found["group_score"].to_numpy(float), local.scores, atol=1e-4)

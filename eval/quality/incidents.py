@@ -1,0 +1,246 @@
+"""Measure the grouping of incidents that many reported in their own words, in a backlog of other cases.
+
+The reports and hard negatives are those of ``eval/data/incidents.jsonl``; the others are cases of the test split. Every
+pair of texts counts. A hard negative is merged if it is in a group with any report of the incident that it is
+near. A copy of a report, mistyped as hurried people do (:mod:`tawasul_nlp.training.noise`), is found if it is in the
+group of the report; for each seed there is one copy of each incident's first report in the backlog.
+
+Run ``python -m eval.quality.incidents`` (writes ``eval/results/incidents.json`` and ``incidents.md``). A model that
+reads pairs is measured with and without that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.quality.duplicates import f1, interval
+from eval.results_files import RESULTS, provenance, publish_page
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
+from tawasul_nlp.duplicates.candidates import candidate_pairs
+from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.training.noise import add_noise
+from tawasul_nlp.training.pairs import Collection, together
+from training.corpus import LabelSpace, load_examples
+
+REPORTS = Path(__file__).parents[1] / "data" / "incidents.jsonl"
+OTHERS = 1_200
+SEEDS = (0, 1, 2)
+BARS = {"f1": 0.93, "precision": 0.95, "hard_negatives_merged": 0.02, "copies_found": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A text of the backlog.
+
+    Attributes
+    ----------
+    id, text : str
+    incident : str
+        Reports of one incident have one id of it.
+    near : str or None
+        The incident that a hard negative is near.
+    relation : str
+        ``report``, ``copy`` (with typing slips), ``hard negative`` or ``other``.
+    """
+
+    id: str
+    text: str
+    incident: str
+    near: str | None
+    relation: str
+
+
+def load_backlog(others: int = OTHERS) -> list[Report]:
+    """Return the reports and hard negatives, and other cases of the test split."""
+    with REPORTS.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    reports = [
+        Report(
+            row["id"],
+            row["text"],
+            row.get("incident", row["id"]),
+            row.get("near"),
+            row.get("relation", "hard negative"),
+        )
+        for row in rows
+    ]
+    cases = random.Random(0).sample(load_examples("test", LabelSpace.load()), others)
+    return reports + [Report(case.id, case.text, case.id, None, "other") for case in cases]
+
+
+def mistyped(reports: list[Report], seed: int) -> list[Report]:
+    """Return a copy with typing noise of the first report of each incident."""
+    first: dict[str, Report] = {}
+    for report in reports:
+        if report.relation == "report":
+            first.setdefault(report.incident, report)
+    return [
+        Report(
+            f"{report.id}-{seed}", add_noise(report.text, random.Random(f"{seed} {report.id}")), incident, None, "copy"
+        )
+        for incident, report in first.items()
+    ]
+
+
+def as_collection(reports: list[Report]) -> Collection[Report]:
+    """Return reports with the number of each one's incident; hard negatives are counted by :func:`merged_share`."""
+    numbers: dict[str, int] = {}
+    incident = [numbers.setdefault(report.incident, len(numbers)) for report in reports]
+    return Collection(reports, np.array(incident, np.int64), np.zeros((0, 2), np.int64))
+
+
+def merged_share(labels: np.ndarray, reports: list[Report]) -> float:
+    """Return the share of the hard negatives that are in a group with a report of the incident that they are near."""
+    groups: dict[str, set[int]] = {}
+    for report, label in zip(reports, labels.tolist(), strict=True):
+        groups.setdefault(report.incident, set()).add(label)
+    merged = [
+        label in groups[report.near]
+        for report, label in zip(reports, labels.tolist(), strict=True)
+        if report.near is not None
+    ]
+    return float(np.mean(merged))
+
+
+def found_share(labels: np.ndarray, reports: list[Report], copies: list[Report]) -> float:
+    """Return the share of copies that are in the group of the report that they are of; their labels are the last."""
+    row = {report.id: at for at, report in enumerate(reports)}
+    originals = [row[copy.id.rpartition("-")[0]] for copy in copies]
+    return float((labels[len(reports) :] == labels[originals]).mean())
+
+
+def scores(labels: np.ndarray, reports: list[Report]) -> dict[str, Any]:
+    """Score a grouping of the backlog."""
+    collection = as_collection(reports)
+    pairs, wanted = together(labels), collection.duplicates
+    right = collection.incident[pairs[:, 0]] == collection.incident[pairs[:, 1]]
+    copies = np.array([report.relation == "copy" for report in reports])
+    of_copy = wanted[copies[wanted].any(1)]
+    return {
+        "f1": round(f1(int(right.sum()), len(pairs), len(wanted)), 4),
+        "f1_interval": interval(collection, pairs, right, wanted),
+        "precision": round(float(right.mean()) if len(right) else 1.0, 4),
+        "recall": round(int(right.sum()) / len(wanted), 4),
+        "recall_of_copies": round(float((labels[of_copy[:, 0]] == labels[of_copy[:, 1]]).mean()), 4),
+        "hard_negatives_merged": round(merged_share(labels, reports), 4),
+    }
+
+
+def measure(grouper: DuplicateGrouper, reports: list[Report], features: CaseFeatures) -> dict[str, Any]:
+    """Group the backlog; then with the copies of each seed, whose features follow those of the backlog."""
+
+    def group(rows: np.ndarray, texts: list[Report]) -> DuplicateGroups:
+        return grouper.group_features([Case(text.text) for text in texts], features.take(rows))
+
+    n = len(reports)
+    began = time.monotonic()
+    groups = group(np.arange(n), reports)
+    seconds = time.monotonic() - began
+    found = []
+    start = n
+    for seed in SEEDS:
+        copies = mistyped(reports, seed)
+        rows = np.r_[np.arange(n), np.arange(start, start + len(copies))]
+        found.append(found_share(group(rows, [*reports, *copies]).labels, reports, copies))
+        start += len(copies)
+    return {
+        "threshold": grouper.threshold,
+        **scores(groups.labels, reports),
+        "copies_found": round(float(np.mean(found)), 4),
+        "pairs_read": len(groups.readings.keys),
+        "seconds": round(seconds, 1),
+    }
+
+
+def candidate_recall(features: CaseFeatures, reports: list[Report]) -> float:
+    """Return the share of the pairs of one incident that are compared at all."""
+    pairs = {tuple(pair) for pair in candidate_pairs(features).tolist()}
+    return float(np.mean([tuple(pair) in pairs for pair in as_collection(reports).duplicates.tolist()]))
+
+
+def evaluate(model: Path | None) -> dict[str, Any]:
+    """Run all measurements."""
+    classifier = ComplaintClassifier.from_pretrained(model)
+    reports = load_backlog()
+    texts = [*reports, *(copy for seed in SEEDS for copy in mistyped(reports, seed))]
+    features = case_features(classifier, [Case(text.text) for text in texts])
+    groupers = {"pair scorer": DuplicateGrouper(classifier, verify=False)}
+    if DuplicateGrouper(classifier).verifier is not None:
+        groupers["pair scorer and verifier"] = DuplicateGrouper(classifier)
+    return {
+        **provenance("python -m eval.quality.incidents"),
+        "model_hash": classifier.config.model_hash,
+        "texts": len(reports),
+        "reports": sum(report.relation in ("report", "copy") for report in reports),
+        "incidents": len({report.incident for report in reports if report.relation == "report"}),
+        "hard_negatives": sum(report.near is not None for report in reports),
+        "duplicate_pairs": len(as_collection(reports).duplicates),
+        "candidate_recall": round(candidate_recall(features.take(slice(0, len(reports))), reports), 4),
+        "systems": {name: measure(grouper, reports, features) for name, grouper in groupers.items()},
+        "bars": BARS,
+    }
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Render the result as Markdown."""
+    lines = [
+        "# Incidents that many reported",
+        "",
+        f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model_hash']}`. Per cent; F1 "
+        f"with a bootstrap 95% interval over incidents. {result['incidents']} incidents with {result['reports']} "
+        f"reports and {result['hard_negatives']} hard negatives ([`eval/data/incidents.jsonl`](../data/README.md)) among "
+        f"{result['texts'] - result['reports'] - result['hard_negatives']} other cases of the test split; nothing was "
+        "fitted or chosen on them. Of the pairs of one incident "
+        f"{100 * result['candidate_recall']:.1f}% are candidates, the others can only come together over a third case.",
+        "",
+        "| | threshold | F1 | precision | recall | recall, pairs with a copy | hard negatives merged "
+        "| copies with typing noise found | pairs read | seconds |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["systems"].items():
+        low, high = row["f1_interval"]
+        cells = [
+            f"{row['threshold']:.3f}",
+            f"{100 * row['f1']:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
+            *(
+                f"{100 * row[column]:.1f}"
+                for column in ("precision", "recall", "recall_of_copies", "hard_negatives_merged", "copies_found")
+            ),
+            f"{row['pairs_read']:,}",
+            f"{row['seconds']:.1f}",
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    bars = {name: f"{100 * value:.0f}" for name, value in result["bars"].items()}
+    lines.append(
+        f"| *bar* | | {bars['f1']} | {bars['precision']} | | | {bars['hard_negatives_merged']} "
+        f"| {bars['copies_found']} | | |"
+    )
+    lines += [
+        "",
+        "The seconds are those of the grouping alone, without the reading of the texts one by one.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Evaluate from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a model folder (default: the bundled model)")
+    parser.add_argument("--out", type=Path, default=RESULTS / "incidents")
+    arguments = parser.parse_args()
+    result = evaluate(arguments.model)
+    publish_page(result, markdown(result), arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Pairs of which the pair scorer is unsure are decided by reading both texts; the rules and people stay above that."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tawasul_nlp import DuplicateGrouper
+from tawasul_nlp.duplicates import Case, DuplicateIndex
+from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
+from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
+from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer
+from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.verifier import READING, Verifier
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, PAIRS
+from tests.duplicates.pair_model import RULE, Knows, write_pair_model
+
+TRANSFORMER = "محول الكهربا انفجر يم بيتنا وصار ظلام"
+TRANSFORMER_AGAIN = "سمعنا صوت قوي من المحول وعقبها طفت الكهربا"
+THEFT = "انسرقت مكينة الطراد من الفرضة البارحة"
+THEFT_AGAIN = "سرقوا مكاين طراريدنا من فرضة سترة"
+PALM = "نخلة طايحة على الممشى وسادة الدرب"
+EVENT = {TRANSFORMER: 1, TRANSFORMER_AGAIN: 1, THEFT: 2, THEFT_AGAIN: 2, PALM: 3}
+TEXTS = list(EVENT)
+# A scorer that is as unsure of one pair as of another.
+UNSURE = PairScorer(np.zeros(len(NAMES)), -1.0, 0.5)
+
+
+def features_of(*texts: str, days: tuple[float, ...] = ()) -> CaseFeatures:
+    vectors = np.ones((len(texts), 128), np.float32) / np.sqrt(128)
+    features = compute_features([Case(text) for text in texts], vectors, [{}] * len(texts))
+    if days:
+        features.days = np.array(days)
+    return features
+
+
+def scores_of(*texts: str, rule: Verification = RULE, scorer: PairScorer = UNSURE) -> tuple[CaseScores, Knows]:
+    reader = Knows(EVENT | {text: text for text in texts if text not in EVENT})
+    return CaseScores(features_of(*texts), scorer, Verifier(scorer, rule, reader), texts), reader
+
+
+def every_pair(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(n, 1)
+
+
+# -- which pairs are read ----------------------------------------------------------------------------------------------
+
+
+def test_unsure_pairs_are_decided_by_what_the_reader_says() -> None:
+    scores, reader = scores_of(*EVENT)
+    found = dict(zip(zip(*every_pair(5), strict=True), scores.score(*every_pair(5)), strict=True))
+    together = {pair for pair, score in found.items() if score >= 0.5}
+    assert together == {(0, 1), (2, 3)} and len(reader.asked) == 10
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.3, 0.9), (0.01, 0.2)])
+def test_pairs_outside_the_two_scores_keep_the_first_one(low: float, high: float) -> None:
+    scores, reader = scores_of(*EVENT, rule=replace(RULE, low=low, high=high))  # the first score is 0.27
+    assert scores.score(*every_pair(5)) == pytest.approx(UNSURE.score(scores.features, *every_pair(5)))
+    assert not reader.asked
+
+
+def test_places_that_conflict_are_not_read() -> None:
+    scores, reader = scores_of(f"{PALM} مجمع 711", f"{PALM} مجمع 713")
+    assert scores.score(np.array([0]), np.array([1])).tolist() == [0.0] and not reader.asked
+
+
+def test_a_pair_is_read_once_whichever_case_comes_first() -> None:
+    scores, reader = scores_of(TRANSFORMER, TRANSFORMER_AGAIN, TRANSFORMER, PALM)
+    there = scores.score(np.array([0, 1, 2]), np.array([1, 2, 3]))
+    back = scores.score(np.array([1, 2, 3]), np.array([0, 1, 2]))
+    assert (there == back).all()
+    assert len(reader.asked) == len({frozenset(pair) for pair in reader.asked}) == 2  # two cases have one text
+
+
+def test_only_the_likeliest_pairs_of_a_case_are_read_when_there_are_many() -> None:
+    drawn = np.random.default_rng(0)
+    first, second = np.triu_indices(30, 1)
+    chosen, left = allowed(first, second, drawn.random(len(first)), np.full(30, 3))
+    assert len(chosen) <= 3 * 30 and (left == 0).all() and len(set(chosen.tolist())) == len(chosen)
+    scores, reader = scores_of(*EVENT, rule=replace(RULE, per_case=1))
+    scores.score(*every_pair(5))
+    assert 3 <= len(reader.asked) <= 5
+    assert len(scores.readings.keys) == len(reader.asked)
+
+
+def test_a_pair_that_a_third_case_suggests_is_read_however_low_its_score() -> None:
+    scores, reader = scores_of(TRANSFORMER, TRANSFORMER_AGAIN, rule=replace(RULE, low=0.9))
+    assert scores.score(np.array([0]), np.array([1]))[0] < 0.5 and not reader.asked
+    assert scores.related().score(np.array([0]), np.array([1]))[0] > 0.5
+
+
+def test_the_days_between_two_cases_count_as_much_as_in_the_first_score() -> None:
+    texts = (TRANSFORMER, TRANSFORMER_AGAIN)
+    logits = []
+    for days in ((0.0, 0.0), (0.0, 63.0)):  # two units of log-odds beyond the first 21 days
+        scores = CaseScores(features_of(*texts, days=days), UNSURE, Verifier(UNSURE, RULE, Knows(EVENT)), texts)
+        score = float(scores.score(np.array([0]), np.array([1]))[0])
+        logits.append(np.log(score / (1 - score)))
+    assert logits[0] - logits[1] == pytest.approx(2.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"low": 0.99}, {"high": 1.0}, {"per_case": 0}, {"weights": (1.0,)}, {"intercept": np.inf}]
+)
+def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="expected|finite"):
+        replace(RULE, **wrong)
+
+
+def test_a_scorer_keeps_its_rule_and_one_of_the_format_before_has_none(tmp_path) -> None:
+    replace(UNSURE, verification=RULE).save(tmp_path / PAIRS)
+    assert PairScorer.load(tmp_path / PAIRS).verification == RULE
+    text = (tmp_path / PAIRS).read_text(encoding="utf-8")
+    (tmp_path / PAIRS).write_text(text.replace('"reading": 1.0', '"reading": "much"'), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="not a pair scorer"):
+        PairScorer.load(tmp_path / PAIRS)
+    before = PairScorer.load(BUNDLED / PAIRS)
+    if '"format_version": 4' in (BUNDLED / PAIRS).read_text(encoding="utf-8"):
+        assert before.verification is None and before.weights[NAMES.index("three_numbers_shared")] == 0.0
+
+
+# -- grouping ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain() -> DuplicateGrouper:
+    return DuplicateGrouper.from_pretrained(threads=1, verify=False)
+
+
+@pytest.fixture
+def knowing(plain: DuplicateGrouper) -> DuplicateGrouper:
+    """The bundled model with a reader that knows the events."""
+    grouper = DuplicateGrouper(plain.classifier, verify=False)
+    grouper.verifier = Verifier(grouper.scorer, RULE, Knows(EVENT))
+    return grouper
+
+
+def test_reports_in_other_words_are_together_where_the_reader_says_so(
+    plain: DuplicateGrouper, knowing: DuplicateGrouper
+) -> None:
+    assert len(plain.group(TEXTS)) == 5
+    groups = knowing.group(TEXTS)
+    assert groups.labels[0] == groups.labels[1] and groups.labels[2] == groups.labels[3] and len(groups) == 3
+    assert groups.summary()["pairs_read"] == len(groups.readings.keys) > 0
+    assert groups.rethreshold(0.9).rethreshold(groups.threshold).labels.tolist() == groups.labels.tolist()
+
+
+def test_what_people_decided_stays_above_the_reader(knowing: DuplicateGrouper) -> None:
+    groups = knowing.group(TEXTS, must_link=[(0, 4)], cannot_link=[(2, 3)])
+    assert groups.labels[0] == groups.labels[4] and groups.labels[2] != groups.labels[3]
+
+
+def test_an_explanation_says_that_both_texts_were_read_and_adds_up(
+    plain: DuplicateGrouper, knowing: DuplicateGrouper
+) -> None:
+    groups = knowing.group(TEXTS)
+    read = len(groups.readings.keys)
+    for pair, was_read in (((0, 1), True), ((1, 2), False)):
+        why = groups.explain(*pair)
+        assert why.verified is was_read and (why.contributions.get(READING, 0.0) > 1) is was_read
+        assert why.score == pytest.approx(1 / (1 + np.exp(-sum(why.contributions.values()))), abs=1e-5)
+    assert len(groups.readings.keys) == read
+    why = plain.group(TEXTS).explain(0, 1)
+    assert not why.verified and READING not in why.contributions
+
+
+def test_a_model_that_reads_no_pairs_verifies_none_and_says_so_if_it_must() -> None:
+    grouper = DuplicateGrouper.from_pretrained(threads=1)
+    if grouper.classifier.reads_pairs:
+        pytest.skip("the bundled model reads pairs")
+    assert grouper.verifier is None
+    with pytest.raises(ModelFormatError, match="cannot verify pairs"):
+        DuplicateGrouper(grouper.classifier, verify=True)
+    with pytest.raises(ModelFormatError, match="one text at a time"):
+        grouper.classifier.pair_logits([(THEFT, PALM)])
+
+
+# -- an index ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_index_reads_each_pair_once_and_keeps_what_was_read(knowing: DuplicateGrouper, tmp_path) -> None:
+    asked = knowing.verifier.reader.asked
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        added = index.add(TEXTS)
+        assert added[0].group_id == added[1].group_id != added[2].group_id == added[3].group_id
+        assert index.pairs_read == len(asked) == len({frozenset(pair) for pair in asked}) > 0
+        read = len(asked)
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        index.remove(added[0].id)
+        index.merge([index.assignment(added[1].id).group_id, added[2].group_id])
+        assert len(asked) == read
+
+
+def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, tmp_path) -> None:
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        index.add([TRANSFORMER, THEFT, PALM])
+        before = index.pairs_read
+        first = index.query(TRANSFORMER_AGAIN)
+        assert first[0].is_duplicate and first[0].text == TRANSFORMER
+        once = index.pairs_read - before
+        assert 0 < once <= 2 * RULE.per_case
+        assert index.query(TRANSFORMER_AGAIN) == first
+        assert index.pairs_read == before + 2 * once  # nothing was kept of the case that was only asked about
+
+
+def test_an_arrival_reads_no_more_pairs_than_the_rule_allows(knowing: DuplicateGrouper, tmp_path) -> None:
+    knowing.verifier = Verifier(knowing.scorer, replace(RULE, per_case=1), knowing.verifier.reader)
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        for arrived, text in enumerate(EVENT):
+            before = index.pairs_read
+            index.add([text])
+            assert index.pairs_read - before <= min(arrived, 2)
+
+
+def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(knowing: DuplicateGrouper, tmp_path) -> None:
+    groups = knowing.group([Case(text, id=f"c-{at}") for at, text in enumerate(EVENT)])
+    read = len(knowing.verifier.reader.asked)
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        index.load_groups(groups)
+        index.remove("c-0")
+        index.remove("c-3")
+        assert len(knowing.verifier.reader.asked) == read
+        assert len(index.groups(min_size=1)) == 3
+
+
+# -- a model that reads pairs ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory) -> DuplicateGrouper:
+    return DuplicateGrouper.from_pretrained(write_pair_model(tmp_path_factory.mktemp("model") / "pairs"), threads=1)
+
+
+@pytest.mark.slow
+def test_a_model_reads_pairs_whatever_the_batch(reading: DuplicateGrouper) -> None:
+    pairs = [(THEFT, PALM), (PALM, ""), (THEFT_AGAIN * 40, TRANSFORMER), ("", "")]
+    together = reading.classifier.pair_logits(pairs)
+    alone = np.concatenate([reading.classifier.pair_logits([pair], batch_size=1) for pair in pairs])
+    assert together.shape == (4,) and together == pytest.approx(alone, abs=1e-4) and np.ptp(together) > 0
+    assert reading.classifier.pair_logits([]).shape == (0,)
+
+
+@pytest.mark.slow
+def test_such_a_model_verifies_unless_told_otherwise(reading: DuplicateGrouper, plain: DuplicateGrouper) -> None:
+    assert reading.verifier is not None and reading.threshold == RULE.threshold
+    texts = [*EVENT, *(f"{text} مجمع 711" for text in EVENT)]
+    assert reading.group(texts).summary()["pairs_read"] > 0
+    unverified = DuplicateGrouper(reading.classifier, verify=False).group(texts)
+    wanted = plain.group(texts)
+    assert unverified.labels.tolist() == wanted.labels.tolist() and (unverified.scores == wanted.scores).all()
+    assert unverified.summary()["pairs_read"] == 0
