@@ -215,6 +215,8 @@ def question_pairs(grouper: DuplicateGrouper, path: Path) -> dict[str, Any]:
         "cosine of incident vectors": np.einsum("ij,ij->i", columns.vectors[first], columns.vectors[first + 1]),
         "overlap of shingles": copied(columns, first, first + 1),
     }
+    if grouper.verifier is not None:
+        scores["both read together"] = grouper.verifier.read([(row["question1"], row["question2"]) for row in rows])
     tune, report = np.arange(len(rows)) % 2 == 0, np.arange(len(rows)) % 2 == 1
     result: dict[str, Any] = {"pairs": len(rows), "duplicates": int(truth.sum())}
 
@@ -245,8 +247,8 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
         cases = [Case(text.text, id=text.id) for text in collection.texts]
         return grouper.group(cases).rethreshold(threshold).labels
 
-    systems: dict[str, tuple[System, np.ndarray | None]] = {
-        SHIPPED: (ours, None),
+    systems: dict[str, tuple[System, np.ndarray | float]] = {
+        SHIPPED: (ours, grouper.threshold),
         "exact cosine, our incident vectors": (
             lambda c, columns, t: by_cosine(columns.vectors, t),
             np.arange(0.6, 0.99, 0.01),
@@ -261,11 +263,18 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
         ),
         "datasketch MinHash LSH": (lambda c, columns, t: by_minhash(c, t), np.arange(0.2, 0.75, 0.05)),
     }
+    if grouper.verifier is not None:
+        unverified = DuplicateGrouper(grouper.classifier, verify=False)
+        systems["tawasul_nlp, no pairs read together"] = (
+            lambda c, columns, _: unverified.group_features([Case(text.text) for text in c.texts], columns).labels,
+            unverified.threshold,
+        )
     columns = sets[id(report)]
     labels: dict[str, np.ndarray] = {}
     results: dict[str, dict[str, Any]] = {}
     for name, (system, thresholds) in systems.items():
-        threshold = grouper.threshold if thresholds is None else tuned(system, (tune, sets[id(tune)]), thresholds)
+        fixed = isinstance(thresholds, float)
+        threshold = thresholds if fixed else tuned(system, (tune, sets[id(tune)]), thresholds)
         labels[name] = system(report, columns, threshold)
         results[name] = {"threshold": round(threshold, 3), **score(labels[name], report)}
         print(name, results[name], flush=True)
