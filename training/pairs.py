@@ -20,7 +20,8 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import find_places
-from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer
+from tawasul_nlp.duplicates.pair_features import NAMES
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training.noise import add_noise
 from tawasul_nlp.training.pairs import Collection, fit_scorer, install

@@ -31,7 +31,7 @@ from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_scorer import copied
+from tawasul_nlp.duplicates.pair_features import copied
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.training.pairs import Collection, read, together
 from training.corpus import LabelSpace
@@ -274,7 +274,7 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
     results: dict[str, dict[str, Any]] = {}
     for name, (system, thresholds) in systems.items():
         fixed = isinstance(thresholds, float)
-        threshold = thresholds if fixed else tuned(system, (tune, sets[id(tune)]), thresholds)
+        threshold = float(thresholds) if fixed else tuned(system, (tune, sets[id(tune)]), np.asarray(thresholds))
         labels[name] = system(report, columns, threshold)
         results[name] = {"threshold": round(threshold, 3), **score(labels[name], report)}
         print(name, results[name], flush=True)

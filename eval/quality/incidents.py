@@ -199,8 +199,8 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model_hash']}`. Per cent; F1 "
         f"with a bootstrap 95% interval over incidents. {result['incidents']} incidents with {result['reports']} "
         f"reports and {result['hard_negatives']} hard negatives ([`eval/data/incidents.jsonl`](../data/README.md)) "
-        f"among {result['texts'] - result['reports'] - result['hard_negatives']} other cases of the test split; nothing was "
-        "fitted or chosen on them. Of the pairs of one incident "
+        f"among {result['texts'] - result['reports'] - result['hard_negatives']} other cases of the test split; "
+        "nothing was fitted or chosen on them. Of the pairs of one incident "
         f"{100 * result['candidate_recall']:.1f}% are candidates, the others can only come together over a third case.",
         "",
         "| | threshold | F1 | precision | recall | recall, pairs with a copy | hard negatives merged "

@@ -12,7 +12,7 @@ import numpy as np
 
 from eval.robustness.index_material import grouper
 from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
-from tawasul_nlp.duplicates.pair_scorer import conflicting_places
+from tawasul_nlp.duplicates.pair_features import conflicting_places
 
 
 class Reference:

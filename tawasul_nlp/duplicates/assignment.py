@@ -18,7 +18,7 @@ from tawasul_nlp.duplicates.groups import LINKED, member_reasons, pair_reasons
 from tawasul_nlp.duplicates.history import Journal, moment
 from tawasul_nlp.duplicates.index_scores import ASKED, IndexScores
 from tawasul_nlp.duplicates.links import Links
-from tawasul_nlp.duplicates.pair_scorer import conflicting_places
+from tawasul_nlp.duplicates.pair_features import conflicting_places
 from tawasul_nlp.duplicates.plans import Join, Offer, Plan, Recurrence, regrouped
 from tawasul_nlp.duplicates.store import IndexFolder
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, place_keys
-from tawasul_nlp.duplicates.pair_scorer import conflicting_places
+from tawasul_nlp.duplicates.pair_features import conflicting_places
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
 from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_scorer import conflicting_places, copied, shares
+from tawasul_nlp.duplicates.pair_features import conflicting_places, copied, shares
 from tawasul_nlp.duplicates.verifier import READING
 from tawasul_nlp.extras import require
 

@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_scorer import AREAS, PairScorer, has_codes, shares
+from tawasul_nlp.duplicates.pair_features import AREAS, has_codes, shares
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verification import MEASURES, Verification
 
 READING = "both texts read together"

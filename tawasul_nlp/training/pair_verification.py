@@ -15,7 +15,8 @@ import numpy as np
 
 from tawasul_nlp.duplicates.case_scores import allowed
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_scorer import PairScorer, conflicting_places
+from tawasul_nlp.duplicates.pair_features import conflicting_places
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verification import MEASURES, Verification
 from tawasul_nlp.duplicates.verifier import PairReader, Verifier, pair_measures
 from tawasul_nlp.training.progress import tell

@@ -28,7 +28,8 @@ from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
-from tawasul_nlp.duplicates.pair_scorer import KNOTS, NAMES, PairScorer, conflicting_areas, copied, pair_features
+from tawasul_nlp.duplicates.pair_features import KNOTS, NAMES, conflicting_areas, copied, pair_features
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
 from tawasul_nlp.training.pair_verification import JudgedPairs, Remembered, fit_verification

@@ -14,7 +14,8 @@ import pytest
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.features import CaseFeatures, code, compute_features, pack, place_keys, unpack
 from tawasul_nlp.duplicates.groups import pair_reasons
-from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer, conflicting_places, pair_features
+from tawasul_nlp.duplicates.pair_features import NAMES, conflicting_places, pair_features
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, weights
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 

@@ -16,7 +16,8 @@ from sklearn.metrics import adjusted_rand_score
 from eval.robustness import index_material
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
-from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer
+from tawasul_nlp.duplicates.pair_features import NAMES
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
 
 pytestmark = pytest.mark.slow

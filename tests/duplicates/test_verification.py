@@ -1,6 +1,8 @@
 """Pairs of which the pair scorer is unsure are decided by reading both texts; the rules and people stay above that."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case, DuplicateIndex
 from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
-from tawasul_nlp.duplicates.pair_scorer import NAMES, PairScorer
+from tawasul_nlp.duplicates.pair_features import NAMES
+from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.duplicates.verifier import READING, Verifier
 from tawasul_nlp.errors import ModelFormatError
@@ -104,12 +107,12 @@ def test_the_days_between_two_cases_count_as_much_as_in_the_first_score() -> Non
 @pytest.mark.parametrize(
     "wrong", [{"low": 0.99}, {"high": 1.0}, {"per_case": 0}, {"weights": (1.0,)}, {"intercept": np.inf}]
 )
-def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected|finite"):
         replace(RULE, **wrong)
 
 
-def test_a_scorer_keeps_its_rule_and_one_of_the_format_before_has_none(tmp_path) -> None:
+def test_a_scorer_keeps_its_rule_and_one_of_the_format_before_has_none(tmp_path: Path) -> None:
     replace(UNSURE, verification=RULE).save(tmp_path / PAIRS)
     assert PairScorer.load(tmp_path / PAIRS).verification == RULE
     text = (tmp_path / PAIRS).read_text(encoding="utf-8")
@@ -130,10 +133,15 @@ def plain() -> DuplicateGrouper:
 
 
 @pytest.fixture
-def knowing(plain: DuplicateGrouper) -> DuplicateGrouper:
+def reader() -> Knows:
+    return Knows(EVENT)
+
+
+@pytest.fixture
+def knowing(plain: DuplicateGrouper, reader: Knows) -> DuplicateGrouper:
     """The bundled model with a reader that knows the events."""
     grouper = DuplicateGrouper(plain.classifier, verify=False)
-    grouper.verifier = Verifier(grouper.scorer, RULE, Knows(EVENT))
+    grouper.verifier = Verifier(grouper.scorer, RULE, reader)
     return grouper
 
 
@@ -180,8 +188,10 @@ def test_a_model_that_reads_no_pairs_verifies_none_and_says_so_if_it_must() -> N
 # -- an index ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_index_reads_each_pair_once_and_keeps_what_was_read(knowing: DuplicateGrouper, tmp_path) -> None:
-    asked = knowing.verifier.reader.asked
+def test_an_index_reads_each_pair_once_and_keeps_what_was_read(
+    knowing: DuplicateGrouper, reader: Knows, tmp_path: Path
+) -> None:
+    asked = reader.asked
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         added = index.add(TEXTS)
         assert added[0].group_id == added[1].group_id != added[2].group_id == added[3].group_id
@@ -193,7 +203,7 @@ def test_an_index_reads_each_pair_once_and_keeps_what_was_read(knowing: Duplicat
         assert len(asked) == read
 
 
-def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, tmp_path) -> None:
+def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, tmp_path: Path) -> None:
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         index.add([TRANSFORMER, THEFT, PALM])
         before = index.pairs_read
@@ -205,8 +215,10 @@ def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, tmp_p
         assert index.pairs_read == before + 2 * once  # nothing was kept of the case that was only asked about
 
 
-def test_an_arrival_reads_no_more_pairs_than_the_rule_allows(knowing: DuplicateGrouper, tmp_path) -> None:
-    knowing.verifier = Verifier(knowing.scorer, replace(RULE, per_case=1), knowing.verifier.reader)
+def test_an_arrival_reads_no_more_pairs_than_the_rule_allows(
+    knowing: DuplicateGrouper, reader: Knows, tmp_path: Path
+) -> None:
+    knowing.verifier = Verifier(knowing.scorer, replace(RULE, per_case=1), reader)
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         for arrived, text in enumerate(EVENT):
             before = index.pairs_read
@@ -214,14 +226,16 @@ def test_an_arrival_reads_no_more_pairs_than_the_rule_allows(knowing: DuplicateG
             assert index.pairs_read - before <= min(arrived, 2)
 
 
-def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(knowing: DuplicateGrouper, tmp_path) -> None:
+def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(
+    knowing: DuplicateGrouper, reader: Knows, tmp_path: Path
+) -> None:
     groups = knowing.group([Case(text, id=f"c-{at}") for at, text in enumerate(EVENT)])
-    read = len(knowing.verifier.reader.asked)
+    read = len(reader.asked)
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         index.load_groups(groups)
         index.remove("c-0")
         index.remove("c-3")
-        assert len(knowing.verifier.reader.asked) == read
+        assert len(reader.asked) == read
         assert len(index.groups(min_size=1)) == 3
 
 
@@ -229,7 +243,7 @@ def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(knowing: D
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory) -> DuplicateGrouper:
+def reading(tmp_path_factory: pytest.TempPathFactory) -> DuplicateGrouper:
     return DuplicateGrouper.from_pretrained(write_pair_model(tmp_path_factory.mktemp("model") / "pairs"), threads=1)
 
 
