@@ -25,7 +25,7 @@ from eval.quality.duplicates import f1, interval
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
-from tawasul_nlp.duplicates.candidates import candidate_pairs
+from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.training.noise import add_noise
@@ -162,9 +162,9 @@ def measure(grouper: DuplicateGrouper, reports: list[Report], features: CaseFeat
     }
 
 
-def candidate_recall(features: CaseFeatures, reports: list[Report]) -> float:
-    """Return the share of the pairs of one incident that are compared at all."""
-    pairs = {tuple(pair) for pair in candidate_pairs(features).tolist()}
+def candidate_recall(features: CaseFeatures, reports: list[Report], k: int) -> float:
+    """Return the share of the pairs of one incident that are compared at all, with so many neighbours of each case."""
+    pairs = {tuple(pair) for pair in candidate_pairs(features, k).tolist()}
     return float(np.mean([tuple(pair) in pairs for pair in as_collection(reports).duplicates.tolist()]))
 
 
@@ -185,7 +185,10 @@ def evaluate(model: Path | None) -> dict[str, Any]:
         "incidents": len({report.incident for report in reports if report.relation == "report"}),
         "hard_negatives": sum(report.near is not None for report in reports),
         "duplicate_pairs": len(as_collection(reports).duplicates),
-        "candidate_recall": round(candidate_recall(features.take(slice(0, len(reports))), reports), 4),
+        "candidate_recall": {
+            str(k): round(candidate_recall(features.take(slice(0, len(reports))), reports, k), 4)
+            for k in (NEIGHBOURS, NEIGHBOURS_TO_VERIFY)
+        },
         "systems": {name: measure(grouper, reports, features) for name, grouper in groupers.items()},
         "bars": BARS,
     }
@@ -200,8 +203,12 @@ def markdown(result: dict[str, Any]) -> str:
         f"with a bootstrap 95% interval over incidents. {result['incidents']} incidents with {result['reports']} "
         f"reports and {result['hard_negatives']} hard negatives ([`eval/data/incidents.jsonl`](../data/README.md)) "
         f"among {result['texts'] - result['reports'] - result['hard_negatives']} other cases of the test split; "
-        "nothing was fitted or chosen on them. Of the pairs of one incident "
-        f"{100 * result['candidate_recall']:.1f}% are candidates, the others can only come together over a third case.",
+        "nothing was fitted or chosen on them. Candidates are "
+        + " and ".join(
+            f"{100 * share:.1f}% of the pairs of one incident with {k} neighbours of each case"
+            for k, share in result["candidate_recall"].items()
+        )
+        + " (the first without a verifier); the others can only come together over a third case.",
         "",
         "| | threshold | F1 | precision | recall | recall, pairs with a copy | hard negatives merged "
         "| copies with typing noise found | pairs read | seconds |",

@@ -200,7 +200,7 @@ class Assigner:
         return member_reasons(features, np.arange(len(rows)), representatives, score, self.threshold, constraints)
 
     def _near(self, vector: np.ndarray, row: int | None) -> list[int]:
-        wanted = NEIGHBOURS + 1
+        wanted = self.scores.neighbours + 1
         while True:
             found = self._folder.nearest(vector, wanted)
             near = [other for other in found if other != row]

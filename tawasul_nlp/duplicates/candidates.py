@@ -21,6 +21,9 @@ from tawasul_nlp.duplicates.features import CaseFeatures, place_keys, row_hashes
 # Below this many cases every vector is compared with every other: exact, and no slower.
 EXACT_BELOW = 12_000
 NEIGHBOURS = 12
+# When pairs are verified, it pays to look further: of the pairs of one incident among the 5,758 texts that the scorer
+# is fitted on, 2.2% are beyond 12 neighbours and 1.0% beyond 24.
+NEIGHBOURS_TO_VERIFY = 24
 # Texts that share 60% of their shingles meet in a bucket with probability 0.63, those that share 75% with 0.98.
 BANDS, ROWS = 21, 6
 # Texts of one place that share 95% of their shingles count as copies with probability 0.99, those that share 90% with
@@ -36,11 +39,18 @@ _BLOCK = 65_536
 _MERGE = 16_000_000
 
 
-def candidate_pairs(features: CaseFeatures) -> np.ndarray:
-    """Return all pairs worth scoring: (pairs, 2) row numbers, int64, the lower first, sorted, each once."""
+def candidate_pairs(features: CaseFeatures, k: int = NEIGHBOURS) -> np.ndarray:
+    """Return all pairs worth scoring: (pairs, 2) row numbers, int64, the lower first, sorted, each once.
+
+    Parameters
+    ----------
+    features : CaseFeatures
+    k : int
+        The neighbours of each case.
+    """
     if len(features) < 2:
         return np.zeros((0, 2), np.int64)
-    near = _neighbours(search_vectors(features, np.float16), NEIGHBOURS, np.flatnonzero(~repeated(features)))
+    near = _neighbours(search_vectors(features, np.float16), k, np.flatnonzero(~repeated(features)))
     return keyed_pairs(unique_keys(np.concatenate([_near_copies(features), near])))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tawasul_nlp._system import logger
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.duplicates.candidates import candidate_pairs
+from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
 from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Edges
@@ -176,7 +176,7 @@ class DuplicateGrouper:
         self, listed: Sequence[Case], features: CaseFeatures, constraints: Constraints | None = None
     ) -> DuplicateGroups:
         """Group cases whose features were read before."""
-        pairs = candidate_pairs(features)
+        pairs = candidate_pairs(features, NEIGHBOURS if self.verifier is None else NEIGHBOURS_TO_VERIFY)
         scores = CaseScores(features, self.scorer, self.verifier, [case.text for case in listed])
         edges = Edges(pairs[:, 0], pairs[:, 1], scores.score(pairs[:, 0], pairs[:, 1])).above(LEAST)
         groups = DuplicateGroups(listed, edges, scores, self.threshold, constraints)

@@ -184,6 +184,8 @@ class DuplicateGroups:
     def rethreshold(self, threshold: float) -> DuplicateGroups:
         """Regroup at another threshold without reading the texts again; the result is as if it had been the first.
 
+        Where pairs are verified, a few that only then come up may be read.
+
         Raises
         ------
         ValueError

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tawasul_nlp.duplicates.candidates import keyed_pairs
+from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, keyed_pairs
 from tawasul_nlp.duplicates.case_scores import Readings
 from tawasul_nlp.duplicates.database import IndexDatabase
 from tawasul_nlp.duplicates.features import CaseFeatures
@@ -42,12 +42,15 @@ class IndexScores:
     Attributes
     ----------
     scorer : PairScorer
+    neighbours : int
+        With so many of the nearest cases one is compared at least.
     pairs_read : int
         How many pairs were read, rather than looked up.
     """
 
     def __init__(self, database: IndexDatabase, scorer: PairScorer, verifier: Verifier | None) -> None:
         self.scorer = scorer
+        self.neighbours = NEIGHBOURS if verifier is None else NEIGHBOURS_TO_VERIFY
         self.pairs_read = 0
         self._database = database
         self._verifier = verifier

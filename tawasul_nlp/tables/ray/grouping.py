@@ -21,6 +21,7 @@ from tawasul_nlp.duplicates.candidates import (
     EXACT_BELOW,
     EXACT_BLOCK,
     NEIGHBOURS,
+    NEIGHBOURS_TO_VERIFY,
     exact_neighbours,
     search_vectors,
 )
@@ -134,7 +135,8 @@ def group(
     marks = ray.get(list(told))
     ends = np.cumsum([mark.sum() for mark in marks])
     n, starts = int(ends[-1]), np.r_[0, ends[:-1]]
-    edges = _edges(features, starts, n, scorer, exact_below, least)
+    nearest = NEIGHBOURS if rule is None else NEIGHBOURS_TO_VERIFY
+    edges = _edges(features, starts, n, scorer, exact_below, least, nearest)
     read = edges.above(np.inf)
     if rule is not None:
         edges, read = _read(edges, (features, texts, starts), n, rule, load, resources)
@@ -167,13 +169,19 @@ def group(
 
 
 def _edges(
-    features: Sequence[Any], starts: np.ndarray, n: int, scorer: PairScorer, exact_below: int, least: float
+    features: Sequence[Any],
+    starts: np.ndarray,
+    n: int,
+    scorer: PairScorer,
+    exact_below: int,
+    least: float,
+    nearest: int,
 ) -> Edges:
     """Return all pairs that score at least `least`, in the order of their cases; `features` are references."""
     count = len(starts)
     where = [(held, int(start)) for held, start in zip(features, starts, strict=True)]
     pairs = exchange(parts.split_bands, parts.near_copies_of, where, [()] * count)
-    pairs += _neighbours(features, starts, n, exact_below)
+    pairs += _neighbours(features, starts, n, exact_below, nearest)
     mine = exchange(parts.split_pairs, parts.merged, [(keys, starts) for keys in pairs], [()] * count)
     asked = exchange(parts.split_wanted, tuple, [(keys, starts) for keys in mine], [()] * count)
     scored = exchange(
@@ -219,9 +227,9 @@ def _read(
     return Edges(edges.first, edges.second, corrected).above(LEAST), Edges(unsure.first, unsure.second, logits)
 
 
-def _neighbours(features: Sequence[Any], starts: np.ndarray, n: int, exact_below: int) -> list[Any]:
+def _neighbours(features: Sequence[Any], starts: np.ndarray, n: int, exact_below: int, wanted: int) -> list[Any]:
     """Return references to pairs of cases with their nearest."""
-    k = min(NEIGHBOURS, n - 1)
+    k = min(wanted, n - 1)
     if k < 1:
         return []
     search = ray.remote(_search_vectors)
