@@ -181,7 +181,7 @@ class PairScorer:
                 float(content["days"]),
                 None if given is None else Verification.from_json(given),
             )
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, ModelFormatError):
                 raise
             raise ModelFormatError(f"{path}: not a pair scorer ({error!r}); restore the model folder") from error

@@ -12,6 +12,8 @@ MEASURES = ("first_score", "reading", "same_place", "place_of_none")
 """What the log-odds of a pair that was read are a linear function of: the log-odds of the pair scorer without the time
 between the cases, those of the model that read both texts, and whether both name a place in common, or neither any."""
 
+_MOST = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -46,8 +48,8 @@ class Verification:
     def __post_init__(self) -> None:
         if not 0 < self.low < self.high < 1:
             raise ValueError(f"pairs from {self.low} to {self.high} are read, expected two numbers between 0 and 1")
-        if self.per_case < 1:
-            raise ValueError(f"per_case is {self.per_case}, expected at least 1")
+        if not 1 <= self.per_case <= _MOST:
+            raise ValueError(f"per_case is {self.per_case}, expected 1 to {_MOST}")
         if len(self.weights) != len(MEASURES):
             raise ValueError(f"got {len(self.weights)} weights, expected {len(MEASURES)}")
         if not np.isfinite([*self.weights, self.intercept]).all() or not 0 < self.threshold < 1:
