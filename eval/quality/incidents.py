@@ -157,7 +157,7 @@ def measure(grouper: DuplicateGrouper, reports: list[Report], features: CaseFeat
         "threshold": grouper.threshold,
         **scores(groups.labels, reports),
         "copies_found": round(float(np.mean(found)), 4),
-        "pairs_read": len(groups.readings.keys),
+        "pairs_read": len(groups.readings),
         "seconds": round(seconds, 1),
     }
 
@@ -203,12 +203,12 @@ def markdown(result: dict[str, Any]) -> str:
         f"with a bootstrap 95% interval over incidents. {result['incidents']} incidents with {result['reports']} "
         f"reports and {result['hard_negatives']} hard negatives ([`eval/data/incidents.jsonl`](../data/README.md)) "
         f"among {result['texts'] - result['reports'] - result['hard_negatives']} other cases of the test split; "
-        "nothing was fitted or chosen on them. Candidates are "
+        "nothing was fitted or chosen on them. Of the pairs of one incident "
         + " and ".join(
-            f"{100 * share:.1f}% of the pairs of one incident with {k} neighbours of each case"
+            f"{100 * share:.1f}% are candidates with {k} neighbours of each case"
             for k, share in result["candidate_recall"].items()
         )
-        + " (the first without a verifier); the others can only come together over a third case.",
+        + " (more when pairs are verified); the others can only come together over a third case.",
         "",
         "| | threshold | F1 | precision | recall | recall, pairs with a copy | hard negatives merged "
         "| copies with typing noise found | pairs read | seconds |",

@@ -31,6 +31,9 @@ class Readings:
     logits: np.ndarray
     left: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.keys)
+
     @classmethod
     def none(cls, n: int, per_case: int) -> Readings:
         """Return the readings of cases before any pair is read."""
@@ -38,9 +41,9 @@ class Readings:
 
     def of(self, keys: np.ndarray) -> np.ndarray:
         """Return what was read of pairs, NaN for those that were not: (pairs,), float32."""
-        if not len(self.keys):
+        if not len(self):
             return np.full(len(keys), np.nan, np.float32)
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
         return np.where(self.keys[at] == keys, self.logits[at], np.float32(np.nan))
 
     def with_read(self, keys: np.ndarray, logits: np.ndarray, left: np.ndarray) -> Readings:

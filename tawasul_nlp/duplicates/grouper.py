@@ -181,7 +181,7 @@ class DuplicateGrouper:
         edges = Edges(pairs[:, 0], pairs[:, 1], scores.score(pairs[:, 0], pairs[:, 1])).above(LEAST)
         groups = DuplicateGroups(listed, edges, scores, self.threshold, constraints)
         if self.verifier is not None:
-            logger.info("%d of %d pairs read together", len(groups.readings.keys), len(pairs))
+            logger.info("%d of %d pairs read together", len(groups.readings), len(pairs))
         return groups
 
 

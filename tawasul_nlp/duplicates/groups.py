@@ -244,7 +244,7 @@ class DuplicateGroups:
             "groups": len(several),
             "grouped_cases": int(several.sum()),
             "largest_group": int(several.max()) if len(several) else int(len(self.cases) > 0),
-            "pairs_read": len(self.readings.keys),
+            "pairs_read": len(self.readings),
         }
 
 

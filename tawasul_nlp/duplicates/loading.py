@@ -116,7 +116,7 @@ def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int
                 )
             ),
         )
-        if len(groups.readings.keys):
+        if len(groups.readings):
             store_readings(store, rows_read(groups.readings))
         store.link(start, vectors)
 

@@ -301,4 +301,4 @@ def grouped(
     scores.readings = scores.readings.with_read(keys, read.scores, scores.readings.left)
     scores = scores.related()
     representative, score = settled(Edges(first, second, edges.scores), scores, threshold)
-    return rows, rows[representative], score, len(scores.readings.keys) - len(keys)
+    return rows, rows[representative], score, len(scores.readings) - len(keys)

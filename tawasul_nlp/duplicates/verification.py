@@ -10,7 +10,8 @@ import numpy as np
 
 MEASURES = ("first_score", "reading", "same_place", "place_of_none")
 """What the log-odds of a pair that was read are a linear function of: the log-odds of the pair scorer without the time
-between the cases, those of the model that read both texts, and whether both name a place in common, or neither any."""
+between the cases (up to a limit), those of the model that read both texts, and whether both name a place in common, or
+neither any."""
 
 _MOST = 1_000
 

@@ -118,7 +118,8 @@ def fit_verification(reader: PairReader, scorer: PairScorer, sources: Sequence[J
 def read_between(sources: Sequence[JudgedPairs]) -> tuple[float, float]:
     """Return the scores between which pairs are read: in no source do more than the given shares lie outside."""
     low = min(np.quantile(source.scores[source.same & (source.scores > 0)], MISSED) for source in sources)
-    return float(np.clip(low, *LOW)), float(np.clip(max(map(_safe_from, sources)), *HIGH))
+    high = max(map(_safe_from, sources))
+    return round(float(np.clip(low, *LOW)), 4), round(float(np.clip(high, *HIGH)), 4)
 
 
 def _safe_from(source: JudgedPairs) -> float:

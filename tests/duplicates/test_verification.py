@@ -85,7 +85,7 @@ def test_only_the_likeliest_pairs_of_a_case_are_read_when_there_are_many() -> No
     scores, reader = scores_of(*EVENT, rule=replace(RULE, per_case=1))
     scores.score(*every_pair(5))
     assert 3 <= len(reader.asked) <= 5
-    assert len(scores.readings.keys) == len(reader.asked)
+    assert len(scores.readings) == len(reader.asked)
 
 
 def test_a_pair_that_a_third_case_suggests_is_read_however_low_its_score() -> None:
@@ -151,7 +151,7 @@ def test_reports_in_other_words_are_together_where_the_reader_says_so(
     assert len(plain.group(TEXTS)) == 5
     groups = knowing.group(TEXTS)
     assert groups.labels[0] == groups.labels[1] and groups.labels[2] == groups.labels[3] and len(groups) == 3
-    assert groups.summary()["pairs_read"] == len(groups.readings.keys) > 0
+    assert groups.summary()["pairs_read"] == len(groups.readings) > 0
     assert groups.rethreshold(0.9).rethreshold(groups.threshold).labels.tolist() == groups.labels.tolist()
 
 
@@ -164,12 +164,12 @@ def test_an_explanation_says_that_both_texts_were_read_and_adds_up(
     plain: DuplicateGrouper, knowing: DuplicateGrouper
 ) -> None:
     groups = knowing.group(TEXTS)
-    read = len(groups.readings.keys)
+    read = len(groups.readings)
     for pair, was_read in (((0, 1), True), ((1, 2), False)):
         why = groups.explain(*pair)
         assert why.verified is was_read and (why.contributions.get(READING, 0.0) > 1) is was_read
         assert why.score == pytest.approx(1 / (1 + np.exp(-sum(why.contributions.values()))), abs=1e-5)
-    assert len(groups.readings.keys) == read
+    assert len(groups.readings) == read
     why = plain.group(TEXTS).explain(0, 1)
     assert not why.verified and READING not in why.contributions
 

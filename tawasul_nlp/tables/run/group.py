@@ -308,7 +308,7 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Grouped:
     )
     grouped = _Grouped()
     if grouper.verifier is not None:
-        grouped.pairs_read = len(groups.readings.keys)
+        grouped.pairs_read = len(groups.readings)
     for cases in rows.cases:
         grouped.add(cases, lambda _: next(values))
     representative_of = dict(zip(labels, representatives, strict=True))
