@@ -11,6 +11,7 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import pair_keys
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
+from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.duplicates.verifier import Verifier
 
 
@@ -85,6 +86,13 @@ def allowed(
     rank = np.arange(len(cases)) - np.searchsorted(cases, cases)
     inside = rank < left[cases]
     return np.unique(pairs[inside]), left - np.bincount(cases[inside], minlength=len(left))
+
+
+def to_read(rule: Verification, n: int, first: np.ndarray, second: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the positions, ascending, of those of all candidate pairs of ``n`` cases that a rule says to read."""
+    unsure = np.flatnonzero((scores >= rule.low) & (scores < rule.high))
+    left = np.full(n, rule.per_case, np.int64)
+    return unsure[allowed(first[unsure], second[unsure], scores[unsure], left)[0]]
 
 
 class CaseScores:

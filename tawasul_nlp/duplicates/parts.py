@@ -26,12 +26,11 @@ from tawasul_nlp.duplicates.candidates import (
     pair_keys,
     unique_keys,
 )
-from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
+from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import settled
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.extras import require
 
@@ -202,13 +201,6 @@ def scored(
     first, second = keyed_pairs(keys).T
     scores = scorer.score(table, first - start, len(features) + np.searchsorted(others, second))
     return Edges(first, second, scores).above(least)
-
-
-def to_read(edges: Edges, n: int, rule: Verification) -> np.ndarray:
-    """Return the positions of the pairs that are read together, ascending."""
-    unsure = np.flatnonzero((edges.scores >= rule.low) & (edges.scores < rule.high))
-    left = np.full(n, rule.per_case, np.int64)
-    return unsure[allowed(edges.first[unsure], edges.second[unsure], edges.scores[unsure], left)[0]]
 
 
 # Rows, their features and their texts.

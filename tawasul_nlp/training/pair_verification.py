@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tawasul_nlp.duplicates.case_scores import allowed
+from tawasul_nlp.duplicates.case_scores import to_read
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import conflicting_places
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
@@ -63,10 +63,7 @@ class JudgedPairs:
 
     def to_read(self, rule: Verification) -> np.ndarray:
         """Return the positions of the pairs that a rule reads, ascending."""
-        unsure = np.flatnonzero((self.scores >= rule.low) & (self.scores < rule.high))
-        first, second = self.pairs[unsure].T
-        left = np.full(len(self.columns), rule.per_case, np.int64)
-        return unsure[allowed(first, second, self.scores[unsure], left)[0]]
+        return to_read(rule, len(self.columns), self.pairs[:, 0], self.pairs[:, 1], self.scores)
 
     def measures(self, verifier: Verifier, at: np.ndarray) -> np.ndarray:
         """Read the pairs at some positions, and return what the decision follows from."""

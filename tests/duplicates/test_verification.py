@@ -155,6 +155,12 @@ def test_reports_in_other_words_are_together_where_the_reader_says_so(
     assert groups.rethreshold(0.9).rethreshold(groups.threshold).labels.tolist() == groups.labels.tolist()
 
 
+def test_few_cases_equal_ones_and_silent_ones_are_no_trouble(knowing: DuplicateGrouper) -> None:
+    assert [knowing.group(texts).labels.tolist() for texts in ([], [PALM], ["", "..."])] == [[], [0], [0, 1]]
+    groups = knowing.group([PALM] * 5 + ["", "..."])
+    assert groups.labels.tolist() == [0] * 5 + [1, 2] and not groups.explain(0, 0).verified
+
+
 def test_what_people_decided_stays_above_the_reader(knowing: DuplicateGrouper) -> None:
     groups = knowing.group(TEXTS, must_link=[(0, 4)], cannot_link=[(2, 3)])
     assert groups.labels[0] == groups.labels[4] and groups.labels[2] != groups.labels[3]

@@ -25,6 +25,7 @@ from tawasul_nlp.duplicates.candidates import (
     exact_neighbours,
     search_vectors,
 )
+from tawasul_nlp.duplicates.case_scores import to_read
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, unpack
@@ -137,11 +138,11 @@ def group(
     n, starts = int(ends[-1]), np.r_[0, ends[:-1]]
     nearest = NEIGHBOURS if rule is None else NEIGHBOURS_TO_VERIFY
     edges = _edges(features, starts, n, scorer, exact_below, least, nearest)
-    read = edges.above(np.inf)
+    readings = edges.above(np.inf)
     if rule is not None:
-        edges, read = _read(edges, (features, texts, starts), n, rule, load, resources)
+        edges, readings = _read(edges, (features, texts, starts), n, rule, load, resources)
     component = parts.components(n, edges.above(threshold))
-    by_part = (parts.edges_by_part(len(starts), some, component) for some in (edges, read))
+    by_part = (parts.edges_by_part(len(starts), some, component) for some in (edges, readings))
     settled = exchange(
         parts.split_components,
         parts.grouped,
@@ -152,11 +153,12 @@ def group(
         [(*some, scorer, threshold, load) for some in zip(*by_part, strict=True)],
         **resources,
     )
-    representative, score, pairs_read = np.arange(n), np.ones(n, np.float32), len(read.first)
+    representative, score, pairs_read = np.arange(n), np.ones(n, np.float32), len(readings.first)
     for rows, representatives, scores, read_meanwhile in ray.get(settled):
         representative[rows], score[rows] = representatives, scores
         pairs_read += read_meanwhile
-    logger.info("%d of %d pairs read together", pairs_read, len(edges.first))
+    if rule is not None:
+        logger.info("%d pairs read together", pairs_read)
     labels, _, sizes = numbered(representative)
     values = (labels, sizes[labels], score, representative == np.arange(n))
     add = ray.remote(_with_groups)
@@ -207,7 +209,7 @@ def _read(
     `cases` are the features, texts and first rows of the parts.
     """
     features, texts, starts = cases
-    at = parts.to_read(edges, n, rule)
+    at = to_read(rule, n, edges.first, edges.second, edges.scores)
     unsure = Edges(edges.first[at], edges.second[at], edges.scores[at])
     cuts = np.searchsorted(unsure.first, starts[1:])
     columns = (np.split(column, cuts) for column in (unsure.first, unsure.second, unsure.scores))
