@@ -8,6 +8,7 @@ time that it takes is bounded. The table of readings is made with the first of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 
 import numpy as np
 
@@ -114,6 +115,8 @@ class IndexScores:
                 f"SELECT first, second, logit FROM readings WHERE first IN ({marks}) AND second IN ({marks})",
                 [*rows] * 2,
             )
+            if not all(isinstance(logit, float) and isfinite(logit) for *_, logit in found):
+                raise self._database.damaged("what it holds of pairs that were read is not a number")
             self._known.update({(first, second): logit for first, second, logit in found})
 
     def _read(self, verifier: Verifier, pairs: Sequence[_Pair]) -> None:

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tawasul_nlp.domain.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
+from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.model.ngram import NgramScorer
@@ -269,7 +271,9 @@ def seeds(name: str) -> list[bytes]:
     if name == "model_config":
         return [(BUNDLED / "config.json").read_bytes()]
     if name == "pair_scorer":
-        return [(BUNDLED / "pairs.json").read_bytes()]
+        rule = Verification(0.002, 0.98, 6, (1.2, 1.3, 0.2, -0.1), 0.1, 0.4)
+        replace(PairScorer.load(BUNDLED / "pairs.json"), verification=rule).save(folder() / "pairs.json")
+        return [(BUNDLED / "pairs.json").read_bytes(), (folder() / "pairs.json").read_bytes()]
     if name == "ngram_reader":
         return [(BUNDLED / "ngram.safetensors").read_bytes()[:2_000], _small_ngram()]
     if name in ("taxonomy", "gazetteer"):
