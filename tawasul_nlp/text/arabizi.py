@@ -13,11 +13,13 @@ others the rules here guess the vowels.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from tawasul_nlp.errors import checked_text
 
 from .arabizi_reading import CONSONANTS, data_lines, read_arabizi
+from .rewrites import Edit
 
 # A word by itself: not part of an address, a path, a code or a hashtag.
 _WORD = re.compile(
@@ -213,6 +215,27 @@ def arabizi_to_arabic(text: str) -> str:
     text = checked_text(text)
     if _LATIN.search(text) is None:
         return text
+    result = _WORD.sub(_converter(text), text)
+    return text if result == text else result
+
+
+def arabizi_edits(text: str) -> list[Edit]:
+    """Return the replacements that turn ``text`` into ``arabizi_to_arabic(text)``.
+
+    Examples
+    --------
+    >>> arabizi_edits("el may 6afi")
+    [Edit(start=0, end=6, replacement='الماي', decoded=True), Edit(start=7, end=11, replacement='طافي', decoded=True)]
+    """
+    if _LATIN.search(text) is None:
+        return []
+    convert = _converter(text)
+    found = ((match, convert(match)) for match in _WORD.finditer(text))
+    return [Edit(*match.span(), arabic, True) for match, arabic in found if arabic != match.group()]
+
+
+def _converter(text: str) -> Callable[[re.Match[str]], str]:
+    """Return what a word of ``text`` becomes, which depends on whether the whole text is Arabizi."""
     whole = _is_arabizi_text(list(_WORD.finditer(text)))
     shouted = whole and _LOWER.search(text) is None
 
@@ -223,8 +246,7 @@ def arabizi_to_arabic(text: str) -> str:
             return found
         return "ال" + arabic if article else arabic
 
-    result = _WORD.sub(convert, text)
-    return text if result == text else result
+    return convert
 
 
 _MAX_LENGTH = 30  # of a word; what is longer is noise

@@ -9,6 +9,7 @@ from tawasul_nlp.errors import checked_text
 
 from .offsets import NormalizedText, follow
 from .profiles import Profile, get_profile
+from .rewrites import Edit
 from .steps import build, fast_passes
 
 
@@ -94,7 +95,7 @@ class Normalizer:
             raise TypeError("normalize_many expects an iterable of str, got one str; use normalize")
         return [self.normalize(checked_text(text, f"text {index}", index)) for index, text in enumerate(texts)]
 
-    def normalize_with_offsets(self, text: str) -> NormalizedText:
+    def normalize_with_offsets(self, text: str, before: Iterable[Edit] = ()) -> NormalizedText:
         """Normalise one text and keep the source of each character.
 
         Slower than :meth:`normalize`; for highlighting and redaction in the original.
@@ -102,11 +103,13 @@ class Normalizer:
         Parameters
         ----------
         text : str
+        before : iterable of Edit
+            Edits of the text to make first, such as those of :func:`~tawasul_nlp.text.arabizi.arabizi_edits`.
 
         Returns
         -------
         NormalizedText
-            Its ``text`` equals ``normalize(text)``.
+            Its ``text`` equals ``normalize(text)``, of the edited text.
 
         Raises
         ------
@@ -120,6 +123,7 @@ class Normalizer:
         """
         result = text = checked_text(text)
         spans = [(position, position + 1) for position in range(len(text))]
+        result, spans = follow(result, spans, before)
         for step in self._passes:
             result, spans = follow(result, spans, step.edits(result))
         return NormalizedText(result, text, tuple(spans))
