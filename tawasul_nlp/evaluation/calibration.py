@@ -204,11 +204,11 @@ def _read(classifier: ComplaintClassifier, texts: list[str], advance: Progress) 
     """Return what the scorers say of the texts, without the embeddings."""
     parts: dict[str, dict[str, list[np.ndarray]]] = {}
     done = 0
-    for scores, truncated in classifier._scorers.scores(texts, _BATCH):
+    for scores, tokens in classifier._scorers.scores(texts, _BATCH):
         for scorer, tables in scores.items():
             for task in classifier.labels.keys() & tables.keys():
                 parts.setdefault(scorer, {}).setdefault(task, []).append(tables[task])
-        done += len(truncated)
+        done += len(tokens.ids)
         advance("predicting", done / len(texts))
     return {
         scorer: {task: np.concatenate(pieces) for task, pieces in tables.items()} for scorer, tables in parts.items()

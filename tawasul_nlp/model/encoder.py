@@ -11,8 +11,9 @@ import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import TOKENIZER, ModelConfig
-from tawasul_nlp.model.runtime import Batch, Runtime
-from tawasul_nlp.text import Normalizer, Profile, arabizi_to_arabic
+from tawasul_nlp.model.runtime import TOKEN_OUTPUTS, Batch, Runtime
+from tawasul_nlp.text import NormalizedText, Normalizer, Profile, arabizi_to_arabic
+from tawasul_nlp.text.arabizi import arabizi_edits
 
 MAX_CHARS = 8_000
 """Always more characters than the encoder's 512 tokens; bounds the work on a huge text."""
@@ -28,10 +29,18 @@ class Tokens:
     ids : list of list of int
     truncated : ndarray of bool, shape (n_texts,)
         Which texts exceed the model's length.
+    encodings : list of tokenizers.Encoding
+        The same with the place of each token in the normalised text.
     """
 
     ids: list[list[int]]
     truncated: np.ndarray
+    encodings: list[Any]
+
+    def content(self, text: int) -> slice:
+        """Return which tokens of a text are its own, between the special ones."""
+        own = np.flatnonzero(np.array(self.encodings[text].special_tokens_mask) == 0)
+        return slice(int(own[0]), int(own[-1]) + 1) if len(own) else slice(0, 0)
 
 
 class EncoderScorer:
@@ -67,24 +76,47 @@ class EncoderScorer:
         """Convert Arabizi to Arabic letters, normalise and tokenise."""
         encodings = self._tokenizer.encode_batch([self._clean(text) for text in texts])
         truncated = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
-        return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool))
+        return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool), encodings)
 
     def tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> Tokens:
         """Tokenise pairs of texts, each as one input; the longer text of a pair that is too long is cut first."""
         encodings = self._tokenizer.encode_batch([(self._clean(first), self._clean(second)) for first, second in pairs])
         truncated = np.array([bool(encoding.overflowing) for encoding in encodings], dtype=bool)
-        return Tokens([encoding.ids for encoding in encodings], truncated)
+        return Tokens([encoding.ids for encoding in encodings], truncated, encodings)
 
     def _clean(self, text: str) -> str:
         return self._normalizer(arabizi_to_arabic(text[:MAX_CHARS]))
+
+    def places(self, text: str, tokens: Tokens, at: int, slices: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return where slices of a text's own tokens lie in the text as it was written.
+
+        Parameters
+        ----------
+        text : str
+        tokens : Tokens
+        at : int
+            The text's place among those of ``tokens``.
+        slices : sequence of (int, int)
+            Each of at least one token.
+
+        Returns
+        -------
+        list of (int, int)
+            Slices of ``text``, in characters.
+        """
+        text = text[:MAX_CHARS]
+        normal = self._normalizer.normalize_with_offsets(text, arabizi_edits(text))
+        offsets = tokens.encodings[at].offsets[tokens.content(at)]
+        return [source_of(normal, offsets[start][0], offsets[end - 1][1]) for start, end in slices]
 
     def run(self, tokens: Tokens, batch_size: int) -> dict[str, np.ndarray]:
         """Run the encoder on batches of similar length.
 
         Returns
         -------
-        dict of str to ndarray of float32
-            Each output (n_texts, size), in the order of the texts.
+        dict of str to ndarray
+            Each output, in the order of the texts: float32 (n_texts, size), or of those for each token an array
+            (tokens, size) for each text (n_texts,).
 
         Raises
         ------
@@ -103,9 +135,12 @@ class EncoderScorer:
                         f"the encoder's output {name!r} holds NaN or infinity; its weights are damaged, or too large "
                         "for the precision that it runs in: restore the model folder, or retrain"
                     )
-                if name not in outputs:
-                    outputs[name] = np.empty((len(lengths), values.shape[1]), np.float32)
-                outputs[name][rows] = values
+                if name in TOKEN_OUTPUTS:
+                    texts = outputs.setdefault(name, np.empty(len(lengths), object))
+                    for row, tagged in zip(rows.tolist(), values, strict=True):
+                        texts[row] = tagged[: lengths[row]].copy()  # not a view, which would keep the whole batch
+                else:
+                    outputs.setdefault(name, np.empty((len(lengths), values.shape[1]), np.float32))[rows] = values
         return outputs
 
     def _padded(self, tokens: Tokens, rows: np.ndarray, lengths: np.ndarray) -> Batch:
@@ -114,6 +149,19 @@ class EncoderScorer:
         ids = np.full((len(rows), width), self._pad_id, np.int64)
         ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
         return ids, filled.astype(np.int64)
+
+
+def source_of(normal: NormalizedText, start: int, end: int) -> tuple[int, int]:
+    """Return the place of a normalised text's slice in its source, without the spaces around it; (0, 0) for spaces.
+
+    Examples
+    --------
+    >>> source_of(Normalizer("default").normalize_with_offsets("الشارعُ  مظلـــم"), 6, 11)
+    (9, 16)
+    """
+    found = normal.text[start:end]
+    start, end = start + len(found) - len(found.lstrip()), end - (len(found) - len(found.rstrip()))
+    return normal.source_span(start, end) if start < end else (0, 0)
 
 
 def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tuple[int, int]]:

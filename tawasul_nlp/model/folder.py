@@ -25,11 +25,13 @@ from typing import Any
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
+from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.label_sets import SEPARATOR
+from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS
 
 FORMAT_VERSION = 5
-"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 preferred labels; a folder has the
-least it needs."""
+"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 issues, pairs and preferred labels; a
+folder has the least it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -55,7 +57,7 @@ MAX_BYTES: Mapping[str, int] = MappingProxyType(
 """The files of a folder, and how large each may be."""
 RESERVED_NAMES = frozenset(
     ("text", "governorate", "block", "places", "routing", "needs_review", "reasons")
-    + ("embedding", "incident", "input_ids", "attention_mask", "token_type_ids")
+    + ("embedding", "incident", TOKEN_TAGS, TOKEN_LABELS, PAIR, "input_ids", "attention_mask", "token_type_ids")
 )
 """Names that no task can have: the other keys of a prediction, and the encoder's other inputs and outputs."""
 SINGLE_LABEL_NAMES = frozenset(("kind", "topic", "agency"))
@@ -137,6 +139,10 @@ class ModelConfig:
     about : dict
         Free-form facts: base model, data, measured figures.
     format_version : int
+    issues : IssueConfig or None
+        How the issues of a text are found; None for a model that does not tell clauses apart.
+    reads_pairs : bool
+        Whether the encoder tells if two texts that it reads together report one event.
     """
 
     tasks: dict[str, TaskConfig]
@@ -146,6 +152,8 @@ class ModelConfig:
     files: dict[str, str]
     about: dict[str, Any] = field(default_factory=dict)
     format_version: int = 1
+    issues: IssueConfig | None = None
+    reads_pairs: bool = False
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
@@ -166,8 +174,11 @@ class ModelConfig:
             for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold", "preferred"):
                 if not task[name]:
                     del task[name]
+        for name in ("issues", "reads_pairs"):
+            if not plain[name]:
+                del plain[name]
         needed = {
-            5: any(task.preferred for task in self.tasks.values()),
+            5: self.issues is not None or self.reads_pairs or any(task.preferred for task in self.tasks.values()),
             4: DOMAIN in self.files or any(task.multi_label for task in self.tasks.values()),
             3: any(task.curve for task in self.tasks.values()),
             2: NETWORK in self.files,
@@ -268,7 +279,9 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
-        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"])})
+        found = raw.get("issues")
+        issues = None if found is None else IssueConfig(**{**found, "weights": tuple(found["weights"])})
+        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "issues": issues})
         check_config(config)
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
@@ -334,6 +347,8 @@ def check_config(config: ModelConfig) -> None:
     if not config.tasks:
         raise ValueError("no tasks")
     _check_tasks(config.tasks, config.files)
+    if config.issues is not None and config.issues.task not in config.tasks:
+        raise ValueError(f"issues have the labels of {config.issues.task!r}, which is not among the tasks")
 
 
 def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> None:

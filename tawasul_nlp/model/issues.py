@@ -1,25 +1,195 @@
-"""The issues of a text, as the encoder finds them."""
+"""From a network's answers for each token to a text's issues, and to the words that speak for its urgency."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from tawasul_nlp.model.runtime import TAGS
+
+_OUTSIDE, _BEGIN, _INSIDE, _EVIDENCE = range(len(TAGS))
+FEATURES = ("clause", "topic", "text", "length")
+"""What an issue beside the main one is judged by: the log-odds that its tokens are a clause, its label's log-odds in
+the clause and in the whole text, and the logarithm of the clause's length in tokens."""
+_EVIDENT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class FoundIssue:
-    """An issue that a text reports.
+class IssueConfig:
+    """How a model finds the issues of a text.
+
+    Attributes
+    ----------
+    task : str
+        The task whose labels the issues have.
+    weights : tuple of float
+        Of each of :data:`FEATURES`, in the log-odds that a clause reports an issue of its own.
+    bias : float
+    threshold : float
+        The probability from which an issue beside the main one is answered.
+    """
+
+    task: str
+    weights: tuple[float, ...] = (0.5,) * len(FEATURES)
+    bias: float = 0.0
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(FEATURES):
+            raise ValueError(
+                f"issues have {len(self.weights)} weights, expected {len(FEATURES)}: {', '.join(FEATURES)}"
+            )
+        if not np.isfinite((*self.weights, self.bias, self.threshold)).all():
+            raise ValueError("the weights, bias and threshold of issues must be finite")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A clause that may report an issue.
 
     Attributes
     ----------
     label : int
-        Index of its topic.
-    probability : float
-        That the text reports it.
+        Its likeliest label.
     start, end : int
-        The clause that reports it, in characters of the original text.
+        Its tokens.
+    features : tuple of float
+        See :data:`FEATURES`.
+    """
+
+    label: int
+    start: int
+    end: int
+    features: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundIssue:
+    """An issue of a text.
+
+    Attributes
+    ----------
+    label : int
+        Index of its label.
+    probability : float
+        Of the main issue, that of its label for the text; of another one, that the text reports it.
+    start, end : int
+        Where it is reported: a slice of the tokens, or of the original text once it is :meth:`placed <at>`.
     """
 
     label: int
     probability: float
     start: int
     end: int
+
+    def at(self, start: int, end: int) -> FoundIssue:
+        """Return it at another place."""
+        return FoundIssue(self.label, self.probability, start, end)
+
+
+def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list[Clause]:
+    """Return the clauses of a text that may report an issue, in the order of the text.
+
+    Parameters
+    ----------
+    tags : ndarray, shape (tokens, len(TAGS))
+        Logits, without those of special tokens.
+    labels : ndarray, shape (tokens, n_labels)
+        Logits.
+    text : ndarray, shape (n_labels,)
+        Probability of each label for the whole text.
+
+    Examples
+    --------
+    >>> tags = np.array([[4.0, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0], [0, 4, 0, 0]])
+    >>> labels = np.array([[0.0, 0], [3, 0], [3, 0], [0, 3]])
+    >>> [(clause.label, clause.start, clause.end) for clause in find_clauses(tags, labels, np.array([0.6, 0.4]))]
+    [(0, 1, 3), (1, 3, 4)]
+    """
+    probabilities = _softmax(tags[:, :_EVIDENCE])
+    best = probabilities.argmax(1)
+    inside = best != _OUTSIDE
+    begins = inside & ((best == _BEGIN) | ~np.concatenate([[False], inside[:-1]]))
+    starts = np.flatnonzero(begins)
+    ends = np.flatnonzero(np.concatenate([begins, [True]]) | np.concatenate([~inside, [True]]))
+    clauses = []
+    for start in starts.tolist():
+        end = int(ends[np.searchsorted(ends, start + 1)])
+        own = _softmax(labels[start:end].mean(0)[None])[0]
+        label = int(own.argmax())
+        certain = float(1 - probabilities[start:end, _OUTSIDE].mean())
+        features = (
+            _log_odds(certain),
+            _log_odds(float(own[label])),
+            _log_odds(float(text[label])),
+            np.log(end - start),
+        )
+        clauses.append(Clause(label, start, end, tuple(map(float, features))))
+    return clauses
+
+
+def find_issues(
+    clauses: Sequence[Clause], text: np.ndarray, config: IssueConfig, tokens: int
+) -> tuple[FoundIssue, ...]:
+    """Choose the issues among a text's clauses, the main one first.
+
+    The main issue is the text's likeliest label, in the clause that speaks for it most; without a clause for it, it is
+    the whole text. Each other label counts once.
+
+    Parameters
+    ----------
+    clauses : sequence of Clause
+    text : ndarray, shape (n_labels,)
+        Probability of each label for the whole text.
+    config : IssueConfig
+    tokens : int
+        Number of tokens of the text.
+    """
+    main = int(text.argmax())
+    own = [clause for clause in clauses if clause.label == main]
+    first = max(own, key=lambda clause: clause.features[0] + clause.features[1], default=None)
+    start, end = (first.start, first.end) if first is not None else (0, tokens)
+    others: dict[int, FoundIssue] = {}
+    for clause in clauses:
+        probability = issue_probability(clause, config)
+        known = others.get(clause.label)
+        if (
+            clause.label != main
+            and probability >= config.threshold
+            and (known is None or known.probability < probability)
+        ):
+            others[clause.label] = FoundIssue(clause.label, probability, clause.start, clause.end)
+    ranked = sorted(others.values(), key=lambda issue: -issue.probability)
+    return (FoundIssue(main, float(text[main]), start, end), *ranked)
+
+
+def issue_probability(clause: Clause, config: IssueConfig) -> float:
+    """Return the probability that a clause reports an issue of its own."""
+    logit = config.bias + sum(weight * value for weight, value in zip(config.weights, clause.features, strict=True))
+    return float(1 / (1 + np.exp(-logit)))
+
+
+def find_evidence(tags: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Return the runs of tokens that speak for the urgency, as slices.
+
+    Examples
+    --------
+    >>> find_evidence(np.array([[0, 0, 0, -2.0], [0, 0, 0, 3], [0, 0, 0, 3], [0, 0, 0, -2]]))
+    ((1, 3),)
+    """
+    evident = 1 / (1 + np.exp(-tags[:, _EVIDENCE])) >= _EVIDENT
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], evident.astype(np.int8), [0]])))
+    return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    result: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _log_odds(probability: float) -> float:
+    certain = min(max(probability, 1e-6), 1 - 1e-6)
+    return float(np.log(certain / (1 - certain)))

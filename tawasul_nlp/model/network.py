@@ -1,4 +1,4 @@
-"""The multi-task network: one BERT encoder, two pooled embeddings, one linear head for each task."""
+"""The multi-task network: one BERT encoder with two pooled embeddings, and heads for tasks, clauses and pairs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 from transformers import BertModel
 
+from tawasul_nlp.model.runtime import PAIR, TAGS, TOKEN_LABELS, TOKEN_TAGS
+
 INCIDENT_SIZE = 128
+_PAIR_SIZE = 128
 
 
 class MultiTaskNetwork(nn.Module):
-    """A BERT encoder with mean pooling, one linear head for each task, and one for incidents.
+    """A BERT encoder with mean pooling, one linear head for each task, and heads for incidents, clauses and pairs.
 
     Parameters
     ----------
@@ -26,6 +29,10 @@ class MultiTaskNetwork(nn.Module):
         Dropout on the pooled vector before the heads, in training only.
     incident : bool
         Whether it has incident vectors, which grouping duplicates needs.
+    clauses : str or None
+        The task whose labels clauses have; None for a network that does not tell clauses apart.
+    pairs : bool
+        Whether it tells if two texts, read together, report one event.
 
     Notes
     -----
@@ -33,12 +40,24 @@ class MultiTaskNetwork(nn.Module):
     product of two embeddings is their cosine. The last layer learns to discard what does not matter for topics (who,
     when, which details), which is what identifies an incident, so the ``incident`` output is a projection of the states
     after a third, two thirds and all of the layers.
+
+    A head is linear, so its logits for the mean of some tokens' states are the mean of its logits for these tokens: the
+    output ``token_labels`` gives those of the text, and those of any clause.
     """
 
-    def __init__(self, encoder: BertModel, tasks: dict[str, int], dropout: float = 0.1, incident: bool = True) -> None:
+    def __init__(
+        self,
+        encoder: BertModel,
+        tasks: dict[str, int],
+        dropout: float = 0.1,
+        incident: bool = True,
+        clauses: str | None = None,
+        pairs: bool = False,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.tasks = dict(tasks)
+        self.clauses = clauses
         self.dropout = nn.Dropout(dropout)
         hidden = encoder.config.hidden_size
         self.heads = nn.ModuleDict({head_name(task): nn.Linear(hidden, count) for task, count in tasks.items()})
@@ -48,11 +67,19 @@ class MultiTaskNetwork(nn.Module):
             raise ValueError(f"tasks {', '.join(tasks)} are too similar to name their heads; rename one")
         size = hidden * len(self.incident_layers)
         self.incident = nn.Linear(size, INCIDENT_SIZE, bias=False) if incident else None
+        self.tags = nn.Linear(hidden, len(TAGS)) if clauses is not None else None
+        self.pair = PairHead(hidden) if pairs else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs of :meth:`forward`, in order."""
-        return ("embedding", *(("incident",) if self.incident is not None else ()), *self.tasks)
+        return (
+            "embedding",
+            *(("incident",) if self.incident is not None else ()),
+            *self.tasks,
+            *((TOKEN_TAGS, TOKEN_LABELS) if self.tags is not None else ()),
+            *((PAIR,) if self.pair is not None else ()),
+        )
 
     def pool(self, hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
         """Average the token states of each text: (batch, tokens, hidden) -> (batch, hidden), float32."""
@@ -76,12 +103,41 @@ class MultiTaskNetwork(nn.Module):
         return output.last_hidden_state, means[-1], incident
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        """Return embedding (batch, hidden), incident vector (batch, 128), each task's logits: :attr:`outputs`."""
-        _, pooled, incident = self.read(self.words(input_ids), attention_mask)
-        embedding = nn.functional.normalize(pooled, dim=-1)
-        dropped = self.dropout(pooled)
-        logits = (head(dropped) for head in self.heads.values())
-        return (embedding, *logits) if incident is None else (embedding, incident, *logits)
+        """Return embedding (batch, hidden), incident vector (batch, 128), each task's logits, ...: :attr:`outputs`."""
+        states, pooled, incident = self.read(self.words(input_ids), attention_mask)
+        found = {"embedding": nn.functional.normalize(pooled, dim=-1)}
+        if incident is not None:
+            found["incident"] = incident
+        if self.tags is not None and self.clauses is not None:
+            found[TOKEN_TAGS] = self.tags(states)
+            found[TOKEN_LABELS] = self.heads[head_name(self.clauses)](states)
+            found[self.clauses] = self.pool(found[TOKEN_LABELS], attention_mask)
+        for task in self.tasks:
+            if task not in found:
+                found[task] = self.heads[head_name(task)](self.dropout(pooled))
+        if self.pair is not None:
+            found[PAIR] = self.pair(pooled)
+        return tuple(found[name] for name in self.outputs)
+
+
+class PairHead(nn.Module):
+    """Tells from the pooled states of two texts that were read together whether both report one event.
+
+    Parameters
+    ----------
+    size : int
+        Of the pooled states.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(size, _PAIR_SIZE)
+        self.same = nn.Linear(_PAIR_SIZE, 1)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Return the logit: (batch, size) -> (batch, 1)."""
+        found: Tensor = self.same(nn.functional.gelu(self.hidden(pooled)))
+        return found
 
 
 def head_name(task: str) -> str:

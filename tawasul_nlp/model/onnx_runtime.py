@@ -17,7 +17,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.per_process import PerProcess, freed_by_its_process, loading_lock
 from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
-from tawasul_nlp.model.runtime import CPU_TOKENS, Batch, check_outputs
+from tawasul_nlp.model.runtime import CPU_TOKENS, TOKEN_OUTPUTS, Batch, check_outputs
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -101,11 +101,11 @@ class OnnxRuntime:
             raise ModelFormatError(
                 f"{self.path}: has inputs {', '.join(inputs)}; expected some of {', '.join(_INPUTS)}"
             )
-        if any(len(item.shape or ()) != 2 for item in session.get_outputs()):
+        if any(len(item.shape or ()) != _dimensions(item.name) for item in session.get_outputs()):
             raise ModelFormatError(f"{self.path}: has outputs that are not of shape (texts, columns); export it again")
         # A symbolic size is checked on the output.
         sizes = {
-            item.name: item.shape[1] if isinstance(item.shape[1], int) else self.wanted.get(item.name)
+            item.name: item.shape[-1] if isinstance(item.shape[-1], int) else self.wanted.get(item.name)
             for item in session.get_outputs()
         }
         check_outputs(self.path, sizes, self.wanted)
@@ -121,7 +121,7 @@ class OnnxRuntime:
 
     def sizes(self) -> dict[str, int]:
         """Return the number of columns of each output."""
-        return {item.name: item.shape[1] for item in self.session().get_outputs()}
+        return {item.name: item.shape[-1] for item in self.session().get_outputs()}
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Run one padded batch; see :class:`~tawasul_nlp.model.runtime.Runtime`."""
@@ -163,9 +163,12 @@ class OnnxRuntime:
             ) from error
         outputs = dict(zip([output.name for output in session.get_outputs()], values, strict=True))
         shapes: dict[str, tuple[int, ...]] = {name: getattr(value, "shape", ()) for name, value in outputs.items()}
-        if any(len(shape) != 2 or shape[0] != len(input_ids) for shape in shapes.values()):
+        if any(
+            len(shape) != _dimensions(name) or shape[:-1] != input_ids.shape[: len(shape) - 1]
+            for name, shape in shapes.items()
+        ):
             raise ModelFormatError(f"{self.path}: returns shapes {shapes} for {len(input_ids)} texts; export it again")
-        check_outputs(self.path, {name: shape[1] for name, shape in shapes.items()}, self.wanted)
+        check_outputs(self.path, {name: shape[-1] for name, shape in shapes.items()}, self.wanted)
         return outputs
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,3 +176,7 @@ class OnnxRuntime:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def _dimensions(output: str) -> int:
+    return 3 if output in TOKEN_OUTPUTS else 2

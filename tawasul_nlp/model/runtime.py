@@ -14,8 +14,12 @@ from tawasul_nlp.errors import ModelFormatError
 # the time of batches of 32.
 CPU_TOKENS = 512
 
-PAIR = "pair"
-"""The output of a network that reads two texts together."""
+TOKEN_TAGS, TOKEN_LABELS, PAIR = "token_tags", "token_labels", "pair"
+"""Outputs of a network that tells clauses apart, for each token, and of one that reads two texts together."""
+TOKEN_OUTPUTS = frozenset((TOKEN_TAGS, TOKEN_LABELS))
+TAGS = ("outside", "begin", "inside", "evidence")
+"""The columns of ``token_tags``: whether a token is outside, begins, or is inside a clause that reports an issue, as
+logits of one softmax; and the logit that it is among the words that speak for the urgency."""
 
 Batch = tuple[np.ndarray, np.ndarray]
 """Token ids and attention mask, each int64 (texts, tokens)."""
@@ -39,7 +43,10 @@ class Runtime(Protocol):
         ...
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
-        """Map int64 arrays (texts, tokens) to ``embedding`` (texts, hidden) and each task's logits (texts, labels)."""
+        """Map int64 arrays (texts, tokens) to ``embedding`` (texts, hidden) and each task's logits (texts, labels).
+
+        The outputs of :data:`TOKEN_OUTPUTS`, if there are any, are (texts, tokens, columns).
+        """
         ...
 
     def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:

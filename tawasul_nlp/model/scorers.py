@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.encoder import EncoderScorer
+from tawasul_nlp.model.encoder import EncoderScorer, Tokens
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
-from tawasul_nlp.model.issues import FoundIssue
+from tawasul_nlp.model.issues import Clause, FoundIssue, find_clauses, find_evidence, find_issues
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.model.runtime import PAIR, Runtime
+from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS, Runtime
 
 # Long enough to sort into batches with little padding, short enough that the scorers overlap.
 _PIECE = 512
@@ -43,9 +43,10 @@ class ModelOutput:
     truncated : ndarray of bool, shape (n_texts,)
         Which texts exceed the model's length.
     issues : list of tuple of FoundIssue, or None
-        Those of each text, the main one first; None for a model that does not tell issues apart.
+        The issues of each text, the main one first, at their places in it; None for a model that does not tell clauses
+        apart.
     evidence : list of tuple of (int, int), or None
-        Spans of each original text that speak for its urgency; None for a model that does not find them.
+        Where each text has words that speak for its urgency.
     """
 
     probabilities: dict[str, np.ndarray]
@@ -105,30 +106,32 @@ class ModelScorers:
         ModelFormatError
             If the model's scores overflow, so they give no probabilities.
         """
-        for scores, truncated in self.scores(texts, batch_size):
-            yield self._joined(scores, truncated)
+        start = 0
+        for scores, tokens in self.scores(texts, batch_size):
+            yield self._joined(texts[start : start + len(tokens.ids)], scores, tokens)
+            start += len(tokens.ids)
 
-    def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[dict[str, Scores], np.ndarray]]:
-        """Yield what both scorers say of each piece of the texts, not combined yet, and which of them were cut."""
+    def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[dict[str, Scores], Tokens]]:
+        """Yield what both scorers say of each piece of the texts, not combined yet, and their tokens."""
         pieces = [list(texts[start : start + _PIECE]) for start in range(0, len(texts), _PIECE)]
-        waiting: deque[tuple[Scores, Future[Scores], np.ndarray]] = deque()
+        waiting: deque[tuple[Scores, Future[Scores], Tokens]] = deque()
 
-        def oldest() -> tuple[dict[str, Scores], np.ndarray]:
-            ngram, future, truncated = waiting.popleft()
-            return {"encoder": future.result(), "ngram": ngram}, truncated
+        def oldest() -> tuple[dict[str, Scores], Tokens]:
+            ngram, future, tokens = waiting.popleft()
+            return {"encoder": future.result(), "ngram": ngram}, tokens
 
         with ThreadPoolExecutor(1) as pool:
             for piece in pieces:
                 tokens = self.encoder.tokenize(piece)
                 future = pool.submit(self.encoder.run, tokens, batch_size)
-                waiting.append((self.ngram.scores(piece) if self.ngram is not None else {}, future, tokens.truncated))
+                waiting.append((self.ngram.scores(piece) if self.ngram is not None else {}, future, tokens))
                 if len(waiting) > 1:
                     yield oldest()
             while waiting:
                 yield oldest()
 
-    def _joined(self, scores: dict[str, Scores], truncated: np.ndarray) -> ModelOutput:
-        encoded = scores["encoder"]
+    def probabilities(self, scores: dict[str, Scores]) -> dict[str, np.ndarray]:
+        """Return the calibrated probabilities of each task from both scorers' scores."""
         with np.errstate(all="ignore"):  # overflow is refused below
             combined = combine(self.config.tasks, scores)
         for name, values in combined.items():
@@ -138,5 +141,39 @@ class ModelScorers:
                     f"the weights {task.weights}, temperature {task.temperature} and power {task.power} of task "
                     f"{name!r} give no probabilities; restore the model folder, or retrain"
                 )
-        probabilities = {task: np.exp(values) for task, values in combined.items()}
-        return ModelOutput(probabilities, encoded["embedding"], encoded.get("incident"), truncated)
+        return {task: np.exp(values) for task, values in combined.items()}
+
+    def clauses(self, scores: Scores, tokens: Tokens, at: int, probabilities: np.ndarray) -> list[Clause]:
+        """Return the clauses of one text that may report an issue, from the encoder's scores of a piece of texts."""
+        own = tokens.content(at)
+        return find_clauses(scores[TOKEN_TAGS][at][own], scores[TOKEN_LABELS][at][own], probabilities)
+
+    def _joined(self, texts: Sequence[str], scores: dict[str, Scores], tokens: Tokens) -> ModelOutput:
+        encoded, probabilities = scores["encoder"], self.probabilities(scores)
+        output = ModelOutput(probabilities, encoded["embedding"], encoded.get("incident"), tokens.truncated)
+        if self.config.issues is None:
+            return output
+        issues, evidence = [], []
+        for at, text in enumerate(texts):
+            found, words = self._issues(text, tokens, at, encoded, probabilities[self.config.issues.task][at])
+            issues.append(found)
+            evidence.append(words)
+        return replace(output, issues=issues, evidence=evidence)
+
+    def _issues(
+        self, text: str, tokens: Tokens, at: int, encoded: Scores, probabilities: np.ndarray
+    ) -> tuple[tuple[FoundIssue, ...], tuple[tuple[int, int], ...]]:
+        """Return a text's issues and the words that speak for its urgency, at their places in it."""
+        assert self.config.issues is not None
+        tags = encoded[TOKEN_TAGS][at][tokens.content(at)]
+        if not len(tags):
+            main = int(probabilities.argmax())
+            return (FoundIssue(main, float(probabilities[main]), 0, len(text)),), ()
+        clauses = self.clauses(encoded, tokens, at, probabilities)
+        issues = find_issues(clauses, probabilities, self.config.issues, len(tags))
+        evidence = find_evidence(tags)
+        places = self.encoder.places(text, tokens, at, [*((issue.start, issue.end) for issue in issues), *evidence])
+        return (
+            tuple(issue.at(*place) for issue, place in zip(issues, places, strict=False)),
+            tuple(places[len(issues) :]),
+        )

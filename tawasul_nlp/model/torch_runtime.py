@@ -14,7 +14,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
 from tawasul_nlp.model.per_process import PerProcess
-from tawasul_nlp.model.runtime import CPU_TOKENS, Batch, check_outputs
+from tawasul_nlp.model.runtime import CPU_TOKENS, PAIR, TOKEN_LABELS, TOKEN_TAGS, Batch, check_outputs
 
 if TYPE_CHECKING:
     from tawasul_nlp.model.network import MultiTaskNetwork
@@ -62,7 +62,13 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
         with torch.device("meta"):
             encoder = BertModel(BertConfig(**settings), add_pooling_layer=False)
             sizes = {name: len(task.labels) for name, task in config.tasks.items() if "encoder" in task.weights}
-            network = MultiTaskNetwork(encoder, sizes, incident="incident.weight" in tensors)
+            network = MultiTaskNetwork(
+                encoder,
+                sizes,
+                incident="incident.weight" in tensors,
+                clauses=config.issues.task if config.issues is not None else None,
+                pairs=config.reads_pairs,
+            )
         network.load_state_dict(tensors, assign=True)
         buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_meta}
         for name in buffers:  # positions and token types, which checkpoints leave out
@@ -225,7 +231,10 @@ def _sizes(network: MultiTaskNetwork) -> dict[str, int]:
     sizes = {"embedding": int(network.encoder.config.hidden_size)}
     if network.incident is not None:
         sizes["incident"] = network.incident.out_features
-    return sizes | network.tasks
+    sizes |= network.tasks
+    if network.tags is not None and network.clauses is not None:
+        sizes |= {TOKEN_TAGS: network.tags.out_features, TOKEN_LABELS: network.tasks[network.clauses]}
+    return sizes | ({PAIR: 1} if network.pair is not None else {})
 
 
 def _check_device(device: str) -> None:

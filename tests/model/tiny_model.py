@@ -18,8 +18,10 @@ from tawasul_nlp.model.folder import (
     TaskConfig,
     file_hash,
 )
+from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramFeatures, save_ngram
+from tawasul_nlp.model.runtime import TOKEN_OUTPUTS
 from tawasul_nlp.text import PROFILES
 
 TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "subject": ("حفرة", "انقطاع", "موعد", "اقتراح")}
@@ -43,7 +45,9 @@ def tiny_tokenizer(specials: Sequence[str] = ("[PAD]", "[UNK]", "[CLS]", "[SEP]"
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     start, end = specials[2:]
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}", special_tokens=[(start, vocabulary[start]), (end, vocabulary[end])]
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} $B {end}",
+        special_tokens=[(start, vocabulary[start]), (end, vocabulary[end])],
     )
     return tokenizer
 
@@ -67,6 +71,8 @@ def write_tiny_model(
     multi_label: Collection[str] = (),
     tokenizer: Tokenizer | None = None,
     incident: bool = False,
+    clauses: str | None = None,
+    pairs: bool = False,
     token_types: bool = False,
     ngram: bool = False,
     onnx: bool = True,
@@ -90,7 +96,8 @@ def write_tiny_model(
         attn_implementation="eager",
     )
     sizes = {task: len(labels) for task, labels in tasks.items()}
-    network = MultiTaskNetwork(BertModel(shape, add_pooling_layer=False), sizes, incident=incident).eval()
+    encoder = BertModel(shape, add_pooling_layer=False)
+    network = MultiTaskNetwork(encoder, sizes, incident=incident, clauses=clauses, pairs=pairs).eval()
     if onnx:
         _export(network, folder / ENCODER, token_types)
     if torch_files:
@@ -115,6 +122,8 @@ def write_tiny_model(
         profile.fingerprint(),
         48,
         {name: file_hash(folder / name) for name in files},
+        issues=None if clauses is None else IssueConfig(clauses),
+        reads_pairs=pairs,
     )
     config.save(folder)
     return folder
@@ -133,7 +142,7 @@ def _export(network: MultiTaskNetwork, path: Path, token_types: bool) -> None:
             output_names=list(network.outputs),
             dynamic_axes={
                 **{name: {0: "batch", 1: "tokens"} for name in inputs},
-                **{name: {0: "batch"} for name in network.outputs},
+                **{name: {0: "batch"} | ({1: "tokens"} if name in TOKEN_OUTPUTS else {}) for name in network.outputs},
             },
             opset_version=17,
             dynamo=False,

@@ -1,0 +1,66 @@
+"""A model with heads for clauses and pairs answers the same on every runtime, and a folder without them has none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.model.folder import read_config
+from tawasul_nlp.model.scorers import ModelOutput
+from tests.model.tiny_model import TEXTS, write_tiny_model
+
+PAIRS = [(TEXTS[0], TEXTS[3]), (TEXTS[1], TEXTS[1]), (TEXTS[2], "")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"), clauses="subject", pairs=True, torch_files=True)
+
+
+def read(folder: Path, texts: list[str], runtime: str | None = None, batch_size: int = 8) -> ModelOutput:
+    (output,) = ComplaintClassifier.from_pretrained(folder, runtime=runtime)._scorers.forward(texts, batch_size)
+    return output
+
+
+def test_the_folder_says_what_it_can(folder: Path, tmp_path: Path) -> None:
+    config = read_config(folder)
+    assert config.format_version == 5 and config.reads_pairs
+    assert config.issues is not None and config.issues.task == "subject"
+    assert read_config(write_tiny_model(tmp_path / "older")).format_version < 5
+    assert read(tmp_path / "older", TEXTS).issues is None
+
+
+def test_issues_lie_in_the_text_and_begin_with_its_likeliest_label(folder: Path) -> None:
+    texts = [*TEXTS, "😀", "  حفرة ", "abc 3arabi"]
+    output = read(folder, texts)
+    assert output.issues is not None and output.evidence is not None
+    for text, issues, evidence, probabilities in zip(
+        texts, output.issues, output.evidence, output.probabilities["subject"], strict=True
+    ):
+        assert issues[0].label == probabilities.argmax()
+        assert len({issue.label for issue in issues}) == len(issues)
+        for start, end in [*((issue.start, issue.end) for issue in issues), *evidence]:
+            assert 0 <= start <= end <= len(text)
+            assert text[start:end] == text[start:end].strip() or not text.strip()
+
+
+def test_both_runtimes_and_every_batch_size_find_the_same(folder: Path) -> None:
+    expected = read(folder, TEXTS)
+    for other in (read(folder, TEXTS, "torch"), read(folder, TEXTS, batch_size=1)):
+        assert other.issues is not None and expected.issues is not None
+        for mine, theirs in zip(other.issues, expected.issues, strict=True):
+            assert [(i.label, i.start, i.end) for i in mine] == [(i.label, i.start, i.end) for i in theirs]
+        np.testing.assert_allclose(other.probabilities["subject"], expected.probabilities["subject"], atol=1e-4)
+        assert other.evidence == expected.evidence
+
+
+def test_pairs_are_read_together_in_their_order_whatever_the_batch(folder: Path) -> None:
+    logits = [
+        ComplaintClassifier.from_pretrained(folder, runtime=runtime)._scorers.pair_logits(PAIRS, batch_size)
+        for runtime, batch_size in (("onnx", 1), ("onnx", 8), ("torch", 8))
+    ]
+    assert len(set(logits[0].round(4).tolist())) == len(PAIRS)
+    for found in logits:
+        assert found.shape == (len(PAIRS),)
+        np.testing.assert_allclose(found, logits[0], atol=1e-4)
