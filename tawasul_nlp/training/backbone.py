@@ -49,7 +49,7 @@ class Backbone(NamedTuple):
     config: ModelConfig | None = None
 
     def give_heads(self, network: MultiTaskNetwork, labels: Mapping[str, Sequence[str]]) -> None:
-        """Copy the model's weights for labels that ``network`` has as well, and its projection to incident vectors."""
+        """Copy the model's weights for labels that ``network`` has as well, and its other heads."""
         if self.model is None or self.config is None:
             return
         with torch.no_grad():
@@ -61,8 +61,13 @@ class Backbone(NamedTuple):
                 old, new = self.model.heads[head_name(task)], network.heads[head_name(task)]
                 for at, source in rows:
                     new.weight[at], new.bias[at] = old.weight[source], old.bias[source]
-            if network.incident is not None and self.model.incident is not None:
-                network.incident.weight.copy_(self.model.incident.weight)
+            for new, old in (
+                (network.incident, self.model.incident),
+                (network.tags, self.model.tags),
+                (network.pair, self.model.pair),
+            ):
+                if new is not None and old is not None:
+                    new.load_state_dict(old.state_dict())
 
 
 def load_backbone(name: str, texts: Callable[[], list[str]], work: Path, dropout: float) -> Backbone:

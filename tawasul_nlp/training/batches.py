@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-IGNORE = -100
+from tawasul_nlp.training.marks import IGNORE, Marks
 
 
 class MaskingCollator:
@@ -46,14 +46,17 @@ class MaskingCollator:
         self.mask_share = mask_share
         self.draw = draw
         self.incident_numbers: dict[str, int] = {}
+        self.unknown_incidents = 0
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Return input_ids, attention_mask, mlm_labels, incident numbers and one soft-label matrix for each task.
 
-        Texts that are not for training are never masked.
+        In training, with what is known of pairs, and of marked texts' tokens and clauses. Texts that are not for
+        training are never masked.
         """
-        if self.draw is not None and rows[0]["training"]:
+        training = rows[0]["training"]
+        if self.draw is not None and training:
             rows = rows + self.draw()
         width = max(len(row["input_ids"]) for row in rows)
         ids = np.full((len(rows), width), self.pad, np.int64)
@@ -74,10 +77,38 @@ class MaskingCollator:
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask),
             "mlm_labels": torch.from_numpy(labels),
-            "incident": torch.tensor(
-                [self.incident_numbers.setdefault(row["incident"], len(self.incident_numbers)) for row in rows]
-            ),
+            "incident": torch.tensor([self._number(row["incident"]) for row in rows]),
         }
         for task in self.tasks:
             batch[task] = torch.from_numpy(np.stack([row[task] for row in rows]))
+        if training and any("pair" in row for row in rows):
+            batch["pair"] = torch.tensor([row.get("pair", IGNORE) for row in rows], dtype=torch.float32)
+        if training and any("marks" in row for row in rows):
+            batch |= _padded_marks(rows, width)
         return batch
+
+    def _number(self, incident: str) -> int:
+        """Return the number of an incident; of an unknown one, a number of its own."""
+        if incident:
+            return self.incident_numbers.setdefault(incident, len(self.incident_numbers))
+        self.unknown_incidents += 1
+        return -self.unknown_incidents
+
+
+def _padded_marks(rows: list[dict[str, Any]], width: int) -> dict[str, Tensor]:
+    """Return each token's tag, evidence and clause (batch, tokens), and each clause's label (clauses,)."""
+    tags, evidence, clauses = (np.full((len(rows), width), IGNORE, np.int64) for _ in range(3))
+    labels: list[int] = []
+    for at, row in enumerate(rows):
+        if "marks" in row:
+            marks: Marks = row["marks"]
+            own = slice(0, len(marks.tags))
+            tags[at, own], evidence[at, own] = marks.tags, marks.evidence
+            clauses[at, own] = np.where(marks.clauses == IGNORE, IGNORE, marks.clauses + len(labels))
+            labels += marks.labels
+    return {
+        "token_tags": torch.from_numpy(tags),
+        "token_evidence": torch.from_numpy(evidence),
+        "token_clauses": torch.from_numpy(clauses),
+        "clause_labels": torch.tensor(labels, dtype=torch.long),
+    }

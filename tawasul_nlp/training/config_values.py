@@ -32,6 +32,11 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "incident_weight": (0, 10),
     "incident_temperature": (0.001, 10),
     "recent_vectors": (0, 1_000_000),
+    "pairs": (0, 4096),
+    "pair_weight": (0, 10),
+    "clause_weight": (0, 10),
+    "layers": (1, 1000),
+    "whole_words": (0, 1_000_000),
     "seed": (0, 2**32 - 1),
     "max_tokens": (8, 512),
     "inference_max_tokens": (8, 512),
@@ -52,10 +57,10 @@ def _is_weight(value: object) -> bool:
 
 
 _WHOLE: Final = frozenset(
-    ("batch_size", "gradient_accumulation", "early_stopping", "incident_groups", "recent_vectors", "seed")
-    + ("max_tokens", "inference_max_tokens", "features", "label_texts")
+    ("batch_size", "gradient_accumulation", "early_stopping", "incident_groups", "recent_vectors", "pairs", "seed")
+    + ("max_tokens", "inference_max_tokens", "features", "label_texts", "layers", "whole_words")
 )
-_OPTIONAL: Final = frozenset(("inference_max_tokens", "features", "label_texts"))
+_OPTIONAL: Final = frozenset(("inference_max_tokens", "features", "label_texts", "layers"))
 _CLASS_WEIGHTS: Final = ("none", "balanced")
 _HEAD_STARTS: Final = ("random", "means", "probe")
 _BEST: Final = ("accuracy", "macro_f1")

@@ -90,6 +90,10 @@ class TrainingData:
         Further texts that only the n-gram scorer learns from, with the columns of the labels.
     multi_label : dict of str to int
         The tasks of which a row may have several labels, each with the training rows whose labels are known.
+    clauses : str or None
+        The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.marks`).
+    marked_validation : Dataset or None
+        Marked rows by which it is chosen what counts as an issue of its own.
     """
 
     train: Dataset | IterableDataset
@@ -108,6 +112,8 @@ class TrainingData:
     descriptions: Dataset | None = None
     ngram_texts: Dataset | None = None
     multi_label: dict[str, int] = field(default_factory=dict)
+    clauses: str | None = None
+    marked_validation: Dataset | None = None
 
     @property
     def learned(self) -> Dataset | IterableDataset:

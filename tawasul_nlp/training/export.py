@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.model.runtime import TOKEN_OUTPUTS
 
 _STEPS = 127  # a row's values become -127 to 127, stored as uint8 around 128: what the kernels for x86 want
 _SCALE, _ZERO, _LEAST = "row_scale", "row_zero", "row_least"
@@ -49,7 +50,7 @@ def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = T
     mask = torch.ones_like(ids)
     mask[1, 10:] = 0
     outputs = list(network.outputs)
-    axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask")}
+    axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask", *TOKEN_OUTPUTS)}
     with torch.no_grad(), warnings.catch_warnings():
         # The lengths that it says are fixed are the axes below; no index is negative.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
@@ -60,7 +61,7 @@ def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = T
             str(path),
             input_names=["input_ids", "attention_mask"],
             output_names=outputs,
-            dynamic_axes={**axes, **{name: {0: "batch"} for name in outputs}},
+            dynamic_axes={name: axes.get(name, {0: "batch"}) for name in ("input_ids", "attention_mask", *outputs)},
             opset_version=17,
             dynamo=False,
         )

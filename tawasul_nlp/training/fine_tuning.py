@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,11 @@ from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.curves import draw_curves
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
-from tawasul_nlp.training.incident_groups import IncidentDraws
+from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.progress import tell
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
+from tawasul_nlp.training.shortening import shortened
 from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
 
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
@@ -87,13 +89,20 @@ def start_network(
     def texts() -> list[str]:
         return [row["text"] for row in islice(data.train, _SAMPLE)] if data.streamed else list(data.learned["text"])
 
-    backbone = load_backbone(config.backbone, texts, output, stage.dropout)
+    backbone = shortened(load_backbone(config.backbone, texts, output, stage.dropout), config, texts)
     if backbone.config is not None and backbone.config.profile["name"] != config.profile:
         theirs = backbone.config.profile["name"]
         raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")
     torch.manual_seed(stage.seed)
     tasks = {task: len(names) for task, names in data.labels.items()}
-    network = MultiTaskNetwork(backbone.encoder, tasks, stage.dropout, incident=data.incidents is not None)
+    network = MultiTaskNetwork(
+        backbone.encoder,
+        tasks,
+        stage.dropout,
+        incident=data.incidents is not None,
+        clauses=data.clauses,
+        pairs=any(each.pairs for each in config.passes()),
+    )
     for task, labelled in data.multi_label.items():
         start_from_shares(network, task, data.counts[task], labelled)
     backbone.give_heads(network, data.labels)
@@ -123,14 +132,7 @@ def _run_stage(
     if number == 1 and stage.head_start != "random" and last_checkpoint(out) is None:
         _start_heads(model.network, texts, data, stage, tokenizer.pad_token_id)
         backbone.give_heads(model.network, data.labels)
-    draw = None
-    if stage.incident_groups:
-        assert data.incidents is not None  # the settings were checked against the data
-        draws = IncidentDraws(data.incidents, stage.seed)
-
-        def draw() -> list[dict[str, Any]]:
-            return [encoder.draw(row) for row in draws.draw(stage.incident_groups)]
-
+    draw = _draws(data.incidents, encoder, stage) if data.incidents is not None else None
     tell(f"stage {number}: {len(texts):,} texts, {stage.epochs:g} epochs")
     collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
     trainer = train_network(model, texts, held_out, collator, out, stage, tasks, config.report_to, on_epoch)
@@ -138,6 +140,19 @@ def _run_stage(
     save_state(model.state_dict(), out / STATE)  # last: a run that finds it does none of the above
     for checkpoint in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
         shutil.rmtree(checkpoint)
+
+
+def _draws(incidents: Incidents, encoder: RowEncoder, stage: Stage) -> Callable[[], list[dict[str, Any]]] | None:
+    """Return what draws the rows that join each batch, reports of incidents and pairs; None if there are none."""
+    groups = IncidentDraws(incidents, stage.seed) if stage.incident_groups else None
+    pairs = PairDraws(incidents, stage.noise_share, stage.seed) if stage.pairs else None
+
+    def draw() -> list[dict[str, Any]]:
+        reports = groups.draw(stage.incident_groups) if groups is not None else []
+        read_together = pairs.draw(stage.pairs) if pairs is not None else []
+        return [*map(encoder.draw, reports), *map(encoder.draw_pair, read_together)]
+
+    return draw if groups is not None or pairs is not None else None
 
 
 def _first_reports(rows: Dataset) -> Dataset:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
-from tawasul_nlp.training.batches import IGNORE
 from tawasul_nlp.training.config import Stage
+from tawasul_nlp.training.marks import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
 
@@ -41,7 +41,17 @@ class TrainingNetwork(nn.Module):
         self.recent = RecentVectors(stage.recent_vectors if stage.incident_groups else 0, INCIDENT_SIZE)
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, mlm_labels: Tensor, incident: Tensor, **targets: Tensor
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mlm_labels: Tensor,
+        incident: Tensor,
+        pair: Tensor | None = None,
+        token_tags: Tensor | None = None,
+        token_evidence: Tensor | None = None,
+        token_clauses: Tensor | None = None,
+        clause_labels: Tensor | None = None,
+        **targets: Tensor,
     ) -> dict[str, Any]:
         """Return the summed loss and the logits of each task."""
         network = self.network
@@ -49,11 +59,23 @@ class TrainingNetwork(nn.Module):
         loss = torch.zeros(())
         if self.training and self.stage.incident_groups:
             assert vectors is not None  # the network of such a stage has incident vectors
+            # Two texts that are read together report no incident of their own.
+            single = slice(None) if pair is None else pair < 0
+            vectors, incident = vectors[single], incident[single]
             others, their_incidents = self.recent.all()
             loss = loss + self.stage.incident_weight * contrastive_loss(
                 vectors, incident, others, their_incidents, self.stage.incident_temperature
             )
             self.recent.add(vectors.detach(), incident)
+        if pair is not None and network.pair is not None:
+            chosen = pair >= 0
+            logits = network.pair(pooled[chosen])[:, 0].float()
+            same = nn.functional.binary_cross_entropy_with_logits(logits, pair[chosen])
+            loss = loss + self.stage.pair_weight * same
+        if token_tags is not None and token_evidence is not None:
+            assert token_clauses is not None and clause_labels is not None  # a batch has all of them or none
+            marks = self._marks_loss(tokens, token_tags, token_evidence, token_clauses, clause_labels)
+            loss = loss + self.stage.clause_weight * marks
         out: dict[str, Any] = {}
         for task in network.tasks:
             logits = network.heads[head_name(task)](network.dropout(pooled)).float()
@@ -68,6 +90,35 @@ class TrainingNetwork(nn.Module):
             masked = nn.functional.cross_entropy(vocabulary.float(), mlm_labels[hidden])
             loss = loss + self.stage.mlm_weight * masked
         return {"loss": loss, **out}
+
+    def _marks_loss(
+        self,
+        tokens: Callable[[Tensor], Tensor],
+        tags: Tensor,
+        evidence: Tensor,
+        clauses: Tensor,
+        clause_labels: Tensor,
+    ) -> Tensor:
+        """Return the summed losses of the tags of tokens, of evidence, and of the labels of whole clauses."""
+        network = self.network
+        assert network.tags is not None and network.clauses is not None
+        loss = torch.zeros(())
+        known = tags != IGNORE
+        if bool(known.any()):
+            logits = network.tags(tokens(known)).float()[:, :-1]
+            loss = loss + nn.functional.cross_entropy(logits, tags[known])
+        known = evidence != IGNORE
+        if bool(known.any()):
+            logits = network.tags(tokens(known)).float()[:, -1]
+            loss = loss + nn.functional.binary_cross_entropy_with_logits(logits, evidence[known].float())
+        known = clauses != IGNORE
+        if bool((clause_labels != IGNORE).any()):
+            means = mean_by(tokens(known).float(), clauses[known], len(clause_labels))
+            logits = network.heads[head_name(network.clauses)](means)
+            loss = loss + nn.functional.cross_entropy(
+                logits, clause_labels, ignore_index=IGNORE, label_smoothing=self.stage.label_smoothing
+            )
+        return loss
 
     def _read(
         self, input_ids: Tensor, attention_mask: Tensor
@@ -97,6 +148,19 @@ class TrainingNetwork(nn.Module):
         vectors = [found for _, _, found in read if found is not None]
         pooled = torch.cat([found for _, found, _ in read])[back]
         return tokens, pooled, torch.cat(vectors)[back] if vectors else None
+
+
+def mean_by(states: Tensor, groups: Tensor, count: int) -> Tensor:
+    """Average states (n, hidden) by their group number (n,): (count, hidden).
+
+    Examples
+    --------
+    >>> mean_by(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1]), 2).tolist()
+    [[2.0], [5.0]]
+    """
+    sums = states.new_zeros(count, states.shape[1]).index_add(0, groups, states)
+    sizes = torch.bincount(groups, minlength=count).clamp(min=1)
+    return sums / sizes[:, None]
 
 
 def softmax_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:

@@ -28,6 +28,7 @@ from tawasul_nlp.model.folder import (
     TaskConfig,
     file_hash,
 )
+from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
@@ -160,7 +161,16 @@ def build_folder(
             logger.warning("%s", sentence)
     settings = PROFILES[profile]
     files = {name: file_hash(out / name) for name in names}
-    config = ModelConfig(fitted, settings.to_dict(), settings.fingerprint(), max_tokens, files, about)
+    config = ModelConfig(
+        fitted,
+        settings.to_dict(),
+        settings.fingerprint(),
+        max_tokens,
+        files,
+        about,
+        issues=None if network.clauses is None else IssueConfig(network.clauses),
+        reads_pairs=network.pair is not None,
+    )
     config.save(out)
     return config
 

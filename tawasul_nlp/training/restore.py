@@ -20,6 +20,7 @@ from tawasul_nlp.model.folder import ENCODER, NETWORK, NETWORK_CONFIG, TOKENIZER
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.base_encoder import wrap_tokenizer, write_base
 
+_PARTS = ("encoder.", "heads.", "incident.", "tags.", "pair.")
 _WORDS = "encoder.embeddings.word_embeddings"
 _QUERY = "/encoder/encoder/layer.0/attention/self/query/Add_output_0"
 
@@ -46,6 +47,8 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
         {name: len(task.labels) for name, task in config.tasks.items()},
         dropout,
         incident="incident.weight" in state,
+        clauses=config.issues.task if config.issues is not None else None,
+        pairs=config.reads_pairs,
     )
     result = network.load_state_dict(state, strict=False)
     lost = result.missing_keys + result.unexpected_keys
@@ -76,13 +79,15 @@ def _from_graph(folder: Path, dropout: float) -> tuple[BertConfig, dict[str, tor
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in tensors:  # an exporter merges equal vectors
             tensors[node.output[0]] = tensors[node.input[0]]
-    state = {name: values for name, values in tensors.items() if name.startswith(("encoder.", "heads.", "incident."))}
+    state = {name: values for name, values in tensors.items() if name.startswith(_PARTS)}
     state[f"{_WORDS}.weight"] = state.pop(f"{_WORDS}.rows").astype(np.float32) * state.pop(f"{_WORDS}.scale")
     for node in graph.node:
         if node.op_type == "MatMulIntegerToFloat":
             matrix = (tensors[node.input[1]].astype(np.float32) * tensors[node.input[3]]).T
             # "/encoder/encoder/layer.0/attention/self/query/MatMul_rows" has that of "encoder.encoder.layer.0...query".
-            state[node.name.strip("/").rsplit("/", 1)[0].replace("/", ".") + ".weight"] = matrix
+            name = node.name.strip("/").rsplit("/", 1)[0].replace("/", ".") + ".weight"
+            # Only a head that reads single tokens is such a product, and its node has the name of its task alone.
+            state[name if name.startswith(_PARTS) else f"heads.{name}"] = matrix
     words, width = state[f"{_WORDS}.weight"].shape
     layers = {name.split(".layer.")[1].split(".")[0] for name in state if ".layer." in name}
     shape = BertConfig(

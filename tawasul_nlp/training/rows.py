@@ -16,6 +16,8 @@ from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training.incident_groups import Pair
+from tawasul_nlp.training.marks import encode_marks, is_marked
 from tawasul_nlp.training.noise import add_noise
 from tawasul_nlp.training.tables import label_column, second_column
 
@@ -49,6 +51,7 @@ class RowEncoder:
         self.index = {task: {name: at for at, name in enumerate(names)} for task, names in data.labels.items()}
         self.related = data.related
         self.multi_label = data.multi_label
+        self.clauses = data.clauses
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
         """Return the token ids of clean texts, cut at the longest that is read."""
@@ -69,14 +72,33 @@ class RowEncoder:
 
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the training row of a row, which may have its token ids already."""
+        incident = row.get("incident") or ""
+        found = {"training": self.training, "incident": incident, **self.targets(row)}
+        if self.clauses is not None and self.training and is_marked(row):  # noise would move what is marked
+            index = self.index[self.clauses]
+            marked_ids, marks = encode_marks(row, self.tokenizer, self.normalizer, self.max_tokens, index)
+            return {"input_ids": marked_ids, "marks": marks, **found}
         ids = row.get("input_ids")
         noised = self.training and self.rng.random() < self.stage.noise_share
         if noised:
             ids = self.encode([add_noise(row["text"], self.rng, self.rng.choice(_RATES))])["input_ids"][0]
         elif ids is None:
             ids = self.encode([row["text"]])["input_ids"][0]
-        incident = row.get("incident") or ""
-        return {"input_ids": ids, "training": self.training, "incident": incident, **self.targets(row)}
+        return {"input_ids": ids, **found}
+
+    def draw_pair(self, pair: Pair) -> dict[str, Any]:
+        """Return the training row of two texts that are read together; it has no labels."""
+        texts = [pair.first, pair.second]
+        for at, noised in enumerate(pair.noised):
+            if noised:
+                texts[at] = add_noise(texts[at], self.rng, self.rng.choice(_RATES))
+        first, second = (self.normalizer(arabizi_to_arabic(text)) for text in texts)
+        ids = self.tokenizer(first, second, truncation="longest_first", max_length=self.max_tokens).input_ids
+        nothing = {
+            task: np.full(len(index), -float(task in self.multi_label), np.float32)
+            for task, index in self.index.items()
+        }
+        return {"input_ids": ids, "training": self.training, "incident": "", "pair": float(pair.same), **nothing}
 
     def targets(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the label distribution of each task; all zero where the row has no label of the task.

@@ -28,6 +28,7 @@ from tawasul_nlp.training.checks import Finding, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
+from tawasul_nlp.training.issue_fitting import fit_issues
 from tawasul_nlp.training.label_issues import write_outliers, write_suspects
 from tawasul_nlp.training.losses import class_weights
 from tawasul_nlp.training.measure import measure
@@ -357,6 +358,8 @@ def fit_model(
         torch_files=config.keep_torch,
         domain=domain,
     )
+    if data.marked_validation is not None:
+        fit_issues(folder, data.marked_validation)
     if data.incidents is not None and data.incidents.collections is not None:
         tell("pair scorer")
         install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
@@ -391,6 +394,7 @@ def _check_effects(config: TrainConfig, data: TrainingData) -> None:
         "secondary_share": data.has_second_labels,
         "confusable_share": bool(data.related),
         "incident_groups": data.incidents is not None,
+        "pairs": data.incidents is not None,
     }
     for name, value in given.items():
         if value and not has[name]:
@@ -404,6 +408,7 @@ _NEEDS = {
     "secondary_share": "second labels",
     "confusable_share": "related labels",
     "incident_groups": "incidents; name the column of their ids",
+    "pairs": "incidents; name the column of their ids",
 }
 
 

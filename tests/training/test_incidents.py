@@ -1,6 +1,7 @@
 """A table with the ids of incidents becomes a model that groups duplicates, on an encoder of AraBERT's kind."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ from datasets import Dataset
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, ModelFormatError
 from tawasul_nlp.cli import main
-from tawasul_nlp.model.folder import PAIRS
+from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training import TrainConfig, TrainRun, train
+from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.dataset import read_data
-from tawasul_nlp.training.incident_groups import IncidentDraws, incidents_of
+from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
+from tawasul_nlp.training.restore import restore_tokenizer
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import write_csv
 from training.corpus import LabelSpace
@@ -125,3 +128,41 @@ def test_a_model_of_topics_by_another_name_is_asked_for_its_first_task(run: Trai
         ]
     )
     assert len(groups.labels) == 2
+
+
+def test_pairs_that_are_read_together_are_reports_of_one_incident_copies_and_hard_negatives() -> None:
+    texts = {name: f"بلاغ {name}" for name in ("a1", "a2", "b1", "b2", "near", "other")}
+    rows = {name: {"text": text, "incident": name[0]} for name, text in texts.items()}
+    known = (
+        Incident("a", "", (rows["a1"], rows["a2"]), (rows["near"],)),
+        Incident("b", "", (rows["b1"], rows["b2"])),
+    )
+    drawn = PairDraws(Incidents(known, mined=((rows["a1"], rows["other"]),)), 0.5, 1).draw(2_000)
+    kinds = Counter((frozenset((pair.first, pair.second)), pair.same) for pair in drawn)
+    same = {frozenset((texts[a], texts[b])) for a, b in (("a1", "a2"), ("b1", "b2"), *zip(rows, rows, strict=True))}
+    different = {frozenset((texts["a1"], texts["near"])), frozenset((texts["a2"], texts["near"]))}
+    different |= {frozenset((texts["a1"], texts["other"]))}
+    different |= {frozenset((texts[a], texts[b])) for a in ("a1", "a2") for b in ("b1", "b2")}
+    assert {pair for pair, true in kinds if true} <= same
+    assert {pair for pair, true in kinds if not true} == different
+    assert abs(sum(pair.same for pair in drawn) / len(drawn) - 0.5) < 0.05
+    copies = [pair for pair in drawn if pair.first == pair.second]
+    assert copies and all(pair.noised == (False, True) for pair in copies)
+
+
+def test_without_hard_negatives_pairs_of_different_incidents_are_of_one_stratum_where_it_has_two() -> None:
+    def incident(name: str, stratum: str) -> Incident:
+        return Incident(name, stratum, ({"text": f"{name}1"}, {"text": f"{name}2"}))
+
+    known = (incident("a", "water"), incident("b", "water"), incident("c", "roads"))
+    drawn = PairDraws(Incidents(known), 0.0, 1).draw(400)
+    met = {frozenset((pair.first[0], pair.second[0])) for pair in drawn if not pair.same}
+    assert met == {frozenset("ab"), frozenset("ca"), frozenset("cb")}
+    assert all(pair.first[0] == pair.second[0] for pair in drawn if pair.same)
+
+
+def test_texts_of_unknown_incidents_are_not_taken_for_one() -> None:
+    tokenizer = restore_tokenizer(BUNDLED)
+    rows = [{"input_ids": [0, 5, 2], "training": True, "incident": name} for name in ("", "x", "", "x")]
+    numbers = MaskingCollator(tokenizer, [], 0.0, 1)(rows)["incident"].tolist()
+    assert len(set(numbers)) == 3 and numbers[1] == numbers[3]

@@ -52,3 +52,59 @@ def test_recent_vectors_forget_the_oldest() -> None:
         recent.add(torch.full((2, 2), float(number)), torch.tensor([number, number]))
     vectors, incidents = recent.all()
     assert incidents.tolist() == [3, 3, 2, 2, 1] and vectors[0].tolist() == [3.0, 3.0]
+
+
+def small_network(**heads: Any) -> MultiTaskNetwork:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16}
+    return MultiTaskNetwork(
+        BertModel(BertConfig(vocab_size=30, **sizes), add_pooling_layer=False), {"dept": 3}, **heads
+    )
+
+
+def batch(rows: int) -> dict[str, torch.Tensor]:
+    ids = torch.randint(5, 30, (rows, 6))
+    nothing = torch.full_like(ids, -100)
+    return {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "mlm_labels": nothing,
+        "incident": torch.arange(rows),
+        "dept": torch.zeros(rows, 3),
+    }
+
+
+def test_pairs_are_learned_by_their_head_and_are_no_reports_of_incidents() -> None:
+    model = TrainingNetwork(
+        small_network(dropout=0.0, pairs=True), Stage(pairs=2, incident_groups=1, incident_weight=0.0)
+    )
+    given = batch(5)
+    truth = torch.tensor([-100.0, -100.0, -100.0, 1.0, 0.0])
+    model.eval()
+    loss = model(**given, pair=truth)["loss"]
+    logits = dict(zip(model.network.outputs, model.network(given["input_ids"], given["attention_mask"]), strict=True))
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits["pair"][3:, 0], truth[3:])
+    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+    model.train()
+    model(**given, pair=truth)
+    assert model.recent.all()[1].tolist() == [0, 1, 2]
+
+
+def test_marked_texts_teach_where_clauses_are_what_they_report_and_what_is_urgent() -> None:
+    network = small_network(dropout=0.0, incident=False, clauses="dept")
+    model = TrainingNetwork(network, Stage(label_smoothing=0, clause_weight=0.5)).eval()
+    given = batch(2)
+    unknown = torch.full((2, 6), -100)
+    tags, evidence, clauses = unknown.clone(), unknown.clone(), unknown.clone()
+    tags[0] = torch.tensor([0, 1, 2, 1, 2, 0])
+    clauses[0, 1:5] = torch.tensor([0, 0, 1, 1])
+    evidence[1] = torch.tensor([0, 0, 1, 1, 0, 0])
+    labels = torch.tensor([2, -100])
+    marks = {"token_tags": tags, "token_evidence": evidence, "token_clauses": clauses, "clause_labels": labels}
+    loss = model(**given, **marks)["loss"]
+    found = dict(zip(network.outputs, network(given["input_ids"], given["attention_mask"]), strict=True))
+    functional = torch.nn.functional
+    expected = functional.cross_entropy(found["token_tags"][0, :, :3], tags[0])
+    expected += functional.binary_cross_entropy_with_logits(found["token_tags"][1, :, 3], evidence[1].float())
+    expected += functional.cross_entropy(found["token_labels"][0, 1:3].mean(0)[None], labels[:1])
+    assert float(loss) == pytest.approx(0.5 * float(expected), rel=1e-4)

@@ -1,0 +1,49 @@
+"""Marks lie on the tokens of the words that were marked, however the text is rewritten before it is tokenised."""
+
+import numpy as np
+
+from tawasul_nlp.model.folder import BUNDLED
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.training.marks import IGNORE, Marks, encode_marks, is_marked, marked
+from tawasul_nlp.training.restore import restore_tokenizer
+
+
+def encoded(text: str, clauses: list[tuple[str, str]] | None, evidence: list[str] | None) -> tuple[list[str], Marks]:
+    def place(quote: str) -> tuple[int, int]:
+        return text.index(quote), text.index(quote) + len(quote)
+
+    tokenizer = restore_tokenizer(BUNDLED)
+    cells = marked(
+        None if clauses is None else [(*place(quote), label) for quote, label in clauses],
+        None if evidence is None else [place(quote) for quote in evidence],
+    )
+    row = {"text": text, **cells}
+    assert is_marked(row)
+    ids, marks = encode_marks(row, tokenizer, Normalizer("default"), 160, {"water": 0, "light": 1})
+    return tokenizer.convert_ids_to_tokens(ids), marks
+
+
+def words(tokens: list[str], chosen: np.ndarray) -> str:
+    return "".join(token for token, own in zip(tokens, chosen, strict=True) if own).replace("▁", " ").strip()
+
+
+def test_a_clause_is_marked_in_arabizi_and_behind_letters_that_are_removed() -> None:
+    text = "السلاااام عليكم،  el may 6afi 3ndna mn ams, w ليتات الشارع مطفية"
+    tokens, marks = encoded(text, [("el may 6afi", "water"), ("ليتات الشارع مطفية", "light")], None)
+    assert words(tokens, marks.clauses == 0) == "الماي طافي"
+    assert words(tokens, marks.clauses == 1) == "ليتات الشارع مطفية"
+    assert marks.labels == [0, 1]
+    assert (marks.tags == 1).sum() == 2 and (marks.evidence == IGNORE).all()
+
+
+def test_words_that_speak_for_the_urgency_are_marked_and_an_empty_list_says_that_there_are_none() -> None:
+    tokens, marks = encoded("السلك مكشوف عند باب المدرسة", None, ["مكشوف"])
+    assert words(tokens, marks.evidence == 1) == "مكشوف"
+    assert (marks.tags == IGNORE).all()
+    _, none = encoded("السلك مكشوف عند باب المدرسة", None, [])
+    assert (none.evidence == 0).all()
+
+
+def test_a_label_that_the_task_lacks_teaches_where_the_clause_is_and_not_what() -> None:
+    _, marks = encoded("ليتات الشارع مطفية", [("ليتات الشارع مطفية", "roads")], None)
+    assert marks.labels == [IGNORE] and (marks.clauses == 0).any()
