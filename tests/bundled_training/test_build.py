@@ -17,11 +17,23 @@ from tawasul_nlp.training.dataset import counted
 from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
 from tawasul_nlp.training.rows import RowEncoder
 from training.build import RECIPE, install
-from training.corpus import Example, LabelSpace, corpus_data, load_examples, row_of, rows_of
+from training.corpus import (
+    Example,
+    LabelSpace,
+    corpus_data,
+    load_examples,
+    load_issue_examples,
+    load_urgency_examples,
+    row_of,
+    rows_of,
+)
 from training.incidents import load_incidents
 from training.pairs import collect
 
 pytestmark = pytest.mark.slow
+
+# An encoder of random weights with three layers has no twelve to choose from, and no pieces with scores.
+TINY = ["layers=null", "whole_words=0", "pairs=0"]
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +91,34 @@ def test_a_secondary_topic_keeps_its_share_beside_confusable_ones(
 def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(
     labels: LabelSpace, corpus: TrainingData
 ) -> None:
-    assert list(corpus.train["text"]) == [example.text for example in load_examples("train", labels)]
+    composed = [example.text for example in (*load_issue_examples(labels), *load_urgency_examples(labels))]
+    learned = [text for text in corpus.train["text"] if text not in set(composed)]
+    assert learned == [example.text for example in load_examples("train", labels)]
     alone = [example.text for example in load_examples("train", labels, reports=False)]
-    assert list(_first_reports(corpus.train)["text"]) == alone
+    assert [text for text in _first_reports(corpus.train)["text"] if text not in set(composed)] == alone
+
+
+def test_texts_that_choose_what_counts_as_an_issue_or_as_urgent_are_not_learned(
+    labels: LabelSpace, corpus: TrainingData
+) -> None:
+    assert corpus.marked_validation is not None
+    learned = set(corpus.train["text"])
+    assert not learned & set(corpus.marked_validation["text"])
+    assert not learned & set(corpus.validation["text"])
+    held_out = [row for row in corpus.validation.to_list() if not row["label.topic"]]
+    composed = {example.text for example in load_urgency_examples(labels)}
+    assert 100 < len(held_out) < len(composed) and {row["text"] for row in held_out} <= composed
+
+
+def test_quotes_of_the_corpus_become_marks(labels: LabelSpace) -> None:
+    found = {example.id: example for example in load_issue_examples(labels)}["issues-a-0001"]
+    assert found.clauses is not None
+    assert [found.text[start:end][:12] for start, end, _ in found.clauses] == ["هل يحق للبنك", "ليت الشارع ج"]
+    assert (found.topic, found.secondary_topic) == ("banking_insurance", "street_lighting_fault")
+    assert found.evidence == ()
+    urgent = {example.id: example for example in load_urgency_examples(labels)}["urgency-0002"]
+    assert urgent.evidence is not None
+    assert [urgent.text[start:end] for start, end in urgent.evidence] == ["طافية علينا من أمس الليل"]
 
 
 def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], held_out: int) -> TrainingData:
@@ -94,6 +131,7 @@ def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], he
         rows=len(train),
         counts=counts,
         groups=np.arange(len(train)),
+        marked_validation=corpus.marked_validation.select(range(40)) if corpus.marked_validation is not None else None,
         leaked=np.zeros(held_out, bool),
     )
 
@@ -109,7 +147,7 @@ def test_a_stage_starts_its_heads_as_a_probe(
     ]
     data = a_part(corpus, labels, examples, 8)
     # Nothing is learned by steps: what the heads know, they know from their start.
-    config = TrainConfig.load(RECIPE).replace(stages=(), backbone=str(tiny_bert), bf16=False, epochs=0.1)
+    config = TrainConfig.load(RECIPE, TINY).replace(stages=(), backbone=str(tiny_bert), bf16=False, epochs=0.1)
     still = config.replace(learning_rate=0.0, head_learning_rate=0.0)
 
     def right(head_start: str) -> float:
@@ -134,6 +172,7 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
     known = corpus.incidents.known[:120]
     cases = {found.id for found in known}
     examples = [example for example in load_examples("train", labels, second_batch=False) if example.incident in cases]
+    examples += [*load_issue_examples(labels)[1:60], *load_urgency_examples(labels)[1:60]]
     own = replace(
         corpus.incidents,
         known=known,
@@ -150,6 +189,8 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
     config = TrainConfig.load(recipe, ["epochs=0.5", "mlm_weight=0.1", "ngram=null", "bf16=false"]).replace(**rates)
     run = fit(data, config.replace(backbone=str(tiny_bert)), tmp_path / "run")
     assert run.model.config.profile["name"] == "arabert"
+    assert run.model.config.issues is not None and run.model.config.reads_pairs
+    assert run.model.labels["urgency"] == ("emergency", "urgent", "normal")
     assert [path.name for path in sorted(run.folder.glob("stage*"))] == ["stage1", "stage2"]
     case = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الهاتف"
     texts = [case, f"{case}!", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي ومحد صلحها"]
@@ -167,7 +208,8 @@ def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(
 ) -> None:
     examples = load_examples("train", labels, second_batch=False)[:400]
     data = replace(a_part(corpus, labels, examples, 80), incidents=None)
-    config = TrainConfig.load(RECIPE, ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0"])
+    settings = ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0", *TINY]
+    config = TrainConfig.load(RECIPE, settings)
     config = config.replace(backbone=str(tiny_bert))
     model = fit(data, config, tmp_path / "run").model
     answer = model.predict("المجاري طافحة في مجمع 714 منذ أسبوع")
