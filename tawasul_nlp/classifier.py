@@ -202,7 +202,7 @@ class ComplaintClassifier:
     @property
     def finds_issues(self) -> bool:
         """Whether the model tells several issues of a case apart; else every case has its main one only."""
-        return "token_tags" in self._scorers.runtime.sizes()
+        return self.config.issues is not None and self.config.issues.task == "topic"
 
     def info(self) -> dict[str, Any]:
         """Return what is known about the model: format, tasks, thresholds, normalisation, hash, runtime, data."""

@@ -184,6 +184,23 @@ def find_evidence(tags: np.ndarray) -> tuple[tuple[int, int], ...]:
     return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
+def joined(places: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Join places that overlap, as those of the tokens of one word that was rewritten do.
+
+    Examples
+    --------
+    >>> joined([(0, 4), (0, 4), (6, 9)])
+    ((0, 4), (6, 9))
+    """
+    found: list[tuple[int, int]] = []
+    for start, end in places:
+        if found and start < found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
 def _softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     result: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)

@@ -18,7 +18,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer, Tokens
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
-from tawasul_nlp.model.issues import Clause, FoundIssue, find_clauses, find_evidence, find_issues
+from tawasul_nlp.model.issues import Clause, FoundIssue, find_clauses, find_evidence, find_issues, joined
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS, Runtime
 
@@ -175,5 +175,5 @@ class ModelScorers:
         places = self.encoder.places(text, tokens, at, [*((issue.start, issue.end) for issue in issues), *evidence])
         return (
             tuple(issue.at(*place) for issue, place in zip(issues, places, strict=False)),
-            tuple(places[len(issues) :]),
+            joined(places[len(issues) :]),
         )
