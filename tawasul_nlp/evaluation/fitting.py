@@ -130,6 +130,37 @@ def _matched_in_the_large(
     return replace(task, temperature=task.temperature * float(brentq(excess, 0.5, 2.0, xtol=1e-3)))
 
 
+def with_preferred(
+    task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, least_recall: Mapping[str, float]
+) -> TaskConfig:
+    """Prefer labels that must not be missed, each from the highest probability on that finds enough of its texts.
+
+    Parameters
+    ----------
+    task : TaskConfig
+    log_probabilities : ndarray of float, shape (n_texts, labels)
+    truth : ndarray of int, shape (n_texts,)
+    least_recall : mapping of str to float
+        Labels, of which the task need not have all, and the share of their texts to be found.
+
+    Examples
+    --------
+    >>> task = TaskConfig(("emergency", "normal"), {"encoder": 1.0})
+    >>> probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.1, 0.9], [0.2, 0.8]])
+    >>> with_preferred(task, np.log(probabilities), np.array([0, 0, 0, 1]), {"emergency": 0.6}).preferred
+    {'emergency': 0.3}
+    """
+    preferred = {}
+    for label, share in least_recall.items():
+        own = truth == task.labels.index(label) if label in task.labels else np.zeros(len(truth), bool)
+        if own.any():
+            found = np.sort(np.exp(log_probabilities[own, task.labels.index(label)]))[::-1]
+            # Rounded down, so that the text at the threshold is found however its probability is rounded.
+            least = np.floor(found[int(np.ceil(share * len(found))) - 1] * 1e4) / 1e4
+            preferred[label] = max(float(least), 1e-4)
+    return replace(task, preferred=preferred)
+
+
 def with_thresholds(
     task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, label_texts: int | None = None
 ) -> TaskConfig:

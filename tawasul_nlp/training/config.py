@@ -192,6 +192,9 @@ class TrainConfig(Stage):
     calibration_prior : float
         How many texts of unknown label calibration adds to the validation texts, which are few in a small table
         (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
+    least_recall : dict of str to float
+        Labels that must not be missed, and the share of their validation texts that is to be found: they are answered
+        from the probability on that finds so many (:attr:`TaskConfig.preferred`), though another may be likelier.
     label_texts : int or None
         Labels that so many validation texts are answered with get thresholds of their own; None for no label.
     label_issues : bool
@@ -223,6 +226,7 @@ class TrainConfig(Stage):
     validation_share: float = 0.1
     ngram: NgramConfig | None = field(default_factory=NgramConfig)
     calibration_prior: float = 1.0
+    least_recall: dict[str, float] = field(default_factory=dict)
     label_texts: int | None = None
     label_issues: bool = True
     keep_torch: bool = False
@@ -328,13 +332,13 @@ class TrainConfig(Stage):
         if first == "ngram" and len(rest) == 1:
             part = (self.ngram or NgramConfig()).replace(**{rest[0]: read_setting(NgramConfig, rest[0], value, _PARTS)})
             return self.replace(ngram=part)
-        if first in ("task_weights", "class_weights") and rest:
+        if first in ("task_weights", "class_weights", "least_recall") and rest:
             known = getattr(self, first)
             return self.replace(
                 **{first: {**(known if isinstance(known, dict) else {}), ".".join(rest): read_weight(value)}}
             )
         if rest:
-            parts = "ngram.KEY, task_weights.TASK, class_weights.LABEL and stages.NUMBER.KEY"
+            parts = "ngram.KEY, task_weights.TASK, class_weights.LABEL, least_recall.LABEL and stages.NUMBER.KEY"
             raise ValueError(f"{first} has no parts; parts are {parts}")
         return self.replace(**{first: read_setting(TrainConfig, first, value, _PARTS)})
 

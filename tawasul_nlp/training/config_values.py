@@ -85,6 +85,10 @@ def _are_weights(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) and _is_weight(each) for key, each in value.items())
 
 
+def _are_shares(value: object) -> bool:
+    return _are_weights(value) and all(0 < share <= 1 for share in value.values())  # type: ignore[attr-defined]
+
+
 def _counts(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v, whole=True) and v >= 1 for v in value)
 
@@ -103,6 +107,7 @@ _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
         _are_weights(v) or (isinstance(v, str) and v in _CLASS_WEIGHTS),
         "none, balanced, or a number of 0 or more for each label",
     ),
+    "least_recall": lambda v: (_are_shares(v), "a share above 0 and up to 1 for each label"),
     "report_to": lambda v: (
         isinstance(v, tuple) and all(isinstance(name, str) for name in v),
         "a list of names, as in [tensorboard]",

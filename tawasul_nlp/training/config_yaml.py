@@ -79,7 +79,7 @@ def _schema(name: str, parts: Mapping[str, type]) -> _yaml.Schema:
         return lambda node, source: (
             tuple(item(child, source) for child in node.value) if isinstance(node, yaml.SequenceNode) else node.value
         )
-    if name in ("task_weights", "class_weights"):
+    if name in ("task_weights", "class_weights", "least_recall"):
         return lambda node, source: (
             {key.value: _number(value, source) for key, value in node.value}
             if isinstance(node, yaml.MappingNode)

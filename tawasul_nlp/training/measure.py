@@ -13,6 +13,7 @@ from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_scores, label_set_summariser
 from tawasul_nlp.evaluation.metrics import LabelScores, answers, most_confused, scores_by_label, summariser
 from tawasul_nlp.evaluation.slices import review_rates
+from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.folder import ModelConfig, TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.scorers import ModelOutput
@@ -133,7 +134,8 @@ _Figures = tuple[dict[str, Any], np.ndarray, np.ndarray]
 
 def _of_labels(settings: TaskConfig, target: np.ndarray, probabilities: np.ndarray) -> _Figures:
     """Return the figures of a task, the confidence of each answer, and which answers are right."""
-    found = answers(settings.labels, [settings.labels[label] for label in target.tolist()], probabilities)
+    truth = [settings.labels[label] for label in target.tolist()]
+    found = answers(settings.labels, truth, probabilities, predicted=decide(settings, probabilities)[0])
     assert found.confidence is not None
     figures = summariser(found)(np.ones(len(target)))
     return (

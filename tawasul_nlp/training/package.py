@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_preferred, with_thresholds
 from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
@@ -90,6 +91,7 @@ def build_folder(
     profile: str = "default",
     max_tokens: int = MAX_TOKENS,
     prior: float = 0.0,
+    least_recall: Mapping[str, float] = MappingProxyType({}),
     label_texts: int | None = None,
     torch_files: bool = False,
     domain: Domain | None = None,
@@ -117,6 +119,8 @@ def build_folder(
     max_tokens : int
     prior : float
         See :func:`tawasul_nlp.evaluation.fitting.fit_task`.
+    least_recall : mapping of str to float
+        See :func:`tawasul_nlp.evaluation.fitting.with_preferred`.
     label_texts : int or None
         See :func:`tawasul_nlp.evaluation.fitting.with_thresholds`.
     torch_files : bool
@@ -155,7 +159,9 @@ def build_folder(
             fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
         else:
             fitted[name] = fit_task(name, own, scorers, truth[name], prior)
-            fitted[name] = with_thresholds(fitted[name], combine(fitted, scorers)[name], truth[name], label_texts)
+            found = combine(fitted, scorers)[name]
+            preferring = with_preferred(fitted[name], found, truth[name], least_recall)
+            fitted[name] = with_thresholds(preferring, found, truth[name], label_texts)
     for target in TARGET_ERRORS:
         for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
             logger.warning("%s", sentence)

@@ -354,6 +354,7 @@ def fit_model(
         profile=config.profile,
         max_tokens=tokens,
         prior=config.calibration_prior,
+        least_recall=config.least_recall,
         label_texts=config.label_texts,
         torch_files=config.keep_torch,
         domain=domain,
@@ -389,6 +390,11 @@ def _check_effects(config: TrainConfig, data: TrainingData) -> None:
         if unknown:
             named = ", ".join(map(repr, sorted(unknown)))
             raise ValueError(f"class_weights has {named}, expected some of the labels {', '.join(sorted(labels)[:20])}")
+    several = {label for task in data.multi_label for label in data.labels[task]}
+    unknown = set(config.least_recall) - (labels - several)
+    if unknown:
+        named = ", ".join(map(repr, sorted(unknown)))
+        raise ValueError(f"least_recall has {named}, expected labels of a task of one label")
     given = {name: max(getattr(stage, name) for stage in stages) for name in _NEEDS}
     has = {
         "secondary_share": data.has_second_labels,
