@@ -20,7 +20,6 @@ from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, DOMAIN, MAX_BYTES, ModelConfig, copy_model, model_file, read_config
 from tawasul_nlp.model.per_process import loading_lock
-from tawasul_nlp.model.runtime import PAIR
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.model.thresholds import (
@@ -365,7 +364,7 @@ class ComplaintClassifier:
     @property
     def reads_pairs(self) -> bool:
         """Whether the model can read two texts together, as :meth:`pair_logits` does."""
-        return PAIR in self._scorers.runtime.sizes()
+        return self.config.reads_pairs
 
     def pair_logits(self, pairs: Iterable[tuple[str, str]], *, batch_size: int = 64) -> np.ndarray:
         """Return the log-odds that two texts report one event, from reading both together.

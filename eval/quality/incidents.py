@@ -203,7 +203,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"with a bootstrap 95% interval over incidents. {result['incidents']} incidents with {result['reports']} "
         f"reports and {result['hard_negatives']} hard negatives ([`eval/data/incidents.jsonl`](../data/README.md)) "
         f"among {result['texts'] - result['reports'] - result['hard_negatives']} other cases of the test split; "
-        "nothing was fitted or chosen on them. Of the pairs of one incident "
+        "nothing was fitted to them. Of the pairs of one incident "
         + " and ".join(
             f"{100 * share:.1f}% are candidates with {k} neighbours of each case"
             for k, share in result["candidate_recall"].items()

@@ -27,7 +27,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
 from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.label_sets import SEPARATOR
-from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS
+from tawasul_nlp.model.runtime import PAIR, TAGS, TOKEN_LABELS, TOKEN_TAGS
 
 FORMAT_VERSION = 5
 """Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 issues, pairs and preferred labels; a
@@ -166,6 +166,14 @@ class ModelConfig:
         """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers."""
         decisive = {key: value for key, value in self._plain().items() if key != "about"}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def encoder_outputs(self) -> dict[str, int]:
+        """The outputs that the encoder must have beside the embedding, with the number of columns of each."""
+        outputs = {name: len(task.labels) for name, task in self.tasks.items() if "encoder" in task.weights}
+        if self.issues is not None:
+            outputs |= {TOKEN_TAGS: len(TAGS), TOKEN_LABELS: len(self.tasks[self.issues.task].labels)}
+        return outputs | ({PAIR: 1} if self.reads_pairs else {})
 
     def _plain(self) -> dict[str, Any]:
         """Return plain data, without what a task does not have: older folders keep their hash."""

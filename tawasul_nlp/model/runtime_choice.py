@@ -45,5 +45,4 @@ def choose_runtime(
         raise ValueError(f"device is {device!r}, but runtime 'onnx' runs on the CPU only; use runtime='torch'")
     if ENCODER not in config.files:
         raise ModelFormatError(f"{folder}: no {ENCODER}, so ONNX Runtime cannot run it; use runtime='torch'")
-    wanted = {name: len(task.labels) for name, task in config.tasks.items() if "encoder" in task.weights}
-    return OnnxRuntime(model_file(folder, ENCODER), threads, wanted, spinning=spinning)
+    return OnnxRuntime(model_file(folder, ENCODER), threads, config.encoder_outputs, spinning=spinning)

@@ -181,8 +181,7 @@ class TorchRuntime:
         if self.device == "cpu":
             torch.set_num_threads(self.threads or min(torch.get_num_threads(), cores()))
         network = load_network(self.folder, self.config)
-        wanted = {name: len(task.labels) for name, task in self.config.tasks.items() if "encoder" in task.weights}
-        check_outputs(self.folder / NETWORK, _sizes(network), wanted)
+        check_outputs(self.folder / NETWORK, _sizes(network), self.config.encoder_outputs)
         network.to(self.device)
         if self.device != "cpu":
             network.encoder.to(torch.bfloat16)  # pooling and heads stay in float32

@@ -1,12 +1,15 @@
 """A model with heads for clauses and pairs answers the same on every runtime, and a folder without them has none."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp import ComplaintClassifier, ModelFormatError
 from tawasul_nlp.model.folder import read_config
+from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.scorers import ModelOutput
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
@@ -29,6 +32,19 @@ def test_the_folder_says_what_it_can(folder: Path, tmp_path: Path) -> None:
     assert config.issues is not None and config.issues.task == "subject"
     assert read_config(write_tiny_model(tmp_path / "older")).format_version < 5
     assert read(tmp_path / "older", TEXTS).issues is None
+
+
+def test_a_graph_without_what_the_folder_says_is_refused(folder: Path, tmp_path: Path) -> None:
+    plain = write_tiny_model(tmp_path / "plain")
+    config = read_config(plain)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"reads_pairs": True}, "pair"),
+        ({"issues": IssueConfig("subject")}, "token_tags"),
+    ]
+    for changes, output in cases:
+        replace(config, **changes).save(plain)
+        with pytest.raises(ModelFormatError, match=f"no output '{output}'"):
+            ComplaintClassifier.from_pretrained(plain).predict(TEXTS)
 
 
 def test_issues_lie_in_the_text_and_begin_with_its_likeliest_label(folder: Path) -> None:
