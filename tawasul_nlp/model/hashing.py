@@ -5,24 +5,48 @@ The hash is MurmurHash3 (x86, 32 bits, seed 0) of the n-gram's UTF-8, its magnit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-_WORD = re.compile(r"\b\w+\b")
 # Strings of at most this many bytes are hashed together; longer ones, which real cases lack, one by one.
 _TOGETHER = 64
 _C1, _C2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
+_SPACE = 0x20
 
 
-def char_ngrams(texts: Sequence[str], sizes: tuple[int, int], table: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hash the character n-grams within the words of texts, each word between two spaces.
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedWords:
+    """The words of texts in one buffer, each between two spaces: every n-gram is a slice of it.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+        UTF-8.
+    rows : ndarray of int64, shape (n_words,)
+        The text of each word, ascending.
+    """
+
+    data: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> JoinedWords:
+        """Split texts at white space."""
+        words = [text.split() for text in texts]
+        joined = " ".join(["", *chain.from_iterable(words), ""])
+        rows = np.repeat(np.arange(len(texts)), [len(found) for found in words])
+        return cls(np.frombuffer(joined.encode("utf-8"), np.uint8), rows)
+
+
+def char_ngrams(words: JoinedWords, sizes: tuple[int, int], table: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hash the character n-grams of words, which include the space before and after a word.
 
     Parameters
     ----------
-    texts : sequence of str
+    words : JoinedWords
     sizes : tuple of int
         Least and largest n.
     table : int
@@ -31,47 +55,29 @@ def char_ngrams(texts: Sequence[str], sizes: tuple[int, int], table: int) -> tup
     Returns
     -------
     rows, hashes : ndarray of int64, shape (n_ngrams,)
-        The text of each n-gram and its hash value; rows ascend.
+        The text of each n-gram and its hash value.
     """
-    number: dict[str, int] = {}
-    words = [number.setdefault(word, len(number)) for text in texts for word in text.split()]
-    per_text = np.array([len(text.split()) for text in texts], np.int64)
-    if not words:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    padded = "".join(f" {word} " for word in number)
-    data = np.frombuffer(padded.encode("utf-8"), np.uint8)
+    data = words.data
     starts = np.flatnonzero((data & 0xC0) != 0x80)  # the first byte of each character
     bounds = np.append(starts, len(data))
-    lengths = np.array([len(word) + 2 for word in number], np.int64)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(starts))  # characters to the end of the word
-    owner = np.repeat(np.arange(len(number)), lengths)
+    spaces = np.flatnonzero(data[starts] == _SPACE)
+    lengths = np.diff(spaces)  # of each word with the space before it
+    left = np.repeat(spaces[1:], lengths) - np.arange(lengths.sum()) + 1  # characters to the space after the word
     at = [np.flatnonzero(left >= size) for size in range(sizes[0], sizes[1] + 1)]
     first = np.concatenate(at)
     last = np.concatenate([found + size for size, found in enumerate(at, sizes[0])])
-    hashes = _hash_slices(data, bounds[first], bounds[last] - bounds[first], table)
-    # N-grams of each word side by side, then each text's words one after another.
-    order = np.argsort(owner[first], kind="stable")
-    counts = np.bincount(owner[first], minlength=len(number))
-    taken, lengths = _spread(np.cumsum(counts) - counts, counts, np.array(words, np.int64))
-    rows = np.repeat(np.arange(len(texts)), per_text)
-    return np.repeat(rows, lengths), hashes[order][taken]
+    rows = np.repeat(words.rows, lengths)[first]
+    return rows, _hash_slices(data, bounds[first], bounds[last] - bounds[first], table)
 
 
-def word_ngrams(texts: Sequence[str], table: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hash the words and word bigrams of texts; see :func:`char_ngrams`."""
-    number: dict[str, int] = {}
-    ngrams: list[int] = []
-    per_text = []
-    for text in texts:
-        words = _WORD.findall(text)
-        before = len(ngrams)
-        both = chain(words, (f"{left} {right}" for left, right in pairwise(words)))
-        ngrams.extend(number.setdefault(ngram, len(number)) for ngram in both)
-        per_text.append(len(ngrams) - before)
-    encoded = [ngram.encode("utf-8") for ngram in number]
-    lengths = np.array([len(item) for item in encoded], np.int64)
-    hashes = _hash_slices(np.frombuffer(b"".join(encoded), np.uint8), np.cumsum(lengths) - lengths, lengths, table)
-    return np.repeat(np.arange(len(texts)), per_text), hashes[np.array(ngrams, np.int64)]
+def word_ngrams(words: JoinedWords, table: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hash words and pairs of neighbouring words of one text; see :func:`char_ngrams`."""
+    spaces = np.flatnonzero(words.data == _SPACE)
+    begins, ends = spaces[:-1] + 1, spaces[1:]
+    first = np.flatnonzero(words.rows[:-1] == words.rows[1:])
+    starts = np.concatenate([begins, begins[first]])
+    lengths = np.concatenate([ends, ends[first + 1]]) - starts
+    return np.concatenate([words.rows, words.rows[first]]), _hash_slices(words.data, starts, lengths, table)
 
 
 def murmur3(data: bytes) -> int:
@@ -97,13 +103,6 @@ def murmur3(data: bytes) -> int:
 def _mixed(k: int) -> int:
     k = (k * int(_C1)) & 0xFFFFFFFF
     return (((k << 15) | (k >> 17)) * int(_C2)) & 0xFFFFFFFF
-
-
-def _spread(first: np.ndarray, counts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions in ``first[i] .. first[i] + counts[i]`` of each chosen i, and their number."""
-    lengths = counts[chosen]
-    offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return np.repeat(first[chosen], lengths) + offsets, lengths
 
 
 def _hash_slices(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, table: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.hashing import char_ngrams, word_ngrams
+from tawasul_nlp.model.hashing import JoinedWords, char_ngrams, word_ngrams
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
 # Large enough that among some 10^5 kept features collisions are rare.
@@ -67,8 +67,8 @@ class NgramFeatures:
     def counts(self, texts: list[str]) -> tuple[Counts, Counts]:
         """Return the counts of each block."""
         clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
-        folded = [_NUMBER.sub("0", text) for text in clean]
-        blocks = char_ngrams(folded, CHAR_NGRAMS, HASH_SIZE), word_ngrams(folded, HASH_SIZE)
+        words = JoinedWords.of([_NUMBER.sub("0", text) for text in clean])
+        blocks = char_ngrams(words, CHAR_NGRAMS, HASH_SIZE), word_ngrams(words, HASH_SIZE)
         first, second = (_count(rows, hashes, len(texts)) for rows, hashes in blocks)
         return first, second
 
@@ -91,7 +91,8 @@ class FeatureBlock:
         if not len(self.hashes):  # few texts may have no word in common
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         rows = np.repeat(np.arange(counts.texts), np.diff(counts.indptr))
-        at = np.searchsorted(self.hashes, counts.indices)
+        # As int32, like the hash values of a folder: else these would be converted at each call.
+        at = np.searchsorted(self.hashes, counts.indices.astype(np.int32))
         at[at == len(self.hashes)] = 0
         known = self.hashes[at] == counts.indices
         rows, at, values = rows[known], at[known], counts.data[known]
@@ -148,11 +149,12 @@ class NgramScorer:
         offset = 0
         for block, counts in zip(self.blocks, self._features.counts(texts), strict=True):
             rows, at, values = block.known(counts)
-            ends = np.searchsorted(rows, np.arange(len(texts) + 1))
+            at, values = at + offset, values.astype(np.float64)
+            ends = np.searchsorted(rows, np.arange(len(texts) + 1)).tolist()
             for row, (begin, end) in enumerate(pairwise(ends)):
                 # Gathered as int8: an eighth of the memory traffic of float weights. Products of float32 by int8 sum in
                 # float64 without rounding, in any order.
-                totals[row] += values[begin:end] @ self._weights[at[begin:end] + offset].astype(np.float64)
+                totals[row] += values[begin:end] @ self._weights.take(at[begin:end], axis=0).astype(np.float64)
             offset += len(block.hashes)
 
     @classmethod
