@@ -8,13 +8,15 @@ their consonants; letters that Arabizi confuses (ت and ط, س and ص) count as 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import product
 from math import log
 
 ARABIC_WORDS = "arabic_words.txt"
 
-# What a Latin letter or group may stand for, as a regular-expression character class; the likeliest letter first.
+# The Arabic letters that a Latin letter or group may stand for, the likeliest first.
 CONSONANTS = {
     "3'": "غ",
     "'3": "غ",
@@ -56,23 +58,34 @@ CONSONANTS = {
     "v": "فڤ",
     "z": "زذظ",
 }
+# The spellings of vowels, in the order in which they are tried. A short one may be left out.
 _LONG = {
-    **dict.fromkeys(("aa",), "(?:ا|آ|أ)"),
-    **dict.fromkeys(("ee", "ii", "ie", "ei", "ey", "ay", "ai"), "(?:[أا]?ي|ئ|ى)"),
-    **dict.fromkeys(("oo", "uu", "ou", "au", "ow"), "(?:[أا]?و|ؤ)"),
-    "y": "[يئ]",
-    "w": "[وؤ]",
-    "2": "[ءأإؤئاآق]",
+    **dict.fromkeys(("aa",), ("ا", "آ", "أ")),
+    **dict.fromkeys(("ee", "ii", "ie", "ei", "ey", "ay", "ai"), ("أي", "اي", "ي", "ئ", "ى")),
+    **dict.fromkeys(("oo", "uu", "ou", "au", "ow"), ("أو", "او", "و", "ؤ")),
+    "y": ("ي", "ئ"),
+    "w": ("و", "ؤ"),
+    "2": ("ء", "أ", "إ", "ؤ", "ئ", "ا", "آ", "ق"),
 }
 _SHORT = {
-    "a": "([اأآ]?)",
-    "e": "([ياأإ]?)",
-    "i": "([ياأإ]?)",
-    "o": "([وؤ]?)",
-    "u": "([وؤ]?)",
+    "a": ("ا", "أ", "آ", ""),
+    "e": ("ي", "ا", "أ", "إ", ""),
+    "i": ("ي", "ا", "أ", "إ", ""),
+    "o": ("و", "ؤ", ""),
+    "u": ("و", "ؤ", ""),
+}
+_FIRST = {
+    **dict.fromkeys("aei", ("ا", "أ", "إ", "آ", "ع")),
+    **dict.fromkeys("ou", ("ا", "أ", "إ", "آ", "و")),
 }
 # At the end of a word a vowel is nearly always written.
-_FINAL = {"a": "(?:[اةهى]|اء)", "e": "[ةهي]", "i": "ي", "o": "(?:وا?|ه)", "u": "(?:وا?)"}
+_FINAL = {
+    "a": ("ا", "ة", "ه", "ى", "اء"),
+    "e": ("ة", "ه", "ي"),
+    "i": ("ي",),
+    "o": ("وا", "و", "ه"),
+    "u": ("وا", "و"),
+}
 _TOKEN = re.compile(
     "|".join(map(re.escape, sorted({*CONSONANTS, *_LONG, *_SHORT}, key=len, reverse=True))) + "|(?P<other>.)"
 )
@@ -158,7 +171,7 @@ def read_arabizi(word: str) -> str | None:
 
 
 def _known(word: str) -> str | None:
-    pattern: list[str] = []
+    letters: list[tuple[str, ...]] = []
     key: list[str] = []
     before = ""
     for match in _TOKEN.finditer(word):
@@ -167,33 +180,29 @@ def _known(word: str) -> str | None:
             if token != "'":
                 return None
         elif token in CONSONANTS:
+            either = tuple(CONSONANTS[token])
             # A doubled letter is a shadda, which is not written, or two letters.
             if token == before:
-                pattern[-1] = pattern[-1].removesuffix("{1,2}") + "{1,2}"
+                letters[-1] = (*map("".join, product(either, repeat=2)), *either)
             else:
-                pattern.append(f"[{CONSONANTS[token]}]")
-                key.append(CONSONANTS[token][0])
+                letters.append(either)
+                key.append(either[0])
         elif token in _LONG:
-            pattern.append(_LONG[token])
-        elif not pattern:
-            pattern.append("[اأإآع]" if token in "aei" else "[اأإآو]")
+            letters.append(_LONG[token])
         else:
-            pattern.append(_FINAL[token] if last else _SHORT[token])
+            letters.append((_FIRST if not letters else _FINAL if last else _SHORT)[token])
         before = token
     # A final t may be a ta marbuta, which keys leave out.
     keys = {_key("".join(key))} | ({_key("".join(key[:-1]))} if word.endswith("at") else set())
     known = [entry for found in keys for entry in _words_by_key().get(found, ())] if key else []
-    if not known:
-        return None
-    fits = re.compile("".join(pattern))
     participle = _PARTICIPLE.fullmatch(word) is not None
     open_end = _OPEN_END.search(word) is not None
     best, least = None, 0.0
     for rarity, arabic in known:
-        found = fits.fullmatch(arabic)
-        if found is None:
+        lengthened = _lengthened(letters, arabic)
+        if lengthened is None:
             continue
-        costs = [_LENGTHENED * bool(group) for group in found.groups()]
+        costs = [_LENGTHENED * long for long in lengthened]
         if open_end and costs:
             costs[-1] *= _LENGTHENED_BEFORE_LAST
         if participle and costs:
@@ -202,3 +211,16 @@ def _known(word: str) -> str | None:
         if best is None or cost < least:
             best, least = arabic, cost
     return best
+
+
+def _lengthened(letters: Sequence[tuple[str, ...]], arabic: str) -> list[bool] | None:
+    """Return which of the short vowels an Arabic word writes as letters; None if it is not spelled like this."""
+    if not letters:
+        return None if arabic else []
+    first, rest = letters[0], letters[1:]
+    for spelling in first:
+        if arabic.startswith(spelling):
+            found = _lengthened(rest, arabic[len(spelling) :])
+            if found is not None:
+                return [spelling != "", *found] if "" in first else found
+    return None
