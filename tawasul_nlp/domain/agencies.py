@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tawasul_nlp.domain._folding import SENTENCE_END, fold_phrase, particle_length, readings, split_words
+from tawasul_nlp.domain._folding import SENTENCE_END, fold_phrase, particle_length, split_words
 from tawasul_nlp.domain.lexicon import Phrases
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.taxonomy import Taxonomy
@@ -55,19 +55,19 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     names = _names((domain or Domain.bundled()).taxonomy)
     words = split_words(text)
     found: list[AgencyMention] = []
-    index = 0
-    while index < len(words):
-        step = 1
-        word = words.folded[index]
-        for reading, _ in readings(word):
+    unread = 0
+    for index, word in enumerate(words.folded):
+        if index < unread:
+            continue
+        for reading, _ in names.openings[word]:
             match = names.longest(reading, words.folded, index)
             if match is None or any(words.separated(at, SENTENCE_END) for at in range(index, index + match[0] - 1)):
                 continue
-            step, identifier = match
+            length, identifier = match
             start = words.after_prefix(index, particle_length(word, reading))
-            found.append(AgencyMention(identifier, start, words.ends[index + step - 1]))
+            found.append(AgencyMention(identifier, start, words.ends[index + length - 1]))
+            unread = index + length
             break
-        index += step
     return tuple(found)
 
 

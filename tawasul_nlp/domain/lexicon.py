@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +19,30 @@ _KUNYA: Final = {"ابو": "بو", "بو": "ابو"}
 _TEXTS: Final = (_yaml.list_of(_yaml.text), ())
 
 
-class Phrases:
-    """Phrases of folded words with their ids; look-up costs the length of the longest match."""
+class _Openings(dict[str, tuple[tuple[str, str], ...]]):
+    """The readings of a folded word with which a phrase begins, each with its particle; few words have any."""
 
-    __slots__ = ("_by_head",)
+    def __init__(self, heads: Container[str]) -> None:
+        super().__init__()
+        self._heads = heads
+
+    def __missing__(self, word: str) -> tuple[tuple[str, str], ...]:
+        found = tuple(reading for reading in readings(word) if reading[0] in self._heads)
+        if len(self) < REMEMBERED:
+            self[word] = found
+        return found
+
+
+class Phrases:
+    """Phrases of folded words with their ids; look-up costs the length of the longest match.
+
+    Attributes
+    ----------
+    openings : mapping of str to tuple of (str, str)
+        For any folded word, its :func:`readings` with which a phrase begins.
+    """
+
+    __slots__ = ("_by_head", "openings")
 
     def __init__(self, phrases: Iterable[tuple[tuple[str, ...], str]]) -> None:
         by_head: dict[str, dict[tuple[str, ...], str]] = {}
@@ -32,6 +52,7 @@ class Phrases:
         self._by_head = {
             head: sorted(tails.items(), key=lambda entry: -len(entry[0])) for head, tails in by_head.items()
         }
+        self.openings: Mapping[str, tuple[tuple[str, str], ...]] = _Openings(self._by_head)
 
     def __contains__(self, head: str) -> bool:
         """Return whether a phrase begins with a word."""
@@ -186,7 +207,7 @@ class Openers(dict[str, tuple[bool, bool]]):
                 for reading in latin_readings(word)
             )
         else:
-            named = any(reading in names.written for reading, _ in readings(word))
+            named = bool(names.written.openings[word])
         numbered = self._levels.by_word
         opens = named, word.isdigit() or any(reading in numbered for reading, _ in readings(word))
         if len(self) < REMEMBERED:

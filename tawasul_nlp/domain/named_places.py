@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tawasul_nlp.domain._folding import latin_readings, particle_length, readings, skeleton, sound
+from tawasul_nlp.domain._folding import latin_readings, particle_length, skeleton, sound
 from tawasul_nlp.domain.gazetteer import Strength
 from tawasul_nlp.domain.lexicon import Phrases
 from tawasul_nlp.domain.mention import Place
@@ -21,8 +21,9 @@ def read_named(context: Context, index: int, found: list[Place]) -> int:
         length, identifier = match
         cut = 0
     else:
-        for reading, particle in readings(word):
-            match = context.gazetteer.names.written.longest(reading, context.folded, index)
+        written = context.gazetteer.names.written
+        for reading, particle in written.openings[word]:
+            match = written.longest(reading, context.folded, index)
             if match is not None and context.joined(index, match[0]):
                 length, identifier = match
                 if length > 1 or context.is_place(reading, particle, index, found):

@@ -81,8 +81,9 @@ class Context:
 
     def is_area(self, index: int, found: list[Place]) -> bool:
         """Return whether the word at ``index`` begins an area's name: "م 743 سند"."""
-        for reading, particle in readings(self.folded[index]):
-            match = self.gazetteer.names.written.longest(reading, self.folded, index)
+        names = self.gazetteer.names.written
+        for reading, particle in names.openings[self.folded[index]]:
+            match = names.longest(reading, self.folded, index)
             if match is not None and self.joined(index, match[0]):
                 place = self.gazetteer.places.get(match[1])
                 if place is not None and place.is_area:
@@ -133,7 +134,7 @@ class Context:
         After a particle it must lie in the same region: "بوري بالرفاع" is a pipe there, not Buri.
         """
         names = self.gazetteer.names.written
-        for reading, particle in readings(word):
+        for reading, particle in names.openings[word]:
             other = names.longest(reading, [], 0)
             if reading != name and other is not None:
                 own = names.longest(name, [], 0)

@@ -71,6 +71,8 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, elsewhere: set
     the first one named was wrong in 26 of 62 such training cases.
     """
     levels = gazetteer.levels
+    if not mentions:
+        return Places(levels=levels.ids)
     strong = [mention for mention in mentions if mention.strength == "strong"]
     ranks = [3 if mention.start in elsewhere else _rank(mention, gazetteer) for mention in strong]
     first = min(ranks, default=0)
