@@ -20,6 +20,7 @@ from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, DOMAIN, MAX_BYTES, ModelConfig, copy_model, model_file, read_config
 from tawasul_nlp.model.per_process import loading_lock
+from tawasul_nlp.model.priors import deciding_ratios, deciding_task, log_ratios
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.model.thresholds import (
@@ -93,6 +94,8 @@ class ComplaintClassifier:
         chosen = choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime, spinning=spinning)
         self._scorers = ModelScorers(folder, self.config, chosen)
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
+        self.priors: Mapping[str, Mapping[str, float]] = {}
+        self._ratios: Mapping[str, np.ndarray] = {}
         logger.info(
             "%s: model %s loaded in %.2f s, for %s",
             folder,
@@ -174,11 +177,63 @@ class ComplaintClassifier:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.folder, self._options)
+        return _restore, (self.folder, self._options, self.priors)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} of {len(task.labels)}" for name, task in self.config.tasks.items())
         return f"ComplaintClassifier({self.config.model_hash}: {sizes})"
+
+    def with_priors(self, frequencies: Mapping[str, float], task: str | None = None) -> ComplaintClassifier:
+        """Return a classifier that knows how often labels occur where it is used; it shares this one's weights.
+
+        The model was trained on about as many texts of each topic. An office that gets a third of its cases about one
+        of them gains, where a text may be read in two ways, if it says so. Each label's probability is multiplied by
+        its frequency over that of the calibration, and all are normalised again (Saerens et al., 2002), which is right
+        if texts of one label are worded like those of the training. Where topics belong to agencies, frequencies of
+        either change the probabilities of both.
+
+        Parameters
+        ----------
+        frequencies : mapping of str to float
+            Counts, or shares, of labels, all above 0; counted, not guessed, over a time like the one to come. Labels
+            that are not named keep their share of the calibration, and the named ones divide the rest among them.
+        task : str or None
+            None for the topic, or for the first task of a model without topics. Frequencies for other tasks that were
+            given before stay, but topics and agencies have one set of frequencies, the last one given.
+
+        Returns
+        -------
+        ComplaintClassifier
+            With these frequencies in ``priors``. Thresholds stay: they keep to the target error at the frequencies of
+            the calibration, and at others about so.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such task, a text may have several labels of it, fewer than two labels are named, a
+            frequency is not above 0, or the model does not hold the frequencies of its calibration, as folders of
+            earlier releases do not.
+        UnknownIdError
+            If a label is none of the task's; the message suggests similar ones.
+
+        Examples
+        --------
+        >>> clf = ComplaintClassifier.from_pretrained()
+        >>> here = clf.with_priors({"waste_collection": 825, "pests_rodents": 90, "parks_landscaping": 40})
+        >>> text = "ريحة الزبالة واصلة للبيت"
+        >>> bool(here.predict(text).topic.probability > clf.predict(text).topic.probability)
+        True
+        """
+        task = self.known_task(task)
+        tasks = self.config.tasks
+        ratios = deciding_ratios(tasks, task, log_ratios(task, tasks[task], frequencies))
+        deciding = deciding_task(tasks, task)
+        kept = {name: given for name, given in self.priors.items() if deciding_task(tasks, name) != deciding}
+        weighted = object.__new__(type(self))
+        weighted.__dict__.update(self.__dict__)
+        weighted.priors = {**kept, task: {str(label): float(count) for label, count in frequencies.items()}}
+        weighted._ratios = {**self._ratios, deciding: ratios}
+        return weighted
 
     def _thresholds_for(self, targets: Mapping[str, Target]) -> dict[str, tuple[float, ...]]:
         """Return the thresholds for target errors, and warn once of each that cannot be reached."""
@@ -218,6 +273,7 @@ class ComplaintClassifier:
             "max_tokens": self.config.max_tokens,
             "runtime": self._scorers.runtime.name,
             "domain": f"{self.domain.id} {self.domain.version} ({self.domain.fingerprint})",
+            "priors": dict(self.priors),
         }
         # What a model tells about itself is free-form: it may be anything, and takes no fact's place.
         about: dict[str, Any] = (
@@ -285,7 +341,7 @@ class ComplaintClassifier:
         unique, rows = distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
-            for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size)):
+            for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size), self._ratios):
                 texts_read = unique[len(predictions) : len(predictions) + len(output.truncated)]
                 predictions += self._answers.predictions(texts_read, output, thresholds)
                 advance(len(output.truncated))
@@ -309,7 +365,7 @@ class ComplaintClassifier:
         """
         task = self.known_task(task)
         unique, rows = distinct(checked_texts(texts))
-        outputs = self._scorers.forward(unique, at_least_one("batch_size", batch_size))
+        outputs = self._scorers.forward(unique, at_least_one("batch_size", batch_size), self._ratios)
         parts = [output.probabilities[task] for output in outputs]
         return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
 
@@ -408,7 +464,7 @@ class ComplaintClassifier:
     def _forward(self, texts: Iterable[str], *, batch_size: int = 64) -> ModelOutput:
         """Return probabilities and embeddings of texts from one pass over them."""
         unique, rows = distinct(checked_texts(texts))
-        outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size)))
+        outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size), self._ratios))
         tables = {task: [output.probabilities[task] for output in outputs] for task in self.labels}
         incident = [output.incident for output in outputs if output.incident is not None]
         return ModelOutput(
@@ -501,8 +557,11 @@ def _domain_of(folder: Path, config: ModelConfig) -> Domain:
         raise ModelFormatError(f"{path}: not a domain ({error}); restore it from the model's release") from error
 
 
-def _restore(folder: Path, options: dict[str, Any]) -> ComplaintClassifier:
-    return ComplaintClassifier(folder, **options)
+def _restore(folder: Path, options: dict[str, Any], priors: Mapping[str, Mapping[str, float]]) -> ComplaintClassifier:
+    classifier = ComplaintClassifier(folder, **options)
+    for task, frequencies in priors.items():
+        classifier = classifier.with_priors(frequencies, task)
+    return classifier
 
 
 @contextmanager

@@ -46,6 +46,7 @@ from tawasul_nlp.cli.options import (
     target_error,
     whole,
 )
+from tawasul_nlp.cli.priors import Priors, classifier_with, frequencies
 from tawasul_nlp.cli.table_options import grouped
 
 app = typer.Typer(
@@ -81,6 +82,7 @@ def predict(
     model: Model = None,
     domain: DomainFolder = None,
     errors: TargetErrors = None,
+    priors: Priors = None,
     as_json: AsJson = False,
 ) -> None:
     """Classify one text and print the prediction.
@@ -92,9 +94,9 @@ def predict(
     """
     from rich.console import Console
 
-    from tawasul_nlp import ComplaintClassifier
-
-    classifier = ComplaintClassifier.from_pretrained(model, target_error=target_error(errors), domain=domain_of(domain))
+    classifier = classifier_with(
+        frequencies(priors), model, target_error=target_error(errors), domain=domain_of(domain)
+    )
     prediction = classifier.predict(whole(text))
     if as_json:
         typer.echo(prediction.to_json())

@@ -21,6 +21,7 @@ from tawasul_nlp.cli.options import (
     interrupts_told,
     target_error,
 )
+from tawasul_nlp.cli.priors import Priors, classifier_with, frequencies
 from tawasul_nlp.cli.progress import ClassifyProgress
 from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
 
@@ -49,6 +50,7 @@ def classify(
     model: Model = None,
     domain: DomainFolder = None,
     errors: TargetErrors = None,
+    priors: Priors = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Worker processes, which share the cores.")] = 1,
     engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
     gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per Ray worker.")] = 0,
@@ -82,6 +84,10 @@ def classify(
     After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial. A
     run on standard input, which is copied to a temporary file, cannot be resumed.
 
+    With --priors the probabilities stand for the frequencies of the office that the cases are sent to, counted over a
+    time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
+    keep their share. Such a run resumes with the same frequencies only, and the manifest records them.
+
     With --engine ray the workers run on a Ray cluster, with one core each: the one at RAY_ADDRESS, or else one that is
     started here. The table is still read and written here.
 
@@ -98,9 +104,9 @@ def classify(
       tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
       tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
       tawasul classify cases.jsonl -t complaint.body -o classified.parquet --workers 4
+      tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
       tawasul classify backlog.jsonl.gz -t text -o - > classified.jsonl
     """
-    from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.cli.display import examples, summary
     from tawasul_nlp.tables import classify_table
 
@@ -117,7 +123,8 @@ def classify(
     ):
         report = classify_table(
             partial(
-                ComplaintClassifier.from_pretrained,
+                classifier_with,
+                frequencies(priors),
                 model,
                 target_error=target_error(errors),
                 threads=_threads(engine, workers),

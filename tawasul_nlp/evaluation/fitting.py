@@ -20,6 +20,8 @@ _SILENT = 4.0
 # the scale of scores of standard deviation 1 and of the power, keep the search among numbers that can be multiplied.
 LARGEST_SCALE = 12.0
 _LARGEST_POWER = 4.0
+# Of a label that no calibration text resembles: a share of 0 could not be divided by.
+_LEAST_SHARE = 1e-6
 
 
 def fit_task(
@@ -164,7 +166,7 @@ def with_preferred(
 def with_thresholds(
     task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, label_texts: int | None = None
 ) -> TaskConfig:
-    """Store the errors from which a threshold for any target follows, and the thresholds of the usual targets.
+    """Store the errors from which a threshold for any target follows, those of the usual targets, and the prior.
 
     Parameters
     ----------
@@ -189,4 +191,11 @@ def with_thresholds(
                 own[label] = error_curve(confidence[rows], correct[rows])
     # JSON has no infinity: at 1 only certainty is accepted.
     thresholds = {str(target): min(threshold_at(curve, target), 1.0) for target in TARGET_ERRORS}
-    return replace(task, thresholds=thresholds, curve=curve, label_curves=own)
+    prior = np.maximum(probabilities.mean(0), _LEAST_SHARE)
+    return replace(
+        task,
+        thresholds=thresholds,
+        curve=curve,
+        label_curves=own,
+        prior=tuple(np.round(prior / prior.sum(), 7).tolist()),
+    )

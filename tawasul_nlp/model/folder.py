@@ -17,7 +17,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,8 +30,8 @@ from tawasul_nlp.model.label_sets import SEPARATOR
 from tawasul_nlp.model.runtime import PAIR, TAGS, TOKEN_LABELS, TOKEN_TAGS
 
 FORMAT_VERSION = 5
-"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 issues, pairs and preferred labels; a
-folder has the least it needs."""
+"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 issues, pairs, preferred labels and
+priors; a folder has the least it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -103,6 +103,10 @@ class TaskConfig:
     preferred : dict of str to float
         Labels that are answered, the first one first, where their probability reaches this value, though another label
         may be likelier: it trades precision for the recall of a label that must not be missed.
+    prior : tuple of float
+        Of a task of one label: the share of each label among the texts that the probabilities stand for, which is its
+        mean probability over the texts of the calibration; empty in older folders. Probabilities under other
+        frequencies follow from it (:mod:`tawasul_nlp.model.priors`).
     """
 
     labels: tuple[str, ...]
@@ -118,6 +122,7 @@ class TaskConfig:
     offsets: tuple[float, ...] = ()
     label_threshold: float = 0.0
     preferred: dict[str, float] = field(default_factory=dict)
+    prior: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +168,12 @@ class ModelConfig:
 
     @property
     def model_hash(self) -> str:
-        """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers."""
-        decisive = {key: value for key, value in self._plain().items() if key != "about"}
+        """Sixteen hexadecimal digits that name this model: the hash of all that decides its answers.
+
+        Priors decide none unless somebody gives others, so a folder to which they were added keeps its name.
+        """
+        without = replace(self, tasks={name: replace(task, prior=()) for name, task in self.tasks.items()})
+        decisive = {key: value for key, value in without._plain().items() if key != "about"}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -179,14 +188,16 @@ class ModelConfig:
         """Return plain data, without what a task does not have: older folders keep their hash."""
         plain = asdict(self)
         for task in plain["tasks"].values():
-            for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold", "preferred"):
+            for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold", "preferred", "prior"):
                 if not task[name]:
                     del task[name]
         for name in ("issues", "reads_pairs"):
             if not plain[name]:
                 del plain[name]
         needed = {
-            5: self.issues is not None or self.reads_pairs or any(task.preferred for task in self.tasks.values()),
+            5: self.issues is not None
+            or self.reads_pairs
+            or any(task.preferred or task.prior for task in self.tasks.values()),
             4: DOMAIN in self.files or any(task.multi_label for task in self.tasks.values()),
             3: any(task.curve for task in self.tasks.values()),
             2: NETWORK in self.files,
@@ -313,6 +324,7 @@ def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
                 "curve": _curve(task.get("curve", ())),
                 "label_curves": {label: _curve(curve) for label, curve in task.get("label_curves", {}).items()},
                 "offsets": tuple(task.get("offsets", ())),
+                "prior": tuple(task.get("prior", ())),
             }
         )
         for name, task in raw.items()
@@ -396,6 +408,8 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
         if task.label_curves and not task.curve:
             raise ValueError(f"task {name!r} has curves of labels, but none of all")
         _check_preferred(name, task)
+        if task.prior and (len(task.prior) != len(task.labels) or not all(0 < share <= 1 for share in task.prior)):
+            raise ValueError(f"task {name!r} has the prior {task.prior}, expected a share above 0 for each label")
         _check_label_sets(name, task)
         seen.add(name)
 
@@ -438,5 +452,5 @@ def _check_label_sets(name: str, task: TaskConfig) -> None:
         raise ValueError(f"task {name!r} has the offsets {task.offsets}, expected a finite number for each label")
     if not 0 < task.label_threshold <= 1:
         raise ValueError(f"task {name!r} has label_threshold {task.label_threshold!r}, expected above 0, at most 1")
-    if task.power != 1.0 or task.label_curves or "parent" in task.weights:
-        raise ValueError(f"task {name!r} is multi-label, and has a power, curves of labels or a parent")
+    if task.power != 1.0 or task.label_curves or task.prior or "parent" in task.weights:
+        raise ValueError(f"task {name!r} is multi-label, and has a power, curves of labels, a prior or a parent")

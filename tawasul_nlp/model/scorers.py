@@ -7,10 +7,11 @@ next piece is tokenised, its n-grams are scored, and the previous piece's scores
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from tawasul_nlp.model.encoder import EncoderScorer, Tokens
 from tawasul_nlp.model.folder import NGRAM, ModelConfig
 from tawasul_nlp.model.issues import Clause, FoundIssue, find_clauses, find_evidence, find_issues, joined
 from tawasul_nlp.model.ngram import NgramScorer
+from tawasul_nlp.model.priors import with_ratios
 from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS, Runtime
 
 # Long enough to sort into batches with little padding, short enough that the scorers overlap.
@@ -92,7 +94,9 @@ class ModelScorers:
         logits: np.ndarray = self.encoder.run(tokens, batch_size)[PAIR][:, 0]
         return logits
 
-    def forward(self, texts: Sequence[str], batch_size: int) -> Iterator[ModelOutput]:
+    def forward(
+        self, texts: Sequence[str], batch_size: int, ratios: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> Iterator[ModelOutput]:
         """Score texts piece by piece, in order.
 
         Parameters
@@ -100,6 +104,8 @@ class ModelScorers:
         texts : sequence of str
         batch_size : int
             The most texts in one batch of the encoder.
+        ratios : mapping of str to ndarray
+            New priors over those of the model; see :func:`tawasul_nlp.model.priors.with_ratios`.
 
         Raises
         ------
@@ -108,7 +114,7 @@ class ModelScorers:
         """
         start = 0
         for scores, tokens in self.scores(texts, batch_size):
-            yield self._joined(texts[start : start + len(tokens.ids)], scores, tokens)
+            yield self._joined(texts[start : start + len(tokens.ids)], scores, tokens, ratios)
             start += len(tokens.ids)
 
     def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[dict[str, Scores], Tokens]]:
@@ -130,8 +136,10 @@ class ModelScorers:
             while waiting:
                 yield oldest()
 
-    def probabilities(self, scores: dict[str, Scores]) -> dict[str, np.ndarray]:
-        """Return the calibrated probabilities of each task from both scorers' scores."""
+    def probabilities(
+        self, scores: dict[str, Scores], ratios: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> dict[str, np.ndarray]:
+        """Return the calibrated probabilities of each task from both scorers' scores, perhaps under new priors."""
         with np.errstate(all="ignore"):  # overflow is refused below
             combined = combine(self.config.tasks, scores)
         for name, values in combined.items():
@@ -141,6 +149,8 @@ class ModelScorers:
                     f"the weights {task.weights}, temperature {task.temperature} and power {task.power} of task "
                     f"{name!r} give no probabilities; restore the model folder, or retrain"
                 )
+        if ratios:
+            combined = with_ratios(self.config.tasks, combined, ratios)
         return {task: np.exp(values) for task, values in combined.items()}
 
     def clauses(self, scores: Scores, tokens: Tokens, at: int, probabilities: np.ndarray) -> list[Clause]:
@@ -148,8 +158,10 @@ class ModelScorers:
         own = tokens.content(at)
         return find_clauses(scores[TOKEN_TAGS][at][own], scores[TOKEN_LABELS][at][own], probabilities)
 
-    def _joined(self, texts: Sequence[str], scores: dict[str, Scores], tokens: Tokens) -> ModelOutput:
-        encoded, probabilities = scores["encoder"], self.probabilities(scores)
+    def _joined(
+        self, texts: Sequence[str], scores: dict[str, Scores], tokens: Tokens, ratios: Mapping[str, np.ndarray]
+    ) -> ModelOutput:
+        encoded, probabilities = scores["encoder"], self.probabilities(scores, ratios)
         output = ModelOutput(probabilities, encoded["embedding"], encoded.get("incident"), tokens.truncated)
         if self.config.issues is None:
             return output

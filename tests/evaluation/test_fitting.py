@@ -123,6 +123,7 @@ def test_a_label_with_many_texts_gets_a_threshold_of_its_own() -> None:
     assert task.label_curves.keys() == {"a", "b"}
     assert threshold_at(task.label_curves["a"], 0.05) < 0.51 and threshold_at(task.label_curves["b"], 0.05) == np.inf
     assert not with_thresholds(task, scores, truth).label_curves
+    assert np.allclose(task.prior, np.exp(scores).mean(0) / np.exp(scores).mean(0).sum(), atol=1e-6)
 
 
 def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike() -> None:

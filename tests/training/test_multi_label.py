@@ -298,9 +298,9 @@ def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
     read: list[str] = []
     forward = ModelScorers.forward
 
-    def counted(scorers: ModelScorers, texts: Sequence[str], batch_size: int) -> Iterator[ModelOutput]:
+    def counted(scorers: ModelScorers, texts: Sequence[str], *options: Any) -> Iterator[ModelOutput]:
         read.extend(texts)
-        return forward(scorers, texts, batch_size)
+        return forward(scorers, texts, *options)
 
     monkeypatch.setattr(ModelScorers, "forward", counted)
     config = settings(tiny_bert, epochs=1, label_issues=False)
