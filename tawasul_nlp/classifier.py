@@ -195,8 +195,9 @@ class ComplaintClassifier:
         Parameters
         ----------
         frequencies : mapping of str to float
-            Counts, or shares, of labels, all above 0; counted, not guessed, over a time like the one to come. Labels
-            that are not named keep their share of the calibration, and the named ones divide the rest among them.
+            Counts, or shares, of labels, all above 0; counted, not guessed, over a time like the one to come. A few
+            hundred cases only help if their frequencies differ much (``python -m eval.quality.priors``). Labels that
+            are not named keep their share of the calibration, and the named ones divide the rest among them.
         task : str or None
             None for the topic, or for the first task of a model without topics. Frequencies for other tasks that were
             given before stay, but topics and agencies have one set of frequencies, the last one given.
@@ -224,7 +225,7 @@ class ComplaintClassifier:
         >>> bool(here.predict(text).topic.probability > clf.predict(text).topic.probability)
         True
         """
-        task = self.known_task(task)
+        task, frequencies = self.known_task(task), dict(frequencies)  # also of a pandas.Series, as value_counts gives
         tasks = self.config.tasks
         ratios = deciding_ratios(tasks, task, log_ratios(task, tasks[task], frequencies))
         deciding = deciding_task(tasks, task)

@@ -68,7 +68,9 @@ def test_another_process_gets_the_frequencies_too(weighted):
 
 
 def test_a_run_with_other_frequencies_is_another_run(plain, weighted):
-    identities = [ModelFacts.of(clf).identity for clf in (plain, weighted, plain.with_priors({"works": 9, "ewa": 1}, "agency"))]
+    identities = [
+        ModelFacts.of(clf).identity for clf in (plain, weighted, plain.with_priors({"works": 9, "ewa": 1}, "agency"))
+    ]
     assert all(identities.count(identity) == 1 for identity in identities)
     assert ModelFacts.of(plain.with_priors(FREQUENCIES)).identity == identities[1]
 

@@ -82,9 +82,10 @@ def parts(model: ComplaintClassifier, texts: list[str]) -> Iterator[tuple[str, C
     yield "n-gram scores", lambda: scorers.ngram.scores(texts)  # type: ignore[union-attr]  # the bundled model has them
     scores = {"ngram": scorers.ngram.scores(texts), "encoder": NoEncoder(scorers.runtime.sizes()).run(*_shape(texts))}  # type: ignore[union-attr]
     yield "probabilities", lambda: combine(model.config.tasks, scores)
-    yield "places and named agencies", lambda: [
-        (find_places(text, domain), find_named_agencies(text, domain)) for text in texts
-    ]
+    yield (
+        "places and named agencies",
+        lambda: [(find_places(text, domain), find_named_agencies(text, domain)) for text in texts],
+    )
     asked = [
         (text, model.labels["topic"][row.argmax()], find_places(text, domain), find_named_agencies(text, domain))
         for text, row in zip(texts, combine(model.config.tasks, scores)["topic"], strict=True)

@@ -21,7 +21,7 @@ Priors = Annotated[
     typer.Option(
         _OPTION,
         metavar="[TASK=]FILE",
-        help="How often labels occur here: a table with the columns label and count, or JSON {label: count}; of topics, "
+        help="How often labels occur here: a table with the columns label and count, or JSON {label: count}; of topics "
         "or of TASK; may be repeated.",
     ),
 ]

@@ -53,13 +53,13 @@ def log_ratios(name: str, task: TaskConfig, frequencies: Mapping[str, float]) ->
         raise ValueError(f"priors are given for {name}, of which a text may have several labels; expected another task")
     if not task.prior:
         raise ValueError(
-            f"the model does not hold the label frequencies of {name} that its probabilities stand for; calibrate it on "
-            "labelled cases, which stores them (tawasul calibrate)"
+            f"the model does not hold the label frequencies of {name} that its probabilities stand for; calibrate it "
+            "on labelled cases, which stores them (tawasul calibrate)"
         )
     if len(frequencies) < _LEAST:
         raise ValueError(
-            f"priors of {name} name {len(frequencies)} label(s), expected at least {_LEAST}: a count says nothing unless "
-            "there is another one to compare it with"
+            f"priors of {name} name {len(frequencies)} label(s), expected at least {_LEAST}: a count says nothing "
+            "unless there is another one to compare it with"
         )
     old = np.array(task.prior)
     new = old.copy()
