@@ -186,11 +186,11 @@ class ComplaintClassifier:
     def with_priors(self, frequencies: Mapping[str, float], task: str | None = None) -> ComplaintClassifier:
         """Return a classifier that knows how often labels occur where it is used; it shares this one's weights.
 
-        The model was trained on about as many texts of each topic. An office that gets a third of its cases about one
-        of them gains, where a text may be read in two ways, if it says so. Each label's probability is multiplied by
-        its frequency over that of the calibration, and all are normalised again (Saerens et al., 2002), which is right
-        if texts of one label are worded like those of the training. Where topics belong to agencies, frequencies of
-        either change the probabilities of both.
+        The bundled model was trained on about as many texts of each topic. An office that gets a third of its cases
+        about one of them gains, where a text may be read in two ways, if it says so. Each label's probability is
+        multiplied by its frequency over that of the calibration, and all are normalised again (Saerens et al., 2002),
+        which is right if texts of one label are worded like those of the training. Where topics belong to agencies,
+        frequencies of either change the probabilities of both.
 
         Parameters
         ----------
