@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from tawasul_nlp.domain import Domain, Levels, NamedPlace
+from tawasul_nlp.domain import Domain, Levels
 from tawasul_nlp.domain.levels import COUNTRY
-from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
-from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns, find_columns
+from tawasul_nlp.report.columns import find_columns
+from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
+from tawasul_nlp.report.held import choose_held
 from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
-from tawasul_nlp.report.shown import Shown
-from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally, without_block
+from tawasul_nlp.report.shown import read_cases
+from tawasul_nlp.report.tally import Tally
 from tawasul_nlp.tables.errors import disk_errors
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
 from tawasul_nlp.tables.run.text_columns import open_source
-from tawasul_nlp.text import mask_personal_data
-
-# Recurring problems have at least this many incidents, in at least this many weeks; the most unusual are shown.
-MIN_INCIDENTS = 3
-MIN_WEEKS = 2
-RECURRING = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +60,7 @@ def write_report(
     text_column: str | Sequence[str] | None = None,
     id_column: str | None = None,
     date_column: str | None = None,
+    routed_column: str | None = None,
     prefix: str | None = None,
     title: str | None = None,
     mask: bool = True,
@@ -75,9 +70,10 @@ def write_report(
 ) -> ReportSummary:
     """Write one self-contained HTML page about a classified table.
 
-    The page counts every row, and shows all texts of a table of at most 2,000 rows. For a larger one it shows the cases
-    most in need of review and reports of the largest incidents and of recurring problems, so its size hardly grows with
-    the table; the search covers what is shown, and the page says so. It makes no network requests.
+    Its first screen says what is dangerous now, what grew against the period before, and which agency waits on review.
+    Every row is counted and can be filtered. The page holds all texts of a table of at most 20,000 rows; of a larger
+    one, the newest, the urgent, the least certain, and reports of the largest incidents and of recurring problems. It
+    says which are missing, and makes no network requests.
 
     Parameters
     ----------
@@ -91,6 +87,9 @@ def write_report(
         most words.
     id_column, date_column : str or None
         None finds them: one named like an id, and one that holds dates.
+    routed_column : str or None
+        Column of the agency that each case was sent to, by its id or a name; the page then lists where the model
+        disagrees.
     prefix : str or None
         Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
     title : str or None
@@ -115,110 +114,41 @@ def write_report(
     check_apart([source], {"page": output})
     file, reader = open_source(source, text_column, read)
     levels = domain.gazetteer.levels
-    columns = find_columns(reader, text=text_column, id=id_column, date=date_column, prefix=prefix, levels=levels)
+    columns = find_columns(
+        reader,
+        text=text_column,
+        id=id_column,
+        date=date_column,
+        routed=routed_column,
+        prefix=prefix,
+        levels=levels,
+    )
+    advance = on_chunk or (lambda _: None)
     with disk_errors(), PendingFile(output) as pending:
         tally = Tally(columns, blocks_within_towns=levels.block is not None and levels.block.unique_in != COUNTRY)
         for chunk in reader.chunks():
             tally.add(chunk)
-            if on_chunk is not None:
-                on_chunk(reader.fraction_read() / 2)
-        cells, blocks_kept = tally.counts()
-        problems = _recurring(tally)
-        shown = _shown(tally, problems, cells, blocks_kept, domain if mask else None)
-        shown.collect(reader, on_chunk)
+            advance(reader.fraction_read() / 2)
+        problems = find_recurring(tally)
+        held = choose_held(tally, chain.from_iterable(found[:RECURRING] for found in problems.values()))
+        cases = read_cases(reader, tally, held, domain if mask else None, lambda share: advance(0.5 + share / 2))
         file.check()
-        data = {
-            "title": title or "",
-            "source": file.path.name,
-            "made": date.today().isoformat(),
-            **_facts(tally, columns),
-            "masked": mask,
-            "blocksToldApart": blocks_kept,
-            "blocksWithinTowns": tally.blocks_within_towns,
-            "hasBlocks": levels.block is not None,
-            "regions": list(domain.gazetteer.governorates),
-            "placeColumns": {
-                "block": "block" in columns.added,
-                "town": any(name in columns.added for name in TOWN_COLUMNS),
-            },
-            "names": _names(tally, mask, domain),
-            "cells": cells,
-            **_lists(tally, shown, problems),
-        }
-        page = render(data, _level_words(levels))
+        found = Findings(tally, problems, held, cases, page_names(tally, domain, mask=mask))
+        made = {"title": title or "", "source": file.path.name, "made": date.today().isoformat(), "masked": mask}
+        page = render({**made, **page_content(found, domain)}, _level_words(levels))
         pending.path.write_bytes(page)
         pending.publish()
     return ReportSummary(
         output,
         tally.rows,
         tally.rejected,
-        len(shown.cases),
+        len(cases.of_row),
         columns.text,
         columns.id,
         columns.date,
         len(page),
-        highlights(data, problems, tally.codes, levels.block),
+        highlights(found, levels.block),
     )
-
-
-def _shown(
-    tally: Tally,
-    problems: Mapping[str, RecurringProblems],
-    cells: Sequence[Sequence[int]],
-    blocks_kept: bool,
-    masked_by: Domain | None,
-) -> Shown:
-    places = {tuple(cell[: len(DIMENSIONS)]): at for at, cell in enumerate(cells)}
-    return Shown(
-        tally,
-        {place: found[:RECURRING] for place, found in problems.items()},
-        lambda codes: places.get(codes if blocks_kept else without_block(codes)),
-        masked_by,
-    )
-
-
-def _facts(tally: Tally, columns: ReportColumns) -> dict[str, Any]:
-    """Return what the page says of the table as a whole."""
-    return {
-        "rows": tally.rows,
-        "rejected": tally.rejected,
-        "first": None if tally.first is None else tally.first.isoformat(),
-        "last": None if tally.last is None else tally.last.isoformat(),
-        "dated": columns.date is not None,
-        "datesUnread": tally.dates_unread,
-        "grouped": columns.grouped,
-        "incidents": tally.incidents,
-        "groups": len(tally.group_sizes),
-    }
-
-
-def _lists(tally: Tally, shown: Shown, problems: Mapping[str, RecurringProblems]) -> dict[str, Any]:
-    """Return the page's lists, and the cases to which they point."""
-    return {
-        "queue": shown.queue(),
-        "queueTotal": sum(tally.reviews.values()),
-        "largest": shown.groups(),
-        "minIncidents": MIN_INCIDENTS,
-        "minWeeks": MIN_WEEKS,
-        "recurring": {
-            place: {"all": len(found), "counted": found.incidents, "shown": shown.problems(place)}
-            for place, found in problems.items()
-        },
-        "cases": list(shown.cases.values()),
-    }
-
-
-def _recurring(tally: Tally) -> dict[str, RecurringProblems]:
-    """Return the problems that recur in a block and in a town, the most unusual first."""
-    groups = tally.groups.tolist()
-    topics = _named(tally, "topic", tally.topics)
-    days = [None if day == UNKNOWN else date.fromordinal(day) for day in tally.days]
-    return {
-        place: recurring_problems(
-            groups, topics, _named(tally, place, codes), days, min_incidents=MIN_INCIDENTS, min_weeks=MIN_WEEKS
-        )
-        for place, codes in (("block", tally.blocks), ("town", tally.towns))
-    }
 
 
 def _level_words(levels: Levels) -> dict[str, dict[str, str]]:
@@ -239,38 +169,3 @@ def _definite(name: str) -> str:
     ('القطعة', 'المنطقة')
     """
     return name if name.startswith("ال") or " " in name else f"ال{name}"
-
-
-def _named(tally: Tally, dimension: str, codes: array[int]) -> list[str | None]:
-    names = tally.codes[dimension].names
-    return [None if code == UNKNOWN else names[code] for code in codes]
-
-
-def _names(tally: Tally, mask: bool, domain: Domain) -> dict[str, list[Any]]:
-    """Return the page's names of each code: [id, Arabic, English]; a custom name may hold personal data."""
-    taxonomy, gazetteer = domain.taxonomy, domain.gazetteer
-    tables: dict[str, Any] = {
-        "agency": taxonomy.agencies,
-        "topic": taxonomy.topics,
-        "kind": taxonomy.kinds,
-        "governorate": gazetteer.governorates,
-        "town": {place.name_ar: place for place in gazetteer.places.values()},
-    }
-    names: dict[str, list[Any]] = {}
-    for dimension, codes in tally.codes.items():
-        table = tables.get(dimension, {})
-        names[dimension] = []
-        for name in codes.names:
-            own = mask_personal_data(name, domain=domain).text if mask and name not in table else name
-            names[dimension].append(
-                [name, table[name].name_ar, table[name].name_en] if name in table else [own, own, own]
-            )
-    if tally.blocks_within_towns:
-        names["block"] = [[id, own, _in_english(own, tables["town"])] for id, own, _ in names["block"]]
-    return names
-
-
-def _in_english(block: str, towns: Mapping[str, NamedPlace]) -> str:
-    """Return the English name of a block that is numbered within its town, such as ``3، السالمية``."""
-    number, _, town = block.partition("، ")
-    return f"{number}, {towns[town].name_en if town in towns else town}"

@@ -17,6 +17,8 @@ from tawasul_nlp.tables.run.text_columns import named, wordiest
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
 _ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
+# Places within a town, which are shown with a case.
+_DETAILS = ("landmark", "road")
 # A town is read from the first of these that a row has: the added column, then the table's own columns.
 TOWN_COLUMNS = ("town", "quarter", "place")
 # A column of dates holds a date in at least this share of its non-empty cells.
@@ -35,12 +37,15 @@ class ReportColumns:
         None where the table has none.
     added : dict of str to str
         The standard name of a column (``agency``, ``group_id``, ...) to its name in this table, if present.
+    routed : str or None
+        The table's own column of the agency that each case was sent to; only named, never found.
     """
 
     text: tuple[str, ...]
     id: str | None
     date: str | None
     added: dict[str, str]
+    routed: str | None = None
 
     @property
     def grouped(self) -> bool:
@@ -54,6 +59,7 @@ def find_columns(
     text: str | Sequence[str] | None = None,
     id: str | None = None,
     date: str | None = None,
+    routed: str | None = None,
     prefix: str | None = None,
     levels: Levels | None = None,
 ) -> ReportColumns:
@@ -66,6 +72,8 @@ def find_columns(
         Column to use, or several, or fields of the objects in one (``complaint.body``); None to find it.
     id, date : str or None
         Columns to use; None to find them.
+    routed : str or None
+        Column of the agency that each case was sent to.
     prefix : str or None
         Prefix that was passed to classification; None tries no prefix and ``tawasul_``.
     levels : Levels or None
@@ -78,14 +86,14 @@ def find_columns(
     """
     texts = named(text)
     check_columns(reader, texts, "--text-column")
-    for name, option in ((id, "--id-column"), (date, "--date-column")):
+    for name, option in ((id, "--id-column"), (date, "--date-column"), (routed, "--routed-column")):
         if name is not None and name not in reader.columns:
             raise MissingColumnError(name, reader.columns, option=option)
     added = _added(reader.columns, prefix, levels or Domain.bundled().gazetteer.levels)
     first = next(iter(reader.chunks()), None)
     if first is None or not len(first.numbers):
         raise TableError("the table has no rows that can be read, so there is nothing to report")
-    own = [name for name in reader.columns if name not in added.values()]
+    own = [name for name in reader.columns if name not in added.values() and name != routed]
     values = {name: first.column(name) for name in own}
     if not texts:
         texts = named(wordiest(values))
@@ -96,7 +104,7 @@ def find_columns(
         id = next((name for name in others if name.casefold() in _ID_NAMES), None)
     if date is None:
         date = next((name for name in others if name != id and _are_dates(values[name])), None)
-    return ReportColumns(texts, id, date, added)
+    return ReportColumns(texts, id, date, added, routed)
 
 
 def _added(columns: tuple[str, ...], prefix: str | None, levels: Levels) -> dict[str, str]:
@@ -112,7 +120,7 @@ def _roles(levels: Levels) -> tuple[str, ...]:
 
 def _found(columns: tuple[str, ...], prefix: str | None, places: list[str]) -> dict[str, str]:
     classified = classification_columns((*TASKS, "urgency"), issues=True)
-    names = dict.fromkeys((*classified, *GROUP_COLUMNS, *places))
+    names = dict.fromkeys((*classified, *GROUP_COLUMNS, *_DETAILS, *places))
     # Prefixed columns first: if both exist, the plain ones are the table's own.
     for tried in [FALLBACK_PREFIX, ""] if prefix is None else [prefix]:
         found = {name: tried + name for name in names if tried + name in columns}

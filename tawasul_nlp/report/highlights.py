@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from tawasul_nlp.domain import Level
 from tawasul_nlp.duplicates.recurring import RecurringProblem
-from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Codes
+from tawasul_nlp.report.columns import TOWN_COLUMNS
+from tawasul_nlp.report.content import Findings
+from tawasul_nlp.report.tally import UNKNOWN
 
 LARGEST = 5
 MOST_UNUSUAL = 3
@@ -82,27 +83,19 @@ class Highlights:
     placed: bool
 
 
-def highlights(
-    data: Mapping[str, Any],
-    problems: Mapping[str, Sequence[RecurringProblem]],
-    codes: Mapping[str, Codes],
-    block: Level | None,
-) -> Highlights:
-    """Return the highlights of the page's data and the recurring problems by ``"block"`` and by ``"town"``.
-
-    ``block`` is the level of blocks, whose name stands before their numbers.
-    """
+def highlights(found: Findings, block: Level | None) -> Highlights:
+    """Return the highlights of a table; ``block`` is the level of blocks, whose name stands before their numbers."""
+    tally, names, cases = found.tally, found.names, found.cases
 
     def shown(dimension: str, name: str) -> str:
-        own: str = data["names"][dimension][codes[dimension].of(name)][1]
-        return own
+        return names[dimension][tally.codes[dimension].of(name)][1]
 
     largest = []
-    for size, _, members in data["largest"][:LARGEST]:
-        _, text, of, *_ = data["cases"][members[0]]
-        code = of[DIMENSIONS.index("topic")]
-        topic, name_ar = ("", "") if code == UNKNOWN else data["names"]["topic"][code][:2]
-        largest.append(LargeIncident(size, topic, name_ar, text))
+    for incident in found.held.incidents[:LARGEST].tolist():
+        row = cases.clearest[incident]
+        code = tally.values["topic"][row]
+        topic, name_ar = ("", "") if code == UNKNOWN else names["topic"][code][:2]
+        largest.append(LargeIncident(int(tally.incident_sizes[incident]), topic, name_ar, cases.of_row[row].text))
     coming_back = [
         ComingBack(
             problem.topic,
@@ -117,10 +110,11 @@ def highlights(
             problem.first,
             problem.last,
         )
-        for place, problem in most_unusual(problems)
+        for place, problem in most_unusual(found.problems)
     ]
-    placed = any(data["placeColumns"].values())
-    return Highlights(tuple(largest), tuple(coming_back), data["grouped"], data["dated"], placed)
+    columns = tally.columns
+    placed = any(name in columns.added for name in ("block", *TOWN_COLUMNS))
+    return Highlights(tuple(largest), tuple(coming_back), columns.grouped, columns.date is not None, placed)
 
 
 def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tuple[str, RecurringProblem]]:

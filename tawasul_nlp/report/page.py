@@ -7,10 +7,26 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
+
+# The parts of the script, which share one scope, in the order in which they run.
+SCRIPTS = (
+    "data",
+    "state",
+    "words",
+    "selection",
+    "growth",
+    "charts",
+    "map",
+    "case",
+    "table",
+    "lists",
+    "first_screen",
+    "page",
+)
 
 
 def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> bytes:
@@ -33,7 +49,8 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     (2, False)
     """
     package = files(__package__)
-    style, script = (package.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style = package.joinpath("page.css").read_text(encoding="utf-8")
+    script = _script([package.joinpath("script", f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS])
     words = json.loads(package.joinpath("words.json").read_text(encoding="utf-8"))
     words = {language: _with_own(known, own_words.get(language, {})) for language, known in words.items()}
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -53,6 +70,11 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
     # A lone surrogate cannot be encoded, so it becomes its JSON escape.
     return page.encode("utf-8", "backslashreplace")
+
+
+def _script(parts: Iterable[str]) -> str:
+    """Return the parts as one function, so that none of their names is the page's."""
+    return "".join(['"use strict";\n(async () => {\n', *parts, "})();\n"])
 
 
 def _title(data: dict[str, Any], words: dict[str, str]) -> str:

@@ -1,32 +1,26 @@
-"""The first pass over a classified table: counts, and the rows that the report will show."""
+"""The first pass over a classified table: what each of its rows is, without its text."""
 
 from __future__ import annotations
 
-import heapq
 import math
 from array import array
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns
 from tawasul_nlp.tables.io.chunk import Chunk, to_cell
 from tawasul_nlp.tables.run.case_rows import read_date
 
-# Cases are counted for each occurring combination of these.
-DIMENSIONS = ("agency", "topic", "kind", "governorate", "block", "week")
-# More combinations than this make the page slow; then blocks are merged.
-MOST_CELLS = 120_000
-QUEUE = 1_000
-GROUPS = 200
-# A table of at most this many rows has all its texts and incidents on the page.
-SMALL = 2_000
-# Bounds a column with unexpected content; the bundled labels, all blocks and forty years of weeks fit.
+# What the page counts and filters by.
+DIMENSIONS = ("agency", "topic", "kind", "urgency", "governorate", "town", "block", "routed")
+# Bounds a column with unexpected content; the bundled labels and all blocks fit.
 MOST_NAMES = 5_000
 MOST_NAME_CHARS = 100
-MOST_REASONS = 20
 UNKNOWN = -1
 # Days outside are placeholders: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
 EARLIEST = date(1990, 1, 1)
@@ -58,196 +52,116 @@ class Codes:
         return list(self._numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The fields of one row that the report needs, without its text."""
-
-    number: int
-    codes: tuple[int, ...]
-    town: int
-    certainty: float
-    needs_review: bool
-    reasons: tuple[int, ...]
-    day: date | None
-    day_unread: bool
-    group: str | None
-    group_size: int
-
-
-@dataclass(slots=True)
+@dataclass
 class Tally:
-    """Counts over the rows of a table, and the rows to show.
+    """The rows of a table as columns of numbers; a rejected row has none.
 
     Attributes
     ----------
-    cells : Counter
-        Cases by the codes of :data:`DIMENSIONS`; ``reviews`` counts those that need review.
-    queue : list of (float, int, Row)
-        A heap of the least certain rows that need review, the most certain first.
-    group_sizes : dict of str to int
-        Size of each incident with more than one report.
-    topics, blocks, towns, days, groups : arrays
-        One entry per row, for the recurring problems.
+    codes : dict of str to Codes
+        The names of each of :data:`DIMENSIONS`, and of reasons for review.
+    values : dict of str to array
+        For each of :data:`DIMENSIONS`, the code of each row.
+    days : array
+        Ordinals; :data:`UNKNOWN` without a readable date.
+    incidents : array
+        Incidents are numbered in order of appearance; a row without one is an incident of its own.
+    reviews, certainties : array
+        Whether a row needs review, and the smaller probability of its topic and agency.
     blocks_within_towns : bool
         Whether a block's number is unique in its town only, so that its name is both.
     """
 
     columns: ReportColumns
     blocks_within_towns: bool = False
-    codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "town", "reason")})
-    cells: Counter[tuple[int, ...]] = field(default_factory=Counter)
-    reviews: Counter[tuple[int, ...]] = field(default_factory=Counter)
-    rows: int = 0
+    codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "reason")})
+    values: dict[str, array[int]] = field(default_factory=lambda: {name: array("h") for name in DIMENSIONS})
+    days: array[int] = field(default_factory=lambda: array("i"))
+    incidents: array[int] = field(default_factory=lambda: array("i"))
+    reviews: array[int] = field(default_factory=lambda: array("b"))
+    certainties: array[float] = field(default_factory=lambda: array("f"))
     rejected: int = 0
     dates_unread: int = 0
-    first: date | None = None
-    last: date | None = None
-    queue: list[tuple[float, int, Row]] = field(default_factory=list)
-    group_sizes: dict[str, int] = field(default_factory=dict)
-    incidents: int = 0
-    topics: array[int] = field(default_factory=lambda: array("i"))
-    blocks: array[int] = field(default_factory=lambda: array("i"))
-    towns: array[int] = field(default_factory=lambda: array("i"))
-    days: array[int] = field(default_factory=lambda: array("i"))
-    groups: array[int] = field(default_factory=lambda: array("q"))
-    _group_numbers: dict[str, int] = field(default_factory=dict)
-
-    def add(self, chunk: Chunk) -> None:
-        """Count a chunk's rows."""
-        self.rejected += len(chunk.rejects)
-        for row in self.read(chunk):
-            self._count(row)
-            self.rows += 1
-
-    def read(self, chunk: Chunk) -> Iterator[Row]:
-        """Yield the fields of each row of a chunk that the report needs."""
-        added = self.columns.added
-        empty: list[Any] = [None] * len(chunk.numbers)
-
-        def cells(name: str) -> list[Any]:
-            return chunk.column(added[name]) if name in added else empty
-
-        days = chunk.column(self.columns.date) if self.columns.date is not None else empty
-        for number, agency, topic, kind, governorate, block, *rest, day in zip(
-            chunk.numbers,
-            *(cells(name) for name in ("agency", "topic", "kind", "governorate", "block")),
-            *(cells(name) for name in ("topic_probability", "agency_probability", "needs_review", "review_reasons")),
-            self.groups_of(chunk),
-            cells("group_size"),
-            zip(*(cells(name) for name in TOWN_COLUMNS), strict=True),
-            days,
-            strict=True,
-        ):
-            topic_certainty, agency_certainty, review, reasons, group, size, towns = rest
-            when, unread = _day(day)
-            week = None if when is None else sunday(when).isoformat()
-            town = next(filter(None, map(_name, towns)), None)
-            number_of_block = _block(block)
-            if self.blocks_within_towns:
-                number_of_block = f"{number_of_block}، {town}" if number_of_block and town else None
-            names = (*map(_name, (agency, topic, kind, governorate)), number_of_block)
-            codes = [self.codes[dimension].of(name) for dimension, name in zip(DIMENSIONS, names, strict=False)]
-            yield Row(
-                number,
-                (*codes, self.codes["week"].of(week)),
-                self.codes["town"].of(town),
-                min(_number(topic_certainty, 0.0), _number(agency_certainty, 0.0)),
-                to_cell(review).casefold() in _YES,
-                tuple(self.codes["reason"].of(reason) for reason in _list(reasons)[:MOST_REASONS]),
-                when,
-                unread,
-                group,
-                int(_number(size, 1.0)),
-            )
-
-    def groups_of(self, chunk: Chunk) -> list[str | None]:
-        """Return the incident of each row of a chunk; None if a row has none."""
-        name = self.columns.added.get("group_id")
-        return [None] * len(chunk.numbers) if name is None else [_name(value) for value in chunk.column(name)]
-
-    def _count(self, row: Row) -> None:
-        self.cells[row.codes] += 1
-        if row.needs_review:
-            self.reviews[row.codes] += 1
-            # A heap has its least element first; with negated certainties, that is the most certain.
-            entry = (-row.certainty, -row.number, row)
-            if len(self.queue) < QUEUE:
-                heapq.heappush(self.queue, entry)
-            else:
-                heapq.heappushpop(self.queue, entry)
-        if row.day is not None:
-            self.first = row.day if self.first is None else min(self.first, row.day)
-            self.last = row.day if self.last is None else max(self.last, row.day)
-        self.dates_unread += row.day_unread
-        of = dict(zip(DIMENSIONS, row.codes, strict=True))
-        self.topics.append(of["topic"])
-        self.blocks.append(of["block"])
-        self.towns.append(row.town)
-        self.days.append(UNKNOWN if row.day is None else row.day.toordinal())
-        if row.group is None:
-            # Negative numbers are for single cases.
-            self.groups.append(-1 - self.rows)
-            self.incidents += 1
-        else:
-            fresh = len(self._group_numbers)
-            known = self._group_numbers.setdefault(row.group, fresh)
-            self.incidents += known == fresh
-            self.groups.append(known)
-            if row.group_size > 1:
-                self.group_sizes[row.group] = row.group_size
+    incident_count: int = 0
+    _incident_of: dict[str, int] = field(default_factory=dict)
 
     @property
-    def is_small(self) -> bool:
-        """Whether all texts and incidents fit on a page."""
-        return self.rows <= SMALL
+    def rows(self) -> int:
+        """How many rows were read."""
+        return len(self.days)
 
-    def largest_groups(self) -> list[str]:
-        """Return the ids of the largest incidents, the largest first."""
-        most = len(self.group_sizes) if self.is_small else GROUPS
-        return [
-            name for name, _ in heapq.nsmallest(most, self.group_sizes.items(), key=lambda item: (-item[1], item[0]))
+    @cached_property
+    def known_days(self) -> np.ndarray:
+        """The ordinals of the rows with a date; only for a finished tally, as what follows."""
+        days = np.asarray(self.days)
+        return days[days != UNKNOWN]
+
+    @property
+    def first(self) -> date | None:
+        """The first day of a case."""
+        return date.fromordinal(int(self.known_days.min())) if len(self.known_days) else None
+
+    @property
+    def last(self) -> date | None:
+        """The last day of a case."""
+        return date.fromordinal(int(self.known_days.max())) if len(self.known_days) else None
+
+    @cached_property
+    def incident_sizes(self) -> np.ndarray:
+        """How many of the rows report each incident."""
+        return np.bincount(self.incidents, minlength=self.incident_count)
+
+    def names_of(self, dimension: str) -> list[str | None]:
+        """Return the name of each row in a dimension."""
+        names = self.codes[dimension].names
+        return [None if code == UNKNOWN else names[code] for code in self.values[dimension]]
+
+    def add(self, chunk: Chunk) -> None:
+        """Add a chunk's rows."""
+        self.rejected += len(chunk.rejects)
+        added = self.columns.added
+        towns = [
+            first_name(names) for names in zip(*(self._cells(chunk, added.get(n)) for n in TOWN_COLUMNS), strict=True)
         ]
+        blocks = [_block(value) for value in self._cells(chunk, added.get("block"))]
+        if self.blocks_within_towns:
+            pairs = zip(blocks, towns, strict=True)
+            blocks = [f"{block}، {town}" if block and town else None for block, town in pairs]
+        names = {
+            **{name: map(_name, self._cells(chunk, added.get(name))) for name in DIMENSIONS},
+            "town": towns,
+            "block": blocks,
+            "routed": map(_name, self._cells(chunk, self.columns.routed)),
+        }
+        for dimension, values in names.items():
+            self.values[dimension].extend(map(self.codes[dimension].of, values))
+        for day, unread in map(_day, self._cells(chunk, self.columns.date)):
+            self.days.append(UNKNOWN if day is None else day.toordinal())
+            self.dates_unread += unread
+        for value in self._cells(chunk, added.get("group_id")):
+            self.incidents.append(self._incident(_name(value)))
+        reviews = self._cells(chunk, added["needs_review"])
+        self.reviews.extend(to_cell(value).casefold() in _YES for value in reviews)
+        certain = (chunk.column(added[name]) for name in ("topic_probability", "agency_probability"))
+        self.certainties.extend(min(map(_probability, pair)) for pair in zip(*certain, strict=True))
 
-    def least_certain(self) -> list[Row]:
-        """Return the rows for review, the least certain first."""
-        return [row for _, _, row in sorted(self.queue, key=lambda entry: (-entry[0], -entry[1]))]
+    def _incident(self, group: str | None) -> int:
+        number = self.incident_count if group is None else self._incident_of.setdefault(group, self.incident_count)
+        self.incident_count += number == self.incident_count
+        return number
 
-    def counts(self) -> tuple[list[list[int]], bool]:
-        """Return one list per combination: its codes, its cases, and how many of them need review.
-
-        If there are too many, combinations that differ only in the block are merged, and the second value is False.
-        """
-        cells, reviews = self.cells, self.reviews
-        blocks_kept = len(cells) <= MOST_CELLS
-        if not blocks_kept:
-            cells, reviews = _without_blocks(cells), _without_blocks(reviews)
-        return [[*codes, count, reviews[codes]] for codes, count in cells.items()], blocks_kept
+    @staticmethod
+    def _cells(chunk: Chunk, column: str | None) -> list[Any]:
+        return [None] * len(chunk.numbers) if column is None else chunk.column(column)
 
 
-def sunday(day: date) -> date:
-    """Return the Sunday on which the day's week begins in Bahrain.
+def first_name(values: Iterable[Any]) -> str | None:
+    """Return the first cell that is not empty, as text.
 
-    >>> sunday(date(2026, 1, 7)).isoformat()
-    '2026-01-04'
+    >>> first_name(["", None, "توبلي"])
+    'توبلي'
     """
-    return day - timedelta(days=(day.weekday() + 1) % 7)
-
-
-def without_block(codes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the codes of :data:`DIMENSIONS` with the block unknown.
-
-    >>> without_block((4, 7, 0, 2, 31, 5))
-    (4, 7, 0, 2, -1, 5)
-    """
-    at = DIMENSIONS.index("block")
-    return (*codes[:at], UNKNOWN, *codes[at + 1 :])
-
-
-def _without_blocks(counts: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
-    joined: Counter[tuple[int, ...]] = Counter()
-    for codes, count in counts.items():
-        joined[without_block(codes)] += count
-    return joined
+    return next(filter(None, map(_name, values)), None)
 
 
 def _day(value: Any) -> tuple[date | None, bool]:
@@ -272,17 +186,9 @@ def _block(value: Any) -> str | None:
     return name if name is None else name.removesuffix(".0")
 
 
-def _number(value: Any, otherwise: float) -> float:
+def _probability(value: Any) -> float:
     try:
-        number = otherwise if value is None else float(value)
+        number = 0.0 if value is None else float(value)
     except (TypeError, ValueError, OverflowError):
-        return otherwise
-    return number if math.isfinite(number) else otherwise
-
-
-def _list(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(";") if part.strip()]
-    return [str(part) for part in value]
+        return 0.0
+    return number if math.isfinite(number) else 0.0

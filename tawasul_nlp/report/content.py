@@ -1,0 +1,185 @@
+"""What the page of a classified table holds: its data, for the script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from tawasul_nlp.domain import Domain, NamedPlace
+from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
+from tawasul_nlp.report.columns import TOWN_COLUMNS
+from tawasul_nlp.report.held import CASES_OF_A_PROBLEM, Held
+from tawasul_nlp.report.misrouted import misrouted
+from tawasul_nlp.report.packing import packed
+from tawasul_nlp.report.shown import ShownCases
+from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
+from tawasul_nlp.text import mask_personal_data
+
+# Recurring problems have at least this many incidents, in at least this many weeks; the most unusual are shown.
+MIN_INCIDENTS = 3
+MIN_WEEKS = 2
+RECURRING = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What is known of a table after both passes.
+
+    Attributes
+    ----------
+    tally : Tally
+    problems : mapping of str to RecurringProblems
+        By ``"block"`` and by ``"town"``, the most unusual first.
+    held : Held
+    cases : ShownCases
+    names : mapping of str to list of (id, Arabic, English)
+        For each code of the tally.
+    """
+
+    tally: Tally
+    problems: Mapping[str, RecurringProblems]
+    held: Held
+    cases: ShownCases
+    names: Mapping[str, list[tuple[str, str, str]]]
+
+
+def find_recurring(tally: Tally) -> dict[str, RecurringProblems]:
+    """Return the problems that recur in a block and in a town, the most unusual first."""
+    days = [None if day == UNKNOWN else date.fromordinal(day) for day in tally.days]
+    return {
+        place: recurring_problems(
+            tally.incidents.tolist(),
+            tally.names_of("topic"),
+            tally.names_of(place),
+            days,
+            min_incidents=MIN_INCIDENTS,
+            min_weeks=MIN_WEEKS,
+        )
+        for place in ("block", "town")
+    }
+
+
+def page_names(tally: Tally, domain: Domain, *, mask: bool) -> dict[str, list[tuple[str, str, str]]]:
+    """Return the id, and the Arabic and English name, of each code; a custom name may hold personal data."""
+    taxonomy, gazetteer = domain.taxonomy, domain.gazetteer
+    towns = {place.name_ar: place for place in gazetteer.places.values()}
+    known: dict[str, Mapping[str, Any]] = {
+        "agency": taxonomy.agencies,
+        "topic": taxonomy.topics,
+        "kind": taxonomy.kinds,
+        "governorate": gazetteer.governorates,
+        "town": towns,
+    }
+
+    def named(dimension: str, name: str) -> tuple[str, str, str]:
+        entry = known.get(dimension, {}).get(name)
+        if entry is not None:
+            return name, entry.name_ar, entry.name_en
+        own = mask_personal_data(name, domain=domain).text if mask else name
+        english = _in_english(own, towns) if dimension == "block" and tally.blocks_within_towns else own
+        return own, own, english
+
+    return {dimension: [named(dimension, name) for name in codes.names] for dimension, codes in tally.codes.items()}
+
+
+def _in_english(block: str, towns: Mapping[str, NamedPlace]) -> str:
+    """Return the English name of a block that is numbered within its town, such as ``3، السالمية``."""
+    number, _, town = block.partition("، ")
+    return f"{number}, {towns[town].name_en if town in towns else town}"
+
+
+def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
+    """Return the page's data, but the facts of how it was made."""
+    tally = found.tally
+    return {
+        **_facts(tally, domain),
+        "names": found.names,
+        "columns": _columns(tally, domain),
+        "townsAt": _coordinates(tally, domain),
+        "cases": [
+            [row, case.id, case.text, case.reasons, case.other_topics, case.place]
+            for row, case in found.cases.of_row.items()
+        ],
+        "incidents": [[incident, found.cases.clearest[incident]] for incident in found.held.incidents.tolist()],
+        "minIncidents": MIN_INCIDENTS,
+        "minWeeks": MIN_WEEKS,
+        "recurring": {
+            place: {
+                "all": len(problems),
+                "counted": problems.incidents,
+                "shown": _recurring(tally, place, problems[:RECURRING]),
+            }
+            for place, problems in found.problems.items()
+        },
+    }
+
+
+def _facts(tally: Tally, domain: Domain) -> dict[str, Any]:
+    levels, columns = domain.gazetteer.levels, tally.columns
+    return {
+        "rows": tally.rows,
+        "rejected": tally.rejected,
+        "first": None if tally.first is None else tally.first.isoformat(),
+        "last": None if tally.last is None else tally.last.isoformat(),
+        "dated": columns.date is not None,
+        "datesUnread": tally.dates_unread,
+        "grouped": columns.grouped,
+        "incidentCount": tally.incident_count,
+        "repeated": int((tally.incident_sizes > 1).sum()),
+        "blocksWithinTowns": tally.blocks_within_towns,
+        "hasBlocks": levels.block is not None,
+        "regions": list(domain.gazetteer.governorates),
+        "placeColumns": {
+            "block": "block" in columns.added,
+            "town": any(name in columns.added for name in TOWN_COLUMNS),
+        },
+    }
+
+
+def _columns(tally: Tally, domain: Domain) -> dict[str, list[str]]:
+    """Return a column for each dimension that the table has, and those of days, incidents and certainty."""
+    columns = {name: tally.values[name] for name in DIMENSIONS if tally.codes[name].names}
+    days = np.asarray(tally.days)
+    first = int(tally.known_days.min()) if len(tally.known_days) else 0
+    rest = {
+        "day": np.where(days == UNKNOWN, UNKNOWN, days - first),
+        "incident": tally.incidents,
+        "review": tally.reviews,
+        "percent": np.rint(100 * np.clip(tally.certainties, 0, 1)),
+    }
+    if tally.columns.routed is not None:
+        rest["misrouted"] = misrouted(tally, domain)
+    return {name: packed(column) for name, column in {**columns, **rest}.items()}
+
+
+def _coordinates(tally: Tally, domain: Domain) -> dict[int, tuple[float, float]]:
+    """Return latitude and longitude of the towns that the gazetteer can place."""
+    located = {
+        place.name_ar: (place.latitude, place.longitude)
+        for place in domain.gazetteer.places.values()
+        if place.is_area and place.latitude is not None and place.longitude is not None
+    }
+    return {code: located[town] for code, town in enumerate(tally.codes["town"].names) if town in located}
+
+
+def _recurring(tally: Tally, place: str, problems: Sequence[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "topic": tally.codes["topic"].of(problem.topic),
+            "place": tally.codes[place].of(problem.place),
+            "incidents": len(problem.incidents),
+            "reports": len(problem.cases),
+            "weeks": problem.weeks,
+            "first": problem.first.isoformat(),
+            "last": problem.last.isoformat(),
+            "expected": round(problem.expected, 2),
+            "p": float(f"{problem.p_value:.2g}"),
+            "q": float(f"{problem.q_value:.2g}"),
+            "cases": problem.incidents[:CASES_OF_A_PROBLEM],
+        }
+        for problem in problems
+    ]

@@ -1,0 +1,63 @@
+// One case: in a list, and whole in a dialog.
+function marked(text) {
+  const made = element("div", "text");
+  made.dir = "auto";
+  // Folding may change lengths, so only a plain match is coloured.
+  const start = state.search ? text.indexOf(state.search) : -1;
+  if (start < 0) { made.textContent = text; return made; }
+  made.append(text.slice(0, start), element("mark", "", state.search), text.slice(start + state.search.length));
+  return made;
+}
+
+function fact(label, value, className) {
+  const made = element("span", className);
+  if (label) made.append(`${label}: `);
+  const shown = element("b", "", value);
+  shown.dir = "auto";
+  made.append(shown);
+  return made;
+}
+
+function factsOf({ row, id, reasons, otherTopics, place }) {
+  const facts = element("div", "facts");
+  facts.append(urgencyBadge(row), fact("", id));
+  if (column.day[row] >= 0) facts.append(fact("", dateOf(column.day[row])));
+  for (const dimension of ["agency", "topic", "kind"]) facts.append(fact(word(dimension), name(dimension, column[dimension][row])));
+  if (otherTopics.length) facts.append(fact(word("alsoAbout"), otherTopics.map((code) => name("topic", code)).join("، ")));
+  if (column.routed[row] >= 0) {
+    facts.append(fact(word("routed"), name("routed", column.routed[row]), column.misrouted[row] ? "reason" : ""));
+  }
+  const places = [placeName(row), place].filter(Boolean).join(" · ");
+  if (places) facts.append(fact("", places));
+  facts.append(fact(word("certainty"), `${column.percent[row]}%`));
+  for (const reason of reasons) facts.append(element("span", "reason", reasonName(reason)));
+  return facts;
+}
+
+function drawCase(one) {
+  const made = element("article", "case");
+  made.append(marked(one.text), factsOf(one));
+  return made;
+}
+
+function openCase(one) {
+  const dialog = at("case"), buttons = element("p", "buttons");
+  const title = element("h2", "", name("topic", column.topic[one.row]));
+  title.id = "case-title";
+  const incident = column.incident[one.row], size = sizeOf(incident);
+  const button = (label, act) => {
+    const made = element("button", "", label);
+    made.type = "button";
+    made.addEventListener("click", () => { dialog.close(); act(); });
+    buttons.append(made);
+  };
+  if (size > 1) button(word("showReports", { n: number(size) }), () => showIncident(incident));
+  button(word("close"), () => {});
+  dialog.replaceChildren(title, drawCase(one), buttons);
+  dialog.showModal();
+}
+
+function showIncident(incident) {
+  change({ ...nothingChosen(), incident });
+  at("section-cases").scrollIntoView();
+}

@@ -1,0 +1,125 @@
+// What the officer sees first: how many, what is dangerous, what grew, and who waits.
+const MOST_URGENT = 5, MOST_GROWN = 7, MOST_WAITING = 7, FEW_GROWN = 5;
+
+function kpi(id, value, label, note = "") {
+  const made = element("div", "card");
+  made.dataset.kpi = id;
+  made.append(element("b", "", number(value)), element("span", "", label));
+  if (note) made.append(element("span", "change", note));
+  return made;
+}
+
+// A count in the period, and how it changed; a change of few is told as a number.
+function changed(now, before) {
+  if (now === before) return word("same", { now: number(now) });
+  const sign = now > before ? "+" : "−";
+  const by = before < 10 ? number(Math.abs(now - before)) : `${Math.round(100 * Math.abs(now - before) / before)}%`;
+  return word("changed", { now: number(now), before: number(before), by: `${sign}${by}` });
+}
+
+function drawCards({ totals, rows, ofAnyDate }, first, spans) {
+  const inPeriods = (counts) => {
+    if (!data.dated || lastDay < 0 || !spans.complete) return "";
+    let now = 0, before = 0;
+    counts((row) => {
+      if (within(column.day[row], spans.now)) now += 1;
+      else if (within(column.day[row], spans.before)) before += 1;
+    });
+    return changed(now, before);
+  };
+  const each = (wanted) => (count) => ofAnyDate.forEach((passes, row) => { if (passes && wanted(row)) count(row); });
+  const cards = [
+    kpi("cases", totals.cases, word("cases"), inPeriods(each(() => true))),
+    kpi("incidents", totals.incidents, word("incidents"), inPeriods((count) => first.forEach((row) => { if (row >= 0) count(row); }))),
+    kpi("review", totals.review, `${word("forReview")} (${percent(totals.review, totals.cases)})`, inPeriods(each((row) => column.review[row]))),
+  ];
+  if (!data.grouped) cards.splice(1, 1);
+  for (const id of URGENT) {
+    const code = codeOf.urgency.get(id);
+    if (code === undefined) continue;
+    const wanted = (row) => column.urgency[row] === code;
+    const count = rows.reduce((sum, passes, row) => sum + (passes && wanted(row)), 0);
+    cards.push(kpi(id, count, name("urgency", code), inPeriods(each(wanted))));
+  }
+  at("cards").replaceChildren(...cards);
+}
+
+// One line for each incident: its most urgent report, and of these the newest.
+function drawUrgent({ rows }, spans) {
+  const place = at("urgent"), rank = (row) => URGENT.indexOf(urgencyId(row));
+  const recent = (row) => lastDay < 0 || within(column.day[row], spans.now);
+  const found = new Map(), counts = { emergency: 0, urgent: 0 };
+  rows.forEach((passes, row) => {
+    if (!passes || rank(row) < 0 || !recent(row)) return;
+    counts[urgencyId(row)] += 1;
+    const other = found.get(column.incident[row]);
+    const before = other === undefined ? 1 : rank(row) - rank(other) || column.day[other] - column.day[row];
+    if (other === undefined || before < 0) found.set(column.incident[row], row);
+  });
+  const incidents = [...found.values()].sort((a, b) => rank(a) - rank(b) || column.day[b] - column.day[a]);
+  at("urgent-note").textContent = word(data.dated ? "urgentNote" : "urgentUndated",
+    { emergency: number(counts.emergency), urgent: number(counts.urgent), days: number(state.period) });
+  place.replaceChildren(...incidents.slice(0, MOST_URGENT).map((row) => {
+    const item = element("button", "item"), one = caseOfRow.get(row);
+    item.type = "button";
+    item.disabled = !one;
+    item.addEventListener("click", () => openCase(one));
+    const title = element("span", "text", beginning(one ? one.text : name("topic", column.topic[row]), 120));
+    title.dir = "auto";
+    const facts = [name("agency", column.agency[row]), placeName(row), column.day[row] >= 0 && isolated(dateOf(column.day[row]))];
+    const size = sizeOf(column.incident[row]);
+    if (size > 1) facts.push(word("reports", { n: number(size) }));
+    item.append(urgencyBadge(row), title, element("span", "facts", facts.filter(Boolean).join(" · ")));
+    return item;
+  }));
+  if (!incidents.length) place.append(element("p", "nothing", word("urgentNone")));
+  if (incidents.length > MOST_URGENT) {
+    const all = element("button", "more", word("showAll", { n: number(incidents.length) }));
+    all.type = "button";
+    all.addEventListener("click", () => {
+      change({ sort: "urgency.up" });
+      at("section-cases").scrollIntoView();
+    });
+    place.append(all);
+  }
+}
+
+function drawGrowth(first, spans) {
+  const place = at("growth");
+  if (lastDay < 0 || !spans.complete) {
+    place.replaceChildren(element("p", "nothing", word(lastDay < 0 ? "growthUndated" : "growthShort", { days: number(2 * state.period) })));
+    return;
+  }
+  const labels = grown(first, spans), beyond = labels.filter((label) => label.q < BEYOND_CHANCE);
+  const shown = beyond.length ? beyond.slice(0, MOST_GROWN) : labels.slice(0, FEW_GROWN);
+  place.replaceChildren(...shown.map((label) => {
+    const item = chooser(beyond.length ? "item" : "item doubtful", label.dimension, label.code);
+    const facts = [word(label.dimension)];
+    if (beyond.length) facts.push(label.q < 0.001 ? word("chanceBelow", { p: "0.001" }) : word("chance", { p: label.q.toPrecision(2) }));
+    item.append(element("b", "figure", word("fromTo", { before: number(label.before), now: number(label.now) })),
+      element("span", "text", name(label.dimension, label.code)), element("span", "facts", facts.join(" · ")));
+    return item;
+  }));
+  if (!beyond.length) place.prepend(element("p", "nothing", word(labels.length ? "growthChance" : "growthNone")));
+}
+
+function drawWaiting({ rows, counts }) {
+  const oldest = new Map();
+  rows.forEach((passes, row) => {
+    if (!passes || !column.review[row] || column.day[row] < 0) return;
+    const agency = column.agency[row], day = oldest.get(agency);
+    if (day === undefined || column.day[row] < day) oldest.set(agency, column.day[row]);
+  });
+  const agencies = ranked(counts.agency).filter((one) => one.review).sort((a, b) => b.review - a.review);
+  at("waiting").replaceChildren(...agencies.slice(0, MOST_WAITING).map(({ code, cases, review }) => {
+    const item = element("button", "item");
+    item.type = "button";
+    item.dataset.choice = `waiting ${code}`;
+    item.addEventListener("click", () => change({ chosen: { ...state.chosen, agency: code }, review: true, sort: "percent.up" }));
+    const facts = [word("ofCases", { n: number(cases), share: percent(review, cases) })];
+    if (oldest.has(code)) facts.push(word("oldest", { day: dateOf(oldest.get(code)) }));
+    item.append(element("b", "figure", number(review)), element("span", "text", name("agency", code)), element("span", "facts", facts.join(" · ")));
+    return item;
+  }));
+  if (!agencies.length) at("waiting").append(element("p", "nothing", word("queueNone")));
+}

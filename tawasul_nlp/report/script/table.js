@@ -1,0 +1,169 @@
+// All cases that pass, as a table that draws only the rows in sight.
+const BEYOND = 8, PRINTED = 100;
+const COLLATOR = { ar: new Intl.Collator("ar", { numeric: true }), en: new Intl.Collator("en", { numeric: true }) };
+let listed = [];
+const inSight = new Map();
+
+const byName = (dimension) => (row) => column[dimension][row] < 0 ? "" : name(dimension, column[dimension][row]);
+const urgencyRank = (row) => (URGENT.indexOf(urgencyId(row)) + URGENT.length + 1) % (URGENT.length + 1);
+const COLUMNS = [
+  { key: "day", word: "date", value: (row) => column.day[row], cell: dayCell, when: () => data.dated },
+  { key: "id", word: "caseId", value: (row) => caseOfRow.get(row).id, cell: (one) => one.id, when: () => !data.dated },
+  { key: "urgency", word: "urgency", value: urgencyRank, cell: (one) => urgencyBadge(one.row), when: () => has.urgency },
+  { key: "text", word: "text", cell: textCell },
+  { key: "topic", word: "topic", value: byName("topic"), cell: (one) => name("topic", column.topic[one.row]) },
+  { key: "agency", word: "agency", value: byName("agency"), cell: (one) => name("agency", column.agency[one.row]) },
+  { key: "routed", word: "routed", value: byName("routed"), cell: (one) => column.routed[one.row] < 0 ? "–" : name("routed", column.routed[one.row]), when: () => has.routed },
+  { key: "place", word: "place", value: placeName, cell: (one) => placeName(one.row) || "–", when: () => has.governorate || has.town || has.block },
+  { key: "percent", word: "certainty", value: (row) => column.percent[row], cell: certaintyCell },
+  { key: "reports", word: "reportsColumn", value: (row) => sizeOf(column.incident[row]), cell: (one) => number(sizeOf(column.incident[one.row])), when: () => data.grouped },
+];
+const columnsShown = COLUMNS.filter((one) => !one.when || one.when());
+
+function dayCell(one) {
+  const made = element("span", "", column.day[one.row] < 0 ? "–" : dateOf(column.day[one.row]));
+  made.append(element("span", "quiet id", one.id));
+  return made;
+}
+
+function textCell(one) {
+  const made = element("button", "open");
+  made.type = "button";
+  const text = element("span", "text", one.text);
+  text.dir = "auto";
+  // On a phone the other columns are hidden, and this line has what matters of them.
+  const facts = [urgencyBadge(one.row), column.day[one.row] >= 0 && isolated(dateOf(column.day[one.row])), name("topic", column.topic[one.row]), placeName(one.row)];
+  const line = element("span", "line");
+  line.append(...facts.filter(Boolean).flatMap((fact, at) => at ? [" · ", fact] : [fact]));
+  made.append(text, line);
+  made.addEventListener("click", () => openCase(one));
+  return made;
+}
+
+function certaintyCell(one) {
+  return element("span", column.review[one.row] ? "doubt" : "", `${column.percent[one.row]}%`);
+}
+
+function sorting() {
+  const [key, direction] = (state.sort || (data.dated ? "day.down" : "")).split(".");
+  const by = columnsShown.find((one) => one.key === key && one.value);
+  return by ? { by, down: direction === "down" } : null;
+}
+
+function sortCases(rows) {
+  const order = sorting();
+  if (!order) return rows;
+  const values = new Map(rows.map((one) => [one, order.by.value(one.row)]));
+  const { compare } = COLLATOR[state.language], sign = order.down ? -1 : 1;
+  return rows.sort((a, b) => {
+    const [one, other] = [values.get(a), values.get(b)];
+    return sign * (typeof one === "string" ? compare(one, other) : one - other) || a.row - b.row;
+  });
+}
+
+function drawHead() {
+  const order = sorting(), head = element("tr");
+  for (const one of columnsShown) {
+    const cell = element("th", `c-${one.key}`);
+    cell.scope = "col";
+    if (one.value) {
+      const button = element("button", "", word(one.word));
+      button.type = "button";
+      button.dataset.choice = `sort ${one.key}`;
+      const now = order?.by === one ? (order.down ? "down" : "up") : "";
+      if (now) { cell.setAttribute("aria-sort", now === "down" ? "descending" : "ascending"); button.classList.add(now); }
+      button.addEventListener("click", () => change({ sort: `${one.key}.${now === "down" ? "up" : "down"}` }));
+      cell.append(button);
+    } else cell.textContent = word(one.word);
+    head.append(cell);
+  }
+  at("cases").tHead.replaceChildren(head);
+}
+
+function drawRow(one, index) {
+  const made = element("tr");
+  made.setAttribute("aria-rowindex", String(index + 2));
+  for (const { key, cell } of columnsShown) {
+    const place = element("td", `c-${key}`), inner = element("div", "cell");
+    inner.append(cell(one));
+    place.append(inner);
+    made.append(place);
+  }
+  return made;
+}
+
+function space(height) {
+  const made = element("tr", "space");
+  made.setAttribute("aria-hidden", "true");
+  const cell = element("td");
+  cell.style.height = `${height}px`;
+  made.append(cell);
+  return made;
+}
+
+// Rows that stay in sight stay the same elements, so that none loses the keyboard's focus.
+function drawInSight(whole = false) {
+  const scroller = at("scroller"), height = parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
+  const first = whole ? 0 : Math.max(0, Math.floor(scroller.scrollTop / height) - BEYOND);
+  const last = whole ? PRINTED : Math.ceil((scroller.scrollTop + scroller.clientHeight) / height) + BEYOND;
+  const wanted = listed.slice(first, last);
+  for (const one of inSight.keys()) if (!wanted.includes(one)) inSight.delete(one);
+  wanted.forEach((one, at) => { if (!inSight.has(one)) inSight.set(one, drawRow(one, first + at)); });
+  const rows = wanted.map((one) => inSight.get(one));
+  const below = Math.max(0, listed.length - first - wanted.length);
+  at("cases").tBodies[0].replaceChildren(...(whole ? rows : [space(first * height), ...rows, space(below * height)]));
+  if (!listed.length) {
+    const none = element("tr"), cell = element("td", "nothing", word("nothing"));
+    cell.colSpan = columnsShown.length;
+    none.append(cell);
+    at("cases").tBodies[0].replaceChildren(none);
+  }
+}
+
+function drawTable({ rows, totals }) {
+  listed = sortCases(cases.filter((one) => rows[one.row]));
+  inSight.clear();
+  at("scroller").scrollTop = 0;
+  at("scroller").setAttribute("aria-label", word("casesTitle"));
+  at("cases").setAttribute("aria-rowcount", String(listed.length + 1));
+  at("download").disabled = !listed.length;
+  drawHead();
+  drawInSight();
+  const held = { shown: number(listed.length), all: number(totals.cases), texts: number(cases.length), rows: number(data.rows) };
+  at("cases-note").textContent = word(holdsAll ? "casesNote" : "casesSome", held);
+}
+
+// As the table's writers do: what a spreadsheet would run as a formula gets an apostrophe, also where it begins a cell
+// for a program that separates by other signs.
+const NUMBER = /^[+-]?[\d .,:()/%-]+$/;
+const escaped = (cell) => NUMBER.test(cell) ? cell
+  : cell.replace(/(^|[,;\t|\r\n])([\s"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*)(?=[=+\-@\u2212\uff0b\uff0d\uff1d\uff20])/g, "$1$2'");
+
+function asCsv(rows) {
+  const id = (dimension) => (one) => column[dimension][one.row] < 0 ? "" : data.names[dimension][column[dimension][one.row]][0];
+  const fields = {
+    id: (one) => one.id,
+    date: (one) => column.day[one.row] < 0 ? "" : dateOf(column.day[one.row]),
+    text: (one) => one.text,
+    ...Object.fromEntries(DIMENSIONS.filter((dimension) => has[dimension]).map((dimension) => [dimension, id(dimension)])),
+    topic_name: (one) => name("topic", column.topic[one.row]),
+    agency_name: (one) => name("agency", column.agency[one.row]),
+    certainty: (one) => (column.percent[one.row] / 100).toFixed(2),
+    needs_review: (one) => String(Boolean(column.review[one.row])),
+    review_reasons: (one) => one.reasons.map((code) => data.names.reason[code][0]).join("; "),
+  };
+  if (data.grouped) Object.assign(fields, {
+    incident: (one) => String(column.incident[one.row]), reports: (one) => String(sizeOf(column.incident[one.row])),
+  });
+  const lines = [Object.keys(fields), ...rows.map((one) => Object.values(fields).map((value) => escaped(value(one))))];
+  return lines.map((cells) => cells.map((cell) => /[",\r\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell).join(",")).join("\r\n");
+}
+
+function download() {
+  const link = element("a");
+  // The mark at the start tells Excel that the file is UTF-8.
+  link.href = URL.createObjectURL(new Blob([`\ufeff${asCsv(listed)}\r\n`], { type: "text/csv" }));
+  link.download = "cases.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
