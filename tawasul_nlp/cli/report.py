@@ -30,6 +30,10 @@ def report(
     date_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column of dates [default: the first that holds dates]")
     ] = None,
+    routed_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of the agency that each case was sent to: lists where it differs."),
+    ] = None,
     prefix: Annotated[
         str | None, typer.Option(metavar="PREFIX", help="The --prefix of classify [default: none, or tawasul_]")
     ] = None,
@@ -45,9 +49,9 @@ def report(
 ) -> None:
     """Write a report page for officers about a classified table.
 
-    One self-contained HTML file, right to left with an English switch: volumes by agency, topic, place and week, the
-    review queue, the largest incidents, problems that recur in a block or a town, filters and search. It
-    needs no network. Incidents need the columns that `tawasul group` adds.
+    One self-contained HTML file, right to left with an English switch: what is dangerous now, what grew, who waits on
+    review; volumes by agency, topic, place and week; the cases as a table with filters, search and download; incidents,
+    and problems that recur in a block or a town. It needs no network. Incidents need the columns of `tawasul group`.
 
     The largest incidents and the most unusual recurring problems are printed at the end.
 
@@ -69,6 +73,7 @@ def report(
             text_column=text_column,
             id_column=id_column,
             date_column=date_column,
+            routed_column=routed_column,
             prefix=prefix,
             title=title,
             mask=not show_personal_data,

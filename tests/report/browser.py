@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.waiting import HANG
+from tests.waiting import HANG, wait_until
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # Without these, Chromium asks hosts of its maker at every start.
@@ -61,20 +64,35 @@ def _started(options: Any) -> Any:
     return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
 
 
-def opened(driver: Any, path: Path, width: int = 1280) -> Any:
-    """Open a page with an empty console."""
+def opened(driver: Any, path: Path, width: int = 1280, address: str = "") -> Any:
+    """Open a page with an empty console, at an address within it such as ``#agency=ewa``."""
     driver.set_window_size(width, 900)
-    driver.get(path.as_uri())
+    driver.get("about:blank")  # from the same page, a browser would only follow the address
     driver.get_log("browser")
-    driver.refresh()
+    driver.get(path.as_uri() + address)
+    drawn(driver)
     return driver
+
+
+def drawn(driver: Any) -> None:
+    """Wait until the page has unpacked its data and drawn itself."""
+    wait_until(lambda: driver.execute_script("return document.documentElement.dataset.ready === 'true'"))
+
+
+def kpis(driver: Any) -> dict[str, int]:
+    """Return the figures of the first screen."""
+    # In one step: the page may draw its cards anew between two.
+    texts = driver.execute_script(
+        "return [...document.querySelectorAll('.card')]"
+        ".map(card => [card.dataset.kpi, card.querySelector('b').textContent])"
+    )
+    return {name: int(text.replace(",", "")) for name, text in texts}
 
 
 def cards(driver: Any) -> list[int]:
     """Return how many cases the page counts, and how many of them are for review."""
-    # In one step: the page may draw its cards anew between two.
-    texts = driver.execute_script("return [...document.querySelectorAll('.card b')].map(card => card.textContent)")
-    return [int(text.replace(",", "")) for text in texts[:2]]
+    figures = kpis(driver)
+    return [figures["cases"], figures["review"]]
 
 
 @contextlib.contextmanager
@@ -83,16 +101,32 @@ def phone(driver: Any) -> Iterator[None]:
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     driver.refresh()
+    drawn(driver)
     try:
         yield
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def plain(text: str) -> str:
+    """Return a text without the marks that keep values together in a line of Arabic."""
+    return text.translate(dict.fromkeys((0x2060, 0x2066, 0x2069)))
+
+
+def rows_shown(driver: Any) -> list[str]:
+    """Return the texts of the rows of the table of cases that are drawn."""
+    found: list[str] = driver.execute_script(
+        "return [...document.querySelectorAll('#cases .open .text')].map(text => text.textContent)"
+    )
+    return found
+
+
 def select(driver: Any, name: str, label: str) -> None:
     """Choose a filter's value by what the page calls it."""
     from selenium.webdriver.support.select import Select
 
+    if not driver.find_element("id", f"filter-{name}").is_displayed():
+        driver.find_element("id", "more-filters").click()
     Select(driver.find_element("id", f"filter-{name}")).select_by_visible_text(label)
 
 
@@ -101,3 +135,9 @@ def embedded(path: Path) -> Any:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(encoding="utf-8"))
     assert found is not None
     return json.loads(found[1])
+
+
+def unpacked(path: Path, column: str) -> list[int]:
+    """Return the numbers of a column in a page."""
+    kind, data = embedded(path)["columns"][column]
+    return [int(value) for value in np.frombuffer(zlib.decompress(base64.b64decode(data)), f"<{kind}")]

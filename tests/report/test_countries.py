@@ -22,7 +22,7 @@ def headings(driver: Any) -> dict[str, str]:
     """Return the visible headings of sections by their ids."""
     return {
         section.get_attribute("id").removeprefix("section-"): section.find_element("tag name", "h2").text
-        for section in driver.find_elements("css selector", "main > section.panel")
+        for section in driver.find_elements("css selector", "main section.panel")
         if section.is_displayed()
     }
 

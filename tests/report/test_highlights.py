@@ -110,7 +110,7 @@ def test_the_texts_of_several_columns_are_joined_as_classify_and_group_join_them
     both = ["-t", "subject", "-t", "نص الشكوى"]
     out = said(rows, tmp_path, capsys, *both)
     assert "text 'subject', 'نص الشكوى'" in out
-    shown = [one[1] for one in embedded(tmp_path / "r.html")["cases"]]
+    shown = [one[2] for one in embedded(tmp_path / "r.html")["cases"]]
     assert shown[3].startswith("موضوع 3\n") and len(shown[3]) > len("موضوع 3\n")
 
 
@@ -118,7 +118,7 @@ def test_a_field_of_the_objects_in_a_column_can_be_the_text(tmp_path, capsys):
     rows = [{**row, "complaint": {"body": f"نص {at}"}} for at, row in enumerate(classified(20))]
     table = write(tmp_path / "t.jsonl", rows)
     write_report(table, tmp_path / "r.html", text_column="complaint.body")
-    assert embedded(tmp_path / "r.html")["cases"][3][1] == "نص 3"
+    assert embedded(tmp_path / "r.html")["cases"][3][2] == "نص 3"
 
 
 def test_each_of_several_text_columns_must_be_there(tmp_path):

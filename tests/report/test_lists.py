@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
-from tawasul_nlp.report import tally as tally_module
+from tawasul_nlp.report import held as held_module
 from tawasul_nlp.report import write_report
-from tests.report.browser import embedded, opened, select
+from tests.report.browser import cards, embedded, opened, plain, rows_shown, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
@@ -34,13 +34,12 @@ def shown(driver, list_id):
 
 
 def text_of(driver, id):
-    """Return what is read, without the marks that keep values together in a line of Arabic."""
-    return driver.find_element("id", id).text.replace("\u2066", "").replace("\u2069", "")
+    return plain(driver.find_element("id", id).text)
 
 
 def search(driver, words):
     driver.find_element("id", "filter-search").send_keys(words)
-    wait_until(lambda: driver.find_element("id", "section-found").is_displayed())
+    wait_until(lambda: f"«{words}»" in driver.find_element("id", "chips").text)
 
 
 def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_clearest(chromium, tmp_path):
@@ -53,12 +52,12 @@ def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_c
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("css selector", "[data-choice^='block']").click()
-    assert len(shown(driver, "groups")) == 1
-    assert shown(driver, "groups")[0].startswith("20") and ARABIC in shown(driver, "groups")[0]
+    assert len(shown(driver, "incidents")) == 1
+    assert shown(driver, "incidents")[0].startswith("20") and ARABIC in shown(driver, "incidents")[0]
     driver.find_element("id", "filter-review").click()
-    assert len(shown(driver, "groups")) == 1
+    assert len(shown(driver, "incidents")) == 1
     select(driver, "kind", "شكوى")
-    assert len(shown(driver, "groups")) == 1
+    assert len(shown(driver, "incidents")) == 1
 
 
 def test_no_two_reports_of_an_incident_match_a_filter_together(chromium, tmp_path):
@@ -66,10 +65,10 @@ def test_no_two_reports_of_an_incident_match_a_filter_together(chromium, tmp_pat
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("css selector", "[data-choice='block 0']").click()
-    assert len(shown(driver, "groups")) == 1
+    assert len(shown(driver, "incidents")) == 1
     select(driver, "kind", "استفسار")
-    assert shown(driver, "groups") == []
-    assert "أزل التصفية" in text_of(driver, "groups")
+    assert shown(driver, "incidents") == []
+    assert "أزل التصفية" in text_of(driver, "incidents")
 
 
 def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(chromium, tmp_path):
@@ -77,8 +76,10 @@ def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(chromium
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("css selector", "[data-choice^='block']").click()
-    assert len(shown(driver, "groups")) == 1
-    assert len(driver.find_elements("css selector", "#groups .case")) == 12
+    assert len(shown(driver, "incidents")) == 1
+    driver.find_element("css selector", "#incidents summary").click()
+    wait_until(lambda: len(driver.find_elements("css selector", "#incidents .case")) == 12)
+    assert "18" in driver.find_element("css selector", "#incidents details > p").text
 
 
 def test_the_search_covers_every_case_of_a_small_table(chromium, tmp_path):
@@ -86,17 +87,19 @@ def test_the_search_covers_every_case_of_a_small_table(chromium, tmp_path):
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     assert text_of(driver, "search-label") == "بحث في الحالات كلها"
-    assert not driver.find_element("id", "section-found").is_displayed()
+    assert "لا توجد حالة تحتاج إلى مراجعة" in text_of(driver, "waiting")
     search(driver, "C000123")
-    assert len(driver.find_elements("css selector", "#found .case")) == 1
-    assert "C000123" in text_of(driver, "found")
-    assert "لا توجد حالة تحتاج إلى مراجعة" in text_of(driver, "queue")
+    assert cards(driver)[0] == 1
+    assert rows_shown(driver) == [rows[123]["نص الشكوى"]]
     driver.find_element("id", "clear").click()
-    wait_until(lambda: not driver.find_element("id", "section-found").is_displayed())
+    assert cards(driver)[0] == 200
+    assert driver.find_element("id", "filter-search").get_attribute("value") == ""
 
 
 def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(chromium, tmp_path, monkeypatch):
-    monkeypatch.setattr(tally_module, "SMALL", 199)
+    monkeypatch.setattr(held_module, "MOST_CASES", 199)
+    monkeypatch.setattr(held_module, "OF_A_KIND", 30)
+    monkeypatch.setattr(held_module, "INCIDENTS", 3)
     rows = classified(200)
     summary = write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     assert summary.listed < 200
@@ -105,31 +108,33 @@ def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(c
     said = f"{summary.listed} of 200 cases"
     assert said in text_of(driver, "search-label")
     search(driver, "C000")
-    assert said in text_of(driver, "found-note") and "not searched" in text_of(driver, "found-note")
+    assert cards(driver)[0] == summary.listed
+    assert said in text_of(driver, "cases-note") and "neither searched nor downloaded" in text_of(driver, "cases-note")
+    assert said in text_of(driver, "notes")
 
 
 def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(chromium, tmp_path, monkeypatch):
-    monkeypatch.setattr(tally_module, "SMALL", 10)
-    monkeypatch.setattr(tally_module, "GROUPS", 1)
+    monkeypatch.setattr(held_module, "MOST_CASES", 10)
+    monkeypatch.setattr(held_module, "INCIDENTS", 1)
     rows = incident([ARABIC] * 8, block=["714"] * 8)
     rows[20] |= {"block": "338", "group_id": 1, "group_size": 2}
     rows[21] |= {"block": "338", "group_id": 1, "group_size": 2}
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("css selector", "[data-choice='block 1']").click()
-    assert "1 من 2" in text_of(driver, "groups")
-    monkeypatch.setattr(tally_module, "SMALL", 100)
+    assert "1 من 2" in text_of(driver, "incidents")
+    monkeypatch.setattr(held_module, "MOST_CASES", 100)
     write_report(tmp_path / "t.parquet", tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("css selector", "[data-choice='block 1']").click()
-    assert [one[0] for one in shown(driver, "groups")] == ["2"]
+    assert [one[0] for one in shown(driver, "incidents")] == ["2"]
 
 
 def test_the_title_of_an_incident_ends_at_a_word(chromium, tmp_path):
     long = " ".join(["المجاري", "طافحة"] * 20)
     write_report(write(tmp_path / "t.parquet", incident([long] * 2)), tmp_path / "r.html")
-    title = opened(chromium, tmp_path / "r.html").find_element("css selector", "#groups summary span:last-child").text
-    assert title.endswith("…") and len(title) <= 111
+    title = opened(chromium, tmp_path / "r.html").find_element("css selector", "#incidents summary .title").text
+    assert title.endswith("…") and len(title) <= 141
     assert title.removesuffix("…").split()[-1] in long.split()
 
 
@@ -170,9 +175,9 @@ def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(
 
 
 def test_a_very_small_chance_is_told_in_words_that_read_alike_from_either_side(chromium, tmp_path):
-    write_report(write(tmp_path / "t.csv", recurring(count=45, town="توبلي")), tmp_path / "r.html")
+    write_report(write(tmp_path / "t.csv", recurring(count=90, town="توبلي")), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
-    assert "الاحتمال أقل من 0.0001" in shown(driver, "town")[0].replace("\u2066", "").replace("\u2069", "")
+    assert "الاحتمال أقل من 0.0001" in plain(shown(driver, "town")[0])
     driver.find_element("id", "language").click()
     assert "chance below" in shown(driver, "town")[0] and "<" not in shown(driver, "town")[0]
 
@@ -199,7 +204,7 @@ def test_an_empty_list_says_why_and_what_to_do(chromium, tmp_path):
     write_report(write(tmp_path / "t.parquet", placeless), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("id", "language").click()
-    assert "grouping found no two reports" in text_of(driver, "groups")
+    assert "grouping found no two reports" in text_of(driver, "incidents")
     assert "no column block, which tawasul classify adds" in text_of(driver, "block")
     assert "no column town, which tawasul classify adds" in text_of(driver, "town")
     write_report(write(tmp_path / "t.parquet", alone), tmp_path / "r.html")
@@ -210,16 +215,19 @@ def test_an_empty_list_says_why_and_what_to_do(chromium, tmp_path):
 
 
 def test_print_says_how_much_of_each_list_it_holds(chromium, tmp_path):
-    rows = [{**row, "needs_review": True} for row in classified(600)]
+    rows = classified(600)
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     driver.find_element("id", "language").click()
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         topics = len({row["topic"] for row in rows})
-        assert "Shown here: 25 of 600." in text_of(driver, "section-queue")
-        assert f"Shown here: 25 of {topics}." in text_of(driver, "section-topic")
+        driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert "Shown here: 100 of 600." in text_of(driver, "section-cases")
+        assert len(rows_shown(driver)) == 100
+        assert f"Shown here: 12 of {topics}." in text_of(driver, "section-topic")
         assert not any(button.is_displayed() for button in driver.find_elements("css selector", ".more"))
-        assert len(driver.find_elements("css selector", "#queue .case")) == 25
     finally:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    driver.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert len(rows_shown(driver)) < 100

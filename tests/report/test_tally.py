@@ -1,4 +1,4 @@
-"""The counts behind the report: nothing is lost, and what is shown is what it says."""
+"""What the report reads from a table: no row is lost, and each is what it says."""
 
 import datetime as dt
 import math
@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tawasul_nlp.report import tally as tally_module
+from tawasul_nlp.report import write_report
 from tawasul_nlp.report.columns import find_columns
-from tawasul_nlp.report.tally import Tally, sunday
+from tawasul_nlp.report.tally import UNKNOWN, Tally
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.readers import open_reader
+from tests.report.browser import embedded
 from tests.report.tables import classified, write
 
 pytestmark = pytest.mark.slow
@@ -30,36 +32,12 @@ def test_every_format_gives_the_same_counts(tmp_path, suffix):
     rows = classified(200)
     tally = counted(write(tmp_path / f"t.{suffix}", rows))
     assert tally.rows == 200
-    assert sum(tally.cells.values()) == 200
-    assert sum(tally.reviews.values()) == sum(row["needs_review"] for row in rows)
-    assert tally.incidents == len({row["group_id"] for row in rows})
+    assert sum(tally.reviews) == sum(row["needs_review"] for row in rows)
+    assert tally.names_of("topic") == [row["topic"] for row in rows]
+    assert tally.names_of("block") == [row["block"] for row in rows]
+    assert tally.incident_count == len({row["group_id"] for row in rows})
+    assert tally.incident_sizes.max() == max(row["group_size"] for row in rows)
     assert (tally.first, tally.last) == (min(r["opened"] for r in rows), max(r["opened"] for r in rows))
-
-
-def test_the_queue_holds_the_least_certain_cases_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(tally_module, "QUEUE", 7)
-    rows = classified(300)
-    queue = counted(write(tmp_path / "t.parquet", rows)).least_certain()
-    doubtful = sorted(
-        (min(row["topic_probability"], row["agency_probability"]), number)
-        for number, row in enumerate(rows, 1)
-        if row["needs_review"]
-    )
-    assert [(row.certainty, row.number) for row in queue] == doubtful[:7]
-
-
-def test_too_many_combinations_are_joined_without_losing_a_case(tmp_path, monkeypatch):
-    alike = {"topic": "water_leak", "agency": "ewa", "kind": "complaint", "opened": dt.date(2026, 1, 5)}
-    path = write(
-        tmp_path / "t.parquet", [{**row, **alike, "block": str(at % 90)} for at, row in enumerate(classified(300))]
-    )
-    apart, told_apart = counted(path).counts()
-    monkeypatch.setattr(tally_module, "MOST_CELLS", 50)
-    joined, still = counted(path).counts()
-    assert (told_apart, still) == (True, False)
-    assert len(joined) < len(apart)
-    assert sum(cell[-2] for cell in joined) == sum(cell[-2] for cell in apart) == 300
-    assert sum(cell[-1] for cell in joined) == sum(cell[-1] for cell in apart)
 
 
 @pytest.mark.parametrize("yes", ["true", "True", "TRUE", "1"])
@@ -69,26 +47,23 @@ def test_what_other_programs_write_for_yes_whole_numbers_and_gaps_is_understood(
         row["block"] = None if row["block"] is None else f"{row['block']}.0"
     rows[0] |= {"topic_probability": math.nan, "agency_probability": math.inf, "group_size": math.nan}
     tally = counted(write(tmp_path / "t.csv", rows))
-    assert sum(tally.reviews.values()) == sum(row["needs_review"] == yes for row in rows) > 0
+    assert sum(tally.reviews) == sum(row["needs_review"] == yes for row in rows) > 0
     assert set(tally.codes["block"].names) == {"321", "213", "740", "929"}
-    assert all(0 <= row.certainty <= 1 for row in tally.least_certain())
+    assert all(0 <= certainty <= 1 for certainty in tally.certainties)
 
 
 def test_a_column_that_is_not_what_it_is_called_fills_neither_memory_nor_page(tmp_path, monkeypatch):
     monkeypatch.setattr(tally_module, "MOST_NAMES", 20)
     rows = [
-        {**row, "agency": f"{at} {'جهة' * 1_000}", "review_reasons": ["سبب"] * 500}
+        {**row, "agency": f"{at} {'جهة' * 1_000}", "review_reasons": [f"سبب {at}" for at in range(500)]}
         for at, row in enumerate(classified(50))
     ]
-    tally = counted(write(tmp_path / "t.parquet", rows))
+    table = write(tmp_path / "t.parquet", rows)
+    tally = counted(table)
     names = tally.codes["agency"].names
-    assert (len(names), names[-1], max(map(len, names)), sum(tally.cells.values())) == (21, "…", 101, 50)
-    assert {len(row.reasons) for row in tally.least_certain()} == {20}
-
-
-def test_weeks_begin_on_sunday():
-    monday = dt.date(2026, 3, 2)
-    assert {sunday(monday + dt.timedelta(days)) for days in range(-1, 6)} == {dt.date(2026, 3, 1)}
+    assert (len(names), names[-1], max(map(len, names)), len(tally.values["agency"])) == (21, "…", 101, 50)
+    write_report(table, tmp_path / "r.html")
+    assert {len(case[3]) for case in embedded(tmp_path / "r.html")["cases"]} == {20}
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
@@ -99,7 +74,7 @@ def test_what_systems_write_for_an_empty_date_counts_as_unread(tmp_path, suffix,
     tally = counted(write(tmp_path / f"t.{suffix}", rows))
     real = [row["opened"] for row in rows if row is not rows[7]]
     assert (tally.rows, tally.dates_unread, tally.first, tally.last) == (30, 1, min(real), max(real))
-    assert tally.codes["week"].names == list(dict.fromkeys(sunday(day).isoformat() for day in real))
+    assert list(tally.days) == [UNKNOWN if row is rows[7] else row["opened"].toordinal() for row in rows]
 
 
 def test_a_moment_beyond_the_years_that_python_knows_counts_as_unread(tmp_path):

@@ -18,7 +18,7 @@ function draw() {
   drawWaiting(selection);
   for (const dimension of Object.keys(BARS)) drawBars(dimension, selection.counts[dimension]);
   if (has.town) drawTowns(selection.counts);
-  if (has.governorate) drawRegions(selection.counts);
+  if (has.governorate || has.block) drawRegions(selection.counts);
   if (has.routed) drawMisrouted(selection);
   drawTable(selection);
   drawIncidents(selection);
@@ -149,6 +149,7 @@ function listen() {
 const hide = (selector, hidden) => { for (const place of document.querySelectorAll(selector)) place.hidden = hidden; };
 hide(".dated", !data.dated);
 for (const dimension of ["urgency", "governorate", "town", "block", "routed"]) hide(`.has-${dimension}`, !has[dimension]);
+at("section-map").hidden = !has.governorate && !has.block;
 at("section-block").hidden = !data.hasBlocks;
 // Tiles with the name of a town need room.
 if (data.blocksWithinTowns) at("section-map").classList.add("full");

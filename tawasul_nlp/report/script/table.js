@@ -92,45 +92,45 @@ function drawRow(one, index) {
   return made;
 }
 
-function space(height) {
+function space() {
   const made = element("tr", "space");
   made.setAttribute("aria-hidden", "true");
-  const cell = element("td");
-  cell.style.height = `${height}px`;
-  made.append(cell);
+  made.append(element("td"));
   return made;
 }
+const above = space(), below = space();
 
-// Rows that stay in sight stay the same elements, so that none loses the keyboard's focus.
+// Rows that stay in sight are left where they are, so that none loses the keyboard's focus.
 function drawInSight(whole = false) {
-  const scroller = at("scroller"), height = parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
+  const scroller = at("scroller"), body = at("cases").tBodies[0], height = parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
   const first = whole ? 0 : Math.max(0, Math.floor(scroller.scrollTop / height) - BEYOND);
   const last = whole ? PRINTED : Math.ceil((scroller.scrollTop + scroller.clientHeight) / height) + BEYOND;
-  const wanted = listed.slice(first, last);
-  for (const one of inSight.keys()) if (!wanted.includes(one)) inSight.delete(one);
-  wanted.forEach((one, at) => { if (!inSight.has(one)) inSight.set(one, drawRow(one, first + at)); });
-  const rows = wanted.map((one) => inSight.get(one));
-  const below = Math.max(0, listed.length - first - wanted.length);
-  at("cases").tBodies[0].replaceChildren(...(whole ? rows : [space(first * height), ...rows, space(below * height)]));
-  if (!listed.length) {
-    const none = element("tr"), cell = element("td", "nothing", word("nothing"));
-    cell.colSpan = columnsShown.length;
-    none.append(cell);
-    at("cases").tBodies[0].replaceChildren(none);
+  const wanted = new Set(listed.slice(first, last));
+  for (const [one, row] of inSight) if (!wanted.has(one)) { row.remove(); inSight.delete(one); }
+  let next = above.nextSibling, index = first;
+  for (const one of wanted) {
+    if (!inSight.has(one)) inSight.set(one, body.insertBefore(drawRow(one, index), next));
+    else next = inSight.get(one).nextSibling;
+    index += 1;
   }
+  above.firstChild.style.height = `${whole ? 0 : first * height}px`;
+  below.firstChild.style.height = `${whole ? 0 : (listed.length - index) * height}px`;
+  at("cases-printed").textContent = word("listNote", { drawn: number(wanted.size), shown: number(listed.length) });
 }
 
 function drawTable({ rows, totals }) {
   listed = sortCases(cases.filter((one) => rows[one.row]));
   inSight.clear();
+  at("cases").tBodies[0].replaceChildren(above, below);
   at("scroller").scrollTop = 0;
+  at("scroller").hidden = !listed.length;
   at("scroller").setAttribute("aria-label", word("casesTitle"));
   at("cases").setAttribute("aria-rowcount", String(listed.length + 1));
   at("download").disabled = !listed.length;
   drawHead();
   drawInSight();
   const held = { shown: number(listed.length), all: number(totals.cases), texts: number(cases.length), rows: number(data.rows) };
-  at("cases-note").textContent = word(holdsAll ? "casesNote" : "casesSome", held);
+  at("cases-note").textContent = !listed.length ? nothing(cases.length, data.rows) : word(holdsAll ? "casesNote" : "casesSome", held);
 }
 
 // As the table's writers do: what a spreadsheet would run as a formula gets an apostrophe, also where it begins a cell

@@ -1,0 +1,63 @@
+"""The page for people who cannot see it, or use no mouse: axe finds no serious fault."""
+
+from importlib.resources import files
+
+import pytest
+
+from tawasul_nlp.report import write_report
+from tests.report.browser import opened, phone
+from tests.report.tables import classified, write
+
+pytestmark = pytest.mark.slow
+
+AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+_RUN = "const done = arguments[arguments.length - 1]; axe.run().then(done, fault => done({ failed: String(fault) }))"
+
+
+def faults(driver):
+    """Return the serious faults: rule, and the elements at fault."""
+    driver.execute_script(AXE)
+    found = driver.execute_async_script(_RUN)
+    assert "failed" not in found
+    assert len(found["passes"]) > 20
+    return [
+        (fault["id"], [node["html"][:120] for node in fault["nodes"]])
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    rows = [
+        {
+            **row,
+            "town": ("سترة", "توبلي", None)[at % 3],
+            "urgency": ("normal", "urgent", "emergency")[at % 3],
+            "sent": "ewa",
+        }
+        for at, row in enumerate(classified(300))
+    ]
+    folder = tmp_path_factory.mktemp("report")
+    write_report(write(folder / "t.parquet", rows), folder / "r.html", routed_column="sent")
+    return folder / "r.html"
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_the_page_has_no_serious_fault(chromium, page, language):
+    driver = opened(chromium, page, address=f"#language={language}&review=1")
+    driver.find_element("id", "more-filters").click()
+    driver.execute_script("document.querySelectorAll('#incidents details').forEach(one => { one.open = true })")
+    assert faults(driver) == []
+
+
+def test_nor_has_an_open_case(chromium, page):
+    driver = opened(chromium, page)
+    driver.execute_script("document.querySelector('#cases .open').click()")
+    assert faults(driver) == []
+
+
+def test_nor_has_the_page_on_a_phone(chromium, page):
+    driver = opened(chromium, page)
+    with phone(driver):
+        assert faults(driver) == []

@@ -1,0 +1,156 @@
+"""The first screen: figures with their change, what is dangerous, what grew beyond chance, and who waits on review."""
+
+import datetime as dt
+import random
+
+import pytest
+from scipy.stats import binomtest, false_discovery_control
+
+from tawasul_nlp.report import write_report
+from tests.report.browser import cards, kpis, opened, plain, select
+from tests.report.tables import classified, write
+
+pytestmark = pytest.mark.slow
+
+LAST = dt.date(2026, 6, 30)
+
+
+def ago(days):
+    return LAST - dt.timedelta(days=days)
+
+
+def backlog(now, before, **columns):
+    """Return cases of 40 topics, one an agency of its own: so many in the last 28 days, and in the 28 before them."""
+    rng = random.Random(0)
+    rows = classified(sum(now) + sum(before) + 1)
+    days = [(topic, ago(rng.randrange(28))) for topic, count in enumerate(now) for _ in range(count)]
+    days += [(topic, ago(rng.randrange(28, 56))) for topic, count in enumerate(before) for _ in range(count)]
+    days.append((0, ago(80)))
+    for at, (row, (topic, day)) in enumerate(zip(rows, days, strict=True)):
+        row |= {"topic": f"t{topic:02}", "agency": "ewa", "opened": day, "group_id": at, "group_size": 1, **columns}
+    rows[0]["opened"] = LAST
+    return rows
+
+
+def page_of(rows, folder):
+    write_report(write(folder / "t.parquet", rows), folder / "r.html")
+    return folder / "r.html"
+
+
+def growth(driver):
+    """Return the lines of what grew: from how many to how many, the name, and facts."""
+    return [plain(item.text).split("\n") for item in driver.find_elements("css selector", "#growth .item")]
+
+
+def test_what_grew_beyond_chance_comes_first_with_the_chance_that_scipy_gives(chromium, tmp_path):
+    now, before = [18, 12, 5, 9, 3], [4, 10, 2, 9, 8]
+    driver = opened(chromium, page_of(backlog(now, before), tmp_path), address="#language=en")
+    p_values = [binomtest(n, n + b, alternative="greater").pvalue for n, b in zip(now, before, strict=True)]
+    # The one agency is compared as well.
+    p_values.append(binomtest(sum(now), sum(now) + sum(before), alternative="greater").pvalue)
+    adjusted = false_discovery_control(p_values)
+    assert adjusted[0] < 0.05 < min(adjusted[1:])
+    ((change, topic, facts),) = growth(driver)
+    assert (change, topic) == ("4 → 18", "t00")
+    assert float(facts.rpartition(" ")[2]) == float(f"{adjusted[0]:.2g}")
+
+
+def test_reports_of_one_incident_are_no_growth(chromium, tmp_path):
+    rows = backlog([30, 10], [6, 10])
+    for row in rows[:30]:
+        row |= {"group_id": 0, "group_size": 30}
+    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    assert "Nothing grew" in driver.find_element("id", "growth").text
+
+
+def test_what_grew_is_asked_of_the_cases_that_pass_the_filters(chromium, tmp_path):
+    rows = backlog([30, 10, 12], [6, 10, 10])
+    for row in rows[:30]:
+        row["agency"] = "works"
+    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    assert "t00" in [line[1] for line in growth(driver)]
+    select(driver, "agency", "Electricity and Water Authority")
+    assert "t00" not in [line[1] for line in growth(driver)]
+
+
+def test_what_grew_by_no_more_than_chance_is_told_as_that(chromium, tmp_path):
+    driver = opened(chromium, page_of(backlog([5, 10], [4, 10]), tmp_path), address="#language=en")
+    assert "by more than chance" in driver.find_element("id", "growth").text
+    assert ["4 → 5", "t00", "Topic"] in growth(driver)
+
+
+def test_a_click_on_what_grew_shows_its_cases(chromium, tmp_path):
+    driver = opened(chromium, page_of(backlog([30, 10], [6, 10]), tmp_path))
+    driver.find_element("css selector", "#growth .item").click()
+    assert cards(driver)[0] == 30 + 6 + 1
+    assert "topic=t00" in driver.current_url
+
+
+def test_a_table_of_less_than_two_periods_says_that_it_cannot_compare_them(chromium, tmp_path):
+    rows = classified(50)
+    for at, row in enumerate(rows):
+        row["opened"] = ago(at % 20)
+    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    assert "less than 56 days" in plain(driver.find_element("id", "growth").text)
+    assert driver.find_elements("css selector", ".card .change") == []
+    driver = opened(driver, tmp_path / "r.html", address="#language=en&days=7")
+    assert "less than" not in driver.find_element("id", "growth").text
+
+
+def test_figures_tell_their_change_against_the_period_before(chromium, tmp_path):
+    driver = opened(chromium, page_of(backlog([30, 10], [10, 10]), tmp_path), address="#language=en")
+    change = plain(driver.find_element("css selector", "[data-kpi=cases] .change").text)
+    assert change == "40 in the period, 20 before (+100%)"
+    assert kpis(driver)["cases"] == 61
+
+
+def urgent(tmp_path):
+    rows = backlog([20], [20])
+    for at, row in enumerate(rows):
+        row |= {"urgency": "normal", "opened": ago(at)}
+    rows[3] |= {"urgency": "urgent", "نص الشكوى": "العمود طايح على السيارة"}
+    rows[9] |= {"urgency": "emergency", "نص الشكوى": "ريحة غاز قوية في البناية"}
+    rows[5] |= {"urgency": "emergency", "نص الشكوى": "سلك مكشوف عند المدرسة"}
+    rows[6] |= {"urgency": "urgent", "group_id": 5, "group_size": 2}
+    rows[35] |= {"urgency": "emergency", "نص الشكوى": "حريق قديم"}
+    rows[5]["group_size"] = 2
+    return page_of(rows, tmp_path)
+
+
+def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_newest_first(chromium, tmp_path):
+    driver = opened(chromium, urgent(tmp_path), address="#language=en")
+    items = driver.find_elements("css selector", "#urgent .item")
+    assert [item.find_element("css selector", ".text").text for item in items] == [
+        "سلك مكشوف عند المدرسة",
+        "ريحة غاز قوية في البناية",
+        "العمود طايح على السيارة",
+    ]
+    assert "2 reports" in plain(items[0].text)
+    items[0].click()
+    assert driver.find_element("id", "case").is_displayed()
+    assert "سلك مكشوف" in driver.find_element("css selector", "#case .text").text
+    assert kpis(driver)["emergency"] == 3
+
+
+def test_a_table_without_urgency_says_what_would_tell_it(chromium, tmp_path):
+    driver = opened(chromium, page_of(classified(40), tmp_path), address="#language=en")
+    assert not driver.find_element("id", "section-urgent").is_displayed()
+    assert not driver.find_element("id", "filter-urgency").is_displayed()
+    assert "no column urgency" in driver.find_element("id", "notes").text
+
+
+def test_the_agency_with_most_cases_for_review_comes_first_and_leads_to_them(chromium, tmp_path):
+    rows = classified(60)
+    for at, row in enumerate(rows):
+        row |= {
+            "agency": ("ewa", "works", "traffic")[at % 3],
+            "needs_review": at % 3 == 1 or at == 0,
+            "opened": ago(at),
+        }
+    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    items = driver.find_elements("css selector", "#waiting .item")
+    assert [item.text.split("\n")[0] for item in items] == ["20", "1"]
+    assert ago(58).isoformat() in plain(items[0].text)
+    items[0].click()
+    assert cards(driver) == [20, 20]
+    assert "agency=works" in driver.current_url and "review=1" in driver.current_url

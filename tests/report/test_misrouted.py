@@ -1,0 +1,63 @@
+"""The cases that went to another agency than the one that the model names."""
+
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.errors import TableError
+from tests.report.browser import cards, embedded, opened, unpacked
+from tests.report.tables import classified, write
+
+
+def routed(*pairs):
+    """Return a case for each pair of a routing and the model's answer."""
+    rows = classified(len(pairs))
+    return [{**row, "routed_to": to, "agency": answer} for row, (to, answer) in zip(rows, pairs, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("to", "answer", "elsewhere"),
+    [
+        ("هيئة الكهرباء والماء", "ewa", False),
+        ("ewa", "ewa", False),
+        ("كهرباء وماء: هيئة الكهرباء والماء", "works", True),
+        ("وزارة الأشغال", "ewa", True),
+        ("works", "ewa", True),
+        ("قسم ٣", "ewa", False),
+        ("وزارة الأشغال وهيئة الكهرباء والماء", "traffic", False),
+        ("بلدية المحرق", "municipality", False),
+        ("وزارة الأشغال", "municipality", True),
+        ("وزارة الأشغال", "none", False),
+        (None, "ewa", False),
+        ("وزارة الأشغال", None, False),
+    ],
+)
+def test_a_routing_is_told_by_id_or_name_and_a_group_holds_its_members(tmp_path, to, answer, elsewhere):
+    rows = routed((to, answer), ("works", "works"))
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html", routed_column="routed_to")
+    assert unpacked(tmp_path / "r.html", "misrouted") == [int(elsewhere), 0]
+
+
+def test_a_table_is_not_asked_where_cases_went_unless_a_column_is_named(tmp_path):
+    write_report(write(tmp_path / "t.parquet", routed(("works", "ewa"))), tmp_path / "r.html")
+    assert not {"routed", "misrouted"} & set(embedded(tmp_path / "r.html")["columns"])
+    with pytest.raises(TableError, match="no column 'sent'.*--routed-column"):
+        write_report(tmp_path / "t.parquet", tmp_path / "r.html", routed_column="sent")
+
+
+@pytest.mark.slow
+def test_the_pairs_that_the_model_is_sure_of_come_first_and_lead_to_their_cases(chromium, tmp_path):
+    rows = routed(*[("works", "ewa")] * 3, *[("ewa", "works")] * 2, *[("ewa", "ewa")] * 4)
+    for at, row in enumerate(rows):
+        row["needs_review"] = at < 2
+    table = write(tmp_path / "t.csv", rows)
+    assert main(["report", str(table), "-o", str(tmp_path / "r.html"), "--routed-column", "routed_to", "-q"]) == 0
+    driver = opened(chromium, tmp_path / "r.html")
+    pairs = driver.find_elements("css selector", "#misrouted .item")
+    assert [pair.find_element("css selector", ".figure").text for pair in pairs] == ["2", "3"]
+    pairs[0].click()
+    assert cards(driver) == [2, 0]
+    assert "misrouted=1" in driver.current_url
+    driver.find_element("id", "clear").click()
+    driver.find_element("id", "filter-misrouted").click()
+    assert cards(driver) == [5, 2]

@@ -1,0 +1,213 @@
+"""The table of cases in a real browser: what is in sight, order, one case, the download, and the address of a view."""
+
+import csv
+import datetime as dt
+import io
+
+import pytest
+
+from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.io.escaping import escaped
+from tests.report.browser import cards, drawn, kpis, opened, rows_shown, select
+from tests.report.tables import classified, write
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+TEXT = "نص الشكوى"
+
+
+@pytest.fixture(scope="module")
+def rows():
+    towns = ("المحرق", "توبلي", "سترة", None)
+    return [
+        {**row, TEXT: f"{row[TEXT]} ({at})", "town": towns[at % 4], "urgency": ("normal", "urgent")[at % 9 == 0]}
+        for at, row in enumerate(classified(500))
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_report(write(folder / "t.parquet", rows), folder / "r.html", mask=False)
+    return folder / "r.html"
+
+
+def scroll(driver, share):
+    driver.execute_script(
+        "const place = document.getElementById('scroller');"
+        "place.scrollTop = arguments[0] * place.scrollHeight; place.dispatchEvent(new Event('scroll'))",
+        share,
+    )
+
+
+def downloaded(driver):
+    """Return what the page gives the browser to save, without the mark of UTF-8."""
+    text = driver.execute_async_script(
+        "const done = arguments[0], give = URL.createObjectURL;"
+        "URL.createObjectURL = file => { file.text().then(done); return give.call(URL, file); };"
+        "document.getElementById('download').click()"
+    )
+    return text.removeprefix("\ufeff")
+
+
+def test_the_newest_cases_come_first_and_only_those_in_sight_are_drawn(chromium, page, rows):
+    driver = opened(chromium, page)
+    newest = sorted(range(500), key=lambda at: (-rows[at]["opened"].toordinal(), at))
+    shown = rows_shown(driver)
+    assert shown == [rows[at][TEXT] for at in newest[: len(shown)]]
+    assert 5 < len(shown) < 60
+    scroll(driver, 1)
+    wait_until(lambda: rows_shown(driver)[-1] == rows[newest[-1]][TEXT])
+    assert len(rows_shown(driver)) < 60
+    assert driver.find_element("id", "cases").get_attribute("aria-rowcount") == "501"
+    assert (
+        driver.find_element("css selector", "#cases tbody tr:nth-last-child(2)").get_attribute("aria-rowindex") == "501"
+    )
+
+
+def test_a_heading_sorts_and_sorts_the_other_way(chromium, page, rows):
+    driver = opened(chromium, page)
+    certainty = {row[TEXT]: min(row["topic_probability"], row["agency_probability"]) for row in rows}
+    heading = ("css selector", "#cases th.c-percent")
+    driver.find_element(*heading).find_element("tag name", "button").click()
+    assert driver.find_element(*heading).get_attribute("aria-sort") == "descending"
+    assert certainty[rows_shown(driver)[0]] >= max(certainty.values()) - 0.01
+    driver.find_element(*heading).find_element("tag name", "button").click()
+    assert driver.find_element(*heading).get_attribute("aria-sort") == "ascending"
+    assert certainty[rows_shown(driver)[0]] <= min(certainty.values()) + 0.01
+
+
+def test_a_town_is_a_filter_and_its_bar_leads_to_its_cases(chromium, page, rows):
+    driver = opened(chromium, page)
+    driver.execute_script("document.querySelector('#bars-town .bar').click()")
+    assert cards(driver)[0] == 125
+    driver.find_element("id", "clear").click()
+    select(driver, "town", "توبلي")
+    assert cards(driver)[0] == 125
+    assert set(rows_shown(driver)) <= {row[TEXT] for row in rows if row["town"] == "توبلي"}
+    select(driver, "town", "غير محدد")
+    assert set(rows_shown(driver)) <= {row[TEXT] for row in rows if row["town"] is None}
+
+
+def test_a_case_opens_whole_and_leads_to_the_reports_of_its_incident(chromium, page, rows):
+    driver = opened(chromium, page, address="#sort=reports.down")
+    largest = max(row["group_size"] for row in rows)
+    driver.execute_script("document.querySelector('#cases .open').click()")
+    dialog = driver.find_element("id", "case")
+    group = next(row["group_id"] for row in rows if row["group_size"] == largest)
+    reports = {row[TEXT] for row in rows if row["group_id"] == group}
+    assert dialog.find_element("css selector", ".text").text in reports
+    dialog.find_element("css selector", ".buttons button").click()
+    assert not dialog.is_displayed()
+    assert cards(driver)[0] == len(reports) == largest
+    assert len(rows_shown(driver)) > 1 and set(rows_shown(driver)) <= reports
+    assert kpis(driver)["incidents"] == 1
+
+
+def test_the_download_is_the_selection_whole_and_runs_nothing_in_a_spreadsheet(chromium, tmp_path):
+    rows = classified(200)
+    rows[0][TEXT] = '=HYPERLINK("x"), سطر\nو"اقتباس"'
+    rows[1][TEXT] = "شارع;@SUM(1)"
+    rows[2] |= {"case_id": "-17", TEXT: "+973 3900 1234"}
+    for at, row in enumerate(rows):
+        row |= {"agency": "ewa" if at < 100 else "works"}
+    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html", mask=False)
+    driver = opened(chromium, tmp_path / "r.html", address="#agency=ewa")
+    found = {row["id"]: row for row in csv.DictReader(io.StringIO(downloaded(driver), newline=""))}
+    assert len(found) == 100 and {row["agency"] for row in found.values()} == {"ewa"}
+    for row in rows[:100]:
+        own = found[row["case_id"]]
+        assert own["text"] == escaped(row[TEXT])
+        assert (own["topic"], own["block"], own["date"]) == (
+            row["topic"],
+            row["block"] or "",
+            row["opened"].isoformat(),
+        )
+        assert (own["needs_review"] == "true") == row["needs_review"]
+
+
+def test_a_view_has_an_address_that_opens_it_again(chromium, page, rows):
+    driver = opened(chromium, page)
+    driver.execute_script("document.querySelector('#bars-agency .bar').click()")
+    select(driver, "town", "المحرق")
+    driver.find_element("id", "filter-review").click()
+    driver.find_element("id", "language").click()
+    driver.find_element("css selector", "#cases th.c-percent button").click()
+    found, texts = cards(driver), rows_shown(driver)
+    address = "#" + driver.current_url.partition("#")[2]
+    assert "agency=" in address and "review=1" in address and "language=en" in address
+    other = opened(driver, page, address=address)
+    assert (cards(other), rows_shown(other)) == (found, texts)
+    assert other.find_element("tag name", "html").get_attribute("lang") == "en"
+    assert other.find_element("id", "filter-review").is_selected()
+
+
+def test_a_step_back_undoes_a_choice(chromium, page):
+    driver = opened(chromium, page)
+    select(driver, "town", "المحرق")
+    driver.find_element("id", "filter-review").click()
+    both = cards(driver)[0]
+    driver.back()
+    wait_until(lambda: cards(driver)[0] == 125 > both)
+    driver.back()
+    wait_until(lambda: cards(driver)[0] == 500)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["#agency=nobody&town=&from=soon&days=3&sort=size.up&order=constructor&incident=9e9", "#%E0%A4%A&&==", "#x"],
+)
+def test_an_address_that_says_nothing_of_this_page_shows_all(chromium, page, address):
+    driver = opened(chromium, page, address=address)
+    assert cards(driver)[0] == 500
+    assert driver.get_log("browser") == []
+
+
+def test_scrolling_leaves_the_focus_on_a_row_that_stays_in_sight(chromium, page):
+    driver = opened(chromium, page)
+    driver.execute_script("document.querySelectorAll('#cases .open')[6].focus()")
+    focused = driver.switch_to.active_element.text
+    scroll(driver, 0.002)
+    wait_until(lambda: driver.execute_script("return document.getElementById('scroller').scrollTop") > 0)
+    assert driver.switch_to.active_element.text == focused
+
+
+def test_a_click_on_a_week_selects_its_days(chromium, page, rows):
+    driver = opened(chromium, page)
+    driver.execute_script(
+        "document.querySelectorAll('#weeks .hit')[3].dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    )
+    first = dt.date.fromisoformat(driver.find_element("id", "filter-from").get_attribute("value"))
+    assert first.weekday() == 6  # a Sunday
+    days = {first + dt.timedelta(days) for days in range(7)}
+    assert cards(driver)[0] == sum(row["opened"] in days for row in rows) > 0
+
+
+def test_time_runs_as_the_page_is_read(chromium, page):
+    driver = opened(chromium, page)
+    labels = (
+        "return [...document.querySelectorAll('#weeks .week text')]"
+        ".map(one => [one.textContent, one.getBoundingClientRect().x])"
+    )
+    arabic = [day for day, x in sorted(driver.execute_script(labels), key=lambda label: -label[1])]
+    driver.find_element("id", "language").click()
+    english = [day for day, x in sorted(driver.execute_script(labels), key=lambda label: label[1])]
+    assert arabic == sorted(arabic) == english
+
+
+def test_a_page_without_dates_and_places_still_has_its_table(chromium, tmp_path):
+    rows = [
+        {"text": f"نص {at}", "needs_review": False, "kind": "complaint", "topic": "waste_collection"} for at in range(9)
+    ]
+    rows = [
+        {**row, "agency": "ewa", "topic_probability": 0.9, "agency_probability": 0.9, "review_reasons": []}
+        for row in rows
+    ]
+    write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html")
+    assert rows_shown(driver) == [row["text"] for row in rows]
+    assert "incidents" not in kpis(driver)
+    driver.refresh()
+    drawn(driver)
+    assert driver.get_log("browser") == []
