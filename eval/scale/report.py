@@ -1,8 +1,9 @@
 """Measure the report: time to make it, its size, and how fast it answers in a browser, from 1,000 to 1,000,000 rows.
 
 Run ``python -m eval.scale.report`` (writes ``eval/results/report.json`` and ``report.md``). The tables hold texts of
-the training split with their labels in place of predictions, dates over two years and invented blocks and incidents; a
-fifth of the cases are further reports of an incident. Chromium and its driver must be installed (Debian's packages
+the training split with their labels in place of predictions, dates over two years and invented places, urgency and
+incidents; a fifth of the cases are further reports of an incident. The page of up to 20,000 rows holds all their texts.
+Times in the browser end when the page has drawn itself. Chromium and its driver must be installed (Debian's packages
 chromium and chromium-driver) and selenium.
 """
 
@@ -27,8 +28,9 @@ from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report
 from training.corpus import LabelSpace, load_examples
 
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZES = (1_000, 20_000, 100_000, 1_000_000)
 FILTERS = ("0", "1", "", "2", "")
+WORDS = ("الماء", "شارع", "")
 # Waits until the page has drawn what a change asks for, twice the frame after it.
 _CHANGE = """
 const [id, value, done] = arguments, field = document.getElementById(id), began = performance.now();
@@ -36,13 +38,23 @@ field.value = value;
 field.dispatchEvent(new Event("change"));
 requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
 """
+# The page waits for the next letter before it searches; with the word in the address it does not.
+_SEARCH = """
+const [word, done] = arguments, began = performance.now();
+const drawn = () => requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
+window.addEventListener("hashchange", drawn, { once: true });
+location.hash = new URLSearchParams({ search: word, sort: word ? "day.down" : "day.up" });
+"""
+_READY = "return document.documentElement.dataset.ready ? performance.getEntriesByName('ready')[0].startTime : null"
 
 
 def table(rows: int) -> pa.Table:
     """Return a classified and grouped table."""
     rng = random.Random(0)
     examples = load_examples("train", LabelSpace.load())
-    blocks = [(str(block), governorate) for block, governorate in Gazetteer.load().blocks_seen.items()]
+    gazetteer = Gazetteer.load()
+    blocks = [(str(block), governorate) for block, governorate in gazetteer.blocks_seen.items()]
+    towns = [place.name_ar for place in gazetteer.places.values() if place.is_area]
     columns: dict[str, list[Any]] = {}
     groups: list[int] = []
     for number in range(rows):
@@ -61,6 +73,8 @@ def table(rows: int) -> pa.Table:
             "agency_probability": certainty,
             "governorate": governorate,
             "block": block,
+            "town": rng.choice(towns) if rng.random() < 0.6 else None,
+            "urgency": rng.choices(("emergency", "urgent", "normal"), (1, 6, 93))[0],
             "needs_review": certainty < 0.7,
             "review_reasons": "low_topic_confidence" if certainty < 0.7 else "",
             "group_id": groups[-1],
@@ -73,7 +87,7 @@ def table(rows: int) -> pa.Table:
 
 
 def in_browser(page: Path, profile: Path) -> dict[str, float]:
-    """Return the milliseconds until the page is there, and to answer a filter (median)."""
+    """Return the milliseconds until the page is drawn, and to answer a filter and a search (medians)."""
     require("dev", "a page in a browser", "selenium")
     from selenium import webdriver
 
@@ -82,9 +96,12 @@ def in_browser(page: Path, profile: Path) -> dict[str, float]:
         options.add_argument(argument)
     with webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver")) as driver:
         driver.get(page.as_uri())
-        loaded = driver.execute_script("return performance.getEntriesByType('navigation')[0].duration")
-        answers = [driver.execute_async_script(_CHANGE, "filter-topic", value) for value in FILTERS]
-    return {"load_ms": round(loaded, 1), "filter_ms": round(float(np.median(answers)), 1)}
+        while (ready := driver.execute_script(_READY)) is None:
+            time.sleep(0.05)
+        filters = [driver.execute_async_script(_CHANGE, "filter-topic", value) for value in FILTERS]
+        searches = [driver.execute_async_script(_SEARCH, word) for word in WORDS]
+    answers = {"filter_ms": float(np.median(filters)), "search_ms": float(np.median(searches))}
+    return {"ready_ms": round(ready, 1)} | {name: round(value, 1) for name, value in answers.items()}
 
 
 def measure(rows: int) -> dict[str, Any]:
@@ -96,7 +113,12 @@ def measure(rows: int) -> dict[str, Any]:
         summary = write_report(source, page)
         seconds = time.perf_counter() - began
         shown = in_browser(page, Path(folder) / "profile")
-    return {"rows": rows, "seconds": round(seconds, 2), "megabytes": round(summary.bytes / 1e6, 2), **shown}
+    return {
+        "rows": rows,
+        "seconds": round(seconds, 2),
+        "megabytes": round(summary.bytes / 1e6, 2),
+        "texts": summary.listed,
+    } | shown
 
 
 def main() -> None:
@@ -115,11 +137,12 @@ def main() -> None:
         "",
         f"{result['date']}, {result['machine']}, `{result['command']}`, headless Chromium.",
         "",
-        "| rows | seconds to make | MB | ms to load | ms to answer a filter |",
-        "|---|---|---|---|---|",
+        "| rows | texts in the page | seconds to make | MB | ms until drawn | ms to filter | ms to search |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row['rows']:,} | {row['seconds']} | {row['megabytes']} | {row['load_ms']:.0f} | {row['filter_ms']:.0f} |"
+        f"| {row['rows']:,} | {row['texts']:,} | {row['seconds']} | {row['megabytes']} | {row['ready_ms']:.0f} "
+        f"| {row['filter_ms']:.0f} | {row['search_ms']:.0f} |"
         for row in measured
     ]
     publish_page(result, "\n".join(lines) + "\n", arguments.out)

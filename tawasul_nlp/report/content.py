@@ -98,10 +98,11 @@ def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
     return {
         **_facts(tally, domain),
         "names": found.names,
+        "otherLabels": _other_labels(tally, domain),
         "columns": _columns(tally, domain),
         "townsAt": _coordinates(tally, domain),
         "cases": [
-            [row, case.id, case.text, case.reasons, case.other_topics, case.place]
+            [row, case.id, case.text, case.reasons, case.other_topics, case.place, case.number, case.group]
             for row, case in found.cases.of_row.items()
         ],
         "incidents": [[incident, found.cases.clearest[incident]] for incident in found.held.incidents.tolist()],
@@ -115,6 +116,20 @@ def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
             }
             for place, problems in found.problems.items()
         },
+    }
+
+
+def _other_labels(tally: Tally, domain: Domain) -> dict[str, list[tuple[str, str, str]]]:
+    """Return the labels that no case of the table has, for corrections: id, Arabic and English name."""
+    taxonomy = domain.taxonomy
+    known: dict[str, Mapping[str, Any]] = {
+        "agency": taxonomy.agencies,
+        "topic": taxonomy.topics,
+        "kind": taxonomy.kinds,
+    }
+    return {
+        task: [(id, label.name_ar, label.name_en) for id, label in labels.items() if id not in tally.codes[task].names]
+        for task, labels in known.items()
     }
 
 

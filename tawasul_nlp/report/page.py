@@ -21,6 +21,8 @@ SCRIPTS = (
     "growth",
     "charts",
     "map",
+    "download",
+    "corrections",
     "case",
     "table",
     "lists",

@@ -35,6 +35,10 @@ class ShownCase:
         Codes of the reasons for review, and of the topics of further matters in the text.
     place : str
         What is named beyond town and block: a landmark, a road.
+    number : int
+        That of its row in the table, rejected rows counted.
+    group : str
+        Its incident's id in the table; empty without one.
     """
 
     id: str
@@ -42,6 +46,8 @@ class ShownCase:
     reasons: tuple[int, ...]
     other_topics: tuple[int, ...]
     place: str
+    number: int
+    group: str
 
 
 @dataclass(slots=True)
@@ -107,6 +113,7 @@ class _Written:
     reasons: Any
     other_topics: Any
     places: tuple[Any, ...]
+    group: Any
 
 
 def _written(chunk: Chunk, columns: ReportColumns) -> Iterator[_Written]:
@@ -126,6 +133,7 @@ def _written(chunk: Chunk, columns: ReportColumns) -> Iterator[_Written]:
         cells("review_reasons"),
         cells("other_topics"),
         zip(quarters, cells("landmark"), cells("road"), strict=True),
+        cells("group_id"),
     )
 
 
@@ -136,6 +144,8 @@ def _case(cells: _Written, tally: Tally, masked_by: Domain | None) -> ShownCase:
         reasons=tuple(map(tally.codes["reason"].of, _listed(cells.reasons, ";"))),
         other_topics=tuple(map(tally.codes["topic"].of, _listed(cells.other_topics, "|"))),
         place=_shortened("، ".join(filter(None, map(to_cell, cells.places))), masked_by),
+        number=cells.number,
+        group=to_cell(cells.group)[:MOST_ID_CHARS],
     )
 
 

@@ -121,6 +121,17 @@ def rows_shown(driver: Any) -> list[str]:
     return found
 
 
+def downloaded(driver: Any, button: str) -> str:
+    """Return what the page gives the browser to save, without the mark of UTF-8."""
+    text: str = driver.execute_async_script(
+        "const [button, done] = arguments, give = URL.createObjectURL;"
+        "URL.createObjectURL = file => { file.text().then(done); return give.call(URL, file); };"
+        "document.getElementById(button).click()",
+        button,
+    )
+    return text.removeprefix("\ufeff")
+
+
 def select(driver: Any, name: str, label: str) -> None:
     """Choose a filter's value by what the page calls it."""
     from selenium.webdriver.support.select import Select

@@ -8,7 +8,7 @@ import pytest
 
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables.io.escaping import escaped
-from tests.report.browser import cards, drawn, kpis, opened, rows_shown, select
+from tests.report.browser import cards, downloaded, drawn, kpis, opened, rows_shown, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
@@ -39,16 +39,6 @@ def scroll(driver, share):
         "place.scrollTop = arguments[0] * place.scrollHeight; place.dispatchEvent(new Event('scroll'))",
         share,
     )
-
-
-def downloaded(driver):
-    """Return what the page gives the browser to save, without the mark of UTF-8."""
-    text = driver.execute_async_script(
-        "const done = arguments[0], give = URL.createObjectURL;"
-        "URL.createObjectURL = file => { file.text().then(done); return give.call(URL, file); };"
-        "document.getElementById('download').click()"
-    )
-    return text.removeprefix("\ufeff")
 
 
 def test_the_newest_cases_come_first_and_only_those_in_sight_are_drawn(chromium, page, rows):
@@ -114,7 +104,7 @@ def test_the_download_is_the_selection_whole_and_runs_nothing_in_a_spreadsheet(c
         row |= {"agency": "ewa" if at < 100 else "works"}
     write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html", mask=False)
     driver = opened(chromium, tmp_path / "r.html", address="#agency=ewa")
-    found = {row["id"]: row for row in csv.DictReader(io.StringIO(downloaded(driver), newline=""))}
+    found = {row["id"]: row for row in csv.DictReader(io.StringIO(downloaded(driver, "download"), newline=""))}
     assert len(found) == 100 and {row["agency"] for row in found.values()} == {"ewa"}
     for row in rows[:100]:
         own = found[row["case_id"]]

@@ -18,7 +18,7 @@ function fact(label, value, className) {
   return made;
 }
 
-function factsOf({ row, id, reasons, otherTopics, place }) {
+function factsOf({ row, id, reasons, otherTopics, place, group }) {
   const facts = element("div", "facts");
   facts.append(urgencyBadge(row), fact("", id));
   if (column.day[row] >= 0) facts.append(fact("", dateOf(column.day[row])));
@@ -30,6 +30,7 @@ function factsOf({ row, id, reasons, otherTopics, place }) {
   const places = [placeName(row), place].filter(Boolean).join(" · ");
   if (places) facts.append(fact("", places));
   facts.append(fact(word("certainty"), `${column.percent[row]}%`));
+  if (group) facts.append(fact(word("incident"), group));
   for (const reason of reasons) facts.append(element("span", "reason", reasonName(reason)));
   return facts;
 }
@@ -53,7 +54,7 @@ function openCase(one) {
   };
   if (size > 1) button(word("showReports", { n: number(size) }), () => showIncident(incident));
   button(word("close"), () => {});
-  dialog.replaceChildren(title, drawCase(one), buttons);
+  dialog.replaceChildren(title, drawCase(one), correctionFields(one), buttons);
   dialog.showModal();
 }
 

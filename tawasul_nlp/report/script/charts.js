@@ -45,7 +45,7 @@ function drawBars(dimension, counts) {
 const weekOf = (day) => Math.floor((firstDay + day + 4) / 7);
 const sundayOf = (week) => 7 * week - 4 - firstDay;
 
-function drawWeeks({ ofAnyDate }) {
+function drawWeeks({ ofAnyDate }, wide) {
   const place = at("weeks");
   place.replaceChildren();
   if (lastDay < 0) return;
@@ -60,7 +60,7 @@ function drawWeeks({ ofAnyDate }) {
     review[week] += column.review[row];
   }
   // One unit is one pixel, so labels are as large on a phone as anywhere.
-  const width = Math.max(280, place.clientWidth), height = 150, side = 44, bottom = 26, top = 8;
+  const width = Math.max(280, wide), height = 150, side = 44, bottom = 26, top = 8;
   const most = Math.max(1, all.reduce((a, b) => Math.max(a, b)));
   const step = (width - side) / length, bar = Math.max(1, step * 0.8);
   const x = (from, wide) => isArabic() ? width - side - from - wide : side + from;

@@ -45,7 +45,7 @@ function between(rows) {
 function drawIncident([incident, clearest]) {
   const rows = reportsOf(incident), one = caseOfRow.get(clearest), head = element("summary"), title = element("span", "title", beginning(one.text, TITLE));
   title.dir = "auto";
-  const facts = [name("topic", column.topic[clearest]), name("agency", column.agency[clearest]), placeName(clearest), between(rows)];
+  const facts = [name("topic", column.topic[clearest]), name("agency", column.agency[clearest]), placeName(clearest), between(rows), one.group && `${word("incident")} ${isolated(one.group)}`];
   const worst = rows.reduce((worst, row) => URGENT.includes(urgencyId(row)) && urgencyRank(row) < urgencyRank(worst) ? row : worst, clearest);
   head.append(element("span", "size", number(rows.length)), urgencyBadge(worst), title);
   if (lastDay >= 0) head.append(spark(rows));

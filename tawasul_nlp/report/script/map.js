@@ -39,7 +39,7 @@ function drawRegions(counts) {
 }
 
 // North is up and east is right in both languages. Towns can be chosen with the keyboard by their bars beside.
-function drawTowns(counts) {
+function drawTowns(counts, wide) {
   const place = at("towns");
   place.replaceChildren();
   const towns = ranked(counts.town).filter((one) => data.townsAt[one.code]);
@@ -49,7 +49,7 @@ function drawTowns(counts) {
   const [west, east] = [Math.min(...every.map((one) => one[1])), Math.max(...every.map((one) => one[1]))];
   // A degree of longitude is shorter than one of latitude by the cosine of the latitude.
   const narrow = Math.cos((north + south) * Math.PI / 360);
-  const edge = 46, width = Math.max(280, place.clientWidth), height = 380;
+  const edge = 46, width = Math.max(280, wide), height = 380;
   const scale = Math.min((width - 2 * edge) / Math.max((east - west) * narrow, 1e-9), (height - 2 * edge) / Math.max(north - south, 1e-9));
   const middle = (width - (east - west) * narrow * scale) / 2;
   const x = (longitude) => middle + (longitude - west) * narrow * scale, y = (latitude) => edge + (north - latitude) * scale;

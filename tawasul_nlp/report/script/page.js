@@ -1,6 +1,15 @@
 // Draws the page, and listens to the officer.
 const SELECTS = DIMENSIONS.map((dimension) => [dimension, at(`filter-${dimension}`)]);
-let selection = null;
+let selection = null, sizes = {};
+
+// Sizes on the screen are asked for once: a browser lays out the whole page anew to tell one after a change.
+function measure() {
+  const scroller = at("scroller");
+  sizes = {
+    weeks: at("weeks").clientWidth, towns: at("towns").clientWidth, tableHeight: scroller.clientHeight,
+    rowHeight: parseFloat(getComputedStyle(scroller).getPropertyValue("--row")),
+  };
+}
 
 function refresh() {
   keepingFocus(draw);
@@ -14,10 +23,10 @@ function draw() {
   at("now").textContent = lastDay < 0 ? word("now") : word("nowDated", { first: dateOf(spans.now[0]), last: dateOf(spans.now[1]) });
   drawCards(selection, first, spans);
   if (has.urgency) drawUrgent(selection, spans);
-  if (data.dated) { drawGrowth(first, spans); drawWeeks(selection); }
+  if (data.dated) { drawGrowth(first, spans); drawWeeks(selection, sizes.weeks); }
   drawWaiting(selection);
   for (const dimension of Object.keys(BARS)) drawBars(dimension, selection.counts[dimension]);
-  if (has.town) drawTowns(selection.counts);
+  if (has.town) drawTowns(selection.counts, sizes.towns);
   if (has.governorate || has.block) drawRegions(selection.counts);
   if (has.routed) drawMisrouted(selection);
   drawTable(selection);
@@ -48,6 +57,7 @@ function drawFilters() {
   if (state.search) chips.push(chip(`«${state.search}»`, { search: "" }));
   at("chips").replaceChildren(...chips);
   at("clear").hidden = !chips.length;
+  drawCorrections();
   at("to-cases").textContent = word("toCases", { n: number(selection.totals.cases) });
   for (const [dimension, field] of SELECTS) field.value = state.chosen[dimension] ?? "";
   at("filter-from").value = state.from;
@@ -127,10 +137,12 @@ function listen() {
   at("filters").addEventListener("submit", (event) => event.preventDefault());
   at("clear").addEventListener("click", () => { at("filter-search").value = ""; change(nothingChosen()); });
   at("to-cases").addEventListener("click", () => at("section-cases").scrollIntoView());
-  at("download").addEventListener("click", download);
+  at("download").addEventListener("click", () => save("cases.csv", casesAsCsv()));
+  at("corrections").addEventListener("click", saveCorrections);
+  window.addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
   at("language").addEventListener("click", () => { state.language = isArabic() ? "en" : "ar"; keepAddress(); speak(); });
   at("print").addEventListener("click", () => window.print());
-  at("scroller").addEventListener("scroll", () => drawInSight());
+  at("scroller").addEventListener("scroll", () => { scrolled = at("scroller").scrollTop; drawInSight(); });
   at("case").addEventListener("click", (event) => { if (event.target === at("case")) at("case").close(); });
   window.addEventListener("hashchange", () => { readAddress(); speak(); });
   // What is printed is what is on the screen, and of the table its first rows.
@@ -140,8 +152,9 @@ function listen() {
   window.addEventListener("resize", () => {  // a phone's browser sends it for its own bars as well
     if (width === document.documentElement.clientWidth) return;
     width = document.documentElement.clientWidth;
-    if (data.dated) drawWeeks(selection);
-    if (has.town) drawTowns(selection.counts);
+    measure();
+    if (data.dated) drawWeeks(selection, sizes.weeks);
+    if (has.town) drawTowns(selection.counts, sizes.towns);
     drawInSight();
   });
 }
@@ -154,6 +167,8 @@ at("section-block").hidden = !data.hasBlocks;
 // Tiles with the name of a town need room.
 if (data.blocksWithinTowns) at("section-map").classList.add("full");
 readAddress();
+measure();
 listen();
 speak();
+performance.mark("ready");
 document.documentElement.dataset.ready = "true";

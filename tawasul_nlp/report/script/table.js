@@ -1,7 +1,7 @@
 // All cases that pass, as a table that draws only the rows in sight.
 const BEYOND = 8, PRINTED = 100;
 const COLLATOR = { ar: new Intl.Collator("ar", { numeric: true }), en: new Intl.Collator("en", { numeric: true }) };
-let listed = [];
+let listed = [], scrolled = 0;
 const inSight = new Map();
 
 const byName = (dimension) => (row) => column[dimension][row] < 0 ? "" : name(dimension, column[dimension][row]);
@@ -102,9 +102,9 @@ const above = space(), below = space();
 
 // Rows that stay in sight are left where they are, so that none loses the keyboard's focus.
 function drawInSight(whole = false) {
-  const scroller = at("scroller"), body = at("cases").tBodies[0], height = parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
-  const first = whole ? 0 : Math.max(0, Math.floor(scroller.scrollTop / height) - BEYOND);
-  const last = whole ? PRINTED : Math.ceil((scroller.scrollTop + scroller.clientHeight) / height) + BEYOND;
+  const body = at("cases").tBodies[0], { rowHeight, tableHeight } = sizes;
+  const first = whole ? 0 : Math.max(0, Math.floor(scrolled / rowHeight) - BEYOND);
+  const last = whole ? PRINTED : Math.ceil((scrolled + tableHeight) / rowHeight) + BEYOND;
   const wanted = new Set(listed.slice(first, last));
   for (const [one, row] of inSight) if (!wanted.has(one)) { row.remove(); inSight.delete(one); }
   let next = above.nextSibling, index = first;
@@ -113,8 +113,8 @@ function drawInSight(whole = false) {
     else next = inSight.get(one).nextSibling;
     index += 1;
   }
-  above.firstChild.style.height = `${whole ? 0 : first * height}px`;
-  below.firstChild.style.height = `${whole ? 0 : (listed.length - index) * height}px`;
+  above.firstChild.style.height = `${whole ? 0 : first * rowHeight}px`;
+  below.firstChild.style.height = `${whole ? 0 : (listed.length - index) * rowHeight}px`;
   at("cases-printed").textContent = word("listNote", { drawn: number(wanted.size), shown: number(listed.length) });
 }
 
@@ -122,7 +122,7 @@ function drawTable({ rows, totals }) {
   listed = sortCases(cases.filter((one) => rows[one.row]));
   inSight.clear();
   at("cases").tBodies[0].replaceChildren(above, below);
-  at("scroller").scrollTop = 0;
+  if (scrolled) at("scroller").scrollTop = scrolled = 0;
   at("scroller").hidden = !listed.length;
   at("scroller").setAttribute("aria-label", word("casesTitle"));
   at("cases").setAttribute("aria-rowcount", String(listed.length + 1));
@@ -133,13 +133,8 @@ function drawTable({ rows, totals }) {
   at("cases-note").textContent = !listed.length ? nothing(cases.length, data.rows) : word(holdsAll ? "casesNote" : "casesSome", held);
 }
 
-// As the table's writers do: what a spreadsheet would run as a formula gets an apostrophe, also where it begins a cell
-// for a program that separates by other signs.
-const NUMBER = /^[+-]?[\d .,:()/%-]+$/;
-const escaped = (cell) => NUMBER.test(cell) ? cell
-  : cell.replace(/(^|[,;\t|\r\n])([\s"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*)(?=[=+\-@\u2212\uff0b\uff0d\uff1d\uff20])/g, "$1$2'");
-
-function asCsv(rows) {
+// The cases that pass, as a file.
+function casesAsCsv() {
   const id = (dimension) => (one) => column[dimension][one.row] < 0 ? "" : data.names[dimension][column[dimension][one.row]][0];
   const fields = {
     id: (one) => one.id,
@@ -153,17 +148,7 @@ function asCsv(rows) {
     review_reasons: (one) => one.reasons.map((code) => data.names.reason[code][0]).join("; "),
   };
   if (data.grouped) Object.assign(fields, {
-    incident: (one) => String(column.incident[one.row]), reports: (one) => String(sizeOf(column.incident[one.row])),
+    incident: (one) => one.group, reports: (one) => String(sizeOf(column.incident[one.row])),
   });
-  const lines = [Object.keys(fields), ...rows.map((one) => Object.values(fields).map((value) => escaped(value(one))))];
-  return lines.map((cells) => cells.map((cell) => /[",\r\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell).join(",")).join("\r\n");
-}
-
-function download() {
-  const link = element("a");
-  // The mark at the start tells Excel that the file is UTF-8.
-  link.href = URL.createObjectURL(new Blob([`\ufeff${asCsv(listed)}\r\n`], { type: "text/csv" }));
-  link.download = "cases.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  return asCsv(fields, listed);
 }

@@ -6,7 +6,8 @@ const isArabic = () => state.language === "ar";
 const isolated = (value) => `\u2066${String(value).replace(/(\d-)(?=\d)/g, "$1\u2060")}\u2069`;
 const word = (key, values = {}) => data.words[state.language][key]
   .replace(/\{(\w+)\}/g, (all, name) => values[name] === undefined ? all : isolated(values[name]));
-const number = (value) => value.toLocaleString("en-US");
+const NUMBERS = new Intl.NumberFormat("en-US");
+const number = (value) => NUMBERS.format(value);
 const percent = (part, whole) => whole ? `${Math.round(100 * part / whole)}%` : "–";
 // Invisible marks are not part of a tab's name, nor of a file.
 const unmarked = (text) => text.replace(/[\u2060\u2066\u2069]/g, "");
