@@ -12,7 +12,7 @@ import base64
 import tempfile
 from pathlib import Path
 
-from tests.report.browser import browser
+from tests.report.browser import browser, drawn
 
 DESKTOP, PHONE = (1280, 960), (390, 844)
 
@@ -25,6 +25,7 @@ def picture(page: Path, *, phone: bool = False, english: bool = False, whole: bo
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         driver.get(page.absolute().as_uri())
+        drawn(driver)
         if english:
             driver.find_element("id", "language").click()
         if whole:

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from tawasul_nlp.report import write_report
-from tests.report.browser import downloaded, opened
+from tests.report.browser import downloaded, opened, plain
 from tests.report.tables import classified, write
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_only_what_is_corrected_is_saved_by_row_and_id(chromium, page):
     set_to(driver, field(dialog, "Topic"), "road_damage")
     set_to(driver, field(dialog, "Topic"), "")
     dialog.find_element("css selector", ".buttons button:last-child").click()
-    assert "(2)" in driver.find_element("id", "corrections").text
+    assert "(2)" in plain(driver.find_element("id", "corrections").text)
     empty = dict.fromkeys(
         ("correct_agency", "correct_topic", "correct_kind", "correct_incident", "merge_with", "checked"), ""
     )
