@@ -15,7 +15,7 @@ def misrouted(tally: Tally, domain: Domain) -> np.ndarray:
     An agency is told by its id or any of its names. Rows whose routing names no one agency do not count, nor do
     those for which the model names a group that the agency belongs to, or no agency at all.
     """
-    routed_to = [_agency(name, domain) for name in tally.codes["routed"].names]
+    routed_to = [routed_agency(name, domain) for name in tally.codes["routed"].names]
     answers = tally.codes["agency"].names
     # One cell for each pair of a routing and an answer, and a last row and column for those without.
     elsewhere = np.zeros((len(routed_to) + 1, len(answers) + 1), bool)
@@ -26,7 +26,7 @@ def misrouted(tally: Tally, domain: Domain) -> np.ndarray:
     return found
 
 
-def _agency(name: str, domain: Domain) -> str | None:
+def routed_agency(name: str, domain: Domain) -> str | None:
     """Return the id of the one agency that a cell names."""
     if name in domain.taxonomy.agencies:
         return name

@@ -132,9 +132,17 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_newes
     assert kpis(driver)["emergency"] == 3
 
 
-def test_a_table_without_urgency_says_what_would_tell_it(chromium, tmp_path):
-    driver = opened(chromium, page_of(classified(40), tmp_path), address="#language=en")
-    assert not driver.find_element("id", "section-urgent").is_displayed()
+def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(chromium, tmp_path):
+    rows = backlog([20], [20])
+    for at, row in enumerate(rows):
+        row |= {"opened": ago(at), "group_id": at // 4 if at in range(8) else 100 + at, "group_size": 1}
+    rows[9]["group_id"] = 1
+    for at in range(30, 40):
+        rows[at]["group_id"] = 3  # long ago
+    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    items = driver.find_elements("css selector", "#urgent .item")
+    assert [item.find_element("css selector", ".figure").text for item in items] == ["5", "4"]
+    assert items[0].find_element("css selector", ".text").text.startswith(rows[4]["نص الشكوى"][:20])
     assert not driver.find_element("id", "filter-urgency").is_displayed()
     assert "no column urgency" in driver.find_element("id", "notes").text
 

@@ -44,43 +44,62 @@ function drawCards({ totals, rows, ofAnyDate }, first, spans) {
   at("cards").replaceChildren(...cards);
 }
 
-// One line for each incident: its most urgent report, and of these the newest.
+const recent = (row, spans) => lastDay < 0 || within(column.day[row], spans.now);
+const urgentRank = (row) => URGENT.indexOf(urgencyId(row));
+
+// One line for each incident: its most urgent report in the period, and of these the newest.
 function drawUrgent({ rows }, spans) {
-  const place = at("urgent"), rank = (row) => URGENT.indexOf(urgencyId(row));
-  const recent = (row) => lastDay < 0 || within(column.day[row], spans.now);
   const found = new Map(), counts = { emergency: 0, urgent: 0 };
+  const moreUrgent = (row, other) => urgentRank(row) - urgentRank(other) || column.day[other] - column.day[row];
   rows.forEach((passes, row) => {
-    if (!passes || rank(row) < 0 || !recent(row)) return;
+    if (!passes || urgentRank(row) < 0 || !recent(row, spans)) return;
     counts[urgencyId(row)] += 1;
-    const other = found.get(column.incident[row]);
-    const before = other === undefined ? 1 : rank(row) - rank(other) || column.day[other] - column.day[row];
-    if (other === undefined || before < 0) found.set(column.incident[row], row);
+    const incident = column.incident[row];
+    if (!found.has(incident) || moreUrgent(row, found.get(incident)) < 0) found.set(incident, row);
   });
-  const incidents = [...found.values()].sort((a, b) => rank(a) - rank(b) || column.day[b] - column.day[a]);
   at("urgent-note").textContent = word(data.dated ? "urgentNote" : "urgentUndated",
     { emergency: number(counts.emergency), urgent: number(counts.urgent), days: number(state.period) });
-  place.replaceChildren(...incidents.slice(0, MOST_URGENT).map((row) => {
+  drawIncidentsNow([...found.values()].sort(moreUrgent), "urgentNone", { sort: "urgency.up" });
+}
+
+// Without urgency, what was reported most in the period stands in its place, by the latest report.
+function drawMostReported({ rows }, spans) {
+  const reports = new Map(), last = new Map();
+  rows.forEach((passes, row) => {
+    const incident = column.incident[row];
+    if (!passes || sizeOf(incident) < 2 || !recent(row, spans)) return;
+    reports.set(incident, (reports.get(incident) ?? 0) + 1);
+    if (!last.has(incident) || column.day[row] > column.day[last.get(incident)]) last.set(incident, row);
+  });
+  const most = [...reports].sort((a, b) => b[1] - a[1]).map(([incident]) => last.get(incident));
+  at("urgent-note").textContent = word("mostReportedNote");
+  drawIncidentsNow(most, data.grouped ? "mostReportedNone" : "groupsMissing", { sort: "reports.down" });
+}
+
+function drawIncidentsNow(rows, none, all) {
+  const place = at("urgent");
+  place.replaceChildren(...rows.slice(0, MOST_URGENT).map((row) => {
     const item = element("button", "item"), one = caseOfRow.get(row);
     item.type = "button";
     item.disabled = !one;
     item.addEventListener("click", () => openCase(one));
     const title = element("span", "text", beginning(one ? one.text : name("topic", column.topic[row]), 120));
     title.dir = "auto";
-    const facts = [name("agency", column.agency[row]), placeName(row), column.day[row] >= 0 && isolated(dateOf(column.day[row]))];
     const size = sizeOf(column.incident[row]);
-    if (size > 1) facts.push(word("reports", { n: number(size) }));
-    item.append(urgencyBadge(row), title, element("span", "facts", facts.filter(Boolean).join(" · ")));
+    const facts = [name("agency", column.agency[row]), placeName(row), column.day[row] >= 0 && isolated(dateOf(column.day[row]))];
+    if (has.urgency && size > 1) facts.push(word("reports", { n: number(size) }));
+    item.append(has.urgency ? urgencyBadge(row) : element("b", "figure", number(size)), title, element("span", "facts", facts.filter(Boolean).join(" · ")));
     return item;
   }));
-  if (!incidents.length) place.append(element("p", "nothing", word("urgentNone")));
-  if (incidents.length > MOST_URGENT) {
-    const all = element("button", "more", word("showAll", { n: number(incidents.length) }));
-    all.type = "button";
-    all.addEventListener("click", () => {
-      change({ sort: "urgency.up" });
+  if (!rows.length) place.append(element("p", "nothing", word(none)));
+  if (rows.length > MOST_URGENT) {
+    const more = element("button", "more", word("showAll", { n: number(rows.length) }));
+    more.type = "button";
+    more.addEventListener("click", () => {
+      change(all);
       at("section-cases").scrollIntoView();
     });
-    place.append(all);
+    place.append(more);
   }
 }
 

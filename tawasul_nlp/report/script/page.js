@@ -22,7 +22,7 @@ function draw() {
   const spans = periods(), first = firstReports(selection.ofAnyDate);
   at("now").textContent = lastDay < 0 ? word("now") : word("nowDated", { first: dateOf(spans.now[0]), last: dateOf(spans.now[1]) });
   drawCards(selection, first, spans);
-  if (has.urgency) drawUrgent(selection, spans);
+  (has.urgency ? drawUrgent : drawMostReported)(selection, spans);
   if (data.dated) { drawGrowth(first, spans); drawWeeks(selection, sizes.weeks); }
   drawWaiting(selection);
   for (const dimension of Object.keys(BARS)) drawBars(dimension, selection.counts[dimension]);
@@ -98,6 +98,7 @@ function speak() {
   document.title = unmarked(at("title").textContent);
   at("subtitle").textContent = (data.title ? `${heading}. ` : "") + word("made", data);
   at("search-label").textContent = word(holdsAll ? "searchAll" : "searchSome", { texts: number(cases.length), rows: number(data.rows) });
+  at("urgent-title").textContent = word(has.urgency ? "urgent" : "mostReported");
   at("map-title").textContent = word(has.block ? "byPlace" : "byGovernorate");
   fillSelects();
   const notes = ["noteModel", data.masked ? "noteMasked" : "noteNotMasked", "noteOffline", data.dated ? "noteWeeks" : "noteUndated"].map((key) => word(key));
