@@ -46,19 +46,15 @@ function openCase(one) {
   const title = element("h2", "", name("topic", column.topic[one.row]));
   title.id = "case-title";
   const incident = column.incident[one.row], size = sizeOf(incident);
-  const button = (label, act) => {
-    const made = element("button", "", label);
-    made.type = "button";
-    made.addEventListener("click", () => { dialog.close(); act(); });
-    buttons.append(made);
-  };
-  if (size > 1) button(word("showReports", { n: number(size) }), () => showIncident(incident));
-  button(word("close"), () => {});
+  if (size > 1) buttons.append(button("", word("showReports", { n: number(size) }), () => { dialog.close(); showIncident(incident); }));
+  buttons.append(button("", word("close"), () => dialog.close()));
   dialog.replaceChildren(title, drawCase(one), correctionFields(one), buttons);
   dialog.showModal();
 }
 
-function showIncident(incident) {
-  change({ ...nothingChosen(), incident });
+function showCases(changes) {
+  change(changes);
   at("section-cases").scrollIntoView();
 }
+
+const showIncident = (incident) => showCases({ ...nothingChosen(), incident });

@@ -20,7 +20,8 @@ const column = Object.fromEntries(await Promise.all(
   Object.entries(data.columns).map(async ([name, packed]) => [name, await unpacked(packed)])));
 for (const dimension of DIMENSIONS) column[dimension] ??= new Int8Array(data.rows).fill(UNKNOWN);
 
-const cases = data.cases.map(([row, id, text, reasons, otherTopics, place, number, group]) => ({ row, id, text, reasons, otherTopics, place, number, group }));
+const cases = data.cases.map(([row, id, text, reasons, otherTopics, place, number, group]) =>
+  ({ row, id, text, reasons, otherTopics, place, number, group }));
 const caseOfRow = new Map(cases.map((one) => [one.row, one]));
 const holdsAll = cases.length === data.rows;
 const has = Object.fromEntries(DIMENSIONS.map((dimension) => [dimension, data.names[dimension].length > 0]));

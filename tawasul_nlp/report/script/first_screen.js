@@ -44,22 +44,22 @@ function drawCards({ totals, rows, ofAnyDate }, first, spans) {
   at("cards").replaceChildren(...cards);
 }
 
+const days = ({ now }) => lastDay < 0 ? {} : { from: dateOf(now[0]), to: dateOf(now[1]) };
 const recent = (row, spans) => lastDay < 0 || within(column.day[row], spans.now);
-const urgentRank = (row) => URGENT.indexOf(urgencyId(row));
 
 // One line for each incident: its most urgent report in the period, and of these the newest.
 function drawUrgent({ rows }, spans) {
   const found = new Map(), counts = { emergency: 0, urgent: 0 };
-  const moreUrgent = (row, other) => urgentRank(row) - urgentRank(other) || column.day[other] - column.day[row];
+  const moreUrgent = (row, other) => urgencyRank(row) - urgencyRank(other) || column.day[other] - column.day[row];
   rows.forEach((passes, row) => {
-    if (!passes || urgentRank(row) < 0 || !recent(row, spans)) return;
+    if (!passes || !isUrgent(row) || !recent(row, spans)) return;
     counts[urgencyId(row)] += 1;
     const incident = column.incident[row];
     if (!found.has(incident) || moreUrgent(row, found.get(incident)) < 0) found.set(incident, row);
   });
   at("urgent-note").textContent = word(data.dated ? "urgentNote" : "urgentUndated",
     { emergency: number(counts.emergency), urgent: number(counts.urgent), days: number(state.period) });
-  drawIncidentsNow([...found.values()].sort(moreUrgent), "urgentNone", { sort: "urgency.up" });
+  drawIncidentsNow([...found.values()].sort(moreUrgent), "urgentNone", { sort: "urgency.up", ...days(spans) });
 }
 
 // Without urgency, what was reported most in the period stands in its place, by the latest report.
@@ -73,34 +73,22 @@ function drawMostReported({ rows }, spans) {
   });
   const most = [...reports].sort((a, b) => b[1] - a[1]).map(([incident]) => last.get(incident));
   at("urgent-note").textContent = word("mostReportedNote");
-  drawIncidentsNow(most, data.grouped ? "mostReportedNone" : "groupsMissing", { sort: "reports.down" });
+  drawIncidentsNow(most, data.grouped ? "mostReportedNone" : "groupsMissing", { sort: "reports.down", ...days(spans) });
 }
 
 function drawIncidentsNow(rows, none, all) {
   const place = at("urgent");
   place.replaceChildren(...rows.slice(0, MOST_URGENT).map((row) => {
-    const item = element("button", "item"), one = caseOfRow.get(row);
-    item.type = "button";
+    const one = caseOfRow.get(row), item = button("item", "", () => openCase(one));
     item.disabled = !one;
-    item.addEventListener("click", () => openCase(one));
-    const title = element("span", "text", beginning(one ? one.text : name("topic", column.topic[row]), 120));
-    title.dir = "auto";
     const size = sizeOf(column.incident[row]);
     const facts = [name("agency", column.agency[row]), placeName(row), column.day[row] >= 0 && isolated(dateOf(column.day[row]))];
     if (has.urgency && size > 1) facts.push(word("reports", { n: number(size) }));
-    item.append(has.urgency ? urgencyBadge(row) : element("b", "figure", number(size)), title, element("span", "facts", facts.filter(Boolean).join(" · ")));
-    return item;
+    const lead = has.urgency ? urgencyBadge(row) : element("b", "figure", number(size));
+    return line(item, lead, beginning(one ? one.text : name("topic", column.topic[row]), 120), facts);
   }));
   if (!rows.length) place.append(element("p", "nothing", word(none)));
-  if (rows.length > MOST_URGENT) {
-    const more = element("button", "more", word("showAll", { n: number(rows.length) }));
-    more.type = "button";
-    more.addEventListener("click", () => {
-      change(all);
-      at("section-cases").scrollIntoView();
-    });
-    place.append(more);
-  }
+  if (rows.length > MOST_URGENT) place.append(button("more", word("showAll", { n: number(rows.length) }), () => showCases(all)));
 }
 
 function drawGrowth(first, spans) {
@@ -115,9 +103,8 @@ function drawGrowth(first, spans) {
     const item = chooser(beyond.length ? "item" : "item doubtful", label.dimension, label.code);
     const facts = [word(label.dimension)];
     if (beyond.length) facts.push(label.q < 0.001 ? word("chanceBelow", { p: "0.001" }) : word("chance", { p: label.q.toPrecision(2) }));
-    item.append(element("b", "figure", word("fromTo", { before: number(label.before), now: number(label.now) })),
-      element("span", "text", name(label.dimension, label.code)), element("span", "facts", facts.join(" · ")));
-    return item;
+    const figure = element("b", "figure", word("fromTo", { before: number(label.before), now: number(label.now) }));
+    return line(item, figure, name(label.dimension, label.code), facts);
   }));
   if (!beyond.length) place.prepend(element("p", "nothing", word(labels.length ? "growthChance" : "growthNone")));
 }
@@ -131,14 +118,11 @@ function drawWaiting({ rows, counts }) {
   });
   const agencies = ranked(counts.agency).filter((one) => one.review).sort((a, b) => b.review - a.review);
   at("waiting").replaceChildren(...agencies.slice(0, MOST_WAITING).map(({ code, cases, review }) => {
-    const item = element("button", "item");
-    item.type = "button";
+    const item = button("item", "", () => change({ chosen: { ...state.chosen, agency: code }, review: true, sort: "percent.up" }));
     item.dataset.choice = `waiting ${code}`;
-    item.addEventListener("click", () => change({ chosen: { ...state.chosen, agency: code }, review: true, sort: "percent.up" }));
     const facts = [word("ofCases", { n: number(cases), share: percent(review, cases) })];
     if (oldest.has(code)) facts.push(word("oldest", { day: dateOf(oldest.get(code)) }));
-    item.append(element("b", "figure", number(review)), element("span", "text", name("agency", code)), element("span", "facts", facts.join(" · ")));
-    return item;
+    return line(item, element("b", "figure", number(review)), name("agency", code), facts);
   }));
   if (!agencies.length) at("waiting").append(element("p", "nothing", word("queueNone")));
 }

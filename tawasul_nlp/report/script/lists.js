@@ -43,19 +43,21 @@ function between(rows) {
 }
 
 function drawIncident([incident, clearest]) {
-  const rows = reportsOf(incident), one = caseOfRow.get(clearest), head = element("summary"), title = element("span", "title", beginning(one.text, TITLE));
+  const rows = reportsOf(incident), one = caseOfRow.get(clearest), head = element("summary");
+  const title = element("span", "title", beginning(one.text, TITLE));
   title.dir = "auto";
-  const facts = [name("topic", column.topic[clearest]), name("agency", column.agency[clearest]), placeName(clearest), between(rows), one.group && `${word("incident")} ${isolated(one.group)}`];
-  const worst = rows.reduce((worst, row) => URGENT.includes(urgencyId(row)) && urgencyRank(row) < urgencyRank(worst) ? row : worst, clearest);
+  const facts = [
+    name("topic", column.topic[clearest]), name("agency", column.agency[clearest]), placeName(clearest), between(rows),
+    one.group && `${word("incident")} ${isolated(one.group)}`,
+  ];
+  const worst = rows.reduce((worst, row) => urgencyRank(row) < urgencyRank(worst) ? row : worst, clearest);
   head.append(element("span", "size", number(rows.length)), urgencyBadge(worst), title);
   if (lastDay >= 0) head.append(spark(rows));
   head.append(element("span", "facts", facts.filter(Boolean).join(" · ")));
   return opening(head, () => {
     const others = [...rows].filter((row) => row !== clearest && caseOfRow.has(row)).map((row) => caseOfRow.get(row));
     const drawnCases = [one, ...others].slice(0, REPORTS_SHOWN), rest = rows.length - drawnCases.length;
-    const all = element("button", "more", word("showReports", { n: number(rows.length) }));
-    all.type = "button";
-    all.addEventListener("click", () => showIncident(incident));
+    const all = button("more", word("showReports", { n: number(rows.length) }), () => showIncident(incident));
     return [...drawnCases.map(drawCase), ...(rest ? [element("p", "quiet", word("moreReports", { n: number(rest) }))] : []), all];
   });
 }
@@ -85,12 +87,8 @@ function drawRecurring(place, { rows }) {
     ].map((text) => element("span", "", text)));
     head.append(element("span", "size", number(one.incidents)), title, spark(one.rows), facts);
     return opening(head, () => {
-      const every = element("button", "more", word("showReports", { n: number(one.rows.length) }));
-      every.type = "button";
-      every.addEventListener("click", () => {
-        change({ ...nothingChosen(), chosen: { topic: one.topic, [place]: one.place } });
-        at("section-cases").scrollIntoView();
-      });
+      const every = button("more", word("showReports", { n: number(one.rows.length) }),
+        () => showCases({ ...nothingChosen(), chosen: { topic: one.topic, [place]: one.place } }));
       return [...one.cases.map((row) => drawCase(caseOfRow.get(row))), every];
     });
   }, (drawn) => word("recurringNote", { ...drawn, held: number(held.length), all: number(all) }) + ungrouped, reason + ungrouped);
@@ -109,14 +107,12 @@ function drawMisrouted({ rows }) {
   });
   const order = [...pairs.values()].sort((a, b) => b.sure - a.sure || b.cases - a.cases);
   at("misrouted").replaceChildren(...order.slice(0, MOST_PAIRS).map((pair) => {
-    const item = element("button", "item");
-    item.type = "button";
+    const item = button("item", "", () => change({
+      chosen: { ...state.chosen, routed: pair.routed, agency: pair.agency }, misrouted: true, sort: "percent.down",
+    }));
     item.dataset.choice = `pair ${pair.routed} ${pair.agency}`;
-    item.addEventListener("click", () => change({ chosen: { ...state.chosen, routed: pair.routed, agency: pair.agency }, misrouted: true, sort: "percent.down" }));
-    item.append(element("b", "figure", number(pair.cases)),
-      element("span", "text", word("routedTo", { routed: name("routed", pair.routed), agency: name("agency", pair.agency) })),
-      element("span", "facts", word("sureOf", { n: number(pair.sure) })));
-    return item;
+    const names = { routed: name("routed", pair.routed), agency: name("agency", pair.agency) };
+    return line(item, element("b", "figure", number(pair.cases)), word("routedTo", names), [word("sureOf", { n: number(pair.sure) })]);
   }));
   if (!order.length) at("misrouted").append(element("p", "nothing", word("misroutedNone")));
 }

@@ -34,12 +34,7 @@ function draw() {
   for (const place of ["block", "town"]) drawRecurring(place, selection);
 }
 
-function chip(label, end) {
-  const made = element("button", "chip", `${label} ✕`);
-  made.type = "button";
-  made.addEventListener("click", () => change(end));
-  return made;
-}
+const chip = (label, end) => button("chip", `${label} ✕`, () => change(end));
 
 function drawFilters() {
   const chips = Object.entries(state.chosen).map(([dimension, code]) => {

@@ -62,11 +62,9 @@ function choose(dimension, code, also = {}) {
 
 // A selection button. Redrawing replaces it with another, which then gets the keyboard's focus.
 function chooser(className, dimension, code) {
-  const made = element("button", className);
-  made.type = "button";
+  const made = button(className, "", () => choose(dimension, code));
   made.dataset.choice = `${dimension} ${code}`;
   made.setAttribute("aria-pressed", String(state.chosen[dimension] === code));
-  made.addEventListener("click", () => choose(dimension, code));
   return made;
 }
 
@@ -80,9 +78,7 @@ function keepingFocus(draw) {
 
 // A button that draws more of a list, and keeps the focus after redrawing.
 function moreButton(choice, label, draw) {
-  const made = element("button", "more", label);
-  made.type = "button";
+  const made = button("more", label, () => keepingFocus(draw));
   made.dataset.choice = choice;
-  made.addEventListener("click", () => keepingFocus(draw));
   return made;
 }

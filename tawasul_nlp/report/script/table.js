@@ -5,7 +5,6 @@ let listed = [], scrolled = 0;
 const inSight = new Map();
 
 const byName = (dimension) => (row) => column[dimension][row] < 0 ? "" : name(dimension, column[dimension][row]);
-const urgencyRank = (row) => (URGENT.indexOf(urgencyId(row)) + URGENT.length + 1) % (URGENT.length + 1);
 const COLUMNS = [
   { key: "day", word: "date", value: (row) => column.day[row], cell: dayCell, when: () => data.dated },
   { key: "id", word: "caseId", value: (row) => caseOfRow.get(row).id, cell: (one) => one.id, when: () => !data.dated },
@@ -27,16 +26,13 @@ function dayCell(one) {
 }
 
 function textCell(one) {
-  const made = element("button", "open");
-  made.type = "button";
-  const text = element("span", "text", one.text);
+  const made = button("open", "", () => openCase(one)), text = element("span", "text", one.text);
   text.dir = "auto";
   // On a phone the other columns are hidden, and this line has what matters of them.
   const facts = [urgencyBadge(one.row), column.day[one.row] >= 0 && isolated(dateOf(column.day[one.row])), name("topic", column.topic[one.row]), placeName(one.row)];
-  const line = element("span", "line");
-  line.append(...facts.filter(Boolean).flatMap((fact, at) => at ? [" · ", fact] : [fact]));
-  made.append(text, line);
-  made.addEventListener("click", () => openCase(one));
+  const below = element("span", "line");
+  below.append(...facts.filter(Boolean).flatMap((fact, at) => at ? [" · ", fact] : [fact]));
+  made.append(text, below);
   return made;
 }
 
@@ -67,13 +63,11 @@ function drawHead() {
     const cell = element("th", `c-${one.key}`);
     cell.scope = "col";
     if (one.value) {
-      const button = element("button", "", word(one.word));
-      button.type = "button";
-      button.dataset.choice = `sort ${one.key}`;
       const now = order?.by === one ? (order.down ? "down" : "up") : "";
-      if (now) { cell.setAttribute("aria-sort", now === "down" ? "descending" : "ascending"); button.classList.add(now); }
-      button.addEventListener("click", () => change({ sort: `${one.key}.${now === "down" ? "up" : "down"}` }));
-      cell.append(button);
+      const made = button(now, word(one.word), () => change({ sort: `${one.key}.${now === "down" ? "up" : "down"}` }));
+      made.dataset.choice = `sort ${one.key}`;
+      if (now) cell.setAttribute("aria-sort", now === "down" ? "descending" : "ascending");
+      cell.append(made);
     } else cell.textContent = word(one.word);
     head.append(cell);
   }

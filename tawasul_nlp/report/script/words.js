@@ -19,6 +19,21 @@ function element(tag, className, text) {
   return made;
 }
 
+function button(className, label, act) {
+  const made = element("button", className, label);
+  made.type = "button";
+  made.addEventListener("click", act);
+  return made;
+}
+
+// A line of the first screen, in a button: a figure or badge, what it is, and facts below.
+function line(made, lead, text, facts) {
+  const title = element("span", "text", text);
+  title.dir = "auto";
+  made.append(lead, title, element("span", "facts", facts.filter(Boolean).join(" · ")));
+  return made;
+}
+
 function drawn(tag, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -48,10 +63,11 @@ function placeName(row) {
 
 const urgencyId = (row) => column.urgency[row] < 0 ? "" : data.names.urgency[column.urgency[row]][0];
 const URGENT = ["emergency", "urgent"];
+const urgencyRank = (row) => URGENT.includes(urgencyId(row)) ? URGENT.indexOf(urgencyId(row)) : URGENT.length;
+const isUrgent = (row) => urgencyRank(row) < URGENT.length;
 
 function urgencyBadge(row) {
-  const id = urgencyId(row);
-  return URGENT.includes(id) ? element("span", `badge ${id}`, name("urgency", column.urgency[row])) : "";
+  return isUrgent(row) ? element("span", `badge ${urgencyId(row)}`, name("urgency", column.urgency[row])) : "";
 }
 
 // Whole words only, if any.
