@@ -20,6 +20,8 @@ from tawasul_nlp.text import mask_personal_data
 # Longer texts are cut to their beginning.
 MOST_CHARS = 600
 MOST_ID_CHARS = 80
+# A longer number of an incident is not one of grouping, and may be a person's.
+MOST_GROUP_DIGITS = 7
 MOST_LISTED = 20
 _PLACES = ("governorate", "town", "block")
 
@@ -38,7 +40,7 @@ class ShownCase:
     number : int
         That of its row in the table, rejected rows counted.
     group : str
-        Its incident's id in the table; empty without one.
+        Its incident's number in the table; empty without one.
     """
 
     id: str
@@ -145,7 +147,7 @@ def _case(cells: _Written, tally: Tally, masked_by: Domain | None) -> ShownCase:
         other_topics=tuple(map(tally.codes["topic"].of, _listed(cells.other_topics, "|"))),
         place=_shortened("، ".join(filter(None, map(to_cell, cells.places))), masked_by),
         number=cells.number,
-        group=to_cell(cells.group)[:MOST_ID_CHARS],
+        group=_group(cells.group),
     )
 
 
@@ -173,6 +175,11 @@ def _clarity(tally: Tally, row: int, text: str) -> tuple[bool, bool, float]:
     latin = sum(letter.isascii() and letter.isalpha() for letter in text)
     placed = any(tally.values[dimension][row] != UNKNOWN for dimension in _PLACES)
     return arabic > latin, placed, tally.certainties[row]
+
+
+def _group(value: Any) -> str:
+    name = to_cell(value).removesuffix(".0")
+    return name if name.isdecimal() and len(name) <= MOST_GROUP_DIGITS else ""
 
 
 def _id(value: Any, number: int, masked_by: Domain | None) -> str:

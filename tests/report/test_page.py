@@ -253,6 +253,7 @@ def test_personal_data_are_masked_unless_asked_for(tmp_path):
     rows = classified(3)
     for row in rows:
         row.update({"نص الشكوى": "رقمي 39001234 وبطاقتي 850101234 والماي مقطوع", "needs_review": True})
+        row.update({"landmark": "بيت 39001234", "group_id": 850101234, "other_topics": "39001234"})
     table = write(tmp_path / "t.parquet", rows)
     write_report(table, tmp_path / "masked.html")
     assert not re.search("39001234|850101234", (tmp_path / "masked.html").read_text())
