@@ -17,12 +17,12 @@ from tawasul_nlp.tables.run.text_columns import named, wordiest
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
 _ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
-# Places within a town, which are shown with a case.
-_DETAILS = ("landmark", "road")
 # A town is read from the first of these that a row has: the added column, then the table's own columns.
 TOWN_COLUMNS = ("town", "quarter", "place")
 # A column of dates holds a date in at least this share of its non-empty cells.
 _DATES_SHARE = 0.9
+# Places within a town, which are shown with a case.
+_DETAILS = ("landmark", "road")
 
 
 @dataclass(frozen=True, slots=True)
