@@ -129,7 +129,10 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_newes
     items[0].click()
     assert driver.find_element("id", "case").is_displayed()
     assert "سلك مكشوف" in driver.find_element("css selector", "#case .text").text
-    assert kpis(driver)["emergency"] == 3
+    assert (kpis(driver)["emergency"], kpis(driver)["urgent"]) == (3, 2)
+    driver.find_element("css selector", "#case .buttons button:last-child").click()
+    select(driver, "urgency", "urgent")
+    assert (kpis(driver)["cases"], kpis(driver)["emergency"], kpis(driver)["urgent"]) == (2, 0, 2)
 
 
 def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(chromium, tmp_path):

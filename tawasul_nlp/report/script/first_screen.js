@@ -1,47 +1,47 @@
 // What the officer sees first: how many, what is dangerous, what grew, and who waits.
 const MOST_URGENT = 5, MOST_GROWN = 7, MOST_WAITING = 7, FEW_GROWN = 5;
 
-function kpi(id, value, label, note = "") {
-  const made = element("div", "card");
-  made.dataset.kpi = id;
-  made.append(element("b", "", number(value)), element("span", "", label));
-  if (note) made.append(element("span", "change", note));
-  return made;
-}
-
 // A count in the period, and how it changed; a change of few is told as a number.
-function changed(now, before) {
+function changed([now, before]) {
   if (now === before) return word("same", { now: number(now) });
   const sign = now > before ? "+" : "−";
   const by = before < 10 ? number(Math.abs(now - before)) : `${Math.round(100 * Math.abs(now - before) / before)}%`;
   return word("changed", { now: number(now), before: number(before), by: `${sign}${by}` });
 }
 
-function drawCards({ totals, rows, ofAnyDate }, first, spans) {
-  const inPeriods = (counts) => {
-    if (!data.dated || lastDay < 0 || !spans.complete) return "";
-    let now = 0, before = 0;
-    counts((row) => {
-      if (within(column.day[row], spans.now)) now += 1;
-      else if (within(column.day[row], spans.before)) before += 1;
-    });
-    return changed(now, before);
-  };
-  const each = (wanted) => (count) => ofAnyDate.forEach((passes, row) => { if (passes && wanted(row)) count(row); });
-  const cards = [
-    kpi("cases", totals.cases, word("cases"), inPeriods(each(() => true))),
-    kpi("incidents", totals.incidents, word("incidents"), inPeriods((count) => first.forEach((row) => { if (row >= 0) count(row); }))),
-    kpi("review", totals.review, `${word("forReview")} (${percent(totals.review, totals.cases)})`, inPeriods(each((row) => column.review[row]))),
-  ];
-  if (!data.grouped) cards.splice(1, 1);
+// How many rows are of the period and of the one before: of all, for review, and of each urgency.
+function countPeriods(rows, spans) {
+  const counts = { cases: [0, 0], review: [0, 0], urgency: data.names.urgency.map(() => [0, 0]) };
+  for (let row = 0; row < data.rows; row += 1) {
+    const before = within(column.day[row], spans.before);
+    if (!rows[row] || !before && !within(column.day[row], spans.now)) continue;
+    counts.cases[Number(before)] += 1;
+    counts.review[Number(before)] += column.review[row];
+    if (column.urgency[row] >= 0) counts.urgency[column.urgency[row]][Number(before)] += 1;
+  }
+  return counts;
+}
+
+function drawCards({ totals, counts, ofAnyDate }, first, spans) {
+  const inPeriods = countPeriods(ofAnyDate, spans), isNew = new Uint8Array(data.rows);
+  for (const row of first) if (row >= 0) isNew[row] = 1;
+  const figures = [["cases", totals.cases, word("cases"), inPeriods.cases]];
+  if (data.grouped) figures.push(["incidents", totals.incidents, word("incidents"), countPeriods(isNew, spans).cases]);
+  figures.push(["review", totals.review, `${word("forReview")} (${percent(totals.review, totals.cases)})`, inPeriods.review]);
   for (const id of URGENT) {
     const code = codeOf.urgency.get(id);
     if (code === undefined) continue;
-    const wanted = (row) => column.urgency[row] === code;
-    const count = rows.reduce((sum, passes, row) => sum + (passes && wanted(row)), 0);
-    cards.push(kpi(id, count, name("urgency", code), inPeriods(each(wanted))));
+    // A choice of urgency does not filter its own counts.
+    const passes = [undefined, code].includes(state.chosen.urgency);
+    figures.push([id, passes ? counts.urgency.all[code + 1] : 0, name("urgency", code), inPeriods.urgency[code]]);
   }
-  at("cards").replaceChildren(...cards);
+  at("cards").replaceChildren(...figures.map(([id, figure, label, both]) => {
+    const made = element("div", "card");
+    made.dataset.kpi = id;
+    made.append(element("b", "", number(figure)), element("span", "", label));
+    if (lastDay >= 0 && spans.complete) made.append(element("span", "change", changed(both)));
+    return made;
+  }));
 }
 
 const days = ({ now }) => lastDay < 0 ? {} : { from: dateOf(now[0]), to: dateOf(now[1]) };
