@@ -197,7 +197,6 @@ def _recurring(tally: Tally, place: str, problems: Sequence[Any]) -> list[dict[s
             "first": problem.first.isoformat(),
             "last": problem.last.isoformat(),
             "expected": round(problem.expected, 2),
-            "p": float(f"{problem.p_value:.2g}"),
             "q": float(f"{problem.q_value:.2g}"),
             "cases": problem.incidents[:CASES_OF_A_PROBLEM],
         }
