@@ -23,7 +23,7 @@ ALLOWED = {
     "cli/options.py": "an option says what its default is",
     "cli/train.py": "an option says what its default is",
     "domain/rarity.py": "an error shows a line as it should be",
-    "report/page.js": "how regions lie on the map",
+    "report/script/map.js": "how regions lie on the map",
     "text/arabert.py": "a hexadecimal number that looks like a currency",
     "text/arabizi.py": "units of counts, which belong to the model's own normalisation",
     "text/personal_numbers.py": "how many digits follow the country codes of all neighbours",
@@ -76,7 +76,7 @@ def searched():
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in constants(ast.parse(path.read_text("utf-8"))):
             yield path, node.lineno, node.value
-    for path in (*PACKAGE.glob("domain/*.yaml"), *PACKAGE.glob("report/*.js"), *PACKAGE.glob("report/*.json")):
+    for path in (*PACKAGE.glob("domain/*.yaml"), *PACKAGE.glob("report/script/*.js"), *PACKAGE.glob("report/*.json")):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             yield path, number, line
 
