@@ -41,7 +41,7 @@ function drawBars(dimension, counts) {
   }
 }
 
-// Weeks begin on Sunday, as in Bahrain; 1970 began on a Thursday.
+// Weeks begin on Sunday; 1970 began on a Thursday.
 const weekOf = (day) => Math.floor((firstDay + day + 4) / 7);
 const sundayOf = (week) => 7 * week - 4 - firstDay;
 
