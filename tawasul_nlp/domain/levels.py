@@ -102,6 +102,11 @@ class Levels:
         """The widest level whose numbers name places; None in a country without one."""
         return self.places[0] if self.places else None
 
+    @property
+    def road(self) -> Level | None:
+        """The level below the blocks whose numbers name places; None in a country without one."""
+        return self.places[1] if len(self.places) > 1 else None
+
     def columns(self) -> dict[str, Level]:
         """Return the columns of a classified table for places: of the region, the block and the area.
 

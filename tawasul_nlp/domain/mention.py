@@ -66,6 +66,8 @@ class Places:
         Id of the first town, village or quarter, preferably in that region.
     levels
         Ids of the country's levels, widest first.
+    quarter
+        Id of the first quarter, development or housing project, preferably in that region; it may be ``area`` itself.
     """
 
     mentions: tuple[Place, ...] = ()
@@ -74,6 +76,7 @@ class Places:
     block: int | None = None
     area: str | None = None
     levels: tuple[str, ...] = ()
+    quarter: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.mentions)

@@ -96,6 +96,7 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, elsewhere: set
     area = preferred(levels.area.id)
     if block is not None and block.within is not None:  # the area is that of the block
         area = preferred(levels.area.id, lambda mention: gazetteer.whole_of(mention.id or "") == block.within) or area
+    quarter = preferred(levels.area.id, lambda mention: gazetteer.places[mention.id or ""].is_quarter)
     return Places(
         mentions,
         chosen,
@@ -103,6 +104,7 @@ def _summarise(mentions: tuple[Place, ...], gazetteer: Gazetteer, elsewhere: set
         block.number if block is not None else None,
         area.id if area is not None else None,
         gazetteer.levels.ids,
+        quarter.id if quarter is not None else None,
     )
 
 

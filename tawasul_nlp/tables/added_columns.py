@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.model.label_sets import SEPARATOR
@@ -26,8 +26,8 @@ _TASK_COLUMNS = {
     },
     "agency": {"agency": "text", "agency_name_ar": "text", "agency_probability": "number"},
 }
-# Those of the default domain's region, block and area; its gazetteer takes too long to read for a constant.
-_PLACE_COLUMNS = ("governorate", "block", "town")
+# Those of the default domain, whose gazetteer takes too long to read for a constant.
+_PLACE_COLUMNS = ("governorate", "block", "town", "quarter", "road", "landmark")
 _REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts"}
 # Of a model that tells the issues of a case apart; `issues` is a list of {topic, agency, probability, start, end}.
 _ISSUE_COLUMNS = {"issues": "issues", "other_topics": "texts", "other_agencies": "texts"}
@@ -46,7 +46,8 @@ def classification_columns(
     Kind, topic and agency come first, as the bundled model has them; any other task gives its label, the label's
     probability and the next likeliest labels. A task that is ``multi_label`` gives all its labels and their
     probabilities. A model that finds ``issues`` gives all of a case, and the topics and agencies of those besides the
-    main one. Places have a column for each level that cases are placed by: those of ``levels``, or else Bahrain's.
+    main one. Places have a column for each level that cases are placed by: those of ``levels``, or else Bahrain's; then
+    come the quarter, the road and the landmark that the text names.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def classification_columns(
     """
     columns: dict[str, str] = {}
     found = _ISSUE_COLUMNS if issues else {}
-    places = dict.fromkeys(_PLACE_COLUMNS if levels is None else levels.columns(), "text")
+    places = dict.fromkeys(_place_columns(levels), "text")
     others = {**found, **places, **_REVIEW_COLUMNS}
     for task in task_order(tasks):
         own = _TASK_COLUMNS.get(task) or {
@@ -79,6 +80,13 @@ def classification_columns(
             raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
         columns |= own
     return columns | others
+
+
+def _place_columns(levels: Levels | None) -> tuple[str, ...]:
+    if levels is None:
+        return _PLACE_COLUMNS
+    road = () if levels.road is None else (levels.road.column,)
+    return tuple(dict.fromkeys((*levels.columns(), "quarter", *road, "landmark")))
 
 
 def task_order(tasks: Sequence[str]) -> list[str]:
@@ -186,22 +194,40 @@ def _issue_values(issues: Sequence[Issue]) -> dict[str, list[Any]]:
 
 
 def _place_values(places: Places, levels: Levels | None) -> dict[str, str | None]:
+    """Return the names and numbers of a case's places by column, as people read them."""
     block = None if places.block is None else str(places.block)
+    finer = {"quarter": _name(places, places.quarter)}
     if levels is None:
-        return dict(zip(_PLACE_COLUMNS, (places.governorate, block, _town(places)), strict=True))
-    blocks = () if levels.block is None else (block,)
-    return dict(zip(levels.columns(), (places.governorate, *blocks, _town(places)), strict=True))
+        columns, blocks = _PLACE_COLUMNS[:3], (block,)
+        finer |= {"road": _road(places, "road"), "landmark": _landmark(places, {"landmark", "roundabout"})}
+    else:
+        columns, blocks = tuple(levels.columns()), () if levels.block is None else (block,)
+        finer |= {} if levels.road is None else {levels.road.column: _road(places, levels.road.id)}
+        finer["landmark"] = _landmark(places, {"landmark", *levels.landmarks})
+    widest = zip(columns, (places.governorate, *blocks, _name(places, places.area)), strict=True)
+    return {**finer, **dict(widest)}  # a country's areas may be called quarters
 
 
 def _alternatives(labels: Sequence[LabelScore]) -> list[dict[str, Any]]:
     return [{"id": label.id, "probability": round(float(label.probability), _DECIMALS)} for label in labels]
 
 
-def _town(places: Places) -> str | None:
-    """Return the Arabic name of the town, village or quarter, which people read; not its id."""
-    if places.area is None:
-        return None
-    return next((place.name for place in places.mentions if place.id == places.area), None)
+def _name(places: Places, id: str | None) -> str | None:
+    """Return the Arabic name of a place by its id."""
+    return next((place.name for place in places.mentions if id is not None and place.id == id), None)
+
+
+def _road(places: Places, level: str) -> str | None:
+    """Return the number of the first road, or the name of the first street without one."""
+    numbers = [str(place.number) for place in places.mentions if place.kind == level]
+    names = [place.name for place in places.mentions if place.kind == "street"]
+    return next(iter([*numbers, *names]), None)
+
+
+def _landmark(places: Places, kinds: Collection[str]) -> str | None:
+    """Return the first landmark; a body of the whole country, which is weak evidence, is none."""
+    found = (place.name for place in places.mentions if place.kind in kinds and place.strength != "weak")
+    return next(found, None)
 
 
 def added_cell(value: Any) -> Any:

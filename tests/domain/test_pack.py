@@ -10,7 +10,8 @@ from eval.robustness import domain_packs
 from tawasul_nlp import mask_personal_data
 from tawasul_nlp.domain import DataError, Domain, Taxonomy, find_named_agencies, find_places, route
 from tawasul_nlp.duplicates.case_places import case_places
-from tawasul_nlp.tables.added_columns import classification_columns
+from tawasul_nlp.prediction import Prediction
+from tawasul_nlp.tables.added_columns import added_values, classification_columns
 from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
 
 ROOT = Path(__file__).parents[2]
@@ -121,9 +122,12 @@ def test_another_country_has_its_own_levels_routing_and_columns():
 
 
 def test_bahrains_columns_of_places_are_what_they_were():
-    assert {"governorate", "block", "town"} < set(classification_columns())
+    assert {"governorate", "block", "town", "quarter", "road", "landmark"} < set(classification_columns())
     assert list(Domain.bundled().gazetteer.levels.columns()) == ["governorate", "block", "town"]
-    assert list(Domain.load(CITIES).gazetteer.levels.columns()) == ["city", "district"]
+    cities, kuwait = (Domain.load(folder).gazetteer.levels for folder in (CITIES, KUWAIT))
+    assert list(cities.columns()) == ["city", "district"]
+    assert not {"block", "road"} & set(classification_columns(levels=cities))
+    assert {"block", "area", "quarter", "road", "landmark"} < set(classification_columns(levels=kuwait))
 
 
 def test_a_number_that_is_unique_in_a_place_only_names_one_with_it():
@@ -272,3 +276,16 @@ def test_the_page_describes_every_key(tmp_path, name, before):
     keys = set(str(caught.value).split("known keys: ")[1].split(", "))
     common_lists = {key for key in keys if key.endswith("_words")}
     assert {key for key in keys - common_lists if f"`{key}`" not in page and f"{key}: " not in page} == set()
+
+
+def test_quarters_roads_and_landmarks_of_a_text_have_columns_but_national_bodies_are_no_landmarks():
+    def columns(text, domain):
+        prediction = Prediction(text, {}, find_places(text, domain))
+        return added_values(prediction, ("town", "quarter", "road", "landmark"), domain.gazetteer.levels)
+
+    bahrain = Domain.bundled()
+    assert columns("حفرة في شارع ولي العهد قرب مجمع السيف", bahrain) == [None, None, "شارع ولي العهد", "مجمع السيف"]
+    assert columns("ضاحية السيف طريق 1425 مجمع 428", bahrain)[2] == "1425"
+    assert columns("راجعت وزارة الصحة", bahrain) == [None] * 4
+    quarter = next(place for place in bahrain.gazetteer.places.values() if place.is_quarter)
+    assert columns(f"انقطع الماء في {quarter.name_ar}", bahrain)[:2] == [quarter.name_ar] * 2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places
+from tawasul_nlp.domain import Domain, Place, Places, find_named_agencies, find_places
 from tawasul_nlp.domain.routing import PLACE, route_part
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.prediction import Issue, Prediction
@@ -37,7 +37,8 @@ def _address(cell: str, domain: Domain) -> str:
 def placed(prediction: Prediction, given: Places, domain: Domain) -> Prediction:
     """Return the prediction for a case whose place is given; the very same one if nothing is.
 
-    What the cells do not tell of region, block and town is taken from the text, unless that contradicts them.
+    What the cells do not tell of region, block, town and places in it is taken from the text, unless that contradicts
+    them.
 
     Parameters
     ----------
@@ -51,13 +52,15 @@ def placed(prediction: Prediction, given: Places, domain: Domain) -> Prediction:
         return prediction
     said = prediction.places
     unsure = not any(mention.strength == "strong" for mention in given.mentions)  # of a block that is not known
-    if unsure or (given.governorate is not None and given.governorate == said.governorate):
+    regions = {said.governorate} if said.governorate else {mention.governorate for mention in said.mentions}
+    if unsure or (given.governorate is not None and regions <= {given.governorate, None}):
         given = replace(
             given,
-            mentions=(*given.mentions, *(mention for mention in said.mentions if mention.id == said.area)),
+            mentions=(*given.mentions, *_finer(said, given, domain)),
             governorate=given.governorate or said.governorate,
             block=given.block if given.block is not None else said.block,
             area=given.area if given.area is not None else said.area,
+            quarter=given.quarter if given.quarter is not None else said.quarter,
         )
     if prediction.routing is None:
         return replace(prediction, places=given)
@@ -88,6 +91,14 @@ def _rerouted(prediction: Prediction, given: Places, domain: Domain) -> Predicti
         issues=tuple(issues),
         reasons=tuple(reasons),
     )
+
+
+def _finer(said: Places, given: Places, domain: Domain) -> list[Place]:
+    """Return the areas, roads and landmarks of the text that the cells say nothing of."""
+    levels = domain.gazetteer.levels
+    kinds = {levels.area.id, "street", "landmark", *levels.landmarks} | ({levels.road.id} if levels.road else set())
+    told = {mention.kind for mention in given.mentions} - {levels.area.id}
+    return [mention for mention in said.mentions if mention.kind in kinds - told]
 
 
 def _routed_topic(issue: Issue, domain: Domain) -> str:

@@ -8,6 +8,7 @@ from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Domain, route
 from tawasul_nlp.prediction import Issue, LabelScore
 from tawasul_nlp.tables import TableError, classify_table
+from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tests.tables.run.test_classify import ENDINGS, read, records, run, write
 
@@ -69,6 +70,13 @@ def test_what_the_table_does_not_tell_is_taken_from_the_text_unless_that_contrad
     assert (agreeing.governorate, agreeing.block, agreeing.area) == ("southern", 905, "east_riffa")
     other = placed_by(model, text, "المحافظة الشمالية").places
     assert (other.governorate, other.block, other.area) == ("northern", None, None)
+
+
+def test_roads_and_landmarks_of_the_text_stay_where_the_table_tells_the_town(model):
+    text = f"{WASTE} في طريق 1425 قرب دوار 7"
+    values = added_values(placed_by(model, text, "مدينة حمد"), ("town", "road", "landmark"))
+    assert values == ["مدينة حمد", "1425", "دوار 7"]
+    assert added_values(placed_by(model, text, "مدينة حمد طريق 901"), ("road",)) == ["901"]
 
 
 def test_columns_that_point_to_two_governorates_leave_the_place_to_a_person(model):

@@ -243,6 +243,9 @@ def test_a_model_of_other_tasks_adds_columns_of_its_own(tmp_path, ending):
         "governorate",
         "block",
         "town",
+        "quarter",
+        "road",
+        "landmark",
         "needs_review",
         "review_reasons",
     ]
