@@ -7,17 +7,12 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Position
-from tawasul_nlp.tables.io.formats import known_format, output_format
-from tawasul_nlp.tables.io.layout import Layout
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.options import WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, write_table
+from tawasul_nlp.tables.io.records import write_records
 from tawasul_nlp.text import mask_personal_data
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tawasul_nlp.duplicates import DuplicateIndex, Incident
 
 _URGENCY = "urgency"
@@ -86,29 +81,10 @@ def export_incidents(
     ...     export_incidents(index, f"{folder}/incidents.csv")
     2
     """
-    options = write or WriteOptions()
-    path = Path(output)
-    layout = Layout(
-        output_format(path) if options.format is None else known_format(options.format),
-        tuple(INCIDENT_COLUMNS),
-        _schema,
-        (),
-        {},
-        bom=options.bom,
-        raw_cells=options.raw_cells,
-    )
     incidents = index.groups(min_size)
-
-    def chunks() -> Iterator[tuple[Chunk, list[list[Any]]]]:
-        for start in range(0, len(incidents), CHUNK_ROWS):
-            rows = list(_rows(index, incidents[start : start + CHUNK_ROWS], mask))
-            numbers = range(start + 1, start + len(rows) + 1)
-            yield Chunk(numbers, rows, (), Position(numbers.stop)), [[]] * len(rows)
-
-    with disk_errors(), PendingFile(path) as pending:
-        write_table(pending, layout, chunks())
-        pending.publish()
-    return len(incidents)
+    parts = (incidents[start : start + CHUNK_ROWS] for start in range(0, len(incidents), CHUNK_ROWS))
+    rows = (row for part in parts for row in _rows(index, part, mask))
+    return write_records(output, INCIDENT_COLUMNS, rows, write or WriteOptions())
 
 
 def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Iterator[dict[str, Any]]:
@@ -139,9 +115,3 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
             "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
             "recurrence_of": incident.recurrence_of,
         }
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in INCIDENT_COLUMNS.items()])
