@@ -10,7 +10,7 @@ Bahrain's pack is bundled and is the default; :meth:`Domain.load` reads another 
 """
 
 from tawasul_nlp._yaml import DataError
-from tawasul_nlp.domain.agencies import AgencyMention, find_named_agencies
+from tawasul_nlp.domain.agencies import AgencyMention, agency_named, find_named_agencies
 from tawasul_nlp.domain.gazetteer import Gazetteer, Governorate, NamedPlace
 from tawasul_nlp.domain.levels import Level, Levels
 from tawasul_nlp.domain.mention import Place, Places
@@ -39,6 +39,7 @@ __all__ = [
     "Topic",
     "UnknownIdError",
     "UrgencyLevel",
+    "agency_named",
     "boundaries",
     "find_named_agencies",
     "find_places",

@@ -1,4 +1,4 @@
-"""Find the agencies that a text names."""
+"""Find the agencies that a text names, or that a whole cell stands for."""
 
 from __future__ import annotations
 
@@ -71,8 +71,48 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     return tuple(found)
 
 
+def agency_named(name: str, domain: Domain | None = None) -> str | None:
+    """Return the id of the agency, or group of agencies, that a whole cell stands for.
+
+    Parameters
+    ----------
+    name
+        An id, a code of another system, an official or former name, an abbreviation or an alias; spelling is folded.
+    domain
+        The pack with the agencies; None is Bahrain's.
+
+    Returns
+    -------
+    str or None
+        None for a name of no agency, or of several (``ambiguous_aliases`` of the data).
+
+    Examples
+    --------
+    >>> agency_named("وزارة الاشغال"), agency_named("EWA"), agency_named("municipality"), agency_named("البلدية")
+    ('works', 'ewa', 'municipality', None)
+    """
+    taxonomy = (domain or Domain.bundled()).taxonomy
+    written = checked_text(name).strip()
+    if written in taxonomy.agencies:
+        return written
+    coded = taxonomy.agencies_by_code().get(written)
+    return coded.id if coded is not None else _cell_names(taxonomy).get(fold_phrase(written))
+
+
+@lru_cache(maxsize=8)
+def _cell_names(taxonomy: Taxonomy) -> dict[tuple[str, ...], str]:
+    """Collect the unambiguous names, those of groups and of no agency too."""
+    others = (agency for agency in taxonomy.agencies.values() if agency.kind in ("none", "group"))
+    names = {fold_phrase(name): agency.id for agency in others for name in (agency.name_ar, agency.name_en)}
+    return names | _owners(taxonomy)
+
+
 @lru_cache(maxsize=8)
 def _names(taxonomy: Taxonomy) -> Phrases:
+    return Phrases(_owners(taxonomy).items())
+
+
+def _owners(taxonomy: Taxonomy) -> dict[tuple[str, ...], str]:
     """Collect the unambiguous names; official names override former ones, and shared former names are dropped."""
     barred = {fold_phrase(alias) for alias in taxonomy.ambiguous_aliases}
     owners: dict[tuple[str, ...], str] = {}
@@ -88,4 +128,4 @@ def _names(taxonomy: Taxonomy) -> Phrases:
     for words, identifiers in former.items():
         if len(identifiers) == 1:
             owners.setdefault(words, next(iter(identifiers)))
-    return Phrases((words, identifier) for words, identifier in owners.items() if words not in barred)
+    return {words: identifier for words, identifier in owners.items() if words not in barred}
