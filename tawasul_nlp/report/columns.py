@@ -11,12 +11,11 @@ from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS, TAS
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Reader
 from tawasul_nlp.tables.io.fields import check_columns
-from tawasul_nlp.tables.run.case_rows import read_date
+from tawasul_nlp.tables.run.case_rows import likely_id, read_date
 from tawasul_nlp.tables.run.text_columns import named, wordiest
 
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
-_ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
 # A town is read from the first of these that a row has: the added column, then the table's own columns.
 TOWN_COLUMNS = ("town", "quarter", "place")
 # A column of dates holds a date in at least this share of its non-empty cells.
@@ -101,7 +100,7 @@ def find_columns(
         raise TableError("no column of the table reads like text; name it with --text-column")
     others = [name for name in own if name not in texts]
     if id is None:
-        id = next((name for name in others if name.casefold() in _ID_NAMES), None)
+        id = likely_id(others)
     if date is None:
         date = next((name for name in others if name != id and _are_dates(values[name])), None)
     return ReportColumns(texts, id, date, added, routed)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Of a slash date the day comes first, as it is written in Bahrain; ISO 8601 is tried before.
 _DATES = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d")
 _TIMES = ("", " %H:%M", " %H:%M:%S")
+_ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
 _WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
 
 
@@ -56,6 +57,15 @@ def read_date(value: Any) -> datetime | None:
         except ValueError:
             continue
     raise ValueError(f"got {value!r}, expected a date such as 2026-03-01 or 1/3/2026")
+
+
+def likely_id(columns: Sequence[str]) -> str | None:
+    """Return the first column that is named like an id.
+
+    >>> likely_id(["text", "Case_ID"])
+    'Case_ID'
+    """
+    return next((name for name in columns if name.casefold() in _ID_NAMES), None)
 
 
 class CaseRows:
