@@ -19,6 +19,7 @@ LAYERS = (
     ("tables.io",),
     ("tables.run",),
     ("tables.ray", "tables"),
+    ("review",),
     ("report",),
     ("evaluation",),
     ("training",),

@@ -28,7 +28,20 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli import calibrate, classify, compare, drift, evaluate, group, index, report, select, train, update
+from tawasul_nlp.cli import (
+    calibrate,
+    classify,
+    compare,
+    compare_routing,
+    drift,
+    evaluate,
+    group,
+    index,
+    report,
+    select,
+    train,
+    update,
+)
 from tawasul_nlp.cli import domain as domain_commands
 from tawasul_nlp.cli.options import (
     EXIT_FAILED,
@@ -174,6 +187,7 @@ app.add_typer(index.index_app, name="index")
 app.add_typer(domain_commands.domain_app, name="domain")
 for command in (
     report.report,
+    compare_routing.compare_routing,
     evaluate.evaluate,
     compare.compare,
     drift.drift,

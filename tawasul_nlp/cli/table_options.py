@@ -38,6 +38,16 @@ TextColumns = Annotated[
     ),
 ]
 
+Classified = Annotated[Path, typer.Argument(metavar="CLASSIFIED", help="Output of classify (and group).")]
+ReviewedId = Annotated[
+    str | None,
+    typer.Option("--id-column", metavar="COLUMN", help="Column of ids [default: one called id, case_id, ...]"),
+]
+AddedPrefix = Annotated[
+    str | None,
+    typer.Option("--prefix", metavar="PREFIX", help="The --prefix of classify [default: none, or tawasul_]"),
+]
+
 
 def _known_format(name: str | None) -> str | None:
     if name is not None:
