@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reject
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, write_table
 from tawasul_nlp.tables.run.case_rows import CaseRows, reject_unknowable
-from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
-from tawasul_nlp.tables.run.outputs import Targets, check_rows, checked_targets, escaped_note, layout_of, reject_lines
+from tawasul_nlp.tables.run.manifest import input_identity
+from tawasul_nlp.tables.run.outputs import Targets, check_rows, checked_targets, escaped_note, layout_of, publish_table
 from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note, open_source
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def group_table(
         check_rows(rows.read, written, len(rejects))
         counts = {"read": rows.read, "written": written, "rejected": len(rejects)}
         facts = {"pairs_read": found.pairs_read, "input": {"name": source.name, **identity}, "rows": counts}
-        _publish(targets, rejects_file, table_file, rejects, facts)
+        publish_table("group", targets, rejects_file, table_file, rejects, facts)
     notes = (*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped))
     return _report(targets, rows, found, written, len(rejects), names, notes, time.monotonic() - began)
 
@@ -225,27 +225,6 @@ def _report(
         notes=notes,
         seconds=seconds,
     )
-
-
-def _publish(
-    targets: Targets,
-    rejects_file: PendingFile,
-    table_file: PendingFile | None,
-    rejects: Sequence[Reject],
-    facts: Mapping[str, Any],
-) -> None:
-    """Put rejects, manifest and table in place: whoever sees the output can rely on finding the others."""
-    if rejects:
-        rejects_file.path.write_text(reject_lines(rejects), encoding="utf-8", newline="")
-        rejects_file.publish()
-    else:
-        rejects_file.target.unlink(missing_ok=True)
-    if table_file is None or targets.output is None:
-        return
-    if targets.manifest is not None:  # an output without one would not be ours to replace
-        output = {"name": targets.output.name, **input_identity(table_file.path)}
-        write_manifest(targets.manifest, {"command": "group", "versions": versions(), **facts, "output": output})
-    table_file.publish()
 
 
 def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ...]:

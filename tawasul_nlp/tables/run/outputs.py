@@ -7,15 +7,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import RowsLostError, TableError, reason_of
 from tawasul_nlp.tables.io.chunk import Reader, Reject
 from tawasul_nlp.tables.io.formats import TableFormat, known_format, output_format
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import WriteOptions
-from tawasul_nlp.tables.io.output_file import check_apart, checked_target
-from tawasul_nlp.tables.run.manifest import check_replaceable, manifest_beside
+from tawasul_nlp.tables.io.output_file import PendingFile, check_apart, checked_target
+from tawasul_nlp.tables.run.manifest import (
+    check_replaceable,
+    input_identity,
+    manifest_beside,
+    versions,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,6 +145,28 @@ def check_rows(read: int, written: int, rejected: int) -> None:
 def reject_lines(rejects: Sequence[Reject]) -> str:
     """Return rejects in the order of their rows, one line of JSON each."""
     return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
+
+
+def publish_table(
+    command: str,
+    targets: Targets,
+    rejects_file: PendingFile,
+    table_file: PendingFile | None,
+    rejects: Sequence[Reject],
+    facts: Mapping[str, Any],
+) -> None:
+    """Put rejects, manifest and table in place: whoever sees the output can rely on finding the others."""
+    if rejects:
+        rejects_file.path.write_text(reject_lines(rejects), encoding="utf-8", newline="")
+        rejects_file.publish()
+    else:
+        rejects_file.target.unlink(missing_ok=True)
+    if table_file is None or targets.output is None:
+        return
+    if targets.manifest is not None:  # an output without one would not be ours to replace
+        output = {"name": targets.output.name, **input_identity(table_file.path)}
+        write_manifest(targets.manifest, {"command": command, "versions": versions(), **facts, "output": output})
+    table_file.publish()
 
 
 def escaped_note(cells: int) -> tuple[str, ...]:
