@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.model.label_sets import SEPARATOR
@@ -198,12 +198,13 @@ def _place_values(places: Places, levels: Levels | None) -> dict[str, str | None
     block = None if places.block is None else str(places.block)
     finer = {"quarter": _name(places, places.quarter)}
     if levels is None:
-        columns, blocks = _PLACE_COLUMNS[:3], (block,)
+        columns: Iterable[str] = _PLACE_COLUMNS[:3]
         finer |= {"road": _road(places, "road"), "landmark": _landmark(places, {"landmark", "roundabout"})}
     else:
-        columns, blocks = tuple(levels.columns()), () if levels.block is None else (block,)
+        columns = levels.columns()
         finer |= {} if levels.road is None else {levels.road.column: _road(places, levels.road.id)}
         finer["landmark"] = _landmark(places, {"landmark", *levels.landmarks})
+    blocks = () if levels is not None and levels.block is None else (block,)
     widest = zip(columns, (places.governorate, *blocks, _name(places, places.area)), strict=True)
     return {**finer, **dict(widest)}  # a country's areas may be called quarters
 
