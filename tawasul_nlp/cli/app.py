@@ -38,6 +38,7 @@ from tawasul_nlp.cli import (
     group,
     index,
     report,
+    review,
     select,
     train,
     update,
@@ -184,10 +185,12 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
 app.command()(grouped(group.group))
 app.add_typer(index.index_app, name="index")
+app.add_typer(review.corrections_app, name="corrections")
 app.add_typer(domain_commands.domain_app, name="domain")
 for command in (
     report.report,
     compare_routing.compare_routing,
+    review.review,
     evaluate.evaluate,
     compare.compare,
     drift.drift,

@@ -28,7 +28,8 @@ def compare_routing(
         str | None, typer.Option(metavar="COLUMN", help="Column of the days that a case took, if known.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Table for the cases that were routed elsewhere.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Table for the cases that were routed elsewhere."),
     ] = None,
     text_column: TextColumns = None,
     id_column: ReviewedId = None,
@@ -40,9 +41,9 @@ def compare_routing(
 ) -> None:
     """Compare the model's agencies with those that cases were routed to, the surest differences first.
 
-    Names, former names, abbreviations, aliases and codes of the domain are known; others are listed, for --map. An agency
-    agrees with its group (a municipality with "municipality") and with its ministry. OUT has the cases that were routed
-    elsewhere, with their texts: those of which the model is sure come first.
+    Names, former names, abbreviations, aliases and codes of the domain are known; others are listed, for --map. An
+    agency agrees with its group (a municipality with "municipality") and with its ministry. OUT has the cases that were
+    routed elsewhere, with their texts: those of which the model is sure come first.
 
     \b
     Examples:

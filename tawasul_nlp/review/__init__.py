@@ -1,5 +1,20 @@
 """What officers do with a classified table: compare its routing, review its cases, and correct them."""
 
+from tawasul_nlp.review.case_choice import ReviewPlan
+from tawasul_nlp.review.corrections import CorrectionReport, apply_corrections
+from tawasul_nlp.review.reviewing import ReviewReport, write_review
 from tawasul_nlp.review.routing_comparison import DisagreeingPair, Disagreement, RoutingComparison, compare_routing
+from tawasul_nlp.tables.run.rewrite import RewriteReport
 
-__all__ = ["DisagreeingPair", "Disagreement", "RoutingComparison", "compare_routing"]
+__all__ = [
+    "CorrectionReport",
+    "DisagreeingPair",
+    "Disagreement",
+    "ReviewPlan",
+    "ReviewReport",
+    "RewriteReport",
+    "RoutingComparison",
+    "apply_corrections",
+    "compare_routing",
+    "write_review",
+]

@@ -46,9 +46,10 @@ class AgencyNames:
         found = {name.strip(): agency_named(agency, domain) for name, agency in given.items()}
         unknown = [agency for agency in given.values() if agency_named(agency, domain) is None]
         if unknown:
+            shown = f"{', '.join(map(repr, unknown[:_SHOWN]))}{', ...' * (len(unknown) > _SHOWN)}"
+            known = next(iter(domain.taxonomy.agencies))
             raise ValueError(
-                f"the map names {', '.join(map(repr, unknown[:_SHOWN]))}{', ...' * (len(unknown) > _SHOWN)}, which is no "
-                f"agency of {domain.id}; expected an id such as {next(iter(domain.taxonomy.agencies))!r}, or a name"
+                f"the map names {shown}, which is no agency of {domain.id}; expected an id such as {known!r}, or a name"
             )
         self._own = {name: agency for name, agency in found.items() if agency is not None}
         self.find = lru_cache(maxsize=None)(self._find)

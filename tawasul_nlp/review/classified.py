@@ -17,7 +17,7 @@ from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.run.case_rows import likely_id
-from tawasul_nlp.tables.run.text_columns import checked_columns, named, open_source, wordiest, with_texts
+from tawasul_nlp.tables.run.text_columns import checked_columns, named, open_source, with_texts, wordiest
 
 _YES = ("true", "1", "1.0")  # pandas writes True, a spreadsheet TRUE
 _NEEDED = ("needs_review", "review_reasons")

@@ -172,15 +172,15 @@ class RoutingComparison:
         """Say in sentences what was compared, and what could not be."""
         different = len(self.disagreements)
         lines = [
-            f"{self.compared:,} of {self.cases:,} cases compared: {self.agreed:,} agree, {different:,} differ, of which "
-            f"the model is sure of {self.sure:,}"
+            f"{self.compared:,} of {self.cases:,} cases compared: {self.agreed:,} agree, {different:,} differ, "
+            f"of which the model is sure of {self.sure:,}"
         ]
         if len(self.pairs) > _SHOWN:
             lines.append(f"and {len(self.pairs) - _SHOWN} more pairs of agencies")
         if self.extra_days is not None:
             lines.append(
-                f"where the model is sure, they took {self.extra_days:,.0f} days more in all than such cases usually do "
-                "at the model's agency"
+                f"where the model is sure, they took {self.extra_days:,.0f} days more in all than such cases usually "
+                "do at the model's agency"
             )
         if self.empty:
             lines.append(f"{self.empty:,} cases have no agency in {self.agency_column!r}")

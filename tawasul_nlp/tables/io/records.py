@@ -50,7 +50,7 @@ def write_records(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_records(f"{folder}/names.csv", {"name": "string", "cases": "int64"}, [{"name": "الأشغال", "cases": 3}])
+    ...     write_records(f"{folder}/names.csv", {"name": "string", "rows": "int64"}, [{"name": "الأشغال", "rows": 3}])
     1
     """
     path = Path(path)

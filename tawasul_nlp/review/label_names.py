@@ -1,0 +1,133 @@
+"""The labels of a task as people read and write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from tawasul_nlp.domain import Domain, agency_named
+from tawasul_nlp.model.label_sets import NONE, split_labels
+from tawasul_nlp.review.classified import ClassifiedTable
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.text import normalize
+
+_AGENCY = "agency"
+_SHOWN_CHARS = 40
+
+
+class LabelNames:
+    """The labels that a task may have, by their names: Arabic ones where the domain has such.
+
+    Parameters
+    ----------
+    task : str
+    ids : iterable of str
+    domain : Domain
+
+    Attributes
+    ----------
+    ids : tuple of str
+
+    Examples
+    --------
+    >>> names = LabelNames("kind", ["complaint", "praise"], Domain.bundled())
+    >>> names.name("praise"), names.find("شكوى"), names.find("Praise"), names.find("praise")
+    ('شكر وثناء', 'complaint', 'praise', 'praise')
+    """
+
+    def __init__(self, task: str, ids: Iterable[str], domain: Domain) -> None:
+        self.task = task
+        self.ids = tuple(ids)
+        self._domain = domain
+        known = _entries(task, domain)
+        arabic = {id: known[id].name_ar if id in known else id for id in self.ids}
+        shared = {name for name in arabic.values() if list(arabic.values()).count(name) > 1}
+        self._names = {id: id if name in shared else name for id, name in arabic.items()}
+        english = {_folded(known[id].name_en): id for id in self.ids if id in known}
+        self._found = english | {_folded(name): id for id, name in self._names.items()}
+        self._found |= {_folded(id): id for id in self.ids}
+
+    def name(self, id: str) -> str:
+        """Return what people read; several labels, joined as in a cell, keep their order."""
+        return id if id == NONE else "|".join(self._names.get(part, part) for part in id.split("|"))
+
+    def find(self, written: str) -> str:
+        """Return the label that a person wrote by its id or name, or labels joined by ``|`` as a sorted cell.
+
+        Raises
+        ------
+        ValueError
+            If it is none; the message names the nearest.
+        """
+        if written == NONE or "|" not in written:
+            return written if written == NONE else self._one(written)
+        return "|".join(sorted(self._one(part) for part in split_labels(written)))
+
+    def _one(self, written: str) -> str:
+        found = self._found.get(_folded(written))
+        if found is None and self.task == _AGENCY:
+            named = agency_named(written, self._domain)
+            found = named if named in self.ids else None
+        if found is None:
+            near = get_close_matches(_folded(written), self._found, n=3, cutoff=0.6)
+            hint = f"did you mean {', '.join(repr(self.name(self._found[one])) for one in near)}?" if near else ""
+            shown = written if len(written) <= _SHOWN_CHARS else f"a text of {len(written)} characters"
+            raise ValueError(f"{shown!r} is no {self.task}" + (f"; {hint}" if hint else ""))
+        return found
+
+
+@dataclass(slots=True)
+class SeenLabels:
+    """The labels of each task that a table has, as answers or as the next likeliest ones."""
+
+    table: ClassifiedTable
+    of_task: dict[str, set[str]]
+
+    @classmethod
+    def of(cls, table: ClassifiedTable) -> SeenLabels:
+        """Begin without any."""
+        return cls(table, {task: set() for task in table.tasks})
+
+    def add(self, labels: Mapping[str, str], record: Mapping[str, Any]) -> None:
+        """Add those of a row."""
+        for task, cell in labels.items():
+            alternatives = record.get(self.table.column(f"{task}_alternatives"))
+            self.of_task[task] |= {*(split_labels(cell) if cell else ()), *_alternatives(alternatives)}
+
+    def names(self, domain: Domain) -> dict[str, LabelNames]:
+        """Return the labels that a person may choose for each task.
+
+        They are those of the domain if all that the table has are among them; else those that the table has.
+
+        Raises
+        ------
+        TableError
+            If a task has no label at all.
+        """
+        found = {}
+        for task, seen in self.of_task.items():
+            known = _entries(task, domain)
+            ids = list(known) if seen <= known.keys() else sorted(seen)
+            if not ids:
+                raise TableError(f"{self.table.path} has no label of the task {task!r}, so there is none to choose")
+            found[task] = LabelNames(task, ids, domain)
+        return found
+
+
+def _entries(task: str, domain: Domain) -> Mapping[str, Any]:
+    taxonomy = domain.taxonomy
+    known: dict[str, Mapping[str, Any]] = {"kind": taxonomy.kinds, "topic": taxonomy.topics, _AGENCY: taxonomy.agencies}
+    return known.get(task, {})
+
+
+def _alternatives(value: Any) -> set[str]:
+    if isinstance(value, list | tuple):
+        return {str(item["id"]) for item in value}
+    parts = (part.strip() for part in str(value or "").split(";"))
+    return {part.rpartition("=")[0] for part in parts if "=" in part}
+
+
+def _folded(name: str) -> str:
+    return normalize(name, profile="matching").casefold().strip() or name.strip().casefold()

@@ -1,0 +1,121 @@
+"""Write the cases of a classified table that are worth a look, for people to correct."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.review.annotation_tools import WRITERS
+from tawasul_nlp.review.case_choice import ReviewPlan, choose_cases
+from tawasul_nlp.review.classified import open_classified
+from tawasul_nlp.review.label_names import SeenLabels
+from tawasul_nlp.review.review_sheet import ReviewCase, ReviewSheet, write_sheet
+from tawasul_nlp.review.review_workbook import write_workbook
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.formats import output_format
+from tawasul_nlp.tables.io.options import ReadOptions
+from tawasul_nlp.tables.io.output_file import check_apart
+from tawasul_nlp.text import mask_personal_data
+
+_PLAN = ReviewPlan()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewReport:
+    """What was written.
+
+    Attributes
+    ----------
+    output : Path
+    rows : int
+        Of the table, those that could be read.
+    cases : int
+        Of the review.
+    reasons : mapping of str to int
+        How many of them are ``urgent``, ``unsure`` and ``diverse``.
+    """
+
+    output: Path
+    rows: int
+    cases: int
+    reasons: Mapping[str, int]
+
+
+def write_review(
+    source: str | Path,
+    output: str | Path,
+    plan: ReviewPlan = _PLAN,
+    *,
+    tool: str | None = None,
+    mask: bool = False,
+    text_column: str | Sequence[str] | None = None,
+    id_column: str | None = None,
+    prefix: str | None = None,
+    domain: Domain | None = None,
+    read: ReadOptions = ReadOptions(),
+) -> ReviewReport:
+    """Write the cases of a classified table that are worth a look.
+
+    Each row has the text, the model's answers, and an empty column for the correction of each; in a workbook the labels
+    are chosen from lists. A grouped table has two more, for the incident that a case belongs to and for one that its
+    incident is to be merged with. :func:`apply_corrections` reads what people wrote. What is there is replaced.
+
+    Parameters
+    ----------
+    source : str or Path
+        Output of ``tawasul classify``, and of ``tawasul group`` if it has incidents.
+    output : str or Path
+        ``.xlsx`` (extra ``excel``), ``.csv``, ``.jsonl`` or ``.parquet``; ``.json`` for a ``tool``.
+    plan : ReviewPlan
+        How many cases, and why.
+    tool : str or None
+        ``label-studio`` or ``argilla``, for JSON that it imports.
+    mask : bool
+        Whether personal data in texts and ids are masked. :func:`apply_corrections` takes texts from the table.
+    text_column, id_column, prefix, read
+        As for :func:`open_classified`.
+    domain : Domain or None
+        The pack with the names of labels; None is Bahrain's.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be read or is not classified, or the output cannot be written.
+    ValueError
+        If the tool is unknown, or the output's name does not fit it.
+    """
+    source, output = Path(source), Path(output)
+    domain = domain or Domain.bundled()
+    write = _writer(output, tool)
+    check_apart([source], {"review": output})
+    table = open_classified(source, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
+    reasons = choose_cases(table, plan)
+    seen, rows, chosen = SeenLabels.of(table), 0, {}
+    for case in table.cases():
+        rows += 1
+        seen.add(case.labels, case.record)
+        if case.row in reasons:
+            id = None if case.id is None else _shown(case.id, mask, domain)
+            chosen[case.row] = ReviewCase(replace(case, id=id), reasons[case.row], _shown(case.text, mask, domain))
+    if not chosen:
+        raise TableError(f"{source} has no case to review; ask for others with --unsure, --urgent or --diverse")
+    cases = tuple(chosen[row] for row in reasons)
+    write(ReviewSheet(cases, seen.names(domain), table.multi_label, table.grouped), output)
+    return ReviewReport(output, rows, len(cases), Counter(reasons.values()))
+
+
+def _writer(output: Path, tool: str | None) -> Callable[[ReviewSheet, Path], None]:
+    if tool is None and output.suffix.lower() != ".json":
+        return write_workbook if output_format(output).name == "xlsx" else write_sheet
+    if tool is None or tool not in WRITERS:
+        raise ValueError(f"a .json is for a tool, and got {tool!r}; expected one of {', '.join(WRITERS)}")
+    if output.suffix.lower() != ".json":
+        raise ValueError(f"the review for {tool} is {output.name!r}, expected a name that ends in .json")
+    return WRITERS[tool]
+
+
+def _shown(text: str, mask: bool, domain: Domain) -> str:
+    return mask_personal_data(text, domain=domain).text if mask else text
