@@ -103,7 +103,7 @@ class _Candidates:
     def _in_turn(self) -> Iterator[_Candidate]:
         """Yield the least sure of each label, the rarest label first, then the second of each, and so on."""
         rarest = sorted(self._sure, key=lambda label: (self._labels[label], label))
-        waiting = [sorted(self._sure[label]) for label in rarest]
+        waiting = [sorted(self._sure[label]) for label in rarest if self._sure[label]]
         while waiting:
             for heap in waiting:
                 one = heap.pop()
