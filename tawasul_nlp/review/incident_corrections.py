@@ -115,7 +115,10 @@ def decided_in_index(
         If the index lacks a case, or an incident; then nothing is changed.
     """
     id_of = {each.row: each.id for each in rows}
-    heads = {each.incident: each.id for each in sorted(rows, key=lambda each: each.representative)}
+    leaving = {decision.row for decision in decisions if not decision.merges}
+    # An incident is known by a case that stays, so that a repeated decision finds what it became.
+    known_by = sorted(rows, key=lambda each: (each.row not in leaving, each.representative))
+    heads = {each.incident: each.id for each in known_by}
     _check(index, id_of, heads, decisions)
     for decision in sorted(decisions, key=lambda each: not each.merges):
         case = str(id_of[decision.row])

@@ -1,0 +1,281 @@
+"""What people wrote into a review changes the table, its incidents, and what a model learns from; nothing else does."""
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from tawasul_nlp.cli import main
+from tawasul_nlp.duplicates import DuplicateIndex
+from tawasul_nlp.review import apply_corrections, write_review
+from tawasul_nlp.tables import TableError, group_table
+from tests.review.classified_tables import TAXONOMY, case, write
+
+WASTE = "القمامة متراكمة في الرفاع الشرقي مجمع 925"
+
+
+def grouped(text, group, size, *, head=True, **more):
+    return case(text, **more) | {
+        "group_id": group,
+        "group_size": size,
+        "group_score": 1.0 if head else 0.8,
+        "is_representative": head,
+    }
+
+
+ROWS = [
+    grouped("المجاري طافحة", 1, 2, unsure=True),
+    grouped("المجاري طافحة عندنا", 1, 2, head=False),
+    grouped(WASTE, 2, 1, topic="road_damage", unsure=True),
+    grouped("شكرا لكم", 3, 1, kind="praise", topic="waste_collection"),
+    grouped("حفرة", 4, 1, topic="road_damage"),
+]
+
+
+@pytest.fixture
+def table(tmp_path):
+    return write(tmp_path / "classified.csv", ROWS)
+
+
+def records(path):
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
+
+
+def filled(table, **answers):
+    """Return a review of all cases with what people wrote about some rows: ``r3={"correct_topic": ...}``."""
+    review = table.with_name("review.jsonl")
+    write_review(table, review, text_column="text")
+    rows = [row | answers.get(row["case"].split("-")[0], {}) for row in records(review)]
+    filled_in = table.with_name("filled.csv")
+    with filled_in.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return filled_in
+
+
+def changes(before, after):
+    pairs = zip(records(before), records(after), strict=True)
+    return {
+        (number, name): new[name]
+        for number, (old, new) in enumerate(pairs, 1)
+        for name in old
+        if old[name] != new[name]
+    }
+
+
+def test_a_review_without_a_word_changes_nothing(table, tmp_path):
+    done = apply_corrections(filled(table), table, tmp_path / "out.csv", append_to=tmp_path / "corrections.csv")
+    assert changes(table, tmp_path / "out.csv") == {} and dict(done.changed) == {} and done.lessons == 0
+    assert done.table.rows_read == done.table.rows_written == len(ROWS)
+
+
+def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table, tmp_path):
+    review = filled(table, r3={"correct_topic": TAXONOMY.topic("waste_collection").name_ar})
+    done = apply_corrections(review, table, tmp_path / "out.csv", text_column="text")
+    found = changes(table, tmp_path / "out.csv")
+    assert found[3, "topic"] == "waste_collection" and found[3, "topic_probability"] == "1.0"
+    assert found[3, "agency"] == "southern_municipality"
+    assert found[3, "agency_name_ar"] == TAXONOMY.agency("southern_municipality").name_ar
+    assert found[3, "needs_review"] == "false" and found[3, "review_reasons"] == ""
+    assert {row for row, _ in found} == {3} and dict(done.changed) == {"topic": 1, "agency": 1}
+
+
+def test_a_case_whose_agency_depends_on_an_unknown_place_still_needs_one(table, tmp_path):
+    apply_corrections(filled(table, r5={"correct_topic": "waste_collection"}), table, tmp_path / "out.csv")
+    row = records(tmp_path / "out.csv")[4]
+    assert (row["agency"], row["needs_review"], row["review_reasons"]) == ("municipality", "true", "place_needed")
+
+
+def test_what_people_saw_is_kept_for_training_with_the_labels_that_models_learn(table, tmp_path):
+    lessons = tmp_path / "corrections.csv"
+    review = filled(
+        table,
+        r3={"correct_topic": "waste_collection", "correct_kind": "استفسار"},
+        r1={"checked": "نعم"},
+        r5={"correct_agency": "هيئة الكهرباء والماء"},
+    )
+    for _ in range(2):  # repeating it adds nothing
+        done = apply_corrections(review, table, tmp_path / "out.csv", append_to=lessons)
+    assert (done.confirmed, done.lessons) == (1, 3)
+    rows = {row["text"]: (row["kind"], row["topic"], row["agency"]) for row in records(lessons)}
+    assert rows == {
+        WASTE: ("inquiry", "waste_collection", "municipality"),
+        "المجاري طافحة": ("complaint", "sewage_overflow", "works"),
+        "حفرة": ("complaint", "", "ewa"),
+    }, "a group where the place decides, and no topic that another agency owns"
+    later = filled(table, r1={"correct_topic": "road_damage"})
+    assert apply_corrections(later, table, tmp_path / "out.csv", append_to=lessons).lessons == 3
+    assert {row["text"]: row["topic"] for row in records(lessons)}["المجاري طافحة"] == "road_damage"
+
+
+def test_wrong_rows_are_named_and_then_nothing_is_written(table, tmp_path):
+    review = filled(
+        table,
+        r1={"correct_topic": "road_damge"},
+        r3={"correct_incident": "77"},
+        r4={"merge_with": "new"},
+        r5={"case": "r5-00000000", "checked": "x"},
+    )
+    with pytest.raises(TableError) as caught:
+        apply_corrections(review, table, tmp_path / "out.csv", append_to=tmp_path / "corrections.csv")
+    message = str(caught.value)
+    assert "correct_topic: 'road_damge' is no topic; did you mean" in message
+    assert "correct_incident: expected a number of the table's incidents or new" in message
+    assert "merge_with: expected a number of the table's incidents;" in message + ";"
+    assert "is about no case of classified.csv, or its text was changed since the review" in message
+    assert message.count("row ") >= 4 and WASTE not in message
+    assert not (tmp_path / "out.csv").exists() and not (tmp_path / "corrections.csv").exists()
+
+
+def test_two_answers_about_one_case_are_refused(table, tmp_path):
+    review = filled(table, r1={"checked": "yes"})
+    lines = review.read_text(encoding="utf-8-sig").splitlines()
+    own = next(line for line in lines if line.startswith("r1-"))
+    review.write_text("\n".join([*lines, own]) + "\n", encoding="utf-8")
+    with pytest.raises(TableError, match=r"row \d is about the same case as row \d"):
+        apply_corrections(review, table, tmp_path / "out.csv")
+
+
+def test_incidents_are_merged_split_and_moved_in_the_table(table, tmp_path):
+    review = filled(table, r1={"merge_with": "3"}, r3={"correct_incident": "4"})
+    done = apply_corrections(review, table, tmp_path / "out.csv")
+    assert (done.merged, done.moved, done.split) == (1, 1, 0)
+    rows = records(tmp_path / "out.csv")
+    assert [(row["group_id"], row["group_size"]) for row in rows] == [
+        ("3", "3"),
+        ("3", "3"),
+        ("4", "2"),
+        ("3", "3"),
+        ("4", "2"),
+    ]
+    assert [row["is_representative"] for row in rows] == ["false", "false", "false", "true", "true"]
+    done = apply_corrections(filled(table, r1={"correct_incident": "new"}), table, tmp_path / "out.csv")
+    rows = records(tmp_path / "out.csv")
+    assert done.split == 1 and [row["group_id"] for row in rows[:2]] == ["5", "1"]
+    assert [(row["group_size"], row["is_representative"]) for row in rows[:2]] == [("1", "true")] * 2
+
+
+def test_a_parquet_table_keeps_its_types(tmp_path):
+    table = write(tmp_path / "classified.parquet", ROWS)
+    review = filled(table, r3={"correct_topic": "waste_collection"}, r1={"correct_incident": "new"})
+    apply_corrections(review, table, tmp_path / "out.parquet")
+    before, after = (pq.read_table(path) for path in (table, tmp_path / "out.parquet"))
+    assert after.schema == before.schema
+    row = after.to_pylist()[2]
+    assert (row["topic"], row["topic_probability"], row["needs_review"]) == ("waste_collection", 1.0, False)
+
+
+POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
+DIALECT = "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد في الطوارئ"
+
+
+@pytest.fixture
+def indexed(tmp_path):
+    """A table that was added to an index: two reports of one incident, and another incident."""
+    from tawasul_nlp.duplicates import DuplicateGrouper
+
+    texts = {"k-1": POWER, "k-2": DIALECT, "k-3": "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي"}
+    rows = [case(text, "power_outage", unsure=True) | {"case_id": id} for id, text in texts.items()]
+    classified, folder, table = write(tmp_path / "classified.csv", rows), tmp_path / "index", tmp_path / "grouped.csv"
+    grouper = DuplicateGrouper.from_pretrained()
+    group_table(grouper, classified, table, text_column="text", id_column="case_id", index=folder)
+    return table, folder
+
+
+@pytest.mark.slow
+def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexed, tmp_path, capsys):
+    table, folder = indexed
+    first, _, other = (row["group_id"] for row in records(table))
+    review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": first})
+    arguments = ["corrections", "apply", str(review), "--to", str(table), "-o", str(tmp_path / "out.csv")]
+    for _ in range(2):
+        assert main([*arguments, "--index", str(folder), "--by", "نورة"]) == 0
+    assert "incidents: 1 merged, 0 cases moved, 1 split off" in capsys.readouterr().out
+    with DuplicateIndex.open(folder) as index:
+        now = {id: each.group_id for id, each in index.assignments().items()}
+        decided = [event.kind for event in index.history() if event.by == "نورة"]
+    assert now["k-2"] == now["k-3"] != now["k-1"] and other not in map(str, now.values())
+    assert sorted(decided) == ["merged", "split"]
+    rows = records(tmp_path / "out.csv")
+    assert [row["group_id"] for row in rows] == [str(now[row["case_id"]]) for row in rows]
+    assert [row["group_size"] for row in rows] == ["1", "2", "2"]
+
+
+@pytest.mark.slow
+def test_a_table_that_is_not_in_the_index_is_refused(table, indexed, tmp_path):
+    rows = [row | {"case_id": f"x-{at}"} for at, row in enumerate(ROWS)]
+    table = write(tmp_path / "other.csv", rows)
+    with DuplicateIndex.open(indexed[1]) as index, pytest.raises(TableError, match="add the table to the index first"):
+        apply_corrections(filled(table, r1={"merge_with": "3"}), table, tmp_path / "out.csv", index=index)
+
+
+def test_what_label_studio_exports_is_read_back(table, tmp_path):
+    path = tmp_path / "tasks.json"
+    write_review(table, path, tool="label-studio", text_column="text")
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    road = TAXONOMY.topic("waste_collection").name_ar
+    for number, task in enumerate(tasks):
+        result = json.loads(json.dumps(task.pop("predictions")[0]["result"]))
+        if task["data"]["text"] == WASTE:
+            next(each for each in result if each["from_name"] == "topic")["value"]["choices"] = [road]
+            result.append({"from_name": "correct_incident", "type": "textarea", "value": {"text": ["new"]}})
+        done = {"was_cancelled": False, "result": result, "updated_at": "2026-03-09T22:16:08Z"}
+        skipped = {"was_cancelled": True, "result": []}
+        task["annotations"] = [skipped] if number == len(tasks) - 1 else [skipped, done]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    done = apply_corrections(path, table, tmp_path / "out.csv")
+    assert changes(table, tmp_path / "out.csv")[3, "agency"] == "southern_municipality"
+    assert dict(done.changed) == {"topic": 1, "agency": 1} and done.confirmed == len(tasks) - 2
+    assert done.split == 1
+
+
+def test_what_argilla_exports_is_read_back_unless_people_differ(table, tmp_path):
+    path = tmp_path / "records.json"
+    write_review(table, path, tool="argilla", text_column="text")
+    items = json.loads(path.read_text(encoding="utf-8"))
+    right = {"value": TAXONOMY.topic("road_damage").name_ar, "user_id": "one"}
+    items[0]["responses"] = {"topic": [right, {**right, "user_id": "two"}]}
+    path.write_text(json.dumps([{"responses": {}, **item} for item in items]), encoding="utf-8")
+    assert dict(apply_corrections(path, table, tmp_path / "out.csv").changed) == {"topic": 1}
+    items[0]["responses"]["topic"].append({"value": "sewage_overflow", "user_id": "three"})
+    path.write_text(json.dumps([{"responses": {}, **item} for item in items]), encoding="utf-8")
+    with pytest.raises(TableError, match="item 1: 3 people answered 'topic' differently; settle it in Argilla"):
+        apply_corrections(path, table, tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "nothing", '[{"annotations": [{"result": [{}]}]}]'])
+def test_json_that_no_tool_exports_is_refused(table, tmp_path, content):
+    (tmp_path / "export.json").write_text(content)
+    with pytest.raises(TableError, match=r"cannot be read as JSON|no list of tasks|no export of Label Studio"):
+        apply_corrections(tmp_path / "export.json", table, tmp_path / "out.csv")
+
+
+def test_a_workbook_that_was_filled_in_is_read_back(table, tmp_path):
+    import openpyxl
+
+    write_review(table, tmp_path / "review.xlsx", text_column="text")
+    book = openpyxl.load_workbook(tmp_path / "review.xlsx")
+    sheet = book["cases"]
+    header = [cell.value for cell in sheet[1]]
+    row = next(row for row in sheet.iter_rows(min_row=2) if row[header.index("text")].value == "حفرة")
+    row[header.index("correct_kind")].value = "مقترح"
+    row[header.index("correct_incident")].value = 1
+    book.save(tmp_path / "review.xlsx")
+    done = apply_corrections(tmp_path / "review.xlsx", table, tmp_path / "out.csv")
+    assert dict(done.changed) == {"kind": 1} and done.moved == 1
+    assert records(tmp_path / "out.csv")[4]["group_id"] == "1"
+
+
+def test_an_output_that_something_else_wrote_is_kept_and_rejects_are_told(table, tmp_path, capsys):
+    review = filled(table, r1={"checked": "yes"})
+    table.write_text(table.read_text(encoding="utf-8-sig") + "too,few\n", encoding="utf-8")
+    (tmp_path / "out.csv").write_text("mine")
+    arguments = ["corrections", "apply", str(review), "--to", str(table), "-o", str(tmp_path / "out.csv")]
+    assert main(arguments) == 1 and "replace it with --force" in capsys.readouterr().err
+    assert main([*arguments, "--force"]) == 3 and "1 rows could not be read" in capsys.readouterr().err
+    assert len(records(tmp_path / "out.csv")) == len(ROWS)
