@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.model.label_sets import SEPARATOR, join_labels
+from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_cell
 from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell, to_name
@@ -34,7 +34,7 @@ class ClassifiedCase:
     text : str
     id : str or None
     labels : mapping of str to str
-        The model's answer for each task; the labels of a multi-label task are joined, as in a cell.
+        The model's answer for each task; of a multi-label task, the sorted cell.
     probabilities : mapping of str to float
         Of these answers; of several labels, that of the least sure one.
     needs_review : bool
@@ -126,12 +126,20 @@ class ClassifiedTable:
             row,
             text,
             None if self.id is None else to_cell(record.get(self.id)).strip() or None,
-            {task: _label(record.get(self.column(task))) for task in self.tasks},
+            {task: self._label(task, record) for task in self.tasks},
             {task: self._probability(task, record) for task in self.tasks},
             to_cell(record.get(self.column("needs_review"))).casefold() in _YES,
             _reasons(record.get(self.column("review_reasons"))),
             incident or None,
             record,
+        )
+
+    def _label(self, task: str, record: Mapping[str, Any]) -> str:
+        value = record.get(self.column(task))
+        if task not in self.multi_label:
+            return to_name(value)
+        return (
+            sorted_cell(join_labels(map(to_name, value)) if isinstance(value, list | tuple) else to_name(value)) or NONE
         )
 
     def _probability(self, task: str, record: Mapping[str, Any]) -> float:
@@ -230,10 +238,6 @@ def _is_answer(column: str, prefix: str, tasks: Sequence[str]) -> bool:
 def _wordiest(reader: Reader, columns: Sequence[str]) -> str | None:
     first = next(iter(reader.chunks()), None)
     return None if first is None else wordiest({name: first.column(name) for name in columns})
-
-
-def _label(value: Any) -> str:
-    return join_labels(map(to_name, value)) if isinstance(value, list | tuple) else to_name(value)
 
 
 def _reasons(value: Any) -> tuple[str, ...]:

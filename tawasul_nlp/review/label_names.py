@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from tawasul_nlp.domain import Domain, agency_named
-from tawasul_nlp.model.label_sets import NONE, split_labels
-from tawasul_nlp.review.classified import ClassifiedTable
+from tawasul_nlp.model.label_sets import join_labels, split_labels
+from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.text import normalize
 
@@ -25,6 +24,8 @@ class LabelNames:
     task : str
     ids : iterable of str
     domain : Domain
+    several : bool
+        Whether a case may have several of them.
 
     Attributes
     ----------
@@ -37,10 +38,11 @@ class LabelNames:
     ('شكر وثناء', 'complaint', 'praise', 'praise')
     """
 
-    def __init__(self, task: str, ids: Iterable[str], domain: Domain) -> None:
-        self.task = task
+    def __init__(self, task: str, ids: Iterable[str], domain: Domain, *, several: bool = False) -> None:
         self.ids = tuple(ids)
+        self._task = task
         self._domain = domain
+        self._several = several
         known = _entries(task, domain)
         arabic = {id: known[id].name_ar if id in known else id for id in self.ids}
         shared = {name for name in arabic.values() if list(arabic.values()).count(name) > 1}
@@ -49,52 +51,52 @@ class LabelNames:
         self._found = english | {_folded(name): id for id, name in self._names.items()}
         self._found |= {_folded(id): id for id in self.ids}
 
-    def name(self, id: str) -> str:
-        """Return what people read; several labels, joined as in a cell, keep their order."""
-        return id if id == NONE else "|".join(self._names.get(part, part) for part in id.split("|"))
+    def name(self, cell: str) -> str:
+        """Return the name of the label in a cell, or the names of several."""
+        if self._several:
+            return join_labels(map(self._name, split_labels(cell)))
+        return self._name(cell)
+
+    def _name(self, id: str) -> str:
+        return self._names.get(id, id)
 
     def find(self, written: str) -> str:
-        """Return the label that a person wrote by its id or name, or labels joined by ``|`` as a sorted cell.
+        """Return the label that a person wrote by its id or name; of several, their sorted cell.
 
         Raises
         ------
         ValueError
             If it is none; the message names the nearest.
         """
-        if written == NONE or "|" not in written:
-            return written if written == NONE else self._one(written)
-        return "|".join(sorted(self._one(part) for part in split_labels(written)))
+        if self._several:
+            return join_labels(sorted(map(self._find, split_labels(written))))
+        return self._find(written)
 
-    def _one(self, written: str) -> str:
+    def _find(self, written: str) -> str:
         found = self._found.get(_folded(written))
-        if found is None and self.task == _AGENCY:
+        if found is None and self._task == _AGENCY:
             named = agency_named(written, self._domain)
             found = named if named in self.ids else None
         if found is None:
             near = get_close_matches(_folded(written), self._found, n=3, cutoff=0.6)
-            hint = f"did you mean {', '.join(repr(self.name(self._found[one])) for one in near)}?" if near else ""
-            shown = written if len(written) <= _SHOWN_CHARS else f"a text of {len(written)} characters"
-            raise ValueError(f"{shown!r} is no {self.task}" + (f"; {hint}" if hint else ""))
+            hint = f"; did you mean {', '.join(repr(self._name(self._found[one])) for one in near)}?" if near else ""
+            shown = repr(written) if len(written) <= _SHOWN_CHARS else f"a text of {len(written)} characters"
+            raise ValueError(f"{shown} is no {self._task}{hint}")
         return found
 
 
-@dataclass(slots=True)
 class SeenLabels:
     """The labels of each task that a table has, as answers or as the next likeliest ones."""
 
-    table: ClassifiedTable
-    of_task: dict[str, set[str]]
+    def __init__(self, table: ClassifiedTable) -> None:
+        self._table = table
+        self._seen: dict[str, set[str]] = {task: set() for task in table.tasks}
 
-    @classmethod
-    def of(cls, table: ClassifiedTable) -> SeenLabels:
-        """Begin without any."""
-        return cls(table, {task: set() for task in table.tasks})
-
-    def add(self, labels: Mapping[str, str], record: Mapping[str, Any]) -> None:
-        """Add those of a row."""
-        for task, cell in labels.items():
-            alternatives = record.get(self.table.column(f"{task}_alternatives"))
-            self.of_task[task] |= {*(split_labels(cell) if cell else ()), *_alternatives(alternatives)}
+    def add(self, case: ClassifiedCase) -> None:
+        """Add those of a case."""
+        for task, cell in case.labels.items():
+            alternatives = case.record.get(self._table.column(f"{task}_alternatives"))
+            self._seen[task] |= {*split_labels(cell), *_alternatives(alternatives)}
 
     def names(self, domain: Domain) -> dict[str, LabelNames]:
         """Return the labels that a person may choose for each task.
@@ -107,12 +109,12 @@ class SeenLabels:
             If a task has no label at all.
         """
         found = {}
-        for task, seen in self.of_task.items():
+        for task, seen in self._seen.items():
             known = _entries(task, domain)
             ids = list(known) if seen <= known.keys() else sorted(seen)
             if not ids:
-                raise TableError(f"{self.table.path} has no label of the task {task!r}, so there is none to choose")
-            found[task] = LabelNames(task, ids, domain)
+                raise TableError(f"{self._table.path} has no label of the task {task!r}, so there is none to choose")
+            found[task] = LabelNames(task, ids, domain, several=task in self._table.multi_label)
         return found
 
 

@@ -50,9 +50,9 @@ def match_answers(table: ClassifiedTable, answers: Iterable[Answer], domain: Dom
     """
     given = [each for each in answers if each.labels or each.checked or each.incident or each.merge_with]
     keys = {each.key for each in given}
-    seen, cases, rows = SeenLabels.of(table), dict[str, ClassifiedCase](), list[GroupedRow]()
+    seen, cases, rows = SeenLabels(table), dict[str, ClassifiedCase](), list[GroupedRow]()
     for case in table.cases():
-        seen.add(case.labels, case.record)
+        seen.add(case)
         if table.grouped and case.incident is not None:
             rows.append(_grouped_row(case, table))
         if case.key in keys:

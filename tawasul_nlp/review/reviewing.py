@@ -93,10 +93,10 @@ def write_review(
     check_apart([source], {"review": output})
     table = open_classified(source, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
     reasons = choose_cases(table, plan)
-    seen, rows, chosen = SeenLabels.of(table), 0, {}
+    seen, rows, chosen = SeenLabels(table), 0, {}
     for case in table.cases():
         rows += 1
-        seen.add(case.labels, case.record)
+        seen.add(case)
         if case.row in reasons:
             id = None if case.id is None else _shown(case.id, mask, domain)
             chosen[case.row] = ReviewCase(replace(case, id=id), reasons[case.row], _shown(case.text, mask, domain))

@@ -279,3 +279,33 @@ def test_an_output_that_something_else_wrote_is_kept_and_rejects_are_told(table,
     assert main(arguments) == 1 and "replace it with --force" in capsys.readouterr().err
     assert main([*arguments, "--force"]) == 3 and "1 rows could not be read" in capsys.readouterr().err
     assert len(records(tmp_path / "out.csv")) == len(ROWS)
+
+
+TAGS = {"tags": ["works", "lighting"], "tags_probabilities": [0.9, 0.6], "tags_alternatives": [], "needs_review": True}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_the_labels_of_a_multi_label_task_are_corrected_as_a_set(tmp_path, suffix):
+    rows = [{"text": "حفرة وليت محترق", **TAGS, "review_reasons": ["low_confidence"]}]
+    rows.append(rows[0] | {"text": "ليت محترق", "tags": ["lighting"], "tags_probabilities": [0.6]})
+    rows.append(rows[0] | {"text": "شكرا", "tags": [], "tags_probabilities": []})
+    if suffix == "csv":
+        rows = [row | {name: "|".join(map(str, row[name])) for name in ("tags", "tags_probabilities")} for row in rows]
+        rows = [row | {"tags_alternatives": "", "review_reasons": "low_confidence"} for row in rows]
+        write(tmp_path / "table.csv", rows)
+    else:
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (tmp_path / "table.jsonl").write_text(lines, encoding="utf-8")
+    table, out = tmp_path / f"table.{suffix}", tmp_path / f"out.{suffix}"
+    review = filled(
+        table,
+        r1={"correct_tags": "lighting|works"},
+        r2={"correct_tags": "works | lighting"},
+        r3={"correct_tags": "lighting"},
+    )
+    done = apply_corrections(review, table, out, append_to=tmp_path / "corrections.jsonl")
+    assert dict(done.changed) == {"tags": 2} and done.confirmed == 1
+    found = [row["tags"] if suffix == "csv" else "|".join(row["tags"]) for row in records(out)]
+    assert found == ["works|lighting", "lighting|works", "lighting"]
+    lessons = {row["text"]: row["tags"] for row in records(tmp_path / "corrections.jsonl")}
+    assert list(map(lessons.get, ("حفرة وليت محترق", "ليت محترق", "شكرا"))) == [*["lighting|works"] * 2, "lighting"]
