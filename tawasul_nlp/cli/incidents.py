@@ -96,6 +96,12 @@ def close(
             metavar="TIME", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="When it was closed [default: now]"
         ),
     ] = None,
+    reopen_days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DAYS", min=0, help="So long a new case reopens a closed incident; the index keeps it [default: 21]"
+        ),
+    ] = None,
     by: By = None,
     note: Note = None,
     model: Model = None,
@@ -104,14 +110,16 @@ def close(
 ) -> None:
     """Close an incident; its cases then stay where they are.
 
-    A new case that matches it, and no open incident, reopens it within the days of the model's pair scorer (21 in the
-    bundled model); a later one begins an incident that repeats it, and one received on a day before only joins it.
+    A new case that matches it, and no open incident, reopens it within the days that the index keeps for all its
+    incidents (those of the model's pair scorer, 21 in the bundled model, or --reopen-days); a later one begins an
+    incident that repeats it, and one received on a day before only joins it.
 
     \b
-    Example:
+    Examples:
       tawasul index close incidents/ 17 --by "N. Ali" --note "power is back"
+      tawasul index close incidents/ 23 --reopen-days 60
     """
-    with opened_index(folder, model, domain) as index:
+    with opened_index(folder, model, domain, reopen_days=reopen_days) as index:
         _show(index.close_incident(incident, at=at, by=by, note=note), as_json)
 
 

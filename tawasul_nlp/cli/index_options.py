@@ -24,12 +24,13 @@ def opened_index(
     domain: Path | None,
     threshold: float | None = None,
     verify: bool | None = None,
+    reopen_days: float | None = None,
 ) -> Iterator[DuplicateIndex]:
     """Open the index of a command, which must exist; an unknown id becomes an error that names it."""
     from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 
     grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
-    with DuplicateIndex.open(folder, grouper, create=False) as index:
+    with DuplicateIndex.open(folder, grouper, create=False, reopen_days=reopen_days) as index:
         try:
             yield index
         except KeyError as error:  # which prints as the repr of its message

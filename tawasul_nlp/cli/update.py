@@ -29,6 +29,14 @@ def update(
     held_out: Annotated[
         float, typer.Option(metavar="SHARE", min=0.05, max=0.5, help="Of both tables, to compare the two models on.")
     ] = 0.2,
+    encoder_rows: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Rows of the replay that the encoder sees; the n-gram scorer learns from all [default: all]",
+        ),
+    ] = None,
     group_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
     ] = None,
@@ -78,6 +86,7 @@ def update(
             label_columns=label_columns,
             config=settings,
             held_out=held_out,
+            encoder_rows=encoder_rows,
             group_column=group_column,
             incident_column=incident_column,
             duplicates=duplicates.value,

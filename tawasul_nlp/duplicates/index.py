@@ -301,6 +301,7 @@ class DuplicateIndex:
             "model_hash": model_hash,
             "domain": self._store.domain.id,
             "threshold": self._assigner.threshold,
+            "reopen_days": self._assigner.reopen_days,
             "format_version": FORMAT_VERSION,
             "bytes": sum(entry.stat().st_size for entry in self.folder.iterdir() if entry.is_file()),
         }

@@ -352,7 +352,7 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     assert tawasul("index", "history", "incidents", str(power)) == 0
     out = capsys.readouterr().out
     assert "case k-6 (from" in out and "نورة: عداده هو" in out and "by itself" in out
-    assert tawasul("index", "close", "incidents", str(power)) == 0
+    assert tawasul("index", "close", "incidents", str(power), "--reopen-days", "60") == 0
     assert f"incident {power} closed" in capsys.readouterr().out
     assert tawasul("index", "export", "incidents", "-o", "incidents.csv", "--min-size", "2") == 0
     assert "incidents written to incidents.csv" in capsys.readouterr().out
@@ -366,6 +366,19 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     ):
         assert tawasul("index", *arguments) == 1
         assert message in capsys.readouterr().err
+
+
+def test_days_in_which_incidents_reopen_are_given_once_and_shown(capsys):
+    write_jsonl("backlog.jsonl")
+    assert tawasul("index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id", "-q") == 0
+    assert tawasul("index", "close", "incidents", "1", "--reopen-days", "60") == 0
+    assert tawasul("index", "close", "incidents", "2") == 0
+    capsys.readouterr()
+    assert tawasul("index", "stats", "incidents", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["reopen_days"] == 60
+    assert tawasul("index", "reopen", "incidents", "2") == 0
+    assert tawasul("index", "close", "incidents", "2", "--reopen-days", "-1") == 2
+    assert "reopen-days" in capsys.readouterr().err
 
 
 def test_index_alone_shows_its_help(capsys):
