@@ -15,7 +15,7 @@ from tawasul_nlp.cli.table_options import AddedPrefix, Classified, Reading, Revi
 if TYPE_CHECKING:
     from tawasul_nlp.review import CorrectionReport
 
-corrections_app = typer.Typer(help="Apply what people corrected in a review.", rich_markup_mode=None)
+corrections_app = typer.Typer(help="What people corrected in a review: apply.", rich_markup_mode=None)
 
 
 def review(
@@ -71,6 +71,12 @@ def review(
     if not quiet:
         counts = ", ".join(f"{count} {reason}" for reason, count in found.reasons.items())
         typer.echo(f"{found.output}: {found.cases:,} of {found.rows:,} cases ({counts})")
+
+
+@corrections_app.callback(invoke_without_command=True)
+def _start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @corrections_app.command("apply")

@@ -91,7 +91,7 @@ def _task(sheet: ReviewSheet, one: ReviewCase) -> dict[str, Any]:
             "type": "choices",
             "from_name": task,
             "to_name": "text",
-            "value": {"choices": sheet.read_names(task, case.labels[task])},
+            "value": {"choices": sheet.names_in(task, case.labels[task])},
         }
         for task in sheet.names
     ]
@@ -123,7 +123,7 @@ def _record(sheet: ReviewSheet, one: ReviewCase) -> dict[str, Any]:
     case = one.case
     suggestions = {}
     for task in sheet.names:
-        names = sheet.read_names(task, case.labels[task])
+        names = sheet.names_in(task, case.labels[task])
         if names:
             value = names if task in sheet.multi_label else names[0]
             suggestions[task] = {"value": value, "score": case.probabilities[task], "agent": _AGENT}

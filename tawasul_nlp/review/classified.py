@@ -12,14 +12,14 @@ from typing import Any
 from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_cell
 from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell, to_name
-from tawasul_nlp.tables.io.fields import check_columns
+from tawasul_nlp.tables.io.chunk import Reader, to_cell, to_name
+from tawasul_nlp.tables.io.fields import check_columns, field
 from tawasul_nlp.tables.io.input_file import InputFile
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.run.case_rows import likely_id
 from tawasul_nlp.tables.run.text_columns import checked_columns, named, open_source, with_texts, wordiest
 
-_YES = ("true", "1", "1.0")  # pandas writes True, a spreadsheet TRUE
+_YES = ("true", "1", "1.0")
 _NEEDED = ("needs_review", "review_reasons")
 
 
@@ -100,7 +100,7 @@ class ClassifiedTable:
         return self.prefix + name in self.reader.columns
 
     def cases(self, on_progress: Callable[[float], None] | None = None) -> Iterator[ClassifiedCase]:
-        """Yield the rows in order, those without a text too; no more than a chunk is held in memory.
+        """Yield the rows in order, those with an empty text too; no more than a chunk is held in memory.
 
         Raises
         ------
@@ -109,26 +109,22 @@ class ClassifiedTable:
             changed since it was opened.
         """
         for chunk in self.reader.chunks():
-            yield from self.cases_of(chunk)[1]
+            whole, texts = with_texts(chunk, self.text)
+            for number, text, record in zip(whole.numbers, texts, whole.records(), strict=True):
+                yield self._case(number, text, record)
             if on_progress is not None:
                 on_progress(self.reader.fraction_read())
         self.file.check()
-
-    def cases_of(self, chunk: Chunk) -> tuple[Chunk, list[ClassifiedCase]]:
-        """Return a chunk with rejects for the rows whose text is not a string, and the cases of the others."""
-        whole, texts = with_texts(chunk, self.text)
-        rows = zip(whole.numbers, texts, whole.records(), strict=True)
-        return whole, [self._case(number, text, record) for number, text, record in rows]
 
     def _case(self, row: int, text: str, record: Mapping[str, Any]) -> ClassifiedCase:
         incident = to_name(record.get(self.group_prefix + "group_id")) if self.grouped else ""
         return ClassifiedCase(
             row,
             text,
-            None if self.id is None else to_cell(record.get(self.id)).strip() or None,
+            None if self.id is None else to_cell(field(record, self.id)).strip() or None,
             {task: self._label(task, record) for task in self.tasks},
             {task: self._probability(task, record) for task in self.tasks},
-            to_cell(record.get(self.column("needs_review"))).casefold() in _YES,
+            is_true(record.get(self.column("needs_review"))),
             _reasons(record.get(self.column("review_reasons"))),
             incident or None,
             record,
@@ -136,11 +132,9 @@ class ClassifiedTable:
 
     def _label(self, task: str, record: Mapping[str, Any]) -> str:
         value = record.get(self.column(task))
-        if task not in self.multi_label:
-            return to_name(value)
-        return (
-            sorted_cell(join_labels(map(to_name, value)) if isinstance(value, list | tuple) else to_name(value)) or NONE
-        )
+        if isinstance(value, list | tuple):
+            value = join_labels(map(to_name, value))
+        return sorted_cell(to_name(value)) or NONE if task in self.multi_label else to_name(value)
 
     def _probability(self, task: str, record: Mapping[str, Any]) -> float:
         if task not in self.multi_label:
@@ -210,6 +204,15 @@ def number_of(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def is_true(value: Any) -> bool:
+    """Whether a cell says yes: a boolean as our formats, pandas or a spreadsheet write it.
+
+    >>> is_true(True), is_true("TRUE"), is_true("false"), is_true(None)
+    (True, True, False, False)
+    """
+    return to_cell(value).casefold() in _YES
 
 
 def _prefix(reader: Reader, given: str | None) -> str:

@@ -59,7 +59,7 @@ class ReviewSheet:
         written = [*map(correction_column, self.names), *((INCIDENT, MERGE) if self.grouped else ()), CHECKED]
         return known | answers | dict.fromkeys(written, "string")
 
-    def read_names(self, task: str, cell: str) -> list[str]:
+    def names_in(self, task: str, cell: str) -> list[str]:
         """Return the labels in a cell by the names that people read."""
         labels = split_labels(cell) if task in self.multi_label else (cell,)
         return [self.names[task].name(label) for label in labels if label]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,29 +52,26 @@ def write_workbook(sheet: ReviewSheet, path: Path) -> None:
     cases: Any = book.active
     cases.title = "cases"
     columns = list(sheet.columns())
-    _append(cases, columns)
-    for record in sheet.records():
-        _append(cases, [record[name] for name in columns])
+    _write(cases, [columns, *([record[name] for name in columns] for record in sheet.records())])
     _lay_out(cases, columns)
     _add_lists(cases, book.create_sheet(_LABELS), sheet, columns)
     help_sheet = book.create_sheet("شرح")
-    for row in _HELP:
-        _append(help_sheet, row)
+    _write(help_sheet, _HELP)
     help_sheet.sheet_view.rightToLeft = True
     with disk_errors(), PendingFile(path) as pending:
         book.save(pending.path)
         pending.publish()
 
 
-def _append(sheet: Worksheet, values: Any) -> None:
-    """Append a row of texts: none becomes a formula, and what a workbook cannot hold is replaced or cut."""
+def _write(sheet: Worksheet, rows: Iterable[Sequence[str | None]]) -> None:
+    """Write rows of texts: none becomes a formula, and what a workbook cannot hold is replaced or cut."""
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-    row = sheet.max_row + 1 if sheet.max_row > 1 or sheet.cell(1, 1).value is not None else 1
-    for column, value in enumerate(values, 1):
-        if value:
-            cell = sheet.cell(row, column, ILLEGAL_CHARACTERS_RE.sub("\ufffd", str(value))[: MAX_CELL // 2])
-            cell.data_type = "s"
+    for row, values in enumerate(rows, 1):
+        for column, value in enumerate(values, 1):
+            if value:
+                cell = sheet.cell(row, column, ILLEGAL_CHARACTERS_RE.sub("\ufffd", value)[: MAX_CELL // 2])
+                cell.data_type = "s"
 
 
 def _lay_out(sheet: Worksheet, columns: list[str]) -> None:

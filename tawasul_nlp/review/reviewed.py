@@ -6,16 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable, number_of
+from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable, is_true, number_of
 from tawasul_nlp.review.incident_corrections import GroupedRow, IncidentDecision
 from tawasul_nlp.review.label_corrections import CorrectedCase, corrected
 from tawasul_nlp.review.label_names import LabelNames, SeenLabels
 from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answer, correction_column
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import to_cell
 
 _SHOWN = 10
-_YES = ("true", "1", "1.0")
 _NEW = (NEW_INCIDENT, "جديد")
 
 
@@ -125,5 +123,5 @@ def _grouped_row(case: ClassifiedCase, table: ClassifiedTable) -> GroupedRow:
     incident = number_of(case.incident)
     if incident is None:
         raise TableError(f"row {case.row} of {table.path} has a group_id that is no number; group the table anew")
-    head = to_cell(cell("is_representative")).casefold() in _YES
-    return GroupedRow(case.row, case.id, int(incident), number_of(cell("group_score")) or 0.0, head)
+    score, head = number_of(cell("group_score")) or 0.0, is_true(cell("is_representative"))
+    return GroupedRow(case.row, case.id, int(incident), score, head)

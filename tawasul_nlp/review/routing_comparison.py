@@ -15,6 +15,7 @@ from tawasul_nlp.review.classified import ClassifiedCase, number_of, open_classi
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import to_name
 from tawasul_nlp.tables.io.fields import check_columns
+from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.options import ReadOptions
 from tawasul_nlp.tables.io.records import write_records
 
@@ -255,8 +256,8 @@ def compare_routing(
     check_columns(table.reader, [days_column], "--days-column")
     comparison = _Comparison(AgencyNames(domain, names), domain)
     for case in table.cases(on_progress):
-        days = None if days_column is None else number_of(case.record.get(days_column))
-        comparison.add(case, to_name(case.record.get(agency_column)), days)
+        days = None if days_column is None else number_of(value_of(case.record, days_column))
+        comparison.add(case, to_name(value_of(case.record, agency_column)), days)
     return comparison.result(agency_column)
 
 

@@ -67,8 +67,8 @@ def rewrite_table(
         If a file cannot be read or written, or the output may not be replaced.
     """
     targets = checked_targets(command, source, output, write, also_read=also_read, also_written=also_written)
-    identity = input_identity(file.path)
-    assert targets.format is not None
+    identity, format = input_identity(file.path), targets.format
+    assert format is not None  # it depends on the output's name
     with disk_errors(), ExitStack() as stack:
         rejects_file = stack.enter_context(PendingFile(targets.rejects))
         table_file = stack.enter_context(PendingFile(output))
@@ -76,7 +76,7 @@ def rewrite_table(
 
         def changed() -> Iterator[tuple[Chunk, list[list[Any]]]]:
             for chunk in reader.chunks():
-                fitting = targets.format.fitting(chunk, lambda same: same) if targets.format else chunk
+                fitting = format.fitting(chunk, lambda same: same)
                 rejects.extend(fitting.rejects)
                 yield with_cells(fitting, cells, flat=not reader.nested), [[]] * len(fitting.numbers)
 
