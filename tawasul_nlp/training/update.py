@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from datasets import Dataset
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
@@ -15,13 +16,13 @@ from tawasul_nlp.evaluation.metrics import LabelScores
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
+from tawasul_nlp.training.dataset import TrainingData, WholeTable, count_labels, counted, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run import TrainRun, check_weights, fit, refuse_fatal
 from tawasul_nlp.training.run_folder import CHECKS, discard, write_json
 from tawasul_nlp.training.splitting import folded, give_back, split
-from tawasul_nlp.training.tables import Columns
+from tawasul_nlp.training.tables import Columns, label_column, labels_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -100,6 +101,7 @@ def update(
     label_columns: str | Sequence[str] | Mapping[str, str] | None = None,
     config: TrainConfig | None = None,
     held_out: float = 0.2,
+    encoder_rows: int | None = None,
     group_column: str | None = None,
     incident_column: str | None = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
@@ -125,6 +127,9 @@ def update(
         None for two epochs at low learning rates. Backbone and profile are those of the model.
     held_out : float
         Share of the corrections, and of the replay, that is only compared on.
+    encoder_rows : int or None
+        Rows of the replay that the encoder sees, at random but with every label; the n-gram scorer learns from all. The
+        fewer, the less time it takes. None for all.
     text_column, group_column, incident_column, duplicates, missing_labels, leave_out, restart
         As for :func:`~tawasul_nlp.training.train`.
 
@@ -155,6 +160,9 @@ def update(
         write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
         refuse_fatal(whole.findings, output, leave_out=leave_out)
         data, tested = _divided(whole, config, held_out)
+        if encoder_rows is not None:
+            corrected = whole.rows.select(np.flatnonzero(whole.second))
+            data = _sampled(data, set(folded(list(corrected["text"]))), encoder_rows)
         for task, names in before.labels.items():
             gone = sorted(set(names) - set(data.labels[task]))
             if gone:
@@ -212,6 +220,38 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     validates = np.zeros(len(used), bool)
     validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed, several)
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
+
+
+def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingData:
+    """Return the data with so many rows of the replay to train on, one of each label at least; the n-grams keep all."""
+    rows = data.train
+    assert isinstance(rows, Dataset)
+    cells = {task: list(rows[label_column(task)]) for task in data.labels}
+    order = np.random.default_rng(0).permutation(len(rows)).tolist()
+    of_label = {
+        (task, label): at
+        for task, column in cells.items()
+        for at, cell in enumerate(column)
+        for label in labels_of(cell, multi_label=task in data.multi_label)
+    }
+    needed = set(of_label.values())
+    wanted = needed | set([at for at in order if at not in needed][: max(count - len(needed), 0)])
+    new = [text in corrected for text in folded(list(rows["text"]))]
+    kept = np.array([at in wanted or is_new for at, is_new in enumerate(new)])
+    train = rows.select(np.flatnonzero(kept))
+    counts = {
+        task: counted(count_labels(train[label_column(task)], task in data.multi_label), names)
+        for task, names in data.labels.items()
+    }
+    return replace(
+        data,
+        train=train,
+        rows=len(train),
+        counts=counts,
+        groups=data.groups[kept],
+        ngram_texts=rows.select(np.flatnonzero(~kept)),
+        multi_label={task: sum(map(bool, train[label_column(task)])) for task in data.multi_label},
+    )
 
 
 def _scores(result: EvaluationResult) -> dict[str, tuple[LabelScores, ...]]:

@@ -85,6 +85,23 @@ def test_what_is_held_out_is_neither_trained_nor_validated_on_and_corrections_re
     assert len(set(given) & {row["text"] for row in known[:6]}) > 0
 
 
+def test_the_encoder_may_see_a_part_of_the_replay_with_every_label_and_the_ngram_scorer_learns_from_all(
+    model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
+) -> None:
+    replay, rows = Dataset.from_list(known), Dataset.from_list(corrections)
+    config = update_config(ComplaintClassifier.from_pretrained(model)).replace(epochs=1, bf16=False, label_issues=False)
+    options: dict[str, Any] = {"replay": replay, "duplicates": "identical", "config": config}
+    wholes, parts = tmp_path / "whole", tmp_path / "part"
+    update(model, rows, output=wholes, **options)
+    update(model, rows, output=parts, encoder_rows=10, **options)
+    seen = [json.loads((out / "run.json").read_text(encoding="utf-8")) for out in (wholes, parts)]
+    new = sum(text in {row["text"] for row in corrections} for text in replay["text"])
+    assert 10 <= seen[1]["train"] <= 10 + len(corrections) + new < seen[0]["train"]
+    assert seen[1]["labels"] == seen[0]["labels"]
+    scorers = [(out / "ngram.safetensors").stat().st_size for out in (wholes, parts)]
+    assert scorers[0] == scorers[1], "the same texts have the same n-grams"
+
+
 def test_an_update_that_would_lose_something_is_refused(
     model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
 ) -> None:
