@@ -1,0 +1,176 @@
+"""Do officers' corrections teach the bundled model what it is weak at, and does that cost anything elsewhere?
+
+The slice: cases with several matters, of which the model often names another than the main one. The whole loop runs on
+a backlog of such cases from ``training/data/issues.jsonl``, which the bundled model has not learned from: classify,
+``tawasul review`` (300 unsure cases), an officer who fills in the recorded labels, ``tawasul corrections apply``, and
+``tawasul update`` with the corpus as the replay. Measured are, before and after,
+
+- the slice: the 300 held-out cases with several matters of ``eval/data/issues.jsonl``;
+- elsewhere: its 300 cases with one matter, and the test split of the corpus.
+
+Run ``python -m eval.quality.corrections``: it writes ``eval/results/corrections.json`` and ``.md``. The run folder, in
+which a killed training resumes, is ``build/corrections``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.results_files import RESULTS, provenance, publish_page
+from tawasul_nlp import ComplaintClassifier, classify_table
+from tawasul_nlp.evaluation import ComparisonResult, compare, evaluate
+from tawasul_nlp.evaluation.output import signed
+from tawasul_nlp.review import CorrectionReport, ReviewPlan, apply_corrections, write_review
+from tawasul_nlp.tables.io.records import write_records
+from tawasul_nlp.training import TrainConfig, update
+from tawasul_nlp.training.update import update_config
+from training.corpus import Example, LabelSpace, load_examples
+from training.splits import DATA
+
+TASKS = ("kind", "topic", "agency")
+SLICE = "several matters"
+_COLUMNS = dict.fromkeys(("text", *TASKS), "string")
+_ISSUES = Path(__file__).parents[1] / "data" / "issues.jsonl"
+
+
+def issue_cases(path: Path, *, several: bool) -> list[dict[str, str]]:
+    """Return the cases with several matters, or with one, with the labels of the main one."""
+    space = LabelSpace.load()
+    cases = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [
+        {
+            "text": case["text"],
+            "kind": case["kind"],
+            "topic": case["issues"][0]["topic"],
+            "agency": space.agency_of[case["issues"][0]["topic"]],
+        }
+        for case in cases
+        if case["issues"] and (len(case["issues"]) > 1) == several
+    ]
+
+
+def corpus(split: str, rows: int | None = None) -> list[dict[str, str]]:
+    """Return the cases of a split of the corpus, or so many at random."""
+    examples: list[Example] = load_examples(split, LabelSpace.load(), reports=False)
+    if rows is not None:
+        examples = random.Random(0).sample(examples, min(rows, len(examples)))
+    return [{"text": case.text, **{task: getattr(case, task) for task in TASKS}} for case in examples]
+
+
+def corrections(
+    model: ComplaintClassifier, folder: Path, backlog: list[dict[str, str]], count: int
+) -> CorrectionReport:
+    """Classify the backlog, write a review, fill it in with the recorded labels, and apply it."""
+    write_records(folder / "backlog.csv", {"text": "string"}, backlog)
+    classify_table(model, folder / "backlog.csv", folder / "classified.csv", text_column="text")
+    write_review(folder / "classified.csv", folder / "review.csv", ReviewPlan(unsure=count, urgent=0, diverse=0))
+    labels = {case["text"]: case for case in backlog}
+    with (folder / "review.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        right = labels[row["text"]]
+        row |= {"checked": "yes", **{f"correct_{task}": right[task] for task in ("kind", "topic")}}
+    write_records(folder / "reviewed.csv", dict.fromkeys(rows[0], "string"), rows)
+    lessons = folder / "corrections.csv"
+    lessons.unlink(missing_ok=True)
+    reviewed, classified = folder / "reviewed.csv", folder / "classified.csv"
+    return apply_corrections(reviewed, classified, folder / "corrected.csv", append_to=lessons)
+
+
+def measured(
+    before: ComplaintClassifier, after: ComplaintClassifier, tables: Mapping[str, list[dict[str, str]]]
+) -> dict[str, ComparisonResult]:
+    """Compare the two models on each table, after minus before."""
+    found = {}
+    for name, rows in tables.items():
+        table = {column: [row[column] for row in rows] for column in ("text", *TASKS)}
+        found[name] = compare(*(evaluate(model, table, label_columns=list(TASKS)) for model in (after, before)))
+    return found
+
+
+def page(result: Mapping[str, Any], compared: Mapping[str, ComparisonResult]) -> str:
+    """Return the result as Markdown."""
+    lines = [
+        "# Corrections that teach",
+        "",
+        f"{result['reviewed']} of {result['backlog']:,} cases with several matters were reviewed, the least sure, and "
+        f"{result['changed']['topic']} topics corrected; "
+        f"a replay of {result['replay']:,} texts of which the encoder saw {result['encoder_rows']:,}, "
+        f"{result['epochs']:g} epochs. Model before: `{result['model']}`. Corrections and measured cases are of "
+        "different files; the measured ones were not trained or chosen on.",
+        "",
+        "| measured on | task | cases | before | after | difference, points [95%] | only after / only before right |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, comparison in compared.items():
+        for task, each in comparison.tasks.items():
+            after, before = (f"{100 * share:.1f}" for share in each.accuracy)
+            apart = f"{each.first_only} / {each.second_only}"
+            lines.append(f"| {name} | {task} | {each.n:,} | {before} | {after} | {signed(each.points)} | {apart} |")
+    about = result["provenance"]
+    lines += ["", f"{about['date']}, {about['machine']}: `{about['command']}`"]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Run the loop and write what it found."""
+    parser = argparse.ArgumentParser(description="Measure what corrections teach the bundled model.")
+    parser.add_argument("--backlog", type=int, default=1200, help="cases to choose those from that are reviewed")
+    parser.add_argument("--count", type=int, default=300, help="cases to review")
+    parser.add_argument("--replay", type=int, default=30_000, help="texts of the corpus to replay")
+    parser.add_argument("--encoder-rows", type=int, default=1000, help="those of them that the encoder sees")
+    parser.add_argument("--measured", type=int, help="cases of each measured table [default: all]")
+    parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--folder", type=Path, default=Path("build/corrections"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "corrections")
+    given = list(arguments) if arguments is not None else None
+    options = parser.parse_args(given)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    before = ComplaintClassifier.from_pretrained()
+    backlog = random.Random(0).sample(issue_cases(DATA / "issues.jsonl", several=True), options.backlog)
+    applied = corrections(before, options.folder, backlog, options.count)
+    replay = corpus("train", options.replay)
+    write_records(options.folder / "replay.csv", _COLUMNS, replay)
+    config: TrainConfig = update_config(before).replace(
+        epochs=options.epochs, validation_share=0.03, label_issues=False
+    )
+    run = update(
+        before,
+        options.folder / "corrections.csv",
+        replay=options.folder / "replay.csv",
+        output=options.folder / "run",
+        config=config,
+        held_out=0.03,
+        encoder_rows=options.encoder_rows,
+        duplicates="identical",
+        leave_out=True,
+    ).run
+    tables = {
+        f"slice: {SLICE}": issue_cases(_ISSUES, several=True),
+        "elsewhere: one matter": issue_cases(_ISSUES, several=False),
+        "elsewhere: test split": corpus("test"),
+    }
+    compared = measured(before, run.model, {name: rows[: options.measured] for name, rows in tables.items()})
+    result = {
+        "provenance": provenance("python -m eval.quality.corrections", *(sys.argv[1:] if given is None else given)),
+        "model": before.config.model_hash,
+        "backlog": options.backlog,
+        "reviewed": options.count,
+        "changed": dict(applied.changed),
+        "replay": len(replay),
+        "encoder_rows": options.encoder_rows,
+        "epochs": options.epochs,
+        "compared": {name: comparison.to_dict() for name, comparison in compared.items()},
+    }
+    publish_page(result, page(result, compared), options.out)
+
+
+if __name__ == "__main__":
+    main()
