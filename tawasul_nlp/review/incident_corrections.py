@@ -63,15 +63,17 @@ def decided_in_table(rows: Sequence[GroupedRow], decisions: Sequence[IncidentDec
     Merges come first; then cases move or get an incident of their own, with an id that no other has. A case that a
     person moved has the score 1. An incident that its representative leaves gets its first case as a new one.
     """
-    incident = {row.row: row.incident for row in rows}
+    first = {each.row: each.incident for each in rows}
+    became = {incident: incident for incident in first.values()}
     for decision in decisions:
         if decision.merges and decision.into is not None:
-            own, into = incident[decision.row], _now(decision.into, rows, incident)
-            incident = {row: into if of == own else of for row, of in incident.items()}
-    fresh = max(incident.values(), default=0) + 1
+            own, into = became[first[decision.row]], became[decision.into]
+            became = {incident: into if now == own else now for incident, now in became.items()}
+    incident = {row: became[own] for row, own in first.items()}
+    fresh = max(became, default=0) + 1
     for decision in decisions:
         if not decision.merges:
-            into = fresh if decision.into is None else _now(decision.into, rows, incident)
+            into = fresh if decision.into is None else became[decision.into]
             incident[decision.row], fresh = into, max(fresh, into + 1)
     members: defaultdict[int, list[GroupedRow]] = defaultdict(list)
     for each in rows:
@@ -81,11 +83,6 @@ def decided_in_table(rows: Sequence[GroupedRow], decisions: Sequence[IncidentDec
     return {
         row: cells for of in sorted(touched) if of in members for row, cells in _cells(of, members[of], moved).items()
     }
-
-
-def _now(wanted: int, rows: Sequence[GroupedRow], incident: Mapping[int, int]) -> int:
-    """Return the incident that an incident of the table has become."""
-    return incident[next(each.row for each in rows if each.incident == wanted)]
 
 
 def _cells(of: int, members: Sequence[GroupedRow], moved: set[int]) -> dict[int, GroupCells]:
@@ -124,7 +121,7 @@ def decided_in_index(
         case = str(id_of[decision.row])
         own = index.assignment(case).group_id
         if decision.into is None:
-            if len(index.group(own).members) > 1:
+            if index.group(own).size > 1:
                 index.split(case, by=by)
             continue
         into = index.assignment(str(heads[decision.into])).group_id
@@ -152,12 +149,12 @@ def _check(
 
 def _assigned(index: DuplicateIndex, rows: Sequence[GroupedRow]) -> dict[int, GroupCells]:
     assignments = index.assignments()
-    incidents = {group: index.group(group) for group in {each.group_id for each in assignments.values()}}
+    incidents = {incident.group_id: incident for incident in index.groups(1)}
     found = {}
     for each in rows:
         assignment = assignments.get(each.id or "")
         if assignment is not None:
             incident = incidents[assignment.group_id]
             score, head = round(assignment.score, _DECIMALS), incident.representative == each.id
-            found[each.row] = GroupCells(assignment.group_id, len(incident.members), score, head)
+            found[each.row] = GroupCells(assignment.group_id, incident.size, score, head)
     return found

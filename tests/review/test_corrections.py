@@ -160,6 +160,14 @@ def test_incidents_are_merged_split_and_moved_in_the_table(table, tmp_path):
     assert [(row["group_size"], row["is_representative"]) for row in rows[:2]] == [("1", "true")] * 2
 
 
+def test_a_case_may_move_into_an_incident_that_another_case_leaves(table, tmp_path):
+    rows = [grouped("حفرة في الطريق", 4, 2, head=False, topic="road_damage"), *ROWS]
+    table = write(tmp_path / "classified.csv", rows)
+    review = filled(table, r4={"correct_incident": "4"}, r1={"correct_incident": "new"}, r6={"checked": "yes"})
+    apply_corrections(review, table, tmp_path / "out.csv")
+    assert [row["group_id"] for row in records(tmp_path / "out.csv")] == ["5", "1", "1", "4", "3", "4"]
+
+
 def test_a_parquet_table_keeps_its_types(tmp_path):
     table = write(tmp_path / "classified.parquet", ROWS)
     review = filled(table, r3={"correct_topic": "waste_collection"}, r1={"correct_incident": "new"})
