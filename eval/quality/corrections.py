@@ -70,7 +70,9 @@ def corrections(
     """Classify the backlog, write a review, fill it in with the recorded labels, and apply it."""
     write_records(folder / "backlog.csv", {"text": "string"}, backlog)
     classify_table(model, folder / "backlog.csv", folder / "classified.csv", text_column="text")
-    write_review(folder / "classified.csv", folder / "review.csv", ReviewPlan(unsure=count, urgent=0, diverse=0))
+    write_review(
+        folder / "classified.csv", folder / "review.csv", ReviewPlan(count, urgent=0, diverse=0), overwrite=True
+    )
     labels = {case["text"]: case for case in backlog}
     with (folder / "review.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -33,6 +33,7 @@ def review(
     mask_personal_data: Annotated[
         bool, typer.Option("--mask-personal-data", help="Mask personal data in texts and ids.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT, which may be filled in.")] = False,
     text_column: TextColumns = None,
     id_column: ReviewedId = None,
     prefix: AddedPrefix = None,
@@ -62,6 +63,7 @@ def review(
             ReviewPlan(unsure, urgent, diverse),
             tool=tool,
             mask=mask_personal_data,
+            overwrite=force,
             text_column=text_column,
             id_column=id_column,
             prefix=prefix,

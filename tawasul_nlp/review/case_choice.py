@@ -6,6 +6,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
 
@@ -32,6 +33,11 @@ class ReviewPlan:
     ------
     ValueError
         If a number is negative, or all are 0.
+
+    Examples
+    --------
+    >>> ReviewPlan(unsure=300).urgent
+    50
     """
 
     unsure: int = 100
@@ -105,10 +111,10 @@ class _Candidates:
         rarest = sorted(self._sure, key=lambda label: (self._labels[label], label))
         waiting = [sorted(self._sure[label]) for label in rarest if self._sure[label]]
         while waiting:
-            for heap in waiting:
-                one = heap.pop()
+            for own in waiting:
+                one = own.pop()
                 yield _Candidate(one.rank, -one.row, one.incident)
-            waiting = [heap for heap in waiting if heap]
+            waiting = [own for own in waiting if own]
 
 
 class _Taken:
@@ -120,9 +126,8 @@ class _Taken:
 
     def first(self, candidates: Iterable[_Candidate], count: int, reason: str) -> None:
         """Take so many of the candidates, in their order."""
-        left = count
-        for one in candidates:
-            if left and one.row not in self.rows and one.incident not in self._incidents:
-                self.rows[one.row] = reason
-                self._incidents |= {one.incident} if one.incident is not None else set()
-                left -= 1
+        fitting = (one for one in candidates if one.row not in self.rows and one.incident not in self._incidents)
+        for one in islice(fitting, count):
+            self.rows[one.row] = reason
+            if one.incident is not None:
+                self._incidents.add(one.incident)

@@ -81,7 +81,8 @@ def apply_corrections(
     Parameters
     ----------
     review : str or Path
-        What :func:`write_review` wrote, filled in; or ``.json`` that Label Studio or Argilla exported.
+        What :func:`~tawasul_nlp.review.write_review` wrote, filled in; or ``.json`` that Label Studio or Argilla
+        exported.
     classified : str or Path
         The table, unchanged since.
     output : str or Path
@@ -95,7 +96,7 @@ def apply_corrections(
     by : str or None
         Who decided it, for the index's history.
     text_column, id_column, prefix, read
-        As for :func:`write_review`.
+        As for :func:`~tawasul_nlp.review.compare_routing`.
     domain : Domain or None
         The pack with labels and routing; None is Bahrain's.
     write : WriteOptions
@@ -105,6 +106,19 @@ def apply_corrections(
     TableError
         If a file cannot be read or written, or rows of the review are wrong: an unknown label or incident, a case that
         is not (or no longer) in the table, two corrections of one case. The message names the rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> row = {"text": "حفرة في الشارع", "topic": "road_damage", "topic_probability": "0.4", "needs_review": "true"}
+    >>> rows = [row | {"review_reasons": "low_topic_confidence"}]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/classified.csv", dict.fromkeys(rows[0], "string"), rows)
+    ...     review = [{"case": "r1-c1d7d68b", "correct_topic": "رصف الطرق والأرصفة"}]
+    ...     _ = write_records(f"{folder}/review.csv", dict.fromkeys(review[0], "string"), review)
+    ...     done = apply_corrections(f"{folder}/review.csv", f"{folder}/classified.csv", f"{folder}/corrected.csv")
+    >>> dict(done.changed)
+    {'topic': 1}
     """
     review, classified, output = Path(review), Path(classified), Path(output)
     domain = domain or Domain.bundled()

@@ -51,6 +51,7 @@ def write_review(
     *,
     tool: str | None = None,
     mask: bool = False,
+    overwrite: bool = False,
     text_column: str | Sequence[str] | None = None,
     id_column: str | None = None,
     prefix: str | None = None,
@@ -61,7 +62,7 @@ def write_review(
 
     Each row has the text, the model's answers, and an empty column for the correction of each; in a workbook the labels
     are chosen from lists. A grouped table has two more, for the incident that a case belongs to and for one that its
-    incident is to be merged with. :func:`apply_corrections` reads what people wrote. What is there is replaced.
+    incident is to be merged with. :func:`~tawasul_nlp.review.apply_corrections` reads what people wrote.
 
     Parameters
     ----------
@@ -74,23 +75,40 @@ def write_review(
     tool : str or None
         ``label-studio`` or ``argilla``, for JSON that it imports.
     mask : bool
-        Whether personal data in texts and ids are masked. :func:`apply_corrections` takes texts from the table.
+        Whether personal data in texts and ids are masked. What is applied later goes by the table's own texts.
+    overwrite : bool
+        Whether to replace a file that is there, which people may have filled in.
     text_column, id_column, prefix, read
-        As for :func:`open_classified`.
+        As for :func:`~tawasul_nlp.review.compare_routing`.
     domain : Domain or None
         The pack with the names of labels; None is Bahrain's.
 
     Raises
     ------
     TableError
-        If the table cannot be read or is not classified, or the output cannot be written.
+        If the table cannot be read, is not classified or has no case to review, or the output cannot be written or is
+        there already.
     ValueError
         If the tool is unknown, or the output's name does not fit it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tawasul_nlp.tables.io.records import write_records
+    >>> row = {"text": "حفرة في الشارع", "topic": "road_damage", "topic_probability": "0.4", "needs_review": "true"}
+    >>> rows = [row | {"review_reasons": "low_topic_confidence"}]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/classified.csv", dict.fromkeys(rows[0], "string"), rows)
+    ...     report = write_review(f"{folder}/classified.csv", f"{folder}/review.csv")
+    >>> report.cases, dict(report.reasons)
+    (1, {'unsure': 1})
     """
     source, output = Path(source), Path(output)
     domain = domain or Domain.bundled()
     write = _writer(output, tool)
     check_apart([source], {"review": output})
+    if output.exists() and not overwrite:
+        raise TableError(f"{output} is there already and may be filled in; write to another file, or use --force")
     table = open_classified(source, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
     reasons = choose_cases(table, plan)
     seen, rows, chosen = SeenLabels(table), 0, {}

@@ -220,8 +220,14 @@ def compare_routing(
         Further names and the agencies that they stand for; a file has them in its first two columns.
     days_column : str or None
         Column of the days that a case took.
-    text_column, id_column, prefix, read
-        As for :func:`open_classified`.
+    text_column : str, sequence of str or None
+        None takes the column with the most words.
+    id_column : str or None
+        None takes one that is named like an id.
+    prefix : str or None
+        Of the columns that classification added; None tries ``tawasul_`` and none.
+    read : ReadOptions
+        How the table is read.
     domain : Domain or None
         The pack with the agencies; None is Bahrain's.
     on_progress : callable, optional

@@ -48,7 +48,7 @@ def records(path):
 def filled(table, **answers):
     """Return a review of all cases with what people wrote about some rows: ``r3={"correct_topic": ...}``."""
     review = table.with_name("review.jsonl")
-    write_review(table, review, text_column="text")
+    write_review(table, review, text_column="text", overwrite=True)
     rows = [row | answers.get(row["case"].split("-")[0], {}) for row in records(review)]
     filled_in = table.with_name("filled.csv")
     with filled_in.open("w", encoding="utf-8-sig", newline="") as file:

@@ -132,6 +132,16 @@ def test_a_name_that_does_not_fit_the_tool_is_refused(tmp_path):
         write_review(table, table)
 
 
+def test_a_review_that_may_be_filled_in_is_not_replaced_unless_that_is_wanted(tmp_path):
+    table, output = write(tmp_path / "classified.csv", [case("المجاري طافحة", unsure=True)]), tmp_path / "review.csv"
+    write_review(table, output)
+    output.write_text("filled in")
+    with pytest.raises(TableError, match="is there already and may be filled in"):
+        write_review(table, output)
+    assert output.read_text() == "filled in"
+    assert write_review(table, output, overwrite=True).cases == 1 and len(reviewed(output)) == 1
+
+
 def test_the_command_tells_how_many_cases_it_chose(tmp_path, capsys):
     rows = [case("المجاري طافحة", unsure=True), case("حفرة", "road_damage")]
     table, output = write(tmp_path / "classified.csv", rows), tmp_path / "review.csv"
