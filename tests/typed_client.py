@@ -37,6 +37,15 @@ from tawasul_nlp.duplicates import (
 )
 from tawasul_nlp.evaluation import EvaluationResult, compare, drift, evaluate, select
 from tawasul_nlp.report import ReportSummary
+from tawasul_nlp.review import (
+    CorrectionReport,
+    ReviewPlan,
+    ReviewReport,
+    RoutingComparison,
+    apply_corrections,
+    compare_routing,
+    write_review,
+)
 from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_labelled
 from tawasul_nlp.text import MaskedText, arabizi_to_arabic, find_personal_data
 from tawasul_nlp.training import NgramConfig, Stage, TrainConfig, TrainRun, train
@@ -110,6 +119,16 @@ def a_table(source: Path, folder: Path) -> int:
     except TableError as error:
         raise SystemExit(str(error)) from error
     return done.rows_written + grouped.rows_read + page.rows
+
+
+def corrections(folder: Path) -> int:
+    """Compare the routing, and let people correct a table."""
+    table = folder / "g.csv"
+    elsewhere: RoutingComparison = compare_routing(table, "routed_to", names={"خدمات 7": "works"})
+    elsewhere.write(folder / "elsewhere.csv")
+    written: ReviewReport = write_review(table, folder / "review.csv", ReviewPlan(unsure=20))
+    done: CorrectionReport = apply_corrections(folder / "review.csv", table, folder / "corrected.csv")
+    return elsewhere.sure + written.cases + done.table.rows_written + sum(done.changed.values())
 
 
 def a_model(cases: Path, held_out: Path, folder: Path) -> str:

@@ -22,7 +22,7 @@ def reviewed(path):
 
 def review(tmp_path, rows, plan, **options):
     table = write(tmp_path / "classified.jsonl", rows)
-    report = write_review(table, tmp_path / "review.csv", plan, **options)
+    report = write_review(table, tmp_path / "review.csv", plan, overwrite=True, **options)
     return report, reviewed(tmp_path / "review.csv")
 
 
