@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.prediction import without_controls
 from tawasul_nlp.review.agency_names import AgencyNames
 from tawasul_nlp.review.classified import ClassifiedCase, number_of, open_classified
 from tawasul_nlp.tables.errors import TableError
@@ -161,12 +162,13 @@ class RoutingComparison:
         for heading in ("cases", "sure", *(("days", "usual days") if dated else ())):
             table.add_column(heading, justify="right", no_wrap=True)
         for heading in (f"{self.agency_column} (was)", "model"):
-            table.add_column(Text(heading), no_wrap=True)
+            table.add_column(Text(without_controls(heading)), no_wrap=True)
         table.add_column("")
         for pair in self.pairs[:_SHOWN]:
             days = (_days(pair.days), _days(pair.usual_days)) if dated else ()
-            names = Text(f"{pair.routed_name_ar} ← {pair.agency_name_ar}", no_wrap=True, overflow="ellipsis")
-            table.add_row(f"{pair.cases:,}", f"{pair.sure:,}", *days, pair.routed, pair.agency, names)
+            names = without_controls(f"{pair.routed_name_ar} ← {pair.agency_name_ar}")
+            shown = (f"{pair.cases:,}", f"{pair.sure:,}", *days, pair.routed, without_controls(pair.agency))
+            table.add_row(*map(Text, shown), Text(names, no_wrap=True, overflow="ellipsis"))
         return Group(*([table] if self.pairs else []), *map(Text, self._lines()))
 
     def _lines(self) -> list[str]:
