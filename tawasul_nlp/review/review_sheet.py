@@ -10,11 +10,13 @@ from typing import Any
 from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.review.classified import ClassifiedCase
 from tawasul_nlp.review.label_names import LabelNames
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import to_name
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.io.records import write_records
 
 CASE = "case"
+ROW = "row"
 CHECKED = "checked"
 INCIDENT = "correct_incident"
 MERGE = "merge_with"
@@ -83,7 +85,7 @@ class Answer:
     where : str
         The row of the review, for messages.
     key : str
-        That of the case.
+        That of the case, or the number of its row alone, as in ``r17``.
     labels : mapping of str to str
         For each task with one, the label as it was written.
     checked : bool
@@ -113,31 +115,37 @@ def write_sheet(sheet: ReviewSheet, path: Path) -> None:
 def read_sheet(path: Path, tasks: Sequence[str]) -> list[Answer]:
     """Read what people wrote into a review, whatever rows and columns they left out.
 
+    A table that other programs make may have the number of each row in a column ``row`` instead of ``case``.
+
     Raises
     ------
     TableError
-        If the file is no table.
-    ValueError
-        If it has no column of cases.
+        If the file is no table, has neither column, one for a task that is none, or rows that cannot be read.
     """
     reader = open_reader(path)
-    if CASE not in reader.columns:
-        raise ValueError(
-            f"{path} has no column {CASE!r}, which says what case a row is about; apply a file of `tawasul review`"
+    if CASE not in reader.columns and ROW not in reader.columns:
+        raise TableError(
+            f"{path} has neither a column {CASE!r} nor {ROW!r}, which say what case a row is about; apply a file of "
+            "tawasul review"
         )
-    rows = (
-        (number, record)
-        for chunk in reader.chunks()
-        for number, record in zip(chunk.numbers, chunk.records(), strict=True)
-    )
-    return [_answer(f"row {number}", record, tasks) for number, record in rows]
+    known = {INCIDENT, *map(correction_column, tasks)}
+    odd = [name for name in reader.columns if name.startswith(correction_column("")) and name not in known]
+    if odd:
+        raise TableError(f"{path} has a column {odd[0]!r}, expected some of {', '.join(sorted(known))}; rename it")
+    answers = []
+    for chunk in reader.chunks():
+        if chunk.rejects:
+            raise TableError(f"row {chunk.rejects[0].row} of {path} {chunk.rejects[0].reason}; mend it")
+        records = zip(chunk.numbers, chunk.records(), strict=True)
+        answers += [_answer(f"row {number}", record, tasks) for number, record in records]
+    return answers
 
 
 def _answer(where: str, record: Mapping[str, Any], tasks: Sequence[str]) -> Answer:
     written = {task: to_name(record.get(correction_column(task))) for task in tasks}
     return Answer(
         where,
-        to_name(record.get(CASE)),
+        to_name(record.get(CASE)) or f"r{to_name(record.get(ROW))}",
         {task: label for task, label in written.items() if label},
         to_name(record.get(CHECKED)).casefold() in _YES,
         to_name(record.get(INCIDENT)),

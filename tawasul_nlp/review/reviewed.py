@@ -53,8 +53,7 @@ def match_answers(table: ClassifiedTable, answers: Iterable[Answer], domain: Dom
         seen.add(case)
         if table.grouped and case.incident is not None:
             rows.append(_grouped_row(case, table))
-        if case.key in keys:
-            cases[case.key] = case
+        cases |= {key: case for key in (case.key, f"r{case.row}") if key in keys}
     checker = _Checker(table, domain, seen.names(domain), frozenset(row.incident for row in rows))
     reviewed = [checker.labels(each, cases[each.key]) for each in given if each.key in cases]
     decisions = [one for each in given if each.key in cases for one in checker.decisions(each, cases[each.key])]
@@ -67,13 +66,14 @@ def match_answers(table: ClassifiedTable, answers: Iterable[Answer], domain: Dom
 
 
 def _unmatched(given: Sequence[Answer], cases: Mapping[str, ClassifiedCase], table: ClassifiedTable) -> Iterator[str]:
-    first: dict[str, str] = {}
+    first: dict[int, str] = {}
     for each in given:
-        if each.key in first:
-            yield f"{each.where} is about the same case as {first[each.key]}"
-        elif each.key not in cases:
+        if each.key not in cases:
             yield f"{each.where} is about no case of {table.path.name}, or its text was changed since the review"
-        first.setdefault(each.key, each.where)
+        elif (row := cases[each.key].row) in first:
+            yield f"{each.where} is about the same case as {first[row]}"
+        else:
+            first[row] = each.where
 
 
 class _Checker:

@@ -141,6 +141,26 @@ def test_two_answers_about_one_case_are_refused(table, tmp_path):
         apply_corrections(review, table, tmp_path / "out.csv")
 
 
+def test_a_table_of_other_programs_may_name_cases_by_their_rows(table, tmp_path):
+    (tmp_path / "own.csv").write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
+    apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
+    assert changes(table, tmp_path / "out.csv")[5, "kind"] == "praise"
+    (tmp_path / "own.csv").write_text("row,correct_kind\n9,praise\n5,praise\n5,inquiry\n", encoding="utf-8")
+    with pytest.raises(
+        TableError, match="row 1 is about no case of classified.csv, .* row 3 is about the same case as"
+    ):
+        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
+    (tmp_path / "own.csv").write_text("id,correct_kind\n5,praise\n", encoding="utf-8")
+    with pytest.raises(TableError, match="neither a column 'case' nor 'row'"):
+        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
+    (tmp_path / "own.csv").write_text("row,correct_kinds\n5,praise\n", encoding="utf-8")
+    with pytest.raises(TableError, match="has a column 'correct_kinds', expected some of correct_agency, correct_inc"):
+        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
+    (tmp_path / "own.csv").write_text("row,correct_kind\n4,praise\n3,praise\n5,praise,more\n", encoding="utf-8")
+    with pytest.raises(TableError, match="row 3 of .* has 3 fields where the header has 2; mend it"):
+        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
+
+
 def test_incidents_are_merged_split_and_moved_in_the_table(table, tmp_path):
     review = filled(table, r1={"merge_with": "3"}, r3={"correct_incident": "4"})
     done = apply_corrections(review, table, tmp_path / "out.csv")
