@@ -2,7 +2,9 @@
 
 import pytest
 
-from tawasul_nlp.domain import Taxonomy, find_named_agencies
+from tawasul_nlp.domain import Domain, Taxonomy, agency_named, find_named_agencies
+from tawasul_nlp.errors import InvalidTextError
+from tests.packs import CITIES
 
 
 def ids(text):
@@ -71,3 +73,14 @@ def test_spans_lie_on_the_original_text():
 def test_anything_but_a_str_is_refused(value):
     with pytest.raises(TypeError, match="is a .* expected a str"):
         find_named_agencies(value)
+
+
+def test_a_whole_cell_is_read_as_an_agency_by_id_code_or_name():
+    cities = Domain.load(CITIES)
+    assert agency_named("700", cities) == "power"
+    named = {"works": "works", " وزارة الاشغال ": "works", "البلدية المختصة": "municipality", "No agency": "none"}
+    assert {name: agency_named(name) for name in named} == named
+    for name in ("البلدية", "الكهرباء", "وزارة الأشغال والكهرباء", "", "شارع المعارض"):
+        assert agency_named(name) is None
+    with pytest.raises(InvalidTextError):
+        agency_named(7)
