@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from tawasul_nlp.domain.taxonomy import EMERGENCY
 from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
 
 URGENCY = "urgency"
-_URGENT = ("emergency", "urgent")  # the most pressing first
+_URGENT = (EMERGENCY, "urgent")
 _NOTHING_READ = frozenset({"empty_text", "unreadable_text"})
 
 

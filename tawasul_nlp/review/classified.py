@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_cell
-from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS
+from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS, classification_columns
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import Reader, to_cell, to_name
 from tawasul_nlp.tables.io.fields import check_columns, field
@@ -176,8 +176,9 @@ def open_classified(
     several = _tasks(reader, prefix, "probabilities")
     tasks = _tasks(reader, prefix, "probability", "probabilities")
     group_prefix = next((p for p in (FALLBACK_PREFIX, "") if f"{p}group_id" in reader.columns), None)
-    added = {prefix + name for name in _NEEDED} | {(group_prefix or "") + name for name in GROUP_COLUMNS}
-    own = [name for name in reader.columns if name not in added and not _is_answer(name, prefix, tasks)]
+    added = {prefix + name for name in classification_columns(tasks, multi_label=several, issues=True)}
+    added |= {(group_prefix or "") + name for name in GROUP_COLUMNS}
+    own = [name for name in reader.columns if name not in added]
     text = named(text_column) or named(_wordiest(reader, own))
     return ClassifiedTable(
         Path(source),
@@ -230,12 +231,6 @@ def _tasks(reader: Reader, prefix: str, *endings: str) -> tuple[str, ...]:
     """Return the tasks whose answers have a column of one of these endings beside them."""
     names = [name.removeprefix(prefix) for name in reader.columns if name.startswith(prefix)]
     return tuple(name for name in names if any(f"{name}_{ending}" in names for ending in endings))
-
-
-def _is_answer(column: str, prefix: str, tasks: Sequence[str]) -> bool:
-    name = column.removeprefix(prefix)
-    endings = ("", "_probability", "_probabilities", "_alternatives", "_name_ar")
-    return column.startswith(prefix) and any(name == task + ending for task in tasks for ending in endings)
 
 
 def _wordiest(reader: Reader, columns: Sequence[str]) -> str | None:

@@ -120,7 +120,12 @@ class SeenLabels:
 
 def _entries(task: str, domain: Domain) -> Mapping[str, Any]:
     taxonomy = domain.taxonomy
-    known: dict[str, Mapping[str, Any]] = {"kind": taxonomy.kinds, "topic": taxonomy.topics, _AGENCY: taxonomy.agencies}
+    known: dict[str, Mapping[str, Any]] = {
+        "kind": taxonomy.kinds,
+        "topic": taxonomy.topics,
+        _AGENCY: taxonomy.agencies,
+        "urgency": taxonomy.urgencies,
+    }
     return known.get(task, {})
 
 
