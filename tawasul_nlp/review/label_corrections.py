@@ -101,10 +101,12 @@ def lesson_of(one: CorrectedCase, domain: Domain) -> dict[str, str]:
 
 
 def group_of(agency: str, domain: Domain) -> str:
-    """Return the group that an agency is a member of by place, as models learn it, or the agency itself.
+    """Return the group of which an agency is a branch by place, as models learn it; one that owns topics stays itself.
 
     >>> group_of("muharraq_municipality", Domain.bundled()), group_of("works", Domain.bundled())
     ('municipality', 'works')
     """
+    if agency in domain.taxonomy.agency_groups():
+        return agency
     agencies = domain.taxonomy.agencies.values()
     return next((group.id for group in agencies if agency in group.members.values()), agency)
