@@ -16,7 +16,7 @@ from tawasul_nlp.evaluation.metrics import LabelScores
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, WholeTable, count_labels, counted, read_whole
+from tawasul_nlp.training.dataset import Parent, TrainingData, WholeTable, count_labels, counted, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run import TrainRun, check_weights, fit, refuse_fatal
@@ -170,6 +170,7 @@ def update(
                     f"the model would lose {len(gone)} labels of {task}, of which neither table has a row: "
                     f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
                 )
+        data = replace(data, parents=_parents(before, data))
         tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
         own = before.domain if DOMAIN in before.config.files else None
         run = fit(data, config, output, domain=own)
@@ -220,6 +221,18 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     validates = np.zeros(len(used), bool)
     validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed, several)
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
+
+
+def _parents(before: ComplaintClassifier, data: TrainingData) -> dict[str, Parent]:
+    """Return which tasks another one decides in the model; not if that has a new label, of which nothing is known."""
+    found = {}
+    for task, settings in before.config.tasks.items():
+        if settings.parent is not None:
+            known = before.labels[settings.parent]
+            label_of = {label: settings.labels[at] for label, at in zip(known, settings.parent_labels, strict=True)}
+            if set(data.labels[settings.parent]) <= label_of.keys():
+                found[task] = Parent(settings.parent, label_of)
+    return found
 
 
 def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingData:
