@@ -170,7 +170,7 @@ def update(
                     f"the model would lose {len(gone)} labels of {task}, of which neither table has a row: "
                     f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
                 )
-        data = replace(data, parents=_parents(before, data))
+        data = replace(data, parents=_parents(before, data.labels))
         tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
         own = before.domain if DOMAIN in before.config.files else None
         run = fit(data, config, output, domain=own)
@@ -223,14 +223,14 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
 
 
-def _parents(before: ComplaintClassifier, data: TrainingData) -> dict[str, Parent]:
+def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -> dict[str, Parent]:
     """Return which tasks another one decides in the model; not if that has a new label, of which nothing is known."""
     found = {}
     for task, settings in before.config.tasks.items():
         if settings.parent is not None:
             known = before.labels[settings.parent]
             label_of = {label: settings.labels[at] for label, at in zip(known, settings.parent_labels, strict=True)}
-            if set(data.labels[settings.parent]) <= label_of.keys():
+            if set(labels[settings.parent]) <= label_of.keys():
                 found[task] = Parent(settings.parent, label_of)
     return found
 

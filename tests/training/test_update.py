@@ -14,7 +14,7 @@ from tawasul_nlp.training import TrainConfig, train, update
 from tawasul_nlp.training.dataset import read_whole
 from tawasul_nlp.training.splitting import folded
 from tawasul_nlp.training.tables import Columns
-from tawasul_nlp.training.update import _divided, update_config
+from tawasul_nlp.training.update import _divided, _parents, update_config
 from tests.training.conftest import DEPARTMENTS, write_csv
 
 pytestmark = pytest.mark.slow
@@ -100,6 +100,14 @@ def test_the_encoder_may_see_a_part_of_the_replay_with_every_label_and_the_ngram
     assert seen[1]["labels"] == seen[0]["labels"]
     scorers = [(out / "ngram.safetensors").stat().st_size for out in (wholes, parts)]
     assert scorers[0] == scorers[1], "the same texts have the same n-grams"
+
+
+def test_a_task_that_another_one_decides_stays_so_unless_that_gets_a_new_label() -> None:
+    bundled = ComplaintClassifier.from_pretrained()
+    labels = dict(bundled.labels)
+    (parent,) = _parents(bundled, labels).values()
+    assert parent.task == "topic" and parent.label_of["sewage_overflow"] == "works"
+    assert _parents(bundled, labels | {"topic": (*labels["topic"], "new")}) == {}
 
 
 def test_an_update_that_would_lose_something_is_refused(
