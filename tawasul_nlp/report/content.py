@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.domain import Domain, NamedPlace
+from tawasul_nlp.domain import Domain, NamedPlace, agency_named
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS
 from tawasul_nlp.report.held import CASES_OF_A_PROBLEM, Held
-from tawasul_nlp.report.misrouted import misrouted, routed_agency
+from tawasul_nlp.report.misrouted import misrouted
 from tawasul_nlp.report.packing import packed
 from tawasul_nlp.report.shown import ShownCases
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
@@ -76,7 +76,7 @@ def page_names(tally: Tally, domain: Domain, *, mask: bool) -> dict[str, list[tu
         "routed": {
             name: taxonomy.agencies[agency]
             for name in tally.codes["routed"].names
-            if (agency := routed_agency(name, domain)) is not None
+            if (agency := agency_named(name, domain)) is not None
         },
     }
 

@@ -20,7 +20,7 @@ def routed(*pairs):
     [
         ("هيئة الكهرباء والماء", "ewa", False),
         ("ewa", "ewa", False),
-        ("كهرباء وماء: هيئة الكهرباء والماء", "works", True),
+        ("كهرباء وماء: هيئة الكهرباء والماء", "works", False),
         ("وزارة الأشغال", "ewa", True),
         ("works", "ewa", True),
         ("قسم ٣", "ewa", False),
