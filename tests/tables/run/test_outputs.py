@@ -205,7 +205,8 @@ def test_the_manifest_tells_what_the_run_was_made_of(tmp_path):
     report = run(source, tmp_path / "out.parquet", mask_columns=["text"])
     facts = json.loads((tmp_path / "out.parquet.manifest.json").read_text(encoding="utf-8"))
     unknown = dict.fromkeys(("target_error", "runtime", "domain"))
-    assert facts["model"] == {"hash": "keywords", **unknown, "tasks": ["kind", "topic", "agency"]}
+    tasks = ["kind", "topic", "agency"]
+    assert facts["model"] == {"hash": "keywords", **unknown, "priors": {}, "tasks": tasks}
     assert facts["versions"]["tawasul-nlp"] == tawasul_nlp.__version__
     for name, path in (("input", source), ("output", report.output)):
         content = path.read_bytes()
