@@ -12,7 +12,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates import rebuild_index
 from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
-from tawasul_nlp.model.folder import BUNDLED, CONFIG, DOMAIN, file_hash, read_config
+from tawasul_nlp.model.folder import BUNDLED, DOMAIN, file_hash, read_config
 from tests.packs import KUWAIT, changed_domain
 
 ONE = "انقطع التيار الكهربائي عن السالمية قطعة 3 منذ ساعتين ولا أحد يرد"
