@@ -91,11 +91,11 @@ def test_a_secondary_topic_keeps_its_share_beside_confusable_ones(
 def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(
     labels: LabelSpace, corpus: TrainingData
 ) -> None:
-    composed = [example.text for example in (*load_issue_examples(labels), *load_urgency_examples(labels))]
-    learned = [text for text in corpus.train["text"] if text not in set(composed)]
+    composed = {example.text for example in (*load_issue_examples(labels), *load_urgency_examples(labels))}
+    learned = [text for text in corpus.train["text"] if text not in composed]
     assert learned == [example.text for example in load_examples("train", labels)]
     alone = [example.text for example in load_examples("train", labels, reports=False)]
-    assert [text for text in _first_reports(corpus.train)["text"] if text not in set(composed)] == alone
+    assert [text for text in _first_reports(corpus.train)["text"] if text not in composed] == alone
 
 
 def test_texts_that_choose_what_counts_as_an_issue_or_as_urgent_are_not_learned(
