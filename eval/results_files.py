@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp._system import machine
+from tawasul_nlp.evaluation.intervals import Estimate
 from tawasul_nlp.evaluation.output import write_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ def provenance(command: str, *arguments: str) -> dict[str, str]:
         "machine": machine(),
         "command": f"{command} {shlex.join(arguments)}".rstrip(),
     }
+
+
+def estimate_cell(estimate: Estimate) -> str:
+    """Return a figure with its interval, as a cell of a table.
+
+    Examples
+    --------
+    >>> estimate_cell(Estimate(0.75, 0.5, 0.9))
+    '0.750 (0.500-0.900)'
+    """
+    value, low, high = estimate
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def publish_page(result: dict[str, Any], page: str, prefix: Path, figure: Figure | None = None) -> None:

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from eval.quality.masks import DATA as HELD_OUT
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.results_files import RESULTS, estimate_cell, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.evaluation.intervals import Estimate, bootstrap
+from tawasul_nlp.evaluation.intervals import bootstrap
 from training.splits import DATA, read_jsonl
 
 Clauses = Mapping[str, tuple[int, int]]
@@ -154,15 +154,10 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         f"| | {' | '.join(FIGURES.values())} |",
         "|---" * (1 + len(FIGURES)) + "|",
-        *(f"| {name} | {' | '.join(map(_cell, row.values()))} |" for name, row in result["systems"].items()),
+        *(f"| {name} | {' | '.join(map(estimate_cell, row.values()))} |" for name, row in result["systems"].items()),
         f"| bar | {' | '.join(BARS.get(figure, '') for figure in FIGURES)} |",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _cell(estimate: Estimate) -> str:
-    value, low, high = estimate
-    return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from eval.quality.masks import DATA as HELD_OUT
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.results_files import RESULTS, estimate_cell, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
-from tawasul_nlp.evaluation.intervals import Estimate, bootstrap
+from tawasul_nlp.evaluation.intervals import bootstrap
 from training.splits import DATA, load_splits, read_jsonl
 
 LEVELS = ("emergency", "urgent", "normal")
@@ -132,16 +132,14 @@ def markdown(result: Mapping[str, Any]) -> str:
             "",
             f"| | {' | '.join(FIGURES.values())} |",
             "|---" * (1 + len(FIGURES)) + "|",
-            *(f"| {system} | {' | '.join(map(_cell, row.values()))} |" for system, row in part["systems"].items()),
+            *(
+                f"| {system} | {' | '.join(map(estimate_cell, row.values()))} |"
+                for system, row in part["systems"].items()
+            ),
         ]
         if name == "stored test split":
             lines.append(f"| bar | {' | '.join(BARS.get(figure, '') for figure in FIGURES)} |")
     return "\n".join(lines) + "\n"
-
-
-def _cell(estimate: Estimate) -> str:
-    value, low, high = estimate
-    return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def main(argv: list[str] | None = None) -> int:

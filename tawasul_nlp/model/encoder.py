@@ -116,7 +116,7 @@ class EncoderScorer:
         -------
         dict of str to ndarray
             Each output, in the order of the texts: float32 (n_texts, size), or of those for each token an array
-            (tokens, size) for each text (n_texts,).
+            (tokens, size) for each text (n_texts,), without special tokens.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class EncoderScorer:
                 if name in TOKEN_OUTPUTS:
                     texts = outputs.setdefault(name, np.empty(len(lengths), object))
                     for row, tagged in zip(rows.tolist(), values, strict=True):
-                        texts[row] = tagged[: lengths[row]].copy()  # not a view, which would keep the whole batch
+                        texts[row] = tagged[tokens.content(row)].copy()  # not a view, which would keep the whole batch
                 else:
                     outputs.setdefault(name, np.empty((len(lengths), values.shape[1]), np.float32))[rows] = values
         return outputs

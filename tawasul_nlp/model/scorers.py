@@ -153,10 +153,9 @@ class ModelScorers:
             combined = with_ratios(self.config.tasks, combined, ratios)
         return {task: np.exp(values) for task, values in combined.items()}
 
-    def clauses(self, scores: Scores, tokens: Tokens, at: int, probabilities: np.ndarray) -> list[Clause]:
+    def clauses(self, scores: Scores, at: int, probabilities: np.ndarray) -> list[Clause]:
         """Return the clauses of one text that may report an issue, from the encoder's scores of a piece of texts."""
-        own = tokens.content(at)
-        return find_clauses(scores[TOKEN_TAGS][at][own], scores[TOKEN_LABELS][at][own], probabilities)
+        return find_clauses(scores[TOKEN_TAGS][at], scores[TOKEN_LABELS][at], probabilities)
 
     def _joined(
         self, texts: Sequence[str], scores: dict[str, Scores], tokens: Tokens, ratios: Mapping[str, np.ndarray]
@@ -177,11 +176,11 @@ class ModelScorers:
     ) -> tuple[tuple[FoundIssue, ...], tuple[tuple[int, int], ...]]:
         """Return a text's issues and the words that speak for its urgency, at their places in it."""
         assert self.config.issues is not None
-        tags = encoded[TOKEN_TAGS][at][tokens.content(at)]
+        tags = encoded[TOKEN_TAGS][at]
         if not len(tags):
             main = int(probabilities.argmax())
             return (FoundIssue(main, float(probabilities[main]), 0, len(text)),), ()
-        clauses = self.clauses(encoded, tokens, at, probabilities)
+        clauses = self.clauses(encoded, at, probabilities)
         issues = find_issues(clauses, probabilities, self.config.issues, len(tags))
         evidence = find_evidence(tags)
         places = self.encoder.places(text, tokens, at, [*((issue.start, issue.end) for issue in issues), *evidence])

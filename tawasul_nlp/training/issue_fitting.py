@@ -80,10 +80,10 @@ def _read(classifier: ComplaintClassifier, task: str, rows: Dataset) -> list[Rea
     truth = [frozenset(index[label] for *_, label in json.loads(marks) if label in index) for marks in rows[CLAUSES]]
     scorers = classifier._scorers
     found: list[ReadText] = []
-    for scores, tokens in scorers.scores(list(rows["text"]), _BATCH):
+    for scores, _ in scorers.scores(list(rows["text"]), _BATCH):
         probabilities = scorers.probabilities(scores)[task]
         for at, of_text in enumerate(probabilities):
-            clauses = scorers.clauses(scores["encoder"], tokens, at, of_text)
+            clauses = scorers.clauses(scores["encoder"], at, of_text)
             found.append(ReadText(clauses, of_text, truth[len(found)]))
     return found
 

@@ -55,9 +55,12 @@ class RowEncoder:
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
         """Return the token ids of clean texts, cut at the longest that is read."""
-        normalized = [self.normalizer(arabizi_to_arabic(text)) for text in texts]
+        normalized = list(map(self._clean, texts))
         ids: list[list[int]] = self.tokenizer(normalized, truncation=True, max_length=self.max_tokens).input_ids
         return {"input_ids": ids}
+
+    def _clean(self, text: str) -> str:
+        return self.normalizer(arabizi_to_arabic(text))
 
     def encode_all(self, rows: Dataset) -> Dataset:
         """Return the rows with their token ids; computed once and then read from the data set's cache."""
@@ -92,7 +95,7 @@ class RowEncoder:
         for at, noised in enumerate(pair.noised):
             if noised:
                 texts[at] = add_noise(texts[at], self.rng, self.rng.choice(_RATES))
-        first, second = (self.normalizer(arabizi_to_arabic(text)) for text in texts)
+        first, second = map(self._clean, texts)
         ids = self.tokenizer(first, second, truncation="longest_first", max_length=self.max_tokens).input_ids
         nothing = {
             task: np.full(len(index), -float(task in self.multi_label), np.float32)
