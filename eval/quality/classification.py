@@ -28,10 +28,12 @@ from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.training.package import read_with_encoder
 from training.corpus import Example, LabelSpace, load_examples
+from training.first_model import first_model
 
 REGISTERS = ("msa", "bahraini", "mixed", "agent_note", "arabizi", "english")
+COMPARED = ("topic", "agency", "kind")
 RESAMPLES = 2000
-SHIPPED, SVM = "shipped model", "TF-IDF + linear SVM"
+SHIPPED, FIRST_MODEL, SVM = "shipped model", "first model", "TF-IDF + linear SVM"
 FIRST_SVM = f"{SVM}, first batch only"
 
 
@@ -64,7 +66,8 @@ class Table:
         row: dict[str, Any] = {metric: self.interval(values) for metric, values in hits.items()}
         if kind is not None:
             known = self.kind >= 0
-            row["kind"] = round(float((kind.argmax(1) == self.kind)[known].mean()), 4)
+            hits["kind"] = kind.argmax(1) == self.kind
+            row["kind"] = round(float(hits["kind"][known].mean()), 4)
         row["by_register"] = {
             register: {
                 "n": int((self.registers == register).sum()),
@@ -96,6 +99,8 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     texts = [example.text for example in test]
     table = Table(test, labels)
     add_baselines(table, texts, train, first, base, cache)
+    before = ComplaintClassifier.from_pretrained(first_model(cache / "first"))._forward(texts).probabilities
+    table.add(FIRST_MODEL, before["topic"], before["agency"], before["kind"])
     classifier = ComplaintClassifier.from_pretrained(model)
     add_readers(table, texts, classifier)
     shipped = classifier._forward(texts).probabilities
@@ -118,6 +123,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
         "n": {"test": len(test), "train": len(train), "train_first_batch": len(first)},
         "systems": table.rows,
         "gains_in_points": {
+            **{f"{task} over the first model": table.gain(SHIPPED, FIRST_MODEL, task) for task in COMPARED},
             "topic over TF-IDF + SVM": table.gain(SHIPPED, SVM, "topic"),
             "topic over TF-IDF + SVM, first batch only": table.gain(SHIPPED, FIRST_SVM, "topic"),
             "agency over TF-IDF + SVM": table.gain(SHIPPED, SVM, "agency"),

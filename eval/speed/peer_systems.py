@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eval.processes import peak_kb
+from training.first_model import first_model as first_model_folder
 
 LABELS = 104  # the topics
 VOCABULARY = 64_000
@@ -36,6 +37,11 @@ def tawasul(job: dict[str, Any]) -> System:
         return clf.predict(texts[0] if len(texts) == 1 else texts, batch_size=batch_size)
 
     return read
+
+
+def first_model(job: dict[str, Any]) -> System:
+    """The first bundled model by the present code: the whole prediction too."""
+    return tawasul({**job, "model": job["first"]})
 
 
 def bert_pipeline(job: dict[str, Any], int8: bool = False) -> System:
@@ -111,6 +117,7 @@ def tfidf_and_svm(job: dict[str, Any]) -> System:
 
 SYSTEMS: dict[str, Callable[[dict[str, Any]], System]] = {
     "tawasul": tawasul,
+    "first bundled model": first_model,
     "BERT-base pipeline, float32": bert_pipeline,
     "BERT-base pipeline, dynamic int8": bert_pipeline_int8,
     "sentence embeddings + linear": embeddings_and_head,
@@ -120,7 +127,7 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], System]] = {
 
 
 def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]:
-    """Write a BERT of AraBERT's size, with random weights and a WordPiece of 64,000 pieces, and a sentence encoder.
+    """Write a BERT of AraBERT's size, with random weights and a WordPiece of 64,000 pieces, and two other encoders.
 
     Parameters
     ----------
@@ -134,7 +141,7 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
     Returns
     -------
     dict of str to str
-        ``bert`` and ``sentence``: two Hugging Face folders.
+        ``bert`` and ``sentence``: two Hugging Face folders; ``first``: the first bundled model's folder.
     """
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
@@ -155,7 +162,8 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
         from tawasul_nlp.training.restore import restore_base
 
         restore_base(base or BUNDLED, sentence)
-    return {"bert": str(bert), "sentence": str(sentence)}
+    first = first_model_folder(folder / "first")
+    return {"bert": str(bert), "sentence": str(sentence), "first": str(first)}
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier, Prediction, classify_table
 from tawasul_nlp.domain import find_named_agencies, find_places, route
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.runtime import Batch
+from tawasul_nlp.model.runtime import TOKEN_OUTPUTS, Batch
 from training.corpus import LabelSpace, load_examples
 
 WARM_UP, ROUND, ROUNDS = 2_000, 500, 7
@@ -49,8 +49,12 @@ class NoEncoder:
         return self._sizes
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
-        """Return zeros for each output."""
-        return {name: np.zeros((len(input_ids), size), np.float32) for name, size in self._sizes.items()}
+        """Return zeros for each output; of a text that has them for each token, that none reports an issue."""
+        texts, tokens = input_ids.shape
+        return {
+            name: np.zeros((texts, tokens, size) if name in TOKEN_OUTPUTS else (texts, size), np.float32)
+            for name, size in self._sizes.items()
+        }
 
     def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
         """Return zeros for each batch."""
