@@ -9,6 +9,7 @@ import pytest
 
 from eval.quality import classification
 from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.model.folder import BUNDLED
 from training.corpus import LabelSpace, load_examples
 
 pytestmark = pytest.mark.slow
@@ -23,6 +24,7 @@ def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, caps
         "validation": load_examples("validation", labels)[:40],
     }
     monkeypatch.setattr(classification, "load_examples", lambda split, labels, **options: cases[split])
+    monkeypatch.setattr(classification, "first_model", lambda folder: BUNDLED)  # it is in the history alone
     monkeypatch.setattr(classification, "frozen_topics", lambda *given: np.zeros((40, len(labels.topics))))
     out = tmp_path / "results" / "v1.2"
     given = ["--split", "validation", "--cache", str(tmp_path / "cache"), "--out", str(out)]
@@ -34,6 +36,7 @@ def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, caps
     right = np.array([labels.topics[at] for at in answers.argmax(1)]) == [case.topic for case in cases["validation"]]
     assert result["systems"]["shipped model"]["topic"][0] == pytest.approx(right.mean(), abs=1e-4)
     assert result["rows"]["hits"]["topic"] == "".join("1" if hit else "0" for hit in right)
+    assert result["gains_in_points"]["topic over the first model"] == [0, 0, 0]
     assert sum(pair["n"] for pair in result["most_confused"]) == min((~right).sum(), 15)
     coverage = {target: row["coverage"] for target, row in result["review"]["topic"].items()}
     assert 0 < coverage["0.02"] <= coverage["0.05"] <= 1
