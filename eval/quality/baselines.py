@@ -1,4 +1,4 @@
-"""Baselines of the bundled model: logistic regression on the embeddings of its untuned base, and a cache of scores."""
+"""Logistic regression on the embeddings of the untuned base encoder, and a cache of what baselines computed."""
 
 from __future__ import annotations
 

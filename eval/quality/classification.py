@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.quality.baselines import base_embeddings, cached, data_key, logistic
+from eval.quality.baselines import cached, data_key
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
@@ -90,7 +90,7 @@ class Table:
         return [round(100 * value, 2) for value in self.interval(difference)]
 
 
-def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[str, Any]:
+def evaluate(model: Path | None, cache: Path, split: str) -> dict[str, Any]:
     """Compute the whole table."""
     labels = LabelSpace.load()
     test = load_examples(split, labels)
@@ -98,7 +98,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     first = load_examples("train", labels, second_batch=False)
     texts = [example.text for example in test]
     table = Table(test, labels)
-    add_baselines(table, texts, train, first, base, cache)
+    add_baselines(table, texts, train, first, cache)
     before = ComplaintClassifier.from_pretrained(first_model(cache / "first"))._forward(texts).probabilities
     table.add(FIRST_MODEL, before["topic"], before["agency"], before["kind"])
     classifier = ComplaintClassifier.from_pretrained(model)
@@ -136,9 +136,7 @@ def evaluate(model: Path | None, base: Path, cache: Path, split: str) -> dict[st
     }
 
 
-def add_baselines(
-    table: Table, texts: list[str], train: list[Example], first: list[Example], base: Path, cache: Path
-) -> None:
+def add_baselines(table: Table, texts: list[str], train: list[Example], first: list[Example], cache: Path) -> None:
     """Fit what the model has to beat on the training texts, and score it."""
     labels = table.labels
     counts = np.bincount([labels.topics.index(e.topic) for e in train], minlength=len(labels.topics))
@@ -147,9 +145,6 @@ def add_baselines(
         own, topics = [example.text for example in examples], [example.topic for example in examples]
         fit = partial(tfidf_svm, own, topics, labels.topics, texts)
         table.add_topics(name, cached("svm", data_key(own, topics, texts), fit, cache))
-    key = data_key([example.text for example in train], [example.topic for example in train], texts)
-    frozen = cached("frozen", key, lambda: frozen_topics(train, texts, labels, base, cache), cache)
-    table.add_topics("frozen embeddings + logistic regression", frozen)
 
 
 def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier) -> None:
@@ -160,18 +155,6 @@ def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier)
         ngram = NgramScorer.load(classifier.folder / NGRAM).scores(texts)
         best = parent_scores(log_softmax(ngram["topic"] / 0.15), table.parent, len(table.labels.agencies))
         table.add("n-gram scorer alone (int8)", ngram["topic"], best, ngram["kind"])
-
-
-def frozen_topics(train: list[Example], texts: list[str], labels: LabelSpace, base: Path, cache: Path) -> np.ndarray:
-    """Return topic log-probabilities of logistic regression on the untuned base encoder's embeddings."""
-    from tawasul_nlp.training.base_encoder import base_folder
-
-    base_folder(base, lambda: [example.text for example in load_examples("train", labels, second_batch=False)])
-    known, unseen = (
-        cached("base", data_key(part), partial(base_embeddings, part, base), cache)
-        for part in ([example.text for example in train], texts)
-    )
-    return logistic(known, [example.topic for example in train], unseen, labels.topics)
 
 
 def stored_rows(
@@ -243,10 +226,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
     parser.add_argument("--out", type=Path, default=RESULTS / "classification", metavar="PREFIX")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
-    parser.add_argument("--base", type=Path, default=Path("build/train/base"), help="the untuned base encoder")
     parser.add_argument("--cache", type=Path, default=Path("build/eval"))
     arguments = parser.parse_args(argv)
-    result = evaluate(arguments.model, arguments.base, arguments.cache, arguments.split)
+    result = evaluate(arguments.model, arguments.cache, arguments.split)
     publish_page(result, markdown(result), arguments.out)
     return 0
 

@@ -25,7 +25,6 @@ def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, caps
     }
     monkeypatch.setattr(classification, "load_examples", lambda split, labels, **options: cases[split])
     monkeypatch.setattr(classification, "first_model", lambda folder: BUNDLED)  # it is in the history alone
-    monkeypatch.setattr(classification, "frozen_topics", lambda *given: np.zeros((40, len(labels.topics))))
     out = tmp_path / "results" / "v1.2"
     given = ["--split", "validation", "--cache", str(tmp_path / "cache"), "--out", str(out)]
     assert classification.main(given) == 0
