@@ -39,8 +39,8 @@ class Tokens:
 
     def content(self, text: int) -> slice:
         """Return which tokens of a text are its own, between the special ones."""
-        own = np.flatnonzero(np.array(self.encodings[text].special_tokens_mask) == 0)
-        return slice(int(own[0]), int(own[-1]) + 1) if len(own) else slice(0, 0)
+        special = self.encodings[text].special_tokens_mask
+        return slice(special.index(0), len(special) - special[::-1].index(0)) if 0 in special else slice(0, 0)
 
 
 class EncoderScorer:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -13,7 +14,6 @@ _OUTSIDE, _BEGIN, _INSIDE, _EVIDENCE = range(len(TAGS))
 FEATURES = ("clause", "topic", "text", "length")
 """What an issue beside the main one is judged by: the log-odds that its tokens are a clause, its label's log-odds in
 the clause and in the whole text, and the logarithm of the clause's length in tokens."""
-_EVIDENT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +108,27 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
     >>> [(clause.label, clause.start, clause.end) for clause in find_clauses(tags, labels, np.array([0.6, 0.4]))]
     [(0, 1, 3), (1, 3, 4)]
     """
-    probabilities = _softmax(tags[:, :_EVIDENCE])
-    best = probabilities.argmax(1)
-    inside = best != _OUTSIDE
-    begins = inside & ((best == _BEGIN) | ~np.concatenate([[False], inside[:-1]]))
-    starts = np.flatnonzero(begins)
-    ends = np.flatnonzero(np.concatenate([begins, [True]]) | np.concatenate([~inside, [True]]))
     clauses = []
-    for start in starts.tolist():
-        end = int(ends[np.searchsorted(ends, start + 1)])
-        own = _softmax(labels[start:end].mean(0)[None])[0]
+    for start, end in _runs(tags[:, :_EVIDENCE].argmax(1).tolist()):
+        own = _softmax(labels[start:end].mean(0))
         label = int(own.argmax())
-        certain = float(1 - probabilities[start:end, _OUTSIDE].mean())
-        features = (
-            _log_odds(certain),
-            _log_odds(float(own[label])),
-            _log_odds(float(text[label])),
-            np.log(end - start),
-        )
-        clauses.append(Clause(label, start, end, tuple(map(float, features))))
+        certain = float(1 - _softmax(tags[start:end, :_EVIDENCE])[:, _OUTSIDE].mean())
+        features = (_log_odds(certain), _log_odds(float(own[label])), _log_odds(float(text[label])), log(end - start))
+        clauses.append(Clause(label, start, end, features))
     return clauses
+
+
+def _runs(tags: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield where clauses lie: each runs to the token before one that is outside, or begins another."""
+    start = None
+    for at, tag in enumerate(tags):
+        if start is not None and tag != _INSIDE:
+            yield start, at
+            start = None
+        if start is None and tag != _OUTSIDE:
+            start = at
+    if start is not None:
+        yield start, len(tags)
 
 
 def find_issues(
@@ -172,14 +173,16 @@ def issue_probability(clause: Clause, config: IssueConfig) -> float:
 
 
 def find_evidence(tags: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Return the runs of tokens that speak for the urgency, as slices.
+    """Return the runs of tokens that rather speak for the urgency than not, as slices.
 
     Examples
     --------
     >>> find_evidence(np.array([[0, 0, 0, -2.0], [0, 0, 0, 3], [0, 0, 0, 3], [0, 0, 0, -2]]))
     ((1, 3),)
     """
-    evident = 1 / (1 + np.exp(-tags[:, _EVIDENCE])) >= _EVIDENT
+    evident = tags[:, _EVIDENCE] >= 0
+    if not evident.any():
+        return ()
     edges = np.flatnonzero(np.diff(np.concatenate([[0], evident.astype(np.int8), [0]])))
     return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
@@ -209,4 +212,4 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 def _log_odds(probability: float) -> float:
     certain = min(max(probability, 1e-6), 1 - 1e-6)
-    return float(np.log(certain / (1 - certain)))
+    return log(certain / (1 - certain))

@@ -86,6 +86,9 @@ def follow(text: str, spans: list[Span], edits: Iterable[Edit]) -> tuple[str, li
     (str, list of (int, int))
         The edited text and the source span of each of its characters.
     """
+    edits = list(edits)
+    if not edits:
+        return text, spans
     parts: list[str] = []
     moved: list[Span] = []
     last = 0

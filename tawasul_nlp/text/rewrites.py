@@ -76,15 +76,18 @@ class RegexRewrite:
 
     def apply(self, text: str) -> str:
         """Return the rewritten text."""
-        if self._hint not in text or (self._probe is not None and self._probe.search(text) is None):
-            return text
-        return self._pattern.sub(self._replace, text)
+        return self._pattern.sub(self._replace, text) if self._may_change(text) else text
 
     def edits(self, text: str) -> Iterator[Edit]:
         """Return one edit for each match."""
+        if not self._may_change(text):
+            return
         for match in self._pattern.finditer(text):
             replacement = self._replace if isinstance(self._replace, str) else self._replace(match)
             yield Edit(match.start(), match.end(), replacement, self._decodes)
+
+    def _may_change(self, text: str) -> bool:
+        return self._hint in text and (self._probe is None or self._probe.search(text) is not None)
 
 
 # Code points that NFKC turns into a space or a tatweel, and harakat: the space would split the word.
