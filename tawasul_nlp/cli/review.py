@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from tawasul_nlp.cli.index_options import opened_index
 from tawasul_nlp.cli.options import EXIT_REJECTS, DomainFolder, Model, Quiet, complain, domain_of, interrupts_told
+from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import AddedPrefix, Classified, Reading, ReviewedId, TextColumns, grouped
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def review(
     """
     from tawasul_nlp.review import ReviewPlan, write_review
 
-    with interrupts_told():
+    with interrupts_told(), progress(quiet) as advance:
         found = write_review(
             table,
             output,
@@ -69,6 +71,7 @@ def review(
             prefix=prefix,
             domain=domain_of(domain),
             read=reading.options(),
+            on_progress=partial(advance, "reading"),
         )
     if not quiet:
         counts = ", ".join(f"{count} {reason}" for reason, count in found.reasons.items())
@@ -122,7 +125,8 @@ def apply(
     from tawasul_nlp import WriteOptions
     from tawasul_nlp.review import apply_corrections
 
-    with interrupts_told("the table was not written; repeat the command"), ExitStack() as stack:
+    kept = "the table was not written; repeat the command"
+    with interrupts_told(kept), ExitStack() as stack, progress(quiet) as advance:
         opened = None if index is None else stack.enter_context(opened_index(index, model, domain))
         done = apply_corrections(
             review,
@@ -137,6 +141,7 @@ def apply(
             domain=domain_of(domain),
             read=reading.options(),
             write=WriteOptions(rejects=rejects, overwrite=force),
+            on_progress=partial(advance, "applying"),
         )
     if not quiet:
         _show(done, append_to)

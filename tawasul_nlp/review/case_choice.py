@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -58,10 +58,12 @@ class _Candidate:
     incident: str | None
 
 
-def choose_cases(table: ClassifiedTable, plan: ReviewPlan) -> dict[int, str]:
+def choose_cases(
+    table: ClassifiedTable, plan: ReviewPlan, on_progress: Callable[[float], None] | None = None
+) -> dict[int, str]:
     """Return the rows of the chosen cases with the reason of each: urgent ones first, then unsure, then diverse."""
     candidates = _Candidates(plan, next((task for task in ("topic", *table.tasks) if task in table.tasks), ""))
-    for case in table.cases():
+    for case in table.cases(on_progress):
         candidates.add(case)
     return candidates.chosen()
 

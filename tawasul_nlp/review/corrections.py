@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,7 @@ def apply_corrections(
     domain: Domain | None = None,
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
+    on_progress: Callable[[float], None] | None = None,
 ) -> CorrectionReport:
     """Apply a review to the table that it was written from.
 
@@ -100,6 +101,8 @@ def apply_corrections(
     domain : Domain or None
         The pack with labels and routing; None is Bahrain's.
     write : WriteOptions
+    on_progress : callable, optional
+        Called with the share of the work done.
 
     Raises
     ------
@@ -124,7 +127,8 @@ def apply_corrections(
     domain = domain or Domain.bundled()
     table = open_classified(classified, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
     answers = read_export(review) if review.suffix.lower() == ".json" else read_sheet(review, table.tasks)
-    reviewed = match_answers(table, answers, domain)
+    advance = on_progress or (lambda _: None)
+    reviewed = match_answers(table, answers, domain, lambda share: advance(share / 2))
     lessons = [lesson_of(one, domain) for one in reviewed.cases]
     lessons = _joined(Path(append_to), lessons, table.tasks) if append_to is not None else []
 
@@ -143,6 +147,7 @@ def apply_corrections(
         also_read=[review],
         also_written={} if append_to is None else {"file of corrections": Path(append_to)},
         write=write,
+        on_progress=lambda share: advance(0.5 + share / 2),
     )
     moves = [each for each in reviewed.decisions if not each.merges]
     return CorrectionReport(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tawasul_nlp.domain import Domain
@@ -37,7 +37,12 @@ class Reviewed:
     names: Mapping[str, LabelNames]
 
 
-def match_answers(table: ClassifiedTable, answers: Iterable[Answer], domain: Domain) -> Reviewed:
+def match_answers(
+    table: ClassifiedTable,
+    answers: Iterable[Answer],
+    domain: Domain,
+    on_progress: Callable[[float], None] | None = None,
+) -> Reviewed:
     """Return what the answers decide about a table.
 
     Raises
@@ -49,7 +54,7 @@ def match_answers(table: ClassifiedTable, answers: Iterable[Answer], domain: Dom
     given = [each for each in answers if each.labels or each.checked or each.incident or each.merge_with]
     keys = {each.key for each in given}
     seen, cases, rows = SeenLabels(table), dict[str, ClassifiedCase](), list[GroupedRow]()
-    for case in table.cases():
+    for case in table.cases(on_progress):
         seen.add(case)
         if table.grouped and case.incident is not None:
             rows.append(_grouped_row(case, table))

@@ -57,6 +57,7 @@ def write_review(
     prefix: str | None = None,
     domain: Domain | None = None,
     read: ReadOptions = ReadOptions(),
+    on_progress: Callable[[float], None] | None = None,
 ) -> ReviewReport:
     """Write the cases of a classified table that are worth a look.
 
@@ -82,6 +83,8 @@ def write_review(
         As for :func:`~tawasul_nlp.review.compare_routing`.
     domain : Domain or None
         The pack with the names of labels; None is Bahrain's.
+    on_progress : callable, optional
+        Called with the share of the work done.
 
     Raises
     ------
@@ -110,9 +113,10 @@ def write_review(
     if output.exists() and not overwrite:
         raise TableError(f"{output} is there already and may be filled in; write to another file, or use --force")
     table = open_classified(source, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
-    reasons = choose_cases(table, plan)
+    advance = on_progress or (lambda _: None)
+    reasons = choose_cases(table, plan, lambda share: advance(share / 2))
     seen, rows, chosen = SeenLabels(table), 0, {}
-    for case in table.cases():
+    for case in table.cases(lambda share: advance(0.5 + share / 2)):
         rows += 1
         seen.add(case)
         if case.row in reasons:

@@ -74,6 +74,14 @@ def test_a_review_without_a_word_changes_nothing(table, tmp_path):
     assert done.table.rows_read == done.table.rows_written == len(ROWS)
 
 
+def test_reviewing_and_applying_report_the_share_that_is_done(table, tmp_path):
+    reviewing, applying = [], []
+    write_review(table, tmp_path / "review.csv", text_column="text", on_progress=reviewing.append)
+    apply_corrections(tmp_path / "review.csv", table, tmp_path / "out.csv", on_progress=applying.append)
+    for shares in (reviewing, applying):
+        assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
+
+
 def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table, tmp_path):
     review = filled(table, r3={"correct_topic": TAXONOMY.topic("waste_collection").name_ar})
     done = apply_corrections(review, table, tmp_path / "out.csv", text_column="text")

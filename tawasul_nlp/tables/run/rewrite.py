@@ -43,6 +43,7 @@ def rewrite_table(
     also_read: Iterable[Path] = (),
     also_written: Mapping[str, Path] | None = None,
     write: WriteOptions = WriteOptions(),
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> RewriteReport:
     """Write a table with the cells of some rows changed, in any format.
 
@@ -60,6 +61,8 @@ def rewrite_table(
     also_read, also_written
         Other files of the command.
     write : WriteOptions
+    on_progress : callable
+        Called with the share of the table that was written.
 
     Raises
     ------
@@ -79,6 +82,7 @@ def rewrite_table(
                 fitting = format.fitting(chunk, lambda same: same)
                 rejects.extend(fitting.rejects)
                 yield with_cells(fitting, cells, flat=not reader.nested), [[]] * len(fitting.numbers)
+                on_progress(reader.fraction_read())
 
         writer = write_table(table_file, layout_of(reader, targets, write, (), {}), changed())
         file.check()
