@@ -143,8 +143,8 @@ def _case(cells: _Written, tally: Tally, masked_by: Domain | None) -> ShownCase:
     return ShownCase(
         id=str(cells.number) if tally.columns.id is None else _id(cells.id, cells.number, masked_by),
         text=_shortened(cells.text, masked_by),
-        reasons=tuple(map(tally.codes["reason"].of, _listed(cells.reasons, ";"))),
-        other_topics=tuple(map(tally.codes["topic"].of, _listed(cells.other_topics, "|"))),
+        reasons=tuple(map(tally.codes["reason"].of, _listed(cells.reasons))),
+        other_topics=tuple(map(tally.codes["topic"].of, _listed(cells.other_topics))),
         place=_shortened("، ".join(filter(None, map(to_cell, cells.places))), masked_by),
         number=cells.number,
         group=_group(cells.group),
@@ -162,10 +162,10 @@ def _shortened(text: str, masked_by: Domain | None) -> str:
     return text if len(text) <= MOST_CHARS else text[:MOST_CHARS] + "…"
 
 
-def _listed(value: Any, separator: str) -> list[str]:
+def _listed(value: Any) -> list[str]:
     if value is None:
         return []
-    parts = value.split(separator) if isinstance(value, str) else map(str, value)
+    parts = value.split(";") if isinstance(value, str) else map(str, value)
     return [part for part in map(str.strip, parts) if part][:MOST_LISTED]
 
 

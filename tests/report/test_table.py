@@ -98,14 +98,21 @@ def test_a_case_opens_whole_and_leads_to_the_reports_of_its_incident(chromium, p
 def test_a_case_tells_its_further_matters_and_where_it_is(chromium, tmp_path):
     rows = classified(3)
     rows[1] |= {"town": "المحرق", "quarter": "فريق البنعلي", "landmark": "مدرسة الهداية", "road": "طريق 33"}
-    rows[1] |= {"other_topics": "road_damage|street_lighting_fault", "opened": dt.date(2026, 6, 1)}
+    rows[1] |= {"other_topics": "road_damage; street_lighting_fault", "opened": dt.date(2026, 6, 1)}
     rows[2] |= {"quarter": "فريق الحياك", "opened": dt.date(2026, 5, 1)}
     write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html", address="#language=en")
     dialog = driver.find_element("id", "case")
     driver.execute_script("document.querySelectorAll('#cases .open')[0].click()")
     told = dialog.text
-    assert all(part in told for part in ("Muharraq", "فريق البنعلي، مدرسة الهداية، طريق 33", "Also about: Potholes"))
+    assert all(
+        part in told
+        for part in (
+            "Muharraq",
+            "فريق البنعلي، مدرسة الهداية، طريق 33",
+            "Also about: Potholes and damaged road، Street light fault",
+        )
+    )
     driver.execute_script("document.querySelector('#case .buttons button:last-child').click()")
     driver.execute_script("document.querySelectorAll('#cases .open')[1].click()")
     assert dialog.text.count("فريق الحياك") == 1
