@@ -125,7 +125,7 @@ class ClassifiedTable:
             {task: self._label(task, record) for task in self.tasks},
             {task: self._probability(task, record) for task in self.tasks},
             is_true(record.get(self.column("needs_review"))),
-            _reasons(record.get(self.column("review_reasons"))),
+            listed(record.get(self.column("review_reasons"))),
             incident or None,
             record,
         )
@@ -216,6 +216,17 @@ def is_true(value: Any) -> bool:
     return to_cell(value).casefold() in _YES
 
 
+def listed(value: Any) -> tuple[str, ...]:
+    """Return the names in a cell, which is a list or, in CSV and Excel, a text.
+
+    >>> listed("low_confidence; place_needed"), listed(["emergency"]), listed(None)
+    (('low_confidence', 'place_needed'), ('emergency',), ())
+    """
+    if isinstance(value, list | tuple):
+        return tuple(map(str, value))
+    return tuple(part.strip() for part in to_cell(value).split(";") if part.strip())
+
+
 def _prefix(reader: Reader, given: str | None) -> str:
     # The prefixed columns first: if both exist, the plain ones are the table's own.
     for tried in (FALLBACK_PREFIX, "") if given is None else (given,):
@@ -236,9 +247,3 @@ def _tasks(reader: Reader, prefix: str, *endings: str) -> tuple[str, ...]:
 def _wordiest(reader: Reader, columns: Sequence[str]) -> str | None:
     first = next(iter(reader.chunks()), None)
     return None if first is None else wordiest({name: first.column(name) for name in columns})
-
-
-def _reasons(value: Any) -> tuple[str, ...]:
-    if isinstance(value, list | tuple):
-        return tuple(map(str, value))
-    return tuple(part.strip() for part in to_cell(value).split(";") if part.strip())

@@ -8,6 +8,7 @@ from typing import Any
 
 from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places, route
 from tawasul_nlp.model.label_sets import split_labels
+from tawasul_nlp.review.case_issues import OTHER_AGENCIES, issue_cells, issues_of
 from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
 from tawasul_nlp.review.label_names import LabelNames
 from tawasul_nlp.tables.io.chunk import to_name
@@ -29,7 +30,7 @@ class CorrectedCase:
     changed : tuple of str
         The tasks whose label is another than the model's.
     place_needed : bool
-        Whether the case cannot be sent before somebody knows its place.
+        Whether the case, or another issue of it, cannot be sent before somebody knows its place.
     topic_unknown : bool
         Whether the agency was corrected to one that does not own the topic, so that the topic is doubtful.
     """
@@ -53,17 +54,26 @@ def corrected(
         return CorrectedCase(case, labels, _changed(case, labels))
     topic_kept, agency_kept = (labels[task] == before[task] for task in (_TOPIC, _AGENCY))
     if agency_kept and not topic_kept:
-        places, named = _places(case, table, domain), find_named_agencies(case.text, domain)
-        labels[_AGENCY] = route(labels[_TOPIC], places, named, case.text, domain).agency_id
-    agency = labels[_AGENCY]
-    owned = taxonomy.topic(labels[_TOPIC]).agency in (agency, group_of(agency, domain))
-    place_needed = agency in taxonomy.agencies and bool(taxonomy.agency(agency).members)
+        labels[_AGENCY] = _recipient(case, labels[_TOPIC], table, domain)
+    topic, agency = labels[_TOPIC], labels[_AGENCY]
+    owned = taxonomy.topic(topic).agency in (agency, group_of(agency, domain))
+    recipients = (agency, *issue_cells(case, table, topic, agency)[OTHER_AGENCIES])
+    place_needed = any(id in taxonomy.agencies and taxonomy.agency(id).members for id in recipients)
     doubtful = topic_kept and not agency_kept and not owned
     return CorrectedCase(case, labels, _changed(case, labels), place_needed, doubtful)
 
 
 def _changed(case: ClassifiedCase, labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(task for task in labels if labels[task] != case.labels[task])
+
+
+def _recipient(case: ClassifiedCase, topic: str, table: ClassifiedTable, domain: Domain) -> str:
+    """Return the agency of a topic: that of the case's issue with this topic, whose clause decided, or by the text."""
+    known = next((issue.agency for issue in issues_of(case, table) if issue.topic == topic), None)
+    if known is not None:
+        return known
+    places, named = _places(case, table, domain), find_named_agencies(case.text, domain)
+    return route(topic, places, named, case.text, domain).agency_id
 
 
 def _places(case: ClassifiedCase, table: ClassifiedTable, domain: Domain) -> Places:
@@ -83,6 +93,9 @@ def cells_of(one: CorrectedCase, table: ClassifiedTable, names: Mapping[str, Lab
         cells[f"{task}_name_ar"] = names[task].name(label)
         cells[f"{task}_probability"] = 1.0
         cells[f"{task}_probabilities"] = (1.0,) * len(several or ())
+    topic, agency = one.labels.get(_TOPIC), one.labels.get(_AGENCY)
+    if topic is not None and agency is not None and {_TOPIC, _AGENCY} & set(one.changed):
+        cells |= issue_cells(one.case, table, topic, agency)
     cells |= {"needs_review": one.place_needed, "review_reasons": [_PLACE_NEEDED] if one.place_needed else []}
     return {table.column(name): value for name, value in cells.items() if table.has(name)}
 

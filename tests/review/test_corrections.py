@@ -9,8 +9,10 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.review import apply_corrections, write_review
-from tawasul_nlp.tables import TableError, group_table
+from tawasul_nlp.tables import TableError, classify_table, group_table
+from tawasul_nlp.tables.added_columns import added_cell
 from tests.review.classified_tables import TAXONOMY, case, write
+from tests.tables.keyword_classifier import SeveralIssues
 
 WASTE = "القمامة متراكمة في الرفاع الشرقي مجمع 925"
 
@@ -97,6 +99,106 @@ def test_a_case_whose_agency_depends_on_an_unknown_place_still_needs_one(table, 
     apply_corrections(filled(table, r5={"correct_topic": "waste_collection"}), table, tmp_path / "out.csv")
     row = records(tmp_path / "out.csv")[4]
     assert (row["agency"], row["needs_review"], row["review_reasons"]) == ("municipality", "true", "place_needed")
+
+
+def issue(topic, agency, start=0, end=9, probability=0.6):
+    return {"topic": topic, "agency": agency, "probability": probability, "start": start, "end": end}
+
+
+BURST = issue("water_outage_pressure", "ewa", 0, 12)
+HOLE = issue("road_damage", "works", 13, 30)
+LAMP = issue("street_lighting_fault", "ewa", 31, 50)
+
+
+def with_issues(path, *of_each, without=()):
+    """Write a table with the issues of each case, as classification writes them."""
+    rows = []
+    for issues in of_each:
+        main, *others = issues
+        agencies = dict.fromkeys(each["agency"] for each in others if each["agency"] != main["agency"])
+        lists = {"issues": issues, "other_topics": [each["topic"] for each in others], "other_agencies": [*agencies]}
+        text = f"انقطاع الماء وحفرة في الطريق والإنارة مطفأة {len(rows)}"
+        rows.append(case(text, main["topic"], main["agency"], unsure=True, topic_alternatives=[], review_reasons=[]))
+        rows[-1] |= {name: value for name, value in lists.items() if name not in without}
+    if path.suffix == ".csv":
+        rows = [{name: added_cell(value) for name, value in row.items()} for row in rows]
+        return write(path, rows)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def issues_after(path, row):
+    """Return the columns of a row's issues, whatever the format."""
+    found = records(path)[row - 1]
+    values = [found["issues"], found["other_topics"], found["other_agencies"]]
+    if path.suffix == ".csv":
+        values = [json.loads(values[0]), *([one for one in value.split("; ") if one] for value in values[1:])]
+    return values
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_corrected_topic_or_agency_is_that_of_the_main_issue(tmp_path, suffix):
+    table, out = with_issues(tmp_path / f"table.{suffix}", *[[BURST, HOLE, LAMP]] * 5), tmp_path / f"out.{suffix}"
+    review = filled(
+        table,
+        r1={"correct_topic": "road_damage"},  # what was another issue is the main one, in its own clause
+        r2={"correct_topic": "sewage_overflow"},  # the main one was misread
+        r3={"correct_agency": "works"},  # and what remains for the model's agency is told
+        r4={"correct_kind": "praise", "checked": "yes"},
+    )
+    apply_corrections(review, table, out)
+    certain = {"probability": 1.0}
+    assert issues_after(out, 1) == [[HOLE | certain, LAMP], ["street_lighting_fault"], ["ewa"]]
+    assert records(out)[0]["agency"] == "works"
+    misread = issue("sewage_overflow", "works", 0, 12, 1.0)
+    assert issues_after(out, 2) == [[misread, HOLE, LAMP], ["road_damage", "street_lighting_fault"], ["ewa"]]
+    others = ["road_damage", "street_lighting_fault"]
+    assert issues_after(out, 3) == [[BURST | {"agency": "works"}, HOLE, LAMP], others, ["ewa"]]
+    assert [issues_after(out, row) for row in (4, 5)] == [issues_after(table, row) for row in (4, 5)]
+
+
+def test_issues_that_classification_wrote_to_parquet_keep_their_types(tmp_path):
+    backlog = write(tmp_path / "backlog.csv", [{"text": "المجاري طافحة والماي مقطوع والزبالة متراكمة"}])
+    table = classify_table(SeveralIssues(), backlog, tmp_path / "classified.parquet", text_column="text").output
+    apply_corrections(filled(table, r1={"correct_topic": "water_outage_pressure"}), table, tmp_path / "out.parquet")
+    before, after = (pq.read_table(path) for path in (table, tmp_path / "out.parquet"))
+    assert after.schema == before.schema
+    ((old,), (new,)) = before.to_pylist(), after.to_pylist()
+    assert new["issues"] == [old["issues"][1] | {"probability": 1.0}, old["issues"][2]]
+    assert (new["topic"], new["agency"]) == ("water_outage_pressure", "ewa")
+    assert (new["other_topics"], new["other_agencies"]) == (["waste_collection"], ["municipality"])
+
+
+def test_the_clause_of_an_issue_decides_where_it_goes_and_whether_a_place_is_needed(tmp_path):
+    waste, placeless = issue("waste_collection", "muharraq_municipality"), issue("waste_collection", "municipality")
+    table = with_issues(tmp_path / "table.jsonl", [BURST, waste], [BURST, placeless], [BURST, placeless])
+    review = filled(
+        table,
+        r1={"correct_topic": "waste_collection"},
+        r2={"correct_topic": "waste_collection"},
+        r3={"correct_topic": "road_damage"},
+    )
+    apply_corrections(review, table, tmp_path / "out.jsonl")
+    found = [(row["agency"], row["needs_review"], row["review_reasons"]) for row in records(tmp_path / "out.jsonl")]
+    assert found == [
+        ("muharraq_municipality", False, []),
+        ("municipality", True, ["place_needed"]),
+        ("works", True, ["place_needed"]),
+    ]
+
+
+def test_a_table_whose_column_of_issues_was_taken_out_or_spoilt(tmp_path):
+    table = with_issues(tmp_path / "table.csv", [BURST, HOLE, LAMP], without=("issues",))
+    apply_corrections(filled(table, r1={"correct_topic": "road_damage"}), table, tmp_path / "out.csv")
+    (row,) = records(tmp_path / "out.csv")
+    assert (row["other_topics"], row["other_agencies"]) == ("street_lighting_fault", "")
+    table = with_issues(tmp_path / "table.csv", [BURST, HOLE])
+    table.write_text(table.read_text(encoding="utf-8-sig").replace('""probability""', '""sure""'), encoding="utf-8")
+    with pytest.raises(TableError, match=r"row 1 of .* has a cell 'issues' that tawasul classify did not write"):
+        apply_corrections(filled(table, r1={"correct_topic": "road_damage"}), table, tmp_path / "none.csv")
+    own = write(tmp_path / "own.csv", [case("حفرة", issues="كثيرة")])
+    apply_corrections(filled(own, r1={"correct_topic": "road_damage"}), own, tmp_path / "own_out.csv")
+    assert records(tmp_path / "own_out.csv")[0]["issues"] == "كثيرة"
 
 
 def test_what_people_saw_is_kept_for_training_with_the_labels_that_models_learn(table, tmp_path):
