@@ -57,7 +57,8 @@ def test_nor_has_an_open_case(chromium, page):
     assert faults(driver) == []
 
 
-def test_nor_has_the_page_on_a_phone(chromium, page):
-    driver = opened(chromium, page)
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_nor_has_the_page_on_a_phone(chromium, page, language):
+    driver = opened(chromium, page, address=f"#language={language}")
     with phone(driver):
         assert faults(driver) == []

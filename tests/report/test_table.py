@@ -8,7 +8,7 @@ import pytest
 
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables.io.escaping import escaped
-from tests.report.browser import cards, downloaded, drawn, kpis, opened, rows_shown, select
+from tests.report.browser import cards, downloaded, drawn, kpis, opened, phone, rows_shown, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
@@ -66,6 +66,46 @@ def test_a_heading_sorts_and_sorts_the_other_way(chromium, page, rows):
     driver.find_element(*heading).find_element("tag name", "button").click()
     assert driver.find_element(*heading).get_attribute("aria-sort") == "ascending"
     assert certainty[rows_shown(driver)[0]] <= min(certainty.values()) + 0.01
+
+
+@pytest.mark.parametrize("address", ["#sort=place", "#sort=place.down"])
+def test_cases_without_a_place_come_last_in_either_direction(chromium, page, rows, address):
+    driver = opened(chromium, page, address=address)
+    placeless = {row[TEXT] for row in rows if not (row["governorate"] or row["town"] or row["block"])}
+    assert placeless and not placeless & set(rows_shown(driver))
+    scroll(driver, 1)
+    wait_until(lambda: set(rows_shown(driver)[-5:]) <= placeless)
+
+
+@pytest.mark.parametrize(
+    ("language", "by", "direction", "certainty", "up"),
+    [
+        ("ar", "ترتيب حسب:", "اتجاه الترتيب", "اليقين", "تصاعدي"),
+        ("en", "Sort by:", "Direction", "Certainty", "ascending"),
+    ],
+)
+def test_on_a_phone_two_lists_sort_in_place_of_the_headings(
+    chromium, page, rows, language, by, direction, certainty, up
+):
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    driver = opened(chromium, page, address=f"#language={language}")
+    assert not driver.find_element("id", "sort").is_displayed()
+    sure = {row[TEXT]: round(100 * min(row["topic_probability"], row["agency_probability"])) for row in rows}
+    with phone(driver):
+        columns, directions = (driver.find_element("id", name) for name in ("sort", "direction"))
+        assert not driver.find_element("css selector", "#cases th.c-percent").is_displayed()
+        assert [columns.accessible_name, directions.accessible_name] == [by, direction]
+        Select(columns).select_by_visible_text(certainty)
+        assert abs(sure[rows_shown(driver)[0]] - max(sure.values())) <= 1
+        Select(directions).select_by_visible_text(up)
+        assert abs(sure[rows_shown(driver)[0]] - min(sure.values())) <= 1
+        line = driver.find_element("css selector", "#cases .open .line").text
+        assert line.startswith(f"{certainty}: ") and "%" in line
+        columns.send_keys(Keys.ARROW_UP)
+        assert driver.switch_to.active_element == columns
+        assert "sort=place" in driver.current_url, "the column before, by the keyboard"
 
 
 def test_a_town_is_a_filter_and_its_bar_leads_to_its_cases(chromium, page, rows):

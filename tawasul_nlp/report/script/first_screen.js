@@ -59,7 +59,7 @@ function drawUrgent({ rows }, spans) {
   });
   at("urgent-note").textContent = word(data.dated ? "urgentNote" : "urgentUndated",
     { emergency: number(counts.emergency), urgent: number(counts.urgent), days: number(state.period) });
-  drawIncidentsNow([...found.values()].sort(moreUrgent), "urgentNone", { sort: "urgency.up", ...days(spans) });
+  drawIncidentsNow([...found.values()].sort(moreUrgent), "urgentNone", { sort: "urgency.down", ...days(spans) });
 }
 
 // Without urgency, what was reported most in the period stands in its place, by the latest report.

@@ -62,6 +62,10 @@ function drawFilters() {
   if (document.activeElement !== at("filter-search")) at("filter-search").value = state.search;
   at("period").value = String(state.period);
   at("order").value = state.order;
+  const order = sorting();
+  at("sort").value = order?.by.key ?? "";
+  at("direction").value = order?.down === false ? "up" : "down";
+  at("direction").disabled = !order;
 }
 
 function fill(field, options) {
@@ -79,6 +83,10 @@ function fillSelects() {
     if (column[dimension].includes(UNKNOWN)) codes.push([UNKNOWN, word("unknown")]);
     fill(field, [["", word("all")], ...codes]);
   }
+  const sortable = columnsShown.filter((one) => one.value).map((one) => [one.key, word(one.word)]);
+  fill(at("sort"), data.dated ? sortable : [["", word("tableOrder")], ...sortable]);
+  fill(at("direction"), ["down", "up"].map((direction) => [direction, word(direction)]));
+  at("direction").setAttribute("aria-label", word("direction"));
   fill(at("period"), PERIODS.map((days) => [days, word("days", { n: days })]));
   fill(at("order"), Object.keys(ORDERS).filter((key) => key === "size" || lastDay >= 0).map((key) => [key, word(`order_${key}`)]));
 }
@@ -116,6 +124,8 @@ function listen() {
   for (const end of ["from", "to"]) at(`filter-${end}`).addEventListener("change", (event) => change({ [end]: event.target.value }));
   for (const only of ["review", "misrouted"]) at(`filter-${only}`).addEventListener("change", (event) => change({ [only]: event.target.checked }));
   at("period").addEventListener("change", (event) => change({ period: Number(event.target.value) }));
+  at("sort").addEventListener("change", (event) => change({ sort: event.target.value }));
+  at("direction").addEventListener("change", (event) => change({ sort: `${at("sort").value}.${event.target.value}` }));
   at("order").addEventListener("change", (event) => change({ order: event.target.value }));
   let typing = 0;
   at("filter-search").addEventListener("input", (event) => {

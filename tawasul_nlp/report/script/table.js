@@ -5,15 +5,16 @@ let listed = [], scrolled = 0;
 const inSight = new Map();
 
 const byName = (dimension) => (row) => column[dimension][row] < 0 ? "" : name(dimension, column[dimension][row]);
+// Sorted by one, the largest values come first, and names from their beginning.
 const COLUMNS = [
   { key: "day", word: "date", value: (row) => column.day[row], cell: dayCell, when: () => data.dated },
-  { key: "id", word: "caseId", value: (row) => caseOfRow.get(row).id, cell: (one) => one.id, when: () => !data.dated },
-  { key: "urgency", word: "urgency", value: urgencyRank, cell: (one) => urgencyBadge(one.row), when: () => has.urgency },
+  { key: "id", word: "caseId", first: "up", value: (row) => caseOfRow.get(row).id, cell: (one) => one.id, when: () => !data.dated },
+  { key: "urgency", word: "urgency", value: (row) => -urgencyRank(row), cell: (one) => urgencyBadge(one.row), when: () => has.urgency },
   { key: "text", word: "text", cell: textCell },
-  { key: "topic", word: "topic", value: byName("topic"), cell: (one) => name("topic", column.topic[one.row]) },
-  { key: "agency", word: "agency", value: byName("agency"), cell: (one) => name("agency", column.agency[one.row]) },
-  { key: "routed", word: "routed", value: byName("routed"), cell: (one) => column.routed[one.row] < 0 ? "–" : name("routed", column.routed[one.row]), when: () => has.routed },
-  { key: "place", word: "place", value: placeName, cell: (one) => placeName(one.row) || "–", when: () => has.governorate || has.town || has.block },
+  { key: "topic", word: "topic", first: "up", value: byName("topic"), cell: (one) => name("topic", column.topic[one.row]) },
+  { key: "agency", word: "agency", first: "up", value: byName("agency"), cell: (one) => name("agency", column.agency[one.row]) },
+  { key: "routed", word: "routed", first: "up", value: byName("routed"), cell: (one) => column.routed[one.row] < 0 ? "–" : name("routed", column.routed[one.row]), when: () => has.routed },
+  { key: "place", word: "place", first: "up", value: placeName, cell: (one) => placeName(one.row) || "–", when: () => has.governorate || has.town || has.block },
   { key: "percent", word: "certainty", value: (row) => column.percent[row], cell: certaintyCell },
   { key: "reports", word: "reportsColumn", value: (row) => sizeOf(column.incident[row]), cell: (one) => number(sizeOf(column.incident[one.row])), when: () => data.grouped },
 ];
@@ -25,11 +26,15 @@ function dayCell(one) {
   return made;
 }
 
+const IN_LINE = ["urgency", "day", "topic", "place"];
+
 function textCell(one) {
   const made = button("open", "", () => openCase(one)), text = element("span", "text", one.text);
   text.dir = "auto";
-  // On a phone the other columns are hidden, and this line has what matters of them.
+  // On a phone the other columns are hidden, and this line has what matters of them, and what it is sorted by.
   const facts = [urgencyBadge(one.row), column.day[one.row] >= 0 && isolated(dateOf(column.day[one.row])), name("topic", column.topic[one.row]), placeName(one.row)];
+  const by = sorting()?.by, value = by?.cell(one);
+  if (by && !IN_LINE.includes(by.key)) facts.unshift(fact(word(by.word), value.textContent ?? value));
   const below = element("span", "line");
   below.append(...facts.filter(Boolean).flatMap((fact, at) => at ? [" · ", fact] : [fact]));
   made.append(text, below);
@@ -41,9 +46,9 @@ function certaintyCell(one) {
 }
 
 function sorting() {
-  const [key, direction] = (state.sort || (data.dated ? "day.down" : "")).split(".");
+  const [key, direction] = (state.sort || (data.dated ? "day" : "")).split(".");
   const by = columnsShown.find((one) => one.key === key && one.value);
-  return by ? { by, down: direction === "down" } : null;
+  return by ? { by, down: (direction ?? by.first ?? "down") === "down" } : null;
 }
 
 function sortCases(rows) {
@@ -53,6 +58,7 @@ function sortCases(rows) {
   const { compare } = COLLATOR[state.language], sign = order.down ? -1 : 1;
   return rows.sort((a, b) => {
     const [one, other] = [values.get(a), values.get(b)];
+    if ((one === "") !== (other === "")) return one === "" ? 1 : -1;  // what is not known comes last
     return sign * (typeof one === "string" ? compare(one, other) : one - other) || a.row - b.row;
   });
 }
@@ -64,7 +70,8 @@ function drawHead() {
     cell.scope = "col";
     if (one.value) {
       const now = order?.by === one ? (order.down ? "down" : "up") : "";
-      const made = button(now, word(one.word), () => change({ sort: `${one.key}.${now === "down" ? "up" : "down"}` }));
+      const next = now ? `${one.key}.${now === "down" ? "up" : "down"}` : one.key;
+      const made = button(now, word(one.word), () => change({ sort: next }));
       made.dataset.choice = `sort ${one.key}`;
       if (now) cell.setAttribute("aria-sort", now === "down" ? "descending" : "ascending");
       cell.append(made);
