@@ -11,7 +11,9 @@ import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from examples.make_backlog import DAYS, OUT, REPORTED_WITHIN, backlog, more_reports, write
+from examples.make_page import PAGE, write_page
 from tawasul_nlp import Taxonomy
+from tests.report.browser import embedded
 from training.corpus import LabelSpace, load_examples
 from training.incidents import load_paraphrases
 from training.splits import DATA, load_splits, read_jsonl
@@ -151,6 +153,22 @@ def test_the_notebook_that_is_committed_was_run_on_the_committed_backlog():
     again = "python -m notebooks.execute notebooks/03_backlog_and_report.ipynb"
     assert f"backlog.csv {hashlib.sha256(OUT.read_bytes()).hexdigest()}\n" in shown, f"it is stale; run {again}"
     assert re.findall(r"(\d+) synthetic cases", told) == [str(len(committed_rows()))]
+
+
+def test_the_page_for_whoever_has_no_python_is_made_by_one_function(tmp_path):
+    head = OUT.read_text(encoding="utf-8").splitlines(keepends=True)[:31]
+    (tmp_path / "backlog.csv").write_text("".join(head), encoding="utf-8")
+    made = write_page(tmp_path / "page.html", tmp_path / "backlog.csv")
+    data = embedded(tmp_path / "page.html")
+    assert made.rows == made.listed == 30 and data["source"] == "backlog.csv"
+    assert data["dated"] and data["grouped"] and data["masked"] and data["names"]["routed"]
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="no page is committed")
+def test_the_page_that_is_committed_is_of_the_committed_backlog():
+    again = "it is stale; run python -m examples.make_page"
+    assert sorted(case[1] for case in embedded(PAGE)["cases"]) == [row["case_id"] for row in committed_rows()], again
+    assert PAGE.stat().st_size < 1_000_000
 
 
 def test_the_grouping_of_the_committed_backlog_is_what_was_measured(rows):
