@@ -41,6 +41,7 @@ def test_there_is_a_notebook_for_each_kind_of_user():
         "03_backlog_and_report.ipynb",
         "04_duplicates_and_recurring_problems.ipynb",
         "05_another_country.ipynb",
+        "06_corrections.ipynb",
     ]
 
 
