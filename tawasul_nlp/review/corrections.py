@@ -76,8 +76,8 @@ def apply_corrections(
     """Apply a review to the table that it was written from.
 
     Only what differs from the table changes. A corrected label gets the probability 1, and its case needs no review any
-    more; a corrected topic routes the case again, unless the agency was corrected too. All is checked first: if one
-    label is unknown, nothing changes. It may be repeated.
+    more; a corrected topic routes the case again, unless the agency was corrected too, and the main one of its issues
+    follows. All is checked first: if one label is unknown, nothing changes. It may be repeated.
 
     Parameters
     ----------

@@ -214,6 +214,7 @@ def test_a_step_back_undoes_a_choice(chromium, page):
 def test_an_address_that_says_nothing_of_this_page_shows_all(chromium, page, address):
     driver = opened(chromium, page, address=address)
     assert cards(driver)[0] == 500
+    assert driver.find_element("id", "sort").get_attribute("value") == "day"
     assert driver.get_log("browser") == []
 
 

@@ -35,7 +35,7 @@ function readAddress() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const given = (key) => parts.get(key) ?? "";
   const date = (key) => /^\d{4}-\d\d-\d\d$/.test(given(key)) && !Number.isNaN(Date.parse(given(key))) ? given(key) : "";
-  Object.assign(state, nothingChosen(), { from: date("from"), to: date("to"), search: given("search"), sort: given("sort") });
+  Object.assign(state, nothingChosen(), { from: date("from"), to: date("to"), search: given("search") });
   for (const dimension of DIMENSIONS) {
     const code = given(dimension) === "unknown" ? UNKNOWN : codeOf[dimension].get(given(dimension));
     if (code !== undefined) state.chosen[dimension] = code;
@@ -44,6 +44,7 @@ function readAddress() {
   if (Number.isInteger(incident) && incident >= 0 && incident < data.incidentCount) state.incident = incident;
   state.review = given("review") === "1";
   state.misrouted = given("misrouted") === "1" && Boolean(column.misrouted);
+  state.sort = columnsShown.some((one) => one.value && one.key === given("sort").split(".")[0]) ? given("sort") : "";
   state.order = Object.hasOwn(ORDERS, given("order")) ? given("order") : "size";
   state.period = PERIODS.includes(Number(given("days"))) ? Number(given("days")) : PERIODS[0];
   state.language = given("language") === "en" ? "en" : "ar";
