@@ -107,6 +107,11 @@ class Levels:
         """The level below the blocks whose numbers name places; None in a country without one."""
         return self.places[1] if len(self.places) > 1 else None
 
+    @property
+    def blocks_within_towns(self) -> bool:
+        """Whether a block's number is unique in its town only, so that both together name it."""
+        return self.block is not None and self.block.unique_in != COUNTRY
+
     def columns(self) -> dict[str, Level]:
         """Return the columns of a classified table for places: of the region, the block and the area.
 

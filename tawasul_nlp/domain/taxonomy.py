@@ -170,6 +170,22 @@ class Taxonomy:
         """Return a governorate by id; an unknown id raises UnknownIdError."""
         return _find(self.governorates, governorate_id, "governorate")
 
+    def labels_of(self, task: str) -> Mapping[str, Kind | Topic | Agency | UrgencyLevel]:
+        """Return the labels of a task by id; none for a task that the taxonomy does not know.
+
+        Examples
+        --------
+        >>> Taxonomy.load().labels_of("kind")["praise"].name_ar, len(Taxonomy.load().labels_of("dept"))
+        ('شكر وثناء', 0)
+        """
+        known: dict[str, Mapping[str, Kind | Topic | Agency | UrgencyLevel]] = {
+            "kind": self.kinds,
+            "topic": self.topics,
+            "agency": self.agencies,
+            "urgency": self.urgencies,
+        }
+        return known.get(task, {})
+
     def agency_group(self, topic_id: str) -> str:
         """Return the agency label that a model learns for a topic: its owner, with municipalities as one group."""
         return self.topic(topic_id).agency

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain, Levels
-from tawasul_nlp.domain.levels import COUNTRY
 from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
 from tawasul_nlp.report.held import choose_held
@@ -125,7 +124,7 @@ def write_report(
     )
     advance = on_chunk or (lambda _: None)
     with disk_errors(), PendingFile(output) as pending:
-        tally = Tally(columns, blocks_within_towns=levels.block is not None and levels.block.unique_in != COUNTRY)
+        tally = Tally(columns, blocks_within_towns=levels.blocks_within_towns)
         for chunk in reader.chunks():
             tally.add(chunk)
             advance(reader.fraction_read() / 2)

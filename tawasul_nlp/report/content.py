@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.domain import Domain, NamedPlace, agency_named
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.columns import TOWN_COLUMNS
 from tawasul_nlp.report.held import CASES_OF_A_PROBLEM, Held
 from tawasul_nlp.report.misrouted import misrouted
+from tawasul_nlp.report.names import Name, Names
 from tawasul_nlp.report.packing import packed
 from tawasul_nlp.report.shown import ShownCases
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
-from tawasul_nlp.text import mask_personal_data
+from tawasul_nlp.tables.added_columns import TASKS
 
 # Recurring problems have at least this many incidents, in at least this many weeks; the most unusual are shown.
 MIN_INCIDENTS = 3
@@ -36,7 +37,7 @@ class Findings:
         By ``"block"`` and by ``"town"``, the most unusual first.
     held : Held
     cases : ShownCases
-    names : mapping of str to list of (id, Arabic, English)
+    names : mapping of str to list of Name
         For each code of the tally.
     """
 
@@ -44,7 +45,7 @@ class Findings:
     problems: Mapping[str, RecurringProblems]
     held: Held
     cases: ShownCases
-    names: Mapping[str, list[tuple[str, str, str]]]
+    names: Mapping[str, list[Name]]
 
 
 def find_recurring(tally: Tally) -> dict[str, RecurringProblems]:
@@ -63,38 +64,10 @@ def find_recurring(tally: Tally) -> dict[str, RecurringProblems]:
     }
 
 
-def page_names(tally: Tally, domain: Domain, *, mask: bool) -> dict[str, list[tuple[str, str, str]]]:
-    """Return the id, and the Arabic and English name, of each code; a custom name may hold personal data."""
-    taxonomy, gazetteer = domain.taxonomy, domain.gazetteer
-    towns = {place.name_ar: place for place in gazetteer.places.values()}
-    known: dict[str, Mapping[str, Any]] = {
-        "agency": taxonomy.agencies,
-        "topic": taxonomy.topics,
-        "kind": taxonomy.kinds,
-        "governorate": gazetteer.governorates,
-        "town": towns,
-        "routed": {
-            name: taxonomy.agencies[agency]
-            for name in tally.codes["routed"].names
-            if (agency := agency_named(name, domain)) is not None
-        },
-    }
-
-    def named(dimension: str, name: str) -> tuple[str, str, str]:
-        entry = known.get(dimension, {}).get(name)
-        if entry is not None:
-            return name, entry.name_ar, entry.name_en
-        own = mask_personal_data(name, domain=domain).text if mask else name
-        english = _in_english(own, towns) if dimension == "block" and tally.blocks_within_towns else own
-        return own, own, english
-
-    return {dimension: [named(dimension, name) for name in codes.names] for dimension, codes in tally.codes.items()}
-
-
-def _in_english(block: str, towns: Mapping[str, NamedPlace]) -> str:
-    """Return the English name of a block that is numbered within its town, such as ``3، السالمية``."""
-    number, _, town = block.partition("، ")
-    return f"{number}, {towns[town].name_en if town in towns else town}"
+def page_names(tally: Tally, domain: Domain, *, mask: bool) -> dict[str, list[Name]]:
+    """Return the name of each code; a custom one may hold personal data."""
+    names = Names(domain, mask=mask)
+    return {dimension: [names.of(dimension, name) for name in codes.names] for dimension, codes in tally.codes.items()}
 
 
 def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
@@ -126,15 +99,13 @@ def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
 
 def _other_labels(tally: Tally, domain: Domain) -> dict[str, list[tuple[str, str, str]]]:
     """Return the labels that no case of the table has, for corrections: id, Arabic and English name."""
-    taxonomy = domain.taxonomy
-    known: dict[str, Mapping[str, Any]] = {
-        "agency": taxonomy.agencies,
-        "topic": taxonomy.topics,
-        "kind": taxonomy.kinds,
-    }
     return {
-        task: [(id, label.name_ar, label.name_en) for id, label in labels.items() if id not in tally.codes[task].names]
-        for task, labels in known.items()
+        task: [
+            (id, label.name_ar, label.name_en)
+            for id, label in domain.taxonomy.labels_of(task).items()
+            if id not in tally.codes[task].names
+        ]
+        for task in TASKS
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -43,7 +43,7 @@ class LabelNames:
         self._task = task
         self._domain = domain
         self._several = several
-        known = _entries(task, domain)
+        known = domain.taxonomy.labels_of(task)
         arabic = {id: known[id].name_ar if id in known else id for id in self.ids}
         shared = {name for name in arabic.values() if list(arabic.values()).count(name) > 1}
         self._names = {id: id if name in shared else name for id, name in arabic.items()}
@@ -110,23 +110,12 @@ class SeenLabels:
         """
         found = {}
         for task, seen in self._seen.items():
-            known = _entries(task, domain)
+            known = domain.taxonomy.labels_of(task)
             ids = list(known) if seen <= known.keys() else sorted(seen)
             if not ids:
                 raise TableError(f"{self._table.path} has no label of the task {task!r}, so there is none to choose")
             found[task] = LabelNames(task, ids, domain, several=task in self._table.multi_label)
         return found
-
-
-def _entries(task: str, domain: Domain) -> Mapping[str, Any]:
-    taxonomy = domain.taxonomy
-    known: dict[str, Mapping[str, Any]] = {
-        "kind": taxonomy.kinds,
-        "topic": taxonomy.topics,
-        _AGENCY: taxonomy.agencies,
-        "urgency": taxonomy.urgencies,
-    }
-    return known.get(task, {})
 
 
 def _alternatives(value: Any) -> set[str]:
