@@ -1,16 +1,15 @@
-"""Combine data, style and script into one self-contained page."""
+"""Combine data, words and script into the page of a classified table."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import re
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
+
+from tawasul_nlp.report.document import document, resource
 
 # The parts of the script, which share one scope, in the order in which they run.
 SCRIPTS = (
@@ -50,28 +49,12 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     >>> page.count(b"<script"), b"alert(1)</script>" in page
     (2, False)
     """
-    package = files(__package__)
-    style = package.joinpath("page.css").read_text(encoding="utf-8")
-    script = _script([package.joinpath("script", f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS])
-    words = json.loads(package.joinpath("words.json").read_text(encoding="utf-8"))
+    script = _script(resource(f"script/{name}.js") for name in SCRIPTS)
+    words = json.loads(resource("words.json"))
     words = {language: _with_own(known, own_words.get(language, {})) for language, known in words.items()}
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-    parts = {
-        "policy": html.escape(policy, quote=True),
-        "title": html.escape(_title(data, words["ar"])),
-        "style": style,
-        "script": script,
-        "data": block,
-    }
-    page = package.joinpath("page.html").read_text(encoding="utf-8")
-    # In one pass: inserted text must not be taken for a placeholder.
-    page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
-    # A lone surrogate cannot be encoded, so it becomes its JSON escape.
-    return page.encode("utf-8", "backslashreplace")
+    parts = {"title": html.escape(_title(data, words["ar"])), "data": block}
+    return document(resource("page.html"), parts, style=resource("page.css"), script=script)
 
 
 def _script(parts: Iterable[str]) -> str:
@@ -101,7 +84,3 @@ def _with_own(words: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any
         return re.sub(r"\{(the[A-Z]\w*|\w+Column)\}", lambda place: str(called[place[1]]), sentence)
 
     return {key: filled(sentence) for key, sentence in called.items()}
-
-
-def _hash(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
