@@ -102,7 +102,7 @@ def find_columns(
     if id is None:
         id = likely_id(others)
     if date is None:
-        date = next((name for name in others if name != id and _are_dates(values[name])), None)
+        date = next((name for name in others if name != id and are_dates(values[name])), None)
     return ReportColumns(texts, id, date, added, routed)
 
 
@@ -137,7 +137,12 @@ def _found(columns: tuple[str, ...], prefix: str | None, places: list[str]) -> d
     )
 
 
-def _are_dates(cells: list[Any]) -> bool:
+def are_dates(cells: Sequence[Any]) -> bool:
+    """Whether nearly all cells that are not empty are dates, and some is.
+
+    >>> are_dates(["2026-03-01", "", "1/3/2026"]), are_dates([None, "أمس"])
+    (True, False)
+    """
     known = [cell for cell in cells if cell is not None and cell != ""]
     dates = 0
     for cell in known:

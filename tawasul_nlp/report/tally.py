@@ -135,7 +135,7 @@ class Tally:
         }
         for dimension, values in names.items():
             self.values[dimension].extend(map(self.codes[dimension].of, values))
-        for day, unread in map(_day, self._cells(chunk, self.columns.date)):
+        for day, unread in map(day_of, self._cells(chunk, self.columns.date)):
             self.days.append(UNKNOWN if day is None else day.toordinal())
             self.dates_unread += unread
         for value in self._cells(chunk, added.get("group_id")):
@@ -164,8 +164,12 @@ def first_name(values: Iterable[Any]) -> str | None:
     return next(filter(None, map(_name, values)), None)
 
 
-def _day(value: Any) -> tuple[date | None, bool]:
-    """Return the day of a case, and whether it has a date that is unreadable or a placeholder."""
+def day_of(value: Any) -> tuple[date | None, bool]:
+    """Return the day of a case, and whether it has a date that is unreadable or a placeholder.
+
+    >>> day_of("1/3/2026"), day_of("1900-01-01"), day_of("")
+    ((datetime.date(2026, 3, 1), False), (None, True), (None, False))
+    """
     try:
         found = read_date(value)
     except ValueError:

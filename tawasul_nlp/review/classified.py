@@ -173,8 +173,8 @@ def open_classified(
     file, reader = open_source(source, text_column, read)
     check_columns(reader, [id_column], "--id-column")
     prefix = _prefix(reader, prefix)
-    several = _tasks(reader, prefix, "probabilities")
-    tasks = _tasks(reader, prefix, "probability", "probabilities")
+    several = answered_tasks(reader.columns, prefix, "probabilities")
+    tasks = answered_tasks(reader.columns, prefix, "probability", "probabilities")
     group_prefix = next((p for p in (FALLBACK_PREFIX, "") if f"{p}group_id" in reader.columns), None)
     added = {prefix + name for name in classification_columns(tasks, multi_label=several, issues=True)}
     added |= {(group_prefix or "") + name for name in GROUP_COLUMNS}
@@ -227,21 +227,43 @@ def listed(value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in to_cell(value).split(";") if part.strip())
 
 
-def _prefix(reader: Reader, given: str | None) -> str:
+def added_prefix(columns: Sequence[str], given: str | None = None) -> str | None:
+    """Return the prefix of the columns that classification added; None if the table is not classified.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    given : str or None
+        None tries ``tawasul_`` and none.
+
+    Examples
+    --------
+    >>> added_prefix(["text", "needs_review", "review_reasons"]), added_prefix(["text"])
+    ('', None)
+    """
     # The prefixed columns first: if both exist, the plain ones are the table's own.
-    for tried in (FALLBACK_PREFIX, "") if given is None else (given,):
-        if all(tried + name in reader.columns for name in _NEEDED):
-            return tried
-    raise TableError(
-        f"the table is not classified: it has no column {(given or '') + _NEEDED[0]}; run tawasul classify on it first"
-        " (name its --prefix here if it had one)"
-    )
+    tried = (FALLBACK_PREFIX, "") if given is None else (given,)
+    return next((prefix for prefix in tried if all(prefix + name in columns for name in _NEEDED)), None)
 
 
-def _tasks(reader: Reader, prefix: str, *endings: str) -> tuple[str, ...]:
-    """Return the tasks whose answers have a column of one of these endings beside them."""
-    names = [name.removeprefix(prefix) for name in reader.columns if name.startswith(prefix)]
+def answered_tasks(columns: Sequence[str], prefix: str, *endings: str) -> tuple[str, ...]:
+    """Return the tasks whose answers have a column of one of these endings beside them.
+
+    >>> answered_tasks(["ai_dept", "ai_dept_probability", "dept"], "ai_", "probability")
+    ('dept',)
+    """
+    names = [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
     return tuple(name for name in names if any(f"{name}_{ending}" in names for ending in endings))
+
+
+def _prefix(reader: Reader, given: str | None) -> str:
+    prefix = added_prefix(reader.columns, given)
+    if prefix is None:
+        raise TableError(
+            f"the table is not classified: it has no column {(given or '') + _NEEDED[0]}; run tawasul classify on it"
+            " first (name its --prefix here if it had one)"
+        )
+    return prefix
 
 
 def _wordiest(reader: Reader, columns: Sequence[str]) -> str | None:
