@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,8 +41,6 @@ HtmlFile = Annotated[
 ]
 Resamples = Annotated[int, typer.Option(metavar="N", min=1, help="Bootstrap resamples for the intervals.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
-
-_Result = TypeVar("_Result", "EvaluationResult", "DriftResult")
 
 
 def names(given: str | None, option: str) -> list[str]:
@@ -96,9 +94,14 @@ def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:
         complain(f"{rows} of {name} could not be used ({reasons}{more})", "warning")
 
 
-def publish(result: _Result, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None) -> None:
+def command_line() -> str:
+    """Return what was typed, to measure a result again."""
+    return shlex.join(["tawasul", *sys.argv[1:]])
+
+
+def publish(result: EvaluationResult, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None) -> None:
     """Write the requested files, then print the result."""
-    result = replace(result, command=shlex.join(["tawasul", *sys.argv[1:]]))
+    result = replace(result, command=command_line())
     if output is not None:
         result.to_json(output)
     if html is not None:

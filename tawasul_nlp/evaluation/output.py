@@ -31,10 +31,15 @@ def write_json(result: Mapping[str, Any], path: str | Path) -> None:
 
 def write_text(text: str, path: str | Path) -> None:
     """Write a file whole or not at all; its folder is made if it is not there."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(data: bytes, path: str | Path) -> None:
+    """Write a file as :func:`write_text` does."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8", newline="")
+        unfinished.write_bytes(data)
 
 
 def per_cent(values: Estimate | Sequence[float] | float | None) -> str:

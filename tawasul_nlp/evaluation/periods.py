@@ -1,16 +1,16 @@
 """Say what changed between two periods of cases, and which changes are more than chance.
 
-The mix of labels, the model's confidence, the vocabulary and the embeddings of two tables are compared. Each change has
-a test, and the tests share one budget of false alarms: when both tables are random halves of one, 19 in 20 runs raise
-no alarm at all.
+The mixes of labels, places, urgency and doubt, the vocabulary, and where a model reads the texts its confidence and
+embeddings are compared. Each change has a test, and the tests share one budget of false alarms: when both periods are
+random halves of one, 19 in 20 runs raise no alarm at all.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,22 @@ import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.drift_result import (
-    ConfidenceShift,
-    DriftResult,
-    DriftTest,
-    EmbeddingShift,
-    LabelMix,
-    PeriodFacts,
-    Points,
+from tawasul_nlp.domain import Domain, Levels
+from tawasul_nlp.evaluation.case_labels import (
+    URGENCY,
+    CaseLabels,
+    LabelBasis,
+    find_basis,
+    level_columns,
+    level_names,
 )
-from tawasul_nlp.evaluation.evaluator import Progress, loaded, outputs, task_columns
+from tawasul_nlp.evaluation.drift_findings import ConfidenceShift, DriftTest, EmbeddingShift, LabelMix, Unknown
+from tawasul_nlp.evaluation.drift_result import DriftResult
+from tawasul_nlp.evaluation.evaluator import Progress
+from tawasul_nlp.evaluation.period_reading import Periods, read_periods
 from tawasul_nlp.evaluation.shifts import (
     ALPHA,
-    coded,
     holm,
-    jensen_shannon,
     label_changes,
     mean_discrepancy,
     mix_change,
@@ -41,40 +42,52 @@ from tawasul_nlp.evaluation.shifts import (
     word_shifts,
 )
 from tawasul_nlp.evaluation.task_result import ModelFacts
-from tawasul_nlp.model.decision import decide
-from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
-from tawasul_nlp.tables.run.case_rows import read_date
+from tawasul_nlp.report.names import Name, Names
+from tawasul_nlp.tables.labelled import open_labelled
+from tawasul_nlp.text.personal_data import PLACEHOLDERS, find_personal_data
 
-LEAST_ROWS = 10
-_HISTOGRAM = np.linspace(0, 1, 21)
-_POINTS = 400
+_EMBEDDED = 1000
 
 
 def drift(
     reference: Any,
-    new: Any,
+    new: Any = None,
     model: ComplaintClassifier | str | Path | None = None,
     *,
+    since: str | datetime.date | None = None,
     text_column: str = "text",
-    label_columns: Mapping[str, str] | Sequence[str] | None = None,
+    label_columns: Mapping[str, str] | Sequence[str] = (),
     date_column: str | None = None,
-    rounds: int = 499,
+    prefix: str | None = None,
+    domain: Domain | None = None,
+    rounds: int = 999,
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> DriftResult:
-    """Compare two tables of cases.
+    """Compare the cases of two periods.
+
+    Tables that ``tawasul classify`` wrote have the answers already, and no model is loaded; of other tables, or if a
+    model is named, it reads the texts.
 
     Parameters
     ----------
-    reference, new : str, Path or table
-        The earlier and the later cases: whatever :func:`~tawasul_nlp.evaluation.evaluate` takes.
+    reference : str, Path or table
+        The earlier cases: whatever :func:`~tawasul_nlp.evaluation.evaluate` takes.
+    new : str, Path, table or None
+        The later cases; None if ``since`` divides the first table.
     model : ComplaintClassifier, str, Path or None
-        Its answers are compared, but those of multi-label tasks, and its embeddings.
+        None for the tables' own answers, or else the bundled model's.
+    since : str, date or None
+        The first day of the later period, for one table; its cases without a date are left out.
     text_column : str
-    label_columns : mapping of str to str, sequence of str, or None
-        Columns of the true labels of tasks, whose mix is compared; None compares the mix of the model's answers.
+    label_columns : mapping of str to str, or sequence of str
+        More columns to compare; that of a task takes the place of the answers, as in ``{"topic": "category"}``.
     date_column : str or None
-        Column of both tables with dates, to show the periods.
+        Column of dates; None finds one that holds dates in both tables.
+    prefix : str or None
+        Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
+    domain : Domain or None
+        The pack with the names of labels and places; None is the model's, or else Bahrain's.
     rounds : int
         Random dealings of each permutation test.
     seed : int
@@ -88,88 +101,99 @@ def drift(
     Raises
     ------
     TableError
-        If a table cannot be read, lacks a column, or has no row with a text.
+        If a table cannot be read, lacks a column, has no row with a text, or no dates by which it could be divided.
     ValueError
-        If a table has fewer than 10 usable rows, or no date of it can be read, or the rounds are too few for any test
-        to show a change; if a text has several labels of every task, or of one that is named.
+        If a period has fewer than 10 usable rows, no date can be read, ``since`` is no date or stands beside a second
+        table, or the rounds are too few for any test to show a change.
 
     Examples
     --------
     >>> streets = [f"الشارع مظلم عند بيت {number}" for number in range(30)]
     >>> water = [f"الماي مقطوع عن بيت {number}" for number in range(30)]
-    >>> drift({"text": streets}, {"text": water}, rounds=199).alarms
-    (...'topic mix'...)
+    >>> found = drift({"text": streets}, {"text": water})
+    >>> "topic" in found.changed, found.tests["topic"].beyond_chance
+    (True, True)
     """
     advance = on_progress or (lambda *_: None)
-    classifier = loaded(model)
-    sources = open_labelled(reference, text_column), open_labelled(new, text_column)
-    tasks = None
-    if label_columns is not None:
-        tasks = task_columns(label_columns, classifier, sources[0])
-    several = classifier.multi_label_tasks
-    compared = [task for task in classifier.labels if task not in several]
-    if not compared or set(several) & (tasks or {}).keys():
-        raise ValueError(
-            f"drift compares the mix of labels where a text has one; of {', '.join(several)} it has several"
-            f"{', so name another task' if compared else ', and the model has no other task'}"
-        )
-    tests = len(compared) + len(tasks or compared) + 2
+    if (new is None) == (since is None):
+        raise ValueError("drift compares two tables, or one that a day divides: give either a second table or since")
+    sources = [open_labelled(table, text_column) for table in (reference, new) if table is not None]
+    own = dict(label_columns) if isinstance(label_columns, Mapping) else {name: name for name in label_columns}
+    basis = find_basis(sources, model, domain, prefix)
+    _check_rounds(rounds, basis, own)
+    for source in sources:
+        source.check_columns(list(own.values()))
+        source.check_columns([date_column] if date_column else [], "--date-column")
+    periods = read_periods(
+        sources,
+        [{**columns, **own} for columns in basis.columns],
+        date_column=date_column,
+        since=since,
+        on_progress=lambda share: advance("reading", share),
+    )
+    labels = basis.labels(periods.texts, periods.cells, advance)
+    advance("testing", 0.0)
+    found = _compared(periods, labels, basis, rounds, seed)
+    advance("testing", 1.0)
+    return found
+
+
+def _check_rounds(rounds: int, basis: LabelBasis, own: Mapping[str, str]) -> None:
+    """Raise if no number of dealings that differ less than the periods could show a change."""
+    tests = len({*basis.dimensions, *own, "vocabulary"}) + len(basis.tasks) + (basis.classifier is not None)
     # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
     if tests / (rounds + 1) >= ALPHA:
         raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
-    wanted = [*(tasks or {}).values(), *([date_column] if date_column else [])]
-    for source in sources:
-        source.check_columns([date_column] if date_column else [], "--date-column")
-    old, fresh = (source.read(wanted, lambda share: advance("reading", share)) for source in sources)
-    for table in (old, fresh):
-        if len(table) < LEAST_ROWS:
-            raise ValueError(f"{table.name} has {len(table)} usable rows; a comparison needs at least {LEAST_ROWS}")
-    periods = _period(old, date_column), _period(fresh, date_column)
-    texts = old.texts + fresh.texts
-    is_new = np.arange(len(texts)) >= len(old)
-    probabilities, vectors = _predicted(classifier, compared, texts, advance)
-    advance("testing", 0.0)
+
+
+def _compared(periods: Periods, labels: CaseLabels, basis: LabelBasis, rounds: int, seed: int) -> DriftResult:
+    """Test everything, and adjust the p-values for all that was tested."""
+    is_new, domain, classifier = periods.is_new, basis.domain, basis.classifier
+    names = Names(domain)
     p_values: dict[str, float] = {}
-    labels: dict[str, LabelMix] = {}
+    mixes: dict[str, LabelMix] = {}
+    for dimension, values in labels.of.items():
+        if any(values):
+            named = partial(names.of, dimension)
+            mixes[dimension], p_values[dimension] = label_mix(values, is_new, named, rounds, seed)
+    impersonal = partial(_impersonal, domain)
+    p_values["vocabulary"], words = word_shifts(periods.texts, is_new, rounds, seed, cleaned=impersonal)
     confidence: dict[str, ConfidenceShift] = {}
-    for task, shares in probabilities.items():
-        answers, certainty = decide(classifier.config.tasks[task], shares)
-        if tasks is None:
-            codes, names = coded([classifier.labels[task][index] for index in answers])
-            labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)
+    for task, certainty in labels.confidence.items():
         confidence[task], p_values[f"{task} confidence"] = confidence_shift(certainty, is_new)
-    for task, column in (tasks or {}).items():
-        codes, names = coded([value or "(none)" for value in old.columns[column] + fresh.columns[column]])
-        labels[task], p_values[f"{task} mix"] = label_mix(codes, names, is_new, rounds, seed)
-    p_values["vocabulary"], *words = word_shifts(texts, is_new, rounds, seed)
-    distance, p_values["embedding"] = mean_discrepancy(vectors, is_new, rounds, seed)
-    adjusted = holm(p_values)
-    # Single words are only named where the vocabulary as a whole changed: one budget of false alarms for everything.
+    embedding = None
+    if classifier is not None:
+        embedding, p_values["embedding"] = embedding_shift(classifier, periods.texts, is_new, rounds, seed)
+    adjusted = {name: round(p, 5) for name, p in holm(p_values).items()}
+    # Single labels and words are only named where all together changed: one budget of false alarms for everything.
     certain = adjusted["vocabulary"] < ALPHA
-    changed, unseen = (
-        tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in shifts) for shifts in words
-    )
-    advance("testing", 1.0)
     return DriftResult(
-        model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
-        reference=periods[0],
-        new=periods[1],
-        tests={
-            name: DriftTest(round(p, 5), round(adjusted[name], 5), adjusted[name] < ALPHA)
-            for name, p in p_values.items()
-        },
-        labels_are="answered" if tasks is None else "true",
-        labels={task: _as_certain_as(mix, adjusted[f"{task} mix"]) for task, mix in labels.items()},
+        reference=periods.reference,
+        new=periods.new,
+        tables=periods.tables,
+        since=periods.since,
+        tests={name: DriftTest(round(p, 5), adjusted[name], adjusted[name] < ALPHA) for name, p in p_values.items()},
+        mixes={dimension: _as_certain_as(mix, adjusted[dimension]) for dimension, mix in mixes.items()},
+        unknown=_unknown(labels, domain.gazetteer.levels, by_model=classifier is not None),
+        words=tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in words),
         confidence=confidence,
-        changed_words=changed,
-        unseen_words=unseen,
-        embedding=EmbeddingShift(
-            round(distance, 6), round(told_apart(vectors, is_new, seed), 4), *_plane(vectors, is_new, seed)
-        ),
+        embedding=embedding,
+        model=None if classifier is None else ModelFacts(classifier.folder.name, classifier.config.model_hash),
+        levels=level_names(domain.gazetteer.levels),
         rounds=rounds,
         date=datetime.date.today().isoformat(),
         machine=machine(),
     )
+
+
+def label_mix(
+    values: Sequence[str], is_new: np.ndarray, named: Callable[[str], Name], rounds: int, seed: int
+) -> tuple[LabelMix, float]:
+    """Return how the mix of labels changed, a value a case, and its p-value."""
+    ids, codes = np.unique(values, return_inverse=True)
+    old, fresh = (np.bincount(codes[side], minlength=len(ids)) for side in (~is_new, is_new))
+    changes = label_changes(old, fresh, [named(id) for id in ids.tolist()])
+    return LabelMix(round(population_stability(old, fresh), 4), tuple(changes)), mix_change(old, fresh, rounds, seed)
 
 
 def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
@@ -181,72 +205,42 @@ def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
     return replace(mix, changes=tuple(changes))
 
 
-def _predicted(
-    classifier: ComplaintClassifier, tasks: Sequence[str], texts: list[str], on_progress: Progress
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return each task's probabilities (n_texts, labels) and the embeddings (n_texts, hidden)."""
-    found = list(outputs(classifier, texts, on_progress))
-    return (
-        {task: np.concatenate([each.probabilities[task] for each in found]) for task in tasks},
-        np.concatenate([each.embedding for each in found]),
-    )
-
-
-def label_mix(
-    codes: np.ndarray, names: list[str], is_new: np.ndarray, rounds: int, seed: int
-) -> tuple[LabelMix, float]:
-    """Return how the mix of labels changed, and its p-value."""
-    statistic, p_value = mix_change(codes, is_new, rounds, seed)
-    old = np.bincount(codes[~is_new], minlength=len(names))
-    fresh = np.bincount(codes[is_new], minlength=len(names))
-    return LabelMix(
-        round(statistic, 2),
-        round(population_stability(old, fresh), 4),
-        round(jensen_shannon(old, fresh), 4),
-        tuple(label_changes(codes, is_new, names)),
-    ), p_value
-
-
 def confidence_shift(confidence: np.ndarray, is_new: np.ndarray) -> tuple[ConfidenceShift, float]:
     """Return how the model's confidence changed, and the p-value of the Kolmogorov-Smirnov test."""
     from scipy.stats import ks_2samp
 
     old, fresh = confidence[~is_new], confidence[is_new]
     test = ks_2samp(old, fresh)
-    first, second = (tuple((np.histogram(side, _HISTOGRAM)[0] / len(side)).round(4).tolist()) for side in (old, fresh))
-    return ConfidenceShift(
-        (round(float(old.mean()), 4), round(float(fresh.mean()), 4)), round(float(test.statistic), 4), (first, second)
-    ), float(test.pvalue)
+    before, now = (round(float(side.mean()), 4) for side in (old, fresh))
+    return ConfidenceShift(before, now, round(float(test.statistic), 4)), float(test.pvalue)
 
 
-def _plane(vectors: np.ndarray, is_new: np.ndarray, seed: int) -> tuple[Points, Points]:
-    """Return some rows of each table on the plane that spreads the embeddings most."""
-    from sklearn.decomposition import PCA
-
-    plane = PCA(2, random_state=seed).fit_transform(vectors)
+def embedding_shift(
+    classifier: ComplaintClassifier, texts: Sequence[str], is_new: np.ndarray, rounds: int, seed: int
+) -> tuple[EmbeddingShift, float]:
+    """Return how the embeddings of at most 1,000 texts of each period differ, and the p-value."""
     rng = np.random.default_rng(seed)
-    old, fresh = (
-        tuple(map(tuple, plane[rng.permutation(np.flatnonzero(side))[:_POINTS]].round(3).tolist()))
-        for side in (~is_new, is_new)
-    )
-    return old, fresh
+    rows = np.concatenate([rng.permutation(np.flatnonzero(side))[:_EMBEDDED] for side in (~is_new, is_new)])
+    vectors = classifier.encode([texts[row] for row in rows.tolist()])
+    distance, p_value = mean_discrepancy(vectors, is_new[rows], rounds, seed)
+    return EmbeddingShift(round(distance, 6), round(told_apart(vectors, is_new[rows], seed), 4)), p_value
 
 
-def _period(table: LabelledTable, date_column: str | None) -> PeriodFacts:
-    facts = PeriodFacts(table.name, len(table), tuple(table.unusable))
-    if date_column is None:
-        return facts
-    days: Counter[str] = Counter()
-    unread = 0
-    for value in table.columns[date_column]:
-        try:
-            moment = read_date(value)
-        except ValueError:
-            moment = None
-        if moment is None:
-            unread += 1
-        else:
-            days[moment.date().isoformat()] += 1
-    if not days:
-        raise ValueError(f"no date of column {date_column!r} in {table.name} can be read; write 2026-03-01 or 1/3/2026")
-    return replace(facts, first=min(days), last=max(days), dates_unread=unread, days=dict(sorted(days.items())))
+def _unknown(labels: CaseLabels, levels: Levels, *, by_model: bool) -> dict[str, Unknown]:
+    """Return why dimensions that cases may have were not compared."""
+    found: dict[str, Unknown] = {
+        dimension: Unknown("not_told" if by_model else "no_column", column)
+        for dimension, column in {**level_columns(levels), URGENCY: URGENCY}.items()
+        if dimension not in labels.of
+    }
+    for dimension, values in labels.of.items():
+        if not any(values):
+            found[dimension] = Unknown("no_value", dimension)
+    return found
+
+
+def _impersonal(domain: Domain, text: str) -> str:
+    """Return a text without its personal data, names of people too, of which no word must be shown."""
+    for span in reversed(find_personal_data(text, PLACEHOLDERS.keys(), domain)):
+        text = f"{text[: span.start]} {text[span.end :]}"
+    return text

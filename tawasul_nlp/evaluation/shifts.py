@@ -6,15 +6,21 @@ two given samples do. It needs no assumption about counts or distributions, only
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.report.names import Name
+
 ALPHA = 0.05
-MMD_ROWS = 1000
+_WORD = re.compile(r"\b[^\W\d]{2,}\b")
+# Texts in which the spelling of a word is looked up.
+_SPELT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class WordShift:
     Attributes
     ----------
     word : str
+        In its most frequent spelling.
     reference, new : int
         Texts of each sample that have it.
     z : float
@@ -46,6 +53,8 @@ class LabelChange:
     Attributes
     ----------
     label : str
+        Its id; empty for the cases without one.
+    name_ar, name_en : str
     reference, new : float
         Its share of each sample.
     adjusted_p : float
@@ -55,6 +64,8 @@ class LabelChange:
     """
 
     label: str
+    name_ar: str
+    name_en: str
     reference: float
     new: float
     adjusted_p: float
@@ -85,47 +96,54 @@ def permuted(
     return observed, permutation_p(observed, np.array([statistic(rng.permutation(is_new)) for _ in range(rounds)]))
 
 
-def chi_square(codes: np.ndarray, is_new: np.ndarray) -> float:
-    """Return the chi-square statistic of labels (n,) against samples; its p-value should come from permutations."""
-    size = int(codes.max()) + 1
-    total = np.bincount(codes, minlength=size).astype(float)
-    new = np.bincount(codes[is_new], minlength=size)
-    share = is_new.mean()
-    present = total > 0
-    expected = total[present] * share
-    return float(((new[present] - expected) ** 2 / (expected * (1 - share))).sum())
+def chi_square(totals: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return the chi-square statistics of label counts against samples; p-values should come from permutations.
+
+    Parameters
+    ----------
+    totals : ndarray of int, shape (labels,)
+        Cases of each label in both samples.
+    new : ndarray of int, shape (dealings, labels)
+        Of these, the ones in the new sample.
+    """
+    share = new.sum(axis=1, keepdims=True) / totals.sum()
+    expected = totals * share
+    statistics: np.ndarray = ((new - expected) ** 2 / (expected * (1 - share))).sum(axis=1)
+    return statistics
 
 
-def mix_change(codes: np.ndarray, is_new: np.ndarray, rounds: int, seed: int = 0) -> tuple[float, float]:
-    """Return the chi-square statistic of labels (n,) against samples, and the p-value of a change of the mix.
+def mix_change(reference: np.ndarray, new: np.ndarray, rounds: int, seed: int = 0) -> float:
+    """Return the p-value of a change of the mix of labels, of each of which some case was counted.
 
     Chi-square sees what many labels do together, but among a hundred labels misses one that grew from nothing; the
     least of the labels' Fisher p-values sees that one. The smaller of the two permutation p-values is the statistic of
-    the test, with the same dealings (Pesarin 2001, nonparametric combination by Tippett).
+    the test, with the same dealings (Pesarin 2001, nonparametric combination by Tippett). The counts that dealing the
+    rows at random gives are drawn without the rows: their distribution is the multivariate hypergeometric one.
     """
+    totals = reference + new
     rng = np.random.default_rng(seed)
-    dealings = [is_new, *(rng.permutation(is_new) for _ in range(rounds))]
-    together = np.array([chi_square(codes, dealing) for dealing in dealings])
-    single = -np.log(_least_fisher_p(codes, dealings))
+    drawn = rng.multivariate_hypergeometric(totals, int(new.sum()), size=rounds, method="marginals")
+    dealings = np.vstack([new, drawn])
+    together = chi_square(totals, dealings)
+    single = -np.log(least_fisher_p(totals, dealings))
     # Of each dealing, in how many it is at least as marked: the rank from the top, ties given the lower one.
-    ranks = [len(drawn) - np.searchsorted(np.sort(drawn), drawn - 1e-9) for drawn in (together, single)]
+    ranks = [len(marks) - np.searchsorted(np.sort(marks), marks - 1e-9) for marks in (together, single)]
     best = -np.minimum(*ranks)
-    return float(together[0]), permutation_p(float(best[0]), best[1:])
+    return permutation_p(float(best[0]), best[1:])
 
 
-def _least_fisher_p(codes: np.ndarray, dealings: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the least of the labels' p-values by Fisher's exact test, for each dealing of the rows."""
+def least_fisher_p(totals: np.ndarray, dealings: np.ndarray) -> np.ndarray:
+    """Return the least of the labels' p-values by Fisher's exact test, for each dealing (dealings, labels)."""
     from scipy.stats import hypergeom
 
-    totals = np.bincount(codes)
-    counts = np.array([np.bincount(codes[dealing], minlength=len(totals)) for dealing in dealings])
     least = np.ones(len(dealings))
-    for total in np.unique(totals[totals > 0]).tolist():
-        chances = hypergeom.pmf(np.arange(total + 1), len(codes), total, int(dealings[0].sum()))
-        # Two-sided as in scipy: all counts that are no likelier than the one that came.
-        p_values = np.array([chances[chances <= chance * (1 + 1e-7)].sum() for chance in chances])
-        least = np.minimum(least, p_values[counts[:, totals == total]].min(axis=1))
-    return least
+    for total in np.unique(totals).tolist():
+        chances = hypergeom.pmf(np.arange(total + 1), int(totals.sum()), total, int(dealings[0].sum()))
+        # Two-sided as in scipy: the chance of all counts that are no likelier than the one that came.
+        rising = np.sort(chances)
+        p_values = np.cumsum(rising)[np.searchsorted(rising, chances * (1 + 1e-7), side="right") - 1]
+        least = np.minimum(least, p_values[dealings[:, totals == total]].min(axis=1))
+    return np.maximum(least, np.finfo(float).tiny)
 
 
 def population_stability(reference: np.ndarray, new: np.ndarray) -> float:
@@ -142,35 +160,19 @@ def population_stability(reference: np.ndarray, new: np.ndarray) -> float:
     return float(((second - first) * np.log(second / first)).sum())
 
 
-def jensen_shannon(reference: np.ndarray, new: np.ndarray) -> float:
-    """Return the Jensen-Shannon distance of two count vectors: 0 for equal shares, 1 for no label in common."""
-    from scipy.spatial.distance import jensenshannon
-
-    return float(jensenshannon(reference, new, base=2))
-
-
-def label_changes(codes: np.ndarray, is_new: np.ndarray, names: Sequence[str]) -> list[LabelChange]:
+def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name]) -> list[LabelChange]:
     """Return each label's shares, the largest change first, with a p-value held to a false discovery rate.
 
     Fisher's exact test of each label, adjusted over the labels by Benjamini and Hochberg.
     """
     from scipy.stats import false_discovery_control, fisher_exact
 
-    old_n, new_n = int((~is_new).sum()), int(is_new.sum())
-    old = np.bincount(codes[~is_new], minlength=len(names))
-    new = np.bincount(codes[is_new], minlength=len(names))
-    used = np.flatnonzero(old + new)
-    p_values = [fisher_exact([[old[i], old_n - old[i]], [new[i], new_n - new[i]]]).pvalue for i in used]
-    adjusted = false_discovery_control(p_values)
+    old_n, new_n = int(reference.sum()), int(new.sum())
+    counts = list(zip(reference.tolist(), new.tolist(), strict=True))
+    adjusted = false_discovery_control([fisher_exact([[a, old_n - a], [b, new_n - b]]).pvalue for a, b in counts])
     rows = [
-        LabelChange(
-            names[i],
-            round(float(old[i] / old_n), 4),
-            round(float(new[i] / new_n), 4),
-            round(float(adjusted[at]), 5),
-            bool(round(float(adjusted[at]), 5) < ALPHA),
-        )
-        for at, i in enumerate(used.tolist())
+        LabelChange(*name, round(a / old_n, 4), round(b / new_n, 4), p, p < ALPHA)
+        for name, (a, b), p in zip(names, counts, adjusted.round(5).tolist(), strict=True)
     ]
     return sorted(rows, key=lambda row: (-abs(row.new - row.reference), row.label))
 
@@ -186,7 +188,7 @@ def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:
 
     counter = CountVectorizer(
         preprocessor=Normalizer("matching"),
-        token_pattern=r"(?u)\b[^\W\d]{2,}\b",
+        token_pattern=_WORD.pattern,
         binary=True,
         min_df=2,
         dtype=np.float32,
@@ -220,49 +222,79 @@ def log_odds_z(matrix: Any, is_new: np.ndarray) -> np.ndarray:
 
 
 def word_shifts(
-    texts: Sequence[str], is_new: np.ndarray, rounds: int, seed: int = 0, limit: int = 25
-) -> tuple[float, list[WordShift], list[WordShift]]:
+    texts: Sequence[str],
+    is_new: np.ndarray,
+    rounds: int,
+    seed: int = 0,
+    *,
+    limit: int = 12,
+    cleaned: Callable[[str], str] = str,
+) -> tuple[float, list[WordShift]]:
     """Compare the vocabulary of two samples.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    is_new : ndarray of bool, shape (n_texts,)
+    rounds, seed : int
+    limit : int
+        Words that rose most, and that fell most, which are returned.
+    cleaned : callable
+        From a text to what of it may be shown; a word that stands in nothing of this is left out. Cleaning all texts
+        would take longer than all else.
 
     Returns
     -------
     p_value : float
         Of the largest absolute z-score among all words, against random dealings.
-    changed : list of WordShift
-        The words with the largest absolute z-scores.
-    unseen : list of WordShift
-        Words that only the new sample has, the most frequent first.
+    shifts : list of WordShift
+        By falling absolute z-score.
     """
     matrix, words = word_counts(texts)
     if not len(words):
-        return 1.0, [], []
+        return 1.0, []
     rng = np.random.default_rng(seed)
     z = log_odds_z(matrix, is_new)
     drawn = np.array([np.abs(log_odds_z(matrix, rng.permutation(is_new))).max() for _ in range(rounds)])
     bar = float(np.quantile(drawn, 0.95))
     new = np.asarray(is_new.astype(np.float32) @ matrix).ravel().astype(int)
     old = np.asarray(matrix.sum(0)).ravel().astype(int) - new
+    columns = matrix.tocsc()
 
-    def shift(at: int) -> WordShift:
-        return WordShift(str(words[at]), int(old[at]), int(new[at]), round(float(z[at]), 2), bool(abs(z[at]) > bar))
+    def shifts(order: np.ndarray) -> Iterator[WordShift]:
+        for at in order.tolist():
+            rows = columns[:, [at]].indices[:_SPELT].tolist()
+            word = spelling(str(words[at]), [cleaned(texts[row]) for row in rows])
+            if word is not None:
+                yield WordShift(word, int(old[at]), int(new[at]), round(float(z[at]), 2), bool(abs(z[at]) > bar))
 
-    changed = [shift(at) for at in np.argsort(-np.abs(z), kind="stable")[:limit]]
-    only_new = np.flatnonzero(old == 0)
-    unseen = [shift(at) for at in only_new[np.argsort(-new[only_new], kind="stable")][:limit]]
-    return permutation_p(float(np.abs(z).max()), drawn), changed, unseen
+    order = np.argsort(-np.abs(z), kind="stable")
+    found = [*islice(shifts(order[z[order] > 0]), limit), *islice(shifts(order[z[order] < 0]), limit)]
+    return permutation_p(float(np.abs(z).max()), drawn), sorted(found, key=lambda shift: -abs(shift.z))
+
+
+def spelling(word: str, texts: Sequence[str]) -> str | None:
+    """Return how texts spell a folded word most often; None if none of them has it.
+
+    >>> spelling("العاصفه", ["بعد العاصفة", "العاصفة قوية", "العاصفه"])
+    'العاصفة'
+    """
+    from tawasul_nlp.text import Normalizer
+
+    folded = Normalizer("matching").normalize
+    spelt = Counter(found for text in texts for found in _WORD.findall(text) if folded(found) == word)
+    return spelt.most_common(1)[0][0] if spelt else None
 
 
 def mean_discrepancy(vectors: np.ndarray, is_new: np.ndarray, rounds: int, seed: int = 0) -> tuple[float, float]:
     """Return the squared maximum mean discrepancy of two samples of vectors, and its permutation p-value.
 
-    Gaussian kernel with the median distance as its width, unbiased estimate (Gretton et al. 2012), on at most 1,000
-    rows of each sample.
+    Gaussian kernel with the median distance as its width, unbiased estimate (Gretton et al. 2012). It takes the square
+    of the rows in time and memory.
     """
     from scipy.spatial.distance import pdist, squareform
 
-    rng = np.random.default_rng(seed)
-    rows = np.concatenate([rng.permutation(np.flatnonzero(side))[:MMD_ROWS] for side in (~is_new, is_new)])
-    squared = pdist(vectors[rows].astype(np.float64), "sqeuclidean")
+    squared = pdist(vectors.astype(np.float64), "sqeuclidean")
     kernel = np.exp(-squareform(squared) / max(float(np.median(squared)), 1e-12))
     np.fill_diagonal(kernel, 0.0)
     sums = kernel.sum(1)
@@ -277,7 +309,7 @@ def mean_discrepancy(vectors: np.ndarray, is_new: np.ndarray, rounds: int, seed:
         outside = float(everything) - inside - 2 * across
         return inside / max(m * (m - 1), 1) + outside / max(n * (n - 1), 1) - 2 * across / (m * n)
 
-    return permuted(discrepancy, is_new[rows], rounds, seed)
+    return permuted(discrepancy, is_new, rounds, seed)
 
 
 def told_apart(vectors: np.ndarray, is_new: np.ndarray, seed: int = 0) -> float:
@@ -314,10 +346,3 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_value))
         adjusted[name] = highest
     return {name: adjusted[name] for name in p_values}
-
-
-def coded(values: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Number the distinct values by falling frequency: codes (n,), names."""
-    names = [name for name, _ in Counter(values).most_common()]
-    at = {name: index for index, name in enumerate(names)}
-    return np.array([at[value] for value in values], dtype=np.int64), names

@@ -1,199 +1,253 @@
-"""No alarm on random halves, an alarm on a real shift, and statistics that agree with scipy."""
+"""What changed between two periods: from classified tables, from one that a day divides, and as a model reads them."""
 
+import datetime as dt
 import io
 import json
 import random
-import re
+from functools import partial
 
-import numpy as np
 import pytest
 from rich.console import Console
-from scipy.stats import chi2_contingency, fisher_exact
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
-from tawasul_nlp.evaluation import drift, shifts
-from tawasul_nlp.evaluation.periods import label_mix
-from tawasul_nlp.evaluation.shifts import (
-    chi_square,
-    coded,
-    holm,
-    label_changes,
-    log_odds_z,
-    mean_discrepancy,
-    permuted,
-    told_apart,
-    word_shifts,
-)
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.evaluation import drift
+from tawasul_nlp.tables import TableError
+from tests.packs import KUWAIT
+from tests.report.tables import classified, write
 from training.corpus import LabelSpace, load_examples
 
-pytestmark = pytest.mark.slow
+TEXT = "نص الشكوى"
+STORM = {"rainwater_pooling", "sewage_overflow", "water_outage_pressure", "power_outage", "water_leak"}
+SPRING = dt.date(2026, 3, 1)
+compared = partial(drift, text_column=TEXT, rounds=299)
+
+
+def columns(rows):
+    """Return rows as a table in memory."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 @pytest.fixture(scope="module")
-def cases():
+def rows():
+    """A winter and a spring, in which storms are told of more than in winter, and of which half is urgent."""
+    rng = random.Random(1)
+    found = []
+    for row in classified(2400):
+        wet, late = row["topic"] in STORM, row["opened"] >= SPRING
+        if rng.random() < (0 if wet == late else 0.8):
+            continue
+        urgency = "emergency" if wet and rng.random() < 0.2 else "urgent" if late and rng.random() < 0.5 else "normal"
+        town = rng.choice(["سترة", "توبلي", None])
+        added = " بعد العاصفة المدارية اتصلوا على 39001234" if wet and late else ""
+        found.append(
+            row
+            | {"kind_probability": 0.9, "urgency": urgency, "urgency_probability": 0.8, "town": town}
+            | {"needs_review": rng.random() < (0.4 if late else 0.2), TEXT: row[TEXT] + added}
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def seasons(rows):
+    return [row for row in rows if row["opened"] < SPRING], [row for row in rows if row["opened"] >= SPRING]
+
+
+@pytest.fixture(scope="module")
+def result(seasons):
+    return compared(*map(columns, seasons))
+
+
+def printed(result):
+    console = Console(width=1000, file=io.StringIO())
+    console.print(result)
+    return console.file.getvalue()
+
+
+def test_what_changed_is_named_with_shares_before_and_now(result, seasons):
+    assert {"topic", "urgency", "needs_review", "vocabulary"} <= set(result.changed)
+    assert {"governorate", "town", "block", "kind"}.isdisjoint(result.changed)
+    leaks = next(each for each in result.mixes["topic"].changes if each.label == "water_leak")
+    shares = [sum(row["topic"] == "water_leak" for row in season) / len(season) for season in seasons]
+    assert (leaks.reference, leaks.new) == pytest.approx(shares, abs=1e-4) and leaks.beyond_chance
+    assert leaks.name_en == "Water leak in the street"
+    assert [each.label for each in result.mixes["urgency"].changes][-1] == "emergency"
+    storm = next(word for word in result.words if word.word == "العاصفة")
+    assert storm.beyond_chance and storm.reference == 0 < storm.new
+    assert result.model is None and result.embedding is None and not result.confidence
+
+
+def test_one_table_that_a_day_divides_gives_the_same(rows, result):
+    divided = compared(columns(rows), since="1/3/2026")
+    assert (divided.tests, divided.mixes, divided.words) == (result.tests, result.mixes, result.words)
+    assert (divided.since, divided.new.first, divided.reference.last) == ("2026-03-01", "2026-03-01", "2026-02-28")
+    assert len(divided.tables) == 1 and divided.tables[0].date_column == "opened"
+
+
+def test_cases_without_a_date_are_in_neither_period_and_are_counted(rows):
+    some = columns(rows)
+    some["opened"] = [None if at % 5 == 0 else str(day) for at, day in enumerate(some["opened"])]
+    divided = compared(some, since="2026-03-01")
+    assert divided.tables[0].undated == len(some["opened"][::5])
+    assert divided.reference.rows + divided.new.rows + divided.tables[0].undated == len(rows)
+
+
+def test_the_terminal_and_the_page_say_the_same_and_agree_with_the_figures(result, tmp_path):
+    result.to_html(tmp_path / "drift.html")
+    page = (tmp_path / "drift.html").read_text(encoding="utf-8")
+    lines = printed(result).splitlines()
+    said = [
+        tuple(part.strip() for part in line.split(None, 1)) for line in lines if line.startswith(("changed", "unch"))
+    ]
+    assert len(said) == len(result.tests)
+    for outcome, sentence in said:
+        assert f'<span class="outcome {outcome}">{outcome}</span><span>{sentence}' in unmarked(page)
+    assert sum(outcome == "changed" for outcome, _ in said) == len(result.changed)
+    for name, test in result.tests.items():
+        assert (name in result.changed) == test.beyond_chance == (test.adjusted_p < 0.05)
+    assert "Topics: Water leak in the street rose from" in "\n".join(lines)
+    assert "ارتفعت نسبة تسرب مياه من" in unmarked(page)
+    assert "By chance: below 1 in" in next(sentence for _, sentence in said if sentence.startswith("Topics"))
+
+
+def unmarked(text):
+    return text.translate(dict.fromkeys((0x2060, 0x2066, 0x2068, 0x2069)))
+
+
+def test_no_label_is_beyond_chance_where_its_mix_is_not(seasons):
+    before, now = (columns(season[:60]) for season in seasons)
+    before["channel"], now["channel"] = ["a"] * 30 + ["b"] * 30, ["a"] * 27 + ["b"] * 26 + ["c"] * 7
+    result = compared(before, now, label_columns=["channel"])
+    assert "channel" not in result.changed
+    assert all(not each.beyond_chance and each.adjusted_p >= 0.05 for each in result.mixes["channel"].changes)
+    assert "channel: no change beyond chance" in printed(result)
+
+
+def test_labels_of_ones_own_take_the_place_of_the_answers(seasons):
+    before, now = map(columns, seasons)
+    before["category"], now["category"] = ["قديم"] * len(before[TEXT]), ["جديد"] * len(now[TEXT])
+    result = compared(before, now, label_columns={"topic": "category"})
+    assert {each.label for each in result.mixes["topic"].changes} == {"قديم", "جديد"} and "topic" in result.changed
+
+
+def test_what_tables_lack_is_said_with_what_would_add_it(seasons, tmp_path):
+    before, now = (columns(season) for season in seasons)
+    del before["urgency"], now["town"]
+    now["block"] = before["block"] = [None] * 3000
+    now["block"], before["block"] = now["block"][: len(now[TEXT])], before["block"][: len(before[TEXT])]
+    result = compared(before, now)
+    assert {name: each.reason for name, each in result.unknown.items()} == {
+        "urgency": "no_column",
+        "town": "no_column",
+        "block": "no_value",
+    }
+    told = printed(result)
+    assert "Urgency: unknown, as not every table has a column urgency: tawasul classify adds it" in told
+    assert "Block: unknown, as no case names one" in told
+    result.to_html(tmp_path / "drift.html")
+    assert "الاستعجال: غير معروف" in unmarked((tmp_path / "drift.html").read_text(encoding="utf-8"))
+
+
+def test_columns_of_a_prefix_are_read_and_one_that_is_not_there_is_refused(rows):
+    added = ("kind", "topic", "agency", "urgency", "needs_review", "review_reasons", "governorate", "town", "block")
+    table = {
+        f"ai_{name}" if name.removesuffix("_probability") in added else name: cells
+        for name, cells in columns(rows).items()
+    }
+    table["topic"] = [None] * len(rows)
+    result = compared(table, since=SPRING, prefix="ai_")
+    assert "topic" in result.changed and result.model is None
+    with pytest.raises(TableError, match="no_needs_review"):
+        compared(table, since=SPRING, prefix="no_")
+
+
+def test_names_are_those_of_the_pack_and_blocks_within_towns_are_told_with_them():
+    rng = random.Random(2)
+    place = [("السالمية", "10"), ("حولي", "3"), ("السالمية", "3")]
+    cases = [
+        {"text": "الحاوية متروسة", "topic": "waste_collection", "topic_probability": 0.9, "governorate": "hawalli"}
+        | {"area": area, "block": block, "needs_review": False, "review_reasons": ""}
+        for area, block in rng.choices(place, k=200)
+    ]
+    now = [case | {"block": "3", "area": "حولي"} for case in cases]
+    result = drift(columns(cases), columns(now), domain=Domain.load(KUWAIT))
+    first = result.mixes["block"].changes[0]
+    assert (first.name_ar, first.name_en) == ("3، حولي", "3, Hawalli")
+    assert "Block 3, Hawalli rose from" in printed(result)
+
+
+def test_words_and_names_of_a_table_hold_no_personal_data(seasons, tmp_path):
+    before, now = map(columns, seasons)
+    now[TEXT] = [f"{text} راسلوني على zzcomplainer@zzoffice.example.com" for text in now[TEXT]]
+    now["channel"], before["channel"] = ["هاتف 39001234"] * len(now[TEXT]), ["موقع"] * len(before[TEXT])
+    result = compared(before, now, label_columns=["channel"])
+    result.to_html(tmp_path / "drift.html")
+    result.to_json(tmp_path / "drift.json")
+    for path in (tmp_path / "drift.html", tmp_path / "drift.json"):
+        written = path.read_text(encoding="utf-8")
+        assert "راسلوني" in written
+        assert all(secret not in written for secret in ("39001234", "zzcomplainer", "zzoffice"))
+
+
+def test_what_cannot_be_compared_is_refused_with_what_to_do(rows):
+    table = columns(rows)
+    with pytest.raises(ValueError, match="give either a second table or since"):
+        drift(table)
+    with pytest.raises(ValueError, match="give either a second table or since"):
+        drift(table, table, since="2026-03-01")
+    with pytest.raises(ValueError, match="since is 'الربيع', expected a date such as 2026-03-01"):
+        compared(table, since="الربيع")
+    with pytest.raises(ValueError, match="dict before 2026-01-01 has 0 usable rows; a comparison needs at least 10"):
+        compared(table, since="2026-01-01")
+    with pytest.raises(ValueError, match="99 rounds cannot show a change by 9 tests; give at least 180"):
+        compared(table, table, rounds=99)
+    with pytest.raises(ValueError, match=f"no date of column '{TEXT}' in dict can be read; write 2026-03-01"):
+        compared(table, table, date_column=TEXT)
+    with pytest.raises(
+        TableError, match="no column of dates by which it could be divided; name one with --date-column"
+    ):
+        compared({name: cells for name, cells in table.items() if name != "opened"}, since=SPRING)
+    few = columns(rows[:3])
+    with pytest.raises(ValueError, match="3 usable rows"):
+        compared(few, few)
+
+
+def test_the_command_writes_the_page_or_json_and_prints_the_sentences(seasons, tmp_path, capsys):
+    old, new = (str(write(tmp_path / f"{n}.csv", season)) for n, season in zip("ab", seasons, strict=True))
+    whole = str(write(tmp_path / "all.parquet", [row for season in seasons for row in season]))
+    fewer = ["--rounds", "299"]
+    assert main(["drift", old, new, "-t", TEXT, "-o", str(tmp_path / "out.html"), "-q", *fewer]) == 0
+    assert main(["drift", whole, "--since", "2026-03-01", "-t", TEXT, "-o", str(tmp_path / "out.json"), *fewer]) == 0
+    told = capsys.readouterr().out
+    assert "Changed more than chance explains: Topics" in told and f"written: {tmp_path / 'out.json'}" in told
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["tests"]["topic"]["beyond_chance"]
+    assert (tmp_path / "out.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert main(["drift", whole, "-t", TEXT]) == 2
+    assert "--since DATE" in capsys.readouterr().err
+    assert main(["drift", old, new, "-t", TEXT, "-o", str(tmp_path / "out.pdf")]) == 2
+    assert "expected a name that ends in .html or .json" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def unread():
+    """Cases that nothing has classified."""
     found = load_examples("validation", LabelSpace.load()) + load_examples("test", LabelSpace.load())
     random.Random(5).shuffle(found)  # of the seeds 4 to 15, two give halves that differ beyond chance
     return found
 
 
-@pytest.fixture(scope="module")
-def clf():
-    return ComplaintClassifier.from_pretrained()
-
-
-def _table(tmp_path, name, cases, month):
-    rows = [{"text": e.text, "topic": e.topic, "at": f"2026-{month:02d}-{1 + i % 28:02d}"} for i, e in enumerate(cases)]
-    (tmp_path / name).write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    return str(tmp_path / name)
-
-
-def _shifted(cases, n, share):
-    """`n` cases of which a share is about water and electricity after a storm, more than they usually are."""
-    storm = {"rainwater_pooling", "sewage_overflow", "water_outage_pressure", "power_outage", "water_leak"}
-    wet = [e for e in cases if e.topic in storm]
-    dry = [e for e in cases if e.topic not in storm]
-    return wet[: int(share * n)] + dry[: n - int(share * n)]
-
-
-def test_two_random_halves_raise_no_alarm_and_a_storm_does(cases, tmp_path, capsys):
-    old = _table(tmp_path, "old.jsonl", cases[:150], 1)
-    same = _table(tmp_path, "same.jsonl", cases[150:300], 4)
-    storm = _table(tmp_path, "storm.jsonl", _shifted(cases[300:], 150, 0.5), 4)
-    out, page = tmp_path / "out.json", tmp_path / "out.html"
-    common = ["--date-column", "at", "--rounds", "199", "-o", str(out), "--html", str(page)]
-    assert main(["drift", old, same, *common]) == 0
-    assert "No change beyond chance." in capsys.readouterr().out
-    assert main(["drift", old, storm, *common]) == 0
-    assert "Changed beyond chance" in capsys.readouterr().out
-    result = json.loads(out.read_text(encoding="utf-8"))
-    alarms = {name for name, test in result["tests"].items() if test["alarm"]}
-    assert {"topic mix", "embedding"} <= alarms
-    first = result["labels"]["topic"]["changes"][0]
-    assert first["new"] > first["reference"] and first["adjusted_p"] < 0.05
-    assert result["new"]["first"] == "2026-04-01" and result["command"].startswith("tawasul")
-    shown = page.read_text(encoding="utf-8")
-    assert "<script" not in shown and shown.count("<svg") == 9  # period, three mixes, three confidences, words, map
-    assert 'src="http' not in shown
-
-
-def test_one_label_that_grew_among_many_is_a_change_of_the_mix_on_the_terminal_and_on_the_page(clf, cases, tmp_path):
-    rng = np.random.default_rng(0)
-    texts = [case.text for case in cases[:150]]
-    labels = [f"t{code}" for code in rng.integers(0, 100, 150)]
-    grown = ["flood"] * 17 + [f"t{code}" for code in rng.integers(0, 100, 133)]
-    old, new = ({"text": texts, "topic": side} for side in (labels, grown))
-    result = drift(old, new, clf, label_columns=["topic"], rounds=499)
-    codes = coded(labels + grown)[0]
-    # Chi-square alone would miss it: it is one of six tests.
-    assert 6 * permuted(lambda mask: chi_square(codes, mask), np.arange(300) >= 150, 499)[1] > 0.05
-    first, *others = result.labels["topic"].changes
-    assert first.label == "flood" and first.beyond_chance and "topic mix" in result.alarms
-    assert not any(row.beyond_chance for row in others)
-    console = Console(width=200, file=io.StringIO())
-    console.print(result)
-    assert "topic: flood 0.0% -> 11.3%" in console.file.getvalue()
-    assert re.search(r"topic mix +yes", console.file.getvalue())
-    result.to_html(tmp_path / "drift.html")
-    assert re.search(r">flood</td><td[^>]*>yes</td>", (tmp_path / "drift.html").read_text(encoding="utf-8"))
-
-
-def test_no_label_is_beyond_chance_where_its_mix_is_not(clf, cases):
-    labels = ["a"] * 30 + ["b"] * 30, ["a"] * 27 + ["b"] * 26 + ["c"] * 7
-    old, new = ({"text": [case.text for case in cases[:60]], "topic": side} for side in labels)
-    result = drift(old, new, clf, label_columns=["topic"], rounds=199)
-    alone = label_changes(*coded(labels[0] + labels[1])[:1], np.arange(120) >= 60, ["a", "b", "c"])
-    assert min(row.adjusted_p for row in alone) < 0.05 <= result.tests["topic mix"].adjusted_p
-    assert not any(row.beyond_chance for row in result.labels["topic"].changes)
-    assert all(row.adjusted_p >= 0.05 for row in result.labels["topic"].changes)
-
-
-def test_too_few_rounds_to_show_anything_are_refused(cases, clf):
-    table = {"text": [case.text for case in cases[:20]]}
-    with pytest.raises(ValueError, match="99 rounds cannot show a change by 8 tests; give at least 160"):
-        drift(table, table, clf, rounds=99)
-
-
-def test_dates_that_cannot_be_read_are_refused_before_anything_is_predicted(cases, clf):
-    table = {"text": [case.text for case in cases[:20]], "at": ["أمس"] * 20}
-    with pytest.raises(ValueError, match="no date of column 'at' in dict can be read"):
-        drift(table, table, clf, date_column="at")
-
-
-def test_false_alarms_are_about_as_rare_as_promised():
-    """Thirty comparisons of samples of one population, by every permutation test: about one in twenty may alarm."""
-    rng = np.random.default_rng(0)
-    low = {"mix": 0, "embedding": 0, "together": 0}
-    for trial in range(30):
-        codes = np.concatenate([np.arange(25), rng.choice(25, 175, p=np.arange(1, 26) / 325)])
-        rng.shuffle(codes)
-        vectors = rng.normal(size=(200, 8)) + codes[:, None] % 3
-        is_new = np.arange(200) >= 100
-        mix = label_mix(codes, [str(code) for code in range(25)], is_new, 99, trial)[1]
-        embedding = mean_discrepancy(vectors, is_new, 99, trial)[1]
-        low["mix"] += mix <= 0.05
-        low["embedding"] += embedding <= 0.05
-        low["together"] += min(holm({"mix": mix, "embedding": embedding}).values()) < 0.05
-    # More than five of thirty would happen by chance once in 300 times at a rate of one in twenty.
-    assert all(count <= 5 for count in low.values()), low
-
-
-def test_word_tests_raise_no_alarm_on_halves_and_find_a_new_word(cases):
-    texts = [e.text for e in cases[:400]]
-    is_new = np.arange(400) >= 200
-    assert word_shifts(texts, is_new, 99)[0] > 0.05
-    flooded = texts[:200] + [
-        text + " بعد العاصفة المدارية" if row % 4 == 0 else text for row, text in enumerate(texts[200:])
-    ]
-    p_value, changed, unseen = word_shifts(flooded, is_new, 99)
-    assert p_value == pytest.approx(0.01)
-    assert {"المداريه", "العاصفه"} & {word.word for word in changed[:3] if word.beyond_chance}
-    assert unseen[0].reference == 0 and unseen[0].new >= 45
-
-
-def test_the_mmd_finds_what_moved_and_the_classifier_sizes_it():
-    rng = np.random.default_rng(2)
-    still, moved = rng.normal(size=(300, 16)), rng.normal(size=(300, 16))
-    moved[150:, 0] += 1.5
-    is_new = np.arange(300) >= 150
-    assert mean_discrepancy(still, is_new, 99)[1] > 0.05
-    assert mean_discrepancy(moved, is_new, 99)[1] == pytest.approx(0.01)
-    assert abs(told_apart(still, is_new) - 0.5) < 0.1 < told_apart(moved, is_new) - 0.5
-
-
-def test_the_least_p_value_of_labels_is_that_of_scipy():
-    rng = np.random.default_rng(4)
-    codes, is_new = rng.integers(0, 9, 90), np.arange(90) >= 60
-    least = min(
-        fisher_exact(
-            [
-                [(mine := codes == label)[is_new].sum(), (~mine)[is_new].sum()],
-                [mine[~is_new].sum(), (~mine)[~is_new].sum()],
-            ]
-        ).pvalue
-        for label in range(9)
-    )
-    assert shifts._least_fisher_p(codes, [is_new, ~is_new[::-1]])[0] == pytest.approx(least)
-
-
-def test_chi_square_is_that_of_scipy_and_changed_labels_come_first():
-    rng = np.random.default_rng(1)
-    codes, is_new = rng.integers(0, 4, 300), np.arange(300) >= 180
-    codes[200:240] = 2
-    counts = [np.bincount(codes[side], minlength=4) for side in (~is_new, is_new)]
-    assert chi_square(codes, is_new) == pytest.approx(chi2_contingency(counts, correction=False).statistic)
-    changes = label_changes(codes, is_new, ["أ", "ب", "ج", "د"])
-    assert changes[0].label == "ج" and changes[0].adjusted_p < 0.05
-    assert sum(row.new for row in changes) == pytest.approx(1, abs=1e-3)
-
-
-def test_log_odds_are_antisymmetric():
-    matrix = (np.random.default_rng(3).random((60, 12)) < 0.4).astype(np.float32)
-    is_new = np.arange(60) < 25
-    assert np.allclose(log_odds_z(matrix, is_new), -log_odds_z(matrix, ~is_new), atol=1e-5)
-
-
-def test_too_few_rows_are_refused(clf):
-    few = {"text": ["المجاري طافحة"] * 3}
-    with pytest.raises(ValueError, match="3 usable rows"):
-        drift(few, few, clf)
+@pytest.mark.slow
+def test_a_model_reads_other_tables_and_finds_no_change_in_halves_and_a_storm_in_a_storm(unread):
+    model = ComplaintClassifier.from_pretrained()
+    old, same = ({"text": [each.text for each in unread[part]]} for part in (slice(150), slice(150, 300)))
+    wet = [each.text for each in unread[300:] if each.topic in STORM][:75]
+    dry = [each.text for each in unread[300:] if each.topic not in STORM][:75]
+    calm = drift(old, same, model)
+    assert calm.changed == () and "Nothing changed more than chance explains." in printed(calm)
+    assert calm.unknown.keys() <= {"urgency"}
+    storm = drift(old, {"text": wet + dry}, model)
+    assert {"topic", "embedding"} <= set(storm.changed)
+    assert storm.model is not None and storm.embedding is not None and storm.embedding.auc > 0.6
+    assert set(storm.confidence) >= {"topic", "agency", "kind"}
+    assert "Certainty of Topics" in printed(storm) and "with AUC" in printed(storm)

@@ -1,0 +1,99 @@
+"""The page about two periods in a real browser: both languages, no script, nothing that a table smuggles in."""
+
+import json
+from importlib.resources import files
+from string import Formatter
+
+import pytest
+
+from tawasul_nlp.evaluation import drift
+from tests.report.browser import browser
+from tests.report.tables import classified
+from tests.report.test_accessibility import faults
+
+EVIL = '</td><img src=x onerror="document.title=1"><script>document.title = 1</script>'
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    rows = [row | {"urgency": "normal", "urgency_probability": 1, "channel": "web"} for row in classified(400)]
+    before, now = ({name: [row[name] for row in side] for name in rows[0]} for side in (rows[:200], rows[200:]))
+    now["channel"] = [EVIL] * 200
+    now["urgency"] = ["urgent"] * 120 + ["emergency"] * 80
+    result = drift(before, now, text_column="نص الشكوى", label_columns=["channel"], rounds=299)
+    path = tmp_path_factory.mktemp("drift") / "drift.html"
+    result.to_html(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory, page):
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+def opened(driver, page, language):
+    driver.get(page.as_uri())
+    driver.find_element("id", language).click()
+    return driver
+
+
+def test_both_languages_have_the_same_words_with_the_same_values():
+    words = json.loads(files("tawasul_nlp.evaluation").joinpath("drift_words.json").read_text(encoding="utf-8"))
+    arabic, english = words["ar"], words["en"]
+    assert arabic.keys() == english.keys() and arabic["dimensions"].keys() == english["dimensions"].keys()
+    for key in arabic.keys() - {"dimensions"}:
+        values = [{name for _, name, _, _ in Formatter().parse(side[key]) if name} for side in (arabic, english)]
+        assert values[0] == values[1], key
+
+
+def test_the_page_has_no_script_and_asks_nothing_of_a_network(page):
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text and "http-equiv" in text and "default-src &#x27;none&#x27;" in text
+    assert "http://" not in text and "https://" not in text and " style=" not in text
+
+
+@pytest.mark.slow
+def test_it_opens_in_arabic_and_changes_to_english_as_a_whole(driver, page):
+    driver.get("about:blank")
+    driver.get_log("browser")
+    driver.get(page.as_uri())
+    shown = driver.find_element("tag name", "body").text
+    assert "ما الذي تغيّر بين فترتين" in shown and "What changed" not in shown
+    driver.find_element("id", "english").click()
+    shown = driver.find_element("tag name", "body").text
+    assert "What changed between two periods" in shown and "الخلاصة" not in shown
+    assert "Urgency" in shown and "Urgent" in shown
+    assert driver.get_log("browser") == []
+
+
+@pytest.mark.slow
+def test_what_a_table_smuggles_in_is_shown_as_text(driver, page):
+    opened(driver, page, "english")
+    assert driver.title == "ما الذي تغيّر بين فترتين"
+    assert not driver.find_elements("css selector", "img, script")
+    assert EVIL in driver.find_element("tag name", "body").text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["arabic", "english"])
+def test_bars_begin_where_reading_begins(driver, page, language):
+    opened(driver, page, language)
+    sides = driver.execute_script(
+        "const cell = [...document.querySelectorAll('tbody th:has(svg)')].find(one => one.offsetParent);"
+        "const [outer, bar] = [cell.querySelector('svg'), cell.querySelector('rect.now')]"
+        ".map(one => one.getBoundingClientRect());"
+        "return [bar.left - outer.left, outer.right - bar.right]"
+    )
+    assert sides[language == "arabic"] == pytest.approx(0, abs=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["arabic", "english"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_and_has_no_serious_fault(driver, page, language, width):
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    opened(driver, page, language)
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    assert faults(driver) == []
