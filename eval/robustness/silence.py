@@ -41,7 +41,7 @@ for _ in range(2):  # once anew, once opened again
 _SERVICE = """
 import http.client, json, os, threading, time
 import uvicorn
-from examples.service.app import create_app
+from tawasul_nlp.service.application import create_app
 
 server = uvicorn.Server(uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning"))
 thread = threading.Thread(target=server.run)

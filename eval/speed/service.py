@@ -47,7 +47,7 @@ def served(**settings: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "examples.service.app:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "tawasul_nlp.service.application:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     server = subprocess.Popen(command, env={**os.environ, **settings})
     address = f"http://127.0.0.1:{port}"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
-from examples.service.app import MAX_CHARS, MAX_TEXTS, Settings, create_app  # noqa: E402
+from tawasul_nlp.service.application import MAX_CHARS, MAX_TEXTS, Settings, create_app  # noqa: E402
 from tests.waiting import HANG  # noqa: E402
 
 OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"

@@ -1,6 +1,6 @@
 """A small HTTP service around the classifier and an index of open incidents: an example to start from.
 
-Run it with ``uvicorn --factory examples.service.app:create_app``. ``examples/service/README.md`` lists what it answers
+Run it with ``uvicorn --factory tawasul_nlp.service.application:create_app``. ``docs/service.md`` lists what it answers
 and the environment variables that :class:`Settings` reads.
 """
 

@@ -1,0 +1,1 @@
+"""The classifier and an index of incidents over HTTP (extra ``service``)."""
