@@ -32,7 +32,7 @@ class DuplicateIndex:
     """Incidents that grow as cases arrive.
 
     Open one with :meth:`open`, preferably in a ``with`` statement. One process at a time may have it open; its threads
-    may share it.
+    may share it: one of them changes it at a time, and while the model reads the cases to add, others may ask.
 
     Attributes
     ----------
@@ -53,7 +53,9 @@ class DuplicateIndex:
     def __init__(self, folder: Path, grouper: DuplicateGrouper, reopen_days: float | None = None) -> None:
         self.folder = folder
         self.grouper = grouper
-        self._thread_lock = threading.RLock()
+        # A change takes both, in this order.
+        self._writer_lock = threading.RLock()
+        self._state_lock = threading.RLock()
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
@@ -186,7 +188,7 @@ class DuplicateIndex:
 
     def close(self) -> None:
         """Save a cache for the next opening and unlock the index; no data depends on it."""
-        with self._thread_lock:
+        with self._writer_lock, self._state_lock:
             if self._closed:
                 return
             self._closed = True
@@ -212,9 +214,9 @@ class DuplicateIndex:
             The most incidents to return. The last ones may be unlikely; impossible ones (score 0, as of another place)
             are left out.
         """
+        (asked,) = as_cases([case])
+        features = self._features([asked], workers=1)
         with self._in_turn():
-            (asked,) = as_cases([case])
-            features = self._features([asked], workers=1)
             self._assigner.journal.begin()
             self._assigner.scores.begin(asked.text)
             offers, compared = self._assigner.offers(features, search_vectors(features)[0])
@@ -329,31 +331,38 @@ class DuplicateIndex:
         IndexDiskError
             If the disk is full, or the folder is read-only; then nothing is added.
         """
-        with self._in_turn():
-            listed = as_cases(cases)
-            fresh = fresh_cases(self._store, listed)
-            names = new_ids(self._store, listed, fresh)
-            founders: set[str] = set()
-            self._assigner.journal.begin()
-            if fresh:
-                features = self._features([listed[at] for at in fresh])
-                vectors = search_vectors(features)
-                with self._store.transaction(vectors) as start:
-                    self._store.keep_threshold(self._assigner.threshold)
-                    self._store.keep(**self._settings)
-                    for offset, at in enumerate(fresh):
-                        row, own = start + offset, features.take(np.array([offset]))
-                        self._store.change(INSERT_CASE, *stored_case(row, names[at], listed[at], own))
-                        self._store.link(row, vectors[offset : offset + 1])
-                        if self._assigner.settle(row, own, vectors[offset]):
-                            founders.add(names[at])
-            return Additions(
-                tuple(
-                    self._assignment(name, name in founders)
-                    for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
-                ),
-                self._assigner.journal.events(),
-            )
+        listed = as_cases(cases)
+        with self._writer_lock:
+            with self._in_turn():
+                fresh = fresh_cases(self._store, listed)
+                names = new_ids(self._store, listed, fresh)
+            new = {names[at]: listed[at] for at in fresh}
+            features = self._features(list(new.values())) if new else None
+            with self._in_turn():
+                self._assigner.journal.begin()
+                founders = set() if features is None else self._settle(new, features)
+                return Additions(
+                    tuple(
+                        self._assignment(name, name in founders)
+                        for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
+                    ),
+                    self._assigner.journal.events(),
+                )
+
+    def _settle(self, new: Mapping[str, Case], features: CaseFeatures) -> set[str]:
+        """Store new cases by id, each in its incident, and return the ids of those that are the first of theirs."""
+        founders = set()
+        vectors = search_vectors(features)
+        with self._store.transaction(vectors) as start:
+            self._store.keep_threshold(self._assigner.threshold)
+            self._store.keep(**self._settings)
+            for offset, (name, case) in enumerate(new.items()):
+                row, own = start + offset, features.take(np.array([offset]))
+                self._store.change(INSERT_CASE, *stored_case(row, name, case, own))
+                self._store.link(row, vectors[offset : offset + 1])
+                if self._assigner.settle(row, own, vectors[offset]):
+                    founders.add(name)
+        return founders
 
     def load_groups(self, groups: DuplicateGroups, incident_ids: Sequence[int] | None = None, last_id: int = 0) -> None:
         """Import the cases and incidents of a finished grouping: the fast way to start from a large backlog.
@@ -374,24 +383,29 @@ class DuplicateIndex:
         IndexDiskError
             If the disk is full, or the folder is read-only; then nothing is added.
         """
-        with self._in_turn():
+        with self._changing():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
             load(self._store, groups, incident_ids, last_id)
             self._assigner.threshold = groups.threshold
 
-    def remove(self, case_id: str) -> None:
+    def remove(self, case_id: str) -> tuple[IncidentEvent, ...]:
         """Remove a case; its text is overwritten on disk when the index is closed, or earlier.
 
         If it was its incident's representative, the others are regrouped; most of them keep the incident's id. What a
         person decided of the others stays. The history keeps the case's id.
+
+        Returns
+        -------
+        tuple of IncidentEvent
+            What changed; it is on disk.
 
         Raises
         ------
         KeyError
             If no case has this id.
         """
-        with self._in_turn():
+        with self._changing():
             row, group_id = self._of_case(case_id, "row, group_id")
             self._assigner.journal.begin()
             with self._store.transaction():
@@ -402,6 +416,7 @@ class DuplicateIndex:
                 self._store.unlink(row)
                 if self._store.one("SELECT representative FROM groups WHERE id = ?", group_id) == row:
                     self._assigner.new_representative(group_id)
+            return self._assigner.journal.events()
 
     def _features(self, cases: Sequence[Case], workers: int | None = None) -> CaseFeatures:
         return case_features(self.grouper.classifier, cases, workers=workers, domain=self.grouper.domain)
@@ -464,7 +479,7 @@ class DuplicateIndex:
         ValueError
             If the case is alone in its incident.
         """
-        with self._in_turn():
+        with self._changing():
             row, group_id = self._of_case(case_id, "row, group_id")
             if self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", group_id) == 1:
                 raise ValueError(f"the case {case_id!r} is alone in incident {group_id}; there is nothing to split")
@@ -482,7 +497,7 @@ class DuplicateIndex:
         ValueError
             If the case is in this incident already.
         """
-        with self._in_turn():
+        with self._changing():
             row, group_id = self._of_case(case_id, "row, group_id")
             if group_id == incident:
                 raise ValueError(f"the case {case_id!r} is in incident {incident} already")
@@ -511,7 +526,7 @@ class DuplicateIndex:
         closed = None
         if at is not None:
             closed = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        with self._in_turn():
+        with self._changing():
             before = self._decisions.closed_at(incident)
             if before is not None:
                 raise ValueError(f"incident {incident} is closed already, since {before.isoformat()}")
@@ -529,7 +544,7 @@ class DuplicateIndex:
         ValueError
             If it is open.
         """
-        with self._in_turn():
+        with self._changing():
             if self._decisions.closed_at(incident) is None:
                 raise ValueError(f"incident {incident} is open already")
             return self._decide([incident], by, note, lambda: self._assigner.reopen(incident, by_person=True))
@@ -557,7 +572,7 @@ class DuplicateIndex:
         self, incidents: Iterable[int], by: str | None, note: str | None, change: Callable[[], None]
     ) -> tuple[IncidentEvent, ...]:
         """Carry out a decision about incidents, which must exist, and return what changed."""
-        with self._in_turn():
+        with self._changing():
             for incident in incidents:
                 self._decisions.closed_at(incident)
             self._assigner.journal.begin(by, note)
@@ -579,9 +594,15 @@ class DuplicateIndex:
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
         """Lock an open index against other threads."""
-        with self._thread_lock:
+        with self._state_lock:
             if self._closed:
                 raise ValueError(f"{self.folder}: this index is closed; open it again")
+            yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Lock an open index against other threads, and wait for what another one is adding."""
+        with self._writer_lock, self._in_turn():
             yield
 
 

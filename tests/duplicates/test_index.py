@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.slow
 
@@ -205,6 +207,33 @@ def test_a_closed_index_says_so(grouper, tmp_path):
     for use in (lambda: index.query(POWER), lambda: index.add([POWER]), lambda: len(index), lambda: index.stats()):
         with pytest.raises(ValueError, match="closed; open it again"):
             use()
+
+
+def test_others_may_ask_while_the_model_reads_the_cases_to_add_and_changes_wait(index, monkeypatch):
+    first, hole = index.add([POWER, HOLE])
+    answered, removed, reading = threading.Event(), threading.Event(), threading.Event()
+    forward = index.grouper.classifier._forward
+
+    def slow(texts):
+        if texts == [POWER_COPY]:
+            reading.set()
+            assert answered.wait(HANG) and not removed.is_set()
+        return forward(texts)
+
+    def remove():
+        index.remove(hole.id)
+        removed.set()
+
+    monkeypatch.setattr(index.grouper.classifier, "_forward", slow)
+    with ThreadPoolExecutor(2) as pool:
+        adding = pool.submit(index.add, [POWER_COPY])
+        assert reading.wait(HANG)
+        removing = pool.submit(remove)
+        assert index.query(POWER_AGAIN, k=1)[0].group_id == first.group_id and len(index) == 2
+        answered.set()
+        assert adding.result(HANG)[0].group_id == first.group_id
+        removing.result(HANG)
+    assert len(index) == 2 and hole.id not in index
 
 
 def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_path, corpus):
