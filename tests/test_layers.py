@@ -23,6 +23,7 @@ LAYERS = (
     ("report",),
     ("evaluation",),
     ("training",),
+    ("service",),
     ("cli",),
     ("__main__",),
 )

@@ -40,6 +40,7 @@ from tawasul_nlp.cli import (
     report,
     review,
     select,
+    serve,
     train,
     update,
 )
@@ -185,6 +186,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
 app.command()(grouped(group.group))
 app.add_typer(index.index_app, name="index")
+app.command(context_settings=serve.ENVIRONMENT)(serve.serve)
 app.add_typer(review.corrections_app, name="corrections")
 app.add_typer(domain_commands.domain_app, name="domain")
 for command in (

@@ -85,7 +85,11 @@ def classifier_with(priors: Frequencies, /, *arguments: Any, **options: Any) -> 
     """Load a classifier with frequencies; what workers call, with the arguments of ``from_pretrained``."""
     from tawasul_nlp import ComplaintClassifier
 
-    classifier = ComplaintClassifier.from_pretrained(*arguments, **options)
+    return weighted(ComplaintClassifier.from_pretrained(*arguments, **options), priors)
+
+
+def weighted(classifier: ComplaintClassifier, priors: Frequencies) -> ComplaintClassifier:
+    """Return a classifier with frequencies; it shares the other's weights."""
     for task, given in priors.items():
         classifier = classifier.with_priors(given, task)
     return classifier

@@ -231,12 +231,13 @@ class DuplicateIndex:
                 matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, duplicate, closed))
             return matches
 
-    def groups(self, min_size: int = 2) -> list[Incident]:
-        """Return the incidents with at least ``min_size`` cases, the largest first."""
+    def groups(self, min_size: int = 2, limit: int | None = None) -> list[Incident]:
+        """Return the incidents with at least ``min_size`` cases, the largest first; at most ``limit`` of them."""
         with self._in_turn():
             rows = self._store.all(
-                "SELECT group_id FROM cases GROUP BY group_id HAVING count(*) >= ? ORDER BY count(*) DESC, group_id",
-                (min_size,),
+                "SELECT group_id FROM cases GROUP BY group_id HAVING count(*) >= ? ORDER BY count(*) DESC, group_id "
+                "LIMIT ?",
+                (min_size, -1 if limit is None else limit),
             )
             ids = [group_id for (group_id,) in rows]
             return read_incidents(self._store, self.grouper.classifier, ids)

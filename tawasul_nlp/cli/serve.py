@@ -1,0 +1,87 @@
+"""The command ``tawasul serve``."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tawasul_nlp.cli.options import DomainFolder, Model, TargetErrors, domain_of
+from tawasul_nlp.cli.options import target_error as as_target_error
+from tawasul_nlp.cli.priors import Priors, frequencies, weighted
+
+ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
+"""The command's settings: every option is also an environment variable, ``--max-body`` is ``TAWASUL_MAX_BODY``."""
+
+
+def serve(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="0 for a free one.")] = 8000,
+    index: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the incidents that it keeps, created if it is missing."),
+    ] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may ask: lines of a client's name, a space and its token."),
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Let everybody ask who reaches an address beyond this machine.")
+    ] = False,
+    model: Model = None,
+    domain: DomainFolder = None,
+    target_error: TargetErrors = None,
+    priors: Priors = None,
+    batch_texts: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Texts of waiting requests that are read together.")
+    ] = 64,
+    max_waiting: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Texts, or uses of the index, that may wait; more get 503.")
+    ] = 1_024,
+    max_body: Annotated[int, typer.Option(metavar="BYTES", min=1, help="Longest body of a request.")] = 1_000_000,
+    max_connections: Annotated[int, typer.Option(metavar="N", min=1, help="Connections at once; more get 503.")] = 256,
+) -> None:
+    """Answer over HTTP: classify cases, and keep an index of incidents.
+
+    Stops on SIGTERM or Ctrl-C, when everything is answered that was asked before. The log goes to standard
+    error, a line of JSON for each request, without texts. /docs describes what it answers.
+
+    \b
+    Examples:
+      tawasul serve
+      tawasul serve --index incidents/ --tokens tokens.txt --host 0.0.0.0
+    """
+    from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
+    from tawasul_nlp.service import Limits, bearer_tokens, create_app
+    from tawasul_nlp.service.server import run
+
+    if tokens is None and not anonymous and not _is_local(host):
+        raise typer.BadParameter(
+            f"{host} may be reached from other machines; name the --tokens of those who may ask, or else --anonymous",
+            param_hint="--host",
+        )
+    limits = Limits(batch_texts, max_waiting, max_body)
+    authenticate = None if tokens is None else bearer_tokens(tokens)
+    classifier = ComplaintClassifier.from_pretrained(
+        model, target_error=as_target_error(target_error), domain=domain_of(domain)
+    )
+    # Without the frequencies: an index is the same for every command that opens it.
+    kept = nullcontext() if index is None else DuplicateIndex.open(index, DuplicateGrouper(classifier))
+    with kept as opened:
+        app = create_app(weighted(classifier, frequencies(priors)), opened, limits=limits, authenticate=authenticate)
+        run(app, host, port, max_connections)
+
+
+def _is_local(host: str) -> bool:
+    """Return whether an address is reached from this machine only.
+
+    >>> [_is_local(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "example.org")]
+    [True, True, True, False, False]
+    """
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,109 @@
+"""The paths under ``/incidents``: questions to the index, new cases, and what people decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
+
+from tawasul_nlp.duplicates import Assignment, DuplicateIndex, Incident, IncidentEvent
+from tawasul_nlp.service import requests as sent
+from tawasul_nlp.service.index_access import IndexAccess
+from tawasul_nlp.service.responses import Added, Changes, IncidentMatch, Incidents, Matches, Refused
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Refused, "description": "There is no such case or incident."},
+    409: {"model": Refused, "description": "It does not fit what the index holds."},
+    507: {"model": Refused, "description": "The index cannot be written; nothing was changed."},
+}
+_IncidentId = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+def incident_routes(access: IndexAccess, client: Callable[..., Any]) -> APIRouter:
+    """Return the paths of a service that keeps an index.
+
+    ``client`` is the dependency that names who asks; its name stands for who decides, where a decision does not say so.
+    """
+    router = APIRouter(prefix="/incidents", tags=["incidents"], responses=_REFUSALS)
+
+    async def changes(change: Callable[[DuplicateIndex], tuple[IncidentEvent, ...]]) -> Changes:
+        return Changes(changes=list(await access.change(change)))
+
+    @router.get("")
+    async def largest(
+        min_size: Annotated[int, Query(ge=1)] = 2, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    ) -> Incidents:
+        """List the largest incidents: their cases by id, days, places, topic and growth."""
+        return Incidents(incidents=await access.ask(lambda index: index.groups(min_size, limit)))
+
+    @router.get("/of-case")
+    async def of_case(case_id: Annotated[str, Query(max_length=200)]) -> Assignment:
+        """Tell in which incident a case is now."""
+        return await access.ask(lambda index: index.assignment(case_id))
+
+    @router.get("/{incident}")
+    async def incident(incident: _IncidentId) -> Incident:
+        """Describe one incident."""
+        return await access.ask(lambda index: index.group(incident))
+
+    @router.get("/{incident}/history")
+    async def history(incident: _IncidentId) -> Changes:
+        """List what happened to an incident, even if its id is gone."""
+        return Changes(changes=await access.ask(lambda index: index.history(incident)))
+
+    @router.post("/query")
+    async def query(question: sent.Question) -> Matches:
+        """Find the incidents that a case may belong to, open and closed; nothing is stored."""
+        found = await access.ask(lambda index: index.query(question.case(), question.k))
+        return Matches(incidents=[IncidentMatch.model_validate(match) for match in found])
+
+    @router.post("/add")
+    async def add(new: sent.NewCases) -> Added:
+        """Add cases. One whose id is there with the same text is left unchanged, so a request may be repeated."""
+        added = await access.change(lambda index: index.add(case.case(case.id) for case in new.cases))
+        return Added(assignments=list(added), changes=list(added.changes))
+
+    @router.post("/remove")
+    async def remove(one: sent.OneCase) -> Changes:
+        """Remove a case; its id stays in the history."""
+        return await changes(lambda index: index.remove(one.case_id))
+
+    @router.post("/merge")
+    async def merge(it: sent.Merge, name: str | None = Depends(client)) -> Changes:
+        """Merge incidents into the first of them; all their cases then stay together."""
+        return await changes(lambda index: index.merge(it.incidents, by=it.by or name, note=it.note))
+
+    @router.post("/split")
+    async def split(it: sent.Split, name: str | None = Depends(client)) -> Changes:
+        """Take a case out of its incident, into one of its own; it stays apart from all cases that it leaves."""
+        return await changes(lambda index: index.split(it.case_id, by=it.by or name, note=it.note))
+
+    @router.post("/move")
+    async def move(it: sent.Move, name: str | None = Depends(client)) -> Changes:
+        """Move a case into another incident."""
+        return await changes(lambda index: index.move(it.case_id, it.incident, by=it.by or name, note=it.note))
+
+    @router.post("/close")
+    async def close(it: sent.Close, name: str | None = Depends(client)) -> Changes:
+        """Close an incident: its cases no longer move by themselves."""
+        return await changes(lambda index: index.close_incident(it.incident, at=it.at, by=it.by or name, note=it.note))
+
+    @router.post("/reopen")
+    async def reopen(it: sent.Reopen, name: str | None = Depends(client)) -> Changes:
+        """Open a closed incident again."""
+        return await changes(lambda index: index.reopen_incident(it.incident, by=it.by or name, note=it.note))
+
+    return router
+
+
+def without_index() -> APIRouter:
+    """Return the same paths of a service without an index, which say how to give it one."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/incidents", methods=["GET"])
+    @router.api_route("/incidents/{rest:path}", methods=["GET", "POST"])
+    async def absent() -> None:
+        raise HTTPException(404, "this service keeps no incidents; start it with --index DIR, or TAWASUL_INDEX=DIR")
+
+    return router

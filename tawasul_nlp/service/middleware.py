@@ -1,0 +1,104 @@
+"""What surrounds every request: its id, its line in the log, the counters, and the limit of its body."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tawasul_nlp._system import logger
+from tawasul_nlp.service.counters import Counters
+from tawasul_nlp.service.request_log import REQUEST_ID
+
+# What a client may name its request: it goes into the log.
+_GIVEN_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+# An answer is nothing to run, to show in another page's frame, or to keep.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# What machines ask all day long.
+_PROBES = ("/live", "/ready", "/metrics")
+
+
+class Observed:
+    """Gives each request an id, counts and logs it, and answers 500 to an error that nobody expected."""
+
+    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+        self.app = app
+        self.counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        REQUEST_ID.set(request_id)
+        status = 0
+        began = time.perf_counter()
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_named)
+        except Exception:
+            logger.exception("a request failed")
+            if not status:
+                detail = "an error that was not expected; the log has it under this request's X-Request-ID"
+                await JSONResponse({"detail": detail}, 500)(scope, receive, send_named)
+        finally:
+            self._record(scope, status, time.perf_counter() - began)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # Never the address as asked: anybody could fill the registry, or the log.
+        path = getattr(scope.get("route"), "path", "other")
+        self.counters.requests.labels(path, status).inc()
+        self.counters.seconds.labels(path).observe(seconds)
+        facts = {"method": scope["method"], "path": path, "status": status, "ms": round(1e3 * seconds, 1)}
+        if client := scope.get("state", {}).get("client"):
+            facts["client"] = client
+        logger.log(logging.DEBUG if path in _PROBES else logging.INFO, "answered", extra={"facts": facts})
+
+
+class BodyLimit:
+    """Refuses requests whose body is too long, or does not say how long it is, before it is read."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app = app
+        self.most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 411 or 413, or pass the request on."""
+        if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
+            headers = Headers(scope=scope)
+            length = headers.get("content-length", "")
+            # With a transfer coding the body ends where that says, whatever its length was said to be (RFC 9112, 6.3).
+            if not length.isdecimal() or "transfer-encoding" in headers:
+                await _refused(411, "send a Content-Length and no Transfer-Encoding")(scope, receive, send)
+                return
+            if int(length) > self.most:
+                detail = f"the body has {int(length)} bytes, at most {self.most} are read; send fewer texts at once"
+                await _refused(413, detail)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _refused(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status)

@@ -1,0 +1,183 @@
+"""What the service answers, as its OpenAPI description tells it.
+
+A prediction is written by :meth:`~tawasul_nlp.Prediction.to_dict`, without the text and quotes of it: its models here
+describe that form and do not make it. Incidents are the library's own values.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tawasul_nlp.duplicates import Assignment, Incident, IncidentEvent
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Offset = Annotated[int, Field(ge=0, description="In characters of the text that was sent.")]
+
+
+class Label(BaseModel):
+    """A label with its calibrated probability, and the next likeliest ones."""
+
+    id: str
+    name_ar: str
+    name_en: str
+    probability: Probability
+    alternatives: list[Label] = []
+
+
+class LabelSet(BaseModel):
+    """The labels of a task that may have several."""
+
+    labels: list[Label]
+    probability: Annotated[Probability, Field(description="That the text has exactly these labels.")]
+    alternatives: list[Label]
+
+
+class Words(BaseModel):
+    """A part of the text that was sent."""
+
+    start: Offset
+    end: Offset
+
+
+class Urgency(Label):
+    """How soon somebody must act, with the words that speak for it."""
+
+    reasons: list[Words]
+
+
+class Issue(BaseModel):
+    """One of the separate matters of a case."""
+
+    topic: Label
+    agency: Label
+    probability: Probability
+    start: Offset
+    end: Offset
+    needs: list[str]
+
+
+class PlaceMention(BaseModel):
+    """A place that the text names."""
+
+    kind: str
+    name: str
+    number: int | None
+    start: Offset
+    end: Offset
+
+
+class RoutedTo(BaseModel):
+    """The agency that the routing rules give, and why."""
+
+    agency: str
+    reason_ar: str
+    reason_en: str
+    needs: list[str]
+    also: list[str]
+
+
+class CasePrediction(BaseModel):
+    """The reading of one case: the answer of every task of the model by its name, and what follows from them."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Label | LabelSet]
+
+    kind: Label | None = None
+    topic: Label | None = None
+    agency: Label | None = None
+    urgency: Annotated[Urgency | Label | LabelSet | None, Field(description="Null for a model that does not tell it.")]
+    issues: Annotated[list[Issue] | Label | LabelSet, Field(description="The main one first.")]
+    governorate: str | None
+    block: int | None
+    places: list[PlaceMention]
+    routing: RoutedTo | None
+    needs_review: Annotated[bool, Field(description="Whether an officer should look; the reasons say why.")]
+    reasons: list[str]
+
+
+class Predictions(BaseModel):
+    """A prediction for each text, in the same order."""
+
+    predictions: list[CasePrediction]
+
+
+class IncidentMatch(BaseModel):
+    """An incident that a case may belong to; its texts stay in the index."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    group_id: int
+    representative: Annotated[str, Field(description="The id of the case that the others match.")]
+    size: int
+    score: Probability
+    reason: str
+    is_duplicate: Annotated[bool, Field(description="Whether the case would join it if it were added.")]
+    is_closed: bool
+
+
+class Matches(BaseModel):
+    """Incidents, the likeliest first."""
+
+    incidents: list[IncidentMatch]
+
+
+class Incidents(BaseModel):
+    """Incidents, the largest first."""
+
+    incidents: list[Incident]
+
+
+class Added(BaseModel):
+    """The incident of each case, in the order of the cases, and what happened to incidents; all of it is on disk."""
+
+    assignments: list[Assignment]
+    changes: list[IncidentEvent]
+
+
+class Changes(BaseModel):
+    """What happened to incidents, the earliest first; all of it is on disk."""
+
+    changes: list[IncidentEvent]
+
+
+class IndexInfo(BaseModel):
+    """The index that the service keeps."""
+
+    cases: int
+    incidents: int
+
+
+class ServiceInfo(BaseModel):
+    """What answers here."""
+
+    version: str
+    model: Annotated[str, Field(description="The hash of the model.")]
+    domain: Annotated[str, Field(description="The pack of places, agencies and routing.")]
+    index: Annotated[IndexInfo | None, Field(description="Null for a service without incidents.")]
+
+
+class Status(BaseModel):
+    """Whether the service can do its work."""
+
+    status: str
+
+
+class Mistake(BaseModel):
+    """What is wrong with a body, and where in it."""
+
+    where: list[str | int]
+    what: str
+
+
+class Invalid(BaseModel):
+    """Why a body was refused; it never quotes it."""
+
+    detail: list[Mistake] | str
+
+
+class Refused(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
