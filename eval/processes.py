@@ -1,8 +1,10 @@
-"""Processes that are measured: what memory they take, what they print, and what they answer line by line."""
+"""Processes that are measured: what memory they take, what they print, what they answer by line or over HTTP."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -132,3 +134,35 @@ def busy(processes: int) -> Iterator[None]:
         for other in others:
             other.kill()
             other.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service that runs: its address, its process, and the file of its log."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextmanager
+def serving(log: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """Run ``tawasul serve`` on a free port of this machine until the block ends.
+
+    Raises
+    ------
+    RuntimeError
+        If it ends before it answers, or with an error.
+    """
+    command = [sys.executable, "-m", "tawasul_nlp", "serve", "--port", "0", *options]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stderr=file, env={**os.environ, **(environment or {})})
+    try:
+        while (found := re.search(r"running on (http://[\d.:]+)", log.read_text(encoding="utf-8"))) is None:
+            if process.poll() is not None:
+                raise RuntimeError(f"the service ended with {process.returncode}: {log.read_text(encoding='utf-8')}")
+            time.sleep(0.05)
+        yield Served(found[1], process, log)
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,21 +1,25 @@
-"""The example service answers, refuses what is too much, and never gives a citizen's text away."""
+"""The service answers as the library does, refuses what is too much, and never gives a citizen's text away."""
 
 import json
+import logging
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, Prediction
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, Prediction, __version__
 from tawasul_nlp.prediction import Quote, Urgency
 
 pytestmark = pytest.mark.slow
 
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
-from tawasul_nlp.service.application import MAX_CHARS, MAX_TEXTS, Settings, create_app  # noqa: E402
-from tests.waiting import HANG  # noqa: E402
+from tawasul_nlp.service import Limits, create_app  # noqa: E402
+from tawasul_nlp.service.request_log import JsonLines  # noqa: E402
+from tawasul_nlp.service.requests import MAX_CHARS, MAX_TEXTS  # noqa: E402
+from tawasul_nlp.service.responses import Predictions  # noqa: E402
+from tests.waiting import HANG, wait_until  # noqa: E402
 
 OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
 JSON = {"Content-Type": "application/json"}  # without it every body is refused, whatever is in it
@@ -23,54 +27,67 @@ HOLE = "حفرة كبيرة في شارع المعارض بالحورة كسرت
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def index(tmp_path_factory, classifier):
     folder = tmp_path_factory.mktemp("index") / "incidents"
-    with DuplicateIndex.open(folder, DuplicateGrouper.from_pretrained()) as index:
+    with DuplicateIndex.open(folder, DuplicateGrouper(classifier)) as index:
         index.add([{"id": "A1", "text": OUTAGE}, {"id": "A2", "text": HOLE}])
-    with testclient.TestClient(create_app(Settings(index=str(folder), max_body=200_000))) as client:
+        yield index
+
+
+@pytest.fixture(scope="module")
+def client(classifier, index):
+    with testclient.TestClient(create_app(classifier, index, limits=Limits(max_body=200_000))) as client:
         yield client
 
 
-def test_health_names_the_model_and_counts_open_cases(client):
-    answer = client.get("/health").json()
-    assert answer == {
-        "status": "ok",
-        "model": ComplaintClassifier.from_pretrained().config.model_hash,
-        "open_cases": 2,
+def test_it_tells_that_it_lives_is_ready_and_what_it_answers_with(client, classifier):
+    assert client.get("/live").json() == {"status": "live"}
+    assert client.get("/ready").json() == {"status": "ready"}
+    assert client.get("/info").json() == {
+        "version": __version__,
+        "model": classifier.config.model_hash,
+        "domain": f"bahrain {classifier.domain.version}",
+        "index": {"cases": 2, "incidents": 2},
     }
 
 
-def test_predictions_are_those_of_the_library_in_the_same_order(client):
+def without_texts(answer):
+    if isinstance(answer, dict):
+        return {name: without_texts(value) for name, value in answer.items() if name != "text"}
+    return [without_texts(item) for item in answer] if isinstance(answer, list) else answer
+
+
+def test_predictions_are_the_librarys_own_in_the_same_order_without_the_texts(client, classifier):
     texts = [HOLE, OUTAGE, "😀", HOLE]
     answer = client.post("/predict", json={"texts": texts})
     assert answer.status_code == 200
-    expected = ComplaintClassifier.from_pretrained().predict(texts)
-    got = answer.json()["predictions"]
-    assert [one["topic"]["id"] for one in got] == [prediction.topic.id for prediction in expected]
-    assert [one["agency"]["id"] for one in got] == [prediction.agency.id for prediction in expected]
-    assert got[0]["topic"]["probability"] == pytest.approx(expected[0].topic.probability, abs=1e-4)
-    assert all("text" not in one for one in got)
+    assert answer.json()["predictions"] == [without_texts(one.to_dict()) for one in classifier.predict(texts)]
 
 
-def test_an_emergency_is_counted_and_its_words_are_told_by_their_place(monkeypatch):
+def test_the_described_form_of_a_prediction_is_the_one_that_is_answered(client):
+    answer = client.post("/predict", json={"texts": [HOLE, OUTAGE, ""]}).json()
+    described = Predictions.model_validate(answer, extra="forbid")
+    assert described.model_dump(mode="json", exclude_unset=True) == answer
+
+
+def test_an_emergency_is_counted_and_its_words_are_told_by_their_place(classifier, monkeypatch):
     text = "سلك مكشوف عند باب المدرسة"
     urgency = Urgency("emergency", "طارئ", "Emergency", 0.8, reasons=(Quote(text[:9], 0, 9),))
     found = Prediction(text, {}, reasons=("emergency",), urgency=urgency)
     monkeypatch.setattr(ComplaintClassifier, "predict", lambda self, texts: [found] * len(texts))
-    with testclient.TestClient(create_app(Settings())) as client:
+    with testclient.TestClient(create_app(classifier)) as client:
         answer = client.post("/predict", json={"texts": [text]})
         (got,) = answer.json()["predictions"]
         assert got["urgency"]["id"] == "emergency" and got["urgency"]["reasons"] == [{"start": 0, "end": 9}]
         assert text[:9] not in answer.text and "tawasul_emergencies_total 1.0" in client.get("/metrics").text
 
 
-def test_requests_at_the_same_time_get_each_its_own_answers(client):
+def test_requests_at_the_same_time_get_each_its_own_answers(client, classifier):
     texts = [[HOLE], [OUTAGE, HOLE], ["شكرا لعمال النظافة في المحرق"]] * 8
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda own: client.post("/predict", json={"texts": own}).json(), texts))
-    alone = ComplaintClassifier.from_pretrained()
     for own, answer in zip(texts, answers, strict=True):
-        assert [one["topic"]["id"] for one in answer["predictions"]] == [p.topic.id for p in alone.predict(own)]
+        assert [one["topic"]["id"] for one in answer["predictions"]] == [p.topic.id for p in classifier.predict(own)]
 
 
 def test_a_new_report_finds_its_open_incident(client):
@@ -147,83 +164,111 @@ def test_metrics_count_requests_by_route_and_not_by_address(client):
     assert "tawasul_batch_texts_count" in text
 
 
-def test_metrics_count_what_was_refused_and_what_failed(monkeypatch):
+@pytest.fixture
+def failing(classifier, monkeypatch):
+    """A client of a service whose model fails at the first request."""
+
+    def fail(self, texts):
+        if texts != "نص":  # which the service reads when it starts
+            raise RuntimeError(f"it cannot read {texts}")
+
+    monkeypatch.setattr(ComplaintClassifier, "predict", fail)
+    with testclient.TestClient(create_app(classifier, limits=Limits(max_body=1_000))) as client:
+        yield client
+
+
+def test_metrics_count_what_was_refused_and_what_failed(failing):
     def counted(client):
         lines = client.get("/metrics").text.splitlines()
         found = (re.fullmatch(r'tawasul_requests_total{path="(.+)",status="(\d+)"} (.+)', line) for line in lines)
         return {(match[1], int(match[2])): float(match[3]) for match in found if match}
 
-    app = create_app(Settings(max_body=1_000))
-    with testclient.TestClient(app, raise_server_exceptions=False) as client:
-        client.post("/predict", json={"texts": []})
-        client.post("/predict", json={"texts": ["س" * 1_000]})
-        client.post("/predict", content=iter([b"{}"]))
-        client.get("/wp-admin.php")
-        client.get("/predict")
-        monkeypatch.setattr(app.state.batcher, "_predict", lambda texts: 1 / 0)
-        for _ in range(2):
-            assert client.post("/predict", json={"texts": [HOLE]}).status_code == 500
-        assert counted(client) == {
-            ("/predict", 422): 1,
-            ("/predict", 500): 2,
-            ("/predict", 405): 1,
-            ("other", 404): 1,
-            ("other", 411): 1,
-            ("other", 413): 1,
-        }
-        assert 'tawasul_request_seconds_count{path="/predict"} 4.0' in client.get("/metrics").text
+    failing.post("/predict", json={"texts": []})
+    failing.post("/predict", json={"texts": ["س" * 1_000]})
+    failing.post("/predict", content=iter([b"{}"]))
+    failing.get("/wp-admin.php")
+    failing.get("/predict")
+    for _ in range(2):
+        assert failing.post("/predict", json={"texts": [HOLE]}).status_code == 500
+    assert counted(failing) == {
+        ("/predict", 422): 1,
+        ("/predict", 500): 2,
+        ("/predict", 405): 1,
+        ("other", 404): 1,
+        ("other", 411): 1,
+        ("other", 413): 1,
+    }
+    assert 'tawasul_request_seconds_count{path="/predict"} 4.0' in failing.get("/metrics").text
 
 
-def test_a_full_queue_refuses_with_503():
-    with testclient.TestClient(create_app(Settings(max_waiting=2))) as client:
+def test_an_error_is_logged_by_its_place_and_the_requests_id_and_never_by_its_message(failing, caplog):
+    with caplog.at_level(logging.INFO, logger="tawasul_nlp"):
+        answer = failing.post("/predict", json={"texts": [HOLE]}, headers={"X-Request-ID": "officer-7"})
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "officer-7")
+    assert "X-Request-ID" in answer.json()["detail"]
+    (failed,) = (record for record in caplog.records if record.exc_info)
+    line = JsonLines().format(failed)
+    assert HOLE not in line and json.loads(line)["error"] == "RuntimeError"
+    assert any(at.endswith(" fail") for at in json.loads(line)["raised_at"])
+
+
+@pytest.mark.parametrize("given", [None, "two words", "س", "x" * 65])
+def test_a_request_without_a_usable_id_gets_a_new_one(client, given):
+    headers = {} if given is None else {"X-Request-ID": given.encode()}
+    ids = {client.get("/live", headers=headers).headers["X-Request-ID"] for _ in range(2)}
+    assert len(ids) == 2 and all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
+
+
+def test_answers_are_not_kept_run_or_framed(client):
+    headers = client.post("/predict", json={"texts": [HOLE]}).headers
+    assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_a_full_queue_refuses_with_503(classifier):
+    with testclient.TestClient(create_app(classifier, limits=Limits(max_waiting=2))) as client:
         answer = client.post("/predict", json={"texts": [HOLE] * 3})
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "1"
         assert client.post("/predict", json={"texts": [HOLE] * 2}).status_code == 200
 
 
-def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(tmp_path):
-    DuplicateIndex.open(tmp_path / "index", DuplicateGrouper.from_pretrained()).close()
-    answered = threading.Event()
+def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(classifier, index, monkeypatch):
+    answered, asked = threading.Event(), []
 
-    def slow():
-        if not answered.wait(HANG):  # nothing was refused, and all would wait for one another
-            answered.set()
+    def slow(self, case, k):
+        asked.append(case)
+        assert answered.wait(HANG)
         return []
 
-    with testclient.TestClient(create_app(Settings(index=str(tmp_path / "index"), max_waiting=50))) as client:
+    def ask(_):
+        return client.post("/incidents/query", json={"text": OUTAGE})
+
+    monkeypatch.setattr(DuplicateIndex, "query", slow)
+    limits = Limits(max_waiting=5)
+    with testclient.TestClient(create_app(classifier, index, limits=limits)) as client, ThreadPoolExecutor(5) as pool:
         try:
-            waiting = [client.portal.start_task_soon(client.app.state.turns.take, slow) for _ in range(50)]
-            refused = client.post("/incidents/query", json={"text": OUTAGE})
+            waiting = pool.map(ask, range(5))
+            wait_until(lambda: client.get("/ready").status_code == 503)
+            refused = ask(None)
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
             assert client.post("/predict", json={"texts": [HOLE]}).status_code == 200
-            assert client.get("/health").json()["open_cases"] == 0
+            assert client.get("/live").status_code == 200
         finally:
             answered.set()
-        assert [one.result(HANG) for one in waiting] == [[]] * 50
-        assert client.post("/incidents/query", json={"text": OUTAGE}).json() == {"incidents": []}
+        assert [one.json() for one in waiting] == [{"incidents": []}] * 5
+        assert len(asked) == 5 and client.get("/ready").status_code == 200
 
 
-def test_without_an_index_the_question_is_refused_with_advice():
-    with testclient.TestClient(create_app(Settings())) as client:
-        answer = client.post("/incidents/query", json={"text": OUTAGE})
-        assert answer.status_code == 404
-        assert "TAWASUL_INDEX" in answer.json()["detail"]
-        assert client.get("/health").json()["open_cases"] is None
+def test_without_an_index_the_question_is_refused_with_advice(classifier):
+    with testclient.TestClient(create_app(classifier)) as client:
+        for answer in (client.post("/incidents/query", json={"text": OUTAGE}), client.get("/incidents")):
+            assert answer.status_code == 404 and "TAWASUL_INDEX" in answer.json()["detail"]
+        assert client.get("/info").json()["index"] is None
+        assert not any("incidents" in path for path in client.get("/openapi.json").json()["paths"])
 
 
-def test_a_wrong_setting_says_what_was_expected(monkeypatch):
-    monkeypatch.setenv("TAWASUL_MAX_BODY", "1MB")
-    with pytest.raises(ValueError, match="TAWASUL_MAX_BODY is '1MB', expected a whole number"):
-        Settings.from_environment()
-
-
-def test_the_model_reads_with_the_threads_that_the_environment_says(monkeypatch):
-    monkeypatch.delenv("TAWASUL_THREADS", raising=False)
-    assert Settings.from_environment().threads is None
-    monkeypatch.setenv("TAWASUL_THREADS", "3")
-    with testclient.TestClient(create_app()) as client:
-        assert client.app.state.classifier._scorers.runtime.threads == 3
-    monkeypatch.setenv("TAWASUL_THREADS", "0")
-    with pytest.raises(ValueError, match="TAWASUL_THREADS is '0', expected a whole number"):
-        Settings.from_environment()
+@pytest.mark.parametrize("name", ["batch_texts", "max_waiting", "max_body"])
+def test_limits_that_let_nothing_through_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} is 0, expected at least 1"):
+        Limits(**{name: 0})

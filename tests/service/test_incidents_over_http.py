@@ -1,0 +1,224 @@
+"""Over HTTP an index takes cases and people's decisions, tells what changed, and says what it cannot do."""
+
+from datetime import datetime
+
+import pytest
+
+from tawasul_nlp import DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.errors import IndexDiskError
+
+pytestmark = pytest.mark.slow
+
+testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
+
+from tawasul_nlp.service import bearer_tokens, create_app  # noqa: E402
+
+OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
+AGAIN = "الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد"
+HOLE = "حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي"
+TOKENS = {"portal": "portal-token-portal-token", "officers": "officers-token-officers-token"}
+
+
+@pytest.fixture
+def index(tmp_path, classifier):
+    with DuplicateIndex.open(tmp_path / "incidents", DuplicateGrouper(classifier)) as index:
+        yield index
+
+
+@pytest.fixture
+def client(classifier, index):
+    with testclient.TestClient(create_app(classifier, index)) as client:
+        yield client
+
+
+def add(client, **texts):
+    cases = [{"id": name, "text": text, "created_at": "2026-03-01"} for name, text in texts.items()]
+    answer = client.post("/incidents/add", json={"cases": cases})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def decide(client, what, **decision):
+    answer = client.post(f"/incidents/{what}", json=decision)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["changes"]
+
+
+def test_an_added_case_is_in_the_index_with_what_it_changed(client, index):
+    first = add(client, A1=OUTAGE, A2=HOLE)
+    assert [(one["id"], one["is_new"]) for one in first["assignments"]] == [("A1", True), ("A2", True)]
+    joined = add(client, A3=AGAIN)
+    assert [(one["kind"], one["incident"], one["case_id"]) for one in joined["changes"]] == [("joined", 1, "A3")]
+    assert index.text("A3") == AGAIN and index.assignment("A3").group_id == 1
+    assert client.get("/incidents/of-case", params={"case_id": "A3"}).json()["group_id"] == 1
+
+
+def test_a_request_to_add_may_be_repeated_and_another_text_under_an_id_is_refused(client, index):
+    assert add(client, A1=OUTAGE)["changes"] != [] == add(client, A1=OUTAGE)["changes"]
+    answer = client.post("/incidents/add", json={"cases": [{"id": "A1", "text": HOLE}, {"id": "A2", "text": HOLE}]})
+    assert answer.status_code == 409 and "with another text" in answer.json()["detail"]
+    assert HOLE not in answer.text and str(index.folder) not in answer.text
+    assert list(index.assignments()) == ["A1"]
+
+
+def test_a_new_report_finds_its_incident_and_nothing_is_stored(client, index):
+    add(client, A1=OUTAGE, A2=HOLE)
+    answer = client.post("/incidents/query", json={"text": AGAIN, "k": 1, "created_at": "2026-03-02T08:00:00+03:00"})
+    (found,) = answer.json()["incidents"]
+    assert (found["representative"], found["is_duplicate"], found["is_closed"]) == ("A1", True, False)
+    assert OUTAGE not in answer.text and len(index) == 2
+
+
+def test_what_a_client_knows_of_a_case_counts(client):
+    add(client, A1=OUTAGE)
+    elsewhere = {"text": "انقطع التيار الكهربائي منذ ساعتين ولا أحد يرد"}
+    here, there = ({**elsewhere, "place": place} for place in ("مجمع 1203", "مجمع 714"))
+    assert client.post("/incidents/query", json=here).json()["incidents"][0]["is_duplicate"]
+    assert client.post("/incidents/query", json=there).json()["incidents"] == []
+
+
+def test_incidents_are_listed_with_the_largest_first_and_described_alone(client):
+    add(client, A1=HOLE, A2=OUTAGE, A3=AGAIN)
+    listed = client.get("/incidents", params={"min_size": 1}).json()["incidents"]
+    assert [one["members"] for one in listed] == [["A2", "A3"], ["A1"]]
+    assert client.get("/incidents", params={"min_size": 1, "limit": 1}).json()["incidents"] == listed[:1]
+    assert [one["members"] for one in client.get("/incidents").json()["incidents"]] == [["A2", "A3"]]
+    alone = client.get(f"/incidents/{listed[0]['group_id']}").json()
+    assert alone == listed[0] and alone["agency"] == "ewa" and alone["first_day"] == "2026-03-01"
+
+
+def test_people_merge_split_move_close_and_reopen_and_the_history_has_it(client, index):
+    add(client, A1=OUTAGE, A2=HOLE, A3="المجاري طافحة عندنا من اسبوع في مجمع 714")
+    kinds = [
+        *decide(client, "merge", incidents=[1, 2], by="نورة", note="محول واحد"),
+        *decide(client, "split", case_id="A2"),
+        *decide(client, "move", case_id="A2", incident=3),
+        *decide(client, "close", incident=3, at="2026-03-05T10:00:00Z"),
+        *decide(client, "reopen", incident=3),
+        *decide(client, "remove", case_id="A2"),
+    ]
+    expected = ["merged", "split", "moved", "closed", "reopened", "removed"]
+    assert [change["kind"] for change in kinds] == expected
+    assert (kinds[0]["by"], kinds[0]["note"], kinds[0]["by_person"]) == ("نورة", "محول واحد", True)
+    assert datetime.fromisoformat(kinds[3]["at"]).isoformat() == "2026-03-05T10:00:00+00:00"
+    told = client.get("/incidents/3/history").json()["changes"]
+    assert [one["kind"] for one in told] == [one.kind for one in index.history(3)]
+    assert len(index) == 2 and index.assignment("A1").group_id == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "status", "told"),
+    [
+        ("merge", {"incidents": [1, 99]}, 404, "no group 99 in the index"),
+        ("merge", {"incidents": [1, 1]}, 409, "at least two different"),
+        ("merge", {"incidents": [1]}, 422, ""),
+        ("split", {"case_id": "absent"}, 404, "no case 'absent' in the index"),
+        ("split", {"case_id": "A1"}, 409, "nothing to split"),
+        ("move", {"case_id": "A1", "incident": 1}, 409, "in incident 1 already"),
+        ("close", {"incident": 99}, 404, "no group 99"),
+        ("close", {"incident": 2**63}, 422, ""),
+        ("reopen", {"incident": 1}, 409, "open already"),
+        ("remove", {"case_id": "absent"}, 404, "no case 'absent'"),
+        ("close", {"incident": 1, "notes": "misspelt"}, 422, ""),
+        ("add", {"cases": [{"text": HOLE}]}, 422, ""),
+        ("add", {"cases": [{"id": " ", "text": HOLE}]}, 422, ""),
+        ("add", {"cases": [{"id": "B", "text": HOLE, "created_at": HOLE}]}, 422, ""),
+        ("add", {"cases": []}, 422, ""),
+    ],
+)
+def test_what_cannot_be_done_says_why_and_changes_nothing(client, index, what, body, status, told):
+    add(client, A1=OUTAGE, A2=HOLE)
+    before = index.history()
+    answer = client.post(f"/incidents/{what}", json=body)
+    assert answer.status_code == status and told in answer.text
+    assert HOLE not in answer.text and str(index.folder) not in answer.text
+    assert index.history() == before
+
+
+def test_an_unknown_incident_or_case_is_not_found(client):
+    for path in ("/incidents/7", "/incidents/7/history", "/incidents/of-case?case_id=absent"):
+        assert client.get(path).status_code == 404
+    assert client.get("/incidents/seven").status_code == 422
+
+
+def test_a_disk_that_is_full_refuses_the_change_and_says_so(client, index, monkeypatch):
+    def full(self, cases):
+        raise IndexDiskError(f"{self.folder}: the disk is full; nothing was added")
+
+    monkeypatch.setattr(DuplicateIndex, "add", full)
+    answer = client.post("/incidents/add", json={"cases": [{"id": "A1", "text": HOLE}]})
+    assert (answer.status_code, answer.json()) == (507, {"detail": "the index: the disk is full; nothing was added"})
+
+
+# -- who may ask -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded(classifier, index, tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text("# who may ask\n\n" + "".join(f"{name} {token}\n" for name, token in TOKENS.items()), "utf-8")
+    with testclient.TestClient(create_app(classifier, index, authenticate=bearer_tokens(path))) as client:
+        yield client
+
+
+@pytest.mark.parametrize("given", [None, "Bearer", "Bearer portal", "Basic " + TOKENS["portal"], "Bearer س"])
+def test_without_a_known_token_nothing_is_answered_but_probes_and_the_documentation(guarded, index, given):
+    headers = {} if given is None else {"Authorization": given.encode()}
+    answers = [
+        guarded.get("/metrics", headers=headers),
+        guarded.get("/info", headers=headers),
+        guarded.get("/incidents", headers=headers),
+        guarded.post("/predict", json={"texts": [HOLE]}, headers=headers),
+        guarded.post("/incidents/add", json={"cases": [{"id": "A1", "text": HOLE}]}, headers=headers),
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
+    assert len(index) == 0
+    for path in ("/live", "/ready", "/docs", "/openapi.json"):
+        assert guarded.get(path).status_code == 200
+
+
+def test_a_decision_is_the_clients_unless_it_names_an_officer(guarded):
+    guarded.headers["Authorization"] = f"Bearer {TOKENS['officers']}"
+    add(guarded, A1=OUTAGE, A2=HOLE)
+    assert decide(guarded, "close", incident=1)[0]["by"] == "officers"
+    assert decide(guarded, "reopen", incident=1, by="نورة")[0]["by"] == "نورة"
+
+
+def test_the_log_names_the_client_and_no_token(guarded, caplog):
+    with caplog.at_level("INFO", logger="tawasul_nlp"):
+        guarded.post("/predict", json={"texts": [HOLE]}, headers={"Authorization": f"Bearer {TOKENS['portal']}"})
+    (record,) = caplog.records
+    assert record.facts["client"] == "portal" and TOKENS["portal"] not in str(vars(record))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("portal", ":1: has 1 words"),
+        ("# nobody\n", ":1: names no client"),
+        ("portal too-short", ":1: the token has 9 characters, expected at least 20"),
+        (f"a {'x' * 20}\nb {'x' * 20}", ":2: another client has this token"),
+    ],
+)
+def test_a_file_of_tokens_that_is_not_one_is_refused_without_its_tokens(tmp_path, content, told):
+    path = tmp_path / "tokens"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=told) as caught:
+        bearer_tokens(path)
+    assert "too-short" not in str(caught.value) and "x" * 20 not in str(caught.value)
+
+
+def test_a_platforms_own_authentication_takes_the_place_of_tokens(classifier, index):
+    from fastapi import Header, HTTPException
+
+    async def officer(x_officer: str | None = Header(None)) -> str:
+        if x_officer is None:
+            raise HTTPException(403, "no officer")
+        return x_officer
+
+    with testclient.TestClient(create_app(classifier, index, authenticate=officer)) as client:
+        assert client.post("/predict", json={"texts": [HOLE]}).status_code == 403
+        client.headers["X-Officer"] = "noora"
+        add(client, A1=OUTAGE)
+        assert decide(client, "close", incident=1)[0]["by"] == "noora"
