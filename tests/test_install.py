@@ -235,7 +235,7 @@ def test_a_model_of_the_hub_and_a_table_of_groups_name_their_extras(without):
     [
         ("tawasul_nlp.training", "train", "datasets"),
         ("eval.quality.classification", "eval", "semhash"),
-        ("tawasul_nlp.service.application", "service", "fastapi"),
+        ("tawasul_nlp.service", "service", "fastapi"),
     ],
 )
 def test_what_is_in_a_clone_names_its_extra(module, extra, absent):

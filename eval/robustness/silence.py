@@ -39,24 +39,26 @@ for _ in range(2):  # once anew, once opened again
         index.query(cases[0]["text"])
 """
 _SERVICE = """
-import http.client, json, os, threading, time
-import uvicorn
-from tawasul_nlp.service.application import create_app
+import http.client, json
+from pathlib import Path
 
-server = uvicorn.Server(uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning"))
-thread = threading.Thread(target=server.run)
-thread.start()
-while not server.started and thread.is_alive():
-    time.sleep(0.05)
-port = server.servers[0].sockets[0].getsockname()[1]
-body = json.dumps({"texts": ["المجاري طافحة في مجمع 714"]})
-for method, path, sent in (("GET", "/health", None), ("POST", "/predict", body), ("GET", "/metrics", None)):
-    client = http.client.HTTPConnection("127.0.0.1", port)
-    client.request(method, path, sent, {"Content-Type": "application/json"})
-    assert client.getresponse().status == 200, path
-    client.close()
-server.should_exit = True
-thread.join()
+from eval.processes import serving
+
+case = {"id": "A1", "text": "المجاري طافحة في مجمع 714"}
+asked = {
+    "/predict": {"texts": [case["text"]]},
+    "/incidents/add": {"cases": [case]},
+    "/incidents/query": {"text": case["text"]},
+    "/docs": None,
+    "/metrics": None,
+}
+with serving(Path("log"), "--index", "incidents") as served:
+    for path, body in asked.items():
+        client = http.client.HTTPConnection(served.address.removeprefix("http://"))
+        method, sent = ("GET", None) if body is None else ("POST", json.dumps(body))
+        client.request(method, path, sent, {"Content-Type": "application/json"})
+        assert client.getresponse().status == 200, path
+        client.close()
 """
 
 
@@ -96,7 +98,7 @@ USES = (
         ((*_TAWASUL, "classify", "-", *_COLUMNS, "--input-format", "csv", "-o", "-"),),
         given=True,
     ),
-    Use("the example service", (("-c", _SERVICE),)),
+    Use("the service", (("-c", _SERVICE),)),
 )
 
 

@@ -1,36 +1,38 @@
-"""Load-test the example service on the loopback address: throughput and latency at 1, 8 and 32 clients.
+"""Load-test ``tawasul serve`` on the loopback address: throughput and latency, and what HTTP costs.
 
 Run ``python -m eval.speed.service`` (some minutes on two idle cores; writes ``eval/results/service.json`` and
 ``service.md``). Two servers are processes of their own, one reading waiting requests together and one reading each by
-itself; clients ask one after another, each for one case at a time, and share the machine with them. For every number of
-clients both are asked to predict, and the first, which holds an index of open incidents, which of these a case belongs
-to; all in turns, and the median round counts. The number of requests is bounded, and the servers are stopped at the
-end.
+itself; clients ask one after another, and share the machine with them. For 1, 8 and 32 clients with one case a request
+both are asked to predict, and the first, which holds an index of open incidents, which of these a case belongs to.
+Then 8 clients send the first batches of cases, beside ``predict`` in this process with the same batches. All is done in
+turns, and the median round counts. The number of requests is bounded, and the servers are stopped at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
+from eval.processes import serving
 from eval.results_files import RESULTS, provenance, publish_page
-from tawasul_nlp import DuplicateGrouper, DuplicateIndex
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 from training.corpus import LabelSpace, load_examples
 
 CLIENTS = (1, 8, 32)
+BATCHES = (1, 8, 64)
+BATCH_CLIENTS = 8
+# So many cases are sent in batches: two of the largest for each client.
+BATCHED = 2 * BATCH_CLIENTS * BATCHES[-1]
 OPEN_CASES = 2_000
 TOGETHER, ALONE, QUERY = "predict, read together", "predict, one by one", "query of open incidents"
 
@@ -41,47 +43,22 @@ def write_index(folder: Path, texts: list[str]) -> None:
         index.add({"id": str(number), "text": text} for number, text in enumerate(texts))
 
 
-@contextmanager
-def served(**settings: str) -> Iterator[str]:
-    """Run the service, with environment variables, on a free port of the loopback address and give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "tawasul_nlp.service.application:create_app"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    server = subprocess.Popen(command, env={**os.environ, **settings})
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                httpx.get(f"{address}/health", timeout=1.0).raise_for_status()
-                break
-            except httpx.HTTPError:
-                if server.poll() is not None:
-                    raise RuntimeError(f"the server ended with {server.returncode} before it answered") from None
-                time.sleep(0.1)
-        else:
-            raise RuntimeError("the server did not answer within a minute")
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+def in_batches(texts: Sequence[str], size: int) -> list[dict[str, Any]]:
+    """Return bodies of requests to predict, of so many texts each."""
+    return [{"texts": texts[start : start + size]} for start in range(0, len(texts), size)]
 
 
-async def load(address: str, query: bool, texts: list[str], clients: int) -> dict[str, float]:
-    """Send every text once, to predict or to query, from ``clients`` clients, and return what they saw."""
-    waiting = iter(texts)
+async def load(address: str, path: str, bodies: Sequence[dict[str, Any]], clients: int) -> dict[str, float]:
+    """Send every body once from ``clients`` clients, and return what they saw."""
+    waiting = iter(bodies)
     seconds: list[float] = []
     errors = 0
 
     async def client(http: httpx.AsyncClient) -> None:
         nonlocal errors
-        for text in waiting:  # shared: each text goes to whichever client is free
+        for body in waiting:  # shared: each goes to whichever client is free
             began = time.perf_counter()
-            if query:
-                answer = await http.post("/incidents/query", json={"text": text})
-            else:
-                answer = await http.post("/predict", json={"texts": [text]})
+            answer = await http.post(path, json=body)
             seconds.append(time.perf_counter() - began)
             errors += answer.status_code != 200
 
@@ -91,49 +68,97 @@ async def load(address: str, query: bool, texts: list[str], clients: int) -> dic
         await asyncio.gather(*(client(http) for _ in range(clients)))
         whole = time.perf_counter() - began
     return {
-        "requests_per_second": len(texts) / whole,
+        "requests_per_second": len(bodies) / whole,
         "p50_ms": 1e3 * float(np.quantile(seconds, 0.5)),
         "p95_ms": 1e3 * float(np.quantile(seconds, 0.95)),
         "errors": errors,
     }
 
 
-def measure(texts: list[str], rounds: int, index: Path) -> dict[str, Any]:
+def own_rate(classifier: ComplaintClassifier, texts: Sequence[str], size: int) -> float:
+    """Return how many texts a second ``predict`` reads in batches."""
+    began = time.perf_counter()
+    for body in in_batches(texts, size):
+        classifier.predict(body["texts"])
+    return len(texts) / (time.perf_counter() - began)
+
+
+def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each figure, and all errors."""
+    row = {name: round(float(np.median([run[name] for run in runs])), 2) for name in runs[0]}
+    return {**row, "errors": sum(run["errors"] for run in runs)}
+
+
+def measure_clients(texts: list[str], rounds: int, both: str, alone: str) -> dict[str, Any]:
     """Measure every way of asking at every number of clients, the ways in turns."""
-    table: dict[str, dict[str, Any]] = {}
-    with served(TAWASUL_BATCH_TEXTS="64", TAWASUL_INDEX=str(index)) as both, served(TAWASUL_BATCH_TEXTS="1") as alone:
-        model = httpx.get(f"{both}/health").json()
-        ways = {TOGETHER: (both, False), ALONE: (alone, False), QUERY: (both, True)}
-        for way in ways.values():
-            asyncio.run(load(*way, texts[:20], 2))
-        for clients in CLIENTS:
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
-            for _ in range(rounds):
-                for name, way in ways.items():
-                    runs[name].append(asyncio.run(load(*way, texts, clients)))
-            for name, each in runs.items():
-                row = {what: float(np.median([run[what] for run in each])) for what in each[0]}
-                row["errors"] = sum(run["errors"] for run in each)
-                table.setdefault(name, {})[str(clients)] = {what: round(value, 2) for what, value in row.items()}
+    questions = [{"text": text} for text in texts]
+    ways = {
+        TOGETHER: (both, "/predict", in_batches(texts, 1)),
+        ALONE: (alone, "/predict", in_batches(texts, 1)),
+        QUERY: (both, "/incidents/query", questions),
+    }
+    table: dict[str, dict[str, Any]] = {name: {} for name in ways}
+    for address, path, bodies in ways.values():
+        asyncio.run(load(address, path, bodies[:20], 2))
+    for clients in CLIENTS:
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, way in ways.items():
+                runs[name].append(asyncio.run(load(*way, clients)))
+        for name, each in runs.items():
+            table[name][str(clients)] = median(each)
+    return table
+
+
+def measure_batches(texts: list[str], rounds: int, address: str) -> dict[str, Any]:
+    """Measure ``predict`` here and over HTTP with the same batches, in turns."""
+    classifier = ComplaintClassifier.from_pretrained()
+    classifier.predict(texts[:20])
+    table = {}
+    for size in BATCHES:
+        own, runs = [], []
+        for _ in range(rounds):
+            own.append(own_rate(classifier, texts, size))
+            runs.append(asyncio.run(load(address, "/predict", in_batches(texts, size), BATCH_CLIENTS)))
+        requests = -(-len(texts) // size)
+        rates = [run["requests_per_second"] * len(texts) / requests for run in runs]
+        here, served = float(np.median(own)), float(np.median(rates))
+        table[str(size)] = {
+            "own_texts_per_second": round(here, 2),
+            "http_texts_per_second": round(served, 2),
+            "share": round(served / here, 3),
+            "errors": sum(run["errors"] for run in runs),
+        }
+    return table
+
+
+def measure(texts: list[str], requests: int, rounds: int, index: Path, logs: Path) -> dict[str, Any]:
+    """Measure both servers."""
+    with serving(logs / "both", "--index", str(index)) as both, serving(logs / "alone", "--batch-texts", "1") as alone:
+        info = httpx.get(f"{both.address}/info").json()
+        table = measure_clients(texts[:requests], rounds, both.address, alone.address)
+        batches = measure_batches(list(islice(cycle(texts), BATCHED)), rounds, both.address)
     gains = {
         clients: round(row["requests_per_second"] / table[ALONE][clients]["requests_per_second"], 3)
         for clients, row in table[TOGETHER].items()
     }
     return {
         **provenance("python -m eval.speed.service", *sys.argv[1:]),
-        "model": model["model"],
-        "open_cases": model["open_cases"],
-        "requests": len(texts),
+        "model": info["model"],
+        "open_cases": info["index"]["cases"],
+        "requests": requests,
         "rounds": rounds,
         "table": table,
         "gain_of_reading_together": gains,
+        "batches": batches,
+        "batched_texts": BATCHED,
     }
 
 
 def markdown(result: dict[str, Any]) -> str:
     """Render the result as a Markdown page."""
     lines = [
-        "# The example service under load",
+        "# The service under load",
         "",
         f"{result['date']}, {result['machine']}, `{result['command']}`, model `{result['model']}`. Clients and servers "
         f"share the machine. {result['requests']} requests of one case each a round, median of {result['rounds']} "
@@ -149,7 +174,21 @@ def markdown(result: dict[str, Any]) -> str:
                 f"| {row['errors']:.0f} |"
             )
     gains = ", ".join(f"{gain:.2f} at {clients}" for clients, gain in result["gain_of_reading_together"].items())
-    lines += ["", f"Throughput of reading together over one by one, by number of clients: {gains}."]
+    lines += [
+        "",
+        f"Throughput of reading together over one by one, by number of clients: {gains}.",
+        "",
+        f"{result['batched_texts']:,} cases in batches, by `predict` in one process, and by {BATCH_CLIENTS} clients "
+        "over HTTP. What waits is read together, so clients with small batches may get more than `predict` alone.",
+        "",
+        "| cases a batch | `predict`, cases a second | HTTP, cases a second | share | errors |",
+        "|---|---|---|---|---|",
+    ]
+    for size, row in result["batches"].items():
+        lines.append(
+            f"| {size} | {row['own_texts_per_second']:.1f} | {row['http_texts_per_second']:.1f} | {row['share']:.0%} "
+            f"| {row['errors']:.0f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -162,13 +201,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS / "service")
     arguments = parser.parse_args()
     labels = LabelSpace.load()
-    texts = [example.text for example in load_examples("validation", labels)][: arguments.requests]
-    with tempfile.TemporaryDirectory() as folder:
-        index = Path(folder) / "index"
-        write_index(index, [example.text for example in load_examples("train", labels)][: arguments.open_cases])
-        result = measure(texts, arguments.rounds, index)
+    texts = [example.text for example in load_examples("validation", labels)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_index(folder / "index", [one.text for one in load_examples("train", labels)][: arguments.open_cases])
+        result = measure(texts, arguments.requests, arguments.rounds, folder / "index", folder)
     publish_page(result, markdown(result), arguments.out)
-    return int(any(row["errors"] for rows in result["table"].values() for row in rows.values()))
+    rows = [row for of in result["table"].values() for row in of.values()]
+    return int(any(row["errors"] for row in [*rows, *result["batches"].values()]))
 
 
 if __name__ == "__main__":
