@@ -31,8 +31,23 @@ def peak_kb(process: int | str = "self") -> int:
     >>> peak_kb() > 1_000
     True
     """
+    return _memory_kb(process, "VmHWM")
+
+
+def memory_kb(process: int | str = "self") -> int:
+    """Return the memory that a process has in RAM now, in kilobytes; errors are those of :func:`peak_kb`.
+
+    Examples
+    --------
+    >>> 1_000 < memory_kb() <= peak_kb()
+    True
+    """
+    return _memory_kb(process, "VmRSS")
+
+
+def _memory_kb(process: int | str, name: str) -> int:
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1])
     raise ProcessLookupError(f"process {process} has ended")
 
