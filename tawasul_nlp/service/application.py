@@ -92,7 +92,7 @@ def create_app(
     add_documentation(app)
     app.include_router(_probes(batcher, access))
     authorized = APIRouter(dependencies=[Depends(client)], responses=_REFUSALS)
-    authorized.include_router(_model_routes(classifier, batcher, access, counters))
+    authorized.include_router(_guarded_routes(classifier, batcher, access, counters))
     authorized.include_router(without_index() if access is None else incident_routes(access, client))
     app.include_router(authorized)
 
@@ -107,7 +107,7 @@ def create_app(
 
 def _probes(batcher: Batcher, access: IndexAccess | None) -> APIRouter:
     """Return what an orchestrator asks, without a token."""
-    router = APIRouter(tags=["probes"])
+    router = APIRouter(tags=["service"])
 
     @router.get("/live")
     async def live() -> Status:
@@ -124,9 +124,10 @@ def _probes(batcher: Batcher, access: IndexAccess | None) -> APIRouter:
     return router
 
 
-def _model_routes(
+def _guarded_routes(
     classifier: ComplaintClassifier, batcher: Batcher, access: IndexAccess | None, counters: Counters
 ) -> APIRouter:
+    """Return what needs a token and no index."""
     router = APIRouter()
 
     @router.post("/predict", tags=["cases"], response_model=Predictions)
@@ -136,7 +137,7 @@ def _model_routes(
         counters.count(predictions)
         return JSONResponse({"predictions": [_without_text(prediction.to_dict()) for prediction in predictions]})
 
-    @router.get("/info", tags=["probes"])
+    @router.get("/info", tags=["service"])
     async def info() -> ServiceInfo:
         """Tell the model, and how much the index holds."""
         held = None
@@ -151,7 +152,7 @@ def _model_routes(
             index=held,
         )
 
-    @router.get("/metrics", tags=["probes"], response_class=Response)
+    @router.get("/metrics", tags=["service"], response_class=Response)
     async def metrics() -> Response:
         """Count requests, texts and times, for Prometheus."""
         return Response(generate_latest(counters.registry), media_type=CONTENT_TYPE_LATEST)

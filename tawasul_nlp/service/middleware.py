@@ -23,7 +23,6 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-
 # What machines ask all day long.
 _PROBES = ("/live", "/ready", "/metrics")
 
