@@ -2,7 +2,8 @@
 
 Run ``python -m eval``, with ``--data DIR`` also those that need public data from outside the repository. What takes a
 night is started by itself: ``eval.quality.learning_curve``, and ``eval.scale.backlog --classifier bundled
---workers 2``; so is ``eval.speed.install``, which downloads two environments.
+--workers 2``; so are ``eval.speed.install``, which downloads two environments, and ``eval.speed.service_soak``, which
+takes ten minutes.
 """
 
 from __future__ import annotations
