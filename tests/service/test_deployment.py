@@ -47,6 +47,6 @@ def test_the_pages_program_runs():
 
 
 def test_the_container_listens_where_the_command_does():
-    container = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+    container = (ROOT / "examples/deploy/Dockerfile").read_text(encoding="utf-8")
     port = inspect.signature(serve).parameters["port"].default
     assert f"EXPOSE {port}\n" in container and f"http://127.0.0.1:{port}/live" in container
