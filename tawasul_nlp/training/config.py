@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeVar
 import yaml
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.training.config_values import check_names, nearest, problem_of, setting_names
+from tawasul_nlp.training.config_values import MAPPINGS, check_names, nearest, problem_of, setting_names
 from tawasul_nlp.training.config_yaml import read_setting, read_weight, settings_schema
 
 PRESETS: Final = Path(__file__).parent / "presets"
@@ -111,6 +111,9 @@ class Stage(_Checked):
         Weight of their loss.
     clause_weight : float
         Weight of the losses on texts whose clauses are marked, for data with such texts.
+    oversample : dict of str to int
+        How often a row comes in an epoch that has a label of a task, or marked clauses (``clauses``), so that what few
+        rows teach is learned as well as the rest; once where nothing is named.
     head_start : {"random", "means", "probe"}
         Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels
         with few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
@@ -157,6 +160,7 @@ class Stage(_Checked):
     pairs: int = 0
     pair_weight: float = 1.0
     clause_weight: float = 1.0
+    oversample: dict[str, int] = field(default_factory=dict)
     head_start: HeadStart = "random"
     early_stopping: int = 3
     metric_for_best_model: Literal["accuracy", "macro_f1"] = "accuracy"
@@ -332,14 +336,14 @@ class TrainConfig(Stage):
         if first == "ngram" and len(rest) == 1:
             part = (self.ngram or NgramConfig()).replace(**{rest[0]: read_setting(NgramConfig, rest[0], value, _PARTS)})
             return self.replace(ngram=part)
-        if first in ("task_weights", "class_weights", "least_recall") and rest:
+        if first in MAPPINGS and rest:
             known = getattr(self, first)
             return self.replace(
                 **{first: {**(known if isinstance(known, dict) else {}), ".".join(rest): read_weight(value)}}
             )
         if rest:
-            parts = "ngram.KEY, task_weights.TASK, class_weights.LABEL, least_recall.LABEL and stages.NUMBER.KEY"
-            raise ValueError(f"{first} has no parts; parts are {parts}")
+            parts = ", ".join(f"{name}.{key}" for name, key in MAPPINGS.items())
+            raise ValueError(f"{first} has no parts; parts are ngram.KEY, {parts} and stages.NUMBER.KEY")
         return self.replace(**{first: read_setting(TrainConfig, first, value, _PARTS)})
 
     def passes(self) -> tuple[Stage, ...]:

@@ -47,6 +47,14 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "features": (1, 10_000_000),
 }
 
+# Settings that have a number for each of something, and what that is.
+MAPPINGS: Final[Mapping[str, str]] = {
+    "task_weights": "TASK",
+    "class_weights": "LABEL",
+    "least_recall": "LABEL",
+    "oversample": "TASK",
+}
+
 
 def _is_number(value: object, *, whole: bool) -> bool:
     return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
@@ -89,6 +97,10 @@ def _are_shares(value: object) -> bool:
     return _are_weights(value) and all(0 < share <= 1 for share in value.values())  # type: ignore[attr-defined]
 
 
+def _are_counts(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_number(v, whole=True) and 1 <= v <= 1000 for v in value.values())
+
+
 def _counts(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v, whole=True) and v >= 1 for v in value)
 
@@ -108,6 +120,7 @@ _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
         "none, balanced, or a number of 0 or more for each label",
     ),
     "least_recall": lambda v: (_are_shares(v), "a share above 0 and up to 1 for each label"),
+    "oversample": lambda v: (_are_counts(v), "a whole number from 1 to 1000 for each task, or for clauses"),
     "report_to": lambda v: (
         isinstance(v, tuple) and all(isinstance(name, str) for name in v),
         "a list of names, as in [tensorboard]",

@@ -10,7 +10,7 @@ import yaml
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._yaml import DataError
-from tawasul_nlp.training.config_values import RANGES, check_names, problem_of, setting_names
+from tawasul_nlp.training.config_values import MAPPINGS, RANGES, check_names, problem_of, setting_names
 
 
 def settings_schema(kind: type, parts: Mapping[str, type]) -> _yaml.Schema:
@@ -79,7 +79,7 @@ def _schema(name: str, parts: Mapping[str, type]) -> _yaml.Schema:
         return lambda node, source: (
             tuple(item(child, source) for child in node.value) if isinstance(node, yaml.SequenceNode) else node.value
         )
-    if name in ("task_weights", "class_weights", "least_recall"):
+    if name in MAPPINGS:
         return lambda node, source: (
             {key.value: _number(value, source) for key, value in node.value}
             if isinstance(node, yaml.MappingNode)

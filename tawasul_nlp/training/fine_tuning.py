@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,11 @@ from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
 from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
+from tawasul_nlp.training.marks import CLAUSES
 from tawasul_nlp.training.progress import tell
 from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
 from tawasul_nlp.training.shortening import shortened
+from tawasul_nlp.training.tables import label_column
 from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
 
 # Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
@@ -123,11 +125,11 @@ def _run_stage(
     """Train one stage in its folder, where its history and its weights are left."""
     out, tokenizer, tasks = output / f"stage{number}", backbone.tokenizer, list(data.labels)
     encoder = RowEncoder(tokenizer, data, config, stage, training=True)
-    texts = (
-        StreamedTexts(data.train, encoder, data.rows)
-        if data.streamed
-        else HeldTexts(_first_reports(data.learned) if stage.incident_groups else data.learned, encoder)
-    )
+    if data.streamed:
+        texts: HeldTexts | StreamedTexts = StreamedTexts(data.train, encoder, data.rows)
+    else:
+        rows = _first_reports(data.learned) if stage.incident_groups else data.learned
+        texts = HeldTexts(oversampled(rows, stage.oversample), encoder)
     held_out = HeldTexts(data.validation, RowEncoder(tokenizer, data, config, stage, training=False))
     if number == 1 and stage.head_start != "random" and last_checkpoint(out) is None:
         _start_heads(model.network, texts, data, stage, tokenizer.pad_token_id)
@@ -164,6 +166,23 @@ def _first_reports(rows: Dataset) -> Dataset:
             first.append(at)
             seen.add(incident)
     return rows.select(first)
+
+
+def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
+    """Repeat the rows that have a label of a task, or marked clauses, as often as given for it.
+
+    Examples
+    --------
+    >>> rows = Dataset.from_dict({"label.dept": ["water", "roads"], "label.urgency": ["", "normal"]})
+    >>> oversampled(rows, {"urgency": 3})["label.dept"][:]
+    ['water', 'roads', 'roads', 'roads']
+    """
+    repeats = np.ones(len(rows), np.int64)
+    for name, often in times.items():
+        column = CLAUSES if name == CLAUSES else label_column(name)
+        known = np.array([bool(value) for value in rows[column]])
+        repeats = np.where(known, np.maximum(repeats, often), repeats)
+    return rows.select(np.repeat(np.arange(len(rows)), repeats)) if times else rows
 
 
 def _start_heads(

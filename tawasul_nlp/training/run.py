@@ -31,6 +31,7 @@ from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.issue_fitting import fit_issues
 from tawasul_nlp.training.label_issues import write_outliers, write_suspects
 from tawasul_nlp.training.losses import class_weights
+from tawasul_nlp.training.marks import CLAUSES
 from tawasul_nlp.training.measure import measure
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.package import build_folder, untuned_tasks
@@ -264,6 +265,17 @@ def check_weights(config: TrainConfig, tasks: Iterable[str]) -> None:
             raise ValueError(f"task_weights has {', '.join(unknown)}, expected some of the tasks {', '.join(known)}")
 
 
+def check_oversampling(config: TrainConfig, data: TrainingData) -> None:
+    """Raise ValueError if rows are to come several times that cannot be told, or that there are not."""
+    known = [*data.labels, *([CLAUSES] if data.clauses is not None else [])]
+    for stage in (config, *config.stages):
+        unknown = [name for name in stage.oversample if name not in known]
+        if unknown:
+            raise ValueError(f"oversample has {', '.join(unknown)}, expected some of {', '.join(known)}")
+        if stage.oversample and data.streamed:
+            raise ValueError("oversample needs every row at once; leave it out for a stream")
+
+
 def fit(
     data: TrainingData,
     config: TrainConfig,
@@ -383,6 +395,7 @@ def fit_model(
 def _check_effects(config: TrainConfig, data: TrainingData) -> None:
     """Raise ValueError if a setting would do nothing with this data."""
     check_weights(config, data.labels)
+    check_oversampling(config, data)
     stages = config.passes()
     labels = {label for names in data.labels.values() for label in names}
     for stage in stages:

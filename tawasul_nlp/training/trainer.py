@@ -24,6 +24,8 @@ from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.progress import duration, tell
 
 STATE = "state.safetensors"
+SAVE_EVERY = 600.0
+"""Seconds after which a checkpoint is left, whether an epoch has ended or not."""
 Curve = list[tuple[float, float]]
 """After each epoch the share of a stage that is done, and the metric on validation."""
 OnEpoch = Callable[[Curve], None]
@@ -67,8 +69,8 @@ def train_network(
 ) -> Trainer:
     """Train ``model`` for one stage; :func:`save_state` is for what comes of it.
 
-    Checkpoints lie in ``out`` after each epoch, and a killed run resumes from the last one. With ``early_stopping``
-    the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
+    Checkpoints lie in ``out`` after each epoch and every ten minutes, and a killed run resumes from the last one. With
+    ``early_stopping`` the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
 
     Parameters
     ----------
@@ -139,6 +141,7 @@ def train_network(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Log(tasks, model.multi_label))
+    trainer.add_callback(_Checkpoints())
     if on_epoch is not None:
         trainer.add_callback(_Watch(stage, on_epoch))
     checkpoint = last_checkpoint(out)
@@ -204,6 +207,26 @@ class _Log(TrainerCallback):
             tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(shown)}")
 
 
+class _Checkpoints(TrainerCallback):
+    """Asks for a checkpoint within an epoch: an epoch may take an hour."""
+
+    def __init__(self) -> None:
+        self.last = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """Count from here."""
+        self.last = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """Ask for one if the last is long ago."""
+        if time.monotonic() - self.last >= SAVE_EVERY:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        """Count from here."""
+        self.last = time.monotonic()
+
+
 class _Watch(TrainerCallback):
     """Passes on the curve of a stage, with the epochs before a kill."""
 
@@ -235,7 +258,10 @@ class _LengthGroupedTrainer(Trainer):
         from transformers.trainer_pt_utils import LengthGroupedSampler
 
         dataset = train_dataset or self.train_dataset
-        return LengthGroupedSampler(self.args.train_batch_size, dataset=dataset, lengths=list(dataset.lengths))
+        order = torch.Generator().manual_seed(self.args.seed)  # a resumed epoch skips what it had drawn
+        return LengthGroupedSampler(
+            self.args.train_batch_size, dataset=dataset, lengths=list(dataset.lengths), generator=order
+        )
 
 
 def metrics_of(tasks: Sequence[str], multi_label: Collection[str] = ()) -> Callable[[Any], dict[str, float]]:

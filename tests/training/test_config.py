@@ -58,6 +58,7 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
     assert config.overridden("ngram=null").ngram is None
     assert config.overridden("task_weights.dept=5e-1").task_weights == {"dept": 0.5}
     assert config.overridden("least_recall.emergency=0.95").least_recall == {"emergency": 0.95}
+    assert config.overridden("oversample.dept=3").oversample == {"dept": 3}
     assert config.overridden("class_weights=balanced").class_weights == "balanced"
     assert config.overridden("class_weights.طرق. وجسور=2").class_weights == {"طرق. وجسور": 2}
 
@@ -90,6 +91,7 @@ def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
         ("task_weights.dept=-1", "expected a number of 0 or more"),
         ("task_weights.dept=true", "expected a number of 0 or more"),
         ("task_weights.dept=.nan", "expected a number of 0 or more"),
+        ("oversample.dept=0.5", "expected a whole number from 1 to 1000 for each task"),
         ("class_weights=even", "class_weights is 'even', expected none, balanced, or a number of 0 or more for each"),
         ("class_weights.طرق=-1", "or a number of 0 or more for each label"),
         ("ngram=5", "expected settings as 'name: value' lines, got a scalar"),

@@ -25,10 +25,11 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training import TrainConfig, TrainRun, fit, train
+from tawasul_nlp.training import TrainConfig, TrainRun, fit, train, trainer
 from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.dataset import read_data
+from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.package import save_network
 from tawasul_nlp.training.restore import restore_network
 from tawasul_nlp.training.run_folder import discard
@@ -235,6 +236,7 @@ def test_a_tracker_that_is_not_installed_is_named(cases: list[dict[str, str]], t
         ({"confusable_share": 0.1}, "confusable_share is 0.1, but the data has no related labels"),
         ({"incident_groups": 8}, "incident_groups is 8, but the data has no incidents; name the column of their ids"),
         ({"task_weights": {"dpet": 5.0}}, "task_weights has dpet, expected some of the tasks dept, style"),
+        ({"oversample": {"clauses": 2}}, "oversample has clauses, expected some of dept, style"),
         (
             {"class_weights": {"وزارة": 5.0}},
             "class_weights has 'وزارة', expected some of the labels البلديات, بحريني, فصحى, ",
@@ -249,6 +251,35 @@ def test_a_setting_that_would_do_nothing_is_refused(
         changes, message = {"backbone": "bundled"}, "profile is 'arabert', but bundled was trained with 'default'"
     with pytest.raises(ValueError, match=message):
         trained(write_csv(tmp_path / "cases.csv", cases), tmp_path / "out", settings(tiny_bert, **changes))
+
+
+def test_an_epoch_goes_on_with_what_it_has_not_read(
+    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    batches = 0
+    forward = TrainingNetwork.forward
+
+    def counted(self: TrainingNetwork, **batch: torch.Tensor) -> dict[str, object]:
+        nonlocal batches
+        if self.training:
+            batches += 1
+            if batches == 4:
+                raise KeyboardInterrupt
+            texts = zip(batch["input_ids"], batch["attention_mask"], strict=True)
+            read.extend(str(ids[mask == 1].tolist()) for ids, mask in texts)
+        return forward(self, **batch)
+
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(TrainingNetwork, "forward", counted)
+    data = write_csv(tmp_path / "cases.csv", cases)
+    as_written: dict[str, Any] = {"mask_share": 0, "mlm_weight": 0, "noise_share": 0}
+    config = settings(tiny_bert, epochs=1, early_stopping=0, gradient_accumulation=1, ngram=None, **as_written)
+    with pytest.raises(KeyboardInterrupt):
+        trained(data, tmp_path / "out", config)
+    trained(data, tmp_path / "out", config)
+    run = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert len(read) == run["data"]["train"] and len(set(read)) > 0.95 * len(read)
 
 
 @pytest.mark.parametrize("form", ["pandas", "arrow", "datasets"])
