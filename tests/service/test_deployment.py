@@ -22,7 +22,7 @@ OF_THE_LIBRARY = {"TAWASUL_THREADS"}
 OPTIONS = {f"TAWASUL_{name.upper()}" for name in inspect.signature(serve).parameters}
 
 
-@pytest.mark.parametrize("path", [PAGE, *sorted((ROOT / "deploy").iterdir())], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [PAGE, *sorted((ROOT / "examples/deploy").iterdir())], ids=lambda path: path.name)
 def test_every_variable_that_is_written_anywhere_is_read(path):
     assert set(re.findall(r"TAWASUL_\w+", path.read_text(encoding="utf-8"))) <= OPTIONS | OF_THE_LIBRARY
 
