@@ -35,17 +35,17 @@ def test_what_is_saved_is_loaded_again(name: str, tmp_path: Path) -> None:
 
 def test_the_settings_at_the_top_are_the_defaults_of_every_stage() -> None:
     config = TrainConfig.load(BUNDLED)
-    assert [stage.seed for stage in config.passes()] == [1, 2]
-    assert [stage.incident_groups for stage in config.passes()] == [0, 8]
+    assert [stage.seed for stage in config.passes()] == [1, 2, 3]
+    assert [stage.incident_groups for stage in config.passes()] == [0, 6, 4]
     assert {stage.secondary_share for stage in config.passes()} == {0.15}
     assert TrainConfig(epochs=3).passes() == (Stage(epochs=3),)
 
 
 def test_a_change_of_a_setting_holds_for_every_stage() -> None:
     config = TrainConfig.load(BUNDLED, ["batch_size=16", "stages.2.epochs=0.5"])
-    assert [stage.batch_size for stage in config.passes()] == [16, 16]
+    assert {stage.batch_size for stage in config.passes()} == {16}
     assert config.passes()[1].epochs == 0.5 != config.passes()[0].epochs
-    assert [stage.bf16 for stage in config.replace(bf16=False).passes()] == [False, False]
+    assert {stage.bf16 for stage in config.replace(bf16=False).passes()} == {False}
 
 
 def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
