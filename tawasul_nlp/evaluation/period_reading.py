@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -84,7 +85,8 @@ def read_periods(
         )
     extra = [dated] if dated else []
     tables = [source.read([*of.values(), *extra], on_progress) for source, of in zip(sources, columns, strict=True)]
-    days = [day for table in tables for day in _days(table, dated)]
+    days_of_tables = [_days(table, dated) for table in tables]
+    days = list(chain.from_iterable(days_of_tables))
     if date_column is not None and not any(days):
         raise ValueError(
             f"no date of column {date_column!r} in {tables[0].name} can be read; write 2026-03-01 or 1/3/2026"
@@ -100,7 +102,7 @@ def read_periods(
     new = _facts(tables[-1].name, [days[row] for row in later])
     _check_sizes(reference, new, first_day)
     return Periods(
-        tuple(_table_facts(table, dated) for table in tables),
+        tuple(_table_facts(table, dated, own) for table, own in zip(tables, days_of_tables, strict=True)),
         reference,
         new,
         chosen(text for table in tables for text in table.texts),
@@ -158,6 +160,6 @@ def _facts(table: str, days: Sequence[date | None]) -> PeriodFacts:
     return PeriodFacts(table, len(days), *ends)
 
 
-def _table_facts(table: LabelledTable, date_column: str | None) -> TableFacts:
-    undated = 0 if date_column is None else _days(table, date_column).count(None)
+def _table_facts(table: LabelledTable, date_column: str | None, days: Sequence[date | None]) -> TableFacts:
+    undated = 0 if date_column is None else days.count(None)
     return TableFacts(table.name, tuple(table.unusable), date_column, undated)

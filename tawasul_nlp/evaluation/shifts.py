@@ -200,14 +200,17 @@ def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:
     return matrix.tocsr(), counter.get_feature_names_out()
 
 
-def log_odds_z(matrix: Any, is_new: np.ndarray) -> np.ndarray:
+def log_odds_z(total: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Return each word's z-score: (words,), positive for words that the new sample uses more.
 
     Log-odds ratio with an informative Dirichlet prior: the words' counts over both samples (Monroe, Colaresi and
     Quinn 2008, "Fightin' Words", equations 16 and 20-22), scaled to a tenth of the smaller sample.
+
+    Parameters
+    ----------
+    total, new : ndarray, shape (words,)
+        How often each word stands in both samples, and in the new one.
     """
-    total = np.asarray(matrix.sum(0)).ravel()
-    new = np.asarray(is_new.astype(np.float32) @ matrix).ravel()
     old = total - new
     n_new, n_old = float(new.sum()), float(old.sum())
     prior = total * (0.1 * min(n_new, n_old) / max(float(total.sum()), 1.0))
@@ -254,11 +257,15 @@ def word_shifts(
     if not len(words):
         return 1.0, []
     rng = np.random.default_rng(seed)
-    z = log_odds_z(matrix, is_new)
-    drawn = np.array([np.abs(log_odds_z(matrix, rng.permutation(is_new))).max() for _ in range(rounds)])
+    total = np.asarray(matrix.sum(0)).ravel()
+
+    def counted(mask: np.ndarray) -> np.ndarray:
+        return np.asarray(mask.astype(np.float32) @ matrix).ravel()
+
+    new = counted(is_new)
+    z = log_odds_z(total, new)
+    drawn = np.array([np.abs(log_odds_z(total, counted(rng.permutation(is_new)))).max() for _ in range(rounds)])
     bar = float(np.quantile(drawn, 0.95))
-    new = np.asarray(is_new.astype(np.float32) @ matrix).ravel().astype(int)
-    old = np.asarray(matrix.sum(0)).ravel().astype(int) - new
     columns = matrix.tocsc()
 
     def shifts(order: np.ndarray) -> Iterator[WordShift]:
@@ -266,7 +273,9 @@ def word_shifts(
             rows = columns[:, [at]].indices[:_SPELT].tolist()
             word = spelling(str(words[at]), [cleaned(texts[row]) for row in rows])
             if word is not None:
-                yield WordShift(word, int(old[at]), int(new[at]), round(float(z[at]), 2), bool(abs(z[at]) > bar))
+                yield WordShift(
+                    word, int(total[at] - new[at]), int(new[at]), round(float(z[at]), 2), bool(abs(z[at]) > bar)
+                )
 
     order = np.argsort(-np.abs(z), kind="stable")
     found = [*islice(shifts(order[z[order] > 0]), limit), *islice(shifts(order[z[order] < 0]), limit)]

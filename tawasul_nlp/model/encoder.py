@@ -129,6 +129,7 @@ class EncoderScorer:
         outputs: dict[str, np.ndarray] = {}
         batches = [self._padded(tokens, rows, lengths[rows]) for rows in cuts]
         for rows, found in zip(cuts, self.runtime.run_all(batches), strict=True):
+            own = [tokens.content(row) for row in rows.tolist()] if TOKEN_OUTPUTS & found.keys() else []
             for name, values in found.items():
                 if not np.isfinite(values).all():
                     raise ModelFormatError(
@@ -137,8 +138,8 @@ class EncoderScorer:
                     )
                 if name in TOKEN_OUTPUTS:
                     texts = outputs.setdefault(name, np.empty(len(lengths), object))
-                    for row, tagged in zip(rows.tolist(), values, strict=True):
-                        texts[row] = tagged[tokens.content(row)].copy()  # not a view, which would keep the whole batch
+                    for row, tagged, content in zip(rows.tolist(), values, own, strict=True):
+                        texts[row] = tagged[content].copy()  # not a view, which would keep the whole batch
                 else:
                     outputs.setdefault(name, np.empty((len(lengths), values.shape[1]), np.float32))[rows] = values
         return outputs

@@ -119,7 +119,7 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
 
 
 def _runs(tags: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield where clauses lie: each runs to the token before one that is outside, or begins another."""
+    """Yield the runs of tokens that are not outside, as slices; one that begins a clause begins a run."""
     start = None
     for at, tag in enumerate(tags):
         if start is not None and tag != _INSIDE:
@@ -180,11 +180,7 @@ def find_evidence(tags: np.ndarray) -> tuple[tuple[int, int], ...]:
     >>> find_evidence(np.array([[0, 0, 0, -2.0], [0, 0, 0, 3], [0, 0, 0, 3], [0, 0, 0, -2]]))
     ((1, 3),)
     """
-    evident = tags[:, _EVIDENCE] >= 0
-    if not evident.any():
-        return ()
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], evident.astype(np.int8), [0]])))
-    return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    return tuple(_runs(np.where(tags[:, _EVIDENCE] >= 0, _INSIDE, _OUTSIDE).tolist()))
 
 
 def joined(places: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -97,8 +97,8 @@ def _are_shares(value: object) -> bool:
     return _are_weights(value) and all(0 < share <= 1 for share in value.values())  # type: ignore[attr-defined]
 
 
-def _are_counts(value: object) -> bool:
-    return isinstance(value, dict) and all(_is_number(v, whole=True) and 1 <= v <= 1000 for v in value.values())
+def _are_repeats(value: object) -> bool:
+    return _are_weights(value) and all(_is_number(v, whole=True) and 1 <= v <= 1000 for v in value.values())  # type: ignore[attr-defined]
 
 
 def _counts(value: object) -> bool:
@@ -120,7 +120,7 @@ _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
         "none, balanced, or a number of 0 or more for each label",
     ),
     "least_recall": lambda v: (_are_shares(v), "a share above 0 and up to 1 for each label"),
-    "oversample": lambda v: (_are_counts(v), "a whole number from 1 to 1000 for each task, or for clauses"),
+    "oversample": lambda v: (_are_repeats(v), "a whole number from 1 to 1000 for each task, or for clauses"),
     "report_to": lambda v: (
         isinstance(v, tuple) and all(isinstance(name, str) for name in v),
         "a list of names, as in [tensorboard]",

@@ -211,10 +211,6 @@ class _Checkpoints(TrainerCallback):
     """Asks for a checkpoint within an epoch: an epoch may take an hour."""
 
     def __init__(self) -> None:
-        self.last = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        """Count from here."""
         self.last = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
