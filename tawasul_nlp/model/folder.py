@@ -146,8 +146,8 @@ class ModelConfig:
     format_version : int
     issues : IssueConfig or None
         How the issues of a text are found; None for a model that does not tell clauses apart.
-    reads_pairs : bool
-        Whether the encoder tells if two texts that it reads together report one event.
+    separator : int or None
+        Token between two texts that are read together; None for a model that does not tell if both report one event.
     """
 
     tasks: dict[str, TaskConfig]
@@ -158,7 +158,7 @@ class ModelConfig:
     about: dict[str, Any] = field(default_factory=dict)
     format_version: int = 1
     issues: IssueConfig | None = None
-    reads_pairs: bool = False
+    separator: int | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
@@ -177,6 +177,11 @@ class ModelConfig:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def reads_pairs(self) -> bool:
+        """Whether the encoder tells if two texts that it reads together report one event."""
+        return self.separator is not None
+
+    @property
     def encoder_outputs(self) -> dict[str, int]:
         """The outputs that the encoder must have beside the embedding, with the number of columns of each."""
         outputs = {name: len(task.labels) for name, task in self.tasks.items() if "encoder" in task.weights}
@@ -191,8 +196,8 @@ class ModelConfig:
             for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold", "preferred", "prior"):
                 if not task[name]:
                     del task[name]
-        for name in ("issues", "reads_pairs"):
-            if not plain[name]:
+        for name in ("issues", "separator"):
+            if plain[name] is None:
                 del plain[name]
         needed = {
             5: self.issues is not None
@@ -369,6 +374,8 @@ def check_config(config: ModelConfig) -> None:
     _check_tasks(config.tasks, config.files)
     if config.issues is not None and config.issues.task not in config.tasks:
         raise ValueError(f"issues have the labels of {config.issues.task!r}, which is not among the tasks")
+    if config.separator is not None and not isinstance(config.separator, int):
+        raise ValueError(f"separator must be the number of a token, got {config.separator!r}")
 
 
 def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> None:

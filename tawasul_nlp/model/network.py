@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tawasul_nlp.extras import require
 
 require("torch", "the network of a model", "torch", "transformers")
@@ -14,6 +16,24 @@ from tawasul_nlp.model.runtime import PAIR, TAGS, TOKEN_LABELS, TOKEN_TAGS
 
 INCIDENT_SIZE = 128
 _PAIR_SIZE = 128
+
+
+class Reading(NamedTuple):
+    """What the encoder makes of texts.
+
+    Attributes
+    ----------
+    states, early : Tensor, shape (batch, tokens, hidden)
+        Of the tokens, after all layers and after two thirds of them.
+    pooled : Tensor, shape (batch, hidden)
+        Mean of ``states``.
+    incident : Tensor of shape (batch, 128), or None
+    """
+
+    states: Tensor
+    early: Tensor
+    pooled: Tensor
+    incident: Tensor | None
 
 
 class MultiTaskNetwork(nn.Module):
@@ -31,8 +51,8 @@ class MultiTaskNetwork(nn.Module):
         Whether it has incident vectors, which grouping duplicates needs.
     clauses : str or None
         The task whose labels clauses have; None for a network that does not tell clauses apart.
-    pairs : bool
-        Whether it tells if two texts, read together, report one event.
+    separator : int or None
+        Token between two texts that are read together; None for a network that does not tell if both report one event.
 
     Notes
     -----
@@ -52,7 +72,7 @@ class MultiTaskNetwork(nn.Module):
         dropout: float = 0.1,
         incident: bool = True,
         clauses: str | None = None,
-        pairs: bool = False,
+        separator: int | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -68,7 +88,8 @@ class MultiTaskNetwork(nn.Module):
         size = hidden * len(self.incident_layers)
         self.incident = nn.Linear(size, INCIDENT_SIZE, bias=False) if incident else None
         self.tags = nn.Linear(hidden, len(TAGS)) if clauses is not None else None
-        self.pair = PairHead(hidden) if pairs else None
+        self.separator = separator
+        self.pair = PairHead(2 * hidden) if separator is not None else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -91,20 +112,31 @@ class MultiTaskNetwork(nn.Module):
         found: Tensor = self.encoder.embeddings.word_embeddings(input_ids)
         return found
 
-    def read(self, words: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return token states (batch, tokens, hidden), their mean (batch, hidden) and the incident vectors, if any."""
+    def read(self, words: Tensor, attention_mask: Tensor) -> Reading:
+        """Read texts from the vectors of their tokens, (batch, tokens, hidden)."""
         output = self.encoder(inputs_embeds=words, attention_mask=attention_mask, output_hidden_states=True)
-        if self.incident is None:
-            return output.last_hidden_state, self.pool(output.last_hidden_state, attention_mask), None
-        means = [self.pool(output.hidden_states[layer], attention_mask) for layer in self.incident_layers]
-        # Layers differ in norm; normalised, they count the same.
-        levels = torch.cat([nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
-        incident = nn.functional.normalize(self.incident(levels).float(), dim=-1)
-        return output.last_hidden_state, means[-1], incident
+        levels = [output.hidden_states[layer] for layer in self.incident_layers]
+        means = [self.pool(states, attention_mask) for states in levels]
+        incident = None
+        if self.incident is not None:
+            # Layers differ in norm; normalised, they count the same.
+            joined = torch.cat([nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
+            incident = nn.functional.normalize(self.incident(joined).float(), dim=-1)
+        return Reading(levels[-1], levels[1], means[-1], incident)
+
+    def same_event(self, input_ids: Tensor, attention_mask: Tensor, reading: Reading) -> Tensor:
+        """Return the logits (batch, 1) that two texts, which were read as one, report one event."""
+        assert self.pair is not None and self.separator is not None
+        between = input_ids == self.separator
+        own = attention_mask.bool() & ~between
+        second = between.long().cumsum(1) > 0
+        found: Tensor = self.pair(torch.cat([reading.early, reading.states], dim=-1), own & ~second, own & second)
+        return found
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Return embedding (batch, hidden), incident vector (batch, 128), each task's logits, ...: :attr:`outputs`."""
-        states, pooled, incident = self.read(self.words(input_ids), attention_mask)
+        reading = self.read(self.words(input_ids), attention_mask)
+        states, pooled, incident = reading.states, reading.pooled, reading.incident
         found = {"embedding": nn.functional.normalize(pooled, dim=-1)}
         if incident is not None:
             found["incident"] = incident
@@ -116,28 +148,72 @@ class MultiTaskNetwork(nn.Module):
             if task not in found:
                 found[task] = self.heads[head_name(task)](self.dropout(pooled))
         if self.pair is not None:
-            found[PAIR] = self.pair(pooled)
+            found[PAIR] = self.same_event(input_ids, attention_mask, reading)
         return tuple(found[name] for name in self.outputs)
 
 
 class PairHead(nn.Module):
-    """Tells from the pooled states of two texts that were read together whether both report one event.
+    """Tells from the tokens of two texts that were read together whether both report one event.
+
+    Each token is compared with what it is aligned to in the other text (Parikh et al. 2016): one detail that has no
+    like, such as another street, must not be lost in a mean.
 
     Parameters
     ----------
     size : int
-        Of the pooled states.
+        Of a token's states.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(size, _PAIR_SIZE)
+        self.norm = nn.LayerNorm(size)
+        self.key = nn.Linear(size, _PAIR_SIZE)
+        self.value = nn.Linear(size, _PAIR_SIZE)
+        self.weight = nn.Linear(size, 1)
+        self.sharpness = nn.Parameter(torch.tensor(8.0))
+        self.compare = nn.Linear(4 * _PAIR_SIZE, _PAIR_SIZE)
+        self.hidden = nn.Linear(4 * _PAIR_SIZE + 2, _PAIR_SIZE)
         self.same = nn.Linear(_PAIR_SIZE, 1)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """Return the logit: (batch, size) -> (batch, 1)."""
-        found: Tensor = self.same(nn.functional.gelu(self.hidden(pooled)))
+    def forward(self, states: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Return logits (batch, 1).
+
+        Parameters
+        ----------
+        states : Tensor, shape (batch, tokens, size)
+        first, second : Tensor of bool, shape (batch, tokens)
+            Which tokens are of which text.
+        """
+        states = self.norm(states.float())
+        keys, values = nn.functional.normalize(self.key(states), dim=-1), self.value(states)
+        across = (first[:, :, None] & second[:, None]) | (second[:, :, None] & first[:, None])
+        alike = (keys @ keys.transpose(1, 2)).masked_fill(~across, -1.0)
+        aligned = masked_softmax(self.sharpness * alike, across) @ values
+        compared = self.compare(torch.cat([values, aligned, (values - aligned).abs(), values * aligned], dim=-1))
+        compared, weights, covered = nn.functional.gelu(compared), self.weight(states)[..., 0], alike.amax(-1)
+        sides = [self._pool(compared, weights, covered, text) for text in (first, second)]
+        (one, its_cover), (other, their_cover) = sides
+        symmetric = [one + other, (one - other).abs(), its_cover + their_cover, torch.minimum(its_cover, their_cover)]
+        found: Tensor = self.same(nn.functional.gelu(self.hidden(torch.cat(symmetric, dim=-1))))
         return found
+
+    def _pool(self, compared: Tensor, weights: Tensor, covered: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and maximum of a text's tokens (batch, 2 * size), and how much of it has its like."""
+        weights = masked_softmax(weights, text)[..., None]
+        largest = compared.masked_fill(~text[..., None], -1.0).amax(1)  # GELU is always above -1
+        return torch.cat([(compared * weights).sum(1), largest], dim=-1), (covered[..., None] * weights).sum(1)
+
+
+def masked_softmax(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Return the softmax over the last axis of what is chosen, and 0 for the rest; all 0 if nothing is.
+
+    Examples
+    --------
+    >>> masked_softmax(torch.zeros(2, 3), torch.tensor([[True, True, False], [False, False, False]])).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    """
+    # Infinity would give NaN where nothing is chosen.
+    return logits.masked_fill(~chosen, -1e4).softmax(-1) * chosen
 
 
 def head_name(task: str) -> str:

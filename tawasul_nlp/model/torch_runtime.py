@@ -67,7 +67,7 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
                 sizes,
                 incident="incident.weight" in tensors,
                 clauses=config.issues.task if config.issues is not None else None,
-                pairs=config.reads_pairs,
+                separator=config.separator,
             )
         network.load_state_dict(tensors, assign=True)
         buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_meta}

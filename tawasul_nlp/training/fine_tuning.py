@@ -103,7 +103,7 @@ def start_network(
         stage.dropout,
         incident=data.incidents is not None,
         clauses=data.clauses,
-        pairs=any(each.pairs for each in config.passes()),
+        separator=backbone.tokenizer.sep_token_id if any(each.pairs for each in config.passes()) else None,
     )
     for task, labelled in data.multi_label.items():
         start_from_shares(network, task, data.counts[task], labelled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,25 @@ from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.marks import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
+
+
+class _Batch(NamedTuple):
+    """What the network makes of a batch, in its order.
+
+    Attributes
+    ----------
+    tokens : callable
+        Returns the states of the tokens that a mask (batch, tokens) chooses.
+    pooled : Tensor, shape (batch, hidden)
+    incident : Tensor of shape (batch, 128), or None
+    same_event : Tensor of shape (batch,), or None
+        Logits, of use for pairs only.
+    """
+
+    tokens: Callable[[Tensor], Tensor]
+    pooled: Tensor
+    incident: Tensor | None
+    same_event: Tensor | None
 
 
 class TrainingNetwork(nn.Module):
@@ -55,7 +74,7 @@ class TrainingNetwork(nn.Module):
     ) -> dict[str, Any]:
         """Return the summed loss and the logits of each task."""
         network = self.network
-        tokens, pooled, vectors = self._read(input_ids, attention_mask)
+        tokens, pooled, vectors, same_event = self._read(input_ids, attention_mask, pairs=pair is not None)
         loss = torch.zeros(())
         if self.training and self.stage.incident_groups:
             assert vectors is not None  # the network of such a stage has incident vectors
@@ -67,11 +86,10 @@ class TrainingNetwork(nn.Module):
                 vectors, incident, others, their_incidents, self.stage.incident_temperature
             )
             self.recent.add(vectors.detach(), incident)
-        if pair is not None and network.pair is not None:
+        if pair is not None and same_event is not None:
             chosen = pair >= 0
-            logits = network.pair(pooled[chosen])[:, 0].float()
-            same = nn.functional.binary_cross_entropy_with_logits(logits, pair[chosen])
-            loss = loss + self.stage.pair_weight * same
+            of_pairs = nn.functional.binary_cross_entropy_with_logits(same_event[chosen], pair[chosen])
+            loss = loss + self.stage.pair_weight * of_pairs
         if token_tags is not None and token_evidence is not None:
             assert token_clauses is not None and clause_labels is not None  # a batch has all of them or none
             marks = self._marks_loss(tokens, token_tags, token_evidence, token_clauses, clause_labels)
@@ -120,34 +138,34 @@ class TrainingNetwork(nn.Module):
             )
         return loss
 
-    def _read(
-        self, input_ids: Tensor, attention_mask: Tensor
-    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None]:
-        """Read the batch in parts of similar length, so that little time goes into padding.
-
-        Returns a function from a mask (batch, tokens) to the chosen tokens' states, the pooled states and the
-        incident vectors, if the network has any, the latter two in the order of the batch.
-        """
+    def _read(self, input_ids: Tensor, attention_mask: Tensor, pairs: bool) -> _Batch:
+        """Read the batch in parts of similar length, so that little time goes into padding."""
         lengths = attention_mask.sum(1)
         order = lengths.argsort()
         parts = order.chunk(PARTS if len(order) >= 2 * PARTS else 1)
         # Looked up once: every look-up has a gradient as large as the whole table.
         words = self.network.words(input_ids)
-        read = [
-            self.network.read(words[part, :width], attention_mask[part, :width])
-            for part in parts
-            for width in [int(lengths[part].max())]
-        ]
+        read, same_event = [], []
+        for part in parts:
+            own = part, slice(int(lengths[part].max()))
+            read.append(self.network.read(words[own], attention_mask[own]))
+            if pairs and self.network.pair is not None:
+                same_event.append(self.network.same_event(input_ids[own], attention_mask[own], read[-1])[:, 0])
         back = order.argsort()
 
         def tokens(chosen: Tensor) -> Tensor:
             # The mask is read row by row, so the states must be put in the order of the batch as well.
-            rows = [row for states, _, _ in read for row in states]
+            rows = [row for reading in read for row in reading.states]
             return torch.cat([rows[place][chosen[at, : len(rows[place])]] for at, place in enumerate(back.tolist())])
 
-        vectors = [found for _, _, found in read if found is not None]
-        pooled = torch.cat([found for _, found, _ in read])[back]
-        return tokens, pooled, torch.cat(vectors)[back] if vectors else None
+        vectors = [reading.incident for reading in read if reading.incident is not None]
+        pooled = torch.cat([reading.pooled for reading in read])[back]
+        return _Batch(
+            tokens,
+            pooled,
+            torch.cat(vectors)[back] if vectors else None,
+            torch.cat(same_event)[back] if same_event else None,
+        )
 
 
 def mean_by(states: Tensor, groups: Tensor, count: int) -> Tensor:

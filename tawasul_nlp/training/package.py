@@ -175,7 +175,7 @@ def build_folder(
         files,
         about,
         issues=None if network.clauses is None else IssueConfig(network.clauses),
-        reads_pairs=network.pair is not None,
+        separator=network.separator,
     )
     config.save(out)
     return config

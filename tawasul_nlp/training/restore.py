@@ -48,7 +48,7 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
         dropout,
         incident="incident.weight" in state,
         clauses=config.issues.task if config.issues is not None else None,
-        pairs=config.reads_pairs,
+        separator=config.separator,
     )
     result = network.load_state_dict(state, strict=False)
     lost = result.missing_keys + result.unexpected_keys

@@ -45,5 +45,5 @@ def write_pair_model(folder: Path) -> Path:
     replace(PairScorer.load(folder / PAIRS), verification=RULE).save(folder / PAIRS)
     config = read_config(BUNDLED)
     changed = {name: file_hash(folder / name) for name in (ENCODER, PAIRS)}
-    replace(config, files={**config.files, **changed}, reads_pairs=True).save(folder)
+    replace(config, files={**config.files, **changed}, separator=3).save(folder)
     return folder

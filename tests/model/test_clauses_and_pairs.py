@@ -38,7 +38,7 @@ def test_a_graph_without_what_the_folder_says_is_refused(folder: Path, tmp_path:
     plain = write_tiny_model(tmp_path / "plain")
     config = read_config(plain)
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"reads_pairs": True}, "pair"),
+        ({"separator": 3}, "pair"),
         ({"issues": IssueConfig("subject")}, "token_tags"),
     ]
     for changes, output in cases:

@@ -97,7 +97,8 @@ def write_tiny_model(
     )
     sizes = {task: len(labels) for task, labels in tasks.items()}
     encoder = BertModel(shape, add_pooling_layer=False)
-    network = MultiTaskNetwork(encoder, sizes, incident=incident, clauses=clauses, pairs=pairs).eval()
+    separator = tokenizer.encode("", "").ids[-1] if pairs else None
+    network = MultiTaskNetwork(encoder, sizes, incident=incident, clauses=clauses, separator=separator).eval()
     if onnx:
         _export(network, folder / ENCODER, token_types)
     if torch_files:
@@ -123,7 +124,7 @@ def write_tiny_model(
         48,
         {name: file_hash(folder / name) for name in files},
         issues=None if clauses is None else IssueConfig(clauses),
-        reads_pairs=pairs,
+        separator=separator,
     )
     config.save(folder)
     return folder

@@ -76,9 +76,10 @@ def batch(rows: int) -> dict[str, torch.Tensor]:
 
 def test_pairs_are_learned_by_their_head_and_are_no_reports_of_incidents() -> None:
     model = TrainingNetwork(
-        small_network(dropout=0.0, pairs=True), Stage(pairs=2, incident_groups=1, incident_weight=0.0)
+        small_network(dropout=0.0, separator=4), Stage(pairs=2, incident_groups=1, incident_weight=0.0)
     )
     given = batch(5)
+    given["input_ids"][3:, 3] = 4
     truth = torch.tensor([-100.0, -100.0, -100.0, 1.0, 0.0])
     model.eval()
     loss = model(**given, pair=truth)["loss"]

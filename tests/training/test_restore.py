@@ -43,7 +43,7 @@ def test_heads_for_clauses_and_pairs_are_restored_from_a_graph(tmp_path: Path) -
         intermediate_size=64,
     )
     network = MultiTaskNetwork(
-        BertModel(shape, add_pooling_layer=False), {"dept": 3}, clauses="dept", pairs=True
+        BertModel(shape, add_pooling_layer=False), {"dept": 3}, clauses="dept", separator=3
     ).eval()
     export_float(network, tmp_path / "float.onnx")
     quantize_rows(tmp_path / "float.onnx", tmp_path / ENCODER)
@@ -52,7 +52,7 @@ def test_heads_for_clauses_and_pairs_are_restored_from_a_graph(tmp_path: Path) -
     files = {name: file_hash(tmp_path / name) for name in (ENCODER, TOKENIZER)}
     tasks = {"dept": TaskConfig(("طرق", "كهرباء", "صحة"), {"encoder": 1.0})}
     config = ModelConfig(tasks, profile.to_dict(), profile.fingerprint(), 48, files)
-    dataclasses.replace(config, issues=IssueConfig("dept"), reads_pairs=True).save(tmp_path)
+    dataclasses.replace(config, issues=IssueConfig("dept"), separator=3).save(tmp_path)
     restored = restore_network(tmp_path)
     assert restored.outputs == network.outputs
     ids = torch.randint(4, shape.vocab_size, (2, 9))
