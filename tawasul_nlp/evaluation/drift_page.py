@@ -18,14 +18,11 @@ _LABELS = 6
 def drift_page(result: DriftFindings) -> bytes:
     """Return the page as UTF-8; all that comes from tables is escaped."""
     arabic, english = Wording("ar", result), Wording("en", result)
-    parts = {
-        "title": html.escape(unmarked(arabic.word("title"))),
-        "arabic": _page(arabic, result),
-        "english": _page(english, result),
-    }
+    parts = {"arabic": _page(arabic, result), "english": _page(english, result)}
+    title = unmarked(arabic.word("title"))
     here = files(__package__)
     style = resource("page.css") + here.joinpath("drift.css").read_text(encoding="utf-8")
-    return document(here.joinpath("drift.html").read_text(encoding="utf-8"), parts, style=style)
+    return document(here.joinpath("drift.html").read_text(encoding="utf-8"), parts, title=title, style=style)
 
 
 def _page(wording: Wording, result: DriftFindings) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -53,8 +52,8 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     words = json.loads(resource("words.json"))
     words = {language: _with_own(known, own_words.get(language, {})) for language, known in words.items()}
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    parts = {"title": html.escape(_title(data, words["ar"])), "data": block}
-    return document(resource("page.html"), parts, style=resource("page.css"), script=script)
+    title = _title(data, words["ar"])
+    return document(resource("page.html"), {"data": block}, title=title, style=resource("page.css"), script=script)
 
 
 def _script(parts: Iterable[str]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from hashlib import sha256
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
+
+from tawasul_nlp.report.document import source_hash
 
 _ASSETS = "docs/assets"
 
@@ -32,7 +32,7 @@ def add_documentation(app: FastAPI) -> None:
     (script,) = re.findall(rb"<script>(.*?)</script>", body, re.DOTALL)
     policy = (
         "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; img-src 'self' data:; "
-        f"script-src 'self' 'sha256-{b64encode(sha256(script).digest()).decode()}'; style-src 'self' 'unsafe-inline'"
+        f"script-src 'self' '{source_hash(script)}'; style-src 'self' 'unsafe-inline'"
     )
 
     @app.get("/docs", include_in_schema=False)
