@@ -18,7 +18,7 @@ INCIDENT_SIZE = 128
 _PAIR_SIZE = 128
 
 
-class Reading(NamedTuple):
+class EncoderOutput(NamedTuple):
     """What the encoder makes of texts.
 
     Attributes
@@ -112,7 +112,7 @@ class MultiTaskNetwork(nn.Module):
         found: Tensor = self.encoder.embeddings.word_embeddings(input_ids)
         return found
 
-    def read(self, words: Tensor, attention_mask: Tensor) -> Reading:
+    def encode(self, words: Tensor, attention_mask: Tensor) -> EncoderOutput:
         """Read texts from the vectors of their tokens, (batch, tokens, hidden)."""
         output = self.encoder(inputs_embeds=words, attention_mask=attention_mask, output_hidden_states=True)
         levels = [output.hidden_states[layer] for layer in self.incident_layers]
@@ -122,21 +122,21 @@ class MultiTaskNetwork(nn.Module):
             # Layers differ in norm; normalised, they count the same.
             joined = torch.cat([nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
             incident = nn.functional.normalize(self.incident(joined).float(), dim=-1)
-        return Reading(levels[-1], levels[1], means[-1], incident)
+        return EncoderOutput(levels[-1], levels[1], means[-1], incident)
 
-    def same_event(self, input_ids: Tensor, attention_mask: Tensor, reading: Reading) -> Tensor:
+    def same_event(self, input_ids: Tensor, attention_mask: Tensor, encoded: EncoderOutput) -> Tensor:
         """Return the logits (batch, 1) that two texts, which were read as one, report one event."""
         assert self.pair is not None and self.separator is not None
         between = input_ids == self.separator
         own = attention_mask.bool() & ~between
         second = between.long().cumsum(1) > 0
-        found: Tensor = self.pair(torch.cat([reading.early, reading.states], dim=-1), own & ~second, own & second)
+        found: Tensor = self.pair(torch.cat([encoded.early, encoded.states], dim=-1), own & ~second, own & second)
         return found
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Return embedding (batch, hidden), incident vector (batch, 128), each task's logits, ...: :attr:`outputs`."""
-        reading = self.read(self.words(input_ids), attention_mask)
-        states, pooled, incident = reading.states, reading.pooled, reading.incident
+        encoded = self.encode(self.words(input_ids), attention_mask)
+        states, pooled, incident = encoded.states, encoded.pooled, encoded.incident
         found = {"embedding": nn.functional.normalize(pooled, dim=-1)}
         if incident is not None:
             found["incident"] = incident
@@ -148,7 +148,7 @@ class MultiTaskNetwork(nn.Module):
             if task not in found:
                 found[task] = self.heads[head_name(task)](self.dropout(pooled))
         if self.pair is not None:
-            found[PAIR] = self.same_event(input_ids, attention_mask, reading)
+            found[PAIR] = self.same_event(input_ids, attention_mask, encoded)
         return tuple(found[name] for name in self.outputs)
 
 

@@ -189,5 +189,5 @@ def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: i
             width = max(map(len, batch))
             ids = torch.tensor([[*row, *[padding] * (width - len(row))] for row in batch], device=device)
             mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)
-            vectors[places] = network.read(network.words(ids), mask).pooled.float().cpu().numpy()
+            vectors[places] = network.encode(network.words(ids), mask).pooled.float().cpu().numpy()
     return vectors

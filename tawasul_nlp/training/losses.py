@@ -148,18 +148,18 @@ class TrainingNetwork(nn.Module):
         read, same_event = [], []
         for part in parts:
             own = part, slice(int(lengths[part].max()))
-            read.append(self.network.read(words[own], attention_mask[own]))
+            read.append(self.network.encode(words[own], attention_mask[own]))
             if pairs and self.network.pair is not None:
                 same_event.append(self.network.same_event(input_ids[own], attention_mask[own], read[-1])[:, 0])
         back = order.argsort()
 
         def tokens(chosen: Tensor) -> Tensor:
             # The mask is read row by row, so the states must be put in the order of the batch as well.
-            rows = [row for reading in read for row in reading.states]
+            rows = [row for encoded in read for row in encoded.states]
             return torch.cat([rows[place][chosen[at, : len(rows[place])]] for at, place in enumerate(back.tolist())])
 
-        vectors = [reading.incident for reading in read if reading.incident is not None]
-        pooled = torch.cat([reading.pooled for reading in read])[back]
+        vectors = [encoded.incident for encoded in read if encoded.incident is not None]
+        pooled = torch.cat([encoded.pooled for encoded in read])[back]
         return _Batch(
             tokens,
             pooled,

@@ -92,7 +92,7 @@ def started(
     start_heads(network, rows, tokenizer.pad_token_id, {"dept": target}, how)
     with torch.inference_mode():
         pooled = np.concatenate(
-            [network.read(network.words(torch.tensor([row])), torch.ones(1, len(row)))[1].numpy() for row in rows]
+            [network.encode(network.words(torch.tensor([row])), torch.ones(1, len(row))).pooled.numpy() for row in rows]
         )
         return pooled, network.heads["dept"](torch.from_numpy(pooled)).numpy(), target
 
