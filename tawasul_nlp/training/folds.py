@@ -34,8 +34,9 @@ from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import WholeTable, read_whole
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run import check_weights, fit, refuse_fatal
-from tawasul_nlp.training.run_folder import CHECKS, claim, digest, write_json
+from tawasul_nlp.training.run import fit, refuse_fatal
+from tawasul_nlp.training.run_folder import CHECKS, check_run_config, digest, write_json
+from tawasul_nlp.training.setting_checks import check_task_weights
 from tawasul_nlp.training.splitting import fold_numbers, split
 from tawasul_nlp.training.tables import Columns, label_names
 
@@ -104,14 +105,14 @@ def cross_validate(
             missing=missing_labels,
             multi_label=multi_label_columns,
         )
-        check_weights(config, columns.labels)
+        check_task_weights(config, columns.labels)
         whole = read_whole(data, columns, output / "cache", duplicates=duplicates, descriptions=descriptions)
         write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
         refuse_fatal(whole.findings, output, leave_out=leave_out)
         number = fold_numbers(whole.labels, whole.groups, folds, config.seed, columns.multi_label)
         (output / "folds").mkdir(parents=True, exist_ok=True)
         made_of = {"config": config.to_dict(), "files": whole.files, **whole.reading, "folds": folds}
-        claim(output / "folds", {**made_of, "texts": digest(whole.rows, columns.labels)}, config)
+        check_run_config(output / "folds", {**made_of, "texts": digest(whole.rows, columns.labels)}, config)
         scores: dict[str, np.ndarray] = {}
         for fold in range(folds):
             found = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)

@@ -31,14 +31,14 @@ from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.issue_fitting import fit_issues
 from tawasul_nlp.training.label_issues import write_outliers, write_suspects
 from tawasul_nlp.training.losses import class_weights
-from tawasul_nlp.training.marks import CLAUSES
 from tawasul_nlp.training.measure import measure
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.package import build_folder, untuned_tasks
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run_folder import claim, discard, made_of, write_json
+from tawasul_nlp.training.run_folder import check_run_config, discard, made_of, write_json
+from tawasul_nlp.training.setting_checks import check_settings, check_task_weights
 from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns, label_column
 from tawasul_nlp.training.trainer import OnEpoch
@@ -218,7 +218,7 @@ def load(
             missing=missing_labels,
             multi_label=multi_label_columns,
         )
-        check_weights(config, columns.labels)
+        check_task_weights(config, columns.labels)
         cache = output / "cache"
         if streaming:
             if validation is None:
@@ -254,26 +254,6 @@ def refuse_fatal(findings: Iterable[Finding], output: Path, *, leave_out: bool) 
             f"{len(fatal)} kinds of errors in the data, as in {fatal[0]} ({output / 'checks.json'} has every row); "
             "mend them, or leave these rows out (leave_out=True, --leave-out)"
         )
-
-
-def check_weights(config: TrainConfig, tasks: Iterable[str]) -> None:
-    """Raise ValueError if a weight is given to something that is not a task, where it would do nothing."""
-    known = list(tasks)
-    for stage in (config, *config.stages):
-        unknown = [task for task in stage.task_weights if task not in known]
-        if unknown:
-            raise ValueError(f"task_weights has {', '.join(unknown)}, expected some of the tasks {', '.join(known)}")
-
-
-def check_oversampling(config: TrainConfig, data: TrainingData) -> None:
-    """Raise ValueError if rows are to come several times that cannot be told, or that there are not."""
-    known = [*data.labels, *([CLAUSES] if data.clauses is not None else [])]
-    for stage in (config, *config.stages):
-        unknown = [name for name in stage.oversample if name not in known]
-        if unknown:
-            raise ValueError(f"oversample has {', '.join(unknown)}, expected some of {', '.join(known)}")
-        if stage.oversample and data.streamed:
-            raise ValueError("oversample needs every row at once; leave it out for a stream")
 
 
 def fit(
@@ -339,10 +319,10 @@ def fit_model(
     """
     if data.incidents is not None:
         config = config.with_incident_stage()
-    _check_effects(config, data)
+    check_settings(config, data)
     output.mkdir(parents=True, exist_ok=True)
     own = {} if domain is None else {"domain": domain.fingerprint}
-    run = claim(output, made_of(config, data) | own, config)
+    run = check_run_config(output, made_of(config, data) | own, config)
     network, _ = fine_tune(data, config, output, on_epoch)
     ngram = config.ngram is not None and not data.streamed
     tasks = untuned_tasks(data, ngram)
@@ -390,45 +370,6 @@ def fit_model(
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
     return config, metrics, model, validated
-
-
-def _check_effects(config: TrainConfig, data: TrainingData) -> None:
-    """Raise ValueError if a setting would do nothing with this data."""
-    check_weights(config, data.labels)
-    check_oversampling(config, data)
-    stages = config.passes()
-    labels = {label for names in data.labels.values() for label in names}
-    for stage in stages:
-        unknown = set(stage.class_weights) - labels if isinstance(stage.class_weights, dict) else set()
-        if unknown:
-            named = ", ".join(map(repr, sorted(unknown)))
-            raise ValueError(f"class_weights has {named}, expected some of the labels {', '.join(sorted(labels)[:20])}")
-    several = {label for task in data.multi_label for label in data.labels[task]}
-    unknown = set(config.least_recall) - (labels - several)
-    if unknown:
-        named = ", ".join(map(repr, sorted(unknown)))
-        raise ValueError(f"least_recall has {named}, expected labels of a task of one label")
-    given = {name: max(getattr(stage, name) for stage in stages) for name in _NEEDS}
-    has = {
-        "secondary_share": data.has_second_labels,
-        "confusable_share": bool(data.related),
-        "incident_groups": data.incidents is not None,
-        "pairs": data.incidents is not None,
-    }
-    for name, value in given.items():
-        if value and not has[name]:
-            raise ValueError(f"{name} is {value}, but the data has no {_NEEDS[name]}")
-    for stage in stages[1:]:
-        if stage.head_start != "random":
-            raise ValueError(f"head_start is {stage.head_start!r} in a later stage, whose heads the one before trained")
-
-
-_NEEDS = {
-    "secondary_share": "second labels",
-    "confusable_share": "related labels",
-    "incident_groups": "incidents; name the column of their ids",
-    "pairs": "incidents; name the column of their ids",
-}
 
 
 def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, TaskConfig], output: Path) -> Path | None:

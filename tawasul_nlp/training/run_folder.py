@@ -66,7 +66,7 @@ def _incident_digest(data: TrainingData) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def claim(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
+def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
     """Write what a run is made of into its folder, or check that the folder's run is of the same; return it.
 
     Raises

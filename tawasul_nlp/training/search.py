@@ -32,9 +32,10 @@ from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, WholeTable, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import duration, logged, tell
-from tawasul_nlp.training.run import check_weights, fit_model, refuse_fatal
-from tawasul_nlp.training.run_folder import CHECKS, RUN, SEARCH, claim, digest, discard, write_json
+from tawasul_nlp.training.run import fit_model, refuse_fatal
+from tawasul_nlp.training.run_folder import CHECKS, RUN, SEARCH, check_run_config, digest, discard, write_json
 from tawasul_nlp.training.search_space import Range, Space, check_space, default_space, drawn, with_settings
+from tawasul_nlp.training.setting_checks import check_task_weights
 from tawasul_nlp.training.splitting import split
 from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.trainer import Curve
@@ -211,7 +212,7 @@ def search(
             missing=missing_labels,
             multi_label=multi_label_columns,
         )
-        check_weights(config, columns.labels)
+        check_task_weights(config, columns.labels)
         whole = read_whole(
             data,
             columns,
@@ -228,7 +229,7 @@ def search(
         folder = output / SEARCH
         folder.mkdir(parents=True, exist_ok=True)
         own = {} if domain is None else {"domain": domain.fingerprint}
-        claim(folder, _made_of(whole, config, space, held_out) | own, config)
+        check_run_config(folder, _made_of(whole, config, space, held_out) | own, config)
         points = [{}, *drawn(space, trials - 1, config.seed)]
         done: list[Trial] = []
         for number, settings in enumerate(points, start=1):

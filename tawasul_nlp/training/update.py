@@ -19,8 +19,9 @@ from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import Parent, TrainingData, WholeTable, count_labels, counted, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run import TrainRun, check_weights, fit, refuse_fatal
+from tawasul_nlp.training.run import TrainRun, fit, refuse_fatal
 from tawasul_nlp.training.run_folder import CHECKS, discard, write_json
+from tawasul_nlp.training.setting_checks import check_task_weights
 from tawasul_nlp.training.splitting import folded, give_back, split
 from tawasul_nlp.training.tables import Columns, label_column, labels_of
 
@@ -154,7 +155,7 @@ def update(
         raise ValueError(
             f"the model would lose {', '.join(lost)}, which no label column is for; name one for each task"
         )
-    check_weights(config, columns.labels)
+    check_task_weights(config, columns.labels)
     with logged(output):
         whole = read_whole(replay, columns, output / "cache", corrections=corrections, duplicates=duplicates)
         write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])

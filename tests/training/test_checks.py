@@ -149,7 +149,7 @@ def test_what_stands_for_a_missing_label_is_none_when_it_is_named(tmp_path: Path
         (["--streaming"], "a stream cannot be split; name validation data"),
         (["--output", "train.csv"], "error: "),
         (["--threads", "-1"], "--threads"),
-        (["--set", "task_weights.dpet=5"], "task_weights has dpet, expected some of the tasks dept"),
+        (["--set", "task_weights.dpet=5"], "task_weights has 'dpet', expected some of the tasks: dept"),
         (["--preset", "e5", "--config", "mine.yaml"], "name a preset or a file, not both"),
         (
             ["--incident-column", "dpet"],
