@@ -132,7 +132,7 @@ def train(
     """Train a model on a table with labels of your own.
 
     The run folder gets checks.json, config.yaml, train.log, history.json, curves.png, metrics.json, evaluation.json,
-    suspects.csv and outliers.csv (rows to look at again), and the finished model with its card in model. The checks
+    label_issues.csv and outliers.csv (rows to look at again), and the finished model with its card in model. The checks
     name every row that cannot be used; errors stop the run, unless --leave-out drops these rows.
 
     After a kill the same command resumes from the last epoch. A folder with a run of other settings or data is

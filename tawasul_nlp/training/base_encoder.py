@@ -293,7 +293,7 @@ def pieces_to_keep(packed: PackedModel, texts: Iterable[str], latin_words: Itera
 def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
     """Write a Hugging Face folder.
 
-    ``config.json`` appears last, by which a run that goes on after a kill knows that the folder is complete.
+    ``config.json`` appears last, by which a run that resumes knows that the folder is complete.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").unlink(missing_ok=True)

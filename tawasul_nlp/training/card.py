@@ -75,15 +75,15 @@ def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     lines.append(_table(["task", "labels", "fewest training rows", "most"], sizes))
     if data["findings"]:
         lines.append("What the checks found:\n" + "\n".join(f"- {text}" for text in data["findings"]))
-    suspects = [
+    label_issues = [
         f"{found['labels']} labels of {task} (by cross-validated linear models that are right about "
         f"{_percent(found['judge_accuracy'])})"
-        for task, found in metrics.get("suspects", {}).items()
+        for task, found in metrics.get("label_issues", {}).items()
     ]
-    if suspects:
+    if label_issues:
         lines.append(
-            f"Suspicious (cleanlab): {', '.join(suspects)}; unlike all other texts: {metrics['outliers']}. "
-            "The run's `suspects.csv` and `outliers.csv` list them."
+            f"Probably wrong labels (cleanlab): {', '.join(label_issues)}; unlike all other texts: "
+            f"{metrics['outliers']}. The run's `label_issues.csv` and `outliers.csv` list them."
         )
     return "\n\n".join(lines)
 

@@ -89,7 +89,7 @@ def outliers(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.asarray(scores)[rows]
 
 
-def write_suspects(
+def write_label_issues(
     path: Path,
     places: Sequence[tuple[str, int]],
     texts: Sequence[str],

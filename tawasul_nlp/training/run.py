@@ -29,7 +29,7 @@ from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.issue_fitting import fit_issues
-from tawasul_nlp.training.label_issues import write_outliers, write_suspects
+from tawasul_nlp.training.label_issues import write_label_issues, write_outliers
 from tawasul_nlp.training.losses import class_weights
 from tawasul_nlp.training.measure import measure
 from tawasul_nlp.training.ngram_fitting import fit_ngram
@@ -418,6 +418,9 @@ def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) 
     texts = list(data.train["text"])
     places = list(zip(data.train["file"], data.train["row"], strict=True))
     truth = truth_of(data.train, data.labels, data.multi_label)
-    suspects = write_suspects(output / "suspects.csv", places, texts, data.groups, truth, data.labels)
+    label_issues = write_label_issues(output / "label_issues.csv", places, texts, data.groups, truth, data.labels)
     embeddings = model.encode(texts)
-    return {"suspects": suspects, "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings)}
+    return {
+        "label_issues": label_issues,
+        "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings),
+    }

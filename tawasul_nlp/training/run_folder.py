@@ -25,7 +25,7 @@ SEARCH = "search"
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 _FILES = (
     *(CHECKS, RUN, LOG, "config.yaml", "history.json", "curves.png", "metrics.json", "evaluation.json"),
-    *("suspects.csv", "outliers.csv", "ngram.safetensors", "cross_validation.json", "update.json"),
+    *("label_issues.csv", "outliers.csv", "ngram.safetensors", "cross_validation.json", "update.json"),
     *("trials.csv", "best.yaml"),
 )
 _FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")

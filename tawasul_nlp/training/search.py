@@ -166,7 +166,7 @@ def search(
     missing_labels, leave_out, restart, domain
         As for :func:`~tawasul_nlp.training.train`.
     output : str or Path
-        The run folder. A search that was killed resumes in it, and one with more ``trials`` goes on.
+        The run folder. A search that was killed resumes in it, and one with more ``trials`` continues.
     trials : int
         How many settings are tried, the configuration itself among them.
     space : mapping of str to Range or sequence, or None

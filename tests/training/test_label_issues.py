@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.training.label_issues import outliers, write_outliers, write_suspects
+from tawasul_nlp.training.label_issues import outliers, write_label_issues, write_outliers
 from training.corpus import LabelSpace, load_examples
 
 
@@ -20,10 +20,10 @@ def test_at_least_half_of_ten_swapped_labels_among_188_are_on_a_short_list(tmp_p
     assert (len(swapped), len(texts)) == (10, 188)
     target[swapped] = 1 - target[swapped]
     places = [("cases.csv", row + 1) for row in range(len(texts))]
-    found = write_suspects(
-        tmp_path / "suspects.csv", places, texts, np.arange(len(texts)), {"topic": target}, {"topic": topics}
+    found = write_label_issues(
+        tmp_path / "label_issues.csv", places, texts, np.arange(len(texts)), {"topic": target}, {"topic": topics}
     )
-    with (tmp_path / "suspects.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "label_issues.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
     assert len({int(row["row"]) - 1 for row in listed} & set(swapped)) >= 5
     assert len(listed) < 20
@@ -48,11 +48,13 @@ def test_a_spreadsheet_runs_nothing_of_a_citizens_text(tmp_path: Path) -> None:
     target = np.arange(40) % 2
     target[4] = 1
     places = [("=cases.csv", row + 1) for row in range(40)]
-    write_suspects(tmp_path / "suspects.csv", places, texts, np.arange(40), {"=dept": target}, {"=dept": labels})
+    write_label_issues(
+        tmp_path / "label_issues.csv", places, texts, np.arange(40), {"=dept": target}, {"=dept": labels}
+    )
     vectors = np.eye(8, dtype=np.float32)[np.where(np.arange(40) == 4, 3, 0)]
     write_outliers(tmp_path / "outliers.csv", places, texts, vectors)
     for name, columns in (
-        ("suspects", ("file", "task", "label", "suggestion", "text")),
+        ("label_issues", ("file", "task", "label", "suggestion", "text")),
         ("outliers", ("file", "text")),
     ):
         with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as file:

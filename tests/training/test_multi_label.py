@@ -96,8 +96,8 @@ def test_the_run_folder_and_the_card_tell_of_sets(run: TrainRun, table: list[dic
     assert f"| tags | {measured['texts']} | {100 * measured['exact_match']:.1f}% |" in card
     assert "tags (4 labels, of which a text has any number)" in card and "None" not in card
     assert "(micro F1)" in (run.folder / "train.log").read_text(encoding="utf-8")
-    suspects = (run.folder / "suspects.csv").read_text(encoding="utf-8")
-    assert suspects.startswith("file,row,task,label") and metrics["suspects"].keys() == {"tags", "style"}
+    label_issues = (run.folder / "label_issues.csv").read_text(encoding="utf-8")
+    assert label_issues.startswith("file,row,task,label") and metrics["label_issues"].keys() == {"tags", "style"}
 
 
 def test_the_exported_graphs_answer_as_the_trained_network_does(run: TrainRun) -> None:

@@ -137,15 +137,15 @@ def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: Path, tmp_p
     assert "طرق | وجسور (50.0%, 3 texts)." in card and "طرق # وجسور for مياه وكهرباء (2)." in card
 
 
-def test_suspects_and_outliers_name_rows_of_the_table(run: Path, cases: list[dict[str, str]]) -> None:
+def test_label_issues_and_outliers_name_rows_of_the_table(run: Path, cases: list[dict[str, str]]) -> None:
     with (run / "outliers.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
     assert listed
-    with (run / "suspects.csv").open(encoding="utf-8", newline="") as file:
-        suspects = list(csv.DictReader(file))
-    for row in [*listed, *suspects]:
+    with (run / "label_issues.csv").open(encoding="utf-8", newline="") as file:
+        label_issues = list(csv.DictReader(file))
+    for row in [*listed, *label_issues]:
         assert cases[int(row["row"]) - 1]["نص"] == row["text"]
-    assert all(row["label"] != row["suggestion"] for row in suspects)
+    assert all(row["label"] != row["suggestion"] for row in label_issues)
 
 
 def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(run: Path, tiny_bert: Path) -> None:
