@@ -21,6 +21,7 @@ from training.splits import DATA, load_splits, read_jsonl
 TASKS = ("topic", "agency", "kind", "urgency")
 URGENCIES = ("emergency", "urgent", "normal")
 SECOND_BATCH = DATA / "second_batch.jsonl"
+INCIDENTS = DATA / "incidents.jsonl"
 _MARKED_VALIDATION = 10
 
 
@@ -70,7 +71,7 @@ class LabelSpace:
 
 
 def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, reports: bool = True) -> list[Example]:
-    """Load one split; re-reports of training cases and the second batch join the training split only.
+    """Load one split; the second batch, and reports of incidents, join the training split only.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, rep
     second_batch : bool
         Whether the texts of ``second_batch.jsonl`` join the training split.
     reports : bool
-        Whether re-reports of training cases join the training split.
+        Whether re-reports of training cases, and the texts of ``incidents.jsonl``, join the training split.
     """
     side = load_splits()
     cases = {case["id"]: case for case in read_jsonl(DATA / "cases.jsonl")}
@@ -88,6 +89,8 @@ def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, rep
             if reports and side[report["group"]] == "train":
                 own = {"id": report["id"], "text": report["text"], "incident": report["group"]}
                 chosen.append({**cases[report["group"]], **own})
+        if reports:
+            chosen.extend({"kind": "", "secondary_topic": "", **report} for report in read_jsonl(INCIDENTS))
         if second_batch:
             chosen.extend(read_jsonl(SECOND_BATCH))
     urgencies = {case["id"]: case for case in read_jsonl(DATA / "urgency.jsonl")}

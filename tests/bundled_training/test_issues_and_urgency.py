@@ -1,6 +1,7 @@
 """Labels of issues and urgency quote their texts and name known topics, and held-out collections are apart from training."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -38,10 +39,13 @@ def test_an_urgency_is_of_a_known_case_and_quotes_what_decides_it() -> None:
         assert case["urgency"] == "normal" or case["reason"] in case["text"]
 
 
-def test_reports_and_hard_negatives_name_their_incident() -> None:
-    rows = read_jsonl(HELD_OUT / "incidents.jsonl")
+@pytest.mark.parametrize("folder", [DATA, HELD_OUT])
+def test_reports_and_hard_negatives_name_their_incident(folder: Path) -> None:
+    rows = read_jsonl(folder / "incidents.jsonl")
     reports = Counter(row["incident"] for row in rows if "incident" in row)
     assert len(reports) >= 300 and set(reports.values()) <= set(range(2, 9))
+    used = {(row.get("incident") or row["near"], row.get("use", "encoder")) for row in rows}
+    assert len(used) == len(reports)
     assert {row["near"] for row in rows if "near" in row} <= set(reports)
     assert len({row["id"] for row in rows}) == len(rows)
 
@@ -49,7 +53,7 @@ def test_reports_and_hard_negatives_name_their_incident() -> None:
 def test_no_training_text_is_a_near_copy_of_a_held_out_one() -> None:
     space = LabelSpace.load()
     held_out = [row["text"] for name in ("issues", "incidents") for row in read_jsonl(HELD_OUT / f"{name}.jsonl")]
-    later = [row["text"] for name in ("issues", "urgency_cases") for row in read_jsonl(DATA / f"{name}.jsonl")]
+    later = [row["text"] for name in ("issues", "urgency_cases", "incidents") for row in read_jsonl(DATA / f"{name}.jsonl")]
     stored = [example.text for split in ("validation", "test") for example in load_examples(split, space)]
     shingles = HashingVectorizer(
         analyzer="char", ngram_range=(6, 6), n_features=2**24, binary=True, norm=None, alternate_sign=False

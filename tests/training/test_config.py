@@ -36,7 +36,7 @@ def test_what_is_saved_is_loaded_again(name: str, tmp_path: Path) -> None:
 def test_the_settings_at_the_top_are_the_defaults_of_every_stage() -> None:
     config = TrainConfig.load(BUNDLED)
     assert [stage.seed for stage in config.passes()] == [1, 2, 3, 4]
-    assert [stage.incident_groups for stage in config.passes()] == [0, 6, 4, 4]
+    assert [stage.incident_groups for stage in config.passes()] == [0, 6, 4, 6]
     assert {stage.secondary_share for stage in config.passes()} == {0.15}
     assert TrainConfig(epochs=3).passes() == (Stage(epochs=3),)
 
