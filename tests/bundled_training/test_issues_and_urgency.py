@@ -53,7 +53,9 @@ def test_reports_and_hard_negatives_name_their_incident(folder: Path) -> None:
 def test_no_training_text_is_a_near_copy_of_a_held_out_one() -> None:
     space = LabelSpace.load()
     held_out = [row["text"] for name in ("issues", "incidents") for row in read_jsonl(HELD_OUT / f"{name}.jsonl")]
-    later = [row["text"] for name in ("issues", "urgency_cases", "incidents") for row in read_jsonl(DATA / f"{name}.jsonl")]
+    later = [
+        row["text"] for name in ("issues", "urgency_cases", "incidents") for row in read_jsonl(DATA / f"{name}.jsonl")
+    ]
     stored = [example.text for split in ("validation", "test") for example in load_examples(split, space)]
     shingles = HashingVectorizer(
         analyzer="char", ngram_range=(6, 6), n_features=2**24, binary=True, norm=None, alternate_sign=False
