@@ -69,7 +69,7 @@ def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
 def run(cases: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     data = write_csv(folder / "cases.csv", cases)
-    config = settings(tiny_bert, epochs=4, report_to=("tensorboard",))
+    config = settings(tiny_bert, epochs=4, early_stopping=0, report_to=("tensorboard",))
     found = trained(data, folder / "out", config)
     assert found.model.predict("حفرة في الشارع").labels.keys() == {"dept", "style"}
     assert found.metrics["validation"]["dept"]["texts"] > 0
