@@ -149,7 +149,7 @@ def test_label_issues_and_outliers_name_rows_of_the_table(run: Path, cases: list
 
 
 def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(run: Path, tiny_bert: Path) -> None:
-    config = settings(tiny_bert, epochs=5, report_to=("tensorboard",), ngram=None)
+    config = settings(tiny_bert, epochs=5, early_stopping=0, report_to=("tensorboard",), ngram=None)
     with pytest.raises(ValueError) as caught:
         trained(run.parent / "cases.csv", run, config)
     assert "holds a run with epochs 4, not 5; ngram " in str(caught.value)
