@@ -116,13 +116,14 @@ class MultiTaskNetwork(nn.Module):
         """Read texts from the vectors of their tokens, (batch, tokens, hidden)."""
         output = self.encoder(inputs_embeds=words, attention_mask=attention_mask, output_hidden_states=True)
         levels = [output.hidden_states[layer] for layer in self.incident_layers]
-        means = [self.pool(states, attention_mask) for states in levels]
+        pooled = self.pool(levels[-1], attention_mask)
         incident = None
         if self.incident is not None:
+            means = [*(self.pool(states, attention_mask) for states in levels[:-1]), pooled]
             # Layers differ in norm; normalised, they count the same.
             joined = torch.cat([nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
             incident = nn.functional.normalize(self.incident(joined).float(), dim=-1)
-        return EncoderOutput(levels[-1], levels[1], means[-1], incident)
+        return EncoderOutput(levels[-1], levels[1], pooled, incident)
 
     def same_event(self, input_ids: Tensor, attention_mask: Tensor, encoded: EncoderOutput) -> Tensor:
         """Return the logits (batch, 1) that two texts, which were read as one, report one event."""

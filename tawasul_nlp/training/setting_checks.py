@@ -9,12 +9,7 @@ from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.marks import CLAUSES
 
 _SHOWN = 20
-_NEEDS = {
-    "secondary_share": "second labels",
-    "confusable_share": "related labels",
-    "incident_groups": "incidents; name the column of their ids",
-    "pairs": "incidents; name the column of their ids",
-}
+_INCIDENTS = "incidents; name the column of their ids"
 
 
 def check_task_weights(config: TrainConfig, tasks: Collection[str]) -> None:
@@ -37,15 +32,15 @@ def check_settings(config: TrainConfig, data: TrainingData) -> None:
             raise ValueError("oversample needs every row at once; leave it out for a stream")
     alone = [label for task, names in data.labels.items() if task not in data.multi_label for label in names]
     _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
-    has = {
-        "secondary_share": data.has_second_labels,
-        "confusable_share": bool(data.related),
-        "incident_groups": data.incidents is not None,
-        "pairs": data.incidents is not None,
-    }
-    for name, needed in _NEEDS.items():
+    needs = (
+        ("secondary_share", data.has_second_labels, "second labels"),
+        ("confusable_share", bool(data.related), "related labels"),
+        ("incident_groups", data.incidents is not None, _INCIDENTS),
+        ("pairs", data.incidents is not None, _INCIDENTS),
+    )
+    for name, there, needed in needs:
         value = max(getattr(stage, name) for stage in stages)
-        if value and not has[name]:
+        if value and not there:
             raise ValueError(f"{name} is {value}, but the data has no {needed}")
     for stage in stages[1:]:
         if stage.head_start != "random":
