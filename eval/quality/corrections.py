@@ -1,12 +1,9 @@
 """Do officers' corrections teach the bundled model what it is weak at, and does that cost anything elsewhere?
 
-The slice: cases with several matters, of which the model often names another than the main one. The whole loop runs on
-a backlog of such cases from ``training/data/issues.jsonl``, which the bundled model has not learned from: classify,
-``tawasul review`` (300 unsure cases), an officer who fills in the recorded labels, ``tawasul corrections apply``, and
-``tawasul update`` with the corpus as the replay. Measured are, before and after,
-
-- the slice: the 300 held-out cases with several matters of ``eval/data/issues.jsonl``;
-- elsewhere: its 300 cases with one matter, and the test split of the corpus.
+The slice: cases in Urdu and Hindi written in Latin letters (``eval/data/roman_urdu.jsonl``), of which the corpus has
+none. The whole loop runs on those for review: classify, ``tawasul review`` (the unsure cases), an officer who fills in
+the recorded labels, ``tawasul corrections apply``, and ``tawasul update`` with the corpus as the replay. Measured are,
+before and after, the slice's other cases, by other authors, and the test split of the corpus.
 
 Run ``python -m eval.quality.corrections``: it writes ``eval/results/corrections.json`` and ``.md``. The run folder, in
 which a killed training resumes, is ``build/corrections``.
@@ -32,33 +29,26 @@ from tawasul_nlp.tables.io.records import write_records
 from tawasul_nlp.training import TrainConfig, update
 from tawasul_nlp.training.update import update_config
 from training.corpus import Example, LabelSpace, load_examples
-from training.splits import DATA
 
 TASKS = ("kind", "topic", "agency")
-SLICE = "several matters"
 _COLUMNS = dict.fromkeys(("text", *TASKS), "string")
-_ISSUES = Path(__file__).parents[1] / "data" / "issues.jsonl"
+_SLICE = Path(__file__).parents[1] / "data" / "roman_urdu.jsonl"
 
 
-def issue_cases(path: Path, *, several: bool) -> list[dict[str, str]]:
-    """Return the cases with several matters, or with one, with the labels of the main one."""
-    space = LabelSpace.load()
-    cases = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+def slice_cases(use: str) -> list[dict[str, str]]:
+    """Return the cases of the slice for this use, ``"review"`` or ``"measure"``."""
+    agency_of = LabelSpace.load().agency_of
+    cases = map(json.loads, _SLICE.read_text(encoding="utf-8").splitlines())
     return [
-        {
-            "text": case["text"],
-            "kind": case["kind"],
-            "topic": case["issues"][0]["topic"],
-            "agency": space.agency_of[case["issues"][0]["topic"]],
-        }
+        {"text": case["text"], "kind": case["kind"], "topic": case["topic"], "agency": agency_of[case["topic"]]}
         for case in cases
-        if case["issues"] and (len(case["issues"]) > 1) == several
+        if case["use"] == use
     ]
 
 
-def corpus(split: str, rows: int | None = None) -> list[dict[str, str]]:
-    """Return the cases of a split of the corpus, or so many at random."""
-    examples: list[Example] = load_examples(split, LabelSpace.load(), reports=False)
+def corpus(split: str, *, reports: bool, rows: int | None = None) -> list[dict[str, str]]:
+    """Return the cases of a split of the corpus, perhaps with the reports of its incidents, or so many at random."""
+    examples: list[Example] = load_examples(split, LabelSpace.load(), reports=reports)
     if rows is not None:
         examples = random.Random(0).sample(examples, min(rows, len(examples)))
     return [{"text": case.text, **{task: getattr(case, task) for task in TASKS}} for case in examples]
@@ -102,11 +92,11 @@ def page(result: Mapping[str, Any], compared: Mapping[str, ComparisonResult]) ->
     lines = [
         "# Corrections that teach",
         "",
-        f"{result['reviewed']} of {result['backlog']:,} cases with several matters were reviewed, the least sure, and "
-        f"{result['changed']['topic']} topics corrected; "
+        f"{result['reviewed']} of {result['backlog']:,} cases in Urdu and Hindi written in Latin letters were "
+        f"reviewed, the least sure, and {result['changed']['topic']} topics corrected; "
         f"a replay of {result['replay']:,} texts of which the encoder saw {result['encoder_rows']:,}, "
-        f"{result['epochs']:g} epochs. Model before: `{result['model']}`. Corrections and measured cases are of "
-        "different files; the measured ones were not trained or chosen on.",
+        f"{result['epochs']:g} epochs. Model before: `{result['model']}`. Corrections and measured cases are by "
+        "different authors; nothing was trained or chosen on the measured ones.",
         "",
         "| measured on | task | cases | before | after | difference, points [95%] | only after / only before right |",
         "|---|---|---|---|---|---|---|",
@@ -124,9 +114,8 @@ def page(result: Mapping[str, Any], compared: Mapping[str, ComparisonResult]) ->
 def main(arguments: Iterable[str] | None = None) -> None:
     """Run the loop and write what it found."""
     parser = argparse.ArgumentParser(description="Measure what corrections teach the bundled model.")
-    parser.add_argument("--backlog", type=int, default=1200, help="cases to choose those from that are reviewed")
     parser.add_argument("--count", type=int, default=300, help="cases to review")
-    parser.add_argument("--replay", type=int, default=30_000, help="texts of the corpus to replay")
+    parser.add_argument("--replay", type=int, help="texts of the corpus to replay [default: all]")
     parser.add_argument("--encoder-rows", type=int, default=1000, help="those of them that the encoder sees")
     parser.add_argument("--measured", type=int, help="cases of each measured table [default: all]")
     parser.add_argument("--epochs", type=float, default=2.0)
@@ -136,9 +125,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
     options = parser.parse_args(given)
     options.folder.mkdir(parents=True, exist_ok=True)
     before = ComplaintClassifier.from_pretrained()
-    backlog = random.Random(0).sample(issue_cases(DATA / "issues.jsonl", several=True), options.backlog)
+    backlog = slice_cases("review")
     applied = corrections(before, options.folder, backlog, options.count)
-    replay = corpus("train", options.replay)
+    replay = corpus("train", reports=True, rows=options.replay)
     write_records(options.folder / "replay.csv", _COLUMNS, replay)
     config: TrainConfig = update_config(before).replace(
         epochs=options.epochs, validation_share=0.03, label_issues=False
@@ -155,15 +144,14 @@ def main(arguments: Iterable[str] | None = None) -> None:
         leave_out=True,
     ).run
     tables = {
-        f"slice: {SLICE}": issue_cases(_ISSUES, several=True),
-        "elsewhere: one matter": issue_cases(_ISSUES, several=False),
-        "elsewhere: test split": corpus("test"),
+        "slice": slice_cases("measure"),
+        "test split": corpus("test", reports=False),
     }
     compared = measured(before, run.model, {name: rows[: options.measured] for name, rows in tables.items()})
     result = {
         "provenance": provenance("python -m eval.quality.corrections", *(sys.argv[1:] if given is None else given)),
         "model": before.config.model_hash,
-        "backlog": options.backlog,
+        "backlog": len(backlog),
         "reviewed": options.count,
         "changed": dict(applied.changed),
         "replay": len(replay),
