@@ -22,6 +22,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, ModelConfig, TaskConfig, read_config
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.tables.added_columns import TASKS
 from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.packs import changed_domain
 
@@ -201,8 +202,9 @@ def test_issues_and_urgency_are_shown(answer: Answer) -> None:
     assert all(part in shown for part in ("also", "road_damage", "emergency", "حفرة كبيرة", "طارئ"))
 
 
-def test_a_model_without_the_heads_has_the_main_issue_and_no_urgency() -> None:
-    prediction = ComplaintClassifier.from_pretrained(threads=1).predict(TEXT)
+def test_a_model_without_the_heads_has_the_main_issue_and_no_urgency(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path, tasks={task: read_config(BUNDLED).tasks[task].labels for task in TASKS})
+    prediction = ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXT)
     (main,) = prediction.issues
     assert (main.topic, main.agency, main.routing) == (prediction.topic, prediction.agency, prediction.routing)
     assert prediction.urgency is None and json.loads(prediction.to_json())["urgency"] is None

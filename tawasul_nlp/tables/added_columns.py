@@ -98,7 +98,7 @@ def task_order(tasks: Sequence[str]) -> list[str]:
     return [task for task in TASKS if task in tasks] + [task for task in tasks if task not in TASKS]
 
 
-ADDED_COLUMNS = classification_columns()
+ADDED_COLUMNS = classification_columns((*TASKS, "urgency"), issues=True)
 GROUP_COLUMNS = {
     "group_id": "integer",
     "group_size": "integer",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp.cli import main
-from tests.duplicates.pair_model import write_pair_model
+from tests.duplicates.pair_model import write_pair_model, write_unverifying_model
 from tests.duplicates.test_verification import EVENT
 
 pytestmark = pytest.mark.slow
@@ -59,9 +59,6 @@ def test_an_index_verifies_what_it_adds_and_is_asked_about(model, backlog, tmp_p
 
 
 def test_a_model_that_cannot_is_told_apart_by_one_line(backlog, tmp_path, capsys):
-    from tawasul_nlp import ComplaintClassifier
-
-    if ComplaintClassifier.from_pretrained().reads_pairs:
-        pytest.skip("the bundled model reads pairs")
-    assert tawasul("group", backlog, "-t", "text", "-o", tmp_path / "out.csv", "--verify") == 1
+    model = write_unverifying_model(tmp_path / "model")
+    assert tawasul("group", backlog, "-t", "text", "-o", tmp_path / "out.csv", "--verify", "--model", model) == 1
     assert "this model cannot verify pairs" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()

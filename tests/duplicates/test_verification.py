@@ -20,7 +20,7 @@ from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.duplicates.verifier import READING, Verifier
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
-from tests.duplicates.pair_model import RULE, Knows, write_pair_model
+from tests.duplicates.pair_model import RULE, Knows, write_pair_model, write_unverifying_model
 
 TRANSFORMER = "محول الكهربا انفجر يم بيتنا وصار ظلام"
 TRANSFORMER_AGAIN = "سمعنا صوت قوي من المحول وعقبها طفت الكهربا"
@@ -183,10 +183,8 @@ def test_an_explanation_says_that_both_texts_were_read_and_adds_up(
     assert not why.verified and READING not in why.contributions
 
 
-def test_a_model_that_reads_no_pairs_verifies_none_and_says_so_if_it_must() -> None:
-    grouper = DuplicateGrouper.from_pretrained(threads=1)
-    if grouper.classifier.reads_pairs:
-        pytest.skip("the bundled model reads pairs")
+def test_a_model_that_reads_no_pairs_verifies_none_and_says_so_if_it_must(tmp_path: Path) -> None:
+    grouper = DuplicateGrouper.from_pretrained(write_unverifying_model(tmp_path / "model"), threads=1)
     assert grouper.verifier is None
     with pytest.raises(ModelFormatError, match="cannot verify pairs"):
         DuplicateGrouper(grouper.classifier, verify=True)

@@ -32,6 +32,6 @@ def case(text, topic="sewage_overflow", agency=None, probability=0.95, *, unsure
 
 def write(path, rows):
     """Write rows as a table whose columns are those of the first."""
-    kinds = {**ADDED_COLUMNS, **GROUP_COLUMNS, "days": "number", "urgency_probability": "number"}
+    kinds = {**ADDED_COLUMNS, **GROUP_COLUMNS, "days": "number"}
     write_records(path, {name: ARROW.get(kinds.get(name, "text"), "string") for name in rows[0]}, rows)
     return path
