@@ -52,7 +52,7 @@ class Clause:
     Attributes
     ----------
     label : int
-        Its likeliest label.
+        Its likeliest label, as its tokens and the whole text have it.
     start, end : int
         Its tokens.
     features : tuple of float
@@ -99,7 +99,7 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
     labels : ndarray, shape (tokens, n_labels)
         Logits.
     text : ndarray, shape (n_labels,)
-        Probability of each label for the whole text.
+        Probability of each label for the whole text, which has a say in what each clause is about.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
     clauses = []
     for start, end in _runs(tags[:, :_EVIDENCE].argmax(1).tolist()):
         own = _softmax(labels[start:end].mean(0))
-        label = int(own.argmax())
+        label = int((own * text).argmax())
         certain = float(1 - _softmax(tags[start:end, :_EVIDENCE])[:, _OUTSIDE].mean())
         features = (_log_odds(certain), _log_odds(float(own[label])), _log_odds(float(text[label])), log(end - start))
         clauses.append(Clause(label, start, end, features))

@@ -22,6 +22,12 @@ def test_clauses_begin_where_they_say_so_and_end_where_another_begins_or_nothing
     assert [(clause.label, clause.start, clause.end) for clause in found] == [(WATER, 1, 3), (LIGHT, 3, 5), (BUS, 6, 7)]
 
 
+def test_a_clause_whose_tokens_waver_is_about_what_the_text_speaks_of() -> None:
+    labels = np.array([[2.0, 1.9, 0.0]])
+    (clause,) = find_clauses(np.stack([BEGIN]), labels, np.array([0.1, 0.3, 0.6]))
+    assert clause.label == LIGHT
+
+
 def test_the_main_issue_is_the_texts_likeliest_label_wherever_it_stands() -> None:
     tags, labels = np.stack([BEGIN, BEGIN, BEGIN]), np.stack([about(LIGHT), about(WATER), about(LIGHT)])
     text = np.array([0.6, 0.3, 0.1])
