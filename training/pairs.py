@@ -42,7 +42,7 @@ def collect(incidents: list[Incident], others: list[Example]) -> Collection[Exam
     near: list[tuple[str, str]] = []
     for incident in incidents:
         texts.update({text.id: text for text in (*incident.texts, *incident.hard_negatives)})
-        near.extend((incident.id, other.id) for other in incident.hard_negatives)
+        near.extend((incident.texts[0].id, other.id) for other in incident.hard_negatives)
     texts.update({other.id: other for other in others if other.id not in texts})
     rows = {name: row for row, name in enumerate(texts)}
     numbers: dict[str, int] = {}

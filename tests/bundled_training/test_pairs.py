@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from training.corpus import Example
-from training.pairs import at_next_door, named_elsewhere, sent_again
+from training.corpus import Example, LabelSpace
+from training.incidents import load_incidents
+from training.pairs import at_next_door, collect, named_elsewhere, sent_again
 
 pytestmark = pytest.mark.slow
 
@@ -29,3 +30,13 @@ def test_a_case_is_told_of_elsewhere_where_it_names_no_place_and_sent_again_with
     assert named_elsewhere(replace(case, text="الزبالة ما شالوها في عراد"), ["سترة"], random.Random(1)) is None
     again = sent_again(case, random.Random(3))
     assert again.id != case.id and (again.incident, again.topic) == (case.incident, case.topic)
+
+
+def test_hard_negatives_are_paired_with_a_report_of_the_incident_that_they_are_near() -> None:
+    incidents = [one for one in load_incidents("train", LabelSpace.load(), use="scorer") if one.hard_negatives]
+    found = collect(incidents, [])
+    named = {text.incident: one for one in incidents for text in one.texts}
+    assert len(found.hard_negatives) == sum(len(one.hard_negatives) for one in incidents)
+    for first, second in found.hard_negatives:
+        own = named[found.texts[first].incident]
+        assert found.texts[second].id in {other.id for other in own.hard_negatives}
