@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tawasul_nlp.tables import (
-    ADDED_COLUMNS,
     MissingColumnError,
     ReadOptions,
     RowsLostError,
     TableError,
     WriteOptions,
+    classification_columns,
     classify_table,
 )
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
@@ -78,7 +78,7 @@ def test_every_format_is_read_and_written_with_all_rows_columns_and_their_order(
     source = write(tmp_path / f"backlog{out_of}", records())
     report = run(source, tmp_path / f"out{into}", chunk_rows=2)
     rows = read(report.output)
-    assert list(rows[0]) == ["رقم", "text", "القناة", *ADDED_COLUMNS]
+    assert list(rows[0]) == ["رقم", "text", "القناة", *classification_columns()]
     assert [{name: row[name] for name in ("رقم", "text", "القناة")} for row in rows] == records()
     assert [row["topic"] for row in rows] == TOPICS
     assert (report.rows_read, report.rows_written, report.rows_rejected, report.rejects) == (5, 5, 0, None)
@@ -389,7 +389,7 @@ def test_our_columns_get_a_prefix_all_together_when_one_name_is_taken(tmp_path):
     report = run(source, tmp_path / "out.csv")
     row = read(report.output)[0]
     assert (row["agency"], row["tawasul_agency"], row["tawasul_topic"]) == ("قديم", "ewa", "water_outage_pressure")
-    assert report.added == tuple(f"tawasul_{name}" for name in ADDED_COLUMNS)
+    assert report.added == tuple(f"tawasul_{name}" for name in classification_columns())
 
 
 def test_an_output_can_be_classified_again_and_a_third_time_under_a_chosen_prefix(tmp_path):
@@ -530,7 +530,7 @@ def test_a_header_without_rows_gives_a_header_without_rows(tmp_path):
     (tmp_path / "backlog.csv").write_text("id,text\n")
     report = run(tmp_path / "backlog.csv", tmp_path / "out.csv")
     assert report.rows_read == 0
-    assert report.output.read_text(encoding="utf-8-sig").strip().split(",") == ["id", "text", *ADDED_COLUMNS]
+    assert report.output.read_text(encoding="utf-8-sig").strip().split(",") == ["id", "text", *classification_columns()]
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "backlog.parquet")
     assert run(tmp_path / "backlog.parquet", tmp_path / "out.parquet").rows_read == 0
 
