@@ -31,7 +31,8 @@ from tawasul_nlp.training.update import update_config
 from training.corpus import Example, LabelSpace, load_examples
 
 TASKS = ("kind", "topic", "agency")
-_COLUMNS = dict.fromkeys(("text", *TASKS), "string")
+UNKNOWN = "unknown"
+_COLUMNS = dict.fromkeys(("text", *TASKS, "urgency"), "string")
 _SLICE = Path(__file__).parents[1] / "data" / "roman_urdu.jsonl"
 
 
@@ -51,7 +52,10 @@ def corpus(split: str, *, reports: bool, rows: int | None = None) -> list[dict[s
     examples: list[Example] = load_examples(split, LabelSpace.load(), reports=reports)
     if rows is not None:
         examples = random.Random(0).sample(examples, min(rows, len(examples)))
-    return [{"text": case.text, **{task: getattr(case, task) for task in TASKS}} for case in examples]
+    return [
+        {"text": case.text, "urgency": case.urgency or UNKNOWN, **{task: getattr(case, task) for task in TASKS}}
+        for case in examples
+    ]
 
 
 def corrections(
@@ -141,6 +145,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         held_out=0.03,
         encoder_rows=options.encoder_rows,
         duplicates="identical",
+        missing_labels=[UNKNOWN],
         leave_out=True,
     ).run
     tables = {

@@ -141,6 +141,7 @@ def _columns(tally: Tally, domain: Domain) -> dict[str, list[str]]:
         "incident": tally.incidents,
         "review": tally.reviews,
         "percent": np.rint(100 * np.clip(tally.certainties, 0, 1)),
+        "urgencyPercent": np.rint(100 * np.clip(tally.urgency_certainties, 0, 1)),
     }
     if tally.columns.routed is not None:
         rest["misrouted"] = misrouted(tally, domain)

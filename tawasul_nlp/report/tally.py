@@ -68,6 +68,8 @@ class Tally:
         Incidents are numbered in order of appearance; a row without one is an incident of its own.
     reviews, certainties : array
         Whether a row needs review, and the smaller probability of its topic and agency.
+    urgency_certainties : array
+        The probability of each row's urgency.
     blocks_within_towns : bool
         Whether a block's number is unique in its town only, so that its name is both.
     """
@@ -80,6 +82,7 @@ class Tally:
     incidents: array[int] = field(default_factory=lambda: array("i"))
     reviews: array[int] = field(default_factory=lambda: array("b"))
     certainties: array[float] = field(default_factory=lambda: array("f"))
+    urgency_certainties: array[float] = field(default_factory=lambda: array("f"))
     rejected: int = 0
     dates_unread: int = 0
     incident_count: int = 0
@@ -144,6 +147,7 @@ class Tally:
         self.reviews.extend(to_cell(value).casefold() in _YES for value in reviews)
         certain = (chunk.column(added[name]) for name in ("topic_probability", "agency_probability"))
         self.certainties.extend(min(map(_probability, pair)) for pair in zip(*certain, strict=True))
+        self.urgency_certainties.extend(map(_probability, self._cells(chunk, added.get("urgency_probability"))))
 
     def _incident(self, group: str | None) -> int:
         number = self.incident_count if group is None else self._incident_of.setdefault(group, self.incident_count)

@@ -135,6 +135,17 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_newes
     assert (kpis(driver)["cases"], kpis(driver)["emergency"], kpis(driver)["urgent"]) == (2, 0, 2)
 
 
+def test_of_two_emergencies_the_surer_one_comes_first(chromium, tmp_path):
+    rows = backlog([20], [20])
+    for at, row in enumerate(rows):
+        row |= {"urgency": "normal", "urgency_probability": 0.9, "opened": ago(at)}
+    rows[3] |= {"urgency": "emergency", "urgency_probability": 0.2, "نص الشكوى": "المظلة بلا مقعد"}
+    rows[5] |= {"urgency": "emergency", "urgency_probability": 0.97, "نص الشكوى": "سلك مكشوف عند المدرسة"}
+    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    shown = driver.find_elements("css selector", "#urgent .item .text")
+    assert [one.text for one in shown] == ["سلك مكشوف عند المدرسة", "المظلة بلا مقعد"]
+
+
 def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(chromium, tmp_path):
     rows = backlog([20], [20])
     for at, row in enumerate(rows):

@@ -26,7 +26,7 @@ CLOSE = 1e-3
 
 
 def encode(texts: list[str], encoder: Path, batch_size: int) -> dict[str, np.ndarray]:
-    """Return the outputs (texts, numbers) of an encoder in place of the bundled one, the mean of those of each token."""
+    """Return an encoder's outputs (texts, numbers) in place of the bundled one's, the mean of those of each token."""
     scorer = EncoderScorer(BUNDLED, read_config(BUNDLED), OnnxRuntime(encoder, 1))
     outputs = scorer.run(scorer.tokenize(texts), batch_size)
     return {name: np.stack([np.atleast_2d(own).mean(0) for own in values]) for name, values in outputs.items()}

@@ -47,10 +47,11 @@ function drawCards({ totals, counts, ofAnyDate }, first, spans) {
 const days = ({ now }) => lastDay < 0 ? {} : { from: dateOf(now[0]), to: dateOf(now[1]) };
 const recent = (row, spans) => lastDay < 0 || within(column.day[row], spans.now);
 
-// One line for each incident: its most urgent report in the period, and of these the newest.
+// One line for each incident: its most urgent report in the period, of these the surest, and of these the newest.
 function drawUrgent({ rows }, spans) {
   const found = new Map(), counts = { emergency: 0, urgent: 0 };
-  const moreUrgent = (row, other) => urgencyRank(row) - urgencyRank(other) || column.day[other] - column.day[row];
+  const moreUrgent = (row, other) => urgencyRank(row) - urgencyRank(other)
+    || column.urgencyPercent[other] - column.urgencyPercent[row] || column.day[other] - column.day[row];
   rows.forEach((passes, row) => {
     if (!passes || !isUrgent(row) || !recent(row, spans)) return;
     counts[urgencyId(row)] += 1;
