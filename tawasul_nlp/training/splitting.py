@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
@@ -19,6 +19,8 @@ SHINGLE = 3
 NEAR = 0.6
 # A group may hold thousands of texts that differ in a number; to compare all of them with each other takes hours.
 WINDOW = 100
+# So many rows that are each a group of their own are placed without regard to the others.
+MANY = 20_000
 
 
 def folded(texts: Sequence[str]) -> list[str]:
@@ -142,8 +144,6 @@ def split(
     ValueError
         If there are too few groups.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     folds = max(2, round(1 / share))
     if len(np.unique(groups)) < folds:
         raise ValueError(
@@ -151,24 +151,46 @@ def split(
             "name a --validation file or raise validation_share"
         )
     first = _strata(labels, multi_label)
-    if np.max(np.bincount(first)) < folds:
-        # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
-        first = np.zeros(len(groups), np.int64)
     # Labels with fewer groups than folds cannot be spread; scikit-learn warns of each, and the loop below sees to them.
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        for _, rows in splitter.split(groups, first, groups):
-            held_out = np.zeros(len(groups), bool)
-            held_out[rows] = True
+        for held_out in _folds(folds, first, groups, seed):
             give_back(held_out, labels, groups, multi_label)
             if held_out.any():
                 return held_out
     raise ValueError(
         "no row can be held out, because some label would be left without a row to train on; name a --validation file"
     )
+
+
+def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Yield the rows of each fold, as bool (n_rows,).
+
+    scikit-learn takes minutes to place tens of thousands of groups, one after the other; of those with a single row,
+    where they are so many, each may go anywhere.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    alone = sizes[group] == 1
+    if alone.sum() < MANY:
+        alone[:] = False
+    parts = []
+    for part, kind in ((alone, StratifiedKFold), (~alone, StratifiedGroupKFold)):
+        rows = np.flatnonzero(part)
+        if len(np.unique(group[rows])) >= folds:
+            own = strata[rows]
+            if np.max(np.bincount(own)) < folds:
+                # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
+                own = np.zeros(len(rows), np.int64)
+            placed = kind(folds, shuffle=True, random_state=seed).split(rows, own, group[rows])
+            parts.append([rows[fold] for _, fold in placed])
+    for places in zip(*parts, strict=True):
+        held_out = np.zeros(len(groups), bool)
+        held_out[np.concatenate(places)] = True
+        yield held_out
 
 
 def fold_numbers(

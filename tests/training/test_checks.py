@@ -3,6 +3,7 @@
 import csv
 import json
 import tracemalloc
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.training.checks import Rows, compare
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data
-from tawasul_nlp.training.splitting import NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
+from tawasul_nlp.training.splitting import MANY, NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
 from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import write_csv
@@ -204,6 +205,17 @@ def test_a_split_keeps_groups_together_shares_labels_and_leaves_none_without_tra
         rows = np.array(labels) == f"جهة {number}"
         assert 0.05 < held_out[rows].mean() < 0.4
     assert (held_out == split({"dept": labels, "style": other}, groups, 0.2, seed=1)).all()
+
+
+def test_a_large_table_of_single_rows_and_few_groups_is_split_by_the_same_rules() -> None:
+    single, grouped = MANY + 1000, 500
+    groups = np.r_[np.arange(single), np.repeat(np.arange(single, single + grouped), 4)]
+    labels = [str(number % 7) for number in range(len(groups))]
+    held_out = split({"topic": labels}, groups, 0.1, 1)
+    assert not set(groups[held_out]) & set(groups[~held_out])
+    assert 0.08 < held_out[:single].mean() < 0.12 and 0.08 < held_out[single:].mean() < 0.12
+    shares = Counter(np.array(labels)[held_out].tolist())
+    assert len(shares) == 7 and max(shares.values()) < 1.1 * min(shares.values())
 
 
 def test_four_texts_a_label_are_split_into_five_parts() -> None:
