@@ -16,7 +16,7 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
 from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_features import conflicting_places, copied, shares
+from tawasul_nlp.duplicates.pair_features import NEAR_COPY, conflicting_places, copied, shares
 from tawasul_nlp.duplicates.verifier import READING
 from tawasul_nlp.extras import require
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # Pairs below this score are not kept, so a result cannot be regrouped at a lower threshold.
 LEAST = 0.02
-NEAR_COPY = 0.5
 # Reasons of members that a person linked with the representative, or with a case that belongs to its incident.
 LINKED = "linked by a person"
 THROUGH = "by a case that a person linked"

@@ -39,6 +39,8 @@ FLAGS = (
     "numbers_differ",
     "other_script",
 )
+# From this similarity of their shingles on, two cases are called near-copies.
+NEAR_COPY = 0.5
 NAMES = tuple(f"{name}@{knot:g}" for name, knots in KNOTS.items() for knot in knots) + FLAGS
 AREAS = PLACES[:4]
 """The places of a case that are areas or landmarks, not ways."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_features import AREAS, has_codes, shares
+from tawasul_nlp.duplicates.pair_features import AREAS, NAMES, NEAR_COPY, copied, has_codes, pair_features, shares
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verification import MEASURES, Verification
 
@@ -88,10 +88,16 @@ class Verifier:
     def scores(
         self, features: CaseFeatures, first: np.ndarray, second: np.ndarray, scores: np.ndarray, readings: np.ndarray
     ) -> np.ndarray:
-        """Return the probabilities of pairs that were read, float32; parameters are those of :func:`pair_measures`."""
+        """Return the probabilities of pairs that were read, float32; parameters are those of :func:`pair_measures`.
+
+        Copies that name another house, road or street are as likely as before at most: to a reader they look the same.
+        """
         measures = pair_measures(self.scorer, features, first, second, scores, readings)
         logits = self.rule.logits(measures) + self.scorer.late(features, first, second)
-        return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
+        found = np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
+        elsewhere = pair_features(features, first, second)[:, NAMES.index("numbers_differ")] > 0
+        limited = (copied(features, first, second) >= NEAR_COPY) & elsewhere
+        return np.where(limited, np.minimum(found, scores), found).astype(np.float32)
 
     def contributions(
         self, features: CaseFeatures, first: int, second: int, score: float, reading: float

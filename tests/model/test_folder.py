@@ -36,7 +36,7 @@ def test_a_folder_named_from_here_is_read_from_anywhere(tmp_path: Path, monkeypa
 
 def test_the_bundled_folder_is_sound_small_and_without_pickle() -> None:
     config = read_config(BUNDLED)
-    assert set(config.tasks) == {"topic", "agency", "kind"}
+    assert set(config.tasks) == {"topic", "agency", "kind", "urgency"}
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 60_000_000
     assert {path.suffix for path in BUNDLED.iterdir()} <= {".json", ".onnx", ".safetensors", ".md"}
 
