@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.tables import ADDED_COLUMNS, TableError, WriteOptions
+from tawasul_nlp.tables import TableError, WriteOptions, classification_columns
 from tawasul_nlp.tables.io import excel_writer
 from tests.tables.run.test_classify import ENDINGS, TEXTS, TOPICS, read, records, rejects_of, run, write
 from tests.tables.run.test_outputs import FORMULAS
@@ -26,7 +26,7 @@ def test_a_workbook_holds_all_rows_and_columns(tmp_path, ending):
     source = write(tmp_path / f"backlog{ending}", records())
     report = run(source, tmp_path / "out.xlsx", chunk_rows=2)
     header, *rows = sheet(report.output)
-    assert header == ["رقم", "text", "القناة", *ADDED_COLUMNS]
+    assert header == ["رقم", "text", "القناة", *classification_columns()]
     assert [row[:3] for row in rows] == [[value or None for value in record.values()] for record in records()]
     assert [row[header.index("topic")] for row in rows] == TOPICS
     first = dict(zip(header, rows[0], strict=True))
