@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
@@ -151,46 +151,45 @@ def split(
             "name a --validation file or raise validation_share"
         )
     first = _strata(labels, multi_label)
-    # Labels with fewer groups than folds cannot be spread; scikit-learn warns of each, and the loop below sees to them.
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        for held_out in _folds(folds, first, groups, seed):
-            give_back(held_out, labels, groups, multi_label)
-            if held_out.any():
-                return held_out
+    for held_out in _folds(folds, first, groups, seed):
+        give_back(held_out, labels, groups, multi_label)
+        if held_out.any():
+            return held_out
     raise ValueError(
         "no row can be held out, because some label would be left without a row to train on; name a --validation file"
     )
 
 
-def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Yield the rows of each fold, as bool (n_rows,).
+def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return the rows of each fold, as bool (n_rows,).
 
     scikit-learn takes minutes to place tens of thousands of groups, one after the other; of those with a single row,
     where they are so many, each may go anywhere.
     """
+    import warnings
+
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     alone = sizes[group] == 1
     if alone.sum() < MANY:
         alone[:] = False
-    parts = []
+    placed = np.zeros((folds, len(groups)), bool)
     for part, kind in ((alone, StratifiedKFold), (~alone, StratifiedGroupKFold)):
         rows = np.flatnonzero(part)
-        if len(np.unique(group[rows])) >= folds:
-            own = strata[rows]
-            if np.max(np.bincount(own)) < folds:
-                # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
-                own = np.zeros(len(rows), np.int64)
-            placed = kind(folds, shuffle=True, random_state=seed).split(rows, own, group[rows])
-            parts.append([rows[fold] for _, fold in placed])
-    for places in zip(*parts, strict=True):
-        held_out = np.zeros(len(groups), bool)
-        held_out[np.concatenate(places)] = True
-        yield held_out
+        if len(np.unique(group[rows])) < folds:
+            continue
+        own = strata[rows]
+        if np.max(np.bincount(own)) < folds:
+            # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
+            own = np.zeros(len(rows), np.int64)
+        # It warns of each label with fewer groups than folds, which cannot be spread: callers see to them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            splits = kind(folds, shuffle=True, random_state=seed).split(rows, own, group[rows])
+            for fold, (_, held_out) in enumerate(splits):
+                placed[fold, rows[held_out]] = True
+    return list(placed)
 
 
 def fold_numbers(
@@ -207,21 +206,11 @@ def fold_numbers(
     ValueError
         If there are fewer groups than folds, or fewer than 2 folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     if not 2 <= folds <= len(np.unique(groups)):
         raise ValueError(f"folds is {folds}, expected a number from 2 to {len(np.unique(groups))}, the groups of rows")
-    first = _strata(labels, multi_label)
-    if np.max(np.bincount(first)) < folds:
-        first = np.zeros(len(groups), np.int64)
     number = np.zeros(len(groups), np.int64)
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        for fold, (_, rows) in enumerate(splitter.split(groups, first, groups)):
-            number[rows] = fold
+    for fold, rows in enumerate(_folds(folds, _strata(labels, multi_label), groups, seed)):
+        number[rows] = fold
     return number
 
 
