@@ -186,15 +186,17 @@ def test_adding_tells_which_incidents_were_created_joined_and_merged(index):
         assert not list(wrong(own))
 
 
-def test_every_case_that_moves_by_itself_moves_for_a_reason(index):
+def test_every_case_that_moves_by_itself_moves_for_a_reason(tmp_path):
+    loose = DuplicateGrouper.from_pretrained(threads=1, threshold=0.1)  # so that arrivals join what stood apart
     seen = []
-    for case in cases()[:150]:
-        seen += index.add([case]).changes
-    assert seen == index.history()
-    assert {"created", "joined"} <= set(kinds(seen))
-    assert all(event.reason for event in seen if event.kind != "created")
-    assert not any(event.by_person for event in seen)
-    assert not list(wrong(index))
+    with DuplicateIndex.open(tmp_path / "index", loose) as index:
+        for case in cases()[:150]:
+            seen += index.add([case]).changes
+        assert seen == index.history()
+        assert {"created", "joined"} < set(kinds(seen))
+        assert all(event.reason for event in seen if event.kind != "created")
+        assert not any(event.by_person for event in seen)
+        assert not list(wrong(index))
 
 
 def test_the_history_of_an_incident_is_in_order_and_says_who_did_what(index):
