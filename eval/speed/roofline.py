@@ -21,7 +21,8 @@ import numpy as np
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.model.folder import ENCODER
 from tawasul_nlp.model.graph import checked_graph
-from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
+from tawasul_nlp.model.onnx_runtime import session_options
+from tawasul_nlp.model.portable import with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 _INT8, _FLOAT = {"MatMulIntegerToFloat", "DynamicQuantizeMatMul"}, {"MatMul", "FusedMatMul", "Gemm"}
@@ -73,14 +74,10 @@ def roofline(model: Path, texts: list[str], threads: int) -> Roofline:
 
 
 def _session(graph: bytes, threads: int, profile: str | None = None) -> Any:
-    onnxruntime = onnxruntime_without_telemetry()
-    options = onnxruntime.SessionOptions()
-    options.inter_op_num_threads, options.intra_op_num_threads = 1, threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
+    options = session_options(threads)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, profile
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return onnxruntime_without_telemetry().InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _nodes(profile: Path) -> Iterator[dict[str, Any]]:

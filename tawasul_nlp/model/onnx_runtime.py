@@ -79,13 +79,7 @@ class OnnxRuntime:
         began = time.perf_counter()
         onnxruntime = onnxruntime_without_telemetry()
         graph = with_portable_softmax(checked_graph(self.path))
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
-        options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be ORT format
+        options = session_options(threads, spinning=self.spinning)
         try:
             # Bytes, not a path: the checked bytes are loaded, and cannot refer to other files.
             session = freed_by_its_process(
@@ -176,6 +170,18 @@ class OnnxRuntime:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def session_options(threads: int, *, spinning: bool = False) -> Any:
+    """Return the options of a session whose products are exact on every processor."""
+    options = onnxruntime_without_telemetry().SessionOptions()
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be ORT format
+    return options
 
 
 def _dimensions(output: str) -> int:

@@ -140,12 +140,16 @@ def _columns(tally: Tally, domain: Domain) -> dict[str, list[str]]:
         "day": np.where(days == UNKNOWN, UNKNOWN, days - first),
         "incident": tally.incidents,
         "review": tally.reviews,
-        "percent": np.rint(100 * np.clip(tally.certainties, 0, 1)),
-        "urgencyPercent": np.rint(100 * np.clip(tally.urgency_certainties, 0, 1)),
+        "percent": _percent(tally.certainties),
+        "urgencyPercent": _percent(tally.urgency_certainties),
     }
     if tally.columns.routed is not None:
         rest["misrouted"] = misrouted(tally, domain)
     return {name: packed(column) for name, column in {**columns, **rest}.items()}
+
+
+def _percent(shares: Sequence[float]) -> np.ndarray:
+    return np.rint(100 * np.clip(shares, 0, 1))
 
 
 def _coordinates(tally: Tally, domain: Domain) -> dict[int, tuple[float, float]]:
