@@ -46,7 +46,7 @@ def test_incidents_become_a_table_with_the_largest_first(index, tmp_path, suffix
     first, second = rows
     assert (first["incident"], first["size"], first["state"]) == (str(power), "2", "closed")
     assert (first["first_day"], first["last_day"], first["growth"]) == ("2026-03-01", "2026-03-02", "0")
-    assert (first["topic"], first["agency"], first["urgency"]) == ("power_outage", "ewa", "")
+    assert (first["topic"], first["agency"], first["urgency"]) == ("power_outage", "ewa", "urgent")
     assert first["places"] == "مجمع 1203، مدينة حمد" and first["agency_name_ar"]
     assert first["title"] == index.text(index.group(power).representative)
     assert second["title"].startswith("=" if suffix == "parquet" else "'="), "a formula in CSV is escaped"
