@@ -191,11 +191,17 @@ def with_thresholds(
                 own[label] = error_curve(confidence[rows], correct[rows])
     # JSON has no infinity: at 1 only certainty is accepted.
     thresholds = {str(target): min(threshold_at(curve, target), 1.0) for target in TARGET_ERRORS}
+    return with_prior(replace(task, thresholds=thresholds, curve=curve, label_curves=own), probabilities)
+
+
+def with_prior(task: TaskConfig, probabilities: np.ndarray) -> TaskConfig:
+    """Store the prior: the mean of the probabilities (n_texts, labels).
+
+    Examples
+    --------
+    >>> task = TaskConfig(("emergency", "normal"), {"encoder": 1.0})
+    >>> with_prior(task, np.array([[0.4, 0.6], [0.0, 1.0]])).prior
+    (0.2, 0.8)
+    """
     prior = np.maximum(probabilities.mean(0), _LEAST_SHARE)
-    return replace(
-        task,
-        thresholds=thresholds,
-        curve=curve,
-        label_curves=own,
-        prior=tuple(np.round(prior / prior.sum(), 7).tolist()),
-    )
+    return replace(task, prior=tuple(np.round(prior / prior.sum(), 7).tolist()))

@@ -23,7 +23,7 @@ def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any])
     metrics : mapping
         What its ``metrics.json`` holds.
     """
-    parts = [_head(run), _data(run, metrics), _quality(metrics), _export(metrics), _use(run, metrics)]
+    parts = [_head(run), _data(run, metrics), _quality(run, metrics), _export(metrics), _use(run, metrics)]
     (folder / CARD).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -45,9 +45,19 @@ def _head(run: Mapping[str, Any]) -> str:
         f"**What it does.** Reads one Arabic text and gives calibrated probabilities for {tasks}. Load it with "
         "`ComplaintClassifier.from_pretrained(FOLDER)` of tawasul-nlp.\n\n"
         f"**How it was made.** Fine-tuned from `{config['backbone']}` (normalisation `{config['profile']}`, at most "
-        f"{config['max_tokens']} tokens): {stages}; {second}. Weights are stored in 8 bits. Scorer weights, "
-        "temperatures, powers and thresholds were fitted on the validation rows. Every setting is in the run's "
-        "`config.yaml`."
+        f"{config['max_tokens']} tokens): {stages}; {second}. Weights are stored in 8 bits. {_calibration(run)} Every "
+        "setting is in the run's `config.yaml`."
+    )
+
+
+def _calibration(run: Mapping[str, Any]) -> str:
+    fitted = "Scorer weights, temperatures, powers and thresholds"
+    if "before" not in run:
+        return f"{fitted} were fitted on the validation rows."
+    return (
+        f"It is an update of the model `{run['before']}`, of which it keeps what the rows say nothing about. {fitted} "
+        "are that model's, where a task has the same scorers: it may have learned these rows by heart. Calibrate the "
+        "model on rows that are new to it (`tawasul calibrate`)."
     )
 
 
@@ -88,10 +98,12 @@ def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _quality(metrics: Mapping[str, Any]) -> str:
+def _quality(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    chose = "These also chose the epoch, the weights, temperatures and thresholds"
+    flattered = "The model before may have learned from these" if "before" in run else chose
     lines = [
-        "**How good it is**, on the validation rows. These also chose the epoch, the weights, temperatures and "
-        "thresholds, so the figures flatter the model somewhat: measure on other labelled rows before relying on them.",
+        f"**How good it is**, on the validation rows. {flattered}, so the figures flatter the model somewhat: measure "
+        "on other labelled rows before relying on them."
     ]
     for titles in (_FIGURES, _SET_FIGURES):
         rows = [

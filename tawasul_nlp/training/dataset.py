@@ -94,6 +94,10 @@ class TrainingData:
         The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.marks`).
     marked_validation : Dataset or None
         Marked rows by which it is chosen what counts as an issue of its own.
+    before : Path or None
+        The folder of the model that an update goes on from. What the data says nothing about stays as it is there: the
+        heads for clauses, incidents and pairs, and how the scorers are weighed and calibrated, since that model may
+        have learned the rows by heart.
     """
 
     train: Dataset | IterableDataset
@@ -114,6 +118,7 @@ class TrainingData:
     multi_label: dict[str, int] = field(default_factory=dict)
     clauses: str | None = None
     marked_validation: Dataset | None = None
+    before: Path | None = None
 
     @property
     def learned(self) -> Dataset | IterableDataset:

@@ -97,13 +97,13 @@ def start_network(
         raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")
     torch.manual_seed(stage.seed)
     tasks = {task: len(names) for task, names in data.labels.items()}
+    incident, clauses = data.incidents is not None, data.clauses
+    separator = backbone.tokenizer.sep_token_id if any(each.pairs for each in config.passes()) else None
+    if data.before is not None and backbone.model is not None:
+        incident = incident or backbone.model.incident is not None
+        clauses, separator = clauses or backbone.model.clauses, separator or backbone.model.separator
     network = MultiTaskNetwork(
-        backbone.encoder,
-        tasks,
-        stage.dropout,
-        incident=data.incidents is not None,
-        clauses=data.clauses,
-        separator=backbone.tokenizer.sep_token_id if any(each.pairs for each in config.passes()) else None,
+        backbone.encoder, tasks, stage.dropout, incident=incident, clauses=clauses, separator=separator
     )
     for task, labelled in data.multi_label.items():
         start_from_shares(network, task, data.counts[task], labelled)

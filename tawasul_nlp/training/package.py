@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_preferred, with_thresholds
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_preferred, with_prior, with_thresholds
 from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
@@ -24,10 +24,12 @@ from tawasul_nlp.model.folder import (
     NETWORK,
     NETWORK_CONFIG,
     NGRAM,
+    PAIRS,
     TOKENIZER,
     ModelConfig,
     TaskConfig,
     file_hash,
+    read_config,
 )
 from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
@@ -95,6 +97,7 @@ def build_folder(
     label_texts: int | None = None,
     torch_files: bool = False,
     domain: Domain | None = None,
+    before: Path | None = None,
 ) -> ModelConfig:
     """Export the network and fit each task's weights, temperature and thresholds on validation texts.
 
@@ -127,6 +130,8 @@ def build_folder(
         Whether the folder also holds the float network, for the torch runtime.
     domain : Domain or None
         The pack that the folder carries; None is Bahrain's, which the library has.
+    before : Path or None
+        The folder of a model whose fitted numbers stay, as far as the network still has what they are of.
 
     Returns
     -------
@@ -151,17 +156,11 @@ def build_folder(
     if domain is not None and domain != Domain.bundled():
         (out / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
         names.append(DOMAIN)
-    fitted: dict[str, TaskConfig] = {}
-    for name in tasks:
-        own = {**fitted, name: tasks[name]}
-        if tasks[name].multi_label:
-            fitted[name] = fit_label_scores(name, own, scorers, truth[name], prior)
-            fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
-        else:
-            fitted[name] = fit_task(name, own, scorers, truth[name], prior)
-            found = combine(fitted, scorers)[name]
-            preferring = with_preferred(fitted[name], found, truth[name], least_recall)
-            fitted[name] = with_thresholds(preferring, found, truth[name], label_texts)
+    known = None if before is None else read_config(before)
+    if before is not None and known is not None and PAIRS in known.files and network.incident is not None:
+        shutil.copy(before / PAIRS, out / PAIRS)
+        names.append(PAIRS)
+    fitted = _weighed(tasks, scorers, truth, known, prior, least_recall, label_texts)
     for target in TARGET_ERRORS:
         for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
             logger.warning("%s", sentence)
@@ -174,11 +173,66 @@ def build_folder(
         max_tokens,
         files,
         about,
-        issues=None if network.clauses is None else IssueConfig(network.clauses),
+        issues=(known and known.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
         separator=network.separator,
     )
     config.save(out)
     return config
+
+
+def _weighed(
+    tasks: Mapping[str, TaskConfig],
+    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    truth: Mapping[str, np.ndarray],
+    before: ModelConfig | None,
+    prior: float,
+    least_recall: Mapping[str, float],
+    label_texts: int | None,
+) -> dict[str, TaskConfig]:
+    """Return the tasks weighed and calibrated, as in the model before or by validation texts."""
+    fitted: dict[str, TaskConfig] = {}
+    for name, task in tasks.items():
+        fitted[name] = task
+        kept = None if before is None else calibrated_before(task, before.tasks.get(name))
+        if kept is not None:
+            fitted[name] = kept
+            if not kept.multi_label:
+                fitted[name] = with_prior(kept, np.exp(combine(fitted, scorers)[name][truth[name] >= 0]))
+        elif task.multi_label:
+            fitted[name] = fit_label_scores(name, fitted, scorers, truth[name], prior)
+            fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
+        else:
+            fitted[name] = fit_task(name, fitted, scorers, truth[name], prior)
+            found = combine(fitted, scorers)[name]
+            preferring = with_preferred(fitted[name], found, truth[name], least_recall)
+            fitted[name] = with_thresholds(preferring, found, truth[name], label_texts)
+    return fitted
+
+
+def calibrated_before(task: TaskConfig, before: TaskConfig | None) -> TaskConfig | None:
+    """Return a task weighed and calibrated as in a model before; None where that weighs or decides by something else.
+
+    New labels change nothing of it, except in a multi-label task, which has a number for each.
+
+    Examples
+    --------
+    >>> before = TaskConfig(("roads", "water"), {"encoder": 1.0}, temperature=1.5)
+    >>> calibrated_before(TaskConfig(("roads", "sewage", "water"), {"encoder": 0.5}), before).temperature
+    1.5
+    >>> calibrated_before(TaskConfig(("roads", "water"), {"encoder": 0.5, "ngram": 0.5}), before)
+    """
+    if before is None or (task.weights.keys(), task.parent, task.multi_label) != (
+        before.weights.keys(),
+        before.parent,
+        before.multi_label,
+    ):
+        return None
+    if task.multi_label:
+        if set(task.labels) != set(before.labels):
+            return None
+        offset_of = dict(zip(before.labels, before.offsets, strict=True))
+        before = replace(before, offsets=tuple(offset_of[label] for label in task.labels))
+    return replace(before, labels=task.labels, parent_labels=task.parent_labels, prior=())
 
 
 def save_network(network: MultiTaskNetwork, folder: Path) -> None:

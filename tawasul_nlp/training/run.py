@@ -350,6 +350,7 @@ def fit_model(
         label_texts=config.label_texts,
         torch_files=config.keep_torch,
         domain=domain,
+        before=data.before,
     )
     if data.marked_validation is not None:
         fit_issues(folder, data.marked_validation)

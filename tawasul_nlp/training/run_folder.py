@@ -14,6 +14,7 @@ from typing import Any
 from datasets import Dataset, IterableDataset
 
 from tawasul_nlp._system import atomic_write
+from tawasul_nlp.model.folder import read_config
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.progress import LOG, tell
@@ -46,6 +47,7 @@ def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
         "validation": len(data.validation),
         "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
         "incidents": None if data.incidents is None else _incident_digest(data),
+        **({} if data.before is None else {"before": read_config(data.before).model_hash}),
     }
 
 

@@ -171,7 +171,7 @@ def update(
                     f"the model would lose {len(gone)} labels of {task}, of which neither table has a row: "
                     f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
                 )
-        data = replace(data, parents=_parents(before, data.labels))
+        data = replace(data, parents=_parents(before, data.labels), before=before.folder)
         tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
         own = before.domain if DOMAIN in before.config.files else None
         run = fit(data, config, output, domain=own)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.cli import main
 from tawasul_nlp.training import TrainConfig, train, update
 from tawasul_nlp.training.dataset import read_whole
@@ -16,6 +16,7 @@ from tawasul_nlp.training.splitting import folded
 from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.update import _divided, _parents, update_config
 from tests.training.conftest import DEPARTMENTS, write_csv
+from training.corpus import LabelSpace, load_examples
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +111,41 @@ def test_a_task_that_another_one_decides_stays_so_unless_that_gets_a_new_label()
     assert _parents(bundled, labels | {"topic": (*labels["topic"], "new")}) == {}
 
 
+def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(tmp_path: Path) -> None:
+    bundled = ComplaintClassifier.from_pretrained()
+    examples = load_examples("validation", LabelSpace.load(), reports=False)
+    unseen = {label for task in ("topic", "agency") for label in bundled.labels[task]}
+    rows: list[dict[str, str]] = []
+    for case in examples + load_examples("train", LabelSpace.load(), reports=False):
+        if unseen & {case.topic, case.agency} or len(rows) < 60:
+            unseen -= {case.topic, case.agency}
+            labels = {
+                "kind": case.kind or "complaint",
+                "topic": case.topic,
+                "agency": case.agency,
+                "urgency": case.urgency or "normal",
+            }
+            rows.append({"text": case.text, **labels})
+    for kind, urgency in zip(bundled.labels["kind"], ("normal", "urgent", "emergency", "normal"), strict=True):
+        rows += [{**row, "text": f"{row['text']} {kind}", "kind": kind, "urgency": urgency} for row in rows[:10]]
+    config = update_config(bundled).replace(epochs=0.1, label_issues=False)
+    options: dict[str, Any] = {"duplicates": "identical", "config": config, "leave_out": True}
+    replay, corrections = Dataset.from_list(rows[20:]), Dataset.from_list(rows[:20])
+    after = update(None, corrections, replay=replay, output=tmp_path / "out", **options).run.model
+    assert after.config.issues == bundled.config.issues and after.config.reads_pairs
+    for name, task in bundled.config.tasks.items():
+        kept = after.config.tasks[name]
+        assert (kept.weights, kept.temperature, kept.preferred) == (task.weights, task.temperature, task.preferred)
+        assert len(kept.prior) == len(task.prior), "priors are measured again"
+    two = "الحاوية عند بيتنا ممتلئة من أسبوع والروائح مؤذية، وبعد إنارة الشارع طافية من شهر في مجمع 905"
+    assert {issue.topic.id for issue in after.predict(two).issues} == {"waste_collection", "street_lighting_fault"}
+    leak = "انفجر أنبوب الماء في شارع البديع عند المخبز والشارع غرق"
+    groups = DuplicateGrouper(after).group([leak, leak.replace("انفجر", "انفجرر"), two])
+    assert groups.labels[0] == groups.labels[1] != groups.labels[2]
+    card = (tmp_path / "out" / "model" / "README.md").read_text(encoding="utf-8")
+    assert f"an update of the model `{bundled.config.model_hash}`" in card
+
+
 def test_an_update_that_would_lose_something_is_refused(
     model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
 ) -> None:
@@ -124,3 +160,5 @@ def test_an_update_that_would_lose_something_is_refused(
     refused(known, corrections[:3], "corrections: 3 groups of rows are too few to hold 20% of them out")
     named = [{**row, "kind": "شكوى"} for row in known]
     refused(named, named[:20], "the model would lose dept, which no label column is for", label_columns=["kind"])
+    recalled = update_config(ComplaintClassifier.from_pretrained(model)).replace(least_recall={NEW: 0.9})
+    refused(known, corrections, "an update keeps that of the model before; leave them out", config=recalled)
