@@ -44,6 +44,15 @@ def calibrate(
         int | None,
         typer.Option(metavar="N", min=20, help="Labels that N rows are given get thresholds of their own."),
     ] = None,
+    recall: Annotated[
+        str | None,
+        typer.Option(
+            "--least-recall",
+            metavar="LABEL=SHARE[,...]",
+            help="Labels that must not be missed, and the share of their cases to be found, such as emergency=0.9. "
+            "Those that the model has already are found as often as before.",
+        ),
+    ] = None,
     folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of the cross-validation.")] = 5,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -80,6 +89,7 @@ def calibrate(
             label_columns=wanted,
             group_column=group_column,
             label_texts=label_texts,
+            least_recall=_shares(recall),
             folds=folds,
             seed=seed,
             on_progress=advance,
@@ -88,3 +98,18 @@ def calibrate(
     for sentence in result.warnings:
         complain(sentence, "warning")
     print_result(result, [output or model], as_json=as_json, quiet=quiet)
+
+
+def _shares(given: str | None) -> dict[str, float]:
+    """Return the labels that an option names, each with its share.
+
+    >>> _shares("emergency=0.9, urgent=0.5"), _shares(None)
+    ({'emergency': 0.9, 'urgent': 0.5}, {})
+    """
+    try:
+        items = [item.rpartition("=") for item in given.split(",")] if given else []
+        return {label.strip(): float(share) for label, _, share in items}
+    except ValueError:
+        raise typer.BadParameter(
+            f"got {given!r}, expected emergency=0.9, or several with commas", param_hint="--least-recall"
+        ) from None

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tawasul_nlp.evaluation.calibration_result import (
     TaskCalibration,
 )
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_thresholds
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_preferred, with_thresholds
 from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
@@ -49,6 +50,7 @@ def calibrate(
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     group_column: str | None = None,
     label_texts: int | None = None,
+    least_recall: Mapping[str, float] = MappingProxyType({}),
     target_errors: Sequence[float] = TARGET_ERRORS,
     folds: int = 5,
     seed: int = 0,
@@ -77,6 +79,10 @@ def calibrate(
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
     label_texts : int or None
         Labels that at least so many rows are given get thresholds of their own; None for no label.
+    least_recall : mapping of str to float
+        Labels that must not be missed, and the share of their rows to be found: each is answered from the probability
+        on that finds as many, though another may be likelier. One that the model has already, and that is not named, is
+        found among these rows as often as before.
     target_errors : sequence of float
         For which coverage and error are reported; the model answers for any other as well.
     folds : int
@@ -95,8 +101,8 @@ def calibrate(
     TableError
         If the table cannot be read, lacks a column, or has no row with a text.
     ValueError
-        If a task is none of the model's or has fewer than 20 labelled rows, if a number is out of range, or if the
-        bundled model's folder should be changed.
+        If a task is none of the model's or has fewer than 20 labelled rows, if a label of ``least_recall`` is in no
+        task that is calibrated, if a number is out of range, or if the bundled model's folder should be changed.
     FileExistsError
         If there are files in ``output`` already.
     MissingExtraError
@@ -115,16 +121,17 @@ def calibrate(
     table = source.read([*columns.values(), *([group_column] if group_column else [])], lambda s: advance("reading", s))
     tasks = classifier.config.tasks
     truth = _truth(tasks, table, columns)
+    _check_recall(least_recall, [tasks[name] for name in truth])
     scorers = _read(classifier, table.texts, advance)
     pooled: dict[str, list[_Judged]] = {name: [] for name in truth}
     for at, held_out in enumerate(_folds(table, group_column, folds, seed)):
         advance("cross-validating", at / folds)
-        fitted = _fitted(tasks, scorers, truth, np.flatnonzero(~held_out), label_texts)
+        fitted = _fitted(tasks, scorers, truth, np.flatnonzero(~held_out), label_texts, least_recall)
         for name, judged in _judged(fitted, scorers, truth, np.flatnonzero(held_out), target_errors):
             pooled[name].append(judged)
     advance("calibrating", 1.0)
     before = dict(_judged(tasks, scorers, truth, np.arange(len(table)), target_errors))
-    fitted = _fitted(tasks, scorers, truth, np.arange(len(table)), label_texts)
+    fitted = _fitted(tasks, scorers, truth, np.arange(len(table)), label_texts, least_recall)
     found = {
         name: TaskCalibration(
             column=columns.get(name),
@@ -192,6 +199,17 @@ def _truth(tasks: Mapping[str, TaskConfig], table: LabelledTable, columns: Mappi
     return found
 
 
+def _check_recall(least_recall: Mapping[str, float], tasks: Sequence[TaskConfig]) -> None:
+    known = {label for task in tasks if not task.multi_label for label in task.labels}
+    for label, share in least_recall.items():
+        if label not in known:
+            raise ValueError(
+                f"least_recall names {label!r}, which is no label of a task of one label with labelled rows"
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"least_recall of {label!r} is {share!r}, expected a share above 0 and up to 1")
+
+
 def _check_rows(table: str, name: str, task: TaskConfig, usable: int) -> None:
     if usable < LEAST_ROWS:
         raise ValueError(
@@ -237,6 +255,7 @@ def _fitted(
     truth: Mapping[str, np.ndarray],
     rows: np.ndarray,
     label_texts: int | None,
+    least_recall: Mapping[str, float],
 ) -> dict[str, TaskConfig]:
     """Return the tasks, those with labels fitted to them on these rows."""
     fitted: dict[str, TaskConfig] = {}
@@ -254,9 +273,22 @@ def _fitted(
             family[name] = fit_label_scores(name, family, own, target, _PRIOR)
             fitted[name] = with_label_threshold(family[name], combine(family, own)[name], target, lacking)
             continue
+        recall = {**_recall(name, tasks, own, truth[name][known]), **least_recall}
         family[name] = fit_task(name, family, own, truth[name][known], _PRIOR)
-        fitted[name] = with_thresholds(family[name], combine(family, own)[name], truth[name][known], label_texts)
+        found = combine(family, own)[name]
+        preferring = with_preferred(family[name], found, truth[name][known], recall)
+        # A label without a row here keeps the probability from which it was answered.
+        preferring = replace(preferring, preferred=task.preferred | preferring.preferred)
+        fitted[name] = with_thresholds(preferring, found, truth[name][known], label_texts)
     return fitted
+
+
+def _recall(name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores, truth: np.ndarray) -> dict[str, float]:
+    """Return the share that is found of each label that must not be missed, if any is."""
+    task = tasks[name]
+    answers, _ = decide(task, np.exp(combine(_family(tasks, name), scorers)[name]))
+    own = {label: answers[truth == task.labels.index(label)] == task.labels.index(label) for label in task.preferred}
+    return {label: float(hits.mean()) for label, hits in own.items() if hits.any()}
 
 
 def _is_labelled(truth: np.ndarray) -> np.ndarray:

@@ -114,6 +114,31 @@ def test_a_label_with_many_answers_gets_thresholds_of_its_own(
         assert set(found.own_thresholds) == {label for label, count in counts.items() if count >= 60}
 
 
+def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before(
+    folder: Path, table: dict[str, list[str]], tmp_path: Path
+) -> None:
+    label = TASKS["dept"][0]
+
+    def recall(model: Path) -> float:
+        answers = ComplaintClassifier.from_pretrained(model, threads=1).predict(table["text"])
+        given = np.array([p.labels["dept"].id for p in answers])
+        return float((given[np.array(table["dept"]) == label] == label).mean())
+
+    for asked, out in ((0.95, "high"), (0.7, "lower")):
+        calibrate(folder, table, output=tmp_path / out, least_recall={label: asked})
+        assert asked <= recall(tmp_path / out) < asked + 0.03
+    # Other probabilities, the same share of the label's texts.
+    config = read_config(tmp_path / "lower")
+    tasks = {name: replace(task, temperature=task.temperature * 3) for name, task in config.tasks.items()}
+    replace(config, tasks=tasks).save(tmp_path / "lower")
+    before = recall(tmp_path / "lower")
+    calibrate(tmp_path / "lower", table, output=tmp_path / "again")
+    assert recall(tmp_path / "again") == pytest.approx(before, abs=0.03)
+    for share, message in (({"other": 0.9}, "'other', which is no label"), ({label: 90}, "is 90, expected a share")):
+        with pytest.raises(ValueError, match=message):
+            calibrate(folder, table, output=tmp_path / "out", least_recall=share)
+
+
 def test_the_agencies_of_labelled_topics_are_calibrated_along(tmp_path: Path) -> None:
     with_topic = read_config(BUNDLED).tasks
     rng = np.random.default_rng(1)
