@@ -19,7 +19,7 @@ from tawasul_nlp.evaluation.calibration_result import (
     TaskCalibration,
 )
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_preferred, with_thresholds
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers
 from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
@@ -274,18 +274,15 @@ def _fitted(
             fitted[name] = with_label_threshold(family[name], combine(family, own)[name], target, lacking)
             continue
         recall = {**_recall(name, tasks, own, truth[name][known]), **least_recall}
-        family[name] = fit_task(name, family, own, truth[name][known], _PRIOR)
-        found = combine(family, own)[name]
-        preferring = with_preferred(family[name], found, truth[name][known], recall)
-        # A label without a row here keeps the probability from which it was answered.
-        preferring = replace(preferring, preferred=task.preferred | preferring.preferred)
-        fitted[name] = with_thresholds(preferring, found, truth[name][known], label_texts)
+        fitted[name] = fit_answers(name, family, own, truth[name][known], _PRIOR, recall, label_texts)
     return fitted
 
 
 def _recall(name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores, truth: np.ndarray) -> dict[str, float]:
     """Return the share that is found of each label that must not be missed, if any is."""
     task = tasks[name]
+    if not task.preferred:
+        return {}
     answers, _ = decide(task, np.exp(combine(_family(tasks, name), scorers)[name]))
     own = {label: answers[truth == task.labels.index(label)] == task.labels.index(label) for label in task.preferred}
     return {label: float(hits.mean()) for label, hits in own.items() if hits.any()}

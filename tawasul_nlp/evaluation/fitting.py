@@ -101,6 +101,24 @@ def _even_scales(
     return np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
 
 
+def fit_answers(
+    name: str,
+    tasks: Mapping[str, TaskConfig],
+    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    truth: np.ndarray,
+    prior: float,
+    least_recall: Mapping[str, float],
+    label_texts: int | None,
+) -> TaskConfig:
+    """Fit a task of one label, choose from when its preferred labels are answered, and store its thresholds and prior.
+
+    See :func:`fit_task`, :func:`with_preferred` and :func:`with_thresholds`.
+    """
+    task = fit_task(name, tasks, scorers, truth, prior)
+    found = combine({**tasks, name: task}, scorers)[name]
+    return with_thresholds(with_preferred(task, found, truth, least_recall), found, truth, label_texts)
+
+
 def _starts(even: np.ndarray) -> list[np.ndarray]:
     """Return where to begin: all scales and the power at 1, and each scorer nearly alone at its even scale."""
     n_scorers = len(even) - 1
@@ -143,7 +161,8 @@ def with_preferred(
     log_probabilities : ndarray of float, shape (n_texts, labels)
     truth : ndarray of int, shape (n_texts,)
     least_recall : mapping of str to float
-        Labels, of which the task need not have all, and the share of their texts to be found.
+        Labels, of which the task need not have all, and the share of their texts to be found. A preferred label that is
+        not among them, or has no text here, stays as it is.
 
     Examples
     --------
@@ -152,7 +171,7 @@ def with_preferred(
     >>> with_preferred(task, np.log(probabilities), np.array([0, 0, 0, 1]), {"emergency": 0.6}).preferred
     {'emergency': 0.3}
     """
-    preferred = {}
+    preferred = dict(task.preferred)
     for label, share in least_recall.items():
         own = truth == task.labels.index(label) if label in task.labels else np.zeros(len(truth), bool)
         if own.any():

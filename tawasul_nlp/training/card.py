@@ -52,7 +52,7 @@ def _head(run: Mapping[str, Any]) -> str:
 
 def _calibration(run: Mapping[str, Any]) -> str:
     fitted = "Scorer weights, temperatures, powers and thresholds"
-    if "before" not in run:
+    if run.get("before") is None:
         return f"{fitted} were fitted on the validation rows."
     return (
         f"It is an update of the model `{run['before']}`, of which it keeps what the rows say nothing about. {fitted} "
@@ -100,7 +100,7 @@ def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 def _quality(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     chose = "These also chose the epoch, the weights, temperatures and thresholds"
-    flattered = "The model before may have learned from these" if "before" in run else chose
+    flattered = "The model before may have learned from these" if run.get("before") is not None else chose
     lines = [
         f"**How good it is**, on the validation rows. {flattered}, so the figures flatter the model somewhat: measure "
         "on other labelled rows before relying on them."

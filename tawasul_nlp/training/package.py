@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_task, with_preferred, with_prior, with_thresholds
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers, with_prior
 from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
@@ -202,10 +202,7 @@ def _weighed(
             fitted[name] = fit_label_scores(name, fitted, scorers, truth[name], prior)
             fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
         else:
-            fitted[name] = fit_task(name, fitted, scorers, truth[name], prior)
-            found = combine(fitted, scorers)[name]
-            preferring = with_preferred(fitted[name], found, truth[name], least_recall)
-            fitted[name] = with_thresholds(preferring, found, truth[name], label_texts)
+            fitted[name] = fit_answers(name, fitted, scorers, truth[name], prior, least_recall, label_texts)
     return fitted
 
 

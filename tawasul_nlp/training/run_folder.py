@@ -47,7 +47,7 @@ def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
         "validation": len(data.validation),
         "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
         "incidents": None if data.incidents is None else _incident_digest(data),
-        **({} if data.before is None else {"before": read_config(data.before).model_hash}),
+        "before": None if data.before is None else read_config(data.before).model_hash,
     }
 
 
