@@ -1,9 +1,9 @@
 # The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
 #   make demo    install the package alone, classify and group examples/backlog.csv, report on it, and say what stands out
-#   make test    lint, types, the wheel in an environment of its own, tests and the package's doctests
-#   make quick   lint, types, and the tests that need no processes, browser, Ray, training or notebook
+#   make test    lint, types, tests and doctests, with one short run each of training, browser, Ray, silence, kill and notebook
+#   make test-all  make test, then the long tests, property tests with random examples, and the wheel in an environment of its own
 #   make wheel-test  only the wheel: that the package alone is small, answers the same, and names a missing extra
-#   make coverage  the tests once more, with the share of branches that they take
+#   make coverage  all tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
 #   make train   rebuild the bundled model from training/data; with BACKBONE=folder or Hub id the same from another BERT, into build/
@@ -19,7 +19,7 @@ IN_PARALLEL ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples notebooks tests
 
-.PHONY: wheels demo quick wheel-test test coverage lint format train eval clean
+.PHONY: wheels demo wheel-test test test-all coverage lint format train eval clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -58,12 +58,12 @@ wheel-test: $(VENV)/.installed
 	$(BIN)/python -m tests.wheel
 
 # The processes share the cores, and torch's threads of one would wait awake for those of the other.
-test quick coverage: export OMP_NUM_THREADS = 1
-test: lint wheels wheel-test
-	$(BIN)/python -m pytest $(IN_PARALLEL)
+test test-all coverage: export OMP_NUM_THREADS = 1
+test: lint
+	$(BIN)/python -m pytest --quiet $(IN_PARALLEL) -m 'not slow or smoke'
 
-quick: lint
-	$(BIN)/python -m pytest --quiet $(IN_PARALLEL) --dist worksteal -m 'not slow'
+test-all: test wheels wheel-test
+	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest $(IN_PARALLEL) -m 'slow and not smoke or hypothesis'
 
 # Workers of tests that change their folder write their share beside the others.
 coverage: wheels

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def imported(tree):
     """Return the top-level modules of other projects that a file imports when it runs."""
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []
+            node.body = []  # the tree is shared, and nothing here asks what is imported for types
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -108,21 +109,23 @@ def sources(*folders):
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def shown(path):
-    return path.relative_to(ROOT).as_posix()
-
-
+@cache
 def parsed(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", sources("tawasul_nlp", "training", "eval", "examples"), ids=shown)
-def test_what_is_imported_is_declared_and_an_extra_is_asked_for_before(path):
+def undeclared(path):
+    """Return what a file imports that neither the package nor an extra brings that it, or a package above it, asks for."""
     doors = [path, *(door for folder in path.parents if ROOT in folder.parents for door in folder.glob("__init__.py"))]
     allowed = declared(PROJECT["dependencies"])
     for door in doors:
         allowed |= {name for extra, _ in demanded(parsed(door)) for name in of_extra(extra)}
-    assert [module for module in imported(parsed(path)) if not HOMES[module] & allowed] == []
+    return [module for module in imported(parsed(path)) if not HOMES[module] & allowed]
+
+
+def test_what_is_imported_is_declared_and_an_extra_is_asked_for_before():
+    paths = sources("tawasul_nlp", "training", "eval", "examples")
+    assert {path.relative_to(ROOT).as_posix(): names for path in paths if (names := undeclared(path))} == {}
 
 
 def test_every_extra_that_is_asked_for_brings_the_modules():
