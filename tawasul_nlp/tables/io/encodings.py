@@ -11,6 +11,8 @@ from tawasul_nlp.tables.errors import TableError
 
 # A well-formed multi-byte UTF-8 sequence, nearly: overlong forms and surrogates do not matter for a count.
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+# In windows-1256 a letter before a comma, semicolon or question mark looks like one too: these say nothing either way.
+_LETTER_BEFORE_MARK = re.compile(rb"[\xc2-\xf4][\xa1\xba\xbf]{1,3}")
 _HIGH_BYTES = bytes(range(0x80, 0x100))
 _BLOCK = 1 << 20
 
@@ -71,9 +73,9 @@ def sniff_encoding(file: BinaryIO) -> Encoding:
 def _encoding_by_count(file: BinaryIO) -> Encoding:
     sequences = strays = 0
     while block := file.read(_BLOCK):  # a sequence that a block's end cuts is counted as strays: one in a million bytes
-        found = _SEQUENCE.findall(block)
-        sequences += len(found)
-        strays += len(block) - len(block.translate(None, _HIGH_BYTES)) - sum(map(len, found))
+        well_formed = _SEQUENCE.findall(block)
+        sequences += sum(_LETTER_BEFORE_MARK.fullmatch(sequence) is None for sequence in well_formed)
+        strays += len(block) - len(block.translate(None, _HIGH_BYTES)) - sum(map(len, well_formed))
     return Encoding("cp1256") if strays > sequences else Encoding("utf-8")
 
 

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tawasul_nlp.tables import TableError
@@ -22,6 +22,7 @@ def test_the_encodings_that_arabic_exports_come_in_are_told_apart(codec, expecte
     assert SENTENCE.encode(codec).decode(sniffed.codec) == SENTENCE
 
 
+@example("00آ،0ءآ،0000")
 @given(st.text(st.sampled_from("ابتثجحخدذرزسشصضطظعغفقكلمنهويةىءآأإؤئ ،؟؛ 0123"), min_size=12))
 def test_windows_1256_is_not_taken_for_utf_8(text):
     raw = text.encode("windows-1256")
