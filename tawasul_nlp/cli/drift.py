@@ -61,8 +61,8 @@ def drift(
     """Say what changed between two periods of cases, and which changes are more than chance explains.
 
     Compared are topics, agencies, kinds, places, urgency, the share of cases for review, and the words. Tables that
-    `tawasul classify` wrote are compared as they are; texts of others are read by the model first, whose certainty and
-    embeddings are then compared too. All tests together raise a false alarm in at most one of twenty comparisons.
+    `tawasul classify` wrote are compared as they are; texts of others are read by the model first. All tests together
+    raise a false alarm in at most one of twenty comparisons.
 
     OUT.html is one page in Arabic and in English, without personal data, that needs no network.
 

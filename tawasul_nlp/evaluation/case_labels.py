@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain, Level, Levels
 from tawasul_nlp.evaluation.evaluator import Progress
@@ -23,36 +21,13 @@ _PIECE = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CaseLabels:
-    """A value a case of everything that has a mix.
-
-    Attributes
-    ----------
-    of : dict of str to list of str
-        By dimension: a task, a level of places, the urgency, whether a case needs review; empty where a case has none.
-    confidence : dict of str to ndarray of float, shape (n_cases,)
-        The model's certainty of each task's answer; empty if columns were read.
-    """
-
-    of: dict[str, list[str]]
-    confidence: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class LabelBasis:
-    """Where the labels of cases come from.
-
-    Attributes
-    ----------
-    domain : Domain
-    columns : tuple of mapping of str to str
-        For each table, the column of each dimension; empty if a model reads the texts.
-    classifier : ComplaintClassifier or None
-        None if columns have the labels.
-    """
+    """Where the labels of cases come from."""
 
     domain: Domain
+    # For each table, the column of each dimension; empty if a model reads the texts.
     columns: tuple[Mapping[str, str], ...]
+    # None if columns have the labels.
     classifier: ComplaintClassifier | None = None
 
     @property
@@ -63,21 +38,23 @@ class LabelBasis:
         tasks = [task for task in self.classifier.labels if task not in self.classifier.multi_label_tasks]
         return _in_order(tasks, self.domain.gazetteer.levels)
 
-    @property
-    def tasks(self) -> list[str]:
-        """Those that are tasks that the model answers."""
-        answered = () if self.classifier is None else self.classifier.labels
-        return [dimension for dimension in self.dimensions if dimension in answered]
-
-    def labels(self, texts: Sequence[str], cells: Mapping[str, Sequence[str]], on_progress: Progress) -> CaseLabels:
-        """Return the labels of cases, of which the cells of dimensions that have a column are given."""
-        found: dict[str, list[str]] = {dimension: [] for dimension in self.dimensions}
-        certainties: dict[str, list[float]] = {task: [] for task in self.tasks}
+    def labels(
+        self, texts: Sequence[str], cells: Mapping[str, Sequence[str]], on_progress: Progress
+    ) -> dict[str, list[str]]:
+        """Return a value a case of each dimension, empty where it has none; ``cells`` are those that columns have."""
+        values: dict[str, list[str]] = {dimension: [] for dimension in self.dimensions}
+        levels = self.domain.gazetteer.levels
         if self.classifier is not None:
-            _read(self.classifier, texts, found, certainties, on_progress)
-        found |= {dimension: list(column) for dimension, column in cells.items()}
-        confidence = {task: np.array(values) for task, values in certainties.items()}
-        return CaseLabels(_tidy(found, self.domain.gazetteer.levels), confidence)
+            _add_answers(self.classifier, texts, values, on_progress)
+        values |= {dimension: list(column) for dimension, column in cells.items()}
+        if REVIEW in values:
+            values[REVIEW] = ["true" if is_true(value) else "false" for value in values[REVIEW]]
+        if "block" in values:
+            values["block"] = [number.removesuffix(".0") for number in values["block"]]
+            if levels.blocks_within_towns and "town" in values:
+                pairs = zip(values["block"], values["town"], strict=True)
+                values["block"] = [f"{number}، {town}" if number and town else "" for number, town in pairs]
+        return values
 
 
 def find_basis(
@@ -93,10 +70,10 @@ def find_basis(
             for source in sources:
                 source.check_columns([prefix + REVIEW], "--prefix")
         columns = [label_columns_of(source.columns, pack.gazetteer.levels, prefix) for source in sources]
-        known = [each for each in columns if each is not None]
-        if len(known) == len(columns):
-            shared = [dimension for dimension in known[0] if all(dimension in each for each in known)]
-            return LabelBasis(pack, tuple({dimension: each[dimension] for dimension in shared} for each in known))
+        classified = [each for each in columns if each is not None]
+        if len(classified) == len(sources):
+            shared = [dimension for dimension in classified[0] if all(dimension in each for each in classified)]
+            return LabelBasis(pack, tuple({name: each[name] for name in shared} for each in classified))
     if not isinstance(model, ComplaintClassifier):
         model = ComplaintClassifier.from_pretrained(model, domain=domain)
     return LabelBasis(domain or model.domain, tuple({} for _ in sources), model)
@@ -112,21 +89,13 @@ def label_columns_of(columns: Sequence[str], levels: Levels, prefix: str | None 
     >>> label_columns_of(columns, levels)
     {'dept': 'dept', 'town': 'town', 'needs_review': 'needs_review'}
     """
-    found = added_prefix(columns, prefix)
-    if found is None:
+    prefix = added_prefix(columns, prefix)
+    if prefix is None:
         return None
     places = level_columns(levels)
-    told = _in_order(answered_tasks(columns, found, "probability"), levels)
-    named = {dimension: found + places.get(dimension, dimension) for dimension in told}
+    dimensions = _in_order(answered_tasks(columns, prefix, "probability"), levels)
+    named = {dimension: prefix + places.get(dimension, dimension) for dimension in dimensions}
     return {dimension: column for dimension, column in named.items() if column in columns}
-
-
-def _in_order(tasks: Sequence[str], levels: Levels) -> list[str]:
-    """Return tasks, levels of places, the urgency if it is a task, and the review, in the order of telling."""
-    known = [task for task in _FIRST if task in tasks]
-    others = [task for task in tasks if task not in (*_FIRST, URGENCY)]
-    urgency = [URGENCY] if URGENCY in tasks else []
-    return [*known, *others, *level_columns(levels), *urgency, REVIEW]
 
 
 def level_columns(levels: Levels) -> dict[str, str]:
@@ -144,35 +113,27 @@ def _levels(levels: Levels) -> dict[str, Level]:
     return {"governorate": levels.region, "town": levels.area, **blocks}
 
 
-def _read(
-    classifier: ComplaintClassifier,
-    texts: Sequence[str],
-    found: dict[str, list[str]],
-    certainties: dict[str, list[float]],
-    on_progress: Progress,
+def _in_order(tasks: Sequence[str], levels: Levels) -> list[str]:
+    """Return tasks, levels of places, the urgency if it is a task, and the review, in the order of telling."""
+    first = [task for task in _FIRST if task in tasks]
+    others = [task for task in tasks if task not in (*_FIRST, URGENCY)]
+    urgency = [URGENCY] if URGENCY in tasks else []
+    return [*first, *others, *level_columns(levels), *urgency, REVIEW]
+
+
+def _add_answers(
+    classifier: ComplaintClassifier, texts: Sequence[str], values: dict[str, list[str]], on_progress: Progress
 ) -> None:
-    """Add what a model answers to the labels of each dimension and the certainty of each task."""
+    """Add what a model answers to the values of each dimension."""
     levels = classifier.domain.gazetteer.levels
-    others = {**level_columns(levels), REVIEW: REVIEW}
+    columns = {**level_columns(levels), REVIEW: REVIEW}
+    tasks = [task for task in classifier.labels if task in values]
     for start in range(0, len(texts), _PIECE):
         for prediction in classifier.predict(texts[start : start + _PIECE]):
-            for task, certainty in certainties.items():
+            for task in tasks:
                 answer = prediction.answer(task)
                 assert answer is not None
-                found[task].append(answer.id)
-                certainty.append(answer.probability)
-            for dimension, value in zip(others, added_values(prediction, tuple(others.values()), levels), strict=True):
-                found[dimension].append(to_name(value))
+                values[task].append(answer.id)
+            for name, value in zip(columns, added_values(prediction, tuple(columns.values()), levels), strict=True):
+                values[name].append(to_name(value))
         on_progress("predicting", min(1.0, (start + _PIECE) / len(texts)))
-
-
-def _tidy(found: dict[str, list[str]], levels: Levels) -> dict[str, list[str]]:
-    """Return the labels with one spelling for yes and no, whole numbers of blocks, and towns where those need them."""
-    if REVIEW in found:
-        found[REVIEW] = ["true" if is_true(value) else "false" for value in found[REVIEW]]
-    if "block" in found:
-        found["block"] = [number.removesuffix(".0") for number in found["block"]]
-        if levels.blocks_within_towns and "town" in found:
-            pairs = zip(found["block"], found["town"], strict=True)
-            found["block"] = [f"{number}، {town}" if number and town else "" for number, town in pairs]
-    return found

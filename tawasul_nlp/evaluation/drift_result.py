@@ -1,28 +1,111 @@
-"""What changed between two periods, which can be read, stored as JSON, printed, and shown as a page."""
+"""What changed between two periods: a value that can be read, stored as JSON, printed, and shown as a page.
+
+The terminal, and a page in Arabic and in English, say it in the same sentences.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from tawasul_nlp.evaluation.drift_findings import DriftFindings
-from tawasul_nlp.evaluation.drift_page import drift_page
-from tawasul_nlp.evaluation.drift_wording import Wording, unmarked
-from tawasul_nlp.evaluation.output import to_plain, write_bytes, write_json
+from tawasul_nlp.evaluation.case_labels import REVIEW
+from tawasul_nlp.evaluation.output import p_text, to_plain, write_bytes, write_json
+from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, LabelMix, WordShift
+from tawasul_nlp.evaluation.task_result import ModelFacts
 from tawasul_nlp.prediction import without_controls
+from tawasul_nlp.report.document import document, resource
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+Outcome = Literal["changed", "unchanged", "unknown"]
+_LABELS_NAMED, _WORDS_NAMED = 3, 5
+_LABELS_LISTED = 6
+_LEFT_TO_RIGHT, _BY_FIRST_LETTER, _END, _NO_BREAK = "\u2066", "\u2068", "\u2069", "\u2060"
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """A table that was read."""
+
+    name: str
+    # Number and reason of each row that was not used.
+    unusable: tuple[tuple[int, str], ...]
+    date_column: str | None = None
+    # Usable rows without a date that can be read.
+    undated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodFacts:
+    """One of the two periods: its table, its cases, and its first and last day as ISO dates if there are dates."""
+
+    table: str
+    rows: int
+    first: str | None = None
+    last: str | None = None
+
+    @property
+    def a_day(self) -> float | None:
+        """How many cases a day has; None without dates.
+
+        >>> PeriodFacts("cases.csv", 60, "2026-04-01", "2026-04-30").a_day
+        2.0
+        """
+        if self.first is None or self.last is None:
+            return None
+        return self.rows / ((dt.date.fromisoformat(self.last) - dt.date.fromisoformat(self.first)).days + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Why a dimension was not compared: the reason, and the column that would have it."""
+
+    reason: Literal["no_column", "not_told", "no_value"]
+    column: str
+
 
 @dataclass(frozen=True, slots=True, repr=False)
-class DriftResult(DriftFindings):
-    """What :func:`drift` found. ``rich.print`` shows it in sentences.
+class DriftResult:
+    """What :func:`drift` found. ``rich.print`` shows it in sentences."""
 
-    Its attributes are those of ``DriftFindings``: the periods, and ``tests``, ``mixes``, ``unknown``, ``words``,
-    ``confidence`` and ``embedding``.
-    """
+    reference: PeriodFacts
+    new: PeriodFacts
+    # Those that were read, one or two.
+    tables: tuple[TableFacts, ...]
+    # The first day of the later period, as an ISO date, if it divides one table.
+    since: str | None
+    # Of each mix, and of ``vocabulary``.
+    tests: dict[str, DriftTest]
+    # By dimension: tasks, places, urgency, whether cases need review, and other columns that were asked for.
+    mixes: dict[str, LabelMix]
+    # Why other dimensions were not compared.
+    unknown: dict[str, Unknown]
+    # Those that rose most and those that fell most.
+    words: tuple[WordShift, ...]
+    # What read the texts; None if the tables had the answers.
+    model: ModelFacts | None
+    # What the country calls governorates, blocks and towns, in Arabic and in English.
+    levels: dict[str, tuple[str, str]]
+    # Random dealings of each permutation test.
+    rounds: int
+    date: str
+    machine: str
+    # What to run to compare again, if it was a command.
+    command: str = ""
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of what changed beyond chance."""
+        return tuple(name for name, test in self.tests.items() if test.beyond_chance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as what JSON holds."""
@@ -34,25 +117,286 @@ class DriftResult(DriftFindings):
 
     def to_html(self, path: str | Path) -> None:
         """Write one self-contained page in Arabic and English, which needs no network and no script."""
-        write_bytes(drift_page(self), path)
+        write_bytes(_drift_page(self), path)
 
     def __rich__(self) -> RenderableType:
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        def plain(text: str) -> Text:
-            return Text(without_controls(unmarked(text)))
-
-        wording = Wording("en", self)
-        periods, sentences = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
-        for name, facts in (("before", self.reference), ("now", self.new)):
-            periods.add_row(wording.word(name), plain(wording.period(facts)))
-        for said in wording.sentences():
-            style = "bold red" if said.outcome == "changed" else ""
-            sentences.add_row(Text(wording.word(said.outcome), style), plain(said.text))
-        return Group(periods, "", plain(wording.verdict()), sentences)
+        return _terminal(self)
 
     def __repr__(self) -> str:
         changed = ", ".join(self.changed) or "nothing"
         return f"DriftResult({self.new.table} since {self.reference.table}: {changed} changed beyond chance)"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is said of one thing that was, or was not, compared."""
+
+    outcome: Outcome
+    text: str
+
+
+class Wording:
+    """Says in one language what a comparison found."""
+
+    def __init__(self, language: Literal["ar", "en"], result: DriftResult) -> None:
+        self.language = language
+        self._words = _words()[language]
+        self._result = result
+
+    def word(self, key: str, **values: object) -> str:
+        """Return a word or sentence with values, each of which is isolated from the direction of what is around it."""
+        return str(self._words[key]).format_map({name: _isolated(value) for name, value in values.items()})
+
+    def dimension(self, name: str) -> str:
+        """Return what a dimension, or the vocabulary, is called."""
+        if name in self._result.levels:
+            return self._result.levels[name][self.language == "en"]
+        return str(self._words["dimensions"].get(name, name))
+
+    def label(self, dimension: str, change: LabelChange) -> str:
+        """Return what a label is called; a block's number follows the word for a block."""
+        if not change.label:
+            return self.word("none")
+        name = change.name_ar if self.language == "ar" else change.name_en
+        return self.word("numbered", level=self.dimension("block"), number=name) if dimension == "block" else name
+
+    def period(self, facts: PeriodFacts) -> str:
+        """Return what is known of a period."""
+        rows = f"{facts.rows:,}"
+        if facts.a_day is None:
+            return self.word("period", rows=rows, table=facts.table)
+        rate = f"{facts.a_day:,.1f}"
+        return self.word("periodDated", rows=rows, first=facts.first, last=facts.last, rate=rate, table=facts.table)
+
+    def verdict(self) -> str:
+        """Return in one sentence whether anything changed beyond chance."""
+        changed = [self.dimension(name) for name in self._result.changed]
+        return self.word("changedNames", names=self._listed(changed)) if changed else self.word("nothingChanged")
+
+    def sentences(self) -> list[Sentence]:
+        """Return what is to be said of everything, what changed first and what is unknown last."""
+        tests = self._result.tests.items()
+        changed = [Sentence("changed", self._sentence(name)) for name, test in tests if test.beyond_chance]
+        unchanged = [Sentence("unchanged", self._sentence(name)) for name, test in tests if not test.beyond_chance]
+        unknown = [
+            Sentence("unknown", self.word(each.reason, what=self.dimension(name), column=each.column))
+            for name, each in self._result.unknown.items()
+        ]
+        return changed + unchanged + unknown
+
+    def _sentence(self, name: str) -> str:
+        outcome = "Changed" if self._result.tests[name].beyond_chance else "Unchanged"
+        what = self.dimension(name)
+        if name == "vocabulary":
+            return self.word(f"words{outcome}", what=what, changes=self._words_changed())
+        mix = self._result.mixes[name]
+        if name == REVIEW:
+            before, now = next(((each.reference, each.new) for each in mix.changes if each.label == "true"), (0.0, 0.0))
+            return self.word(f"share{outcome}", what=what, before=percent(before), now=percent(now))
+        return self.word(f"mix{outcome}", what=what, changes=self._labels_changed(name, mix))
+
+    def _labels_changed(self, dimension: str, mix: LabelMix) -> str:
+        # Where labels changed together, and none by itself, the most changed ones are named.
+        changes = [each for each in mix.changes if each.beyond_chance] or mix.changes
+        return self._joined(
+            self.word(
+                "rose" if each.new > each.reference else "fell",
+                label=self.label(dimension, each),
+                before=percent(each.reference),
+                now=percent(each.new),
+            )
+            for each in changes[:_LABELS_NAMED]
+        )
+
+    def _words_changed(self) -> str:
+        changed = [each for each in self._result.words if each.beyond_chance]
+        more, less = ([each.word for each in changed if each.z * sign > 0][:_WORDS_NAMED] for sign in (1, -1))
+        clauses = (("usedMore", more), ("usedLess", less))
+        return self._joined(self.word(key, words=self._listed(words)) for key, words in clauses if words)
+
+    def _listed(self, names: Iterable[str]) -> str:
+        return ("، " if self.language == "ar" else ", ").join(map(_isolated, names))
+
+    def _joined(self, clauses: Iterable[str]) -> str:
+        return ("؛ " if self.language == "ar" else "; ").join(clauses)
+
+
+def _terminal(result: DriftResult) -> RenderableType:
+    """Return the periods and the sentences in English, for the terminal."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    def plain(text: str) -> Text:
+        return Text(without_controls(_unmarked(text)))
+
+    wording = Wording("en", result)
+    periods, sentences = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
+    for name, facts in (("before", result.reference), ("now", result.new)):
+        periods.add_row(wording.word(name), plain(wording.period(facts)))
+    for sentence in wording.sentences():
+        style = "bold red" if sentence.outcome == "changed" else ""
+        sentences.add_row(Text(wording.word(sentence.outcome), style), plain(sentence.text))
+    return Group(periods, "", plain(wording.verdict()), sentences)
+
+
+def _drift_page(result: DriftResult) -> bytes:
+    """Return the page as UTF-8; all that comes from tables is escaped."""
+    arabic, english = Wording("ar", result), Wording("en", result)
+    parts = {"arabic": _page(arabic, result), "english": _page(english, result)}
+    here = files(__package__)
+    style = resource("page.css") + here.joinpath("drift.css").read_text(encoding="utf-8")
+    body = here.joinpath("drift.html").read_text(encoding="utf-8")
+    return document(body, parts, title=_unmarked(arabic.word("title")), style=style)
+
+
+def _page(wording: Wording, result: DriftResult) -> str:
+    """Return the page in one language."""
+    periods = (
+        _element("dt", wording.word(key)) + _element("dd", wording.period(facts))
+        for key, facts in (("before", result.reference), ("now", result.new))
+    )
+    lines = (
+        f"<li>{_element('span', wording.word(each.outcome), f'outcome {each.outcome}')}"
+        f"{_element('span', each.text)}</li>"
+        for each in wording.sentences()
+    )
+    notes = "".join(_element("li", note) for note in _notes(wording, result))
+    summary = f'{_element("p", wording.verdict())}<ul class="said">{"".join(lines)}</ul>'
+    panels = [
+        _panel(wording.word("summary"), summary, "full"),
+        *(_mix_panel(wording, name, mix) for name, mix in result.mixes.items() if name != REVIEW),
+        _panel(wording.dimension("vocabulary"), _word_tables(wording, result), "full"),
+        _panel(wording.word("notes"), f'<ul class="notes">{notes}</ul>', "full"),
+    ]
+    return (
+        f'<div class="page" lang="{wording.language}" dir="{"rtl" if wording.language == "ar" else "ltr"}">'
+        f'<header class="top"><div>{_element("h1", wording.word("title"))}'
+        f'<dl class="facts-of">{"".join(periods)}</dl></div></header><main>{"".join(panels)}</main></div>'
+    )
+
+
+def _panel(title: str, content: str, width: str = "half") -> str:
+    return f'<section class="panel {width}">{_element("h2", title)}{content}</section>'
+
+
+def _element(tag: str, text: str, classes: str = "") -> str:
+    """Return an element with a text."""
+    attribute = f' class="{classes}"' if classes else ""
+    return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
+
+
+def _mix_panel(wording: Wording, dimension: str, mix: LabelMix) -> str:
+    """Return the section of a dimension: the labels beyond chance, then those that changed most."""
+    changes = sorted(mix.changes, key=lambda each: not each.beyond_chance)
+    listed = changes[: max(_LABELS_LISTED, sum(each.beyond_chance for each in changes))]
+    rows = (
+        f'<tr class="{"beyond" if each.beyond_chance else "doubtful"}">'
+        f'<th scope="row">{html.escape(wording.label(dimension, each))}</th>'
+        f'<td class="n">{percent(each.reference)}</td><td class="n">{percent(each.new)}</td>'
+        f'<td class="n by"><bdi>{_points(each.new - each.reference)}</bdi></td>'
+        f'<td class="n chance"><bdi>{html.escape(p_text(each.adjusted_p))}</bdi></td></tr>'
+        for each in listed
+    )
+    headings = {"label": "", "before": "n", "now": "n", "change": "n", "chance": "n chance"}
+    content = _table(wording, headings, rows)
+    if len(listed) < len(changes):
+        content += _element("p", wording.word("shownOf", shown=len(listed), all=f"{len(changes):,}"), "quiet")
+    return _panel(wording.dimension(dimension), content)
+
+
+def _word_tables(wording: Wording, result: DriftResult) -> str:
+    changed = [each for each in result.words if each.beyond_chance]
+    if not changed:
+        return _element("p", wording.word("noWords"), "nothing")
+    tables = (
+        f"<div>{_element('h3', wording.word(key))}"
+        f"{_word_table(wording, result, [each for each in changed if each.z * sign > 0])}</div>"
+        for key, sign in (("more", 1), ("less", -1))
+    )
+    return f'<div class="words">{"".join(tables)}</div>'
+
+
+def _word_table(wording: Wording, result: DriftResult, shifts: Sequence[WordShift]) -> str:
+    def cell(count: int, rows: int) -> str:
+        return f'<td class="n"><bdi>{count:,} ({percent(count / rows)})</bdi></td>'
+
+    if not shifts:
+        return _element("p", wording.word("noWords"), "nothing")
+    rows = (
+        f'<tr><th scope="row"><bdi>{html.escape(each.word)}</bdi></th>'
+        f"{cell(each.reference, result.reference.rows)}{cell(each.new, result.new.rows)}</tr>"
+        for each in shifts
+    )
+    return _table(wording, {"word": "", "before": "n", "now": "n"}, rows)
+
+
+def _table(wording: Wording, headings: Mapping[str, str], rows: Iterable[str]) -> str:
+    """Return a table; headings are words with the class of their column."""
+    head = "".join(
+        f'<th scope="col" class="{classes}">{html.escape(wording.word(key))}</th>' for key, classes in headings.items()
+    )
+    return f'<table class="shares"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _notes(wording: Wording, result: DriftResult) -> Iterator[str]:
+    yield wording.word("noteChance", rounds=f"{result.rounds:,}")
+    yield wording.word("noteReports")
+    if result.model is None:
+        yield wording.word("noteColumns")
+    else:
+        yield wording.word("noteModel", model=f"{result.model.folder} ({result.model.hash})")
+    yield wording.word("noteWords")
+    undated = sum(table.undated for table in result.tables)
+    if all(table.date_column is None for table in result.tables):
+        yield wording.word("noteNoDates", option="--date-column")
+    elif undated:
+        yield wording.word("noteUndated" if result.since is None else "noteUndatedOut", n=f"{undated:,}")
+    for table in result.tables:
+        if table.unusable:
+            yield wording.word("noteUnusable", table=table.name, n=f"{len(table.unusable):,}")
+    yield wording.word("made", date=result.date)
+
+
+def percent(share: float) -> str:
+    """Write a share.
+
+    >>> percent(0.0814)
+    '8.1%'
+    """
+    return f"{100 * share:.1f}%"
+
+
+def _points(difference: float) -> str:
+    """Write a difference of shares in percentage points.
+
+    >>> _points(0.021), _points(-0.0001)
+    ('+2.1', '0.0')
+    """
+    points = round(100 * difference, 1)
+    return f"{points:+.1f}" if points else "0.0"
+
+
+def _unmarked(text: str) -> str:
+    """Return a text without the invisible marks of direction, which not every terminal hides."""
+    return text.translate(dict.fromkeys(map(ord, (_LEFT_TO_RIGHT, _BY_FIRST_LETTER, _END, _NO_BREAK))))
+
+
+def _isolated(value: object) -> str:
+    """Return a value so that a line of the other direction does not reorder its parts, and no date is broken.
+
+    A number, and a date with its hyphens, reads from left to right; of a name, its first letter decides. What holds
+    such values already is a part of the sentence.
+    """
+    text = re.sub(r"(\d-)(?=\d)", rf"\1{_NO_BREAK}", str(value))
+    if _END in text:
+        return text
+    return f"{_BY_FIRST_LETTER if any(map(str.isalpha, text)) else _LEFT_TO_RIGHT}{text}{_END}"
+
+
+@cache
+def _words() -> dict[str, dict[str, Any]]:
+    words: dict[str, dict[str, Any]] = json.loads(
+        files(__package__).joinpath("drift_words.json").read_text(encoding="utf-8")
+    )
+    return words

@@ -1,15 +1,15 @@
 """Say what changed between two periods of cases, and which changes are more than chance.
 
-The mixes of labels, places, urgency and doubt, the vocabulary, and where a model reads the texts its confidence and
-embeddings are compared. Each change has a test, and the tests share one budget of false alarms: when both periods are
-random halves of one, 19 in 20 runs raise no alarm at all.
+The mixes of labels, places and urgency, the share of cases for review, and the vocabulary are compared. Each change has
+a test, and the tests share one budget of false alarms: when both periods are random halves of one, 19 in 20 runs raise
+no alarm at all.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,35 +18,21 @@ import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.domain import Domain, Levels
-from tawasul_nlp.evaluation.case_labels import (
-    URGENCY,
-    CaseLabels,
-    LabelBasis,
-    find_basis,
-    level_columns,
-    level_names,
-)
-from tawasul_nlp.evaluation.drift_findings import ConfidenceShift, DriftTest, EmbeddingShift, LabelMix, Unknown
-from tawasul_nlp.evaluation.drift_result import DriftResult
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.evaluation.case_labels import URGENCY, LabelBasis, find_basis, level_columns, level_names
+from tawasul_nlp.evaluation.drift_result import DriftResult, PeriodFacts, TableFacts, Unknown
 from tawasul_nlp.evaluation.evaluator import Progress
-from tawasul_nlp.evaluation.period_reading import Periods, read_periods
-from tawasul_nlp.evaluation.shifts import (
-    ALPHA,
-    holm,
-    label_changes,
-    mean_discrepancy,
-    mix_change,
-    population_stability,
-    told_apart,
-    word_shifts,
-)
+from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelMix, holm, label_mix, word_shifts
 from tawasul_nlp.evaluation.task_result import ModelFacts
-from tawasul_nlp.report.names import Name, Names
-from tawasul_nlp.tables.labelled import open_labelled
+from tawasul_nlp.report.columns import are_dates
+from tawasul_nlp.report.names import Names
+from tawasul_nlp.report.tally import day_of
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
+from tawasul_nlp.tables.run.case_rows import read_date
 from tawasul_nlp.text.personal_data import PLACEHOLDERS, find_personal_data
 
-_EMBEDDED = 1000
+LEAST_ROWS = 10
 
 
 def drift(
@@ -110,60 +96,165 @@ def drift(
     --------
     >>> streets = [f"الشارع مظلم عند بيت {number}" for number in range(30)]
     >>> water = [f"الماي مقطوع عن بيت {number}" for number in range(30)]
-    >>> found = drift({"text": streets}, {"text": water})
-    >>> "topic" in found.changed, found.tests["topic"].beyond_chance
+    >>> result = drift({"text": streets}, {"text": water})
+    >>> "topic" in result.changed, result.tests["topic"].beyond_chance
     (True, True)
     """
     advance = on_progress or (lambda *_: None)
     if (new is None) == (since is None):
         raise ValueError("drift compares two tables, or one that a day divides: give either a second table or since")
     sources = [open_labelled(table, text_column) for table in (reference, new) if table is not None]
-    own = dict(label_columns) if isinstance(label_columns, Mapping) else {name: name for name in label_columns}
-    basis = find_basis(sources, model, domain, prefix)
-    _check_rounds(rounds, basis, own)
-    for source in sources:
-        source.check_columns(list(own.values()))
-        source.check_columns([date_column] if date_column else [], "--date-column")
-    periods = read_periods(
-        sources,
-        [{**columns, **own} for columns in basis.columns],
-        date_column=date_column,
-        since=since,
-        on_progress=lambda share: advance("reading", share),
+    more_columns = dict(
+        label_columns if isinstance(label_columns, Mapping) else ((name, name) for name in label_columns)
     )
+    basis = find_basis(sources, model, domain, prefix)
+    _check_rounds(rounds, len({*basis.dimensions, *more_columns, "vocabulary"}))
+    for source in sources:
+        source.check_columns(list(more_columns.values()))
+        source.check_columns([date_column] if date_column else [], "--date-column")
+    columns = [{**of_table, **more_columns} for of_table in basis.columns]
+    periods = _read_periods(sources, columns, date_column, since, lambda share: advance("reading", share))
     labels = basis.labels(periods.texts, periods.cells, advance)
     advance("testing", 0.0)
-    found = _compared(periods, labels, basis, rounds, seed)
+    result = _compared(periods, labels, basis, rounds, seed)
     advance("testing", 1.0)
-    return found
+    return result
 
 
-def _check_rounds(rounds: int, basis: LabelBasis, own: Mapping[str, str]) -> None:
+def _check_rounds(rounds: int, tests: int) -> None:
     """Raise if no number of dealings that differ less than the periods could show a change."""
-    tests = len({*basis.dimensions, *own, "vocabulary"}) + len(basis.tasks) + (basis.classifier is not None)
     # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
     if tests / (rounds + 1) >= ALPHA:
         raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
 
 
-def _compared(periods: Periods, labels: CaseLabels, basis: LabelBasis, rounds: int, seed: int) -> DriftResult:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Periods:
+    """The cases of two periods."""
+
+    # Those that were read, one or two.
+    tables: tuple[TableFacts, ...]
+    reference: PeriodFacts
+    new: PeriodFacts
+    texts: list[str]
+    # By dimension a value a case.
+    cells: dict[str, list[str]]
+    # Which cases (n_cases,) are of the later period.
+    is_new: np.ndarray
+    since: str | None
+
+
+def _read_periods(
+    sources: Sequence[LabelledSource],
+    columns: Sequence[Mapping[str, str]],
+    date_column: str | None,
+    since: str | datetime.date | None,
+    on_progress: Callable[[float], None],
+) -> _Periods:
+    """Read the cases of two tables, or of one table those before a day and those since.
+
+    ``columns`` are, for each table, those of what is to be read besides the texts.
+    """
+    first_day = None if since is None else _day(since)
+    dates = date_column or _find_dates(sources)
+    if first_day is not None and dates is None:
+        raise TableError(
+            f"{sources[0].name} has no column of dates by which it could be divided; name one with --date-column"
+        )
+    extra = [dates] if dates else []
+    tables = [source.read([*of.values(), *extra], on_progress) for source, of in zip(sources, columns, strict=True)]
+    days_of_tables = [_days(table, dates) for table in tables]
+    days = [day for of_table in days_of_tables for day in of_table]
+    if date_column is not None and not any(days):
+        raise ValueError(
+            f"no date of column {date_column!r} in {tables[0].name} can be read; write 2026-03-01 or 1/3/2026"
+        )
+    old, later = _sides(days, len(tables[0]), first_day)
+    # Those of the reference first, so that one table gives what two would.
+    rows = [*old, *later]
+    reference = _facts(tables[0].name, [days[row] for row in old])
+    new = _facts(tables[-1].name, [days[row] for row in later])
+    _check_sizes(reference, new, first_day)
+    texts = [text for table in tables for text in table.texts]
+    cells = {
+        name: [cell for table, of in zip(tables, columns, strict=True) for cell in table.columns[of[name]]]
+        for name in columns[0]
+    }
+    return _Periods(
+        tables=tuple(
+            TableFacts(table.name, tuple(table.unusable), dates, 0 if dates is None else of_table.count(None))
+            for table, of_table in zip(tables, days_of_tables, strict=True)
+        ),
+        reference=reference,
+        new=new,
+        texts=[texts[row] for row in rows],
+        cells={name: [values[row] for row in rows] for name, values in cells.items()},
+        is_new=np.arange(len(rows)) >= len(old),
+        since=None if first_day is None else first_day.isoformat(),
+    )
+
+
+def _day(since: str | datetime.date) -> datetime.date:
+    try:
+        time = read_date(since)
+    except ValueError:
+        time = None
+    if time is None:
+        raise ValueError(f"since is {since!r}, expected a date such as 2026-03-01 or 1/3/2026")
+    return time.date()
+
+
+def _find_dates(sources: Sequence[LabelledSource]) -> str | None:
+    """Return the first column that holds dates in all tables, by their first rows."""
+    chunks = [next(iter(source.reader.chunks()), None) for source in sources]
+    shared = [name for name in sources[0].columns if all(name in source.columns for source in sources)]
+    return next(
+        (name for name in shared if all(chunk is not None and are_dates(chunk.column(name)) for chunk in chunks)), None
+    )
+
+
+def _days(table: LabelledTable, date_column: str | None) -> list[datetime.date | None]:
+    """Return the day of each case; None for one without a date that can be read."""
+    return [None] * len(table) if date_column is None else [day_of(cell)[0] for cell in table.columns[date_column]]
+
+
+def _sides(
+    days: Sequence[datetime.date | None], first_rows: int, first_day: datetime.date | None
+) -> tuple[list[int], list[int]]:
+    """Return the rows of the reference and of the later period: those of the first table, or those before a day."""
+    if first_day is None:
+        return list(range(first_rows)), list(range(first_rows, len(days)))
+    dated = [(row, day) for row, day in enumerate(days) if day is not None]
+    return [row for row, day in dated if day < first_day], [row for row, day in dated if day >= first_day]
+
+
+def _facts(table: str, days: Sequence[datetime.date | None]) -> PeriodFacts:
+    dated = [day for day in days if day is not None]
+    first, last = (min(dated).isoformat(), max(dated).isoformat()) if dated else (None, None)
+    return PeriodFacts(table, len(days), first, last)
+
+
+def _check_sizes(reference: PeriodFacts, new: PeriodFacts, first_day: datetime.date | None) -> None:
+    for period, side in ((reference, f" before {first_day}"), (new, f" from {first_day} on")):
+        if period.rows < LEAST_ROWS:
+            name = period.table if first_day is None else period.table + side
+            raise ValueError(f"{name} has {period.rows} usable rows; a comparison needs at least {LEAST_ROWS}")
+
+
+def _compared(
+    periods: _Periods, labels: Mapping[str, Sequence[str]], basis: LabelBasis, rounds: int, seed: int
+) -> DriftResult:
     """Test everything, and adjust the p-values for all that was tested."""
-    is_new, domain, classifier = periods.is_new, basis.domain, basis.classifier
+    domain, classifier = basis.domain, basis.classifier
     names = Names(domain)
     p_values: dict[str, float] = {}
     mixes: dict[str, LabelMix] = {}
-    for dimension, values in labels.of.items():
+    for dimension, values in labels.items():
         if any(values):
-            named = partial(names.of, dimension)
-            mixes[dimension], p_values[dimension] = label_mix(values, is_new, named, rounds, seed)
+            name_of = partial(names.of, dimension)
+            mixes[dimension], p_values[dimension] = label_mix(values, periods.is_new, name_of, rounds, seed)
     impersonal = partial(_impersonal, domain)
-    p_values["vocabulary"], words = word_shifts(periods.texts, is_new, rounds, seed, cleaned=impersonal)
-    confidence: dict[str, ConfidenceShift] = {}
-    for task, certainty in labels.confidence.items():
-        confidence[task], p_values[f"{task} confidence"] = confidence_shift(certainty, is_new)
-    embedding = None
-    if classifier is not None:
-        embedding, p_values["embedding"] = embedding_shift(classifier, periods.texts, is_new, rounds, seed)
+    p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, rounds, seed, cleaned=impersonal)
     adjusted = {name: round(p, 5) for name, p in holm(p_values).items()}
     # Single labels and words are only named where all together changed: one budget of false alarms for everything.
     certain = adjusted["vocabulary"] < ALPHA
@@ -174,26 +265,14 @@ def _compared(periods: Periods, labels: CaseLabels, basis: LabelBasis, rounds: i
         since=periods.since,
         tests={name: DriftTest(round(p, 5), adjusted[name], adjusted[name] < ALPHA) for name, p in p_values.items()},
         mixes={dimension: _as_certain_as(mix, adjusted[dimension]) for dimension, mix in mixes.items()},
-        unknown=_unknown(labels, domain.gazetteer.levels, by_model=classifier is not None),
+        unknown=_unknown(labels, basis),
         words=tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in words),
-        confidence=confidence,
-        embedding=embedding,
         model=None if classifier is None else ModelFacts(classifier.folder.name, classifier.config.model_hash),
         levels=level_names(domain.gazetteer.levels),
         rounds=rounds,
         date=datetime.date.today().isoformat(),
         machine=machine(),
     )
-
-
-def label_mix(
-    values: Sequence[str], is_new: np.ndarray, named: Callable[[str], Name], rounds: int, seed: int
-) -> tuple[LabelMix, float]:
-    """Return how the mix of labels changed, a value a case, and its p-value."""
-    ids, codes = np.unique(values, return_inverse=True)
-    old, fresh = (np.bincount(codes[side], minlength=len(ids)) for side in (~is_new, is_new))
-    changes = label_changes(old, fresh, [named(id) for id in ids.tolist()])
-    return LabelMix(round(population_stability(old, fresh), 4), tuple(changes)), mix_change(old, fresh, rounds, seed)
 
 
 def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
@@ -205,38 +284,14 @@ def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
     return replace(mix, changes=tuple(changes))
 
 
-def confidence_shift(confidence: np.ndarray, is_new: np.ndarray) -> tuple[ConfidenceShift, float]:
-    """Return how the model's confidence changed, and the p-value of the Kolmogorov-Smirnov test."""
-    from scipy.stats import ks_2samp
-
-    old, fresh = confidence[~is_new], confidence[is_new]
-    test = ks_2samp(old, fresh)
-    before, now = (round(float(side.mean()), 4) for side in (old, fresh))
-    return ConfidenceShift(before, now, round(float(test.statistic), 4)), float(test.pvalue)
-
-
-def embedding_shift(
-    classifier: ComplaintClassifier, texts: Sequence[str], is_new: np.ndarray, rounds: int, seed: int
-) -> tuple[EmbeddingShift, float]:
-    """Return how the embeddings of at most 1,000 texts of each period differ, and the p-value."""
-    rng = np.random.default_rng(seed)
-    rows = np.concatenate([rng.permutation(np.flatnonzero(side))[:_EMBEDDED] for side in (~is_new, is_new)])
-    vectors = classifier.encode([texts[row] for row in rows.tolist()])
-    distance, p_value = mean_discrepancy(vectors, is_new[rows], rounds, seed)
-    return EmbeddingShift(round(distance, 6), round(told_apart(vectors, is_new[rows], seed), 4)), p_value
-
-
-def _unknown(labels: CaseLabels, levels: Levels, *, by_model: bool) -> dict[str, Unknown]:
+def _unknown(labels: Mapping[str, Sequence[str]], basis: LabelBasis) -> dict[str, Unknown]:
     """Return why dimensions that cases may have were not compared."""
-    found: dict[str, Unknown] = {
-        dimension: Unknown("not_told" if by_model else "no_column", column)
-        for dimension, column in {**level_columns(levels), URGENCY: URGENCY}.items()
-        if dimension not in labels.of
+    unknown: dict[str, Unknown] = {
+        dimension: Unknown("no_column" if basis.classifier is None else "not_told", column)
+        for dimension, column in {**level_columns(basis.domain.gazetteer.levels), URGENCY: URGENCY}.items()
+        if dimension not in labels
     }
-    for dimension, values in labels.of.items():
-        if not any(values):
-            found[dimension] = Unknown("no_value", dimension)
-    return found
+    return unknown | {name: Unknown("no_value", name) for name, values in labels.items() if not any(values)}
 
 
 def _impersonal(domain: Domain, text: str) -> str:

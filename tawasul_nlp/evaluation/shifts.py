@@ -1,7 +1,7 @@
 """Statistics of what changed between two samples of cases; each test of change is a permutation test.
 
 A permutation test asks how often the same rows, dealt at random into two samples of these sizes, differ as much as the
-two given samples do. It needs no assumption about counts or distributions, only that rows are exchangeable.
+two samples do. It needs no assumption about counts or distributions, only that rows are exchangeable.
 """
 
 from __future__ import annotations
@@ -24,76 +24,67 @@ _SPELT = 50
 
 
 @dataclass(frozen=True, slots=True)
+class DriftTest:
+    """The p-value of one change, adjusted for the number of tests (Holm), and whether it is beyond chance."""
+
+    p: float
+    adjusted_p: float
+    beyond_chance: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WordShift:
-    """A word that the new sample uses more (z > 0) or less than the reference.
+    """A word that the new sample uses more (z > 0) or less than the reference."""
 
-    Attributes
-    ----------
-    word : str
-        In its most frequent spelling.
-    reference, new : int
-        Texts of each sample that have it.
-    z : float
-        Log-odds ratio with an informative Dirichlet prior over its standard deviation (Monroe et al. 2008).
-    beyond_chance : bool
-        Whether random halves show any word with so large a z less than once in twenty times.
-    """
-
+    # In its most frequent spelling.
     word: str
+    # Texts of each sample that have it.
     reference: int
     new: int
+    # Log-odds ratio with an informative Dirichlet prior over its standard deviation (Monroe et al. 2008).
     z: float
+    # Whether random halves show any word with so large a z less than once in twenty times.
     beyond_chance: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LabelChange:
-    """How one label's share changed.
+    """How one label's share changed."""
 
-    Attributes
-    ----------
-    label : str
-        Its id; empty for the cases without one.
-    name_ar, name_en : str
-    reference, new : float
-        Its share of each sample.
-    adjusted_p : float
-        P-value held to a false discovery rate.
-    beyond_chance : bool
-        Whether ``adjusted_p`` is below 0.05.
-    """
-
+    # Its id; empty for the cases without one.
     label: str
     name_ar: str
     name_en: str
+    # Its share of each sample.
     reference: float
     new: float
+    # Held to a false discovery rate.
     adjusted_p: float
     beyond_chance: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LabelMix:
+    """How the shares of labels changed: the population stability index, and each label, the largest change first."""
+
+    psi: float
+    changes: tuple[LabelChange, ...]
+
+
 def permutation_p(observed: float, drawn: np.ndarray) -> float:
-    """Return the share of random dealings that differ at least as much, the given one counted among them."""
+    """Return the share of random dealings that differ at least as much, the observed one counted among them."""
     return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + len(drawn)))
 
 
-def permuted(
-    statistic: Callable[[np.ndarray], float], is_new: np.ndarray, rounds: int, seed: int = 0
-) -> tuple[float, float]:
-    """Return the statistic of the samples and its permutation p-value.
-
-    Parameters
-    ----------
-    statistic : callable
-        From a mask (n,) of the rows of the new sample to a number that grows with the difference.
-    is_new : ndarray of bool, shape (n,)
-    rounds : int
-        Random dealings; the least p-value is 1 / (rounds + 1).
-    seed : int
-    """
-    rng = np.random.default_rng(seed)
-    observed = statistic(is_new)
-    return observed, permutation_p(observed, np.array([statistic(rng.permutation(is_new)) for _ in range(rounds)]))
+def label_mix(
+    values: Sequence[str], is_new: np.ndarray, name_of: Callable[[str], Name], rounds: int, seed: int
+) -> tuple[LabelMix, float]:
+    """Return how the mix of labels changed, a value a case, and its p-value."""
+    ids, codes = np.unique(values, return_inverse=True)
+    reference, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~is_new, is_new))
+    changes = label_changes(reference, new, [name_of(id) for id in ids.tolist()])
+    psi = round(population_stability(reference, new), 4)
+    return LabelMix(psi, tuple(changes)), mix_change(reference, new, rounds, seed)
 
 
 def chi_square(totals: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -170,11 +161,19 @@ def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name])
     old_n, new_n = int(reference.sum()), int(new.sum())
     counts = list(zip(reference.tolist(), new.tolist(), strict=True))
     adjusted = false_discovery_control([fisher_exact([[a, old_n - a], [b, new_n - b]]).pvalue for a, b in counts])
-    rows = [
-        LabelChange(*name, round(a / old_n, 4), round(b / new_n, 4), p, p < ALPHA)
-        for name, (a, b), p in zip(names, counts, adjusted.round(5).tolist(), strict=True)
+    changes = [
+        LabelChange(
+            label=name.id,
+            name_ar=name.arabic,
+            name_en=name.english,
+            reference=round(old / old_n, 4),
+            new=round(now / new_n, 4),
+            adjusted_p=p,
+            beyond_chance=p < ALPHA,
+        )
+        for name, (old, now), p in zip(names, counts, adjusted.round(5).tolist(), strict=True)
     ]
-    return sorted(rows, key=lambda row: (-abs(row.new - row.reference), row.label))
+    return sorted(changes, key=lambda change: (-abs(change.new - change.reference), change.label))
 
 
 def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:
@@ -187,11 +186,7 @@ def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:
     from tawasul_nlp.text import Normalizer
 
     counter = CountVectorizer(
-        preprocessor=Normalizer("matching"),
-        token_pattern=_WORD.pattern,
-        binary=True,
-        min_df=2,
-        dtype=np.float32,
+        preprocessor=Normalizer("matching"), token_pattern=_WORD.pattern, binary=True, min_df=2, dtype=np.float32
     )
     try:
         matrix = counter.fit_transform(texts)
@@ -233,7 +228,7 @@ def word_shifts(
     limit: int = 12,
     cleaned: Callable[[str], str] = str,
 ) -> tuple[float, list[WordShift]]:
-    """Compare the vocabulary of two samples.
+    """Return the p-value of the largest change of a word's use, and the words that rose most and that fell most.
 
     Parameters
     ----------
@@ -241,17 +236,10 @@ def word_shifts(
     is_new : ndarray of bool, shape (n_texts,)
     rounds, seed : int
     limit : int
-        Words that rose most, and that fell most, which are returned.
+        Words that rose, and that fell.
     cleaned : callable
         From a text to what of it may be shown; a word that stands in nothing of this is left out. Cleaning all texts
         would take longer than all else.
-
-    Returns
-    -------
-    p_value : float
-        Of the largest absolute z-score among all words, against random dealings.
-    shifts : list of WordShift
-        By falling absolute z-score.
     """
     matrix, words = word_counts(texts)
     if not len(words):
@@ -269,17 +257,21 @@ def word_shifts(
     columns = matrix.tocsc()
 
     def shifts(order: np.ndarray) -> Iterator[WordShift]:
-        for at in order.tolist():
-            rows = columns[:, [at]].indices[:_SPELT].tolist()
-            word = spelling(str(words[at]), [cleaned(texts[row]) for row in rows])
+        for index in order.tolist():
+            rows = columns[:, [index]].indices[:_SPELT].tolist()
+            word = spelling(str(words[index]), [cleaned(texts[row]) for row in rows])
             if word is not None:
                 yield WordShift(
-                    word, int(total[at] - new[at]), int(new[at]), round(float(z[at]), 2), bool(abs(z[at]) > bar)
+                    word=word,
+                    reference=int(total[index] - new[index]),
+                    new=int(new[index]),
+                    z=round(float(z[index]), 2),
+                    beyond_chance=bool(abs(z[index]) > bar),
                 )
 
     order = np.argsort(-np.abs(z), kind="stable")
-    found = [*islice(shifts(order[z[order] > 0]), limit), *islice(shifts(order[z[order] < 0]), limit)]
-    return permutation_p(float(np.abs(z).max()), drawn), sorted(found, key=lambda shift: -abs(shift.z))
+    largest = [*islice(shifts(order[z[order] > 0]), limit), *islice(shifts(order[z[order] < 0]), limit)]
+    return permutation_p(float(np.abs(z).max()), drawn), sorted(largest, key=lambda shift: -abs(shift.z))
 
 
 def spelling(word: str, texts: Sequence[str]) -> str | None:
@@ -291,56 +283,8 @@ def spelling(word: str, texts: Sequence[str]) -> str | None:
     from tawasul_nlp.text import Normalizer
 
     folded = Normalizer("matching").normalize
-    spelt = Counter(found for text in texts for found in _WORD.findall(text) if folded(found) == word)
-    return spelt.most_common(1)[0][0] if spelt else None
-
-
-def mean_discrepancy(vectors: np.ndarray, is_new: np.ndarray, rounds: int, seed: int = 0) -> tuple[float, float]:
-    """Return the squared maximum mean discrepancy of two samples of vectors, and its permutation p-value.
-
-    Gaussian kernel with the median distance as its width, unbiased estimate (Gretton et al. 2012). It takes the square
-    of the rows in time and memory.
-    """
-    from scipy.spatial.distance import pdist, squareform
-
-    squared = pdist(vectors.astype(np.float64), "sqeuclidean")
-    kernel = np.exp(-squareform(squared) / max(float(np.median(squared)), 1e-12))
-    np.fill_diagonal(kernel, 0.0)
-    sums = kernel.sum(1)
-    everything = sums.sum()
-
-    def discrepancy(mask: np.ndarray) -> float:
-        m = int(mask.sum())
-        n = len(mask) - m
-        side = mask.astype(float)
-        inside = float(side @ kernel @ side)
-        across = float(side @ sums) - inside
-        outside = float(everything) - inside - 2 * across
-        return inside / max(m * (m - 1), 1) + outside / max(n * (n - 1), 1) - 2 * across / (m * n)
-
-    return permuted(discrepancy, is_new, rounds, seed)
-
-
-def told_apart(vectors: np.ndarray, is_new: np.ndarray, seed: int = 0) -> float:
-    """Return the area under the ROC curve of a classifier that must tell the samples apart: 0.5 when nothing changed.
-
-    Out-of-fold scores of logistic regression (classifier two-sample test, Lopez-Paz and Oquab 2017). It sizes the
-    change; :func:`mean_discrepancy` tests it.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    folds = min(5, int(min(is_new.sum(), (~is_new).sum())))
-    if folds < 2:
-        return 0.5
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200, class_weight="balanced"))
-    scores = cross_val_predict(
-        model, vectors, is_new, cv=StratifiedKFold(folds, shuffle=True, random_state=seed), method="decision_function"
-    )
-    return float(roc_auc_score(is_new, scores))
+    spellings = Counter(each for text in texts for each in _WORD.findall(text) if folded(each) == word)
+    return spellings.most_common(1)[0][0] if spellings else None
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:

