@@ -19,7 +19,7 @@ import numpy as np
 
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.evaluation.label_set_fitting import OFFSET_RIDGE, best_threshold, fit_label_scores
+from tawasul_nlp.evaluation.fitting import OFFSET_RIDGE, best_threshold, fit_label_scores
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_summariser
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig

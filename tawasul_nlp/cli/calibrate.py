@@ -40,10 +40,6 @@ def calibrate(
         str | None,
         typer.Option(metavar="COLUMN", help="Rows with one value are calibrated on, or judged, together."),
     ] = None,
-    label_texts: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=20, help="Labels that N rows are given get thresholds of their own."),
-    ] = None,
     recall: Annotated[
         str | None,
         typer.Option(
@@ -78,17 +74,14 @@ def calibrate(
 
     if in_place == (output is not None):
         raise typer.BadParameter("name a new folder, or --in-place to change MODEL itself", param_hint="--output")
-    wanted = label_columns(labels)
-    options = reading.options()
     check_outputs([data], None, output=output)
     with interrupts_told(), progress(quiet) as advance:
         result = fit(
             None if model == "bundled" else model,
-            open_labelled(data, text_column, options),
+            open_labelled(data, text_column, reading.options()),
             output=output,
-            label_columns=wanted,
+            label_columns=label_columns(labels),
             group_column=group_column,
-            label_texts=label_texts,
             least_recall=_shares(recall),
             folds=folds,
             seed=seed,
@@ -100,16 +93,16 @@ def calibrate(
     print_result(result, [output or model], as_json=as_json, quiet=quiet)
 
 
-def _shares(given: str | None) -> dict[str, float]:
+def _shares(recall: str | None) -> dict[str, float]:
     """Return the labels that an option names, each with its share.
 
     >>> _shares("emergency=0.9, urgent=0.5"), _shares(None)
     ({'emergency': 0.9, 'urgent': 0.5}, {})
     """
     try:
-        items = [item.rpartition("=") for item in given.split(",")] if given else []
+        items = [item.rpartition("=") for item in recall.split(",")] if recall else []
         return {label.strip(): float(share) for label, _, share in items}
     except ValueError:
         raise typer.BadParameter(
-            f"got {given!r}, expected emergency=0.9, or several with commas", param_hint="--least-recall"
+            f"got {recall!r}, expected emergency=0.9, or several with commas", param_hint="--least-recall"
         ) from None

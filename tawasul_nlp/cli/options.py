@@ -57,8 +57,8 @@ TargetErrors = Annotated[
     typer.Option(
         "--target-error",
         metavar="SHARE",
-        help="Acceptable share of errors among answers that need no review: 0.03, by task topic=0.05,agency=0.02, by "
-        "label dept.water=0.01 [default: 0.05]",
+        help="Acceptable share of errors among answers that need no review: 0.03, by task topic=0.05,agency=0.02 "
+        "[default: 0.05]",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
@@ -71,33 +71,29 @@ def domain_of(folder: Path | None) -> Domain | None:
     return None if folder is None else Domain.load(folder)
 
 
-def target_error(given: str | None) -> float | dict[str, float | dict[str, float]]:
-    """Return the target error that an option names, or that of each task, or those of labels.
+def target_error(given: str | None) -> float | dict[str, float]:
+    """Return the target error that an option names, or that of each task.
 
     >>> target_error("0.03"), target_error("topic=0.05, agency=0.02"), target_error(None)
     (0.03, {'topic': 0.05, 'agency': 0.02}, 0.05)
-    >>> target_error("dept.water=0.01, dept.roads=0.02")
-    {'dept': {'water': 0.01, 'roads': 0.02}}
     """
     if given is None:
         return 0.05
     refused = typer.BadParameter(
-        f"got {given!r}, expected 0.03, or topic=0.05,agency=0.02, or dept.water=0.01", param_hint="--target-error"
+        f"got {given!r}, expected 0.03, or topic=0.05,agency=0.02", param_hint="--target-error"
     )
-    found: dict[str, float | dict[str, float]] = {}
+    errors: dict[str, float] = {}
     try:
         if "=" not in given:
             return float(given)
         for item in given.split(","):
-            name, _, share = item.rpartition("=")
-            task, dot, label = name.strip().partition(".")
-            labels = found.setdefault(task, {}) if dot else found
-            if not isinstance(labels, dict) or (label if dot else task) in labels:
+            task, _, share = item.rpartition("=")
+            if task.strip() in errors:
                 raise refused
-            labels[label if dot else task] = float(share)
+            errors[task.strip()] = float(share)
     except ValueError:
         raise refused from None
-    return found
+    return errors
 
 
 def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:

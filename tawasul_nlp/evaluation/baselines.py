@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.evaluation.label_set_fitting import best_threshold
+from tawasul_nlp.evaluation.fitting import best_threshold
 
 _FOLDS = 3
 

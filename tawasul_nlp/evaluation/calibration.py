@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +19,7 @@ from tawasul_nlp.evaluation.calibration_result import (
     TaskCalibration,
 )
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers
-from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers, fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
@@ -49,7 +48,6 @@ def calibrate(
     text_column: str = "text",
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     group_column: str | None = None,
-    label_texts: int | None = None,
     least_recall: Mapping[str, float] = MappingProxyType({}),
     target_errors: Sequence[float] = TARGET_ERRORS,
     folds: int = 5,
@@ -61,8 +59,7 @@ def calibrate(
     The encoder and the n-gram scorer stay as they are. What it gains is cross-validated: each row is judged by a
     calibration on other rows. A task without labels keeps its calibration, unless a labelled task decides it
     (a topic belongs to one agency): then its labels follow from those. A multi-label task gets offsets, and a threshold
-    from which its labels are answered; its answers are right or wrong as whole sets, so no label of it has a threshold
-    of its own.
+    from which its labels are answered.
 
     Parameters
     ----------
@@ -77,8 +74,6 @@ def calibrate(
         See :func:`~tawasul_nlp.evaluation.evaluate`.
     group_column : str or None
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
-    label_texts : int or None
-        Labels that at least so many rows are given get thresholds of their own; None for no label.
     least_recall : mapping of str to float
         Labels that must not be missed, and the share of their rows to be found: each is answered from the probability
         on that finds as many, though another may be likelier. One that the model has already, and that is not named, is
@@ -111,41 +106,25 @@ def calibrate(
     advance = on_progress or (lambda doing, share: None)
     if folds < 2:
         raise ValueError(f"folds is {folds}, expected at least 2")
-    if label_texts is not None and label_texts < LEAST_ROWS:
-        raise ValueError(f"label_texts is {label_texts}, expected at least {LEAST_ROWS}, or None for no label")
     classifier = loaded(model)
+    tasks = classifier.config.tasks
     folder = _checked_output(classifier.folder, output)
     source = open_labelled(data, text_column)
     columns = task_columns(label_columns, classifier, source)
-    source.check_columns([group_column] if group_column else [], "--group-column")
-    table = source.read([*columns.values(), *([group_column] if group_column else [])], lambda s: advance("reading", s))
-    tasks = classifier.config.tasks
+    groups = [group_column] if group_column else []
+    source.check_columns(groups, "--group-column")
+    table = source.read([*columns.values(), *groups], lambda share: advance("reading", share))
     truth = _truth(tasks, table, columns)
     _check_recall(least_recall, [tasks[name] for name in truth])
-    scorers = _read(classifier, table.texts, advance)
-    pooled: dict[str, list[_Judged]] = {name: [] for name in truth}
-    for at, held_out in enumerate(_folds(table, group_column, folds, seed)):
-        advance("cross-validating", at / folds)
-        fitted = _fitted(tasks, scorers, truth, np.flatnonzero(~held_out), label_texts, least_recall)
-        for name, judged in _judged(fitted, scorers, truth, np.flatnonzero(held_out), target_errors):
-            pooled[name].append(judged)
+    rows = _Rows(_scores(classifier, table.texts, advance), truth)
+    cross_validated: list[dict[str, _Judged]] = []
+    for fold, held_out in enumerate(_folds(table, group_column, folds, seed)):
+        advance("cross-validating", fold / folds)
+        fitted = _fitted(tasks, rows.at(~held_out), least_recall)
+        cross_validated.append(_judged(fitted, rows.at(held_out), target_errors))
     advance("calibrating", 1.0)
-    before = dict(_judged(tasks, scorers, truth, np.arange(len(table)), target_errors))
-    fitted = _fitted(tasks, scorers, truth, np.arange(len(table)), label_texts, least_recall)
-    found = {
-        name: TaskCalibration(
-            column=columns.get(name),
-            n=int(_is_labelled(truth[name]).sum()),
-            unknown_labels=int(
-                (truth[name][:, -1] == 1 if tasks[name].multi_label else truth[name] == len(tasks[name].labels)).sum()
-            ),
-            before=_figures([before[name]], target_errors),
-            after=_figures(pooled[name], target_errors),
-            least_error=fitted[name].curve[0][1],
-            own_thresholds=tuple(fitted[name].label_curves),
-        )
-        for name in truth
-    }
+    before = _judged(tasks, rows, target_errors)
+    fitted = _fitted(tasks, rows, least_recall)
     date = datetime.date.today().isoformat()
     facts = {"data": table.name, "sha256": table.sha256, "rows": len(table), "date": date}
     config = replace(classifier.config, tasks=fitted, about={**classifier.config.about, "calibrated": facts})
@@ -153,7 +132,17 @@ def calibrate(
         before=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         after=ModelFacts(folder.name, config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
-        tasks=found,
+        tasks={
+            name: TaskCalibration(
+                column=columns.get(name),
+                n=int(_is_labelled(labels).sum()),
+                unknown_labels=int(_lacking(tasks[name], labels).sum()),
+                before=_figures([before[name]], target_errors),
+                after=_figures([fold[name] for fold in cross_validated], target_errors),
+                least_error=fitted[name].curve[0][1],
+            )
+            for name, labels in truth.items()
+        },
         folds=folds,
         warnings=tuple(
             sentence for target in target_errors for sentence in unreached(fitted, dict.fromkeys(truth, target))
@@ -175,34 +164,76 @@ def _checked_output(folder: Path, output: str | Path | None) -> Path:
     return output
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Labelled rows: what the scorers say of them, and each task's true labels as :func:`_truth` returns them."""
+
+    scorers: ScorerScores
+    truth: Mapping[str, np.ndarray]
+
+    def at(self, chosen: np.ndarray) -> _Rows:
+        """Return the rows of a mask (n_rows,)."""
+        scorers = {
+            scorer: {task: scores[chosen] for task, scores in tables.items()} for scorer, tables in self.scorers.items()
+        }
+        return _Rows(scorers, {name: labels[chosen] for name, labels in self.truth.items()})
+
+
 def _truth(tasks: Mapping[str, TaskConfig], table: LabelledTable, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Return each task's label indices (n_rows,): -1 without a label, beyond the last for one that the model lacks.
 
     Of a multi-label task, which labels each row has (n_rows, labels + 1), the last column being one that the model
     lacks; all -1 where they are unknown.
     """
-    found: dict[str, np.ndarray] = {}
+    truth: dict[str, np.ndarray] = {}
     for name, task in tasks.items():
-        if name in columns and task.multi_label:
+        if name in columns:
             cells = table.columns[columns[name]]
-            known = set(task.labels)
-            lacking = [[-1 if not cell else int(not known.issuperset(split_labels(cell)))] for cell in cells]
-            found[name] = np.hstack([label_matrix(cells, task.labels), np.array(lacking, np.int8)])
-            _check_rows(table.name, name, task, int((found[name][:, :-1] == 1).any(axis=1).sum()))
-        elif name in columns:
-            index = {"": -1} | {label: at for at, label in enumerate(task.labels)}
-            found[name] = np.array([index.get(label, len(task.labels)) for label in table.columns[columns[name]]])
-            _check_rows(table.name, name, task, int(((found[name] >= 0) & (found[name] < len(task.labels))).sum()))
-        elif "parent" in task.weights and task.parent in found:
+            truth[name] = _label_sets(task, cells) if task.multi_label else _label_indices(task, cells)
+            usable = int(_has_known_label(task, truth[name]).sum())
+            if usable < LEAST_ROWS:
+                raise ValueError(
+                    f"{table.name} has {usable} rows with a label that the model knows for {name} (as "
+                    f"{', '.join(task.labels[:3])}), expected at least {LEAST_ROWS}; add labelled rows"
+                )
+        elif "parent" in task.weights and task.parent in truth:
             owners = np.array([*task.parent_labels, -1, -1])  # without a label, or with one that the model lacks
-            found[name] = owners[np.where(found[task.parent] < 0, len(owners) - 1, found[task.parent])]
-    return found
+            truth[name] = owners[np.where(truth[task.parent] < 0, len(owners) - 1, truth[task.parent])]
+    return truth
+
+
+def _label_indices(task: TaskConfig, cells: Sequence[str]) -> np.ndarray:
+    index = {"": -1} | {label: number for number, label in enumerate(task.labels)}
+    return np.array([index.get(label, len(task.labels)) for label in cells])
+
+
+def _label_sets(task: TaskConfig, cells: Sequence[str]) -> np.ndarray:
+    lacking = [[-1 if not cell else int(not set(task.labels).issuperset(split_labels(cell)))] for cell in cells]
+    return np.hstack([label_matrix(cells, task.labels), np.array(lacking, np.int8)])
+
+
+def _is_labelled(truth: np.ndarray) -> np.ndarray:
+    labelled: np.ndarray = truth.reshape(len(truth), -1).min(axis=1, initial=0) >= 0
+    return labelled
+
+
+def _has_known_label(task: TaskConfig, truth: np.ndarray) -> np.ndarray:
+    known: np.ndarray = (
+        (truth[:, :-1] == 1).any(axis=1) if task.multi_label else (truth >= 0) & (truth < len(task.labels))
+    )
+    return known
+
+
+def _lacking(task: TaskConfig, truth: np.ndarray) -> np.ndarray:
+    """Return which rows have a label that the model lacks."""
+    lacking: np.ndarray = truth[:, -1] == 1 if task.multi_label else truth == len(task.labels)
+    return lacking
 
 
 def _check_recall(least_recall: Mapping[str, float], tasks: Sequence[TaskConfig]) -> None:
-    known = {label for task in tasks if not task.multi_label for label in task.labels}
+    labels = {label for task in tasks if not task.multi_label for label in task.labels}
     for label, share in least_recall.items():
-        if label not in known:
+        if label not in labels:
             raise ValueError(
                 f"least_recall names {label!r}, which is no label of a task of one label with labelled rows"
             )
@@ -210,15 +241,7 @@ def _check_recall(least_recall: Mapping[str, float], tasks: Sequence[TaskConfig]
             raise ValueError(f"least_recall of {label!r} is {share!r}, expected a share above 0 and up to 1")
 
 
-def _check_rows(table: str, name: str, task: TaskConfig, usable: int) -> None:
-    if usable < LEAST_ROWS:
-        raise ValueError(
-            f"{table} has {usable} rows with a label that the model knows for {name} (as "
-            f"{', '.join(task.labels[:3])}), expected at least {LEAST_ROWS}; add labelled rows"
-        )
-
-
-def _read(classifier: ComplaintClassifier, texts: list[str], advance: Progress) -> ScorerScores:
+def _scores(classifier: ComplaintClassifier, texts: list[str], advance: Progress) -> ScorerScores:
     """Return what the scorers say of the texts, without the embeddings."""
     parts: dict[str, dict[str, list[np.ndarray]]] = {}
     done = 0
@@ -245,56 +268,37 @@ def _folds(table: LabelledTable, group_column: str | None, folds: int, seed: int
             yield held_out
 
 
-def _of_rows(scorers: ScorerScores, rows: np.ndarray) -> ScorerScores:
-    return {scorer: {task: scores[rows] for task, scores in tables.items()} for scorer, tables in scorers.items()}
-
-
-def _fitted(
-    tasks: Mapping[str, TaskConfig],
-    scorers: ScorerScores,
-    truth: Mapping[str, np.ndarray],
-    rows: np.ndarray,
-    label_texts: int | None,
-    least_recall: Mapping[str, float],
-) -> dict[str, TaskConfig]:
+def _fitted(tasks: Mapping[str, TaskConfig], rows: _Rows, least_recall: Mapping[str, float]) -> dict[str, TaskConfig]:
     """Return the tasks, those with labels fitted to them on these rows."""
-    fitted: dict[str, TaskConfig] = {}
+    fitted = dict(tasks)
     for name, task in tasks.items():
-        fitted[name] = task
-        if name not in truth:
+        if name not in rows.truth:
             continue
-        known = rows[_is_labelled(truth[name][rows])]
-        if not _has_known_label(task, truth[name][known]):
+        labelled = rows.at(_is_labelled(rows.truth[name]))
+        truth, scorers = labelled.truth[name], labelled.scorers
+        if not _has_known_label(task, truth).any():
             continue  # a fold may hold out all that the model knows
         family = _family(fitted, name)
-        own = _of_rows(scorers, known)
         if task.multi_label:
-            target, lacking = truth[name][known, :-1], truth[name][known, -1] == 1
-            family[name] = fit_label_scores(name, family, own, target, _PRIOR)
-            fitted[name] = with_label_threshold(family[name], combine(family, own)[name], target, lacking)
-            continue
-        recall = {**_recall(name, tasks, own, truth[name][known]), **least_recall}
-        fitted[name] = fit_answers(name, family, own, truth[name][known], _PRIOR, recall, label_texts)
+            family[name] = fit_label_scores(name, family, scorers, truth[:, :-1], _PRIOR)
+            log_probabilities = combine(family, scorers)[name]
+            lacking = _lacking(task, truth)
+            fitted[name] = with_label_threshold(family[name], log_probabilities, truth[:, :-1], lacking)
+        else:
+            recall = {**_recall(name, tasks, scorers, truth), **least_recall}
+            fitted[name] = fit_answers(name, family, scorers, truth, _PRIOR, recall)
     return fitted
 
 
 def _recall(name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores, truth: np.ndarray) -> dict[str, float]:
-    """Return the share that is found of each label that must not be missed, if any is."""
+    """Return the share that the model finds of each label that must not be missed, if any is."""
     task = tasks[name]
     if not task.preferred:
         return {}
     answers, _ = decide(task, np.exp(combine(_family(tasks, name), scorers)[name]))
-    own = {label: answers[truth == task.labels.index(label)] == task.labels.index(label) for label in task.preferred}
-    return {label: float(hits.mean()) for label, hits in own.items() if hits.any()}
-
-
-def _is_labelled(truth: np.ndarray) -> np.ndarray:
-    known: np.ndarray = truth.reshape(len(truth), -1).min(axis=1, initial=0) >= 0
-    return known
-
-
-def _has_known_label(task: TaskConfig, truth: np.ndarray) -> bool:
-    return bool((truth[:, :-1] == 1).any() if task.multi_label else (truth < len(task.labels)).any())
+    indices = {label: task.labels.index(label) for label in task.preferred}
+    hits = {label: answers[truth == index] == index for label, index in indices.items()}
+    return {label: float(each.mean()) for label, each in hits.items() if each.any()}
 
 
 def _family(tasks: Mapping[str, TaskConfig], name: str) -> dict[str, TaskConfig]:
@@ -309,50 +313,46 @@ class _Judged:
 
     confidence: np.ndarray
     hits: np.ndarray
+    # By target error, for those that the calibration has thresholds for.
     accepted: dict[float, np.ndarray]
 
 
-def _judged(
-    tasks: Mapping[str, TaskConfig],
-    scorers: ScorerScores,
-    truth: Mapping[str, np.ndarray],
-    rows: np.ndarray,
-    target_errors: Sequence[float],
-) -> Iterator[tuple[str, _Judged]]:
-    """Yield each task with labels, and what this calibration makes of its rows."""
-    tables = combine(tasks, _of_rows(scorers, rows))
-    for name, labels in truth.items():
-        known = _is_labelled(labels[rows])
-        probabilities, target = np.exp(tables[name][known]), labels[rows][known]
-        if tasks[name].multi_label:
-            chosen = probabilities >= tasks[name].label_threshold
-            confidence, answer = set_probability(probabilities, chosen), np.zeros(len(target), np.int64)
-            hits = (chosen == (target[:, :-1] == 1)).all(axis=1) & (target[:, -1] == 0)
+def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows, target_errors: Iterable[float]) -> dict[str, _Judged]:
+    """Return for each task with labels what a calibration makes of its rows."""
+    tables = combine(tasks, rows.scorers)
+    judged = {}
+    for name, truth in rows.truth.items():
+        task, labelled = tasks[name], _is_labelled(truth)
+        probabilities, truth = np.exp(tables[name][labelled]), truth[labelled]
+        if task.multi_label:
+            chosen = probabilities >= task.label_threshold
+            confidence, answers = set_probability(probabilities, chosen), np.zeros(len(truth), np.int64)
+            hits = (chosen == (truth[:, :-1] == 1)).all(axis=1) & (truth[:, -1] == 0)
         else:
-            answer, confidence = decide(tasks[name], probabilities)
-            hits = answer == target
+            answers, confidence = decide(task, probabilities)
+            hits = answers == truth
         accepted = {}
         for target in target_errors:
             try:
-                thresholds = np.array(thresholds_at({name: tasks[name]}, {name: target})[name])
+                thresholds = np.array(thresholds_at({name: task}, {name: target})[name])
             except ValueError:
                 continue  # a model that was never calibrated for this target
-            accepted[target] = confidence >= thresholds[answer]
-        yield name, _Judged(confidence, hits, accepted)
+            accepted[target] = confidence >= thresholds[answers]
+        judged[name] = _Judged(confidence, hits, accepted)
+    return judged
 
 
-def _figures(parts: Sequence[_Judged], target_errors: Sequence[float]) -> CalibrationFigures:
+def _figures(parts: Sequence[_Judged], target_errors: Iterable[float]) -> CalibrationFigures:
     confidence = np.concatenate([part.confidence for part in parts])
     hits = np.concatenate([part.hits for part in parts])
-    shown = {}
+    answers = {}
     for target in target_errors:
         if all(target in part.accepted for part in parts):
             accepted = np.concatenate([part.accepted[target] for part in parts])
             error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
-            shown[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
-    return CalibrationFigures(
-        round(float(hits.mean()), 4), round(expected_calibration_error(confidence, hits), 4), shown
-    )
+            answers[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
+    calibration_error = expected_calibration_error(confidence, hits)
+    return CalibrationFigures(round(float(hits.mean()), 4), round(calibration_error, 4), answers)
 
 
 def _write(source: Path, target: Path, config: ModelConfig, result: CalibrationResult) -> None:

@@ -57,8 +57,6 @@ class TaskCalibration:
         Of the model as it was, and cross-validated of the new calibration.
     least_error : float
         The least target error that some threshold keeps to.
-    own_thresholds : tuple of str
-        Labels that have thresholds of their own.
     """
 
     column: str | None
@@ -67,7 +65,6 @@ class TaskCalibration:
     before: CalibrationFigures
     after: CalibrationFigures
     least_error: float
-    own_thresholds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -161,8 +158,6 @@ class CalibrationResult:
         for task, found in self.tasks.items():
             if found.unknown_labels:
                 parts.append(Text(f"{task}: {found.unknown_labels} rows have labels that the model lacks."))
-            if found.own_thresholds:
-                parts.append(Text(f"{task}: thresholds of their own for {', '.join(found.own_thresholds)}."))
         parts += [Text(f"{sentence}.") for sentence in self.warnings]
         return Group(*parts)
 

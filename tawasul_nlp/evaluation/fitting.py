@@ -1,4 +1,10 @@
-"""Weigh the scorers, fit each task's temperature, and choose thresholds, all on validation data."""
+"""Weigh the scorers, fit each task's temperature, and choose thresholds, all on validation data.
+
+Of a multi-label task all labels share the scorers' scales and one threshold; each has an offset of its own, shrunk
+towards the common one. On labels of one kind this is as good as a common offset, on labels of several kinds (of very
+different shares) better; thresholds of single labels, each chosen for its own F1, gain nothing where a label has 40
+texts, and lose where it has five (``python -m eval.quality.label_sets``).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +13,26 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
+from scipy.special import expit
 
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.error_curve import error_curve, threshold_at
 from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.label_sets import set_probability
 
 TARGET_ERRORS = (0.05, 0.02)
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
 _SILENT = 4.0
 # Scores that say nothing of the labels fit best with a power of nearly 0, at any temperature. The bounds, logarithms of
 # the scale of scores of standard deviation 1 and of the power, keep the search among numbers that can be multiplied.
-LARGEST_SCALE = 12.0
+_LARGEST_SCALE = 12.0
 _LARGEST_POWER = 4.0
 # Of a label that no calibration text resembles: a share of 0 could not be divided by.
 _LEAST_SHARE = 1e-6
+OFFSET_RIDGE = 4.0
+"""How strongly the offset of a multi-label task's label is shrunk towards the common one, in texts."""
+_LARGEST_OFFSET = 50.0
 
 
 def fit_task(
@@ -75,7 +86,7 @@ def fit_task(
         return -likelihood
 
     even = _even_scales(name, tasks, scorers)
-    width = np.append(np.full(len(names), LARGEST_SCALE), _LARGEST_POWER)
+    width = np.append(np.full(len(names), _LARGEST_SCALE), _LARGEST_POWER)
     lowest, highest = even - width, even + width
     ends = []
     for start in _starts(even):
@@ -108,15 +119,15 @@ def fit_answers(
     truth: np.ndarray,
     prior: float,
     least_recall: Mapping[str, float],
-    label_texts: int | None,
 ) -> TaskConfig:
     """Fit a task of one label, choose from when its preferred labels are answered, and store its thresholds and prior.
 
     See :func:`fit_task`, :func:`with_preferred` and :func:`with_thresholds`.
     """
     task = fit_task(name, tasks, scorers, truth, prior)
-    found = combine({**tasks, name: task}, scorers)[name]
-    return with_thresholds(with_preferred(task, found, truth, least_recall), found, truth, label_texts)
+    log_probabilities = combine({**tasks, name: task}, scorers)[name]
+    task = with_preferred(task, log_probabilities, truth, least_recall)
+    return with_thresholds(task, log_probabilities, truth)
 
 
 def _starts(even: np.ndarray) -> list[np.ndarray]:
@@ -135,14 +146,14 @@ def _matched_in_the_large(
     prior: float,
 ) -> TaskConfig:
     """Move the temperature until the mean confidence equals the accuracy, which the likelihood alone does not give."""
-    known = truth >= 0
+    labelled = truth >= 0
 
     def excess(factor: float) -> float:
         tempered = replace(task, temperature=task.temperature * factor)
-        probabilities = np.exp(combine({**tasks, name: tempered}, scorers)[name][known])
-        accuracy = (probabilities.argmax(1) == truth[known]).mean()
+        probabilities = np.exp(combine({**tasks, name: tempered}, scorers)[name][labelled])
+        accuracy = (probabilities.argmax(1) == truth[labelled]).mean()
         if prior:
-            accuracy = (known.sum() * accuracy + prior / len(task.labels)) / (known.sum() + prior)
+            accuracy = (labelled.sum() * accuracy + prior / len(task.labels)) / (labelled.sum() + prior)
         return float(probabilities.max(1).mean() - accuracy)
 
     if not excess(0.5) * excess(2.0) < 0:  # the same sign, or scores so wild that there is none
@@ -173,18 +184,16 @@ def with_preferred(
     """
     preferred = dict(task.preferred)
     for label, share in least_recall.items():
-        own = truth == task.labels.index(label) if label in task.labels else np.zeros(len(truth), bool)
-        if own.any():
-            found = np.sort(np.exp(log_probabilities[own, task.labels.index(label)]))[::-1]
+        rows = truth == task.labels.index(label) if label in task.labels else np.zeros(len(truth), bool)
+        if rows.any():
+            falling = np.sort(np.exp(log_probabilities[rows, task.labels.index(label)]))[::-1]
             # Rounded down, so that the text at the threshold is found however its probability is rounded.
-            least = np.floor(found[int(np.ceil(share * len(found))) - 1] * 1e4) / 1e4
+            least = np.floor(falling[int(np.ceil(share * len(falling))) - 1] * 1e4) / 1e4
             preferred[label] = max(float(least), 1e-4)
     return replace(task, preferred=preferred)
 
 
-def with_thresholds(
-    task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, label_texts: int | None = None
-) -> TaskConfig:
+def with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:
     """Store the errors from which a threshold for any target follows, those of the usual targets, and the prior.
 
     Parameters
@@ -194,23 +203,14 @@ def with_thresholds(
     truth : ndarray of int, shape (n_texts,)
         Label index of each text; -1 where the task is not defined, and those beyond the labels are of labels that the
         model lacks, so that every answer is wrong.
-    label_texts : int or None
-        Labels that so many texts are given get a curve of their own; None for none.
     """
-    known = truth >= 0
-    probabilities = np.exp(log_probabilities[known])
-    given, confidence = decide(task, probabilities)
-    correct = given == truth[known]
-    curve = error_curve(confidence, correct)
-    own = {}
-    if label_texts is not None:
-        for at, label in enumerate(task.labels):
-            rows = given == at
-            if rows.sum() >= label_texts:
-                own[label] = error_curve(confidence[rows], correct[rows])
+    labelled = truth >= 0
+    probabilities = np.exp(log_probabilities[labelled])
+    answers, confidence = decide(task, probabilities)
+    curve = error_curve(confidence, answers == truth[labelled])
     # JSON has no infinity: at 1 only certainty is accepted.
     thresholds = {str(target): min(threshold_at(curve, target), 1.0) for target in TARGET_ERRORS}
-    return with_prior(replace(task, thresholds=thresholds, curve=curve, label_curves=own), probabilities)
+    return with_prior(replace(task, thresholds=thresholds, curve=curve), probabilities)
 
 
 def with_prior(task: TaskConfig, probabilities: np.ndarray) -> TaskConfig:
@@ -224,3 +224,115 @@ def with_prior(task: TaskConfig, probabilities: np.ndarray) -> TaskConfig:
     """
     prior = np.maximum(probabilities.mean(0), _LEAST_SHARE)
     return replace(task, prior=tuple(np.round(prior / prior.sum(), 7).tolist()))
+
+
+def fit_label_scores(
+    name: str,
+    tasks: Mapping[str, TaskConfig],
+    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    truth: np.ndarray,
+    prior: float = 0.0,
+    *,
+    offset_ridge: float = OFFSET_RIDGE,
+) -> TaskConfig:
+    """Fit a multi-label task's scorer weights, temperature and offsets by least binary cross-entropy.
+
+    This is a logistic regression on the scorers' scores, so there is one valley.
+
+    Parameters
+    ----------
+    name : str
+    tasks : mapping of str to TaskConfig
+        With this task, whose scorers are named in ``weights``.
+    scorers : mapping
+        Scores of each scorer on the validation texts.
+    truth : ndarray of int, shape (n_texts, labels)
+        1 where a text has a label, else 0; all -1 where its labels are unknown.
+    prior : float
+        So many texts are thought to be among the others that have each label with its usual probability, whatever their
+        scores are. Where all texts are answered rightly, the likelihood alone would make every answer certain.
+    offset_ridge : float
+    """
+    task = tasks[name]
+    labelled = truth[:, 0] >= 0
+    target = (truth[labelled] == 1).astype(float)
+    texts, labels = target.shape
+    shares = (target.sum(0) + 0.5) / (texts + 1.0)
+    scores = [scorers[scorer][name][labelled].astype(float) for scorer in task.weights]
+    spreads = [max(float(table.std()), 1e-6) for table in scores]
+    even = [table / spread for table, spread in zip(scores, spreads, strict=True)]
+    # The unknown texts have the scores of the others, and their labels are the labels' shares.
+    expected = (target + shares * prior / texts) / (1 + prior / texts)
+    weight = (1 + prior / texts) / labels
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        scales, common, offsets = values[: len(even)], values[len(even)], values[len(even) + 1 :]
+        logits = sum(scale * table for scale, table in zip(scales, even, strict=True)) + common + offsets
+        entropy = np.logaddexp(0.0, logits) - expected * logits
+        slope = (expit(logits) - expected) * weight / texts
+        value = weight * entropy.sum() / texts + offset_ridge * float(offsets @ offsets) / (2 * texts * labels)
+        of_offsets = slope.sum(0) + offset_ridge * offsets / (texts * labels)
+        return value, np.array([*((slope * table).sum() for table in even), slope.sum(), *of_offsets])
+
+    start = np.array([*([1.0] * len(even)), 0.0, *([0.0] * labels)])
+    largest = float(np.exp(_LARGEST_SCALE))
+    bounds = [(1 / largest, largest)] * len(even) + [(-_LARGEST_OFFSET, _LARGEST_OFFSET)] * (labels + 1)
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
+    scales = best[: len(even)] / spreads
+    return replace(
+        task,
+        weights={scorer: float(share) for scorer, share in zip(task.weights, scales / scales.sum(), strict=True)},
+        temperature=float(1.0 / scales.sum()),
+        offsets=tuple((best[len(even)] + best[len(even) + 1 :]).tolist()),
+    )
+
+
+def with_label_threshold(
+    task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, incomplete: np.ndarray | None = None
+) -> TaskConfig:
+    """Store the threshold of the labels that gives the highest micro F1, and the errors of the sets that follow.
+
+    Parameters
+    ----------
+    task : TaskConfig
+    log_probabilities : ndarray of float, shape (n_texts, labels)
+    truth : ndarray of int, shape (n_texts, labels)
+        As for :func:`fit_label_scores`.
+    incomplete : ndarray of bool, shape (n_texts,), or None
+        Texts that also have a label which the model lacks, so that every answer is wrong.
+    """
+    labelled = truth[:, 0] >= 0
+    probabilities, target = np.exp(log_probabilities[labelled]), truth[labelled] == 1
+    threshold, _ = best_threshold(probabilities.ravel(), target.ravel())
+    answered = probabilities >= threshold
+    correct = (answered == target).all(axis=1)
+    if incomplete is not None:
+        correct &= ~incomplete[labelled]
+    curve = error_curve(set_probability(probabilities, answered), correct)
+    thresholds = {str(error): min(threshold_at(curve, error), 1.0) for error in TARGET_ERRORS}
+    return replace(task, label_threshold=threshold, thresholds=thresholds, curve=curve)
+
+
+def best_threshold(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Return the threshold with the highest F1, halfway between two scores, and this F1.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n,)
+        Of probabilities the threshold is above 0.
+    truth : ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    >>> best_threshold(np.array([0.9, 0.75, 0.25, 0.1]), np.array([True, True, False, False]))
+    (0.5, 1.0)
+    """
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order].astype(float)
+    # A threshold cannot tell equals apart, so it cuts behind the last of them.
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+    f1 = 2.0 * np.cumsum(truth[order])[last] / (last + 1 + max(1, int(truth.sum())))
+    best = int(f1.argmax())
+    lower = falling[last[best] + 1] if last[best] + 1 < len(falling) else min(0.0, falling[last[best]])
+    # Of two neighbouring numbers, half their sum may be the lower one, which is not to be accepted.
+    return max(float(falling[last[best]] + lower) / 2, float(np.nextafter(lower, np.inf))), float(f1[best])

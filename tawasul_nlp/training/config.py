@@ -199,8 +199,6 @@ class TrainConfig(Stage):
     least_recall : dict of str to float
         Labels that must not be missed, and the share of their validation texts that is to be found: they are answered
         from the probability on that finds so many (:attr:`TaskConfig.preferred`), though another may be likelier.
-    label_texts : int or None
-        Labels that so many validation texts are answered with get thresholds of their own; None for no label.
     label_issues : bool
         Whether to look for labels that are probably wrong and for outliers among the training texts.
     keep_torch : bool
@@ -231,7 +229,6 @@ class TrainConfig(Stage):
     ngram: NgramConfig | None = field(default_factory=NgramConfig)
     calibration_prior: float = 1.0
     least_recall: dict[str, float] = field(default_factory=dict)
-    label_texts: int | None = None
     label_issues: bool = True
     keep_torch: bool = False
     report_to: tuple[str, ...] = ()

@@ -42,7 +42,6 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "inference_max_tokens": (8, 512),
     "validation_share": (0.01, 0.5),
     "calibration_prior": (0, 1000),
-    "label_texts": (20, 1_000_000),
     "C": (1e-6, 1e6),
     "features": (1, 10_000_000),
 }
@@ -66,9 +65,9 @@ def _is_weight(value: object) -> bool:
 
 _WHOLE: Final = frozenset(
     ("batch_size", "gradient_accumulation", "early_stopping", "incident_groups", "recent_vectors", "pairs", "seed")
-    + ("max_tokens", "inference_max_tokens", "features", "label_texts", "layers", "whole_words")
+    + ("max_tokens", "inference_max_tokens", "features", "layers", "whole_words")
 )
-_OPTIONAL: Final = frozenset(("inference_max_tokens", "features", "label_texts", "layers"))
+_OPTIONAL: Final = frozenset(("inference_max_tokens", "features", "layers"))
 _CLASS_WEIGHTS: Final = ("none", "balanced")
 _HEAD_STARTS: Final = ("random", "means", "probe")
 _BEST: Final = ("accuracy", "macro_f1")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores
+from tawasul_nlp.evaluation.fitting import fit_label_scores
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import join_labels

@@ -14,8 +14,13 @@ import numpy as np
 from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers, with_prior
-from tawasul_nlp.evaluation.label_set_fitting import fit_label_scores, with_label_threshold
+from tawasul_nlp.evaluation.fitting import (
+    TARGET_ERRORS,
+    fit_answers,
+    fit_label_scores,
+    with_label_threshold,
+    with_prior,
+)
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -94,7 +99,6 @@ def build_folder(
     max_tokens: int = MAX_TOKENS,
     prior: float = 0.0,
     least_recall: Mapping[str, float] = MappingProxyType({}),
-    label_texts: int | None = None,
     torch_files: bool = False,
     domain: Domain | None = None,
     before: Path | None = None,
@@ -124,8 +128,6 @@ def build_folder(
         See :func:`tawasul_nlp.evaluation.fitting.fit_task`.
     least_recall : mapping of str to float
         See :func:`tawasul_nlp.evaluation.fitting.with_preferred`.
-    label_texts : int or None
-        See :func:`tawasul_nlp.evaluation.fitting.with_thresholds`.
     torch_files : bool
         Whether the folder also holds the float network, for the torch runtime.
     domain : Domain or None
@@ -160,7 +162,7 @@ def build_folder(
     if before is not None and known is not None and PAIRS in known.files and network.incident is not None:
         shutil.copy(before / PAIRS, out / PAIRS)
         names.append(PAIRS)
-    fitted = _weighed(tasks, scorers, truth, known, prior, least_recall, label_texts)
+    fitted = _weighed(tasks, scorers, truth, known, prior, least_recall)
     for target in TARGET_ERRORS:
         for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
             logger.warning("%s", sentence)
@@ -187,7 +189,6 @@ def _weighed(
     before: ModelConfig | None,
     prior: float,
     least_recall: Mapping[str, float],
-    label_texts: int | None,
 ) -> dict[str, TaskConfig]:
     """Return the tasks weighed and calibrated, as in the model before or by validation texts."""
     fitted: dict[str, TaskConfig] = {}
@@ -202,7 +203,7 @@ def _weighed(
             fitted[name] = fit_label_scores(name, fitted, scorers, truth[name], prior)
             fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
         else:
-            fitted[name] = fit_answers(name, fitted, scorers, truth[name], prior, least_recall, label_texts)
+            fitted[name] = fit_answers(name, fitted, scorers, truth[name], prior, least_recall)
     return fitted
 
 

@@ -347,7 +347,6 @@ def fit_model(
         max_tokens=tokens,
         prior=config.calibration_prior,
         least_recall=config.least_recall,
-        label_texts=config.label_texts,
         torch_files=config.keep_torch,
         domain=domain,
         before=data.before,

@@ -42,10 +42,10 @@ def check_settings(config: TrainConfig, data: TrainingData) -> None:
         value = max(getattr(stage, name) for stage in stages)
         if value and not there:
             raise ValueError(f"{name} is {value}, but the data has no {needed}")
-    if data.before is not None and (config.least_recall or config.label_texts):
+    if data.before is not None and config.least_recall:
         raise ValueError(
-            "least_recall and label_texts are of a calibration, and an update keeps that of the model before; leave "
-            "them out, and calibrate the updated model on rows that it has not learned (tawasul calibrate)"
+            "least_recall is of a calibration, and an update keeps that of the model before; leave it out, "
+            "and calibrate the updated model on rows that it has not learned (tawasul calibrate)"
         )
     for stage in stages[1:]:
         if stage.head_start != "random":

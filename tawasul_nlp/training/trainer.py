@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp.evaluation.label_set_fitting import best_threshold
+from tawasul_nlp.evaluation.fitting import best_threshold
 from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork

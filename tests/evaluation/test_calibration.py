@@ -104,16 +104,6 @@ def test_labels_that_the_model_lacks_count_as_errors(folder: Path, table: dict[s
     assert read_config(tmp_path / "out").tasks["subject"] == read_config(folder).tasks["subject"]
 
 
-def test_a_label_with_many_answers_gets_thresholds_of_its_own(
-    folder: Path, table: dict[str, list[str]], tmp_path: Path
-) -> None:
-    result = calibrate(folder, table, output=tmp_path / "out", label_texts=60)
-    answers = ComplaintClassifier.from_pretrained(tmp_path / "out", threads=1).predict(table["text"])
-    for task, found in result.tasks.items():
-        counts = {label: sum(p.labels[task].id == label for p in answers) for label in TASKS[task]}
-        assert set(found.own_thresholds) == {label for label, count in counts.items() if count >= 60}
-
-
 def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before(
     folder: Path, table: dict[str, list[str]], tmp_path: Path
 ) -> None:

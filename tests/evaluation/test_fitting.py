@@ -111,19 +111,10 @@ def test_a_threshold_keeps_its_promise_for_texts_of_equal_confidence(right_first
     assert threshold_at(error_curve(confidence[100:], correct[100:]), 0.05) == np.inf
 
 
-def test_a_label_with_many_texts_gets_a_threshold_of_its_own() -> None:
-    rng = np.random.default_rng(4)
-    answer = rng.integers(3, size=3000)
-    confidence = rng.uniform(0.5, 1, 3000)
-    answer[:20], answer[20:] = 2, answer[20:] % 2
-    truth = np.where((answer == 1) & (rng.random(3000) < 0.3), 0, answer)  # only the second label is often wrong
-    scores = np.log(np.repeat((1 - confidence[:, None]) / 2, 3, axis=1))
-    scores[np.arange(3000), answer] = np.log(confidence)
-    task = with_thresholds(TaskConfig(("a", "b", "c"), {"encoder": 1.0}), scores, truth, label_texts=50)
-    assert task.label_curves.keys() == {"a", "b"}
-    assert threshold_at(task.label_curves["a"], 0.05) < 0.51 and threshold_at(task.label_curves["b"], 0.05) == np.inf
-    assert not with_thresholds(task, scores, truth).label_curves
-    assert np.allclose(task.prior, np.exp(scores).mean(0) / np.exp(scores).mean(0).sum(), atol=1e-6)
+def test_the_prior_is_the_mean_of_the_probabilities() -> None:
+    probabilities = np.random.default_rng(4).dirichlet(np.ones(3), 300)
+    task = with_thresholds(TaskConfig(("a", "b", "c"), {"encoder": 1.0}), np.log(probabilities), np.zeros(300, int))
+    assert np.allclose(task.prior, probabilities.mean(0), atol=1e-6)
 
 
 def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike() -> None:

@@ -91,9 +91,7 @@ def test_each_label_may_have_its_own_target_by_its_own_errors_or_those_of_the_ta
             clf.predict(TEXTS[0], target_error=wrong)
 
 
-@pytest.mark.parametrize(
-    "given", ["dept=0.1,dept.water=0.2", "dept.water=0.1,dept.water=0.2", "dept.water", "dept.a=b"]
-)
+@pytest.mark.parametrize("given", ["dept=0.1,dept=0.2", "dept.water", "dept=b"])
 def test_target_errors_of_an_option_that_contradict_each_other_are_refused(given: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"expected 0\.03"):
         target_error(given)

@@ -62,7 +62,7 @@ def test_what_is_told_after_each_epoch_is_the_metric_that_is_chosen_by(
 ) -> None:
     rows = Dataset.from_list([{"text": case["نص"], "dept": case["الجهة"]} for case in cases])
     config = settings(tiny_bert, epochs=3, early_stopping=2, metric_for_best_model="macro_f1", ngram=None)
-    config = config.replace(label_issues=False, class_weights="balanced", label_texts=20)
+    config = config.replace(label_issues=False, class_weights="balanced")
     data = read_data(rows, Columns("text", {"dept": "dept"}), config, tmp_path / "cache", duplicates="identical")
     curves: list[list[tuple[float, float]]] = []
     fit_model(data, config, tmp_path / "run", on_epoch=lambda curve: curves.append(list(curve)))
