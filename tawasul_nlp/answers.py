@@ -11,12 +11,12 @@ import numpy as np
 from tawasul_nlp.domain import AgencyMention, Domain, Places, Routing, find_named_agencies, find_places, route
 from tawasul_nlp.domain.routing import PLACE, route_part
 from tawasul_nlp.domain.taxonomy import EMERGENCY, NORMAL
-from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.folder import ModelConfig
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.model.thresholds import decide
 from tawasul_nlp.prediction import Issue, LabelScore, LabelSet, Prediction, Quote, Urgency
 
 URGENCY = "urgency"
@@ -126,7 +126,7 @@ class Answers:
         return LabelScore(entry.id, entry.name_ar, entry.name_en, probability, others)
 
     def predictions(
-        self, texts: Sequence[str], output: ModelOutput, thresholds: Mapping[str, Sequence[float]]
+        self, texts: Sequence[str], output: ModelOutput, thresholds: Mapping[str, float]
     ) -> list[Prediction]:
         """Return the prediction of each text.
 
@@ -135,9 +135,9 @@ class Answers:
         texts : sequence of str
         output : ModelOutput
             What the model makes of them.
-        thresholds : mapping of str to sequence of float
-            For each label of each task, the probability below which it needs review; of a multi-label task, that of its
-            set of labels.
+        thresholds : mapping of str to float
+            For each task, the probability below which an answer needs review; of a multi-label task, that of its set
+            of labels.
         """
         ranked: dict[str, list[_Ranking]] = {}
         sets: dict[str, list[LabelSet]] = {}
@@ -188,7 +188,7 @@ class Answers:
             found.append(LabelSet(labels, probability, others))
         return found
 
-    def _prediction(self, text: str, found: _Found, thresholds: Mapping[str, Sequence[float]]) -> Prediction:
+    def _prediction(self, text: str, found: _Found, thresholds: Mapping[str, float]) -> Prediction:
         """Put together one text's answer."""
         places = find_places(text[:MAX_CHARS], self.domain)
         if not any(char.isalnum() for char in text):
@@ -217,13 +217,13 @@ class Answers:
         reasons = tuple(Quote(text[start:end], start, end) for start, end in spans)
         return Urgency(label.id, label.name_ar, label.name_en, label.probability, label.alternatives, reasons)
 
-    def _doubts(self, found: _Found, thresholds: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    def _doubts(self, found: _Found, thresholds: Mapping[str, float]) -> Iterator[str]:
         """Yield the reasons for a review that lie in the probabilities; kind and urgency change no recipient."""
-        for task, ((first, probability), *_) in found.ranked.items():
-            if probability < thresholds[task][first] and not (task in ("kind", URGENCY) and self._names[task]):
+        for task, ((_, probability), *_) in found.ranked.items():
+            if probability < thresholds[task] and not (task in ("kind", URGENCY) and self._names[task]):
                 yield f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence"
         for task, answer in found.sets.items():
-            if answer.probability < thresholds[task][0]:
+            if answer.probability < thresholds[task]:
                 yield "low_confidence"
 
     def _doubts_of_routing(self, topic: str, found: _Found, issues: Sequence[Issue]) -> Iterator[str]:

@@ -23,15 +23,7 @@ from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.priors import deciding_ratios, deciding_task, log_ratios
 from tawasul_nlp.model.runtime_choice import choose_runtime
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
-from tawasul_nlp.model.thresholds import (
-    DEFAULT_TARGET,
-    Target,
-    TargetError,
-    copied,
-    targets_of,
-    thresholds_at,
-    unreached,
-)
+from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
 from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -75,7 +67,7 @@ class ComplaintClassifier:
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         # A copy that can be pickled and written as JSON, whatever mapping was given.
-        self.target_error = copied(target_error)
+        self.target_error = dict(target_error) if isinstance(target_error, Mapping) else target_error
         # From these and the folder a process pool makes its own copy.
         self._options: dict[str, Any] = {
             "target_error": self.target_error,
@@ -122,13 +114,9 @@ class ComplaintClassifier:
         ----------
         name : str, Path or None
             None for the bundled model, a model folder, or the id of one on the Hugging Face Hub (``org/name``).
-        target_error : float, mapping of str to float, or mapping of str to mapping of str to float
+        target_error : float, or mapping of str to float
             Share of errors that is acceptable among the answers that need no review, for all tasks or for each
-            (those not named: 0.05), and of a task for single labels, ``{"dept": {"water": 0.01}}``. A label's share is
-            that among its own answers if it has thresholds of its own (``label_texts`` of training and calibration),
-            else that among all answers of the task from its threshold on. Any share, in a model that holds its errors
-            on validation texts, as training and :func:`tawasul_nlp.evaluation.calibrate` store them; 0.05 or 0.02 for
-            the bundled model.
+            (those not named: 0.05).
         threads : int or None
             CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
             many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
@@ -150,11 +138,10 @@ class ComplaintClassifier:
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If the model has no thresholds for ``target_error``, or not the tasks that it names, if there is no such
-            device or runtime, if ``threads`` or ``TAWASUL_THREADS`` is below 1, or if the given domain lacks labels of
-            the model.
+            If ``target_error`` is no share, or names a task that the model lacks, if there is no such device or
+            runtime, if ``threads`` or ``TAWASUL_THREADS`` is below 1, or if the given domain lacks labels of the model.
         TypeError
-            If ``domain`` is none, such as the path of one.
+            If ``domain`` is not a Domain.
         """
         if name is None:
             folder = BUNDLED
@@ -212,8 +199,7 @@ class ComplaintClassifier:
         ------
         ValueError
             If the model has no such task, a text may have several labels of it, fewer than two labels are named, a
-            frequency is not above 0, or the model does not hold the frequencies of its calibration, as folders of
-            earlier releases do not.
+            frequency is not above 0, or the model was never calibrated.
         UnknownIdError
             If a label is none of the task's; the message suggests similar ones.
 
@@ -236,7 +222,7 @@ class ComplaintClassifier:
         weighted._ratios = {**self._ratios, deciding: ratios}
         return weighted
 
-    def _thresholds_for(self, targets: Mapping[str, Target]) -> dict[str, tuple[float, ...]]:
+    def _thresholds_for(self, targets: Mapping[str, float]) -> dict[str, float]:
         """Return the thresholds for target errors, and warn once of each that cannot be reached."""
         for sentence in unreached(self.config.tasks, targets):
             if sentence not in self._told:
@@ -333,7 +319,7 @@ class ComplaintClassifier:
         InvalidTextError
             If an input is not a str (None, a number, ...); ``.index`` is its position.
         ValueError
-            If the model has no thresholds for ``target_error``.
+            If ``target_error`` is no share, or names a task that the model lacks.
         """
         single = isinstance(texts, str)
         thresholds = self._thresholds

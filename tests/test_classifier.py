@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import pickle
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -308,21 +307,6 @@ def test_a_classifier_works_in_process_pools(clf: ComplaintClassifier, method: s
         assert list(pool.map(_topic, [(clf, SEWAGE)], timeout=HANG)) == ["sewage_overflow"]
 
 
-def test_target_errors_without_a_threshold_are_refused(tmp_path: Path) -> None:
-    config = read_config(BUNDLED)
-    bare = {name: replace(task, curve=(), label_curves={}) for name, task in config.tasks.items()}
-    older = tmp_path / "model"
-    shutil.copytree(BUNDLED, older)
-    replace(config, tasks=bare).save(older)
-    clf = ComplaintClassifier.from_pretrained(older)
-    strict = ComplaintClassifier.from_pretrained(older, target_error=0.02)
-    assert strict._thresholds["topic"] >= clf._thresholds["topic"]
-    with pytest.raises(ValueError, match=r"0\.05, 0\.02; .*tawasul calibrate"):
-        ComplaintClassifier.from_pretrained(older, target_error=0.1)
-    with pytest.raises(ValueError, match=r"0\.05, 0\.02"):
-        clf.predict(SEWAGE, target_error=0.1)
-
-
 def test_a_target_error_of_one_call_answers_as_a_model_that_was_loaded_with_it(clf: ComplaintClassifier) -> None:
     strict = ComplaintClassifier.from_pretrained(target_error={"topic": 0.02})
     texts = [SEWAGE, "المكان ما يصلح", "شكرا", "ابي اعرف عن الموضوع"]
@@ -407,7 +391,7 @@ def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path: Path) ->
     probabilities["topic"][0, topics.index("sewage_overflow")] = 1.0
     probabilities["agency"][0, labels.index("roads")] = 1.0
     probabilities["urgency"][0, config.tasks["urgency"].labels.index("normal")] = 1.0
-    thresholds = {name: [0.0] * len(task.labels) for name, task in config.tasks.items()}
+    thresholds = dict.fromkeys(config.tasks, 0.0)
     output = ModelOutput(probabilities, np.zeros((1, 4)), None, np.array([False]))
     (answer,) = answers.predictions([SEWAGE], output, thresholds)
     assert answer.agency.id == "roads" and answer.routing is not None and answer.reasons == ()

@@ -27,7 +27,7 @@ from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.packs import changed_domain
 
 LEVELS = ("emergency", "urgent", "normal")
-URGENCY = TaskConfig(LEVELS, {"encoder": 1.0}, thresholds={"0.05": 0.9}, preferred={"emergency": 0.2})
+URGENCY = TaskConfig(LEVELS, {"encoder": 1.0}, preferred={"emergency": 0.2})
 TEXT = "الزبالة متراكمة في المحرق من أسبوع، وبعد عندنا حفرة كبيرة في شارع الرفاع الشرقي"
 WASTE, ROAD = "الزبالة متراكمة في المحرق من أسبوع", "حفرة كبيرة في شارع الرفاع الشرقي"
 BAHRAIN = Domain.bundled()
@@ -71,7 +71,7 @@ def answer(config: ModelConfig) -> Answer:
             else [tuple(FoundIssue(topics.index(topic), 0.75, *at) for topic, at in spans.items())],
             [tuple((text.index(words), text.index(words) + len(words)) for words in evidence)],
         )
-        thresholds = {name: [0.5] * len(task.labels) for name, task in config.tasks.items()}
+        thresholds = dict.fromkeys(config.tasks, 0.5)
         (found,) = answers.predictions([text], output, thresholds)
         return found
 
@@ -233,7 +233,7 @@ def test_a_domain_names_the_urgency_but_need_not_know_a_task_that_is_called_so(t
         task = TaskConfig(labels, {"encoder": 1.0})
         answers = Answers(replace(bundled, tasks={"urgency": task}), domain, BAHRAIN, complete=True)
         output = ModelOutput({"urgency": one_hot(labels, labels[0])}, np.zeros((1, 4)), None, np.array([False]))
-        (found,) = answers.predictions([WASTE], output, {"urgency": [0.0] * len(labels)})
+        (found,) = answers.predictions([WASTE], output, {"urgency": 0.0})
         name = found.labels["urgency"].name_ar if found.urgency is None else found.urgency.name_ar
         assert name == ("خطر" if labels == LEVELS else "عاجل")
 
@@ -256,20 +256,18 @@ def preferring(preferred: Any) -> Callable[[Path], Path]:
     def change(folder: Path) -> Path:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config["tasks"]["urgency"]["preferred"] = preferred
-        config["format_version"] = 5
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
         return folder
 
     return change
 
 
-def test_a_folder_keeps_its_preferred_labels_and_has_the_format_for_them(tmp_path: Path) -> None:
+def test_a_folder_keeps_its_preferred_labels(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
-    assert read_config(folder).format_version == 1
     likeliest = ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[:4])
     stored = read_config(preferring({"urgent": 0.01, "normal": 0.01})(folder))
     stored.save(folder)
-    assert read_config(folder) == replace(stored, format_version=5)
+    assert read_config(folder) == stored
     for before, after in zip(
         likeliest, ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[:4]), strict=True
     ):

@@ -96,7 +96,7 @@ def answers(
         for task in TASKS:
             probabilities = np.exp(table[task])
             answer, confidence = probabilities.argmax(1), probabilities.max(1)
-            accepted = confidence >= np.array(thresholds[task])[answer]
+            accepted = confidence >= thresholds[task]
             found[task, way] = figures(confidence, answer == truth[task], accepted, here.weights)
     return found
 

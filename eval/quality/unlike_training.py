@@ -25,8 +25,8 @@ import numpy as np
 from eval.results_files import RESULTS, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation import calibrate
-from tawasul_nlp.model.error_curve import threshold_at
 from tawasul_nlp.model.ngram import NgramFeatures, NgramScorer
+from tawasul_nlp.model.thresholds import threshold_at
 from training.corpus import Example, LabelSpace, load_examples
 
 TRAIN, VALIDATION = 1000, 600

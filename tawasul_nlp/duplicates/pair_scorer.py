@@ -33,12 +33,9 @@ from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.errors import ModelFormatError
 
 FORMAT_VERSION = 5
-_READ = (4, FORMAT_VERSION)
-"""Version 5 added the verification, and features that weigh nothing in a scorer of version 4."""
 # Pairs scored at a time: few enough that their features stay in the processor's cache.
 _BLOCK = 16_384
 
-_SINCE_5 = frozenset(name for name in NAMES if name.startswith("shingles_same_names") or name == "three_numbers_shared")
 _FAMILIES = {
     "similarity of meaning": ("cosine", "cosine_same_place", "cosine_no_place"),
     "similarity of wording": ("shingles", "shingles_same_names", "rarest_shared_word", "rarity_shared", "other_script"),
@@ -166,13 +163,12 @@ class PairScorer:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format_version"] not in _READ:
+            if content["format_version"] != FORMAT_VERSION:
                 raise ModelFormatError(
-                    f"{path}: format version {content['format_version']!r}, this library reads "
-                    f"{' and '.join(map(str, _READ))}; use the library version that trained it, or retrain"
+                    f"{path}: format version {content['format_version']!r}, this library reads {FORMAT_VERSION}; "
+                    "use the library version that trained it, or retrain"
                 )
-            missing = {} if content["format_version"] == FORMAT_VERSION else dict.fromkeys(_SINCE_5, 0.0)
-            weights = np.array([{**missing, **content["weights"]}[name] for name in NAMES], np.float64)
+            weights = np.array([content["weights"][name] for name in NAMES], np.float64)
             given = content.get("verification")
             return cls(
                 weights,

@@ -24,11 +24,10 @@ from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
 from tawasul_nlp.model.scorers import Scores
-from tawasul_nlp.model.thresholds import thresholds_at, unreached
+from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 
 LEAST_ROWS = 20
@@ -326,18 +325,12 @@ def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows, target_errors: Iterabl
         probabilities, truth = np.exp(tables[name][labelled]), truth[labelled]
         if task.multi_label:
             chosen = probabilities >= task.label_threshold
-            confidence, answers = set_probability(probabilities, chosen), np.zeros(len(truth), np.int64)
+            confidence = set_probability(probabilities, chosen)
             hits = (chosen == (truth[:, :-1] == 1)).all(axis=1) & (truth[:, -1] == 0)
         else:
             answers, confidence = decide(task, probabilities)
             hits = answers == truth
-        accepted = {}
-        for target in target_errors:
-            try:
-                thresholds = np.array(thresholds_at({name: task}, {name: target})[name])
-            except ValueError:
-                continue  # a model that was never calibrated for this target
-            accepted[target] = confidence >= thresholds[answers]
+        accepted = {target: confidence >= thresholds_at({name: task}, {name: target})[name] for target in target_errors}
         judged[name] = _Judged(confidence, hits, accepted)
     return judged
 

@@ -38,9 +38,9 @@ from tawasul_nlp.evaluation.task_result import (
     TaskEvaluation,
     TrainFacts,
 )
-from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.label_sets import set_probability, sorted_cell
 from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.model.thresholds import decide
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 

@@ -16,10 +16,9 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.decision import decide
-from tawasul_nlp.model.error_curve import error_curve, threshold_at
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
+from tawasul_nlp.model.thresholds import decide, error_curve, threshold_at
 
 TARGET_ERRORS = (0.05, 0.02)
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.

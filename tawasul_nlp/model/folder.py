@@ -24,14 +24,11 @@ from typing import Any
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.error_curve import ErrorCurve, check_curve
 from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.label_sets import SEPARATOR
 from tawasul_nlp.model.runtime import PAIR, TAGS, TOKEN_LABELS, TOKEN_TAGS
 
 FORMAT_VERSION = 5
-"""Version 2 added torch files, 3 error curves, 4 domains and multi-label tasks, 5 issues, pairs, preferred labels and
-priors; a folder has the least it needs."""
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
@@ -64,6 +61,8 @@ SINGLE_LABEL_NAMES = frozenset(("kind", "topic", "agency"))
 """Names that no multi-label task can have: a prediction has one of each, and a case is routed by them."""
 _MAX_NAME = 100
 BUNDLED = Path(__file__).parent / "bundled"
+ErrorCurve = tuple[tuple[float, float], ...]
+"""Pairs of a threshold and the error among the answers that it accepts: thresholds fall, errors rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,7 @@ class TaskConfig:
         Target error rate (as in ``"0.05"``) to the least probability at which an answer is accepted.
     curve : tuple of (float, float)
         The error of each threshold on the validation texts, from which a threshold for any target error follows
-        (:func:`tawasul_nlp.model.error_curve.error_curve`); empty in older folders, which have ``thresholds`` only.
-    label_curves : dict of str to curve
-        The same among the answers of one label, for labels with a threshold of their own.
+        (:func:`tawasul_nlp.model.thresholds.error_curve`); empty until the task is calibrated.
     parent : str or None
         A task that decides this one: each of its labels belongs to one label of this task.
     parent_labels : tuple of int
@@ -105,8 +102,8 @@ class TaskConfig:
         may be likelier: it trades precision for the recall of a label that must not be missed.
     prior : tuple of float
         Of a task of one label: the share of each label among the texts that the probabilities stand for, which is its
-        mean probability over the texts of the calibration; empty in older folders. Probabilities under other
-        frequencies follow from it (:mod:`tawasul_nlp.model.priors`).
+        mean probability over the texts of the calibration. Probabilities under other frequencies follow from it
+        (:mod:`tawasul_nlp.model.priors`).
     """
 
     labels: tuple[str, ...]
@@ -117,7 +114,6 @@ class TaskConfig:
     parent: str | None = None
     parent_labels: tuple[int, ...] = ()
     curve: ErrorCurve = ()
-    label_curves: dict[str, ErrorCurve] = field(default_factory=dict)
     multi_label: bool = False
     offsets: tuple[float, ...] = ()
     label_threshold: float = 0.0
@@ -156,7 +152,7 @@ class ModelConfig:
     max_tokens: int
     files: dict[str, str]
     about: dict[str, Any] = field(default_factory=dict)
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
     issues: IssueConfig | None = None
     separator: int | None = None
 
@@ -190,24 +186,16 @@ class ModelConfig:
         return outputs | ({PAIR: 1} if self.reads_pairs else {})
 
     def _plain(self) -> dict[str, Any]:
-        """Return plain data, without what a task does not have: older folders keep their hash."""
+        """Return plain data, without what a model does not have."""
         plain = asdict(self)
         for task in plain["tasks"].values():
-            for name in ("curve", "label_curves", "multi_label", "offsets", "label_threshold", "preferred", "prior"):
+            for name in ("curve", "multi_label", "offsets", "label_threshold", "preferred", "prior"):
                 if not task[name]:
                     del task[name]
         for name in ("issues", "separator"):
             if plain[name] is None:
                 del plain[name]
-        needed = {
-            5: self.issues is not None
-            or self.reads_pairs
-            or any(task.preferred or task.prior for task in self.tasks.values()),
-            4: DOMAIN in self.files or any(task.multi_label for task in self.tasks.values()),
-            3: any(task.curve for task in self.tasks.values()),
-            2: NETWORK in self.files,
-        }
-        return {**plain, "format_version": next((version for version, needs in needed.items() if needs), 1)}
+        return plain
 
 
 def file_hash(path: Path) -> str:
@@ -297,9 +285,9 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
         version = raw["format_version"]
     except (KeyError, TypeError) as error:
         raise ModelFormatError(f"{path}: damaged ({error!r}); restore it from the model's release") from error
-    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+    if version != FORMAT_VERSION:
         raise ModelFormatError(
-            f"{path}: format version {version!r}, this library reads 1 to {FORMAT_VERSION}; "
+            f"{path}: format version {version!r}, this library reads {FORMAT_VERSION}; "
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
@@ -327,7 +315,6 @@ def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
                 "labels": tuple(task["labels"]),
                 "parent_labels": tuple(task.get("parent_labels", ())),
                 "curve": _curve(task.get("curve", ())),
-                "label_curves": {label: _curve(curve) for label, curve in task.get("label_curves", {}).items()},
                 "offsets": tuple(task.get("offsets", ())),
                 "prior": tuple(task.get("prior", ())),
             }
@@ -408,17 +395,24 @@ def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> N
         for target, threshold in task.thresholds.items():
             if not (0 < float(target) < 1 and 0 <= threshold <= 1):
                 raise ValueError(f"task {name!r} has the threshold {threshold!r} for the target error {target!r}")
-        for curve in (task.curve, *task.label_curves.values()):
-            check_curve(curve)
-        if not task.label_curves.keys() <= set(task.labels) or not all(task.label_curves.values()):
-            raise ValueError(f"task {name!r} has empty curves, or curves of labels that it does not have")
-        if task.label_curves and not task.curve:
-            raise ValueError(f"task {name!r} has curves of labels, but none of all")
+        if task.thresholds and not task.curve:
+            raise ValueError(f"task {name!r} has thresholds, but no curve of errors")
+        _check_curve(name, task.curve)
         _check_preferred(name, task)
         if task.prior and (len(task.prior) != len(task.labels) or not all(0 < share <= 1 for share in task.prior)):
             raise ValueError(f"task {name!r} has the prior {task.prior}, expected a share above 0 for each label")
         _check_label_sets(name, task)
         seen.add(name)
+
+
+def _check_curve(name: str, curve: ErrorCurve) -> None:
+    """Raise ValueError if these are not falling thresholds with rising errors."""
+    for (high, less), (low, more) in zip(((math.inf, -1.0), *curve), curve, strict=False):
+        if not (0 <= low <= 1 and low < high and 0 <= more <= 1 and less < more):
+            raise ValueError(
+                f"task {name!r} has a curve from {(high, less)} to {(low, more)}, expected falling thresholds and "
+                "rising errors, within 0 to 1"
+            )
 
 
 def _check_preferred(name: str, task: TaskConfig) -> None:
@@ -459,5 +453,5 @@ def _check_label_sets(name: str, task: TaskConfig) -> None:
         raise ValueError(f"task {name!r} has the offsets {task.offsets}, expected a finite number for each label")
     if not 0 < task.label_threshold <= 1:
         raise ValueError(f"task {name!r} has label_threshold {task.label_threshold!r}, expected above 0, at most 1")
-    if task.power != 1.0 or task.label_curves or task.prior or "parent" in task.weights:
-        raise ValueError(f"task {name!r} is multi-label, and has a power, curves of labels, a prior or a parent")
+    if task.power != 1.0 or task.prior or "parent" in task.weights:
+        raise ValueError(f"task {name!r} is multi-label, and has a power, a prior or a parent")

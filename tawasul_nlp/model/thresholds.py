@@ -7,119 +7,129 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tawasul_nlp.model.error_curve import threshold_at
-from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.folder import ErrorCurve, TaskConfig
 
-TargetError = float | Mapping[str, float | Mapping[str, float]]
-"""One target error for every task, or one for each task that is named; of a task one for each label that is named."""
-Target = float | dict[str, float]
-"""Of one task: for all labels the same, or for each."""
+TargetError = float | Mapping[str, float]
+"""One target error for every task, or one for each task that is named."""
 DEFAULT_TARGET = 0.05
+_STEP = 1e-4
 
 
-def copied(target: TargetError) -> float | dict[str, Target]:
-    """Return a target error as plain dictionaries, which can be pickled and written as JSON."""
-    if not isinstance(target, Mapping):
-        return target
-    return {task: dict(each) if isinstance(each, Mapping) else each for task, each in target.items()}
+def decide(task: TaskConfig, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Answer each text with the first preferred label that is likely enough, or else with the likeliest label.
+
+    Parameters
+    ----------
+    task : TaskConfig
+    probabilities : ndarray of float, shape (n_texts, n_labels)
+
+    Returns
+    -------
+    answers : ndarray of int, shape (n_texts,)
+        Indices into ``task.labels``.
+    confidence : ndarray of float, shape (n_texts,)
+        Their probabilities.
+
+    Examples
+    --------
+    >>> task = TaskConfig(("emergency", "urgent", "normal"), {"encoder": 1.0}, preferred={"emergency": 0.2})
+    >>> answers, confidence = decide(task, np.array([[0.25, 0.05, 0.7], [0.15, 0.05, 0.8]]))
+    >>> answers.tolist(), confidence.tolist()
+    ([0, 2], [0.25, 0.8])
+    """
+    answers = probabilities.argmax(axis=1)
+    for label, least in reversed(task.preferred.items()):
+        column = task.labels.index(label)
+        answers[probabilities[:, column] >= least] = column
+    return answers, np.take_along_axis(probabilities, answers[:, None], axis=1)[:, 0]
+
+
+def error_curve(confidence: np.ndarray, correct: np.ndarray) -> ErrorCurve:
+    """Return the thresholds that some target error calls for, each with the error that it keeps to.
+
+    A threshold's error is counted with one extra mistake, so that a lucky run at the top does not decide, and rounded
+    up to a hundredth of a per cent. Of the thresholds that keep to an error the least stays, since it accepts most.
+    So the curve answers for every target as all texts would, and is short.
+
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n_texts,)
+        Probability of each answer. Texts of equal confidence are accepted together or not at all.
+    correct : ndarray of bool, shape (n_texts,)
+
+    Examples
+    --------
+    >>> error_curve(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, False]))
+    ((0.8, 0.5), (0.7, 0.6667), (0.6, 0.75))
+    """
+    order = np.argsort(-confidence, kind="stable")
+    falling = confidence[order]
+    # A threshold cannot tell equals apart, so it cuts behind the last of them.
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(order) else np.zeros(0, np.int64)
+    errors = (np.cumsum(~correct[order])[last] + 1) / (last + 1)
+    steps = np.minimum(np.ceil(errors / _STEP - 1e-6), round(1 / _STEP)).astype(np.int64)
+    points: list[tuple[float, float]] = []
+    least = None
+    for row in range(len(last) - 1, -1, -1):
+        if least is None or steps[row] < least:
+            least = steps[row]
+            points.append((float(falling[last[row]]), round(float(least) * _STEP, 4)))
+    return tuple(reversed(points))
+
+
+def threshold_at(curve: ErrorCurve, target: float) -> float:
+    """Return the least probability from which on the error is at most ``target``; infinity if no threshold does.
+
+    Examples
+    --------
+    >>> threshold_at(((0.9, 0.01), (0.5, 0.04)), 0.05), threshold_at(((0.9, 0.01), (0.5, 0.04)), 0.03)
+    (0.5, 0.9)
+    >>> threshold_at(((0.9, 0.01), (0.5, 0.04)), 0.005)
+    inf
+    """
+    return next((threshold for threshold, error in reversed(curve) if error <= target + 1e-9), math.inf)
 
 
 def targets_of(
-    tasks: Mapping[str, TaskConfig], given: TargetError | None, otherwise: Mapping[str, Target] | None = None
-) -> dict[str, Target]:
-    """Return each task's target error, or those of its labels: what is given, or else ``otherwise`` (0.05).
+    tasks: Mapping[str, TaskConfig], target_error: TargetError | None, otherwise: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return each task's target error: what is asked for, or else ``otherwise`` (0.05).
 
     Raises
     ------
     ValueError
-        If a target is not between 0 and 1, or is given for a task or a label that the model does not have.
+        If a target is not between 0 and 1, or is for a task that the model does not have.
     TypeError
         If a target is no number.
     """
-    found: dict[str, Target] = dict(otherwise or dict.fromkeys(tasks, DEFAULT_TARGET))
-    if given is None:
-        return found
-    named = dict(given) if isinstance(given, Mapping) else dict.fromkeys(tasks, given)
-    for task, target in named.items():
+    targets = dict(otherwise or dict.fromkeys(tasks, DEFAULT_TARGET))
+    if target_error is None:
+        return targets
+    by_task = target_error if isinstance(target_error, Mapping) else dict.fromkeys(tasks, target_error)
+    for task, target in by_task.items():
         if task not in tasks:
             raise ValueError(f"target_error is given for {task!r}, but this model has {', '.join(tasks)}")
-        if not isinstance(target, Mapping):
-            found[task] = _share(target)
-            continue
-        labels = tasks[task].labels
-        if tasks[task].multi_label:
-            raise ValueError(
-                f"target_error of {task} is given for labels, but its labels are accepted together: give one"
-            )
-        unknown = [label for label in target if label not in labels]
-        if unknown:
-            raise ValueError(f"target_error is given for {task} {unknown[0]!r}, which is no label of this model")
-        before = found[task]
-        others = before if isinstance(before, dict) else dict.fromkeys(labels, before)
-        found[task] = {**others, **{label: _share(share) for label, share in target.items()}}
-    return found
+        if isinstance(target, bool) or not isinstance(target, int | float | np.floating):
+            raise TypeError(f"target_error is a {type(target).__name__}, expected a number, as in 0.05")
+        if not 0 < target < 1:
+            raise ValueError(f"target_error is {target}, expected above 0 and below 1, as in 0.05")
+        targets[task] = float(target)
+    return targets
 
 
-def _share(target: object) -> float:
-    if isinstance(target, bool) or not isinstance(target, int | float | np.floating):
-        raise TypeError(f"target_error is a {type(target).__name__}, expected a number, as in 0.05")
-    if not 0 < target < 1:
-        raise ValueError(f"target_error is {target}, expected above 0 and below 1, as in 0.05")
-    return float(target)
+def thresholds_at(tasks: Mapping[str, TaskConfig], targets: Mapping[str, float]) -> dict[str, float]:
+    """Return the least probability at which each task's answers are accepted; 0 for a task without an error curve."""
+    return {name: threshold_at(task.curve, targets[name]) if task.curve else 0.0 for name, task in tasks.items()}
 
 
-def thresholds_at(tasks: Mapping[str, TaskConfig], targets: Mapping[str, Target]) -> dict[str, tuple[float, ...]]:
-    """Return the least probability at which each label of each task is accepted.
-
-    Raises
-    ------
-    ValueError
-        If a task has thresholds of other targets only.
-    """
-    return {name: _thresholds(task, targets[name]) for name, task in tasks.items()}
-
-
-def _thresholds(task: TaskConfig, target: Target) -> tuple[float, ...]:
-    if not isinstance(target, dict):
-        return _at_one_target(task, target)
-    at = {share: _at_one_target(task, share) for share in set(target.values())}
-    return tuple(at[target[label]][number] for number, label in enumerate(task.labels))
-
-
-def _at_one_target(task: TaskConfig, target: float) -> tuple[float, ...]:
-    if task.curve:
-        shared = threshold_at(task.curve, target)
-        own = {label: threshold_at(curve, target) for label, curve in task.label_curves.items()}
-        return tuple(own.get(label, shared) for label in task.labels)
-    if not task.thresholds:
-        return (0.0,) * len(task.labels)
-    for stored, threshold in task.thresholds.items():
-        if abs(float(stored) - target) < 1e-9:
-            return (threshold,) * len(task.labels)
-    raise ValueError(
-        f"target_error is {target}, but the model has thresholds for {', '.join(task.thresholds)}; choose one of them, "
-        "or calibrate the model on labelled cases, which allows any target (tawasul calibrate)"
-    )
-
-
-def unreached(tasks: Mapping[str, TaskConfig], targets: Mapping[str, Target]) -> Iterator[str]:
-    """Yield a sentence for each task, or label with a target, whose validation texts allow no threshold for it."""
+def unreached(tasks: Mapping[str, TaskConfig], targets: Mapping[str, float]) -> Iterator[str]:
+    """Yield a sentence for each task whose validation texts allow no threshold for its target."""
     for name, target in targets.items():
-        if isinstance(target, dict):
-            never = [
-                f"{label} ({_percent(target[label])})"
-                for label, threshold in zip(tasks[name].labels, _thresholds(tasks[name], target), strict=True)
-                if math.isinf(threshold)
-            ]
-            if never:
-                yield f"no threshold of {name} reaches the target of {', '.join(never)}: such answers go to review"
-            continue
-        curves = [tasks[name].curve, *tasks[name].label_curves.values()]
-        if tasks[name].curve and all(math.isinf(threshold_at(curve, target)) for curve in curves):
-            best = min(curve[0][1] for curve in curves)
+        curve = tasks[name].curve
+        if curve and math.isinf(threshold_at(curve, target)):
             yield (
-                f"no threshold reaches {_percent(target)} for {name}: its best is {_percent(best)}, so all its answers "
-                "go to review"
+                f"no threshold reaches {_percent(target)} for {name}: its best is {_percent(curve[0][1])}, so all its "
+                "answers go to review"
             )
 
 

@@ -13,10 +13,10 @@ from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_scores, label_set_summariser
 from tawasul_nlp.evaluation.metrics import LabelScores, answers, most_confused, scores_by_label, summariser
 from tawasul_nlp.evaluation.slices import review_rates
-from tawasul_nlp.model.decision import decide
 from tawasul_nlp.model.folder import ModelConfig, TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.model.thresholds import decide
 from tawasul_nlp.training.dataset import WholeTable, is_labelled
 
 RARE = 20

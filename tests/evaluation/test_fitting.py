@@ -6,8 +6,8 @@ import pytest
 from tawasul_nlp.evaluation.fitting import _matched_in_the_large, fit_task, with_thresholds
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax
-from tawasul_nlp.model.error_curve import error_curve, threshold_at
 from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
 pytestmark = pytest.mark.slow
 

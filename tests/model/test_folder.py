@@ -46,9 +46,10 @@ def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
         read_config(tmp_path)
 
 
-def test_a_newer_format_asks_for_an_upgrade(folder: Path) -> None:
-    edit(folder, format_version=99)
-    with pytest.raises(ModelFormatError, match="upgrade tawasul-nlp"):
+@pytest.mark.parametrize(("version", "advice"), [(99, "upgrade tawasul-nlp"), (4, "retrain"), ("5", "retrain")])
+def test_another_format_is_refused_with_advice(folder: Path, version: object, advice: str) -> None:
+    edit(folder, format_version=version)
+    with pytest.raises(ModelFormatError, match=advice):
         read_config(folder)
 
 

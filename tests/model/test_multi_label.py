@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import BUNDLED, read_config
+from tawasul_nlp.model.folder import read_config
 from tawasul_nlp.model.label_sets import join_labels, label_matrix, set_probability, sorted_cell, split_labels
 from tawasul_nlp.tables import classify_table, open_labelled
 from tests.model.tiny_model import TEXTS, write_tiny_model
@@ -66,10 +66,6 @@ def test_a_set_below_the_threshold_goes_to_review(clf: ComplaintClassifier) -> N
     for prediction in clf.predict(TEXTS[:4]):
         unsure = prediction.label_sets["tags"].probability < 0.9 or prediction.labels["dept"].probability < 0.9
         assert ("low_confidence" in prediction.reasons) == unsure
-    with pytest.raises(ValueError, match="target_error of tags is given for labels"):
-        clf.predict(TEXTS[0], target_error={"tags": {"حفرة": 0.05}})
-    with pytest.raises(ValueError, match=r"thresholds for 0\.05"):
-        clf.predict(TEXTS[0], target_error={"tags": 0.01})
 
 
 def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf: ComplaintClassifier) -> None:
@@ -100,13 +96,6 @@ def test_each_label_of_a_set_can_be_explained(clf: ComplaintClassifier) -> None:
     assert clf.explain(TEXTS[0], "tags").label == TASKS["tags"][int(row.argmax())]
     with pytest.raises(ValueError, match="label is 'مياه', expected one of the labels of tags: حفرة"):
         clf.explain(TEXTS[0], "tags", label="مياه")
-
-
-def test_only_a_folder_with_such_a_task_has_the_new_format(folder: Path, tmp_path: Path) -> None:
-    assert read_config(folder).format_version == 4
-    assert read_config(write_tiny_model(tmp_path / "plain", tasks=TASKS)).format_version == 1
-    read_config(BUNDLED).save(tmp_path)
-    assert (tmp_path / "config.json").read_bytes() == (BUNDLED / "config.json").read_bytes()
 
 
 DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {

@@ -5,7 +5,6 @@ import logging
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -15,8 +14,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.cli.options import target_error
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tawasul_nlp.model.thresholds import targets_of, thresholds_at, unreached
-from tests.model.tiny_model import TASKS, TEXTS, write_tiny_model
+from tests.model.tiny_model import TEXTS, write_tiny_model
 
 CURVE = ((0.9, 0.02), (0.6, 0.08), (0.0, 0.5))
 # All probabilities are above 0, so that the last threshold accepts everything.
@@ -39,9 +37,9 @@ def unsure(clf: ComplaintClassifier, **least: float) -> list[bool]:
     return [any(p.labels[task].probability < value for task, value in least.items()) for p in clf.predict(TEXTS[:4])]
 
 
-def test_a_folder_keeps_its_curves_and_asks_older_releases_to_upgrade(folder: Path) -> None:
+def test_a_folder_keeps_its_curves_which_are_part_of_its_name(folder: Path) -> None:
     config = read_config(folder)
-    assert config.format_version == 3 and config.tasks["dept"].curve == CURVE
+    assert config.tasks["dept"].curve == CURVE
     assert replace(config, tasks={**config.tasks}).model_hash == config.model_hash
     without = {name: replace(task, curve=()) for name, task in config.tasks.items()}
     assert replace(config, tasks=without).model_hash != config.model_hash
@@ -51,7 +49,6 @@ def test_the_bundled_folder_says_what_it_is_and_holds_the_curves() -> None:
     raw = json.loads((BUNDLED / "config.json").read_text(encoding="utf-8"))
     assert json.loads(json.dumps(read_config(BUNDLED)._plain())) == raw
     assert all(task["curve"] for task in raw["tasks"].values())
-    assert json.loads(json.dumps(read_config(BUNDLED)._plain()["tasks"])) == raw["tasks"]
 
 
 @pytest.mark.parametrize(("target", "threshold"), [(0.02, 0.9), (0.05, 0.9), (0.08, 0.6), (0.3, 0.6), (0.5, 0.0)])
@@ -71,30 +68,10 @@ def test_each_task_may_have_its_own_target(folder: Path) -> None:
     assert clf.info()["target_error"] == {"dept": 0.5, "subject": 0.05}
 
 
-def test_each_label_may_have_its_own_target_by_its_own_errors_or_those_of_the_task(tmp_path: Path) -> None:
-    own = TASKS["dept"][0]
-    folder = with_curves(tmp_path / "m", label_curves={own: ((0.7, 0.01), (0.2, 0.03))})
-    clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"dept": {TASKS["dept"][1]: 0.5}})
-    expected = dict(zip(TASKS["dept"], (0.2, 0.0, *[0.9] * (len(TASKS["dept"]) - 2)), strict=True))
-    assert dict(zip(TASKS["dept"], clf._thresholds["dept"], strict=True)) == expected
-    assert clf.info()["target_error"]["dept"] == {**dict.fromkeys(TASKS["dept"], 0.05), TASKS["dept"][1]: 0.5}
-    loaded = pickle.loads(pickle.dumps(clf))
-    assert loaded._thresholds == clf._thresholds
-    strict: Any = {"dept": {own: 0.01}, "subject": 0.5}
-    targets = targets_of(clf.config.tasks, strict, clf._targets)
-    assert thresholds_at(clf.config.tasks, targets)["dept"][:2] == (0.7, 0.0)
-    assert any(
-        "dept" in said for said in unreached(clf.config.tasks, targets_of(clf.config.tasks, {"dept": {own: 0.001}}))
-    )
-    for wrong, message in (({"dept": {"no such": 0.1}}, "no label of this model"), ({"dept": {own: 2}}, "below 1")):
-        with pytest.raises(ValueError, match=message):
-            clf.predict(TEXTS[0], target_error=wrong)
-
-
-@pytest.mark.parametrize("given", ["dept=0.1,dept=0.2", "dept.water", "dept=b"])
-def test_target_errors_of_an_option_that_contradict_each_other_are_refused(given: str) -> None:
+@pytest.mark.parametrize("option", ["dept=0.1,dept=0.2", "dept", "dept=b"])
+def test_target_errors_of_an_option_that_are_none_are_refused(option: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"expected 0\.03"):
-        target_error(given)
+        target_error(option)
 
 
 def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so(
@@ -108,14 +85,6 @@ def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so
     assert clf.info()["warnings"] == [sentence]
     assert [record.getMessage() for record in caplog.records] == [f"{folder}: {sentence}"]
     assert not any(p.needs_review for p in clf.predict(TEXTS[:4], target_error=0.5))
-
-
-def test_a_label_may_have_a_threshold_of_its_own(tmp_path: Path) -> None:
-    plain = ComplaintClassifier.from_pretrained(with_curves(tmp_path / "plain"), threads=1)
-    answers = [p.labels["dept"].id for p in plain.predict(TEXTS[:4])]
-    folder = with_curves(tmp_path / "own", label_curves={answers[0]: ((0.0, 0.01),)}, curve=((1.0, 0.01),))
-    clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"subject": 0.5})
-    assert [p.needs_review for p in clf.predict(TEXTS[:4])] == [answer != answers[0] for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -141,9 +110,7 @@ def test_a_target_that_is_none_is_refused(folder: Path, target: object, error: t
         {"curve": [[float("nan"), 0.1]]},
         {"curve": [[0.6]]},
         {"curve": [["a", "b"]]},
-        {"label_curves": {"none": [[0.6, 0.1]]}},
-        {"label_curves": {TASKS["dept"][0]: []}},
-        {"curve": [], "label_curves": {TASKS["dept"][0]: [[0.6, 0.1]]}},
+        {"curve": [], "thresholds": {"0.05": 0.6}},
     ],
 )
 def test_curves_that_are_none_are_refused(folder: Path, changes: dict[str, object]) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, read_config
+from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
 
@@ -32,7 +32,6 @@ def test_both_runtimes_give_the_same_answers(folder: Path) -> None:
     assert np.abs(onnx.encode(TEXTS) - own.encode(TEXTS)).max() < 1e-3
     assert np.abs(onnx.encode_incidents(TEXTS) - own.encode_incidents(TEXTS)).max() < 1e-3
     assert np.abs(own.encode(TEXTS, batch_size=1) - own.encode(TEXTS)).max() < 1e-4
-    assert read_config(folder).format_version == 2
 
 
 def test_a_folder_with_torch_files_alone_is_a_model(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def write_tiny_model(
         then(folder)
     profile = PROFILES["default"]
     files = [name for name in (TOKENIZER, ENCODER, NETWORK, NETWORK_CONFIG, NGRAM) if (folder / name).exists()]
-    settings = {task: TaskConfig(tuple(labels), weights, thresholds={"0.05": 0.9}) for task, labels in tasks.items()}
+    settings = {task: TaskConfig(tuple(labels), weights, curve=((0.9, 0.05),)) for task, labels in tasks.items()}
     for task in multi_label:
         offsets = tuple(0.5 * at - 1.0 for at in range(len(tasks[task])))
         settings[task] = replace(settings[task], multi_label=True, offsets=offsets, label_threshold=0.4)
