@@ -19,10 +19,9 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
 from tawasul_nlp.model.folder import BUNDLED, DOMAIN, MAX_BYTES, ModelConfig, copy_model, model_file, read_config
-from tawasul_nlp.model.per_process import loading_lock
 from tawasul_nlp.model.priors import deciding_ratios, deciding_task, log_ratios
-from tawasul_nlp.model.runtime_choice import choose_runtime
-from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
+from tawasul_nlp.model.runtime import loading_lock
+from tawasul_nlp.model.scorers import ModelOutput, ModelScorers, choose_runtime
 from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
 from tawasul_nlp.prediction import Prediction
 

@@ -29,8 +29,7 @@ from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp._system import cores
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.model.per_process import PerProcess
-from tawasul_nlp.model.runtime import Batch
+from tawasul_nlp.model.runtime import Batch, PerProcess
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from training.corpus import LabelSpace, load_examples
 

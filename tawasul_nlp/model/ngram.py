@@ -2,21 +2,21 @@
 
 It captures spelling where the encoder captures meaning, makes different mistakes, and costs next to nothing. Features
 are hashed, so no vocabulary is stored, only the hash values that training kept, with their inverse document frequency
-and one int8 weight for each label.
+and one int8 weight for each label. They are counted as scikit-learn's ``HashingVectorizer`` counts them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.hashing import JoinedWords, char_ngrams, word_ngrams
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
 # Large enough that among some 10^5 kept features collisions are rare.
@@ -28,6 +28,99 @@ _NUMBER = re.compile(r"\d+")
 MAX_CHARS = 20_000
 # Texts scored together: enough to amortise numpy's overhead, few enough that their n-grams fit the caches.
 _TOGETHER = 64
+_SPACE = 0x20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedWords:
+    """The words of texts in one buffer, each between two spaces: every n-gram is a slice of it.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+        UTF-8.
+    rows : ndarray of int64, shape (n_words,)
+        The text of each word, ascending.
+    """
+
+    data: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> JoinedWords:
+        """Split texts at white space."""
+        words = [text.split() for text in texts]
+        joined = " ".join(["", *chain.from_iterable(words), ""])
+        rows = np.repeat(np.arange(len(texts)), [len(text_words) for text_words in words])
+        return cls(np.frombuffer(joined.encode("utf-8"), np.uint8), rows)
+
+
+def char_ngrams(words: JoinedWords, sizes: tuple[int, int], table: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hash the character n-grams of words, which include the space before and after a word.
+
+    Parameters
+    ----------
+    words : JoinedWords
+    sizes : tuple of int
+        Least and largest n.
+    table : int
+        Size of the hash table.
+
+    Returns
+    -------
+    rows, hashes : ndarray of int64, shape (n_ngrams,)
+        The text of each n-gram and its hash value.
+    """
+    data = words.data
+    starts = np.flatnonzero((data & 0xC0) != 0x80)  # the first byte of each character
+    bounds = np.append(starts, len(data))
+    spaces = np.flatnonzero(data[starts] == _SPACE)
+    lengths = np.diff(spaces)  # of each word with the space before it
+    left = np.repeat(spaces[1:], lengths) - np.arange(lengths.sum()) + 1  # characters to the space after the word
+    by_size = [np.flatnonzero(left >= size) for size in range(sizes[0], sizes[1] + 1)]
+    first = np.concatenate(by_size)
+    last = np.concatenate([starts + size for size, starts in enumerate(by_size, sizes[0])])
+    rows = np.repeat(words.rows, lengths)[first]
+    return rows, _hash_slices(data, bounds[first], bounds[last] - bounds[first], table)
+
+
+def word_ngrams(words: JoinedWords, table: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hash words and pairs of neighbouring words of one text; see :func:`char_ngrams`."""
+    spaces = np.flatnonzero(words.data == _SPACE)
+    begins, ends = spaces[:-1] + 1, spaces[1:]
+    first = np.flatnonzero(words.rows[:-1] == words.rows[1:])
+    starts = np.concatenate([begins, begins[first]])
+    lengths = np.concatenate([ends, ends[first + 1]]) - starts
+    return np.concatenate([words.rows, words.rows[first]]), _hash_slices(words.data, starts, lengths, table)
+
+
+def _hash_slices(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, table: int) -> np.ndarray:
+    """Hash slices of bytes: the magnitude of MurmurHash3 (x86, 32 bits, seed 0), four bytes of all slices a step."""
+    padded = np.concatenate([data, np.zeros(4, np.uint8)])
+    # Four bytes from any offset, as one number.
+    quads = padded[:-3].astype(np.uint32)
+    for byte in (1, 2, 3):
+        quads |= padded[byte : len(padded) - 3 + byte].astype(np.uint32) << np.uint32(8 * byte)
+    whole = lengths // 4
+    h = np.zeros(len(starts), np.uint32)
+    block, longer = 0, np.flatnonzero(whole)
+    while len(longer):
+        mixed = h[longer] ^ _mix(quads[starts[longer] + 4 * block])
+        h[longer] = (mixed << np.uint32(13) | mixed >> np.uint32(19)) * np.uint32(5) + np.uint32(0xE6546B64)
+        block += 1
+        longer = longer[whole[longer] > block]
+    rest = (lengths % 4).astype(np.uint32)
+    h ^= _mix(quads[starts + 4 * whole] & ((np.uint32(1) << (rest * np.uint32(8))) - np.uint32(1)))
+    h ^= lengths.astype(np.uint32)
+    h = (h ^ h >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    h = (h ^ h >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+    return np.abs((h ^ h >> np.uint32(16)).view(np.int32).astype(np.int64)) % table
+
+
+def _mix(k: np.ndarray) -> np.ndarray:
+    k = k * np.uint32(0xCC9E2D51)
+    result: np.ndarray = (k << np.uint32(15) | k >> np.uint32(17)) * np.uint32(0x1B873593)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,16 @@ import numpy as np
 from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.graph import checked_graph
-from tawasul_nlp.model.per_process import PerProcess, freed_by_its_process, loading_lock
 from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
-from tawasul_nlp.model.runtime import CPU_TOKENS, TOKEN_OUTPUTS, Batch, check_outputs
+from tawasul_nlp.model.runtime import (
+    CPU_TOKENS,
+    TOKEN_OUTPUTS,
+    Batch,
+    PerProcess,
+    check_outputs,
+    freed_by_its_process,
+    loading_lock,
+)
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")

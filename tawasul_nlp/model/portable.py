@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tawasul_nlp.model.protobuf import field, fields, integer, opening
+from tawasul_nlp.model.graph import field, fields, integer, opening
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
 # Field numbers and element types of onnx.proto3.

@@ -1,10 +1,14 @@
-"""The protocol of the encoder's runtimes, implemented by ``onnx_runtime.py`` and ``torch_runtime.py``."""
+"""The protocol of the encoder's runtimes, and values of a process: an open session does not survive a fork."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import ctypes
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,6 +24,8 @@ TOKEN_OUTPUTS = frozenset((TOKEN_TAGS, TOKEN_LABELS))
 TAGS = ("outside", "begin", "inside", "evidence")
 """The columns of ``token_tags``: whether a token is outside, begins, or is inside a clause that reports an issue, as
 logits of one softmax; and the logit that it is among the words that speak for the urgency."""
+
+_Value = TypeVar("_Value")
 
 Batch = tuple[np.ndarray, np.ndarray]
 """Token ids and attention mask, each int64 (texts, tokens)."""
@@ -70,3 +76,66 @@ def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, 
                 f"{path}: output {name!r} has {found[name]} columns, but the configuration has {size} labels; "
                 "restore the whole folder"
             )
+
+
+loading_lock = threading.RLock()
+"""Held while a model is loaded, so concurrent threads load it once."""
+
+
+class PerProcess(Generic[_Value]):
+    """A value created on first use, and again in a forked child.
+
+    Parameters
+    ----------
+    make : callable
+        Creates the value; called by one thread at a time.
+    """
+
+    def __init__(self, make: Callable[[], _Value]) -> None:
+        self._make = make
+        self._made: tuple[_Value] | None = None
+        _values.add(self)
+
+    def get(self) -> _Value:
+        """Return this process's value."""
+        made = self._made
+        if made is None:
+            with loading_lock:
+                made = self._made
+                if made is None:
+                    made = self._made = (self._make(),)
+        return made[0]
+
+    def _forget(self) -> None:
+        self._made = None
+
+
+def freed_by_its_process(value: _Value) -> _Value:
+    """Return a value that a forked child never frees, not even at interpreter exit.
+
+    A closing session waits for its threads, which are the parent's: the child would wait forever, or crash
+    (https://github.com/microsoft/onnxruntime/pull/31961).
+    """
+    _own.add(value)
+    return value
+
+
+_values: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
+_own: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _after_in_child() -> None:
+    loading_lock.release()
+    for session in list(_own):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    _own.clear()
+    for value in list(_values):
+        value._forget()
+
+
+# A forked child has only the thread that forked, so a lock held by another thread would stay locked forever. So a fork
+# waits until nothing is being loaded.
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(
+        before=loading_lock.acquire, after_in_parent=loading_lock.release, after_in_child=_after_in_child
+    )

@@ -13,8 +13,7 @@ from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
-from tawasul_nlp.model.per_process import PerProcess
-from tawasul_nlp.model.runtime import CPU_TOKENS, PAIR, TOKEN_LABELS, TOKEN_TAGS, Batch, check_outputs
+from tawasul_nlp.model.runtime import CPU_TOKENS, PAIR, TOKEN_LABELS, TOKEN_TAGS, Batch, PerProcess, check_outputs
 
 if TYPE_CHECKING:
     from tawasul_nlp.model.network import MultiTaskNetwork

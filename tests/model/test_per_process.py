@@ -14,7 +14,7 @@ from tawasul_nlp import classifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.model.per_process import PerProcess
+from tawasul_nlp.model.runtime import PerProcess
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.slow

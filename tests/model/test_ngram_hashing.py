@@ -6,9 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.utils import murmurhash3_32
 
-from tawasul_nlp.model.hashing import murmur3
 from tawasul_nlp.model.ngram import _NUMBER, CHAR_NGRAMS, HASH_SIZE, MAX_CHARS, WORD_NGRAMS, NgramFeatures
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
@@ -54,8 +52,3 @@ def test_counts_of_odd_texts_are_scikit_learns() -> None:
     assert_same(["", " ", "س", "س" * 30_000, "كلمة " * 6_000, "a" * 15 + " " + "ب" * 16, "😀" * 40, "\ud800ب"])
     assert_same([""])
     assert_same(["2b3", "2a2", "el mai ma8too3 3anna mn ams"])
-
-
-@given(st.binary(max_size=90))
-def test_the_plain_hash_is_scikit_learns(data: bytes) -> None:
-    assert murmur3(data) == murmurhash3_32(data, 0)
