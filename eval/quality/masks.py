@@ -15,7 +15,7 @@ from typing import Any
 
 from tawasul_nlp.evaluation.intervals import exact_interval
 from tawasul_nlp.text import find_personal_data
-from tawasul_nlp.text.personal_data import DEFAULT_KINDS
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 
 DATA = Path(__file__).parents[1] / "data"
 _MARKED = re.compile(r"\{(\w+):([^{}]+)\}")

@@ -27,7 +27,7 @@ import numpy as np
 from eval.quality.masks import measure_masks, read_lines, read_marks
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
-from tawasul_nlp.text.personal_data import DEFAULT_KINDS
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 
 MASKS, REWRITING = "personal.jsonl", "rewriting.jsonl"
 RESAMPLES = 2000

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.results_files import RESULTS, provenance, publish_page
-from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
 from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report
 from training.corpus import LabelSpace, load_examples

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tawasul_nlp.domain._folding import SENTENCE_END, fold_phrase, particle_length, split_words
-from tawasul_nlp.domain.lexicon import Phrases
 from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.places.lexicon import Phrases
 from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain.words import SENTENCE_END, fold_phrase, particle_length, split_words
 from tawasul_nlp.errors import checked_text
 
 

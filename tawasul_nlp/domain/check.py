@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain import gazetteer as _gazetteer
 from tawasul_nlp.domain import routing_rules as _rules
 from tawasul_nlp.domain import taxonomy as _taxonomy
-from tawasul_nlp.domain._folding import fold_phrase
-from tawasul_nlp.domain.levels import folded
-from tawasul_nlp.domain.lexicon import spellings
 from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.places import gazetteer as _gazetteer
+from tawasul_nlp.domain.places.levels import folded
+from tawasul_nlp.domain.places.lexicon import spellings
 from tawasul_nlp.domain.taxonomy import NO_AGENCY
+from tawasul_nlp.domain.words import fold_phrase
 from tawasul_nlp.text.personal_numbers import compiled
 
 _AREAS = _gazetteer.AREA_KINDS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tawasul_nlp.domain._folding import latin_readings, particle_length, skeleton, sound
-from tawasul_nlp.domain.gazetteer import Strength
-from tawasul_nlp.domain.lexicon import Phrases
-from tawasul_nlp.domain.mention import Place
-from tawasul_nlp.domain.place_context import Context
+from tawasul_nlp.domain.places.context import Context
+from tawasul_nlp.domain.places.gazetteer import Strength
+from tawasul_nlp.domain.places.lexicon import Phrases
+from tawasul_nlp.domain.places.mention import Place
+from tawasul_nlp.domain.words import latin_readings, particle_length, skeleton, sound
 
 
 def read_named(context: Context, index: int, found: list[Place]) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tawasul_nlp.domain.gazetteer import Strength
-from tawasul_nlp.domain.levels import COUNTRY, Level
-from tawasul_nlp.domain.mention import Place
-from tawasul_nlp.domain.place_context import Context
+from tawasul_nlp.domain.places.context import Context
+from tawasul_nlp.domain.places.gazetteer import Strength
+from tawasul_nlp.domain.places.levels import COUNTRY, Level
+from tawasul_nlp.domain.places.mention import Place
 
 
 def read_numbered(context: Context, index: int, found: list[Place]) -> int:

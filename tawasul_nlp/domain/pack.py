@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import DEFAULT, PACKS
-from tawasul_nlp.domain.gazetteer import Gazetteer, read_gazetteer
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, read_gazetteer
 from tawasul_nlp.domain.rarity import rarity_levels
 from tawasul_nlp.domain.routing_rules import RoutingRules, read_rules
 from tawasul_nlp.domain.taxonomy import Taxonomy, read_taxonomy
-from tawasul_nlp.text.personal_plan import NumberPlan, read_plan
+from tawasul_nlp.text.personal.plan import NumberPlan, read_plan
 
 HEAD: Final = "domain.yaml"
 _NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "routing.yaml", "personal.yaml")

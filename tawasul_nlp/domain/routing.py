@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tawasul_nlp.domain._folding import Words, readings, split_words
 from tawasul_nlp.domain.agencies import AgencyMention
-from tawasul_nlp.domain.lexicon import Phrases
-from tawasul_nlp.domain.mention import Places
 from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.places.lexicon import Phrases
+from tawasul_nlp.domain.places.mention import Places
 from tawasul_nlp.domain.routing_rules import Advice, Boundary, RoutingRules
 from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Topic
+from tawasul_nlp.domain.words import Words, readings, split_words
 
 _CUE_AFTER_PARTICLE: Final = 5
 PLACE: Final = "place"

@@ -9,9 +9,9 @@ from string import Formatter
 from typing import Final
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain._folding import fold_phrase
-from tawasul_nlp.domain.lexicon import Phrases
+from tawasul_nlp.domain.places.lexicon import Phrases
 from tawasul_nlp.domain.taxonomy import Agency, Taxonomy
+from tawasul_nlp.domain.words import fold_phrase
 
 
 @dataclass(frozen=True, slots=True)

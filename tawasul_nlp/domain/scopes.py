@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tawasul_nlp.domain.gazetteer import Gazetteer
-from tawasul_nlp.domain.levels import COUNTRY
-from tawasul_nlp.domain.mention import Place
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.places.levels import COUNTRY
+from tawasul_nlp.domain.places.mention import Place
 
 
 def with_scopes(mentions: tuple[Place, ...], gazetteer: Gazetteer) -> tuple[Place, ...]:

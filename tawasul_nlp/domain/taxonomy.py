@@ -11,7 +11,7 @@ from typing import Final, NoReturn, TypeVar
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
-from tawasul_nlp.domain.gazetteer import Gazetteer, Governorate, read_gazetteer
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, Governorate, read_gazetteer
 from tawasul_nlp.errors import TawasulError
 
 NO_AGENCY: Final = "none"

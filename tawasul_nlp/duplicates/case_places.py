@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from tawasul_nlp.domain import Domain, Level, Place, Places, find_places
-from tawasul_nlp.domain.levels import COUNTRY
+from tawasul_nlp.domain.places.levels import COUNTRY
 
 # The places that a text may name: areas and landmarks, then streets and roads. Blocks and roads are the first and the
 # second level whose numbers name places.

@@ -11,7 +11,7 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.domain.levels import COUNTRY
+from tawasul_nlp.domain.places.levels import COUNTRY
 from tawasul_nlp.duplicates.case_places import code
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.history import moment, now

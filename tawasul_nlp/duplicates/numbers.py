@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.text.personal_data import DEFAULT_KINDS, find_personal_data
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS, find_personal_data
 
 # A car's plate is often the subject of a case.
 _PERSONAL = DEFAULT_KINDS - {"plate"}

@@ -30,7 +30,7 @@ from tawasul_nlp.report.tally import day_of
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.case_rows import read_date
-from tawasul_nlp.text.personal_data import PLACEHOLDERS, find_personal_data
+from tawasul_nlp.text.personal.mask import PLACEHOLDERS, find_personal_data
 
 LEAST_ROWS = 10
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .personal.patterns import LATIN
 from .personal_numbers import PersonalNumbers
-from .personal_patterns import LATIN
 
 Found = tuple[str, int, int]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .personal.cues import AND_ANOTHER, ANY_BEHIND, BEHIND, HOUSE, NUMBERED, STRONG_LINK
+from .personal.patterns import DAY, MONTH, OF_A_YEAR, YEAR
 from .personal_context import Found, is_amount, is_behind, is_public, number, sizes_of
-from .personal_cue_patterns import AND_ANOTHER, ANY_BEHIND, BEHIND, HOUSE, NUMBERED, STRONG_LINK
 from .personal_cues import OTHER_CUE, PLACE_CUE, YEAR_AFTER
 from .personal_numbers import PersonalNumbers
-from .personal_patterns import DAY, MONTH, OF_A_YEAR, YEAR
 
 
 def cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[Found]:

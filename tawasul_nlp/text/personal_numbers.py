@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .personal_cue_patterns import cued_patterns
+from .personal.cues import cued_patterns
+from .personal.patterns import AFTER, AROUND, BEFORE, BETWEEN, JOIN, SPREADSHEET, TRUNK
+from .personal.plan import NationalNumber, NumberPlan, Phones, phone_start
 from .personal_cues import any_of
 from .personal_forms import abbreviation_pattern, form_pattern, word_pattern
-from .personal_patterns import AFTER, AROUND, BEFORE, BETWEEN, JOIN, SPREADSHEET, TRUNK
-from .personal_plan import NationalNumber, NumberPlan, Phones, phone_start
 
 # How many digits follow a country code, in neighbouring countries and in those that residents come from.
 _ABROAD = (("966|971", "9"), ("965|968|973|974", "8"), ("1|20|44|63|880|9[0128]", "10"), ("977|9[34]", "9,10"))

@@ -3,7 +3,7 @@
 import pytest
 
 from tawasul_nlp.domain import Gazetteer, Taxonomy
-from tawasul_nlp.domain._folding import fold_word, particle_length, readings, skeleton, sound, split_words
+from tawasul_nlp.domain.words import fold_word, particle_length, readings, skeleton, sound, split_words
 from tawasul_nlp.text import Normalizer
 
 # The profile reads two alefs in a row as a slip (جراات); a lexicon has no such words but these plurals.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.domain._folding import fold_phrase
+from tawasul_nlp.domain.words import fold_phrase
 from tests.packs import KUWAIT
 
 PACKAGE = Path(__file__).parents[2] / "tawasul_nlp"
@@ -27,10 +27,10 @@ ALLOWED = {
     "text/arabert.py": "a hexadecimal number that looks like a currency",
     "text/arabizi.py": "units of counts, which belong to the model's own normalisation",
     "text/personal_numbers.py": "how many digits follow the country codes of all neighbours",
-    "text/personal_cue_patterns.py": "the nationalities of plates, those of the whole Gulf",
+    "text/personal/cues.py": "the nationalities of plates, those of the whole Gulf",
     "text/personal_names.py": "by what nationality persons describe themselves",
     "text/steps.py": "the ends of addresses of many countries",
-    "text/personal_patterns.py": "the lengths of IBANs and the ends of addresses of all countries",
+    "text/personal/patterns.py": "the lengths of IBANs and the ends of addresses of all countries",
 }
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tawasul_nlp.domain import Gazetteer, find_places
-from tawasul_nlp.domain._folding import split_words
-from tawasul_nlp.domain.places import places_in
+from tawasul_nlp.domain.places.find import places_in
+from tawasul_nlp.domain.words import split_words
 from tests.growth import LINEAR, growth
 from tests.packs import changed_domain
 

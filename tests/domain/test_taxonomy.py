@@ -8,7 +8,7 @@ import yaml
 
 from tawasul_nlp._yaml import list_of, read, record, text
 from tawasul_nlp.domain import DataError, Gazetteer, Taxonomy, UnknownIdError, find_places
-from tawasul_nlp.domain.places import places_in
+from tawasul_nlp.domain.places.find import places_in
 from tests.packs import BAHRAIN
 
 TAXONOMY = """\

@@ -9,7 +9,7 @@ import pytest
 
 from eval.quality.masks import judge_masks, measure_masks, read_lines, read_marks
 from eval.quality.rewriting import MASKS, REWRITING, answer_words, is_accepted, measure_arabizi, read_words
-from tawasul_nlp.text.personal_data import DEFAULT_KINDS
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 
 GOLD = [*read_lines(REWRITING), *read_lines(MASKS)]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tawasul_nlp._yaml import DataError, File
 from tawasul_nlp.domain import Domain, Taxonomy, find_named_agencies, find_places
-from tawasul_nlp.domain.gazetteer import Gazetteer
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
@@ -30,9 +30,9 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
+from tawasul_nlp.text.personal.plan import read_plan
+from tawasul_nlp.text.personal.rules import find
 from tawasul_nlp.text.personal_numbers import compiled
-from tawasul_nlp.text.personal_plan import read_plan
-from tawasul_nlp.text.personal_rules import find
 
 Target = Callable[[bytes], None]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from eval.robustness import masks
 from tawasul_nlp.text import find_personal_data, mask_personal_data
-from tawasul_nlp.text.personal_data import PLACEHOLDERS
+from tawasul_nlp.text.personal.mask import PLACEHOLDERS
 from tests.growth import LINEAR, growth
 from tests.text.test_normalize import ANYTHING
 

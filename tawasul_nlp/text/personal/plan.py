@@ -12,8 +12,8 @@ import yaml
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
 
-from .personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
-from .personal_patterns import JOIN
+from ..personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
+from .patterns import JOIN
 
 _FEWEST: Final = 6
 """Digits of a national number or a phone number; shorter ones could not be told from other numbers."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tawasul_nlp.domain._folding import split_words
-from tawasul_nlp.domain.gazetteer import Gazetteer
-from tawasul_nlp.domain.levels import COUNTRY
-from tawasul_nlp.domain.mention import Place, Places
 from tawasul_nlp.domain.named_places import read_named
 from tawasul_nlp.domain.numbered_places import read_numbered
 from tawasul_nlp.domain.pack import Domain
-from tawasul_nlp.domain.place_context import Context
+from tawasul_nlp.domain.places.context import Context
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.places.levels import COUNTRY
+from tawasul_nlp.domain.places.mention import Place, Places
 from tawasul_nlp.domain.scopes import with_scopes
+from tawasul_nlp.domain.words import split_words
 from tawasul_nlp.errors import checked_text
 
 

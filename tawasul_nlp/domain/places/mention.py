@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tawasul_nlp.domain.gazetteer import Strength
+from tawasul_nlp.domain.places.gazetteer import Strength
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain._folding import fold_phrase
+from tawasul_nlp.domain.words import fold_phrase
 
 COUNTRY: Final = "country"
 """Where the numbers of a level are unique that name one place by themselves."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .personal_cues import OF, TO, any_of, any_of_words
-from .personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
-from .personal_patterns import GAP, JOIN, SPREADSHEET
-from .personal_plan import NationalNumber, NumberPlan, phone_start
+from ..personal_cues import OF, TO, any_of, any_of_words
+from ..personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
+from .patterns import GAP, JOIN, SPREADSHEET
+from .plan import NationalNumber, NumberPlan, phone_start
 
 # What may stand between a cue and its number. A word for "number", a colon or "#" makes a strong link. A full stop
 # ends the search.

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from tawasul_nlp.errors import checked_text
 
-from .folding import end_of_character, fold, sources
-from .personal_context import number
-from .personal_names import names
-from .personal_numbers import compiled
-from .personal_plan import NumberPlan, default_plan
-from .personal_rules import find
+from ..folding import end_of_character, fold, sources
+from ..personal_context import number
+from ..personal_names import names
+from ..personal_numbers import compiled
+from .plan import NumberPlan, default_plan
+from .rules import find
 
 #: The placeholder of each kind.
 PLACEHOLDERS = {

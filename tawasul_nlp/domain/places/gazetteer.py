@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
-from tawasul_nlp.domain import levels as _levels
-from tawasul_nlp.domain.levels import COUNTRY, Levels
-from tawasul_nlp.domain.lexicon import (
+from tawasul_nlp.domain.places import levels as _levels
+from tawasul_nlp.domain.places.levels import COUNTRY, Levels
+from tawasul_nlp.domain.places.lexicon import (
     ADDRESS,
     HOMOGRAPHS,
     LETTERS,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .personal_context import Found, groups_of, is_amount, is_behind, is_code, is_near, is_public, number, sizes_of
-from .personal_cued import before_cues, cued, houses
-from .personal_cues import (
+from ..personal_context import Found, groups_of, is_amount, is_behind, is_code, is_near, is_public, number, sizes_of
+from ..personal_cued import before_cues, cued, houses
+from ..personal_cues import (
     ACCOUNT_CUE,
     CARD_CUE,
     EMAIL_CUE,
@@ -22,8 +22,8 @@ from .personal_cues import (
     PLACE_CUE,
     TOWARDS,
 )
-from .personal_numbers import PersonalNumbers
-from .personal_patterns import (
+from ..personal_numbers import PersonalNumbers
+from .patterns import (
     CARD,
     CARD_LENGTHS,
     CARD_NUMBER,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain._folding import REMEMBERED, fold_phrase, fold_word, latin_readings, readings, skeleton, sound
-from tawasul_nlp.domain.levels import Levels, folded
+from tawasul_nlp.domain.places.levels import Levels, folded
+from tawasul_nlp.domain.words import REMEMBERED, fold_phrase, fold_word, latin_readings, readings, skeleton, sound
 
 MIN_SKELETON: Final = 4
 """Shorter consonant skeletons of names collide with English words."""
@@ -92,7 +92,7 @@ HOMOGRAPHS: Final = _yaml.list_of(
 
 @lru_cache(maxsize=1)
 def _common_words() -> _yaml.Record:
-    return _yaml.read(Path(__file__).parent / "address_words.yaml", ADDRESS)
+    return _yaml.read(Path(__file__).parents[1] / "address_words.yaml", ADDRESS)
 
 
 def address_words(own: Mapping[str, Any]) -> AddressWords:

@@ -1,0 +1,1 @@
+"""Places: the gazetteer of a country, and how a text names its entries."""
