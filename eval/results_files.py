@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp._system import machine
-from tawasul_nlp.evaluation.intervals import Estimate
+from tawasul_nlp.evaluation.metrics import Estimate
 from tawasul_nlp.evaluation.output import write_json
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ import numpy as np
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
-from tawasul_nlp.evaluation.intervals import difference
-from tawasul_nlp.evaluation.metrics import Answers, answers, metrics_of, most_confused
+from tawasul_nlp.evaluation.metrics import Answers, answers, difference, metrics_of, most_confused
 from tawasul_nlp.evaluation.output import p_text, per_cent
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 

@@ -111,7 +111,8 @@ def measure(scores: Mapping[str, np.ndarray], truth: np.ndarray, size: int) -> d
             loss = float(-np.log(np.maximum(right, 1e-12)).sum(1).mean())
             for rule in THRESHOLDS:
                 answered = judged >= thresholds(rule, known, truth[fits])
-                found = label_set_summariser(LabelSetAnswers(task.labels, truth[judges] == 1, answered))
+                sets = LabelSetAnswers(task.labels, truth[judges] == 1, answered, len(task.labels))
+                found = label_set_summariser(sets)
                 figures = found(np.ones(len(judges)))
                 total = sums.setdefault(f"{offsets}; {rule}", dict.fromkeys(("cross_entropy", *FIGURES), 0.0))
                 total["cross_entropy"] += loss / DRAWS

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.evaluation.intervals import exact_interval
+from tawasul_nlp.evaluation.metrics import exact_interval
 from tawasul_nlp.text import find_personal_data
 from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 

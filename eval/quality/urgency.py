@@ -24,7 +24,7 @@ from eval.quality.masks import DATA as HELD_OUT
 from eval.results_files import RESULTS, estimate_cell, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
-from tawasul_nlp.evaluation.intervals import bootstrap
+from tawasul_nlp.evaluation.metrics import bootstrap
 from training.splits import DATA, load_splits, read_jsonl
 
 LEVELS = ("emergency", "urgent", "normal")

@@ -22,7 +22,7 @@ from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_colu
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers, fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import write_text
-from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
+from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tawasul_nlp.evaluation.output import per_cent, to_plain, write_json
-from tawasul_nlp.evaluation.task_result import DataFacts, ModelFacts
+from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.errors import DifferentDataError
-from tawasul_nlp.evaluation.intervals import Estimate, difference
 from tawasul_nlp.evaluation.label_set_metrics import micro_f1_difference, micro_f1_of
+from tawasul_nlp.evaluation.metrics import Estimate, difference
 from tawasul_nlp.evaluation.output import p_text, signed, to_plain
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.task_result import RowHits
+from tawasul_nlp.evaluation.task_evaluation import RowHits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

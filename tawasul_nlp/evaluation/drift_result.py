@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tawasul_nlp.evaluation.case_labels import REVIEW
 from tawasul_nlp.evaluation.output import p_text, to_plain, write_bytes, write_json
 from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, LabelMix, WordShift
-from tawasul_nlp.evaluation.task_result import ModelFacts
+from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
 from tawasul_nlp.report.document import document, resource
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +14,34 @@ import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.baselines import majority, tfidf_svm
-from tawasul_nlp.evaluation.intervals import difference
-from tawasul_nlp.evaluation.label_set_metrics import evaluate_label_sets, label_set_answers, label_set_baselines
-from tawasul_nlp.evaluation.metrics import (
-    Answers,
-    answers,
-    metrics_of,
-    most_confused,
-    reliability,
-    risk_coverage,
-    scores_by_label,
-)
+from tawasul_nlp.evaluation.baselines import frequent_set, majority, tfidf_svm, tfidf_svms
+from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_answers
+from tawasul_nlp.evaluation.metrics import Answers, answers
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.slices import length_bucket, review_rates, slice_accuracies
-from tawasul_nlp.evaluation.task_result import (
-    BaselineResult,
-    ConfusionMatrix,
+from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     LabelSetEvaluation,
     ModelFacts,
     RowHits,
     TaskEvaluation,
+    TaskRows,
     TrainFacts,
+    evaluate_label_sets,
+    evaluate_task,
+    length_bucket,
 )
-from tawasul_nlp.model.label_sets import set_probability, sorted_cell
-from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.model.folder import TaskConfig
+from tawasul_nlp.model.label_sets import label_matrix, set_probability, sorted_cell, split_labels
 from tawasul_nlp.model.thresholds import decide
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 
-CONFUSION_LABELS = 15
+BASELINES = ("majority", "TF-IDF + linear SVM")
+SET_BASELINES = ("most frequent set", "TF-IDF + linear SVM")
 _CHUNK = 4096
 
 Progress = Callable[[str, float], None]
+SystemAnswers = Answers | LabelSetAnswers
 
 
 def evaluate(
@@ -106,22 +100,20 @@ def evaluate(
     >>> result.tasks["kind"].n, result.tasks["kind"].metrics.accuracy.value
     (2, 1.0)
     """
-    advance = on_progress or _ignore
+    advance = on_progress or (lambda *_: None)
     classifier = loaded(model)
     source = open_labelled(data, text_column)
     tasks = task_columns(label_columns, classifier, source)
     if isinstance(slices, str):
         raise ValueError(f"slices is {slices!r}, expected a list of columns; write [{slices!r}]")
+    groups = [group_column] if group_column else []
     source.check_columns(slices, "--slices")
-    source.check_columns([group_column] if group_column else [], "--group-column")
-    wanted = [*tasks.values(), *slices, *([group_column] if group_column else [])]
-    table = source.read(wanted, lambda share: advance("reading", share))
-    known_rows = None
-    if train is not None:
-        known_rows = open_labelled(train, source.text_column).read(list(tasks.values()))
+    source.check_columns(groups, "--group-column")
+    table = source.read([*tasks.values(), *slices, *groups], lambda share: advance("reading", share))
+    train_table = None if train is None else open_labelled(train, source.text_column).read(list(tasks.values()))
     for task, column in tasks.items():
-        for each in [table] if known_rows is None else [table, known_rows]:
-            if not any(each.columns[column]):
+        for each in (table, train_table):
+            if each is not None and not any(each.columns[column]):
                 raise ValueError(f"no row of {each.name} has a label in column {column!r}; name another for {task}")
     probabilities = predict_all(classifier, table.texts, list(tasks), advance)
     return evaluate_probabilities(
@@ -131,7 +123,7 @@ def evaluate(
         probabilities,
         slices=slices,
         group_column=group_column,
-        train=known_rows,
+        train=train_table,
         resamples=resamples,
         on_progress=advance,
     )
@@ -151,114 +143,135 @@ def evaluate_probabilities(
 ) -> EvaluationResult:
     """Measure what a model makes of labelled rows, given its probabilities (n_texts, labels) for them; see `evaluate`.
 
-    Parameters
-    ----------
-    tasks : mapping of str to str
-        The column of each task.
+    ``tasks`` are the columns of the tasks.
     """
-    advance = on_progress or _ignore
+    advance = on_progress or (lambda *_: None)
     groups = table.groups(group_column)
-    found: dict[str, TaskEvaluation] = {}
-    label_sets: dict[str, LabelSetEvaluation] = {}
-    hits: dict[str, str] = {}
-    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
-    for at, (task, column) in enumerate(tasks.items()):
-        advance("measuring", at / len(tasks))
-        labels = np.array(table.columns[column])
-        rows = np.flatnonzero(labels != "")
-        truth = labels[rows].tolist()
-        own = np.unique(groups[rows], return_inverse=True)[1]
-        texts = [table.texts[row] for row in rows]
-        learned = None if train is None else _labelled(train, column)
-        settings, of_rows = classifier.config.tasks[task], probabilities[task][rows]
-        common: dict[str, Any] = {
-            "column": column,
-            "unlabelled": len(table) - len(rows),
-            "thresholds": settings.thresholds,
-            "slices": {
+    measured: dict[str, MeasuredTask] = {}
+    for number, (task, column) in enumerate(tasks.items()):
+        advance("measuring", number / len(tasks))
+        settings, labelled = classifier.config.tasks[task], np.array(table.columns[column]) != ""
+        rows = np.flatnonzero(labelled).tolist()
+        texts, truth = [table.texts[row] for row in rows], [table.columns[column][row] for row in rows]
+        examples = (
+            [] if train is None else [pair for pair in zip(train.texts, train.columns[column], strict=True) if pair[1]]
+        )
+        task_rows = TaskRows(
+            column=column,
+            unlabelled=len(table) - len(rows),
+            groups=np.unique(groups[rows], return_inverse=True)[1],
+            slices={
                 "length": [length_bucket(text) for text in texts],
                 **{name: [table.columns[name][row] or "(none)" for row in rows] for name in slices},
             },
-        }
-        right = np.zeros(len(table), bool)
-        if settings.multi_label:
-            chosen = of_rows >= settings.label_threshold
-            sets = label_set_answers(settings.labels, truth, chosen, set_probability(of_rows, chosen))
-            baselines = {} if learned is None else label_set_baselines(*learned, texts, truth, sets, own, resamples)
-            label_sets[task] = evaluate_label_sets(sets, settings.labels, own, resamples, baselines=baselines, **common)
-            counts[task] = tuple((right, said, true) for right, said, true in sets.counts.tolist())
-            right[rows] = sets.hits
-        else:
-            answered = answers(settings.labels, truth, of_rows, predicted=decide(settings, of_rows)[0])
-            found[task] = evaluate_task(
-                answered,
-                own,
-                resamples,
-                baselines={} if learned is None else _baselines(*learned, texts, truth, answered, own, resamples),
-                **common,
-            )
-            right[rows] = answered.hits
-        hits[task] = hit_string(right, labels != "")
+            resamples=resamples,
+            thresholds=settings.thresholds,
+            train_rows=len(examples),
+        )
+        system = _answers(settings, truth, probabilities[task][rows])
+        baselines = baseline_answers(examples, texts, truth, multi_label=settings.multi_label) if examples else {}
+        measured[task] = MeasuredTask.of(labelled, task_rows, system, baselines)
     advance("measuring", 1.0)
-    return EvaluationResult(
+    cells = {
+        task: list(map(sorted_cell, table.columns[column]))
+        if classifier.config.tasks[task].multi_label
+        else table.columns[column]
+        for task, column in tasks.items()
+    }
+    return evaluation_result(
+        measured,
         model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
-        tasks=found,
-        rows=RowHits(
-            row_keys(
-                table.texts,
-                {
-                    task: list(map(sorted_cell, table.columns[column])) if task in label_sets else table.columns[column]
-                    for task, column in tasks.items()
-                },
-            ),
-            hits,
-            None if group_column is None else tuple(groups.tolist()),
-            counts,
-        ),
+        keys=row_keys(table.texts, cells),
+        groups=None if group_column is None else groups,
+        resamples=resamples,
+        train=None if train is None else TrainFacts(train.name, len(train), _shared(train, table)),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredTask:
+    """What was measured of a task, which rows (n_rows,) have a label for it, and what was answered to these."""
+
+    labelled: np.ndarray
+    system: SystemAnswers
+    evaluation: TaskEvaluation | LabelSetEvaluation
+
+    @classmethod
+    def of(
+        cls, labelled: np.ndarray, rows: TaskRows, system: SystemAnswers, baselines: Mapping[str, SystemAnswers]
+    ) -> MeasuredTask:
+        """Measure the answers of a system, beside those of baselines, to the labelled rows."""
+        if isinstance(system, Answers):
+            alike = {name: each for name, each in baselines.items() if isinstance(each, Answers)}
+            return cls(labelled, system, evaluate_task(system, rows, alike))
+        sets = {name: each for name, each in baselines.items() if isinstance(each, LabelSetAnswers)}
+        return cls(labelled, system, evaluate_label_sets(system, rows, sets))
+
+
+def evaluation_result(
+    measured: Mapping[str, MeasuredTask],
+    *,
+    model: ModelFacts,
+    data: DataFacts,
+    keys: tuple[str, ...],
+    groups: np.ndarray | None,
+    resamples: int,
+    train: TrainFacts | None = None,
+) -> EvaluationResult:
+    """Return what was measured of all tasks, and which rows were answered rightly."""
+    tasks: dict[str, TaskEvaluation] = {}
+    label_sets: dict[str, LabelSetEvaluation] = {}
+    hits: dict[str, str] = {}
+    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
+    for task, each in measured.items():
+        right = np.zeros(len(each.labelled), bool)
+        right[each.labelled] = each.system.hits
+        hits[task] = hit_string(right, each.labelled)
+        if isinstance(each.evaluation, TaskEvaluation):
+            tasks[task] = each.evaluation
+        else:
+            label_sets[task] = each.evaluation
+        if isinstance(each.system, LabelSetAnswers):
+            counts[task] = tuple((right, said, true) for right, said, true in each.system.counts.tolist())
+    return EvaluationResult(
+        model=model,
+        data=data,
+        tasks=tasks,
+        rows=RowHits(keys, hits, None if groups is None else tuple(groups.tolist()), counts),
         resamples=resamples,
         date=datetime.date.today().isoformat(),
         machine=machine(),
-        train=None if train is None else TrainFacts(train.name, len(train), _shared(train, table)),
+        train=train,
         label_sets=label_sets,
     )
 
 
-def _labelled(train: LabelledTable, column: str) -> tuple[list[str], list[str]]:
-    """Return the texts that have a label, and their cells."""
-    pairs = [(text, cell) for text, cell in zip(train.texts, train.columns[column], strict=True) if cell]
-    return [text for text, _ in pairs], [cell for _, cell in pairs]
+def _answers(task: TaskConfig, truth: Sequence[str], probabilities: np.ndarray) -> SystemAnswers:
+    """Return what a task of a model answers to rows, beside their labels."""
+    if task.multi_label:
+        chosen = probabilities >= task.label_threshold
+        return label_set_answers(task.labels, truth, chosen, set_probability(probabilities, chosen))
+    return answers(task.labels, truth, probabilities, predicted=decide(task, probabilities)[0])
 
 
-def evaluate_task(
-    found: Answers,
-    groups: np.ndarray,
-    resamples: int,
-    *,
-    column: str = "",
-    unlabelled: int = 0,
-    thresholds: Mapping[str, float],
-    slices: Mapping[str, Sequence[str]],
-    baselines: Mapping[str, BaselineResult],
-) -> TaskEvaluation:
-    """Return all that is measured of one task's answers; ``groups`` and each of ``slices`` have a value a row."""
-    assert found.confidence is not None
-    unknown = Counter(found.labels[label] for label in found.truth[found.truth >= found.known].tolist())
-    return TaskEvaluation(
-        column=column,
-        n=len(found.truth),
-        unlabelled=unlabelled,
-        unknown_labels=dict(unknown.most_common()),
-        metrics=metrics_of(found, groups, resamples),
-        reliability=reliability(found.confidence, found.hits),
-        risk_coverage=risk_coverage(found.confidence, found.hits),
-        review=review_rates(found.confidence, found.hits, thresholds),
-        slices={name: slice_accuracies(found.hits, values, groups, resamples) for name, values in slices.items()},
-        by_label=scores_by_label(found),
-        most_confused=most_confused(found),
-        confusion=confusion(found),
-        baselines=dict(baselines),
-    )
+def baseline_answers(
+    examples: Sequence[tuple[str, str]], texts: Sequence[str], truth: Sequence[str], *, multi_label: bool
+) -> dict[str, SystemAnswers]:
+    """Fit the baselines of one task on training texts and their cells; return what they answer to other texts."""
+    known_texts, cells = [text for text, _ in examples], [cell for _, cell in examples]
+    if multi_label:
+        names = tuple(sorted({label for cell in set(cells) for label in split_labels(cell)}))
+        target = label_matrix(cells, names) == 1
+        sets = (frequent_set(target, len(texts)), tfidf_svms(known_texts, target, texts))
+        return {name: label_set_answers(names, truth, each) for name, each in zip(SET_BASELINES, sets, strict=True)}
+    names = tuple(sorted(set(cells)))
+    scores = [majority(cells, names, len(texts))]
+    if len(names) > 1:
+        scores.append(tfidf_svm(known_texts, cells, names, texts))
+    return {
+        name: answers(names, truth, each, probabilities=False) for name, each in zip(BASELINES, scores, strict=False)
+    }
 
 
 def loaded(model: ComplaintClassifier | str | Path | None) -> ComplaintClassifier:
@@ -267,7 +280,7 @@ def loaded(model: ComplaintClassifier | str | Path | None) -> ComplaintClassifie
 
 
 def task_columns(
-    given: Mapping[str, str] | Sequence[str] | None, classifier: ComplaintClassifier, source: LabelledSource
+    label_columns: Mapping[str, str] | Sequence[str] | None, classifier: ComplaintClassifier, source: LabelledSource
 ) -> dict[str, str]:
     """Return the column of each task that is asked for; None for those that have a column of their name.
 
@@ -279,85 +292,39 @@ def task_columns(
         If the table lacks a column.
     """
     tasks = tuple(classifier.labels)
-    if given is None:
-        found = {task: task for task in tasks if task in source.columns}
-        if not found:
+    if label_columns is None:
+        columns = {task: task for task in tasks if task in source.columns}
+        if not columns:
             raise MissingColumnError(tasks[0], source.columns, option="--label-columns")
-        return found
-    if isinstance(given, str):
-        raise ValueError(f"label_columns is {given!r}, expected a list of names or a mapping; write [{given!r}]")
-    found = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
-    if not isinstance(given, Mapping) and len(found) < len(given):
-        raise ValueError(f"the label columns name a task twice: {', '.join(given)}")
-    if not found:
+        return columns
+    if isinstance(label_columns, str):
+        raise ValueError(
+            f"label_columns is {label_columns!r}, expected a list of names or a mapping; write [{label_columns!r}]"
+        )
+    columns = dict(label_columns) if isinstance(label_columns, Mapping) else {name: name for name in label_columns}
+    if not isinstance(label_columns, Mapping) and len(columns) < len(label_columns):
+        raise ValueError(f"the label columns name a task twice: {', '.join(label_columns)}")
+    if not columns:
         raise ValueError("label_columns names no task; leave it out for every task that the table has a column for")
-    for task in found:
+    for task in columns:
         if task not in tasks:
             raise ValueError(
                 f"label column {task!r} names no task of the model ({', '.join(tasks)}); "
                 f"say which task it is for, as in {tasks[0]}={task}"
             )
-    source.check_columns(list(found.values()))
-    return found
-
-
-def outputs(
-    classifier: ComplaintClassifier, texts: Sequence[str], on_progress: Progress = lambda *_: None
-) -> Iterator[ModelOutput]:
-    """Yield what the model makes of the texts, some thousands at a time."""
-    for start in range(0, len(texts), _CHUNK):
-        yield classifier._forward(texts[start : start + _CHUNK])
-        on_progress("predicting", min(1.0, (start + _CHUNK) / len(texts)))
+    source.check_columns(list(columns.values()))
+    return columns
 
 
 def predict_all(
     classifier: ComplaintClassifier, texts: Sequence[str], tasks: Sequence[str], on_progress: Progress = lambda *_: None
 ) -> dict[str, np.ndarray]:
     """Return the probabilities (n_texts, labels) of each task from one pass, without keeping the embeddings."""
-    parts = [each.probabilities for each in outputs(classifier, texts, on_progress)]
+    parts = []
+    for start in range(0, len(texts), _CHUNK):
+        parts.append(classifier._forward(texts[start : start + _CHUNK]).probabilities)
+        on_progress("predicting", min(1.0, (start + _CHUNK) / len(texts)))
     return {task: np.concatenate([part[task] for part in parts]) for task in tasks}
-
-
-def confusion(found: Answers) -> ConfusionMatrix:
-    """Return the confusion matrix among the labels that take part in most mistakes."""
-    from sklearn.metrics import confusion_matrix
-
-    size = len(found.labels)
-    wrong = ~found.hits
-    mistakes = np.bincount(found.truth[wrong], minlength=size) + np.bincount(found.predicted[wrong], minlength=size)
-    chosen = np.argsort(-mistakes, kind="stable")[:CONFUSION_LABELS]
-    chosen = chosen[mistakes[chosen] > 0]
-    if not len(chosen):
-        return ConfusionMatrix((), ())
-    matrix = confusion_matrix(found.truth, found.predicted, labels=chosen)
-    return ConfusionMatrix(tuple(found.labels[index] for index in chosen), tuple(map(tuple, matrix.tolist())))
-
-
-def _baselines(
-    known_texts: list[str],
-    labels: list[str],
-    texts: list[str],
-    truth: list[str],
-    model: Answers,
-    groups: np.ndarray,
-    resamples: int,
-) -> dict[str, BaselineResult]:
-    """Fit the baselines of one task on the training rows; return their figures and the model's gain over each."""
-    names = tuple(sorted(set(labels)))
-    scores = {"majority": majority(labels, names, len(texts))}
-    if len(names) > 1:
-        scores["TF-IDF + linear SVM"] = tfidf_svm(known_texts, labels, names, texts)
-    shown = {}
-    for name, table in scores.items():
-        found = answers(names, truth, table, probabilities=False)
-        shown[name] = baseline_result(len(labels), found, model, groups, resamples)
-    return shown
-
-
-def baseline_result(rows: int, found: Answers, model: Answers, groups: np.ndarray, resamples: int) -> BaselineResult:
-    """Return the figures of a baseline that learned from so many rows, and the model's gain over it."""
-    gain = difference(model.hits, found.hits, groups, resamples)
-    return BaselineResult(rows, metrics_of(found, groups, resamples), gain.points, gain.p_value)
 
 
 def row_keys(texts: Sequence[str], labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -366,25 +333,21 @@ def row_keys(texts: Sequence[str], labels: Mapping[str, Sequence[str]]) -> tuple
     return tuple(hashlib.sha256(json.dumps(row).encode()).hexdigest()[:12] for row in rows)
 
 
-def hit_string(hits: np.ndarray, known: np.ndarray) -> str:
+def hit_string(hits: np.ndarray, labelled: np.ndarray) -> str:
     """Write which answers are right as one character a row: ``1``, ``0``, or ``-`` where the row has no label.
 
     >>> hit_string(np.array([True, False, False]), np.array([True, True, False]))
     '10-'
     """
-    return "".join("-" if not labelled else "1" if hit else "0" for hit, labelled in zip(hits, known, strict=True))
+    return "".join("-" if not known else "1" if hit else "0" for hit, known in zip(hits, labelled, strict=True))
 
 
 def _shared(train: LabelledTable, table: LabelledTable) -> int:
     """Count the evaluated texts that the training rows have as well, apart from signs and spaces."""
-    known = {folded(text) for text in train.texts}
-    return sum(folded(text) in known for text in table.texts)
+    train_texts = {folded(text) for text in train.texts}
+    return sum(folded(text) in train_texts for text in table.texts)
 
 
 def folded(text: str) -> str:
     """Return a text without signs and spaces, by which copies are known."""
     return "".join(char for char in text if char.isalnum())
-
-
-def _ignore(doing: str, share: float) -> None:
-    """Tell nobody."""

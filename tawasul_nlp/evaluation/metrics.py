@@ -1,4 +1,4 @@
-"""Quality of one task's answers, with intervals. Numbers in, numbers out.
+"""Quality of one task's answers, with intervals, and tests of a difference. Numbers in, numbers out.
 
 Every figure is computed from row weights, so that a bootstrap resample is the same rows with other weights.
 """
@@ -7,39 +7,142 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-
-from tawasul_nlp.evaluation.intervals import Estimate, bootstrap, interval_of_alike
 
 BINS = 15
 TARGETS = (0.02, 0.05)
 
 
+class Estimate(NamedTuple):
+    """A figure with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap(
+    statistics: Callable[[np.ndarray], dict[str, float]],
+    groups: np.ndarray,
+    resamples: int,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, Estimate]:
+    """Return each figure with its bootstrap 95% interval.
+
+    The interval is that of the percentiles, moved by the bootstrap's own estimate of its bias: a resample holds only
+    two thirds of the rows, so its macro F1 comes out too low and its calibration error too high.
+
+    Parameters
+    ----------
+    statistics : callable
+        From row weights (n,) to named figures.
+    groups : ndarray of int, shape (n,)
+        Rows with one number are drawn together; ``arange(n)`` draws row by row.
+    resamples : int
+    seed : int
+    bounds : tuple of float
+        Least and greatest possible value of the figures.
+
+    Raises
+    ------
+    ValueError
+        If there are no resamples, which give no interval.
+    """
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}, expected at least 1")
+    whole = statistics(np.ones(len(groups)))
+    rng = np.random.default_rng(seed)
+    size = int(groups.max()) + 1
+    draws = []
+    for _ in range(resamples):
+        weights = np.bincount(rng.integers(size, size=size), minlength=size)[groups].astype(float)
+        if weights.any():
+            draws.append(list(statistics(weights).values()))
+    drawn = np.array(draws)
+    with np.errstate(all="ignore"):
+        drawn = drawn - (np.nanmean(drawn, axis=0) - np.array(list(whole.values())))
+        low, high = np.clip(np.nanquantile(drawn, [0.025, 0.975], axis=0), *bounds)
+    return {
+        name: Estimate(round(float(value), 4), round(float(low[index]), 4), round(float(high[index]), 4))
+        for index, (name, value) in enumerate(whole.items())
+    }
+
+
+def exact_interval(right: int, n: int) -> Estimate:
+    """Return the share of ``right`` among ``n`` with its exact (Clopper-Pearson) 95% interval.
+
+    >>> exact_interval(4, 5)
+    Estimate(value=0.8, low=0.2836, high=0.9949)
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, n).proportion_ci(0.95, "exact")
+    return Estimate(right / n, round(float(interval.low), 4), round(float(interval.high), 4))
+
+
+def interval_of_alike(right: bool, groups: np.ndarray) -> Estimate:
+    """Return the exact interval for the case that all or none are right; rows with one number in ``groups`` are one.
+
+    There every resample says the same, so that a bootstrap would claim certainty from three rows.
+
+    >>> interval_of_alike(True, np.arange(5)).low, interval_of_alike(True, np.zeros(5, int)).low
+    (0.4782, 0.025)
+    """
+    n = len(np.unique(groups))
+    return exact_interval(n if right else 0, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two systems differ on the same rows."""
+
+    # First minus second in points of accuracy, with the paired bootstrap 95% interval.
+    points: Estimate
+    # Rows that only the one or only the other gets right.
+    first_only: int
+    second_only: int
+    # Exact McNemar test: of the rows where only one is right, each is as likely to be right.
+    p_value: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance alone would show such a difference less than once in twenty times, by both tests."""
+        return self.p_value < 0.05 and (self.points.low > 0 or self.points.high < 0)
+
+
+def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int = 2000) -> Difference:
+    """Compare the hits of two systems on the same rows: (n,) bool each."""
+    from scipy.stats import binomtest
+
+    gain = first.astype(float) - second.astype(float)
+    mean_gain = bootstrap(
+        lambda weights: {"gain": float(weights @ gain / weights.sum())}, groups, resamples, bounds=(-1.0, 1.0)
+    )
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    apart = only_first + only_second
+    p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
+    points = Estimate(*(round(100 * number, 2) for number in mean_gain["gain"]))
+    return Difference(points, only_first, only_second, p_value)
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The figures of one system for one task, each with its 95% interval.
+    """The figures of one system for one task, each with its 95% interval."""
 
-    Attributes
-    ----------
-    accuracy, macro_f1, weighted_f1 : Estimate
-        As scikit-learn's, over the labels that occur among truths and answers.
-    top3 : Estimate
-        Share of the rows whose label is among the three likeliest.
-    ece : Estimate or None
-        See :func:`expected_calibration_error`; None for a system without probabilities, as are those below.
-    aurc : Estimate or None
-        Area under the risk-coverage curve (Geifman et al. 2019).
-    coverage_at_2, coverage_at_5 : Estimate or None
-        See :func:`coverage_at`.
-    """
-
+    # The first three as scikit-learn's, over the labels that occur among truths and answers.
     accuracy: Estimate
     macro_f1: Estimate
     weighted_f1: Estimate
+    # Share of the rows whose label is among the three likeliest.
     top3: Estimate
+    # See expected_calibration_error; None for a system without probabilities, as are those below.
     ece: Estimate | None = None
+    # Area under the risk-coverage curve (Geifman et al. 2019).
     aurc: Estimate | None = None
+    # See coverage_at.
     coverage_at_2: Estimate | None = None
     coverage_at_5: Estimate | None = None
 
@@ -76,27 +179,18 @@ class LabelScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What a system answered for one task.
+    """What a system answered for one task."""
 
-    Attributes
-    ----------
-    labels : tuple of str
-        The system's labels; then those that only the data have, which the system can never answer.
-    truth, predicted : ndarray of int, shape (n,)
-        Indices into ``labels``.
-    top3 : ndarray of bool, shape (n,)
-        Whether the truth is among the three likeliest labels.
-    known : int
-        How many of ``labels`` are the system's own.
-    confidence : ndarray of float, shape (n,), or None
-        Probability of the answer; None for a system without probabilities.
-    """
-
+    # The system's labels; then those that only the data have, which the system can never answer.
     labels: tuple[str, ...]
+    # Indices (n,) into the labels.
     truth: np.ndarray
     predicted: np.ndarray
+    # Whether (n,) the truth is among the three likeliest labels.
     top3: np.ndarray
+    # How many of the labels are the system's own.
     known: int
+    # Probability (n,) of the answer; None for a system without probabilities.
     confidence: np.ndarray | None = None
 
     @property
@@ -117,8 +211,8 @@ def answers(
 
     ``predicted`` are the answers (n,) of a system that does not always answer the label with the highest score.
 
-    >>> found = answers(("a", "b"), ["a", "b", "c"], np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]))
-    >>> found.labels, found.hits.tolist()
+    >>> system = answers(("a", "b"), ["a", "b", "c"], np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]))
+    >>> system.labels, system.hits.tolist()
     (('a', 'b', 'c'), [True, False, False])
     """
     every = labels + tuple(sorted(set(truth) - set(labels)))
@@ -136,31 +230,31 @@ def answers(
     )
 
 
-def summariser(given: Answers) -> Callable[[np.ndarray], dict[str, float]]:
+def summariser(system: Answers) -> Callable[[np.ndarray], dict[str, float]]:
     """Return the function from row weights (n,) to every figure of :class:`Metrics`, by name.
 
     scikit-learn's figures would count a label of weight 0, which a resample does not have, and take far longer;
     for weights of 1 these are the same.
     """
-    hits = given.hits
-    size = len(given.labels)
+    hits = system.hits
+    size = len(system.labels)
 
     def figures(weights: np.ndarray) -> dict[str, float]:
         total = weights.sum()
-        true_positive = np.bincount(given.truth[hits], weights[hits], size)
-        actual = np.bincount(given.truth, weights, size)
-        both = actual + np.bincount(given.predicted, weights, size)
+        true_positive = np.bincount(system.truth[hits], weights[hits], size)
+        actual = np.bincount(system.truth, weights, size)
+        both = actual + np.bincount(system.predicted, weights, size)
         present = both > 0
         f1 = 2 * true_positive[present] / both[present]
-        found = {
+        values = {
             "accuracy": float(weights[hits].sum() / total),
             "macro_f1": float(f1.mean()),
             "weighted_f1": float(f1 @ actual[present] / total),
-            "top3": float(weights[given.top3].sum() / total),
+            "top3": float(weights[system.top3].sum() / total),
         }
-        return found | (of_confidence(weights) if of_confidence is not None else {})
+        return values | (of_confidence(weights) if of_confidence is not None else {})
 
-    of_confidence = None if given.confidence is None else confidence_summariser(given.confidence, hits)
+    of_confidence = None if system.confidence is None else confidence_summariser(system.confidence, hits)
     return figures
 
 
@@ -171,25 +265,25 @@ def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[
     which = _bins(confidence)
 
     def figures(weights: np.ndarray) -> dict[str, float]:
-        kept = weights[order]
-        cumulated = np.cumsum(kept)
-        wrong = np.cumsum(kept * ~hits[order])
+        sorted_weights = weights[order]
+        cumulated = np.cumsum(sorted_weights)
+        wrong = np.cumsum(sorted_weights * ~hits[order])
         return {
             "ece": _ece(which, confidence, hits, weights),
-            "aurc": float((kept * wrong / np.maximum(cumulated, 1e-12)).sum() / weights.sum()),
+            "aurc": float((sorted_weights * wrong / np.maximum(cumulated, 1e-12)).sum() / weights.sum()),
             **{f"coverage_at_{target * 100:.0f}": _coverage(cumulated, wrong, last, target) for target in TARGETS},
         }
 
     return figures
 
 
-def metrics_of(given: Answers, groups: np.ndarray, resamples: int) -> Metrics:
+def metrics_of(system: Answers, groups: np.ndarray, resamples: int) -> Metrics:
     """Return every figure with its 95% interval; rows with one number in ``groups`` are drawn together."""
-    found = bootstrap(summariser(given), groups, resamples)
-    for name, right in (("accuracy", given.hits), ("top3", given.top3)):
+    figures = bootstrap(summariser(system), groups, resamples)
+    for name, right in (("accuracy", system.hits), ("top3", system.top3)):
         if right.all() or not right.any():
-            found[name] = interval_of_alike(bool(right[0]), groups)
-    return Metrics(**found)
+            figures[name] = interval_of_alike(bool(right[0]), groups)
+    return Metrics(**figures)
 
 
 def expected_calibration_error(confidence: np.ndarray, hits: np.ndarray) -> float:
@@ -224,7 +318,8 @@ def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -
         chosen = np.unique(np.linspace(0, len(last) - 1, points).astype(int))
         last, errors = last[chosen], errors[chosen]
     return tuple(
-        (round(float((at + 1) / len(hits)), 4), round(float(error), 4)) for at, error in zip(last, errors, strict=True)
+        (round(float((rank + 1) / len(hits)), 4), round(float(error), 4))
+        for rank, error in zip(last, errors, strict=True)
     )
 
 
@@ -243,28 +338,28 @@ def coverage_at(confidence: np.ndarray, hits: np.ndarray, target: float) -> floa
     return _coverage(np.cumsum(ones), np.cumsum(~hits[order]), _last_of_equals(confidence[order]), target)
 
 
-def most_confused(given: Answers, limit: int = 15) -> tuple[ConfusedPair, ...]:
+def most_confused(system: Answers, limit: int = 15) -> tuple[ConfusedPair, ...]:
     """Return the most frequent pairs of a true label and the other that was answered instead."""
-    wrong = np.flatnonzero(~given.hits)
-    size = len(given.labels)
-    codes, counts = np.unique(given.truth[wrong] * size + given.predicted[wrong], return_counts=True)
+    wrong = np.flatnonzero(~system.hits)
+    size = len(system.labels)
+    codes, counts = np.unique(system.truth[wrong] * size + system.predicted[wrong], return_counts=True)
     top = np.argsort(-counts, kind="stable")[:limit]
     return tuple(
-        ConfusedPair(given.labels[codes[i] // size], given.labels[codes[i] % size], int(counts[i])) for i in top
+        ConfusedPair(system.labels[codes[i] // size], system.labels[codes[i] % size], int(counts[i])) for i in top
     )
 
 
-def scores_by_label(given: Answers) -> tuple[LabelScores, ...]:
+def scores_by_label(system: Answers) -> tuple[LabelScores, ...]:
     """Return the scores of each label that has rows, the least F1 first."""
     from sklearn.metrics import precision_recall_fscore_support
 
-    present = np.unique(given.truth)
-    columns = precision_recall_fscore_support(given.truth, given.predicted, labels=present, zero_division=0)
-    found = [
-        LabelScores(given.labels[label], int(n), *(round(float(share), 4) for share in shares))
+    present = np.unique(system.truth)
+    columns = precision_recall_fscore_support(system.truth, system.predicted, labels=present, zero_division=0)
+    scores = [
+        LabelScores(system.labels[label], int(n), *(round(float(share), 4) for share in shares))
         for label, *shares, n in zip(present.tolist(), *columns, strict=True)
     ]
-    return tuple(sorted(found, key=lambda each: (each.f1, each.label)))
+    return tuple(sorted(scores, key=lambda each: (each.f1, each.label)))
 
 
 def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Callable[[np.ndarray], dict[str, float]]:

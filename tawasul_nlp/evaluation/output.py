@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp.evaluation.intervals import Estimate
+from tawasul_nlp.evaluation.metrics import Estimate
 
 
 def to_plain(result: Any) -> dict[str, Any]:

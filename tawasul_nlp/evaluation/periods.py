@@ -23,7 +23,7 @@ from tawasul_nlp.evaluation.case_labels import URGENCY, LabelBasis, find_basis, 
 from tawasul_nlp.evaluation.drift_result import DriftResult, PeriodFacts, TableFacts, Unknown
 from tawasul_nlp.evaluation.evaluator import Progress
 from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelMix, holm, label_mix, word_shifts
-from tawasul_nlp.evaluation.task_result import ModelFacts
+from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.report.columns import are_dates
 from tawasul_nlp.report.names import Names
 from tawasul_nlp.report.tally import day_of

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tawasul_nlp.evaluation.intervals import Estimate
-from tawasul_nlp.evaluation.metrics import TARGETS, Metrics
+from tawasul_nlp.evaluation.label_set_metrics import LabelSetMetrics
+from tawasul_nlp.evaluation.metrics import TARGETS, Estimate, Metrics
 from tawasul_nlp.evaluation.output import p_text, per_cent, signed, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.plot_page import Page
 from tawasul_nlp.evaluation.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
-from tawasul_nlp.evaluation.task_result import (
+from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     LabelSetEvaluation,
-    LabelSetMetrics,
     ModelFacts,
     ReviewRate,
     RowHits,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,26 +9,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tawasul_nlp._system import atomic_write, machine
+from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import frequent_set, majority, tfidf_svm, tfidf_svms
 from tawasul_nlp.evaluation.evaluator import (
-    baseline_result,
-    evaluate_task,
-    hit_string,
+    BASELINES,
+    SET_BASELINES,
+    MeasuredTask,
+    evaluation_result,
     predict_all,
     row_keys,
 )
-from tawasul_nlp.evaluation.label_set_metrics import (
-    SET_BASELINES,
-    evaluate_label_sets,
-    label_set_answers,
-    label_set_baseline,
-)
+from tawasul_nlp.evaluation.label_set_metrics import label_set_answers
 from tawasul_nlp.evaluation.metrics import answers
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.slices import length_bucket
-from tawasul_nlp.evaluation.task_result import DataFacts, LabelSetEvaluation, ModelFacts, RowHits, TaskEvaluation
+from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRows, length_bucket
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import WholeTable, read_whole
@@ -39,8 +33,6 @@ from tawasul_nlp.training.run_folder import CHECKS, check_run_config, digest, wr
 from tawasul_nlp.training.setting_checks import check_task_weights
 from tawasul_nlp.training.splitting import fold_numbers, split
 from tawasul_nlp.training.tables import Columns, label_names
-
-_BASELINES = ("majority", "TF-IDF + linear SVM")
 
 
 def cross_validate(
@@ -174,82 +166,51 @@ def _scores(
             yield f"{SET_BASELINES[0]}.{task}", frequent_set(target, len(unseen))
             yield f"{SET_BASELINES[1]}.{task}", tfidf_svms([text for text, _ in pairs], target, unseen)
             continue
-        yield f"{_BASELINES[0]}.{task}", majority(theirs, names, len(unseen))
+        yield f"{BASELINES[0]}.{task}", majority(theirs, names, len(unseen))
         if len(set(theirs)) > 1:
-            yield f"{_BASELINES[1]}.{task}", tfidf_svm([text for text, _ in pairs], theirs, names, unseen)
+            yield f"{BASELINES[1]}.{task}", tfidf_svm([text for text, _ in pairs], theirs, names, unseen)
 
 
 def _measured(
     whole: WholeTable, number: np.ndarray, scores: Mapping[str, np.ndarray], facts: DataFacts, resamples: int
 ) -> EvaluationResult:
     texts = list(whole.rows["text"])
-    found: dict[str, TaskEvaluation] = {}
-    label_sets: dict[str, LabelSetEvaluation] = {}
-    hits: dict[str, str] = {}
-    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
+    folds = len(np.unique(number))
+    measured: dict[str, MeasuredTask] = {}
     for task, values in whole.labels.items():
         several = task in whole.columns.multi_label
         names, labelled = label_names(values, multi_label=several), np.array(values) != ""
         rows = np.flatnonzero(labelled)
-        truth = [values[at] for at in rows.tolist()]
-        groups = np.unique(whole.groups[rows], return_inverse=True)[1]
-        learned = round(len(rows) * (1 - 1 / len(np.unique(number))))
-        common: dict[str, Any] = {
-            "column": whole.columns.labels[task],
-            "unlabelled": len(number) - len(rows),
-            "thresholds": {},
-            "slices": {
+        truth = [values[row] for row in rows.tolist()]
+        task_rows = TaskRows(
+            column=whole.columns.labels[task],
+            unlabelled=len(number) - len(rows),
+            groups=np.unique(whole.groups[rows], return_inverse=True)[1],
+            slices={
                 "length": [length_bucket(texts[row]) for row in rows],
                 "fold": [str(each + 1) for each in number[rows].tolist()],
             },
-        }
-        right = np.zeros(len(number), bool)
-        if several:
-            chosen = scores[f"answered.{task}"][rows] > 0
-            confidence = set_probability(scores[f"model.{task}"][rows], chosen)
-            sets = label_set_answers(names, truth, chosen, confidence)
-            baselines = {
-                name: label_set_baseline(
-                    learned,
-                    label_set_answers(names, truth, scores[f"{name}.{task}"][rows] > 0),
-                    sets,
-                    groups,
-                    resamples,
-                )
-                for name in SET_BASELINES
-            }
-            label_sets[task] = evaluate_label_sets(sets, names, groups, resamples, baselines=baselines, **common)
-            counts[task] = tuple((both, said, true) for both, said, true in sets.counts.tolist())
-            right[rows] = sets.hits
-            hits[task] = hit_string(right, labelled)
-            continue
-        answered = answers(names, truth, scores[f"model.{task}"][rows])
-        found[task] = evaluate_task(
-            answered,
-            groups,
-            resamples,
-            **common,
-            baselines={
-                name: baseline_result(
-                    learned,
-                    answers(names, truth, scores[f"{name}.{task}"][rows], probabilities=False),
-                    answered,
-                    groups,
-                    resamples,
-                )
-                for name in _BASELINES
-                if f"{name}.{task}" in scores
-            },
+            resamples=resamples,
+            thresholds={},
+            train_rows=round(len(rows) * (1 - 1 / folds)),
         )
-        right[rows] = answered.hits
-        hits[task] = hit_string(right, labelled)
-    return EvaluationResult(
-        ModelFacts(f"{len(np.unique(number))} models", "cross-validation"),
-        facts,
-        found,
-        RowHits(row_keys(texts, whole.labels), hits, tuple(whole.groups.tolist()), counts),
-        resamples,
-        datetime.date.today().isoformat(),
-        machine(),
-        label_sets=label_sets,
+        systems = ("model", "answered", *BASELINES, *SET_BASELINES)
+        of_rows = {name: scores[f"{name}.{task}"][rows] for name in systems if f"{name}.{task}" in scores}
+        if several:
+            chosen = of_rows["answered"] > 0
+            sets = label_set_answers(names, truth, chosen, set_probability(of_rows["model"], chosen))
+            set_baselines = {name: label_set_answers(names, truth, of_rows[name] > 0) for name in SET_BASELINES}
+            measured[task] = MeasuredTask.of(labelled, task_rows, sets, set_baselines)
+        else:
+            baselines = {
+                name: answers(names, truth, of_rows[name], probabilities=False) for name in BASELINES if name in of_rows
+            }
+            measured[task] = MeasuredTask.of(labelled, task_rows, answers(names, truth, of_rows["model"]), baselines)
+    return evaluation_result(
+        measured,
+        model=ModelFacts(f"{folds} models", "cross-validation"),
+        data=facts,
+        keys=row_keys(texts, whole.labels),
+        groups=whole.groups,
+        resamples=resamples,
     )

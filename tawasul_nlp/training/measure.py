@@ -12,7 +12,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_scores, label_set_summariser
 from tawasul_nlp.evaluation.metrics import LabelScores, answers, most_confused, scores_by_label, summariser
-from tawasul_nlp.evaluation.slices import review_rates
+from tawasul_nlp.evaluation.task_evaluation import review_rates
 from tawasul_nlp.model.folder import ModelConfig, TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.scorers import ModelOutput
@@ -157,7 +157,7 @@ def _of_sets(settings: TaskConfig, target: np.ndarray, probabilities: np.ndarray
     """Return the same for a multi-label task, of whose answers those are right that are exactly so."""
     answered = probabilities >= settings.label_threshold
     confidence = set_probability(probabilities, answered)
-    found = LabelSetAnswers(settings.labels, target == 1, answered, confidence)
+    found = LabelSetAnswers(settings.labels, target == 1, answered, len(settings.labels), confidence)
     figures = label_set_summariser(found)(np.ones(len(target)))
     return (
         {

@@ -5,13 +5,15 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
-from tawasul_nlp.evaluation.intervals import bootstrap, difference, interval_of_alike
 from tawasul_nlp.evaluation.metrics import (
     Answers,
     ConfusedPair,
     answers,
+    bootstrap,
     coverage_at,
+    difference,
     expected_calibration_error,
+    interval_of_alike,
     metrics_of,
     most_confused,
     reliability,
