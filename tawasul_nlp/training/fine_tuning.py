@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.backbone import Backbone, load_backbone
+from tawasul_nlp.training.backbone import Backbone, load_backbone, shortened
 from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.curves import draw_curves
@@ -37,13 +36,9 @@ from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairD
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.marks import CLAUSES
 from tawasul_nlp.training.progress import tell
-from tawasul_nlp.training.rows import HeldTexts, RowEncoder, StreamedTexts
-from tawasul_nlp.training.shortening import shortened
+from tawasul_nlp.training.rows import HeldTexts, RowEncoder
 from tawasul_nlp.training.tables import label_column
 from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
-
-# Texts of a stream whose Latin pieces stay in the vocabulary out of the wheel.
-_SAMPLE = 200_000
 
 
 def fine_tune(
@@ -70,28 +65,22 @@ def fine_tune(
     done = max(finished, default=0)
     if done:
         tell(f"found {output / f'stage{done}' / STATE}, resuming")
-    backbone, model = start_network(data, config, stages[max(done, 1) - 1], output)
+    backbone, model = start_network(data, config, stages[max(done, 1) - 1])
     if done:
         model.load_state_dict(load_file(output / f"stage{done}" / STATE))
     backbone.tokenizer.save_pretrained(output / "tokenizer")
     for number, stage in enumerate(stages[done:], start=done + 1):
         if number > 1:
             weights = model.state_dict()
-            backbone, model = start_network(data, config, stage, output)
+            backbone, model = start_network(data, config, stage)
             model.load_state_dict(weights)
         _run_stage(model, backbone, data, config, stage, output, number, on_epoch if number == 1 else None)
     return model.network.eval().cpu(), backbone.tokenizer
 
 
-def start_network(
-    data: TrainingData, config: TrainConfig, stage: Stage, output: Path
-) -> tuple[Backbone, TrainingNetwork]:
+def start_network(data: TrainingData, config: TrainConfig, stage: Stage) -> tuple[Backbone, TrainingNetwork]:
     """Return the backbone and the network that a stage begins with, if there is none before it."""
-
-    def texts() -> list[str]:
-        return [row["text"] for row in islice(data.train, _SAMPLE)] if data.streamed else list(data.learned["text"])
-
-    backbone = shortened(load_backbone(config.backbone, texts, output, stage.dropout), config, texts)
+    backbone = shortened(load_backbone(config.backbone, stage.dropout), config, data.learned["text"])
     if backbone.config is not None and backbone.config.profile["name"] != config.profile:
         theirs = backbone.config.profile["name"]
         raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")
@@ -125,11 +114,8 @@ def _run_stage(
     """Train one stage in its folder, where its history and its weights are left."""
     out, tokenizer, tasks = output / f"stage{number}", backbone.tokenizer, list(data.labels)
     encoder = RowEncoder(tokenizer, data, config, stage, training=True)
-    if data.streamed:
-        texts: HeldTexts | StreamedTexts = StreamedTexts(data.train, encoder, data.rows)
-    else:
-        rows = _first_reports(data.learned) if stage.incident_groups else data.learned
-        texts = HeldTexts(oversampled(rows, stage.oversample), encoder)
+    rows = _first_reports(data.learned) if stage.incident_groups else data.learned
+    texts = HeldTexts(oversampled(rows, stage.oversample), encoder)
     held_out = HeldTexts(data.validation, RowEncoder(tokenizer, data, config, stage, training=False))
     if number == 1 and stage.head_start != "random" and last_checkpoint(out) is None:
         _start_heads(model.network, texts, data, stage, tokenizer.pad_token_id)
@@ -185,17 +171,10 @@ def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
     return rows.select(np.repeat(np.arange(len(rows)), repeats)) if times else rows
 
 
-def _start_heads(
-    network: MultiTaskNetwork, texts: HeldTexts | StreamedTexts, data: TrainingData, stage: Stage, padding: int
-) -> None:
-    if stage.head_start == "means":
-        if not isinstance(texts, HeldTexts):
-            raise ValueError("head_start means needs every text at once; take head_start=probe for a stream")
-        rows = texts.rows
-    elif isinstance(texts, HeldTexts):
-        rows = texts.rows.select(np.random.default_rng(stage.seed).permutation(len(texts))[:MOST_TEXTS])
-    else:
-        rows = Dataset.from_list(list(islice(texts.rows, MOST_TEXTS)))
+def _start_heads(network: MultiTaskNetwork, texts: HeldTexts, data: TrainingData, stage: Stage, padding: int) -> None:
+    rows = texts.rows
+    if stage.head_start != "means":
+        rows = rows.select(np.random.default_rng(stage.seed).permutation(len(texts))[:MOST_TEXTS])
     truth = truth_of(rows, data.labels, data.multi_label)
     start_heads(network, list(rows["input_ids"]), padding, truth, stage.head_start)
 

@@ -57,7 +57,7 @@ def start_heads(
             continue
         known = target >= 0
         if how == "probe" and len(np.unique(target[known])) < 2:
-            continue  # nothing to tell apart: a stream may begin with the texts of one label
+            continue  # nothing to tell apart
         _set_head(network, task, *start(vectors[known], target[known], network.tasks[task]))
 
 

@@ -7,6 +7,7 @@ the restored network gives the folder's own logits up to the rounding of activat
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import ENCODER, NETWORK, NETWORK_CONFIG, TOKENIZER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.base_encoder import wrap_tokenizer, write_base
 
 _PARTS = ("encoder.", "heads.", "incident.", "tags.", "pair.")
 _WORDS = "encoder.embeddings.word_embeddings"
@@ -60,6 +60,31 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
 def restore_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """Return the tokenizer of a model folder."""
     return wrap_tokenizer(Tokenizer.from_file(str(folder / TOKENIZER)))
+
+
+def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """Give a tokenizer with the special tokens of XLM-R or of BERT the interface of transformers."""
+    names = ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token")
+    xlmr, bert = ("<s>", "</s>", "<pad>", "<unk>", "<mask>"), ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
+    chosen = xlmr if tokenizer.token_to_id("<pad>") is not None else bert
+    known = {name: token for name, token in zip(names, chosen, strict=True) if tokenizer.token_to_id(token) is not None}
+    if chosen == xlmr:
+        known |= {"bos_token": "<s>", "eos_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **known)
+
+
+def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write a Hugging Face folder.
+
+    ``config.json`` appears last, by which a run that resumes knows that the folder is complete.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as unfinished:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(out / path.name)
 
 
 def restore_base(folder: Path, out: Path) -> MultiTaskNetwork:

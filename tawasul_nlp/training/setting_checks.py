@@ -28,8 +28,6 @@ def check_settings(config: TrainConfig, data: TrainingData) -> None:
         if isinstance(stage.class_weights, dict):
             _check_names("class_weights", stage.class_weights, labels, "the labels")
         _check_names("oversample", stage.oversample, oversampled, "these")
-        if stage.oversample and data.streamed:
-            raise ValueError("oversample needs every row at once; leave it out for a stream")
     alone = [label for task, names in data.labels.items() if task not in data.multi_label for label in names]
     _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
     needs = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features, IterableDataset, Value
+from datasets import Dataset, Features, Value
 from datasets.exceptions import DatasetGenerationError
 
 from tawasul_nlp.model.folder import RESERVED_NAMES, check_multi_label_name, file_hash
@@ -194,16 +194,6 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
         if isinstance(error.__cause__, TableError):  # datasets hides behind its own error what the scorer said
             raise TableError(str(error.__cause__)) from error
         raise
-
-
-def stream_table(path: Path, columns: Columns) -> IterableDataset:
-    """Return the rows of :func:`read_table` without holding more than one chunk of the table in memory."""
-    check_columns(path, columns)
-    return IterableDataset.from_generator(
-        read_rows,
-        features=columns.features,
-        gen_kwargs={"source": str(path), "columns": columns, "name": str(path)},
-    )
 
 
 def label_names(cells: Iterable[str], *, multi_label: bool = False) -> tuple[str, ...]:

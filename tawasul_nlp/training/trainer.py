@@ -76,8 +76,7 @@ def train_network(
     ----------
     model : TrainingNetwork
     train : dataset with a length
-        Training rows (see :class:`~tawasul_nlp.training.batches.MaskingCollator`); where it has ``lengths``, batches
-        are of texts of similar length.
+        Training rows (see :class:`~tawasul_nlp.training.batches.MaskingCollator`), with their ``lengths``.
     validation : dataset
     collator : MaskingCollator
     out : Path
@@ -97,7 +96,6 @@ def train_network(
         if find_spec(tracker) is None:
             raise ValueError(f"report_to names {tracker}, which is not installed: pip install {tracker}")
     patience = stage.early_stopping
-    streamed = not hasattr(train, "lengths")
     batches = -(-len(train) // stage.batch_size)
     steps = round(-(-batches // stage.gradient_accumulation) * stage.epochs)
     arguments = TrainingArguments(
@@ -112,7 +110,7 @@ def train_network(
         logging_steps=min(50, max(1, steps // 20)),
         bf16=use_bf16(stage),
         use_cpu=not torch.cuda.is_available(),
-        train_sampling_strategy="random" if streamed else "group_by_length",
+        train_sampling_strategy="group_by_length",
         length_column_name="length",
         remove_unused_columns=False,
         label_names=list(tasks),
@@ -129,7 +127,7 @@ def train_network(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_share(step, steps, warm, stage.final_learning_rate_ratio)
     )
-    trainer = (Trainer if streamed else _LengthGroupedTrainer)(
+    trainer = _LengthGroupedTrainer(
         model=model,
         args=arguments,
         train_dataset=train,

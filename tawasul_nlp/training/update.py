@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from datasets import Dataset
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
@@ -239,7 +238,6 @@ def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -
 def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingData:
     """Return the data with so many rows of the replay to train on, one of each label at least; the n-grams keep all."""
     rows = data.train
-    assert isinstance(rows, Dataset)
     cells = {task: list(rows[label_column(task)]) for task in data.labels}
     order = np.random.default_rng(0).permutation(len(rows)).tolist()
     of_label = {

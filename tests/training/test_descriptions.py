@@ -134,9 +134,7 @@ def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_
 
 
 @pytest.mark.slow
-def test_the_command_takes_a_file_of_descriptions_but_not_for_a_stream(
-    known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_takes_a_file_of_descriptions(known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "cases.csv", known)
     (tmp_path / "labels.yaml").write_text(json.dumps(TOLD, ensure_ascii=False), encoding="utf-8")
     arguments = ["train", str(data), "--label-columns", "dept", "--duplicates", "identical", "--preset", "arabert"]
@@ -154,6 +152,3 @@ def test_the_command_takes_a_file_of_descriptions_but_not_for_a_stream(
     assert main([*arguments, *described]) == 0
     run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert EDUCATION in run["labels"]["dept"] and str(tmp_path / "labels.yaml") in run["files"]
-    streamed = write_csv(tmp_path / "validation.csv", known[:9])
-    assert main([*arguments, *described, "--streaming", "--validation", str(streamed)]) == 1
-    assert "cannot be joined with descriptions" in capsys.readouterr().err

@@ -76,7 +76,7 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--folds", "2", "--streaming"], "leave --validation and --streaming out"),
+        (["--folds", "2", "--validation", "other.csv"], "leave --validation out"),
         (["--final-model"], "needs --folds"),
         (["--folds", "1"], "folds is 1, expected a number from 2 to"),
     ],

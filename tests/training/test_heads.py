@@ -80,10 +80,10 @@ def test_a_label_without_texts_is_not_what_a_probe_answers() -> None:
 
 
 def started(
-    how: str, tiny_bert: Path, cases: list[dict[str, str]], folder: Path, unlabelled: slice
+    how: str, tiny_bert: Path, cases: list[dict[str, str]], unlabelled: slice
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the pooled vectors of 80 cases, the logits of heads that started from them, and the labels or -1."""
-    encoder, tokenizer = load_backbone(str(tiny_bert), list, folder, 0.1)[:2]
+    encoder, tokenizer = load_backbone(str(tiny_bert), 0.1)[:2]
     network = MultiTaskNetwork(encoder, {"dept": 4})
     rows = tokenizer([case["نص"] for case in cases[:80]], truncation=True, max_length=64).input_ids
     names = sorted({case["الجهة"] for case in cases})
@@ -97,26 +97,22 @@ def started(
         return pooled, network.heads["dept"](torch.from_numpy(pooled)).numpy(), target
 
 
-def test_a_network_starts_with_the_means_of_its_texts(
-    tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
-) -> None:
-    pooled, logits, target = started("means", tiny_bert, cases, tmp_path, unlabelled=slice(None, None, 10))
+def test_a_network_starts_with_the_means_of_its_texts(tiny_bert: Path, cases: list[dict[str, str]]) -> None:
+    pooled, logits, target = started("means", tiny_bert, cases, unlabelled=slice(None, None, 10))
     present = np.unique(target[target >= 0])
     means = np.stack([pooled[target == label].mean(0) for label in present])
     nearest = present[((pooled[:, None] - means[None]) ** 2).sum(2).argmin(1)]
     assert (logits.argmax(1) == nearest).mean() > 0.95
 
 
-def test_a_network_starts_with_a_probe_of_its_texts(
-    tiny_bert: Path, cases: list[dict[str, str]], tmp_path: Path
-) -> None:
-    pooled, logits, target = started("probe", tiny_bert, cases, tmp_path, unlabelled=slice(0))
+def test_a_network_starts_with_a_probe_of_its_texts(tiny_bert: Path, cases: list[dict[str, str]]) -> None:
+    pooled, logits, target = started("probe", tiny_bert, cases, unlabelled=slice(0))
     weights, bias = linear_probe(pooled.astype(np.float64), target, 4)
     np.testing.assert_allclose(logits, pooled @ weights.T + bias, atol=1e-2)
 
 
-def test_a_task_named_like_a_method_of_torch_starts_and_learns(tiny_bert: Path, tmp_path: Path) -> None:
-    encoder, tokenizer = load_backbone(str(tiny_bert), list, tmp_path, 0.1)[:2]
+def test_a_task_named_like_a_method_of_torch_starts_and_learns(tiny_bert: Path) -> None:
+    encoder, tokenizer = load_backbone(str(tiny_bert), 0.1)[:2]
     network = MultiTaskNetwork(encoder, {"items": 2})
     rows = tokenizer(["انقطاع الماء", "حفرة في الطريق"]).input_ids
     start_heads(network, rows, tokenizer.pad_token_id, {"items": np.array([0, 1])})

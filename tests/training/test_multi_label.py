@@ -28,7 +28,6 @@ from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
 from tawasul_nlp.training.rows import RowEncoder
 from tawasul_nlp.training.run_folder import digest
 from tawasul_nlp.training.splitting import fold_numbers, split
-from tawasul_nlp.training.streamed_data import stream_data
 from tawasul_nlp.training.tables import Columns, read_rows
 from tests.training.conftest import DEPARTMENTS, write_csv
 from tests.training.test_run import settings
@@ -132,19 +131,13 @@ def test_rows_without_labels_are_not_measured_and_rows_without_any_of_them_are(r
     assert is_labelled(truth["tags"]).tolist() == [True, False, True, True]
 
 
-@pytest.mark.parametrize("streaming", [False, True])
-def test_checks_look_at_labels_and_not_at_sets(streaming: bool, tmp_path: Path) -> None:
+def test_checks_look_at_labels_and_not_at_sets(tmp_path: Path) -> None:
     cells = ["طرق|مياه|كل", "طرق|كل", "none|كل", "مياه|كل", "مياه|طرق|كل", "طرق|كل"]
     rows = [{"text": f"حفرة في شارع رقم {number}", "tags": cell} for number, cell in enumerate(cells)]
     held_out = [{"text": "حفرة في مكان آخر", "tags": "طرق|كل"}, {"text": "لا شيء من هذا", "tags": "طرق|جديد"}]
     data, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", held_out)
     columns = Columns.parse("text", [], multi_label=["tags"])
-    if streaming:
-        found = stream_data(data, columns, tmp_path / "cache", validation)
-    else:
-        found = read_data(
-            data, columns, TrainConfig(), tmp_path / "cache", validation=validation, duplicates="identical"
-        )
+    found = read_data(data, columns, TrainConfig(), tmp_path / "cache", validation=validation, duplicates="identical")
     assert dict(zip(found.labels["tags"], found.counts["tags"].tolist(), strict=True)) == {
         "طرق": 4,
         "مياه": 3,
@@ -270,15 +263,6 @@ def test_an_update_keeps_a_multi_label_task(run: TrainRun, table: list[dict[str,
     assert model.multi_label_tasks == ("tags",) and set(model.labels["tags"]) == {*run.model.labels["tags"], "عاجل"}
     assert found.replay.tasks["tags"].micro_f1 is not None
     assert {change.task for change in found.better + found.worse} <= {"tags", "style"}
-
-
-def test_a_stream_trains_a_multi_label_task(table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
-    data, validation = write_csv(tmp_path / "a.csv", table[:120]), write_csv(tmp_path / "b.csv", table[120:])
-    config = settings(tiny_bert, epochs=1, class_weights="balanced", head_start="probe")
-    options: dict[str, Any] = {"text_column": "نص", "multi_label_columns": {"tags": "وسوم"}, "streaming": True}
-    found = train(data, validation=validation, output=tmp_path / "out", config=config, leave_out=True, **options)
-    assert found.model.multi_label_tasks == ("tags",)
-    assert len(found.model.predict(table[0]["نص"]).label_sets["tags"].alternatives) <= 4
 
 
 def test_the_command_says_what_it_would_train_on(

@@ -191,7 +191,6 @@ def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path: Pa
         ({"label_columns": {"dept": "إدارة", "style": "style"}}, 'columns.labels.dept "الجهة", not "إدارة"'),
         ({"group_column": "style"}, 'columns.group null, not "style"'),
         ({"duplicates": "incidents"}, 'duplicates "identical", not "incidents"'),
-        ({"streaming": True}, "streaming false, not true"),
     ],
     ids=lambda changes: next(iter(changes)) if isinstance(changes, dict) else "",
 )
@@ -423,30 +422,8 @@ def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run: Path, tm
         model.save_pretrained(tmp_path / "mine")
 
 
-def test_a_streamed_table_trains_without_being_held(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
-    # Rows of the table itself: so small a network learns by heart, and tells nothing of others.
-    seen = cases[::4]
-    data = write_csv(tmp_path / "train.csv", cases)
-    validation = write_csv(tmp_path / "validation.csv", seen)
-    out = tmp_path / "out"
-    config = settings(tiny_bert, epochs=16, gradient_accumulation=1, head_start="probe")
-    metrics = trained(data, out, config, validation=validation, streaming=True, slice_column="style").metrics
-    card = (out / "model" / "README.md").read_text(encoding="utf-8")
-    assert "no n-gram scorer" in card
-    for style in ("فصحى", "بحريني"):
-        part = metrics["validation"]["dept"]["slices"][f"style: {style}"]
-        assert part["texts"] == sum(case["style"] == style for case in seen)
-        assert f"| style: {style} | {part['texts']} | {100 * part['accuracy']:.1f}% |" in card
-    assert metrics["data"]["train"] == len(cases)
-    assert metrics["validation"]["dept"]["accuracy"] > 0.6
-    history = json.loads((out / "history.json").read_text(encoding="utf-8"))
-    assert [entry["epoch"] for entry in history if "eval_loss" in entry][:3] == [1, 2, 3]
-
-
 def test_the_torch_files_hold_the_whole_network(tiny_bert: Path, tmp_path: Path) -> None:
-    encoder = load_backbone(str(tiny_bert), list, tmp_path, 0.1).encoder
+    encoder = load_backbone(str(tiny_bert), 0.1).encoder
     network = MultiTaskNetwork(encoder, {"dept": 4})
     save_network(network, tmp_path)
     config = BertConfig.from_json_file(tmp_path / NETWORK_CONFIG)

@@ -5,8 +5,8 @@ import torch
 from transformers import BertModel
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.training.restore import restore_network, restore_tokenizer
-from tawasul_nlp.training.shortening import add_words, keep_layers
+from tawasul_nlp.training.backbone import add_words, keep_layers
+from tawasul_nlp.training.restore import restore_network, restore_tokenizer, wrap_tokenizer
 
 TEXTS = ["انقطاع المستوصفات عن البلدة", "المستوصفات مزدحمة", "عند المستوصفات"]
 
@@ -39,7 +39,6 @@ def test_layers_are_kept_evenly_from_the_first(encoder: BertModel) -> None:
 
 
 def test_only_tokenizers_of_pieces_with_scores_take_whole_words(encoder: BertModel) -> None:
-    from tawasul_nlp.training.base_encoder import wrap_tokenizer
     from tests.model.tiny_model import tiny_tokenizer
 
     with pytest.raises(ValueError, match="whole_words needs a Unigram tokenizer"):

@@ -9,7 +9,7 @@ import pytest
 from openpyxl import Workbook
 
 from tawasul_nlp.tables import TableError
-from tawasul_nlp.training.tables import Columns, read_table, stream_table
+from tawasul_nlp.training.tables import Columns, read_table
 
 COLUMNS = Columns.parse("نص", "الجهة,code=رمز")
 ROWS = [
@@ -52,7 +52,6 @@ def test_every_format_gives_the_same_rows(form: str, tmp_path: Path) -> None:
     assert rows["label.code"][0] == "007"
     assert [bool(problem) for problem in rows["problem"]] == [False, True, False, True, True]
     assert "missing" in rows["problem"][1] and "label" in rows["problem"][3] and "letters" in rows["problem"][4]
-    assert list(stream_table(path, COLUMNS)) == list(rows)
 
 
 def test_a_broken_row_keeps_its_number_and_says_what_is_wrong(tmp_path: Path) -> None:
@@ -70,9 +69,8 @@ def test_a_table_that_is_damaged_midway_is_named_as_such(tmp_path: Path) -> None
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 400] = b"\xff" * 400
     path.write_bytes(data)
-    for read in (lambda: read_table(path, COLUMNS, tmp_path / "cache"), lambda: list(stream_table(path, COLUMNS))):
-        with pytest.raises(TableError, match=r"cases\.parquet is damaged after row [1-9]"):
-            read()
+    with pytest.raises(TableError, match=r"cases\.parquet is damaged after row [1-9]"):
+        read_table(path, COLUMNS, tmp_path / "cache")
 
 
 def test_an_edited_file_is_read_anew(tmp_path: Path) -> None:
