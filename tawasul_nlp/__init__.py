@@ -84,41 +84,7 @@ _HOMES = {
     "write_report": "tawasul_nlp.report",
 }
 
-__all__ = [
-    "BackboneError",
-    "ComplaintClassifier",
-    "DataError",
-    "DifferentDataError",
-    "DuplicateGrouper",
-    "DuplicateIndex",
-    "IndexDiskError",
-    "IndexFormatError",
-    "IndexLockedError",
-    "InputChangedError",
-    "InvalidTextError",
-    "MissingColumnError",
-    "MissingExtraError",
-    "ModelFormatError",
-    "Normalizer",
-    "OversizedTableError",
-    "Prediction",
-    "ReadOptions",
-    "RowsLostError",
-    "TableError",
-    "TawasulError",
-    "Taxonomy",
-    "UnknownIdError",
-    "WorkerDiedError",
-    "WriteOptions",
-    "__version__",
-    "classify_table",
-    "find_places",
-    "group_table",
-    "mask_personal_data",
-    "normalize",
-    "predict",
-    "write_report",
-]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.staticfiles import StaticFiles
 
 from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
-from tawasul_nlp.service.counters import Counters
-from tawasul_nlp.service.documentation import add_documentation
+from tawasul_nlp.report.document import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
-from tawasul_nlp.service.index_access import IndexAccess
-from tawasul_nlp.service.limits import Limits
-from tawasul_nlp.service.middleware import BodyLimit, Observed
+from tawasul_nlp.service.middleware import BodyLimit, Counters, Observed
 from tawasul_nlp.service.requests import Texts
 from tawasul_nlp.service.responses import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status
-from tawasul_nlp.service.waiting import Batcher, overloaded
+from tawasul_nlp.service.waiting import Batcher, IndexAccess, overloaded
 
+_ASSETS = "docs/assets"
 _DESCRIPTION = "Classifies citizens' cases and keeps their incidents. No answer and no log line holds a stored text."
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refused, "description": "The token is missing or unknown."},
@@ -30,6 +32,34 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Invalid, "description": "The body is not what is expected."},
     503: {"model": Refused, "description": "Too much is waiting; try again after `Retry-After` seconds."},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the service takes on at once.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+
+    Examples
+    --------
+    >>> Limits(max_waiting=100).batch_texts
+    64
+    """
+
+    # Texts of waiting requests that the model reads together; 1 reads every request by itself.
+    batch_texts: int = 64
+    # Texts for the model, questions to the index, or changes of it that may wait; new requests then get 503.
+    max_waiting: int = 1_024
+    # Bytes of a request's body.
+    max_body: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) < 1:
+                raise ValueError(f"{field.name} is {getattr(self, field.name)}, expected at least 1")
 
 
 def create_app(
@@ -89,7 +119,7 @@ def create_app(
     )
     app.add_middleware(BodyLimit, most=limits.max_body)
     app.add_middleware(Observed, counters=counters)  # the last one added is the outermost
-    add_documentation(app)
+    _add_documentation(app)
     app.include_router(_probes(batcher, access))
     authorized = APIRouter(dependencies=[Depends(client)], responses=_REFUSALS)
     authorized.include_router(_guarded_routes(classifier, batcher, access, counters))
@@ -140,16 +170,16 @@ def _guarded_routes(
     @router.get("/info", tags=["service"])
     async def info() -> ServiceInfo:
         """Tell the model, and how much the index holds."""
-        held = None
+        index_info = None
         if access is not None:
             facts = await access.ask(lambda index: index.stats())
-            held = IndexInfo(cases=facts["cases"], incidents=facts["incidents"])
+            index_info = IndexInfo(cases=facts["cases"], incidents=facts["incidents"])
         domain = classifier.domain
         return ServiceInfo(
             version=__version__,
             model=classifier.config.model_hash,
             domain=f"{domain.id} {domain.version}",
-            index=held,
+            index=index_info,
         )
 
     @router.get("/metrics", tags=["service"], response_class=Response)
@@ -179,3 +209,31 @@ def _without_text(answer: Any) -> Any:
     if isinstance(answer, dict):
         return {name: _without_text(value) for name, value in answer.items() if name != "text"}
     return [_without_text(item) for item in answer] if isinstance(answer, list) else answer
+
+
+def _add_documentation(app: FastAPI) -> None:
+    """Serve Swagger UI at ``/docs``, from the files that the package ``fastapi-offline`` carries.
+
+    FastAPI's own page loads them from a content delivery network. Addresses are relative, so that the page also works
+    behind a proxy that adds a path.
+    """
+    page = get_swagger_ui_html(
+        title=app.title,
+        openapi_url="openapi.json",
+        swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{_ASSETS}/favicon.png",
+    )
+    body = bytes(page.body)
+    # The page's one script of its own is allowed by its hash. Swagger UI sets styles, and draws its signs as data.
+    (script,) = re.findall(rb"<script>(.*?)</script>", body, re.DOTALL)
+    policy = (
+        "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; img-src 'self' data:; "
+        f"script-src 'self' '{source_hash(script)}'; style-src 'self' 'unsafe-inline'"
+    )
+
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> HTMLResponse:
+        return HTMLResponse(body, headers={"Content-Security-Policy": policy})
+
+    app.mount(f"/{_ASSETS}", StaticFiles(packages=[("fastapi_offline", "static")]))

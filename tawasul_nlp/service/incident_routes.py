@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 
 from tawasul_nlp.duplicates import Assignment, DuplicateIndex, Incident, IncidentEvent
 from tawasul_nlp.service import requests as sent
-from tawasul_nlp.service.index_access import IndexAccess
 from tawasul_nlp.service.responses import Added, Changes, IncidentMatch, Incidents, Matches, Refused
+from tawasul_nlp.service.waiting import IndexAccess
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Refused, "description": "There is no such case or incident."},
@@ -55,8 +55,8 @@ def incident_routes(access: IndexAccess, client: Callable[..., Any]) -> APIRoute
     @router.post("/query")
     async def query(question: sent.Question) -> Matches:
         """Find the incidents that a case may belong to, open and closed; nothing is stored."""
-        found = await access.ask(lambda index: index.query(question.case(), question.k))
-        return Matches(incidents=[IncidentMatch.model_validate(match) for match in found])
+        matches = await access.ask(lambda index: index.query(question.case(), question.k))
+        return Matches(incidents=[IncidentMatch.model_validate(match) for match in matches])
 
     @router.post("/add")
     async def add(new: sent.NewCases) -> Added:

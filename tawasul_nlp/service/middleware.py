@@ -6,13 +6,16 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tawasul_nlp import Prediction
 from tawasul_nlp._system import logger
-from tawasul_nlp.service.counters import Counters
 from tawasul_nlp.service.request_log import REQUEST_ID
 
 # What a client may name its request: it goes into the log.
@@ -27,6 +30,28 @@ _HEADERS = {
 _PROBES = ("/live", "/ready", "/metrics")
 
 
+class Counters:
+    """What ``GET /metrics`` answers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        options: dict[str, Any] = {"registry": self.registry}
+        self.requests = Counter("tawasul_requests", "Requests", ["path", "status"], **options)
+        self.seconds = Histogram("tawasul_request_seconds", "Time to answer", ["path"], **options)
+        self.texts = Counter("tawasul_texts", "Texts classified", **options)
+        self.review = Counter("tawasul_texts_for_review", "Texts that an officer should look at", **options)
+        self.emergencies = Counter("tawasul_emergencies", "Texts that report danger to life or limb", **options)
+        self.cases = Counter("tawasul_cases_added", "Cases added to the index", **options)
+        buckets = (1, 2, 4, 8, 16, 32, 64, 128)
+        self.batch = Histogram("tawasul_batch_texts", "Texts read together", buckets=buckets, **options)
+
+    def count(self, predictions: Sequence[Prediction]) -> None:
+        """Count what was classified."""
+        self.texts.inc(len(predictions))
+        self.review.inc(sum(prediction.needs_review for prediction in predictions))
+        self.emergencies.inc(sum("emergency" in prediction.reasons for prediction in predictions))
+
+
 class Observed:
     """Gives each request an id, counts and logs it, and answers 500 to an error that nobody expected."""
 
@@ -39,8 +64,8 @@ class Observed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        sent_id = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent_id if _GIVEN_ID.fullmatch(sent_id) else uuid.uuid4().hex
         REQUEST_ID.set(request_id)
         status = 0
         began = time.perf_counter()

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from fastapi import HTTPException
 
-from tawasul_nlp import Prediction
+from tawasul_nlp import DuplicateIndex, Prediction
+from tawasul_nlp.errors import IndexDiskError, InvalidTextError
 
 _Answer = TypeVar("_Answer")
+_READERS = 2
 
 
 def overloaded(what: str) -> HTTPException:
@@ -48,13 +50,13 @@ class Batcher:
         self._most = most
         self._max_waiting = max_waiting
         self._count = count
-        self._held = 0
+        self._pending = 0
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[Prediction]]]] = asyncio.Queue()
 
     @property
     def is_full(self) -> bool:
         """Whether even one more text would be refused."""
-        return self._held >= self._max_waiting
+        return self._pending >= self._max_waiting
 
     async def predict(self, texts: list[str]) -> list[Prediction]:
         """Return one prediction for each text.
@@ -64,15 +66,15 @@ class Batcher:
         HTTPException
             503 if too many texts are waiting already.
         """
-        if self._held + len(texts) > self._max_waiting:
+        if self._pending + len(texts) > self._max_waiting:
             raise overloaded(f"more than {self._max_waiting} texts are waiting")
         future: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
-        self._held += len(texts)
+        self._pending += len(texts)
         self._waiting.put_nowait((texts, future))
         try:
             return await future
         finally:
-            self._held -= len(texts)
+            self._pending -= len(texts)
 
     async def run(self) -> None:
         """Serve requests until cancelled."""
@@ -94,12 +96,12 @@ class Batcher:
                         future.set_exception(error)
                 continue
             for texts, future in requests:
-                own, answers = answers[: len(texts)], answers[len(texts) :]
+                answered, answers = answers[: len(texts)], answers[len(texts) :]
                 if not future.cancelled():
-                    future.set_result(own)
+                    future.set_result(answered)
 
 
-class Lane:
+class _Lane:
     """Threads that serve one kind of use of the index, in the order of the requests.
 
     What waits for the index in the threads that all requests share would leave none for the model.
@@ -108,12 +110,12 @@ class Lane:
     def __init__(self, threads: int, max_waiting: int) -> None:
         self._threads = ThreadPoolExecutor(threads)
         self._max_waiting = max_waiting
-        self._held = 0
+        self._pending = 0
 
     @property
     def is_full(self) -> bool:
         """Whether one more use would be refused."""
-        return self._held >= self._max_waiting
+        return self._pending >= self._max_waiting
 
     async def take(self, use: Callable[[], _Answer]) -> _Answer:
         """Return what a use of the index answers.
@@ -125,12 +127,58 @@ class Lane:
         """
         if self.is_full:
             raise overloaded(f"more than {self._max_waiting} requests are waiting for the index")
-        self._held += 1
+        self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, use)
         finally:
-            self._held -= 1
+            self._pending -= 1
 
     def close(self) -> None:
         """Wait for what has begun, and drop the rest."""
         self._threads.shutdown(cancel_futures=True)
+
+
+class IndexAccess:
+    """One writer of an index, and readers beside it.
+
+    Changes are made in the order of their requests. Questions wait for a change that is being stored, but not while
+    the model reads the cases to add.
+    """
+
+    def __init__(self, index: DuplicateIndex, max_waiting: int) -> None:
+        self._index = index
+        self._questions, self._changes = _Lane(_READERS, max_waiting), _Lane(1, max_waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more question or change would be refused."""
+        return self._questions.is_full or self._changes.is_full
+
+    async def ask(self, question: Callable[[DuplicateIndex], _Answer]) -> _Answer:
+        """Return what the index answers to a question."""
+        return await self._take(self._questions, question)
+
+    async def change(self, change: Callable[[DuplicateIndex], _Answer]) -> _Answer:
+        """Return what came of a change, which then is on disk."""
+        return await self._take(self._changes, change)
+
+    def close(self) -> None:
+        """Wait for what has begun."""
+        self._changes.close()
+        self._questions.close()
+
+    async def _take(self, lane: _Lane, use: Callable[[DuplicateIndex], _Answer]) -> _Answer:
+        try:
+            return await lane.take(lambda: use(self._index))
+        except KeyError as error:  # no such case, or no such incident
+            raise self._refused(404, error.args[0]) from error
+        except InvalidTextError as error:
+            raise self._refused(422, error) from error
+        except ValueError as error:  # it does not fit what the index holds
+            raise self._refused(409, error) from error
+        except IndexDiskError as error:
+            raise self._refused(507, error) from error
+
+    def _refused(self, status: int, reason: object) -> HTTPException:
+        # Where the index lies is not the client's business.
+        return HTTPException(status, str(reason).replace(str(self._index.folder), "the index"))
