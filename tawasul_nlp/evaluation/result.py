@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,12 @@ import numpy as np
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetMetrics
 from tawasul_nlp.evaluation.metrics import TARGETS, Estimate, Metrics
 from tawasul_nlp.evaluation.output import p_text, per_cent, signed, to_plain, write_json, write_text
-from tawasul_nlp.evaluation.plot_page import Page
-from tawasul_nlp.evaluation.plots import confusion_plot, interval_plot, reliability_plot, risk_coverage_plot
+from tawasul_nlp.evaluation.plots import Page, confusion_plot, reliability_plot, risk_coverage_plot
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     LabelSetEvaluation,
     ModelFacts,
-    ReviewRate,
     RowHits,
-    SliceAccuracy,
     TaskEvaluation,
     TrainFacts,
 )
@@ -47,41 +44,34 @@ SET_FIGURES = {
     "coverage_at_2": "coverage at 2% error",
     "coverage_at_5": "coverage at 5% error",
 }
-_LABELS = 15
-_WEAKEST = 5
+# Labels and confusions that a table lists.
+_ON_PAGE, _IN_TERMINAL = 15, 5
+
+Evaluation = TaskEvaluation | LabelSetEvaluation
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EvaluationResult:
-    """What :func:`~tawasul_nlp.evaluation.evaluate` found. ``rich.print`` shows it as tables.
-
-    Attributes
-    ----------
-    model : ModelFacts
-    data : DataFacts
-    tasks : dict of str to TaskEvaluation
-    rows : RowHits
-    resamples : int
-        Of the bootstrap.
-    train : TrainFacts or None
-    date, machine : str
-        When and where it was measured.
-    command : str
-        What to run to measure it again, if it was a command.
-    label_sets : dict of str to LabelSetEvaluation
-        Of the multi-label tasks, which are not among ``tasks``.
-    """
+    """What :func:`~tawasul_nlp.evaluation.evaluate` found. ``rich.print`` shows it as tables."""
 
     model: ModelFacts
     data: DataFacts
     tasks: dict[str, TaskEvaluation]
     rows: RowHits
+    # Of the bootstrap.
     resamples: int
     date: str
     machine: str
     train: TrainFacts | None = None
+    # What to run to measure it again, if it was a command.
     command: str = ""
+    # Of the multi-label tasks, which are not among the others.
     label_sets: dict[str, LabelSetEvaluation] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, Evaluation]:
+        """Every task, those of several labels last."""
+        return {**self.tasks, **self.label_sets}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
@@ -111,6 +101,15 @@ class EvaluationResult:
         return f"EvaluationResult({self.model.folder} on {rows}: {', '.join(figures)})"
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of which the first column names what the others count."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
 def _figure(name: str, metrics: Metrics | LabelSetMetrics) -> str:
     value: Estimate | None = getattr(metrics, name)
     if name == "ece" and value is not None:
@@ -129,87 +128,101 @@ def _about(result: EvaluationResult) -> str:
     )
 
 
-def _notes(task: str, part: TaskEvaluation | LabelSetEvaluation) -> list[str]:
-    """Return what must be known about the rows of a task."""
-    said = []
+def _notes(task: str, part: Evaluation) -> Iterator[str]:
+    """Yield what must be known about the rows of a task."""
+    if isinstance(part, LabelSetEvaluation):
+        true, answered = part.labels_a_row
+        yield f"{task}: several labels a row, {true:.2f} on average, and {answered:.2f} answered."
     if part.unlabelled:
-        said.append(f"{task}: {_rows(part.unlabelled)} no label, so not counted.")
+        yield f"{task}: {_rows(part.unlabelled)} no label, so not counted."
     if part.unknown_labels:
         listed = ", ".join(f"{label} ({count})" for label, count in list(part.unknown_labels.items())[:8])
         rows = _rows(sum(part.unknown_labels.values()))
-        said.append(f"{task}: {rows} a label that the model does not have, which counts as an error: {listed}.")
-    return said
+        yield f"{task}: {rows} a label that the model does not have, which counts as an error: {listed}."
 
 
 def _rows(count: int) -> str:
     return "1 row has" if count == 1 else f"{count:,} rows have"
 
 
+def _summary(tasks: Mapping[str, Evaluation], figures: Mapping[str, str]) -> _Table:
+    parts = tasks.values()
+    rows = [["rows", *(f"{part.n:,}" for part in parts)]]
+    rows += [[title, *(_figure(name, part.metrics) for part in parts)] for name, title in figures.items()]
+    return _Table("", ["", *tasks], rows)
+
+
+def _summaries(result: EvaluationResult) -> list[_Table]:
+    kinds: tuple[tuple[Mapping[str, Evaluation], Mapping[str, str]], ...] = (
+        (result.tasks, FIGURES),
+        (result.label_sets, SET_FIGURES),
+    )
+    return [_summary(tasks, figures) for tasks, figures in kinds if tasks]
+
+
+def _tables(task: str, part: Evaluation, most: int) -> Iterator[_Table]:
+    """Yield what was measured of a task besides its summary; of labels and confusions the worst ones."""
+    if part.baselines:
+        yield _baselines(task, part)
+    figure = "exact match" if isinstance(part, LabelSetEvaluation) else "accuracy"
+    for name, values in part.slices.items():
+        rows = [[value, f"{each.n:,}", per_cent(each.accuracy)] for value, each in values.items()]
+        yield _Table(f"{task} by {name}", [name, "rows", figure], rows)
+    if part.review:
+        review = [
+            [f"{float(target):.0%}", f"{each.threshold}", per_cent(each.coverage), per_cent(each.error)]
+            for target, each in part.review.items()
+        ]
+        yield _Table(
+            f"{task}: stored thresholds", ["target error", "threshold", "accepted", "wrong among them"], review
+        )
+    labels = [
+        [each.label, f"{each.n:,}", per_cent(each.precision), per_cent(each.recall), per_cent(each.f1)]
+        for each in part.by_label[:most]
+    ]
+    yield _Table(f"{task}: weakest labels", ["label", "rows", "precision", "recall", "F1"], labels)
+    if isinstance(part, TaskEvaluation) and part.most_confused:
+        pairs = [[f"{pair.true} read as {pair.predicted}", f"{pair.n:,}"] for pair in part.most_confused[:most]]
+        yield _Table(f"{task}: most confused", ["", "rows"], pairs)
+
+
+def _baselines(task: str, part: Evaluation) -> _Table:
+    figures: tuple[str, ...]
+    if isinstance(part, LabelSetEvaluation):
+        figures, gain = ("exact_match", "micro_f1", "macro_f1"), "model's gain in micro F1, points"
+        gains = {name: [signed(each.gain_in_points)] for name, each in part.baselines.items()}
+    else:
+        figures, gain = ("accuracy", "macro_f1"), "model's gain, points"
+        gains = {
+            name: [f"{signed(each.gain_in_points)}, {p_text(each.p_value)}"] for name, each in part.baselines.items()
+        }
+    titles = [(SET_FIGURES | FIGURES)[name] for name in figures]
+    rows = [
+        [name, *(per_cent(getattr(each.metrics, figure)) for figure in figures), *gains[name]]
+        for name, each in part.baselines.items()
+    ]
+    return _Table(f"{task}: baselines", ["baseline", *titles, gain], rows)
+
+
 def _terminal(result: EvaluationResult) -> RenderableType:
     """Return the figures as tables for the terminal."""
     from rich import box
     from rich.console import Group
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(_about(result))]
+    def drawn(table: _Table) -> Table:
+        columns = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(table.title) or None, title_justify="left")
+        for number, name in enumerate(table.header):
+            columns.add_column(Text(name), justify="right" if number else "left")
+        for row in table.rows:
+            columns.add_row(*map(Text, row))
+        return columns
 
-    def summary(tasks: Mapping[str, TaskEvaluation | LabelSetEvaluation]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("")
-        for task in tasks:
-            table.add_column(escape(task), justify="right", no_wrap=True)
-        for row in _summary_rows(tasks):
-            table.add_row(*row)
-        return table
-
-    def by_slice(task: str, all_slices: Mapping[str, Mapping[str, SliceAccuracy]], figure: str) -> Iterator[Table]:
-        for name, slices in all_slices.items():
-            table = Table(escape(name), box=box.SIMPLE_HEAD, title=Text(f"{task} by {name}"), title_justify="left")
-            table.add_column("rows", justify="right")
-            table.add_column(figure, justify="right", no_wrap=True)
-            for value, each in slices.items():
-                table.add_row(Text(value), f"{each.n:,}", per_cent(each.accuracy))
-            yield table
-
-    def baselines(task: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, title=Text(f"{task}: baselines"), title_justify="left")
-        table.add_column("baseline", no_wrap=True)
-        for header in headers:
-            table.add_column(header, justify="right", no_wrap=True)
-        for row in rows:
-            table.add_row(*row)
-        return table
-
-    if result.tasks:
-        parts.append(summary(result.tasks))
-    for task, part in result.tasks.items():
-        if part.baselines:
-            shown = ((name, accuracy, *gain) for name, accuracy, _, *gain in _baseline_rows(part))
-            parts.append(baselines(task, ("accuracy", "model's gain, points", ""), shown))
-        parts += by_slice(task, part.slices, "accuracy")
-        parts += [Text(_review_line(task, target, each)) for target, each in part.review.items()]
-        pairs = "; ".join(f"{pair.true} read as {pair.predicted} ({pair.n})" for pair in part.most_confused)
-        parts += [
-            Text(f"{task}, most confused: {pairs or 'nothing'}"),
-            *(Text(note) for note in _notes(task, part)),
-            "",
-        ]
-    if result.label_sets:
-        parts.append(summary(result.label_sets))
-    for task, found in result.label_sets.items():
-        if found.baselines:
-            headers = ("exact match", "micro F1", "macro F1", "model's gain in micro F1, points")
-            parts.append(baselines(task, headers, _set_baseline_rows(found)))
-        parts += by_slice(task, found.slices, "exact match")
-        parts += [Text(_review_line(task, target, each)) for target, each in found.review.items()]
-        weakest = "; ".join(f"{each.label} ({100 * each.f1:.0f}%, {each.n} rows)" for each in found.by_label[:_WEAKEST])
-        parts += [
-            Text(f"{task}, weakest labels by F1: {weakest or 'none'}"),
-            *(Text(note) for note in _notes(task, found)),
-            "",
-        ]
+    parts: list[RenderableType] = [Text(_about(result)), *map(drawn, _summaries(result))]
+    for task, part in result.parts.items():
+        parts += map(drawn, _tables(task, part, _IN_TERMINAL))
+        parts += [*map(Text, _notes(task, part)), ""]
     return Group(*parts)
 
 
@@ -222,116 +235,31 @@ def _html(result: EvaluationResult) -> str:
             f"Baselines were fitted on {result.train.name} ({result.train.rows} rows). {both} of the evaluated texts "
             f"are in it as well{': figures of whatever learned from it flatter.' if both else '.'}"
         )
-    if result.tasks:
-        page.table(["", *result.tasks], _summary_rows(result.tasks))
-    if result.label_sets:
-        page.table(["", *result.label_sets], _summary_rows(result.label_sets))
+    for table in _summaries(result):
+        page.table(table.header, table.rows)
     page.note(
         "Coverage at an error: the largest share of answers, the most confident first, among which at most that share "
         "is wrong; its threshold is chosen on these very rows. What the model's stored thresholds do stands below."
     )
-    for task, part in result.tasks.items():
+    for task, part in result.parts.items():
         page.heading(task)
         for note in _notes(task, part):
             page.note(note)
-        reached: dict[float, Estimate] = {
-            target: getattr(part.metrics, f"coverage_at_{target * 100:.0f}") for target in TARGETS
-        }
-        assert part.metrics.ece is not None
-        page.plots(
-            reliability_plot(part.reliability, part.metrics.ece.value),
-            risk_coverage_plot(part.risk_coverage, {target: each.value for target, each in reached.items()}),
-        )
-        _add_review(page, part)
-        if part.baselines:
-            page.table(["baseline", "accuracy", "macro F1", "model's gain, points", ""], _baseline_rows(part))
-        _add_slices_and_labels(page, task, part)
-        if part.most_confused:
-            page.plots(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))
-            page.table(
-                ["true", "answered", "rows"],
-                [[pair.true, pair.predicted, pair.n] for pair in part.most_confused],
-                numbers_from=2,
-            )
-    for task, found in result.label_sets.items():
-        page.heading(task)
-        true, answered = found.labels_a_row
-        page.note(f"Several labels a row: {true:.2f} on average, and {answered:.2f} answered.")
-        for note in _notes(task, found):
-            page.note(note)
-        assert found.metrics.ece is not None
-        page.plots(reliability_plot(found.reliability, found.metrics.ece.value))
-        _add_review(page, found)
-        if found.baselines:
-            header = ["baseline", "exact match", "micro F1", "macro F1", "model's gain in micro F1, points"]
-            page.table(header, _set_baseline_rows(found))
-        _add_slices_and_labels(page, task, found)
+        _add_plots(page, part)
+        for table in _tables(task, part, _ON_PAGE):
+            page.note(table.title)
+            page.table(table.header, table.rows)
     if result.command:
         page.note(f"Made by: {result.command}")
     return page.html()
 
 
-def _add_review(page: Page, part: TaskEvaluation | LabelSetEvaluation) -> None:
-    if part.review:
-        page.table(
-            ["target error of the stored threshold", "threshold", "accepted, %", "error among them, %"],
-            [
-                [f"{float(target):.0%}", each.threshold, per_cent(each.coverage), per_cent(each.error)]
-                for target, each in part.review.items()
-            ],
-        )
-
-
-def _add_slices_and_labels(page: Page, task: str, part: TaskEvaluation | LabelSetEvaluation) -> None:
-    figure = "exact match, %" if isinstance(part, LabelSetEvaluation) else "accuracy, %"
-    for name, slices in part.slices.items():
-        rows = {f"{value} ({each.n})": each.accuracy for value, each in slices.items()}
-        page.plots(interval_plot(rows, f"{task} by {name}", figure))
-    page.table(
-        ["label, the weakest first", "rows", "precision, %", "recall, %", "F1, %"],
-        [
-            [each.label, each.n, per_cent(each.precision), per_cent(each.recall), per_cent(each.f1)]
-            for each in part.by_label[:_LABELS]
-        ],
-    )
-
-
-def _summary_rows(tasks: Mapping[str, TaskEvaluation | LabelSetEvaluation]) -> list[list[str]]:
-    """Return the rows of a summary of tasks, which are all of one kind."""
-    parts = list(tasks.values())
-    figures = SET_FIGURES if isinstance(parts[0], LabelSetEvaluation) else FIGURES
-    return [
-        ["rows", *(f"{part.n:,}" for part in parts)],
-        *([title, *(_figure(name, part.metrics) for part in parts)] for name, title in figures.items()),
-    ]
-
-
-def _set_baseline_rows(part: LabelSetEvaluation) -> list[list[str]]:
-    return [
-        [
-            name,
-            *(per_cent(getattr(each.metrics, figure)) for figure in ("exact_match", "micro_f1", "macro_f1")),
-            signed(each.gain_in_points),
-        ]
-        for name, each in part.baselines.items()
-    ]
-
-
-def _baseline_rows(part: TaskEvaluation) -> list[list[str]]:
-    return [
-        [
-            name,
-            per_cent(each.metrics.accuracy),
-            per_cent(each.metrics.macro_f1),
-            signed(each.gain_in_points),
-            p_text(each.p_value),
-        ]
-        for name, each in part.baselines.items()
-    ]
-
-
-def _review_line(task: str, target: str, each: ReviewRate) -> str:
-    return (
-        f"{task}, threshold for {float(target):.0%} error: {per_cent(each.coverage)}% accepted, "
-        f"{per_cent(each.error)}% of them wrong"
-    )
+def _add_plots(page: Page, part: Evaluation) -> None:
+    assert part.metrics.ece is not None
+    curves = [reliability_plot(part.reliability, part.metrics.ece.value)]
+    if isinstance(part, TaskEvaluation):
+        reached = {target: getattr(part.metrics, f"coverage_at_{target * 100:.0f}").value for target in TARGETS}
+        curves.append(risk_coverage_plot(part.risk_coverage, reached))
+        if part.most_confused:
+            curves.append(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))
+    page.plots(*curves)

@@ -87,7 +87,7 @@ def test_the_page_fetches_nothing_and_escapes_everything(result):
     assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#|data:)""", page)
     assert "url(http" not in page and "@import" not in page and "<!DOCTYPE svg" not in page
-    assert page.count("<svg") == 10  # two curves, two slices and a confusion matrix of each task
+    assert page.count("<svg") == 6  # two curves and a confusion matrix of each task
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "xlsx", "pandas", "arrow", "datasets"])
