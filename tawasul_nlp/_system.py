@@ -35,11 +35,11 @@ def cores(process: Path = Path("/proc/self")) -> int:
     ValueError
         If ``TAWASUL_THREADS`` is not a whole number of at least 1.
     """
-    wanted = os.environ.get(THREADS, "").strip()
-    if wanted:
-        if not wanted.isdecimal() or int(wanted) < 1:
-            raise ValueError(f"{THREADS} is {wanted!r}, expected a whole number, at least 1")
-        return int(wanted)
+    setting = os.environ.get(THREADS, "").strip()
+    if setting:
+        if not setting.isdecimal() or int(setting) < 1:
+            raise ValueError(f"{THREADS} is {setting!r}, expected a whole number, at least 1")
+        return int(setting)
     try:
         allowed = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
@@ -64,7 +64,7 @@ def _quota(process: Path) -> float:
         mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
     except (OSError, ValueError):  # not Linux, or not available
         return math.inf
-    found = math.inf
+    least = math.inf
     for mount in mounts:
         try:
             root, point = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), name) for name in mount[3:5])
@@ -75,8 +75,8 @@ def _quota(process: Path) -> float:
         for _, named, path in (group for group in groups if len(group) == 3):
             second = kind == "cgroup2" and not named
             if second or (kind == "cgroup" and "cpu" in controllers and "cpu" in named.split(",")):
-                found = min(found, *map(_second if second else _first, _folders(Path(point), root, path)))
-    return found
+                least = min(least, *map(_second if second else _first, _folders(Path(point), root, path)))
+    return least
 
 
 def _folders(point: Path, root: str, path: str) -> Iterator[Path]:

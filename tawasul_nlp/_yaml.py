@@ -127,8 +127,8 @@ def record(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, 
             if schema is None:
                 near = get_close_matches(key, [*required, *spare], n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
-                known = ", ".join([*required, *spare])
-                raise error_at(key_node, source, f"unknown key {key!r}; {hint}known keys: {known}")
+                allowed = ", ".join([*required, *spare])
+                raise error_at(key_node, source, f"unknown key {key!r}; {hint}known keys: {allowed}")
             if key in values:
                 raise error_at(key_node, source, f"key {key!r} appears twice")
             values[key] = schema(value_node, source)

@@ -31,30 +31,20 @@ _Ranking = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What the model makes of one text.
+class _TextOutput:
+    """What the model makes of one text."""
 
-    Attributes
-    ----------
-    ranked : mapping of str to list of (int, float)
-        Of each task of one label.
-    sets : mapping of str to LabelSet
-        Of each multi-label task.
-    topics : ndarray of float, or None
-        Probability of each topic; None of a model without topics.
-    truncated : bool
-        Whether only the start was read.
-    issues : tuple of FoundIssue
-        Empty for a model that does not tell issues apart.
-    evidence : tuple of (int, int)
-        Spans that speak for the urgency.
-    """
-
+    # Of each task of one label.
     ranked: Mapping[str, _Ranking]
+    # Of each multi-label task.
     sets: Mapping[str, LabelSet]
+    # Probability of each topic; None of a model without topics.
     topics: np.ndarray | None
+    # Whether only the start was read.
     truncated: bool
+    # Empty for a model that does not tell issues apart.
     issues: tuple[FoundIssue, ...]
+    # Spans that speak for the urgency.
     evidence: tuple[tuple[int, int], ...]
 
 
@@ -92,30 +82,30 @@ class Answers:
         # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
         self._names: dict[str, Mapping[str, Any]] = {}
         for name, task in config.tasks.items():
-            known = tables.get(name, {})
-            missing = [label for label in task.labels if label not in known]
+            entries = tables.get(name, {})
+            missing = [label for label in task.labels if label not in entries]
             if complete and name in routed and missing:
                 raise ValueError(
                     f"the domain {domain.id} lacks {len(missing)} label(s) of the model's task {name!r}: "
                     f"{', '.join(missing[:_NAMED])}{', ...' if len(missing) > _NAMED else ''}; "
                     "add them to its files (agencies as ids or codes), or train a model with its labels"
                 )
-            self._names[name] = {} if missing else known
+            self._names[name] = {} if missing else entries
         self._topics_of = self._topics_by_agency()
         self._tells_urgency = bool(self._names.get(URGENCY)) and not config.tasks[URGENCY].multi_label
 
     def _topics_by_agency(self) -> dict[str, np.ndarray]:
         """Return which of the model's topics belong to each agency; none if the rules do not know its labels."""
-        found: dict[str, list[int]] = {}
+        topics_of: dict[str, list[int]] = {}
         if self._names.get("topic") and self._names.get("agency"):
             for index, topic in enumerate(self.config.tasks["topic"].labels):
-                found.setdefault(self._learned_agency(topic), []).append(index)
-        return {agency: np.array(topics) for agency, topics in found.items()}
+                topics_of.setdefault(self._learned_agency(topic), []).append(index)
+        return {agency: np.array(topics) for agency, topics in topics_of.items()}
 
     def _learned_agency(self, topic: str) -> str:
         """Return the model's label for the agency of a topic, which the domain may have given to another one."""
-        known = self.config.tasks["agency"].labels
-        if topic in self._learned.topics and self._learned.agency_group(topic) in known:
+        agencies = self.config.tasks["agency"].labels
+        if topic in self._learned.topics and self._learned.agency_group(topic) in agencies:
             return self._learned.agency_group(topic)
         return self.taxonomy.agency_group(topic)  # of a model without a pack, which learned by that of its user
 
@@ -150,17 +140,17 @@ class Answers:
         return [
             self._prediction(
                 text,
-                _Found(
-                    {task: rows[at] for task, rows in ranked.items()},
-                    {task: rows[at] for task, rows in sets.items()},
-                    None if topics is None else topics[at],
+                _TextOutput(
+                    {task: answers[row] for task, answers in ranked.items()},
+                    {task: answers[row] for task, answers in sets.items()},
+                    None if topics is None else topics[row],
                     cut,
-                    () if output.issues is None else output.issues[at],
-                    () if output.evidence is None else output.evidence[at],
+                    () if output.issues is None else output.issues[row],
+                    () if output.evidence is None else output.evidence[row],
                 ),
                 thresholds,
             )
-            for at, (text, cut) in enumerate(zip(texts, output.truncated.tolist(), strict=True))
+            for row, (text, cut) in enumerate(zip(texts, output.truncated.tolist(), strict=True))
         ]
 
     def _ranked(self, task: str, table: np.ndarray) -> list[_Ranking]:
@@ -178,33 +168,33 @@ class Answers:
         settings = self.config.tasks[task]
         answered = table >= settings.label_threshold
         certain = set_probability(table, answered).tolist()
-        found = []
+        label_sets = []
         for row, chosen, probability in zip(table, answered, certain, strict=True):
             order = np.argsort(-row, kind="stable")
             labels, others = (
-                tuple(self._score(task, settings.labels[at], float(row[at])) for at in part.tolist())
+                tuple(self._score(task, settings.labels[column], float(row[column])) for column in part.tolist())
                 for part in (order[chosen[order]], order[~chosen[order]][:_ALTERNATIVES])
             )
-            found.append(LabelSet(labels, probability, others))
-        return found
+            label_sets.append(LabelSet(labels, probability, others))
+        return label_sets
 
-    def _prediction(self, text: str, found: _Found, thresholds: Mapping[str, float]) -> Prediction:
+    def _prediction(self, text: str, output: _TextOutput, thresholds: Mapping[str, float]) -> Prediction:
         """Put together one text's answer."""
         places = find_places(text[:MAX_CHARS], self.domain)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
-        labels = {task: self._answer(task, ranking) for task, ranking in found.ranked.items()}
-        urgency = self._urgency(labels.pop(URGENCY), text, found.evidence) if self._tells_urgency else None
+        labels = {task: self._answer(task, ranking) for task, ranking in output.ranked.items()}
+        urgency = self._urgency(labels.pop(URGENCY), text, output.evidence) if self._tells_urgency else None
         reasons = [EMERGENCY] if urgency is not None and urgency.id == EMERGENCY else []
-        reasons += self._doubts(found, thresholds)
-        issues = self._issues(text, labels, found, places)
+        reasons += self._doubts(output, thresholds)
+        issues = self._issues(text, labels, output, places)
         if issues:
             labels["agency"] = issues[0].agency
-            reasons += self._doubts_of_routing(labels["topic"].id, found, issues)
-        if found.truncated:
+            reasons += self._doubts_of_routing(labels["topic"].id, output, issues)
+        if output.truncated:
             reasons.append("long_text")
         routing = issues[0].routing if issues else None
-        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)), found.sets, issues, urgency)
+        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)), output.sets, issues, urgency)
 
     def _answer(self, task: str, ranking: _Ranking) -> LabelScore:
         names = self.config.tasks[task].labels
@@ -217,33 +207,35 @@ class Answers:
         reasons = tuple(Quote(text[start:end], start, end) for start, end in spans)
         return Urgency(label.id, label.name_ar, label.name_en, label.probability, label.alternatives, reasons)
 
-    def _doubts(self, found: _Found, thresholds: Mapping[str, float]) -> Iterator[str]:
+    def _doubts(self, output: _TextOutput, thresholds: Mapping[str, float]) -> Iterator[str]:
         """Yield the reasons for a review that lie in the probabilities; kind and urgency change no recipient."""
-        for task, ((_, probability), *_) in found.ranked.items():
+        for task, ((_, probability), *_) in output.ranked.items():
             if probability < thresholds[task] and not (task in ("kind", URGENCY) and self._names[task]):
                 yield f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence"
-        for task, answer in found.sets.items():
+        for task, answer in output.sets.items():
             if answer.probability < thresholds[task]:
                 yield "low_confidence"
 
-    def _doubts_of_routing(self, topic: str, found: _Found, issues: Sequence[Issue]) -> Iterator[str]:
+    def _doubts_of_routing(self, topic: str, output: _TextOutput, issues: Sequence[Issue]) -> Iterator[str]:
         """Yield the reasons for a review that lie in the main topic and in where the issues would be sent."""
-        if topic in self.taxonomy.topics and self._learned_agency(topic) != self._likeliest_agency(found):
+        if topic in self.taxonomy.topics and self._learned_agency(topic) != self._likeliest_agency(output):
             yield "topic_agency_disagree"
         if topic == "out_of_scope":
             yield "out_of_scope"
         if any(issue.routing is not None and PLACE in issue.routing.needs for issue in issues):
             yield "place_needed"
 
-    def _issues(self, text: str, labels: Mapping[str, LabelScore], found: _Found, places: Places) -> tuple[Issue, ...]:
+    def _issues(
+        self, text: str, labels: Mapping[str, LabelScore], output: _TextOutput, places: Places
+    ) -> tuple[Issue, ...]:
         """Return the issues of a text, each routed, the main one first; none if the rules do not know the labels."""
-        routed = self._routed_topic(found)
+        routed = self._routed_topic(output)
         if routed is None:
             return ()
-        answered, named = found.ranked["topic"][0][0], find_named_agencies(text[:MAX_CHARS], self.domain)
+        answered, named = output.ranked["topic"][0][0], find_named_agencies(text[:MAX_CHARS], self.domain)
         whole = FoundIssue(answered, labels["topic"].probability, 0, len(text))
         # The answered topic is the main one, whatever the model found first.
-        main, *others = sorted(found.issues, key=lambda issue: issue.label != answered) or [whole]
+        main, *others = sorted(output.issues, key=lambda issue: issue.label != answered) or [whole]
         if others:
             routing = self._routed_part(routed, text, main, places, named)
         else:
@@ -265,22 +257,22 @@ class Answers:
     ) -> Routing:
         """Route one of several issues by the places of its own part of the text, or else by those of the whole."""
         part = slice(found.start, found.end)
-        own = find_places(text[part], self.domain)
-        conclusive = any(mention.strength == "strong" for mention in own.mentions)
-        if not conclusive or (own.area is None and own.governorate == places.governorate):
-            own = places  # which tell as much of the region, and may tell more
-        return route_part(topic, text, part, own, named, self.domain)
+        part_places = find_places(text[part], self.domain)
+        conclusive = any(mention.strength == "strong" for mention in part_places.mentions)
+        if not conclusive or (part_places.area is None and part_places.governorate == places.governorate):
+            part_places = places  # which tell as much of the region, and may tell more
+        return route_part(topic, text, part, part_places, named, self.domain)
 
-    def _likeliest_agency(self, found: _Found) -> str:
+    def _likeliest_agency(self, output: _TextOutput) -> str:
         """Return the model's label of the agency; none of a model whose labels the rules do not know."""
-        return self.config.tasks["agency"].labels[found.ranked["agency"][0][0]] if self._topics_of else ""
+        return self.config.tasks["agency"].labels[output.ranked["agency"][0][0]] if self._topics_of else ""
 
-    def _routed_topic(self, found: _Found) -> str | None:
+    def _routed_topic(self, output: _TextOutput) -> str | None:
         """Return the likeliest topic of the likeliest agency; None if the rules do not know it."""
-        own = self._topics_of.get(self._likeliest_agency(found))
-        if own is None or found.topics is None:
+        topics = self._topics_of.get(self._likeliest_agency(output))
+        if topics is None or output.topics is None:
             return None
-        return self.config.tasks["topic"].labels[own[found.topics[own].argmax()]]
+        return self.config.tasks["topic"].labels[topics[output.topics[topics].argmax()]]
 
     def _unread(self, text: str, places: Places) -> Prediction:
         """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""

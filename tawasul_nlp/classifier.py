@@ -214,10 +214,10 @@ class ComplaintClassifier:
         tasks = self.config.tasks
         ratios = deciding_ratios(tasks, task, log_ratios(task, tasks[task], frequencies))
         deciding = deciding_task(tasks, task)
-        kept = {name: given for name, given in self.priors.items() if deciding_task(tasks, name) != deciding}
+        others = {name: counts for name, counts in self.priors.items() if deciding_task(tasks, name) != deciding}
         weighted = object.__new__(type(self))
         weighted.__dict__.update(self.__dict__)
-        weighted.priors = {**kept, task: {str(label): float(count) for label, count in frequencies.items()}}
+        weighted.priors = {**others, task: {str(label): float(count) for label, count in frequencies.items()}}
         weighted._ratios = {**self._ratios, deciding: ratios}
         return weighted
 
@@ -358,11 +358,6 @@ class ComplaintClassifier:
     def encode(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
         """Return what texts are about, as the encoder's embeddings.
 
-        Parameters
-        ----------
-        texts : str or iterable of str
-        batch_size : int
-
         Returns
         -------
         ndarray of float32, shape (n_texts, hidden)
@@ -380,11 +375,6 @@ class ComplaintClassifier:
 
     def encode_incidents(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
         """Return which events texts describe: reports of one event lie close, whoever wrote them.
-
-        Parameters
-        ----------
-        texts : str or iterable of str
-        batch_size : int
 
         Returns
         -------
@@ -412,11 +402,6 @@ class ComplaintClassifier:
         """Return the log-odds that two texts report one event, from reading both together.
 
         They are not calibrated, and depend a little on which text comes first: :class:`DuplicateGrouper` does better.
-
-        Parameters
-        ----------
-        pairs : iterable of (str, str)
-        batch_size : int
 
         Returns
         -------
@@ -605,10 +590,6 @@ def predict(
         See :meth:`ComplaintClassifier.from_pretrained`; with another number the model is loaded again.
     target_error : float, mapping, or None
         See :meth:`ComplaintClassifier.predict`.
-
-    Returns
-    -------
-    Prediction or list of Prediction
 
     Examples
     --------

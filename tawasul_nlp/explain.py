@@ -71,12 +71,12 @@ class Explanation:
     def _shades(self) -> list[tuple[str, float]]:
         """Split the text into pieces with weights from -1 to 1 (0 between the spans)."""
         strongest = max((abs(span.weight) for span in self.spans), default=0.0) or 1.0
-        pieces, at = [], 0
+        pieces, end = [], 0
         for span in self.spans:
-            pieces.append((self.text[at : span.start], 0.0))
+            pieces.append((self.text[end : span.start], 0.0))
             pieces.append((self.text[span.start : span.end], span.weight / strongest))
-            at = span.end
-        pieces.append((self.text[at:], 0.0))
+            end = span.end
+        pieces.append((self.text[end:], 0.0))
         return [piece for piece in pieces if piece[0]]
 
     def __rich__(self) -> Text:

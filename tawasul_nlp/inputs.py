@@ -36,22 +36,22 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         return [str(texts)]
     kind = type(texts).__name__
-    wanted = f"expected a str or an iterable of str, got a {kind}"
+    mismatch = f"expected a str or an iterable of str, got a {kind}"
     if hasattr(type(texts), "columns"):  # a table of pandas, polars or Arrow would yield its columns
-        raise InvalidTextError(f"{wanted}; pass its column of texts, df['text']")
+        raise InvalidTextError(f"{mismatch}; pass its column of texts, df['text']")
     if isinstance(texts, set | frozenset):
-        raise InvalidTextError(f"{wanted}, which has no order; pass a list")
+        raise InvalidTextError(f"{mismatch}, which has no order; pass a list")
     if isinstance(texts, bytes | bytearray | memoryview):
-        raise InvalidTextError(f"{wanted}; decode it first")
+        raise InvalidTextError(f"{mismatch}; decode it first")
     try:
         if isinstance(texts, dict):
             raise TypeError("iterable, but not over texts")
         # An Arrow array, chunked or not, yields its own scalars instead of strings.
-        given = iter(texts.to_pylist() if isinstance(texts, _Arrow) else texts)
+        items = iter(texts.to_pylist() if isinstance(texts, _Arrow) else texts)
     except TypeError:
-        raise InvalidTextError(f"{wanted}; wrap it in a list") from None
+        raise InvalidTextError(f"{mismatch}; wrap it in a list") from None
     # A numpy array holds its own str subclass, which would be printed and pickled as such.
-    return [str(checked_text(text, f"text {index}", index)) for index, text in enumerate(given)]
+    return [str(checked_text(text, f"text {index}", index)) for index, text in enumerate(items)]
 
 
 @runtime_checkable

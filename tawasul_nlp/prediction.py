@@ -304,7 +304,7 @@ class Prediction:
             "urgency": None if self.urgency is None else self.urgency.to_dict(),
             "issues": [issue.to_dict() for issue in self.issues],
             **{task: label.to_dict() for task, label in self.labels.items()},
-            **{task: found.to_dict() for task, found in self.label_sets.items()},
+            **{task: answer.to_dict() for task, answer in self.label_sets.items()},
             "governorate": self.places.governorate,
             "block": self.places.block,
             "places": [
@@ -330,16 +330,16 @@ class Prediction:
         return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def __repr__(self) -> str:
-        shown = self.text if len(self.text) <= 60 else self.text[:57] + "..."
+        excerpt = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         parts = [f"{task}={label.id} ({label.probability:.2f})" for task, label in self.labels.items()]
         parts += [
-            f"{task}={join_labels(found.ids)} ({found.probability:.2f})" for task, found in self.label_sets.items()
+            f"{task}={join_labels(answer.ids)} ({answer.probability:.2f})" for task, answer in self.label_sets.items()
         ]
         parts += [f"also={issue.topic.id} ({issue.probability:.2f})" for issue in self.issues[1:]]
         if self.urgency is not None:
             parts.append(f"urgency={self.urgency.id} ({self.urgency.probability:.2f})")
         review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
-        return without_controls(f"Prediction({shown!r}, {', '.join(parts)}{review})")
+        return without_controls(f"Prediction({excerpt!r}, {', '.join(parts)}{review})")
 
     def __rich__(self) -> Table:
         from rich.table import Table
@@ -354,18 +354,18 @@ class Prediction:
         for task, label in self.labels.items():
             others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
             table.add_row(*map(cell, (task, label.id, label.name_ar, f"{label.probability:.2f}", others)))
-        for task, found in self.label_sets.items():
-            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in found.alternatives[:2])
-            rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in found] or [("(none)", "", "")]
-            for at, row in enumerate(rows):
-                table.add_row(*map(cell, ("" if at else task, *row, "" if at else others)))
+        for task, answer in self.label_sets.items():
+            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in answer.alternatives[:2])
+            rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in answer] or [("(none)", "", "")]
+            for number, row in enumerate(rows):
+                table.add_row(*map(cell, ("" if number else task, *row, "" if number else others)))
         for issue in self.issues[1:]:
             also = issue.topic.id, issue.topic.name_ar, f"{issue.probability:.2f}", issue.agency.id
             table.add_row("also", *map(cell, also))
         if self.urgency is not None:
             others = ", ".join(f"{other.id} {other.probability:.2f}" for other in self.urgency.alternatives[:2])
-            told = self.urgency.id, self.urgency.name_ar, f"{self.urgency.probability:.2f}", others
-            table.add_row("urgency", *map(cell, told))
+            cells = self.urgency.id, self.urgency.name_ar, f"{self.urgency.probability:.2f}", others
+            table.add_row("urgency", *map(cell, cells))
         for name, text in self._remarks():
             table.add_row(name, cell(text), "", "", "")
         return table

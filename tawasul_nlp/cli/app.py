@@ -209,8 +209,8 @@ def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             yield from _flat(value, f"{above}{name}.")
         else:
-            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            yield above + str(name), shown
+            printed = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            yield above + str(name), printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -255,8 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         # Named errors speak for themselves; for others the type is part of the message.
-        known = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
-        message = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
+        is_named = isinstance(error, ValueError) or type(error).__module__.startswith("tawasul_nlp.")
+        message = str(error) if is_named and str(error) else f"{type(error).__name__}: {error}"
         complain(". ".join([message, *getattr(error, "__notes__", ())]))
         return EXIT_FAILED
     if code == EXIT_INTERRUPTED:

@@ -35,14 +35,14 @@ def frequencies(given: Sequence[str] | None) -> dict[str | None, Mapping[str, fl
     typer.BadParameter
         If a file is missing or does not hold frequencies, or a task is named twice.
     """
-    found: dict[str | None, Mapping[str, float]] = {}
+    by_task: dict[str | None, Mapping[str, float]] = {}
     for item in given or ():
         name, equals, path = item.partition("=")
         task, file = (None, item) if Path(item).is_file() or not equals else (name.strip(), path)
-        if task in found:
+        if task in by_task:
             raise typer.BadParameter(f"names {task or 'the topic'} twice: {item}", param_hint=_OPTION)
-        found[task] = _read(Path(file))
-    return found
+        by_task[task] = _read(Path(file))
+    return by_task
 
 
 def _read(path: Path) -> Mapping[str, float]:
@@ -90,6 +90,6 @@ def classifier_with(priors: Frequencies, /, *arguments: Any, **options: Any) -> 
 
 def weighted(classifier: ComplaintClassifier, priors: Frequencies) -> ComplaintClassifier:
     """Return a classifier with frequencies; it shares the other's weights."""
-    for task, given in priors.items():
-        classifier = classifier.with_priors(given, task)
+    for task, counts in priors.items():
+        classifier = classifier.with_priors(counts, task)
     return classifier

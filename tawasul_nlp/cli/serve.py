@@ -69,8 +69,8 @@ def serve(
         model, target_error=as_target_error(target_error), domain=domain_of(domain)
     )
     # Without the frequencies: an index is the same for every command that opens it.
-    kept = nullcontext() if index is None else DuplicateIndex.open(index, DuplicateGrouper(classifier))
-    with kept as opened:
+    incidents = nullcontext() if index is None else DuplicateIndex.open(index, DuplicateGrouper(classifier))
+    with incidents as opened:
         app = create_app(weighted(classifier, frequencies(priors)), opened, limits=limits, authenticate=authenticate)
         run(app, host, port, max_connections)
 

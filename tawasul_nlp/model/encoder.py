@@ -22,19 +22,12 @@ _PADS = ("<pad>", "[PAD]", "<PAD>", "[pad]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
-    """Texts as token ids, each with its special tokens and without padding.
-
-    Attributes
-    ----------
-    ids : list of list of int
-    truncated : ndarray of bool, shape (n_texts,)
-        Which texts exceed the model's length.
-    encodings : list of tokenizers.Encoding
-        The same with the place of each token in the normalised text.
-    """
+    """Texts as token ids, each with its special tokens and without padding."""
 
     ids: list[list[int]]
+    # bool (n_texts,): which texts exceed the model's length.
     truncated: np.ndarray
+    # The same with the place of each token in the normalised text.
     encodings: list[Any]
 
     def content(self, text: int) -> slice:
@@ -45,12 +38,6 @@ class Tokens:
 
 class EncoderScorer:
     """Runs the encoder of a model folder on texts.
-
-    Parameters
-    ----------
-    folder : Path
-    config : ModelConfig
-    runtime : Runtime
 
     Raises
     ------
@@ -128,9 +115,9 @@ class EncoderScorer:
         cuts = [order[start:end] for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens)]
         outputs: dict[str, np.ndarray] = {}
         batches = [self._padded(tokens, rows, lengths[rows]) for rows in cuts]
-        for rows, found in zip(cuts, self.runtime.run_all(batches), strict=True):
-            own = [tokens.content(row) for row in rows.tolist()] if TOKEN_OUTPUTS & found.keys() else []
-            for name, values in found.items():
+        for rows, batch in zip(cuts, self.runtime.run_all(batches), strict=True):
+            contents = [tokens.content(row) for row in rows.tolist()] if TOKEN_OUTPUTS & batch.keys() else []
+            for name, values in batch.items():
                 if not np.isfinite(values).all():
                     raise ModelFormatError(
                         f"the encoder's output {name!r} holds NaN or infinity; its weights are damaged, or too large "
@@ -138,7 +125,7 @@ class EncoderScorer:
                     )
                 if name in TOKEN_OUTPUTS:
                     texts = outputs.setdefault(name, np.empty(len(lengths), object))
-                    for row, tagged, content in zip(rows.tolist(), values, own, strict=True):
+                    for row, tagged, content in zip(rows.tolist(), values, contents, strict=True):
                         texts[row] = tagged[content].copy()  # not a view, which would keep the whole batch
                 else:
                     outputs.setdefault(name, np.empty((len(lengths), values.shape[1]), np.float32))[rows] = values
@@ -160,8 +147,8 @@ def source_of(normal: NormalizedText, start: int, end: int) -> tuple[int, int]:
     >>> source_of(Normalizer("default").normalize_with_offsets("الشارعُ  مظلـــم"), 6, 11)
     (9, 16)
     """
-    found = normal.text[start:end]
-    start, end = start + len(found) - len(found.lstrip()), end - (len(found) - len(found.rstrip()))
+    part = normal.text[start:end]
+    start, end = start + len(part) - len(part.lstrip()), end - (len(part) - len(part.rstrip()))
     return normal.source_span(start, end) if start < end else (0, 0)
 
 
@@ -193,5 +180,5 @@ def _load_tokenizer(path: Path, max_tokens: int) -> tuple[Any, int]:
         raise ModelFormatError(f"{path}: damaged ({error}); restore the model folder") from error
     if padding is not None:
         return tokenizer, int(padding["pad_id"])
-    known = (tokenizer.token_to_id(token) for token in _PADS)
-    return tokenizer, next((index for index in known if index is not None), 0)
+    pad_ids = (tokenizer.token_to_id(token) for token in _PADS)
+    return tokenizer, next((index for index in pad_ids if index is not None), 0)

@@ -67,93 +67,63 @@ ErrorCurve = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class TaskConfig:
-    """One task.
+    """One task."""
 
-    Attributes
-    ----------
-    labels : tuple of str
-        Label ids in output order.
-    weights : dict of str to float
-        Weight of each scorer's scores: ``encoder``, ``ngram``, or ``parent`` (log-probability of the parent task
-        summed over its labels).
-    temperature : float
-        What the weighted sum is divided by before the softmax, or the sigmoid of a multi-label task.
-    power : float
-        Log-probabilities are raised to this power and normalised again: below 1 it takes certainty from answers that
-        are nearly certain, and leaves their order as it is.
-    thresholds : dict of str to float
-        Target error rate (as in ``"0.05"``) to the least probability at which an answer is accepted.
-    curve : tuple of (float, float)
-        The error of each threshold on the validation texts, from which a threshold for any target error follows
-        (:func:`tawasul_nlp.model.thresholds.error_curve`); empty until the task is calibrated.
-    parent : str or None
-        A task that decides this one: each of its labels belongs to one label of this task.
-    parent_labels : tuple of int
-        For each label of the parent, the index of its label here.
-    multi_label : bool
-        Whether a text may have several labels of this task, or none. Then every label has a probability of its own, and
-        ``thresholds`` and ``curve`` are of the probability that a text's labels are exactly those answered.
-    offsets : tuple of float
-        Of a multi-label task: what is added to each label's tempered sum before the sigmoid.
-    label_threshold : float
-        Of a multi-label task: the probability from which a label is answered.
-    preferred : dict of str to float
-        Labels that are answered, the first one first, where their probability reaches this value, though another label
-        may be likelier: it trades precision for the recall of a label that must not be missed.
-    prior : tuple of float
-        Of a task of one label: the share of each label among the texts that the probabilities stand for, which is its
-        mean probability over the texts of the calibration. Probabilities under other frequencies follow from it
-        (:mod:`tawasul_nlp.model.priors`).
-    """
-
+    # Label ids in output order.
     labels: tuple[str, ...]
+    # Weight of each scorer's scores: `encoder`, `ngram`, or `parent` (log-probability of the parent task summed over
+    # its labels).
     weights: dict[str, float]
+    # What the weighted sum is divided by before the softmax, or the sigmoid of a multi-label task.
     temperature: float = 1.0
+    # Log-probabilities are raised to this power and normalised again: below 1 it takes certainty from answers that are
+    # nearly certain, and leaves their order as it is.
     power: float = 1.0
+    # Target error rate (as in `"0.05"`) to the least probability at which an answer is accepted.
     thresholds: dict[str, float] = field(default_factory=dict)
+    # A task that decides this one: each of its labels belongs to one label of this task.
     parent: str | None = None
+    # For each label of the parent, the index of its label here.
     parent_labels: tuple[int, ...] = ()
+    # The error of each threshold on the validation texts, from which a threshold for any target error follows
+    # (`tawasul_nlp.model.thresholds.error_curve`); empty until the task is calibrated.
     curve: ErrorCurve = ()
+    # Whether a text may have several labels of this task, or none. Then every label has a probability of its own, and
+    # `thresholds` and `curve` are of the probability that a text's labels are exactly those answered.
     multi_label: bool = False
+    # Of a multi-label task: what is added to each label's tempered sum before the sigmoid.
     offsets: tuple[float, ...] = ()
+    # Of a multi-label task: the probability from which a label is answered.
     label_threshold: float = 0.0
+    # Labels that are answered, the first one first, where their probability reaches this value, though another label
+    # may be likelier: it trades precision for the recall of a label that must not be missed.
     preferred: dict[str, float] = field(default_factory=dict)
+    # Of a task of one label: the share of each label among the texts that the probabilities stand for, which is its
+    # mean probability over the texts of the calibration. Probabilities under other frequencies follow from it
+    # (`tawasul_nlp.model.priors`).
     prior: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What ``config.json`` holds.
+    """What ``config.json`` holds."""
 
-    Attributes
-    ----------
-    tasks : dict of str to TaskConfig
-        In the order in which they are computed: a parent before its children.
-    profile : dict
-        The normalisation profile of the encoder's input (``Profile.to_dict``).
-    profile_fingerprint : str
-        Its fingerprint at training time.
-    max_tokens : int
-        Texts are cut after so many tokens.
-    files : dict of str to str
-        SHA-256 of each file of the folder.
-    about : dict
-        Free-form facts: base model, data, measured figures.
-    format_version : int
-    issues : IssueConfig or None
-        How the issues of a text are found; None for a model that does not tell clauses apart.
-    separator : int or None
-        Token between two texts that are read together; None for a model that does not tell if both report one event.
-    """
-
+    # In the order in which they are computed: a parent before its children.
     tasks: dict[str, TaskConfig]
+    # The normalisation profile of the encoder's input (`Profile.to_dict`).
     profile: dict[str, Any]
+    # Its fingerprint at training time.
     profile_fingerprint: str
+    # Texts are cut after so many tokens.
     max_tokens: int
+    # SHA-256 of each file of the folder.
     files: dict[str, str]
+    # Free-form facts: base model, data, measured figures.
     about: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    # How the issues of a text are found; None for a model that does not tell clauses apart.
     issues: IssueConfig | None = None
+    # Token between two texts that are read together; None for a model that does not tell if both report one event.
     separator: int | None = None
 
     def save(self, folder: Path) -> None:
@@ -291,19 +261,19 @@ def read_config(folder: Path, verify: bool = True) -> ModelConfig:
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
-        found = raw.get("issues")
-        issues = None if found is None else IssueConfig(**{**found, "weights": tuple(found["weights"])})
+        plain = raw.get("issues")
+        issues = None if plain is None else IssueConfig(**{**plain, "weights": tuple(plain["weights"])})
         config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "issues": issues})
         check_config(config)
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
-    known = sorted(MAX_BYTES.keys() - {CONFIG})
+    allowed = sorted(MAX_BYTES.keys() - {CONFIG})
     for name, expected in config.files.items():
-        if name not in known:
-            raise ModelFormatError(f"{path}: lists an unknown file {name!r}; expected only {known}")
-        found = model_file(folder, name)
-        if verify and file_hash(found) != expected:
-            raise ModelFormatError(f"{found}: not the file that {CONFIG} describes; restore the whole folder")
+        if name not in allowed:
+            raise ModelFormatError(f"{path}: lists an unknown file {name!r}; expected only {allowed}")
+        listed = model_file(folder, name)
+        if verify and file_hash(listed) != expected:
+            raise ModelFormatError(f"{listed}: not the file that {CONFIG} describes; restore the whole folder")
     return config
 
 

@@ -55,14 +55,14 @@ def _points_outside(data: bytes, start: int, end: int, message: str, depth: int)
     if depth > _MAX_DEPTH:
         raise ValueError(f"nested more than {_MAX_DEPTH} deep")
     inner = _MESSAGES[message]
-    for number, kind, at, stop in fields(data, start, end):
+    for number, kind, begin, stop in fields(data, start, end):
         if message == "tensor":
-            if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and data[at:stop] != _DEFAULT_LOCATION):
+            if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and data[begin:stop] != _DEFAULT_LOCATION):
                 return True
         elif number in inner:
             if kind != _BYTES:
                 raise ValueError(f"field {number} of a {message} has the wire type {kind}")
-            if _points_outside(data, at, stop, inner[number], depth + 1):
+            if _points_outside(data, begin, stop, inner[number], depth + 1):
                 return True
     return False
 
@@ -82,31 +82,31 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tupl
     >>> list(fields(field(1, 300) + field(4, b"Softmax")))
     [(1, 0, 1, 3), (4, 2, 5, 12)]
     """
-    at = start
+    offset = start
     end = len(data) if end is None else end
-    while at < end:
-        key, at = _read_varint(data, at)
+    while offset < end:
+        key, offset = _read_varint(data, offset)
         number, kind = key >> 3, key & 7
         if number == 0 or key >= 1 << 32:
             raise ValueError(f"field number {number}")
         if kind == _VARINT:
-            stop = _read_varint(data, at)[1]
+            stop = _read_varint(data, offset)[1]
         elif kind == _FIXED64:
-            stop = at + 8
+            stop = offset + 8
         elif kind == _BYTES:
-            length, at = _read_varint(data, at)
-            stop = at + length
+            length, offset = _read_varint(data, offset)
+            stop = offset + length
         elif kind == _FIXED32:
-            stop = at + 4
+            stop = offset + 4
         else:
             raise ValueError(f"field of unknown wire type {kind}")
         if stop > end:
             raise ValueError("cut short")
-        yield number, kind, at, stop
-        at = stop
+        yield number, kind, offset, stop
+        offset = stop
 
 
-def integer(data: bytes, at: int) -> int:
+def integer(data: bytes, offset: int) -> int:
     """Return the signed 64-bit integer at an offset.
 
     Examples
@@ -114,7 +114,7 @@ def integer(data: bytes, at: int) -> int:
     >>> integer(field(3, -1), 1)
     -1
     """
-    value = _read_varint(data, at)[0]
+    value = _read_varint(data, offset)[0]
     return value - (1 << 64) if value >> 63 else value
 
 
@@ -146,14 +146,14 @@ def _varint(value: int) -> bytes:
     return bytes(parts)
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
-        byte = data[at]
-        at += 1
+        byte = data[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >> 64 or (byte == 0 and shift):
                 raise ValueError("overlong number")
-            return value, at
+            return value, offset
     raise ValueError("endless number")

@@ -18,22 +18,14 @@ the clause and in the whole text, and the logarithm of the clause's length in to
 
 @dataclass(frozen=True, slots=True)
 class IssueConfig:
-    """How a model finds the issues of a text.
+    """How a model finds the issues of a text."""
 
-    Attributes
-    ----------
-    task : str
-        The task whose labels the issues have.
-    weights : tuple of float
-        Of each of :data:`FEATURES`, in the log-odds that a clause reports an issue of its own.
-    bias : float
-    threshold : float
-        The probability from which an issue beside the main one is answered.
-    """
-
+    # The task whose labels the issues have.
     task: str
+    # Of each of `FEATURES`, in the log-odds that a clause reports an issue of its own.
     weights: tuple[float, ...] = (0.5,) * len(FEATURES)
     bias: float = 0.0
+    # The probability from which an issue beside the main one is answered.
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
@@ -47,40 +39,26 @@ class IssueConfig:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A clause that may report an issue.
+    """A clause that may report an issue."""
 
-    Attributes
-    ----------
-    label : int
-        Its likeliest label, as its tokens and the whole text have it.
-    start, end : int
-        Its tokens.
-    features : tuple of float
-        See :data:`FEATURES`.
-    """
-
+    # Its likeliest label, as its tokens and the whole text have it.
     label: int
+    # Its tokens.
     start: int
     end: int
+    # See `FEATURES`.
     features: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundIssue:
-    """An issue of a text.
+    """An issue of a text."""
 
-    Attributes
-    ----------
-    label : int
-        Index of its label.
-    probability : float
-        Of the main issue, that of its label for the text; of another one, that the text reports it.
-    start, end : int
-        Where it is reported: a slice of the tokens, or of the original text once it is :meth:`placed <at>`.
-    """
-
+    # Index of its label.
     label: int
+    # Of the main issue, that of its label for the text; of another one, that the text reports it.
     probability: float
+    # Where it is reported: a slice of the tokens, or of the original text once it is moved there by `at`.
     start: int
     end: int
 
@@ -110,10 +88,15 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
     """
     clauses = []
     for start, end in _runs(tags[:, :_EVIDENCE].argmax(1).tolist()):
-        own = _softmax(labels[start:end].mean(0))
-        label = int((own * text).argmax())
+        shares = _softmax(labels[start:end].mean(0))
+        label = int((shares * text).argmax())
         certain = float(1 - _softmax(tags[start:end, :_EVIDENCE])[:, _OUTSIDE].mean())
-        features = (_log_odds(certain), _log_odds(float(own[label])), _log_odds(float(text[label])), log(end - start))
+        features = (
+            _log_odds(certain),
+            _log_odds(float(shares[label])),
+            _log_odds(float(text[label])),
+            log(end - start),
+        )
         clauses.append(Clause(label, start, end, features))
     return clauses
 
@@ -121,12 +104,12 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
 def _runs(tags: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield the runs of tokens that are not outside, as slices; one that begins a clause begins a run."""
     start = None
-    for at, tag in enumerate(tags):
+    for token, tag in enumerate(tags):
         if start is not None and tag != _INSIDE:
-            yield start, at
+            yield start, token
             start = None
         if start is None and tag != _OUTSIDE:
-            start = at
+            start = token
     if start is not None:
         yield start, len(tags)
 
@@ -149,17 +132,17 @@ def find_issues(
         Number of tokens of the text.
     """
     main = int(text.argmax())
-    own = [clause for clause in clauses if clause.label == main]
-    first = max(own, key=lambda clause: clause.features[0] + clause.features[1], default=None)
+    of_main = [clause for clause in clauses if clause.label == main]
+    first = max(of_main, key=lambda clause: clause.features[0] + clause.features[1], default=None)
     start, end = (first.start, first.end) if first is not None else (0, tokens)
     others: dict[int, FoundIssue] = {}
     for clause in clauses:
         probability = issue_probability(clause, config)
-        known = others.get(clause.label)
+        rival = others.get(clause.label)
         if (
             clause.label != main
             and probability >= config.threshold
-            and (known is None or known.probability < probability)
+            and (rival is None or rival.probability < probability)
         ):
             others[clause.label] = FoundIssue(clause.label, probability, clause.start, clause.end)
     ranked = sorted(others.values(), key=lambda issue: -issue.probability)
@@ -191,13 +174,13 @@ def joined(places: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     >>> joined([(0, 4), (0, 4), (6, 9)])
     ((0, 4), (6, 9))
     """
-    found: list[tuple[int, int]] = []
+    merged: list[tuple[int, int]] = []
     for start, end in places:
-        if found and start < found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            found.append((start, end))
-    return tuple(found)
+            merged.append((start, end))
+    return tuple(merged)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -44,14 +44,14 @@ def label_matrix(cells: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     >>> label_matrix(["a|b", "", "|", "b|c"], ["a", "b"]).tolist()
     [[1, 1], [-1, -1], [0, 0], [0, 1]]
     """
-    index = {label: at for at, label in enumerate(labels)}
-    found = np.zeros((len(cells), len(labels)), np.int8)
+    index = {label: column for column, label in enumerate(labels)}
+    matrix = np.zeros((len(cells), len(labels)), np.int8)
     for row, cell in enumerate(cells):
         if not cell:
-            found[row] = -1
+            matrix[row] = -1
         else:
-            found[row, [index[label] for label in split_labels(cell) if label in index]] = 1
-    return found
+            matrix[row, [index[label] for label in split_labels(cell) if label in index]] = 1
+    return matrix
 
 
 def set_probability(probabilities: np.ndarray, answered: np.ndarray) -> np.ndarray:

@@ -19,19 +19,12 @@ _PAIR_SIZE = 128
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder makes of texts.
+    """What the encoder makes of texts."""
 
-    Attributes
-    ----------
-    states, early : Tensor, shape (batch, tokens, hidden)
-        Of the tokens, after all layers and after two thirds of them.
-    pooled : Tensor, shape (batch, hidden)
-        Mean of ``states``.
-    incident : Tensor of shape (batch, 128), or None
-    """
-
+    # (batch, tokens, hidden): of the tokens, after all layers and after two thirds of them.
     states: Tensor
     early: Tensor
+    # (batch, hidden): mean of `states`.
     pooled: Tensor
     incident: Tensor | None
 
@@ -109,8 +102,8 @@ class MultiTaskNetwork(nn.Module):
 
     def words(self, input_ids: Tensor) -> Tensor:
         """Look up the tokens' vectors: (batch, tokens) -> (batch, tokens, hidden)."""
-        found: Tensor = self.encoder.embeddings.word_embeddings(input_ids)
-        return found
+        vectors: Tensor = self.encoder.embeddings.word_embeddings(input_ids)
+        return vectors
 
     def encode(self, words: Tensor, attention_mask: Tensor) -> EncoderOutput:
         """Read texts from the vectors of their tokens, (batch, tokens, hidden)."""
@@ -129,28 +122,28 @@ class MultiTaskNetwork(nn.Module):
         """Return the logits (batch, 1) that two texts, which were read as one, report one event."""
         assert self.pair is not None and self.separator is not None
         between = input_ids == self.separator
-        own = attention_mask.bool() & ~between
+        text = attention_mask.bool() & ~between
         second = between.long().cumsum(1) > 0
-        found: Tensor = self.pair(torch.cat([encoded.early, encoded.states], dim=-1), own & ~second, own & second)
-        return found
+        logits: Tensor = self.pair(torch.cat([encoded.early, encoded.states], dim=-1), text & ~second, text & second)
+        return logits
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Return embedding (batch, hidden), incident vector (batch, 128), each task's logits, ...: :attr:`outputs`."""
         encoded = self.encode(self.words(input_ids), attention_mask)
         states, pooled, incident = encoded.states, encoded.pooled, encoded.incident
-        found = {"embedding": nn.functional.normalize(pooled, dim=-1)}
+        outputs = {"embedding": nn.functional.normalize(pooled, dim=-1)}
         if incident is not None:
-            found["incident"] = incident
+            outputs["incident"] = incident
         if self.tags is not None and self.clauses is not None:
-            found[TOKEN_TAGS] = self.tags(states)
-            found[TOKEN_LABELS] = self.heads[head_name(self.clauses)](states)
-            found[self.clauses] = self.pool(found[TOKEN_LABELS], attention_mask)
+            outputs[TOKEN_TAGS] = self.tags(states)
+            outputs[TOKEN_LABELS] = self.heads[head_name(self.clauses)](states)
+            outputs[self.clauses] = self.pool(outputs[TOKEN_LABELS], attention_mask)
         for task in self.tasks:
-            if task not in found:
-                found[task] = self.heads[head_name(task)](self.dropout(pooled))
+            if task not in outputs:
+                outputs[task] = self.heads[head_name(task)](self.dropout(pooled))
         if self.pair is not None:
-            found[PAIR] = self.same_event(input_ids, attention_mask, encoded)
-        return tuple(found[name] for name in self.outputs)
+            outputs[PAIR] = self.same_event(input_ids, attention_mask, encoded)
+        return tuple(outputs[name] for name in self.outputs)
 
 
 class PairHead(nn.Module):
@@ -195,8 +188,8 @@ class PairHead(nn.Module):
         sides = [self._pool(compared, weights, covered, text) for text in (first, second)]
         (one, its_cover), (other, their_cover) = sides
         symmetric = [one + other, (one - other).abs(), its_cover + their_cover, torch.minimum(its_cover, their_cover)]
-        found: Tensor = self.same(nn.functional.gelu(self.hidden(torch.cat(symmetric, dim=-1))))
-        return found
+        logits: Tensor = self.same(nn.functional.gelu(self.hidden(torch.cat(symmetric, dim=-1))))
+        return logits
 
     def _pool(self, compared: Tensor, weights: Tensor, covered: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and maximum of a text's tokens (batch, 2 * size), and how much of it has its like."""

@@ -33,17 +33,11 @@ _SPACE = 0x20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JoinedWords:
-    """The words of texts in one buffer, each between two spaces: every n-gram is a slice of it.
+    """The words of texts in one buffer, each between two spaces: every n-gram is a slice of it."""
 
-    Attributes
-    ----------
-    data : ndarray of uint8
-        UTF-8.
-    rows : ndarray of int64, shape (n_words,)
-        The text of each word, ascending.
-    """
-
+    # UTF-8.
     data: np.ndarray
+    # int64 (n_words,): the text of each word, ascending.
     rows: np.ndarray
 
     @classmethod
@@ -125,20 +119,13 @@ def _mix(k: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The counts of each hash value in each text, as a compressed sparse row matrix.
+    """The counts of each hash value in each text, as a compressed sparse row matrix."""
 
-    Attributes
-    ----------
-    indptr : ndarray of int64, shape (n_texts + 1,)
-        The start of each text's values.
-    indices : ndarray of int64
-        Hash values, ascending in each text.
-    data : ndarray of float32
-        The count of each value.
-    """
-
+    # int64 (n_texts + 1,): the start of each text's values.
     indptr: np.ndarray
+    # Hash values, ascending in each text.
     indices: np.ndarray
+    # The count of each value.
     data: np.ndarray
 
     @property
@@ -185,15 +172,15 @@ class FeatureBlock:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         rows = np.repeat(np.arange(counts.texts), np.diff(counts.indptr))
         # As int32, like the hash values of a folder: else these would be converted at each call.
-        at = np.searchsorted(self.hashes, counts.indices.astype(np.int32))
-        at[at == len(self.hashes)] = 0
-        known = self.hashes[at] == counts.indices
-        rows, at, values = rows[known], at[known], counts.data[known]
+        features = np.searchsorted(self.hashes, counts.indices.astype(np.int32))
+        features[features == len(self.hashes)] = 0
+        is_kept = self.hashes[features] == counts.indices
+        rows, features, values = rows[is_kept], features[is_kept], counts.data[is_kept]
         # In float64, whose logarithms, rounded to float32, are the same on every processor.
-        values = (1.0 + np.log(values.astype(np.float64))).astype(np.float32) * self.idf[at]
+        values = (1.0 + np.log(values.astype(np.float64))).astype(np.float32) * self.idf[features]
         squares = np.bincount(rows, values * values, minlength=counts.texts)
         values = values / np.sqrt(np.maximum(squares, 1e-12))[rows]
-        return rows, at, values.astype(np.float32)
+        return rows, features, values.astype(np.float32)
 
 
 class NgramScorer:
@@ -241,13 +228,13 @@ class NgramScorer:
     def _add_scores(self, texts: list[str], totals: np.ndarray) -> None:
         offset = 0
         for block, counts in zip(self.blocks, self._features.counts(texts), strict=True):
-            rows, at, values = block.known(counts)
-            at, values = at + offset, values.astype(np.float64)
+            rows, features, values = block.known(counts)
+            features, values = features + offset, values.astype(np.float64)
             ends = np.searchsorted(rows, np.arange(len(texts) + 1)).tolist()
             for row, (begin, end) in enumerate(pairwise(ends)):
                 # Gathered as int8: an eighth of the memory traffic of float weights. Products of float32 by int8 sum in
                 # float64 without rounding, in any order.
-                totals[row] += values[begin:end] @ self._weights.take(at[begin:end], axis=0).astype(np.float64)
+                totals[row] += values[begin:end] @ self._weights.take(features[begin:end], axis=0).astype(np.float64)
             offset += len(block.hashes)
 
     @classmethod

@@ -149,10 +149,10 @@ class OnnxRuntime:
             unused.put(session)
 
     def _run(self, session: Any, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
-        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         # Only some exports need token types; ours are all of the first type.
         feed = {
-            item.name: given[item.name] if item.name in given else np.zeros_like(input_ids)
+            item.name: inputs[item.name] if item.name in inputs else np.zeros_like(input_ids)
             for item in session.get_inputs()
         }
         try:

@@ -62,7 +62,7 @@ def _opset(model: bytes) -> int:
     """Return the version of ONNX's own operators that a model requires; 0 for none."""
     for number, _, start, end in fields(model):
         if number == _MODEL_OPSET:
-            values = {inner: at for inner, _, at, stop in fields(model, start, end) if stop > at}
+            values = {inner: value for inner, _, value, stop in fields(model, start, end) if stop > value}
             if _OPSET_DOMAIN not in values and _OPSET_VERSION in values:
                 return integer(model, values[_OPSET_VERSION])
     return 0
@@ -71,8 +71,8 @@ def _opset(model: bytes) -> int:
 def _graph(model: bytes, start: int, end: int, opset: int) -> Iterator[bytes | memoryview]:
     """Yield the fields of a graph with its ``Softmax`` nodes replaced."""
     begin = start
-    for number, _, at, stop in fields(model, start, end):
-        steps = _softmax_steps(model, at, stop, opset) if number == _GRAPH_NODE else None
+    for number, _, value, stop in fields(model, start, end):
+        steps = _softmax_steps(model, value, stop, opset) if number == _GRAPH_NODE else None
         if steps is None:
             yield memoryview(model)[begin:stop]
         else:
@@ -86,11 +86,11 @@ def _softmax_steps(model: bytes, start: int, end: int, opset: int) -> list[bytes
         return None
     parts: dict[int, bytes] = {}
     axis = -1
-    for number, _, at, stop in fields(model, start, end):
-        parts[number] = model[at:stop]
+    for number, _, value, stop in fields(model, start, end):
+        parts[number] = model[value:stop]
         if number == _NODE_ATTRIBUTE:  # Softmax has one only, its axis
             axis = next(
-                (integer(model, a) for inner, _, a, _ in fields(model, at, stop) if inner == _ATTRIBUTE_INT), axis
+                (integer(model, a) for inner, _, a, _ in fields(model, value, stop) if inner == _ATTRIBUTE_INT), axis
             )
     if (
         parts.get(_NODE_OPERATOR) != b"Softmax"

@@ -139,14 +139,14 @@ def with_ratios(
     >>> np.exp(found["topic"]).round(3).tolist(), np.exp(found["agency"]).round(3).tolist()
     ([[0.5, 0.167, 0.333]], [[0.667, 0.333]])
     """
-    found = dict(log_probabilities)
+    weighted = dict(log_probabilities)
     for name, task in tasks.items():
         if name in ratios:
-            found[name] = log_softmax(found[name] + ratios[name])
+            weighted[name] = log_softmax(weighted[name] + ratios[name])
         elif task.parent is not None and "parent" in task.weights:
             before, after = (
                 parent_scores(table[task.parent], task.parent_labels, len(task.labels))
-                for table in (log_probabilities, found)
+                for table in (log_probabilities, weighted)
             )
-            found[name] = log_softmax(found[name] + after - before)
-    return found
+            weighted[name] = log_softmax(weighted[name] + after - before)
+    return weighted

@@ -34,30 +34,20 @@ Scores = dict[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelOutput:
-    """The outputs of one pass over texts.
+    """The outputs of one pass over texts."""
 
-    Attributes
-    ----------
-    probabilities : dict of str to ndarray
-        Calibrated probabilities (n_texts, n_labels) of each task.
-    embedding : ndarray of float32, shape (n_texts, hidden)
-        The meaning of a text; of length 1.
-    incident : ndarray of float32, shape (n_texts, 128), or None
-        The event that it reports; of length 1. None for a model without incident vectors.
-    truncated : ndarray of bool, shape (n_texts,)
-        Which texts exceed the model's length.
-    issues : list of tuple of FoundIssue, or None
-        The issues of each text, the main one first, at their places in it; None for a model that does not tell clauses
-        apart.
-    evidence : list of tuple of (int, int), or None
-        Where each text has words that speak for its urgency.
-    """
-
+    # Calibrated probabilities (n_texts, n_labels) of each task.
     probabilities: dict[str, np.ndarray]
+    # float32 (n_texts, hidden): the meaning of a text; of length 1.
     embedding: np.ndarray
+    # float32 (n_texts, 128): the event that it reports; of length 1. None for a model without incident vectors.
     incident: np.ndarray | None
+    # bool (n_texts,): which texts exceed the model's length.
     truncated: np.ndarray
+    # The issues of each text, the main one first, at their places in it; None for a model that does not tell clauses
+    # apart.
     issues: list[tuple[FoundIssue, ...]] | None = None
+    # Where each text has words that speak for its urgency.
     evidence: list[tuple[tuple[int, int], ...]] | None = None
 
 
@@ -77,11 +67,11 @@ class ModelScorers:
         self.runtime = runtime
         self.encoder = EncoderScorer(folder, config, runtime)
         self.ngram = NgramScorer.load(folder / NGRAM) if NGRAM in config.files else None
-        known = {task: len(scale) for task, scale in self.ngram.scales.items()} if self.ngram is not None else {}
+        sizes = {task: len(scale) for task, scale in self.ngram.scales.items()} if self.ngram is not None else {}
         for name, task in config.tasks.items():
-            if "ngram" in task.weights and known.get(name) != len(task.labels):
+            if "ngram" in task.weights and sizes.get(name) != len(task.labels):
                 raise ModelFormatError(
-                    f"{folder / NGRAM}: scores {known.get(name, 0)} labels of task {name!r}, but the configuration has "
+                    f"{folder / NGRAM}: scores {sizes.get(name, 0)} labels of task {name!r}, but the configuration has "
                     f"{len(task.labels)}; restore the whole folder"
                 )
 
@@ -167,9 +157,9 @@ class ModelScorers:
         if self.config.issues is None:
             return output
         issues, evidence = [], []
-        for at, text in enumerate(texts):
-            found, words = self._issues(text, tokens, at, encoded, probabilities[self.config.issues.task][at])
-            issues.append(found)
+        for row, text in enumerate(texts):
+            text_issues, words = self._issues(text, tokens, row, encoded, probabilities[self.config.issues.task][row])
+            issues.append(text_issues)
             evidence.append(words)
         return replace(output, issues=issues, evidence=evidence)
 

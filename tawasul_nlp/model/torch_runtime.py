@@ -210,8 +210,8 @@ class TorchRuntime:
                 "restore the whole folder"
             )
         with torch.inference_mode():
-            given = (torch.from_numpy(array).to(self.device) for array in (input_ids, attention_mask))
-            values = network(*given)
+            tensors = (torch.from_numpy(array).to(self.device) for array in (input_ids, attention_mask))
+            values = network(*tensors)
             return {name: value.float().cpu().numpy() for name, value in zip(network.outputs, values, strict=True)}
 
     def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:

@@ -82,10 +82,6 @@ def create_app(
         A dependency of FastAPI that returns the name of the client, or raises ``HTTPException``: `bearer_tokens`, or
         one that asks your platform. None lets everybody ask.
 
-    Returns
-    -------
-    FastAPI
-
     Examples
     --------
     >>> from fastapi.testclient import TestClient
