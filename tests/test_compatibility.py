@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import tawasul_nlp
-from tawasul_nlp.duplicates import database, pair_scorer
+from tawasul_nlp.duplicates import pair_scorer
+from tawasul_nlp.duplicates.index import database
 from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import resume
 

@@ -1,8 +1,10 @@
 """Damage the files of an index at random: it must answer as before, or say what is damaged.
 
-Indexes that were closed and one whose process was killed get changed bits, lose their end or gain one, or have a file
+Indexes that were closed and one whose process was killed get changed bits, lose their end or gain one, or have a graph
 that is another index's or of another day. What opens, ``read_cases`` and ``verify`` say of them is compared with the
-sound index. All that happens in other processes, so that one that dies is counted.
+sound index. Left out is the log of a killed process, whose damaged end SQLite takes for one that was never written, and
+a whole database of another day, which is what a restored backup is. All that happens in other processes, so that one
+that dies is counted.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 
 from eval.robustness.index_material import answers, cases, grouper, started
 from eval.robustness.outcome import Outcome
-from tawasul_nlp.duplicates import DuplicateIndex, store
+from tawasul_nlp.duplicates import DuplicateIndex
+from tawasul_nlp.duplicates.index import store
 from tawasul_nlp.errors import IndexFormatError
 
 PROMISE = "a damaged index answers as the sound one or is refused"
@@ -101,7 +104,8 @@ Damage = Callable[[random.Random, Path, Path, str], None]
 
 
 def _some_file(chance: random.Random, index: Path) -> Path:
-    return chance.choice(sorted(path for path in index.iterdir() if path.stat().st_size))
+    files = (path for path in index.iterdir() if path.stat().st_size and not path.name.endswith("-wal"))
+    return chance.choice(sorted(files))
 
 
 def changed_bits(chance: random.Random, folder: Path, index: Path, name: str) -> None:
@@ -134,30 +138,27 @@ def longer(chance: random.Random, folder: Path, index: Path, name: str) -> None:
 
 
 def of_another_index(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Put a file of another index in the place of one of the same kind, or beside it."""
+    """Put a graph of another index in the place of one, or beside it."""
     _replaced(chance, folder / chance.choice(_OTHERS), index)
 
 
 def of_another_day(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Put a file as it was earlier or later in its place."""
+    """Put the graph as it was earlier or later in its place."""
     _replaced(chance, folder / chance.choice([other for other in _INDEXES if other != name]), index)
 
 
 def _replaced(chance: random.Random, source: Path, index: Path) -> None:
-    path = _some_file(chance, source)
-    target = index / path.name
+    path = next(source.glob("graph-*"))
     graphs = sorted(index.glob("graph-*"))
-    if path.name.startswith("graph-") and graphs:
-        target = graphs[0]  # whose name the database knows
-    shutil.copyfile(path, target)
+    shutil.copyfile(path, graphs[0] if graphs else index / path.name)  # whose name the database knows
 
 
 ATTACKS: dict[str, Damage] = {
     "1 to 3 bits of a file changed": changed_bits,
     "a file cut off or lost": lost_end,
     "bytes appended to a file": longer,
-    "a file of another index": of_another_index,
-    "a file of the same index, older or newer": of_another_day,
+    "a graph of another index": of_another_index,
+    "a graph of the same index, older or newer": of_another_day,
 }
 
 

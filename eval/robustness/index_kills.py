@@ -21,7 +21,8 @@ from pathlib import Path
 from eval.robustness.index_material import cases, grouper, started
 from eval.robustness.index_reference import decide, wrong
 from eval.robustness.outcome import Outcome
-from tawasul_nlp.duplicates import DuplicateIndex, database, store
+from tawasul_nlp.duplicates import DuplicateIndex
+from tawasul_nlp.duplicates.index import database, store
 from tawasul_nlp.errors import IndexFormatError
 
 PROMISE = "what an index acknowledged is never lost"

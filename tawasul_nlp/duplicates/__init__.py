@@ -5,7 +5,7 @@ from __future__ import annotations
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroup, DuplicateGroups, PairExplanation
-from tawasul_nlp.duplicates.incidents import (
+from tawasul_nlp.duplicates.index.incidents import (
     Additions,
     Assignment,
     Incident,
@@ -14,8 +14,8 @@ from tawasul_nlp.duplicates.incidents import (
     IndexRebuild,
     Match,
 )
-from tawasul_nlp.duplicates.index import DuplicateIndex
-from tawasul_nlp.duplicates.rebuild import rebuild_index
+from tawasul_nlp.duplicates.index.index import DuplicateIndex
+from tawasul_nlp.duplicates.index.rebuild import rebuild_index
 from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
 
 __all__ = [

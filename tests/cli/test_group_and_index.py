@@ -453,9 +453,9 @@ def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tawasul_nlp", *arguments]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-        vectors = Path("ix/vectors.f16")
-        # Until the second thousand is under way.
-        wait_until(lambda: vectors.exists() and vectors.stat().st_size > 1024 * 2 * 160, process)
+        log = Path("ix/index.sqlite-wal")
+        # Until the first thousand is there and the second one is under way.
+        wait_until(lambda: log.exists() and log.stat().st_size > 500_000, process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG)
     assert (process.returncode, err.decode()) == (

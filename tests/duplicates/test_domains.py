@@ -1,7 +1,6 @@
 """Cases of another country are compared by its places; an index keeps to the domain that it was made with."""
 
 import shutil
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates import rebuild_index
-from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, DOMAIN, file_hash, read_config
 from tests.packs import KUWAIT, changed_domain
@@ -53,19 +51,6 @@ def test_an_index_is_refused_with_another_domain_and_can_be_rebuilt(grouper: Dup
     assert rebuild_index(tmp_path / "index").cases == 3
     with DuplicateIndex.open(tmp_path / "index") as index:
         assert index.stats()["domain"] == "bahrain"
-    with pytest.raises(IndexFormatError, match="created with the domain bahrain"):
-        DuplicateIndex.open(tmp_path / "index", grouper)
-
-
-def test_an_index_of_before_there_were_packs_is_the_default_domains(grouper: DuplicateGrouper, tmp_path: Path) -> None:
-    with DuplicateIndex.open(tmp_path / "index") as index:
-        index.add([ONE])
-    with sqlite3.connect(tmp_path / "index" / "index.sqlite") as database:
-        database.execute("DELETE FROM meta WHERE name IN ('domain', 'domain_id')")
-    database.close()
-    first_checksums(tmp_path / "index" / "index.sqlite")  # as if an earlier release had written it
-    with DuplicateIndex.open(tmp_path / "index") as index:
-        assert len(index) == 1
     with pytest.raises(IndexFormatError, match="created with the domain bahrain"):
         DuplicateIndex.open(tmp_path / "index", grouper)
 

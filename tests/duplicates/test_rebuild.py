@@ -7,7 +7,7 @@ from dataclasses import astuple
 import pytest
 
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, rebuild_index
-from tawasul_nlp.duplicates import rebuild as module
+from tawasul_nlp.duplicates.index import rebuild as module
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
 from tests.duplicates.test_index import HOLE, POWER, POWER_AGAIN, POWER_COPY, POWER_ELSEWHERE, incidents, set_fact
 

@@ -1,6 +1,5 @@
 """Pairs of which the pair scorer is unsure are decided by reading both texts; the rules and people stay above that."""
 
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case, DuplicateIndex
 from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
-from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
+from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verification import Verification
@@ -246,9 +245,8 @@ def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(
 def test_an_index_whose_readings_are_no_numbers_is_refused(knowing: DuplicateGrouper, tmp_path: Path) -> None:
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         index.add(TEXTS)
-    with closing(sqlite3.connect(tmp_path / "index" / "index.sqlite")) as database, database:
-        database.execute("UPDATE readings SET logit = 'much'")
-    first_checksums(tmp_path / "index" / "index.sqlite")  # by whoever changed it
+    with closing(IndexDatabase(tmp_path / "index")) as database, database.committed():
+        database.change("UPDATE readings SET logit = 'much'")
     with (
         DuplicateIndex.open(tmp_path / "index", knowing) as index,
         pytest.raises(IndexFormatError, match="is not a number"),

@@ -20,7 +20,6 @@ from tawasul_nlp._yaml import DataError, File
 from tawasul_nlp.domain import Domain, Taxonomy, find_named_agencies, find_places
 from tawasul_nlp.domain.places.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.duplicates.checksums import first_checksums
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verification import Verification
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
@@ -188,14 +187,13 @@ def _sound_index() -> Path:
 
 
 def index_database(data: bytes) -> None:
-    """An index whose database is not the one that was written, and whose checksums were made to fit."""
+    """An index whose database is not the one that was written."""
     path = folder() / "index"
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(_sound_index(), path)
     (path / "index.sqlite").write_bytes(data)
     for name in ("index.sqlite-wal", "index.sqlite-shm"):
         (path / name).unlink(missing_ok=True)
-    first_checksums(path / "index.sqlite")
     try:
         with closing(DuplicateIndex.open(path, grouper())) as index:
             index.stats()

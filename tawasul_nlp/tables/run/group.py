@@ -331,6 +331,6 @@ def _indexed(
 
 
 def _index_files(folder: str | Path | None) -> list[Path]:
-    from tawasul_nlp.duplicates.store import DATABASE, VECTORS
+    from tawasul_nlp.duplicates.index.database import DATABASE
 
-    return [] if folder is None else [Path(folder) / name for name in (DATABASE, VECTORS)]
+    return [] if folder is None else [Path(folder) / DATABASE]

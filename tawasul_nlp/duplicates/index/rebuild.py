@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.duplicates.carried import Governance
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.database import DATABASE, IndexDatabase
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
-from tawasul_nlp.duplicates.incidents import IndexRebuild
-from tawasul_nlp.duplicates.index import DuplicateIndex
-from tawasul_nlp.duplicates.store import beside, check_rebuild_ended, checked_version, no_index
+from tawasul_nlp.duplicates.index.carried import Governance
+from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase
+from tawasul_nlp.duplicates.index.incidents import IndexRebuild
+from tawasul_nlp.duplicates.index.index import DuplicateIndex
+from tawasul_nlp.duplicates.index.store import beside, check_rebuild_ended, no_index
 from tawasul_nlp.errors import IndexDiskError, IndexLockedError
 
 _CASES = "SELECT text, id, created_at, place FROM cases ORDER BY row"
@@ -62,7 +62,6 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     _check_free(folder, new, old)
     grouper = grouper or DuplicateGrouper.from_pretrained()
     with closing(IndexDatabase(folder)) as database:  # held, so that nobody changes it meanwhile
-        checked_version(database)
         stored = database.all(_CASES)
         last_id = database.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'groups'")
         before = Governance.read(database)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tawasul_nlp.duplicates.assignment import Assigner
 from tawasul_nlp.duplicates.groups import LINKED
-from tawasul_nlp.duplicates.history import moment
-from tawasul_nlp.duplicates.store import IndexFolder
+from tawasul_nlp.duplicates.index.assign import Assigner
+from tawasul_nlp.duplicates.index.history import moment
+from tawasul_nlp.duplicates.index.store import IndexFolder
 
 _OVERRULES = "overrules an earlier decision"
 

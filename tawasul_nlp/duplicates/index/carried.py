@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tawasul_nlp.duplicates.constraints import Constraints
-from tawasul_nlp.duplicates.database import FORMAT_VERSION, IndexDatabase
-from tawasul_nlp.duplicates.history import INSERT_EVENT, now, stored_event
-from tawasul_nlp.duplicates.incidents import IncidentEvent
-from tawasul_nlp.duplicates.plans import regrouped
-from tawasul_nlp.duplicates.store import IndexFolder, checked_version
+from tawasul_nlp.duplicates.index.database import IndexDatabase
+from tawasul_nlp.duplicates.index.history import EVENT_FIELDS, INSERT_EVENT, now, stored_event
+from tawasul_nlp.duplicates.index.incidents import IncidentEvent
+from tawasul_nlp.duplicates.index.plans import regrouped
+from tawasul_nlp.duplicates.index.store import IndexFolder
 
 _CASES = "SELECT row, id, group_id, score, reason FROM cases ORDER BY row"
 
@@ -53,12 +53,10 @@ class Governance:
 
     @classmethod
     def read(cls, database: IndexDatabase) -> Governance:
-        """Read it from an index of any version."""
+        """Read it from an index."""
         cases = database.all(_CASES)
         ids, incidents = [case[1] for case in cases], [case[2] for case in cases]
         scores = [(score, reason) for *_, score, reason in cases]
-        if checked_version(database) != str(FORMAT_VERSION):
-            return cls(ids, incidents, [], [], {}, scores, [], [], {})
         at = {case[0]: position for position, case in enumerate(cases)}
         linked = database.all("SELECT row, component FROM must_link ORDER BY row")
         apart = database.all("SELECT first, second FROM cannot_link ORDER BY first, second")
@@ -71,7 +69,7 @@ class Governance:
             {incident: (when, at[row]) for incident, when, row in closed},
             scores,
             database.all("SELECT id, recurrence_of FROM groups WHERE recurrence_of IS NOT NULL"),
-            database.all("SELECT * FROM events ORDER BY id"),
+            database.all(f"SELECT {EVENT_FIELDS} FROM events ORDER BY id"),
             {name: value for name, value in database.facts().items() if name == "reopen_days"},
         )
 
@@ -89,12 +87,12 @@ class Governance:
         for kind, incident, position, other in regrouped(self.incidents, new):
             case_id = None if position is None else self.ids[position]
             event = IncidentEvent(kind, incident, case_id, other, at, False, None, None, "the index was rebuilt")
-            changes.append((None, *stored_event(event)))
+            changes.append(stored_event(event))
         present = set(new)
         with store.transaction():
             store.keep(**self.settings)
-            store.change_many("INSERT INTO must_link VALUES (?, ?)", self.linked)
-            store.change_many("INSERT INTO cannot_link VALUES (?, ?)", self.apart)
+            store.change_many("INSERT INTO must_link (row, component) VALUES (?, ?)", self.linked)
+            store.change_many("INSERT INTO cannot_link (first, second) VALUES (?, ?)", self.apart)
             for incident, (when, row) in self.closed.items():
                 store.change("UPDATE groups SET closed_at = ?, representative = ? WHERE id = ?", when, row, incident)
             store.change_many(

@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.assignment import Assigner
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.database import DATABASE, FORMAT_VERSION, LOCK, VECTORS
-from tawasul_nlp.duplicates.decisions import Decisions
 from tawasul_nlp.duplicates.extraction import case_features
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
-from tawasul_nlp.duplicates.incident_details import read_incidents
-from tawasul_nlp.duplicates.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
-from tawasul_nlp.duplicates.index_scores import IndexScores, forget
-from tawasul_nlp.duplicates.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
-from tawasul_nlp.duplicates.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
+from tawasul_nlp.duplicates.index.assign import Assigner
+from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED
+from tawasul_nlp.duplicates.index.decisions import Decisions
+from tawasul_nlp.duplicates.index.incident_details import read_incidents
+from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
+from tawasul_nlp.duplicates.index.index_scores import IndexScores, forget
+from tawasul_nlp.duplicates.index.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
+from tawasul_nlp.duplicates.index.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 
@@ -354,12 +354,12 @@ class DuplicateIndex:
         """Store new cases by id, each in its incident, and return the ids of those that are the first of theirs."""
         founders = set()
         vectors = search_vectors(features)
-        with self._store.transaction(vectors) as start:
+        with self._store.transaction(len(vectors)) as start:
             self._store.keep_threshold(self._assigner.threshold)
             self._store.keep(**self._settings)
             for offset, (name, case) in enumerate(new.items()):
                 row, own = start + offset, features.take(np.array([offset]))
-                self._store.change(INSERT_CASE, *stored_case(row, name, case, own))
+                self._store.change(INSERT_CASE, *stored_case(row, name, case, own, vectors[offset]))
                 self._store.link(row, vectors[offset : offset + 1])
                 if self._assigner.settle(row, own, vectors[offset]):
                     founders.add(name)
@@ -553,8 +553,7 @@ class DuplicateIndex:
     def history(self, incident: int | None = None) -> list[IncidentEvent]:
         """Return what happened to an incident, or to all, the earliest first.
 
-        An incident whose id is gone still has its history. In an index of an earlier format the history begins when
-        this release first opens it.
+        An incident whose id is gone still has its history.
 
         Raises
         ------
@@ -609,4 +608,4 @@ class DuplicateIndex:
 
 def _is_foreign(path: Path) -> bool:
     """Return whether a file is not one that a process leaves if killed before it creates the database."""
-    return path.name != LOCK and (path.name != VECTORS or path.stat().st_size > 0)
+    return path.name not in (LOCK, *UNFINISHED)

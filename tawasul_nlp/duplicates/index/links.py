@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tawasul_nlp.duplicates.constraints import Constraints
-from tawasul_nlp.duplicates.database import IndexDatabase
+from tawasul_nlp.duplicates.index.database import IndexDatabase
 
-LINKS_SCHEMA = """
-CREATE TABLE must_link (row INTEGER PRIMARY KEY, component INTEGER NOT NULL);
-CREATE INDEX cases_of_component ON must_link (component);
-CREATE TABLE cannot_link (
-    first INTEGER NOT NULL, second INTEGER NOT NULL, PRIMARY KEY (first, second)
-) WITHOUT ROWID;
-"""
 _OF_INCIDENT = "SELECT row FROM cases WHERE group_id = ?"
 
 
@@ -69,8 +62,8 @@ class Links:
         if overruled:
             self._database.change(f"DELETE {inside}", group_id, group_id)
         self._database.change(
-            f"INSERT OR REPLACE INTO must_link SELECT row, (SELECT coalesce(max(component), 0) + 1 FROM must_link) "
-            f"FROM ({_OF_INCIDENT})",
+            "INSERT OR REPLACE INTO must_link (row, component) "
+            f"SELECT row, (SELECT coalesce(max(component), 0) + 1 FROM must_link) FROM ({_OF_INCIDENT})",
             group_id,
         )
         return overruled
@@ -81,7 +74,9 @@ class Links:
         overruled = self._unlink(row)
         for pair in ("?, row", "row, ?"):
             self._database.change(
-                f"INSERT OR IGNORE INTO cannot_link SELECT {pair} FROM cases WHERE group_id = ?", row, group_id
+                f"INSERT OR IGNORE INTO cannot_link (first, second) SELECT {pair} FROM cases WHERE group_id = ?",
+                row,
+                group_id,
             )
         return overruled
 
@@ -92,7 +87,9 @@ class Links:
         mates = "must_link a JOIN must_link b USING (component) JOIN cannot_link k ON k.first = a.row"
         for pair in ("b.row, k.second", "k.second, b.row"):
             self._database.change(
-                f"INSERT OR IGNORE INTO cannot_link SELECT {pair} FROM {mates} WHERE a.row = ? AND b.row != a.row", row
+                f"INSERT OR IGNORE INTO cannot_link (first, second) SELECT {pair} FROM {mates} "
+                "WHERE a.row = ? AND b.row != a.row",
+                row,
             )
         self._unlink(row)
         self._database.change(

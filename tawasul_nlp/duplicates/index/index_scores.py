@@ -2,7 +2,7 @@
 
 Of an arriving case at most ``per_case`` candidates are read
 (:class:`~tawasul_nlp.duplicates.verification.Verification`), and as many pairs of cases that both match a third, so the
-time that it takes is bounded. The table of readings is made with the first of them.
+time that it takes is bounded.
 """
 
 from __future__ import annotations
@@ -14,18 +14,13 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, keyed_pairs
 from tawasul_nlp.duplicates.case_scores import Readings
-from tawasul_nlp.duplicates.database import IndexDatabase
 from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.verifier import Verifier
 
 # The row of a case that is only asked about.
 ASKED = -1
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS readings (first INTEGER, second INTEGER, logit REAL NOT NULL, "
-    "PRIMARY KEY (first, second)) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS readings_of_second ON readings (second)",
-)
 _Pair = tuple[int, int]
 """Two rows, the lower first."""
 
@@ -109,7 +104,7 @@ class IndexScores:
 
     def _look_up(self, rows: set[int]) -> None:
         """Remember what was read of the pairs of some rows before."""
-        if rows and _has_readings(self._database):
+        if rows:
             marks = ",".join("?" * len(rows))
             found = self._database.all(
                 f"SELECT first, second, logit FROM readings WHERE first IN ({marks}) AND second IN ({marks})",
@@ -137,15 +132,12 @@ class IndexScores:
 
 def forget(database: IndexDatabase, row: int) -> None:
     """Delete what was read of a removed case, inside a transaction."""
-    if _has_readings(database):
-        database.change("DELETE FROM readings WHERE first = ? OR second = ?", row, row)
+    database.change("DELETE FROM readings WHERE first = ? OR second = ?", row, row)
 
 
 def store_readings(database: IndexDatabase, readings: Iterable[tuple[int, int, float]]) -> None:
     """Store what was read of pairs of rows, inside a transaction."""
-    for statement in _SCHEMA:
-        database.change(statement)
-    database.change_many("INSERT OR IGNORE INTO readings VALUES (?, ?, ?)", readings)
+    database.change_many("INSERT OR IGNORE INTO readings (first, second, logit) VALUES (?, ?, ?)", readings)
 
 
 def rows_read(readings: Readings) -> list[tuple[int, int, float]]:
@@ -156,7 +148,3 @@ def rows_read(readings: Readings) -> list[tuple[int, int, float]]:
 
 def _pair(one: int, other: int) -> _Pair:
     return (one, other) if one < other else (other, one)
-
-
-def _has_readings(database: IndexDatabase) -> bool:
-    return database.first("SELECT 1 FROM sqlite_master WHERE name = 'readings'") is not None

@@ -14,9 +14,9 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.places.levels import COUNTRY
 from tawasul_nlp.duplicates.case_places import code
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
-from tawasul_nlp.duplicates.history import moment, now
-from tawasul_nlp.duplicates.incidents import Incident
-from tawasul_nlp.duplicates.store import IndexFolder
+from tawasul_nlp.duplicates.index.history import moment, now
+from tawasul_nlp.duplicates.index.incidents import Incident
+from tawasul_nlp.duplicates.index.store import IndexFolder
 
 # Incidents that are read at once.
 _AT_ONCE = 400

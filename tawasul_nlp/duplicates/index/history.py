@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tawasul_nlp.duplicates.database import IndexDatabase
-from tawasul_nlp.duplicates.incidents import IncidentEvent
+from tawasul_nlp.duplicates.index.database import IndexDatabase
+from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 
-HISTORY_SCHEMA = """
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, incident INTEGER NOT NULL, case_id TEXT, other INTEGER,
-    at TEXT NOT NULL, by_person INTEGER NOT NULL, person TEXT, note TEXT, reason TEXT
-);
-CREATE INDEX events_of_incident ON events (incident);
-CREATE INDEX events_of_other ON events (other) WHERE other IS NOT NULL;
-"""
-INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 KINDS = ("created", "joined", "merged", "moved", "split", "closed", "reopened", "removed")
-_FIELDS = "kind, incident, case_id, other, at, by_person, person, note, reason"
+EVENT_FIELDS = "kind, incident, case_id, other, at, by_person, person, note, reason"
+INSERT_EVENT = f"INSERT INTO events ({EVENT_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Journal:
@@ -50,7 +42,7 @@ class Journal:
         by, note = (self._by, self._note) if by_person else (None, None)
         event = IncidentEvent(kind, incident, case_id, other, at or self.at, by_person, by, note, reason)
         self._events.append(event)
-        self._database.change(INSERT_EVENT, None, *stored_event(event))
+        self._database.change(INSERT_EVENT, *stored_event(event))
 
     def events(self) -> tuple[IncidentEvent, ...]:
         """Return the events since :meth:`begin`."""
@@ -58,7 +50,7 @@ class Journal:
 
     def of(self, incident: int) -> list[IncidentEvent]:
         """Return what happened to an incident, the earliest first."""
-        query = f"SELECT {_FIELDS} FROM events WHERE incident = ? OR other = ? ORDER BY id"
+        query = f"SELECT {EVENT_FIELDS} FROM events WHERE incident = ? OR other = ? ORDER BY id"
         return [_event(self._database, *row) for row in self._database.all(query, (incident, incident))]
 
     def all(self) -> list[IncidentEvent]:
@@ -68,7 +60,7 @@ class Journal:
 
 def read_events(database: IndexDatabase) -> list[IncidentEvent]:
     """Return all events of an index, the earliest first."""
-    return [_event(database, *row) for row in database.all(f"SELECT {_FIELDS} FROM events ORDER BY id")]
+    return [_event(database, *row) for row in database.all(f"SELECT {EVENT_FIELDS} FROM events ORDER BY id")]
 
 
 def stored_event(event: IncidentEvent) -> tuple[object, ...]:

@@ -1,10 +1,8 @@
-"""The folder of an index: a database, a file of vectors and a graph of neighbours, changed together.
+"""The folder of an index: a database, and a graph of neighbours that is a cache.
 
-``index.sqlite`` holds the cases, their features and every decision; ``checksums`` a checksum of each of its pages;
-``vectors.f16`` the cases' search vectors, one row per case, append-only. Vectors are forced to disk before the
-transaction that refers to them is committed, so committed cases survive a kill or a power cut; trailing vectors without
-a transaction are truncated when the folder is opened. The graph is a cache: it is saved when the folder is closed and
-many cases are new to it, and rebuilt from the vectors when it is missing or not the one that the database records.
+``index.sqlite`` holds everything: the cases, their features and search vectors, and every decision. The graph is saved
+when the folder is closed and many cases are new to it, and made anew from the vectors when it is missing, damaged, or
+not the one that the database records.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,42 +22,16 @@ import numpy as np
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.checksums import CHECKSUMS, checksum, write_whole
-from tawasul_nlp.duplicates.database import (
-    DATABASE,
-    FORMAT_VERSION,
-    VECTORS,
-    WITHOUT_CHECKSUMS,
-    WITHOUT_DECISIONS,
-    IndexDatabase,
-)
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
-from tawasul_nlp.duplicates.history import HISTORY_SCHEMA
-from tawasul_nlp.duplicates.incidents import IndexCheck
-from tawasul_nlp.duplicates.links import LINKS_SCHEMA, check_links
+from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase
+from tawasul_nlp.duplicates.index.incidents import IndexCheck
+from tawasul_nlp.duplicates.index.links import check_links
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 # The graph is saved when this many cases are new to it; adding them at the next opening takes about a second.
 _UNSAVED = 10_000
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE groups (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL, closed_at TEXT, recurrence_of INTEGER
-);
-CREATE TABLE cases (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, created_at TEXT, place TEXT,
-    columns BLOB NOT NULL, place_key INTEGER NOT NULL, group_id INTEGER NOT NULL, score REAL NOT NULL,
-    reason TEXT NOT NULL
-);
-CREATE INDEX cases_of_group ON cases (group_id, place_key);
-"""
-_DECISIONS_SCHEMA = (
-    f"{LINKS_SCHEMA}{HISTORY_SCHEMA}CREATE INDEX recurrences ON groups (recurrence_of) WHERE recurrence_of IS NOT NULL;"
-)
-_ADDED_COLUMNS = """
-ALTER TABLE groups ADD COLUMN closed_at TEXT;
-ALTER TABLE groups ADD COLUMN recurrence_of INTEGER;
-"""
+# Vectors that are read at once.
+_BLOCK = 4_096
 
 
 class IndexFolder(IndexDatabase):
@@ -78,18 +50,16 @@ class IndexFolder(IndexDatabase):
     Raises
     ------
     IndexLockedError, IndexFormatError, IndexDiskError
-        As :class:`~tawasul_nlp.duplicates.database.IndexDatabase`, or if it was created with another model or domain.
+        As :class:`~tawasul_nlp.duplicates.index.database.IndexDatabase`; also if it was created with another model or
+        domain.
     """
 
     def __init__(self, folder: Path, model_hash: str, width: int, domain: Domain) -> None:
         super().__init__(folder)
         self.width = width
         self.domain = domain
-        self._row_bytes = (width + PLACE_SIZE) * 2
-        self._checksum = 0
         try:
-            self._prepare(model_hash)
-            self._open_vectors()
+            self._check_origin(model_hash)
             self._open_graph()
         except BaseException:
             super().close()
@@ -128,39 +98,32 @@ class IndexFolder(IndexDatabase):
         self.keep(threshold=repr(float(threshold)))
 
     def rows(self) -> int:
-        """Return the number of rows ever added; removed ones keep their place in the vector file."""
+        """Return the number of rows ever added; no row is used twice."""
         found = self.facts().get("rows", "0")
         if not str(found).isdecimal():
             raise self.damaged(f"it says that it holds {found!r} rows")
         return int(found)
 
     @contextmanager
-    def transaction(self, vectors: np.ndarray | None = None) -> Iterator[int]:
-        """Commit the block's changes to the database, the file and the graph, or roll all of them back.
+    def transaction(self, cases: int = 0) -> Iterator[int]:
+        """Commit the block's changes to the database and the graph, or roll all of them back.
 
-        ``vectors`` (n, width + places) are appended first. Yields the number of their first row.
+        Yields the row of the first of the new ``cases``.
 
         Raises
         ------
         IndexDiskError
             If the disk is full, or the folder is read-only; then nothing is changed.
         """
-        start = self.rows()
-        data = b"" if vectors is None else vectors.astype("<f2").tobytes()
-        after = crc32(data, self._checksum)
         if self.read_only:
             raise IndexDiskError(f"{self.path}: the folder is read-only, so the index only answers queries")
+        start = self.rows()
         try:
             with self.committed():
-                if vectors is not None:
-                    self._append(start, data)
                 yield start
-                if vectors is not None:
-                    size = start * self._row_bytes + len(data)
-                    self.keep(rows=str(start + len(vectors)), vectors=f"{size} {after}")
-            self._checksum = after
+                if cases:
+                    self.keep(rows=str(start + cases))
         except BaseException:
-            self._open_vectors()
             self._open_graph()
             raise
 
@@ -168,11 +131,14 @@ class IndexFolder(IndexDatabase):
 
     def search_vectors(self, rows: Sequence[int]) -> np.ndarray:
         """Return search vectors of rows: (rows, width + places), float32."""
-        parts = []
-        for row in rows:
-            self.vectors.seek(row * self._row_bytes)
-            parts.append(self.vectors.read(self._row_bytes))
-        return np.frombuffer(b"".join(parts), "<f2").reshape(len(rows), -1).astype(np.float32)
+        vectors = np.empty((len(rows), self.width + PLACE_SIZE), np.float32)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            marks = ",".join(map(str, block))
+            blobs = dict(self.all(f"SELECT row, vector FROM cases WHERE row IN ({marks})"))
+            for position, row in enumerate(block, start):
+                vectors[position] = np.frombuffer(blobs[row], "<f2")
+        return vectors
 
     def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> CaseFeatures:
         """Return the features of rows from their packed form."""
@@ -204,77 +170,28 @@ class IndexFolder(IndexDatabase):
         found = self._graph.search(vector.astype(np.float32), min(k, size), exact=size <= EXACT_BELOW)
         return [int(found.keys[at]) for at in np.lexsort((found.keys, found.distances))]
 
-    def _append(self, start: int, data: bytes) -> None:
-        self.vectors.seek(start * self._row_bytes)
-        write_whole(self.vectors, data)
-        os.fsync(self.vectors.fileno())
-
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def _prepare(self, model_hash: str) -> None:
+    def _check_origin(self, model_hash: str) -> None:
+        """Refuse another model, or a domain that reads places or numbers otherwise; a new index records them."""
         facts = self.facts()
-        if not facts:
+        fingerprint = self.domain.case_fingerprint
+        if "model_hash" not in facts and not self.read_only:
             with self.committed():
-                self._execute(_SCHEMA + _DECISIONS_SCHEMA)
-                empty = f"0 {crc32(b'')}"
-                self.keep(format_version=str(FORMAT_VERSION), model_hash=model_hash, vectors=empty)
-                self.keep(domain=self.domain.case_fingerprint, domain_id=self.domain.id)
+                self.keep(model_hash=model_hash, domain=fingerprint, domain_id=self.domain.id)
             facts = self.facts()
-        version = checked_version(self)
+        rebuild = "open it with the first, or rebuild it from its cases (tawasul index rebuild, or rebuild_index)"
         if facts.get("model_hash") != model_hash:
             raise IndexFormatError(
                 f"{self.path}: created with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
-                "models cannot be compared: open it with the first, or rebuild it from its cases (tawasul index "
-                "rebuild, or rebuild_index)"
+                f"models cannot be compared: {rebuild}"
             )
-        self._check_domain(facts)
-        self.threshold(), self.reopen_days()  # unreadable ones are damage too
-        if version != str(FORMAT_VERSION):
-            self._upgrade(version)
-
-    def _upgrade(self, version: str) -> None:
-        if self.read_only:
-            raise IndexDiskError(
-                f"{self.path}: an index of format version {version} is upgraded when it is opened, but the folder is "
-                "read-only; open it once where it is writable"
-            )
-        size = self._whole_vectors()
-        with self.committed():
-            if version == WITHOUT_CHECKSUMS:
-                self.keep(vectors=f"{size} {checksum(self.vectors, size)}")
-            self._execute(_ADDED_COLUMNS + _DECISIONS_SCHEMA)
-            self.keep(format_version=str(FORMAT_VERSION))
-
-    def _execute(self, statements: str) -> None:
-        for statement in filter(str.strip, statements.split(";")):
-            self.change(statement)
-
-    def _check_domain(self, facts: Mapping[str, str]) -> None:
-        """Refuse a domain that reads places or numbers otherwise than that of the cases.
-
-        An index without one is of before there were packs, when the default one was the only one.
-        """
-        own, default = self.domain.case_fingerprint, Domain.bundled()
-        made_with = facts.get("domain", default.case_fingerprint)
-        if made_with != own:
+        if facts.get("domain") != fingerprint:
             raise IndexFormatError(
-                f"{self.path}: created with the domain {facts.get('domain_id', default.id)} ({made_with}), opened with "
-                f"{self.domain.id} ({own}); cases of two domains cannot be compared: open it with the first, or "
-                "rebuild it from its cases (tawasul index rebuild, or rebuild_index)"
+                f"{self.path}: created with the domain {facts.get('domain_id')} ({facts.get('domain')}), opened with "
+                f"{self.domain.id} ({fingerprint}); cases of two domains cannot be compared: {rebuild}"
             )
-
-    def _whole_vectors(self) -> int:
-        """Return the size of the vectors of all rows in bytes, and check that they are there."""
-        size, expected = os.stat(self.vectors.fileno()).st_size, self.rows() * self._row_bytes
-        if size < expected:
-            raise self.damaged(f"{size} bytes, expected {expected} for {self.rows()} cases", VECTORS)
-        return expected
-
-    def _open_vectors(self) -> None:
-        size = self._whole_vectors()
-        self._checksum = check_vectors(self)
-        if not self.read_only:
-            self.vectors.truncate(size)
+        self.threshold(), self.reopen_days()  # unreadable ones are damage too
 
     def _open_graph(self) -> None:
         self._graph = new_index(self.width + PLACE_SIZE)
@@ -355,54 +272,19 @@ def saved_graph(database: IndexDatabase) -> SavedGraph | None:
     """Return the database's record of the saved graph."""
     if "graph" not in database.facts():
         return None
-    rows, checksum, byte_order = _fact(database, "graph", r"(\d+) (\d+) (little|big)")
-    return SavedGraph(database.path, int(rows), int(checksum), byte_order)
-
-
-def check_vectors(database: IndexDatabase) -> int:
-    """Return the checksum of an index's vectors.
-
-    Raises
-    ------
-    IndexFormatError
-        If they are not what the database says.
-    """
-    size, expected = map(int, _fact(database, "vectors", r"(\d+) (\d+)"))
-    if checksum(database.vectors, size) != expected:
-        raise database.damaged(f"its first {size} bytes were changed", VECTORS)
-    return expected
+    record = database.facts()["graph"]
+    match = re.fullmatch(r"(\d+) (\d+) (little|big)", record, re.ASCII)
+    if match is None:
+        raise database.damaged(f"its record of the graph is {record!r}")
+    return SavedGraph(folder=database.path, rows=int(match[1]), checksum=int(match[2]), byte_order=match[3])
 
 
 def _file_checksum(path: Path) -> int:
-    with path.open("rb", buffering=0) as file:
-        return checksum(file, os.stat(file.fileno()).st_size)
-
-
-def _fact(database: IndexDatabase, name: str, pattern: str) -> tuple[str, ...]:
-    """Return the parts of a fact of the database."""
-    value = database.facts().get(name)
-    found = re.fullmatch(pattern, str(value), re.ASCII)
-    if found is None:
-        raise database.damaged(f"its record of the {name} is {value!r}")
-    return found.groups()
-
-
-def checked_version(database: IndexDatabase) -> str:
-    """Return the format version of an index.
-
-    Raises
-    ------
-    IndexFormatError
-        If this library does not read it.
-    """
-    version = str(database.facts().get("format_version", ""))
-    if version in (WITHOUT_CHECKSUMS, WITHOUT_DECISIONS, str(FORMAT_VERSION)):
-        return version
-    newer = version.isdigit() and int(version) > FORMAT_VERSION
-    raise IndexFormatError(
-        f"{database.path}: index of format version {version or 'unknown'}, this library reads {FORMAT_VERSION}; "
-        + ("upgrade tawasul-nlp" if newer else "create a new index and add the cases again")
-    )
+    checksum = 0
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            checksum = crc32(data, checksum)
+    return checksum
 
 
 def check_folder(folder: Path) -> IndexCheck:
@@ -410,28 +292,24 @@ def check_folder(folder: Path) -> IndexCheck:
     if not (folder / DATABASE).is_file():
         raise no_index(folder)
     with closing(IndexDatabase(folder)) as database:
-        version = checked_version(database)
-        if version == WITHOUT_CHECKSUMS:
-            raise IndexFormatError(
-                f"{folder}: an index of an earlier version, whose vectors have no checksum; open it once to add it"
-            )
-        check_vectors(database)
-        database.check_structure()
-        if version == str(FORMAT_VERSION):
-            check_links(database)
+        stray = "SELECT count(*) FROM cases WHERE group_id NOT IN (SELECT id FROM groups)"
+        headless = "SELECT count(*) FROM groups g JOIN cases c ON c.row = g.representative WHERE c.group_id = g.id"
+        if database.one(stray) or database.one(headless) != database.one("SELECT count(*) FROM groups"):
+            raise database.damaged("it has cases without an incident, or incidents without a representative")
+        check_links(database)
         saved = saved_graph(database)
         if saved is not None and saved.path.is_file() and not saved.is_sound():
             raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index rebuilds it")
-        names = (DATABASE, CHECKSUMS, VECTORS, *([saved.path.name] if saved is not None else []))
+        paths = [folder / DATABASE, *([saved.path] if saved is not None else [])]
         return IndexCheck(
             cases=database.one("SELECT count(*) FROM cases"),
             incidents=database.one("SELECT count(*) FROM groups"),
-            bytes=sum(path.stat().st_size for path in map(folder.joinpath, names) if path.is_file()),
+            bytes=sum(path.stat().st_size for path in paths if path.is_file()),
         )
 
 
 def read_cases(folder: Path) -> list[Case]:
-    """Return the cases of a folder, of any model and version, in the order of arrival."""
+    """Return the cases of a folder, of any model, in the order of arrival."""
     query = "SELECT text, id, created_at, place FROM cases ORDER BY row"
     if not (folder / DATABASE).is_file():
         raise no_index(folder)

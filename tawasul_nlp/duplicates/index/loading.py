@@ -10,15 +10,18 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.database import storable
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
 from tawasul_nlp.duplicates.groups import DuplicateGroups
-from tawasul_nlp.duplicates.history import INSERT_EVENT, now, stored_event
-from tawasul_nlp.duplicates.incidents import IncidentEvent
-from tawasul_nlp.duplicates.index_scores import rows_read, store_readings
-from tawasul_nlp.duplicates.store import IndexFolder
+from tawasul_nlp.duplicates.index.database import storable
+from tawasul_nlp.duplicates.index.history import INSERT_EVENT, now, stored_event
+from tawasul_nlp.duplicates.index.incidents import IncidentEvent
+from tawasul_nlp.duplicates.index.index_scores import rows_read, store_readings
+from tawasul_nlp.duplicates.index.store import IndexFolder
 
-INSERT_CASE = "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_CASE = (
+    "INSERT INTO cases (row, id, text, created_at, place, columns, vector, place_key, group_id, score, reason) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 def fresh_cases(store: IndexFolder, cases: Sequence[Case]) -> list[int]:
@@ -60,10 +63,11 @@ def new_ids(store: IndexFolder, cases: Sequence[Case], fresh: Sequence[int]) -> 
     return names
 
 
-def stored_case(row: int, case_id: str, case: Case, features: CaseFeatures) -> tuple[Any, ...]:
+def stored_case(row: int, case_id: str, case: Case, features: CaseFeatures, vector: np.ndarray) -> tuple[Any, ...]:
     """Return the stored values of a case without an incident."""
     key = int(place_keys(features)[0].astype(np.int64))
-    return row, case_id, case.text, _created(case), case.place, pack(features)[0], key, -1, 0.0, ""
+    columns = pack(features)[0]
+    return row, case_id, case.text, _created(case), case.place, columns, _packed(vector), key, -1, 0.0, ""
 
 
 def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int] | None, last_id: int) -> None:
@@ -83,7 +87,7 @@ def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int
         numbers[incident_of] = incident_ids
     last_id = max(last_id, int(numbers.max(initial=0)))
     at = now()
-    with store.transaction(vectors) as start:
+    with store.transaction(len(vectors)) as start:
         store.keep_threshold(groups.threshold)
         store.change_many(
             "INSERT INTO groups (id, representative) VALUES (?, ?)",
@@ -100,6 +104,7 @@ def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int
                 map(_created, groups.cases),
                 (case.place for case in groups.cases),
                 pack(features),
+                map(_packed, vectors),
                 place_keys(features).astype(np.int64).tolist(),
                 numbers[incident_of].tolist(),
                 groups.scores.tolist(),
@@ -110,7 +115,7 @@ def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int
         store.change_many(
             INSERT_EVENT,
             (
-                (None, *stored_event(_loaded(number, ids[representative], size, at)))
+                stored_event(_loaded(number, ids[representative], size, at))
                 for number, representative, size in zip(
                     numbers.tolist(), representatives.tolist(), sizes.tolist(), strict=True
                 )
@@ -124,6 +129,10 @@ def load(store: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int
 def _loaded(incident: int, case_id: str, size: int, at: Any) -> IncidentEvent:
     reason = f"loaded with {size} {'case' if size == 1 else 'cases'}"
     return IncidentEvent("created", incident, case_id, None, at, False, None, None, reason)
+
+
+def _packed(vector: np.ndarray) -> bytes:
+    return vector.astype("<f2").tobytes()
 
 
 def _created(case: Case) -> str | None:

@@ -15,12 +15,12 @@ from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
 from tawasul_nlp.duplicates.constraints import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.groups import LINKED, member_reasons, pair_reasons
-from tawasul_nlp.duplicates.history import Journal, moment
-from tawasul_nlp.duplicates.index_scores import ASKED, IndexScores
-from tawasul_nlp.duplicates.links import Links
+from tawasul_nlp.duplicates.index.history import Journal, moment
+from tawasul_nlp.duplicates.index.index_scores import ASKED, IndexScores
+from tawasul_nlp.duplicates.index.links import Links
+from tawasul_nlp.duplicates.index.plans import Join, Offer, Plan, Recurrence, regrouped
+from tawasul_nlp.duplicates.index.store import IndexFolder
 from tawasul_nlp.duplicates.pair_features import conflicting_places
-from tawasul_nlp.duplicates.plans import Join, Offer, Plan, Recurrence, regrouped
-from tawasul_nlp.duplicates.store import IndexFolder
 
 # At most this many cases are regrouped when one is added (some milliseconds); it joins larger incidents as they are.
 _LOCAL = 48

@@ -1,0 +1,1 @@
+"""The index: open incidents in a folder, which grow while cases arrive."""

@@ -1,0 +1,316 @@
+"""The database of an index: one file of SQLite, checked when it is opened, changed in transactions.
+
+Every row carries the CRC-32 of its values, so a changed bit is damage and no other answer. Triggers of the connection
+write it; the file itself is an ordinary database. What is committed is on disk (write-ahead log, ``synchronous=FULL``).
+Errors of SQLite and the disk become the library's named errors.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from tawasul_nlp._system import sync_folder
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
+
+FORMAT_VERSION = 6
+DATABASE = "index.sqlite"
+LOCK = "lock"
+# A new database has this name until its tables are there, so an empty one under the other name is damage.
+UNFINISHED = ("index.new", "index.new-journal")
+# SQLite puts its log into the database at this many pages.
+_LONG_LOG = 1_000
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+# `place_key` groups cases of the same places; `columns` are the features but for the vector. `must_link` holds the
+# component of each case that a person linked, so one case may leave it and the others stay; `cannot_link` holds each
+# pair in both directions. `readings` are the pairs of texts that the model read together.
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER);
+CREATE TABLE groups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, representative INTEGER NOT NULL, closed_at TEXT, recurrence_of INTEGER,
+    crc INTEGER
+);
+CREATE INDEX recurrences ON groups (recurrence_of) WHERE recurrence_of IS NOT NULL;
+CREATE TABLE cases (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, created_at TEXT, place TEXT,
+    columns BLOB NOT NULL, vector BLOB NOT NULL, place_key INTEGER NOT NULL, group_id INTEGER NOT NULL,
+    score REAL NOT NULL, reason TEXT NOT NULL, crc INTEGER
+);
+CREATE INDEX cases_of_group ON cases (group_id, place_key);
+CREATE TABLE must_link (row INTEGER PRIMARY KEY, component INTEGER NOT NULL, crc INTEGER);
+CREATE INDEX cases_of_component ON must_link (component);
+CREATE TABLE cannot_link (
+    first INTEGER NOT NULL, second INTEGER NOT NULL, crc INTEGER, PRIMARY KEY (first, second)
+) WITHOUT ROWID;
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, incident INTEGER NOT NULL, case_id TEXT, other INTEGER,
+    at TEXT NOT NULL, by_person INTEGER NOT NULL, person TEXT, note TEXT, reason TEXT, crc INTEGER
+);
+CREATE INDEX events_of_incident ON events (incident);
+CREATE INDEX events_of_other ON events (other) WHERE other IS NOT NULL;
+CREATE TABLE readings (
+    first INTEGER, second INTEGER, logit REAL NOT NULL, crc INTEGER, PRIMARY KEY (first, second)
+) WITHOUT ROWID;
+CREATE INDEX readings_of_second ON readings (second);
+"""
+_TABLES = ("meta", "groups", "cases", "must_link", "cannot_link", "events", "readings")
+
+
+class IndexDatabase:
+    """An open database, which locks its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder; without a database, one is created. If it is read-only, so is the index.
+
+    Raises
+    ------
+    IndexLockedError
+        If another process has it open.
+    IndexFormatError
+        If it is damaged, or of another version.
+    IndexDiskError
+        If it cannot be read, or cannot be written where needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        paths = [folder, *(folder / name for name in (DATABASE, LOCK) if (folder / name).exists())]
+        self.read_only = not all(os.access(path, os.W_OK) for path in paths)
+        with self.named_errors(), ExitStack() as opened:
+            self._lock(opened)
+            if not self.read_only and not (folder / DATABASE).exists():
+                self._create()
+            self._database = opened.enter_context(closing(self._connected()))
+            self._check_version()
+            self._check_rows()
+            if not self.read_only:
+                self._seal_rows()
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Close the files and unlock the folder."""
+        with self.named_errors():
+            self._opened.close()
+
+    def damaged(self, reason: object, file: str = DATABASE) -> IndexFormatError:
+        """Return the error for a damaged file of the folder."""
+        return IndexFormatError(
+            f"{self.path / file}: damaged ({reason}); restore the folder from a backup, or make a new index and add "
+            "the cases again"
+        )
+
+    # -- queries -------------------------------------------------------------------------------------------------------
+
+    def all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query.
+
+        Raises
+        ------
+        IndexFormatError
+            If the database turns out to be damaged.
+        """
+        with self.named_errors():
+            return self._database.execute(query, _storable(values)).fetchall()
+
+    def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None."""
+        return next(iter(self.all(query, values)), None)
+
+    def one(self, query: str, *values: Any) -> Any:
+        """Return the only value of a query."""
+        return self.all(query, values)[0][0]
+
+    def facts(self) -> dict[str, str]:
+        """Return the facts stored about the index and its graph."""
+        return dict(self.all("SELECT name, value FROM meta"))
+
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    def change(self, statement: str, *values: Any) -> int:
+        """Execute a change inside :meth:`committed`; return the row number of an insertion."""
+        return self._database.execute(statement, _storable(values)).lastrowid or 0
+
+    def change_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Execute a statement for each row of values, inside :meth:`committed`."""
+        self._database.executemany(statement, map(_storable, rows))
+
+    def keep(self, **facts: str) -> None:
+        """Store facts, inside :meth:`committed`."""
+        self.change_many("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", facts.items())
+
+    @contextmanager
+    def committed(self) -> Iterator[None]:
+        """Commit the block's changes, or roll all of them back."""
+        with self.named_errors():
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:  # a full disk may have ended the transaction
+                    self._database.execute("ROLLBACK")
+                raise
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
+    def _lock(self, opened: ExitStack) -> None:
+        """Lock the folder: one process writes, or any number read.
+
+        The file ``lock`` keeps out other processes on every system; should it be deleted meanwhile, SQLite's own lock
+        of the database does.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.path / LOCK
+        try:
+            if not self.read_only:
+                # Not thread-local: whichever thread closes the index must release it.
+                opened.enter_context(FileLock(path, thread_local=False).acquire(timeout=0))
+            elif path.exists() and sys.platform != "win32":
+                import fcntl
+
+                fcntl.flock(opened.enter_context(path.open("rb")), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (Timeout, BlockingIOError) as error:
+            raise self._locked() from error
+
+    def _create(self) -> None:
+        unfinished = self.path / UNFINISHED[0]
+        for name in UNFINISHED:
+            (self.path / name).unlink(missing_ok=True)
+        with closing(sqlite3.connect(unfinished)) as database:
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(f"BEGIN; {_SCHEMA} COMMIT")
+            version = str(FORMAT_VERSION)
+            with database:
+                database.execute(
+                    "INSERT INTO meta VALUES ('format_version', ?, ?)", (version, _crc("format_version", version))
+                )
+        os.replace(unfinished, self.path / DATABASE)
+        sync_folder(self.path)
+
+    def _connected(self) -> sqlite3.Connection:
+        path = (self.path / DATABASE).resolve()
+        if path.stat().st_size == 0:  # which SQLite takes for a new one
+            raise self.damaged("it is empty")
+        if self.read_only:
+            log = path.with_name(f"{DATABASE}-wal")
+            if log.exists() and log.stat().st_size:
+                raise IndexDiskError(
+                    f"{self.path}: its process was killed, and the folder is read-only, so what it left cannot be "
+                    "recovered; open the index once where it is writable"
+                )
+            return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(f"PRAGMA wal_autocheckpoint = {_LONG_LOG}")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA secure_delete = ON")  # nothing of removed cases stays in free pages
+            database.execute("PRAGMA temp_store = MEMORY")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _check_version(self) -> None:
+        version = str(self.facts().get("format_version", ""))
+        if version != str(FORMAT_VERSION):
+            newer = version.isdecimal() and int(version) > FORMAT_VERSION
+            raise IndexFormatError(
+                f"{self.path}: index of format version {version or 'unknown'}, this library reads {FORMAT_VERSION}; "
+                + ("upgrade tawasul-nlp" if newer else "create a new index and add the cases again")
+            )
+
+    def _check_rows(self) -> None:
+        """Check the whole file: its structure, its tables, and every row."""
+        problem = self.one("PRAGMA integrity_check(1)")
+        if problem != "ok":
+            raise self.damaged(" ".join(problem.split()))
+        with closing(sqlite3.connect(":memory:")) as model:
+            model.executescript(_SCHEMA)
+            if self.all(_TABLES_OF) != model.execute(_TABLES_OF).fetchall():
+                raise self.damaged("its tables are not those of an index")
+        self._database.create_function("crc", -1, _crc, deterministic=True)
+        for table in _TABLES:
+            columns, _ = self._columns(table)
+            if self.first(f"SELECT 1 FROM {table} WHERE crc IS NOT crc({', '.join(columns)})") is not None:
+                raise self.damaged(f"a row of {table} does not match its checksum")
+
+    def _seal_rows(self) -> None:
+        """Have whatever writes a row write its checksum too."""
+        for table in _TABLES:
+            columns, key = self._columns(table)
+            values = ", ".join(f"new.{column}" for column in columns)
+            same_row = " AND ".join(f"{column} = new.{column}" for column in key)
+            for name, event in (("inserted", "INSERT"), ("updated", f"UPDATE OF {', '.join(columns)}")):
+                self.change(
+                    f"CREATE TEMP TRIGGER {table}_{name} AFTER {event} ON main.{table} "
+                    f"BEGIN UPDATE {table} SET crc = crc({values}) WHERE {same_row}; END"
+                )
+
+    def _columns(self, table: str) -> tuple[list[str], list[str]]:
+        """Return the columns of a table without its checksum, and those of its key."""
+        rows = self.all(f"PRAGMA table_info({table})")
+        return [name for _, name, *_ in rows if name != "crc"], [name for _, name, *_, key in rows if key]
+
+    @contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Convert errors of SQLite and the disk to named errors."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code & 0xFF == sqlite3.SQLITE_BUSY:
+                raise self._locked() from error
+            if code & 0xFF in _DISK and code != sqlite3.SQLITE_IOERR_SHORT_READ:
+                raise self._disk_error(error) from error
+            raise self.damaged(error) from error
+        except OSError as error:
+            if isinstance(error, IndexDiskError):
+                raise
+            raise self._disk_error(error) from error
+
+    def _disk_error(self, error: Exception) -> IndexDiskError:
+        return IndexDiskError(
+            f"{self.path}: the disk fails ({error}); what was added before is kept: free space, or make the "
+            "folder readable and writable, and try again"
+        )
+
+    def _locked(self) -> IndexLockedError:
+        return IndexLockedError(
+            f"{self.path}: this index is already open, in another process or elsewhere in this one; wait until it is "
+            "closed there"
+        )
+
+
+_TABLES_OF = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+
+
+def storable(text: str) -> str:
+    r"""Return a text as the database stores it: a lone surrogate, which UTF-8 lacks, becomes its escape.
+
+    >>> storable("الماي مقطوع \ud83d")
+    'الماي مقطوع \\ud83d'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _storable(values: Sequence[Any]) -> list[Any]:
+    return [storable(value) if isinstance(value, str) else value for value in values]
+
+
+def _crc(*values: Any) -> int:
+    """Return the checksum of a row's values."""
+    checksum = 0
+    for value in values:
+        checksum = crc32(value if isinstance(value, bytes) else repr(value).encode(), checksum)
+    return checksum
