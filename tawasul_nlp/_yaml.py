@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -20,6 +20,7 @@ from tawasul_nlp.errors import TawasulError
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*")
 
+_Number = TypeVar("_Number", int, float)
 Schema = Callable[[yaml.Node, str], Any]
 
 
@@ -72,20 +73,20 @@ def identifier(node: yaml.Node, source: str) -> str:
 
 def integer(node: yaml.Node, source: str) -> int:
     """Accept a whole number."""
-    value = _scalar(node, source, "a whole number")
-    try:
-        return int(value)
-    except ValueError:
-        raise error_at(node, source, f"expected a whole number, got {value!r}") from None
+    return _number(node, source, int, "a whole number")
 
 
 def number(node: yaml.Node, source: str) -> float:
     """Accept a number."""
-    value = _scalar(node, source, "a number")
+    return _number(node, source, float, "a number")
+
+
+def _number(node: yaml.Node, source: str, kind: Callable[[str], _Number], expected: str) -> _Number:
+    value = _scalar(node, source, expected)
     try:
-        return float(value)
+        return kind(value)
     except ValueError:
-        raise error_at(node, source, f"expected a number, got {value!r}") from None
+        raise error_at(node, source, f"expected {expected}, got {value!r}") from None
 
 
 def one_of(*allowed: str) -> Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
 _PIECE = 4_096
 
 
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """The arguments of ``from_pretrained``: with them a process pool makes its own copy of a classifier."""
+
+    target_error: TargetError
+    threads: int | None
+    domain: Domain | None
+    device: str | None
+    runtime: str | None
+    spinning: bool
+
+
 class ComplaintClassifier:
     """Classify citizens' cases by every task of a model, and route them.
 
@@ -46,43 +59,34 @@ class ComplaintClassifier:
     ('sewage_overflow', 'works', 'complaint')
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        target_error: TargetError = DEFAULT_TARGET,
-        threads: int | None = None,
-        domain: Domain | None = None,
-        device: str | None = None,
-        runtime: str | None = None,
-        spinning: bool = False,
-    ) -> None:
+    def __init__(self, folder: Path, options: _Options) -> None:
         began = time.perf_counter()
-        if threads is not None:
-            threads = at_least_one("threads", threads)
+        if options.threads is not None:
+            options = replace(options, threads=at_least_one("threads", options.threads))
+        domain = options.domain
         if domain is not None and not isinstance(domain, Domain):
             raise TypeError(f"domain is a {type(domain).__name__}, expected a Domain; read it with Domain.load")
         folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
-        # A copy that can be pickled and written as JSON, whatever mapping was given.
-        self.target_error = dict(target_error) if isinstance(target_error, Mapping) else target_error
-        # From these and the folder a process pool makes its own copy.
-        self._options: dict[str, Any] = {
-            "target_error": self.target_error,
-            "threads": threads,
-            "domain": domain,
-            "device": device,
-            "runtime": runtime,
-            "spinning": spinning,
-        }
+        # A copy that can be pickled and written as JSON, whatever mapping it was.
+        errors = options.target_error
+        self.target_error = dict(errors) if isinstance(errors, Mapping) else errors
+        self._options = replace(options, target_error=self.target_error)
         learned = _domain_of(folder, self.config)
         self.domain = domain or learned
         self.taxonomy = self.domain.taxonomy
         self._targets = targets_of(self.config.tasks, self.target_error)
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._thresholds = self._thresholds_for(self._targets)
-        chosen = choose_runtime(folder, self.config, threads=threads, device=device, runtime=runtime, spinning=spinning)
+        chosen = choose_runtime(
+            folder,
+            self.config,
+            threads=options.threads,
+            device=options.device,
+            runtime=options.runtime,
+            spinning=options.spinning,
+        )
         self._scorers = ModelScorers(folder, self.config, chosen)
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
         self.priors: Mapping[str, Mapping[str, float]] = {}
@@ -152,8 +156,7 @@ class ComplaintClassifier:
             raise ModelFormatError(
                 f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
             )
-        return cls(
-            folder,
+        options = _Options(
             target_error=target_error,
             threads=threads,
             domain=domain,
@@ -161,6 +164,7 @@ class ComplaintClassifier:
             runtime=runtime,
             spinning=spinning,
         )
+        return cls(folder, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.folder, self._options, self.priors)
@@ -224,8 +228,8 @@ class ComplaintClassifier:
     def _thresholds_for(self, targets: Mapping[str, float]) -> dict[str, float]:
         """Return the thresholds for target errors, and warn once of each that cannot be reached."""
         for sentence in unreached(self.config.tasks, targets):
-            if sentence not in self._told:
-                self._told.add(sentence)
+            if sentence not in self._warned:
+                self._warned.add(sentence)
                 logger.warning("%s: %s", self.folder, sentence)
         return thresholds_at(self.config.tasks, targets)
 
@@ -261,11 +265,8 @@ class ComplaintClassifier:
             "domain": f"{self.domain.id} {self.domain.version} ({self.domain.fingerprint})",
             "priors": dict(self.priors),
         }
-        # What a model tells about itself is free-form: it may be anything, and takes no fact's place.
-        about: dict[str, Any] = (
-            self.config.about if isinstance(self.config.about, dict) else {"about": self.config.about}
-        )
-        return {**facts, **about, **facts}
+        # What a model tells about itself is free-form, and takes no fact's place.
+        return {**facts, **self.config.about, **facts}
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is also a Iterable[str]; this form comes first and wins
@@ -528,8 +529,8 @@ def _domain_of(folder: Path, config: ModelConfig) -> Domain:
         raise ModelFormatError(f"{path}: not a domain ({error}); restore it from the model's release") from error
 
 
-def _restore(folder: Path, options: dict[str, Any], priors: Mapping[str, Mapping[str, float]]) -> ComplaintClassifier:
-    classifier = ComplaintClassifier(folder, **options)
+def _restore(folder: Path, options: _Options, priors: Mapping[str, Mapping[str, float]]) -> ComplaintClassifier:
+    classifier = ComplaintClassifier(folder, options)
     for task, frequencies in priors.items():
         classifier = classifier.with_priors(frequencies, task)
     return classifier

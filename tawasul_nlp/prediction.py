@@ -79,6 +79,10 @@ class LabelScore:
         return plain
 
 
+def _others(alternatives: tuple[LabelScore, ...]) -> str:
+    return ", ".join(f"{label.id} {label.probability:.2f}" for label in alternatives[:2])
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSet:
     """The labels that a multi-label task has for one text. It can be iterated.
@@ -352,10 +356,10 @@ class Prediction:
         for column in ("", "label", "الاسم", "probability", "else"):
             table.add_column(column)
         for task, label in self.labels.items():
-            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in label.alternatives[:2])
+            others = _others(label.alternatives)
             table.add_row(*map(cell, (task, label.id, label.name_ar, f"{label.probability:.2f}", others)))
         for task, answer in self.label_sets.items():
-            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in answer.alternatives[:2])
+            others = _others(answer.alternatives)
             rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in answer] or [("(none)", "", "")]
             for number, row in enumerate(rows):
                 table.add_row(*map(cell, ("" if number else task, *row, "" if number else others)))
@@ -363,7 +367,7 @@ class Prediction:
             also = issue.topic.id, issue.topic.name_ar, f"{issue.probability:.2f}", issue.agency.id
             table.add_row("also", *map(cell, also))
         if self.urgency is not None:
-            others = ", ".join(f"{other.id} {other.probability:.2f}" for other in self.urgency.alternatives[:2])
+            others = _others(self.urgency.alternatives)
             cells = self.urgency.id, self.urgency.name_ar, f"{self.urgency.probability:.2f}", others
             table.add_row("urgency", *map(cell, cells))
         for name, text in self._remarks():

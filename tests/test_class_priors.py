@@ -34,17 +34,6 @@ def test_a_frequent_topic_is_likelier_and_the_classifier_it_came_from_is_as_befo
     assert plain.priors == {} and weighted.priors == {"topic": FREQUENCIES} == weighted.info()["priors"]
 
 
-def test_topics_that_are_not_named_keep_their_relations(plain, weighted):
-    unnamed = [at for at, label in enumerate(plain.labels["topic"]) if label not in FREQUENCIES]
-    before, after = (clf.predict_proba(TEXTS)[:, unnamed] for clf in (plain, weighted))
-    assert np.allclose(after / after.sum(1, keepdims=True), before / before.sum(1, keepdims=True))
-
-
-@pytest.mark.parametrize("task", ["topic", "agency", "kind"])
-def test_probabilities_of_every_task_sum_to_one(weighted, task):
-    assert np.allclose(weighted.predict_proba(TEXTS, task).sum(1), 1)
-
-
 def test_the_agency_follows_its_topics_and_the_prediction_both(plain, weighted):
     agency = plain.labels["agency"].index("municipality")
     before, after = (clf.predict_proba(UNSURE, "agency")[0, agency] for clf in (plain, weighted))

@@ -257,14 +257,6 @@ def test_a_text_cannot_give_orders_to_the_terminal(clf: ComplaintClassifier) -> 
             assert not {"\x1b", "\x07", "\x9b"} & set(written)
 
 
-def test_a_table_is_refused_before_the_names_of_its_columns_are_read(clf: ComplaintClassifier) -> None:
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"text": [SEWAGE], "id": [1]})
-    with pytest.raises(InvalidTextError, match=r"got a DataFrame; pass its column of texts, df\['text'\]"):
-        clf.predict(table)
-    assert [p.topic.id for p in clf.predict(table["text"])] == ["sewage_overflow"]
-
-
 def test_a_prediction_can_be_hashed_pickled_and_copied_and_its_labels_cannot_be_changed(
     clf: ComplaintClassifier,
 ) -> None:
@@ -337,11 +329,6 @@ def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: P
             clf.predict_proba([SEWAGE], task=task)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="domain is a PosixPath, expected a Domain; read it with Domain.load"):
         ComplaintClassifier.from_pretrained(domain=tmp_path)  # type: ignore[arg-type]
-
-
-def test_the_one_line_form_loads_once_and_reads() -> None:
-    assert predict(SEWAGE).topic.id == "sewage_overflow"
-    assert [p.topic.id for p in predict([SEWAGE])] == ["sewage_overflow"]
 
 
 @pytest.mark.slow

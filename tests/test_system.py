@@ -1,18 +1,12 @@
 """The cores that a process may use are those that its container grants, and files are written whole or not at all."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tawasul_nlp import _system
 from tawasul_nlp._system import atomic_write, cores
-
-QUOTAS = Path("/sys/fs/cgroup/cpu")
-COUNT = "from tawasul_nlp._system import cores; print(cores())"
 
 
 @pytest.fixture(autouse=True)
@@ -90,28 +84,6 @@ def test_where_nothing_tells_of_control_groups_the_affinity_decides(tmp_path: Pa
     assert cores(tmp_path / "nowhere") == 16
     (tmp_path / "cgroup").write_text("0::/\n")
     assert cores(tmp_path) == 16
-
-
-@pytest.fixture
-def group_of_one_core() -> Iterator[Path]:
-    group = QUOTAS / f"tawasul-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "cpu.cfs_quota_us").write_text("100000")
-    except OSError:
-        pytest.skip("control groups of version 1 cannot be made here")
-    yield group
-    group.rmdir()
-
-
-def test_a_process_in_a_control_group_with_one_core_uses_one(group_of_one_core: Path) -> None:
-    # Only the child is put into the group, by itself, before it counts.
-    own = f"import os, pathlib; pathlib.Path({str(group_of_one_core / 'cgroup.procs')!r}).write_text(str(os.getpid()))"
-    pretend = "os.sched_getaffinity = lambda process: set(range(16))"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{own}\n{pretend}\n{COUNT}"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["1"]
 
 
 @pytest.mark.parametrize(("given", "expected"), [("3", 3), (" 64 ", 64), ("", 16)])

@@ -231,14 +231,8 @@ def read_json(path: Path) -> Any:
         raise ModelFormatError(f"{path}: damaged ({error!r:.200}); restore it from the model's release") from error
 
 
-def read_config(folder: Path, verify: bool = True) -> ModelConfig:
-    """Read and check a model folder's configuration.
-
-    Parameters
-    ----------
-    folder : Path
-    verify : bool
-        Whether to compare every file with its hash (tens of milliseconds for the bundled model).
+def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
+    """Read and check a model folder's configuration, and unless ``verify`` is False the hash of each of its files.
 
     Raises
     ------

@@ -78,23 +78,6 @@ def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> N
     assert np.abs(scorer.scores(TEXTS)["t"] - exact).max() < 0.02 * np.abs(exact).max()
 
 
-def test_a_reader_that_is_killed_while_it_is_written_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import safetensors.numpy
-
-    def killed(tensors: dict[str, np.ndarray], path: Path) -> None:
-        path.write_bytes(b"half of it")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(safetensors.numpy, "save_file", killed)
-    blocks = tuple(kept_features(block, 1) for block in NgramFeatures().counts(TEXTS))
-    weights = {"topic": np.zeros((sum(len(block.hashes) for block in blocks), 2), np.float32)}
-    with pytest.raises(KeyboardInterrupt):
-        save_ngram(tmp_path / "n.safetensors", blocks, weights, {"topic": np.zeros(2, np.float32)})
-    assert not (tmp_path / "n.safetensors").exists()
-
-
 def test_a_file_that_is_no_reader_is_refused(tmp_path: Path) -> None:
     (tmp_path / "n.safetensors").write_bytes(b"not a tensor file")
     with pytest.raises(ModelFormatError, match="not an n-gram scorer"):

@@ -1,7 +1,7 @@
 """A model with tasks and labels of its own works in every method, and never as if its labels were Bahrain's."""
 
-import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,16 +78,6 @@ def test_embeddings_and_explanations_need_none_of_our_tasks(clf: ComplaintClassi
         clf.explain(TEXTS[0], "topic")
 
 
-def test_labels_with_markup_print_as_they_are(tmp_path: Path) -> None:
-    from rich.console import Console
-
-    own = write_tiny_model(tmp_path / "m", tasks={"unit": ("[red]أ[/red]", "[/]")})
-    p = ComplaintClassifier.from_pretrained(own).predict(TEXTS[0])
-    console = Console(record=True, width=160, file=io.StringIO())
-    console.print(p)
-    assert p.labels["unit"].id in console.export_text()
-
-
 def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> None:
     with pytest.raises(ModelFormatError, match="no incident vectors"):
         clf.encode_incidents(TEXTS)
@@ -120,8 +110,6 @@ def test_any_special_tokens_and_graphs_with_token_types_read_the_same(
 
 @pytest.mark.parametrize("name", ["text", "reasons", "embedding", "", " x", "a.b", "x" * 101, "a\n"])
 def test_task_names_that_would_hide_something_else_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
     config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
     config["tasks"] = {name: config["tasks"]["dept"]}
@@ -131,8 +119,6 @@ def test_task_names_that_would_hide_something_else_are_refused(folder: Path, tmp
 
 
 def test_labels_that_do_not_fit_the_graph_are_refused(folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
     config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
     config["tasks"]["dept"]["labels"].append("زيادة")

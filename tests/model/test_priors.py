@@ -49,11 +49,6 @@ def test_frequencies_of_agencies_leave_the_topics_of_each_their_shares(likelihoo
     assert np.allclose(found["agency"], expected @ IN_AGENCY, atol=1e-9)
 
 
-def test_the_models_own_frequencies_change_nothing(likelihoods):
-    found = under(dict(zip(TOPIC.labels, 1000 * OLD, strict=True)), "topic", likelihoods)
-    assert np.allclose(found["topic"], posterior(likelihoods, OLD))
-
-
 def test_a_label_that_is_not_named_keeps_its_share():
     assert np.allclose(np.exp(log_ratios("topic", TOPIC, {"leak": 300, "outage": 100})) * OLD, [0.375, 0.125, 0.5])
 

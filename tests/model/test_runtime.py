@@ -81,12 +81,3 @@ def test_threads_wait_for_each_other_awake_only_where_that_is_asked_for(spinning
     runtime = OnnxRuntime(BUNDLED / ENCODER, threads=2, spinning=spinning)
     options = runtime.session().get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == str(int(spinning))
-
-
-def test_without_a_number_of_threads_there_is_one_for_each_core_that_may_be_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TAWASUL_THREADS", "2")
-    runtime = OnnxRuntime(BUNDLED / ENCODER)
-    assert len(list(runtime.run_all(batches(6)))) == 6
-    assert runtime._unused.get().qsize() == 2
