@@ -70,15 +70,14 @@ def evaluate(
     from tawasul_nlp.evaluation import evaluate as measure
     from tawasul_nlp.tables import open_labelled
 
-    wanted, shown = label_columns(labels), names(slices, "--slices")
     options = reading.options()
     check_outputs([data, *([train] if train else [])], model, output=output, html=html)
     with interrupts_told(), progress(quiet) as advance:
         result = measure(
             model,
             open_labelled(data, text_column, options),
-            label_columns=wanted,
-            slices=shown,
+            label_columns=label_columns(labels),
+            slices=names(slices, "--slices"),
             group_column=group_column,
             train=None if train is None else open_labelled(train, text_column, options),
             resamples=resamples,

@@ -43,35 +43,35 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=1, help="Bootstrap resa
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 
 
-def names(given: str | None, option: str) -> list[str]:
+def names(value: str | None, option: str) -> list[str]:
     """Return the comma-separated names of an option.
 
     >>> names("register, governorate", "--slices"), names(None, "--slices")
     (['register', 'governorate'], [])
     """
-    found = [name.strip() for name in (given or "").split(",") if name.strip()]
-    if len(set(found)) < len(found):
-        raise typer.BadParameter(f"names a column twice: {given}", param_hint=option)
-    return found
+    columns = [name.strip() for name in (value or "").split(",") if name.strip()]
+    if len(set(columns)) < len(columns):
+        raise typer.BadParameter(f"names a column twice: {value}", param_hint=option)
+    return columns
 
 
-def label_columns(given: str | None) -> dict[str, str] | None:
+def label_columns(value: str | None) -> dict[str, str] | None:
     """Return the column of each task; None if the option is not given.
 
     >>> label_columns("topic=category, agency")
     {'topic': 'category', 'agency': 'agency'}
     """
-    if given is None:
+    if value is None:
         return None
-    found: dict[str, str] = {}
-    for item in given.split(","):
+    columns: dict[str, str] = {}
+    for item in value.split(","):
         task, _, column = (part.strip() for part in item.partition("="))
         if not task:
-            raise typer.BadParameter(f"got {given!r}, expected topic,agency or topic=category,agency")
-        if task in found:
+            raise typer.BadParameter(f"got {value!r}, expected topic,agency or topic=category,agency")
+        if task in columns:
             raise typer.BadParameter(f"names the task {task!r} twice", param_hint="--label-columns")
-        found[task] = column or task
-    return found
+        columns[task] = column or task
+    return columns
 
 
 def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | None) -> None:

@@ -66,7 +66,7 @@ def tfidf_svms(texts: Sequence[str], target: np.ndarray, unseen: Sequence[str]) 
     from sklearn.svm import LinearSVC
 
     features = tfidf_features().fit(texts)
-    known, new = features.transform(texts), features.transform(unseen)
+    seen, new = features.transform(texts), features.transform(unseen)
     counts = target.sum(axis=0)
     # A label has to be on both sides of every fold.
     divisible = np.minimum(counts, len(texts) - counts) >= _FOLDS
@@ -74,9 +74,9 @@ def tfidf_svms(texts: Sequence[str], target: np.ndarray, unseen: Sequence[str]) 
     scores = np.tile(np.where(target.all(axis=0), np.inf, -np.inf), (len(unseen), 1))
     for label in np.flatnonzero((counts > 0) & (counts < len(texts))).tolist():
         svm, truth = LinearSVC(C=0.5, random_state=0), target[:, label]
-        scores[:, label] = svm.fit(known, truth).decision_function(new)
+        scores[:, label] = svm.fit(seen, truth).decision_function(new)
         if divisible[label]:
-            held_out[:, label] = cross_val_predict(svm, known, truth, cv=_FOLDS, method="decision_function")
+            held_out[:, label] = cross_val_predict(svm, seen, truth, cv=_FOLDS, method="decision_function")
     threshold = 0.0
     if divisible.any():
         threshold, _ = best_threshold(held_out[:, divisible].ravel(), target[:, divisible].ravel())
@@ -88,9 +88,9 @@ def spread(scores: np.ndarray, classes: Sequence[str], known: tuple[str, ...]) -
     """Put a fitted model's scores (n, classes) into the columns of ``known``; one column means two classes."""
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
-    found = np.full((len(scores), len(known)), scores.min() - 1.0)
-    at = {label: column for column, label in enumerate(known)}
-    for column, label in enumerate(classes):
-        if label in at:
-            found[:, at[label]] = scores[:, column]
-    return found
+    table = np.full((len(scores), len(known)), scores.min() - 1.0)
+    columns = {label: column for column, label in enumerate(known)}
+    for class_index, label in enumerate(classes):
+        if label in columns:
+            table[:, columns[label]] = scores[:, class_index]
+    return table

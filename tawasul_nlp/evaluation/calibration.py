@@ -68,8 +68,7 @@ def calibrate(
         Labelled rows, as :func:`~tawasul_nlp.evaluation.evaluate` takes them; none that the model was trained on.
     output : str, Path or None
         A new folder for the calibrated model; None changes the model's own folder.
-    text_column : str
-    label_columns : mapping of str to str, sequence of str, or None
+    text_column, label_columns
         See :func:`~tawasul_nlp.evaluation.evaluate`.
     group_column : str or None
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
@@ -79,16 +78,10 @@ def calibrate(
         found among these rows as often as before.
     target_errors : sequence of float
         For which coverage and error are reported; the model answers for any other as well.
-    folds : int
-        Of the cross-validation.
-    seed : int
-        Of how rows are dealt into them.
+    folds, seed : int
+        Of the cross-validation, and of how rows are dealt into them.
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
-
-    Returns
-    -------
-    CalibrationResult
 
     Raises
     ------
@@ -116,11 +109,8 @@ def calibrate(
     truth = _truth(tasks, table, columns)
     _check_recall(least_recall, [tasks[name] for name in truth])
     rows = _Rows(_scores(classifier, table.texts, advance), truth)
-    cross_validated: list[dict[str, _Judged]] = []
-    for fold, held_out in enumerate(_folds(table, group_column, folds, seed)):
-        advance("cross-validating", fold / folds)
-        fitted = _fitted(tasks, rows.at(~held_out), least_recall)
-        cross_validated.append(_judged(fitted, rows.at(held_out), target_errors))
+    held_out = list(_folds(table, group_column, folds, seed))
+    after = _cross_validated(tasks, rows, held_out, least_recall, target_errors, advance)
     advance("calibrating", 1.0)
     before = _judged(tasks, rows, target_errors)
     fitted = _fitted(tasks, rows, least_recall)
@@ -137,7 +127,7 @@ def calibrate(
                 n=int(_is_labelled(labels).sum()),
                 unknown_labels=int(_lacking(tasks[name], labels).sum()),
                 before=_figures([before[name]], target_errors),
-                after=_figures([fold[name] for fold in cross_validated], target_errors),
+                after=_figures([fold[name] for fold in after], target_errors),
                 least_error=fitted[name].curve[0][1],
             )
             for name, labels in truth.items()
@@ -150,6 +140,23 @@ def calibrate(
     )
     _write(classifier.folder, folder, config, result)
     return result
+
+
+def _cross_validated(
+    tasks: Mapping[str, TaskConfig],
+    rows: _Rows,
+    folds: Sequence[np.ndarray],
+    least_recall: Mapping[str, float],
+    target_errors: Sequence[float],
+    advance: Progress,
+) -> list[dict[str, _Judged]]:
+    """Return what calibrations on the other rows make of the rows that each fold holds out."""
+    judged = []
+    for number, held_out in enumerate(folds):
+        advance("cross-validating", number / len(folds))
+        fitted = _fitted(tasks, rows.at(~held_out), least_recall)
+        judged.append(_judged(fitted, rows.at(held_out), target_errors))
+    return judged
 
 
 def _checked_output(folder: Path, output: str | Path | None) -> Path:

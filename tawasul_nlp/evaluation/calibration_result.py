@@ -24,66 +24,35 @@ class AcceptedAnswers:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFigures:
-    """What one calibration does on the rows.
+    """What one calibration does on the rows."""
 
-    Attributes
-    ----------
-    accuracy : float
-        Of a multi-label task, the share of sets that are exactly right.
-    ece : float
-        Expected calibration error.
-    accepted : dict of str to AcceptedAnswers
-        For each target error that the calibration has thresholds for.
-    """
-
+    # Of a multi-label task, the share of sets that are exactly right.
     accuracy: float
+    # Expected calibration error.
     ece: float
+    # For each target error that the calibration has thresholds for.
     accepted: dict[str, AcceptedAnswers]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCalibration:
-    """What the calibration changed for one task.
+    """What the calibration changed for one task."""
 
-    Attributes
-    ----------
-    column : str or None
-        That holds the true labels; None where they follow from those of another task.
-    n : int
-        Rows with a label.
-    unknown_labels : int
-        Rows among them whose label the model lacks; every answer to them is wrong.
-    before, after : CalibrationFigures
-        Of the model as it was, and cross-validated of the new calibration.
-    least_error : float
-        The least target error that some threshold keeps to.
-    """
-
+    # Of the true labels; None where they follow from those of another task.
     column: str | None
+    # Rows with a label, and those among them whose label the model lacks: every answer to them is wrong.
     n: int
     unknown_labels: int
+    # Of the model as it was, and cross-validated of the new calibration.
     before: CalibrationFigures
     after: CalibrationFigures
+    # The least target error that some threshold keeps to.
     least_error: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CalibrationResult:
-    """What :func:`~tawasul_nlp.evaluation.calibrate` changed. ``rich.print`` shows it as a table.
-
-    Attributes
-    ----------
-    before, after : ModelFacts
-    data : DataFacts
-    tasks : dict of str to TaskCalibration
-    folds : int
-        Of the cross-validation.
-    warnings : tuple of str
-        Target errors that no threshold reaches.
-    date : str
-    command : str
-        What to run to calibrate again, if it was a command.
-    """
+    """What :func:`~tawasul_nlp.evaluation.calibrate` changed. ``rich.print`` shows it as a table."""
 
     CARD_TITLE: ClassVar[str] = "**Calibrated anew**"
 
@@ -91,9 +60,12 @@ class CalibrationResult:
     after: ModelFacts
     data: DataFacts
     tasks: dict[str, TaskCalibration]
+    # Of the cross-validation.
     folds: int
+    # Target errors that no threshold reaches.
     warnings: tuple[str, ...]
     date: str
+    # What to run to calibrate again, if it was a command.
     command: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,9 +103,9 @@ class CalibrationResult:
         return ["task", "rows", "", "accuracy", "ECE", *names]
 
     def _rows(self) -> Iterator[list[str]]:
-        for task, found in self.tasks.items():
-            for name, figures in (("before", found.before), ("after", found.after)):
-                row = [task, str(found.n), name, per_cent(figures.accuracy), f"{figures.ece:.3f}"]
+        for task, part in self.tasks.items():
+            for name, figures in (("before", part.before), ("after", part.after)):
+                row = [task, str(part.n), name, per_cent(figures.accuracy), f"{figures.ece:.3f}"]
                 for target in self._targets():
                     accepted = figures.accepted.get(target)
                     row += ["-", "-"] if accepted is None else [per_cent(accepted.coverage), per_cent(accepted.error)]
@@ -155,9 +127,9 @@ class CalibrationResult:
             table,
             Text(self._about()),
         ]
-        for task, found in self.tasks.items():
-            if found.unknown_labels:
-                parts.append(Text(f"{task}: {found.unknown_labels} rows have labels that the model lacks."))
+        for task, part in self.tasks.items():
+            if part.unknown_labels:
+                parts.append(Text(f"{task}: {part.unknown_labels} rows have labels that the model lacks."))
         parts += [Text(f"{sentence}.") for sentence in self.warnings]
         return Group(*parts)
 

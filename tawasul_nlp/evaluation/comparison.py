@@ -26,35 +26,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskComparison:
-    """How two models differ on the rows of one task.
+    """How two models differ on the rows of one task."""
 
-    Attributes
-    ----------
-    n : int
-        Rows with a label.
-    accuracy : tuple of (float, float)
-        Of the first and of the second; of a multi-label task, the share of sets that are exactly right.
-    points : Estimate
-        First minus second in points of accuracy, with the paired bootstrap 95% interval.
-    first_only, second_only : int
-        Rows that only the one or only the other gets right.
-    p_value : float
-        Exact McNemar test.
-    significant : bool
-        Whether chance alone would show such a difference less than once in twenty times, by both tests.
-    micro_f1 : tuple of (float, float), or None
-        Of a multi-label task, over all pairs of a row and a label.
-    micro_f1_points : Estimate or None
-        First minus second in points of micro F1, with the paired bootstrap 95% interval.
-    """
-
+    # Rows with a label.
     n: int
+    # Of the first and of the second; of a multi-label task, the share of sets that are exactly right.
     accuracy: tuple[float, float]
+    # First minus second in points of accuracy, with the paired bootstrap 95% interval.
     points: Estimate
+    # Rows that only the one or only the other gets right.
     first_only: int
     second_only: int
+    # Exact McNemar test.
     p_value: float
+    # Whether chance alone would show such a difference less than once in twenty times, by both tests.
     significant: bool
+    # The same of a multi-label task, over all pairs of a row and a label.
     micro_f1: tuple[float, float] | None = None
     micro_f1_points: Estimate | None = None
 
@@ -81,7 +68,7 @@ class ComparisonResult:
         table.add_column("task", no_wrap=True)
         for header in ("A", "B", "A - B, points [95%]", "only A / only B", "McNemar"):
             table.add_column(header, justify="right", no_wrap=True)
-        said = []
+        verdicts = []
         for task, each in self.tasks.items():
             shares = [f"{100 * share:.1f}" for share in each.accuracy]
             apart = f"{each.first_only} / {each.second_only}"
@@ -91,12 +78,12 @@ class ComparisonResult:
                 shares = [f"{100 * share:.1f}" for share in each.micro_f1]
                 table.add_row(Text(f"{task}, micro F1"), *shares, signed(each.micro_f1_points), "", "")
             better = "A" if each.points.value > 0 else "B"
-            said.append(
+            verdicts.append(
                 f"{task}: {better} is better, beyond chance."
                 if each.significant
                 else f"{task}: no difference beyond chance on these {each.n} rows."
             )
-        return Group(Text(f"A = {self.first}\nB = {self.second}"), table, *map(Text, said))
+        return Group(Text(f"A = {self.first}\nB = {self.second}"), table, *map(Text, verdicts))
 
 
 def compare(
@@ -138,34 +125,34 @@ def compare(
         raise DifferentDataError(
             f"the evaluations have no task in common: {', '.join(one.hits)} and {', '.join(other.hits)}"
         )
-    found = {}
-    for task in tasks:
-        known = one.hits[task] != "-"
-        if not np.array_equal(known, other.hits[task] != "-"):
-            raise DifferentDataError(f"{task}: the two evaluations have labels on different rows")
-        # Rows that belong together do so whichever of the two evaluations knows it.
-        known_groups = [each.groups for each in (one, other) if each.groups is not None]
-        groups = known_groups[0] if known_groups else np.arange(len(one.keys))
-        own = np.unique(groups[known], return_inverse=True)[1]
-        right = [each.hits[task][known] == "1" for each in (one, other)]
-        gain = difference(right[0], right[1], own, resamples)
-        micro_f1, micro_f1_points = None, None
-        if task in one.counts and task in other.counts:
-            counts = [each.counts[task][known] for each in (one, other)]
-            micro_f1 = (round(micro_f1_of(counts[0]), 4), round(micro_f1_of(counts[1]), 4))
-            micro_f1_points = micro_f1_difference(counts[0], counts[1], own, resamples)
-        found[task] = TaskComparison(
-            int(known.sum()),
-            (round(float(right[0].mean()), 4), round(float(right[1].mean()), 4)),
-            gain.points,
-            gain.first_only,
-            gain.second_only,
-            gain.p_value,
-            gain.significant,
-            micro_f1,
-            micro_f1_points,
-        )
-    return ComparisonResult(one.name, other.name, found)
+    return ComparisonResult(one.name, other.name, {task: _compared(task, one, other, resamples) for task in tasks})
+
+
+def _compared(task: str, one: _Rows, other: _Rows, resamples: int) -> TaskComparison:
+    labelled = one.hits[task] != "-"
+    if not np.array_equal(labelled, other.hits[task] != "-"):
+        raise DifferentDataError(f"{task}: the two evaluations have labels on different rows")
+    # Rows that belong together do so whichever of the two evaluations says so.
+    groups = next((each.groups for each in (one, other) if each.groups is not None), np.arange(len(one.keys)))
+    groups = np.unique(groups[labelled], return_inverse=True)[1]
+    hits = [each.hits[task][labelled] == "1" for each in (one, other)]
+    gain = difference(hits[0], hits[1], groups, resamples)
+    micro_f1, micro_f1_points = None, None
+    if task in one.counts and task in other.counts:
+        counts = [each.counts[task][labelled] for each in (one, other)]
+        micro_f1 = (round(micro_f1_of(counts[0]), 4), round(micro_f1_of(counts[1]), 4))
+        micro_f1_points = micro_f1_difference(counts[0], counts[1], groups, resamples)
+    return TaskComparison(
+        n=int(labelled.sum()),
+        accuracy=(round(float(hits[0].mean()), 4), round(float(hits[1].mean()), 4)),
+        points=gain.points,
+        first_only=gain.first_only,
+        second_only=gain.second_only,
+        p_value=gain.p_value,
+        significant=gain.significant,
+        micro_f1=micro_f1,
+        micro_f1_points=micro_f1_points,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,10 +166,10 @@ class _Rows:
     counts: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, given: EvaluationResult | str | Path) -> _Rows:
-        if isinstance(given, EvaluationResult):
-            return cls._ordered(f"{given.data.name} (model {given.model.hash})", given.rows)
-        path = Path(given)
+    def of(cls, evaluation: EvaluationResult | str | Path) -> _Rows:
+        if isinstance(evaluation, EvaluationResult):
+            return cls._ordered(f"{evaluation.data.name} (model {evaluation.model.hash})", evaluation.rows)
+        path = Path(evaluation)
         try:
             result: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -201,9 +188,9 @@ class _Rows:
         ):
             raise ValueError(f"{path} is damaged: its rows are not lists of keys, hits and groups; make it again")
         model = result.get("model")
-        known = model.get("hash") if isinstance(model, dict) else result.get("model_hash")
-        found = RowHits(tuple(keys), hits, None if groups is None else tuple(groups), counts)
-        return cls._ordered(f"{path.name} (model {known})", found)
+        model_hash = model.get("hash") if isinstance(model, dict) else result.get("model_hash")
+        row_hits = RowHits(tuple(keys), hits, None if groups is None else tuple(groups), counts)
+        return cls._ordered(f"{path.name} (model {model_hash})", row_hits)
 
     @classmethod
     def _ordered(cls, name: str, rows: RowHits) -> _Rows:
@@ -215,13 +202,13 @@ class _Rows:
         hits = {task: np.array(list(marks))[order] for task, marks in rows.hits.items()}
         counts = {}
         for task, listed in rows.label_counts.items():
-            known = np.flatnonzero(np.array(list(rows.hits.get(task, ""))) != "-")
-            if len(known) != len(listed):
+            labelled = np.flatnonzero(np.array(list(rows.hits.get(task, ""))) != "-")
+            if len(labelled) != len(listed):
                 raise ValueError(
-                    f"{name} is damaged: {task} has {len(known)} rows with labels, {len(listed)} with counts"
+                    f"{name} is damaged: {task} has {len(labelled)} rows with labels, {len(listed)} with counts"
                 )
             of_rows = np.zeros((len(keys), 3), np.int64)
-            of_rows[known] = listed
+            of_rows[labelled] = listed
             counts[task] = of_rows[order]
         return cls(name, keys[order], hits, None if rows.groups is None else np.array(rows.groups)[order], counts)
 

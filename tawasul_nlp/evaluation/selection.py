@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from tawasul_nlp.model.label_sets import join_labels, set_probability
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.chunk import to_cell
 from tawasul_nlp.tables.io.escaping import escaped_row
-from tawasul_nlp.tables.labelled import LabelledRow, open_labelled
+from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, open_labelled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,69 +35,46 @@ if TYPE_CHECKING:
 # Uncertain cases that compete for one pick; eval.quality.active_learning chose it on validation rows.
 BREADTH = 3
 SURE_PAIR = 0.9
-_SHOWN = 10
+_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedCase:
-    """A case to be labelled, and why.
+    """A case to be labelled, and why."""
 
-    Attributes
-    ----------
-    pick : int
-        Its rank, from 1: the most uncertain first.
-    row : int
-        Its row in the table, from 1.
-    answer, second : str
-        The two likeliest labels; of a multi-label task, the labels that are answered and those with the most doubtful
-        one changed, the likelier first.
-    probability, second_probability : float
-    reports : int
-        Cases of the table in its duplicate group, itself included.
-    reason : str
-    record : mapping
-        The row itself.
-    """
-
+    # Its rank, from 1: the most uncertain first.
     pick: int
+    # Its row in the table, from 1.
     row: int
+    # The two likeliest labels; of a multi-label task, the labels that are answered and those with the most doubtful one
+    # changed, the likelier first.
     answer: str
     probability: float
     second: str
     second_probability: float
+    # Cases of the table in its duplicate group, itself included.
     reports: int
     reason: str
     record: Mapping[str, Any]
 
     def to_row(self) -> dict[str, Any]:
         """Return what was added, then the row's own cells; an added name that the row has begins with ``select_``."""
-        own = {name: to_cell(value) for name, value in self.record.items()}
+        cells = {name: to_cell(value) for name, value in self.record.items()}
         added = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "record"}
-        return {_free(name, own): value for name, value in added.items()} | own
+        return {_free(name, cells): value for name, value in added.items()} | cells
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What :func:`select` chose. ``rich.print`` shows the first cases.
+    """What :func:`select` chose. ``rich.print`` shows the first cases."""
 
-    Attributes
-    ----------
-    cases : tuple of SelectedCase
-        As many as asked for, or fewer where the others are reports of the same incidents.
-    task : str
-        For which labels are wanted.
-    pool : int
-        Rows that could be chosen.
-    excluded : int
-        Rows whose text is among those labelled already.
-    unusable : tuple of (int, str)
-        Row number and reason of each row without a text.
-    """
-
+    # As many as asked for, or fewer where the others are reports of the same incidents.
     cases: tuple[SelectedCase, ...]
     task: str
+    # Rows that could be chosen, and those whose text is among the labelled ones.
     pool: int
     excluded: int
+    # Number and reason of each row without a text.
     unusable: tuple[tuple[int, str], ...]
 
     def write(self, path: str | Path) -> None:
@@ -111,32 +88,24 @@ class Selection:
         from rich.console import Group
         from rich.text import Text
 
-        shown = [Text(f"{case.pick}. row {case.row}: {case.reason}") for case in self.cases[:_SHOWN]]
-        left = len(self.cases) - len(shown)
-        lines = [*shown, *([Text(f"and {left} more")] if left > 0 else [])]
+        lines = [Text(f"{case.pick}. row {case.row}: {case.reason}") for case in self.cases[:_LISTED]]
+        if len(self.cases) > _LISTED:
+            lines.append(Text(f"and {len(self.cases) - _LISTED} more"))
         lost = f"{self.excluded} rows are labelled already, {len(self.unusable)} have no text"
         return Group(*lines, Text(f"{len(self.cases)} of {self.pool} cases to label for {self.task}; {lost}"))
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A case to be labelled.
+    """A case to be labelled."""
 
-    Attributes
-    ----------
-    index : int
-        Its position in the pool.
-    margin : float
-        Probability of the likeliest label minus that of the second.
-    reports : int
-        Cases of the pool in its duplicate group, itself included.
-    similar : int
-        Uncertain cases that it stands for, itself included.
-    """
-
+    # Its position in the pool.
     index: int
+    # Probability of the likeliest label minus that of the second.
     margin: float
+    # Cases of the pool in its duplicate group, itself included.
     reports: int
+    # Uncertain cases that it stands for, itself included.
     similar: int
 
 
@@ -206,11 +175,13 @@ def choose(
     # Candidates rise in margin, so the first of each cluster is its most uncertain.
     chosen = np.unique(clusters, return_index=True)[1]
     sizes = np.bincount(clusters)
-    reports = np.bincount(np.unique(groups, return_inverse=True)[1])[np.unique(groups, return_inverse=True)[1]]
+    codes = np.unique(groups, return_inverse=True)[1]
+    reports = np.bincount(codes)[codes]
+    rows = candidates[np.sort(chosen)].tolist()
+    similar = sizes[clusters[np.sort(chosen)]].tolist()
     return [
-        Pick(int(row), float(margin[row]), int(reports[row]), int(sizes[clusters[at]]))
-        for at in np.sort(chosen)
-        for row in [candidates[at]]
+        Pick(index=row, margin=float(margin[row]), reports=int(reports[row]), similar=count)
+        for row, count in zip(rows, similar, strict=True)
     ]
 
 
@@ -266,62 +237,83 @@ def select(
         raise ValueError(f"n is {n}, expected at least 1")
     classifier = loaded(model)
     task = classifier.known_task(task)
-    source = open_labelled(data, text_column)
-    known = set()
-    if exclude is not None:
-        known = {folded(row.text) for row in open_labelled(exclude, source.text_column).rows() if not row.problem}
-    rows: list[LabelledRow] = []
-    unusable: list[tuple[int, str]] = []
-    excluded = 0
-    for row in source.rows(lambda share: advance("reading", share)):
-        if row.problem:
-            unusable.append((row.number, row.problem))
-        elif folded(row.text) in known:
-            excluded += 1
-        else:
-            rows.append(row)
-    if not rows:
-        raise TableError(
-            f"{source.name} has no row with a new text in column {source.text_column!r}: {excluded} are labelled "
-            f"already, {len(unusable)} cannot be used"
-        )
-    texts = [row.text for row in rows]
+    pool = _read_pool(open_labelled(data, text_column), exclude, lambda share: advance("reading", share))
+    texts = [row.text for row in pool.rows]
     advance("predicting", 0.0)
-    probabilities = classifier.predict_proba(texts, task)
-    settings = classifier.config.tasks[task]
-    answers = two_sets(probabilities, settings) if settings.multi_label else None
-    if answers is not None:
-        probabilities = answers[0]
+    probabilities, names = _answers(classifier, texts, task)
     vectors = classifier.encode(texts)
     advance("grouping", 0.0)
+    picks = choose(probabilities, vectors, _incidents(classifier, texts), n, seed=seed)
+    advance("grouping", 1.0)
+    cases = [
+        _case(number, pick, pool.rows[pick.index], probabilities[pick.index], names[pick.index])
+        for number, pick in enumerate(picks, 1)
+    ]
+    return Selection(tuple(cases), task, len(pool.rows), pool.excluded, tuple(pool.unusable))
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The rows that can be chosen, how many texts are labelled already, and which rows have none."""
+
+    rows: list[LabelledRow] = field(default_factory=list)
+    excluded: int = 0
+    unusable: list[tuple[int, str]] = field(default_factory=list)
+
+
+def _read_pool(source: LabelledSource, exclude: Any, on_progress: Callable[[float], None]) -> _Pool:
+    labelled = set()
+    if exclude is not None:
+        labelled = {folded(row.text) for row in open_labelled(exclude, source.text_column).rows() if not row.problem}
+    pool = _Pool()
+    for row in source.rows(on_progress):
+        if row.problem:
+            pool.unusable.append((row.number, row.problem))
+        elif folded(row.text) in labelled:
+            pool.excluded += 1
+        else:
+            pool.rows.append(row)
+    if not pool.rows:
+        raise TableError(
+            f"{source.name} has no row with a new text in column {source.text_column!r}: {pool.excluded} are labelled "
+            f"already, {len(pool.unusable)} cannot be used"
+        )
+    return pool
+
+
+def _answers(
+    classifier: ComplaintClassifier, texts: Sequence[str], task: str
+) -> tuple[np.ndarray, Sequence[Sequence[str]]]:
+    """Return the probabilities (n_texts, answers) of the answers to each text, and what these are called."""
+    probabilities, settings = classifier.predict_proba(texts, task), classifier.config.tasks[task]
+    if settings.multi_label:
+        return two_sets(probabilities, settings)
+    return probabilities, [classifier.labels[task]] * len(texts)
+
+
+def _incidents(classifier: ComplaintClassifier, texts: Sequence[str]) -> np.ndarray:
+    """Return a number (n_texts,) for each text, the same for reports of one incident."""
     # A model that was trained on other labels knows no incidents. The bundled one finds them, but on texts that are no
     # reports of incidents it takes short likeness for sameness, so only its surest pairs count there.
-    own = PAIRS in classifier.config.files
-    grouper = DuplicateGrouper(classifier) if own else DuplicateGrouper.from_pretrained(threshold=SURE_PAIR)
-    groups = grouper.group(texts).labels
-    picks = choose(probabilities, vectors, groups, n, seed=seed)
-    advance("grouping", 1.0)
-    names: Sequence[str] = classifier.labels[task]
-    cases = []
-    for number, pick in enumerate(picks, 1):
-        share = probabilities[pick.index]
-        if answers is not None:
-            names = answers[1][pick.index]
-        first, second = np.argsort(-share, kind="stable")[:2].tolist() + [0] * (len(names) < 2)
-        cases.append(
-            SelectedCase(
-                number,
-                rows[pick.index].number,
-                names[first],
-                round(float(share[first]), 4),
-                names[second],
-                round(float(share[second]), 4),
-                pick.reports,
-                reason(names[first], names[second], pick),
-                rows[pick.index].record,
-            )
-        )
-    return Selection(tuple(cases), task, len(rows), excluded, tuple(unusable))
+    knows_incidents = PAIRS in classifier.config.files
+    grouper = DuplicateGrouper(classifier) if knows_incidents else DuplicateGrouper.from_pretrained(threshold=SURE_PAIR)
+    return grouper.group(texts).labels
+
+
+def _case(number: int, pick: Pick, row: LabelledRow, probabilities: np.ndarray, names: Sequence[str]) -> SelectedCase:
+    # A task of one label has no second answer.
+    first, second = np.argsort(-probabilities, kind="stable")[:2].tolist() + [0] * (len(names) < 2)
+    return SelectedCase(
+        pick=number,
+        row=row.number,
+        answer=names[first],
+        probability=round(float(probabilities[first]), 4),
+        second=names[second],
+        second_probability=round(float(probabilities[second]), 4),
+        reports=pick.reports,
+        reason=reason(names[first], names[second], pick),
+        record=row.record,
+    )
 
 
 def two_sets(probabilities: np.ndarray, task: TaskConfig) -> tuple[np.ndarray, list[tuple[str, str]]]:
