@@ -12,7 +12,7 @@ from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import case_features
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import PAIRS
 from training.corpus import Example, LabelSpace, load_examples

@@ -207,7 +207,7 @@ def question_pairs(grouper: DuplicateGrouper, path: Path) -> dict[str, Any]:
 
     A logistic regression of the scores, fitted on every tenth row, says what few pairs of the kind bring.
     """
-    from tawasul_nlp.duplicates.extraction import case_features
+    from tawasul_nlp.duplicates.features import case_features
 
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))

@@ -26,8 +26,7 @@ from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
-from tawasul_nlp.duplicates.extraction import case_features
-from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.training.noise import add_noise
 from tawasul_nlp.training.pairs import Collection, together
 from training.corpus import LabelSpace, load_examples

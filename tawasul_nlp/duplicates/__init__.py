@@ -10,12 +10,11 @@ from tawasul_nlp.duplicates.index.incidents import (
     Assignment,
     Incident,
     IncidentEvent,
-    IndexCheck,
-    IndexRebuild,
     Match,
 )
 from tawasul_nlp.duplicates.index.index import DuplicateIndex
-from tawasul_nlp.duplicates.index.rebuild import rebuild_index
+from tawasul_nlp.duplicates.index.rebuild import IndexRebuild, rebuild_index
+from tawasul_nlp.duplicates.index.store import IndexCheck
 from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
 
 __all__ = [

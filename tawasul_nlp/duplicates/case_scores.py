@@ -10,8 +10,7 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import pair_keys
 from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import Verifier
 
 

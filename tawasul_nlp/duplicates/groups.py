@@ -13,8 +13,7 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.case_scores import CaseScores, Readings
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
-from tawasul_nlp.duplicates.constraints import Constraints
+from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import NEAR_COPY, conflicting_places, copied, shares
 from tawasul_nlp.duplicates.verifier import READING

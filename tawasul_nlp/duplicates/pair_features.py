@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tawasul_nlp.duplicates.areas import rarity, wholes
-from tawasul_nlp.duplicates.case_places import PLACES
+from tawasul_nlp.duplicates.case_places import PLACES, rarity, wholes
 from tawasul_nlp.duplicates.features import SIGNATURE, CaseFeatures
 from tawasul_nlp.duplicates.terms import weights
 

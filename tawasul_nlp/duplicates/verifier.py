@@ -14,8 +14,7 @@ import numpy as np
 
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import AREAS, NAMES, NEAR_COPY, copied, has_codes, pair_features, shares
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import MEASURES, Verification
+from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
 
 READING = "both texts read together"
 # The first score's log-odds count up to this much: of reports in quite other words it is lower than it should be, and a
@@ -38,7 +37,7 @@ def pair_measures(
     scores: np.ndarray,
     readings: np.ndarray,
 ) -> np.ndarray:
-    """Return :data:`~tawasul_nlp.duplicates.verification.MEASURES` of pairs: (pairs, 4), float64.
+    """Return :data:`~tawasul_nlp.duplicates.pair_scorer.MEASURES` of pairs: (pairs, 4), float64.
 
     Parameters
     ----------

@@ -16,8 +16,7 @@ import numpy as np
 from tawasul_nlp.duplicates.case_scores import to_read
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import conflicting_places
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import MEASURES, Verification
+from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import PairReader, Verifier, pair_measures
 from tawasul_nlp.training.progress import tell
 

@@ -25,8 +25,7 @@ from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
 from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_features
-from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_features import KNOTS, NAMES, conflicting_areas, copied, pair_features
 from tawasul_nlp.duplicates.pair_scorer import PairScorer

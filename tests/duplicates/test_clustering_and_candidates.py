@@ -17,8 +17,7 @@ from tawasul_nlp.duplicates.candidates import (
 )
 from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
-from tawasul_nlp.duplicates.constraints import Constraints
+from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 

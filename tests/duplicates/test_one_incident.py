@@ -8,7 +8,7 @@ import pytest
 
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import case_features
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from tawasul_nlp.duplicates import parts
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, near_copies, neighbours, repeated, search_vectors
 from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tests.duplicates.many_reports import grouper, many_reports
 

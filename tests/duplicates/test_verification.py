@@ -14,8 +14,7 @@ from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import READING, Verifier
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import PAIRS

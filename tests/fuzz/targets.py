@@ -20,8 +20,7 @@ from tawasul_nlp._yaml import DataError, File
 from tawasul_nlp.domain import Domain, Taxonomy, find_named_agencies, find_places
 from tawasul_nlp.domain.places.gazetteer import Gazetteer
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.model.ngram import NgramScorer

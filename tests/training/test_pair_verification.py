@@ -8,8 +8,7 @@ import pytest
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import compute_features
 from tawasul_nlp.duplicates.pair_features import NAMES
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import MEASURES
+from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer
 from tawasul_nlp.training.pair_verification import (
     HIGH,
     LOW,

@@ -4,7 +4,7 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.extraction import case_features
+from tawasul_nlp.duplicates.features import case_features
 from tawasul_nlp.duplicates.pair_features import KNOTS, NAMES, pair_features
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS

@@ -11,11 +11,10 @@ from collections import defaultdict
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS
-from tawasul_nlp.duplicates.clustering import Conflicts, Edges, star_clustering
-from tawasul_nlp.duplicates.constraints import Constraints
+from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.groups import LINKED, member_reasons, pair_reasons
-from tawasul_nlp.duplicates.index.history import Journal, moment
+from tawasul_nlp.duplicates.index.history import Journal
 from tawasul_nlp.duplicates.index.index_scores import ASKED, IndexScores
 from tawasul_nlp.duplicates.index.links import Links
 from tawasul_nlp.duplicates.index.plans import Join, Offer, Plan, Recurrence, regrouped
@@ -254,7 +253,7 @@ class Assigner:
         matching = []
         for offer in offers:
             if self._fits(row, features, offer) and (found := self._match(row, features, offer)) is not None:
-                matching.append((moment(self._folder, offer.closed_at).timestamp() / 86_400, offer.group_id, found))
+                matching.append((self._folder.moment(offer.closed_at).timestamp() / 86_400, offer.group_id, found))
         if not matching:
             return None
         closed, group_id, found = max(matching)

@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -131,6 +132,19 @@ class IndexDatabase:
     def facts(self) -> dict[str, str]:
         """Return the facts stored about the index and its graph."""
         return dict(self.all("SELECT name, value FROM meta"))
+
+    def moment(self, value: object) -> datetime:
+        """Return a stored time.
+
+        Raises
+        ------
+        IndexFormatError
+            If it is not one.
+        """
+        try:
+            return datetime.fromisoformat(str(value))
+        except ValueError:
+            raise self.damaged(f"it has the time {value!r}") from None
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
@@ -293,6 +307,11 @@ class IndexDatabase:
 
 
 _TABLES_OF = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
 
 
 def storable(text: str) -> str:

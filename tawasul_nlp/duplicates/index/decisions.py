@@ -12,7 +12,6 @@ from datetime import datetime
 
 from tawasul_nlp.duplicates.groups import LINKED
 from tawasul_nlp.duplicates.index.assign import Assigner
-from tawasul_nlp.duplicates.index.history import moment
 from tawasul_nlp.duplicates.index.store import IndexFolder
 
 _OVERRULES = "overrules an earlier decision"
@@ -72,7 +71,7 @@ class Decisions:
         found = self._folder.first("SELECT closed_at FROM groups WHERE id = ?", incident)
         if found is None:
             raise KeyError(f"no group {incident} in {self._folder.path}")
-        return None if found[0] is None else moment(self._folder, found[0])
+        return None if found[0] is None else self._folder.moment(found[0])
 
     def _left(self, row: int, group_id: int, incident: int) -> str | None:
         """Take a case out of an incident; return whether that overrules a decision."""

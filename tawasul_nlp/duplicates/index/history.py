@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-from tawasul_nlp.duplicates.index.database import IndexDatabase
+from tawasul_nlp.duplicates.index.database import IndexDatabase, now
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 
 KINDS = ("created", "joined", "merged", "moved", "split", "closed", "reopened", "removed")
@@ -78,25 +78,6 @@ def stored_event(event: IncidentEvent) -> tuple[object, ...]:
     )
 
 
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
-
-
-def moment(database: IndexDatabase, value: object) -> datetime:
-    """Return a stored time.
-
-    Raises
-    ------
-    IndexFormatError
-        If it is not one.
-    """
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        raise database.damaged(f"it has the time {value!r}") from None
-
-
 def _event(
     database: IndexDatabase,
     kind: str,
@@ -111,4 +92,4 @@ def _event(
 ) -> IncidentEvent:
     if kind not in KINDS:
         raise database.damaged(f"its history has an event of the kind {kind!r}")
-    return IncidentEvent(kind, incident, case_id, other, moment(database, at), bool(by_person), person, note, reason)
+    return IncidentEvent(kind, incident, case_id, other, database.moment(at), bool(by_person), person, note, reason)

@@ -13,18 +13,16 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.extraction import case_features
-from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.index.assign import Assigner
 from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED
 from tawasul_nlp.duplicates.index.decisions import Decisions
-from tawasul_nlp.duplicates.index.incident_details import read_incidents
-from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, IndexCheck, Match
+from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, Match, read_incidents
 from tawasul_nlp.duplicates.index.index_scores import IndexScores, forget
 from tawasul_nlp.duplicates.index.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
-from tawasul_nlp.duplicates.index.store import IndexFolder, check_folder, check_rebuild_ended, read_cases
+from tawasul_nlp.duplicates.index.store import IndexCheck, IndexFolder, check_folder, check_rebuild_ended, read_cases
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 

@@ -1,7 +1,7 @@
 """The scores of the pairs of an index's cases; what a verifier read is stored, so that no pair is read twice.
 
 Of an arriving case at most ``per_case`` candidates are read
-(:class:`~tawasul_nlp.duplicates.verification.Verification`), and as many pairs of cases that both match a third, so the
+(:class:`~tawasul_nlp.duplicates.pair_scorer.Verification`), and as many pairs of cases that both match a third, so the
 time that it takes is bounded.
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tawasul_nlp.duplicates.constraints import Constraints
+from tawasul_nlp.duplicates.clustering import Constraints
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 
 _OF_INCIDENT = "SELECT row FROM cases WHERE group_id = ?"

@@ -12,8 +12,8 @@ from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
 from tawasul_nlp.duplicates.groups import DuplicateGroups
-from tawasul_nlp.duplicates.index.database import storable
-from tawasul_nlp.duplicates.index.history import INSERT_EVENT, now, stored_event
+from tawasul_nlp.duplicates.index.database import now, storable
+from tawasul_nlp.duplicates.index.history import INSERT_EVENT, stored_event
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 from tawasul_nlp.duplicates.index.index_scores import rows_read, store_readings
 from tawasul_nlp.duplicates.index.store import IndexFolder

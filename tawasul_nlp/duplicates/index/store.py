@@ -24,7 +24,6 @@ from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase
-from tawasul_nlp.duplicates.index.incidents import IndexCheck
 from tawasul_nlp.duplicates.index.links import check_links
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
@@ -285,6 +284,15 @@ def _file_checksum(path: Path) -> int:
         while data := file.read(1 << 20):
             checksum = crc32(data, checksum)
     return checksum
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """The outcome of checking an undamaged index: its cases, its incidents, and the bytes of its files."""
+
+    cases: int
+    incidents: int
+    bytes: int
 
 
 def check_folder(folder: Path) -> IndexCheck:

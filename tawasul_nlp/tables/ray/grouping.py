@@ -27,11 +27,9 @@ from tawasul_nlp.duplicates.candidates import (
 )
 from tawasul_nlp.duplicates.case_scores import to_read
 from tawasul_nlp.duplicates.clustering import Edges
-from tawasul_nlp.duplicates.extraction import case_features
-from tawasul_nlp.duplicates.features import CaseFeatures, pack, unpack
+from tawasul_nlp.duplicates.features import CaseFeatures, case_features, pack, unpack
 from tawasul_nlp.duplicates.groups import LEAST, numbered
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verification import Verification
+from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import Verifier
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names, added_schema
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS

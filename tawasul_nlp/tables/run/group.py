@@ -229,7 +229,7 @@ def _report(
 
 def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ...]:
     """Return what the user should know of topics that are none of the model's; nothing if all are."""
-    from tawasul_nlp.duplicates.extraction import topic_ids
+    from tawasul_nlp.duplicates.features import topic_ids
 
     topics = {case.topic for cases in rows.cases for case in cases if case.topic}
     ids = topic_ids(grouper.classifier) if topics else {}
