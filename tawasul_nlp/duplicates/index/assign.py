@@ -1,5 +1,10 @@
 """Assign the cases of an index to incidents, and update incidents when a case is added or removed.
 
+:meth:`Assigner.assign` makes one decision in three steps. The incidents near a case are its candidates
+(:meth:`Assigner.candidates`). A plan says what is to happen: the case and the small open incidents that it matches are
+regrouped (``Plan``), it joins a large or a closed one as that is (``Join``), it repeats a closed one (``Recurrence``),
+or, without a plan, it begins an incident. The plan is then carried out and its events are recorded.
+
 What a person decided comes before every score. A closed incident stays as it is: its cases do not move, and a new case
 joins, reopens or repeats it only if it matches no open one.
 """
@@ -17,7 +22,7 @@ from tawasul_nlp.duplicates.groups import LINKED, member_reasons, pair_reasons
 from tawasul_nlp.duplicates.index.history import Journal
 from tawasul_nlp.duplicates.index.index_scores import ASKED, IndexScores
 from tawasul_nlp.duplicates.index.links import Links
-from tawasul_nlp.duplicates.index.plans import Join, Offer, Plan, Recurrence, regrouped
+from tawasul_nlp.duplicates.index.plans import Candidate, Join, Plan, Recurrence, regrouped
 from tawasul_nlp.duplicates.index.store import IndexFolder
 from tawasul_nlp.duplicates.pair_features import conflicting_places
 
@@ -44,9 +49,9 @@ class Assigner:
         self.links = Links(folder)
         self.journal = Journal(folder)
 
-    def offers(
+    def candidates(
         self, features: CaseFeatures, vector: np.ndarray, row: int | None = None
-    ) -> tuple[list[Offer], CaseFeatures]:
+    ) -> tuple[list[Candidate], CaseFeatures]:
         """Return the incidents near a case, the likeliest first, and the features of the cases compared with it.
 
         Compared are the nearest cases and the representatives of their incidents; ``row`` is the case's own, if it is
@@ -54,41 +59,50 @@ class Assigner:
         """
         near = self._near(vector, row)
         marks = ",".join("?" * len(near))
-        found = self._folder.all(
+        # The nearest cases themselves, and by the union the representatives of their incidents, each once.
+        compared = self._folder.all(
             f"SELECT g.id, c.row, c.columns, g.representative, g.closed_at FROM cases c "
             f"JOIN groups g ON g.id = c.group_id WHERE c.row IN ({marks}) "
             f"UNION SELECT g.id, h.row, h.columns, g.representative, g.closed_at FROM cases c "
             f"JOIN groups g ON g.id = c.group_id JOIN cases h ON h.row = g.representative WHERE c.row IN ({marks})",
             near * 2,
         )
-        if not found:
+        if not compared:
             return [], features
-        others = self._folder.unpack([other for _, other, *_ in found], [blob for _, _, blob, *_ in found])
-        joined, first, second = _against(features, others)
-        rows = [ASKED if row is None else row, *(other for _, other, *_ in found)]
-        scores = self.scores.score(joined, rows, first, second, related=False).tolist()
-        best: dict[int, Offer] = {}
-        for at, ((group_id, other, _, representative, closed), score) in enumerate(
-            zip(found, scores, strict=True), start=1
+        others = self._folder.unpack([other for _, other, *_ in compared], [blob for _, _, blob, *_ in compared])
+        joint, first, second = _against(features, others)
+        rows = [ASKED if row is None else row, *(other for _, other, *_ in compared)]
+        scores = self.scores.score(joint, rows, first, second, related=False).tolist()
+        # An incident is as near as its most similar case; of equally similar ones its representative says why.
+        best: dict[int, Candidate] = {}
+        for position, ((group_id, other, _, representative, closed_at), score) in enumerate(
+            zip(compared, scores, strict=True), start=1
         ):
-            offer = best.get(group_id)
-            if offer is None or (score, other == representative) > (offer.score, False):
-                best[group_id] = Offer(group_id, representative, score, other, at, closed)
-        return sorted(best.values(), key=lambda offer: (-offer.score, offer.group_id)), joined
+            candidate = best.get(group_id)
+            if candidate is None or (score, other == representative) > (candidate.score, False):
+                best[group_id] = Candidate(
+                    group_id=group_id,
+                    representative=representative,
+                    score=score,
+                    row=other,
+                    position=position,
+                    closed_at=closed_at,
+                )
+        return sorted(best.values(), key=lambda candidate: (-candidate.score, candidate.group_id)), joint
 
-    def joined(self, features: CaseFeatures, offers: list[Offer]) -> set[int]:
+    def matching_incidents(self, features: CaseFeatures, candidates: list[Candidate]) -> set[int]:
         """Return the incidents of the cases that a case would be grouped with if it were added."""
-        decided = self._decided(ASKED, features, offers)
-        if isinstance(decided, Plan):
-            own = decided.representatives[-1]
+        plan = self._plan_for(ASKED, features, candidates)
+        if isinstance(plan, Plan):
+            own = plan.representatives[-1]
             return {
                 old
-                for old, representative in zip(decided.old, decided.representatives, strict=True)
+                for old, representative in zip(plan.old, plan.representatives, strict=True)
                 if representative == own and old >= 0
             }
-        return {decided.group_id} if isinstance(decided, Join) else set()
+        return {plan.group_id} if isinstance(plan, Join) else set()
 
-    def settle(self, row: int, features: CaseFeatures, vector: np.ndarray, left: int | None = None) -> bool:
+    def assign(self, row: int, features: CaseFeatures, vector: np.ndarray, left: int | None = None) -> bool:
         """Assign a stored case to an incident; return whether it is the first report of a new one.
 
         The case and the open incidents that it matches are regrouped as if they had all arrived at once, so the order
@@ -103,23 +117,23 @@ class Assigner:
             The incident that the case was in until now; None for a new case.
         """
         self.scores.begin()
-        decided = self._decided(row, features, self.offers(features, vector, row)[0])
-        if isinstance(decided, Plan):
-            self._carry_out(decided, left)
-            return decided.leaves_alone()
-        if isinstance(decided, Join):
-            self.assign(row, decided.group_id, decided.score, decided.reason)
-            self._record_arrival(row, decided.group_id, decided.reason, left)
-            if decided.reopens:
-                self.reopen(decided.group_id, row)
+        plan = self._plan_for(row, features, self.candidates(features, vector, row)[0])
+        if isinstance(plan, Plan):
+            self._apply(plan, left)
+            return plan.leaves_alone()
+        if isinstance(plan, Join):
+            self.place(row, plan.group_id, plan.score, plan.reason)
+            self._record_arrival(row, plan.group_id, plan.reason, left)
+            if plan.reopens:
+                self.reopen(plan.group_id, row)
             return False
-        self.found(row, left, decided.of if decided is not None else None)
+        self.begin_incident(row, left, plan.of if plan is not None else None)
         return True
 
-    def found(self, row: int, left: int | None = None, recurrence_of: int | None = None) -> int:
+    def begin_incident(self, row: int, left: int | None = None, recurrence_of: int | None = None) -> int:
         """Begin an incident with a case, and return its id."""
         group_id = self.new_group(row, recurrence_of)
-        self.assign(row, group_id, 1.0, "representative")
+        self.place(row, group_id, 1.0, "representative")
         self._record_start(row, group_id, left, recurrence_of)
         return group_id
 
@@ -140,30 +154,32 @@ class Assigner:
         features = self._folder.unpack(rows, [blob for _, blob in members])
         closed = self._folder.one("SELECT closed_at FROM groups WHERE id = ?", group_id) is not None
         if len(members) <= _LOCAL and not closed:
-            self._carry_out(self._plan(rows, [group_id] * len(rows), features))
+            self._apply(self._regroup(rows, [group_id] * len(rows), features))
             return
-        # The case most similar to the lost representative replaces it: first of all one that was linked with it.
+        # Too many to regroup, or closed, so only the representative changes. The case most similar to the lost one
+        # replaces it: first of all one that was linked with it.
         representative = int(
             self._folder.one("SELECT row FROM cases WHERE group_id = ? ORDER BY score DESC, row", group_id)
         )
         head = rows.index(representative)
         self._folder.change("UPDATE groups SET representative = ? WHERE id = ?", representative, group_id)
         scores, reasons, node = self._against_one(rows, features, head)
+        # Of an open incident, cases that do not match the new representative leave it, with those linked with them.
         lost: dict[int, list[int]] = defaultdict(list)
         for at, (row, score, reason) in enumerate(zip(rows, scores.tolist(), reasons, strict=True)):
             if closed or score >= self.threshold:
-                self.assign(row, group_id, score, "representative" if at == head else reason)
+                self.place(row, group_id, score, "representative" if at == head else reason)
             else:
                 self._folder.change("UPDATE cases SET group_id = -1 WHERE row = ?", row)
                 lost[int(node[at])].append(row)
         for first, *linked in lost.values():
             if linked:  # they stay together, whatever else they match
-                found = self.found(first, group_id)
+                begun = self.begin_incident(first, group_id)
                 for row in linked:
-                    self.assign(row, found, 1.0, LINKED)
-                    self.journal.record("moved", found, row=row, other=group_id, reason=LINKED)
+                    self.place(row, begun, 1.0, LINKED)
+                    self.journal.record("moved", begun, row=row, other=group_id, reason=LINKED)
             else:
-                self.settle(first, self._folder.read([first]), self._folder.search_vectors([first])[0], group_id)
+                self.assign(first, self._folder.read([first]), self._folder.search_vectors([first])[0], group_id)
 
     def _against_one(
         self, rows: list[int], features: CaseFeatures, head: int
@@ -172,6 +188,8 @@ class Assigner:
         everyone = np.arange(len(rows))
         chosen = np.full(len(rows), head)
         scores = self._related(features, rows, everyone, chosen)
+        # Linked cases stand and fall together: a node's score is that of its case that matches best, and what is linked
+        # with the representative speaks for it too (some of it, so that the time stays bounded).
         constraints = self.links.among(rows)
         node = everyone if constraints is None else constraints.node
         if constraints is not None:
@@ -199,111 +217,130 @@ class Assigner:
         return member_reasons(features, np.arange(len(rows)), representatives, score, self.threshold, constraints)
 
     def _near(self, vector: np.ndarray, row: int | None) -> list[int]:
-        wanted = self.scores.neighbours + 1
+        """Return the rows near a vector: more of them while they come from too few open incidents."""
+        limit = self.scores.neighbours + 1
         while True:
-            found = self._folder.nearest(vector, wanted)
-            near = [other for other in found if other != row]
+            nearest = self._folder.nearest(vector, limit)
+            near = [other for other in nearest if other != row]
             marks = ",".join("?" * len(near))
             incidents = self._folder.one(
                 "SELECT count(DISTINCT g.id) FROM cases c JOIN groups g ON g.id = c.group_id "
                 f"WHERE g.closed_at IS NULL AND c.row IN ({marks})",
                 *near,
             )
-            if incidents >= _INCIDENTS or len(found) < wanted or wanted > _MOST_NEIGHBOURS:
+            if incidents >= _INCIDENTS or len(nearest) < limit or limit > _MOST_NEIGHBOURS:
                 return near
-            wanted *= 2
+            limit *= 2
 
-    def _decided(self, row: int, features: CaseFeatures, offers: list[Offer]) -> Plan | Join | Recurrence | None:
+    def _plan_for(
+        self, row: int, features: CaseFeatures, candidates: list[Candidate]
+    ) -> Plan | Join | Recurrence | None:
         """Return what to do with a case; None if it begins an incident."""
-        decided = self._among_open(row, features, [offer for offer in offers if offer.closed_at is None])
-        closed = [offer for offer in offers if offer.closed_at is not None]
-        if closed and (decided is None or (isinstance(decided, Plan) and decided.leaves_alone())):
-            return self._among_closed(row, features, closed) or decided
-        return decided
+        plan = self._plan_among_open(
+            row, features, [candidate for candidate in candidates if candidate.closed_at is None]
+        )
+        # A closed incident counts only for a case that would otherwise be alone.
+        closed = [candidate for candidate in candidates if candidate.closed_at is not None]
+        if closed and (plan is None or (isinstance(plan, Plan) and plan.leaves_alone())):
+            return self._plan_among_closed(row, features, closed) or plan
+        return plan
 
-    def _among_open(self, row: int, features: CaseFeatures, offers: list[Offer]) -> Plan | Join | None:
+    def _plan_among_open(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Plan | Join | None:
         """Return a plan for regrouping a case with its matches, or for joining a large incident."""
         rows: list[int] = []
         old: list[int] = []
         blobs: list[bytes] = []
-        for offer in offers:
-            if not self._fits(row, features, offer):
+        for candidate in candidates:
+            if not self._is_compatible(row, features, candidate):
                 continue
-            size = int(self._folder.one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
+            size = int(self._folder.one("SELECT count(*) FROM cases WHERE group_id = ?", candidate.group_id))
+            # Small incidents are pooled for a regrouping while there is room, the likeliest first. A large one takes
+            # the case as it is, if it is likelier than all small ones; after those it no longer counts.
             if size < _LOCAL:
                 if len(rows) + size < _LOCAL:
-                    members = self._members(offer.group_id)
+                    members = self._members(candidate.group_id)
                     rows += [member for member, _ in members]
                     blobs += [blob for _, blob in members]
-                    old += [offer.group_id] * len(members)
+                    old += [candidate.group_id] * len(members)
             elif not rows:
-                found = self._match(row, features, offer)
-                if found is not None:
-                    return Join(offer.group_id, *found)
+                match = self._match_with(row, features, candidate)
+                if match is not None:
+                    score, reason = match
+                    return Join(group_id=candidate.group_id, score=score, reason=reason)
         if not rows:
             return None
-        return self._plan([*rows, row], [*old, -1], CaseFeatures.joined([self._folder.unpack(rows, blobs), features]))
+        return self._regroup(
+            [*rows, row], [*old, -1], CaseFeatures.joined([self._folder.unpack(rows, blobs), features])
+        )
 
-    def _among_closed(self, row: int, features: CaseFeatures, offers: list[Offer]) -> Join | Recurrence | None:
+    def _plan_among_closed(
+        self, row: int, features: CaseFeatures, candidates: list[Candidate]
+    ) -> Join | Recurrence | None:
         """Return what to do with a case of closed incidents: of those that it matches, the one closed last counts.
 
         A case received on an earlier day than that of the closing only joins; until ``reopen_days`` after it, a case
         reopens the incident; later, it begins one that repeats it.
         """
-        matching = []
-        for offer in offers:
-            if self._fits(row, features, offer) and (found := self._match(row, features, offer)) is not None:
-                matching.append((self._folder.moment(offer.closed_at).timestamp() / 86_400, offer.group_id, found))
-        if not matching:
+        matches = []
+        for candidate in candidates:
+            if not self._is_compatible(row, features, candidate):
+                continue
+            match = self._match_with(row, features, candidate)
+            if match is not None:
+                closed_day = self._folder.moment(candidate.closed_at).timestamp() / 86_400
+                matches.append((closed_day, candidate.group_id, *match))
+        if not matches:
             return None
-        closed, group_id, found = max(matching)
+        closed_day, group_id, score, reason = max(matches)
         day = float(features.days[0])
         if np.isnan(day):
             day = self.journal.at.timestamp() / 86_400
-        if day > closed + self.reopen_days:
+        if day > closed_day + self.reopen_days:
             return Recurrence(group_id)
-        return Join(group_id, *found, reopens=int(day) >= int(closed))
+        return Join(group_id=group_id, score=score, reason=reason, reopens=int(day) >= int(closed_day))
 
-    def _match(self, row: int, features: CaseFeatures, offer: Offer) -> tuple[float, str] | None:
+    def _match_with(self, row: int, features: CaseFeatures, candidate: Candidate) -> tuple[float, str] | None:
         """Return score and reason of a match with an incident's representative, or with a case linked with it."""
-        others = [offer.representative, offer.row]
-        joined, first, second = _against(features, self._folder.read(others))
-        scores = self._related(joined, [row, *others], first, second).tolist()
-        reasons = pair_reasons(joined, first, second)
+        others = [candidate.representative, candidate.row]
+        joint, first, second = _against(features, self._folder.read(others))
+        scores = self._related(joint, [row, *others], first, second).tolist()
+        reasons = pair_reasons(joint, first, second)
         if scores[0] >= self.threshold:
             return scores[0], reasons[0]
-        if scores[1] >= self.threshold and self.links.are_linked(offer.representative, offer.row):
+        if scores[1] >= self.threshold and self.links.are_linked(candidate.representative, candidate.row):
             return scores[1], reasons[1]
         return None
 
-    def _fits(self, row: int, features: CaseFeatures, offer: Offer) -> bool:
+    def _is_compatible(self, row: int, features: CaseFeatures, candidate: Candidate) -> bool:
         """Return whether a case is similar enough, and conflicts with no member's place, date or a person's decision.
 
         As in :class:`~tawasul_nlp.duplicates.clustering.Conflicts`, it need not agree with both of two members that
         conflict with each other, which a person linked.
         """
-        if offer.score < self.threshold or self.links.keep_apart(row, offer.group_id):
+        if candidate.score < self.threshold or self.links.keep_apart(row, candidate.group_id):
             return False
-        found = self._folder.all(
-            "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (offer.group_id,)
+        # One case of each kind of place is enough to compare places with all members.
+        examples = self._folder.all(
+            "SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (candidate.group_id,)
         )
-        nothing = np.zeros((len(found), self._folder.width), np.float32)
-        members = unpack([blob for _, blob in found], nothing, self._folder.domain)
+        nothing = np.zeros((len(examples), self._folder.width), np.float32)
+        members = unpack([blob for _, blob in examples], nothing, self._folder.domain)
         conflicting = conflicting_places(*_against(features, members))
-        for at in np.flatnonzero(conflicting).tolist():
+        for member in np.flatnonzero(conflicting).tolist():
             like = np.flatnonzero(~conflicting)
-            if not self.links or not conflicting_places(members, np.full(len(like), at), like).any():
+            if not self.links or not conflicting_places(members, np.full(len(like), member), like).any():
                 return False
         first, last = (
             None if date is None else date - _JULIAN_1970
             for date in self._folder.all(
                 "SELECT min(julianday(created_at)), max(julianday(created_at)) FROM cases WHERE group_id = ?",
-                (offer.group_id,),
+                (candidate.group_id,),
             )[0]
         )
         day = float(features.days[0])
         if first is None or last is None or np.isnan(day):
             return True
+        # A person may have linked cases over a longer time; then the case has to be near either end, or between.
         longest = self.scores.scorer.longest
         if last - first > longest:
             return first - longest <= day <= last + longest
@@ -317,7 +354,7 @@ class Assigner:
             )
         ]
 
-    def _plan(self, rows: list[int], old: list[int], features: CaseFeatures) -> Plan:
+    def _regroup(self, rows: list[int], old: list[int], features: CaseFeatures) -> Plan:
         """Group some cases among themselves."""
         first, second = np.triu_indices(len(rows), 1)
         edges = Edges(first, second, self._related(features, rows, first, second)).above(self.threshold)
@@ -327,7 +364,7 @@ class Assigner:
         reasons = self._reasons(features, rows, representatives, constraints)
         return Plan(rows, old, representatives, scores, reasons)
 
-    def _carry_out(self, plan: Plan, left: int | None = None) -> None:
+    def _apply(self, plan: Plan, left: int | None = None) -> None:
         """Move a plan's cases to their new incidents; one without cases is deleted.
 
         The last case, if it is in none, comes from the incident ``left``; None for a new case.
@@ -343,8 +380,8 @@ class Assigner:
                 begun.add(ids[representative])
         new = [ids[representative] for representative in plan.representatives.tolist()]
         cases = zip(plan.rows, plan.representatives.tolist(), new, plan.scores.tolist(), plan.reasons, strict=True)
-        for at, (row, representative, group_id, score, reason) in enumerate(cases):
-            self.assign(row, group_id, score, "representative" if representative == at else reason)
+        for member, (row, representative, group_id, score, reason) in enumerate(cases):
+            self.place(row, group_id, score, "representative" if representative == member else reason)
         old, added = list(plan.old), None
         if old[-1] < 0:
             added = plan.rows[-1]
@@ -392,7 +429,7 @@ class Assigner:
             "INSERT INTO groups (representative, recurrence_of) VALUES (?, ?)", row, recurrence_of
         )
 
-    def assign(self, row: int, group_id: int, score: float, reason: str) -> None:
+    def place(self, row: int, group_id: int, score: float, reason: str) -> None:
         """Store the incident of a case."""
         self._folder.change(
             "UPDATE cases SET group_id = ?, score = ?, reason = ? WHERE row = ?", group_id, score, reason, row

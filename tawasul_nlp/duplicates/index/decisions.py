@@ -75,7 +75,7 @@ class Decisions:
 
     def _left(self, row: int, group_id: int, incident: int) -> str | None:
         """Take a case out of an incident; return whether that overrules a decision."""
-        self._assigner.assign(row, incident, 1.0, "representative")
+        self._assigner.place(row, incident, 1.0, "representative")
         return _OVERRULES if self._assigner.links.separate(row, group_id) else None
 
     def _linked(self, incident: int) -> str | None:

@@ -217,16 +217,23 @@ class DuplicateIndex:
         with self._in_turn():
             self._assigner.journal.begin()
             self._assigner.scores.begin(asked.text)
-            offers, compared = self._assigner.offers(features, search_vectors(features)[0])
-            joined = self._assigner.joined(features, offers)
-            offers = [offer for offer in offers if offer.score > 0][:k]
-            own, alike = np.zeros(len(offers), np.int64), np.array([offer.at for offer in offers], np.int64)
+            candidates, compared = self._assigner.candidates(features, search_vectors(features)[0])
+            matching = self._assigner.matching_incidents(features, candidates)
+            candidates = [candidate for candidate in candidates if candidate.score > 0][:k]
+            own, alike = (
+                np.zeros(len(candidates), np.int64),
+                np.array([candidate.position for candidate in candidates], np.int64),
+            )
             matches = []
-            for offer, reason in zip(offers, pair_reasons(compared, own, alike), strict=True):
-                case_id, text = self._store.all("SELECT id, text FROM cases WHERE row = ?", (offer.representative,))[0]
-                size = int(self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", offer.group_id))
-                duplicate, closed = offer.group_id in joined, offer.closed_at is not None
-                matches.append(Match(offer.group_id, case_id, text, size, offer.score, reason, duplicate, closed))
+            for candidate, reason in zip(candidates, pair_reasons(compared, own, alike), strict=True):
+                case_id, text = self._store.all(
+                    "SELECT id, text FROM cases WHERE row = ?", (candidate.representative,)
+                )[0]
+                size = int(self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", candidate.group_id))
+                duplicate, closed = candidate.group_id in matching, candidate.closed_at is not None
+                matches.append(
+                    Match(candidate.group_id, case_id, text, size, candidate.score, reason, duplicate, closed)
+                )
             return matches
 
     def groups(self, min_size: int = 2, limit: int | None = None) -> list[Incident]:
@@ -339,7 +346,7 @@ class DuplicateIndex:
             features = self._features(list(new.values())) if new else None
             with self._in_turn():
                 self._assigner.journal.begin()
-                founders = set() if features is None else self._settle(new, features)
+                founders = set() if features is None else self._assign_new(new, features)
                 return Additions(
                     tuple(
                         self._assignment(name, name in founders)
@@ -348,7 +355,7 @@ class DuplicateIndex:
                     self._assigner.journal.events(),
                 )
 
-    def _settle(self, new: Mapping[str, Case], features: CaseFeatures) -> set[str]:
+    def _assign_new(self, new: Mapping[str, Case], features: CaseFeatures) -> set[str]:
         """Store new cases by id, each in its incident, and return the ids of those that are the first of theirs."""
         founders = set()
         vectors = search_vectors(features)
@@ -359,7 +366,7 @@ class DuplicateIndex:
                 row, own = start + offset, features.take(np.array([offset]))
                 self._store.change(INSERT_CASE, *stored_case(row, name, case, own, vectors[offset]))
                 self._store.link(row, vectors[offset : offset + 1])
-                if self._assigner.settle(row, own, vectors[offset]):
+                if self._assigner.assign(row, own, vectors[offset]):
                     founders.add(name)
         return founders
 

@@ -10,19 +10,15 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """An incident near a case: its representative's row, and the score of its most similar case.
-
-    ``row`` is that case, and ``at`` its row in the features returned with the offers; ``closed_at`` is None for an open
-    incident.
-    """
+class Candidate:
+    """An incident near a case: its representative's row, and the score of its most similar case."""
 
     group_id: int
     representative: int
     score: float
-    row: int
-    at: int
-    closed_at: str | None
+    row: int  # of the most similar case
+    position: int  # of that case among the features returned with the candidates
+    closed_at: str | None  # None for an open incident
 
 
 @dataclass(frozen=True, slots=True)
