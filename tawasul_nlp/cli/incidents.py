@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.index_options import IndexFolder, opened_index
-from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, console
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, console, domain_of
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import IncidentEvent
+    from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
+
+IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
+
+
+@contextmanager
+def opened_index(
+    folder: Path,
+    model: str | None,
+    domain: Path | None,
+    threshold: float | None = None,
+    verify: bool | None = None,
+    reopen_days: float | None = None,
+) -> Iterator[DuplicateIndex]:
+    """Open the index of a command, which must exist; an unknown id becomes an error that names it."""
+    from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
+
+    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
+    with DuplicateIndex.open(folder, grouper, create=False, reopen_days=reopen_days) as index:
+        try:
+            yield index
+        except KeyError as error:  # which prints as the repr of its message
+            raise ValueError(error.args[0]) from error
+
 
 IncidentId = Annotated[int, typer.Argument(metavar="INCIDENT", help="Id of the incident (group_id).")]
 CaseId = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case.")]

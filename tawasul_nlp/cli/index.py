@@ -20,7 +20,7 @@ from tawasul_nlp.cli.group import (
     run_group,
     show_groups,
 )
-from tawasul_nlp.cli.index_options import IndexFolder, opened_index
+from tawasul_nlp.cli.incidents import IndexFolder, opened_index
 from tawasul_nlp.cli.options import (
     AsJson,
     DomainFolder,

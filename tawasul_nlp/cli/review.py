@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.index_options import opened_index
+from tawasul_nlp.cli.incidents import opened_index
 from tawasul_nlp.cli.options import EXIT_REJECTS, DomainFolder, Model, Quiet, complain, domain_of, interrupts_told
 from tawasul_nlp.cli.progress import progress
 from tawasul_nlp.cli.table_options import AddedPrefix, Classified, Reading, ReviewedId, TextColumns, grouped
