@@ -8,7 +8,7 @@ from functools import lru_cache
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places.lexicon import Phrases
 from tawasul_nlp.domain.taxonomy import Taxonomy
-from tawasul_nlp.domain.words import SENTENCE_END, fold_phrase, particle_length, split_words
+from tawasul_nlp.domain.words import SENTENCE_END, Words, fold_phrase, particle_length, split_words
 from tawasul_nlp.errors import checked_text
 
 
@@ -54,21 +54,26 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     text = checked_text(text)
     names = _names((domain or Domain.bundled()).taxonomy)
     words = split_words(text)
-    found: list[AgencyMention] = []
+    mentions: list[AgencyMention] = []
     unread = 0
     for index, word in enumerate(words.folded):
         if index < unread:
             continue
         for reading, _ in names.openings[word]:
             match = names.longest(reading, words.folded, index)
-            if match is None or any(words.separated(at, SENTENCE_END) for at in range(index, index + match[0] - 1)):
+            if match is None or _is_cut(words, index, match[0]):
                 continue
             length, identifier = match
             start = words.after_prefix(index, particle_length(word, reading))
-            found.append(AgencyMention(identifier, start, words.ends[index + length - 1]))
+            mentions.append(AgencyMention(identifier, start, words.ends[index + length - 1]))
             unread = index + length
             break
-    return tuple(found)
+    return tuple(mentions)
+
+
+def _is_cut(words: Words, index: int, length: int) -> bool:
+    """Return whether a sentence ends among ``length`` words."""
+    return any(words.separated(position, SENTENCE_END) for position in range(index, index + length - 1))
 
 
 def agency_named(name: str, domain: Domain | None = None) -> str | None:

@@ -57,10 +57,9 @@ def check_pack(folder: str | Path) -> list[Finding]:
     """
     domain = Domain.load(folder)
     checks = (_places, _names, _homographs, _groups, _agencies, _rules_without_effect, _numbers)
-    found = [finding for check in checks for finding in check(domain)]
     # What another pack lends is not for this one to mend.
-    own = f"{Path(folder)}{os.sep}"
-    return [finding for finding in found if finding.where.startswith(own)]
+    here = f"{Path(folder)}{os.sep}"
+    return [finding for check in checks for finding in check(domain) if finding.where.startswith(here)]
 
 
 def _at(entry: _yaml.Record, message: str) -> Finding:
@@ -86,8 +85,8 @@ def _names(domain: Domain) -> Iterator[Finding]:
     data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
     owners: dict[tuple[str, ...], _yaml.Record] = {}
     for entry in (*data["places"], *data["regions"]):
-        own = [spelled for name in _all_names(entry) for spelled in spellings(fold_phrase(name))]
-        for words in dict.fromkeys(own):
+        spelled = (spelling for name in _all_names(entry) for spelling in spellings(fold_phrase(name)))
+        for words in dict.fromkeys(spelled):
             first = owners.setdefault(words, entry)
             if first is not entry:
                 yield _at(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -13,7 +14,6 @@ from typing import Any, Final
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import DEFAULT, PACKS
 from tawasul_nlp.domain.places.gazetteer import Gazetteer, read_gazetteer
-from tawasul_nlp.domain.rarity import rarity_levels
 from tawasul_nlp.domain.routing_rules import RoutingRules, read_rules
 from tawasul_nlp.domain.taxonomy import Taxonomy, read_taxonomy
 from tawasul_nlp.text.personal.plan import NumberPlan, read_plan
@@ -22,6 +22,7 @@ HEAD: Final = "domain.yaml"
 _NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "routing.yaml", "personal.yaml")
 _COMMON: Final = "common_places.txt"
 _OF_CASES: Final = ("gazetteer.yaml", "personal.yaml", _COMMON)
+_COMMON_LINE: Final = re.compile(r"[0-9]{1,2}(?: \S+)*")
 _SCHEMA: Final = _yaml.record(
     {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text, "version": _yaml.text},
     {"based_on": (_yaml.identifier, None)},
@@ -32,14 +33,8 @@ _SCHEMA: Final = _yaml.record(
 class Domain:
     """One country: its taxonomy, agencies, places, routing rules and personal numbers.
 
-    Two domains are equal if their files are. A pack is described in ``docs/domain.md``.
-
-    Attributes
-    ----------
-    id, name_ar, name_en, version : str
-        As the pack says.
-    fingerprint : str
-        Hash of its files.
+    Two domains are equal if their files are, of which ``fingerprint`` is a hash. A pack is described in
+    ``docs/domain.md``.
 
     Examples
     --------
@@ -65,8 +60,8 @@ class Domain:
             If there is no such pack.
         """
         if name not in bundled_names():
-            known = ", ".join(bundled_names())
-            raise ValueError(f"no bundled domain {name!r}, expected one of {known}; a folder is read by Domain.load")
+            names = ", ".join(bundled_names())
+            raise ValueError(f"no bundled domain {name!r}, expected one of {names}; a folder is read by Domain.load")
         return _bundled(name)
 
     @staticmethod
@@ -206,7 +201,12 @@ def _domain(files: Mapping[str, _yaml.File]) -> Domain:
             f"the pack lacks {', '.join(missing)}; write them, or say based_on: {DEFAULT} for the bundled ones"
         )
     return Domain(
-        head["id"], head["name_ar"], head["name_en"], head["version"], _digest(files), dict(sorted(files.items()))
+        id=head["id"],
+        name_ar=head["name_ar"],
+        name_en=head["name_en"],
+        version=head["version"],
+        fingerprint=_digest(files),
+        _files=dict(sorted(files.items())),
     )
 
 
@@ -228,3 +228,28 @@ def _read(files: tuple[tuple[str, _yaml.File], ...]) -> Domain:
 
 def _restore(files: tuple[tuple[str, str, bytes], ...]) -> Domain:
     return _checked({name: _yaml.File(path, content) for name, path, content in files})
+
+
+def rarity_levels(content: str, source: str) -> dict[str, int]:
+    """Return the level of each entry in a list of what is common; what is not listed is rarer than all of them.
+
+    Raises
+    ------
+    DataError
+        If a line is neither a comment nor a level with its entries; the message names it.
+
+    Examples
+    --------
+    >>> rarity_levels("# Places\\n6 riffa sitra\\n", "common_places.txt")
+    {'riffa': 6, 'sitra': 6}
+    """
+    levels: dict[str, int] = {}
+    for number, line in enumerate(content.splitlines(), 1):
+        if line and not line.startswith("#"):
+            if not _COMMON_LINE.fullmatch(line):
+                raise _yaml.DataError(
+                    f"{source}:{number}: expected a level of rarity and its entries, as in '6 riffa sitra'"
+                )
+            level, *entries = line.split(" ")
+            levels |= dict.fromkeys(entries, int(level))
+    return levels

@@ -21,34 +21,16 @@ PLACE: Final = "place"
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Who receives a case, and why.
+    """Who receives a case, and why."""
 
-    Attributes
-    ----------
-    agency_id
-        Id of the recipient: the group's id if it could not be resolved, ``none`` if no agency owns the topic.
-    group
-        The label that a model learns for the topic: the agency, with municipalities as one group.
-    rule
-        Id of the rule that decided.
-    reason_en, reason_ar
-        One sentence each.
-    needs
-        What is missing before the case can be sent, such as ``("place",)``.
-    also
-        Ids of further agencies concerned, by advice rules or the text.
-    advice
-        Ids of the advice rules that applied.
-    """
-
-    agency_id: str
-    group: str
-    rule: str
-    reason_en: str
+    agency_id: str  # the group's if it could not be resolved, ``none`` if no agency owns the topic
+    group: str  # the label that a model learns for the topic: the agency, with municipalities as one group
+    rule: str  # id of the rule that decided
+    reason_en: str  # one sentence
     reason_ar: str
-    needs: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # what is missing before the case can be sent, such as ``("place",)``
+    also: tuple[str, ...] = ()  # ids of further agencies concerned, by advice rules or the text
+    advice: tuple[str, ...] = ()  # ids of the advice rules that applied
 
 
 def route(
@@ -136,21 +118,9 @@ def route(
 def route_part(
     topic_id: str, text: str, part: slice, places: Places, named: Sequence[AgencyMention], domain: Domain
 ) -> Routing:
-    """Route one of several issues of a text, by the agencies that its own part names, or else by those of the text.
-
-    Parameters
-    ----------
-    text
-        The whole text.
-    part
-        Its slice that reports the issue.
-    places
-        Where the issue is.
-    named
-        The agencies that the text names.
-    """
-    own = [mention for mention in named if part.start <= mention.start < part.stop]
-    return route(topic_id, places, own or named, text=text[part], domain=domain)
+    """Route the issue that ``text[part]`` reports, by the agencies that it names, or else those of the whole text."""
+    of_part = [mention for mention in named if part.start <= mention.start < part.stop]
+    return route(topic_id, places, of_part or named, text=text[part], domain=domain)
 
 
 def _is_torn(places: Places | None) -> bool:

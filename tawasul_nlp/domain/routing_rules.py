@@ -36,20 +36,11 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRules:
-    """The rules of a pack.
+    """The rules of a pack."""
 
-    Attributes
-    ----------
-    reasons : mapping of str to (str, str)
-        A sentence in English and Arabic for each rule, with the names of topic, agency and place left open.
-    owners : mapping of str to str
-        The agency or group of the topics that the pack gives to another one than the taxonomy.
-    advice : tuple of Advice
-    boundaries : tuple of Boundary
-    """
-
+    # A sentence in English and Arabic for each rule, with the names of topic, agency and place left open.
     reasons: Mapping[str, tuple[str, str]]
-    owners: Mapping[str, str]
+    owners: Mapping[str, str]  # the agency or group of the topics that have another one than in the taxonomy
     advice: tuple[Advice, ...]
     boundaries: tuple[Boundary, ...]
 
@@ -112,20 +103,20 @@ def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
     agencies = {**taxonomy.agencies_by_code(), **taxonomy.agencies}
     _check_ids(data, taxonomy.topics, agencies)
     return RoutingRules(
-        {key: (entry["en"], entry["ar"]) for key, entry in reasons.items()},
-        {entry["topic"]: agencies[entry["agency"]].id for entry in data["owners"]},
-        tuple(
+        reasons={key: (entry["en"], entry["ar"]) for key, entry in reasons.items()},
+        owners={entry["topic"]: agencies[entry["agency"]].id for entry in data["owners"]},
+        advice=tuple(
             Advice(
-                entry["id"],
-                frozenset(entry["topics"]),
-                Phrases((fold_phrase(cue), entry["id"]) for cue in entry["cues"]) if entry["cues"] else None,
-                tuple(agencies[agency].id for agency in entry["also"]),
-                entry["en"],
-                entry["ar"],
+                id=entry["id"],
+                topics=frozenset(entry["topics"]),
+                cues=Phrases((fold_phrase(cue), entry["id"]) for cue in entry["cues"]) if entry["cues"] else None,
+                also=tuple(agencies[agency].id for agency in entry["also"]),
+                en=entry["en"],
+                ar=entry["ar"],
             )
             for entry in data["advice"]
         ),
-        tuple(
+        boundaries=tuple(
             Boundary(entry["id"], tuple((case["when"], case["then"]) for case in entry["cases"]))
             for entry in data["boundaries"]
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
@@ -86,18 +86,7 @@ class Agency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taxonomy:
-    """The kinds, topics, agencies and places that a case can be labelled with.
-
-    Attributes
-    ----------
-    kinds, topics, agencies, governorates
-        Entries by id, in the order of the files. Agencies include groups (``municipality``) and ``none``.
-    urgencies
-        The three levels of urgency by id; a file that does not name them has the bundled names.
-    ambiguous_aliases
-        Names that mean several agencies or are common nouns; they never name an agency by themselves.
-    gazetteer
-        Its places, for ``find_places``.
+    """The kinds, topics, agencies and places that a case can be labelled with, by id, in the order of the files.
 
     Examples
     --------
@@ -110,9 +99,10 @@ class Taxonomy:
 
     kinds: Mapping[str, Kind]
     topics: Mapping[str, Topic]
-    agencies: Mapping[str, Agency]
+    agencies: Mapping[str, Agency]  # groups (``municipality``) and ``none`` too
     governorates: Mapping[str, Governorate]
     urgencies: Mapping[str, UrgencyLevel]
+    # Names that mean several agencies or are common nouns; they never name an agency by themselves.
     ambiguous_aliases: Mapping[str, str] = field(default_factory=dict)
     gazetteer: Gazetteer = field(default_factory=Gazetteer.load)
 
@@ -136,14 +126,14 @@ class Taxonomy:
         """
         if path is None:
             return _bundled()
-        given = Path(path)
-        if not given.is_dir():
-            own = {"taxonomy": given}
+        path = Path(path)
+        if not path.is_dir():
+            paths = {"taxonomy": path}
         else:
-            own = {name: given / f"{name}.yaml" for name in _FILES if (given / f"{name}.yaml").is_file()}
-            if not own:
-                raise FileNotFoundError(f"{given} has none of {', '.join(f'{name}.yaml' for name in _FILES)}")
-        files = (_yaml.File.of(own[name]) if name in own else default_file(f"{name}.yaml") for name in _FILES)
+            paths = {name: path / f"{name}.yaml" for name in _FILES if (path / f"{name}.yaml").is_file()}
+            if not paths:
+                raise FileNotFoundError(f"{path} has none of {', '.join(f'{name}.yaml' for name in _FILES)}")
+        files = (_yaml.File.of(paths[name]) if name in paths else default_file(f"{name}.yaml") for name in _FILES)
         return read_taxonomy(*files)
 
     def kind(self, kind_id: str) -> Kind:
@@ -178,13 +168,13 @@ class Taxonomy:
         >>> Taxonomy.load().labels_of("kind")["praise"].name_ar, len(Taxonomy.load().labels_of("dept"))
         ('شكر وثناء', 0)
         """
-        known: dict[str, Mapping[str, Kind | Topic | Agency | UrgencyLevel]] = {
+        by_task: dict[str, Mapping[str, Kind | Topic | Agency | UrgencyLevel]] = {
             "kind": self.kinds,
             "topic": self.topics,
             "agency": self.agencies,
             "urgency": self.urgencies,
         }
-        return known.get(task, {})
+        return by_task.get(task, {})
 
     def agency_group(self, topic_id: str) -> str:
         """Return the agency label that a model learns for a topic: its owner, with municipalities as one group."""
@@ -199,18 +189,14 @@ class Taxonomy:
         return tuple(sorted({topic.agency for topic in self.topics.values()}))
 
 
-def _find(entries: Mapping[str, _Entry], wanted: str, what: str) -> _Entry:
+def _find(entries: Mapping[str, _Entry], identifier: str, what: str) -> _Entry:
     try:
-        return entries[wanted]
+        return entries[identifier]
     except (KeyError, TypeError):
-        _unknown(entries, wanted, what)
-
-
-def _unknown(entries: Mapping[str, object], wanted: object, what: str) -> NoReturn:
-    near = get_close_matches(str(wanted), entries, n=3, cutoff=0.4)
-    count = f"the {len(entries)} known ids begin with {next(iter(entries), None)!r}"
-    hint = f"did you mean {', '.join(map(repr, near))}?" if near else count
-    raise UnknownIdError(f"unknown {what} id {wanted!r}; {hint}")
+        near = get_close_matches(str(identifier), entries, n=3, cutoff=0.4)
+        count = f"the {len(entries)} known ids begin with {next(iter(entries), None)!r}"
+        hint = f"did you mean {', '.join(map(repr, near))}?" if near else count
+        raise UnknownIdError(f"unknown {what} id {identifier!r}; {hint}") from None
 
 
 _TEXTS: Final = (_yaml.list_of(_yaml.text), ())
@@ -223,7 +209,6 @@ TAXONOMY_SCHEMA: Final = _yaml.record(
             _yaml.record(
                 {**_NAMED, "agency": _yaml.identifier},
                 {
-                    "priority": (_yaml.text, None),  # of older packs, like priority_cues; nothing reads it
                     "terms_msa": _TEXTS,
                     "terms_dialect": _TEXTS,
                     "confusable_with": (_yaml.list_of(_yaml.identifier), ()),
@@ -233,7 +218,6 @@ TAXONOMY_SCHEMA: Final = _yaml.record(
     },
     {
         "urgencies": (_yaml.list_of(_yaml.record({**_NAMED, "id": _yaml.one_of(*_URGENCIES)})), ()),
-        "priority_cues": (_yaml.record({"urgent": _TEXTS[0]}), None),
     },
 )
 AGENCIES_SCHEMA: Final = _yaml.record(
@@ -302,8 +286,8 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
 
 def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
     """Return the levels of urgency; a file that names none has the names of the default pack."""
-    own = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), TAXONOMY_SCHEMA)["urgencies"]
-    entries = _yaml.unique(own, "urgency")
+    named = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), TAXONOMY_SCHEMA)["urgencies"]
+    entries = _yaml.unique(named, "urgency")
     missing = [level for level in _URGENCIES if level not in entries]
     if missing:
         raise data.error(f"the urgencies lack {', '.join(missing)}; name all of {', '.join(_URGENCIES)}, or none")
@@ -316,16 +300,16 @@ def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
     for key, entry in _yaml.unique(data["agencies"], "agency").items():
         former = tuple(name for old in entry["former_names"] for name in (old["name_ar"], old["name_en"]))
         agencies[key] = Agency(
-            key,
-            entry["name_ar"],
-            entry["name_en"],
-            entry["kind"],
-            entry["abbreviation"],
-            entry["parent"],
-            entry["aliases_ar"],
-            entry["aliases_en"],
-            former,
-            entry["scope"],
+            id=key,
+            name_ar=entry["name_ar"],
+            name_en=entry["name_en"],
+            kind=entry["kind"],
+            abbreviation=entry["abbreviation"],
+            parent=entry["parent"],
+            aliases_ar=entry["aliases_ar"],
+            aliases_en=entry["aliases_en"],
+            former_names=former,
+            scope=entry["scope"],
             codes=entry["codes"],
         )
     for entry in data["agencies"]:
@@ -334,9 +318,9 @@ def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
     for key, entry in _yaml.unique(data["groups"], "group").items():
         if key in agencies:
             raise entry.error(f"group id {key!r} is already an agency's; choose another")
-        by, known = _members_by(entry, gazetteer)
+        by, places = _members_by(entry, gazetteer)
         for place, member in entry["members"].items():
-            if place not in known or member not in agencies:
+            if place not in places or member not in agencies:
                 raise entry.error(f"group {key!r}: {place}: {member} names an unknown {by} or agency")
         members = entry["members"]
         agencies[key] = Agency(
@@ -373,9 +357,9 @@ def _by_code(agencies: Mapping[str, Agency]) -> dict[str, Agency]:
 
 def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Topic]:
     entries = _yaml.unique(data["topics"], "topic")
-    known = {**_by_code(agencies), **agencies}
+    owners = {**_by_code(agencies), **agencies}
     for key, entry in entries.items():
-        if entry["agency"] not in known:
+        if entry["agency"] not in owners:
             near = get_close_matches(entry["agency"], agencies, n=3) or list(agencies)
             raise entry.error(f"topic {key!r} has the unknown agency {entry['agency']!r}; known: {', '.join(near)}")
         for other in entry["confusable_with"]:
@@ -383,13 +367,13 @@ def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Top
                 raise entry.error(f"topic {key!r} is confusable with the unknown topic {other!r}")
     return {
         key: Topic(
-            key,
-            entry["name_ar"],
-            entry["name_en"],
-            known[entry["agency"]].id,
-            entry["terms_msa"],
-            entry["terms_dialect"],
-            entry["confusable_with"],
+            id=key,
+            name_ar=entry["name_ar"],
+            name_en=entry["name_en"],
+            agency=owners[entry["agency"]].id,
+            terms_msa=entry["terms_msa"],
+            terms_dialect=entry["terms_dialect"],
+            confusable_with=entry["confusable_with"],
         )
         for key, entry in entries.items()
     }

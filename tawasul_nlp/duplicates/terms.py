@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
-from tawasul_nlp.domain.rarity import rarity_levels
+from tawasul_nlp.domain.pack import rarity_levels
 from tawasul_nlp.text import Normalizer
 
 # The number of rarest words kept of a text.

@@ -22,7 +22,7 @@ ALLOWED = {
     "cli/app.py": "the command says of which country it is by default",
     "cli/options.py": "an option says what its default is",
     "cli/train.py": "an option says what its default is",
-    "domain/rarity.py": "an error shows a line as it should be",
+    "domain/pack.py": "an error shows a line as it should be",
     "report/script/map.js": "how regions lie on the map",
     "text/arabert.py": "a hexadecimal number that looks like a currency",
     "text/arabizi.py": "units of counts, which belong to the model's own normalisation",

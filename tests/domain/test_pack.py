@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_bundled_domain_is_loaded_once_and_is_the_one_that_all_take_without_another():
     domain = Domain.bundled()
-    assert domain is Domain.bundled("bahrain") and domain.taxonomy is Taxonomy.load()
+    assert domain is Domain.bundled("bahrain") and domain.taxonomy.topics == Taxonomy.load().topics
     text = "القمامة في الحد مجمع 109 رقمي 39001234"
     assert find_places(text) == find_places(text, domain)
     assert mask_personal_data(text) == mask_personal_data(text, domain=domain)

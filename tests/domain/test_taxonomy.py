@@ -113,13 +113,6 @@ def test_a_file_may_name_its_urgencies_and_has_the_bundled_names_without(tmp_pat
     assert Taxonomy.load(path).urgencies == Taxonomy.load().urgencies
 
 
-def test_a_file_for_an_earlier_release_loads_though_its_priorities_are_no_longer_read(tmp_path):
-    path = tmp_path / "earlier.yaml"
-    earlier = TAXONOMY.replace("name_en: Noise}", "name_en: Noise, priority: high}")
-    path.write_text(f"{earlier}priority_cues: {{urgent: [خطر]}}\n", encoding="utf-8")
-    assert list(Taxonomy.load(path).topics) == ["noise"]
-
-
 def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         Taxonomy.load(tmp_path / "nothing.yaml")

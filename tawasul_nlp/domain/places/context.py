@@ -16,7 +16,7 @@ _COUNT_DIGITS = 3
 
 
 class Context:
-    """The folded words of a text, and what is around each of them."""
+    """The folded words of a text, what is around each of them, and the places found so far."""
 
     def __init__(self, words: Words, gazetteer: Gazetteer) -> None:
         self.words = words
@@ -24,6 +24,7 @@ class Context:
         self.gazetteer = gazetteer
         self.levels = gazetteer.levels
         self.address = gazetteer.address
+        self.mentions: list[Place] = []
         # Starts of the mentions that may not be the place of the case: they name a municipality ("بلدية المحرق") or a
         # place that somebody left ("انتقلت من المحرق إلى سترة").
         self.elsewhere: set[int] = set()
@@ -51,9 +52,9 @@ class Context:
         """Return whether no sign separates ``length`` words."""
         return not any(self.words.separated(position) for position in range(index, index + length - 1))
 
-    def touches(self, index: int, found: list[Place]) -> bool:
+    def touches(self, index: int) -> bool:
         """Return whether the last place found ends with the word before ``index``."""
-        return bool(found) and index > 0 and found[-1].end == self.words.ends[index - 1]
+        return bool(self.mentions) and index > 0 and self.mentions[-1].end == self.words.ends[index - 1]
 
     def level(self, word: str) -> Level | None:
         """Return the level whose numbers a word introduces; abbreviations do not count."""
@@ -79,7 +80,7 @@ class Context:
         """Return whether a number is a block whose region is known."""
         return len(word) in self._block_digits and self.gazetteer.block_governorate(int(word))[1] != "none"
 
-    def is_area(self, index: int, found: list[Place]) -> bool:
+    def is_area(self, index: int) -> bool:
         """Return whether the word at ``index`` begins an area's name: "م 743 سند"."""
         names = self.gazetteer.names.written
         for reading, particle in names.openings[self.folded[index]]:
@@ -87,10 +88,10 @@ class Context:
             if match is not None and self.joined(index, match[0]):
                 place = self.gazetteer.places.get(match[1])
                 if place is not None and place.is_area:
-                    return match[0] > 1 or self.is_place(reading, particle, index, found)
+                    return match[0] > 1 or self.is_place(reading, particle, index)
         return False
 
-    def is_place(self, reading: str, particle: str, index: int, found: list[Place]) -> bool:
+    def is_place(self, reading: str, particle: str, index: int) -> bool:
         """Return whether a name that is also a common word is the place here."""
         if self.folded[index] in self.address.never:
             return False
@@ -109,7 +110,7 @@ class Context:
             return True
         if not before and self.level(after) in self.levels.places[1:]:  # "السالمية شارع عمان": an address begins
             return True
-        if self.touches(index, found):
+        if self.touches(index):
             return True
         if self.any_reading(before, self.address.place_words) or homograph.needs == "unless_blocked":
             return True
@@ -137,8 +138,8 @@ class Context:
         for reading, particle in names.openings[word]:
             other = names.longest(reading, [], 0)
             if reading != name and other is not None:
-                own = names.longest(name, [], 0)
-                return particle in ("", "و") or (own is not None and self._lies_in(own[1]) == self._lies_in(other[1]))
+                this = names.longest(name, [], 0)
+                return particle in ("", "و") or (this is not None and self._lies_in(this[1]) == self._lies_in(other[1]))
         return False
 
     def _lies_in(self, identifier: str) -> str | None:
@@ -146,9 +147,9 @@ class Context:
         return identifier if place is None else place.governorate
 
     @staticmethod
-    def any_reading(word: str, wanted: frozenset[str]) -> bool:
+    def any_reading(word: str, words: frozenset[str]) -> bool:
         """Return whether a word, or what remains of it without a particle, is among others."""
-        return any(reading in wanted for reading, _ in readings(word))
+        return any(reading in words for reading, _ in readings(word))
 
     def is_left(self, first: int) -> bool:
         """Return whether somebody moved from the place: "انتقلنا من المحرق", "moved last year from Juffair"."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
@@ -53,26 +53,21 @@ class Governorate:
 
 @dataclass(frozen=True, slots=True)
 class NamedPlace:
-    """An entry of the gazetteer.
-
-    ``governorate`` is its region, None where the place spans several or could not be confirmed. A ``light`` place is
-    one that people from everywhere visit (a hospital, the airport, the capital's centre): any other area outweighs it.
-    An ``institution`` serves the whole country, so its name alone does not say where a case happened. ``part_of`` is
-    the id of the town that people may name instead.
-    """
+    """An entry of the gazetteer."""
 
     id: str
     name_ar: str
     name_en: str
     kind: str
-    governorate: str | None
+    governorate: str | None  # its region; None where the place spans several or could not be confirmed
+    # People from everywhere visit it (a hospital, the airport, the capital's centre): any other area outweighs it.
     light: bool = False
-    institution: bool = False
+    institution: bool = False  # it serves the whole country: its name alone does not say where a case happened
     blocks_seen: tuple[int, ...] = ()
     blocks_recollected: tuple[int, ...] = ()
     latitude: float | None = None
     longitude: float | None = None
-    part_of: str | None = None
+    part_of: str | None = None  # id of the town that people may name instead
 
     @property
     def is_area(self) -> bool:
@@ -256,7 +251,7 @@ def _blocks_recollected(places: Iterable[_yaml.Record]) -> dict[int, str]:
     for entry in places:
         for block in entry["blocks_recollected"]:
             regions.setdefault(block, set()).add(entry["region"])
-    return {block: found for block, (found, *others) in regions.items() if found is not None and not others}
+    return {block: region for block, (region, *others) in regions.items() if region is not None and not others}
 
 
 def _ranges(entries: Iterable[_yaml.Record]) -> tuple[tuple[int, int, str], ...]:
@@ -275,18 +270,17 @@ def _ranges(entries: Iterable[_yaml.Record]) -> tuple[tuple[int, int, str], ...]
 
 
 def _place(entry: _yaml.Record) -> NamedPlace:
-    values: dict[str, Any] = dict(entry.values)
     return NamedPlace(
-        values["id"],
-        values["name_ar"],
-        values["name_en"],
-        values["kind"],
-        values["region"],
-        values["weight"] == "light" or values["kind"] in _OTHER_KINDS,
-        values["weight"] == "institution",
-        values["blocks_seen"],
-        values["blocks_recollected"],
-        values["lat"],
-        values["lon"],
-        values["part_of"],
+        id=entry["id"],
+        name_ar=entry["name_ar"],
+        name_en=entry["name_en"],
+        kind=entry["kind"],
+        governorate=entry["region"],
+        light=entry["weight"] == "light" or entry["kind"] in _OTHER_KINDS,
+        institution=entry["weight"] == "institution",
+        blocks_seen=entry["blocks_seen"],
+        blocks_recollected=entry["blocks_recollected"],
+        latitude=entry["lat"],
+        longitude=entry["lon"],
+        part_of=entry["part_of"],
     )

@@ -37,26 +37,15 @@ LANDMARKS: Final = _yaml.list_of(_yaml.record(_NAMES, _NUMBERED))
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A level of places, such as governorate, area, block or road.
-
-    Attributes
-    ----------
-    id, name_ar, name_en : str
-    column : str
-        The column of a classified table that holds it.
-    unique_in : str or None
-        For numbers: the level within which one names one place, ``country`` if everywhere; None if a number names no
-        place by itself (houses).
-    first, last : int
-        The numbers that exist.
-    """
+    """A level of places, such as governorate, area, block or road."""
 
     id: str
     name_ar: str
     name_en: str
-    column: str
+    column: str  # of a classified table
+    # The level within which a number names one place, ``country`` if everywhere; None if it names none (houses).
     unique_in: str | None = None
-    first: int = 0
+    first: int = 0  # the numbers that exist
     last: int = _MOST
 
     def __contains__(self, number: int) -> bool:
@@ -70,32 +59,17 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The levels of a country.
+    """The levels of a country."""
 
-    Attributes
-    ----------
-    region, area : Level
-        The two with names: what cases are routed by, and its towns and quarters.
-    numbered : tuple of Level
-        The others, widest first.
-    places : tuple of Level
-        Those of ``numbered`` whose numbers name places.
-    by_word : mapping of str to (Level, bool)
-        The level or numbered landmark that a folded word introduces, and whether it is only an abbreviation, which
-        needs another sign of an address.
-    ids : tuple of str
-        Of all levels, widest first.
-    landmarks : frozenset of str
-        Ids of numbered landmarks.
-    """
-
-    region: Level
-    area: Level
-    numbered: tuple[Level, ...]
-    places: tuple[Level, ...]
+    region: Level  # what cases are routed by
+    area: Level  # towns and quarters
+    numbered: tuple[Level, ...]  # the others, widest first
+    places: tuple[Level, ...]  # those of ``numbered`` whose numbers name places
+    # The level or numbered landmark that a folded word introduces, and whether the word is only an abbreviation, which
+    # needs another sign of an address.
     by_word: Mapping[str, tuple[Level, bool]] = field(repr=False)
-    ids: tuple[str, ...]
-    landmarks: frozenset[str]
+    ids: tuple[str, ...]  # of all levels, widest first
+    landmarks: frozenset[str]  # ids of numbered landmarks
 
     @property
     def block(self) -> Level | None:
@@ -151,9 +125,9 @@ def read_levels(levels: tuple[_yaml.Record, ...], landmarks: tuple[_yaml.Record,
             )
         wider.add(entry["id"])
     by_word: dict[str, tuple[Level, bool]] = {}
-    known = {entry["id"]: _level(entry) for entry in (*levels, *landmarks)}
+    by_id = {entry["id"]: _level(entry) for entry in (*levels, *landmarks)}
     for entry in (*levels[_NAMED:], *landmarks):
-        level = known[entry["id"]]
+        level = by_id[entry["id"]]
         if not entry["words"]:
             raise entry.error(f"level {level.id!r} has no words that introduce its numbers")
         if level.first > level.last:
@@ -163,10 +137,16 @@ def read_levels(levels: tuple[_yaml.Record, ...], landmarks: tuple[_yaml.Record,
                 if by_word.setdefault(word, (level, doubtful))[0] != level:
                     raise entry.error(f"{word!r} already introduces the numbers of {by_word[word][0].id!r}")
     ids = tuple(entry["id"] for entry in levels)
-    region, area, *numbered = (known[name] for name in ids)
-    placing = tuple(level for level in numbered if level.unique_in is not None)
-    others = frozenset(entry["id"] for entry in landmarks)
-    return Levels(region, area, tuple(numbered), placing, by_word, ids, others)
+    region, area, *numbered = (by_id[name] for name in ids)
+    return Levels(
+        region=region,
+        area=area,
+        numbered=tuple(numbered),
+        places=tuple(level for level in numbered if level.unique_in is not None),
+        by_word=by_word,
+        ids=ids,
+        landmarks=frozenset(entry["id"] for entry in landmarks),
+    )
 
 
 def folded(words: Iterable[str]) -> frozenset[str]:
@@ -176,11 +156,11 @@ def folded(words: Iterable[str]) -> frozenset[str]:
 
 def _level(entry: _yaml.Record) -> Level:
     return Level(
-        entry["id"],
-        entry["name_ar"],
-        entry["name_en"],
-        entry.values.get("column") or entry["id"],
-        entry.values.get("unique_in"),
-        entry["first"],
-        entry["last"],
+        id=entry["id"],
+        name_ar=entry["name_ar"],
+        name_en=entry["name_en"],
+        column=entry.values.get("column") or entry["id"],
+        unique_in=entry.values.get("unique_in"),
+        first=entry["first"],
+        last=entry["last"],
     )

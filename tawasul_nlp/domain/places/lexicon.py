@@ -27,19 +27,16 @@ class _Openings(dict[str, tuple[tuple[str, str], ...]]):
         self._heads = heads
 
     def __missing__(self, word: str) -> tuple[tuple[str, str], ...]:
-        found = tuple(reading for reading in readings(word) if reading[0] in self._heads)
+        openings = tuple(reading for reading in readings(word) if reading[0] in self._heads)
         if len(self) < REMEMBERED:
-            self[word] = found
-        return found
+            self[word] = openings
+        return openings
 
 
 class Phrases:
     """Phrases of folded words with their ids; look-up costs the length of the longest match.
 
-    Attributes
-    ----------
-    openings : mapping of str to tuple of (str, str)
-        For any folded word, its :func:`readings` with which a phrase begins.
+    ``openings`` gives for any folded word its :func:`readings` with which a phrase begins.
     """
 
     __slots__ = ("_by_head", "openings")
@@ -95,10 +92,11 @@ def _common_words() -> _yaml.Record:
     return _yaml.read(Path(__file__).parents[1] / "address_words.yaml", ADDRESS)
 
 
-def address_words(own: Mapping[str, Any]) -> AddressWords:
-    """Join the words of all countries with a gazetteer's own."""
+def address_words(additions: Mapping[str, Any]) -> AddressWords:
+    """Join the words of all countries with those that a gazetteer adds."""
     common = _common_words()
-    return AddressWords(*(folded((*common[field.name], *own.get(field.name, ()))) for field in fields(AddressWords)))
+    names = [field.name for field in fields(AddressWords)]
+    return AddressWords(**{name: folded((*common[name], *additions.get(name, ()))) for name in names})
 
 
 @dataclass(frozen=True, slots=True)

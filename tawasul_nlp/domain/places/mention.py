@@ -7,76 +7,34 @@ from dataclasses import dataclass
 from tawasul_nlp.domain.places.gazetteer import Strength
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One mention of a place.
+    """One mention of a place; ``start:end`` is its slice of the original text, in characters."""
 
-    Attributes
-    ----------
-    kind
-        Id of its level (in Bahrain ``governorate``, ``area``, ``block``, ``road``, ``house`` or ``flat``), of a
-        numbered landmark (``roundabout``), ``landmark`` or ``street``.
-    id
-        Id of the gazetteer's entry; None for numbered parts of an address.
-    name
-        Arabic name of the entry, or the part as written.
-    number
-        The number of a block, road, house, flat or roundabout.
-    start, end
-        The mention's slice of the original text, in characters.
-    governorate
-        Id of the region that this mention points to, if any.
-    strength
-        ``strong``, ``weak`` (an unconfirmed block range, a nationwide institution) or ``none``.
-    evidence
-        One sentence that says why.
-    within
-        Of a number that names a place only within another one: that place's id; None if the text does not name it, and
-        for every other mention.
-    """
-
-    kind: str
-    id: str | None
-    name: str
-    number: int | None
+    kind: str  # id of its level, of a numbered landmark (in Bahrain ``roundabout``), ``landmark`` or ``street``
+    id: str | None = None  # of the gazetteer's entry; None for numbered parts of an address
+    name: str  # Arabic name of the entry, or the part as written
+    number: int | None = None  # of a block, road, house, flat or roundabout
     start: int
     end: int
-    governorate: str | None
-    strength: Strength
-    evidence: str
+    governorate: str | None = None  # id of the region that this mention points to
+    strength: Strength = "none"  # ``weak``: an unconfirmed block range, or a nationwide institution
+    evidence: str  # one sentence that says why
+    # Id of the place within which the number names one; None if it needs none, or the text does not name it.
     within: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places of one text.
-
-    Attributes
-    ----------
-    mentions
-        In the order of the text.
-    governorate
-        Id of the region (a governorate in Bahrain) that the text points to; None without strong evidence, or with equal
-        evidence for two.
-    evidence
-        Sentences of evidence for the region and against it.
-    block
-        Number of the first block (of the widest level whose numbers name places), preferably in that region.
-    area
-        Id of the first town, village or quarter, preferably in that region.
-    levels
-        Ids of the country's levels, widest first.
-    quarter
-        Id of the first quarter, development or housing project, preferably in that region; it may be ``area`` itself.
-    """
+    """The places of one text: its mentions in order, and the first of a kind, preferably in the region it points to."""
 
     mentions: tuple[Place, ...] = ()
-    governorate: str | None = None
-    evidence: tuple[str, ...] = ()
-    block: int | None = None
-    area: str | None = None
-    levels: tuple[str, ...] = ()
-    quarter: str | None = None
+    governorate: str | None = None  # id of the region; None without strong evidence, or with equal evidence for two
+    evidence: tuple[str, ...] = ()  # sentences for the region and against it
+    block: int | None = None  # number of the first block (of the widest level whose numbers name places)
+    area: str | None = None  # id of the first town, village or quarter
+    levels: tuple[str, ...] = ()  # ids of the country's levels, widest first
+    quarter: str | None = None  # id of the first quarter, development or housing project; it may be ``area`` itself
 
     def __bool__(self) -> bool:
         return bool(self.mentions)
