@@ -194,7 +194,16 @@ class Answers:
         if output.truncated:
             reasons.append("long_text")
         routing = issues[0].routing if issues else None
-        return Prediction(text, labels, places, routing, tuple(dict.fromkeys(reasons)), output.sets, issues, urgency)
+        return Prediction(
+            text=text,
+            labels=labels,
+            places=places,
+            routing=routing,
+            reasons=tuple(dict.fromkeys(reasons)),
+            label_sets=output.sets,
+            issues=issues,
+            urgency=urgency,
+        )
 
     def _answer(self, task: str, ranking: _Ranking) -> LabelScore:
         names = self.config.tasks[task].labels
@@ -286,4 +295,6 @@ class Answers:
             probability = 1.0 if nothing is not None else 1.0 / len(settings.labels)
             labels[task] = self._score(task, nothing or settings.labels[0], probability)
         urgency = self._urgency(labels.pop(URGENCY), text, ()) if self._tells_urgency else None
-        return Prediction(text, labels, places, None, ("empty_text",), sets, urgency=urgency)
+        return Prediction(
+            text=text, labels=labels, places=places, reasons=("empty_text",), label_sets=sets, urgency=urgency
+        )

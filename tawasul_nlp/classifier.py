@@ -118,31 +118,26 @@ class ComplaintClassifier:
         name : str, Path or None
             None for the bundled model, a model folder, or the id of one on the Hugging Face Hub (``org/name``).
         target_error : float, or mapping of str to float
-            Share of errors that is acceptable among the answers that need no review, for all tasks or for each
-            (those not named: 0.05).
+            Acceptable share of errors among answers without review, of all tasks or of each (those not named: 0.05).
         threads : int or None
-            CPU threads for one call; None for what the environment variable ``TAWASUL_THREADS`` says, or else for as
-            many as the process may use cores: by its affinity and by the CPU quota of its container. Each may take
-            65 MB (``python -m eval.speed.threads``).
+            CPU threads for one call, each of which may take 65 MB; None for what the environment variable
+            ``TAWASUL_THREADS`` says, or else for the cores that affinity and the container's CPU quota grant.
         domain : Domain or None
-            Names and routing of the model's topics, agencies and kinds, all of which it must have, and places; None for
-            the one in the model's folder, or else Bahrain's.
+            Places, and names and routing of all of the model's labels; None for the folder's own, or else Bahrain's.
         device : {"cpu", "cuda"} or None
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
         spinning : bool
-            Whether ONNX Runtime's threads wait for each other awake when they share a batch, as for one text. It may
-            pay on a machine that does nothing else; it takes 1.4 times the processor's time and more, and on a busy
-            machine one text takes up to 1.8 times as long (``python -m eval.speed.threads``).
+            Whether threads that share a batch wait awake, which may pay on a machine that does nothing else.
 
         Raises
         ------
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If ``target_error`` is no share, or names a task that the model lacks, if there is no such device or
-            runtime, if ``threads`` or ``TAWASUL_THREADS`` is below 1, or if the given domain lacks labels of the model.
+            If an option has no such value (``threads`` below 1, an unknown device), ``target_error`` names a task that
+            the model lacks, or the domain lacks labels of the model.
         TypeError
             If ``domain`` is not a Domain.
         """

@@ -27,40 +27,26 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the original text and its weight.
+    """A part of the original text and its weight."""
 
-    Attributes
-    ----------
-    start, end : int
-        Slice of the original text, in characters.
-    weight : float
-        Drop of the label's log-probability (nats) without this part; negative if the part speaks against it.
-    """
-
+    # Slice of the original text, in characters.
     start: int
     end: int
+    # Drop of the label's log-probability (nats) without this part; negative if the part speaks against it.
     weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The weights of a text's words for one prediction.
-
-    Attributes
-    ----------
-    text : str
-    task, label : str
-        The explained prediction: ``label`` of ``task``.
-    probability : float
-        Of the label, for the whole text.
-    spans : tuple of Span
-        In the order of the text; empty if it has no letters or digits.
-    """
+    """The weights of a text's words for one prediction."""
 
     text: str
+    # The explained prediction: `label` of `task`.
     task: str
     label: str
+    # Of the label, for the whole text.
     probability: float
+    # In the order of the text; empty if it has no letters or digits.
     spans: tuple[Span, ...]
 
     def top(self, n: int = 5) -> list[str]:

@@ -47,23 +47,15 @@ def without_controls(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """One label with its calibrated probability.
-
-    Attributes
-    ----------
-    id : str
-    name_ar, name_en : str
-        Names in the taxonomy; the id itself for labels that it does not have.
-    probability : float
-        0 to 1, calibrated on validation data.
-    alternatives : tuple of LabelScore
-        The next likeliest labels, likeliest first.
-    """
+    """One label with its calibrated probability."""
 
     id: str
+    # Names in the taxonomy; the id itself for labels that it does not have.
     name_ar: str
     name_en: str
+    # 0 to 1, calibrated on validation data.
     probability: float
+    # The next likeliest labels, likeliest first.
     alternatives: tuple[LabelScore, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,23 +79,17 @@ def _others(alternatives: tuple[LabelScore, ...]) -> str:
 class LabelSet:
     """The labels that a multi-label task has for one text. It can be iterated.
 
-    Attributes
-    ----------
-    labels : tuple of LabelScore
-        Each with a probability of its own, likeliest first; empty where no label reached the threshold.
-    probability : float
-        That the text has exactly these labels, if labels are independent of each other.
-    alternatives : tuple of LabelScore
-        The likeliest labels that are not answered, likeliest first.
-
     Examples
     --------
     >>> LabelSet((LabelScore("roads", "roads", "roads", 0.9),), 0.8).ids
     ('roads',)
     """
 
+    # Each with a probability of its own, likeliest first; empty where no label reached the threshold.
     labels: tuple[LabelScore, ...]
+    # That the text has exactly these labels, if labels are independent of each other.
     probability: float
+    # The likeliest labels that are not answered, likeliest first.
     alternatives: tuple[LabelScore, ...] = ()
 
     @property
@@ -147,17 +133,13 @@ class Urgency(LabelScore):
     service is cut) or ``normal``: by the facts that are told, not by words such as "عاجل". An emergency may be answered
     though another label is likelier, if the model prefers not to miss one.
 
-    Attributes
-    ----------
-    reasons : tuple of Quote
-        In the order of the text; empty for ``normal``.
-
     Examples
     --------
     >>> Urgency("emergency", "طارئ", "Emergency", 0.9, reasons=(Quote("سلك مكشوف", 0, 9),)).reasons[0].text
     'سلك مكشوف'
     """
 
+    # In the order of the text; empty for `normal`.
     reasons: tuple[Quote, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,25 +149,17 @@ class Urgency(LabelScore):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One of the separate matters of a case, on which a team of its own has to act.
+    """One of the separate matters of a case, on which a team of its own has to act."""
 
-    Attributes
-    ----------
-    topic, agency : LabelScore
-        What it is about, and who should handle it: routed with the places of its own clause, or else of the whole text.
-    probability : float
-        0 to 1, that the case reports it.
-    start, end : int
-        The clause of the original text that reports it, in characters.
-    routing : Routing or None
-        The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
-    """
-
+    # What it is about, and who should handle it: routed with the places of its own clause, or else of the whole text.
     topic: LabelScore
     agency: LabelScore
+    # 0 to 1, that the case reports it.
     probability: float
+    # The clause of the original text that reports it, in characters.
     start: int
     end: int
+    # The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
     routing: Routing | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -229,39 +203,25 @@ class _ReadOnly(Mapping[str, _Answer]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
-    """The reading of one case.
+    """The reading of one case."""
 
-    Attributes
-    ----------
-    text : str
-        As it was given.
-    labels : mapping of str to LabelScore
-        The answer of each task of the model, whatever its tasks are; it cannot be changed. ``kind``, ``topic`` and
-        ``agency`` are also attributes, for models that have them.
-    label_sets : mapping of str to LabelSet
-        The answer of each multi-label task, which is not among ``labels``; it cannot be changed.
-    issues : tuple of Issue
-        The main one first, which is that of ``topic``, ``agency`` and ``routing``. There is always one, reported by the
-        whole text if the model does not tell issues apart; a model without topics and agencies has none.
-    urgency : Urgency or None
-        How soon somebody must act; None for models that do not tell.
-    places : Places
-        What the text says about where.
-    routing : Routing or None
-        The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
-    needs_review : bool
-        Whether an officer should look; the ``reasons`` say why.
-    reasons : tuple of str
-        Keys of :data:`REVIEW_REASONS`.
-    """
-
+    # As it was given.
     text: str
+    # The answer of each task of the model, whatever its tasks are; it cannot be changed. `kind`, `topic` and `agency`
+    # are also attributes, for models that have them.
     labels: Mapping[str, LabelScore] = field(hash=False)
+    # What the text says about where.
     places: Places = field(default_factory=Places)
+    # The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
     routing: Routing | None = None
+    # Keys of `REVIEW_REASONS`.
     reasons: tuple[str, ...] = ()
+    # The answer of each multi-label task, which is not among `labels`; it cannot be changed.
     label_sets: Mapping[str, LabelSet] = field(default_factory=dict, hash=False)
+    # The main one first, which is that of `topic`, `agency` and `routing`. There is always one, reported by the whole
+    # text if the model does not tell issues apart; a model without topics and agencies has none.
     issues: tuple[Issue, ...] = ()
+    # How soon somebody must act; None for models that do not tell.
     urgency: Urgency | None = None
 
     def __post_init__(self) -> None:

@@ -73,7 +73,6 @@ def create_app(
 
     Parameters
     ----------
-    classifier : ComplaintClassifier
     index : DuplicateIndex or None
         The incidents that it keeps; None for a service that only classifies. Close it after the application has ended.
     limits : Limits or None
@@ -112,6 +111,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        exception_handlers={RequestValidationError: _invalid},
     )
     app.add_middleware(BodyLimit, most=limits.max_body)
     app.add_middleware(Observed, counters=counters)  # the last one added is the outermost
@@ -121,14 +121,13 @@ def create_app(
     authorized.include_router(_guarded_routes(classifier, batcher, access, counters))
     authorized.include_router(without_index() if access is None else incident_routes(access, client))
     app.include_router(authorized)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # Without the input: a citizen's text does not belong into error logs, and may not even be encodable.
-        problems = [{"where": list(one["loc"]), "what": one["msg"]} for one in error.errors()]
-        return JSONResponse({"detail": problems}, 422)
-
     return app
+
+
+async def _invalid(request: Request, error: Any) -> JSONResponse:
+    # Without the input: a citizen's text does not belong into error logs, and may not even be encodable.
+    problems = [{"where": list(one["loc"]), "what": one["msg"]} for one in error.errors()]
+    return JSONResponse({"detail": problems}, 422)
 
 
 def _probes(batcher: Batcher, access: IndexAccess | None) -> APIRouter:

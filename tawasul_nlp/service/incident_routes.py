@@ -25,10 +25,15 @@ def incident_routes(access: IndexAccess, client: Callable[..., Any]) -> APIRoute
 
     ``client`` is the dependency that names who asks; its name stands for who decides, where a decision does not say so.
     """
-    router = APIRouter(prefix="/incidents", tags=["incidents"], responses=_REFUSALS)
+    router = APIRouter(tags=["incidents"], responses=_REFUSALS)
+    router.include_router(_questions(access))
+    router.include_router(_changes(access, client))
+    return router
 
-    async def changes(change: Callable[[DuplicateIndex], tuple[IncidentEvent, ...]]) -> Changes:
-        return Changes(changes=list(await access.change(change)))
+
+def _questions(access: IndexAccess) -> APIRouter:
+    """Return the paths that change nothing."""
+    router = APIRouter(prefix="/incidents")
 
     @router.get("")
     async def largest(
@@ -57,6 +62,16 @@ def incident_routes(access: IndexAccess, client: Callable[..., Any]) -> APIRoute
         """Find the incidents that a case may belong to, open and closed; nothing is stored."""
         matches = await access.ask(lambda index: index.query(question.case(), question.k))
         return Matches(incidents=[IncidentMatch.model_validate(match) for match in matches])
+
+    return router
+
+
+def _changes(access: IndexAccess, client: Callable[..., Any]) -> APIRouter:
+    """Return the paths of new cases and of what people decide."""
+    router = APIRouter(prefix="/incidents")
+
+    async def changes(change: Callable[[DuplicateIndex], tuple[IncidentEvent, ...]]) -> Changes:
+        return Changes(changes=list(await access.change(change)))
 
     @router.post("/add")
     async def add(new: sent.NewCases) -> Added:
