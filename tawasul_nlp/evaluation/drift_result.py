@@ -9,7 +9,7 @@ import datetime as dt
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -266,7 +266,7 @@ def _page(wording: Wording, result: DriftResult) -> str:
     panels = [
         _panel(wording.word("summary"), summary, "full"),
         *(_mix_panel(wording, name, mix) for name, mix in result.mixes.items() if name != REVIEW),
-        _panel(wording.dimension("vocabulary"), _word_tables(wording, result), "full"),
+        _panel(wording.dimension("vocabulary"), _word_table(wording, result), "full"),
         _panel(wording.word("notes"), f'<ul class="notes">{notes}</ul>', "full"),
     ]
     return (
@@ -305,28 +305,19 @@ def _mix_panel(wording: Wording, dimension: str, mix: LabelMix) -> str:
     return _panel(wording.dimension(dimension), content)
 
 
-def _word_tables(wording: Wording, result: DriftResult) -> str:
-    changed = [each for each in result.words if each.beyond_chance]
-    if not changed:
-        return _element("p", wording.word("noWords"), "nothing")
-    tables = (
-        f"<div>{_element('h3', wording.word(key))}"
-        f"{_word_table(wording, result, [each for each in changed if each.z * sign > 0])}</div>"
-        for key, sign in (("more", 1), ("less", -1))
-    )
-    return f'<div class="words">{"".join(tables)}</div>'
+def _word_table(wording: Wording, result: DriftResult) -> str:
+    """Return the words beyond chance, those that rose first, with the texts that have them."""
+    changed = sorted((each for each in result.words if each.beyond_chance), key=lambda each: -each.z)
 
-
-def _word_table(wording: Wording, result: DriftResult, shifts: Sequence[WordShift]) -> str:
     def cell(count: int, rows: int) -> str:
         return f'<td class="n"><bdi>{count:,} ({percent(count / rows)})</bdi></td>'
 
-    if not shifts:
+    if not changed:
         return _element("p", wording.word("noWords"), "nothing")
     rows = (
         f'<tr><th scope="row"><bdi>{html.escape(each.word)}</bdi></th>'
         f"{cell(each.reference, result.reference.rows)}{cell(each.new, result.new.rows)}</tr>"
-        for each in shifts
+        for each in changed
     )
     return _table(wording, {"word": "", "before": "n", "now": "n"}, rows)
 

@@ -339,7 +339,7 @@ def hit_string(hits: np.ndarray, labelled: np.ndarray) -> str:
     >>> hit_string(np.array([True, False, False]), np.array([True, True, False]))
     '10-'
     """
-    return "".join("-" if not known else "1" if hit else "0" for hit, known in zip(hits, labelled, strict=True))
+    return "".join("-" if not has_label else "1" if hit else "0" for hit, has_label in zip(hits, labelled, strict=True))
 
 
 def _shared(train: LabelledTable, table: LabelledTable) -> int:

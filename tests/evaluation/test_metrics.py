@@ -126,10 +126,3 @@ def test_mcnemar_is_exact_and_a_difference_of_nothing_is_not_significant():
     assert not found.significant
     same = difference(first, first, np.arange(55), 200)
     assert same.p_value == 1.0 and same.points == (0.0, 0.0, 0.0) and not same.significant
-
-
-def test_a_clear_difference_is_significant():
-    rng = np.random.default_rng(7)
-    first = rng.random(400) < 0.85
-    second = first & (rng.random(400) < 0.8)
-    assert difference(first, second, np.arange(400), 500).significant

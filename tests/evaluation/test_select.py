@@ -61,11 +61,6 @@ def test_fewer_groups_than_asked_for_gives_one_case_of_each(pool):
     assert len(choose(probabilities, vectors, np.arange(400) % 7, 50)) == 7
 
 
-def test_sizes_below_one_are_refused(pool):
-    with pytest.raises(ValueError, match="n is 0"):
-        choose(*pool, 0)
-
-
 @pytest.fixture(scope="module")
 def backlog(tmp_path_factory):
     texts = [
