@@ -16,19 +16,13 @@ from tawasul_nlp.duplicates.verifier import Verifier
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """What was read of the pairs of n cases, and how much more may be.
+    """What was read of the pairs of n cases, and how much more may be."""
 
-    Attributes
-    ----------
-    keys : ndarray of uint64, shape (pairs,)
-        The pairs, as :func:`~tawasul_nlp.duplicates.candidates.pair_keys`, ascending.
-    logits : ndarray of float32, shape (pairs,)
-    left : ndarray of int64, shape (n,)
-        The pairs that may still be read for each case.
-    """
-
+    # (pairs,), uint64: The pairs, as :func:`~tawasul_nlp.duplicates.candidates.pair_keys`, ascending.
     keys: np.ndarray
+    # (pairs,), float32
     logits: np.ndarray
+    # (n,), int64: The pairs that may still be read for each case.
     left: np.ndarray
 
     def __len__(self) -> int:

@@ -21,23 +21,15 @@ Pairs = Iterable[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constraints:
-    """The constraints of n cases.
+    """The constraints of n cases."""
 
-    Attributes
-    ----------
-    node : ndarray of int64, shape (n,)
-        The node of each case, numbered from 0; cases that must be together share one.
-    apart : dict of int to set of int
-        The nodes that must not be with a node; symmetric.
-    sealed : frozenset of int
-        Nodes that are complete: no other joins them.
-    size : ndarray of int64, shape (nodes,)
-        The number of cases of each node.
-    """
-
+    # (n,), int64: The node of each case, numbered from 0; cases that must be together share one.
     node: np.ndarray
+    # The nodes that must not be with a node; symmetric.
     apart: dict[int, set[int]]
+    # Nodes that are complete: no other joins them.
     sealed: frozenset[int] = frozenset()
+    # (nodes,), int64: The number of cases of each node.
     size: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -237,24 +229,16 @@ class Conflicts:
 
 @dataclass(slots=True)
 class ClusterState:
-    """The state of a cluster.
+    """The state of a cluster."""
 
-    Attributes
-    ----------
-    kind : int
-        The kind of place of its representative.
-    places : set of int
-        The kinds of places of its other members.
-    earliest, latest : float
-        Its first and last day.
-    members : set of int
-        Its representative; the others too if some cases must be kept apart.
-    """
-
+    # The kind of place of its representative.
     kind: int
+    # The kinds of places of its other members.
     places: set[int]
+    # Its first and last day.
     earliest: float
     latest: float
+    # Its representative; the others too if some cases must be kept apart.
     members: set[int]
 
 

@@ -47,58 +47,41 @@ _LATIN = re.compile(r"[A-Za-z]")
 
 @dataclass(slots=True)
 class CaseFeatures:
-    """The features of n cases.
+    """The features of n cases."""
 
-    Attributes
-    ----------
-    vectors : ndarray of float32, shape (n, 128)
-        Incident vectors of length 1.
-    shingles : ndarray of uint16, shape (n, 128)
-        MinHash signature of the character shingles of the folded text.
-    length : ndarray of int32, shape (n,)
-        Characters of the folded text; 0 if it has no letter or digit.
-    latin : ndarray of bool, shape (n,)
-        Whether more than half of it is Latin letters.
-    terms : ndarray of int32, shape (n, 16)
-        Codes of its rarest content words (:mod:`~tawasul_nlp.duplicates.terms`), padded with -1.
-    blocks, towns, quarters, landmarks, streets, roads : ndarray of int32, shape (n, few)
-        Codes of the places that the text names, padded with -1. A street has a name, and is a landmark too; blocks and
-        roads have numbers, and count only where these name one place.
-    street_names : ndarray of int32, shape (n, 3)
-        Codes of the street names that it mentions, known or not.
-    numbers, amounts : ndarray of int32, shape (n, 8)
-        Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`), padded with -1.
-    governorate : ndarray of int32, shape (n,)
-        Code of the region.
-    topics : ndarray of int32, shape (n, 3)
-        Codes of the likeliest topics, the likeliest first, padded with -1. A code below -1 is a topic of the caller's
-        own, which is compared only with others of that kind.
-    shares : ndarray of float32, shape (n, 3)
-        Their probabilities.
-    days : ndarray of float64, shape (n,)
-        When the case was received, in days since 1970.
-    domain : Domain
-        Whose places they are.
-    """
-
+    # (n, 128), float32: Incident vectors of length 1.
     vectors: np.ndarray
+    # (n, 128), uint16: MinHash signature of the character shingles of the folded text.
     shingles: np.ndarray
+    # (n,), int32: Characters of the folded text; 0 if it has no letter or digit.
     length: np.ndarray
+    # (n,), bool: Whether more than half of it is Latin letters.
     latin: np.ndarray
+    # (n, 16), int32: Codes of its rarest content words (:mod:`~tawasul_nlp.duplicates.terms`), padded with -1.
     terms: np.ndarray
+    # (n, few), int32: Codes of the places that the text names, padded with -1. A street has a name, and is a landmark
+    # too; blocks and roads have numbers, and count only where these name one place.
     blocks: np.ndarray
     towns: np.ndarray
     quarters: np.ndarray
     landmarks: np.ndarray
     streets: np.ndarray
     roads: np.ndarray
+    # (n, 3), int32: Codes of the street names that it mentions, known or not.
     street_names: np.ndarray
+    # (n, 8), int32: Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`), padded with -1.
     numbers: np.ndarray
     amounts: np.ndarray
+    # (n,), int32: Code of the region.
     governorate: np.ndarray
+    # (n, 3), int32: Codes of the likeliest topics, the likeliest first, padded with -1. A code below -1 is a topic of
+    # the caller's own, which is compared only with others of that kind.
     topics: np.ndarray
+    # (n, 3), float32: Their probabilities.
     shares: np.ndarray
+    # (n,), float64: When the case was received, in days since 1970.
     days: np.ndarray
+    # Whose places they are.
     domain: Domain = field(default_factory=Domain.bundled)
 
     def __len__(self) -> int:

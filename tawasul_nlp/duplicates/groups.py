@@ -31,27 +31,18 @@ THROUGH = "by a case that a person linked"
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """One incident.
+    """One incident."""
 
-    Attributes
-    ----------
-    number : int
-        The value of ``labels`` of its cases.
-    representative : int
-        Row number of the case that all others match.
-    members : tuple of int
-        Row numbers: the representative, then the others by descending score.
-    scores : tuple of float
-        Probability that each member and the representative report one incident; 1 for the representative, and for a
-        member that must be linked with it.
-    reasons : tuple of str
-        Why each member belongs here; ``representative`` for the representative.
-    """
-
+    # The value of `labels` of its cases.
     number: int
+    # Row number of the case that all others match.
     representative: int
+    # Row numbers: the representative, then the others by descending score.
     members: tuple[int, ...]
+    # Probability that each member and the representative report one incident; 1 for the representative, and for a
+    # member that must be linked with it.
     scores: tuple[float, ...]
+    # Why each member belongs here; `representative` for the representative.
     reasons: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -60,26 +51,17 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, slots=True)
 class PairExplanation:
-    """Why two cases are, or are not, one incident.
+    """Why two cases are, or are not, one incident."""
 
-    Attributes
-    ----------
-    score : float
-        Probability that they report one incident; 0 if their places conflict, or a text has no letter or digit.
-    reason : str
-        In a few words.
-    conflicting_place : bool
-    contributions : dict of str to float
-        What each family of features adds to the log-odds of the score, which is their sum unless the score is 0 by
-        rule; of a verified pair also ``both texts read together``.
-    verified : bool
-        Whether the first score was unsure, so that the model read both texts together.
-    """
-
+    # Probability that they report one incident; 0 if their places conflict, or a text has no letter or digit.
     score: float
+    # In a few words.
     reason: str
     conflicting_place: bool
+    # What each family of features adds to the log-odds of the score, which is their sum unless the score is 0 by
+    # rule; of a verified pair also `both texts read together`.
     contributions: dict[str, float]
+    # Whether the first score was unsure, so that the model read both texts together.
     verified: bool = False
 
 

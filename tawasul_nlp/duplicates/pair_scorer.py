@@ -44,30 +44,22 @@ _MOST = 1_000
 class Verification:
     """A rule for pairs of which the pair scorer is unsure.
 
-    Attributes
-    ----------
-    low, high : float
-        Candidates are read whose score is at least ``low`` and below ``high``; a pair of which both cases match a third
-        also below ``low``, unless the score is 0 by rule.
-    per_case : int
-        So many candidates are read for each case, the likeliest first, and at most as many of the other pairs.
-    weights : tuple of float
-        What each of :data:`MEASURES` counts.
-    intercept : float
-    threshold : float
-        The probability from which two cases count as duplicates when pairs are verified.
-
     Raises
     ------
     ValueError
         If a number is out of range.
     """
 
+    # Candidates are read whose score is at least `low` and below `high`; a pair of which both cases match a third
+    # also below `low`, unless the score is 0 by rule.
     low: float
     high: float
+    # So many candidates are read for each case, the likeliest first, and at most as many of the other pairs.
     per_case: int
+    # What each of :data:`MEASURES` counts.
     weights: tuple[float, ...]
     intercept: float
+    # The probability from which two cases count as duplicates when pairs are verified.
     threshold: float
 
     def __post_init__(self) -> None:
@@ -126,25 +118,17 @@ _FAR = 8.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairScorer:
-    """The learned probability that two cases report one incident.
+    """The learned probability that two cases report one incident."""
 
-    Attributes
-    ----------
-    weights : ndarray of float64, shape (len(NAMES),)
-    intercept : float
-    threshold : float
-        The probability from which two cases count as duplicates; chosen on validation data.
-    days : float
-        Cases received more than this many days apart lose one unit of log-odds for every further ``days``. The corpus
-        has no dates, so this is a rule, not learned.
-    verification : Verification or None
-        Which pairs a model that reads pairs verifies; None for a model that does not.
-    """
-
+    # (len(NAMES),), float64
     weights: np.ndarray
     intercept: float
+    # The probability from which two cases count as duplicates; chosen on validation data.
     threshold: float
+    # Cases received more than this many days apart lose one unit of log-odds for every further `days`. The corpus has
+    # no dates, so this is a rule, not learned.
     days: float = 21.0
+    # Which pairs a model that reads pairs verifies; None for a model that does not.
     verification: Verification | None = None
 
     @property

@@ -18,36 +18,24 @@ from tawasul_nlp.duplicates.groups import DuplicateGroups
 
 @dataclass(frozen=True, slots=True)
 class RecurringProblem:
-    """A topic that recurs at a place.
-
-    Attributes
-    ----------
-    topic, place : str
-    incidents : tuple of int
-        Row number of the representative of each distinct incident, the earliest incident first.
-    cases : tuple of int
-        Row numbers of all reports of these incidents, ascending.
-    weeks : int
-        Calendar weeks (ISO 8601) in which an incident was first reported.
-    first, last : date
-        When the first and the last of the incidents were first reported.
-    expected : float
-        The number of incidents if the place had its usual share of the topic.
-    p_value : float
-        Probability of at least this many incidents if ``expected`` is the mean: the smaller, the more unusual.
-    q_value : float
-        ``p_value``, corrected for the number of pairs tested.
-    """
+    """A topic that recurs at a place."""
 
     topic: str
     place: str
+    # Row number of the representative of each distinct incident, the earliest incident first.
     incidents: tuple[int, ...]
+    # Row numbers of all reports of these incidents, ascending.
     cases: tuple[int, ...]
+    # Calendar weeks (ISO 8601) in which an incident was first reported.
     weeks: int
+    # When the first and the last of the incidents were first reported.
     first: date
     last: date
+    # The number of incidents if the place had its usual share of the topic.
     expected: float
+    # Probability of at least this many incidents if `expected` is the mean: the smaller, the more unusual.
     p_value: float
+    # `p_value`, corrected for the number of pairs tested.
     q_value: float
 
 

@@ -64,14 +64,7 @@ def pair_measures(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verifier:
-    """Corrects the scores of pairs of which a scorer is unsure.
-
-    Attributes
-    ----------
-    scorer : PairScorer
-    rule : Verification
-    reader : PairReader
-    """
+    """Corrects the scores of pairs of which a scorer is unsure."""
 
     scorer: PairScorer
     rule: Verification

@@ -22,77 +22,50 @@ from tawasul_nlp.duplicates.index.store import IndexFolder
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The incident that a case is assigned to.
-
-    Attributes
-    ----------
-    id : str
-    group_id : int
-        The incident.
-    is_new : bool
-        Whether the case was just added as the first report of its incident.
-    score : float
-        Probability that the case and the incident's representative report one incident; 1 for the representative, and
-        for a case that a person linked with it.
-    reason : str
-    """
+    """The incident that a case is assigned to."""
 
     id: str
+    # The incident.
     group_id: int
+    # Whether the case was just added as the first report of its incident.
     is_new: bool
+    # Probability that the case and the incident's representative report one incident; 1 for the representative, and
+    # for a case that a person linked with it.
     score: float
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentEvent:
-    """What happened to an incident, by a person or by itself.
+    """What happened to an incident, by a person or by itself."""
 
-    Attributes
-    ----------
-    kind : str
-        ``created``, ``joined`` (a new case), ``merged`` (all of ``other``, whose id is gone, came into it), ``moved``
-        (a case came from ``other``), ``split`` (it came to be when a case left ``other``), ``closed``, ``reopened`` or
-        ``removed`` (a case, by :meth:`~tawasul_nlp.duplicates.DuplicateIndex.remove`).
-    incident : int
-    case_id : str or None
-        The case that it is about; for what happened by itself, the one that was the occasion.
-    other : int or None
-        The other incident; for ``created``, the closed one that it repeats.
-    at : datetime
-        When, in UTC.
-    by_person : bool
-        Whether a person decided it, or it followed from an added or removed case.
-    by, note : str or None
-        Who decided it, and why, if the caller said so.
-    reason : str or None
-        Why it happened by itself; of a person's decision, whether it overruled an earlier one.
-    """
-
+    # `created`, `joined` (a new case), `merged` (all of `other`, whose id is gone, came into it), `moved` (a case
+    # came from `other`), `split` (it came to be when a case left `other`), `closed`, `reopened` or `removed` (a case,
+    # by :meth:`~tawasul_nlp.duplicates.DuplicateIndex.remove`).
     kind: str
     incident: int
+    # The case that it is about; for what happened by itself, the one that was the occasion.
     case_id: str | None
+    # The other incident; for `created`, the closed one that it repeats.
     other: int | None
+    # When, in UTC.
     at: datetime
+    # Whether a person decided it, or it followed from an added or removed case.
     by_person: bool
+    # Who decided it, and why, if the caller said so.
     by: str | None
     note: str | None
+    # Why it happened by itself; of a person's decision, whether it overruled an earlier one.
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Additions(Sequence[Assignment]):
-    """What came of adding cases: a sequence of their assignments, in their order.
-
-    Attributes
-    ----------
-    assignments : tuple of Assignment
-    changes : tuple of IncidentEvent
-        Everything that happened to incidents: which were created, joined, merged and reopened, and which earlier cases
-        moved, each with its reason.
-    """
+    """What came of adding cases: a sequence of their assignments, in their order."""
 
     assignments: tuple[Assignment, ...]
+    # Everything that happened to incidents: which were created, joined, merged and reopened, and which earlier cases
+    # moved, each with its reason.
     changes: tuple[IncidentEvent, ...]
 
     def __len__(self) -> int:
@@ -131,48 +104,32 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident of the index.
+    """An incident of the index."""
 
-    Attributes
-    ----------
-    group_id : int
-        Its id, which no other incident ever gets.
-    representative : str
-        The id of the case that the others match.
-    members : tuple of str
-        The ids of its cases, the representative first.
-    scores : tuple of float
-    reasons : tuple of str
-        Score and reason of each member, as of :class:`Assignment`.
-    closed_at : datetime or None
-        When it was closed, in UTC; None while it is open.
-    recurrence_of : int or None
-        The closed incident that it repeats.
-    first_day, last_day : date or None
-        The days of its first and last report; None if no report has a date.
-    last_week, week_before : int
-        The dated reports of the last seven days, and of the seven before them.
-    places : tuple of str
-        The Arabic names of the places that its reports name, the most frequent first: blocks, roads, towns, landmarks.
-    topic : str or None
-        The likeliest topic of its representative; None if the model has not read it, or the topic is the caller's own.
-    agency : str or None
-        The agency that owns the topic, in the governorate that the most reports name.
-    """
-
+    # Its id, which no other incident ever gets.
     group_id: int
+    # The id of the case that the others match.
     representative: str
+    # The ids of its cases, the representative first.
     members: tuple[str, ...]
     scores: tuple[float, ...]
+    # Score and reason of each member, as of :class:`Assignment`.
     reasons: tuple[str, ...]
+    # When it was closed, in UTC; None while it is open.
     closed_at: datetime | None
+    # The closed incident that it repeats.
     recurrence_of: int | None
+    # The days of its first and last report; None if no report has a date.
     first_day: date | None
     last_day: date | None
+    # The dated reports of the last seven days, and of the seven before them.
     last_week: int
     week_before: int
+    # The Arabic names of the places that its reports name, the most frequent first: blocks, roads, towns, landmarks.
     places: tuple[str, ...]
+    # The likeliest topic of its representative; None if the model has not read it, or the topic is the caller's own.
     topic: str | None
+    # The agency that owns the topic, in the governorate that the most reports name.
     agency: str | None
 
     @property

@@ -40,23 +40,15 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A plan for regrouping some cases.
+    """A plan for regrouping some cases."""
 
-    Attributes
-    ----------
-    rows : list of int
-        The cases; -1 for one not in the index.
-    old : list of int
-        The current incident of each; -1 for none.
-    representatives : ndarray of int64, shape (n,)
-        The position of each case's representative.
-    scores : ndarray of float32, shape (n,)
-    reasons : list of str
-    """
-
+    # The cases; -1 for one not in the index.
     rows: list[int]
+    # The current incident of each; -1 for none.
     old: list[int]
+    # (n,), int64: The position of each case's representative.
     representatives: np.ndarray
+    # (n,), float32
     scores: np.ndarray
     reasons: list[str]
 

@@ -28,21 +28,13 @@ _CASES = "SELECT text, id, created_at, place FROM cases ORDER BY row"
 
 @dataclass(frozen=True, slots=True)
 class IndexRebuild:
-    """What became of an index that was made anew.
-
-    Attributes
-    ----------
-    cases : int
-    incidents : int
-    ids_kept : int
-        Incidents that have the id of one before.
-    old : Path
-        Where the index from before is.
-    """
+    """What became of an index that was made anew."""
 
     cases: int
     incidents: int
+    # Incidents that have the id of one before.
     ids_kept: int
+    # Where the index from before is.
     old: Path
 
 
@@ -158,37 +150,24 @@ _PLACED = "SELECT row, id, group_id, score, reason FROM cases ORDER BY row"
 
 @dataclass(frozen=True, slots=True)
 class Governance:
-    """What an index holds besides its cases and their features; a case is named by its position.
-
-    Attributes
-    ----------
-    ids : list of str
-    incidents : list of int
-        The incident of each case.
-    linked : list of (int, int)
-        Each linked case and its component.
-    apart : list of (int, int)
-        Pairs that are kept apart, in both directions.
-    closed : dict of int to (str, int)
-        When each closed incident was closed, and its representative.
-    scores : list of (float, str)
-        Score and reason of each case.
-    recurrences : list of (int, int)
-        Incidents, and the one that each repeats.
-    events : list of tuple
-        As they are stored.
-    settings : dict of str to str
-        How long closed incidents may reopen, if that was set.
-    """
+    """What an index holds besides its cases and their features; a case is named by its position."""
 
     ids: list[str]
+    # The incident of each case.
     incidents: list[int]
+    # Each linked case and its component.
     linked: list[tuple[int, int]]
+    # Pairs that are kept apart, in both directions.
     apart: list[tuple[int, int]]
+    # When each closed incident was closed, and its representative.
     closed: dict[int, tuple[str, int]]
+    # Score and reason of each case.
     scores: list[tuple[float, str]]
+    # Incidents, and the one that each repeats.
     recurrences: list[tuple[int, int]]
+    # As they are stored.
     events: list[tuple[Any, ...]]
+    # How long closed incidents may reopen, if that was set.
     settings: dict[str, str]
 
     @classmethod
