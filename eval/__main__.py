@@ -1,7 +1,7 @@
 """Run every measurement that ``make eval`` stands for, one after another so that none disturbs another's times.
 
 Run ``python -m eval``, with ``--data DIR`` also those that need public data from outside the repository. What takes a
-night is started by itself: ``eval.quality.learning_curve``, and ``eval.scale.backlog --classifier bundled
+night is started by itself: ``eval.scale.backlog --classifier bundled
 --workers 2``; so are ``eval.speed.install``, which downloads two environments, and ``eval.speed.service_soak``, which
 takes ten minutes.
 """
@@ -26,11 +26,9 @@ OWN = (
     "eval.quality.example_backlog",
     "eval.speed.peers",
     "eval.speed.service",
-    "eval.speed.python_share",
     "eval.scale.report",
     "eval.scale.backlog",
     "eval.scale.scaling",
-    "eval.quality.active_learning",
 )
 WITH_DATA = ("eval.quality.normalisation", "eval.quality.duplicates", "eval.scale.duplicates")
 

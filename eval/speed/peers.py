@@ -14,7 +14,6 @@ writes ``eval/results/speed.json``, ``.md`` and ``.png``.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import random
@@ -28,7 +27,6 @@ import numpy as np
 
 from eval.results_files import RESULTS, provenance, publish_page
 from eval.speed.peer_systems import SYSTEMS, prepare
-from eval.speed.roofline import roofline
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.plots import GREEN, GREY, figure
 from tawasul_nlp.model.folder import BUNDLED, read_config
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 SEED = 20261126
 BATCH_SIZES = (1, 32, 256)
 REFERENCE = "BERT-base pipeline, float32"
-OURS, FIRST = "tawasul", "first bundled model"
+OURS = "tawasul"
 
 
 def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
@@ -102,30 +100,7 @@ def markdown(result: dict[str, Any]) -> str:
             f"| {name} | {rates} | {row['times_as_fast_at_32']:.1f} | {row['p50_ms']:.1f}, {row['p95_ms']:.1f} "
             f"| {row['share_of_p50']:.2f} | {row['peak_mb']:.0f} | {cold} |"
         )
-    lines += [
-        "",
-        "How near the processor's int8 peak, that of one large product on the same threads (`eval/speed/roofline.py`), "
-        "the texts a second at 32 are; operations are those of a text's products, in millions:",
-        "",
-        "| model | int8 operations | float operations | peak, billion a second | share of it | int8 products' share of "
-        "the encoder's time |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for name, row in result["rooflines"].items():
-        lines.append(
-            f"| {name} | {row['int8'] / 1e6:,.0f} | {row['float32'] / 1e6:,.0f} | {row['peak'] / 1e9:,.0f} "
-            f"| {row['share']:.0%} | {row['int8_time']:.0%} |"
-        )
     return "\n".join(lines) + "\n"
-
-
-def rooflines(job: dict[str, Any], texts: list[str], systems: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return for our model and the first one what a text takes, and the share of the peak that is reached."""
-    found = {}
-    for name, folder in ((OURS, job["model"]), (FIRST, job["first"])):
-        own = roofline(Path(folder), texts, job["threads"])
-        found[name] = {**dataclasses.asdict(own), "share": own.share(systems[name]["texts_per_s"]["32"])}
-    return found
 
 
 def plot(result: dict[str, Any]) -> Figure:
@@ -223,7 +198,6 @@ def main() -> None:
         "cold_rounds": arguments.rounds,
         "tokens": mean_tokens(job["bert"], arguments.model, texts),
         "systems": systems,
-        "rooflines": rooflines(job, texts, systems),
     }
     publish_page(result, markdown(result), arguments.out, plot(result))
 

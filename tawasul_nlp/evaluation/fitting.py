@@ -3,7 +3,7 @@
 Of a multi-label task all labels share the scorers' scales and one threshold; each has an offset of its own, shrunk
 towards the common one. On labels of one kind this is as good as a common offset, on labels of several kinds (of very
 different shares) better; thresholds of single labels, each chosen for its own F1, gain nothing where a label has 40
-texts, and lose where it has five (``python -m eval.quality.label_sets``).
+texts, and lose where it has five (``eval/results/archive/label_sets.md``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A case is worth a label when the model is torn between two answers (margin), when it differs from the other chosen cases
 (clusters of embeddings), and when it is no other report of an incident that is chosen already (the package's own
-duplicate groups). ``python -m eval.quality.active_learning`` measures what this gains over random choice.
+duplicate groups). ``eval/results/archive/active_learning.md`` has what this gains over random choice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, open_labell
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-# Uncertain cases that compete for one pick; eval.quality.active_learning chose it on validation rows.
+# Uncertain cases that compete for one pick; chosen on validation rows.
 BREADTH = 3
 SURE_PAIR = 0.9
 _LISTED = 10

@@ -34,7 +34,7 @@ class OnnxRuntime:
     """An ONNX graph on the CPU.
 
     A single batch is shared by the threads of one session. With many batches each thread runs its own, in its own
-    session (some 65 MB, ``python -m eval.speed.threads``): cores that share a batch, or only a session's memory,
+    session (some 65 MB, ``eval/results/archive/threads.md``): cores that share a batch, or only a session's memory,
     exchange it at every layer, which on some machines costs half of the time.
 
     A session is created on first use, and again in a forked child (thread pools do not survive a fork) and after
@@ -49,7 +49,7 @@ class OnnxRuntime:
         The number of labels of each task whose logits the graph must output.
     spinning : bool
         Whether the threads that share a batch spin while they wait, which takes much more processor time and is slower
-        on a busy machine (``python -m eval.speed.threads``).
+        on a busy machine (``eval/results/archive/threads.md``).
     """
 
     name = "ONNX Runtime, CPU"

@@ -3,8 +3,8 @@
 The embedding table is stored as int8 rows, and every weight matrix as int8 columns, with one scale each. A row of
 activations is divided by its largest magnitude while the graph runs, so one fixed scale quantises it, and the product
 of integers is multiplied by that magnitude again. So nothing is calibrated, and the answer for a text does not depend
-on its neighbours in the batch. ``eval/results/quantisation.md`` has the comparison with 8-bit blocks and with static
-(calibrated) and dynamic quantisation.
+on its neighbours in the batch. ``eval/results/archive/quantisation.md`` has the comparison with 8-bit blocks and
+with static (calibrated) and dynamic quantisation.
 """
 
 from __future__ import annotations

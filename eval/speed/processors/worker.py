@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.quality.quantisation_runners import pad
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.portable import with_portable_softmax
@@ -39,6 +38,16 @@ def session(graph: bytes) -> Run:
         return dict(zip(names, values, strict=True))
 
     return run
+
+
+def pad(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return input ids and attention mask (texts, tokens) as the classifier pads them."""
+    ids = np.ones((len(rows), max(map(len, rows))), np.int64)
+    mask = np.zeros_like(ids)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = row
+        mask[number, : len(row)] = 1
+    return ids, mask
 
 
 def main() -> None:
