@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from eval.robustness.silence import USES, Use, watch
-from eval.robustness.system_calls import ROOT, STRACE, trace
 from tests.model.tiny_model import write_tiny_model
+from tests.robustness.silence import USES, Use, watch
+from tests.robustness.system_calls import ROOT, STRACE, trace
 
 pytestmark = pytest.mark.slow
 

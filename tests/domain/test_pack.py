@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from eval.robustness import domain_packs
 from tawasul_nlp import mask_personal_data
 from tawasul_nlp.domain import DataError, Domain, Taxonomy, find_named_agencies, find_places, route
 from tawasul_nlp.duplicates.case_places import case_places
 from tawasul_nlp.prediction import Prediction
 from tawasul_nlp.tables.added_columns import added_values, classification_columns
 from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
+from tests.robustness import domain_packs
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from eval.robustness.index_material import cases, grouper
-from eval.robustness.index_reference import Reference, decide, opened, stored_decisions, wrong
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, rebuild_index
 from tests.duplicates.test_index import HOLE, POWER, POWER_AGAIN, POWER_COPY, POWER_ELSEWHERE
+from tests.robustness.index_material import cases, grouper
+from tests.robustness.index_reference import Reference, decide, opened, stored_decisions, wrong
 
 pytestmark = pytest.mark.slow
 

@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from eval.robustness.index_reference import opened
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
 from tests.packs import KUWAIT
+from tests.robustness.index_reference import opened
 
 pytestmark = pytest.mark.slow
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from eval.robustness import index_material
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextError
+from tests.robustness import index_material
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.slow

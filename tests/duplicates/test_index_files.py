@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.robustness import index_damage, index_kills
-from eval.robustness.index_material import answers, cases, grouper, started
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateIndex, IndexCheck, rebuild_index
 from tawasul_nlp.duplicates.candidates import new_index
 from tawasul_nlp.duplicates.index import store
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
+from tests.robustness import index_damage, index_kills
+from tests.robustness.index_material import answers, cases, grouper, started
 
 pytestmark = pytest.mark.slow
 

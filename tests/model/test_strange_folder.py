@@ -12,8 +12,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from eval.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hide_weights
-from eval.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model import folder as folder_module
@@ -22,6 +20,8 @@ from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, file_has
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hide_weights
+from tests.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint
 
 pytestmark = pytest.mark.slow
 

@@ -1,1 +1,1 @@
-"""Attacks on what README and SECURITY.md promise, counted: ``python -m eval.robustness``."""
+"""Attacks on what README and SECURITY.md promise, counted: ``python -m tests.robustness``."""

@@ -1,8 +1,8 @@
 """Attack the project's promises and count the trials in which one did not hold.
 
 Each module beside this one attacks a part of the project: its ``run(trials, seed)`` yields an ``Outcome`` for each
-attack. Run ``python -m eval.robustness`` (writes ``eval/results/robustness.json`` and ``robustness.md``), or name the
-parts to attack: ``python -m eval.robustness index_damage --trials 50``.
+attack. Run ``python -m tests.robustness`` (writes ``eval/results/robustness.json`` and ``robustness.md``), or name the
+parts to attack: ``python -m tests.robustness index_damage --trials 50``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def attack(parts: Sequence[str], trials: int, seed: int) -> list[dict[str, Any]]
     rows = []
     for part in parts:
         began = time.perf_counter()
-        for outcome in importlib.import_module(f"eval.robustness.{part}").run(trials, seed):
+        for outcome in importlib.import_module(f"tests.robustness.{part}").run(trials, seed):
             rows.append({"part": part, **asdict(outcome)})
             print(f"{part}: {outcome.attack}: {outcome.failures} of {outcome.trials}", file=sys.stderr, flush=True)
         print(f"{part}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
@@ -74,7 +74,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="prefix of the files (default eval/results/robustness, for all parts)")
     arguments = parser.parse_args()
     result = {
-        **provenance("python -m eval.robustness", *sys.argv[1:]),
+        **provenance("python -m tests.robustness", *sys.argv[1:]),
         "seed": arguments.seed,
         "attacks": attack(arguments.parts or PARTS, arguments.trials, arguments.seed),
     }

@@ -14,12 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.prediction import Prediction
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import TableError, classify_table, group_table
 from tawasul_nlp.tables.run.manifest import input_identity, manifest_beside
+from tests.robustness.outcome import Outcome
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _ROWS = 1_500

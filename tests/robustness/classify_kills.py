@@ -1,6 +1,6 @@
 """Kill a classification at random moments, from its first to its last, and start it again until it is done.
 
-``python -m eval.robustness.classify_kills SOURCE OUT WORKERS`` is the process that is killed, by keyword.
+``python -m tests.robustness.classify_kills SOURCE OUT WORKERS`` is the process that is killed, by keyword.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.tables import classify_table
+from tests.robustness.outcome import Outcome
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _ROOT = Path(__file__).parents[2]
@@ -138,7 +138,7 @@ def _changed(path: Path) -> int | None:
 
 
 def _start(source: Path, output: Path, workers: int, model: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "eval.robustness.classify_kills", str(source), str(output), str(workers)]
+    command = [sys.executable, "-m", "tests.robustness.classify_kills", str(source), str(output), str(workers)]
     if model:
         command = [sys.executable, "-m", "tawasul_nlp", "classify", str(source), "-o", str(output)]
         command += ["--text-column", "text", "--mask-personal-data", "--quiet"]

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from eval.robustness.index_material import answers, cases, grouper, started
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.duplicates.index import store
 from tawasul_nlp.errors import IndexFormatError
+from tests.robustness.index_material import answers, cases, grouper, started
+from tests.robustness.outcome import Outcome
 
 PROMISE = "a damaged index answers as the sound one or is refused"
 _EARLY, _LATE, _KILLED = "early", "late", "killed"

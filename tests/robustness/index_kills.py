@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from eval.robustness.index_material import cases, grouper, started
-from eval.robustness.index_reference import decide, wrong
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.duplicates.index import database, store
 from tawasul_nlp.errors import IndexFormatError
+from tests.robustness.index_material import cases, grouper, started
+from tests.robustness.index_reference import decide, wrong
+from tests.robustness.outcome import Outcome
 
 PROMISE = "what an index acknowledged is never lost"
 # Every so many cases one before is removed; so many are added at once, at most.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from eval.robustness.index_material import grouper
 from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
 from tawasul_nlp.duplicates.pair_features import conflicting_places
+from tests.robustness.index_material import grouper
 
 
 class Reference:

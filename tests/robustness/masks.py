@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.text import mask_personal_data
+from tests.robustness.outcome import Outcome
 
 FORMS = {
     "ASCII": "0123456789",

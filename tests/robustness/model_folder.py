@@ -14,7 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from eval.robustness.onnx_files import (
+from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.folder import BUNDLED, CONFIG, NGRAM, file_hash, read_config
+from tawasul_nlp.model.graph import checked_graph
+from tests.robustness.onnx_files import (
     PLACES,
     SECRET,
     Twist,
@@ -22,11 +26,7 @@ from eval.robustness.onnx_files import (
     onnx_finds_external,
     onnxruntime_reads_external,
 )
-from eval.robustness.outcome import Outcome
-from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import BUNDLED, CONFIG, NGRAM, file_hash, read_config
-from tawasul_nlp.model.graph import checked_graph
+from tests.robustness.outcome import Outcome
 
 TEXTS = ("المجاري طافحة في مجمع 714", "شكرا لعمال النظافة في المحرق", "انقطاع الكهرباء", "4")
 # What a float can hold, and what it can hardly hold.

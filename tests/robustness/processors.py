@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from eval.robustness.outcome import Outcome
+from tests.robustness.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 BACKLOG = ROOT / "examples" / "backlog.csv"

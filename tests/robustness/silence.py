@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval.robustness.outcome import Outcome
-from eval.robustness.system_calls import Trace, trace
 from examples.make_backlog import OUT as BACKLOG
+from tests.robustness.outcome import Outcome
+from tests.robustness.system_calls import Trace, trace
 
 PROMISE = "nothing leaves the machine; files are written where the user says"
 ROWS = 40

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.tables import OversizedTableError, TableError, classify_table
+from tests.robustness.outcome import Outcome
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _LARGEST = 1_000_000  # of these files, in bytes

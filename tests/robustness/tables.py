@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from eval.robustness.outcome import Outcome
 from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
@@ -28,6 +27,7 @@ from tawasul_nlp.tables.io.chunk import START, Chunk, to_json
 from tawasul_nlp.tables.io.csv_format import CSV
 from tawasul_nlp.tables.io.delimited import DELIMITERS
 from tawasul_nlp.tables.io.layout import Layout
+from tests.robustness.outcome import Outcome
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _CELLS = 200  # of a table

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from eval.robustness import masks
 from tawasul_nlp.text import find_personal_data, mask_personal_data
 from tawasul_nlp.text.personal.mask import PLACEHOLDERS
 from tests.growth import LINEAR, growth
+from tests.robustness import masks
 from tests.text.test_normalize import ANYTHING
 
 EVERYTHING = frozenset(PLACEHOLDERS)

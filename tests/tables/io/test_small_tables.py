@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eval.robustness.small_tables import SMALL
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
 from tawasul_nlp.tables.io.readers import open_reader
+from tests.robustness.small_tables import SMALL
 from tests.tables.run.test_classify import read, run
 
 pytestmark = pytest.mark.slow

@@ -6,11 +6,11 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from eval.robustness.index_reference import opened
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.tables import INCIDENT_COLUMNS, TableError, WriteOptions, export_incidents
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
+from tests.robustness.index_reference import opened
 from tests.tables.keyword_classifier import SeveralIssues
 
 pytestmark = pytest.mark.slow

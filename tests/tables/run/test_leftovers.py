@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.robustness.tables import outputs_over_inputs
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import TableError, WriteOptions
 from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
 from tawasul_nlp.tables.io.streams import spooled
+from tests.robustness.tables import outputs_over_inputs
 from tests.tables.run.test_classify import read, records, run, write
 from tests.tables.run.test_resume import ENVIRONMENT, ROOT
 

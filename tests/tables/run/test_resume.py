@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval.robustness import changed_inputs, classify_kills
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables import InputChangedError, ReadOptions, TableError, WriteOptions, classify_table
 from tawasul_nlp.tables.io.readers import open_reader
 from tawasul_nlp.tables.run.engine import ModelFacts
 from tests.packs import changed_domain
+from tests.robustness import changed_inputs, classify_kills
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
 from tests.tables.keyword_run import CHUNK_ROWS
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, write
