@@ -74,14 +74,14 @@ class EncoderScorer:
     def _clean(self, text: str) -> str:
         return self._normalizer(arabizi_to_arabic(text[:MAX_CHARS]))
 
-    def places(self, text: str, tokens: Tokens, at: int, slices: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def places(self, text: str, tokens: Tokens, row: int, slices: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return where slices of a text's own tokens lie in the text as it was written.
 
         Parameters
         ----------
         text : str
         tokens : Tokens
-        at : int
+        row : int
             The text's place among those of ``tokens``.
         slices : sequence of (int, int)
             Each of at least one token.
@@ -93,7 +93,7 @@ class EncoderScorer:
         """
         text = text[:MAX_CHARS]
         normal = self._normalizer.normalize_with_offsets(text, arabizi_edits(text))
-        offsets = tokens.encodings[at].offsets[tokens.content(at)]
+        offsets = tokens.encodings[row].offsets[tokens.content(row)]
         return [source_of(normal, offsets[start][0], offsets[end - 1][1]) for start, end in slices]
 
     def run(self, tokens: Tokens, batch_size: int) -> dict[str, np.ndarray]:

@@ -145,9 +145,9 @@ class ModelScorers:
             combined = with_ratios(self.config.tasks, combined, ratios)
         return {task: np.exp(values) for task, values in combined.items()}
 
-    def clauses(self, scores: Scores, at: int, probabilities: np.ndarray) -> list[Clause]:
+    def clauses(self, scores: Scores, row: int, probabilities: np.ndarray) -> list[Clause]:
         """Return the clauses of one text that may report an issue, from the encoder's scores of a piece of texts."""
-        return find_clauses(scores[TOKEN_TAGS][at], scores[TOKEN_LABELS][at], probabilities)
+        return find_clauses(scores[TOKEN_TAGS][row], scores[TOKEN_LABELS][row], probabilities)
 
     def _joined(
         self, texts: Sequence[str], scores: dict[str, Scores], tokens: Tokens, ratios: Mapping[str, np.ndarray]
@@ -164,18 +164,18 @@ class ModelScorers:
         return replace(output, issues=issues, evidence=evidence)
 
     def _issues(
-        self, text: str, tokens: Tokens, at: int, encoded: Scores, probabilities: np.ndarray
+        self, text: str, tokens: Tokens, row: int, encoded: Scores, probabilities: np.ndarray
     ) -> tuple[tuple[FoundIssue, ...], tuple[tuple[int, int], ...]]:
         """Return a text's issues and the words that speak for its urgency, at their places in it."""
         assert self.config.issues is not None
-        tags = encoded[TOKEN_TAGS][at]
+        tags = encoded[TOKEN_TAGS][row]
         if not len(tags):
             main = int(probabilities.argmax())
             return (FoundIssue(main, float(probabilities[main]), 0, len(text)),), ()
-        clauses = self.clauses(encoded, at, probabilities)
+        clauses = self.clauses(encoded, row, probabilities)
         issues = find_issues(clauses, probabilities, self.config.issues, len(tags))
         evidence = find_evidence(tags)
-        places = self.encoder.places(text, tokens, at, [*((issue.start, issue.end) for issue in issues), *evidence])
+        places = self.encoder.places(text, tokens, row, [*((issue.start, issue.end) for issue in issues), *evidence])
         return (
             tuple(issue.at(*place) for issue, place in zip(issues, places, strict=False)),
             joined(places[len(issues) :]),
