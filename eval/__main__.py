@@ -28,7 +28,6 @@ OWN = (
     "eval.speed.service",
     "eval.scale.report",
     "eval.scale.backlog",
-    "eval.scale.scaling",
 )
 WITH_DATA = ("eval.quality.normalisation", "eval.quality.duplicates", "eval.scale.duplicates")
 

@@ -181,7 +181,7 @@ def test_a_workbook_is_refused_without_the_extra_that_reads_it_safely(tmp_path, 
     assert not (tmp_path / "out.csv").exists()
 
 
-@pytest.mark.parametrize("module", ["ray", "sklearn", "scipy"])
+@pytest.mark.parametrize("module", ["ray"])
 def test_a_cluster_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, without, module):
     monkeypatch.delitem(sys.modules, "tawasul_nlp.tables.ray", raising=False)
     without(module)

@@ -3,7 +3,7 @@
 The rows are texts of the corpus (its training and validation parts), one after another and from the start again when
 they are used up, so a chunk of 1,024 rows has hardly a text twice and every row is really read by the model: identical
 texts are encoded once per call only. Each run is a process of its own; its peak memory is the system's ``VmHWM``,
-looked at every 10 ms, added up over the process and its workers. The second run of a size is killed (SIGKILL) when
+looked at every 10 ms, of the process. The second run of a size is killed (SIGKILL) when
 half of the rows are done, and started again; both outputs must have the same bytes. ``--without-kill`` leaves the
 second run out.
 
@@ -28,7 +28,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from eval.processes import watch
 from eval.results_files import RESULTS, provenance
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tawasul_nlp.tables import classify_table, threads_each
+from tawasul_nlp.tables import classify_table
 from tests.tables.keyword_classifier import KeywordClassifier
 from training.corpus import LabelSpace, load_examples
 
@@ -58,17 +57,10 @@ def write_backlog(path: Path, rows: int) -> int:
     return len(set(texts[:rows]))
 
 
-def classify(source: Path, output: Path, classifier: str, workers: int) -> None:
+def classify(source: Path, output: Path, classifier: str) -> None:
     """Be the process that is measured."""
-    threads = threads_each(workers)
-    model = partial(ComplaintClassifier.from_pretrained, threads=threads)
-    report = classify_table(
-        KeywordClassifier if classifier == "keyword" else model,
-        source,
-        output,
-        text_column="text",
-        workers=workers,
-    )
+    load = KeywordClassifier if classifier == "keyword" else ComplaintClassifier.from_pretrained
+    report = classify_table(load, source, output, text_column="text")
     print(json.dumps({"rows": report.rows_read, "seconds": report.seconds, "resumed": report.resumed}))
 
 
@@ -81,10 +73,10 @@ def rows_done(output: Path) -> int:
     return int(json.loads(state)["position"][0])
 
 
-def measured(source: Path, output: Path, classifier: str, workers: int, kill_at: int | None = None) -> dict[str, Any]:
+def measured(source: Path, output: Path, classifier: str, kill_at: int | None = None) -> dict[str, Any]:
     """Run the process, kill it when so many rows are done, and return its peak memory and what it says."""
     command = [sys.executable, "-m", "eval.scale.backlog", "--one", str(source), str(output)]
-    command += ["--classifier", classifier, "--workers", str(workers)]
+    command += ["--classifier", classifier]
     killed = False
 
     def kill_in_time(process: subprocess.Popen[str]) -> None:
@@ -106,15 +98,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def measure(folder: Path, size: int, classifier: str, workers: int, ending: str, kill: bool) -> dict[str, Any]:
+def measure(folder: Path, size: int, classifier: str, ending: str, kill: bool) -> dict[str, Any]:
     """Measure one size in an empty folder: a run in one go and, if asked for, one that is killed and resumed."""
     source, whole, broken = folder / "backlog.csv", folder / f"whole{ending}", folder / f"broken{ending}"
     texts = write_backlog(source, size)
-    straight = measured(source, whole, classifier, workers)
+    straight = measured(source, whole, classifier)
     found = {
         "classifier": classifier,
         "model": read_config(BUNDLED).model_hash if classifier == "bundled" else None,
-        "workers": workers,
         "format": ending.lstrip("."),
         "rows": size,
         "different_texts": texts,
@@ -126,8 +117,8 @@ def measure(folder: Path, size: int, classifier: str, workers: int, ending: str,
     }
     if not kill:
         return found
-    killed = measured(source, broken, classifier, workers, kill_at=size // 2)
-    gone_on = measured(source, broken, classifier, workers)
+    killed = measured(source, broken, classifier, kill_at=size // 2)
+    gone_on = measured(source, broken, classifier)
     return found | {
         "killed_at": killed["rows"],
         "killed_peak_mb": killed["peak_mb"],
@@ -143,13 +134,12 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "# Long backlogs",
         "",
         "Rows are texts of the corpus, repeated when they are used up; see `eval/scale/backlog.py`. `keyword` is no "
-        "model: it looks for three words, and shows what reading, writing and going on cost. Peaks are added up over "
-        "the process and its workers. The second run of a line was killed after about half of the rows and started "
-        "again.",
+        "model: it looks for three words, and shows what reading, writing and going on cost. The second run of a line "
+        "was killed after about half of the rows and started again.",
         "",
-        "| classifier | workers | format | rows | different texts | seconds | rows/s | peak MB | killed at | "
+        "| classifier | format | rows | different texts | seconds | rows/s | peak MB | killed at | "
         "seconds with the kill | peak MB of its two processes | same bytes |",
-        "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
         kill = "not run | | | "
@@ -159,7 +149,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
                 f"{row['killed_peak_mb']}, {row['resumed_peak_mb']} | {'yes' if row['same_bytes'] else 'NO'} "
             )
         lines.append(
-            f"| {row['classifier']} | {row['workers']} | {row['format']} | {row['rows']:,} | "
+            f"| {row['classifier']} | {row['format']} | {row['rows']:,} | "
             f"{row['different_texts']:,} | {row['seconds']:,} | {row['rows_per_second']:,} | {row['peak_mb']} | "
             f"{kill}|"
         )
@@ -175,7 +165,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="ROWS")
     parser.add_argument("--classifier", choices=["keyword", "bundled"], default="keyword")
-    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--format", choices=["csv", "jsonl", "parquet"], default="csv", help="of the output")
     parser.add_argument("--without-kill", action="store_true", help="leave the second run out")
     parser.add_argument("--work", type=Path, default=Path("build/backlog"), help="folder for the tables")
@@ -184,20 +173,19 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.one:
         source, output = arguments.one
-        classify(source, output, arguments.classifier, arguments.workers)
+        classify(source, output, arguments.classifier)
         return 0
     arguments.work.mkdir(parents=True, exist_ok=True)
     target = arguments.results / "backlog.json"
     rows = json.loads(target.read_text(encoding="utf-8"))["rows"] if target.exists() else []
     run = provenance("python -m eval.scale.backlog", *sys.argv[1:])
-    key = ("classifier", "workers", "format", "rows")
+    key = ("classifier", "format", "rows")
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory(dir=arguments.work) as folder:  # nothing of a run that was broken off is there
             row = run | measure(
                 Path(folder),
                 size,
                 arguments.classifier,
-                arguments.workers,
                 f".{arguments.format}",
                 kill=not arguments.without_kill,
             )

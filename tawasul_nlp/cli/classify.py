@@ -36,7 +36,7 @@ PlaceColumns = Annotated[
 
 
 class Engine(StrEnum):
-    """Where workers run."""
+    """Where the model runs."""
 
     local = "local"
     ray = "ray"
@@ -51,8 +51,9 @@ def classify(
     domain: DomainFolder = None,
     errors: TargetErrors = None,
     priors: Priors = None,
-    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Worker processes, which share the cores.")] = 1,
-    engine: Annotated[Engine, typer.Option(help="Where workers run: here, or on a Ray cluster.")] = Engine.local,
+    engine: Annotated[
+        Engine, typer.Option(help="Where the model runs: in this process, or on a Ray cluster.")
+    ] = Engine.local,
     gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per Ray worker.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished run of OUT.")] = False,
     mask_personal_data: Annotated[
@@ -88,7 +89,7 @@ def classify(
     time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
     keep their share. Such a run resumes with the same frequencies only, and the manifest records them.
 
-    With --engine ray the workers run on a Ray cluster, with one core each: the one at RAY_ADDRESS, or else one that is
+    With --engine ray a worker on each core of a Ray cluster predicts: the one at RAY_ADDRESS, or else one that is
     started here. The table is still read and written here.
 
     With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
@@ -103,7 +104,7 @@ def classify(
       tawasul classify backlog.csv --text-column text -o classified.csv
       tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
       tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
-      tawasul classify cases.jsonl -t complaint.body -o classified.parquet --workers 4
+      tawasul classify cases.jsonl -t complaint.body -o classified.parquet
       tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
       tawasul classify backlog.jsonl.gz -t text -o - > classified.jsonl
     """
@@ -127,7 +128,7 @@ def classify(
                 frequencies(priors),
                 model,
                 target_error=target_error(errors),
-                threads=_threads(engine, workers),
+                threads=1 if engine is Engine.ray else None,
                 device="cuda" if gpus else None,
                 domain=domain_of(domain),
             ),
@@ -138,7 +139,6 @@ def classify(
             mask_columns=to_mask,
             read=files.read,
             write=files.write,
-            workers=workers,
             engine=_opener(engine, gpus),
             restart=restart,
             resumable=files.resumable,
@@ -155,21 +155,12 @@ def classify(
     exit_on_rejects(report)
 
 
-def _threads(engine: Engine, workers: int) -> int | None:
-    """Return how many threads each worker should have; None for all that there are."""
-    from tawasul_nlp.tables import threads_each
-
+def _opener(engine: Engine, gpus: float) -> Callable[[Any], Any]:
+    """Return what opens the engine, with so many GPUs for each worker of a cluster."""
     if engine is Engine.ray:
-        return 1
-    return threads_each(workers) if workers > 1 else None
+        from tawasul_nlp.tables.ray import RayEngine
 
+        return partial(RayEngine, num_gpus=gpus)
+    from tawasul_nlp.tables import LocalEngine
 
-def _opener(engine: Engine, gpus: float) -> Callable[[Any, int], Any]:
-    """Return what opens the engine, with so many GPUs for each worker."""
-    if engine is Engine.ray:
-        from tawasul_nlp.tables.ray import engine as on_ray
-
-        return on_ray(num_gpus=gpus)
-    from tawasul_nlp.tables import open_engine
-
-    return open_engine
+    return LocalEngine

@@ -12,11 +12,10 @@ from tawasul_nlp.tables.errors import (
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
-from tawasul_nlp.tables.run.engine import threads_each
+from tawasul_nlp.tables.run.engine import LocalEngine
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
 from tawasul_nlp.tables.run.incident_export import INCIDENT_COLUMNS, export_incidents
 from tawasul_nlp.tables.run.label_counts import LabelCount
-from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.pipeline import Step
 
 __all__ = [
@@ -31,6 +30,7 @@ __all__ = [
     "LabelledSource",
     "LabelledTable",
     "LargeGroup",
+    "LocalEngine",
     "MissingColumnError",
     "OversizedTableError",
     "ReadOptions",
@@ -44,7 +44,5 @@ __all__ = [
     "classify_table",
     "export_incidents",
     "group_table",
-    "open_engine",
     "open_labelled",
-    "threads_each",
 ]

@@ -102,4 +102,4 @@ class RowsLostError(TawasulError, RuntimeError):
 
 
 class WorkerDiedError(TawasulError, RuntimeError):
-    """A worker process ended before its work was done."""
+    """A worker of a cluster ended again and again before its work was done."""

@@ -61,18 +61,17 @@ def test_the_service_is_asked_in_every_way_and_compared_with_predict_itself(tmp_
 
 
 def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_classifiers(tmp_path, monkeypatch):
-    old = {"classifier": "keyword", "model": None, "workers": 1, "format": "csv", "rows": 5, **ROW, **KILLED}
+    old = {"classifier": "keyword", "model": None, "format": "csv", "rows": 5, **ROW, **KILLED}
     old |= {"date": "2026-11-27", "machine": "two cores", "command": "python -m eval.scale.backlog --sizes 5"}
     (tmp_path / "backlog.json").write_text(json.dumps({"rows": [old]}), encoding="utf-8")
 
-    def measure(folder, size, classifier, workers, ending, kill):
+    def measure(folder, size, classifier, ending, kill):
         assert not list(folder.iterdir()), "what a run left that was broken off would be taken up"
         if size == 20:
             raise KeyboardInterrupt
         return {
             "classifier": classifier,
             "model": "abc",
-            "workers": workers,
             "format": "csv",
             "rows": size,
             **ROW,
@@ -80,7 +79,7 @@ def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_
         }
 
     monkeypatch.setattr(backlog, "measure", measure)
-    options = ["--classifier", "bundled", "--workers", "2", "--sizes", "10", "20"]
+    options = ["--classifier", "bundled", "--sizes", "10", "20"]
     folders = ["--work", str(tmp_path / "work"), "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["backlog", *options, *folders])
     with pytest.raises(KeyboardInterrupt):

@@ -37,7 +37,7 @@ _TEXTS = (
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Attack runs that may be killed: by keyword, and a tenth as often the command with the bundled model."""
     rng = random.Random(seed)
-    yield _killed("classify_table, by keyword, 1 or 2 workers", trials, rng, model=False)
+    yield _killed("classify_table, by keyword", trials, rng, model=False)
     yield _killed("tawasul classify, bundled model", max(1, trials // 10), rng, model=True)
 
 
@@ -59,18 +59,17 @@ def _killed(what: str, trials: int, rng: random.Random, *, model: bool) -> Outco
         source = write_backlog(Path(name) / "backlog.csv", _ROWS_OF_MODEL if model else _ROWS)
         while kills < trials:
             ending = rng.choice(_ENDINGS)
-            workers = 1 if model or rng.random() < 0.8 else 2
             if ending not in wholes:
                 with tempfile.TemporaryDirectory(dir=name) as folder:
                     output = Path(folder) / f"out{ending}"
-                    with _start(source, output, 1, model) as process:
+                    with _start(source, output, model) as process:
                         _wait_for_work(process, output)
                         began = time.monotonic()
                     wholes[ending] = _done(output), time.monotonic() - began
             whole, seconds = wholes[ending]
             with tempfile.TemporaryDirectory(dir=name) as folder:
                 output = Path(folder) / f"out{ending}"
-                while not kill_once(source, output, workers, model, seconds * rng.uniform(-0.1, rng.choice((0.3, 1)))):
+                while not kill_once(source, output, model, seconds * rng.uniform(-0.1, rng.choice((0.3, 1)))):
                     kills += 1
                 outputs += 1
                 done = _done(output)
@@ -102,12 +101,12 @@ def write_backlog(path: Path, rows: int) -> Path:
     return path
 
 
-def kill_once(source: Path, output: Path, workers: int, model: bool, after: float) -> bool:
+def kill_once(source: Path, output: Path, model: bool, after: float) -> bool:
     """Start a run, or let it go on, and kill it so many seconds after its work began; whether it was done before.
 
     Less than none is while it starts.
     """
-    with _start(source, output, workers, model) as process:
+    with _start(source, output, model) as process:
         if after >= 0:
             _wait_for_work(process, output)
         try:
@@ -137,8 +136,8 @@ def _changed(path: Path) -> int | None:
         return None
 
 
-def _start(source: Path, output: Path, workers: int, model: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.robustness.classify_kills", str(source), str(output), str(workers)]
+def _start(source: Path, output: Path, model: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.robustness.classify_kills", str(source), str(output)]
     if model:
         command = [sys.executable, "-m", "tawasul_nlp", "classify", str(source), "-o", str(output)]
         command += ["--text-column", "text", "--mask-personal-data", "--quiet"]
@@ -157,5 +156,5 @@ def _done(output: Path) -> Done:
 
 
 if __name__ == "__main__":
-    given, to, count = sys.argv[1:]
-    classify_table(KeywordClassifier, given, to, text_column="text", workers=int(count), chunk_rows=_CHUNK_ROWS)
+    given, to = sys.argv[1:]
+    classify_table(KeywordClassifier, given, to, text_column="text", chunk_rows=_CHUNK_ROWS)

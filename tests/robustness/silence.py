@@ -84,7 +84,7 @@ _CLASSIFY = (*_TAWASUL, "classify", TABLE, *_COLUMNS)
 USES = (
     Use("predict, by one thread and by two", (("-c", _PREDICT),)),
     Use("an index of incidents", (("-c", _INDEX),)),
-    Use("classify with two workers", ((*_CLASSIFY, "-o", "out.csv", "--workers", "2"),)),
+    Use("classify", ((*_CLASSIFY, "-o", "out.csv"),)),
     Use(
         "classify to Parquet, group, report",
         (

@@ -1,4 +1,4 @@
-"""Classify a table by keyword in a process that is to be killed: ``... keyword_run SOURCE OUT WORKERS ROW``.
+"""Classify a table by keyword in a process that is to be killed: ``... keyword_run SOURCE OUT ROW``.
 
 It never gets beyond the row, however late the kill comes.
 """
@@ -12,6 +12,6 @@ from tests.tables.keyword_classifier import NeverBeyond
 CHUNK_ROWS = 25
 
 if __name__ == "__main__":
-    source, output, workers, row = sys.argv[1:]
+    source, output, row = sys.argv[1:]
     load = partial(NeverBeyond, int(row))
-    classify_table(load, source, output, text_column="text", workers=int(workers), chunk_rows=CHUNK_ROWS)
+    classify_table(load, source, output, text_column="text", chunk_rows=CHUNK_ROWS)

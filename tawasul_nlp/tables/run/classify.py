@@ -16,9 +16,8 @@ from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.layout import Layout
 from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.output_file import publish
-from tawasul_nlp.tables.run.engine import Classifier, Engine, ModelFacts
+from tawasul_nlp.tables.run.engine import Classifier, Engine, LocalEngine, ModelFacts
 from tawasul_nlp.tables.run.label_counts import LabelCount
-from tawasul_nlp.tables.run.local_engines import open_engine
 from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
 from tawasul_nlp.tables.run.outputs import Targets, checked_targets, escaped_note, layout_of
@@ -83,8 +82,7 @@ def classify_table(
     mask_columns: Sequence[str] = (),
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
-    workers: int = 1,
-    engine: Callable[[Classifier | Callable[[], Classifier], int], Engine] = open_engine,
+    engine: Callable[[Classifier | Callable[[], Classifier]], Engine] = LocalEngine,
     restart: bool = False,
     resumable: bool = True,
     chunk_rows: int = CHUNK_ROWS,
@@ -96,7 +94,7 @@ def classify_table(
     text. A row that cannot be read goes to the rejects file. Memory is bounded by the chunk, not by the table.
 
     A run that was interrupted or killed resumes when it is called again in the same way: until the output is complete,
-    finished rows are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions or workers.
+    finished rows are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions or engines.
 
     Parameters
     ----------
@@ -116,12 +114,9 @@ def classify_table(
         originals.
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written.
-    workers : int
-        Processes. For several, give a function that can be pickled and loads a classifier with
-        :func:`~tawasul_nlp.tables.run.engine.threads_each` threads.
     engine : callable
-        Returns what predicts, of a classifier and a number of workers: processes of this machine, or with
-        :func:`tawasul_nlp.tables.ray.engine` those of a cluster.
+        Returns what predicts, of a classifier: this process, or with :class:`tawasul_nlp.tables.ray.RayEngine` the
+        workers of a cluster.
     restart : bool
         Whether to discard an unfinished run of this output.
     resumable : bool
@@ -143,7 +138,7 @@ def classify_table(
     InputChangedError
         If the input is changed while it is read; that is checked after each chunk and, by a hash, after the run.
     WorkerDiedError
-        If a worker process ended, for example for lack of memory.
+        If a worker of a cluster ended, for example for lack of memory.
     RowsLostError
         If written and rejected rows do not add up to the rows read, which would be a bug.
     """
@@ -159,7 +154,7 @@ def classify_table(
     )
     identity = input_identity(file.path)
 
-    with closing(engine(classifier, workers)) as opened:
+    with closing(engine(classifier)) as opened:
         tasks = task_order(opened.facts.tasks)
         domain, multi_label = opened.facts.domain, opened.facts.multi_label
         if mask_columns:
@@ -182,7 +177,7 @@ def classify_table(
             notes = (*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped))
             report = _report(targets, pipeline, notes, run.resumed)
             if report.manifest is not None:
-                facts = _facts(report, {"name": source.name, **identity}, opened.facts, {**options, "workers": workers})
+                facts = _facts(report, {"name": source.name, **identity}, opened.facts, options)
                 write_manifest(report.manifest, facts)
     return report
 

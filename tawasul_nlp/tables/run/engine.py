@@ -1,13 +1,11 @@
-"""What predicts a run: the protocol of engines, and what they share; see `local_engines.py` and `ray/pool.py`."""
+"""What predicts a run: in this process, or on a Ray cluster (`tables/ray.py`)."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tawasul_nlp._system import cores
 from tawasul_nlp.tables.added_columns import TASKS
 
 if TYPE_CHECKING:
@@ -15,9 +13,6 @@ if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
 T = TypeVar("T")
-W = TypeVar("W")  # a worker, whatever stands for it
-# So many batches a worker are under way or wait for an earlier one.
-_AHEAD = 2
 
 
 class Classifier(Protocol):
@@ -48,21 +43,21 @@ class ModelFacts:
     def of(cls, classifier: Classifier) -> ModelFacts:
         """Ask a classifier."""
         info = getattr(classifier, "info", None)
-        known = info() if callable(info) else {}
+        model = info() if callable(info) else {}
         domain = getattr(classifier, "domain", None)
         identity = {
-            "hash": known.get("model_hash") or type(classifier).__qualname__,
+            "hash": model.get("model_hash") or type(classifier).__qualname__,
             "target_error": getattr(classifier, "target_error", None),
-            "runtime": known.get("runtime"),
+            "runtime": model.get("runtime"),
             "domain": None if domain is None else domain.fingerprint,
             "priors": dict(getattr(classifier, "priors", {})),
         }
         return cls(
-            tuple(getattr(classifier, "labels", TASKS)),
-            identity,
-            domain,
-            tuple(getattr(classifier, "multi_label_tasks", ())),
-            bool(getattr(classifier, "finds_issues", False)),
+            tasks=tuple(getattr(classifier, "labels", TASKS)),
+            identity=identity,
+            domain=domain,
+            multi_label=tuple(getattr(classifier, "multi_label_tasks", ())),
+            finds_issues=bool(getattr(classifier, "finds_issues", False)),
         )
 
 
@@ -83,57 +78,6 @@ class Engine(Protocol):
         ...
 
 
-def in_order(
-    batches: Iterable[tuple[T, list[str]]],
-    workers: Iterable[W],
-    send: Callable[[W, list[str]], None],
-    answers: Callable[[], Iterable[tuple[W, Sequence[Prediction]]]],
-) -> Iterator[tuple[T, Sequence[Prediction]]]:
-    """Share batches out among workers and yield them as :meth:`Engine.map` does; one without texts goes to none.
-
-    Parameters
-    ----------
-    batches : iterable of (tag, texts)
-    workers : iterable
-        Each gets a batch when it is idle.
-    send : callable
-        Gives a worker its batch.
-    answers : callable
-        Waits until a worker is done, and returns those that are, with their predictions.
-    """
-    source = iter(batches)
-    idle = deque(workers)
-    ahead = _AHEAD * len(idle)
-    order: deque[tuple[int, T]] = deque()
-    done: dict[int, Sequence[Prediction]] = {}
-    busy: dict[W, int] = {}
-    number = 0
-    more = True
-    while True:
-        while more and len(order) < ahead and idle:
-            batch = next(source, None)
-            if batch is None:
-                more = False
-                break
-            tag, texts = batch
-            order.append((number, tag))
-            if texts:
-                worker = idle.popleft()
-                send(worker, texts)
-                busy[worker] = number
-            else:
-                done[number] = []
-            number += 1
-        if not order:
-            return
-        while order and order[0][0] in done:
-            first, tag = order.popleft()
-            yield tag, done.pop(first)
-        for worker, predictions in answers() if busy else ():
-            done[busy.pop(worker)] = predictions
-            idle.append(worker)
-
-
 def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:
     """Return the classifier, loaded if a function was given."""
     if hasattr(classifier, "predict") and not isinstance(classifier, type):  # a class is a function that makes one
@@ -141,10 +85,23 @@ def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:
     return classifier()
 
 
-def threads_each(workers: int) -> int:
-    """Return how many threads each of several workers should have, so that they share the processor's cores.
+class LocalEngine:
+    """Predicts in this process; the model's own threads use its cores.
 
-    >>> threads_each(1_000_000)
-    1
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        Or a function that loads one.
     """
-    return max(1, cores() // workers)
+
+    def __init__(self, classifier: Classifier | Callable[[], Classifier]) -> None:
+        self._classifier = loaded(classifier)
+        self.facts = ModelFacts.of(self._classifier)
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions; see :class:`Engine`."""
+        for tag, texts in batches:
+            yield tag, self._classifier.predict(texts) if texts else []
+
+    def close(self) -> None:
+        """Do nothing: the classifier belongs to the caller."""

@@ -62,8 +62,7 @@ def test_any_text_comes_back_as_it_was(tmp_path, texts):
     assert [row["text"] for row in again] == texts
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_bytes_do_not_tell_of_breaks_or_workers(tmp_path, workers):
+def test_the_bytes_do_not_tell_of_breaks(tmp_path):
     source = write(tmp_path / "backlog.csv", [{"id": n, "text": TEXTS[n % 5]} for n in range(300)])
     whole = run(source, tmp_path / "whole.xlsx").output.read_bytes()
 
@@ -73,8 +72,8 @@ def test_the_bytes_do_not_tell_of_breaks_or_workers(tmp_path, workers):
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run(source, tmp_path / "out.xlsx", on_step=interrupt, workers=workers)
-    report = run(source, tmp_path / "out.xlsx", workers=workers)
+            run(source, tmp_path / "out.xlsx", on_step=interrupt)
+    report = run(source, tmp_path / "out.xlsx")
     assert report.resumed == 2 and report.output.read_bytes() == whole
 
 

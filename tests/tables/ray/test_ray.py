@@ -16,7 +16,7 @@ ray = pytest.importorskip("ray")
 
 from tawasul_nlp import DuplicateGrouper, cli  # noqa: E402
 from tawasul_nlp.tables import ADDED_COLUMNS, MissingColumnError, TableError, WorkerDiedError, classify_table  # noqa: E402
-from tawasul_nlp.tables.ray import classify, engine, group  # noqa: E402
+from tawasul_nlp.tables.ray import RayEngine, classify, group  # noqa: E402
 from tests.duplicates.many_reports import grouper, many_reports  # noqa: E402
 from tests.duplicates.pair_model import write_pair_model  # noqa: E402
 from tests.tables.keyword_classifier import (  # noqa: E402
@@ -63,7 +63,7 @@ class DiesOnce(OftenLate):
 
 def on_ray(classifier, source, output, **options):
     return classify_table(
-        classifier, source, output, text_column="text", chunk_rows=CHUNK_ROWS, workers=2, engine=engine(), **options
+        classifier, source, output, text_column="text", chunk_rows=CHUNK_ROWS, engine=RayEngine, **options
     )
 
 
@@ -92,10 +92,10 @@ def test_errors_of_the_classifier_and_wishes_beyond_the_cluster_come_out_as_they
         on_ray(partial(FailsAt, " 33"), source, tmp_path / "out.csv")
     with pytest.raises(TypeError, match="unexpected keyword"):
         on_ray(partial(FailsAt, wrong=1), source, tmp_path / "out.csv")
-    with pytest.raises(ValueError, match="3 workers need 3 CPUs, but the Ray cluster has 2"):
-        engine()(KeywordClassifier, 3)
-    with pytest.raises(ValueError, match="2 workers need 1 GPUs, but the Ray cluster has 0"):
-        engine(num_gpus=0.5)(KeywordClassifier, 2)
+    with pytest.raises(ValueError, match="1 workers need 3 CPUs, but the Ray cluster has 2"):
+        RayEngine(KeywordClassifier, num_cpus=3)
+    with pytest.raises(ValueError, match=r"1 workers need 0\.5 GPUs, but the Ray cluster has 0"):
+        RayEngine(KeywordClassifier, num_gpus=0.5)
 
 
 def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
@@ -103,7 +103,7 @@ def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
     write(tmp_path / "backlog.csv", records() * 3)
     command = ["classify", "backlog.csv", "-t", "text", "-q"]
     assert cli.main([*command, "-o", "one.csv"]) == 0
-    assert cli.main([*command, "-o", "two.csv", "--engine", "ray", "--workers", "2"]) == 0
+    assert cli.main([*command, "-o", "two.csv", "--engine", "ray"]) == 0
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert cli.main([*command, "-o", "three.csv", "--gpus", "1"]) != 0
     assert "--engine ray" in capsys.readouterr().err

@@ -123,16 +123,6 @@ def test_an_agency_that_is_no_municipality_is_not_changed_by_a_place(model):
     assert placed_by(model, text, "المحرق").labels["agency"] == model.predict(text).labels["agency"]
 
 
-def test_several_workers_place_cases_as_one_does(tmp_path):
-    rows = [{"text": row["text"], "منطقة": "المحرق"} for row in records()]
-    source = write(tmp_path / "backlog.csv", rows)
-    one, two = (
-        run(source, tmp_path / f"{workers}.csv", place_columns=["منطقة"], workers=workers).output.read_bytes()
-        for workers in (1, 2)
-    )
-    assert one == two and one.decode().count("muharraq") == 5
-
-
 def test_a_column_of_places_that_is_not_there_is_told(tmp_path):
     source = write(tmp_path / "backlog.csv", records())
     with pytest.raises(TableError, match="no column 'القناه'.*did you mean --place-column 'القناة'"):

@@ -82,14 +82,6 @@ def test_a_model_that_tells_nothing_but_urgency_counts_it(tmp_path):
     assert urgencies[-1] == "normal", "the last text is empty"
 
 
-@pytest.mark.slow
-def test_worker_processes_find_the_same(tmp_path):
-    alone = classified(tmp_path, ".jsonl", CASES * 30).read_bytes()
-    source = tmp_path / "backlog.csv"
-    options = {"text_column": "text", "workers": 2, "chunk_rows": 20}
-    assert classify_table(SeveralIssues, source, tmp_path / "two.jsonl", **options).output.read_bytes() == alone
-
-
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
 def test_the_report_finds_the_columns_and_takes_none_for_a_text(tmp_path, ending):
     columns = find_columns(open_reader(classified(tmp_path, ending)))

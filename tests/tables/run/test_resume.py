@@ -54,9 +54,9 @@ def run(source, output, **options):
     return classify_table(KeywordClassifier(), source, output, text_column="text", chunk_rows=CHUNK_ROWS, **options)
 
 
-def start(source, output, workers, row):
+def start(source, output, row):
     """Start a run that does not get beyond a row."""
-    command = [sys.executable, "-m", "tests.tables.keyword_run", *map(str, (source, output, workers, row))]
+    command = [sys.executable, "-m", "tests.tables.keyword_run", *map(str, (source, output, row))]
     return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE)
 
 
@@ -74,7 +74,7 @@ def kill_midway(source, output, rng):
     before = rows_done(output) or 0
     # By rows and not by time: a fast machine would be done before any time that a slow one needs.
     enough = before + rng.randrange(1, 400)
-    with start(source, output, 1, enough + 150) as process:
+    with start(source, output, enough + 150) as process:
         wait_until(lambda: (rows_done(output) or 0) >= enough, process)
         process.send_signal(signal.SIGKILL)
         process.communicate()

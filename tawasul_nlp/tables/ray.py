@@ -1,0 +1,424 @@
+"""A Ray cluster does the work: classify and group Ray datasets, or classify a table as ``--engine ray`` does.
+
+Needs Ray (extra ``ray``); every node has this package and the model. A program that has no Ray yet starts with
+``ray.init()``, on the head of a cluster or, for one machine, anywhere.
+"""
+
+from __future__ import annotations
+
+from tawasul_nlp.extras import require
+
+require("ray", "working on a Ray cluster", "ray")
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy
+from ray.exceptions import RayActorError, RayTaskError
+
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.duplicates import Case, DuplicateGrouper
+from tawasul_nlp.duplicates.features import case_features, pack, unpack
+from tawasul_nlp.tables.added_columns import (
+    GROUP_COLUMNS,
+    added_names,
+    added_schema,
+    added_values,
+    classification_columns,
+)
+from tawasul_nlp.tables.errors import MissingColumnError, WorkerDiedError
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk
+from tawasul_nlp.tables.io.parquet_reader import check_text_type
+from tawasul_nlp.tables.run.case_rows import CaseRows
+from tawasul_nlp.tables.run.engine import Classifier, ModelFacts, T, loaded
+from tawasul_nlp.tables.run.text_columns import with_texts
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+    from tawasul_nlp.prediction import Prediction
+
+__all__ = ["RayEngine", "classify", "group"]
+
+# A worker that dies, with its node for example, is started again so often, and its batch is done again.
+RESTARTS = 3
+# So many batches a worker are under way or wait for an earlier one.
+_AHEAD = 2
+_FEATURES, _VECTOR, _TEXT = "__features", "__vector", "__text"
+_DECIMALS = 4
+
+
+def classify(
+    dataset: Dataset,
+    text_column: str,
+    *,
+    classifier: Classifier | Callable[[], Classifier] | None = None,
+    workers: int = 2,
+    num_cpus: float = 1,
+    num_gpus: float = 0,
+    prefix: str | None = None,
+    batch_size: int = CHUNK_ROWS,
+) -> Dataset:
+    """Return the dataset with the columns added that :func:`~tawasul_nlp.tables.classify_table` adds.
+
+    Rows keep their order and all their columns. Nothing is read before the result is used, and then one block after
+    another, so it is never in memory as a whole. A row without text is classified as an empty text. A text that is
+    not valid UTF-8 cannot be read: its row has ``needs_review``, ``unreadable_text`` among the ``review_reasons``, and
+    no labels.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable, optional
+        Pickled and sent to each worker; a function is called there. The bundled model if None.
+    workers : int
+        At most so many at a time.
+    num_cpus, num_gpus : float
+        Of each worker. With GPUs the classifier should be a function that loads a model with torch weights for the
+        device ``cuda``; the bundled one has none.
+    prefix : str, optional
+        Of the added columns; see :func:`~tawasul_nlp.tables.added_names`.
+    batch_size : int
+        Rows classified at a time.
+
+    Raises
+    ------
+    TableError
+        If the column holds no text (its subclass :class:`MissingColumnError` if there is none of this name).
+    ValueError
+        If the cluster has too little for so many workers.
+    """
+    _check_columns(dataset, text_column)
+    arguments = (classifier or _bundled(num_cpus, num_gpus), text_column, prefix)
+    return _by_workers(dataset, _Classify, arguments, workers, num_cpus, num_gpus, batch_size)
+
+
+def group(
+    dataset: Dataset,
+    text_column: str,
+    *,
+    date_column: str | None = None,
+    place_column: str | None = None,
+    topic_column: str | None = None,
+    embedding_column: str | None = None,
+    grouper: DuplicateGrouper | Callable[[], DuplicateGrouper] | None = None,
+    workers: int = 2,
+    num_cpus: float = 1,
+    num_gpus: float = 0,
+    prefix: str | None = None,
+    batch_size: int = CHUNK_ROWS,
+) -> Dataset:
+    """Return the dataset with the columns added that :func:`~tawasul_nlp.tables.group_table` adds.
+
+    Rows keep their order and all their columns. Workers read the texts; this process compares the cases, as
+    :meth:`DuplicateGrouper.group` does, and for that holds about 1.5 kilobytes a case (and the texts, if pairs are
+    verified). The dataset is held in Ray's object store, which spills to disk. A row without text, or whose text is
+    not valid UTF-8, belongs to no group, and its added values are null. When this returns, the work is done.
+
+    Parameters
+    ----------
+    date_column, place_column, topic_column : str, optional
+        As for :func:`~tawasul_nlp.tables.group_table`. A case whose date cannot be read is grouped without one.
+    embedding_column : str, optional
+        Incident vectors (lists of 128 numbers) that were computed before, so that the model reads no text.
+    grouper : DuplicateGrouper or callable, optional
+        Pickled and sent to each worker; a function is called there, and here. That of the bundled model if None.
+    workers, num_cpus, num_gpus, prefix, batch_size
+        As for :func:`classify`.
+
+    Raises
+    ------
+    TableError
+        If a column is missing, that of the texts holds none, or an added one is there already.
+    ValueError
+        If the cluster has too little for so many workers.
+    """
+    columns = {"id": None, "date": date_column, "place": place_column, "topic": topic_column}
+    _check_columns(dataset, text_column, *columns.values(), embedding_column)
+    schema = dataset.schema()
+    names = added_names(schema.names if schema is not None else (), prefix, GROUP_COLUMNS)
+    load = grouper or partial(_grouper_of, _bundled(num_cpus, num_gpus))
+    arguments = (load, text_column, columns, embedding_column)
+    read = _by_workers(dataset, _ReadCases, arguments, workers, num_cpus, num_gpus, batch_size).materialize()
+    count = ray.remote(_row_count)
+    references = read.to_arrow_refs()
+    counts = ray.get([count.remote(block) for block in references])
+    blocks = [block for block, rows in zip(references, counts, strict=True) if rows]
+    if not blocks:
+        return read
+    groups = _grouped_cases(_loaded_grouper(load), blocks)
+    add = ray.remote(_with_groups)
+    return ray.data.from_arrow_refs(
+        [add.remote(block, names, *values) for block, values in zip(blocks, groups, strict=True)]
+    )
+
+
+class RayEngine:
+    """Predicts on a Ray cluster; an :class:`~tawasul_nlp.tables.run.engine.Engine` for ``classify_table``.
+
+    The cluster is the one that this process is connected to; else that of ``RAY_ADDRESS`` or of this machine; else one
+    is started on this machine for the time. Ray reports no usage of that one, but as it starts it asks whether the
+    machine is in a cloud (the name ``metadata.google.internal`` and the address 169.254.169.254), and it listens on the
+    machine's own addresses.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        Pickled and sent to each worker; a function is called there.
+    num_cpus, num_gpus : float
+        Of each worker; there are as many workers as the cluster has room for.
+
+    Raises
+    ------
+    ValueError
+        If the cluster has too little for one worker.
+    WorkerDiedError
+        If a worker dies again and again, here or in :meth:`map`. An error of the classifier is raised as it is.
+    """
+
+    def __init__(
+        self, classifier: Classifier | Callable[[], Classifier], *, num_cpus: float = 1, num_gpus: float = 0
+    ) -> None:
+        self._started_ray = not ray.is_initialized()
+        self._actors: list[Any] = []
+        if self._started_ray:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+        try:
+            _check_cluster(1, num_cpus, num_gpus)
+            resources = ray.cluster_resources()
+            shares = {"CPU": num_cpus, "GPU": num_gpus}
+            room = int(min((resources[name] / share for name, share in shares.items() if share), default=1))
+            actor = ray.remote(_Worker).options(
+                num_cpus=num_cpus, num_gpus=num_gpus, max_restarts=RESTARTS, max_task_retries=RESTARTS
+            )
+            self._actors = [actor.remote(classifier) for _ in range(room)]
+            self.facts: ModelFacts = [_answer(one.facts.remote()) for one in self._actors][0]
+        except BaseException:
+            self.close()
+            raise
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engine.Engine`."""
+        waiting: deque[tuple[T, Any]] = deque()
+        for number, (tag, texts) in enumerate(batches):
+            actor = self._actors[number % len(self._actors)]
+            waiting.append((tag, actor.predict.remote(texts) if texts else None))
+            if len(waiting) == _AHEAD * len(self._actors):
+                yield _next_answer(waiting)
+        while waiting:
+            yield _next_answer(waiting)
+
+    def close(self) -> None:
+        """End the workers, and the cluster if it was started for them."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
+        if self._started_ray:
+            ray.shutdown()
+
+
+class _Worker:
+    """Loads when it is first asked, so that an error in loading is reported like any other."""
+
+    def __init__(self, classifier: Classifier | Callable[[], Classifier]) -> None:
+        self._classifier = classifier
+
+    @cached_property
+    def _model(self) -> Classifier:
+        return loaded(self._classifier)
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts.of(self._model)
+
+    def predict(self, texts: list[str]) -> list[Prediction]:
+        return self._model.predict(texts)
+
+
+def _next_answer(waiting: deque[tuple[T, Any]]) -> tuple[T, Sequence[Prediction]]:
+    tag, reference = waiting.popleft()
+    return tag, [] if reference is None else _answer(reference)
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except RayActorError as error:
+        raise WorkerDiedError(
+            f"a Ray worker died {RESTARTS + 1} times at the same work ({str(error).splitlines()[0]}); "
+            "its node may be out of memory: start Ray there with fewer cores (ray start --num-cpus)"
+        ) from error
+    except RayTaskError as error:
+        raise error.cause from None
+
+
+def _check_cluster(workers: int, num_cpus: float, num_gpus: float) -> None:
+    """Raise ValueError if the cluster has too little for so many workers, which would wait for more without a word."""
+    resources = ray.cluster_resources()
+    for name, share in (("CPU", num_cpus), ("GPU", num_gpus)):
+        if workers * share > resources.get(name, 0):
+            raise ValueError(
+                f"{workers} workers need {workers * share:g} {name}s, but the Ray cluster has "
+                f"{resources.get(name, 0):g}; ask for fewer, or add nodes first"
+            )
+
+
+def _by_workers(
+    dataset: Dataset,
+    worker: type,
+    arguments: tuple[Any, ...],
+    workers: int,
+    num_cpus: float,
+    num_gpus: float,
+    batch_size: int,
+) -> Dataset:
+    """Return what instances of a class, one a worker, make of the dataset's batches, in the order of the rows."""
+    _check_cluster(workers, num_cpus, num_gpus)
+    result = dataset.map_batches(
+        worker,
+        fn_constructor_args=arguments,
+        batch_format="pyarrow",
+        batch_size=batch_size,
+        # Fewer at first: whatever reads the dataset needs a place in the cluster too.
+        compute=ActorPoolStrategy(min_size=1, max_size=workers),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+    )
+    result.context.execution_options.preserve_order = True  # of this dataset and those that it is made of
+    return result
+
+
+class _Classify:
+    """Adds the columns of a classification to batches."""
+
+    def __init__(self, classifier: Classifier | Callable[[], Classifier], text_column: str, prefix: str | None) -> None:
+        self._model = loaded(classifier)
+        facts = ModelFacts.of(self._model)
+        self._levels = None if facts.domain is None else facts.domain.gazetteer.levels
+        self._types = classification_columns(
+            facts.tasks, self._levels, multi_label=facts.multi_label, issues=facts.finds_issues
+        )
+        self._text_column = text_column
+        self._prefix = prefix
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        names = added_names(table.column_names, self._prefix, self._types)
+        whole, texts = with_texts(_chunk_of(table), self._text_column)
+        unread = {"needs_review": True, "review_reasons": ["unreadable_text"]}
+        rows = [[unread.get(name) for name in self._types]] * table.num_rows
+        for row, prediction in zip(whole.numbers, self._model.predict(texts) if texts else (), strict=True):
+            rows[row] = added_values(prediction, tuple(self._types), self._levels)
+        for field, values in zip(added_schema(names, self._types), zip(*rows, strict=True), strict=True):
+            table = table.append_column(field, pa.array(values, field.type))
+        return table
+
+
+class _ReadCases:
+    """Adds to batches what cases are compared by, packed; null where a row is no case."""
+
+    def __init__(
+        self,
+        grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
+        text_column: str,
+        columns: dict[str, str | None],
+        embedding_column: str | None,
+    ) -> None:
+        self._grouper = _loaded_grouper(grouper)
+        self._text_column = text_column
+        self._columns = columns
+        self._embedding_column = embedding_column
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        rows = CaseRows()
+        rows.add(_chunk_of(table), self._text_column, self._columns)
+        cases = {
+            row: case for row, case in zip(rows.chunks[0].numbers, rows.cases[0], strict=True) if case.text.strip()
+        }
+        if self._embedding_column is not None:
+            vectors = table.column(self._embedding_column).to_pylist()
+            cases = {
+                row: case if vectors[row] is None else replace(case, embedding=np.asarray(vectors[row], np.float32))
+                for row, case in cases.items()
+            }
+        features = case_features(self._grouper.classifier, list(cases.values()), workers=1, domain=self._grouper.domain)
+        added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in (_FEATURES, _VECTOR, _TEXT)}
+        for row, packed, vector in zip(cases, pack(features) if cases else (), features.vectors, strict=True):
+            added[_FEATURES][row], added[_VECTOR][row] = packed, vector.tobytes()
+            added[_TEXT][row] = cases[row].text if self._grouper.verifier is not None else ""
+        for name, values in added.items():
+            table = table.append_column(
+                name, pa.array(values, pa.large_string() if name == _TEXT else pa.large_binary())
+            )
+        return table
+
+
+def _grouped_cases(grouper: DuplicateGrouper, blocks: Sequence[Any]) -> list[tuple[np.ndarray, ...]]:
+    """Return the values of the added columns for the cases of each block."""
+    cases_of = ray.remote(_cases_of)
+    tables = [ray.get(cases_of.remote(block)) for block in blocks]
+    cases = pa.concat_tables(tables)
+    vectors = np.frombuffer(b"".join(cases.column(_VECTOR).to_pylist()), np.float32)
+    vectors = vectors.reshape(-1, grouper.classifier.incident_size)
+    features = unpack(cases.column(_FEATURES).to_pylist(), vectors, grouper.domain)
+    groups = grouper.group_features([Case(text) for text in cases.column(_TEXT).to_pylist()], features)
+    sizes = np.bincount(groups.labels, minlength=1)[groups.labels]
+    is_representative = groups.representatives == np.arange(len(groups.labels))
+    values = (groups.labels, sizes, np.round(groups.scores.astype(np.float64), _DECIMALS), is_representative)
+    ends = np.cumsum([table.num_rows for table in tables])[:-1]
+    return list(zip(*(np.split(column, ends) for column in values), strict=True))
+
+
+def _row_count(table: pa.Table) -> int:
+    return table.num_rows
+
+
+def _cases_of(table: pa.Table) -> pa.Table:
+    return table.select([_FEATURES, _VECTOR, _TEXT]).drop_null()
+
+
+def _with_groups(table: pa.Table, names: Sequence[str], *values: np.ndarray) -> pa.Table:
+    """Replace what cases are compared by with their groups."""
+    is_case = np.asarray(table.column(_FEATURES).is_valid())
+    table = table.drop_columns([_FEATURES, _VECTOR, _TEXT])
+    for field, of_cases in zip(added_schema(names, GROUP_COLUMNS), values, strict=True):
+        of_rows = np.zeros(len(is_case), of_cases.dtype)
+        of_rows[is_case] = of_cases
+        table = table.append_column(field, pa.array(of_rows, field.type, mask=~is_case))
+    return table
+
+
+def _check_columns(dataset: Dataset, text_column: str, *others: str | None) -> None:
+    """Raise :class:`TableError` if a column is missing, or the text column holds no text."""
+    schema = dataset.schema()
+    if schema is None:  # nothing is known of a dataset without rows
+        return
+    for name in (text_column, *(other for other in others if other is not None)):
+        if name not in schema.names:
+            raise MissingColumnError(name, schema.names, option="text_column" if name == text_column else "a column")
+    check_text_type(text_column, dict(zip(schema.names, schema.types, strict=True))[text_column])
+
+
+def _chunk_of(table: pa.Table) -> Chunk:
+    """Return a batch as a chunk whose rows are numbered from 0."""
+    batches = table.combine_chunks().to_batches()
+    rows = batches[0] if batches else table.schema.empty_table().to_batches()[0]
+    return Chunk(range(table.num_rows), rows, (), START)
+
+
+def _bundled(num_cpus: float, num_gpus: float) -> Callable[[], ComplaintClassifier]:
+    """Return a function that loads the bundled model for a worker."""
+    device = "cuda" if num_gpus else None
+    return partial(ComplaintClassifier.from_pretrained, threads=max(1, int(num_cpus)), device=device)
+
+
+def _grouper_of(load: Callable[[], ComplaintClassifier]) -> DuplicateGrouper:
+    return DuplicateGrouper(load())
+
+
+def _loaded_grouper(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> DuplicateGrouper:
+    return grouper() if callable(grouper) else grouper
