@@ -48,7 +48,7 @@ from tawasul_nlp.review import (
 )
 from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_labelled
 from tawasul_nlp.text import MaskedText, arabizi_to_arabic, find_personal_data
-from tawasul_nlp.training import NgramConfig, Stage, TrainConfig, TrainRun, train
+from tawasul_nlp.training import LabelledData, NgramConfig, Stage, TrainConfig, TrainRun, train
 
 
 def one_text(text: str) -> str:
@@ -135,7 +135,7 @@ def a_model(cases: Path, held_out: Path, folder: Path) -> str:
     """Train on labels of one's own, and measure."""
     config = TrainConfig.preset("e5", epochs=5, ngram=NgramConfig(C=0.5)).replace(stages=(Stage(epochs=2),))
     try:
-        run: TrainRun = train(cases, label_columns=["dept"], config=config, output=folder)
+        run: TrainRun = train(LabelledData(cases, label_columns=["dept"]), config, output=folder)
     except TawasulError as error:
         raise SystemExit(str(error)) from error
     rows: list[LabelledRow] = list(open_labelled(held_out, "text").rows())

@@ -26,7 +26,7 @@ from tawasul_nlp.evaluation import ComparisonResult, compare, evaluate
 from tawasul_nlp.evaluation.output import signed
 from tawasul_nlp.review import CorrectionReport, ReviewPlan, apply_corrections, write_review
 from tawasul_nlp.tables.io.records import write_records
-from tawasul_nlp.training import TrainConfig, update
+from tawasul_nlp.training import LabelledData, TrainConfig, update
 from tawasul_nlp.training.update import update_config
 from training.corpus import Example, LabelSpace, load_examples
 
@@ -139,14 +139,11 @@ def main(arguments: Iterable[str] | None = None) -> None:
     run = update(
         before,
         options.folder / "corrections.csv",
-        replay=options.folder / "replay.csv",
+        LabelledData(options.folder / "replay.csv", duplicates="identical", missing_labels=[UNKNOWN], leave_out=True),
+        config,
         output=options.folder / "run",
-        config=config,
         held_out=0.03,
         encoder_rows=options.encoder_rows,
-        duplicates="identical",
-        missing_labels=[UNKNOWN],
-        leave_out=True,
     ).run
     tables = {
         "slice": slice_cases("measure"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,11 @@ from tawasul_nlp.cli.options import Quiet, console, domain_of, interrupts_told
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from tawasul_nlp.domain import Domain
     from tawasul_nlp.evaluation import EvaluationResult
     from tawasul_nlp.training.config import TrainConfig
+    from tawasul_nlp.training.dataset import LabelledData
+    from tawasul_nlp.training.search import Space
 
 
 class Duplicates(StrEnum):
@@ -162,12 +165,9 @@ def train(
     threads_sleep()
     import torch
 
-    from tawasul_nlp.training.folds import cross_validate
-    from tawasul_nlp.training.overview import overview
-    from tawasul_nlp.training.run import fit, load, refuse_fatal
+    from tawasul_nlp.training.dataset import LabelledData
     from tawasul_nlp.training.run_folder import discard
-    from tawasul_nlp.training.search import search as search_settings
-    from tawasul_nlp.training.search_space import load_space
+    from tawasul_nlp.training.search import load_space
 
     _check_together(validation, slice_column, search_space, folds, search, keep_folds, final_model)
     if threads:
@@ -175,54 +175,78 @@ def train(
     folder = output or Path("runs") / Path(cases).stem
     settings = _settings(preset, config, overrides or [])
     pack = domain_of(domain)
-    # What a run, each of its folds and a search are told of the table.
-    table: dict[str, Any] = {
-        "text_column": text_column,
-        "label_columns": label_columns,
-        "multi_label_columns": multi_label_columns,
-        "incident_column": incident_column,
-        "group_column": group_column,
-        "descriptions": descriptions,
-        "duplicates": duplicates.value,
-        "missing_labels": missing_labels or (),
-        "config": settings,
-        "output": folder,
-    }
+    data = LabelledData(
+        cases,
+        text_column=text_column,
+        label_columns=label_columns,
+        multi_label_columns=multi_label_columns,
+        validation=validation,
+        incident_column=incident_column,
+        group_column=group_column,
+        slice_column=slice_column,
+        descriptions=descriptions,
+        duplicates=duplicates.value,
+        missing_labels=missing_labels or (),
+        leave_out=leave_out,
+    )
     with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
-        if restart and not check_only:
-            discard(folder)
-        if search and not check_only:
-            space = load_space(search_space) if search_space is not None else None
-            tried = search_settings(
-                cases,
-                **table,
-                trials=search,
-                domain=pack,
-                space=space,
-                validation=validation,
-                held_out=held_out,
-                leave_out=leave_out,
-            )
-            _show(tried, quiet=quiet)
-            _show(_figures(tried.evaluation, "held-out rows, which no trial has seen"), quiet=quiet)
-            _show(f"settings: {folder / 'best.yaml'}\nmodel: {tried.model_folder}", quiet=quiet)
-            return
-        data = load(cases, **table, validation=validation, slice_column=slice_column)
         if check_only:
-            _show(overview(data), quiet=quiet)
-        refuse_fatal(data.findings, folder, leave_out=leave_out)
-        if check_only:
-            return
-        if folds:
-            result = cross_validate(cases, **table, folds=folds, leave_out=leave_out, keep_models=keep_folds)
-            _show(_figures(result, f"{folds} folds, each row by a model that has not seen it"), quiet=quiet)
-            _show(f"figures: {folder / 'cross_validation.json'}", quiet=quiet)
-            if not final_model:
-                return
-        run = fit(data, settings, folder, domain=pack)
-    assert run.evaluation is not None
-    _show(_figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds"), quiet=quiet)
-    _show(f"model: {run.model_folder}", quiet=quiet)
+            shown = _checked(data, settings, folder)
+        else:
+            if restart:
+                discard(folder)
+            if search:
+                space = load_space(search_space) if search_space is not None else None
+                shown = _searched(data, settings, folder, pack, trials=search, space=space, held_out=held_out)
+            else:
+                shown = _trained(data, settings, folder, pack, folds=folds, keep=keep_folds, final=final_model)
+        for part in shown:
+            if not quiet:
+                console(to_stderr=False).print(part)
+
+
+def _checked(data: LabelledData, config: TrainConfig, folder: Path) -> Iterator[object]:
+    from tawasul_nlp.training.overview import overview
+    from tawasul_nlp.training.run import load, refuse_fatal
+
+    read = load(data, config, folder)
+    yield overview(read)
+    refuse_fatal(read.findings, folder, leave_out=data.leave_out)
+
+
+def _searched(
+    data: LabelledData,
+    config: TrainConfig,
+    folder: Path,
+    domain: Domain | None,
+    *,
+    trials: int,
+    space: Space | None,
+    held_out: float,
+) -> Iterator[object]:
+    from tawasul_nlp.training.search import search
+
+    result = search(data, config, output=folder, trials=trials, space=space, held_out=held_out, domain=domain)
+    yield result
+    yield _figures(result.evaluation, "held-out rows, which no trial has seen")
+    yield f"settings: {folder / 'best.yaml'}\nmodel: {result.model_folder}"
+
+
+def _trained(
+    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, *, folds: int, keep: bool, final: bool
+) -> Iterator[object]:
+    from tawasul_nlp.training.folds import cross_validate
+    from tawasul_nlp.training.run import train
+
+    if folds:
+        result = cross_validate(data, config, output=folder, folds=folds, keep_models=keep)
+        yield _figures(result, f"{folds} folds, each row by a model that has not seen it")
+        yield f"figures: {folder / 'cross_validation.json'}"
+    if not folds or final:
+        run = train(data, config, output=folder, domain=domain)
+        assert run.evaluation is not None
+        yield _figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds")
+        yield f"model: {run.model_folder}"
 
 
 def _check_together(
@@ -268,12 +292,12 @@ def _figures(result: EvaluationResult, rows: str) -> RenderableType:
     from tawasul_nlp.evaluation.output import per_cent, signed
 
     def empty(*headings: str) -> Table:
-        found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        figures = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("task", "by"):
-            found.add_column(heading, no_wrap=True)
+            figures.add_column(heading, no_wrap=True)
         for heading in ("texts", *headings):
-            found.add_column(heading, justify="right", no_wrap=True)
-        return found
+            figures.add_column(heading, justify="right", no_wrap=True)
+        return figures
 
     table = empty("accuracy", "macro F1", "model's gain, points")
     for task, part in result.tasks.items():
@@ -291,11 +315,6 @@ def _figures(result: EvaluationResult, rows: str) -> RenderableType:
             sets.add_row(Text("" if at else task), name, "" if at else f"{found.n:,}", *figures, gain)
     shown = [each for each in (table, sets) if each.row_count]
     return Group(Text(f"Per cent with 95% intervals on {rows}"), *shown)
-
-
-def _show(found: object, *, quiet: bool) -> None:
-    if not quiet:
-        console(to_stderr=False).print(found)
 
 
 def threads_sleep() -> None:

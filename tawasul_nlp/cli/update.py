@@ -69,7 +69,8 @@ def update(
     require("train", "training", "torch", "datasets")
     threads_sleep()
     from tawasul_nlp import ComplaintClassifier
-    from tawasul_nlp.training.update import update as go_on
+    from tawasul_nlp.training import LabelledData
+    from tawasul_nlp.training import update as update_model
     from tawasul_nlp.training.update import update_config
 
     before = ComplaintClassifier.from_pretrained(None if model == "bundled" else model)
@@ -77,21 +78,24 @@ def update(
     for override in overrides or []:
         settings = settings.overridden(override)
     with interrupts_told(f"the same command resumes in {output}"), shown_progress(quiet=quiet):
-        result = go_on(
-            before,
-            corrections,
-            replay=replay,
-            output=output,
+        data = LabelledData(
+            replay,
             text_column=text_column,
-            label_columns=label_columns,
-            config=settings,
-            held_out=held_out,
-            encoder_rows=encoder_rows,
+            label_columns=label_columns or (),
             group_column=group_column,
             incident_column=incident_column,
             duplicates=duplicates.value,
             missing_labels=missing_labels or (),
             leave_out=leave_out,
+        )
+        result = update_model(
+            before,
+            corrections,
+            data,
+            settings,
+            output=output,
+            held_out=held_out,
+            encoder_rows=encoder_rows,
             restart=restart,
         )
     if not quiet:

@@ -7,17 +7,29 @@
 
 from tawasul_nlp.extras import require
 
-require("train", "training", "torch", "transformers", "datasets", "sklearn", "scipy", "cleanlab", "onnx", "accelerate")
+require(
+    "train",
+    "training",
+    "torch",
+    "transformers",
+    "datasets",
+    "sklearn",
+    "scipy",
+    "cleanlab",
+    "onnx",
+    "accelerate",
+    "optuna",
+)
 
 from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_names
-from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training.dataset import LabelledData, TrainingData
 from tawasul_nlp.training.folds import cross_validate
 from tawasul_nlp.training.run import TrainRun, fit, train
-from tawasul_nlp.training.search import SearchResult, Trial, search
-from tawasul_nlp.training.search_space import Range
+from tawasul_nlp.training.search import Range, SearchResult, Trial, search
 from tawasul_nlp.training.update import UpdateResult, update
 
 __all__ = [
+    "LabelledData",
     "NgramConfig",
     "Range",
     "SearchResult",

@@ -40,6 +40,75 @@ from tawasul_nlp.training.tables import (
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledData:
+    """A labelled table as it is trained on: rows, which columns are read, and what keeps rows together.
+
+    Examples
+    --------
+    >>> LabelledData("cases.csv", label_columns=["dept"], multi_label_columns={"tags": "topics"}).columns.labels
+    {'dept': 'dept', 'tags': 'topics'}
+    """
+
+    # CSV, JSONL, Parquet or Excel with a header, or a table of pandas, Polars, Arrow or datasets.
+    source: Any
+    text_column: str = "text"
+    # Each becomes a task of its name; a mapping names the task of each column.
+    label_columns: str | Sequence[str] | Mapping[str, str] = ()
+    # Columns of which a cell holds several labels, separated by ``|``, or a list of them. An empty cell says that the
+    # labels are unknown; a lone ``|``, or an empty list, that the text has none.
+    multi_label_columns: str | Sequence[str] | Mapping[str, str] = ()
+    # Rows to validate on, like ``source``; None for a part of it, by whole groups of duplicates.
+    validation: Any = None
+    # Rows with the same value describe the same incident: the model gets incident vectors and a pair scorer, so that it
+    # groups duplicates.
+    incident_column: str | None = None
+    # Rows with the same value stay on one side of the split.
+    group_column: str | None = None
+    # The card tells how the model fares on the validation rows of each value, such as dialects or channels.
+    slice_column: str | None = None
+    # What each label means, in a sentence of the texts' language: ``{label: description}``, by task if there are
+    # several, or a file (:func:`~tawasul_nlp.training.descriptions.read_descriptions`).
+    descriptions: Any = None
+    # Duplicates are texts that describe one event (reads every text with the bundled model), or only those that are
+    # identical after folding (for large tables).
+    duplicates: Method = "incidents"
+    # Values of the label columns that stand for no label, such as ``nan``.
+    missing_labels: Sequence[str] = ()
+    # Whether to train without the rows that have errors, instead of raising an error.
+    leave_out: bool = False
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that are read, by task; ValueError if a task has a name that cannot be one."""
+        return Columns.parse(
+            self.text_column,
+            self.label_columns,
+            self.group_column,
+            self.incident_column,
+            slice=self.slice_column,
+            missing=self.missing_labels,
+            multi_label=self.multi_label_columns,
+        )
+
+    @property
+    def name(self) -> str:
+        """The file's name, or the kind of table."""
+        return Path(self.source).name if isinstance(self.source, str | Path) else type(self.source).__name__
+
+    def read(self, cache: Path, corrections: Any = None) -> WholeTable:
+        """Read and check the table; see :func:`read_whole`."""
+        return read_whole(
+            self.source,
+            self.columns,
+            cache,
+            validation=self.validation,
+            corrections=corrections,
+            duplicates=self.duplicates,
+            descriptions=self.descriptions,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Parent:
     """A task that decides another: each of its labels belongs to one label of the child.
 
@@ -135,33 +204,11 @@ class TrainingData:
         return len({place for finding in self.findings if finding.fatal for place in finding.rows})
 
 
-def read_data(
-    data: Any,
-    columns: Columns,
-    config: TrainConfig,
-    cache: Path,
-    *,
-    validation: Any = None,
-    duplicates: Method = "incidents",
-    descriptions: Any = None,
-) -> TrainingData:
+def read_data(data: LabelledData, config: TrainConfig, cache: Path) -> TrainingData:
     """Read the tables, check them, and split the first one where there is no second.
 
     Unusable rows, and validation rows with an unknown label, are left out and are among the findings; it is the
-    caller's to stop at a finding that is fatal.
-
-    Parameters
-    ----------
-    data, validation : str or Path, datasets.Dataset, or a table that Arrow reads
-        CSV, JSONL, Parquet or Excel, or rows in memory.
-    columns : Columns
-    config : TrainConfig
-    cache : Path
-        Folder for what need not be read twice.
-    duplicates : {"incidents", "identical"}
-        See :func:`~tawasul_nlp.training.splitting.duplicate_groups`.
-    descriptions : str, Path, mapping, table or None
-        See :func:`~tawasul_nlp.training.descriptions.read_descriptions`.
+    caller's to stop at a finding that is fatal. ``cache`` is a folder for what need not be read twice.
 
     Raises
     ------
@@ -170,10 +217,10 @@ def read_data(
     ValueError
         If a table lacks a column, or has nothing to train on.
     """
-    whole = read_whole(data, columns, cache, validation=validation, duplicates=duplicates, descriptions=descriptions)
-    validates = whole.second
-    if validation is None:
-        validates = split(whole.labels, whole.groups, config.validation_share, config.seed, columns.multi_label)
+    whole = data.read(cache)
+    if data.validation is not None:
+        return whole.divided(~whole.second, whole.second, config.seed)
+    validates = whole.held_out(np.ones(len(whole.rows), bool), config.validation_share, config.seed)
     return whole.divided(~validates, validates, config.seed)
 
 
@@ -208,6 +255,17 @@ class WholeTable:
     reading: dict[str, Any]
     descriptions: Dataset | None = None
 
+    def labels_at(self, rows: np.ndarray) -> dict[str, list[str]]:
+        """Return the cells of some rows, by their numbers, for each task."""
+        return {task: [values[row] for row in rows.tolist()] for task, values in self.labels.items()}
+
+    def held_out(self, among: np.ndarray, share: float, seed: int) -> np.ndarray:
+        """Choose a share of the rows that are marked, by whole groups: (n_rows,), bool."""
+        rows = np.flatnonzero(among)
+        chosen = np.zeros(len(among), bool)
+        chosen[rows] = split(self.labels_at(rows), self.groups[rows], share, seed, self.columns.multi_label)
+        return chosen
+
     def divided(self, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
         """Return the data that trains on some rows and validates on others, and what comparing them finds.
 
@@ -224,14 +282,13 @@ class WholeTable:
         used = np.flatnonzero(trains | validates)
         places = list(zip(self.rows["file"], self.rows["row"], strict=True))
         texts = list(self.rows["text"])
-        given = {task: [values[at] for at in used.tolist()] for task, values in self.labels.items()}
         findings = [
             *self.findings,
             *compare(
                 Rows(
                     [places[at] for at in used.tolist()],
                     [texts[at] for at in used.tolist()],
-                    given,
+                    self.labels_at(used),
                     validates[used],
                     self.alike[used],
                     self.groups[used],
@@ -239,9 +296,7 @@ class WholeTable:
                 )
             ),
         ]
-        need_labels(
-            {task: [values[at] for at in np.flatnonzero(validates).tolist()] for task, values in self.labels.items()}
-        )
+        need_labels(self.labels_at(np.flatnonzero(validates)))
         shared = np.isin(self.groups, self.groups[trains])
         train, held_out = chosen(self.rows, trains.tolist()), chosen(self.rows, validates.tolist())
         several = self.columns.multi_label
@@ -286,7 +341,7 @@ def read_whole(
 ) -> WholeTable:
     """Read a table, and another one to validate on or with corrections, and find what belongs together.
 
-    See :func:`read_data`. Corrections may have labels that the first table has not.
+    Corrections may have labels that the first table has not.
     """
     need_two_tables(data, validation)
     named = {"data": data, "validation": validation, "corrections": corrections}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
@@ -26,30 +26,20 @@ from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRows, length_bucket
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import WholeTable, read_whole
+from tawasul_nlp.training.dataset import LabelledData, WholeTable
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run import fit, refuse_fatal
-from tawasul_nlp.training.run_folder import CHECKS, check_run_config, digest, write_json
-from tawasul_nlp.training.setting_checks import check_task_weights
-from tawasul_nlp.training.splitting import fold_numbers, split
-from tawasul_nlp.training.tables import Columns, label_names
+from tawasul_nlp.training.run import fit, load_whole
+from tawasul_nlp.training.run_folder import check_run_config, digest
+from tawasul_nlp.training.splitting import fold_numbers
+from tawasul_nlp.training.tables import label_names
 
 
 def cross_validate(
-    data: Any,
+    data: LabelledData,
+    config: TrainConfig | None = None,
     *,
-    text_column: str = "text",
-    label_columns: str | Sequence[str] | Mapping[str, str] = (),
-    multi_label_columns: str | Sequence[str] | Mapping[str, str] = (),
     output: str | Path,
     folds: int = 5,
-    config: TrainConfig | None = None,
-    incident_column: str | None = None,
-    group_column: str | None = None,
-    descriptions: Any = None,
-    duplicates: Literal["incidents", "identical"] = "incidents",
-    missing_labels: Sequence[str] = (),
-    leave_out: bool = False,
     keep_models: bool = False,
     resamples: int = 1000,
 ) -> EvaluationResult:
@@ -61,8 +51,10 @@ def cross_validate(
 
     Parameters
     ----------
-    data, text_column, label_columns, multi_label_columns, config, incident_column, group_column, descriptions
-        As for :func:`~tawasul_nlp.training.train`.
+    data : LabelledData
+        Without validation rows.
+    config : TrainConfig or None
+        None for the preset ``e5``.
     output : str or Path
         The run folder: ``folds`` of it has a folder for each, and ``cross_validation.json`` the result. A fold that is
         done is not done again.
@@ -89,18 +81,8 @@ def cross_validate(
     config = (config or TrainConfig.preset("e5")).replace(label_issues=False)
     output = Path(output)
     with logged(output):
-        columns = Columns.parse(
-            text_column,
-            label_columns,
-            group_column,
-            incident_column,
-            missing=missing_labels,
-            multi_label=multi_label_columns,
-        )
-        check_task_weights(config, columns.labels)
-        whole = read_whole(data, columns, output / "cache", duplicates=duplicates, descriptions=descriptions)
-        write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
-        refuse_fatal(whole.findings, output, leave_out=leave_out)
+        whole = load_whole(replace(data, validation=None), config, output)
+        columns = whole.columns
         number = fold_numbers(whole.labels, whole.groups, folds, config.seed, columns.multi_label)
         (output / "folds").mkdir(parents=True, exist_ok=True)
         made_of = {"config": config.to_dict(), "files": whole.files, **whole.reading, "folds": folds}
@@ -110,8 +92,8 @@ def cross_validate(
             found = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
             for name, values in found.items():
                 scores.setdefault(name, np.zeros((len(number), values.shape[1])))[number == fold] = values
-        name = Path(data).name if isinstance(data, str | Path) else type(data).__name__
-        result = _measured(whole, number, scores, DataFacts(name, None, len(number), (), group_column), resamples)
+        facts = DataFacts(data.name, None, len(number), (), data.group_column)
+        result = _measured(whole, number, scores, facts, resamples)
         result.to_json(output / "cross_validation.json")
     return result
 
@@ -123,11 +105,8 @@ def _fold(
     path = folder / "answers.npz"
     if not path.exists():
         others = np.flatnonzero(~held_out)
-        labels = {task: [values[at] for at in others.tolist()] for task, values in whole.labels.items()}
-        validates = np.zeros(len(held_out), bool)
-        validates[others] = split(
-            labels, whole.groups[others], config.validation_share, config.seed, whole.columns.multi_label
-        )
+        labels = whole.labels_at(others)
+        validates = whole.held_out(~held_out, config.validation_share, config.seed)
         data = whole.divided(~held_out & ~validates, validates, config.seed)
         tell(f"{folder.name}: {data.rows:,} training rows, {int(held_out.sum()):,} rows to measure")
         run = fit(data, config, folder)

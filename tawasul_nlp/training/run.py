@@ -7,11 +7,11 @@ when the same run is started again. The finished model lies in ``model``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 
@@ -25,7 +25,7 @@ from tawasul_nlp.tables.labelled import LabelledTable
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.checks import Finding, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, read_data, truth_of
+from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.issue_fitting import fit_issues
 from tawasul_nlp.training.label_issues import write_label_issues, write_outliers
@@ -36,9 +36,9 @@ from tawasul_nlp.training.package import build_folder, untuned_tasks
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.parity import parity
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run_folder import check_run_config, discard, made_of, write_json
+from tawasul_nlp.training.run_folder import check_run_config, discard, made_of, write_checks, write_json
 from tawasul_nlp.training.setting_checks import check_settings, check_task_weights
-from tawasul_nlp.training.tables import Columns, label_column
+from tawasul_nlp.training.tables import label_column
 from tawasul_nlp.training.trainer import OnEpoch
 
 
@@ -78,21 +78,10 @@ class TrainRun:
 
 
 def train(
-    data: Any,
-    *,
-    text_column: str = "text",
-    label_columns: Sequence[str] | Mapping[str, str] = (),
-    multi_label_columns: Sequence[str] | Mapping[str, str] = (),
-    output: str | Path,
+    data: LabelledData,
     config: TrainConfig | None = None,
-    validation: Any = None,
-    incident_column: str | None = None,
-    group_column: str | None = None,
-    slice_column: str | None = None,
-    descriptions: Any = None,
-    duplicates: Literal["incidents", "identical"] = "incidents",
-    missing_labels: Sequence[str] = (),
-    leave_out: bool = False,
+    *,
+    output: str | Path,
     restart: bool = False,
     domain: Domain | None = None,
 ) -> TrainRun:
@@ -100,46 +89,15 @@ def train(
 
     Parameters
     ----------
-    data : str or Path, datasets.Dataset, or a table of pandas, Polars or Arrow
-        CSV, JSONL, Parquet or Excel with a header, or rows in memory.
-    text_column : str
-    label_columns : sequence of str, or mapping of str to str
-        Each becomes a task of its name; a mapping names the task of each column.
-    multi_label_columns : sequence of str, or mapping of str to str
-        Columns of which a cell holds several labels, separated by ``|``, or a list of them. An empty cell says that the
-        labels are unknown; a lone ``|``, or an empty list, that the text has none.
-    output : str or Path
-        The run folder. A run that was killed resumes when it is started again in the same folder.
+    data : LabelledData
     config : TrainConfig or None
         None for the preset ``e5``.
-    validation : like ``data``, or None
-        Rows to validate on; None for a part of ``data``, by whole groups of duplicates.
-    incident_column : str or None
-        Rows with the same value describe the same incident. With it the model gets incident vectors and a pair scorer,
-        so that it groups duplicates.
-    group_column : str or None
-        Rows with the same value stay on one side of the split.
-    slice_column : str or None
-        The card tells how the model fares on the validation rows of each value, such as dialects or channels.
-    descriptions : mapping, str, Path, table or None
-        What each label means, in a sentence of the texts' language: ``{label: description}``, by task if there are
-        several, or a file (:func:`~tawasul_nlp.training.descriptions.read_descriptions`). Learned from like rows; a
-        label may have nothing else.
-    duplicates : {"incidents", "identical"}
-        What counts as a duplicate: texts that describe one event (reads every text with the bundled model), or only
-        texts that are identical after folding (for large tables).
-    missing_labels : sequence of str
-        Values of the label columns that stand for no label, such as ``nan``.
-    leave_out : bool
-        Whether to train without the rows that have errors, instead of raising an error.
+    output : str or Path
+        The run folder. A run that was killed resumes when it is started again in the same folder.
     restart : bool
         Whether to throw away the run that ``output`` holds.
     domain : Domain or None
         The pack that the model folder carries, so that whoever loads the model routes by it; None is Bahrain's.
-
-    Returns
-    -------
-    TrainRun
 
     Raises
     ------
@@ -153,7 +111,8 @@ def train(
     -----
     From a table to a model that answers::
 
-        run = train("cases.csv", label_columns=["dept"], config=TrainConfig.preset("e5", epochs=5), output="runs/mine")
+        data = LabelledData("cases.csv", label_columns=["dept"])
+        run = train(data, TrainConfig.preset("e5", epochs=5), output="runs/mine")
         run.model.predict("حفرة كبيرة في شارع البديع").labels["dept"].id
         run.model.save_pretrained("mine")
     """
@@ -161,72 +120,31 @@ def train(
     output = Path(output)
     if restart:
         discard(output)
-    found = load(
-        data,
-        text_column=text_column,
-        label_columns=label_columns,
-        multi_label_columns=multi_label_columns,
-        output=output,
-        config=config,
-        validation=validation,
-        incident_column=incident_column,
-        group_column=group_column,
-        slice_column=slice_column,
-        descriptions=descriptions,
-        duplicates=duplicates,
-        missing_labels=missing_labels,
-    )
-    refuse_fatal(found.findings, output, leave_out=leave_out)
-    refuse_branches(found.labels, domain or Domain.bundled())
-    return fit(found, config, output, domain=domain)
+    read = load(data, config, output)
+    refuse_fatal(read.findings, output, leave_out=data.leave_out)
+    refuse_branches(read.labels, domain or Domain.bundled())
+    return fit(read, config, output, domain=domain)
 
 
-def load(
-    data: Any,
-    *,
-    text_column: str = "text",
-    label_columns: str | Sequence[str] | Mapping[str, str] = (),
-    multi_label_columns: str | Sequence[str] | Mapping[str, str] = (),
-    output: Path,
-    config: TrainConfig,
-    validation: Any = None,
-    incident_column: str | None = None,
-    group_column: str | None = None,
-    slice_column: str | None = None,
-    descriptions: Any = None,
-    duplicates: Literal["incidents", "identical"] = "incidents",
-    missing_labels: Sequence[str] = (),
-) -> TrainingData:
+def load(data: LabelledData, config: TrainConfig, output: Path) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
     with logged(output):
-        columns = Columns.parse(
-            text_column,
-            label_columns,
-            group_column,
-            incident_column,
-            slice=slice_column,
-            missing=missing_labels,
-            multi_label=multi_label_columns,
-        )
-        check_task_weights(config, columns.labels)
-        cache = output / "cache"
-        found = read_data(
-            data,
-            columns,
-            config,
-            cache,
-            validation=validation,
-            duplicates=duplicates,
-            descriptions=descriptions,
-        )
-        for finding in found.findings:
+        check_task_weights(config, data.columns.labels)
+        read = read_data(data, config, output / "cache")
+        for finding in read.findings:
             tell(str(finding))
-        tell(
-            f"{found.rows:,} training rows, {len(found.validation):,} validation rows, {found.left_out:,} rows left out"
-        )
-        output.mkdir(parents=True, exist_ok=True)
-        write_json(output / "checks.json", [finding.to_dict() for finding in found.findings])
-    return found
+        tell(f"{read.rows:,} training rows, {len(read.validation):,} validation rows, {read.left_out:,} rows left out")
+        write_checks(output, read.findings)
+    return read
+
+
+def load_whole(data: LabelledData, config: TrainConfig, output: Path, corrections: Any = None) -> WholeTable:
+    """Read and check a table that is yet to be divided; ValueError if rows of it cannot be used."""
+    check_task_weights(config, data.columns.labels)
+    whole = data.read(output / "cache", corrections)
+    write_checks(output, whole.findings)
+    refuse_fatal(whole.findings, output, leave_out=data.leave_out)
+    return whole
 
 
 def refuse_fatal(findings: Iterable[Finding], output: Path, *, leave_out: bool) -> None:

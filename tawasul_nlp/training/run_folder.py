@@ -15,6 +15,7 @@ from datasets import Dataset
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import read_config
+from tawasul_nlp.training.checks import Finding
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.progress import LOG, tell
@@ -116,6 +117,12 @@ def discard(output: Path) -> None:
     for name in reversed(_FILES):
         (output / name).unlink(missing_ok=True)
     tell(f"threw away the run in {output}")
+
+
+def write_checks(output: Path, findings: Iterable[Finding]) -> None:
+    """Write what the checks of the data found, with every row."""
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / CHECKS, [finding.to_dict() for finding in findings])
 
 
 def write_json(path: Path, value: Any) -> None:

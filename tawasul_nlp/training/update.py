@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,11 @@ from tawasul_nlp.evaluation.metrics import LabelScores
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import Parent, TrainingData, WholeTable, count_labels, counted, read_whole
+from tawasul_nlp.training.dataset import LabelledData, Parent, TrainingData, WholeTable, count_labels, counted
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run import TrainRun, fit, refuse_fatal
-from tawasul_nlp.training.run_folder import CHECKS, discard, write_json
-from tawasul_nlp.training.setting_checks import check_task_weights
+from tawasul_nlp.training.run import TrainRun, fit, load_whole
+from tawasul_nlp.training.run_folder import discard, write_json
 from tawasul_nlp.training.splitting import folded, give_back, split
 from tawasul_nlp.training.tables import Columns, label_column, labels_of
 
@@ -94,19 +93,12 @@ class UpdateResult:
 def update(
     model: ComplaintClassifier | str | Path | None,
     corrections: Any,
-    *,
-    replay: Any,
-    output: str | Path,
-    text_column: str = "text",
-    label_columns: str | Sequence[str] | Mapping[str, str] | None = None,
+    replay: LabelledData,
     config: TrainConfig | None = None,
+    *,
+    output: str | Path,
     held_out: float = 0.2,
     encoder_rows: int | None = None,
-    group_column: str | None = None,
-    incident_column: str | None = None,
-    duplicates: Literal["incidents", "identical"] = "incidents",
-    missing_labels: Sequence[str] = (),
-    leave_out: bool = False,
     restart: bool = False,
 ) -> UpdateResult:
     """Train a model further on corrected rows, together with rows like those that it learned from.
@@ -117,21 +109,22 @@ def update(
     ----------
     model : ComplaintClassifier, str, Path or None
         What :meth:`ComplaintClassifier.from_pretrained` loads; None for the bundled model.
-    corrections, replay : str or Path, datasets.Dataset, or a table of pandas, Polars or Arrow
-        With the same columns. Without a replay the model would forget what no correction shows.
-    output : str or Path
-        The run folder, with ``update.json`` beside what :func:`~tawasul_nlp.training.train` writes.
-    label_columns : sequence of str, mapping of str to str, or None
-        None for the model's tasks, each in a column of its name.
+    corrections : str or Path, datasets.Dataset, or a table of pandas, Polars or Arrow
+        With the columns of the replay.
+    replay : LabelledData
+        Without it the model would forget what no correction shows. Where it names no label columns, they are the
+        model's tasks, each in a column of its name.
     config : TrainConfig or None
         None for two epochs at low learning rates. Backbone and profile are those of the model.
+    output : str or Path
+        The run folder, with ``update.json`` beside what :func:`~tawasul_nlp.training.train` writes.
     held_out : float
         Share of the corrections, and of the replay, that is only compared on.
     encoder_rows : int or None
         Rows of the replay that the encoder sees, at random but with every label; the n-gram scorer learns from all. The
         fewer, the less time it takes. None for all.
-    text_column, group_column, incident_column, duplicates, missing_labels, leave_out, restart
-        As for :func:`~tawasul_nlp.training.train`.
+    restart : bool
+        Whether to throw away the run that ``output`` holds.
 
     Raises
     ------
@@ -146,19 +139,14 @@ def update(
     config = (config or update_config(before)).replace(
         backbone=str(before.folder), profile=before.config.profile["name"]
     )
-    tasks = list(before.labels) if label_columns is None else label_columns
-    columns = Columns.parse(text_column, tasks, group_column, incident_column, missing=missing_labels)
-    columns = replace(columns, multi_label=tuple(task for task in before.multi_label_tasks if task in columns.labels))
-    lost = [task for task in before.labels if task not in columns.labels]
+    replay = _of_model(replay, before)
+    lost = [task for task in before.labels if task not in replay.columns.labels]
     if lost:
         raise ValueError(
             f"the model would lose {', '.join(lost)}, which no label column is for; name one for each task"
         )
-    check_task_weights(config, columns.labels)
     with logged(output):
-        whole = read_whole(replay, columns, output / "cache", corrections=corrections, duplicates=duplicates)
-        write_json(output / CHECKS, [finding.to_dict() for finding in whole.findings])
-        refuse_fatal(whole.findings, output, leave_out=leave_out)
+        whole = load_whole(replay, config, output, corrections)
         data, tested = _divided(whole, config, held_out)
         if encoder_rows is not None:
             corrected = whole.rows.select(np.flatnonzero(whole.second))
@@ -187,6 +175,15 @@ def update(
     return result
 
 
+def _of_model(replay: LabelledData, model: ComplaintClassifier) -> LabelledData:
+    """Return the replay with the columns of the model's tasks, those of several labels apart."""
+    named = replay.label_columns or list(model.labels)
+    columns = Columns.parse(replay.text_column, named, multi_label=replay.multi_label_columns).labels
+    several = {task: columns[task] for task in model.multi_label_tasks if task in columns}
+    alone = {task: column for task, column in columns.items() if task not in several}
+    return replace(replay, label_columns=alone, multi_label_columns=several, validation=None)
+
+
 def update_config(model: ComplaintClassifier) -> TrainConfig:
     """Return the settings by which a model is updated where none are given."""
     return TrainConfig.preset("e5", **_SETTINGS, inference_max_tokens=model.config.max_tokens)
@@ -199,9 +196,6 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     corrected = {text[at] for at in np.flatnonzero(whole.second).tolist()}
     used = whole.second | np.array([each not in corrected for each in text])
 
-    def labels(rows: np.ndarray) -> dict[str, list[str]]:
-        return {task: [values[at] for at in rows.tolist()] for task, values in whole.labels.items()}
-
     tested = np.zeros(len(used), bool)
     for name, mask in (("corrections", whole.second), ("replay", used & ~whole.second)):
         rows = np.flatnonzero(mask)
@@ -211,15 +205,13 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
                 f"{name}: {len(np.unique(groups))} groups of rows are too few to hold {held_out:.0%} of them out; "
                 f"expected at least {max(_LEAST, round(1 / held_out))}"
             )
-        tested[rows[split(labels(rows), groups, held_out, config.seed, several)]] = True
+        tested[rows[split(whole.labels_at(rows), groups, held_out, config.seed, several)]] = True
     tested = used & np.isin(whole.groups, whole.groups[tested])
     rows = np.flatnonzero(used)
     kept = tested[rows]
-    give_back(kept, labels(rows), whole.groups[rows], several)
+    give_back(kept, whole.labels_at(rows), whole.groups[rows], several)
     tested[rows] = kept
-    rest = np.flatnonzero(used & ~tested)
-    validates = np.zeros(len(used), bool)
-    validates[rest] = split(labels(rest), whole.groups[rest], config.validation_share, config.seed, several)
+    validates = whole.held_out(used & ~tested, config.validation_share, config.seed)
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
 
 

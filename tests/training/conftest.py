@@ -1,15 +1,22 @@
 """A BERT checkpoint of AraBERT's kind that is small enough to train in a test, and a table of real cases."""
 
 import csv
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
+from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData
+from tawasul_nlp.training.dataset import read_data as read_labelled
+from tawasul_nlp.training.tables import Columns
 from training.corpus import LabelSpace, load_examples
 
+Result = TypeVar("Result")
 PLACEHOLDERS = ["[رابط]", "[بريد]", "[مستخدم]"]
 DEPARTMENTS = {
     "ewa": "هيئة الكهرباء والماء",
@@ -64,3 +71,26 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def on_table(function: Callable[..., Result], source: object, **options: Any) -> Result:
+    """Call a function with a labelled table of some of the options, and with the others."""
+    own = {item.name for item in fields(LabelledData)}
+    data = LabelledData(source, **{name: value for name, value in options.items() if name in own})
+    return function(data, **{name: value for name, value in options.items() if name not in own})
+
+
+def read_data(source: object, columns: Columns, config: TrainConfig, cache: Path, **options: Any) -> TrainingData:
+    """Read a table whose columns are known."""
+    several = {task: columns.labels[task] for task in columns.multi_label}
+    data = LabelledData(
+        source,
+        text_column=columns.text,
+        label_columns={task: column for task, column in columns.labels.items() if task not in several},
+        multi_label_columns=several,
+        group_column=columns.group,
+        incident_column=columns.incident,
+        missing_labels=columns.missing,
+        **options,
+    )
+    return read_labelled(data, config, cache)

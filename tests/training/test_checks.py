@@ -14,10 +14,10 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.training.checks import Rows, compare
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, read_data
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.splitting import MANY, NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
 from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import write_csv
+from tests.training.conftest import read_data, write_csv
 
 COLUMNS = Columns.parse("text", "dept")
 TRAIN = [

@@ -11,13 +11,12 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.training import NgramConfig
-from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.losses import class_weights
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.run import fit_model
 from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.trainer import metrics_of
-from tests.training.conftest import DEPARTMENTS
+from tests.training.conftest import DEPARTMENTS, read_data
 from tests.training.test_run import settings
 
 

@@ -11,10 +11,9 @@ from datasets import Dataset
 from tawasul_nlp import DataError, MissingColumnError
 from tawasul_nlp.cli import main
 from tawasul_nlp.training import cross_validate, train
-from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.descriptions import read_descriptions
 from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import DEPARTMENTS, write_csv
+from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 from tests.training.test_run import settings
 
 ONE = Columns("text", {"dept": "dept"})
@@ -100,13 +99,14 @@ def test_a_label_that_is_only_described_can_be_answered(
 ) -> None:
     options: dict[str, Any] = {"label_columns": ["dept"], "duplicates": "identical", "descriptions": TOLD}
     config = settings(tiny_bert, epochs=4)
-    run = train(Dataset.from_list(known), output=tmp_path / "run", config=config, **options)
+    run = on_table(train, Dataset.from_list(known), output=tmp_path / "run", config=config, **options)
     assert set(run.model.labels["dept"]) == set(DEPARTMENTS.values())
     column = run.model.labels["dept"].index(EDUCATION)
     likely = run.model.predict_proba([str(TOLD[EDUCATION]), *(case["text"] for case in known)])[:, column]
     assert likely[0] == likely.max() > 2 * np.median(likely)
     with pytest.raises(ValueError, match="other texts"):
-        train(
+        on_table(
+            train,
             Dataset.from_list(known),
             output=tmp_path / "run",
             config=config,
@@ -119,7 +119,8 @@ def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_
     known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:
     config = settings(tiny_bert, epochs=1)
-    result = cross_validate(
+    result = on_table(
+        cross_validate,
         Dataset.from_list(known),
         label_columns=["dept"],
         output=tmp_path,

@@ -10,7 +10,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.folder import DOMAIN, read_config
 from tawasul_nlp.training import TrainConfig, train
 from tests.packs import CITIES, KUWAIT
-from tests.training.conftest import write_csv
+from tests.training.conftest import on_table, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp
     config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=2, batch_size=16, **quick)
     table = write_csv(tmp_path / "cases.csv", rows)
     options: dict[str, Any] = {"label_columns": ["topic", "agency"], "duplicates": "identical", "config": config}
-    run = train(table, output=tmp_path / "run", domain=Domain.load(CITIES), **options)
+    run = on_table(train, table, output=tmp_path / "run", domain=Domain.load(CITIES), **options)
     assert DOMAIN in read_config(run.model_folder).files
     model = ComplaintClassifier.from_pretrained(run.model_folder)
     assert model.domain == Domain.load(CITIES)
@@ -39,7 +39,7 @@ def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp
     assert answer.places.at("city") == "riyadh"
     assert answer.routing is not None and answer.agency.id in ("riyadh_municipality", "power")
     with pytest.raises(ValueError, match="domain"):
-        train(table, output=tmp_path / "run", domain=Domain.load(KUWAIT), **options)
+        on_table(train, table, output=tmp_path / "run", domain=Domain.load(KUWAIT), **options)
 
 
 def test_branches_that_a_place_decides_are_no_labels_of_agency(tmp_path: Path, tiny_bert: Path) -> None:
@@ -55,7 +55,8 @@ def test_branches_that_a_place_decides_are_no_labels_of_agency(tmp_path: Path, t
     with pytest.raises(
         ValueError, match=r"2 branches, such as 'jeddah_municipality' of '\w+'; the place .* dept=agency"
     ):
-        train(
+        on_table(
+            train,
             table,
             label_columns=["agency"],
             output=tmp_path / "run",

@@ -11,7 +11,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import compare
 from tawasul_nlp.training import TrainConfig, cross_validate
 from tawasul_nlp.training.splitting import fold_numbers
-from tests.training.conftest import write_csv
+from tests.training.conftest import on_table, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -65,12 +65,12 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(
         "duplicates": "identical",
         "output": out,
     }
-    again = cross_validate(data, **options, folds=2, config=config, keep_models=True)
+    again = on_table(cross_validate, data, **options, folds=2, config=config, keep_models=True)
     assert (out / "folds" / "fold1" / "answers.npz").stat().st_mtime_ns == kept
     assert (out / "folds" / "fold2" / "model").exists()
     assert compare(out / "cross_validation.json", again).tasks["dept"].n == len(rows)
     with pytest.raises(ValueError, match="holds a run with folds 2, not 3"):
-        cross_validate(data, **options, folds=3, config=config)
+        on_table(cross_validate, data, **options, folds=3, config=config)
 
 
 @pytest.mark.parametrize(

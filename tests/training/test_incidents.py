@@ -13,11 +13,10 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training import TrainConfig, TrainRun, train
 from tawasul_nlp.training.batches import MaskingCollator
-from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
 from tawasul_nlp.training.restore import restore_tokenizer
 from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import write_csv
+from tests.training.conftest import on_table, read_data, write_csv
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 
@@ -42,7 +41,8 @@ def reports() -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def run(reports: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
     config = TrainConfig.preset("arabert", backbone=str(tiny_bert), **QUICK)
-    return train(
+    return on_table(
+        train,
         Dataset.from_list(reports),
         text_column="نص",
         label_columns={"dept": "الجهة"},
@@ -88,8 +88,14 @@ def test_a_table_without_incidents_gets_no_incident_vectors_and_says_so(
 ) -> None:
     config = TrainConfig.preset("arabert", backbone=str(tiny_bert), **QUICK)
     data = write_csv(tmp_path / "cases.csv", cases)
-    model = train(
-        data, text_column="نص", label_columns=["style"], duplicates="identical", config=config, output=tmp_path / "run"
+    model = on_table(
+        train,
+        data,
+        text_column="نص",
+        label_columns=["style"],
+        duplicates="identical",
+        config=config,
+        output=tmp_path / "run",
     ).model
     with pytest.raises(ModelFormatError, match="train it with an incident_column, or group with the bundled model"):
         DuplicateGrouper(model)

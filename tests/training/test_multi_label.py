@@ -20,8 +20,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import compare
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
-from tawasul_nlp.training import Stage, TrainConfig, TrainRun, fit, search, train, update
-from tawasul_nlp.training.dataset import is_labelled, read_data, truth_of
+from tawasul_nlp.training import LabelledData, Stage, TrainConfig, TrainRun, fit, search, train, update
+from tawasul_nlp.training.dataset import is_labelled, truth_of
 from tawasul_nlp.training.heads import one_vs_rest_probe
 from tawasul_nlp.training.losses import binary_loss
 from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
@@ -29,7 +29,7 @@ from tawasul_nlp.training.rows import RowEncoder
 from tawasul_nlp.training.run_folder import digest
 from tawasul_nlp.training.splitting import fold_numbers, split
 from tawasul_nlp.training.tables import Columns, read_rows
-from tests.training.conftest import DEPARTMENTS, write_csv
+from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 from tests.training.test_run import settings
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,8 @@ def table(cases: list[dict[str, str]]) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def run(table: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
     folder = tmp_path_factory.mktemp("tags")
-    return train(
+    return on_table(
+        train,
         write_csv(folder / "cases.csv", table),
         text_column="نص",
         label_columns=["style"],
@@ -254,10 +255,9 @@ def test_an_update_keeps_a_multi_label_task(run: TrainRun, table: list[dict[str,
     found = update(
         run.model,
         Dataset.from_list(corrected),
-        replay=Dataset.from_list(replay),
+        LabelledData(Dataset.from_list(replay), duplicates="identical"),
+        settings(Path("unused"), epochs=2, ngram=None),
         output=tmp_path / "out",
-        duplicates="identical",
-        config=settings(Path("unused"), epochs=2, ngram=None),
     )
     model = found.run.model
     assert model.multi_label_tasks == ("tags",) and set(model.labels["tags"]) == {*run.model.labels["tags"], "عاجل"}
@@ -299,7 +299,8 @@ def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
 def test_a_search_and_descriptions_know_sets_of_labels(
     table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    found = search(
+    found = on_table(
+        search,
         write_csv(tmp_path / "cases.csv", table),
         text_column="نص",
         multi_label_columns={"tags": "وسوم"},

@@ -28,13 +28,12 @@ from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training import TrainConfig, TrainRun, fit, train, trainer
 from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.card import write_card
-from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.package import save_network
 from tawasul_nlp.training.restore import restore_network
 from tawasul_nlp.training.run_folder import discard
 from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import DEPARTMENTS, write_csv
+from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +52,7 @@ def trained(data: object, out: Path, config: TrainConfig, **more: Any) -> TrainR
         "label_columns": {"dept": "الجهة", "style": "style"},
         "duplicates": "identical",
     }
-    return train(data, output=out, config=config, **{**options, **more})
+    return on_table(train, data, output=out, config=config, **{**options, **more})
 
 
 def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:

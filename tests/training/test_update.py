@@ -1,6 +1,7 @@
 """A model is trained further on corrections, and compared with the one before on rows that neither choice saw."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tawasul_nlp.training.dataset import read_whole
 from tawasul_nlp.training.splitting import folded
 from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.update import _divided, _parents, update_config
-from tests.training.conftest import DEPARTMENTS, write_csv
+from tests.training.conftest import DEPARTMENTS, on_table, write_csv
 from training.corpus import LabelSpace, load_examples
 
 pytestmark = pytest.mark.slow
@@ -42,7 +43,7 @@ def model(known: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest
     config = config.replace(learning_rate=1e-3, head_learning_rate=1e-2, batch_size=8)
     out = tmp_path_factory.mktemp("before")
     options: dict[str, Any] = {"label_columns": ["dept"], "duplicates": "identical", "config": config}
-    return train(Dataset.from_list(known), output=out / "run", **options).model_folder
+    return on_table(train, Dataset.from_list(known), output=out / "run", **options).model_folder
 
 
 def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
@@ -91,10 +92,10 @@ def test_the_encoder_may_see_a_part_of_the_replay_with_every_label_and_the_ngram
 ) -> None:
     replay, rows = Dataset.from_list(known), Dataset.from_list(corrections)
     config = update_config(ComplaintClassifier.from_pretrained(model)).replace(epochs=1, bf16=False, label_issues=False)
-    options: dict[str, Any] = {"replay": replay, "duplicates": "identical", "config": config}
+    options: dict[str, Any] = {"duplicates": "identical", "config": config}
     wholes, parts = tmp_path / "whole", tmp_path / "part"
-    update(model, rows, output=wholes, **options)
-    update(model, rows, output=parts, encoder_rows=10, **options)
+    on_table(partial(update, model, rows), replay, output=wholes, **options)
+    on_table(partial(update, model, rows), replay, output=parts, encoder_rows=10, **options)
     seen = [json.loads((out / "run.json").read_text(encoding="utf-8")) for out in (wholes, parts)]
     new = sum(text in {row["text"] for row in corrections} for text in replay["text"])
     assert 10 <= seen[1]["train"] <= 10 + len(corrections) + new < seen[0]["train"]
@@ -131,7 +132,7 @@ def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(
     config = update_config(bundled).replace(epochs=0.1, label_issues=False)
     options: dict[str, Any] = {"duplicates": "identical", "config": config, "leave_out": True}
     replay, corrections = Dataset.from_list(rows[20:]), Dataset.from_list(rows[:20])
-    after = update(None, corrections, replay=replay, output=tmp_path / "out", **options).run.model
+    after = on_table(partial(update, None, corrections), replay, output=tmp_path / "out", **options).run.model
     assert after.config.issues == bundled.config.issues and after.config.reads_pairs
     for name, task in bundled.config.tasks.items():
         kept = after.config.tasks[name]
@@ -152,7 +153,12 @@ def test_an_update_that_would_lose_something_is_refused(
     def refused(replay: list[dict[str, str]], rows: list[dict[str, str]], message: str, **more: Any) -> None:
         with pytest.raises(ValueError, match=message):
             more = {"duplicates": "identical", "restart": True, **more}
-            update(model, Dataset.from_list(rows), replay=Dataset.from_list(replay), output=tmp_path / "out", **more)
+            on_table(
+                partial(update, model, Dataset.from_list(rows)),
+                Dataset.from_list(replay),
+                output=tmp_path / "out",
+                **more,
+            )
 
     works = [row for row in known if row["dept"] != DEPARTMENTS["works"]]
     others = [row for row in corrections if row["text"] not in {row["text"] for row in known}]
@@ -161,4 +167,4 @@ def test_an_update_that_would_lose_something_is_refused(
     named = [{**row, "kind": "شكوى"} for row in known]
     refused(named, named[:20], "the model would lose dept, which no label column is for", label_columns=["kind"])
     recalled = update_config(ComplaintClassifier.from_pretrained(model)).replace(least_recall={NEW: 0.9})
-    refused(known, corrections, "an update keeps that of the model before; leave them out", config=recalled)
+    refused(known, corrections, "an update keeps that of the model before; leave it out", config=recalled)
