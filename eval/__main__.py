@@ -1,9 +1,8 @@
 """Run every measurement that ``make eval`` stands for, one after another so that none disturbs another's times.
 
 Run ``python -m eval``, with ``--data DIR`` also those that need public data from outside the repository. What takes a
-night is started by itself: ``eval.scale.backlog --classifier bundled
---workers 2``; so are ``eval.speed.install``, which downloads two environments, and ``eval.speed.service_soak``, which
-takes ten minutes.
+night is started by itself: ``eval.scale.backlog --classifier bundled``; so are ``eval.speed.install``, which downloads
+two environments, and ``eval.speed.service_soak``, which takes ten minutes.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 The rows are texts of the corpus (its training and validation parts), one after another and from the start again when
 they are used up, so a chunk of 1,024 rows has hardly a text twice and every row is really read by the model: identical
 texts are encoded once per call only. Each run is a process of its own; its peak memory is the system's ``VmHWM``,
-looked at every 10 ms, of the process. The second run of a size is killed (SIGKILL) when
-half of the rows are done, and started again; both outputs must have the same bytes. ``--without-kill`` leaves the
-second run out.
+looked at every 10 ms. The second run of a size is killed (SIGKILL) when half of the rows are done, and started again;
+both outputs must have the same bytes. ``--without-kill`` leaves the second run out.
 
 ``--classifier keyword`` takes a classifier that looks for three words instead of the model: that is not a speed of
 ours, but shows what reading, writing and going on cost, on a million rows in minutes. ``--classifier bundled`` is the
@@ -14,8 +13,8 @@ model.
 Run ``python -m eval.scale.backlog --classifier bundled`` for the model on 10,000, 100,000 and 1,000,000 rows: each is
 read twice, which at 220 rows a second takes three hours; ``--sizes 1000000 --without-kill`` takes 75 minutes.
 ``python -m eval.scale.backlog`` is of the stand-in and takes minutes.
-Both write ``backlog.json`` and ``.md`` in ``eval/results`` after every size; what was measured of another classifier,
-format or number of workers is kept there.
+Both write ``backlog.json`` and ``.md`` in ``eval/results`` after every size; what was measured of another classifier
+or format is kept there.
 """
 
 from __future__ import annotations
