@@ -32,7 +32,6 @@ from tawasul_nlp.cli import (
     calibrate,
     classify,
     compare,
-    compare_routing,
     drift,
     evaluate,
     group,
@@ -191,7 +190,6 @@ app.add_typer(review.corrections_app, name="corrections")
 app.add_typer(domain_commands.domain_app, name="domain")
 for command in (
     report.report,
-    compare_routing.compare_routing,
     review.review,
     evaluate.evaluate,
     compare.compare,

@@ -24,14 +24,11 @@ def review(
     table: Classified,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="The review: .xlsx, .csv, .jsonl, or .json with --tool."),
+        typer.Option("--output", "-o", metavar="OUT", help="The review: .xlsx, .csv, .jsonl or .parquet."),
     ],
     unsure: Annotated[int, typer.Option(metavar="N", min=0, help="Cases that the model sends to review.")] = 100,
     urgent: Annotated[int, typer.Option(metavar="N", min=0, help="Cases that it calls urgent, if it does so.")] = 50,
     diverse: Annotated[int, typer.Option(metavar="N", min=0, help="Others, of each topic in turn.")] = 50,
-    tool: Annotated[
-        str | None, typer.Option(metavar="NAME", help="label-studio or argilla: JSON that it imports.")
-    ] = None,
     mask_personal_data: Annotated[
         bool, typer.Option("--mask-personal-data", help="Mask personal data in texts and ids.")
     ] = False,
@@ -54,7 +51,7 @@ def review(
     Examples:
       tawasul review grouped.parquet -o review.xlsx
       tawasul review classified.csv -o review.csv --unsure 300 --urgent 0 --diverse 0
-      tawasul review classified.csv -o tasks.json --tool label-studio --mask-personal-data
+      tawasul review classified.csv -o tasks.jsonl --mask-personal-data
     """
     from tawasul_nlp.review import ReviewPlan, write_review
 
@@ -63,7 +60,6 @@ def review(
             table,
             output,
             ReviewPlan(unsure, urgent, diverse),
-            tool=tool,
             mask=mask_personal_data,
             overwrite=force,
             text_column=text_column,
@@ -88,7 +84,7 @@ def _start(context: typer.Context) -> None:
 @grouped
 def apply(
     review: Annotated[
-        Path, typer.Argument(metavar="REVIEW", help="A filled-in review, or the JSON of Label Studio or Argilla.")
+        Path, typer.Argument(metavar="REVIEW", help="A filled-in review, or what a labelling tool made of it.")
     ],
     classified: Annotated[Path, typer.Option("--to", metavar="CLASSIFIED", help="The table that it was written from.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The corrected table.")],

@@ -6,7 +6,7 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.report.tally import Tally
-from tawasul_nlp.review.agency_names import AgencyNames
+from tawasul_nlp.review.routing_comparison import AgencyNames
 
 
 def misrouted(tally: Tally, domain: Domain) -> np.ndarray:

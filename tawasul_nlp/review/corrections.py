@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.review.annotation_tools import read_export
 from tawasul_nlp.review.classified import ClassifiedTable, open_classified
 from tawasul_nlp.review.incident_corrections import GroupCells, decided_in_index, decided_in_table
 from tawasul_nlp.review.label_corrections import cells_of, lesson_of
@@ -82,8 +81,8 @@ def apply_corrections(
     Parameters
     ----------
     review : str or Path
-        What :func:`~tawasul_nlp.review.write_review` wrote, filled in; or ``.json`` that Label Studio or Argilla
-        exported.
+        What :func:`~tawasul_nlp.review.write_review` wrote, filled in; or any table with its columns ``case``
+        and ``correct_...``.
     classified : str or Path
         The table, unchanged since.
     output : str or Path
@@ -97,7 +96,7 @@ def apply_corrections(
     by : str or None
         Who decided it, for the index's history.
     text_column, id_column, prefix, read
-        As for :func:`~tawasul_nlp.review.compare_routing`.
+        As for :func:`~tawasul_nlp.review.write_review`.
     domain : Domain or None
         The pack with labels and routing; None is Bahrain's.
     write : WriteOptions
@@ -126,7 +125,7 @@ def apply_corrections(
     review, classified, output = Path(review), Path(classified), Path(output)
     domain = domain or Domain.bundled()
     table = open_classified(classified, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
-    answers = read_export(review) if review.suffix.lower() == ".json" else read_sheet(review, table.tasks)
+    answers = read_sheet(review, table.tasks)
     advance = on_progress or (lambda _: None)
     reviewed = match_answers(table, answers, domain, lambda share: advance(share / 2))
     lessons = [lesson_of(one, domain) for one in reviewed.cases]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.review.classified import ClassifiedCase
 from tawasul_nlp.review.label_names import LabelNames
 from tawasul_nlp.tables.errors import TableError
@@ -42,15 +41,12 @@ class ReviewSheet:
     cases : tuple of ReviewCase
     names : mapping of str to LabelNames
         The labels of each task.
-    multi_label : tuple of str
-        The tasks of which a case may have several labels.
     grouped : bool
         Whether cases have incidents.
     """
 
     cases: tuple[ReviewCase, ...]
     names: Mapping[str, LabelNames]
-    multi_label: tuple[str, ...]
     grouped: bool
 
     def columns(self) -> dict[str, str]:
@@ -60,11 +56,6 @@ class ReviewSheet:
         answers = dict.fromkeys((*self.names, *incident), "string")
         written = [*map(correction_column, self.names), *((INCIDENT, MERGE) if self.grouped else ()), CHECKED]
         return known | answers | dict.fromkeys(written, "string")
-
-    def names_in(self, task: str, cell: str) -> list[str]:
-        """Return the labels in a cell by the names that people read."""
-        labels = split_labels(cell) if task in self.multi_label else (cell,)
-        return [self.names[task].name(label) for label in labels if label]
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the rows, with names of labels as people read them."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.review.annotation_tools import WRITERS
 from tawasul_nlp.review.case_choice import ReviewPlan, choose_cases
 from tawasul_nlp.review.classified import open_classified
 from tawasul_nlp.review.label_names import SeenLabels
@@ -49,7 +48,6 @@ def write_review(
     output: str | Path,
     plan: ReviewPlan = _PLAN,
     *,
-    tool: str | None = None,
     mask: bool = False,
     overwrite: bool = False,
     text_column: str | Sequence[str] | None = None,
@@ -70,17 +68,21 @@ def write_review(
     source : str or Path
         Output of ``tawasul classify``, and of ``tawasul group`` if it has incidents.
     output : str or Path
-        ``.xlsx`` (extra ``excel``), ``.csv``, ``.jsonl`` or ``.parquet``; ``.json`` for a ``tool``.
+        ``.xlsx`` (extra ``excel``), ``.csv``, ``.jsonl`` or ``.parquet``.
     plan : ReviewPlan
         How many cases, and why.
-    tool : str or None
-        ``label-studio`` or ``argilla``, for JSON that it imports.
     mask : bool
         Whether personal data in texts and ids are masked. What is applied later goes by the table's own texts.
     overwrite : bool
         Whether to replace a file that is there, which people may have filled in.
-    text_column, id_column, prefix, read
-        As for :func:`~tawasul_nlp.review.compare_routing`.
+    text_column : str, sequence of str or None
+        None takes the column with the most words.
+    id_column : str or None
+        None takes one that is named like an id.
+    prefix : str or None
+        Of the columns that classification added; None tries ``tawasul_`` and none.
+    read : ReadOptions
+        How the table is read.
     domain : Domain or None
         The pack with the names of labels; None is Bahrain's.
     on_progress : callable, optional
@@ -91,8 +93,6 @@ def write_review(
     TableError
         If the table cannot be read, is not classified or has no case to review, or the output cannot be written or is
         there already.
-    ValueError
-        If the tool is unknown, or the output's name does not fit it.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def write_review(
     """
     source, output = Path(source), Path(output)
     domain = domain or Domain.bundled()
-    write = _writer(output, tool)
+    write = write_workbook if output_format(output).name == "xlsx" else write_sheet
     check_apart([source], {"review": output})
     if output.exists() and not overwrite:
         raise TableError(f"{output} is there already and may be filled in; write to another file, or use --force")
@@ -125,18 +125,8 @@ def write_review(
     if not chosen:
         raise TableError(f"{source} has no case to review; ask for others with --unsure, --urgent or --diverse")
     cases = tuple(chosen[row] for row in reasons)
-    write(ReviewSheet(cases, seen.names(domain), table.multi_label, table.grouped), output)
+    write(ReviewSheet(cases, seen.names(domain), table.grouped), output)
     return ReviewReport(output, rows, len(cases), Counter(reasons.values()))
-
-
-def _writer(output: Path, tool: str | None) -> Callable[[ReviewSheet, Path], None]:
-    if tool is None and output.suffix.lower() != ".json":
-        return write_workbook if output_format(output).name == "xlsx" else write_sheet
-    if tool is None or tool not in WRITERS:
-        raise ValueError(f"a .json is for a tool, and got {tool!r}; expected one of {', '.join(WRITERS)}")
-    if output.suffix.lower() != ".json":
-        raise ValueError(f"the review for {tool} is {output.name!r}, expected a name that ends in .json")
-    return WRITERS[tool]
 
 
 def _shown(text: str, mask: bool, domain: Domain) -> str:

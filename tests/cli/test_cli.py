@@ -362,7 +362,6 @@ def test_what_citizens_write_is_neither_markup_nor_a_command_to_the_terminal(tmp
         (["index", "query", "[i]", HOSTILE], 0),
         (["index", "stats", "[i]"], 0),
         (["report", "[z].jsonl", "-t", name, "-o", "[r].html"], 0),
-        (["compare-routing", "[z].jsonl", "-t", name, "--agency-column", "[/b] \x1b[2J"], 0),
         (["review", "[z].jsonl", "-t", name, "-o", "[v].csv"], 0),
         (["corrections", "apply", "[v].csv", "--to", "[z].jsonl", "-t", name, "-o", "[w].jsonl"], 0),
         (["group", "[red].jsonl", "-t", "[/no]", "-o", "[z].jsonl"], 1),

@@ -352,47 +352,6 @@ def test_a_table_that_is_not_in_the_index_is_refused(table, indexed, tmp_path):
         apply_corrections(filled(table, r1={"merge_with": "3"}), table, tmp_path / "out.csv", index=index)
 
 
-def test_what_label_studio_exports_is_read_back(table, tmp_path):
-    path = tmp_path / "tasks.json"
-    write_review(table, path, tool="label-studio", text_column="text")
-    tasks = json.loads(path.read_text(encoding="utf-8"))
-    road = TAXONOMY.topic("waste_collection").name_ar
-    for number, task in enumerate(tasks):
-        result = json.loads(json.dumps(task.pop("predictions")[0]["result"]))
-        if task["data"]["text"] == WASTE:
-            next(each for each in result if each["from_name"] == "topic")["value"]["choices"] = [road]
-            result.append({"from_name": "correct_incident", "type": "textarea", "value": {"text": ["new"]}})
-        done = {"was_cancelled": False, "result": result, "updated_at": "2026-03-09T22:16:08Z"}
-        skipped = {"was_cancelled": True, "result": []}
-        task["annotations"] = [skipped] if number == len(tasks) - 1 else [skipped, done]
-    path.write_text(json.dumps(tasks), encoding="utf-8")
-    done = apply_corrections(path, table, tmp_path / "out.csv")
-    assert changes(table, tmp_path / "out.csv")[3, "agency"] == "southern_municipality"
-    assert dict(done.changed) == {"topic": 1, "agency": 1} and done.confirmed == len(tasks) - 2
-    assert done.split == 1
-
-
-def test_what_argilla_exports_is_read_back_unless_people_differ(table, tmp_path):
-    path = tmp_path / "records.json"
-    write_review(table, path, tool="argilla", text_column="text")
-    items = json.loads(path.read_text(encoding="utf-8"))
-    right = {"value": TAXONOMY.topic("road_damage").name_ar, "user_id": "one"}
-    items[0]["responses"] = {"topic": [right, {**right, "user_id": "two"}]}
-    path.write_text(json.dumps([{"responses": {}, **item} for item in items]), encoding="utf-8")
-    assert dict(apply_corrections(path, table, tmp_path / "out.csv").changed) == {"topic": 1}
-    items[0]["responses"]["topic"].append({"value": "sewage_overflow", "user_id": "three"})
-    path.write_text(json.dumps([{"responses": {}, **item} for item in items]), encoding="utf-8")
-    with pytest.raises(TableError, match="item 1: 3 people answered 'topic' differently; settle it in Argilla"):
-        apply_corrections(path, table, tmp_path / "out.csv")
-
-
-@pytest.mark.parametrize("content", ["{}", "[1]", "nothing", '[{"annotations": [{"result": [{}]}]}]'])
-def test_json_that_no_tool_exports_is_refused(table, tmp_path, content):
-    (tmp_path / "export.json").write_text(content)
-    with pytest.raises(TableError, match=r"cannot be read as JSON|no list of tasks|no export of Label Studio"):
-        apply_corrections(tmp_path / "export.json", table, tmp_path / "out.csv")
-
-
 def test_a_workbook_that_was_filled_in_is_read_back(table, tmp_path):
     import openpyxl
 

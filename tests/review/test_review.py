@@ -1,7 +1,6 @@
 """Cases that a person should look at, in the formats that people fill in."""
 
 import csv
-import json
 
 import openpyxl
 import pytest
@@ -93,41 +92,8 @@ def test_a_workbook_reads_from_right_to_left_and_offers_the_labels_in_lists(tmp_
     assert set(offered) == {topic.name_ar for topic in Taxonomy.load().topics.values()}
 
 
-def test_label_studio_gets_tasks_with_predictions_that_its_interface_knows(tmp_path):
-    from xml.etree import ElementTree
-
-    table = write(tmp_path / "classified.csv", [case("المجاري <طافحة>", unsure=True)])
-    write_review(table, tmp_path / "tasks.json", tool="label-studio")
-    (task,) = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
-    interface = ElementTree.parse(tmp_path / "tasks.json.config.xml").getroot()
-    controls = {each.get("name"): each for each in interface.iter("Choices")}
-    assert interface.find("Text").get("value") == "$text" and task["data"]["text"] == "المجاري <طافحة>"
-    for result in task["predictions"][0]["result"]:
-        control = controls[result["from_name"]]
-        values = [choice.get("value") for choice in control.iter("Choice")]
-        assert result["type"] == "choices" and result["to_name"] == control.get("toName") == "text"
-        assert set(result["value"]["choices"]) <= set(values)
-    assert set(controls) == {"kind", "topic", "agency"}
-
-
-def test_argilla_gets_records_with_suggestions(tmp_path):
+def test_the_review_does_not_replace_its_own_table(tmp_path):
     table = write(tmp_path / "classified.csv", [case("المجاري طافحة", unsure=True)])
-    write_review(table, tmp_path / "records.json", tool="argilla")
-    (record,) = json.loads((tmp_path / "records.json").read_text(encoding="utf-8"))
-    assert record["fields"] == {"text": "المجاري طافحة"} and record["id"].startswith("r1-")
-    topic = Taxonomy.load().topic("sewage_overflow").name_ar
-    assert record["suggestions"]["topic"] == {"value": topic, "score": 0.95, "agent": "tawasul-nlp"}
-
-
-def test_a_name_that_does_not_fit_the_tool_is_refused(tmp_path):
-    table = write(tmp_path / "classified.csv", [case("المجاري طافحة", unsure=True)])
-    for name, tool, message in (
-        ("review.json", None, "a .json is for a tool, and got None; expected one of label-studio, argilla"),
-        ("review.json", "doccano", "got 'doccano'"),
-        ("review.csv", "argilla", "expected a name that ends in .json"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            write_review(table, tmp_path / name, tool=tool)
     with pytest.raises(TableError, match="is the input itself"):
         write_review(table, table)
 
