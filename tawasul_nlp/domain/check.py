@@ -16,7 +16,7 @@ from tawasul_nlp.domain.places.levels import folded
 from tawasul_nlp.domain.places.lexicon import spellings
 from tawasul_nlp.domain.taxonomy import NO_AGENCY
 from tawasul_nlp.domain.words import fold_phrase
-from tawasul_nlp.text.personal_numbers import compiled
+from tawasul_nlp.text.personal.cues import compiled
 
 _AREAS = _gazetteer.AREA_KINDS
 

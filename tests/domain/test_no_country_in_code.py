@@ -26,9 +26,8 @@ ALLOWED = {
     "report/script/map.js": "how regions lie on the map",
     "text/arabert.py": "a hexadecimal number that looks like a currency",
     "text/arabizi.py": "units of counts, which belong to the model's own normalisation",
-    "text/personal_numbers.py": "how many digits follow the country codes of all neighbours",
-    "text/personal/cues.py": "the nationalities of plates, those of the whole Gulf",
-    "text/personal_names.py": "by what nationality persons describe themselves",
+    "text/personal/cues.py": "the nationalities of plates, and how many digits follow the codes of all neighbours",
+    "text/personal/mask.py": "by what nationality persons describe themselves",
     "text/steps.py": "the ends of addresses of many countries",
     "text/personal/patterns.py": "the lengths of IBANs and the ends of addresses of all countries",
 }

@@ -13,9 +13,9 @@ from tawasul_nlp import find_places, mask_personal_data
 from tawasul_nlp._packs import DEFAULT, PACKS
 from tawasul_nlp._yaml import DataError, File
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.text.personal.cues import compiled
 from tawasul_nlp.text.personal.plan import NumberPlan, read_plan
 from tawasul_nlp.text.personal.rules import find
-from tawasul_nlp.text.personal_numbers import compiled
 from tests.robustness.outcome import Outcome
 
 TEXT = "الزبالة متراكمة بالمحرق مجمع ٢١٤ طريق 12، رقمي 39001234 والبطاقة 870412356 ولوحة 123456"

@@ -7,7 +7,7 @@ import pytest
 from tawasul_nlp import mask_personal_data
 from tawasul_nlp.domain import DataError, Domain
 from tawasul_nlp.text import find_personal_data
-from tawasul_nlp.text.personal_forms import abbreviation_pattern, form_length, form_pattern, word_pattern
+from tawasul_nlp.text.personal.plan import abbreviation_pattern, form_length, form_pattern, word_pattern
 from tests.growth import LINEAR, growth
 from tests.packs import CITIES, KUWAIT, changed
 

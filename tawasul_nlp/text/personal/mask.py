@@ -1,24 +1,23 @@
 """Find and mask personal data in citizens' texts, so that a text does not identify its author.
 
-Three steps: the text is folded (``folding.py``), matched with patterns (``personal_patterns.py``; those of a country's
-numbers, ``personal_numbers.py``, are compiled from its pack), and rules decide what is personal (``personal_rules.py``;
-``personal_cued.py`` for numbers that need a cue word). Spans refer to the original.
+Three steps: the text is folded to how a reader sees it, matched with patterns (``patterns.py``; ``cues.py`` compiles
+those of a pack), and rules decide what is personal (``rules.py``). Spans refer to the original. Names of persons are
+found after words that introduce one, without a list of names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from tawasul_nlp.errors import checked_text
 
-from ..folding import end_of_character, fold, sources
-from ..personal_context import number
-from ..personal_names import names
-from ..personal_numbers import compiled
+from .cues import compiled
 from .plan import NumberPlan, default_plan
-from .rules import find
+from .rules import find, number
 
 #: The placeholder of each kind.
 PLACEHOLDERS = {
@@ -51,38 +50,20 @@ class HasNumberPlan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PersonalDataSpan:
-    """One piece of personal data in the original text.
+    """One piece of personal data, ``[start, end)`` in the original text, in characters."""
 
-    Attributes
-    ----------
-    kind : str
-        A key of :data:`PLACEHOLDERS`.
-    start, end : int
-        ``[start, end)`` in the original, in characters.
-    value : str
-        The letters and digits of a number, in ASCII, without separators; an e-mail address or a name as written.
-    """
-
-    kind: str
+    kind: str  # a key of PLACEHOLDERS
     start: int
     end: int
-    value: str
+    value: str  # letters and digits of a number, in ASCII, without separators; an e-mail address or a name as written
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedText:
-    """A text without its personal data.
+    """A text without its personal data."""
 
-    Attributes
-    ----------
-    text : str
-        The text with placeholders.
-    spans : tuple of PersonalDataSpan
-        What was masked, in the order of the original.
-    """
-
-    text: str
-    spans: tuple[PersonalDataSpan, ...]
+    text: str  # with placeholders
+    spans: tuple[PersonalDataSpan, ...]  # what was masked, in the order of the original
 
 
 def find_personal_data(
@@ -123,14 +104,14 @@ def find_personal_data(
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
     plain = fold(text)
     numbers = compiled(default_plan() if domain is None else domain.personal)
-    found = [*find(numbers, plain), *(names(plain) if "name" in kinds else ())]
-    if not found:
+    spans = [*find(numbers, plain), *(_names(plain) if "name" in kinds else ())]
+    if not spans:
         return ()
-    origin = sources(text)
+    origin = _sources(text)
     taken = bytearray(len(text))
     chosen: list[PersonalDataSpan] = []
-    for kind, first, last in found:
-        start, end = origin[first], end_of_character(text, origin[last - 1] + 1)
+    for kind, first, last in spans:
+        start, end = origin[first], _end_of_character(text, origin[last - 1] + 1)
         # Kinds that were not requested still take precedence: an account is not a phone.
         if not any(taken[start:end]):
             taken[start:end] = b"\x01" * (end - start)
@@ -191,3 +172,141 @@ def mask_personal_data(
         last = span.end
     parts.append(text[last:])
     return MaskedText("".join(parts), spans)
+
+
+_FOLDED_LETTERS = dict(zip("أإآٱىیېےةہھەکڪگڨچپڤڥژ", "ااااييييههههككققجبففز", strict=True))
+_FOLDED_SIGNS = {
+    **dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\n"),
+    **dict.fromkeys("\t\x1f\u2800", " "),
+    **dict.fromkeys("−⁃˗", "-"),
+    **dict.fromkeys("⁄∕", "/"),
+    **dict.fromkeys("·•∙⋅‧・‣◦", "·"),
+    **dict.fromkeys("│¦❘", "|"),
+    **dict.fromkeys("’‘ʼ´`", "'"),
+    "➕": "+",
+    "➖": "-",
+    "。": ".",
+    "٫": ".",
+    "٬": ",",
+    "∶": ":",
+}
+# Kashida and invisible letters.
+_UNSEEN = "ـ\u115f\u1160\u3164\uffa0"
+
+
+def _fold(char: str) -> str:
+    if char in _FOLDED_LETTERS:
+        return _FOLDED_LETTERS[char]
+    if char in _FOLDED_SIGNS:
+        return _FOLDED_SIGNS[char]
+    category = unicodedata.category(char)
+    if category in ("Mn", "Me", "Cf", "Cc") or char in _UNSEEN:
+        return ""
+    if category == "Zs":
+        return " "
+    if category == "Pd":
+        return "-"
+    number = unicodedata.numeric(char, None) if category in ("Nd", "No") else None
+    if number is not None and number < 100 and number == int(number):
+        return str(int(number))
+    compatible = unicodedata.normalize("NFKC", char)
+    # "3½" is not 31/2.
+    if compatible == char or "\u2044" in compatible:
+        return char
+    # Nobody typed the space before a mark without a letter.
+    return "".join(map(_fold, compatible)).strip()
+
+
+class _Folds(dict[int, str]):
+    """The fold of each character seen so far, by its code point."""
+
+    def __missing__(self, code: int) -> str:
+        folded = self[code] = _fold(chr(code))
+        return folded
+
+
+_FOLDS = _Folds()
+
+
+def fold(text: str) -> str:
+    """Fold a text.
+
+    Examples
+    --------
+    >>> fold("３٩₀0–①2\\u200f𝟑4️⃣ ىـــة")
+    '3900-1234 يه'
+    """
+    return text.translate(_FOLDS)
+
+
+def _sources(text: str) -> list[int]:
+    """Return the position in ``text`` of the source of each character of ``fold(text)``.
+
+    Examples
+    --------
+    >>> _sources("بـ٥")
+    [0, 2]
+    """
+    return [position for position, char in enumerate(text) for _ in _FOLDS[ord(char)]]
+
+
+def _end_of_character(text: str, end: int) -> int:
+    """Move the end of a character past its marks, such as the keycap around a digit."""
+    while end < len(text) and unicodedata.category(text[end]) in ("Mn", "Me"):
+        end += 1
+    return end
+
+
+# Up to four words after a word that introduces a name are taken for one, unless one of them is a function word or
+# describes a person.
+# A name follows, whatever comes after it.
+_FORM = re.compile(
+    r"(?<![^\W\d_])(?:الاسم(?: الكامل| الثلاثي| الرباعي)? ?:|المدعوه?|my name is|(?:full )?name ?:|esmi)\s",
+    re.IGNORECASE,
+)
+# A name follows if a sign or a function word comes after it.
+_NAMED = re.compile(r"(?<![^\W\d_])و?(?:اسمي|اسمه|اسمها)\s")
+# The same, if it has at least two words.
+_TITLE = re.compile(
+    r"(?<![^\W\d_])(?:[ولب]?لسيده?|[وب]?السيده?|الشاكيه?|المرسل ?:|مقدم الطلب ?:|الموقع ادناه"
+    r"|mr\.?|mrs\.?|ms\.?|(?:cust(?:omer)?|reporter|caller|sender) ?:|cust)\s",
+    re.IGNORECASE,
+)
+# A name follows if it has at least two words and a sign after it.
+_PERHAPS = re.compile(r"(?<![^\W\d_])(?:انا|[وب]?المواطنه?|ana|i'?m|i am|i,)\s", re.IGNORECASE)
+_NAME_WORD = re.compile(r" ?((?:[^\W\d_]|['’-](?=\w))+)")
+_SIGN = re.compile(r" ?(?:[،,;؛:(/|\n.]|\Z)")
+_MOST_WORDS = 4
+# Function words, and words by which people describe themselves.
+_GRAMMAR = """
+من في عن الي مع ما لا لم لن كل هذا هذه هذي اللي الذي التي قد هو هي هم نحن انا انت ان او ثم لكن بس ليش شنو وين
+كنت كان اكون ابي ابغي اريد اطلب ارجو اسكن ساكن ساكنه عندي لدي صار قال يقول يشتكي تشتكي يطلب تطلب راجع يريد تريد
+مواطن مواطنه مقيم مقيمه بحريني بحرينيه موظف موظفه طالب طالبه ولي ام اب ارمله مطلقه متقاعد متقاعده صاحب صاحبه مريض
+مريضه عاطل عاطله رجل امراه والد والده ابن بنت زوج زوجه وزوجتي واهلي وعيالي واخوي وامي متضرر متضرره متزوج متزوجه
+الموقع ادناه السيد السيده المواطن المواطنه المدعو مسجل مكتوب الوزير المدير الرئيس بكل غير بعد قبل حق مال
+a an the in of to is am are not from with my and or i we he she not very also el w fi min mn men ma mo
+resident citizen writing living calling asking waiting sure afraid unable still here at on tired sick
+رقم رقمي رقمه رقمها الرقم هاتفي تلفوني number cpr phone mobile passport
+"""
+_NOT_A_NAME = frozenset(_GRAMMAR.split())
+
+
+def _is_grammar(word: str) -> bool:
+    word = word.lower()
+    return word in _NOT_A_NAME or word.removeprefix("و") in _NOT_A_NAME
+
+
+def _names(text: str) -> Iterator[tuple[str, int, int]]:
+    """Return ``("name", start, end)`` for each name that a word introduces."""
+    for cue in (_FORM, _NAMED, _TITLE, _PERHAPS):
+        for match in cue.finditer(text):
+            words: list[re.Match[str]] = []
+            end = match.end()
+            follower = _NAME_WORD.match(text, end)
+            while follower and len(words) < _MOST_WORDS and not _is_grammar(follower[1]):
+                words.append(follower)
+                end = follower.end()
+                follower = _NAME_WORD.match(text, end)
+            ends = _SIGN.match(text, end) or (cue is not _PERHAPS and follower and _is_grammar(follower[1]))
+            if len(words) > (cue in (_TITLE, _PERHAPS)) and (ends or cue is _FORM):
+                yield "name", words[0].start(1), end

@@ -1,7 +1,8 @@
 """Rules that distinguish personal data from other numbers in a folded text.
 
 Each finder returns ``(kind, start, end)``. Numbers without a distinctive form (accounts, registrations, requests,
-plates, most passports) are found only after a cue word.
+plates, most passports) are found only after a cue word, or before one, and not where they are an amount, a date or a
+year.
 """
 
 from __future__ import annotations
@@ -9,40 +10,93 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..personal_context import Found, groups_of, is_amount, is_behind, is_code, is_near, is_public, number, sizes_of
-from ..personal_cued import before_cues, cued, houses
-from ..personal_cues import (
-    ACCOUNT_CUE,
-    CARD_CUE,
-    EMAIL_CUE,
-    OTHER_CUE,
-    PHONE_CUE,
-    PHONE_NEARBY,
-    PHONE_WORD,
-    PLACE_CUE,
-    TOWARDS,
-)
-from ..personal_numbers import PersonalNumbers
+from .cues import AND_ANOTHER, ANY_BEHIND, BEHIND, HOUSE, NUMBERED, STRONG_LINK, PersonalNumbers
 from .patterns import (
+    ACCOUNT_CUE,
     CARD,
+    CARD_CUE,
     CARD_LENGTHS,
     CARD_NUMBER,
     DAY,
     DIGIT,
     EMAIL,
+    EMAIL_CUE,
     EMAIL_SIGN,
     HIJRI_DAY,
     IBAN,
     IBAN_LENGTHS,
+    LATIN,
     MOBILE_AT_HOME,
+    MONTH,
     NUMBER_AT_HOME,
+    OF_A_YEAR,
+    OTHER_CUE,
     PASSPORT,
+    PHONE_CUE,
+    PHONE_NEARBY,
+    PHONE_WORD,
+    PLACE_CUE,
     RECENT,
     ROUND,
     STANDS_ALONE,
     TIME,
+    TOWARDS,
     YEAR,
+    YEAR_AFTER,
 )
+
+Found = tuple[str, int, int]
+
+
+def number(text: str) -> str:
+    """Return the letters and digits of a number, without separators and a spreadsheet's ".0".
+
+    Examples
+    --------
+    >>> number("3900 1234.0")
+    '39001234'
+    """
+    return re.sub(r"[\W_]+", "", text.removesuffix(".0"))
+
+
+def is_public(numbers: PersonalNumbers, value: str) -> bool:
+    """Return whether a number is a public line, or too short to be personal."""
+    phones = numbers.plan.phones
+    local = value.removeprefix(f"00{phones.country_code}").removeprefix(phones.country_code)
+    toll_free = len(local) == phones.digits and local.startswith(phones.public_starts)
+    return local in phones.public or toll_free or len(local) < 3
+
+
+def is_amount(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
+    """Return whether a unit follows a number, or a word for an amount precedes it."""
+    before = text[max(0, start - 24) : start]
+    return numbers.unit_after.match(text, end) is not None or numbers.unit_before.search(before) is not None
+
+
+def is_behind(cue: re.Pattern[str], text: str, start: int) -> bool:
+    """Return whether a number directly follows a word."""
+    return cue.search(text[max(0, start - 40) : start]) is not None
+
+
+def is_near(word: re.Pattern[str], text: str, start: int) -> bool:
+    """Return whether a word occurs within forty characters before a number."""
+    return word.search(text, max(0, start - 40), start) is not None
+
+
+def is_code(text: str, start: int, end: int) -> bool:
+    """Return whether Latin letters touch both sides: RR870412356BH is a parcel."""
+    return LATIN.match(text[max(0, start - 1) : start]) is not None and LATIN.match(text, end) is not None
+
+
+def groups_of(found: str) -> list[str]:
+    """Return the groups of digits."""
+    return re.findall(r"\d+", found.removesuffix(".0"))
+
+
+def sizes_of(found: str) -> tuple[int, ...]:
+    """Return the number of digits in each group."""
+    return tuple(map(len, groups_of(found)))
+
 
 _LETTERS_AS_DIGITS = str.maketrans("OoIl", "0011")
 
@@ -55,14 +109,14 @@ def find(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
         yield from _ibans(numbers, text)
         yield from _cards(text)
         for kind in numbers.cued:
-            yield from cued(numbers, kind, text)
-        yield from before_cues(numbers, text)
+            yield from _cued(numbers, kind, text)
+        yield from _before_cues(numbers, text)
         yield from _prefixed_phones(numbers, text)
         yield from _passports(text)
         yield from _with_letters(numbers, text)
         yield from _cprs(numbers, text)
         yield from _phones(numbers, text)
-        yield from houses(numbers, text)
+        yield from _houses(numbers, text)
 
 
 def _emails(text: str) -> Iterator[Found]:
@@ -290,3 +344,95 @@ def _is_range(groups: list[str]) -> bool:
         return True
     steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
     return all(0 < step <= near for step in steps) or all(group.endswith("00") for group in groups)
+
+
+def _cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[Found]:
+    """Return the numbers of a kind that follow its cues."""
+    for match in numbers.cued[kind].finditer(text):
+        if _is_cued(numbers, kind, text, match):
+            start, end = match.span("value")
+            yield kind, start, end
+            while (another := AND_ANOTHER.match(text, end)) and _is_alike(match["value"], another["value"]):
+                start, end = another.span("value")
+                if not is_amount(numbers, text, start, end):
+                    yield kind, start, end
+
+
+def _before_cues(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
+    """Return the numbers that precede their cues."""
+    if not ANY_BEHIND.search(text):
+        return
+    for kind, pattern in BEHIND.items():
+        for match in pattern.finditer(text):
+            start, end = match.span("value")
+            found = match["value"]
+            is_other = is_behind(OTHER_CUE, text, start) or is_behind(PLACE_CUE, text, start)
+            if not (is_other or _is_date(found) or YEAR.fullmatch(found) or is_public(numbers, found)):
+                yield kind, start, end
+
+
+def _is_alike(one: str, other: str) -> bool:
+    """Return whether two numbers have the same form, letters for letters."""
+    shapes = [(re.sub(r"\d+", "0", value), len(re.sub(r"\D+", "", value))) for value in (one, other)]
+    (form, digits), (other_form, other_digits) = shapes
+    return form == other_form and abs(digits - other_digits) <= 1 and other_digits >= 4
+
+
+def _is_cued(numbers: PersonalNumbers, kind: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether a number is what its cue says, not an amount, date or year."""
+    start, end = match.span("value")
+    found = match.group("value")
+    digits = sum(char.isdigit() for char in found)
+    if kind == "cpr":
+        # A row number may precede another number: 1 39001234.
+        phone = numbers.plan.phones.digits
+        return DAY.fullmatch(found) is None and sizes_of(found) not in ((1, phone), (phone, 1))
+    if is_amount(numbers, text, start, end) or is_public(numbers, number(found)):
+        return False
+    far = match.group("far")
+    is_phone = numbers.phone.fullmatch(found) and not OF_A_YEAR.fullmatch(found)
+    if far and (is_phone or is_behind(OTHER_CUE, text, start)):
+        return False
+    is_numbered = match["strong"] or match["numbered"] or NUMBERED.match(match.group())
+    is_strong = is_numbered or STRONG_LINK.search(far or match["link"])
+    if kind == "plate":
+        return not (match["described"] and found.endswith("000")) and (digits > 3 or match["car"] is None)
+    if _is_date(found) or YEAR.fullmatch(found):
+        return False
+    if kind == "passport":
+        if any(map(str.isalpha, found)) or not match["words"] or is_strong:
+            return digits >= 6 or found[0].isalpha()
+        return digits >= 7 and numbers.phone.fullmatch(found) is None
+    if match.groupdict().get("distant"):
+        is_day = DAY.fullmatch(found) or re.fullmatch(r"20\d\d[01]\d[0-3]\d", found)
+        is_other = is_phone or is_day or (kind == "request" and numbers.national.fullmatch(found))
+        return digits >= 7 and not found.endswith("000") and not is_other
+    if is_strong or found[0].isalpha():
+        return digits >= 4
+    if match.groupdict().get("named"):
+        # "my ticket 118844", but not "my ticket 12345", which may be a count.
+        is_other = is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", found)
+        return digits >= 6 and not found.endswith("00") and not is_other
+    if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
+        return True
+    if far and kind in ("account", "request"):
+        return digits >= 7 and not found.endswith("000")  # "my account shows that the balance is 12550"
+    return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
+
+
+def _is_date(found: str) -> bool:
+    """Return whether it is a day (12/05/2024) or a school year (2023/2024)."""
+    parts = re.split(r"[-/\\]", found)
+    if not all(map(str.isdigit, parts)):
+        return False
+    if len(parts) == 2:
+        return all(map(YEAR.fullmatch, parts)) and ("-" in found or int(parts[1]) - int(parts[0]) == 1)
+    lengths = sorted(map(len, parts))
+    return len(parts) == 3 and lengths[1] <= 2 and lengths[2] in (2, 4) and min(map(int, parts)) <= 12
+
+
+def _houses(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
+    """Return the numbers of houses and flats."""
+    for match in HOUSE.finditer(text):
+        if not is_amount(numbers, text, *match.span("value")):
+            yield "house", *match.span("value")
