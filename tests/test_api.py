@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parent.parent
 SECTIONS = dict(
     re.findall(
@@ -40,6 +38,7 @@ def test_every_package_that_exports_names_is_on_the_page():
     assert exporting - {"tawasul_nlp.cli"} | {"tawasul_nlp.tables.ray"} == set(SECTIONS)
 
 
+@pytest.mark.slow
 def test_a_strictly_typed_program_uses_the_api():
     client = ROOT / "tests" / "typed_client.py"
     command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(client)]

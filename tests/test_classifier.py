@@ -68,7 +68,6 @@ def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one
     assert lost.agency.id == "municipality" and "place_needed" in lost.reasons and lost.needs_review
 
 
-@pytest.mark.slow
 def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
     texts = [case["text"] for case in cases]
     for task in clf.labels:
@@ -290,7 +289,6 @@ def _topic(arguments: tuple[ComplaintClassifier, str]) -> str:
     return arguments[0].predict(arguments[1]).topic.id
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_classifier_works_in_process_pools(clf: ComplaintClassifier, method: str) -> None:
     clf.predict(SEWAGE)  # the parent's session is open when the child is made
@@ -331,7 +329,6 @@ def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: P
         ComplaintClassifier.from_pretrained(domain=tmp_path)  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
 def test_an_explanation_points_at_the_words_of_the_original(clf: ComplaintClassifier) -> None:
     from rich.console import Console
 

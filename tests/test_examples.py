@@ -18,8 +18,6 @@ from training.corpus import LabelSpace, load_examples
 from training.incidents import load_paraphrases
 from training.splits import DATA, load_splits, read_jsonl
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parent.parent
 # A text that shares more of its character 6-grams than this with another is a near copy of it.
 NEAR_COPY = 0.4
@@ -81,6 +79,7 @@ def test_every_text_is_held_out_or_written_for_the_backlog_and_none_was_trained_
     assert not texts & set(trained_texts())
 
 
+@pytest.mark.slow
 def test_no_written_text_is_a_near_copy_of_a_text_that_was_trained_on():
     shingles = HashingVectorizer(
         analyzer="char", ngram_range=(6, 6), n_features=2**24, binary=True, norm=None, alternate_sign=False
@@ -155,6 +154,7 @@ def test_the_notebook_that_is_committed_was_run_on_the_committed_backlog():
     assert re.findall(r"(\d+) synthetic cases", told) == [str(len(committed_rows()))]
 
 
+@pytest.mark.slow
 def test_the_page_for_whoever_has_no_python_is_made_by_one_function(tmp_path):
     head = OUT.read_text(encoding="utf-8").splitlines(keepends=True)[:31]
     (tmp_path / "backlog.csv").write_text("".join(head), encoding="utf-8")
@@ -171,6 +171,7 @@ def test_the_page_that_is_committed_is_of_the_committed_backlog():
     assert PAGE.stat().st_size < 1_000_000
 
 
+@pytest.mark.slow
 def test_the_grouping_of_the_committed_backlog_is_what_was_measured(rows):
     from eval.quality.example_backlog import RESULTS, measure
 

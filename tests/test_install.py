@@ -20,8 +20,6 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.errors import MissingExtraError
 from tests.model.tiny_model import write_tiny_model
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Top-level module -> the distributions that it may come from.
@@ -135,6 +133,7 @@ def test_every_extra_that_is_asked_for_brings_the_modules():
         assert [module for module in modules if not HOMES[module] & of_extra(extra)] == []
 
 
+@pytest.mark.slow
 def test_the_package_alone_answers_and_writes_the_same_as_with_every_extra(tmp_path):
     alone = installed_with(PROJECT["dependencies"])
     absent = sorted(module for module, homes in HOMES.items() if not homes & alone)

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 
 from notebooks.execute import FOLDER, METADATA, ROOT, executed, notebooks
 
-pytestmark = pytest.mark.slow
 NAMES = [path.name for path in notebooks()]
 # Of folders that only exist on one machine; a lone slash in a text or an address is none.
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:<])/(?:home|root|tmp|usr|var|opt|mnt|work|builds?|Users)/|[A-Z]:\\\\")
@@ -45,6 +44,7 @@ def test_there_is_a_notebook_for_each_kind_of_user():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_from_top_to_bottom(name):
     notebook = executed(FOLDER / name, FOLDER)

@@ -46,6 +46,7 @@ def test_the_command_line_starts_without_a_model_runtime():
         assert not loaded & {"torch", "transformers", "onnxruntime", "camel_tools", "pandas", "pyarrow", "sklearn"}
 
 
+@pytest.mark.slow
 def test_evaluating_needs_no_training_framework_and_nothing_of_the_clone():
     statement = "from tawasul_nlp.evaluation import evaluate; table = {'text': ['الماي مقطوع'], 'kind': ['complaint']}"
     loaded = modules_after(f"{statement}; evaluate(None, table, resamples=2)")

@@ -9,8 +9,6 @@ import pytest
 
 from tawasul_nlp.cli import main
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ar.md")
 WORDS_BEFORE_MORE = 900
@@ -30,6 +28,7 @@ def test_the_python_examples_print_what_is_shown(name):
     assert ran.attempted >= 6 and not ran.failed
 
 
+@pytest.mark.slow
 def test_the_commands_print_what_is_shown(tmp_path, monkeypatch, capfd):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)

@@ -10,8 +10,6 @@ from tests.model.tiny_model import write_tiny_model
 from tests.robustness.silence import USES, Use, watch
 from tests.robustness.system_calls import ROOT, STRACE, trace
 
-pytestmark = pytest.mark.slow
-
 PREDICT = "import tawasul_nlp; tawasul_nlp.predict('المجاري طافحة في مجمع 714')"
 
 
@@ -25,6 +23,7 @@ def strace():
         pytest.skip(message)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
 def test_a_use_reaches_nothing_beyond_the_machine_and_writes_only_where_it_was_told(tmp_path, use):
@@ -34,6 +33,7 @@ def test_a_use_reaches_nothing_beyond_the_machine_and_writes_only_where_it_was_t
     assert (found.outside, found.reached) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("strace")
 def test_the_torch_runtime_is_as_silent(tmp_path):
     model = write_tiny_model(tmp_path / "m", torch_files=True, incident=True)
@@ -72,10 +72,13 @@ def after_predicting(home, **environment):
     return sorted(home.rglob("*")), done.stdout.strip()
 
 
+@pytest.mark.slow
+@pytest.mark.smoke
 def test_the_first_answer_leaves_the_home_folder_empty(tmp_path):
     assert after_predicting(tmp_path) == ([], "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", ["0", "", "true"])
 def test_what_the_user_chose_about_telemetry_stays_as_it_is(tmp_path, chosen):
     assert after_predicting(tmp_path, ORT_DISABLE_TELEMETRY=chosen)[1] == chosen

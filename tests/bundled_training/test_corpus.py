@@ -9,8 +9,6 @@ from tests.bundled_training.near_copies import near_copies
 from training.corpus import LabelSpace, load_examples
 from training.splits import DATA, load_splits, read_jsonl
 
-pytestmark = pytest.mark.slow
-
 
 def test_every_case_is_in_exactly_one_split() -> None:
     side = load_splits()
@@ -31,6 +29,7 @@ def test_training_examples_hold_no_text_and_no_report_of_the_other_side() -> Non
     assert not train & set(held_out)
 
 
+@pytest.mark.slow
 def test_no_later_text_is_a_near_copy_of_a_held_out_text() -> None:
     labels = LabelSpace.load()
     held_out = [e.text for split in ("validation", "test") for e in load_examples(split, labels)]

@@ -10,8 +10,6 @@ from training.corpus import LabelSpace, corpus_data, load_examples
 from training.incidents import load_incidents
 from training.splits import DATA, load_splits, read_jsonl
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def labels() -> LabelSpace:
@@ -40,6 +38,7 @@ def test_reports_and_hard_negatives_lie_on_the_side_of_their_case_and_are_no_cop
             assert fold(row["text"]) not in held_out
 
 
+@pytest.mark.slow
 def test_a_draw_holds_two_reports_of_each_group_and_its_hard_negatives_apart() -> None:
     incidents = corpus_data().incidents
     assert incidents is not None

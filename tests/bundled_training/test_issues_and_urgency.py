@@ -10,8 +10,6 @@ from tests.bundled_training.near_copies import near_copies
 from training.corpus import LabelSpace, load_examples
 from training.splits import DATA, load_splits, read_jsonl
 
-pytestmark = pytest.mark.slow
-
 URGENCIES = {"normal", "urgent", "emergency"}
 
 
@@ -50,6 +48,7 @@ def test_reports_and_hard_negatives_name_their_incident(folder: Path) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
 
 
+@pytest.mark.slow
 def test_no_training_text_is_a_near_copy_of_a_held_out_one() -> None:
     space = LabelSpace.load()
     held_out = [row["text"] for name in ("issues", "incidents") for row in read_jsonl(HELD_OUT / f"{name}.jsonl")]

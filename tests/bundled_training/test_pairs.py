@@ -3,13 +3,9 @@
 import random
 from dataclasses import replace
 
-import pytest
-
 from training.corpus import Example, LabelSpace
 from training.incidents import load_incidents
 from training.pairs import at_next_door, collect, named_elsewhere, sent_again
-
-pytestmark = pytest.mark.slow
 
 
 def test_a_case_at_the_next_door_differs_in_its_house_and_road_alone() -> None:

@@ -21,8 +21,6 @@ from tawasul_nlp.tables.io.readers import open_reader
 from tests.review.classified_tables import case, write
 from tests.waiting import HANG, wait_until
 
-pytestmark = pytest.mark.slow
-
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
@@ -294,6 +292,7 @@ def test_arabic_is_printed_whatever_the_locale_says():
     assert done.stdout.decode() == "الشارع\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
 def test_an_interrupted_run_says_so_and_the_same_command_resumes(tmp_path):
     rows = "".join(f"{SEWAGE} {n} " * 4 + "\n" for n in range(20_000))

@@ -20,8 +20,6 @@ from tawasul_nlp.tables import GROUP_COLUMNS, group_table
 from tawasul_nlp.tables.run.case_rows import read_date
 from tests.waiting import HANG, wait_until
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 ROWS = [
     ("k-1", "01/03/2026", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي"),
@@ -322,6 +320,7 @@ def test_an_index_is_rebuilt_beside_the_one_before_and_keeps_its_ids(capsys):
     assert "incidents.old: is there already, of an earlier rebuild or yours" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     write_jsonl("backlog.jsonl")
     assert tawasul("index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id", "-q") == 0
@@ -446,6 +445,7 @@ def test_a_pipe_in_and_out_carries_data_only_on_standard_output():
     assert [path.name for path in Path().iterdir()] == ["backlog.jsonl"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts are sent otherwise there")
 def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys):
     write_csv("backlog.csv", rows=[(f"k-{n}", "", f"{ROWS[HOLE][2]} رقم {n}") for n in range(3000)])

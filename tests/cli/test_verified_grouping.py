@@ -11,8 +11,6 @@ from tawasul_nlp.cli import main
 from tests.duplicates.pair_model import write_pair_model, write_unverifying_model
 from tests.duplicates.test_verification import EVENT
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
@@ -35,6 +33,7 @@ def manifest(path: Path):
     return json.loads(Path(f"{path}.manifest.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_group_verifies_says_so_and_can_be_told_not_to(model, backlog, tmp_path, capsys):
     grouped = {name: tmp_path / f"{name}.csv" for name in ("read", "unread", "bundled")}
     assert tawasul("group", backlog, "-t", "text", "-o", grouped["read"], "--model", model) == 0

@@ -86,10 +86,12 @@ def naming_a_country(names):
             yield path.relative_to(PACKAGE).as_posix(), number
 
 
+@pytest.mark.slow
 def test_only_data_names_a_country(names):
     assert [(name, line) for name, line in naming_a_country(names) if name not in ALLOWED] == []
 
 
+@pytest.mark.slow
 def test_every_exception_is_still_one(names):
     assert {name for name, _ in naming_a_country(names)} == set(ALLOWED)
 

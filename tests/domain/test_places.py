@@ -381,7 +381,6 @@ def test_tatweel_marks_and_digits_do_not_hide_a_place(name, position, marked):
     assert find_places(f"في {spelled}").area == find_places(f"في {name}").area is not None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["ا", "المحرق ", "مجمع 226 ", "و", "بال", "7a", "el mu7arraq "])
 def test_time_grows_linearly_with_the_text(unit):
     def find(text):

@@ -14,8 +14,6 @@ from tests.duplicates.test_index import HOLE, POWER, POWER_AGAIN, POWER_COPY, PO
 from tests.robustness.index_material import cases, grouper
 from tests.robustness.index_reference import Reference, decide, opened, stored_decisions, wrong
 
-pytestmark = pytest.mark.slow
-
 OUTAGE = "محول الكهرباء انفجر والحي كله ظلام في مجمع 1207 بمدينة حمد"
 
 
@@ -186,6 +184,7 @@ def test_adding_tells_which_incidents_were_created_joined_and_merged(index):
         assert not list(wrong(own))
 
 
+@pytest.mark.slow
 def test_every_case_that_moves_by_itself_moves_for_a_reason(tmp_path):
     loose = DuplicateGrouper.from_pretrained(threads=1, threshold=0.1)  # so that arrivals join what stood apart
     seen = []
@@ -372,6 +371,7 @@ STEPS = st.lists(
 
 
 # Without shrinking, which would take minutes: a failure names its seeds.
+@pytest.mark.slow
 @settings(
     max_examples=15,
     deadline=None,

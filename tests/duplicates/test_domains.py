@@ -29,6 +29,7 @@ def test_a_block_of_one_number_in_two_areas_keeps_strangers_apart(grouper: Dupli
     assert (alone.blocks == -1).all() and (alone.numbers[:, 0] >= 0).all()
 
 
+@pytest.mark.slow
 def test_workers_read_the_places_of_the_same_domain(grouper: DuplicateGrouper) -> None:
     texts = [f"{ONE} {number}" for number in range(4_100)] + [STRANGER]
     vectors = grouper.encode([ONE])

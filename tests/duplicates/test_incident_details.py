@@ -10,8 +10,6 @@ from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
 from tests.packs import KUWAIT
 from tests.robustness.index_reference import opened
 
-pytestmark = pytest.mark.slow
-
 WASTE = "حاوية القمامة في مجمع 226 بالبسيتين ممتلئة ولم تفرغ منذ أيام"
 
 

@@ -23,8 +23,6 @@ from tawasul_nlp.errors import IndexFormatError, IndexLockedError, InvalidTextEr
 from tests.robustness import index_material
 from tests.waiting import HANG
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "training" / "data"
 POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
@@ -257,6 +255,7 @@ def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_pa
 # -- what lasts --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ids_and_assignments_are_the_same_after_reopening(grouper, tmp_path, corpus):
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         index.add(corpus[:120])
@@ -271,6 +270,7 @@ def test_ids_and_assignments_are_the_same_after_reopening(grouper, tmp_path, cor
         }
 
 
+@pytest.mark.slow
 def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, index, corpus):
     for case in corpus:
         index.add([case])
@@ -281,6 +281,7 @@ def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once(grouper, 
     assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
 
 
+@pytest.mark.slow
 def test_a_query_says_what_adding_does(grouper, index, corpus):
     joined = 0
     for case in corpus:
@@ -367,6 +368,7 @@ def test_dates_keep_incidents_apart_in_an_index_as_in_a_grouping(grouper, index)
     )
 
 
+@pytest.mark.slow
 def test_every_member_matches_its_representative(grouper, index, corpus):
     index.add(corpus)
     for incident in index.groups():

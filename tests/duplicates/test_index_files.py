@@ -23,8 +23,6 @@ from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedErro
 from tests.robustness import index_damage, index_kills
 from tests.robustness.index_material import answers, cases, grouper, started
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory):
@@ -47,6 +45,7 @@ def killed(indexes, tmp_path):
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", index_damage.ATTACKS)
 def test_a_damaged_index_answers_as_the_sound_one_or_is_refused(indexes, attack):
     sound = {name: index_damage.sound_answers(indexes, name) for name in ("early", "late", "killed")}
@@ -71,6 +70,7 @@ def test_a_damaged_graph_is_never_given_to_usearch_and_is_made_again(closed):
     assert not graph.exists() and DuplicateIndex.verify(closed).cases == 58
 
 
+@pytest.mark.slow
 def test_a_small_index_answers_the_same_however_its_graph_was_made(tmp_path):
     with DuplicateIndex.open(tmp_path / "index", grouper()) as index:
         index.add(cases())
@@ -195,6 +195,7 @@ def test_a_history_that_cannot_be_read_is_damage(closed, change, message):
 # -- kills, interrupts, full disks -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged_and_a_copy_lacks_nothing():
     for outcome in index_kills.run(8, 20261124):
         assert (outcome.trials, outcome.failures) == (8, 0), outcome

@@ -10,8 +10,6 @@ from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.features import case_features
 
-pytestmark = pytest.mark.slow
-
 EXAMPLES = Path(__file__).parents[2] / "examples" / "backlog.csv"
 # Two cases that say nothing else are no incident.
 GREETING = "السلام عليكم ورحمة الله وبركاته"

@@ -261,7 +261,6 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> DuplicateGrouper:
     return DuplicateGrouper.from_pretrained(write_pair_model(tmp_path_factory.mktemp("model") / "pairs"), threads=1)
 
 
-@pytest.mark.slow
 def test_a_model_reads_pairs_whatever_the_batch(reading: DuplicateGrouper) -> None:
     pairs = [(THEFT, PALM), (PALM, ""), (THEFT_AGAIN * 40, TRANSFORMER), ("", "")]
     together = reading.classifier.pair_logits(pairs)
@@ -270,7 +269,6 @@ def test_a_model_reads_pairs_whatever_the_batch(reading: DuplicateGrouper) -> No
     assert reading.classifier.pair_logits([]).shape == (0,)
 
 
-@pytest.mark.slow
 def test_such_a_model_verifies_unless_told_otherwise(reading: DuplicateGrouper, plain: DuplicateGrouper) -> None:
     assert reading.verifier is not None and reading.threshold == RULE.threshold
     texts = [*EVENT, *(f"{text} مجمع 711" for text in EVENT)]

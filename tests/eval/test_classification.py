@@ -12,11 +12,10 @@ from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED
 from training.corpus import LabelSpace, load_examples
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, capsys):
     labels = LabelSpace.load()
     cases = {

@@ -1,12 +1,9 @@
 """How groupings of the held-out incidents are scored."""
 
 import numpy as np
-import pytest
 
 from eval.quality.duplicates import BARS, HARD_NEGATIVES, RELATIONS, collections, score, table
 from training.corpus import LabelSpace
-
-pytestmark = pytest.mark.slow
 
 
 def test_a_perfect_grouping_scores_one_and_both_collections_hold_the_same_incidents():

@@ -1,7 +1,6 @@
 """How groupings of incidents that many reported are scored."""
 
 import numpy as np
-import pytest
 
 from eval.quality.incidents import BARS, SEEDS, Report, found_share, load_backlog, markdown, mistyped, scores
 
@@ -33,7 +32,6 @@ def test_each_incident_has_one_mistyped_copy_of_its_first_report() -> None:
     assert found_share(np.array([0, 0, 0, 1, 2, 3, 0, 3]), REPORTS, copies) == 0.5
 
 
-@pytest.mark.slow
 def test_the_backlog_holds_all_reports_and_as_many_other_cases_as_the_page_says() -> None:
     reports = load_backlog()
     kinds = [report.relation for report in reports]

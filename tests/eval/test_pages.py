@@ -9,8 +9,6 @@ import pytest
 from eval.scale import backlog, report
 from eval.speed import service
 
-pytestmark = pytest.mark.slow
-
 ROW = {"different_texts": 3, "seconds": 1.0, "rows_per_second": 3.0, "peak_mb": 50, "killed_at": 2, "same_bytes": True}
 KILLED = {"killed_peak_mb": 50, "resumed_peak_mb": 49, "seconds_with_kill": 1.2}
 

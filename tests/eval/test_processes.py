@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no such count of memory elsewhere")
 def test_a_small_process_that_a_large_one_started_has_a_small_peak():

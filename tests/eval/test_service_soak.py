@@ -8,7 +8,6 @@ import pytest
 from eval.speed import service_soak
 from eval.speed.service import write_index
 
-pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 
 TEXTS = ["حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي", "الماي مقطوع عن مجمع 711 من أمس"]
@@ -21,6 +20,7 @@ def test_a_case_is_predicted_looked_for_added_and_removed_again():
     assert asked[4] == ("/predict", {"texts": [TEXTS[1]]})
 
 
+@pytest.mark.slow
 def test_every_minute_tells_requests_errors_and_memory(tmp_path):
     write_index(tmp_path / "index", ["انقطع التيار عن مجمع 1203"])
     found = asyncio.run(service_soak.measure(tmp_path, TEXTS, number=2, seconds=0.5))

@@ -17,8 +17,6 @@ from tawasul_nlp.evaluation import calibrate, evaluate
 from tawasul_nlp.model.folder import BUNDLED, CARD, read_config
 from tests.model.tiny_model import TASKS, TEXTS, write_tiny_model
 
-pytestmark = pytest.mark.slow
-
 ROWS = 400
 
 
@@ -103,6 +101,7 @@ def test_labels_that_the_model_lacks_count_as_errors(folder: Path, table: dict[s
     assert read_config(tmp_path / "out").tasks["subject"] == read_config(folder).tasks["subject"]
 
 
+@pytest.mark.slow
 def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before(
     folder: Path, table: dict[str, list[str]], tmp_path: Path
 ) -> None:
@@ -173,6 +172,7 @@ def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(
     assert told["before"]["hash"] == before.model_hash and told["after"]["hash"] == read_config(out).model_hash
 
 
+@pytest.mark.slow
 def test_calibrating_needs_no_torch(folder: Path, table: dict[str, list[str]], tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps(table), encoding="utf-8")
     code = (

@@ -189,6 +189,7 @@ def test_words_and_names_of_a_table_hold_no_personal_data(seasons, tmp_path):
         assert all(secret not in written for secret in ("39001234", "zzcomplainer", "zzoffice"))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_refused_with_what_to_do(rows):
     table = columns(rows)
     with pytest.raises(ValueError, match="give either a second table or since"):
@@ -212,6 +213,7 @@ def test_what_cannot_be_compared_is_refused_with_what_to_do(rows):
         compared(few, few)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_or_json_and_prints_the_sentences(seasons, tmp_path, capsys):
     old, new = (str(write(tmp_path / f"{n}.csv", season)) for n, season in zip("ab", seasons, strict=True))
     whole = str(write(tmp_path / "all.parquet", [row for season in seasons for row in season]))

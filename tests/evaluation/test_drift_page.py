@@ -53,7 +53,6 @@ def test_the_page_has_no_script_and_asks_nothing_of_a_network(page):
     assert "http://" not in text and "https://" not in text and " style=" not in text
 
 
-@pytest.mark.slow
 def test_it_opens_in_arabic_and_changes_to_english_as_a_whole(driver, page):
     driver.get("about:blank")
     driver.get_log("browser")
@@ -67,7 +66,6 @@ def test_it_opens_in_arabic_and_changes_to_english_as_a_whole(driver, page):
     assert driver.get_log("browser") == []
 
 
-@pytest.mark.slow
 def test_what_a_table_smuggles_in_is_shown_as_text(driver, page):
     opened(driver, page, "english")
     assert driver.title == "ما الذي تغيّر بين فترتين"

@@ -16,8 +16,6 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import evaluate
 from training.corpus import LabelSpace, load_examples
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def examples():
@@ -84,6 +82,7 @@ def test_the_page_fetches_nothing_and_escapes_everything(result):
     assert page.count("<svg") == 6  # two curves and a confusion matrix of each task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "xlsx", "pandas", "datasets"])
 def test_every_source_gives_the_same_rows(form, result, table, tmp_path):
     with table.open(encoding="utf-8", newline="") as file:

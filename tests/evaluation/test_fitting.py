@@ -9,8 +9,6 @@ from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
-pytestmark = pytest.mark.slow
-
 
 def test_the_temperature_of_overconfident_scores_is_found() -> None:
     rng = np.random.default_rng(0)

@@ -11,8 +11,6 @@ from tawasul_nlp.evaluation import select
 from tawasul_nlp.evaluation.selection import choose, margins, write_rows
 from tawasul_nlp.tables import TableError
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def pool():

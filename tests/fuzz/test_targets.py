@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from tests.fuzz.targets import TARGETS, seeds
 
-pytestmark = pytest.mark.slow
-
 SLOW = {"index_database": 25}
 
 
@@ -41,6 +39,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["insert", "overwrite", "cut", "end
 PLACES = st.lists(st.floats(0, 1, exclude_max=True), min_size=5, max_size=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_survives_what_is_almost_sound(name):
     sound = seeds(name)

@@ -17,8 +17,6 @@ from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import PerProcess
 from tests.waiting import HANG
 
-pytestmark = pytest.mark.slow
-
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 

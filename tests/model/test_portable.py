@@ -18,8 +18,6 @@ from tawasul_nlp.model.portable import with_portable_softmax
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 from tests.waiting import HANG
 
-pytestmark = pytest.mark.slow
-
 OLDER = "Haswell"  # AVX2 and FMA, neither AVX-512 nor VNNI
 
 
@@ -55,6 +53,7 @@ def test_this_processor_gives_the_golden_numbers_for_texts_alone_and_together():
     assert max(differences().values()) < CLOSE
 
 
+@pytest.mark.slow
 def test_a_processor_without_vnni_gives_the_golden_numbers_as_well(emulator):
     check = "from tawasul_nlp.model.portable import products_overflow; assert products_overflow()"
     compare = ["-m", "eval.speed.processors.golden", "--texts", "4"]

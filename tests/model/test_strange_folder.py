@@ -23,8 +23,6 @@ from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hide_weights
 from tests.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint
 
-pytestmark = pytest.mark.slow
-
 
 def open_and_read(folder: Path) -> None:
     ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS)

@@ -8,8 +8,6 @@ from tawasul_nlp.report import write_report
 from tests.report.browser import opened, phone
 from tests.report.tables import classified, write
 
-pytestmark = pytest.mark.slow
-
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 _RUN = "const done = arguments[arguments.length - 1]; axe.run().then(done, fault => done({ failed: String(fault) }))"
 
@@ -43,6 +41,7 @@ def page(tmp_path_factory):
     return folder / "r.html"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["ar", "en"])
 def test_the_page_has_no_serious_fault(chromium, page, language):
     driver = opened(chromium, page, address=f"#language={language}&review=1")

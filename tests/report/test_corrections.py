@@ -9,8 +9,6 @@ from tawasul_nlp.report import write_report
 from tests.report.browser import downloaded, opened, plain
 from tests.report.tables import classified, write
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):

@@ -3,14 +3,11 @@
 import datetime as dt
 import random
 
-import pytest
 from scipy.stats import binomtest, false_discovery_control
 
 from tawasul_nlp.report import write_report
 from tests.report.browser import cards, kpis, opened, plain, select
 from tests.report.tables import classified, write
-
-pytestmark = pytest.mark.slow
 
 LAST = dt.date(2026, 6, 30)
 

@@ -10,8 +10,6 @@ from tests.report.browser import cards, embedded, opened, plain, rows_shown, sel
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 ARABIC = "المجاري طافحة أمام البيوت في مجمع 714 من أمس"
 ARABIZI = "el majari 6af7a jedam baitna"
 

@@ -15,6 +15,7 @@ def routed(*pairs):
     return [{**row, "routed_to": to, "agency": answer} for row, (to, answer) in zip(rows, pairs, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("to", "answer", "elsewhere"),
     [
@@ -45,7 +46,6 @@ def test_a_table_is_not_asked_where_cases_went_unless_a_column_is_named(tmp_path
         write_report(tmp_path / "t.parquet", tmp_path / "r.html", routed_column="sent")
 
 
-@pytest.mark.slow
 def test_the_pairs_that_the_model_is_sure_of_come_first_and_lead_to_their_cases(chromium, tmp_path):
     rows = routed(*[("works", "ewa")] * 3, *[("ewa", "works")] * 2, *[("ewa", "ewa")] * 4)
     for at, row in enumerate(rows):

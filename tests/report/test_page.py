@@ -14,8 +14,6 @@ from tests.report.browser import cards, embedded, opened, phone, rows_shown, sel
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 HOSTILE = [
     "</script><script>window.hacked = 1</script> الشارع مظلم",
     '<img src=x onerror="window.hacked = 2"> الماي مقطوع',
@@ -262,6 +260,7 @@ def test_personal_data_are_masked_unless_asked_for(tmp_path):
     assert "لم تُحجب" in json.dumps(embedded(tmp_path / "open.html")["words"], ensure_ascii=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize(
     ("ids", "shown"),
@@ -325,6 +324,7 @@ def test_a_single_old_date_does_not_push_the_last_weeks_off_the_chart(chromium, 
     assert driver.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_give_a_page_that_still_answers(chromium, tmp_path):
     rows = classified(2_000)
     table = write(tmp_path / "t.parquet", [{**rows[at % 2_000], "case_id": str(at)} for at in range(100_000)])

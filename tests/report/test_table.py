@@ -12,8 +12,6 @@ from tests.report.browser import cards, downloaded, drawn, kpis, opened, phone, 
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 TEXT = "نص الشكوى"
 
 

@@ -16,8 +16,6 @@ from tawasul_nlp.tables.io.readers import open_reader
 from tests.report.browser import embedded
 from tests.report.tables import classified, write
 
-pytestmark = pytest.mark.slow
-
 
 def counted(path, **options):
     reader = open_reader(path)

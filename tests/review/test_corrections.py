@@ -325,7 +325,6 @@ def indexed(tmp_path):
     return table, folder
 
 
-@pytest.mark.slow
 def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexed, tmp_path, capsys):
     table, folder = indexed
     first, _, other = (row["group_id"] for row in records(table))
@@ -344,7 +343,6 @@ def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexe
     assert [row["group_size"] for row in rows] == ["1", "2", "2"]
 
 
-@pytest.mark.slow
 def test_a_table_that_is_not_in_the_index_is_refused(table, indexed, tmp_path):
     rows = [row | {"case_id": f"x-{at}"} for at, row in enumerate(ROWS)]
     table = write(tmp_path / "other.csv", rows)

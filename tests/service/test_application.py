@@ -11,8 +11,6 @@ import pytest
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, Prediction, __version__
 from tawasul_nlp.prediction import Quote, Urgency
 
-pytestmark = pytest.mark.slow
-
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
 from tawasul_nlp.service import Limits, create_app  # noqa: E402

@@ -13,8 +13,6 @@ testclient = pytest.importorskip("fastapi.testclient", reason="the extra `servic
 
 from tawasul_nlp.service import create_app  # noqa: E402
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/service.md"
 # What every command reads, and `serve` has no option for.

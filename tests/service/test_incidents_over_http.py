@@ -7,8 +7,6 @@ import pytest
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.errors import IndexDiskError
 
-pytestmark = pytest.mark.slow
-
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
 from tawasul_nlp.service import bearer_tokens, create_app  # noqa: E402

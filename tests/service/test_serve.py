@@ -15,7 +15,6 @@ from tawasul_nlp.cli import main
 from tests.report.browser import browser
 from tests.waiting import HANG, wait_until
 
-pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 
 HOLE = "حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي"
@@ -91,6 +90,7 @@ def test_the_documentation_needs_nothing_from_another_machine(client, served, tm
         assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda stop: stop.name)
 def test_what_was_acknowledged_is_in_the_index_however_the_service_stops(tmp_path, classifier, stop):
     folder, numbers = tmp_path / "incidents", count()
@@ -119,6 +119,7 @@ def test_what_was_acknowledged_is_in_the_index_however_the_service_stops(tmp_pat
         assert set(acknowledged) <= set(index.assignments())
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_without_a_complaint(tmp_path):
     with serving(tmp_path / "log") as served:
         served.process.send_signal(signal.SIGINT)

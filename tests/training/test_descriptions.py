@@ -134,7 +134,6 @@ def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_
     assert EDUCATION in json.loads((tmp_path / "folds/fold1/run.json").read_text(encoding="utf-8"))["labels"]["dept"]
 
 
-@pytest.mark.slow
 def test_the_command_takes_a_file_of_descriptions(known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "cases.csv", known)
     (tmp_path / "labels.yaml").write_text(json.dumps(TOLD, ensure_ascii=False), encoding="utf-8")

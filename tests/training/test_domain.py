@@ -12,13 +12,12 @@ from tawasul_nlp.training import TrainConfig, train
 from tests.packs import CITIES, KUWAIT
 from tests.training.conftest import on_table, write_csv
 
-pytestmark = pytest.mark.slow
-
 WASTE = ("القمامة متراكمة", "حاوية الزبالة مليانة", "ما شالوا النفايات", "كيس زبالة مرمي", "النظافة سيئة")
 LIGHT = ("الإنارة مطفية", "عمود النور طافي", "لمبة الشارع خربانة", "الليت ما يشتغل", "ظلام بالشارع")
 PLACES = ("في العليا", "في الملز", "في الحمراء", "عند شارع التحلية", "بالرياض", "بجدة")
 
 
+@pytest.mark.slow
 def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp_path: Path, tiny_bert: Path) -> None:
     rows = [
         {"text": f"{said} {where} من {days} أيام", "topic": topic, "agency": agency}

@@ -13,8 +13,6 @@ from tawasul_nlp.training import TrainConfig, cross_validate
 from tawasul_nlp.training.splitting import fold_numbers
 from tests.training.conftest import on_table, write_csv
 
-pytestmark = pytest.mark.slow
-
 
 def test_folds_keep_groups_together_and_share_labels() -> None:
     rng = np.random.default_rng(0)
@@ -29,6 +27,7 @@ def test_folds_keep_groups_together_and_share_labels() -> None:
         fold_numbers({"dept": labels}, np.arange(400) % 100, 101, seed=1)
 
 
+@pytest.mark.slow
 def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

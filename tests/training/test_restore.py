@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import pytest
 import torch
 from transformers import BertConfig, BertModel
 
@@ -15,8 +14,6 @@ from tawasul_nlp.text import PROFILES
 from tawasul_nlp.training.export import export_float, quantize_rows
 from tawasul_nlp.training.restore import restore_network
 from tests.model.tiny_model import tiny_tokenizer
-
-pytestmark = pytest.mark.slow
 
 
 def test_restored_weights_give_the_bundled_models_answers() -> None:

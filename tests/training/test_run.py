@@ -35,8 +35,6 @@ from tawasul_nlp.training.run_folder import discard
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -75,6 +73,8 @@ def run(cases: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.T
     return found.folder
 
 
+@pytest.mark.slow
+@pytest.mark.smoke
 def test_the_folder_answers_with_the_tables_own_labels(run: Path, cases: list[dict[str, str]]) -> None:
     classifier = ComplaintClassifier.from_pretrained(run / "model")
     assert set(classifier.labels["dept"]) == set(DEPARTMENTS.values())
@@ -251,6 +251,7 @@ def test_a_setting_that_would_do_nothing_is_refused(
         trained(write_csv(tmp_path / "cases.csv", cases), tmp_path / "out", settings(tiny_bert, **changes))
 
 
+@pytest.mark.slow
 def test_an_epoch_goes_on_with_what_it_has_not_read(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +295,7 @@ def test_a_table_in_memory_is_read_as_its_file_is(form: str, cases: list[dict[st
         read_data(cases, columns, config, tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_from_its_checkpoint(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,6 +364,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
     assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
 
 
+@pytest.mark.slow
 def test_a_run_of_two_stages_resumes_in_the_second(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,6 @@ def found(
     return on_table(search, data, trials=6, **options), data, options
 
 
-@pytest.mark.slow
 def test_the_best_settings_and_their_model_are_kept(
     found: tuple[SearchResult, Path, dict[str, Any]], cases: list[dict[str, str]]
 ) -> None:
@@ -125,7 +124,6 @@ def test_the_best_settings_and_their_model_are_kept(
     assert "How it was chosen" in (result.model_folder / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_no_trial_trains_or_validates_on_the_held_out_rows(
     found: tuple[SearchResult, Path, dict[str, Any]], cases: list[dict[str, str]]
 ) -> None:

@@ -244,7 +244,6 @@ def test_a_part_that_is_held_in_memory_may_not_be_larger_than_that(tmp_path, mon
         open_reader(path)
 
 
-@pytest.mark.slow
 def test_twenty_thousand_cases_pass_with_their_texts_in_the_cells_or_in_a_table_of_strings(tmp_path):
     texts = [f"{SEWAGE} طريق {n} بيت {n % 97}" for n in range(20_000)]
     cells = workbook(tmp_path / "cells.xlsx", [["id", "text"], *enumerate(texts)])

@@ -12,8 +12,6 @@ from tawasul_nlp.tables.io import excel_writer
 from tests.tables.run.test_classify import ENDINGS, TEXTS, TOPICS, read, records, rejects_of, run, write
 from tests.tables.run.test_outputs import FORMULAS
 
-pytestmark = pytest.mark.slow
-
 
 def sheet(path):
     """The rows of a workbook as openpyxl reads them."""
@@ -52,6 +50,7 @@ def test_no_cell_is_a_formula(tmp_path):
     ] == FORMULAS
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=8))
 def test_any_text_comes_back_as_it_was(tmp_path, texts):

@@ -13,8 +13,6 @@ from tawasul_nlp.tables.io.readers import open_reader
 from tests.robustness.small_tables import SMALL
 from tests.tables.run.test_classify import read, run
 
-pytestmark = pytest.mark.slow
-
 
 class Largest(random.Random):
     """Draws the largest of everything."""
@@ -23,6 +21,7 @@ class Largest(random.Random):
         return 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALL)
 def test_a_small_file_that_unpacks_to_very_much_is_refused_and_opened_when_asked_for(tmp_path, kind):
     path = SMALL[kind](tmp_path, Largest(1))
@@ -34,6 +33,7 @@ def test_a_small_file_that_unpacks_to_very_much_is_refused_and_opened_when_asked
     assert "text" in open_reader(path, ReadOptions(any_size=True)).columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -68,6 +68,7 @@ def test_honest_tables_that_are_wide_or_repeat_themselves_pass(tmp_path):
     assert (report.rows_written, report.rows_rejected) == (999, 1) and read(report.output)[0]["text"] == "ماي 0"
 
 
+@pytest.mark.slow
 def test_damage_in_a_parquet_file_that_is_unpacked_to_be_measured_is_reported_by_the_reader(tmp_path):
     path = tmp_path / "t.parquet"
     texts = [f"{'ماي ' * 1_000} {n % 9}" for n in range(50_000)]

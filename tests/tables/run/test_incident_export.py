@@ -13,8 +13,6 @@ from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
 from tests.robustness.index_reference import opened
 from tests.tables.keyword_classifier import SeveralIssues
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def index(tmp_path):

@@ -19,8 +19,6 @@ from tests.robustness.tables import outputs_over_inputs
 from tests.tables.run.test_classify import read, records, run, write
 from tests.tables.run.test_resume import ENVIRONMENT, ROOT
 
-pytestmark = pytest.mark.slow
-
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and locks are other there")
 
 

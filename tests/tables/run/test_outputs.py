@@ -23,8 +23,6 @@ from tests.robustness.tables import formula_cells, formulas, masked_runs, write_
 from tests.tables.keyword_classifier import Foreign, KeywordClassifier
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, rejects_of, run, write
 
-pytestmark = pytest.mark.slow
-
 PRIVATE = "المجاري طافحة في مجمع 714، رقمي 39001234 والبطاقة 850101234"
 
 
@@ -284,6 +282,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
 def test_a_value_that_a_small_file_repeats_comes_in_small_chunks_and_a_huge_row_is_rejected(tmp_path, column):
     texts = [LONG] * 40 + [LONG * 20] + ["ماي", None] * 10

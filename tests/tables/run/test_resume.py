@@ -29,8 +29,6 @@ from tests.tables.keyword_run import CHUNK_ROWS
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, write
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are other there")
@@ -86,6 +84,7 @@ def rejects_beside(output):
     return output.with_name(output.name + ".rejects.jsonl")
 
 
+@pytest.mark.slow
 @unix
 @pytest.mark.parametrize(("out_of", "into"), [(".csv", ".csv"), (".jsonl", ".jsonl"), (".parquet", ".parquet")])
 def test_a_run_that_is_killed_several_times_gives_the_same_bytes(tmp_path, out_of, into):
@@ -112,6 +111,8 @@ def test_a_run_that_is_killed_several_times_gives_the_same_bytes(tmp_path, out_o
     assert manifest["resumed"] == 3 and manifest["rows"]["read"] == 2_000
 
 
+@pytest.mark.slow
+@pytest.mark.smoke
 @unix
 def test_a_run_that_is_killed_at_any_moment_starting_working_or_publishing_ends_as_if_it_had_not_been():
     outcome = next(classify_kills.run(5, 2))
@@ -257,6 +258,7 @@ def test_an_input_that_changes_under_the_run_is_not_published(tmp_path):
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.slow
 def test_no_run_publishes_rows_of_an_input_that_was_there_for_a_while():
     assert [outcome.note for outcome in changed_inputs.run(8, 1)] == ["", "", ""]
 
