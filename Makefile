@@ -1,4 +1,4 @@
-# The targets are what CI runs (.ci/run = a fresh VENV and `make test`), so that nothing passes there and fails here.
+# The targets are what CI runs (.ci/run = a fresh VENV and `make test-all`), so that nothing passes there and fails here.
 #   make demo    install the package alone, classify and group examples/backlog.csv, report on it, and say what stands out
 #   make test    lint, types, tests and doctests, with one short run each of training, browser, Ray, silence, kill and notebook
 #   make test-all  make test, then the long tests, property tests with random examples, and the wheel in an environment of its own
