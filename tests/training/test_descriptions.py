@@ -16,6 +16,8 @@ from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 from tests.training.test_run import settings
 
+pytestmark = pytest.mark.slow
+
 ONE = Columns("text", {"dept": "dept"})
 TWO = Columns("text", {"dept": "dept", "style": "style"})
 EDUCATION = DEPARTMENTS["education"]
@@ -93,7 +95,6 @@ def test_a_described_label_without_rows_is_a_label_and_is_reported(known: list[d
     assert TOLD[EDUCATION] not in [*data.train["text"], *data.validation["text"]]
 
 
-@pytest.mark.slow
 def test_a_label_that_is_only_described_can_be_answered(
     known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -114,7 +115,6 @@ def test_a_label_that_is_only_described_can_be_answered(
         )
 
 
-@pytest.mark.slow
 def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_rows_have(
     known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:

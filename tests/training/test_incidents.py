@@ -20,6 +20,8 @@ from tests.training.conftest import on_table, read_data, write_csv
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"bf16": False, "mlm_weight": 0.0, "batch_size": 16, "label_issues": False, "ngram": None, "epochs": 1}
 
 
@@ -101,7 +103,6 @@ def test_a_table_without_incidents_gets_no_incident_vectors_and_says_so(
         model.encode_incidents(["حفرة"])
 
 
-@pytest.mark.slow
 def test_a_column_in_which_no_value_comes_twice_is_an_error_and_few_incidents_a_warning(
     reports: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

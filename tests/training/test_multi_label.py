@@ -32,6 +32,8 @@ from tawasul_nlp.training.tables import Columns, read_rows
 from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 from tests.training.test_run import settings
 
+pytestmark = pytest.mark.slow
+
 NONE_OF_THEM = DEPARTMENTS["education"]
 
 
@@ -226,7 +228,6 @@ def test_a_head_that_starts_from_a_probe_ranks_the_texts_of_its_labels_first() -
     assert (weights[2] == 0).all() and bias[2] > 5
 
 
-@pytest.mark.slow
 def test_cross_validation_measures_every_set_once(
     table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,7 +249,6 @@ def test_cross_validation_measures_every_set_once(
     )
 
 
-@pytest.mark.slow
 def test_an_update_keeps_a_multi_label_task(run: TrainRun, table: list[dict[str, str]], tmp_path: Path) -> None:
     replay = [{"text": row["نص"], "tags": row["وسوم"], "style": row["style"]} for row in table]
     corrected = [{**row, "tags": f"{row['tags']}|عاجل"} for row in replay[1:40:2]]
@@ -276,7 +276,6 @@ def test_the_command_says_what_it_would_train_on(
     assert "tags: 4 labels" in shown and "labels a row" in shown
 
 
-@pytest.mark.slow
 def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
     table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +296,6 @@ def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
     assert not run.evaluation.tasks["style"].baselines and not run.evaluation.label_sets["tags"].baselines
 
 
-@pytest.mark.slow
 def test_a_search_and_descriptions_know_sets_of_labels(
     table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:

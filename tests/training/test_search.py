@@ -27,6 +27,8 @@ from tests.training.conftest import on_table, write_csv
 from tests.training.test_run import ROOT, settings
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SPACE: dict[str, Any] = {
     "head_learning_rate": Range(1e-3, 3e-2, log=True),
     "batch_size": (8, 16),
@@ -135,7 +137,6 @@ def test_no_trial_trains_or_validates_on_the_held_out_rows(
     assert held_out >= len(cases) // 6
 
 
-@pytest.mark.slow
 def test_a_finished_search_is_read_again_goes_on_with_more_trials_and_refuses_another_space(
     found: tuple[SearchResult, Path, dict[str, Any]],
 ) -> None:
@@ -150,7 +151,6 @@ def test_a_finished_search_is_read_again_goes_on_with_more_trials_and_refuses_an
         on_table(search, data, trials=6, **{**options, "space": {"batch_size": (8, 16)}})
 
 
-@pytest.mark.slow
 def test_a_killed_search_resumes_and_ends_as_if_it_had_not_been(
     cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:

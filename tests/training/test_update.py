@@ -19,6 +19,8 @@ from tawasul_nlp.training.update import _divided, _parents, update_config
 from tests.training.conftest import DEPARTMENTS, on_table, write_csv
 from training.corpus import LabelSpace, load_examples
 
+pytestmark = pytest.mark.slow
+
 NEW = DEPARTMENTS["education"]
 
 
@@ -44,7 +46,6 @@ def model(known: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest
     return on_table(train, Dataset.from_list(known), output=out / "run", **options).model_folder
 
 
-@pytest.mark.slow
 def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
     model: Path,
     known: list[dict[str, str]],
@@ -86,7 +87,6 @@ def test_what_is_held_out_is_neither_trained_nor_validated_on_and_corrections_re
     assert len(set(given) & {row["text"] for row in known[:6]}) > 0
 
 
-@pytest.mark.slow
 def test_the_encoder_may_see_a_part_of_the_replay_with_every_label_and_the_ngram_scorer_learns_from_all(
     model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
 ) -> None:
@@ -112,7 +112,6 @@ def test_a_task_that_another_one_decides_stays_so_unless_that_gets_a_new_label()
     assert _parents(bundled, labels | {"topic": (*labels["topic"], "new")}) == {}
 
 
-@pytest.mark.slow
 def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(tmp_path: Path) -> None:
     bundled = ComplaintClassifier.from_pretrained()
     examples = load_examples("validation", LabelSpace.load(), reports=False)

@@ -28,6 +28,8 @@ from tests.tables.keyword_classifier import (  # noqa: E402
 from tests.tables.run.test_classify import records, write  # noqa: E402
 from tests.tables.run.test_resume import CHUNK_ROWS, a_backlog, rows_done, run  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
@@ -65,7 +67,6 @@ def on_ray(classifier, source, output, **options):
     )
 
 
-@pytest.mark.slow
 def test_a_table_comes_out_byte_for_byte_with_its_rejects_though_a_worker_dies(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 600)
     one = run(source, tmp_path / "one.csv")
@@ -76,7 +77,6 @@ def test_a_table_comes_out_byte_for_byte_with_its_rejects_though_a_worker_dies(t
     assert (two.rows_read, two.rows_written, two.counts) == (one.rows_read, one.rows_written, one.counts)
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_again_and_again_is_reported_and_the_run_resumes_without_ray(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 400)
     with pytest.raises(WorkerDiedError, match="a Ray worker died 4 times at the same work"):
@@ -86,7 +86,6 @@ def test_a_worker_that_dies_again_and_again_is_reported_and_the_run_resumes_with
     assert run(source, tmp_path / "out.csv").output.read_bytes() == whole.output.read_bytes()
 
 
-@pytest.mark.slow
 def test_errors_of_the_classifier_and_wishes_beyond_the_cluster_come_out_as_they_are(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 100)
     with pytest.raises(MemoryError, match="no memory for 33"):
@@ -112,7 +111,6 @@ def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
     assert "but the Ray cluster has 0" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_dataset_gets_the_urgency_and_the_issues_of_each_case(tmp_path):
     source = a_backlog(tmp_path / "backlog.parquet", 60)
     table = classify_table(SeveralIssues(), source, tmp_path / "one.parquet", text_column="text").output
@@ -122,7 +120,6 @@ def test_a_dataset_gets_the_urgency_and_the_issues_of_each_case(tmp_path):
     assert pa.Table.from_pylist(found.take_all()).cast(wanted.schema).equals(wanted)
 
 
-@pytest.mark.slow
 @pytest.mark.smoke
 def test_a_dataset_is_classified_in_order_as_its_table_is(tmp_path):
     source = a_backlog(tmp_path / "backlog.parquet", 700)
@@ -131,7 +128,6 @@ def test_a_dataset_is_classified_in_order_as_its_table_is(tmp_path):
     assert pa.Table.from_pylist(found.take_all()).cast(wanted.schema).equals(wanted)
 
 
-@pytest.mark.slow
 def test_rows_of_a_dataset_that_cannot_be_read_are_kept_for_review():
     texts = pa.array([b"\xd9\x85\xd8\xac\xd8\xa7\xd8\xb1\xd9\x8a", b"\xff\xfe", None], pa.binary()).view(pa.string())
     dataset = ray.data.from_arrow(pa.table({"text": texts, "agency": ["أ", "ب", "ج"]}))
@@ -146,7 +142,6 @@ def test_rows_of_a_dataset_that_cannot_be_read_are_kept_for_review():
     assert classify(dataset, "text", classifier=Foreign, prefix="x_").columns()[2] == "x_urgency"
 
 
-@pytest.mark.slow
 def test_rows_without_a_text_belong_to_no_group_though_there_are_no_others():
     dataset = ray.data.from_arrow(pa.table({"text": pa.array([None, "  "], pa.string())}))
     rows = group(dataset, "text", grouper=grouper()).take_all()
@@ -166,7 +161,6 @@ def test_a_dataset_without_the_column_is_refused_at_once():
         classify(dataset, "نص", workers=5)
 
 
-@pytest.mark.slow
 def test_groups_of_a_dataset_are_those_of_the_local_grouper():
     cases = list(many_reports())
     for at in range(0, 60, 5):  # these are read by the model, on either side
@@ -200,7 +194,6 @@ def test_groups_of_a_dataset_are_those_of_the_local_grouper():
     assert set(ADDED_COLUMNS).isdisjoint(found.columns)
 
 
-@pytest.mark.slow
 def test_pairs_of_a_dataset_are_verified_as_those_of_the_local_grouper(tmp_path):
     verifying = DuplicateGrouper.from_pretrained(write_pair_model(tmp_path / "model"), threads=1)
     cases = many_reports()[:100]
