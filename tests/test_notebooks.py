@@ -45,7 +45,7 @@ def test_there_is_a_notebook_for_each_kind_of_user():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(NAMES[0], marks=pytest.mark.smoke), *NAMES[1:]])
 def test_a_notebook_runs_from_top_to_bottom(name):
     notebook = executed(FOLDER / name, FOLDER)
     shown = [output for cell in code_cells(notebook) for output in cell.outputs]
