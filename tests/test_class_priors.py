@@ -8,7 +8,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables.run.engine import ModelFacts
+from tawasul_nlp.tables.run.pipeline import ModelFacts
 
 UNSURE = "الشارع وسخ ومحد ينظفه"
 TEXTS = [UNSURE, "الماي مقطوع من امس", "ابي اعرف متى يوصل الدعم", "", "شكرا لعمال النظافة في المحرق"]

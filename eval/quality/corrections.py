@@ -25,7 +25,7 @@ from tawasul_nlp import ComplaintClassifier, classify_table
 from tawasul_nlp.evaluation import ComparisonResult, compare, evaluate
 from tawasul_nlp.evaluation.output import signed
 from tawasul_nlp.review import CorrectionReport, ReviewPlan, apply_corrections, write_review
-from tawasul_nlp.tables.io.records import write_records
+from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.training import LabelledData, TrainConfig, update
 from tawasul_nlp.training.update import update_config
 from training.corpus import Example, LabelSpace, load_examples

@@ -20,10 +20,9 @@ from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.report.highlights import Highlights
 from tawasul_nlp.tables.added_columns import task_order
-from tawasul_nlp.tables.io.fields import column_of, field
+from tawasul_nlp.tables.io.fields import column_of, field, joined_text, named
 from tawasul_nlp.tables.run.classify import BatchReport
 from tawasul_nlp.tables.run.group import GroupReport
-from tawasul_nlp.tables.run.text_columns import joined_text, named
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import IncidentEvent, Match

@@ -77,7 +77,7 @@ def label_columns(value: str | None) -> dict[str, str] | None:
 def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | None) -> None:
     """Raise early if a result would replace an input, or needs plots that cannot be drawn."""
     from tawasul_nlp.extras import require
-    from tawasul_nlp.tables.io.output_file import check_apart
+    from tawasul_nlp.tables.io.files import check_apart
 
     check_apart(inputs, {name: path for name, path in outputs.items() if path is not None})
     check_model_apart(model, **outputs)

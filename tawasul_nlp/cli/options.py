@@ -98,7 +98,7 @@ def target_error(given: str | None) -> float | dict[str, float]:
 
 def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
     """Raise :class:`~tawasul_nlp.tables.TableError` if an output is a file of the model in use."""
-    from tawasul_nlp.tables.io.output_file import check_apart
+    from tawasul_nlp.tables.io.files import check_apart
 
     if model is not None and Path(model).is_dir():
         written = {name: Path(path) for name, path in outputs.items() if path not in (None, "-")}
@@ -137,7 +137,7 @@ def _decoded(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
-        from tawasul_nlp.tables.io.encodings import sniff_encoding
+        from tawasul_nlp.tables.io.text_file import sniff_encoding
 
         data = text.encode("utf-8", "surrogateescape")
         if sniff_encoding(io.BytesIO(data)).codec == "cp1256":

@@ -200,7 +200,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def source_file(backlog: str) -> Iterator[Path]:
     """Give the file of an argument; standard input, which is -, is copied to a temporary one."""
-    from tawasul_nlp.tables.io.streams import spooled
+    from tawasul_nlp.tables.io.files import spooled
 
     if backlog == "-":
         with spooled(sys.stdin.buffer) as path:
@@ -229,7 +229,7 @@ class TableFiles:
 @contextmanager
 def table_files(backlog: str, output: str, reading: Reading, writing: Writing) -> Iterator[TableFiles]:
     """Give the files of a command; what is written for standard output, which is -, goes there at the end."""
-    from tawasul_nlp.tables.io.streams import delivered
+    from tawasul_nlp.tables.io.files import delivered
 
     to_stdout = output == "-"
     with ExitStack() as stack:

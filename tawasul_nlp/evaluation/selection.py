@@ -25,8 +25,7 @@ from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import PAIRS, TaskConfig
 from tawasul_nlp.model.label_sets import join_labels, set_probability
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import to_cell
-from tawasul_nlp.tables.io.escaping import escaped_row
+from tawasul_nlp.tables.io.cells import escaped_row, to_cell
 from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, open_labelled
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from tawasul_nlp.report.page import render
 from tawasul_nlp.report.shown import read_cases
 from tawasul_nlp.report.tally import Tally
 from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.options import ReadOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
-from tawasul_nlp.tables.run.text_columns import open_source
+from tawasul_nlp.tables.io.fields import open_source
+from tawasul_nlp.tables.io.files import PendingFile, check_apart
+from tawasul_nlp.tables.io.formats import ReadOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from tawasul_nlp.domain import Domain, Levels
 from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS, TASKS, classification_columns
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.chunk import Reader
-from tawasul_nlp.tables.io.fields import check_columns
+from tawasul_nlp.tables.io.fields import check_columns, named, wordiest
 from tawasul_nlp.tables.run.case_rows import likely_id, read_date
-from tawasul_nlp.tables.run.text_columns import named, wordiest
 
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")

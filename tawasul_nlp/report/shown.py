@@ -12,9 +12,9 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.report.columns import ReportColumns
 from tawasul_nlp.report.held import Held
 from tawasul_nlp.report.tally import UNKNOWN, Tally
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_cell
-from tawasul_nlp.tables.io.fields import values_of
-from tawasul_nlp.tables.run.text_columns import joined_text
+from tawasul_nlp.tables.io.cells import to_cell
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
+from tawasul_nlp.tables.io.fields import joined_text, values_of
 from tawasul_nlp.text import mask_personal_data
 
 # Longer texts are cut to their beginning.

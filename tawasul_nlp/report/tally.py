@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns
-from tawasul_nlp.tables.io.chunk import Chunk, to_cell
+from tawasul_nlp.tables.io.cells import to_cell
+from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.run.case_rows import read_date
 
 # What the page counts and filters by.

@@ -12,12 +12,20 @@ from typing import Any
 from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_cell
 from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS, classification_columns
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import Reader, to_cell, to_name
-from tawasul_nlp.tables.io.fields import check_columns, field
-from tawasul_nlp.tables.io.input_file import InputFile
-from tawasul_nlp.tables.io.options import ReadOptions
+from tawasul_nlp.tables.io.cells import to_cell, to_name
+from tawasul_nlp.tables.io.chunk import Reader
+from tawasul_nlp.tables.io.fields import (
+    check_columns,
+    checked_columns,
+    field,
+    named,
+    open_source,
+    with_texts,
+    wordiest,
+)
+from tawasul_nlp.tables.io.files import InputFile
+from tawasul_nlp.tables.io.formats import ReadOptions
 from tawasul_nlp.tables.run.case_rows import likely_id
-from tawasul_nlp.tables.run.text_columns import checked_columns, named, open_source, with_texts, wordiest
 
 _YES = ("true", "1", "1.0")
 _NEEDED = ("needs_review", "review_reasons")

@@ -16,9 +16,8 @@ from tawasul_nlp.review.review_sheet import read_sheet
 from tawasul_nlp.review.reviewed import Reviewed, match_answers
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.records import write_records
+from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions, open_reader
+from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.tables.run.rewrite import RewriteReport, rewrite_table
 
 if TYPE_CHECKING:

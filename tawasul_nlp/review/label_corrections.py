@@ -11,7 +11,7 @@ from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.review.case_issues import OTHER_AGENCIES, issue_cells, issues_of
 from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
 from tawasul_nlp.review.label_names import LabelNames
-from tawasul_nlp.tables.io.chunk import to_name
+from tawasul_nlp.tables.io.cells import to_name
 
 _TOPIC, _AGENCY = "topic", "agency"
 _PLACE_NEEDED = "place_needed"

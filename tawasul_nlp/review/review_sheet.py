@@ -10,9 +10,9 @@ from typing import Any
 from tawasul_nlp.review.classified import ClassifiedCase
 from tawasul_nlp.review.label_names import LabelNames
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import to_name
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.io.records import write_records
+from tawasul_nlp.tables.io.cells import to_name
+from tawasul_nlp.tables.io.formats import open_reader
+from tawasul_nlp.tables.io.write import write_records
 
 CASE = "case"
 ROW = "row"

@@ -17,7 +17,7 @@ from tawasul_nlp.review.review_sheet import (
 )
 from tawasul_nlp.tables.errors import disk_errors
 from tawasul_nlp.tables.io.excel_writer import MAX_CELL
-from tawasul_nlp.tables.io.output_file import PendingFile
+from tawasul_nlp.tables.io.files import PendingFile
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet

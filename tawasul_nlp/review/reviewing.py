@@ -14,9 +14,8 @@ from tawasul_nlp.review.label_names import SeenLabels
 from tawasul_nlp.review.review_sheet import ReviewCase, ReviewSheet, write_sheet
 from tawasul_nlp.review.review_workbook import write_workbook
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.formats import output_format
-from tawasul_nlp.tables.io.options import ReadOptions
-from tawasul_nlp.tables.io.output_file import check_apart
+from tawasul_nlp.tables.io.files import check_apart
+from tawasul_nlp.tables.io.formats import ReadOptions, output_format
 from tawasul_nlp.text import mask_personal_data
 
 _PLAN = ReviewPlan()
@@ -97,7 +96,7 @@ def write_review(
     Examples
     --------
     >>> import tempfile
-    >>> from tawasul_nlp.tables.io.records import write_records
+    >>> from tawasul_nlp.tables.io.write import write_records
     >>> row = {"text": "حفرة في الشارع", "topic": "road_damage", "topic_probability": "0.4", "needs_review": "true"}
     >>> rows = [row | {"review_reasons": "low_topic_confidence"}]
     >>> with tempfile.TemporaryDirectory() as folder:

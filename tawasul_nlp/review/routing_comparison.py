@@ -11,11 +11,11 @@ from pathlib import Path
 from tawasul_nlp.domain import Domain, agency_named
 from tawasul_nlp.review.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import to_name
+from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.fields import field as value_of
-from tawasul_nlp.tables.io.options import ReadOptions
-from tawasul_nlp.tables.io.records import write_records
+from tawasul_nlp.tables.io.formats import ReadOptions
+from tawasul_nlp.tables.io.write import write_records
 
 _AGENCY = "agency"
 _MOST_NAMED = 5

@@ -9,14 +9,12 @@ from tawasul_nlp.tables.errors import (
     TableError,
     WorkerDiedError,
 )
-from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
 from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
-from tawasul_nlp.tables.run.engine import LocalEngine
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
 from tawasul_nlp.tables.run.incident_export import INCIDENT_COLUMNS, export_incidents
-from tawasul_nlp.tables.run.label_counts import LabelCount
-from tawasul_nlp.tables.run.pipeline import Step
+from tawasul_nlp.tables.run.pipeline import LabelCount, LocalEngine, Step
 
 __all__ = [
     "ADDED_COLUMNS",

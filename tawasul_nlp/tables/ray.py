@@ -35,10 +35,10 @@ from tawasul_nlp.tables.added_columns import (
 )
 from tawasul_nlp.tables.errors import MissingColumnError, WorkerDiedError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk
-from tawasul_nlp.tables.io.parquet_reader import check_text_type
+from tawasul_nlp.tables.io.fields import with_texts
+from tawasul_nlp.tables.io.parquet import check_text_type
 from tawasul_nlp.tables.run.case_rows import CaseRows
-from tawasul_nlp.tables.run.engine import Classifier, ModelFacts, T, loaded
-from tawasul_nlp.tables.run.text_columns import with_texts
+from tawasul_nlp.tables.run.pipeline import Classifier, ModelFacts, T, loaded
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -160,7 +160,7 @@ def group(
 
 
 class RayEngine:
-    """Predicts on a Ray cluster; an :class:`~tawasul_nlp.tables.run.engine.Engine` for ``classify_table``.
+    """Predicts on a Ray cluster; an :class:`~tawasul_nlp.tables.run.pipeline.Engine` for ``classify_table``.
 
     The cluster is the one that this process is connected to; else that of ``RAY_ADDRESS`` or of this machine; else one
     is started on this machine for the time. Ray reports no usage of that one, but as it starts it asks whether the
@@ -204,7 +204,7 @@ class RayEngine:
             raise
 
     def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.engine.Engine`."""
+        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.pipeline.Engine`."""
         waiting: deque[tuple[T, Any]] = deque()
         for number, (tag, texts) in enumerate(batches):
             actor = self._actors[number % len(self._actors)]

@@ -15,7 +15,7 @@ from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.model.ngram import NgramFeatures
-from tawasul_nlp.tables.io.escaping import escaped_row
+from tawasul_nlp.tables.io.cells import escaped_row
 from tawasul_nlp.training.dataset import is_labelled
 from tawasul_nlp.training.ngram_fitting import kept_features, linear_svm, one_vs_rest_svms, weighed
 

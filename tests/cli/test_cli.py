@@ -17,7 +17,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import ADDED_COLUMNS
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.review.classified_tables import case, write
 from tests.waiting import HANG, wait_until
 

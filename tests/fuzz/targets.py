@@ -25,7 +25,7 @@ from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.text.personal.cues import compiled

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from tawasul_nlp.tables.io.chunk import to_json
+from tawasul_nlp.tables.io.cells import to_json
 from training.corpus import LabelSpace, load_examples
 
 _PLACES = [("capital", "321"), ("muharraq", "213"), ("northern", "740"), ("southern", "929"), (None, None)]

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from tawasul_nlp.report import write_report
-from tawasul_nlp.tables.io.escaping import escaped
+from tawasul_nlp.tables.io.cells import escaped
 from tests.report.browser import cards, downloaded, drawn, kpis, opened, phone, rows_shown, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until

@@ -12,7 +12,7 @@ from tawasul_nlp.report import write_report
 from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.report.tally import UNKNOWN, Tally
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.report.browser import embedded
 from tests.report.tables import classified, write
 

@@ -18,7 +18,7 @@ from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.prediction import Prediction
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import TableError, classify_table, group_table
-from tawasul_nlp.tables.run.manifest import input_identity, manifest_beside
+from tawasul_nlp.tables.run.outputs import input_identity, manifest_beside
 from tests.robustness.outcome import Outcome
 from tests.tables.keyword_classifier import KeywordClassifier
 

@@ -23,10 +23,10 @@ from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, classify_table, group_table
-from tawasul_nlp.tables.io.chunk import START, Chunk, to_json
-from tawasul_nlp.tables.io.csv_format import CSV
-from tawasul_nlp.tables.io.delimited import DELIMITERS
-from tawasul_nlp.tables.io.layout import Layout
+from tawasul_nlp.tables.io.cells import to_json
+from tawasul_nlp.tables.io.chunk import START, Chunk
+from tawasul_nlp.tables.io.csv import CSV, DELIMITERS
+from tawasul_nlp.tables.io.formats import Layout
 from tests.robustness.outcome import Outcome
 from tests.tables.keyword_classifier import KeywordClassifier
 

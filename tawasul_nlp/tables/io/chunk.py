@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.cells import is_text, to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -261,99 +260,90 @@ class Writer(Protocol):
         ...
 
 
-def is_text(value: str) -> bool:
-    r"""Return whether a string can be stored as UTF-8, which half of a surrogate pair cannot.
+CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
+MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is not a table of cases
 
-    >>> is_text("مجمع 711"), is_text("\ud83d")
-    (True, False)
+TITLE_ROWS = 20  # how far below the first row a header is looked for
+
+# What a table may unpack to, and that for each byte of its file more: in bytes, or in characters of a workbook.
+ROOM = 1 << 28
+ROOM_PER_BYTE = 200
+# The same in cells: a row has one in each column, and one of a sheet those before its last too. Reading
+# five million takes a second.
+CELLS = 10_000_000
+CELLS_PER_BYTE = 50
+
+# A row or a reject, the line on which it begins, its size in characters, and where the next one begins.
+Parsed = tuple[dict[str, Any] | Reject, int, int, Position]
+
+
+def gather(parsed: Iterable[Parsed], max_rows: int, start: Position, first_rows: int | None = None) -> Iterator[Chunk]:
+    """Bundle parsed rows, which begin at `start`, into chunks."""
+    rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    lines: list[int] = []
+    rejects: list[Reject] = []
+    chars = 0
+    end = start
+    most = chunk_rows(start.row, max_rows, first_rows)
+    for item, line, size, end in parsed:
+        if isinstance(item, Reject):
+            rejects.append(item)
+        else:
+            rows.append(item)
+            numbers.append(end.row)
+            lines.append(line)
+            size += CELL_CHARS * len(item)
+        chars += size
+        if len(rows) + len(rejects) >= most or chars >= CHUNK_CHARS:
+            yield Chunk(numbers, rows, rejects, end, lines)
+            rows, numbers, lines, rejects, chars = [], [], [], [], 0
+            most = chunk_rows(end.row, max_rows, first_rows)
+    if rows or rejects:
+        yield Chunk(numbers, rows, rejects, end, lines)
+
+
+def check_width(path: Path, columns: int) -> None:
+    """Raise :class:`TableError` if a table has too many columns to be one."""
+    if columns > MAX_COLUMNS:
+        raise TableError(f"{path} has {columns:,} columns, and a table may have {MAX_COLUMNS:,}; is it the right file?")
+
+
+def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str], wanted: str | None) -> str:
+    """Say which row is the header, if the one that was taken for it looks like a title.
+
+    The header is one of the rows after it, each with its number: the one that has the column that is wanted; or one
+    that has, like the next, at least twice as many cells that are not empty.
+
+    >>> title_hint([(3, ["id", "text"]), (4, ["1", "الماي مقطوع"])], ["شكاوى مارس"], None)
+    'row 3 looks like the header, with a title above it: --header-row 3'
     """
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    enough = max(2, 2 * sum(map(bool, header)))
+    for (number, cells), (_, below) in pairwise([*rows, (0, ())]):
+        if wanted in cells or min(sum(map(bool, cells)), sum(map(bool, below))) >= enough:
+            return f"row {number} looks like the header, with a title above it: --header-row {number}"
+    return ""
 
 
-_JSON_NAMES = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean"}
-
-
-def json_name(value: Any) -> str:
-    """Return what JSON calls a value.
-
-    >>> json_name(True), json_name([1]), json_name(None)
-    ('boolean', 'array', 'null')
-    """
-    return "null" if value is None else _JSON_NAMES.get(type(value), type(value).__name__)
-
-
-def json_value(value: Any) -> Any:
-    """Return a JSON form of a value that JSON lacks; meant for ``json.dumps(default=...)``.
-
-    >>> import datetime as dt
-    >>> json_value(dt.date(2026, 3, 1))
-    '2026-03-01'
-    """
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, Decimal):
-        return str(value)
-    return str(value)
-
-
-def to_json(value: Any) -> str:
-    """Return `value` as JSON on one line, Arabic unescaped; NaN and infinities, which JSON lacks, become null.
-
-    >>> to_json({"نص": "الشارع مظلم", "n": float("nan")})
-    '{"نص": "الشارع مظلم", "n": null}'
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=json_value)
-    except ValueError:
-        return json.dumps(_without_nan(value), ensure_ascii=False, allow_nan=False, default=json_value)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return value
-
-
-def to_cell(value: Any) -> str:
-    """Return the text of a CSV cell: nothing for None, ``true``/``false``, JSON for lists and objects.
-
-    >>> to_cell(None), to_cell(True), to_cell(12), to_cell(["أ", 1])
-    ('', 'true', '12', '["أ", 1]')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list | tuple | dict):
-        return to_json(value)
-    return str(json_value(value))
-
-
-def to_name(value: Any) -> str:
-    """Return a cell that names something, a label or a group: without blanks around it, and nothing for NaN.
-
-    A whole number that a table made a float, for want of a value in another row, loses its ``.0``.
-
-    >>> to_name(" الأشغال "), to_name(12.0), to_name(float("nan")), to_name(None)
-    ('الأشغال', '12', '', '')
-    """
-    if isinstance(value, float):
-        if value != value:
-            return ""
-        if value.is_integer():
-            value = int(value)
-    return to_cell(value).strip()
+def distinct_names(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return unique names of the columns, and notes on which were changed."""
+    taken = set(names)
+    seen: set[str] = set()
+    counts: dict[str, int] = {}
+    result = []
+    notes = []
+    for position, name in enumerate(names, 1):
+        fresh = name
+        if not name or name in seen:
+            base = name or "column"
+            count = counts.get(base, 2) if name else position
+            while (fresh := f"{base}_{count}") in taken:
+                count += 1
+            counts[base] = count
+            notes.append(
+                f"column {position} is named {fresh!r}: its own name {name!r} is {'taken' if name else 'empty'}"
+            )
+            taken.add(fresh)
+        seen.add(fresh)
+        result.append(fresh)
+    return tuple(result), tuple(notes)

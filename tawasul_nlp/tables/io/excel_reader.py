@@ -19,21 +19,27 @@ from typing import Any
 
 from tawasul_nlp.extras import require
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, to_cell, to_json
-from tawasul_nlp.tables.io.chunking import (
+from tawasul_nlp.tables.io.cells import is_text, to_cell, to_json
+from tawasul_nlp.tables.io.chunk import (
     CELLS,
     CELLS_PER_BYTE,
+    CHUNK_ROWS,
     ROOM,
     ROOM_PER_BYTE,
+    START,
     TITLE_ROWS,
+    Chunk,
     Parsed,
+    Position,
+    Reader,
+    Reject,
     check_width,
     distinct_names,
     gather,
     title_hint,
 )
-from tawasul_nlp.tables.io.delimited import MAX_RECORD_CHARS
-from tawasul_nlp.tables.io.options import ReadOptions
+from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
+from tawasul_nlp.tables.io.formats import ReadOptions
 
 MAX_ROWS = 1_048_576
 # A full sheet of a million cases unpacks to about two gigabytes; XML of a real workbook shrinks 5 to 50 times.

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.chunk import Chunk, is_text, to_cell
-from tawasul_nlp.tables.io.chunking import MAX_COLUMNS
-from tawasul_nlp.tables.io.excel_reader import MAX_ROWS
-from tawasul_nlp.tables.io.layout import Layout, Sink
+from tawasul_nlp.tables.io.cells import is_text, to_cell
+from tawasul_nlp.tables.io.chunk import MAX_COLUMNS, Chunk
+from tawasul_nlp.tables.io.excel_reader import MAX_ROWS, ExcelReader
+from tawasul_nlp.tables.io.formats import Layout, Sink, TableFormat
+from tawasul_nlp.tables.io.packed import is_workbook
 
 MAX_CELL = 32_767  # what a cell of Excel holds, in UTF-16 units
 _EXACT = 10**15  # from here on Excel keeps only the first fifteen digits of a number
@@ -178,3 +181,24 @@ def _cell(value: Any) -> str:
 def _written(text: str) -> str:
     text = _UNWRITABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
     return text if is_text(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _build(rows: Path, table: Path, _layout: Layout) -> None:
+    with closing(Workbook(table)) as book, rows.open("rb") as file:
+        shutil.copyfileobj(file, book)
+
+
+EXCEL = TableFormat(
+    name="xlsx",
+    title="an Excel workbook",
+    suffixes=(".xlsx",),
+    read_suffixes=(".xlsm",),  # Excel opens it only with macros
+    open=ExcelReader,
+    append=SheetWriter,
+    build=_build,
+    recognises=lambda path, start: start.startswith(b"PK\x03\x04") and is_workbook(path),
+    binary=True,
+    fitting=without_long_cells,
+    takes=frozenset({"sheet", "header_row"}),
+    piped="csv",
+)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.tables.errors import MissingColumnError
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
+from tawasul_nlp.tables.io.cells import json_name
 from tawasul_nlp.tables.io.chunk import Chunk, Reader
+from tawasul_nlp.tables.io.files import InputFile
+from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
 
 _MOST = 100  # fields that a message lists
 _DEEPEST = 4
@@ -115,3 +119,117 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
     parts = name.split(".")
     for at in range(1, len(parts)):
         yield ".".join(parts[:at]), ".".join(parts[at:])
+
+
+_GUESS_ROWS = 100
+
+
+def named(columns: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that are named, each once, in their order.
+
+    >>> named("text"), named(["subject", "body", "subject"]), named(None)
+    (('text',), ('subject', 'body'), ())
+    """
+    if columns is None:
+        return ()
+    return (columns,) if isinstance(columns, str) else tuple(dict.fromkeys(columns))
+
+
+def open_source(
+    source: str | Path, text_column: str | Sequence[str] | None, options: ReadOptions
+) -> tuple[InputFile, Reader]:
+    """Return the table of a run as it is when the run begins, and a reader of it."""
+    file = InputFile(source)
+    return file, open_reader(file.path, options, text_column=next(iter(named(text_column)), None))
+
+
+def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the text columns, if the table has them.
+
+    Raises
+    ------
+    TableError
+        If one cannot hold text (its subclass :class:`MissingColumnError` if there is none of its name).
+    """
+    names = named(wanted)
+    if not reader.columns and names:
+        return names
+    missing = next((name for name in names if not has_field(reader, name)), None)
+    if missing is None and names:
+        if reader.nested:
+            _check_no_objects(reader, names)
+        for name in names:
+            if name in reader.columns:
+                reader.check_text_column(name)
+        return names
+    records = _first_records(reader)
+    columns = fields(records, reader.columns)
+    values = {name: [field(record, name) for record in records] for name in columns}
+    raise MissingColumnError(missing, columns, wordiest(values, words_a_row=2), hint=reader.hint(missing))
+
+
+def _check_no_objects(reader: Reader, names: Sequence[str]) -> None:
+    """Raise :class:`TableError` if a text column holds nothing but objects, for then every row would be rejected."""
+    records = _first_records(reader)
+    for name in names:
+        values = [value for record in records if (value := field(record, name)) is not None]
+        if values and all(isinstance(value, Mapping) for value in values):
+            inner = fields([{name: value} for value in values], [name])[1:]
+            texts = {own: [field({name: value}, own) for value in values] for own in inner}
+            likely = wordiest(texts) or next(iter(inner), None)
+            advice = f"; name one of their fields, as in --text-column {likely!r}" if likely else ""
+            raise TableError(f"column {name!r} holds JSON objects, expected text{advice}")
+
+
+def _first_records(reader: Reader) -> list[dict[str, Any]]:
+    first = next(iter(reader.chunks(_GUESS_ROWS)), None)
+    return first.records() if first is not None else []
+
+
+def joined_note(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return what the user should know of texts in several columns; nothing of one.
+
+    >>> joined_note(["subject", "body"])
+    ("the text of a case is that of the columns 'subject', 'body' together, in this order",)
+    """
+    if len(columns) < 2:
+        return ()
+    return (f"the text of a case is that of the columns {', '.join(map(repr, columns))} together, in this order",)
+
+
+def joined_text(parts: Iterable[str | None]) -> str:
+    r"""Return the texts of several columns as one, a line each; empty ones leave no line.
+
+    >>> joined_text(["انقطاع", None, "الماي مقطوع من أمس"])
+    'انقطاع\nالماي مقطوع من أمس'
+    """
+    return "\n".join(part for part in parts if part)
+
+
+def wordiest(columns: Mapping[str, Sequence[object]], words_a_row: float = 0) -> str | None:
+    """Return the column with the most words in it, if it has more than so many a row.
+
+    Examples
+    --------
+    >>> wordiest({"id": ["A1", "A2"], "text": ["حفرة في الشارع", "شكرا"]})
+    'text'
+    """
+    words = {name: sum(len(v.split()) for v in values if isinstance(v, str)) for name, values in columns.items()}
+    best = max(words, key=lambda name: words[name], default=None)
+    return best if best is not None and words[best] > words_a_row * len(columns[best]) else None
+
+
+def with_texts(chunk: Chunk, columns: str | Sequence[str]) -> tuple[Chunk, list[str]]:
+    """Return the chunk with rejects for the rows whose text is not a string, and the texts of the others, joined."""
+    texts = []
+    problems = {}
+    names = named(columns)
+    for position, values in enumerate(zip(*(values_of(chunk, name) for name in names), strict=True)):
+        odd = next((at for at, value in enumerate(values) if not (value is None or isinstance(value, str))), None)
+        if odd is None:
+            texts.append(joined_text(values) if len(values) > 1 else values[0] or "")
+        else:
+            value = values[odd]
+            kind = "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"a JSON {json_name(value)}"
+            problems[position] = f"column {names[odd]!r} holds {kind}, expected text"
+    return chunk.rejecting(problems), texts

@@ -1,18 +1,66 @@
-"""The formats of tables. A format is declared once, in its own module; whatever depends on formats asks here."""
+"""The formats of tables, how a table is read and written, and what one to be written looks like.
+
+A format is declared once, in its own module; whatever depends on formats asks here.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.inputs import at_least_one
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
+from tawasul_nlp.tables.errors import TableError, reason_of
 from tawasul_nlp.tables.io.packed import unpacked
+from tawasul_nlp.tables.io.text_file import named_encoding
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tawasul_nlp.tables.io.chunk import Chunk, Reader, Writer
+
+
+class Sink(Protocol):
+    """Where the bytes of a table go."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Append the bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a table to be written looks like.
+
+    Attributes
+    ----------
+    columns, schema : tuple of str, callable
+        The table's own columns; the function that gives their Arrow schema is called for Parquet only.
+    added, types : tuple of str, mapping of str to str
+        Names of the added columns, and their plain names with their types.
+    delimiter, bom, raw_cells
+        For CSV: see :class:`~tawasul_nlp.tables.WriteOptions`.
+    """
+
+    format: TableFormat
+    columns: tuple[str, ...]
+    schema: Callable[[], pa.Schema]
+    added: tuple[str, ...]
+    types: Mapping[str, str] = field(default_factory=lambda: ADDED_COLUMNS)
+    delimiter: str = ","
+    bom: bool = False
+    raw_cells: bool = False
+
+    def whole_schema(self) -> pa.Schema:
+        """Return the Arrow schema of the table's own and the added columns."""
+        import pyarrow as pa
+
+        own = self.schema()
+        return pa.schema([*own, *added_schema(self.added, self.types)], metadata=own.metadata)
+
 
 _START_BYTES = 512
 # The first bytes of files that people take for tables of ours, and what to do with them.
@@ -159,3 +207,134 @@ def _of_suffix(suffix: str, *, reading: bool = False) -> TableFormat | None:
 
 def _recognised(format: TableFormat, path: Path, start: bytes) -> bool:
     return format.recognises is not None and format.recognises(path, start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How a table is read; what is None is detected.
+
+    Parameters
+    ----------
+    format : str, optional
+        ``csv``, ``jsonl``, ``parquet`` or ``xlsx``; by the file's name and first bytes if None.
+    encoding : str, optional
+        Of a CSV or JSONL file; sniffed if None (UTF-8, UTF-8 with mark, windows-1256, UTF-16 with mark).
+    delimiter : str, optional
+        One character, for CSV; sniffed if None (comma, semicolon, tab, bar).
+    sheet : str, optional
+        Of an Excel workbook; the first if None.
+    header_row : int, optional
+        The row of the header in a workbook or CSV, from 1; what is above it, such as a title, is left out. The first
+        that is not empty if None.
+    any_size : bool
+        Whether to read a file that unpacks to far more than its size: compressed, with millions of empty cells, or with
+        one text that many rows share.
+
+    Raises
+    ------
+    ValueError
+        If a value is invalid. A sheet or a header row that the file does not have is reported when it is opened.
+
+    Examples
+    --------
+    >>> ReadOptions(encoding="windows-1256", header_row=3).header_row
+    3
+    >>> ReadOptions(delimiter="::")
+    Traceback (most recent call last):
+    ...
+    ValueError: delimiter is '::', expected one character
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    header_row: int | None = None
+    any_size: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            known_format(self.format)
+        if self.encoding is not None:
+            named_encoding(self.encoding)
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ValueError(f"delimiter is {self.delimiter!r}, expected one character")
+        if self.header_row is not None:
+            at_least_one("header_row", self.header_row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """How a table is written, with its rejected rows and its manifest beside it.
+
+    Parameters
+    ----------
+    format : str, optional
+        As for reading; by the output's name if None. In a workbook, texts are texts and never formulas, and a row with
+        a text that no cell of Excel holds is rejected.
+    prefix : str, optional
+        Of the added columns; see :func:`~tawasul_nlp.tables.added_names`.
+    rejects : str or Path, optional
+        Where rejected rows go; the output's name with ``.rejects.jsonl`` if None. When no row is rejected, the file is
+        not written and one from an earlier run is removed.
+    raw_cells : bool
+        Whether a CSV keeps cells that a spreadsheet would run as formulas; else they are escaped with an apostrophe.
+    bom : bool
+        Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
+    overwrite : bool
+        Whether to replace any file; else only an output that such a run on this input wrote and that was not changed
+        since.
+    manifest : bool
+        Whether to write ``OUT.manifest.json``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> WriteOptions(format="xls")
+    Traceback (most recent call last):
+    ...
+    ValueError: format is 'xls', expected one of csv, jsonl, parquet, xlsx
+    """
+
+    format: str | None = None
+    prefix: str | None = None
+    rejects: str | Path | None = None
+    raw_cells: bool = False
+    bom: bool = True
+    overwrite: bool = True
+    manifest: bool = True
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            known_format(self.format)
+
+
+def open_reader(path: str | Path, options: ReadOptions = ReadOptions(), *, text_column: str | None = None) -> Reader:
+    """Open a table for reading; the name of a column that it should have helps to find the delimiter.
+
+    Raises
+    ------
+    TableError
+        If the file is missing, empty, or no table of the format; its subclass :class:`OversizedTableError` if a small
+        file would take very long or fill a disk.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise TableError(f"there is no file {path}")
+    if not path.is_file():
+        raise TableError(f"{path} is not a regular file")
+    try:
+        format = known_format(options.format) if options.format is not None else sniff_format(path)
+        if options.sheet is not None and "sheet" not in format.takes:
+            raise TableError(f"{path} is {format.title}, which has no sheet {options.sheet!r}; leave --sheet out")
+        if options.header_row is not None and "header_row" not in format.takes:
+            raise TableError(f"{path} is {format.title}, which has no header row; leave --header-row out")
+        if path.stat().st_size == 0:
+            raise TableError(f"{path} is empty")
+        return format.open(path, options, text_column)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {reason_of(error)}") from error

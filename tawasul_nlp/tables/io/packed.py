@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
-from tawasul_nlp.tables.io.chunking import ROOM, ROOM_PER_BYTE
+from tawasul_nlp.tables.io.chunk import ROOM, ROOM_PER_BYTE
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.tables.io.chunk import Chunk, to_cell
-from tawasul_nlp.tables.io.fields import values_of
-from tawasul_nlp.tables.run.text_columns import with_texts
+from tawasul_nlp.tables.io.cells import to_cell
+from tawasul_nlp.tables.io.chunk import Chunk
+from tawasul_nlp.tables.io.fields import values_of, with_texts
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case, DuplicateIndex

@@ -12,18 +12,21 @@ from typing import Any
 from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
 from tawasul_nlp.tables.errors import InputChangedError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader
-from tawasul_nlp.tables.io.fields import check_columns
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
-from tawasul_nlp.tables.io.output_file import publish
-from tawasul_nlp.tables.run.engine import Classifier, Engine, LocalEngine, ModelFacts
-from tawasul_nlp.tables.run.label_counts import LabelCount
-from tawasul_nlp.tables.run.manifest import input_identity, versions, write_manifest
+from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
+from tawasul_nlp.tables.io.files import publish
+from tawasul_nlp.tables.io.formats import Layout, ReadOptions, WriteOptions
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
-from tawasul_nlp.tables.run.outputs import Targets, checked_targets, escaped_note, layout_of
-from tawasul_nlp.tables.run.pipeline import Pipeline, Step
+from tawasul_nlp.tables.run.outputs import (
+    Targets,
+    checked_targets,
+    escaped_note,
+    input_identity,
+    layout_of,
+    versions,
+    write_manifest,
+)
+from tawasul_nlp.tables.run.pipeline import Classifier, Engine, LabelCount, LocalEngine, ModelFacts, Pipeline, Step
 from tawasul_nlp.tables.run.resume import TABLE, UnfinishedRun, files_of_run, is_unfinished, unfinished_run
-from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note, open_source
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from tawasul_nlp.domain import Domain, Place, Places, find_named_agencies, find_
 from tawasul_nlp.domain.routing import PLACE, route_part
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.prediction import Issue, Prediction
-from tawasul_nlp.tables.io.chunk import to_name
+from tawasul_nlp.tables.io.cells import to_name
 
 _NUMBER = re.compile(r"(\d{1,5})(?:\.0)?")  # some programs write a block that is missing elsewhere as a fraction
 _PLACE_NEEDED = "place_needed"

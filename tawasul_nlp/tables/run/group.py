@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
-from tawasul_nlp.tables.io.fields import check_columns
-from tawasul_nlp.tables.io.options import ReadOptions, WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, write_table
+from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
+from tawasul_nlp.tables.io.files import PendingFile
+from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.write import write_table
 from tawasul_nlp.tables.run.case_rows import CaseRows, reject_unknowable
-from tawasul_nlp.tables.run.manifest import input_identity
-from tawasul_nlp.tables.run.outputs import Targets, check_rows, checked_targets, escaped_note, layout_of, publish_table
-from tawasul_nlp.tables.run.text_columns import checked_columns, joined_note, open_source
+from tawasul_nlp.tables.run.outputs import (
+    Targets,
+    check_rows,
+    checked_targets,
+    escaped_note,
+    input_identity,
+    layout_of,
+    publish_table,
+)
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident

@@ -8,8 +8,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
-from tawasul_nlp.tables.io.options import WriteOptions
-from tawasul_nlp.tables.io.records import write_records
+from tawasul_nlp.tables.io.formats import WriteOptions
+from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.text import mask_personal_data
 
 if TYPE_CHECKING:

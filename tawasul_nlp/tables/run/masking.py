@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, to_json
+from tawasul_nlp.tables.io.cells import to_json
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
 from tawasul_nlp.tables.io.fields import column_of, values_of
 from tawasul_nlp.text import mask_personal_data
 

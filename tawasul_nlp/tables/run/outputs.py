@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import importlib.metadata
 import json
+import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tawasul_nlp
 from tawasul_nlp.tables.errors import RowsLostError, TableError, reason_of
 from tawasul_nlp.tables.io.chunk import Reader, Reject
-from tawasul_nlp.tables.io.formats import TableFormat, known_format, output_format
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.options import WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, check_apart, checked_target
-from tawasul_nlp.tables.run.manifest import (
-    check_replaceable,
-    input_identity,
-    manifest_beside,
-    versions,
-    write_manifest,
-)
+from tawasul_nlp.tables.io.files import PendingFile, check_apart, checked_target
+from tawasul_nlp.tables.io.formats import Layout, TableFormat, WriteOptions, known_format, output_format
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,3 +174,54 @@ def escaped_note(cells: int) -> tuple[str, ...]:
         else (f"{cells:,} cells that a spreadsheet would run as formulas have")
     )
     return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",)
+
+
+SUFFIX = ".manifest.json"
+# What decides the answers' last digits and the output's bytes.
+_LIBRARIES = ("numpy", "onnxruntime", "pyarrow", "tokenizers")
+
+
+def manifest_beside(output: Path) -> Path:
+    """Return where the manifest of an output goes."""
+    return output.with_name(output.name + SUFFIX)
+
+
+def input_identity(path: Path) -> dict[str, Any]:
+    """Return what identifies a file: its size and hash."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": digest}
+
+
+def check_replaceable(output: Path, command: str, source: Path) -> None:
+    """Raise :class:`TableError` if there is an output that this command did not make of this input.
+
+    Its own output the same command may replace, if its manifest shows that it was not changed since.
+    """
+    if not output.exists():
+        return
+    try:
+        facts = json.loads(manifest_beside(output).read_text(encoding="utf-8"))
+        made = facts["command"], facts["input"]["name"]
+        same = {name: facts["output"][name] for name in ("bytes", "sha256")} == input_identity(output)
+    except (OSError, ValueError, KeyError, TypeError):
+        why = "no manifest beside it says that tawasul wrote it"
+    else:
+        if made == (command, source.name) and same:
+            return
+        why = f"tawasul {made[0]} wrote it from {made[1]!r}" if same else "it was changed after tawasul wrote it"
+    raise TableError(f"{output} is there already, and {why}; write to another file, or replace it with --force")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that matter."""
+    found = {"tawasul-nlp": tawasul_nlp.__version__, "python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the facts as JSON; the file appears when it is complete."""
+    with PendingFile(path) as pending:
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        pending.path.write_text(text + "\n", encoding="utf-8")
+        pending.publish()

@@ -1,30 +1,200 @@
-"""Classify a table chunk by chunk, from where an unfinished run resumes to the end."""
+"""What predicts a run: in this process, or on a Ray cluster (`tables/ray.py`)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.tables.added_columns import added_values
+from tawasul_nlp.model.label_sets import join_labels
+from tawasul_nlp.tables.added_columns import TASKS, added_values
 from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
-from tawasul_nlp.tables.io.fields import values_of
-from tawasul_nlp.tables.io.input_file import InputFile
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.run.engine import Engine
+from tawasul_nlp.tables.io.fields import values_of, with_texts
+from tawasul_nlp.tables.io.files import InputFile
+from tawasul_nlp.tables.io.formats import Layout
 from tawasul_nlp.tables.run.given_places import given_places, placed
-from tawasul_nlp.tables.run.label_counts import LabelCounts
 from tawasul_nlp.tables.run.masking import masked
 from tawasul_nlp.tables.run.outputs import check_rows, reject_lines
 from tawasul_nlp.tables.run.resume import UnfinishedRun
-from tawasul_nlp.tables.run.text_columns import with_texts
 
 if TYPE_CHECKING:
+    from tawasul_nlp.domain import Domain
     from tawasul_nlp.prediction import Prediction
+
+T = TypeVar("T")
+
+
+class Classifier(Protocol):
+    """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
+
+    If it has ``labels`` (a mapping by task), its tasks are those; if it has ``multi_label_tasks``, these of them are
+    multi-label; if it ``finds_issues``, a case may have several. If it has ``info()`` with a ``model_hash``, a run
+    tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
+    there: ``runtime`` of ``info()``, ``target_error``, ``domain`` and ``priors``.
+    """
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        """Return one prediction a text, in the same order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a run must know of a classifier: what it answers, what tells it from another one, and its domain, if any."""
+
+    tasks: tuple[str, ...]
+    identity: Mapping[str, Any]
+    domain: Domain | None = None
+    multi_label: tuple[str, ...] = ()
+    finds_issues: bool = False
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> ModelFacts:
+        """Ask a classifier."""
+        info = getattr(classifier, "info", None)
+        model = info() if callable(info) else {}
+        domain = getattr(classifier, "domain", None)
+        identity = {
+            "hash": model.get("model_hash") or type(classifier).__qualname__,
+            "target_error": getattr(classifier, "target_error", None),
+            "runtime": model.get("runtime"),
+            "domain": None if domain is None else domain.fingerprint,
+            "priors": dict(getattr(classifier, "priors", {})),
+        }
+        return cls(
+            tasks=tuple(getattr(classifier, "labels", TASKS)),
+            identity=identity,
+            domain=domain,
+            multi_label=tuple(getattr(classifier, "multi_label_tasks", ())),
+            finds_issues=bool(getattr(classifier, "finds_issues", False)),
+        )
+
+
+class Engine(Protocol):
+    """Predicts batches of texts; close it in the end."""
+
+    facts: ModelFacts
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions, in the order of the batches.
+
+        It takes batches as it needs them, and few more than it has finished, so that memory stays bounded.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:
+    """Return the classifier, loaded if a function was given."""
+    if hasattr(classifier, "predict") and not isinstance(classifier, type):  # a class is a function that makes one
+        return classifier
+    return classifier()
+
+
+class LocalEngine:
+    """Predicts in this process; the model's own threads use its cores.
+
+    Parameters
+    ----------
+    classifier : Classifier or callable
+        Or a function that loads one.
+    """
+
+    def __init__(self, classifier: Classifier | Callable[[], Classifier]) -> None:
+        self._classifier = loaded(classifier)
+        self.facts = ModelFacts.of(self._classifier)
+
+    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
+        """Yield every batch's tag with its predictions; see :class:`Engine`."""
+        for tag, texts in batches:
+            yield tag, self._classifier.predict(texts) if texts else []
+
+    def close(self) -> None:
+        """Do nothing: the classifier belongs to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCount:
+    """How many rows got a label, and how many of them a person should look at."""
+
+    id: str
+    name_ar: str
+    name_en: str
+    rows: int
+    needs_review: int
+
+
+class LabelCounts:
+    """How many rows were read and rejected, and how many got each label of one task.
+
+    Parameters
+    ----------
+    task : str
+        The task whose labels are counted; of a multi-label task, the sets of labels.
+    stored : dict, optional
+        What :meth:`to_dict` gave.
+
+    Examples
+    --------
+    >>> LabelCounts("agency", LabelCounts("agency").to_dict()).rows_read
+    0
+    """
+
+    def __init__(self, task: str, stored: dict[str, Any] | None = None) -> None:
+        stored = stored or {"rows_read": 0, "rows_rejected": 0, "labels": {}}
+        self.task = task
+        self.rows_read: int = stored["rows_read"]
+        self.rows_rejected: int = stored["rows_rejected"]
+        self._rows = Counter({id: entry["rows"] for id, entry in stored["labels"].items()})
+        self._reviews = Counter({id: entry["needs_review"] for id, entry in stored["labels"].items()})
+        self._names = {id: (entry["name_ar"], entry["name_en"]) for id, entry in stored["labels"].items()}
+
+    def add(self, read: Chunk, classified: Chunk, predictions: Sequence[Prediction]) -> None:
+        """Count a chunk as the reader gave it, and as it was classified."""
+        # Rows are counted from what the reader gave, so that the check against what was written can fail.
+        self.rows_read += len(read.numbers) + len(read.rejects)
+        self.rows_rejected += len(classified.rejects)
+        for prediction in predictions:
+            answer = prediction.answer(self.task)
+            found = [answer] if answer else sorted(prediction.label_sets[self.task], key=lambda label: label.id)
+            id = join_labels(label.id for label in found)
+            self._rows[id] += 1
+            self._reviews[id] += bool(prediction.needs_review)
+            self._names[id] = (
+                join_labels(label.name_ar for label in found),
+                join_labels(label.name_en for label in found),
+            )
+
+    @property
+    def needs_review(self) -> int:
+        """Rows that a person should look at."""
+        return sum(self._reviews.values())
+
+    def counts(self) -> tuple[LabelCount, ...]:
+        """Return the labels' counts, largest first."""
+        order = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(LabelCount(id, *self._names[id], rows, self._reviews[id]) for id, rows in order)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        labels = {
+            count.id: {
+                "name_ar": count.name_ar,
+                "name_en": count.name_en,
+                "rows": count.rows,
+                "needs_review": count.needs_review,
+            }
+            for count in self.counts()
+        }
+        return {"rows_read": self.rows_read, "rows_rejected": self.rows_rejected, "labels": labels}
 
 
 @dataclass(frozen=True, slots=True)

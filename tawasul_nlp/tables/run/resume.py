@@ -28,7 +28,7 @@ from typing import Any
 from tawasul_nlp._system import atomic_write, sync_folder
 from tawasul_nlp.tables.errors import TableError, reason_of
 from tawasul_nlp.tables.io.chunk import START, Position
-from tawasul_nlp.tables.io.output_file import checked_target
+from tawasul_nlp.tables.io.files import checked_target
 
 FORMAT = 2
 SUFFIX = ".partial"

@@ -10,12 +10,19 @@ from typing import Any
 
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, to_cell
-from tawasul_nlp.tables.io.input_file import InputFile
-from tawasul_nlp.tables.io.options import WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, write_table
-from tawasul_nlp.tables.run.manifest import input_identity
-from tawasul_nlp.tables.run.outputs import check_rows, checked_targets, escaped_note, layout_of, publish_table
+from tawasul_nlp.tables.io.cells import to_cell
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject
+from tawasul_nlp.tables.io.files import InputFile, PendingFile
+from tawasul_nlp.tables.io.formats import WriteOptions
+from tawasul_nlp.tables.io.write import write_table
+from tawasul_nlp.tables.run.outputs import (
+    check_rows,
+    checked_targets,
+    escaped_note,
+    input_identity,
+    layout_of,
+    publish_table,
+)
 
 Cells = Mapping[str, Any]
 

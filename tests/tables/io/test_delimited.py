@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tawasul_nlp.tables.io.delimited import (
+from tawasul_nlp.tables.io.csv import (
     DELIMITERS,
     MAX_RECORD_LINES,
     join_fields,
@@ -98,7 +98,7 @@ def one_by_one(text, most_lines):
 @example('ا,"\n' * 5 + '"ا"ا\n' + 'ا,"\n' * 4)
 def test_lines_behind_an_open_quote_are_read_as_if_no_one_had_looked_at_them(text):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tawasul_nlp.tables.io.delimited.MAX_RECORD_LINES", 4)
+        patch.setattr("tawasul_nlp.tables.io.csv.MAX_RECORD_LINES", 4)
         records = list(read_records(lines_of(text), ","))
     assert [(record.raw, record.fields) for record in records] == one_by_one(text, 4)
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tawasul_nlp.tables import TableError
-from tawasul_nlp.tables.io.encodings import named_encoding, sniff_encoding
+from tawasul_nlp.tables.io.text_file import named_encoding, sniff_encoding
 
 SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 714، والريحة ما تنطاق؟"
 

@@ -11,7 +11,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
 from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError, classify_table
 from tawasul_nlp.tables.io import excel_reader
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.tables.keyword_classifier import KeywordClassifier
 from tests.tables.run.test_classify import read, rejects_of, run
 

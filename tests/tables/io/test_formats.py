@@ -7,10 +7,8 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
 from tawasul_nlp.tables.io import formats
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Position, Reader
-from tawasul_nlp.tables.io.chunking import gather
-from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, register, sniff_format
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Position, Reader, gather
+from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, open_reader, register, sniff_format
 from tests.tables.run.test_classify import TEXTS, records, run, write
 
 DOCS = Path(__file__).parents[3] / "docs"

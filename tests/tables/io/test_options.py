@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 
 
 @pytest.mark.parametrize(

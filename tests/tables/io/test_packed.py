@@ -11,7 +11,7 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError, open_labelled
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.tables.run.test_classify import records, run, write
 from tests.tables.run.test_resume import a_backlog
 

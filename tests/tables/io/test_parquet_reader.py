@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tawasul_nlp.tables import OversizedTableError, TableError
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ READ = """
 import sys
 from eval.processes import peak_kb
 from tawasul_nlp.tables import ReadOptions
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 print(sum(len(chunk.rejects) for chunk in open_reader(sys.argv[1], ReadOptions(any_size=True)).chunks()))
 print(peak_kb())
 """

@@ -9,7 +9,7 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.robustness.small_tables import SMALL
 from tests.tables.run.test_classify import read, run
 

@@ -21,7 +21,7 @@ from tawasul_nlp.tables import (
     classify_table,
 )
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.run.case_rows import CaseRows
 from tests.tables.keyword_classifier import KeywordClassifier
 

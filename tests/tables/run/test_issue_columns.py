@@ -8,7 +8,7 @@ import pytest
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.tables import TableError, classification_columns, classify_table
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.tables.keyword_classifier import TOPICS, Foreign, SeveralIssues
 from tests.tables.run.test_classify import read, write

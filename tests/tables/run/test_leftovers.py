@@ -13,8 +13,7 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import TableError, WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, check_apart
-from tawasul_nlp.tables.io.streams import spooled
+from tawasul_nlp.tables.io.files import PendingFile, check_apart, spooled
 from tests.robustness.tables import outputs_over_inputs
 from tests.tables.run.test_classify import read, records, run, write
 from tests.tables.run.test_resume import ENVIRONMENT, ROOT
@@ -57,7 +56,7 @@ def test_a_file_that_this_run_would_tidy_up_is_not_its_input(tmp_path):
 
 HOLD = """
 import sys, time
-from tawasul_nlp.tables.io.output_file import PendingFile
+from tawasul_nlp.tables.io.files import PendingFile
 pending = PendingFile(sys.argv[1])
 pending.path.write_text("نصف")
 print("held", flush=True)
@@ -98,7 +97,7 @@ def test_a_file_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_
 
 SPOOL = """
 import sys, time
-from tawasul_nlp.tables.io.streams import spooled
+from tawasul_nlp.tables.io.files import spooled
 with spooled(sys.stdin.buffer) as path:
     print(path, flush=True)
     time.sleep(60)
@@ -143,9 +142,9 @@ def temporary(folder):
 
 KILLED_IN_THE_MANIFEST = """
 import os, signal, sys
-from tawasul_nlp.tables.run import manifest
+from tawasul_nlp.tables.run import outputs
 from tests.tables.run.test_classify import run
-manifest.json.dumps = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+outputs.json.dumps = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 run(*sys.argv[1:])
 """
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 import tawasul_nlp
 from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError, WriteOptions, classify_table
-from tawasul_nlp.tables.io.delimited import DELIMITERS, MAX_RECORD_CHARS
-from tawasul_nlp.tables.io.escaping import SIGNS, UNSEEN, escaped
-from tawasul_nlp.tables.io.readers import open_reader
+from tawasul_nlp.tables.io.cells import SIGNS, UNSEEN, escaped
+from tawasul_nlp.tables.io.csv import DELIMITERS, MAX_RECORD_CHARS
+from tawasul_nlp.tables.io.formats import open_reader
 from tests.robustness.tables import formula_cells, formulas, masked_runs, write_cells
 from tests.tables.keyword_classifier import Foreign, KeywordClassifier
 from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, rejects_of, run, write

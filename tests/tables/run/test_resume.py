@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables import InputChangedError, ReadOptions, TableError, WriteOptions, classify_table
-from tawasul_nlp.tables.io.readers import open_reader
-from tawasul_nlp.tables.run.engine import ModelFacts
+from tawasul_nlp.tables.io.formats import open_reader
+from tawasul_nlp.tables.run.pipeline import ModelFacts
 from tests.packs import changed_domain
 from tests.robustness import changed_inputs, classify_kills
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
@@ -319,7 +319,7 @@ STEPS = {
     "table": ("run.classify.publish", lambda source, target: "rejects" not in target.name),
     "manifest": ("run.classify.write_manifest", lambda path, facts: True),
     "end": ("run.resume._empty", lambda folder: (folder / "state.json").exists()),
-    "building": ("io.parquet_format.ParquetWriter.write_batch", lambda writer, batch: True),
+    "building": ("io.parquet.ParquetWriter.write_batch", lambda writer, batch: True),
 }
 
 

@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.tables.errors import TableError, reason_of
-from tawasul_nlp.tables.io.chunk import Chunk, Writer
-from tawasul_nlp.tables.io.layout import Layout
+from tawasul_nlp.tables.errors import InputChangedError, TableError, reason_of
 
 try:
     import fcntl
@@ -192,14 +192,123 @@ def publish(source: Path, target: Path) -> None:
         pending.publish()
 
 
-def write_table(pending: PendingFile, layout: Layout, chunks: Iterable[tuple[Chunk, Sequence[list[Any]]]]) -> Writer:
-    """Write a whole table to a pending file, each chunk with its added values, and return its writer."""
-    with PendingFile(pending.target) as other:
-        rows = pending if layout.format.build is None else other
-        with rows.path.open("wb") as sink:
-            writer = layout.format.append(sink, layout, None)
-            for chunk, added in chunks:
-                writer.write(chunk, added)
-        if layout.format.build is not None:
-            layout.format.build(rows.path, pending.path, layout)
-    return writer
+_CLOCK = 0.02  # seconds; the clocks of file systems tick every 10 ms at the slowest
+
+
+class InputFile:
+    """The file that a run reads, as it is when the run begins.
+
+    That is which file it is, its size, and the times of the last change of its content and of anything else. Programs
+    can restore the first of these times, but not the second: so a file that was overwritten and restored, with size and
+    time, is known to have been changed. That is not noticed on Windows, which has no such time, where a file system
+    reports other machines' writes late or never, or when a folder above the file is renamed and renamed back.
+
+    Parameters
+    ----------
+    path : str or Path
+        It need not exist; reading it reports that.
+
+    Attributes
+    ----------
+    path : Path
+        Where to read it. A symbolic link is followed only once, since it may be set to another file and back.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     source = InputFile(file.name)
+    ...     source.check()
+    ...     _ = Path(file.name).write_text("نص")
+    ...     source.check()
+    Traceback (most recent call last):
+    ...
+    tawasul_nlp.tables.errors.InputChangedError: ...
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        given = Path(path)
+        resolved = given.resolve()
+        self.path = given if given.absolute() == resolved else resolved
+        self._stamp = self._read_stamp()
+        if self._stamp is not None and abs(time.time() - self._stamp[-1] / 1e9) < _CLOCK:
+            time.sleep(_CLOCK)  # or a change within the same tick of the clock would have the same time
+            self._stamp = self._read_stamp()
+
+    def check(self) -> None:
+        """Raise :class:`~tawasul_nlp.tables.errors.InputChangedError` if the file has been changed since."""
+        if self._read_stamp() != self._stamp:
+            raise InputChangedError(self.path)
+
+    def _read_stamp(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+_PREFIX = "tawasul-"
+_LOCK = "lock"
+_FRESH = 60.0  # seconds; a folder that is younger may not be locked yet
+
+
+@contextmanager
+def spooled(stream: BinaryIO) -> Iterator[Path]:
+    """Copy a stream to a temporary file, on disk so that memory stays bounded, and give the file's path.
+
+    >>> import io
+    >>> with spooled(io.BytesIO("نص".encode())) as path:
+    ...     path.read_text(encoding="utf-8")
+    'نص'
+    """
+    with _folder() as folder:
+        path = folder / "stdin"
+        with path.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+        yield path
+
+
+@contextmanager
+def delivered(stream: BinaryIO) -> Iterator[Path]:
+    """Give the path of a temporary file; when the block ends without an error, its content goes to the stream.
+
+    >>> import io
+    >>> stream = io.BytesIO()
+    >>> with delivered(stream) as path:
+    ...     _ = path.write_bytes(b"whole")
+    >>> stream.getvalue()
+    b'whole'
+    """
+    with _folder() as folder:
+        path = folder / "stdout"
+        yield path
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, stream)
+            stream.flush()
+        except KeyboardInterrupt as error:
+            error.add_note("standard output has a part of the table")
+            raise
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
+                _remove_abandoned(entry)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder, (Path(folder) / _LOCK).open("wb") as lock:
+        hold(lock.fileno())
+        yield Path(folder)
+
+
+def _remove_abandoned(entry: os.DirEntry[str]) -> None:
+    lock = Path(entry.path) / _LOCK
+    try:
+        ours = os.name == "nt" or entry.stat(follow_symlinks=False).st_uid == os.getuid()
+        old = time.time() - lock.stat().st_mtime > _FRESH
+    except OSError:  # gone, or it has no lock and is not ours
+        return
+    if ours and old and remove_abandoned(lock):
+        shutil.rmtree(entry.path, ignore_errors=True)

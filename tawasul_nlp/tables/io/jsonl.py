@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, Reject, is_text, json_name, to_json
-from tawasul_nlp.tables.io.chunking import CELLS, CELLS_PER_BYTE, Parsed, check_width, gather
-from tawasul_nlp.tables.io.formats import TableFormat
-from tawasul_nlp.tables.io.layout import Layout, Sink
-from tawasul_nlp.tables.io.options import ReadOptions
+from tawasul_nlp.tables.io.cells import is_text, json_name, to_json
+from tawasul_nlp.tables.io.chunk import (
+    CELLS,
+    CELLS_PER_BYTE,
+    CHUNK_ROWS,
+    START,
+    Chunk,
+    Parsed,
+    Position,
+    Reader,
+    Reject,
+    check_width,
+    gather,
+)
+from tawasul_nlp.tables.io.formats import Layout, ReadOptions, Sink, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
 
 if TYPE_CHECKING:
@@ -27,7 +37,7 @@ class JsonlReader(Reader):
     """
 
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
-        self._file = TextFile(path, options)
+        self._file = TextFile(path, options.encoding, any_size=options.any_size)
         self.encoding = self._file.encoding.codec
         if path.suffix.lower() == ".json" and "".join(self._file.sample()[:1]).lstrip().startswith("["):
             raise TableError(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Position
-from tawasul_nlp.tables.io.formats import known_format, output_format
-from tawasul_nlp.tables.io.layout import Layout
-from tawasul_nlp.tables.io.options import WriteOptions
-from tawasul_nlp.tables.io.output_file import PendingFile, write_table
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Position, Writer
+from tawasul_nlp.tables.io.files import PendingFile
+from tawasul_nlp.tables.io.formats import Layout, WriteOptions, known_format, output_format
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,3 +73,16 @@ def _schema(types: Mapping[str, str]) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
+
+
+def write_table(pending: PendingFile, layout: Layout, chunks: Iterable[tuple[Chunk, Sequence[list[Any]]]]) -> Writer:
+    """Write a whole table to a pending file, each chunk with its added values, and return its writer."""
+    with PendingFile(pending.target) as other:
+        rows = pending if layout.format.build is None else other
+        with rows.path.open("wb") as sink:
+            writer = layout.format.append(sink, layout, None)
+            for chunk, added in chunks:
+                writer.write(chunk, added)
+        if layout.format.build is not None:
+            layout.format.build(rows.path, pending.path, layout)
+    return writer
