@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .arabizi import arabizi_to_arabic
-from .normalizer import Normalizer, normalize
-from .offsets import NormalizedText
+from .normalizer import NormalizedText, Normalizer, normalize
 from .personal.mask import MaskedText, PersonalDataSpan, find_personal_data, mask_personal_data
 from .profiles import PROFILES, STEPS, Profile
 

@@ -18,16 +18,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from .rewrites import TRIPLE, Edit, RegexRewrite, Rewrite, Whitespace
+from .rewrites import TRIPLE, WHITESPACE, Edit, Rewrite, from_edits, regex
 
 _URL = " [رابط] "
 _EMAIL = " [بريد] "
 _MENTION = " [مستخدم] "
 
 # Signs and letters outside the plain alphabet that stay in the text, each between two spaces.
-_KEPT_SIGNS = (
+_SIGNS = (
     "!\"#$%'()*+,-.:;<=>?@\\^_`{|}~«·»،؛؟–—‘’“”…୍ۚ"
     + "".join(map(chr, range(0x0653, 0x0660)))
     + "٪٫٬"
@@ -52,8 +52,6 @@ e006e e0073-e0074 e0077 e007f
 # HTML5 character references, the semicolon optional as in browsers.
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
-# "[x][x]*" and not "[x]+": `re` finds the start of a pattern three times as fast when it is a class without repetition.
-_MARKS = re.compile("[\u0640\u064b-\u0652][\u0640\u064b-\u0652]*")
 
 # A host is 2 to 256 of these, a dot and a lower-case domain; a path may add a few more. The look-behind anchors it at
 # the start of its run, so a run is scanned once; only in runs beyond the limit may it start anywhere.
@@ -64,200 +62,79 @@ _ADDRESS_IN_LONG_RUN = re.compile(rf"(?:https?://.)?{_HOST}{{2,256}}{_DOMAIN_AND
 _LONG_RUN = re.compile(rf"{_HOST}{{257}}")
 _PERHAPS_ADDRESS = re.compile(r"\.[a-z]{2}")
 
-_ARABIC_LETTERS = re.compile("[\u0621-\u063a\u0641-\u064a]")
+_ARABIC_LETTER = re.compile("[\u0621-\u063a\u0641-\u064a]")
+_MARKUP = re.compile(r"<[^>]+>")
 # All that the last pass may change: runs without letters, square brackets and white space.
-_SIGN = r"[^A-Za-z\u0621-\u063a\u0641-\u064a\[\]\s]"
-_SIGNS = re.compile(f"{_SIGN}{_SIGN}*")
+_SIGN_RUN = re.compile(r"[^A-Za-z\u0621-\u063a\u0641-\u064a\[\]\s]+")
 _TO_ASCII = str.maketrans("٠١٢٣٤٥٦٧٨٩", "0123456789")
 
 
 def _decode(match: re.Match[str]) -> str:
-    found = match.group()
+    reference = match.group()
     # An invalid code point becomes U+FFFD, and Python refuses to parse thousands of digits.
-    return "\ufffd" if _LONG_NUMBER.fullmatch(found) and not _is_code_point(found) else html.unescape(found)
+    is_code_point = len(reference[2:].rstrip(";").lstrip("xX0")) <= 7
+    return html.unescape(reference) if is_code_point or not _LONG_NUMBER.fullmatch(reference) else "\ufffd"
 
 
-def _is_code_point(reference: str) -> bool:
-    digits = reference[2:].rstrip(";").lstrip("xX0")
-    return len(digits) <= 7
-
-
-class _Addresses:
+def _address_edits(text: str) -> Iterator[Edit]:
     """Web addresses with a domain."""
-
-    __slots__ = ()
-
-    def _pattern(self, text: str) -> re.Pattern[str]:
-        return _ADDRESS if _LONG_RUN.search(text) is None else _ADDRESS_IN_LONG_RUN
-
-    def apply(self, text: str) -> str:
-        if _PERHAPS_ADDRESS.search(text) is None:
-            return text
-        return self._pattern(text).sub(_URL, text)
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        for match in self._pattern(text).finditer(text):
-            yield Edit(match.start(), match.end(), _URL)
+    if _PERHAPS_ADDRESS.search(text) is None:
+        return
+    pattern = _ADDRESS if _LONG_RUN.search(text) is None else _ADDRESS_IN_LONG_RUN
+    for match in pattern.finditer(text):
+        yield Edit(match.start(), match.end(), _URL)
 
 
-class _Markup:
-    """Everything between angle brackets.
-
-    Text after the last ``>`` is skipped: each ``<`` there would search to the end.
-    """
-
-    __slots__ = ()
-    _pattern = re.compile(r"<[^>]+>")
-
-    def apply(self, text: str) -> str:
-        if "<" not in text:
-            return text
-        end = text.rfind(">") + 1
-        return self._pattern.sub(" ", text[:end]) + text[end:]
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        for match in self._pattern.finditer(text, 0, text.rfind(">") + 1):
-            yield Edit(match.start(), match.end(), " ")
+def _markup_edits(text: str) -> Iterator[Edit]:
+    """Everything between angle brackets; after the last ``>``, each ``<`` would search to the end in vain."""
+    for match in _MARKUP.finditer(text, 0, text.rfind(">") + 1):
+        yield Edit(match.start(), match.end(), " ")
 
 
-class _Signs:
+def _sign_rewrite(keep_emoji: bool) -> Rewrite:
     """Digits to ASCII, spaces around signs and between digits and Arabic letters, unknown characters to a space."""
+    signs = _SIGNS
+    if keep_emoji:
+        for bounds in _EMOJI_RANGES.split():
+            first, _, last = bounds.partition("-")
+            signs += "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+    spaced = {char: f" {char} " for char in signs} | {"/": " - "}
+    spaced |= {char: char.translate(_TO_ASCII) for char in "0123456789٠١٢٣٤٥٦٧٨٩"}
 
-    __slots__ = ("_replace", "_spaced")
-
-    def __init__(self, keep_emoji: bool) -> None:
-        kept = _KEPT_SIGNS
-        if keep_emoji:
-            for bounds in _EMOJI_RANGES.split():
-                first, _, last = bounds.partition("-")
-                kept += "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
-        self._spaced = {char: f" {char} " for char in kept}
-        self._spaced["/"] = " - "
-        # Most runs are one sign, whose neighbours need no check.
-        alone = dict(self._spaced)
-        self._spaced |= {digit: digit for digit in "0123456789"}
-        self._spaced |= {digit: digit.translate(_TO_ASCII) for digit in "٠١٢٣٤٥٦٧٨٩"}
-        self._replace = _sign_replacer(alone, self._spaced)
-
-    def apply(self, text: str) -> str:
-        return _SIGNS.sub(self._replace, text)
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        for match in _SIGNS.finditer(text):
+    def edits(text: str) -> Iterator[Edit]:
+        for match in _SIGN_RUN.finditer(text):
             # Character by character, so that each sign keeps its own offset.
-            start = match.start()
-            last = match.end() - 1
-            for position, char in enumerate(match.group(), start):
-                wanted = self._spaced.get(char, " ")
-                if wanted in _DIGITS:
-                    if position == start and position and _ARABIC_LETTERS.match(text, position - 1):
-                        wanted = " " + wanted
-                    if position == last and _ARABIC_LETTERS.match(text, position + 1):
-                        wanted += " "
-                if wanted != char:
-                    yield Edit(position, position + 1, wanted)
+            for position, char in enumerate(match.group(), match.start()):
+                replacement = spaced.get(char, " ")
+                if replacement.isdigit():
+                    if position == match.start() and position and _ARABIC_LETTER.match(text, position - 1):
+                        replacement = " " + replacement
+                    if position + 1 == match.end() and _ARABIC_LETTER.match(text, position + 1):
+                        replacement += " "
+                if replacement != char:
+                    yield Edit(position, position + 1, replacement)
 
-
-def _sign_replacer(alone: dict[str, str], spaced: dict[str, str]) -> Callable[[re.Match[str]], str]:
-    """Return the replacement function of :class:`_Signs`; a closure, since it runs several times a text."""
-    known = alone.get
-    before_or_after = _ARABIC_LETTERS.match
-
-    def replace(match: re.Match[str]) -> str:
-        found = match[0]
-        result = known(found)
-        if result is not None:
-            return result
-        result = found if found.isascii() and found.isdigit() else "".join([spaced.get(char, " ") for char in found])
-        # Both ends are spaces already unless they are digits; extra spaces are collapsed later.
-        if result[0] != " " or result[-1] != " ":
-            start, end = match.span()
-            text = match.string
-            if start and before_or_after(text, start - 1):
-                result = " " + result
-            if before_or_after(text, end):
-                result += " "
-        return result
-
-    return replace
-
-
-_DIGITS = frozenset("0123456789")
+    return from_edits(edits)
 
 
 def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
-    """Return the passes of the profiles ``arabert`` and ``arabert-twitter``.
-
-    Parameters
-    ----------
-    keep_emoji : bool
-        True for the Twitter model.
-
-    Returns
-    -------
-    tuple of Rewrite
-    """
+    """Return the passes of the profiles ``arabert`` and, keeping emoji, ``arabert-twitter``."""
     return (
-        RegexRewrite(_REFERENCE, _decode, hint="&", decodes=True),
-        RegexRewrite(_MARKS, ""),
-        _Addresses(),
-        RegexRewrite(re.compile(r"https?://[a-zA-Z0-9_\-./~?=%&]+"), _URL, hint="http"),
-        RegexRewrite(re.compile(r"www[a-zA-Z0-9_\-?=%&/.~]+"), _URL, hint="www"),
-        RegexRewrite(re.compile(r"(?<![a-zA-Z])[a-zA-Z]++\.com"), _URL, hint=".com"),
-        RegexRewrite(re.compile(r"http\S*"), _URL, hint="http"),
-        RegexRewrite(re.compile(r"www\S*"), _URL, hint="www"),
-        RegexRewrite(re.compile(r"://"), _URL, hint="://"),
-        RegexRewrite(re.compile(r"(?<![\w-])[\w-]++@[\w-]++(?:\.[\w-]++)++"), _EMAIL, hint="@"),
-        RegexRewrite(re.compile(r"(?<!\S)\S+@\S+"), _EMAIL, hint="@"),
-        RegexRewrite(re.compile(r"@\w+"), _MENTION, hint="@"),
-        _Markup(),
-        RegexRewrite(re.compile(r"(\D)\1\1+"), _two, probe=TRIPLE),
-        _Signs(keep_emoji),
-        Whitespace(),
+        regex(_REFERENCE, _decode, hint="&", decodes=True),
+        # Not "[x]+": `re` finds the start of a class without repetition three times as fast.
+        regex("[\u0640\u064b-\u0652][\u0640\u064b-\u0652]*", ""),
+        from_edits(_address_edits),
+        regex(r"https?://[a-zA-Z0-9_\-./~?=%&]+", _URL, hint="http"),
+        regex(r"www[a-zA-Z0-9_\-?=%&/.~]+", _URL, hint="www"),
+        regex(r"(?<![a-zA-Z])[a-zA-Z]++\.com", _URL, hint=".com"),
+        regex(r"http\S*", _URL, hint="http"),
+        regex(r"www\S*", _URL, hint="www"),
+        regex(r"://", _URL, hint="://"),
+        regex(r"(?<![\w-])[\w-]++@[\w-]++(?:\.[\w-]++)++", _EMAIL, hint="@"),
+        regex(r"(?<!\S)\S+@\S+", _EMAIL, hint="@"),
+        regex(r"@\w+", _MENTION, hint="@"),
+        from_edits(_markup_edits),
+        regex(r"(\D)\1\1+", lambda match: match.group()[0] * 2, probe=TRIPLE),
+        _sign_rewrite(keep_emoji),
+        WHITESPACE,
     )
-
-
-class FastPath:
-    """The same passes without offsets; most texts need only four of them.
-
-    Parameters
-    ----------
-    passes : tuple of Rewrite
-        What :func:`build_arabert` returns.
-    """
-
-    __slots__ = ("_after_marks", "_all", "_marks", "_simple")
-
-    def __init__(self, passes: tuple[Rewrite, ...]) -> None:
-        self._all = passes
-        self._marks = passes[1]
-        self._after_marks = passes[2:]
-        # Repetition, signs and white space: the passes that every text needs.
-        self._simple = passes[-3:]
-
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        if "&" in text:
-            steps = self._all
-        else:
-            text = self._marks.apply(text)
-            steps = self._after_marks if _has_special(text) else self._simple
-        for step in steps:
-            text = step.apply(text)
-        return text
-
-
-def _has_special(text: str) -> bool:
-    """Return whether a text may contain an address, a mention or markup."""
-    return (
-        "@" in text
-        or "<" in text
-        or "://" in text
-        or "http" in text
-        or "www" in text
-        or ("." in text and _PERHAPS_ADDRESS.search(text) is not None)
-    )
-
-
-def _two(match: re.Match[str]) -> str:
-    return match.group()[0] * 2

@@ -53,10 +53,8 @@ _ALONE = ("arabert", "arabert_twitter")
 # refused for changes in others. So the rules have revisions: a profile has the revision in which the output of one of
 # its steps last changed, listed here if that is not the first.
 _CHANGED = {
-    "emails": 2,  # an e-mail address inside a web address goes with it; before, what was around it stayed
+    "emails": 2,  # an e-mail address inside a web address goes with it
 }
-# The oldest supported revision of a changed step, for models trained with it.
-_KEPT = {"emails": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +63,10 @@ class Profile:
 
     Steps are always applied, and stored, in the order of :data:`STEPS`, so profiles with the same steps are equal.
 
-    Parameters
-    ----------
-    name : str
-        The profile's name in messages and model files.
-    steps : tuple of str
-        Names out of :data:`STEPS`.
-    revision : int
-        Revision of the steps' rules; 0, which is never stored, for the newest. A model keeps its own.
-
     Raises
     ------
     ValueError
-        For an unknown or repeated step, mutually exclusive steps, or an unsupported revision.
+        For an unknown or repeated step, mutually exclusive steps, or another revision.
 
     Examples
     --------
@@ -87,9 +76,9 @@ class Profile:
     True
     """
 
-    name: str
-    steps: tuple[str, ...]
-    revision: int = 0
+    name: str  # in messages and model files
+    steps: tuple[str, ...]  # names out of STEPS
+    revision: int = 0  # of the steps' rules; 0, which is never stored, for that of this library
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -108,24 +97,16 @@ class Profile:
         if "drop_emoji" in steps and "name_emoji" in steps:
             raise ValueError("steps 'drop_emoji' and 'name_emoji' exclude each other; choose one")
         object.__setattr__(self, "steps", tuple(sorted(steps, key=_ORDER.__getitem__)))
-        newest = max((_CHANGED.get(step, 1) for step in steps), default=1)
-        oldest = max((_KEPT.get(step, _CHANGED.get(step, 1)) for step in steps), default=1)
-        if self.revision == 0:
-            object.__setattr__(self, "revision", newest)
-        elif not oldest <= self.revision <= newest:
+        revision = max((_CHANGED.get(step, 1) for step in steps), default=1)
+        if self.revision not in (0, revision):
             raise ValueError(
                 f"profile {self.name!r} was written for normalisation rules of revision {self.revision!r}, and this "
-                f"library has revisions {oldest} to {newest} of its steps; use the version that wrote it, or retrain"
+                f"library has revision {revision} of its steps; use the version that wrote it, or retrain"
             )
+        object.__setattr__(self, "revision", revision)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the profile as a dict, ready for JSON.
-
-        Returns
-        -------
-        dict
-            ``name``, ``steps`` (list of str) and ``revision`` (of their rules).
-        """
+        """Return the profile as a dict, ready for JSON."""
         return {"name": self.name, "steps": list(self.steps), "revision": self.revision}
 
     @classmethod
@@ -135,7 +116,7 @@ class Profile:
         Raises
         ------
         ValueError
-            If a key is missing or unknown, or the revision is unsupported.
+            If a key is missing or unknown, or the revision is another one.
         """
         expected = {"name", "steps", "revision"}
         if set(data) != expected:
@@ -145,12 +126,7 @@ class Profile:
         return cls(name=data["name"], steps=tuple(data["steps"]), revision=data["revision"])
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that identify the profile's steps and revision.
-
-        Returns
-        -------
-        str
-            The start of the SHA-256 of the profile's canonical JSON (sorted keys, no spaces).
+        """Return 16 hexadecimal digits that identify the profile: of the SHA-256 of its canonical JSON.
 
         Examples
         --------
@@ -163,46 +139,20 @@ class Profile:
 
 # Mentions stay in `default`: @moi_bahrain names the agency. Web and e-mail addresses are random strings to a subword
 # model, so only their presence is kept.
-_DEFAULT = Profile(
-    "default",
-    (
-        "html_entities",
-        "unicode",
-        "controls",
-        "invisible",
-        "tatweel",
-        "diacritics",
-        "digits",
-        "keyboard_letters",
-        "urls",
-        "emails",
-        "hashtags",
-        "elongation",
-        "repeated_punctuation",
-        "whitespace",
-    ),
+_DEFAULT_STEPS = (
+    "html_entities unicode controls invisible tatweel diacritics digits keyboard_letters urls emails hashtags "
+    "elongation repeated_punctuation whitespace"
 )
-_MATCHING = Profile(
-    "matching",
-    (
-        *_DEFAULT.steps,
-        "fold_alef",
-        "fold_hamza",
-        "fold_ya",
-        "fold_ta_marbuta",
-        "fold_dialect_letters",
-        "drop_emoji",
-        "casefold",
-        "drop_punctuation",
-        "double_alef",
-    ),
+_MATCHING_STEPS = (
+    f"{_DEFAULT_STEPS} fold_alef fold_hamza fold_ya fold_ta_marbuta fold_dialect_letters drop_emoji casefold "
+    "drop_punctuation double_alef"
 )
 
 #: The profiles that come with the library, by name.
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "default": _DEFAULT,
-        "matching": _MATCHING,
+        "default": Profile("default", tuple(_DEFAULT_STEPS.split())),
+        "matching": Profile("matching", tuple(_MATCHING_STEPS.split())),
         "arabert": Profile("arabert", ("arabert",)),
         "arabert-twitter": Profile("arabert-twitter", ("arabert_twitter",)),
     }

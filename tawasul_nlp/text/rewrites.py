@@ -1,15 +1,16 @@
-"""Rewriting passes in two forms: fast on a string, and as edits that keep offsets.
+"""Rewriting passes over a text, as edits that keep offsets.
 
-Every pass has both: ``apply`` returns the new string as fast as it can, ``edits`` yields the replaced spans and their
-replacements. The normaliser uses the first, offsets come from the second, and property tests keep them equal.
+Every pass yields the replaced spans and their replacements. Where nearly every text needs it, ``apply`` is a faster way
+to the text alone; property tests keep both equal.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Edit(NamedTuple):
@@ -25,28 +26,41 @@ class Edit(NamedTuple):
     decoded: bool = False
 
 
-class Applies(Protocol):
-    """Something that rewrites a text."""
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """Return a text with its edits made."""
+    parts: list[str] = []
+    last = 0
+    for edit in edits:
+        parts += (text[last : edit.start], edit.replacement)
+        last = edit.end
+    return "".join(parts) + text[last:]
 
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        ...
 
-
-class Rewrite(Applies, Protocol):
+@dataclass(frozen=True, slots=True)
+class Rewrite:
     """One pass over a text, in both forms."""
 
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return the replacements that turn ``text`` into ``apply(text)``."""
-        ...
+    edits: Callable[[str], Iterator[Edit]]
+    apply: Callable[[str], str]
 
 
-class RegexRewrite:
-    """Replace every match of a pattern.
+def from_edits(edits: Callable[[str], Iterator[Edit]]) -> Rewrite:
+    """Return a pass that few texts need, from its edits alone."""
+    return Rewrite(edits, lambda text: apply_edits(text, edits(text)))
+
+
+def regex(
+    pattern: str | re.Pattern[str],
+    replace: str | Callable[[re.Match[str]], str],
+    hint: str = "",
+    probe: re.Pattern[str] | None = None,
+    decodes: bool = False,
+) -> Rewrite:
+    """Return a pass that replaces every match of a pattern.
 
     Parameters
     ----------
-    pattern : re.Pattern
+    pattern : str or re.Pattern
         Must never match the empty string: every output character needs a source.
     replace : str or callable
         The replacement (without backslashes), or a function from the match to it.
@@ -57,37 +71,17 @@ class RegexRewrite:
     decodes : bool
         Whether its edits are ``decoded``: a match that changes becomes a shorter text, whose first character is new.
     """
+    pattern = re.compile(pattern)
 
-    __slots__ = ("_decodes", "_hint", "_pattern", "_probe", "_replace")
+    def may_change(text: str) -> bool:
+        return hint in text and (probe is None or probe.search(text) is not None)
 
-    def __init__(
-        self,
-        pattern: re.Pattern[str],
-        replace: str | Callable[[re.Match[str]], str],
-        hint: str = "",
-        probe: re.Pattern[str] | None = None,
-        decodes: bool = False,
-    ) -> None:
-        self._decodes = decodes
-        self._pattern = pattern
-        self._replace = replace
-        self._hint = hint
-        self._probe = probe
+    def edits(text: str) -> Iterator[Edit]:
+        for match in pattern.finditer(text) if may_change(text) else ():
+            replacement = replace if isinstance(replace, str) else replace(match)
+            yield Edit(match.start(), match.end(), replacement, decodes)
 
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        return self._pattern.sub(self._replace, text) if self._may_change(text) else text
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return one edit for each match."""
-        if not self._may_change(text):
-            return
-        for match in self._pattern.finditer(text):
-            replacement = self._replace if isinstance(self._replace, str) else self._replace(match)
-            yield Edit(match.start(), match.end(), replacement, self._decodes)
-
-    def _may_change(self, text: str) -> bool:
-        return self._hint in text and (self._probe is None or self._probe.search(text) is not None)
+    return Rewrite(edits, lambda text: pattern.sub(replace, text) if may_change(text) else text)
 
 
 # Code points that NFKC turns into a space or a tatweel, and harakat: the space would split the word.
@@ -99,45 +93,33 @@ _MAX_MARKS = 30
 _PERHAPS_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MAX_MARKS + 1},}}")
 
 
-class Nfkc:
-    """Unicode NFKC that keeps Arabic words intact and runs of combining marks short.
-
-    Presentation forms of single harakat are removed, since plain NFKC puts a space before them.
-    """
-
-    __slots__ = ()
-
-    def apply(self, text: str) -> str:
-        """Return the normalised text; the same object if nothing changed."""
-        if text.isascii() or unicodedata.is_normalized("NFKC", text):
-            return text
-        text = _SPACED_MARKS.sub("", text)
-        if len(text) > _MAX_MARKS:
-            text = _PERHAPS_MARKS.sub(_shorten_marks, text)
-        return unicodedata.normalize("NFKC", text)
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return one edit for each changed span between two normalisation boundaries."""
-        if text.isascii() or unicodedata.is_normalized("NFKC", text):
-            return
-        dropped = bytearray(len(text))
-        for match in _SPACED_MARKS.finditer(text):
-            dropped[match.start() : match.end()] = b"\x01" * (match.end() - match.start())
-        _mark_excess(text, dropped)
-        start = 0
-        pieces: list[str] = []
-        for position, char in enumerate(text):
-            if not dropped[position] and pieces and _is_boundary(char):
-                yield from _stretch(text, start, position, "".join(pieces))
-                start = position
-                pieces = []
-            if not dropped[position]:
-                pieces.append(char)
-        yield from _stretch(text, start, len(text), "".join(pieces))
+def _nfkc_edits(text: str) -> Iterator[Edit]:
+    """Yield one edit for each changed span between two normalisation boundaries."""
+    if text.isascii() or unicodedata.is_normalized("NFKC", text):
+        return
+    dropped = bytearray(len(text))
+    for match in _SPACED_MARKS.finditer(text):
+        dropped[match.start() : match.end()] = b"\x01" * (match.end() - match.start())
+    _mark_excess(text, dropped)
+    start = 0
+    pieces: list[str] = []
+    for position, char in enumerate(text):
+        if not dropped[position] and pieces and _is_boundary(char):
+            yield from _stretch(text, start, position, "".join(pieces))
+            start = position
+            pieces = []
+        if not dropped[position]:
+            pieces.append(char)
+    yield from _stretch(text, start, len(text), "".join(pieces))
 
 
-def _stretch(text: str, start: int, end: int, kept: str) -> Iterator[Edit]:
-    normal = unicodedata.normalize("NFKC", kept)
+#: Unicode NFKC that keeps Arabic words intact and runs of combining marks short. Presentation forms of single harakat
+#: are removed, since plain NFKC puts a space before them.
+NFKC = from_edits(_nfkc_edits)
+
+
+def _stretch(text: str, start: int, end: int, remaining: str) -> Iterator[Edit]:
+    normal = unicodedata.normalize("NFKC", remaining)
     if text[start:end] != normal:
         yield Edit(start, end, normal)
 
@@ -155,22 +137,8 @@ def _is_boundary(char: str) -> bool:
     return unicodedata.category(first)[0] != "M" and not "\u1160" <= first <= "\u11ff"
 
 
-def _is_mark(char: str) -> bool:
-    return unicodedata.combining(char) != 0
-
-
-def _shorten_marks(match: re.Match[str]) -> str:
-    kept: list[str] = []
-    run = 0
-    for char in match.group():
-        run = run + 1 if _is_mark(char) else 0
-        if run <= _MAX_MARKS:
-            kept.append(char)
-    return "".join(kept)
-
-
 def _mark_excess(text: str, dropped: bytearray) -> None:
-    """Flag what :func:`_shorten_marks` would remove, once the flagged characters are gone."""
+    """Flag the marks of a run beyond the most that one may have, once the flagged characters are gone."""
     positions = [position for position in range(len(text)) if not dropped[position]]
     if len(positions) <= _MAX_MARKS:
         return
@@ -178,7 +146,7 @@ def _mark_excess(text: str, dropped: bytearray) -> None:
     for match in _PERHAPS_MARKS.finditer(remaining):
         run = 0
         for offset in range(match.start(), match.end()):
-            run = run + 1 if _is_mark(remaining[offset]) else 0
+            run = run + 1 if unicodedata.combining(remaining[offset]) else 0
             if run > _MAX_MARKS:
                 dropped[positions[offset]] = 1
 
@@ -198,140 +166,104 @@ def _ranges(chars: list[str]) -> str:
 TRIPLE = re.compile(r"(.)\1\1", re.DOTALL)
 
 
-class CharacterMap:
-    """Replace single characters by a table, in one pass for all steps that need one.
+def character_map(table: dict[str, str]) -> Rewrite:
+    """Return a pass that replaces single characters by a table, for all steps that need one.
 
     Two cases depend on the neighbour: a zero-width joiner inside an emoji sequence stays, and a surrogate pair (left by
     a careless JSON writer) becomes the character that it encodes.
     """
+    # Most matches are only removed, which needs no function call for each.
+    removable = [char for char, target in table.items() if not target and char != "\u200d"]
+    others = [char for char in table if char not in removable]
+    mapped = re.compile(f"[{_ranges(others)}]") if others else None
+    # `re` compiles a character class of the basic plane to a bit map; with one character beyond, to a list that
+    # is searched for each character of the text, many times as slow. And it skips fast to a class at the start of
+    # a pattern, but not to a repeated one: hence "[x][x]*".
+    planes = ([char for char in removable if char <= "\uffff"], [char for char in removable if char > "\uffff"])
+    removed = [re.compile("[{0}][{0}]*".format(_ranges(plane))) for plane in planes if plane]
+    # With a surrogate pair as one match; an alternative makes a pattern too slow for `apply`.
+    pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
+    each = re.compile(f"{pair}[{_ranges(list(table))}]")
 
-    __slots__ = ("_each", "_mapped", "_removed", "_table")
+    def join(high: str, low: str) -> str:
+        char = (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        return table.get(char, char)
 
-    def __init__(self, table: dict[str, str]) -> None:
-        self._table = table
-        # Most matches are only removed, which needs no function call for each.
-        removable = [char for char, target in table.items() if not target and char != "\u200d"]
-        mapped = [char for char, target in table.items() if target or char == "\u200d"]
-        # `re` compiles a character class of the basic plane to a bit map; with one character beyond, to a list that
-        # is searched for each character of the text, many times as slow. And it skips fast to a class at the start of
-        # a pattern, but not to a repeated one: hence "[x][x]*".
-        planes = ([char for char in removable if char <= "\uffff"], [char for char in removable if char > "\uffff"])
-        self._removed = tuple(re.compile("[{0}][{0}]*".format(_ranges(plane))) for plane in planes if plane)
-        self._mapped = re.compile(f"[{_ranges(mapped)}]") if mapped else None
-        # With a surrogate pair as one match; an alternative makes a pattern too slow for `apply`.
-        pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
-        self._each = re.compile(f"{pair}[{_ranges(list(table))}]")
+    def replace(match: re.Match[str]) -> str:
+        char = match.group()
+        if char < "\u200d" or "\u200d" < char < "\ud800":
+            return table[char]
+        after = match.string[match.end() : match.end() + 1]
+        if char == "\u200d":
+            return char if "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff" else ""
+        if "\ud800" <= char <= "\udbff" and "\udc00" <= after <= "\udfff":
+            return join(char, after)
+        before = match.string[max(match.start() - 1, 0) : match.start()]
+        if "\udc00" <= char <= "\udfff" and "\ud800" <= before < "\udc00":
+            return ""  # its other half has become the character
+        return table[char]
 
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        if self._mapped is not None:
-            text = self._mapped.sub(self._replace, text)
-        for pattern in self._removed:
+    def apply(text: str) -> str:
+        if mapped is not None:
+            text = mapped.sub(replace, text)
+        for pattern in removed:
             text = pattern.sub("", text)
         return text
 
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return one edit for each character that the table changes, and one for a surrogate pair."""
-        for match in self._each.finditer(text):
-            found = match.group()
-            yield Edit(match.start(), match.end(), self._join(*found) if len(found) == 2 else self._replace(match))
+    def edits(text: str) -> Iterator[Edit]:
+        for match in each.finditer(text):
+            char = match.group()
+            yield Edit(match.start(), match.end(), join(*char) if len(char) == 2 else replace(match))
 
-    def _replace(self, match: re.Match[str]) -> str:
-        found = match.group()
-        if found < "\u200d" or "\u200d" < found < "\ud800":
-            return self._table[found]
-        if found == "\u200d":
-            after = match.string[match.end() : match.end() + 1]
-            return found if "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff" else ""
-        if "\ud800" <= found <= "\udfff":
-            before = match.string[max(match.start() - 1, 0) : match.start()]
-            after = match.string[match.end() : match.end() + 1]
-            if found < "\udc00" and "\udc00" <= after <= "\udfff":
-                return self._join(found, after)
-            if found >= "\udc00" and "\ud800" <= before < "\udc00":
-                return ""  # its other half has become the character
-        return self._table[found]
-
-    def _join(self, high: str, low: str) -> str:
-        char = (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-        return self._table.get(char, char)
+    return Rewrite(edits, apply)
 
 
-_NOT_PLAIN_SPACE = re.compile(r"\s+")
+_SPACES = re.compile(r"\s+")
 
 
-class Whitespace:
-    """Collapse white space to single spaces and strip the ends."""
-
-    __slots__ = ()
-
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        return " ".join(text.split())
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return one edit for each run of white space that is not a single inner space."""
-        for match in _NOT_PLAIN_SPACE.finditer(text):
-            start, end = match.span()
-            wanted = "" if start == 0 or end == len(text) else " "
-            if match.group() != wanted:
-                yield Edit(start, end, wanted)
+def _whitespace_edits(text: str) -> Iterator[Edit]:
+    for match in _SPACES.finditer(text):
+        start, end = match.span()
+        space = "" if start == 0 or end == len(text) else " "
+        if match.group() != space:
+            yield Edit(start, end, space)
 
 
-class Casefold:
-    """Fold case character by character, as :meth:`str.casefold` does."""
+#: White space to single spaces, none at the ends.
+WHITESPACE = Rewrite(_whitespace_edits, lambda text: " ".join(text.split()))
 
-    __slots__ = ()
 
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        return text.casefold()
+def _casefold_edits(text: str) -> Iterator[Edit]:
+    for position, char in enumerate(text):
+        folded = char.casefold()
+        if folded != char:
+            yield Edit(position, position + 1, folded)
 
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return one edit for each character that changes."""
-        for position, char in enumerate(text):
-            folded = char.casefold()
-            if folded != char:
-                yield Edit(position, position + 1, folded)
 
+#: Case folded character by character.
+CASEFOLD = Rewrite(_casefold_edits, str.casefold)
 
 # Every first character of an emoji sequence, keycaps included; decides whether to search at all.
 _PERHAPS_EMOJI = re.compile("[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]")
 
 
-class Emoji:
-    """Remove emoji, or replace them with their Arabic names.
+def emoji_rewrite(named: bool) -> Rewrite:
+    """Return a pass that removes emoji, or replaces them with their Arabic names.
 
     The sequences and names come from the ``emoji`` package (a dependency of camel-tools), loaded at the first text that
     may contain one.
     """
 
-    __slots__ = ("_named",)
-
-    def __init__(self, named: bool) -> None:
-        self._named = named
-
-    def apply(self, text: str) -> str:
-        """Return the rewritten text."""
-        if _PERHAPS_EMOJI.search(text) is None:
-            return text
-        parts: list[str] = []
-        last = 0
-        for edit in self.edits(text):
-            parts += (text[last : edit.start], edit.replacement)
-            last = edit.end
-        parts.append(text[last:])
-        return "".join(parts)
-
-    def edits(self, text: str) -> Iterator[Edit]:
-        """Return one edit for each emoji."""
+    def edits(text: str) -> Iterator[Edit]:
         if _PERHAPS_EMOJI.search(text) is None:
             return
         import emoji
 
-        for found in emoji.emoji_list(text):
+        for match in emoji.emoji_list(text):
             name = " "
-            if self._named:
-                name = emoji.demojize(found["emoji"], language="ar", delimiters=("", "")).replace("_", " ")
+            if named:
+                name = emoji.demojize(match["emoji"], language="ar", delimiters=("", "")).replace("_", " ")
                 name = f" {name} "
-            yield Edit(found["match_start"], found["match_end"], name)
+            yield Edit(match["match_start"], match["match_end"], name)
+
+    return from_edits(edits)

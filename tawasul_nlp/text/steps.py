@@ -6,13 +6,13 @@ Steps that replace single characters are merged into one table and applied in on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html.entities import html5
 from itertools import chain
 
-from .arabert import FastPath, build_arabert
+from .arabert import build_arabert
 from .profiles import Profile
-from .rewrites import TRIPLE, Applies, Casefold, CharacterMap, Emoji, Nfkc, RegexRewrite, Rewrite, Whitespace
+from .rewrites import CASEFOLD, NFKC, TRIPLE, WHITESPACE, Rewrite, character_map, emoji_rewrite, regex
 
 URL_PLACEHOLDER = "[رابط]"
 EMAIL_PLACEHOLDER = "[بريد]"
@@ -60,25 +60,7 @@ _TABLES: dict[str, dict[str, str]] = {
     "tatweel": {"ـ": ""},
     "diacritics": dict.fromkeys(_DIACRITICS, ""),
     "digits": {**_DIGITS, "٫": ".", "٬": ",", "٪": "%"},
-    "keyboard_letters": {
-        "ک": "ك",
-        "ڪ": "ك",
-        "ی": "ي",
-        "ۍ": "ي",
-        "ې": "ي",
-        "ے": "ي",
-        "ۓ": "ئ",
-        "ہ": "ه",
-        "ھ": "ه",
-        "ە": "ه",
-        "ۀ": "ه",
-        "ۂ": "ه",
-        "ۃ": "ة",
-        "ٱ": "ا",
-        "ٲ": "أ",
-        "ٳ": "إ",
-        "ٵ": "أ",
-    },
+    "keyboard_letters": dict(zip("کڪیۍېےۓہھەۀۂۃٱٲٳٵ", "ككييييئهههههةاأإأ", strict=True)),
     "fold_alef": {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا"},
     "fold_hamza": {"ؤ": "و", "ئ": "ي", "ء": ""},
     "fold_ya": {"ى": "ي"},
@@ -174,9 +156,9 @@ def _cap_both(match: re.Match[str]) -> str:
 
 
 def _characters(profile: Profile) -> list[Rewrite]:
-    passes: list[Rewrite] = [CharacterMap(character_table(profile.steps))]
+    passes: list[Rewrite] = [character_map(character_table(profile.steps))]
     # Removing characters can bring a letter and a mark together that now compose.
-    return [*passes, Nfkc()] if "unicode" in profile.steps else passes
+    return [*passes, NFKC] if "unicode" in profile.steps else passes
 
 
 def _repeats(profile: Profile) -> list[Rewrite]:
@@ -185,61 +167,32 @@ def _repeats(profile: Profile) -> list[Rewrite]:
         cap = _cap_letters
     elif "elongation" not in profile.steps:
         cap = _cap_signs
-    return [RegexRewrite(_REPEATED, cap, probe=TRIPLE)]
+    return [regex(_REPEATED, cap, probe=TRIPLE)]
 
 
 # The builder of each step. Steps that share one are applied in one pass, at the position of the first.
 _PASSES: dict[str, Callable[[Profile], list[Rewrite]]] = {
-    "html_entities": lambda _: [RegexRewrite(_ENTITY, _decode_entity, hint="&", decodes=True)],
-    "unicode": lambda _: [Nfkc()],
+    "html_entities": lambda _: [regex(_ENTITY, _decode_entity, hint="&", decodes=True)],
+    "unicode": lambda _: [NFKC],
     **dict.fromkeys(_TABLES, _characters),
-    "urls": lambda _: [RegexRewrite(_URL, URL_PLACEHOLDER, probe=_PERHAPS_URL)],
-    "emails": lambda _: [RegexRewrite(_EMAIL, EMAIL_PLACEHOLDER, hint="@")],
-    "mentions": lambda _: [RegexRewrite(_MENTION, MENTION_PLACEHOLDER, hint="@")],
-    "hashtags": lambda _: [RegexRewrite(_HASHTAG, _plain_hashtag, hint="#")],
-    "drop_emoji": lambda _: [Emoji(named=False)],
-    "name_emoji": lambda _: [Emoji(named=True)],
-    "casefold": lambda _: [Casefold()],
-    "drop_punctuation": lambda _: [RegexRewrite(_PUNCTUATION, " ")],
+    "urls": lambda _: [regex(_URL, URL_PLACEHOLDER, probe=_PERHAPS_URL)],
+    "emails": lambda _: [regex(_EMAIL, EMAIL_PLACEHOLDER, hint="@")],
+    "mentions": lambda _: [regex(_MENTION, MENTION_PLACEHOLDER, hint="@")],
+    "hashtags": lambda _: [regex(_HASHTAG, _plain_hashtag, hint="#")],
+    "drop_emoji": lambda _: [emoji_rewrite(named=False)],
+    "name_emoji": lambda _: [emoji_rewrite(named=True)],
+    "casefold": lambda _: [CASEFOLD],
+    "drop_punctuation": lambda _: [regex(_PUNCTUATION, " ")],
     "elongation": _repeats,
-    "double_alef": lambda _: [RegexRewrite(_DOUBLE_ALEF, "ا", hint="اا")],
+    "double_alef": lambda _: [regex(_DOUBLE_ALEF, "ا", hint="اا")],
     "repeated_punctuation": _repeats,
-    "whitespace": lambda _: [Whitespace()],
+    "whitespace": lambda _: [WHITESPACE],
     "arabert": lambda _: list(build_arabert(keep_emoji=False)),
     "arabert_twitter": lambda _: list(build_arabert(keep_emoji=True)),
 }
 
 
-def _in_order(profile: Profile) -> list[str]:
-    steps = list(profile.steps)
-    if profile.revision < 2 and "urls" in steps and "emails" in steps:
-        first, second = steps.index("urls"), steps.index("emails")
-        steps[first], steps[second] = "emails", "urls"
-    return steps
-
-
 def build(profile: Profile) -> tuple[Rewrite, ...]:
-    """Return the passes of a profile, in the order of its steps.
-
-    Parameters
-    ----------
-    profile : Profile
-
-    Returns
-    -------
-    tuple of Rewrite
-    """
-    makers = dict.fromkeys(_PASSES[step] for step in _in_order(profile))
+    """Return the passes of a profile, in the order of its steps."""
+    makers = dict.fromkeys(_PASSES[step] for step in profile.steps)
     return tuple(chain.from_iterable(make(profile) for make in makers))
-
-
-def fast_passes(profile: Profile, passes: tuple[Rewrite, ...]) -> Sequence[Applies]:
-    """Return the fastest equivalent of ``passes``, without offsets.
-
-    Parameters
-    ----------
-    profile : Profile
-    passes : tuple of Rewrite
-        What :func:`build` returns for it.
-    """
-    return (FastPath(passes),) if profile.steps in (("arabert",), ("arabert_twitter",)) else passes
