@@ -10,7 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .patterns import AFTER, AROUND, BEFORE, BETWEEN, GAP, JOIN, OF, SPREADSHEET, TO, TRUNK, any_of, any_of_words
+from .patterns import (
+    AFTER,
+    AROUND,
+    BEFORE,
+    BETWEEN,
+    GAP,
+    JOIN,
+    OF,
+    SPREADSHEET,
+    TO,
+    TRUNK,
+    any_of,
+    any_of_words,
+    listed,
+)
 from .plan import (
     NationalNumber,
     NumberPlan,
@@ -49,23 +63,13 @@ _PASSPORT = (
 )
 # Any words between the thing numbered and "number", unless they begin an address, a phone number, or another thing
 # with a number.
-_PLACES = any_of_words("مجمع بلوك طريق شارع مبني بنايه عماره بيت منزل شقه فيلا محل باب بوابه كراج موقف دوار محطه")
-_ELSE = any_of_words(
-    "عداد فاتوره ايصال عمود مدرسه مستودع مسجد حاويه مصعد مضخه كاميرا ارض قطعه قرار قانون مرسوم ماده باص حافله "
-    "غرفه قاعه صفحه لجنه مخالفه طابق رحله موديل خط هاتف تلفون جوال نقال موبايل"
-)
-_ENGLISH = any_of_words(
-    "road rd street avenue block blk house flat building bldg room gate meter invoice bill bus route law decision "
-    "article page flight model phone mobile tel line"
-)
+_PLACES = listed("places")
+_ELSE = listed("numbered_things")
+_ENGLISH = listed("numbered_in_english")
 _OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d(?!\d))?"
 # The same, and places if the number is too long to be theirs.
 _ANY = rf"(?:{_OTHER}|(?!{TO}{_ELSE})[^\W\d]{{2,14}}(?=[\s:]{{1,2}}(?:{_IS}\s)?\d{{6}}))"
-_CARS = any_of_words(
-    "سيار[هت] مركب[هت] موتر شاحن[هت] دراج[هت] بي?كا?ب مقطور[هت] صهريج تريل[هت] جيب فان وانيت لوري سيكل دباب "
-    "كامري كورولا لكزس باترول يوكن تاهو لاندكروزر نيسان تويوتا هوندا هيونداي مرسيدس "
-    "sayy?a+r(?:a|ah|eh|ti|ty|tha|tah|ta) mo+t[ea]r(?:i|y)?"
-)
+_CARS = listed("cars")
 _DATE = r"(?:\d{1,2}(?:[/-]\d{1,2}[/-]\d{2,4})?|(?:19|20)\d\d)(?!\d)"
 _NO_YEAR = rf"(?!(?:19|20)\d\d\s{any_of(_NUMBER_WORD, _IS)}[\s:])"  # "my request of 2004, its number is"
 # "my request for the subsidy HS-20417", "... 3390/2018"
@@ -85,11 +89,8 @@ _HOUSING = _words(
     r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|من|(?:سنه|عام) (?:19|20)\d\d|(?:el )?[ei]skan"
 )
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
-_VEHICLES = any_of_words(
-    r"car veh(?:icle)?\.? truck van lorry motorbike motorcycle trailer pickup "
-    "toyota nissan honda lexus hyundai camry patrol gmc"
-)
-_BUSES = any_of_words("باص حافل[هت] تاكسي تكسي")
+_VEHICLES = listed("vehicles_in_english")
+_BUSES = listed("buses")
 _COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تظلم{OF}")
 _WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"
 _FILES = any_of(rf"ملف{OF}", rf"معامل(?:ه|ت{OF})", rf"استمار(?:ه|ت{OF})", "قسيمه")

@@ -16,6 +16,7 @@ from typing import Protocol
 from tawasul_nlp.errors import checked_text
 
 from .cues import compiled
+from .patterns import WORDS
 from .plan import NumberPlan, default_plan
 from .rules import find, number
 
@@ -277,18 +278,7 @@ _PERHAPS = re.compile(r"(?<![^\W\d_])(?:انا|[وب]?المواطنه?|ana|i'?m
 _NAME_WORD = re.compile(r" ?((?:[^\W\d_]|['’-](?=\w))+)")
 _SIGN = re.compile(r" ?(?:[،,;؛:(/|\n.]|\Z)")
 _MOST_WORDS = 4
-# Function words, and words by which people describe themselves.
-_GRAMMAR = """
-من في عن الي مع ما لا لم لن كل هذا هذه هذي اللي الذي التي قد هو هي هم نحن انا انت ان او ثم لكن بس ليش شنو وين
-كنت كان اكون ابي ابغي اريد اطلب ارجو اسكن ساكن ساكنه عندي لدي صار قال يقول يشتكي تشتكي يطلب تطلب راجع يريد تريد
-مواطن مواطنه مقيم مقيمه بحريني بحرينيه موظف موظفه طالب طالبه ولي ام اب ارمله مطلقه متقاعد متقاعده صاحب صاحبه مريض
-مريضه عاطل عاطله رجل امراه والد والده ابن بنت زوج زوجه وزوجتي واهلي وعيالي واخوي وامي متضرر متضرره متزوج متزوجه
-الموقع ادناه السيد السيده المواطن المواطنه المدعو مسجل مكتوب الوزير المدير الرئيس بكل غير بعد قبل حق مال
-a an the in of to is am are not from with my and or i we he she not very also el w fi min mn men ma mo
-resident citizen writing living calling asking waiting sure afraid unable still here at on tired sick
-رقم رقمي رقمه رقمها الرقم هاتفي تلفوني number cpr phone mobile passport
-"""
-_NOT_A_NAME = frozenset(_GRAMMAR.split())
+_NOT_A_NAME = frozenset(WORDS["not_names"].split())
 
 
 def _is_grammar(word: str) -> bool:

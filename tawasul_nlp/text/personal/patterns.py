@@ -7,6 +7,12 @@ Those that end in ``\Z`` are matched against the text before a number.
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from tawasul_nlp import _yaml
+
+_LISTS = "places numbered_things numbered_in_english cars buses vehicles_in_english things_without_owner not_names iban_lengths"
+WORDS = _yaml.read(Path(__file__).with_name("words.yaml"), _yaml.record(dict.fromkeys(_LISTS.split(), _yaml.text)))
 
 # What people put between the groups of a number.
 BETWEEN = r"\- \n._/\\|·*~'"
@@ -49,14 +55,8 @@ IBAN = re.compile(
     rf"(?:(?<![A-Za-z0-9])|(?<=iban))(?=([A-Za-z]{JOIN}[A-Za-z]{JOIN}\d{JOIN}\d(?:(?:{GAP}|,)?[A-Za-z0-9]){{11,30}}))",
     re.IGNORECASE,
 )
-# Its length by country, from the registry of ISO 13616.
-_IBANS = (
-    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 "
-    "FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 "
-    "LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 SA24 "
-    "SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
-)
-IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBANS.split()}
+# Its length by country.
+IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in WORDS["iban_lengths"].split()}
 
 # Letters may touch a number, and signs that join it to nothing or to another complete number (39001234/36001234); if
 # they join it to other digits, it is part of a decimal or a longer code, except for an item number (1-39001234) and
@@ -104,6 +104,11 @@ def any_of(*alternatives: str) -> str:
 def any_of_words(words: str) -> str:
     """Return a pattern that matches any of the given space-separated words."""
     return any_of(*words.split())
+
+
+def listed(name: str) -> str:
+    """Return a pattern that matches any word of a list in ``words.yaml``."""
+    return any_of_words(WORDS[name])
 
 
 #: Particles before a noun, and possessive endings after it.
@@ -159,15 +164,10 @@ PLACE_CUE = re.compile(
     + r"\W{0,3}\Z",
     re.IGNORECASE,
 )
-_THINGS = any_of_words(
-    "عداد فاتور[هت] فواتير تذكر[هت] ايصال وصل قضي[هت] دعو[يت] مخالف[هت] رحل[هت] شحن[هت] طرد طلبي[هت] عقد موديل باركود "
-    "كود رمز مرجعي تسلسلي عملي[هت] حوال[هت] صنف بوليص[هت] صفح[هت] صفحات قطع[هت]"
-)
-# Things with impersonal numbers: 36001234 after one is not a phone.
 OTHER_CUE = re.compile(
     _STARTS
     + any_of(
-        rf"{TO}{_THINGS}(?:ي|نا|ه|ها|هم|ك)?",
+        rf"{TO}{listed('things_without_owner')}(?:ي|نا|ه|ها|هم|ك)?",
         r"(?:meter|invoice|bill|receipt|tracking|order|serial|contract|flight|violation|model|code|sku|po|error)s?",
         r"page|ip|reading|(?:prev|curr)\.? rdg?",
     )

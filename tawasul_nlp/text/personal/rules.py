@@ -10,40 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .cues import AND_ANOTHER, ANY_BEHIND, BEHIND, HOUSE, NUMBERED, STRONG_LINK, PersonalNumbers
-from .patterns import (
-    ACCOUNT_CUE,
-    CARD,
-    CARD_CUE,
-    CARD_LENGTHS,
-    CARD_NUMBER,
-    DAY,
-    DIGIT,
-    EMAIL,
-    EMAIL_CUE,
-    EMAIL_SIGN,
-    HIJRI_DAY,
-    IBAN,
-    IBAN_LENGTHS,
-    LATIN,
-    MOBILE_AT_HOME,
-    MONTH,
-    NUMBER_AT_HOME,
-    OF_A_YEAR,
-    OTHER_CUE,
-    PASSPORT,
-    PHONE_CUE,
-    PHONE_NEARBY,
-    PHONE_WORD,
-    PLACE_CUE,
-    RECENT,
-    ROUND,
-    STANDS_ALONE,
-    TIME,
-    TOWARDS,
-    YEAR,
-    YEAR_AFTER,
-)
+from . import cues, patterns
+from .cues import PersonalNumbers
 
 Found = tuple[str, int, int]
 
@@ -85,7 +53,10 @@ def is_near(word: re.Pattern[str], text: str, start: int) -> bool:
 
 def is_code(text: str, start: int, end: int) -> bool:
     """Return whether Latin letters touch both sides: RR870412356BH is a parcel."""
-    return LATIN.match(text[max(0, start - 1) : start]) is not None and LATIN.match(text, end) is not None
+    return (
+        patterns.LATIN.match(text[max(0, start - 1) : start]) is not None
+        and patterns.LATIN.match(text, end) is not None
+    )
 
 
 def groups_of(found: str) -> list[str]:
@@ -103,9 +74,9 @@ _LETTERS_AS_DIGITS = str.maketrans("OoIl", "0011")
 
 def find(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     """Return everything that looks like personal data; of two overlapping matches the first wins."""
-    if EMAIL_SIGN.search(text):
+    if patterns.EMAIL_SIGN.search(text):
         yield from _emails(text)
-    if DIGIT.search(text):
+    if patterns.DIGIT.search(text):
         yield from _ibans(numbers, text)
         yield from _cards(text)
         for kind in numbers.cued:
@@ -120,9 +91,14 @@ def find(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
 
 
 def _emails(text: str) -> Iterator[Found]:
-    for match in EMAIL.finditer(text):
+    for match in patterns.EMAIL.finditer(text):
         bare = match["bare"]
-        if not bare or match["at"] == "AT" or re.search(r"[._\d]", bare) or is_behind(EMAIL_CUE, text, match.start()):
+        if (
+            not bare
+            or match["at"] == "AT"
+            or re.search(r"[._\d]", bare)
+            or is_behind(patterns.EMAIL_CUE, text, match.start())
+        ):
             yield "email", match.start(), match.end()
 
 
@@ -133,19 +109,19 @@ def _has_valid_checksum(iban: str) -> bool:
 
 def _ibans(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     last = 0
-    for match in IBAN.finditer(text):
+    for match in patterns.IBAN.finditer(text):
         start, found = match.start(), match.group(1)
         if start < last:
             continue
         value = number(found).upper()
-        length = IBAN_LENGTHS.get(value[:2])
+        length = patterns.IBAN_LENGTHS.get(value[:2])
         # The match may include words after a spaced number, unless it is mostly letters.
         if length is None or len(value) < length or sum(map(str.isdigit, value[:length])) * 2 < length:
             continue
         # One of the country with a mistyped digit still counts after a cue word.
         end = start + [index + 1 for index, char in enumerate(found) if char.isalnum()][length - 1]
         is_whole = value.startswith(numbers.plan.iban) and not text[end : end + 1].isalnum()
-        is_named = is_whole and is_behind(ACCOUNT_CUE, text, start)
+        is_named = is_whole and is_behind(patterns.ACCOUNT_CUE, text, start)
         if is_named or _has_valid_checksum(value[:length]):
             last = end
             yield "iban", start, last
@@ -159,11 +135,11 @@ def _has_valid_luhn(digits: str) -> bool:
 
 def _cards(text: str) -> Iterator[Found]:
     last = 0
-    for match in CARD.finditer(text):
+    for match in patterns.CARD.finditer(text):
         start, found = match.start(), match.group(1)
-        if start < last or is_behind(ACCOUNT_CUE, text, start) or is_behind(OTHER_CUE, text, start):
+        if start < last or is_behind(patterns.ACCOUNT_CUE, text, start) or is_behind(patterns.OTHER_CUE, text, start):
             continue
-        card = _card(found, is_behind(CARD_CUE, text, start))
+        card = _card(found, is_behind(patterns.CARD_CUE, text, start))
         if card:
             last = start + len(card)
             yield "card", start, last
@@ -175,12 +151,12 @@ def _card(found: str, is_named: bool) -> str | None:
     After a cue word, it may be of another network, or have a mistyped digit.
     """
     digits = number(found)
-    ends = [match.end() for match in DIGIT.finditer(found)]
+    ends = [match.end() for match in patterns.DIGIT.finditer(found)]
     mistyped = None
-    for length in CARD_LENGTHS:
+    for length in patterns.CARD_LENGTHS:
         if length > len(ends) or (length < len(ends) and ends[length] == ends[length - 1] + 1):
             continue  # absent, or not the end of a group
-        if not (is_named or CARD_NUMBER.fullmatch(digits, 0, length)):
+        if not (is_named or patterns.CARD_NUMBER.fullmatch(digits, 0, length)):
             continue
         card = found[: ends[length - 1]]
         if not is_named and not _is_card_grouped(sizes_of(card)):
@@ -199,8 +175,8 @@ def _is_card_grouped(sizes: tuple[int, ...]) -> bool:
 
 
 def _passports(text: str) -> Iterator[Found]:
-    for match in PASSPORT.finditer(text):
-        if not is_behind(OTHER_CUE, text, match.start()):
+    for match in patterns.PASSPORT.finditer(text):
+        if not is_behind(patterns.OTHER_CUE, text, match.start()):
             yield "passport", *match.span()
 
 
@@ -210,7 +186,7 @@ def _with_letters(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
         digits = number(found).translate(_LETTERS_AS_DIGITS)
         if len(digits) == numbers.plan.national.digits and is_behind(numbers.national_cue, text, start):
             yield "cpr", start, match.end()
-        elif numbers.phone.fullmatch(digits) and is_behind(PHONE_CUE, text, start):
+        elif numbers.phone.fullmatch(digits) and is_behind(patterns.PHONE_CUE, text, start):
             yield "phone", start, match.end()
 
 
@@ -225,15 +201,19 @@ def _is_plainly_cpr(numbers: PersonalNumbers, text: str, start: int, end: int) -
     """Return whether nine digits are a CPR, not an amount, a street or another number."""
     found = text[start:end]
     sizes = sizes_of(found)
-    if ROUND.fullmatch(number(found)) or is_amount(numbers, text, start, end) or is_behind(OTHER_CUE, text, start):
+    if (
+        patterns.ROUND.fullmatch(number(found))
+        or is_amount(numbers, text, start, end)
+        or is_behind(patterns.OTHER_CUE, text, start)
+    ):
         return False
     if len(sizes) == 1:
         return True
     # Other groups separated by spaces are a list; of two parts, the first may be a year, or both a decimal.
     is_signed = len(sizes) > 2 and _common_sign(found) not in (None, " ")
-    if is_behind(PLACE_CUE, text, start) or not (is_signed or sizes in numbers.plan.national.groups):
+    if is_behind(patterns.PLACE_CUE, text, start) or not (is_signed or sizes in numbers.plan.national.groups):
         return False
-    return len(sizes) > 2 or (YEAR.fullmatch(found[:4]) is None and _common_sign(found) != ".")
+    return len(sizes) > 2 or (patterns.YEAR.fullmatch(found[:4]) is None and _common_sign(found) != ".")
 
 
 def _common_sign(found: str) -> str | None:
@@ -247,17 +227,23 @@ def _prefixed_phones(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
         value = number(match.group())
         start, end = match.span()
         code = numbers.plan.phones.country_code
-        is_block = value.startswith(code) and match.group()[0] not in "+(" and is_behind(PLACE_CUE, text, start)
+        is_block = (
+            value.startswith(code) and match.group()[0] not in "+(" and is_behind(patterns.PLACE_CUE, text, start)
+        )
         is_own = value.startswith((code, f"00{code}"))
-        is_sum = not is_own and (ROUND.fullmatch(value) or is_amount(numbers, text, start, end))
+        is_sum = not is_own and (patterns.ROUND.fullmatch(value) or is_amount(numbers, text, start, end))
         if not (is_block or is_sum or is_public(numbers, value)):
             yield "phone", start, end
     for match in numbers.foreign_phone.finditer(text):
         start = match.start()
-        if MOBILE_AT_HOME.match(text, start) or is_behind(PHONE_CUE, text, start) or is_near(PHONE_NEARBY, text, start):
+        if (
+            patterns.MOBILE_AT_HOME.match(text, start)
+            or is_behind(patterns.PHONE_CUE, text, start)
+            or is_near(patterns.PHONE_NEARBY, text, start)
+        ):
             yield "phone", *match.span()
-    for match in NUMBER_AT_HOME.finditer(text):
-        if is_behind(PHONE_CUE, text, match.start()):
+    for match in patterns.NUMBER_AT_HOME.finditer(text):
+        if is_behind(patterns.PHONE_CUE, text, match.start()):
             yield "phone", *match.span()
 
 
@@ -278,32 +264,32 @@ def _phones(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
 def _is_phone(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
     if (
         is_public(numbers, number(text[start:end]))
-        or (is_code(text, start, end) and not is_behind(PHONE_CUE, text, start))
-        or (is_behind(OTHER_CUE, text, start) and not is_near(PHONE_WORD, text, start))
-        or (end - start > 8 and is_behind(PLACE_CUE, text, start))
+        or (is_code(text, start, end) and not is_behind(patterns.PHONE_CUE, text, start))
+        or (is_behind(patterns.OTHER_CUE, text, start) and not is_near(patterns.PHONE_WORD, text, start))
+        or (end - start > 8 and is_behind(patterns.PLACE_CUE, text, start))
     ):
         return False
     # What the text calls a phone number is one, whatever surrounds it.
-    return _is_plainly_phone(numbers, text, start, end) or is_behind(PHONE_CUE, text, start)
+    return _is_plainly_phone(numbers, text, start, end) or is_behind(patterns.PHONE_CUE, text, start)
 
 
 def _is_plainly_phone(numbers: PersonalNumbers, text: str, start: int, end: int) -> bool:
     """Return whether eight digits are a phone, not an amount, a date or a list of small numbers."""
-    before, after = STANDS_ALONE
+    before, after = patterns.STANDS_ALONE
     if not (before.match(text, start) and after.match(text, end)) or is_amount(numbers, text, start, end):
         return False
     found = text[start:end]
     value = number(found)
-    if ROUND.fullmatch(value) or DAY.fullmatch(value):
+    if patterns.ROUND.fullmatch(value) or patterns.DAY.fullmatch(value):
         return False
     groups, sizes = groups_of(found), sizes_of(found)
     if len(groups) == 1:
         return value == found.removesuffix(".0")
-    if re.search(r"[,،:+=]|.\(", found) or HIJRI_DAY.fullmatch(value) or _is_range(groups):
+    if re.search(r"[,،:+=]|.\(", found) or patterns.HIJRI_DAY.fullmatch(value) or _is_range(groups):
         return False
-    is_named = is_near(PHONE_NEARBY, text, start) or is_behind(TOWARDS, text, start)
+    is_named = is_near(patterns.PHONE_NEARBY, text, start) or is_behind(patterns.TOWARDS, text, start)
     # "3500 2023" is more likely an amount and a year than a number in two halves.
-    if any(RECENT.fullmatch(group) for group in groups):
+    if any(patterns.RECENT.fullmatch(group) for group in groups):
         return is_named and sizes == (4, 4)
     sign = _common_sign(found)
     if is_named:
@@ -328,7 +314,7 @@ def _is_list(text: str, start: int, end: int) -> bool:
     return (
         steps.count(1) > 2
         or re.search(r"\d\W?\Z", text[max(0, start - 2) : start]) is not None
-        or DIGIT.match(text, end + 1) is not None
+        or patterns.DIGIT.match(text, end + 1) is not None
     )
 
 
@@ -336,7 +322,7 @@ def _is_range(groups: list[str]) -> bool:
     """Return whether it is a range: houses (3612-3614), people (3000-3500) or times (1600-1730)."""
     if len(set(map(len, groups))) != 1:
         return False
-    if all(TIME.fullmatch(group) for group in groups) and groups == sorted(groups):
+    if all(patterns.TIME.fullmatch(group) for group in groups) and groups == sorted(groups):
         return True
     numbers = list(map(int, groups))
     near = 100 if len(groups[0]) == 4 else 5
@@ -352,7 +338,7 @@ def _cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[Found]:
         if _is_cued(numbers, kind, text, match):
             start, end = match.span("value")
             yield kind, start, end
-            while (another := AND_ANOTHER.match(text, end)) and _is_alike(match["value"], another["value"]):
+            while (another := cues.AND_ANOTHER.match(text, end)) and _is_alike(match["value"], another["value"]):
                 start, end = another.span("value")
                 if not is_amount(numbers, text, start, end):
                     yield kind, start, end
@@ -360,14 +346,14 @@ def _cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[Found]:
 
 def _before_cues(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     """Return the numbers that precede their cues."""
-    if not ANY_BEHIND.search(text):
+    if not cues.ANY_BEHIND.search(text):
         return
-    for kind, pattern in BEHIND.items():
+    for kind, pattern in cues.BEHIND.items():
         for match in pattern.finditer(text):
             start, end = match.span("value")
             found = match["value"]
-            is_other = is_behind(OTHER_CUE, text, start) or is_behind(PLACE_CUE, text, start)
-            if not (is_other or _is_date(found) or YEAR.fullmatch(found) or is_public(numbers, found)):
+            is_other = is_behind(patterns.OTHER_CUE, text, start) or is_behind(patterns.PLACE_CUE, text, start)
+            if not (is_other or _is_date(found) or patterns.YEAR.fullmatch(found) or is_public(numbers, found)):
                 yield kind, start, end
 
 
@@ -386,25 +372,25 @@ def _is_cued(numbers: PersonalNumbers, kind: str, text: str, match: re.Match[str
     if kind == "cpr":
         # A row number may precede another number: 1 39001234.
         phone = numbers.plan.phones.digits
-        return DAY.fullmatch(found) is None and sizes_of(found) not in ((1, phone), (phone, 1))
+        return patterns.DAY.fullmatch(found) is None and sizes_of(found) not in ((1, phone), (phone, 1))
     if is_amount(numbers, text, start, end) or is_public(numbers, number(found)):
         return False
     far = match.group("far")
-    is_phone = numbers.phone.fullmatch(found) and not OF_A_YEAR.fullmatch(found)
-    if far and (is_phone or is_behind(OTHER_CUE, text, start)):
+    is_phone = numbers.phone.fullmatch(found) and not patterns.OF_A_YEAR.fullmatch(found)
+    if far and (is_phone or is_behind(patterns.OTHER_CUE, text, start)):
         return False
-    is_numbered = match["strong"] or match["numbered"] or NUMBERED.match(match.group())
-    is_strong = is_numbered or STRONG_LINK.search(far or match["link"])
+    is_numbered = match["strong"] or match["numbered"] or cues.NUMBERED.match(match.group())
+    is_strong = is_numbered or cues.STRONG_LINK.search(far or match["link"])
     if kind == "plate":
         return not (match["described"] and found.endswith("000")) and (digits > 3 or match["car"] is None)
-    if _is_date(found) or YEAR.fullmatch(found):
+    if _is_date(found) or patterns.YEAR.fullmatch(found):
         return False
     if kind == "passport":
         if any(map(str.isalpha, found)) or not match["words"] or is_strong:
             return digits >= 6 or found[0].isalpha()
         return digits >= 7 and numbers.phone.fullmatch(found) is None
     if match.groupdict().get("distant"):
-        is_day = DAY.fullmatch(found) or re.fullmatch(r"20\d\d[01]\d[0-3]\d", found)
+        is_day = patterns.DAY.fullmatch(found) or re.fullmatch(r"20\d\d[01]\d[0-3]\d", found)
         is_other = is_phone or is_day or (kind == "request" and numbers.national.fullmatch(found))
         return digits >= 7 and not found.endswith("000") and not is_other
     if is_strong or found[0].isalpha():
@@ -413,11 +399,11 @@ def _is_cued(numbers: PersonalNumbers, kind: str, text: str, match: re.Match[str
         # "my ticket 118844", but not "my ticket 12345", which may be a count.
         is_other = is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", found)
         return digits >= 6 and not found.endswith("00") and not is_other
-    if OF_A_YEAR.fullmatch(found) or YEAR_AFTER.match(text, end):
+    if patterns.OF_A_YEAR.fullmatch(found) or patterns.YEAR_AFTER.match(text, end):
         return True
     if far and kind in ("account", "request"):
         return digits >= 7 and not found.endswith("000")  # "my account shows that the balance is 12550"
-    return digits >= 5 and not found.endswith("000") and MONTH.fullmatch(found) is None
+    return digits >= 5 and not found.endswith("000") and patterns.MONTH.fullmatch(found) is None
 
 
 def _is_date(found: str) -> bool:
@@ -426,13 +412,13 @@ def _is_date(found: str) -> bool:
     if not all(map(str.isdigit, parts)):
         return False
     if len(parts) == 2:
-        return all(map(YEAR.fullmatch, parts)) and ("-" in found or int(parts[1]) - int(parts[0]) == 1)
+        return all(map(patterns.YEAR.fullmatch, parts)) and ("-" in found or int(parts[1]) - int(parts[0]) == 1)
     lengths = sorted(map(len, parts))
     return len(parts) == 3 and lengths[1] <= 2 and lengths[2] in (2, 4) and min(map(int, parts)) <= 12
 
 
 def _houses(numbers: PersonalNumbers, text: str) -> Iterator[Found]:
     """Return the numbers of houses and flats."""
-    for match in HOUSE.finditer(text):
+    for match in cues.HOUSE.finditer(text):
         if not is_amount(numbers, text, *match.span("value")):
             yield "house", *match.span("value")
