@@ -59,18 +59,8 @@ def _english() -> frozenset[str]:
 _CONSONANTS = {latin: letters[0] for latin, letters in CONSONANTS.items()} | {"2": "ء", "w": "و", "x": "كس", "y": "ي"}
 _LONG_VOWELS = {
     "aa": "ا",
-    "ee": "ي",
-    "ii": "ي",
-    "ie": "ي",
-    "oo": "و",
-    "ou": "و",
-    "uu": "و",
-    "ai": "ي",
-    "ay": "ي",
-    "ei": "ي",
-    "ey": "ي",
-    "au": "و",
-    "ow": "و",
+    **dict.fromkeys(("ee", "ii", "ie", "ai", "ay", "ei", "ey"), "ي"),
+    **dict.fromkeys(("oo", "ou", "uu", "au", "ow"), "و"),
 }
 _VOWELS = frozenset("aeiou")
 # CaCeC and CaCiC are active participles (share3, lazem, 6ale3): their first vowel is long.
@@ -189,16 +179,7 @@ def arabizi_to_arabic(text: str) -> str:
     """Write the Arabizi words of a text in Arabic letters; leave everything else unchanged.
 
     Vowels are guessed for all but the most frequent words: the aim is a text that a model or lexicon of Arabic can use,
-    not an orthographic transcription.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-        The same object if it contains no Arabizi.
+    not an orthographic transcription. A text without Arabizi is returned as the same object.
 
     Raises
     ------
@@ -230,8 +211,8 @@ def arabizi_edits(text: str) -> list[Edit]:
     if _LATIN.search(text) is None:
         return []
     convert = _converter(text)
-    found = ((match, convert(match)) for match in _WORD.finditer(text))
-    return [Edit(*match.span(), arabic, True) for match, arabic in found if arabic != match.group()]
+    words = ((match, convert(match)) for match in _WORD.finditer(text))
+    return [Edit(match.start(), match.end(), arabic, True) for match, arabic in words if arabic != match.group()]
 
 
 def _converter(text: str) -> Callable[[re.Match[str]], str]:
@@ -240,11 +221,11 @@ def _converter(text: str) -> Callable[[re.Match[str]], str]:
     shouted = whole and _LOWER.search(text) is None
 
     def convert(match: re.Match[str]) -> str:
-        found, article, word = match.group(), match.group("article"), match.group("word")
+        word = match.group("word")
         arabic = _convert_shouted(word.lower()) if shouted else _convert_word(word, whole)
         if arabic is None:
-            return found
-        return "ال" + arabic if article else arabic
+            return match.group()
+        return "ال" + arabic if match.group("article") else arabic
 
     return convert
 

@@ -16,48 +16,15 @@ from math import log
 
 ARABIC_WORDS = "arabic_words.txt"
 
-# The Arabic letters that a Latin letter or group may stand for, the likeliest first.
-CONSONANTS = {
-    "3'": "غ",
-    "'3": "غ",
-    "7'": "خ",
-    "'7": "خ",
-    "9'": "ضظ",
-    "'9": "ضظ",
-    "6'": "ظض",
-    "'6": "ظض",
-    "sh": "ش",
-    "ch": "چجك",
-    "gh": "غق",
-    "kh": "خ",
-    "th": "ثذظض",
-    "dh": "ذظض",
-    "ph": "ف",
-    "3": "ع",
-    "5": "خ",
-    "6": "ط",
-    "7": "ح",
-    "8": "قغ",
-    "9": "صض",
-    "b": "ب",
-    "c": "كس",
-    "d": "دض",
-    "f": "ف",
-    "g": "قگجغ",
-    "h": "هحة",
-    "j": "جچ",
-    "k": "كچ",
-    "l": "ل",
-    "m": "م",
-    "n": "ن",
-    "p": "بپ",
-    "q": "ق",
-    "r": "ر",
-    "s": "سص",
-    "t": "تطة",
-    "v": "فڤ",
-    "z": "زذظ",
-}
+
+def data_lines(name: str) -> list[str]:
+    """Read a data file of this package without its comments."""
+    text = files("tawasul_nlp.text").joinpath(name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+#: The Arabic letters that a Latin letter or group may stand for, the likeliest first.
+CONSONANTS = dict(line.split("\t") for line in data_lines("arabizi_letters.txt"))
 # The spellings of vowels, in the order in which they are tried. A short one may be left out.
 _LONG = {
     **dict.fromkeys(("aa",), ("ا", "آ", "أ")),
@@ -91,16 +58,7 @@ _TOKEN = re.compile(
 )
 # Letters that are or may be vowels are left out of a word's key; among the others, those that one Latin letter can
 # stand for count as one.
-_KEYS = {
-    **dict.fromkeys("اوىيءأإآئؤةهح", ""),
-    **dict.fromkeys("ثذظضدز", "د"),
-    **dict.fromkeys("تط", "ت"),
-    **dict.fromkeys("سص", "س"),
-    **dict.fromkeys("قكجغگچ", "ق"),
-    **dict.fromkeys("بپ", "ب"),
-    **dict.fromkeys("فڤ", "ف"),
-}
-_KEY_TABLE = str.maketrans(_KEYS)
+_KEY_TABLE = str.maketrans("ثذظضزطصكجغگچپڤ", "دددددتسقققققبف", "اوىيءأإآئؤةهح")
 _DOUBLED = re.compile(r"(.)\1+")
 # Reading a short vowel as a long letter costs as much as being e times rarer; less before a last open syllable
 # (3omala, zbala). In an active participle (share3, lazem, 6afi) the first vowel is long.
@@ -108,18 +66,12 @@ _LENGTHENED = 1.0
 _LENGTHENED_BEFORE_LAST = 0.3
 _CONSTRUCT = 1.5  # a final t that is a ta marbuta
 _NO_PARTICIPLE = 2.5
-_C = r"(?:sh|kh|gh|th|dh|ch|[^aeiou'])"
-_PARTICIPLE = re.compile(rf"{_C}a{_C}(?:[ei]{_C}(?:a|een|oon)?|i)")
-_OPEN_END = re.compile(rf"a(?:{_C}(?:a|ah)|t)$")
+_CONSONANT = r"(?:sh|kh|gh|th|dh|ch|[^aeiou'])"
+_PARTICIPLE = re.compile(rf"{_CONSONANT}a{_CONSONANT}(?:[ei]{_CONSONANT}(?:a|een|oon)?|i)")
+_OPEN_END = re.compile(rf"a(?:{_CONSONANT}(?:a|ah)|t)$")
 _NO_WORD = re.compile("[aeiou]{4}")  # and a pattern with many optional letters would be slow
 _SUFFIXES = {"na": "نا", "ha": "ها", "hom": "هم", "hum": "هم", "kom": "كم", "kum": "كم", "ni": "ني"}
 _PARTICLES = {"w": "و", "b": "ب", "f": "ف", "l": "ل"}
-
-
-def data_lines(name: str) -> list[str]:
-    """Read a data file of this package without its comments."""
-    text = files("tawasul_nlp.text").joinpath(name).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def _key(arabic: str) -> str:
@@ -137,17 +89,9 @@ def _words_by_key() -> dict[str, list[tuple[float, str]]]:
 
 @lru_cache(maxsize=1 << 14)
 def read_arabizi(word: str) -> str | None:
-    """Return the likeliest known Arabic word for a lower-case Arabizi word.
+    """Return the likeliest known Arabic word for a lower-case Arabizi word without article.
 
-    Parameters
-    ----------
-    word : str
-        Without article.
-
-    Returns
-    -------
-    str or None
-        None if no known word fits, even with a pronoun after it or a particle before it.
+    None if no known word fits, even with a pronoun after it or a particle before it.
 
     Examples
     --------
@@ -159,18 +103,18 @@ def read_arabizi(word: str) -> str | None:
     word = word.replace("’", "'")
     if _NO_WORD.search(word):
         return None
-    whole = _known(word)
+    whole = _likeliest(word)
     if whole is not None:
         return whole
     for suffix, pronoun in _SUFFIXES.items():
-        stem = _known(word.removesuffix(suffix)) if word.endswith(suffix) and len(word) - len(suffix) > 2 else None
+        stem = _likeliest(word.removesuffix(suffix)) if word.endswith(suffix) and len(word) - len(suffix) > 2 else None
         if stem is not None:
             return (stem[:-1] + "ت" if stem.endswith("ة") else stem) + pronoun
-    stem = _known(word[1:]) if word[:1] in _PARTICLES and len(word) > 4 else None
+    stem = _likeliest(word[1:]) if word[:1] in _PARTICLES and len(word) > 4 else None
     return None if stem is None else _PARTICLES[word[0]] + stem
 
 
-def _known(word: str) -> str | None:
+def _likeliest(word: str) -> str | None:
     letters: list[tuple[str, ...]] = []
     key: list[str] = []
     before = ""
@@ -194,11 +138,11 @@ def _known(word: str) -> str | None:
         before = token
     # A final t may be a ta marbuta, which keys leave out.
     keys = {_key("".join(key))} | ({_key("".join(key[:-1]))} if word.endswith("at") else set())
-    known = [entry for found in keys for entry in _words_by_key().get(found, ())] if key else []
+    candidates = [entry for spelling in keys for entry in _words_by_key().get(spelling, ())] if key else []
     participle = _PARTICIPLE.fullmatch(word) is not None
     open_end = _OPEN_END.search(word) is not None
     best, least = None, 0.0
-    for rarity, arabic in known:
+    for rarity, arabic in candidates:
         lengthened = _lengthened(letters, arabic)
         if lengthened is None:
             continue
@@ -220,7 +164,7 @@ def _lengthened(letters: Sequence[tuple[str, ...]], arabic: str) -> list[bool] |
     first, rest = letters[0], letters[1:]
     for spelling in first:
         if arabic.startswith(spelling):
-            found = _lengthened(rest, arabic[len(spelling) :])
-            if found is not None:
-                return [spelling != "", *found] if "" in first else found
+            lengthened = _lengthened(rest, arabic[len(spelling) :])
+            if lengthened is not None:
+                return [spelling != "", *lengthened] if "" in first else lengthened
     return None

@@ -139,16 +139,16 @@ def _plain_hashtag(match: re.Match[str]) -> str:
 
 
 def _cap_letters(match: re.Match[str]) -> str:
-    found = match.group()
-    char = found[0]
-    if not char.isalpha() or (char.isupper() and len(found) == 3):
-        return found  # III is a numeral and AAA a code, not an elongated letter
+    repeated = match.group()
+    char = repeated[0]
+    if not char.isalpha() or (char.isupper() and len(repeated) == 3):
+        return repeated  # III is a numeral and AAA a code, not an elongated letter
     return char if char in _LONG_VOWELS else char * 2
 
 
 def _cap_signs(match: re.Match[str]) -> str:
-    found = match.group()
-    return found if found[0].isalnum() else found[0] * 2
+    repeated = match.group()
+    return repeated if repeated[0].isalnum() else repeated[0] * 2
 
 
 def _cap_both(match: re.Match[str]) -> str:
