@@ -64,8 +64,8 @@ _PASSPORT = (
 # Any words between the thing numbered and "number", unless they begin an address, a phone number, or another thing
 # with a number.
 _PLACES = listed("places")
-_ELSE = listed("numbered_things")
-_ENGLISH = listed("numbered_in_english")
+_ELSE = listed("things")
+_ENGLISH = listed("english")
 _OTHER = rf"(?!{TO}(?:{_PLACES}|{_ELSE})|{_ENGLISH}\s)[^\W\d]{{2,14}}(?: (?:19|20)\d\d(?!\d))?"
 # The same, and places if the number is too long to be theirs.
 _ANY = rf"(?:{_OTHER}|(?!{TO}{_ELSE})[^\W\d]{{2,14}}(?=[\s:]{{1,2}}(?:{_IS}\s)?\d{{6}}))"
@@ -89,7 +89,7 @@ _HOUSING = _words(
     r"ا?سكان(?:يه?)?|سكن(?:يه?)?|وزاره|وحده|بيت|قسيمه|شقه|قرض|تمليك|من|(?:سنه|عام) (?:19|20)\d\d|(?:el )?[ei]skan"
 )
 _OWNER = _words(r"محل(?:ي|نا)?|شرك(?:ه|تي|تنا)|مؤسس(?:ه|تي|تنا)|مطعم|فرع")
-_VEHICLES = listed("vehicles_in_english")
+_VEHICLES = listed("vehicles")
 _BUSES = listed("buses")
 _COMPLAINTS = any_of(rf"شكو[يت]{OF}|شكوا(?:ي|ه|ها|نا)|بلاغ{OF}|تظلم{OF}")
 _WHICH = r"(?:\s(?:ال)?(?:مرجعي|سابقه?|قديمه?|جديده?|اولي?))?"

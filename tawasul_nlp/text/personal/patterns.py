@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tawasul_nlp import _yaml
 
-_LISTS = "places numbered_things numbered_in_english cars buses vehicles_in_english things_without_owner not_names iban_lengths"
+_LISTS = "places things english cars buses vehicles impersonal not_names iban_lengths"
 WORDS = _yaml.read(Path(__file__).with_name("words.yaml"), _yaml.record(dict.fromkeys(_LISTS.split(), _yaml.text)))
 
 # What people put between the groups of a number.
@@ -167,7 +167,7 @@ PLACE_CUE = re.compile(
 OTHER_CUE = re.compile(
     _STARTS
     + any_of(
-        rf"{TO}{listed('things_without_owner')}(?:ي|نا|ه|ها|هم|ك)?",
+        rf"{TO}{listed('impersonal')}(?:ي|نا|ه|ها|هم|ك)?",
         r"(?:meter|invoice|bill|receipt|tracking|order|serial|contract|flight|violation|model|code|sku|po|error)s?",
         r"page|ip|reading|(?:prev|curr)\.? rdg?",
     )
