@@ -45,23 +45,19 @@ from tawasul_nlp.cli import (
 )
 from tawasul_nlp.cli import domain as domain_commands
 from tawasul_nlp.cli.options import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
     AsJson,
     DomainFolder,
-    InterruptedCommand,
     Model,
+    Priors,
     TargetErrors,
     Text,
-    complain,
-    console,
+    classifier_with,
     domain_of,
-    lines,
+    frequencies,
+    option_groups,
     target_error,
-    whole,
 )
-from tawasul_nlp.cli.priors import Priors, classifier_with, frequencies
-from tawasul_nlp.cli.table_options import grouped
+from tawasul_nlp.cli.terminal import EXIT_FAILED, EXIT_INTERRUPTED, InterruptedCommand, complain, console, lines, whole
 
 app = typer.Typer(
     name="tawasul",
@@ -87,7 +83,7 @@ def _start(
         typer.echo(context.get_help())
 
 
-app.command()(grouped(classify.classify))
+app.command()(option_groups(classify.classify))
 
 
 @app.command()
@@ -183,7 +179,7 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     console(to_stderr=False).print(table)
 
 
-app.command()(grouped(group.group))
+app.command()(option_groups(group.group))
 app.add_typer(index.index_app, name="index")
 app.command(context_settings=serve.ENVIRONMENT)(serve.serve)
 app.add_typer(review.corrections_app, name="corrections")
@@ -199,7 +195,7 @@ for command in (
     train.train,
     update.update,
 ):
-    app.command()(grouped(command))
+    app.command()(option_groups(command))
 
 
 def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -17,14 +17,9 @@ from tawasul_nlp.cli.labelled_options import (
     print_result,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import (
-    AsJson,
-    Quiet,
-    complain,
-    interrupts_told,
-)
-from tawasul_nlp.cli.progress import progress
+from tawasul_nlp.cli.options import AsJson, Quiet
 from tawasul_nlp.cli.table_options import Reading
+from tawasul_nlp.cli.terminal import complain, interrupts_told, progress
 
 
 def calibrate(

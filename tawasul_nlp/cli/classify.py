@@ -12,18 +12,17 @@ import typer
 from tawasul_nlp.cli.options import (
     DomainFolder,
     Model,
+    Priors,
     Quiet,
     TargetErrors,
     check_model_apart,
-    console,
+    classifier_with,
     domain_of,
-    exit_on_rejects,
-    interrupts_told,
+    frequencies,
     target_error,
 )
-from tawasul_nlp.cli.priors import Priors, classifier_with, frequencies
-from tawasul_nlp.cli.progress import ClassifyProgress
 from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
+from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, interrupts_told
 
 PlaceColumns = Annotated[
     list[str] | None,

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from tawasul_nlp.cli.labelled_options import Resamples
-from tawasul_nlp.cli.options import AsJson, console
+from tawasul_nlp.cli.options import AsJson
+from tawasul_nlp.cli.terminal import console
 
 
 def compare(

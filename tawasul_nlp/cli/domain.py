@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import complain
+from tawasul_nlp.cli.terminal import complain
 
 domain_app = typer.Typer(help="Packs of data that stand for a country: check.", rich_markup_mode=None)
 

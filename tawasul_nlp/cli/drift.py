@@ -17,9 +17,9 @@ from tawasul_nlp.cli.labelled_options import (
     print_result,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, DomainFolder, Quiet, domain_of, interrupts_told
-from tawasul_nlp.cli.progress import progress
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Quiet, domain_of
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading
+from tawasul_nlp.cli.terminal import interrupts_told, progress
 
 
 def drift(

@@ -20,14 +20,9 @@ from tawasul_nlp.cli.labelled_options import (
     publish,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import (
-    AsJson,
-    Model,
-    Quiet,
-    interrupts_told,
-)
-from tawasul_nlp.cli.progress import progress
+from tawasul_nlp.cli.options import AsJson, Model, Quiet
 from tawasul_nlp.cli.table_options import Reading
+from tawasul_nlp.cli.terminal import interrupts_told, progress
 
 
 def evaluate(

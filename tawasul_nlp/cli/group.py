@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli.options import (
-    DomainFolder,
-    InterruptedCommand,
-    Model,
-    Quiet,
-    check_model_apart,
-    console,
-    domain_of,
-    exit_on_rejects,
-    interrupts_told,
-)
+from tawasul_nlp.cli.options import DomainFolder, Model, Quiet, check_model_apart, domain_of
 from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
+from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, interrupts_told
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, console, domain_of
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, domain_of
+from tawasul_nlp.cli.terminal import console
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent

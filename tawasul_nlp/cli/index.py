@@ -21,19 +21,9 @@ from tawasul_nlp.cli.group import (
     show_groups,
 )
 from tawasul_nlp.cli.incidents import IndexFolder, opened_index
-from tawasul_nlp.cli.options import (
-    AsJson,
-    DomainFolder,
-    Model,
-    Quiet,
-    Text,
-    console,
-    domain_of,
-    exit_on_rejects,
-    interrupts_told,
-    whole,
-)
-from tawasul_nlp.cli.table_options import Backlog, Reading, TextColumns, grouped, source_file
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, Text, domain_of, option_groups
+from tawasul_nlp.cli.table_options import Backlog, Reading, TextColumns, source_file
+from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, whole
 
 index_app = typer.Typer(
     help=(
@@ -52,7 +42,7 @@ def _start(context: typer.Context) -> None:
 
 
 @index_app.command()
-@grouped
+@option_groups
 def add(
     folder: IndexFolder,
     backlog: Backlog,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import check_model_apart, complain, console
+from tawasul_nlp.cli.options import check_model_apart
+from tawasul_nlp.cli.terminal import complain, console
 
 if TYPE_CHECKING:
     from tawasul_nlp.evaluation import CalibrationResult, DriftResult, EvaluationResult

@@ -1,44 +1,24 @@
-"""Options, exit codes and error output that the commands share."""
+"""Options that several commands share, and groups of options.
+
+A command takes a group of options as one argument, a dataclass; :func:`option_groups` gives the command line its
+fields.
+"""
 
 from __future__ import annotations
 
-import codecs
-import io
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.domain import Domain
-    from tawasul_nlp.tables import BatchReport, GroupReport
-
-EXIT_FAILED = 1
-EXIT_REJECTS = 3
-EXIT_INTERRUPTED = 130
-
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-
-
-class InterruptedCommand(Exception):
-    """A command was interrupted; the message says which part of its work is kept."""
-
-
-@contextmanager
-def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
-    """Report after Ctrl-C what is kept: the notes of the interrupt, or else `otherwise`."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        kept = getattr(error, "__notes__", None) or [otherwise]
-        raise InterruptedCommand("; ".join(["interrupted", *kept])) from None
-
 
 Text = Annotated[
     str | None,
@@ -62,6 +42,73 @@ TargetErrors = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+_PRIORS = "--priors"
+Priors = Annotated[
+    list[str] | None,
+    typer.Option(
+        _PRIORS,
+        metavar="[TASK=]FILE",
+        help="How often labels occur here: a table with the columns label and count, or JSON {label: count}; of topics "
+        "or of TASK; may be repeated.",
+    ),
+]
+Frequencies = Mapping[str | None, Mapping[str, float]]
+"""By task, None for the topic, or the first task of a model without topics."""
+
+
+def option_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with the fields of its arguments that are dataclasses as options of the command line."""
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if is_dataclass(parameter.annotation)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name in groups:
+            parameters += inspect.signature(groups[name], eval_str=True).parameters.values()
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The model that a command loads, and the country."""
+
+    model: Model = None
+    domain: DomainFolder = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions:
+    """The classifier that a command loads."""
+
+    model: Model = None
+    domain: DomainFolder = None
+    target_error: TargetErrors = None
+    priors: Priors = None
+
+    def loader(self, **options: Any) -> Callable[[], ComplaintClassifier]:
+        """Return what loads the classifier, here or in a worker; further options are those of ``from_pretrained``."""
+        return functools.partial(
+            classifier_with,
+            frequencies(self.priors),
+            self.model,
+            target_error=target_error(self.target_error),
+            domain=domain_of(self.domain),
+            **options,
+        )
 
 
 def domain_of(folder: Path | None) -> Domain | None:
@@ -71,22 +118,20 @@ def domain_of(folder: Path | None) -> Domain | None:
     return None if folder is None else Domain.load(folder)
 
 
-def target_error(given: str | None) -> float | dict[str, float]:
+def target_error(text: str | None) -> float | dict[str, float]:
     """Return the target error that an option names, or that of each task.
 
     >>> target_error("0.03"), target_error("topic=0.05, agency=0.02"), target_error(None)
     (0.03, {'topic': 0.05, 'agency': 0.02}, 0.05)
     """
-    if given is None:
+    if text is None:
         return 0.05
-    refused = typer.BadParameter(
-        f"got {given!r}, expected 0.03, or topic=0.05,agency=0.02", param_hint="--target-error"
-    )
+    refused = typer.BadParameter(f"got {text!r}, expected 0.03, or topic=0.05,agency=0.02", param_hint="--target-error")
     errors: dict[str, float] = {}
     try:
-        if "=" not in given:
-            return float(given)
-        for item in given.split(","):
+        if "=" not in text:
+            return float(text)
+        for item in text.split(","):
             task, _, share = item.rpartition("=")
             if task.strip() in errors:
                 raise refused
@@ -105,64 +150,69 @@ def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
         check_apart(Path(model).iterdir(), written)
 
 
-def whole(text: str | None) -> str:
-    """Return the given text, or all of standard input."""
-    return _decoded(_standard_input().read()) if text is None or text == "-" else text
+def frequencies(options: Sequence[str] | None) -> dict[str | None, Mapping[str, float]]:
+    """Read the files that the options name.
 
-
-def lines(text: str | None) -> Iterator[str]:
-    """Yield the given text, or the lines of standard input.
-
-    Each line is decoded by itself, since it is processed before the next one arrives.
+    Raises
+    ------
+    typer.BadParameter
+        If a file is missing or does not hold frequencies, or a task is named twice.
     """
-    if text is not None and text != "-":
-        yield text
-    else:
-        for line in _standard_input():
-            yield _decoded(line).rstrip("\r\n")
+    by_task: dict[str | None, Mapping[str, float]] = {}
+    for item in options or ():
+        name, equals, path = item.partition("=")
+        task, file = (None, item) if Path(item).is_file() or not equals else (name.strip(), path)
+        if task in by_task:
+            raise typer.BadParameter(f"names {task or 'the topic'} twice: {item}", param_hint=_PRIORS)
+        by_task[task] = _read(Path(file))
+    return by_task
 
 
-def _standard_input() -> TextIO:
-    """Return standard input, set to UTF-16 if it begins with its byte-order mark."""
-    stream = sys.stdin
-    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedReader):
-        start = stream.buffer.peek(2)
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            stream.reconfigure(encoding="utf-16", errors="strict")
-    return stream
+def _read(path: Path) -> Mapping[str, float]:
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {path}", param_hint=_PRIORS)
+    if path.suffix.lower() == ".json":
+        try:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise typer.BadParameter(f"{path} is not JSON ({error!r:.120})", param_hint=_PRIORS) from None
+        if not isinstance(content, dict):
+            raise typer.BadParameter(f"{path} holds no object, expected {{label: count}}", param_hint=_PRIORS)
+        return content
+    from tawasul_nlp.tables import MissingColumnError, open_labelled
 
-
-def _decoded(text: str) -> str:
-    """Return the content of standard input, decoded as windows-1256 if the rule for tables says so."""
     try:
-        text.encode()
-    except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
-        from tawasul_nlp.tables.io.text_file import sniff_encoding
-
-        data = text.encode("utf-8", "surrogateescape")
-        if sniff_encoding(io.BytesIO(data)).codec == "cp1256":
-            return data.decode("cp1256")
-    return text
-
-
-def complain(message: str, level: str = "error") -> None:
-    """Print an error or a warning on standard error: one line without control characters."""
-    print(f"tawasul: {level}: {_BREAKS.sub(' ', message).strip()}", file=sys.stderr)  # noqa: T201
+        source = open_labelled(path, "label")
+        source.check_columns(["count"], _PRIORS)
+    except MissingColumnError as error:
+        raise typer.BadParameter(
+            f"{path} has the columns {', '.join(error.columns)}, expected label and count", param_hint=_PRIORS
+        ) from None
+    table = source.read(["count"])
+    labels = [label.strip() for label in table.texts]
+    if len(set(labels)) < len(labels):
+        raise typer.BadParameter(f"{path} has a label twice; add its counts up", param_hint=_PRIORS)
+    return {label: _number(path, label, count) for label, count in zip(labels, table.columns["count"], strict=True)}
 
 
-def console(*, to_stderr: bool) -> Console:
-    """Return a console for the summary of a command, without markup."""
-    from rich.console import Console
+def _number(path: Path, label: str, count: str) -> float:
+    try:
+        return float(count)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{path} has the count {count!r:.40} for {label}, expected a number", param_hint=_PRIORS
+        ) from None
 
-    found = Console(stderr=to_stderr, markup=False, emoji=False)
-    if not found.is_terminal:
-        found.width = 120  # a log has no width; names should not be cut
-    return found
+
+def classifier_with(priors: Frequencies, /, *arguments: Any, **options: Any) -> ComplaintClassifier:
+    """Load a classifier with frequencies; what workers call, with the arguments of ``from_pretrained``."""
+    from tawasul_nlp import ComplaintClassifier
+
+    return weighted(ComplaintClassifier.from_pretrained(*arguments, **options), priors)
 
 
-def exit_on_rejects(report: BatchReport | GroupReport) -> None:
-    """Report the number of rejected rows and exit with their code, if any."""
-    if report.rows_rejected:
-        lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
-        complain(f"{lost}; see {report.rejects}", "warning")
-        raise typer.Exit(EXIT_REJECTS)
+def weighted(classifier: ComplaintClassifier, priors: Frequencies) -> ComplaintClassifier:
+    """Return a classifier with frequencies; it shares the other's weights."""
+    for task, counts in priors.items():
+        classifier = classifier.with_priors(counts, task)
+    return classifier

@@ -8,16 +8,9 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import (
-    DomainFolder,
-    Quiet,
-    complain,
-    console,
-    domain_of,
-    interrupts_told,
-)
-from tawasul_nlp.cli.progress import progress
+from tawasul_nlp.cli.options import DomainFolder, Quiet, domain_of
 from tawasul_nlp.cli.table_options import Reading, TextColumns
+from tawasul_nlp.cli.terminal import complain, console, interrupts_told, progress
 
 
 def report(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.incidents import opened_index
-from tawasul_nlp.cli.options import EXIT_REJECTS, DomainFolder, Model, Quiet, complain, domain_of, interrupts_told
-from tawasul_nlp.cli.progress import progress
-from tawasul_nlp.cli.table_options import AddedPrefix, Classified, Reading, ReviewedId, TextColumns, grouped
+from tawasul_nlp.cli.options import DomainFolder, Model, Quiet, domain_of, option_groups
+from tawasul_nlp.cli.table_options import AddedPrefix, Classified, Reading, ReviewedId, TextColumns
+from tawasul_nlp.cli.terminal import EXIT_REJECTS, complain, interrupts_told, progress
 
 if TYPE_CHECKING:
     from tawasul_nlp.review import CorrectionReport
@@ -81,7 +81,7 @@ def _start(context: typer.Context) -> None:
 
 
 @corrections_app.command("apply")
-@grouped
+@option_groups
 def apply(
     review: Annotated[
         Path, typer.Argument(metavar="REVIEW", help="A filled-in review, or what a labelling tool made of it.")

@@ -8,15 +8,9 @@ from typing import Annotated
 import typer
 
 from tawasul_nlp.cli.labelled_options import OneTextColumn, Seed, check_outputs, warn_unusable
-from tawasul_nlp.cli.options import (
-    Model,
-    Quiet,
-    complain,
-    console,
-    interrupts_told,
-)
-from tawasul_nlp.cli.progress import progress
+from tawasul_nlp.cli.options import Model, Quiet
 from tawasul_nlp.cli.table_options import Reading
+from tawasul_nlp.cli.terminal import complain, console, interrupts_told, progress
 
 
 def select(

@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import DomainFolder, Model, TargetErrors, domain_of
+from tawasul_nlp.cli.options import DomainFolder, Model, Priors, TargetErrors, domain_of, frequencies, weighted
 from tawasul_nlp.cli.options import target_error as as_target_error
-from tawasul_nlp.cli.priors import Priors, frequencies, weighted
 
 ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 """The command's settings: every option is also an environment variable, ``--max-body`` is ``TAWASUL_MAX_BODY``."""

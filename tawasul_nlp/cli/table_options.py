@@ -1,18 +1,13 @@
-"""Options of the commands that read and write tables, each declared once.
-
-A command takes a group of options as one argument, a dataclass; :func:`grouped` gives the command line its fields.
-"""
+"""Options of the commands that read and write tables, each declared once."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -172,29 +167,8 @@ def _format_for_stdout(source: Path, read: ReadOptions) -> str | None:
 
     if not source.is_file():
         return None  # reading it will report the error
-    found = known_format(read.format) if read.format is not None else sniff_format(source)
-    return found.piped or found.name
-
-
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with the fields of its arguments that are dataclasses as options of the command line."""
-    own = inspect.signature(command, eval_str=True)
-    groups: dict[str, Any] = {
-        name: each.annotation for name, each in own.parameters.items() if is_dataclass(each.annotation)
-    }
-    parameters: list[inspect.Parameter] = []
-    for name, each in own.parameters.items():
-        parameters += inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
-        command(**given)
-
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in parameters}
-    return run
+    table_format = known_format(read.format) if read.format is not None else sniff_format(source)
+    return table_format.piped or table_format.name
 
 
 @contextmanager

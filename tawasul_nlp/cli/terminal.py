@@ -1,21 +1,110 @@
-"""Progress of a command, shown on a terminal."""
+"""What the commands read from standard input, and show on a terminal: errors, progress, exit codes."""
 
 from __future__ import annotations
 
+import codecs
+import io
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
     from tawasul_nlp.prediction import Prediction
-    from tawasul_nlp.tables import Step
+    from tawasul_nlp.tables import BatchReport, GroupReport, Step
+
+EXIT_FAILED = 1
+EXIT_REJECTS = 3
+EXIT_INTERRUPTED = 130
 
 # A chunk takes seconds, and the remaining time is estimated from the last minutes.
 _SPEED_SECONDS = 600.0
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+class InterruptedCommand(Exception):
+    """A command was interrupted; the message says which part of its work is kept."""
+
+
+@contextmanager
+def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
+    """Report after Ctrl-C what is kept: the notes of the interrupt, or else `otherwise`."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        notes = getattr(error, "__notes__", None) or [otherwise]
+        raise InterruptedCommand("; ".join(["interrupted", *notes])) from None
+
+
+def whole(text: str | None) -> str:
+    """Return the given text, or all of standard input."""
+    return _decoded(_standard_input().read()) if text is None or text == "-" else text
+
+
+def lines(text: str | None) -> Iterator[str]:
+    """Yield the given text, or the lines of standard input.
+
+    Each line is decoded by itself, since it is processed before the next one arrives.
+    """
+    if text is not None and text != "-":
+        yield text
+    else:
+        for line in _standard_input():
+            yield _decoded(line).rstrip("\r\n")
+
+
+def _standard_input() -> TextIO:
+    """Return standard input, set to UTF-16 if it begins with its byte-order mark."""
+    stream = sys.stdin
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedReader):
+        start = stream.buffer.peek(2)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            stream.reconfigure(encoding="utf-16", errors="strict")
+    return stream
+
+
+def _decoded(text: str) -> str:
+    """Return the content of standard input, decoded as windows-1256 if the rule for tables says so."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
+        from tawasul_nlp.tables.io.text_file import sniff_encoding
+
+        data = text.encode("utf-8", "surrogateescape")
+        if sniff_encoding(io.BytesIO(data)).codec == "cp1256":
+            return data.decode("cp1256")
+    return text
+
+
+def complain(message: str, level: str = "error") -> None:
+    """Print an error or a warning on standard error: one line without control characters."""
+    print(f"tawasul: {level}: {_BREAKS.sub(' ', message).strip()}", file=sys.stderr)  # noqa: T201
+
+
+def console(*, to_stderr: bool) -> Console:
+    """Return a console for the summary of a command, without markup."""
+    from rich.console import Console
+
+    screen = Console(stderr=to_stderr, markup=False, emoji=False)
+    if not screen.is_terminal:
+        screen.width = 120  # a log has no width; names should not be cut
+    return screen
+
+
+def exit_on_rejects(report: BatchReport | GroupReport) -> None:
+    """Report the number of rejected rows and exit with their code, if any."""
+    if report.rows_rejected:
+        lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
+        complain(f"{lost}; see {report.rejects}", "warning")
+        raise typer.Exit(EXIT_REJECTS)
 
 
 @contextmanager

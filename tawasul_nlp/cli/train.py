@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet, console, domain_of, interrupts_told
+from tawasul_nlp.cli.options import Quiet, domain_of
+from tawasul_nlp.cli.terminal import console, interrupts_told
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

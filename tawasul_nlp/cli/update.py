@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet, console, interrupts_told
+from tawasul_nlp.cli.options import Quiet
+from tawasul_nlp.cli.terminal import console, interrupts_told
 from tawasul_nlp.cli.train import Duplicates, shown_progress, threads_sleep
 
 
