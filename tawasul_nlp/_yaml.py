@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +21,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 _Number = TypeVar("_Number", int, float)
+_Value = TypeVar("_Value")
 Schema = Callable[[yaml.Node, str], Any]
 
 
@@ -38,6 +39,11 @@ class Record:
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
+
+    def into(self, kind: type[_Value], /, **others: Any) -> _Value:
+        """Build a dataclass from the entries that have its fields' names, and from ``others``."""
+        names = (field.name for field in fields(kind))  # type: ignore[arg-type]
+        return kind(**{name: self.values[name] for name in names if name in self.values} | others)
 
     def error(self, message: str) -> DataError:
         """Build an error that points at this record."""
@@ -158,6 +164,12 @@ def mapping_of(value: Schema) -> Schema:
         return values
 
     return check
+
+
+TEXTS: Final = (list_of(text), ())
+"""Of an optional key: a list of strings."""
+NAMED: Final = {"id": identifier, "name_ar": text, "name_en": text}
+"""The keys of whatever has a name."""
 
 
 def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:

@@ -13,9 +13,8 @@ from tawasul_nlp._yaml import DataError
 from tawasul_nlp.domain.agencies import AgencyMention, agency_named, find_named_agencies
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places.find import find_places
-from tawasul_nlp.domain.places.gazetteer import Gazetteer, Governorate, NamedPlace
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, Governorate, NamedPlace, Place, Places
 from tawasul_nlp.domain.places.levels import Level, Levels
-from tawasul_nlp.domain.places.mention import Place, Places
 from tawasul_nlp.domain.routing import Routing, boundaries, route
 from tawasul_nlp.domain.routing_rules import Boundary
 from tawasul_nlp.domain.taxonomy import Agency, Kind, Taxonomy, Topic, UnknownIdError, UrgencyLevel

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain import routing_rules as _rules
-from tawasul_nlp.domain import taxonomy as _taxonomy
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places import gazetteer as _gazetteer
 from tawasul_nlp.domain.places.levels import folded
 from tawasul_nlp.domain.places.lexicon import spellings
-from tawasul_nlp.domain.taxonomy import NO_AGENCY
+from tawasul_nlp.domain.routing_rules import SCHEMA as _RULES_SCHEMA
+from tawasul_nlp.domain.taxonomy import AGENCIES_SCHEMA, NO_AGENCY
 from tawasul_nlp.domain.words import fold_phrase
 from tawasul_nlp.text.personal.cues import compiled
-
-_AREAS = _gazetteer.AREA_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +30,11 @@ class Finding:
 
 
 def check_pack(folder: str | Path) -> list[Finding]:
-    """Check a pack, and return what is doubtful in it.
+    """Check a pack, and return what is doubtful in it, in the order of the files.
 
     Found are areas without a region, names that two entries share, homographs of no place, regions for which a group
     has no member, agencies that get no case, rules that never change anything, and public numbers that are no phones.
     No pattern needs to be tried for its running time: the notation of numbers and words has none that could be slow.
-
-    Parameters
-    ----------
-    folder : str or Path
-
-    Returns
-    -------
-    list of Finding
-        In the order of the files.
 
     Raises
     ------
@@ -56,112 +44,112 @@ def check_pack(folder: str | Path) -> list[Finding]:
         If there is no such folder.
     """
     domain = Domain.load(folder)
-    checks = (_places, _names, _homographs, _groups, _agencies, _rules_without_effect, _numbers)
+    places = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+    agencies = _yaml.read(domain.file("agencies.yaml"), AGENCIES_SCHEMA)
+    rules = _yaml.read(domain.file("routing.yaml"), _RULES_SCHEMA)
+    findings = (
+        *_places(domain, places),
+        *_names(places, agencies),
+        *_homographs(domain, places),
+        *_groups(domain, agencies),
+        *_agencies(domain, agencies),
+        *_rules_without_effect(domain, rules),
+        *_numbers(domain),
+    )
     # What another pack lends is not for this one to mend.
     here = f"{Path(folder)}{os.sep}"
-    return [finding for check in checks for finding in check(domain) if finding.where.startswith(here)]
+    return [finding for finding in findings if finding.where.startswith(here)]
 
 
-def _at(entry: _yaml.Record, message: str) -> Finding:
+def _about(entry: _yaml.Record, message: str) -> Finding:
     return Finding(f"{entry.source}:{entry.line}", message)
 
 
-def _places(domain: Domain) -> Iterator[Finding]:
-    data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+def _places(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     region, block = domain.gazetteer.levels.region.id, domain.gazetteer.levels.block
     for entry in data["places"]:
-        if entry["region"] is None and entry["kind"] in _AREAS:
-            yield _at(entry, f"{entry['kind']} {entry['id']!r} has no {region}, so it routes no case")
+        if entry["region"] is None and entry["kind"] in _gazetteer.AREA_KINDS:
+            yield _about(entry, f"{entry['kind']} {entry['id']!r} has no {region}, so it routes no case")
         whole = domain.gazetteer.places[entry["part_of"]] if entry["part_of"] else None
         if whole is not None and len({whole.governorate, entry["region"]} - {None}) > 1:
-            yield _at(entry, f"{entry['id']!r} lies in another {region} than {whole.id!r}, which it is part of")
+            yield _about(entry, f"{entry['id']!r} lies in another {region} than {whole.id!r}, which it is part of")
     for entry in data["levels"]:
         named = block is not None and entry["id"] == block.id
         if named and folded([entry["name_ar"]]).isdisjoint(folded(entry["words"])):
-            yield _at(entry, f"name_ar {entry['name_ar']!r} is not among its words, so bare numbers in tables are lost")
+            yield _about(
+                entry, f"name_ar {entry['name_ar']!r} is not among its words, so bare numbers in tables are lost"
+            )
 
 
-def _names(domain: Domain) -> Iterator[Finding]:
-    data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+def _names(data: _yaml.Record, agencies: _yaml.Record) -> Iterator[Finding]:
     owners: dict[tuple[str, ...], _yaml.Record] = {}
     for entry in (*data["places"], *data["regions"]):
-        spelled = (spelling for name in _all_names(entry) for spelling in spellings(fold_phrase(name)))
-        for words in dict.fromkeys(spelled):
+        names = (entry["name_ar"], *entry["variants_ar"], entry["name_en"], *entry["variants_en"])
+        for words in dict.fromkeys(spelling for name in names for spelling in spellings(fold_phrase(name))):
             first = owners.setdefault(words, entry)
             if first is not entry:
-                yield _at(
+                yield _about(
                     entry, f"{' '.join(words)!r} of {entry['id']!r} always means {first['id']!r}, which comes first"
                 )
-    agencies = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
-    barred = {fold_phrase(entry["alias"]) for entry in agencies["ambiguous_aliases"]}
+    ambiguous = {fold_phrase(entry["alias"]) for entry in agencies["ambiguous_aliases"]}
     bodies: dict[tuple[str, ...], _yaml.Record] = {}
     for entry in agencies["agencies"]:
         for name in (entry["name_ar"], entry["name_en"], *entry["aliases_ar"], *entry["aliases_en"]):
             words = fold_phrase(name)
             first = bodies.setdefault(words, entry)
-            if first is not entry and words not in barred:
-                yield _at(entry, f"{name!r} of {entry['id']!r} always means {first['id']!r}; is it an ambiguous alias?")
+            if first is not entry and words not in ambiguous:
+                yield _about(
+                    entry, f"{name!r} of {entry['id']!r} always means {first['id']!r}; is it an ambiguous alias?"
+                )
 
 
-def _all_names(entry: _yaml.Record) -> Iterable[str]:
-    return (entry["name_ar"], *entry["variants_ar"], entry["name_en"], *entry["variants_en"])
-
-
-def _homographs(domain: Domain) -> Iterator[Finding]:
-    data = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
+def _homographs(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     for entry in data["homographs"]:
         names, _ = domain.gazetteer.openers[fold_phrase(entry["form"])[0]]
         if not names:
-            yield _at(entry, f"homograph {entry['form']!r} is the name of no place, so it is never looked up")
+            yield _about(entry, f"homograph {entry['form']!r} is the name of no place, so it is never looked up")
 
 
-def _groups(domain: Domain) -> Iterator[Finding]:
-    data = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
+def _groups(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     region = domain.gazetteer.levels.region.id
     for entry in data["groups"]:
         missing = [place for place in domain.gazetteer.governorates if place not in entry["members"]]
         if missing and entry["by"] in (None, region):
-            yield _at(entry, f"group {entry['id']!r} has no member for {', '.join(missing)}")
+            yield _about(entry, f"group {entry['id']!r} has no member for {', '.join(missing)}")
 
 
-def _agencies(domain: Domain) -> Iterator[Finding]:
-    data = _yaml.read(domain.file("agencies.yaml"), _taxonomy.AGENCIES_SCHEMA)
+def _agencies(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     taxonomy = domain.taxonomy
-    owners = set(taxonomy.agency_groups())
-    advised = {agency for advice in domain.routing.advice for agency in advice.also}
-    members = {member for group in owners | advised for member in taxonomy.agency(group).members.values()}
+    recipients = set(taxonomy.agency_groups()) | {agency for advice in domain.routing.advice for agency in advice.also}
+    members = {member for group in recipients for member in taxonomy.agency(group).members.values()}
     parents = {entry["parent"] for entry in data["agencies"]}
     for entry in (*data["agencies"], *data["groups"]):
-        if entry["id"] not in owners | advised | members | parents | {NO_AGENCY}:
-            yield _at(entry, f"{entry['id']!r} owns no topic, and no rule names it: cases only mention it")
+        if entry["id"] not in recipients | members | parents | {NO_AGENCY}:
+            yield _about(entry, f"{entry['id']!r} owns no topic, and no rule names it: cases only mention it")
 
 
-def _rules_without_effect(domain: Domain) -> Iterator[Finding]:
-    data = _yaml.read(domain.file("routing.yaml"), _rules.SCHEMA)
+def _rules_without_effect(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     written, taxonomy = domain.written_taxonomy, domain.taxonomy
     for entry in data["owners"]:
         if written.topic(entry["topic"]).agency == domain.routing.owners[entry["topic"]]:
-            yield _at(entry, f"{entry['topic']!r} has this owner in the taxonomy already")
+            yield _about(entry, f"{entry['topic']!r} has this owner in the taxonomy already")
     for entry, advice in zip(data["advice"], domain.routing.advice, strict=True):
         if all(taxonomy.agency_group(topic) in advice.also for topic in advice.topics) and len(set(advice.also)) == 1:
-            yield _at(entry, f"advice {entry['id']!r} can never fire: it informs the agency that gets the case")
+            yield _about(entry, f"advice {entry['id']!r} can never fire: it informs the agency that gets the case")
         if not entry["topics"] or not entry["also"]:
-            yield _at(entry, f"advice {entry['id']!r} can never fire: it has no topics or informs nobody")
+            yield _about(entry, f"advice {entry['id']!r} can never fire: it has no topics or informs nobody")
 
 
 def _numbers(domain: Domain) -> Iterator[Finding]:
-    numbers = compiled(domain.personal)
     phones, national = domain.personal.phones, domain.personal.national
     where = domain.file("personal.yaml").path
     for number in phones.public:
-        if numbers.phone.fullmatch(number) is None:
+        if compiled(domain.personal).phone.fullmatch(number) is None:
             yield Finding(where, f"public number {number} is no phone by its digits and start, so it is never masked")
     if phones.digits == national.digits:
         yield Finding(where, f"national numbers and phones both have {phones.digits} digits: cues alone differ")
-    for sizes, digits, what in (
-        (national.groups, {national.digits}, "national number"),
-        (phones.groups, {phones.digits}, "phone"),
-    ):
-        for group in sizes:
-            if sum(group) not in digits:
-                yield Finding(where, f"groups {' '.join(map(str, group))} have {sum(group)} digits, and no {what} has")
+    groups = [("national number", national.digits, sizes) for sizes in national.groups]
+    groups += [("phone", phones.digits, sizes) for sizes in phones.groups]
+    for what, digits, sizes in groups:
+        if sum(sizes) != digits:
+            yield Finding(where, f"groups {' '.join(map(str, sizes))} have {sum(sizes)} digits, and no {what} has")

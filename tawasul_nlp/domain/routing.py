@@ -8,8 +8,8 @@ from typing import Final
 
 from tawasul_nlp.domain.agencies import AgencyMention
 from tawasul_nlp.domain.pack import Domain
+from tawasul_nlp.domain.places.gazetteer import Places
 from tawasul_nlp.domain.places.lexicon import Phrases
-from tawasul_nlp.domain.places.mention import Places
 from tawasul_nlp.domain.routing_rules import Advice, Boundary, RoutingRules
 from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Topic
 from tawasul_nlp.domain.words import Words, readings, split_words

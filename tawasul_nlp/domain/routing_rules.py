@@ -106,18 +106,16 @@ def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
         reasons={key: (entry["en"], entry["ar"]) for key, entry in reasons.items()},
         owners={entry["topic"]: agencies[entry["agency"]].id for entry in data["owners"]},
         advice=tuple(
-            Advice(
-                id=entry["id"],
+            entry.into(
+                Advice,
                 topics=frozenset(entry["topics"]),
                 cues=Phrases((fold_phrase(cue), entry["id"]) for cue in entry["cues"]) if entry["cues"] else None,
                 also=tuple(agencies[agency].id for agency in entry["also"]),
-                en=entry["en"],
-                ar=entry["ar"],
             )
             for entry in data["advice"]
         ),
         boundaries=tuple(
-            Boundary(entry["id"], tuple((case["when"], case["then"]) for case in entry["cases"]))
+            entry.into(Boundary, cases=tuple((case["when"], case["then"]) for case in entry["cases"]))
             for entry in data["boundaries"]
         ),
     )

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
 from typing import Final, TypeVar
 
 from tawasul_nlp import _yaml
@@ -22,7 +21,6 @@ EMERGENCY: Final = "emergency"
 NORMAL: Final = "normal"
 """The urgency of what can wait."""
 _URGENCIES: Final = (EMERGENCY, "urgent", NORMAL)
-_FILES: Final = ("taxonomy", "agencies", "gazetteer")
 _Entry = TypeVar("_Entry")
 
 
@@ -107,34 +105,10 @@ class Taxonomy:
     gazetteer: Gazetteer = field(default_factory=Gazetteer.load)
 
     @staticmethod
-    def load(path: str | Path | None = None) -> Taxonomy:
-        """Load a taxonomy; a file is checked again only if it changed.
-
-        Parameters
-        ----------
-        path
-            None for the bundled taxonomy; a file with kinds and topics; or a folder with any of ``taxonomy.yaml``,
-            ``agencies.yaml`` and ``gazetteer.yaml`` (Bahrain's stands in for a missing one). What the classifier, the
-            duplicates and the report use is a :class:`~tawasul_nlp.domain.Domain`, of which a taxonomy is a part.
-
-        Raises
-        ------
-        DataError
-            If a file does not follow its schema or names an id that does not exist; the message begins ``file:line:``.
-        FileNotFoundError
-            If ``path`` does not exist, or is a folder with none of the three files.
-        """
-        if path is None:
-            return _bundled()
-        path = Path(path)
-        if not path.is_dir():
-            paths = {"taxonomy": path}
-        else:
-            paths = {name: path / f"{name}.yaml" for name in _FILES if (path / f"{name}.yaml").is_file()}
-            if not paths:
-                raise FileNotFoundError(f"{path} has none of {', '.join(f'{name}.yaml' for name in _FILES)}")
-        files = (_yaml.File.of(paths[name]) if name in paths else default_file(f"{name}.yaml") for name in _FILES)
-        return read_taxonomy(*files)
+    @lru_cache(maxsize=1)
+    def load() -> Taxonomy:
+        """Load the bundled taxonomy; that of another country is part of its :class:`~tawasul_nlp.domain.Domain`."""
+        return read_taxonomy(*(default_file(f"{name}.yaml") for name in ("taxonomy", "agencies", "gazetteer")))
 
     def kind(self, kind_id: str) -> Kind:
         """Return a kind by id; an unknown id raises UnknownIdError."""
@@ -199,25 +173,23 @@ def _find(entries: Mapping[str, _Entry], identifier: str, what: str) -> _Entry:
         raise UnknownIdError(f"unknown {what} id {identifier!r}; {hint}") from None
 
 
-_TEXTS: Final = (_yaml.list_of(_yaml.text), ())
-_NAMED: Final = {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text}
 TAXONOMY_SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
-        "kinds": _yaml.list_of(_yaml.record(_NAMED)),
+        "kinds": _yaml.list_of(_yaml.record(_yaml.NAMED)),
         "topics": _yaml.list_of(
             _yaml.record(
-                {**_NAMED, "agency": _yaml.identifier},
+                {**_yaml.NAMED, "agency": _yaml.identifier},
                 {
-                    "terms_msa": _TEXTS,
-                    "terms_dialect": _TEXTS,
+                    "terms_msa": _yaml.TEXTS,
+                    "terms_dialect": _yaml.TEXTS,
                     "confusable_with": (_yaml.list_of(_yaml.identifier), ()),
                 },
             )
         ),
     },
     {
-        "urgencies": (_yaml.list_of(_yaml.record({**_NAMED, "id": _yaml.one_of(*_URGENCIES)})), ()),
+        "urgencies": (_yaml.list_of(_yaml.record({**_yaml.NAMED, "id": _yaml.one_of(*_URGENCIES)})), ()),
     },
 )
 AGENCIES_SCHEMA: Final = _yaml.record(
@@ -226,17 +198,17 @@ AGENCIES_SCHEMA: Final = _yaml.record(
         "agencies": _yaml.list_of(
             _yaml.record(
                 {
-                    **_NAMED,
+                    **_yaml.NAMED,
                     "kind": _yaml.one_of("municipality", "ministry", "authority", "directorate", "governorate"),
                 },
                 {
                     "tier": (_yaml.integer, None),
                     "scope": (_yaml.text, ""),
-                    "codes": _TEXTS,
+                    "codes": _yaml.TEXTS,
                     "abbreviation": (_yaml.text, None),
                     "parent": (_yaml.identifier, None),
-                    "aliases_ar": _TEXTS,
-                    "aliases_en": _TEXTS,
+                    "aliases_ar": _yaml.TEXTS,
+                    "aliases_en": _yaml.TEXTS,
                     "former_names": (
                         _yaml.list_of(_yaml.record({"name_ar": _yaml.text, "name_en": _yaml.text, "when": _yaml.text})),
                         (),
@@ -250,8 +222,8 @@ AGENCIES_SCHEMA: Final = _yaml.record(
         "groups": (
             _yaml.list_of(
                 _yaml.record(
-                    {**_NAMED, "members": _yaml.mapping_of(_yaml.identifier)},
-                    {"by": (_yaml.identifier, None), "codes": _TEXTS},
+                    {**_yaml.NAMED, "members": _yaml.mapping_of(_yaml.identifier)},
+                    {"by": (_yaml.identifier, None), "codes": _yaml.TEXTS},
                 )
             ),
             (),
@@ -259,11 +231,6 @@ AGENCIES_SCHEMA: Final = _yaml.record(
         "ambiguous_aliases": (_yaml.list_of(_yaml.record({"alias": _yaml.text, "means": _yaml.text})), ()),
     },
 )
-
-
-@lru_cache(maxsize=1)
-def _bundled() -> Taxonomy:
-    return read_taxonomy(*(default_file(f"{name}.yaml") for name in _FILES))
 
 
 @lru_cache(maxsize=8)
@@ -274,7 +241,7 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
     agencies = _agencies(agency_data, gazetteer)
     data = _yaml.read(taxonomy_file, TAXONOMY_SCHEMA)
     return Taxonomy(
-        kinds={key: Kind(key, e["name_ar"], e["name_en"]) for key, e in _yaml.unique(data["kinds"], "kind").items()},
+        kinds={key: entry.into(Kind) for key, entry in _yaml.unique(data["kinds"], "kind").items()},
         topics=_topics(data, agencies),
         agencies=agencies,
         governorates=gazetteer.governorates,
@@ -291,7 +258,7 @@ def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
     missing = [level for level in _URGENCIES if level not in entries]
     if missing:
         raise data.error(f"the urgencies lack {', '.join(missing)}; name all of {', '.join(_URGENCIES)}, or none")
-    return {level: UrgencyLevel(level, entries[level]["name_ar"], entries[level]["name_en"]) for level in _URGENCIES}
+    return {level: entries[level].into(UrgencyLevel) for level in _URGENCIES}
 
 
 def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
@@ -299,19 +266,7 @@ def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
     agencies = {NO_AGENCY: Agency(NO_AGENCY, "لا جهة", "No agency", "none")}
     for key, entry in _yaml.unique(data["agencies"], "agency").items():
         former = tuple(name for old in entry["former_names"] for name in (old["name_ar"], old["name_en"]))
-        agencies[key] = Agency(
-            id=key,
-            name_ar=entry["name_ar"],
-            name_en=entry["name_en"],
-            kind=entry["kind"],
-            abbreviation=entry["abbreviation"],
-            parent=entry["parent"],
-            aliases_ar=entry["aliases_ar"],
-            aliases_en=entry["aliases_en"],
-            former_names=former,
-            scope=entry["scope"],
-            codes=entry["codes"],
-        )
+        agencies[key] = entry.into(Agency, former_names=former)
     for entry in data["agencies"]:
         if entry["parent"] is not None and entry["parent"] not in agencies:
             raise entry.error(f"agency {entry['id']!r} has the unknown parent {entry['parent']!r}")
@@ -322,10 +277,7 @@ def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
         for place, member in entry["members"].items():
             if place not in places or member not in agencies:
                 raise entry.error(f"group {key!r}: {place}: {member} names an unknown {by} or agency")
-        members = entry["members"]
-        agencies[key] = Agency(
-            key, entry["name_ar"], entry["name_en"], "group", members=members, by=by, codes=entry["codes"]
-        )
+        agencies[key] = entry.into(Agency, kind="group", by=by)
     _check_codes(data, agencies)
     return agencies
 
@@ -365,15 +317,4 @@ def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Top
         for other in entry["confusable_with"]:
             if other not in entries:
                 raise entry.error(f"topic {key!r} is confusable with the unknown topic {other!r}")
-    return {
-        key: Topic(
-            id=key,
-            name_ar=entry["name_ar"],
-            name_en=entry["name_en"],
-            agency=owners[entry["agency"]].id,
-            terms_msa=entry["terms_msa"],
-            terms_dialect=entry["terms_dialect"],
-            confusable_with=entry["confusable_with"],
-        )
-        for key, entry in entries.items()
-    }
+    return {key: entry.into(Topic, agency=owners[entry["agency"]].id) for key, entry in entries.items()}

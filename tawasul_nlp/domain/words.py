@@ -17,34 +17,12 @@ from typing import Final
 MAX_WORD: Final = 40
 """The longest word of a lexicon entry; a longer one becomes a placeholder, so hostile input stays linear."""
 
-_ARABIC_LETTERS: Final = {
-    "أ": "ا",
-    "إ": "ا",
-    "آ": "ا",
-    "ٱ": "ا",
-    "ى": "ي",
-    "ی": "ي",
-    "ئ": "ي",
-    "ؤ": "و",
-    "ة": "ه",
-    "ۀ": "ه",
-    "ہ": "ه",
-    "ە": "ه",
-    "ک": "ك",
-    "گ": "ق",
-    "ڨ": "ق",
-    "چ": "ج",
-    "ڤ": "ف",
-    "پ": "ب",
-    "ء": "",
-    "ـ": "",
-}
 _INVISIBLE: Final = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 _MARKS: Final = "".join(map(chr, [*range(0x0610, 0x061B), *range(0x064B, 0x0660), 0x0670, *range(0x06D6, 0x06EE)]))
 _TABLE: Final = str.maketrans(
     {
-        **_ARABIC_LETTERS,
-        **dict.fromkeys(_INVISIBLE + _MARKS + "'’`´", ""),
+        **dict(zip("أإآٱىیئؤةۀہەکگڨچڤپ", "اااايييوههههكققجفب", strict=True)),
+        **dict.fromkeys(_INVISIBLE + _MARKS + "'’`´ءـ", ""),
         **{chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)},
     }
 )

@@ -16,9 +16,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from tawasul_nlp._packs import default_file
 from tawasul_nlp._yaml import DataError, File
-from tawasul_nlp.domain import Domain, Taxonomy, find_named_agencies, find_places
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain import Domain, find_named_agencies, find_places
+from tawasul_nlp.domain.places.gazetteer import read_gazetteer
+from tawasul_nlp.domain.taxonomy import read_taxonomy
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
@@ -154,12 +156,14 @@ def pair_scorer(data: bytes) -> None:
 
 def taxonomy(data: bytes) -> None:
     """A user's taxonomy."""
-    _refused(DataError, "taxonomy.yaml", data, Taxonomy.load)
+    with suppress(DataError):
+        read_taxonomy(File("taxonomy.yaml", data), default_file("agencies.yaml"), default_file("gazetteer.yaml"))
 
 
 def gazetteer(data: bytes) -> None:
     """A user's gazetteer."""
-    _refused(DataError, "gazetteer.yaml", data, Gazetteer.load)
+    with suppress(DataError):
+        read_gazetteer(File("gazetteer.yaml", data))
 
 
 def personal_numbers(data: bytes) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, Place
 from tawasul_nlp.domain.places.levels import Level
-from tawasul_nlp.domain.places.mention import Place
 from tawasul_nlp.domain.words import Words, readings, skeleton, sound
 
 _LONGEST_NUMBER = 5

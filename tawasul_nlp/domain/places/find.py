@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places.context import Context
-from tawasul_nlp.domain.places.gazetteer import Gazetteer, Strength
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, Place, Places, Strength
 from tawasul_nlp.domain.places.levels import COUNTRY, Level
 from tawasul_nlp.domain.places.lexicon import Phrases
-from tawasul_nlp.domain.places.mention import Place, Places
 from tawasul_nlp.domain.words import latin_readings, particle_length, skeleton, sound, split_words
 from tawasul_nlp.errors import checked_text
 

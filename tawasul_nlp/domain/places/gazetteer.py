@@ -1,4 +1,4 @@
-"""The gazetteer of a country: its levels of places, regions, named places, and what is known of its numbered blocks."""
+"""The gazetteer of a country: its levels, regions, named places and numbered blocks; and what a text names of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Final, Literal
 
 from tawasul_nlp import _yaml
@@ -97,15 +96,10 @@ class Gazetteer:
     block_ranges: tuple[tuple[int, int, str], ...] = field(repr=False)
 
     @staticmethod
-    def load(path: str | Path | None = None) -> Gazetteer:
-        """Load and check a gazetteer file (None: the bundled one); a file is checked again only if it changed.
-
-        Raises
-        ------
-        DataError
-            If the file does not follow the schema; the message names file and line.
-        """
-        return _bundled() if path is None else read_gazetteer(_yaml.File.of(path))
+    @lru_cache(maxsize=1)
+    def load() -> Gazetteer:
+        """Load the bundled gazetteer."""
+        return read_gazetteer(default_file("gazetteer.yaml"))
 
     def block_governorate(self, block: int) -> tuple[str | None, Strength]:
         """Return the region of a block and the strength of the evidence.
@@ -134,18 +128,74 @@ class Gazetteer:
         return area if place is None or place.part_of is None else place.part_of
 
 
-_TEXTS: Final = (_yaml.list_of(_yaml.text), ())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One mention of a place; ``start:end`` is its slice of the original text, in characters."""
+
+    kind: str  # id of its level, of a numbered landmark (in Bahrain ``roundabout``), ``landmark`` or ``street``
+    id: str | None = None  # of the gazetteer's entry; None for numbered parts of an address
+    name: str  # Arabic name of the entry, or the part as written
+    number: int | None = None  # of a block, road, house, flat or roundabout
+    start: int
+    end: int
+    governorate: str | None = None  # id of the region that this mention points to
+    strength: Strength = "none"  # ``weak``: an unconfirmed block range, or a nationwide institution
+    evidence: str  # one sentence that says why
+    # Id of the place within which the number names one; None if it needs none, or the text does not name it.
+    within: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The places of one text: its mentions in order, and the first of a kind, preferably in the region it points to."""
+
+    mentions: tuple[Place, ...] = ()
+    governorate: str | None = None  # id of the region; None without strong evidence, or with equal evidence for two
+    evidence: tuple[str, ...] = ()  # sentences for the region and against it
+    block: int | None = None  # number of the first block (of the widest level whose numbers name places)
+    area: str | None = None  # id of the first town, village or quarter
+    levels: tuple[str, ...] = ()  # ids of the country's levels, widest first
+    quarter: str | None = None  # id of the first quarter, development or housing project; it may be ``area`` itself
+
+    def __bool__(self) -> bool:
+        return bool(self.mentions)
+
+    def at(self, level: str) -> str | int | None:
+        """Return the place at a level: an id, a number, or None.
+
+        Raises
+        ------
+        ValueError
+            If the country has no such level.
+
+        Examples
+        --------
+        >>> from tawasul_nlp import find_places
+        >>> places = find_places("حفرة في طريق 1425 مجمع 714")
+        >>> places.at("road"), places.at("block"), places.at("area")
+        (1425, 714, None)
+        """
+        if level not in self.levels:
+            raise ValueError(f"got the level {level!r}, expected one of {', '.join(self.levels)}")
+        position = self.levels.index(level)
+        if position == 0:
+            return self.governorate
+        if position == 1:
+            return self.area
+        numbers = [mention.number for mention in self.mentions if mention.kind == level]
+        return self.block if self.block in numbers else next(iter(numbers), None)
+
+
 _BLOCKS: Final = (_yaml.list_of(_yaml.integer), ())
-_NAMED: Final = {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text}
-_VARIANTS: Final = {"variants_ar": _TEXTS, "variants_en": _TEXTS}
+_VARIANTS: Final = {"variants_ar": _yaml.TEXTS, "variants_en": _yaml.TEXTS}
 SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
         "levels": _levels.SCHEMA,
-        "regions": _yaml.list_of(_yaml.record(_NAMED, {**_VARIANTS, "municipality": (_yaml.identifier, None)})),
+        "regions": _yaml.list_of(_yaml.record(_yaml.NAMED, {**_VARIANTS, "municipality": (_yaml.identifier, None)})),
         "places": _yaml.list_of(
             _yaml.record(
-                {**_NAMED, "kind": _yaml.one_of(*sorted(AREA_KINDS), *_OTHER_KINDS)},
+                {**_yaml.NAMED, "kind": _yaml.one_of(*sorted(AREA_KINDS), *_OTHER_KINDS)},
                 {
                     **_VARIANTS,
                     "region": (_yaml.identifier, None),
@@ -186,20 +236,12 @@ SCHEMA: Final = _yaml.record(
 )
 
 
-@lru_cache(maxsize=1)
-def _bundled() -> Gazetteer:
-    return read_gazetteer(default_file("gazetteer.yaml"))
-
-
 @lru_cache(maxsize=8)
 def read_gazetteer(file: _yaml.File) -> Gazetteer:
     """Check a gazetteer file; DataError names the line that is wrong."""
     data = _yaml.read(file, SCHEMA)
     levels = _levels.read_levels(data["levels"], data["numbered_landmarks"], data)
-    regions = {
-        key: Governorate(key, entry["name_ar"], entry["name_en"], entry["municipality"])
-        for key, entry in _yaml.unique(data["regions"], levels.region.id).items()
-    }
+    regions = {key: entry.into(Governorate) for key, entry in _yaml.unique(data["regions"], levels.region.id).items()}
     _check_places(data, regions, levels)
     names = Names.of((*data["places"], *data["regions"]), read_letters(data["letters"]))
     return Gazetteer(
@@ -270,17 +312,11 @@ def _ranges(entries: Iterable[_yaml.Record]) -> tuple[tuple[int, int, str], ...]
 
 
 def _place(entry: _yaml.Record) -> NamedPlace:
-    return NamedPlace(
-        id=entry["id"],
-        name_ar=entry["name_ar"],
-        name_en=entry["name_en"],
-        kind=entry["kind"],
+    return entry.into(
+        NamedPlace,
         governorate=entry["region"],
         light=entry["weight"] == "light" or entry["kind"] in _OTHER_KINDS,
         institution=entry["weight"] == "institution",
-        blocks_seen=entry["blocks_seen"],
-        blocks_recollected=entry["blocks_recollected"],
         latitude=entry["lat"],
         longitude=entry["lon"],
-        part_of=entry["part_of"],
     )

@@ -14,25 +14,23 @@ COUNTRY: Final = "country"
 _NAMED: Final = 2
 _MOST: Final = 99_999
 _TAKEN: Final = ("landmark", "street")
-_TEXTS: Final = (_yaml.list_of(_yaml.text), ())
 _NUMBERED: Final = {
     "first": (_yaml.integer, 0),
     "last": (_yaml.integer, _MOST),
-    "words": _TEXTS,
+    "words": _yaml.TEXTS,
 }
-_NAMES: Final = {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text}
 SCHEMA: Final = _yaml.list_of(
     _yaml.record(
-        _NAMES,
+        _yaml.NAMED,
         {
             **_NUMBERED,
-            "abbreviations": _TEXTS,
+            "abbreviations": _yaml.TEXTS,
             "unique_in": (_yaml.identifier, None),
             "column": (_yaml.identifier, None),
         },
     )
 )
-LANDMARKS: Final = _yaml.list_of(_yaml.record(_NAMES, _NUMBERED))
+LANDMARKS: Final = _yaml.list_of(_yaml.record(_yaml.NAMED, _NUMBERED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,10 @@ def read_levels(levels: tuple[_yaml.Record, ...], landmarks: tuple[_yaml.Record,
             )
         wider.add(entry["id"])
     by_word: dict[str, tuple[Level, bool]] = {}
-    by_id = {entry["id"]: _level(entry) for entry in (*levels, *landmarks)}
+    by_id = {
+        entry["id"]: entry.into(Level, column=entry.values.get("column") or entry["id"])
+        for entry in (*levels, *landmarks)
+    }
     for entry in (*levels[_NAMED:], *landmarks):
         level = by_id[entry["id"]]
         if not entry["words"]:
@@ -152,15 +153,3 @@ def read_levels(levels: tuple[_yaml.Record, ...], landmarks: tuple[_yaml.Record,
 def folded(words: Iterable[str]) -> frozenset[str]:
     """Return phrases as they stand in folded texts."""
     return frozenset(" ".join(fold_phrase(word)) for word in words)
-
-
-def _level(entry: _yaml.Record) -> Level:
-    return Level(
-        id=entry["id"],
-        name_ar=entry["name_ar"],
-        name_en=entry["name_en"],
-        column=entry.values.get("column") or entry["id"],
-        unique_in=entry.values.get("unique_in"),
-        first=entry["first"],
-        last=entry["last"],
-    )

@@ -16,7 +16,6 @@ MIN_SKELETON: Final = 4
 """Shorter consonant skeletons of names collide with English words."""
 MIN_SKELETON_WORD: Final = 2
 _KUNYA: Final = {"ابو": "بو", "بو": "ابو"}
-_TEXTS: Final = (_yaml.list_of(_yaml.text), ())
 
 
 class _Openings(dict[str, tuple[tuple[str, str], ...]]):
@@ -77,12 +76,12 @@ class AddressWords:
     never: frozenset[str]
 
 
-ADDRESS: Final = _yaml.record({}, {field.name: _TEXTS for field in fields(AddressWords)})
+ADDRESS: Final = _yaml.record({}, {field.name: _yaml.TEXTS for field in fields(AddressWords)})
 LETTERS: Final = _yaml.list_of(_yaml.record({"letter": _yaml.text, "also": _yaml.text}))
 HOMOGRAPHS: Final = _yaml.list_of(
     _yaml.record(
         {"form": _yaml.text, "needs": _yaml.one_of("context", "place_word", "unless_blocked")},
-        {"not_after": _TEXTS, "not_before": _TEXTS},
+        {"not_after": _yaml.TEXTS, "not_before": _yaml.TEXTS},
     )
 )
 
@@ -115,7 +114,8 @@ def read_homographs(entries: Iterable[_yaml.Record]) -> dict[str, Homograph]:
         form = " ".join(fold_phrase(entry["form"]))
         if form in homographs:
             raise entry.error(f"form {entry['form']!r} appears twice (folded: {form!r}); write one entry for it")
-        homographs[form] = Homograph(entry["needs"], folded(entry["not_after"]), folded(entry["not_before"]))
+        around = {name: folded(entry[name]) for name in ("not_after", "not_before")}
+        homographs[form] = entry.into(Homograph, **around)
     return homographs
 
 

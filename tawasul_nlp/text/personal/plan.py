@@ -68,13 +68,13 @@ def form_pattern(form: str, gap: str = "") -> str:
 
 
 def _part(token: str, gap: str) -> str:
-    known = {
+    parts = {
         "-": _SEPARATOR,
         "YY": r"\d\d",
         "MM": f"(?:0{gap}[1-9]|1{gap}[0-2])",
         "DD": f"(?:0{gap}[1-9]|[12]{gap}\\d|3{gap}[01])",
     }
-    return known.get(token, token)
+    return parts.get(token, token)
 
 
 def _digit_pattern(count: int, gap: str, joined: bool) -> str:
@@ -145,24 +145,13 @@ _MOST_ENTRIES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class NationalNumber:
-    """The number that every person has.
-
-    Attributes
-    ----------
-    placeholder : str
-    forms, shortened : tuple of str
-        Its forms, and those that it has where leading zeros are lost.
-    groups : tuple of tuple of int
-        How many digits its groups have, as people write them.
-    adjectives, latin_adjectives, card_adjectives, phrases : tuple of str
-        Cue words: after "number" or "card" in Arabic letters and in Arabizi, after "card" only, and whole phrases.
-    abbreviations : tuple of str
-    """
+    """The number that every person has."""
 
     placeholder: str
     forms: tuple[str, ...]
-    shortened: tuple[str, ...]
-    groups: tuple[tuple[int, ...], ...]
+    shortened: tuple[str, ...]  # forms that it has where leading zeros are lost
+    groups: tuple[tuple[int, ...], ...]  # how many digits its groups have, as people write them
+    # Cue words: after "number" or "card" in Arabic letters and in Arabizi, after "card" only, and whole phrases.
     adjectives: tuple[str, ...]
     latin_adjectives: tuple[str, ...]
     card_adjectives: tuple[str, ...]
@@ -195,29 +184,15 @@ def phone_start(phones: Phones) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberPlan:
-    """All that a pack says of personal numbers.
-
-    Attributes
-    ----------
-    national : NationalNumber
-    phones : Phones
-    plates : tuple of str
-        Forms of car plates besides three to six digits.
-    iban : str
-        The country of IBANs that count with a mistyped digit after a cue.
-    currency_codes, currency_signs : tuple of str
-        What stands beside amounts.
-    billers : tuple of str
-        By what names people tell whose account a number is.
-    """
+    """All that a pack says of personal numbers."""
 
     national: NationalNumber
     phones: Phones
-    plates: tuple[str, ...]
-    iban: str
-    currency_codes: tuple[str, ...]
+    plates: tuple[str, ...]  # forms of car plates besides three to six digits
+    iban: str  # the country of IBANs that count with a mistyped digit after a cue
+    currency_codes: tuple[str, ...]  # what stands beside amounts
     currency_signs: tuple[str, ...]
-    billers: tuple[str, ...]
+    billers: tuple[str, ...]  # by what names people tell whose account a number is
 
 
 def _checked(check: Callable[[str], object]) -> _yaml.Schema:
@@ -312,14 +287,10 @@ def read_plan(file: _yaml.File) -> NumberPlan:
     if shortest < _FEWEST or longest > 15:
         raise number.error(f"numbers have {shortest} to {longest} digits, expected {_FEWEST} to 15, phones too")
     groups = tuple(number["groups"]) or tuple((size,) for size in sorted(set(map(form_length, number["forms"]))))
-    return NumberPlan(
-        NationalNumber(**{**number.values, "groups": groups}),
-        Phones(**{**phones.values, "groups": phones["groups"] or ((phones["digits"],),)}),
-        data["plates"],
-        data["iban"],
-        data["currency_codes"],
-        data["currency_signs"],
-        data["billers"],
+    return data.into(
+        NumberPlan,
+        national=number.into(NationalNumber, groups=groups),
+        phones=phones.into(Phones, groups=phones["groups"] or ((phones["digits"],),)),
     )
 
 
