@@ -9,8 +9,8 @@ from pathlib import Path
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain, Level, Levels
 from tawasul_nlp.evaluation.evaluator import Progress
-from tawasul_nlp.review.classified import added_prefix, answered_tasks, is_true
 from tawasul_nlp.tables.added_columns import added_values
+from tawasul_nlp.tables.classified import added_prefix, answered_tasks, is_true
 from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.labelled import LabelledSource
 

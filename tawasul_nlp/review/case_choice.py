@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tawasul_nlp.domain.taxonomy import EMERGENCY
-from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable
 
 URGENCY = "urgency"
 _URGENT = (EMERGENCY, "urgent")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable, listed
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, listed
 from tawasul_nlp.tables.errors import TableError
 
 _ISSUES, _TOPICS, OTHER_AGENCIES = "issues", "other_topics", "other_agencies"

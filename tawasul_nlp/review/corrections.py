@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.review.classified import ClassifiedTable, open_classified
 from tawasul_nlp.review.incident_corrections import GroupCells, decided_in_index, decided_in_table
 from tawasul_nlp.review.label_corrections import cells_of, lesson_of
 from tawasul_nlp.review.review_sheet import read_sheet
 from tawasul_nlp.review.reviewed import Reviewed, match_answers
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
+from tawasul_nlp.tables.classified import ClassifiedTable, open_classified
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions, open_reader
 from tawasul_nlp.tables.io.write import write_records

@@ -9,8 +9,8 @@ from typing import Any
 from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places, route
 from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.review.case_issues import OTHER_AGENCIES, issue_cells, issues_of
-from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
 from tawasul_nlp.review.label_names import LabelNames
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable
 from tawasul_nlp.tables.io.cells import to_name
 
 _TOPIC, _AGENCY = "topic", "agency"

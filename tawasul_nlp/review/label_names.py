@@ -8,7 +8,7 @@ from typing import Any
 
 from tawasul_nlp.domain import Domain, agency_named
 from tawasul_nlp.model.label_sets import join_labels, split_labels
-from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.text import normalize
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.review.classified import ClassifiedCase
 from tawasul_nlp.review.label_names import LabelNames
+from tawasul_nlp.tables.classified import ClassifiedCase
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.io.formats import open_reader

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.review.classified import ClassifiedCase, ClassifiedTable, is_true, number_of
 from tawasul_nlp.review.incident_corrections import GroupedRow, IncidentDecision
 from tawasul_nlp.review.label_corrections import CorrectedCase, corrected
 from tawasul_nlp.review.label_names import LabelNames, SeenLabels
 from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answer, correction_column
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, is_true, number_of
 from tawasul_nlp.tables.errors import TableError
 
 _SHOWN = 10

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.review.case_choice import ReviewPlan, choose_cases
-from tawasul_nlp.review.classified import open_classified
 from tawasul_nlp.review.label_names import SeenLabels
 from tawasul_nlp.review.review_sheet import ReviewCase, ReviewSheet, write_sheet
 from tawasul_nlp.review.review_workbook import write_workbook
+from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.files import check_apart
 from tawasul_nlp.tables.io.formats import ReadOptions, output_format

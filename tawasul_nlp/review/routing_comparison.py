@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain, agency_named
-from tawasul_nlp.review.classified import open_classified
+from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.io.fields import check_columns
