@@ -24,9 +24,8 @@ from tawasul_nlp.evaluation.drift_result import DriftResult, PeriodFacts, TableF
 from tawasul_nlp.evaluation.evaluator import Progress
 from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelMix, holm, label_mix, word_shifts
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
-from tawasul_nlp.report.columns import are_dates
 from tawasul_nlp.report.names import Names
-from tawasul_nlp.report.tally import day_of
+from tawasul_nlp.tables.classified import are_dates, day_of
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.case_rows import read_date

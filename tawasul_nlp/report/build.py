@@ -9,17 +9,19 @@ from itertools import chain
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain, Levels
-from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
 from tawasul_nlp.report.held import choose_held
 from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
 from tawasul_nlp.report.shown import read_cases
 from tawasul_nlp.report.tally import Tally
-from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.fields import open_source
+from tawasul_nlp.tables.classified import ClassifiedTable, open_classified
+from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.files import PendingFile, check_apart
 from tawasul_nlp.tables.io.formats import ReadOptions
+
+# The report cannot do without these.
+_NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,29 +113,32 @@ def write_report(
     source, output = Path(source), Path(output)
     domain = domain or Domain.bundled()
     check_apart([source], {"page": output})
-    file, reader = open_source(source, text_column, read)
-    levels = domain.gazetteer.levels
-    columns = find_columns(
-        reader,
-        text=text_column,
-        id=id_column,
-        date=date_column,
-        routed=routed_column,
+    table = open_classified(
+        source,
+        text_column=text_column,
+        id_column=id_column,
+        date_column=date_column,
+        routed_column=routed_column,
         prefix=prefix,
-        levels=levels,
+        domain=domain,
+        read=read,
     )
+    _check_answers(table)
+    reader, levels = table.reader, domain.gazetteer.levels
     advance = on_chunk or (lambda _: None)
     with disk_errors(), PendingFile(output) as pending:
-        tally = Tally(columns, blocks_within_towns=levels.blocks_within_towns)
+        tally = Tally(table)
         for chunk in reader.chunks():
             tally.add(chunk)
             advance(reader.fraction_read() / 2)
+        if not tally.rows:
+            raise TableError("the table has no rows that can be read, so there is nothing to report")
         problems = find_recurring(tally)
         held = choose_held(tally, chain.from_iterable(found[:RECURRING] for found in problems.values()))
-        cases = read_cases(reader, tally, held, domain if mask else None, lambda share: advance(0.5 + share / 2))
-        file.check()
+        cases = read_cases(tally, held, domain if mask else None, lambda share: advance(0.5 + share / 2))
+        table.file.check()
         found = Findings(tally, problems, held, cases, page_names(tally, domain, mask=mask))
-        made = {"title": title or "", "source": file.path.name, "made": date.today().isoformat(), "masked": mask}
+        made = {"title": title or "", "source": table.file.path.name, "made": date.today().isoformat(), "masked": mask}
         page = render({**made, **page_content(found, domain)}, _level_words(levels))
         pending.path.write_bytes(page)
         pending.publish()
@@ -142,12 +147,21 @@ def write_report(
         tally.rows,
         tally.rejected,
         len(cases.of_row),
-        columns.text,
-        columns.id,
-        columns.date,
+        table.text,
+        table.id,
+        table.date,
         len(page),
         highlights(found, levels.block),
     )
+
+
+def _check_answers(table: ClassifiedTable) -> None:
+    missing = [table.column(name) for name in _NEEDED if name not in table.added]
+    if missing:
+        raise TableError(
+            f"the table is not classified: it has no column {', '.join(missing)}; run tawasul classify on it first"
+            " (name its --prefix here if it had one)"
+        )
 
 
 def _level_words(levels: Levels) -> dict[str, dict[str, str]]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
-from tawasul_nlp.report.columns import TOWN_COLUMNS
 from tawasul_nlp.report.held import CASES_OF_A_PROBLEM, Held
 from tawasul_nlp.report.misrouted import misrouted
 from tawasul_nlp.report.names import Name, Names
@@ -19,6 +18,7 @@ from tawasul_nlp.report.packing import packed
 from tawasul_nlp.report.shown import ShownCases
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
 from tawasul_nlp.tables.added_columns import TASKS
+from tawasul_nlp.tables.classified import TOWN_COLUMNS
 
 # Recurring problems have at least this many incidents, in at least this many weeks; the most unusual are shown.
 MIN_INCIDENTS = 3
@@ -110,23 +110,23 @@ def _other_labels(tally: Tally, domain: Domain) -> dict[str, list[tuple[str, str
 
 
 def _facts(tally: Tally, domain: Domain) -> dict[str, Any]:
-    levels, columns = domain.gazetteer.levels, tally.columns
+    levels, table = domain.gazetteer.levels, tally.table
     return {
         "rows": tally.rows,
         "rejected": tally.rejected,
         "first": None if tally.first is None else tally.first.isoformat(),
         "last": None if tally.last is None else tally.last.isoformat(),
-        "dated": columns.date is not None,
+        "dated": table.date is not None,
         "datesUnread": tally.dates_unread,
-        "grouped": columns.grouped,
+        "grouped": table.grouped,
         "incidentCount": tally.incident_count,
         "repeated": int((tally.incident_sizes > 1).sum()),
-        "blocksWithinTowns": tally.blocks_within_towns,
+        "blocksWithinTowns": levels.blocks_within_towns,
         "hasBlocks": levels.block is not None,
         "regions": list(domain.gazetteer.governorates),
         "placeColumns": {
-            "block": "block" in columns.added,
-            "town": any(name in columns.added for name in TOWN_COLUMNS),
+            "block": "block" in table.added,
+            "town": any(name in table.added for name in TOWN_COLUMNS),
         },
     }
 
@@ -143,7 +143,7 @@ def _columns(tally: Tally, domain: Domain) -> dict[str, list[str]]:
         "percent": _percent(tally.certainties),
         "urgencyPercent": _percent(tally.urgency_certainties),
     }
-    if tally.columns.routed is not None:
+    if tally.table.routed is not None:
         rest["misrouted"] = misrouted(tally, domain)
     return {name: packed(column) for name, column in {**columns, **rest}.items()}
 

@@ -8,9 +8,9 @@ from datetime import date
 
 from tawasul_nlp.domain import Level
 from tawasul_nlp.duplicates.recurring import RecurringProblem
-from tawasul_nlp.report.columns import TOWN_COLUMNS
 from tawasul_nlp.report.content import Findings
 from tawasul_nlp.report.tally import UNKNOWN
+from tawasul_nlp.tables.classified import TOWN_COLUMNS
 
 LARGEST = 5
 MOST_UNUSUAL = 3
@@ -112,9 +112,9 @@ def highlights(found: Findings, block: Level | None) -> Highlights:
         )
         for place, problem in most_unusual(found.problems)
     ]
-    columns = tally.columns
-    placed = any(name in columns.added for name in ("block", *TOWN_COLUMNS))
-    return Highlights(tuple(largest), tuple(coming_back), columns.grouped, columns.date is not None, placed)
+    table = tally.table
+    placed = any(name in table.added for name in ("block", *TOWN_COLUMNS))
+    return Highlights(tuple(largest), tuple(coming_back), table.grouped, table.date is not None, placed)
 
 
 def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tuple[str, RecurringProblem]]:

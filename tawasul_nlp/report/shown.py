@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.report.columns import ReportColumns
 from tawasul_nlp.report.held import Held
 from tawasul_nlp.report.tally import UNKNOWN, Tally
+from tawasul_nlp.tables.classified import ClassifiedTable, cells_of
 from tawasul_nlp.tables.io.cells import to_cell
-from tawasul_nlp.tables.io.chunk import Chunk, Reader
+from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.fields import joined_text, values_of
 from tawasul_nlp.text import mask_personal_data
 
@@ -61,7 +61,6 @@ class ShownCases:
 
 
 def read_cases(
-    reader: Reader,
     tally: Tally,
     held: Held,
     masked_by: Domain | None,
@@ -71,7 +70,6 @@ def read_cases(
 
     Parameters
     ----------
-    reader : Reader
     tally : Tally
         Result of the first pass.
     held : Held
@@ -86,10 +84,10 @@ def read_cases(
     found: dict[int, ShownCase] = {}
     clearest: dict[int, tuple[tuple[bool, bool, float], int, ShownCase]] = {}
     start = 0
-    for chunk in reader.chunks():
+    for chunk in tally.table.reader.chunks():
         # A table that was changed since the first pass may have more rows; the later check of the input reports it.
         rows = start + np.flatnonzero(wanted[start : start + len(chunk.numbers)])
-        written = _written(chunk.keep((rows - start).tolist(), []), tally.columns) if len(rows) else ()
+        written = _written(chunk.keep((rows - start).tolist(), []), tally.table) if len(rows) else ()
         for row, cells in zip(rows.tolist(), written, strict=True):
             if held.rows[row]:
                 found[row] = _case(cells, tally, masked_by)
@@ -100,7 +98,7 @@ def read_cases(
                     clearest[incident] = clarity, row, found.get(row) or _case(cells, tally, masked_by)
         start += len(chunk.numbers)
         if on_chunk is not None:
-            on_chunk(reader.fraction_read())
+            on_chunk(tally.table.reader.fraction_read())
     found |= {row: case for _, row, case in clearest.values()}
     return ShownCases(dict(sorted(found.items())), {incident: row for incident, (_, row, _) in clearest.items()})
 
@@ -118,19 +116,17 @@ class _Written:
     group: Any
 
 
-def _written(chunk: Chunk, columns: ReportColumns) -> Iterator[_Written]:
-    empty: list[Any] = [None] * len(chunk.numbers)
-
+def _written(chunk: Chunk, table: ClassifiedTable) -> Iterator[_Written]:
     def cells(name: str) -> list[Any]:
-        return chunk.column(columns.added[name]) if name in columns.added else empty
+        return cells_of(chunk, table.added.get(name))
 
-    texts = zip(*(values_of(chunk, name) for name in columns.text), strict=True)
+    texts = zip(*(values_of(chunk, name) for name in table.text), strict=True)
     # A quarter stands in for the town of a row without one, where it need not be told twice.
     quarters = [quarter if town else None for town, quarter in zip(cells("town"), cells("quarter"), strict=True)]
     return map(
         _Written,
         chunk.numbers,
-        chunk.numbers if columns.id is None else chunk.column(columns.id),
+        chunk.numbers if table.id is None else cells_of(chunk, table.id),
         (joined_text(map(_text, parts)) for parts in texts),
         cells("review_reasons"),
         cells("other_topics"),
@@ -141,7 +137,7 @@ def _written(chunk: Chunk, columns: ReportColumns) -> Iterator[_Written]:
 
 def _case(cells: _Written, tally: Tally, masked_by: Domain | None) -> ShownCase:
     return ShownCase(
-        id=str(cells.number) if tally.columns.id is None else _id(cells.id, cells.number, masked_by),
+        id=str(cells.number) if tally.table.id is None else _id(cells.id, cells.number, masked_by),
         text=_shortened(cells.text, masked_by),
         reasons=tuple(map(tally.codes["reason"].of, _listed(cells.reasons))),
         other_topics=tuple(map(tally.codes["topic"].of, _listed(cells.other_topics))),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.report.columns import TOWN_COLUMNS, ReportColumns
+from tawasul_nlp.tables.classified import TOWN_COLUMNS, ClassifiedTable, cells_of, day_of, is_true, number_of
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
-from tawasul_nlp.tables.run.case_rows import read_date
 
 # What the page counts and filters by.
 DIMENSIONS = ("agency", "topic", "kind", "urgency", "governorate", "town", "block", "routed")
@@ -23,10 +21,6 @@ DIMENSIONS = ("agency", "topic", "kind", "urgency", "governorate", "town", "bloc
 MOST_NAMES = 5_000
 MOST_NAME_CHARS = 100
 UNKNOWN = -1
-# Days outside are placeholders: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
-EARLIEST = date(1990, 1, 1)
-MOST_AHEAD = timedelta(days=366)
-_YES = ("true", "1", "1.0")  # pandas writes True, a spreadsheet TRUE
 
 
 class Codes:
@@ -71,12 +65,9 @@ class Tally:
         Whether a row needs review, and the smaller probability of its topic and agency.
     urgency_certainties : array
         The probability of each row's urgency.
-    blocks_within_towns : bool
-        Whether a block's number is unique in its town only, so that its name is both.
     """
 
-    columns: ReportColumns
-    blocks_within_towns: bool = False
+    table: ClassifiedTable
     codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "reason")})
     values: dict[str, array[int]] = field(default_factory=lambda: {name: array("h") for name in DIMENSIONS})
     days: array[int] = field(default_factory=lambda: array("i"))
@@ -123,41 +114,37 @@ class Tally:
     def add(self, chunk: Chunk) -> None:
         """Add a chunk's rows."""
         self.rejected += len(chunk.rejects)
-        added = self.columns.added
+        added = self.table.added
         towns = [
-            first_name(names) for names in zip(*(self._cells(chunk, added.get(n)) for n in TOWN_COLUMNS), strict=True)
+            first_name(names) for names in zip(*(cells_of(chunk, added.get(n)) for n in TOWN_COLUMNS), strict=True)
         ]
-        blocks = [_block(value) for value in self._cells(chunk, added.get("block"))]
-        if self.blocks_within_towns:
+        blocks = [_block(value) for value in cells_of(chunk, added.get("block"))]
+        if self.table.domain.gazetteer.levels.blocks_within_towns:  # so a block's name is its number and its town
             pairs = zip(blocks, towns, strict=True)
             blocks = [f"{block}، {town}" if block and town else None for block, town in pairs]
         names = {
-            **{name: map(_name, self._cells(chunk, added.get(name))) for name in DIMENSIONS},
+            **{name: map(_name, cells_of(chunk, added.get(name))) for name in DIMENSIONS},
             "town": towns,
             "block": blocks,
-            "routed": map(_name, self._cells(chunk, self.columns.routed)),
+            "routed": map(_name, cells_of(chunk, self.table.routed)),
         }
         for dimension, values in names.items():
             self.values[dimension].extend(map(self.codes[dimension].of, values))
-        for day, unread in map(day_of, self._cells(chunk, self.columns.date)):
+        for day, unread in map(day_of, cells_of(chunk, self.table.date)):
             self.days.append(UNKNOWN if day is None else day.toordinal())
             self.dates_unread += unread
-        for value in self._cells(chunk, added.get("group_id")):
+        for value in cells_of(chunk, added.get("group_id")):
             self.incidents.append(self._incident(_name(value)))
-        reviews = self._cells(chunk, added["needs_review"])
-        self.reviews.extend(to_cell(value).casefold() in _YES for value in reviews)
+        reviews = cells_of(chunk, added["needs_review"])
+        self.reviews.extend(map(is_true, reviews))
         certain = (chunk.column(added[name]) for name in ("topic_probability", "agency_probability"))
         self.certainties.extend(min(map(_probability, pair)) for pair in zip(*certain, strict=True))
-        self.urgency_certainties.extend(map(_probability, self._cells(chunk, added.get("urgency_probability"))))
+        self.urgency_certainties.extend(map(_probability, cells_of(chunk, added.get("urgency_probability"))))
 
     def _incident(self, group: str | None) -> int:
         number = self.incident_count if group is None else self._incident_of.setdefault(group, self.incident_count)
         self.incident_count += number == self.incident_count
         return number
-
-    @staticmethod
-    def _cells(chunk: Chunk, column: str | None) -> list[Any]:
-        return [None] * len(chunk.numbers) if column is None else chunk.column(column)
 
 
 def first_name(values: Iterable[Any]) -> str | None:
@@ -167,22 +154,6 @@ def first_name(values: Iterable[Any]) -> str | None:
     'توبلي'
     """
     return next(filter(None, map(_name, values)), None)
-
-
-def day_of(value: Any) -> tuple[date | None, bool]:
-    """Return the day of a case, and whether it has a date that is unreadable or a placeholder.
-
-    >>> day_of("1/3/2026"), day_of("1900-01-01"), day_of("")
-    ((datetime.date(2026, 3, 1), False), (None, True), (None, False))
-    """
-    try:
-        found = read_date(value)
-    except ValueError:
-        return None, True
-    if found is None:
-        return None, False
-    day = found.date()
-    return (day, False) if EARLIEST <= day <= date.today() + MOST_AHEAD else (None, True)
 
 
 def _name(value: Any) -> str | None:
@@ -196,8 +167,4 @@ def _block(value: Any) -> str | None:
 
 
 def _probability(value: Any) -> float:
-    try:
-        number = 0.0 if value is None else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-    return number if math.isfinite(number) else 0.0
+    return number_of(value) or 0.0

@@ -123,7 +123,9 @@ def apply_corrections(
     """
     review, classified, output = Path(review), Path(classified), Path(output)
     domain = domain or Domain.bundled()
-    table = open_classified(classified, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
+    table = open_classified(
+        classified, text_column=text_column, id_column=id_column, prefix=prefix, domain=domain, read=read
+    )
     answers = read_sheet(review, table.tasks)
     advance = on_progress or (lambda _: None)
     reviewed = match_answers(table, answers, domain, lambda share: advance(share / 2))
@@ -171,9 +173,9 @@ def _cells(
         groups = decided_in_index(index, reviewed.rows, reviewed.decisions, by)
     elif reviewed.decisions:
         groups = decided_in_table(reviewed.rows, reviewed.decisions)
-    names = [table.group_prefix + name for name in GROUP_COLUMNS]
+    names = [table.added.get(name) for name in GROUP_COLUMNS]
     cells: dict[int, dict[str, Any]] = {
-        row: {name: value for name, value in zip(names, astuple(group), strict=True) if name in table.reader.columns}
+        row: {name: value for name, value in zip(names, astuple(group), strict=True) if name is not None}
         for row, group in groups.items()
     }
     for one in reviewed.cases:

@@ -123,7 +123,7 @@ class _Checker:
 
 def _grouped_row(case: ClassifiedCase, table: ClassifiedTable) -> GroupedRow:
     def cell(name: str) -> object:
-        return case.record.get(table.group_prefix + name)
+        return case.record.get(table.added.get(name, name))
 
     incident = number_of(case.incident)
     if incident is None:

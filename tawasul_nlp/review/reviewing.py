@@ -111,7 +111,9 @@ def write_review(
     check_apart([source], {"review": output})
     if output.exists() and not overwrite:
         raise TableError(f"{output} is there already and may be filled in; write to another file, or use --force")
-    table = open_classified(source, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
+    table = open_classified(
+        source, text_column=text_column, id_column=id_column, prefix=prefix, domain=domain, read=read
+    )
     advance = on_progress or (lambda _: None)
     reasons = choose_cases(table, plan, lambda share: advance(share / 2))
     seen, rows, chosen = SeenLabels(table), 0, {}

@@ -183,7 +183,9 @@ def compare_routing(
     """
     agency_names = AgencyNames(domain or Domain.bundled(), names)
     agencies = (domain or Domain.bundled()).taxonomy.agencies
-    table = open_classified(source, text_column=text_column, id_column=id_column, prefix=prefix, read=read)
+    table = open_classified(
+        source, text_column=text_column, id_column=id_column, prefix=prefix, domain=domain, read=read
+    )
     if _AGENCY not in table.tasks:
         raise TableError(f"{source} is classified by {', '.join(table.tasks)}, and not by agency")
     check_columns(table.reader, [agency_column], "agency_column")

@@ -1,4 +1,4 @@
-"""A classified table, row by row: what the model answered, how sure it was, and which incident a case is in."""
+"""One reader of classified tables: which columns have what, and what a cell of theirs says."""
 
 from __future__ import annotations
 
@@ -6,61 +6,59 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_cell
-from tawasul_nlp.tables.added_columns import FALLBACK_PREFIX, GROUP_COLUMNS, classification_columns
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_cell, to_name
-from tawasul_nlp.tables.io.chunk import Reader
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
 from tawasul_nlp.tables.io.fields import (
     check_columns,
     checked_columns,
     field,
     named,
     open_source,
+    values_of,
     with_texts,
     wordiest,
 )
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions
-from tawasul_nlp.tables.run.case_rows import likely_id
+from tawasul_nlp.tables.run.case_rows import likely_id, read_date
 
+# A town is read from the first of these that a row has: the added column, then the table's own columns.
+TOWN_COLUMNS = ("town", "quarter", "place")
+# What each task adds, after its name.
+_ENDINGS = ("", "_name_ar", "_probability", "_probabilities", "_alternatives")
 _YES = ("true", "1", "1.0")
-_NEEDED = ("needs_review", "review_reasons")
+# A column of dates holds a date in at least this share of its non-empty cells.
+_DATES_SHARE = 0.9
+# Days outside are placeholders: systems write 0001-01-01, 1900-01-01, 1970-01-01 or 9999-12-31 for an empty date.
+_EARLIEST = date(1990, 1, 1)
+_MOST_AHEAD = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedCase:
-    """One row of a classified table.
+    """One row of a classified table."""
 
-    Attributes
-    ----------
-    row : int
-        From 1; a header is not counted.
-    text : str
-    id : str or None
-    labels : mapping of str to str
-        The model's answer for each task; of a multi-label task, the sorted cell.
-    probabilities : mapping of str to float
-        Of these answers; of several labels, that of the least sure one.
-    needs_review : bool
-    reasons : tuple of str
-    incident : str or None
-        Of a grouped table.
-    record : mapping
-        The whole row.
-    """
-
+    # From 1; a header is not counted.
     row: int
     text: str
     id: str | None
+    # The model's answer for each task; of a multi-label task, the sorted cell.
     labels: Mapping[str, str]
+    # Of these answers; of several labels, that of the least sure one.
     probabilities: Mapping[str, float]
     needs_review: bool
     reasons: tuple[str, ...]
+    # Of a grouped table.
     incident: str | None
+    # The whole row.
     record: Mapping[str, Any]
 
     @property
@@ -71,33 +69,33 @@ class ClassifiedCase:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedTable:
-    """An opened table that classification, and perhaps grouping, added columns to.
-
-    Attributes
-    ----------
-    path : Path
-    file : InputFile
-    reader : Reader
-    text : tuple of str
-        The columns of the texts.
-    id : str or None
-    tasks, multi_label : tuple of str
-        All tasks, and those of which a case may have several labels.
-    prefix, group_prefix : str
-        Before the names of the added columns.
-    grouped : bool
-    """
+    """An opened table that classification, and perhaps grouping, added columns to; see :func:`open_classified`."""
 
     path: Path
     file: InputFile
     reader: Reader
+    # The country whose labels and places it has.
+    domain: Domain
+    # The columns of the texts, which are joined.
     text: tuple[str, ...]
+    # None where the table has none.
     id: str | None
+    date: str | None
+    # The table's own column of the agency that each case was sent to; only named, never looked for.
+    routed: str | None
+    # All tasks, and those of which a case may have several labels.
     tasks: tuple[str, ...]
     multi_label: tuple[str, ...]
+    # Before the names of the columns that classification added.
     prefix: str
-    group_prefix: str
-    grouped: bool
+    # The standard name of an added column (agency, group_id, ...) to its name in this table, if present. Whatever a
+    # country calls its levels of places, they are governorate, block and town here.
+    added: Mapping[str, str]
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the table has the columns of grouping."""
+        return {"group_id", "group_size"} <= set(self.added)
 
     def column(self, name: str) -> str:
         """Return the name in this table of a column that classification adds."""
@@ -125,17 +123,17 @@ class ClassifiedTable:
         self.file.check()
 
     def _case(self, row: int, text: str, record: Mapping[str, Any]) -> ClassifiedCase:
-        incident = to_name(record.get(self.group_prefix + "group_id")) if self.grouped else ""
+        incident = to_name(record.get(self.added["group_id"])) if self.grouped else ""
         return ClassifiedCase(
-            row,
-            text,
-            None if self.id is None else to_cell(field(record, self.id)).strip() or None,
-            {task: self._label(task, record) for task in self.tasks},
-            {task: self._probability(task, record) for task in self.tasks},
-            is_true(record.get(self.column("needs_review"))),
-            listed(record.get(self.column("review_reasons"))),
-            incident or None,
-            record,
+            row=row,
+            text=text,
+            id=None if self.id is None else to_cell(field(record, self.id)).strip() or None,
+            labels={task: self._label(task, record) for task in self.tasks},
+            probabilities={task: self._probability(task, record) for task in self.tasks},
+            needs_review=is_true(record.get(self.column("needs_review"))),
+            reasons=listed(record.get(self.column("review_reasons"))),
+            incident=incident or None,
+            record=record,
         )
 
     def _label(self, task: str, record: Mapping[str, Any]) -> str:
@@ -157,7 +155,10 @@ def open_classified(
     *,
     text_column: str | Sequence[str] | None = None,
     id_column: str | None = None,
+    date_column: str | None = None,
+    routed_column: str | None = None,
     prefix: str | None = None,
+    domain: Domain | None = None,
     read: ReadOptions = ReadOptions(),
 ) -> ClassifiedTable:
     """Open a table that ``tawasul classify`` wrote, whichever model's tasks it has.
@@ -166,11 +167,16 @@ def open_classified(
     ----------
     source : str or Path
     text_column : str, sequence of str or None
-        None takes the column with the most words.
-    id_column : str or None
-        None takes one that is named like an id.
+        A column, or a field of the objects in one (``complaint.body``), or several. None takes the column with the most
+        words.
+    id_column, date_column : str or None
+        None takes the first that is named like an id, and the first that holds dates.
+    routed_column : str or None
+        Of the agency that each case was sent to, by its id or a name.
     prefix : str or None
         Of the added columns; None tries ``tawasul_`` and none.
+    domain : Domain or None
+        The pack with names of labels and places, and with routing; None is Bahrain's.
     read : ReadOptions
 
     Raises
@@ -179,27 +185,107 @@ def open_classified(
         If it is not a classified table, or lacks a named column.
     """
     file, reader = open_source(source, text_column, read)
-    check_columns(reader, [id_column], "--id-column")
-    prefix = _prefix(reader, prefix)
-    several = answered_tasks(reader.columns, prefix, "probabilities")
+    for name, option in (
+        (id_column, "--id-column"),
+        (date_column, "--date-column"),
+        (routed_column, "--routed-column"),
+    ):
+        check_columns(reader, [name], option)
+    domain = domain or Domain.bundled()
+    prefix = _checked_prefix(reader.columns, prefix)
     tasks = answered_tasks(reader.columns, prefix, "probability", "probabilities")
-    group_prefix = next((p for p in (FALLBACK_PREFIX, "") if f"{p}group_id" in reader.columns), None)
-    added = {prefix + name for name in classification_columns(tasks, multi_label=several, issues=True)}
-    added |= {(group_prefix or "") + name for name in GROUP_COLUMNS}
-    own = [name for name in reader.columns if name not in added]
-    text = named(text_column) or named(_wordiest(reader, own))
+    added = _added(reader.columns, prefix, tasks, domain)
+    first = next(iter(reader.chunks()), None)
+    others = [name for name in reader.columns if name not in added.values() and name != routed_column]
+    cells = {} if first is None else {name: first.column(name) for name in others}
+    text = checked_columns(reader, text_column) if text_column else named(wordiest(cells))
+    if not text:
+        raise TableError("no column of the table reads like text; name it with --text-column")
+    others = [name for name in others if name not in text]
+    id_column = id_column or likely_id(others)
     return ClassifiedTable(
-        Path(source),
-        file,
-        reader,
-        checked_columns(reader, text),
-        id_column or likely_id([name for name in own if name not in text]),
-        tasks,
-        several,
-        prefix,
-        group_prefix or "",
-        group_prefix is not None,
+        path=Path(source),
+        file=file,
+        reader=reader,
+        domain=domain,
+        text=text,
+        id=id_column,
+        date=date_column or next((n for n in others if n != id_column and are_dates(cells.get(n, ()))), None),
+        routed=routed_column,
+        tasks=tasks,
+        multi_label=answered_tasks(reader.columns, prefix, "probabilities"),
+        prefix=prefix,
+        added=added,
     )
+
+
+def added_prefix(columns: Sequence[str], prefix: str | None = None) -> str | None:
+    """Return the prefix of the columns that classification added; None if the table is not classified.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    prefix : str or None
+        None tries ``tawasul_`` and none.
+
+    Examples
+    --------
+    >>> added_prefix(["text", "topic", "topic_probability", "needs_review"]), added_prefix(["text", "topic"])
+    ('', None)
+    """
+    # The prefixed columns first: if both exist, the plain ones are the table's own.
+    candidates = (FALLBACK_PREFIX, "") if prefix is None else (prefix,)
+    answers = "probability", "probabilities"
+    return next((p for p in candidates if f"{p}needs_review" in columns and answered_tasks(columns, p, *answers)), None)
+
+
+def _checked_prefix(columns: Sequence[str], prefix: str | None) -> str:
+    named_prefix, prefix = prefix or "", added_prefix(columns, prefix)
+    if prefix is None:
+        review = f"{named_prefix}needs_review"
+        missing = f"{named_prefix}topic_probability, or of another task" if review in columns else review
+        raise TableError(
+            f"the table is not classified: it has no column {missing}; run tawasul classify on it first"
+            " (name its --prefix here if it had one)"
+        )
+    return prefix
+
+
+def answered_tasks(columns: Sequence[str], prefix: str, *endings: str) -> tuple[str, ...]:
+    """Return the tasks whose answers have a column of one of these endings beside them.
+
+    >>> answered_tasks(["ai_dept", "ai_dept_probability", "dept"], "ai_", "probability")
+    ('dept',)
+    """
+    names = [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
+    return tuple(name for name in names if any(f"{name}_{ending}" in names for ending in endings))
+
+
+def _added(columns: Sequence[str], prefix: str, tasks: Sequence[str], domain: Domain) -> dict[str, str]:
+    """Return the standard name of each added column with its name in the table."""
+    levels = domain.gazetteer.levels
+    places = [*levels.columns(), *TOWN_COLUMNS]
+    of_tasks = (task + ending for task in tasks for ending in _ENDINGS)
+    names = dict.fromkeys((*ADDED_COLUMNS, *of_tasks, *places))
+    added = {name: prefix + name for name in names if prefix + name in columns}
+    # Grouping may have run before or after, with its own prefix; towns may be the table's own.
+    prefixes = dict.fromkeys((*filter(None, [prefix]), FALLBACK_PREFIX, ""))
+    grouping = next((p for p in prefixes if f"{p}group_id" in columns), "")
+    added |= {name: grouping + name for name in GROUP_COLUMNS if grouping + name in columns}
+    for name in TOWN_COLUMNS:
+        column = next((p + name for p in (FALLBACK_PREFIX, "") if p + name in columns), None)
+        if name not in added and column is not None:
+            added[name] = column
+    roles = ("governorate", "town") if levels.block is None else ("governorate", "block", "town")
+    standard = dict(zip(levels.columns(), roles, strict=True))
+    return {standard.get(name, name): column for name, column in added.items()}
+
+
+def cells_of(chunk: Chunk, column: str | None) -> list[Any]:
+    """Return the cells of a column, or of a field of the objects in one; None for each row if no column is named."""
+    if column is None:
+        return [None] * len(chunk.numbers)
+    return values_of(chunk, column) if "." in column else chunk.column(column)
 
 
 def number_of(value: Any) -> float | None:
@@ -235,45 +321,33 @@ def listed(value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in to_cell(value).split(";") if part.strip())
 
 
-def added_prefix(columns: Sequence[str], given: str | None = None) -> str | None:
-    """Return the prefix of the columns that classification added; None if the table is not classified.
+def day_of(value: Any) -> tuple[date | None, bool]:
+    """Return the day of a case, and whether it has a date that is unreadable or a placeholder.
 
-    Parameters
-    ----------
-    columns : sequence of str
-    given : str or None
-        None tries ``tawasul_`` and none.
-
-    Examples
-    --------
-    >>> added_prefix(["text", "needs_review", "review_reasons"]), added_prefix(["text"])
-    ('', None)
+    >>> day_of("1/3/2026"), day_of("1900-01-01"), day_of("")
+    ((datetime.date(2026, 3, 1), False), (None, True), (None, False))
     """
-    # The prefixed columns first: if both exist, the plain ones are the table's own.
-    tried = (FALLBACK_PREFIX, "") if given is None else (given,)
-    return next((prefix for prefix in tried if all(prefix + name in columns for name in _NEEDED)), None)
+    try:
+        time = read_date(value)
+    except ValueError:
+        return None, True
+    if time is None:
+        return None, False
+    day = time.date()
+    return (day, False) if _EARLIEST <= day <= date.today() + _MOST_AHEAD else (None, True)
 
 
-def answered_tasks(columns: Sequence[str], prefix: str, *endings: str) -> tuple[str, ...]:
-    """Return the tasks whose answers have a column of one of these endings beside them.
+def are_dates(cells: Sequence[Any]) -> bool:
+    """Whether nearly all cells that are not empty are dates, and some is.
 
-    >>> answered_tasks(["ai_dept", "ai_dept_probability", "dept"], "ai_", "probability")
-    ('dept',)
+    >>> are_dates(["2026-03-01", "", "1/3/2026"]), are_dates([None, "أمس"])
+    (True, False)
     """
-    names = [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
-    return tuple(name for name in names if any(f"{name}_{ending}" in names for ending in endings))
-
-
-def _prefix(reader: Reader, given: str | None) -> str:
-    prefix = added_prefix(reader.columns, given)
-    if prefix is None:
-        raise TableError(
-            f"the table is not classified: it has no column {(given or '') + _NEEDED[0]}; run tawasul classify on it"
-            " first (name its --prefix here if it had one)"
-        )
-    return prefix
-
-
-def _wordiest(reader: Reader, columns: Sequence[str]) -> str | None:
-    first = next(iter(reader.chunks()), None)
-    return None if first is None else wordiest({name: first.column(name) for name in columns})
+    filled = [cell for cell in cells if cell is not None and cell != ""]
+    dates = 0
+    for cell in filled:
+        try:
+            dates += read_date(cell) is not None
+        except ValueError:
+            continue
+    return bool(filled) and dates >= _DATES_SHARE * len(filled)

@@ -9,18 +9,16 @@ import pytest
 
 from tawasul_nlp.report import tally as tally_module
 from tawasul_nlp.report import write_report
-from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.report.tally import UNKNOWN, Tally
+from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.formats import open_reader
 from tests.report.browser import embedded
 from tests.report.tables import classified, write
 
 
-def counted(path, **options):
-    reader = open_reader(path)
-    tally = Tally(find_columns(reader, **options))
-    for chunk in reader.chunks():
+def counted(path):
+    tally = Tally(open_classified(path))
+    for chunk in tally.table.reader.chunks():
         tally.add(chunk)
     return tally
 
@@ -93,7 +91,7 @@ def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
 
 
 def test_columns_are_found_by_what_they_hold(tmp_path):
-    columns = find_columns(open_reader(write(tmp_path / "t.csv", classified(50))))
+    columns = open_classified(write(tmp_path / "t.csv", classified(50)))
     assert (columns.text, columns.id, columns.date) == (("نص الشكوى",), "case_id", "opened")
     assert columns.grouped
 
@@ -101,10 +99,10 @@ def test_columns_are_found_by_what_they_hold(tmp_path):
 def test_prefixed_columns_win_over_the_tables_own(tmp_path):
     rows = [{f"tawasul_{k}" if k in ("agency", "kind") else k: v for k, v in row.items()} for row in classified(5)]
     with pytest.raises(TableError, match="no column kind, agency"):
-        find_columns(open_reader(write(tmp_path / "half.parquet", rows)))
+        write_report(write(tmp_path / "half.parquet", rows), tmp_path / "r.html")
     ours = ("kind", "topic", "agency", "topic_probability", "agency_probability", "needs_review")
     rows = [{**row, **{f"tawasul_{name}": row[name] for name in ours}, "agency": "قسم ٣"} for row in classified(5)]
-    columns = find_columns(open_reader(write(tmp_path / "whole.parquet", rows)))
+    columns = open_classified(write(tmp_path / "whole.parquet", rows))
     assert columns.added["agency"] == "tawasul_agency"
     assert columns.added["group_id"] == "group_id"
 
@@ -113,10 +111,10 @@ def test_a_table_that_is_not_classified_is_refused_with_advice(tmp_path):
     path = tmp_path / "raw.parquet"
     pq.write_table(pa.table({"text": ["الماي مقطوع"]}), path)
     with pytest.raises(TableError, match="not classified.*run tawasul classify"):
-        find_columns(open_reader(path))
+        open_classified(path)
 
 
 def test_a_named_column_that_is_not_there_is_told_with_the_columns(tmp_path):
     path = write(tmp_path / "t.parquet", classified(3))
     with pytest.raises(TableError, match="no column 'date'; its columns are 'case_id'"):
-        find_columns(open_reader(path), date="date")
+        open_classified(path, date_column="date")

@@ -6,9 +6,8 @@ import openpyxl
 import pytest
 
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.report.columns import find_columns
 from tawasul_nlp.tables import TableError, classification_columns, classify_table
-from tawasul_nlp.tables.io.formats import open_reader
+from tawasul_nlp.tables.classified import open_classified
 from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.tables.keyword_classifier import TOPICS, Foreign, SeveralIssues
 from tests.tables.run.test_classify import read, write
@@ -84,6 +83,6 @@ def test_a_model_that_tells_nothing_but_urgency_counts_it(tmp_path):
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
 def test_the_report_finds_the_columns_and_takes_none_for_a_text(tmp_path, ending):
-    columns = find_columns(open_reader(classified(tmp_path, ending)))
+    columns = open_classified(classified(tmp_path, ending))
     assert columns.text == ("text",)
     assert {name: columns.added[name] for name in NEW} == {name: name for name in NEW}
