@@ -24,40 +24,31 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli import (
-    calibrate,
-    classify,
-    compare,
-    drift,
-    evaluate,
-    group,
-    index,
-    report,
-    review,
-    select,
-    serve,
-    train,
-    update,
-)
-from tawasul_nlp.cli import domain as domain_commands
+from tawasul_nlp.cli import calibrate, classify, evaluate, group, index, officers, serve, train, update
 from tawasul_nlp.cli.options import (
     AsJson,
+    ClassifierOptions,
     DomainFolder,
     Model,
-    Priors,
-    TargetErrors,
     Text,
-    classifier_with,
+    command_family,
     domain_of,
-    frequencies,
     option_groups,
-    target_error,
 )
-from tawasul_nlp.cli.terminal import EXIT_FAILED, EXIT_INTERRUPTED, InterruptedCommand, complain, console, lines, whole
+from tawasul_nlp.cli.terminal import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    InterruptedCommand,
+    complain,
+    lines,
+    print_facts,
+    whole,
+)
 
 app = typer.Typer(
     name="tawasul",
@@ -87,12 +78,11 @@ app.command()(option_groups(classify.classify))
 
 
 @app.command()
+@option_groups
 def predict(
+    *,
     text: Text = None,
-    model: Model = None,
-    domain: DomainFolder = None,
-    errors: TargetErrors = None,
-    priors: Priors = None,
+    classifier: ClassifierOptions,
     as_json: AsJson = False,
 ) -> None:
     """Classify one text and print the prediction.
@@ -104,10 +94,7 @@ def predict(
     """
     from rich.console import Console
 
-    classifier = classifier_with(
-        frequencies(priors), model, target_error=target_error(errors), domain=domain_of(domain)
-    )
-    prediction = classifier.predict(whole(text))
+    prediction = classifier.loader()().predict(whole(text))
     if as_json:
         typer.echo(prediction.to_json())
     else:
@@ -171,26 +158,51 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
-    from rich.table import Table
+    print_facts(_flat(facts))
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in _flat(facts):
-        table.add_row(name, value)
-    console(to_stderr=False).print(table)
+
+domain_app = command_family("Packs of data that stand for a country: check.")
+
+
+@domain_app.command()
+def check(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pack.")]) -> None:
+    """Check a pack: that it is sound, and what in it is probably not meant.
+
+    A file that does not follow its schema, or names an id that does not exist, is an error with file and line; the exit
+    code is 1. Doubtful are areas without a region, names that two entries share, homographs of no place, agencies that
+    get no case, rules that change nothing, and numbers that no phone has; they are warnings, and the exit code is 0.
+
+    \b
+    Example:
+      tawasul domain check my-country/
+    """
+    from tawasul_nlp.domain import Domain
+    from tawasul_nlp.domain.check import check_pack
+
+    findings = check_pack(folder)
+    for finding in findings:
+        complain(str(finding), "warning")
+    domain = Domain.load(folder)
+    levels = " > ".join(domain.gazetteer.levels.ids)
+    typer.echo(
+        f"sound, {len(findings)} warnings: {domain.id} {domain.version} ({domain.fingerprint}), levels {levels}, "
+        f"{len(domain.gazetteer.governorates):,} of the first and {len(domain.gazetteer.places):,} named places, "
+        f"{len(domain.taxonomy.topics):,} topics, {len(domain.taxonomy.agencies):,} agencies"
+    )
 
 
 app.command()(option_groups(group.group))
 app.add_typer(index.index_app, name="index")
-app.command(context_settings=serve.ENVIRONMENT)(serve.serve)
-app.add_typer(review.corrections_app, name="corrections")
-app.add_typer(domain_commands.domain_app, name="domain")
+app.command(context_settings=serve.ENVIRONMENT)(option_groups(serve.serve))
+app.add_typer(officers.corrections_app, name="corrections")
+app.add_typer(domain_app, name="domain")
 for command in (
-    report.report,
-    review.review,
+    officers.report,
+    officers.review,
     evaluate.evaluate,
-    compare.compare,
-    drift.drift,
-    select.select,
+    evaluate.compare,
+    evaluate.drift,
+    evaluate.select,
     calibrate.calibrate,
     train.train,
     update.update,

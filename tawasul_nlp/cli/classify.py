@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli.options import (
-    DomainFolder,
-    Model,
-    Priors,
-    Quiet,
-    TargetErrors,
-    check_model_apart,
-    classifier_with,
-    domain_of,
-    frequencies,
-    target_error,
-)
-from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
+from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart
+from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, interrupts_told
-
-PlaceColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--place-column",
-        metavar="COLUMN",
-        help="Column of places: blocks, towns or addresses; may be repeated.",
-    ),
-]
 
 
 class Engine(StrEnum):
@@ -41,30 +22,75 @@ class Engine(StrEnum):
     ray = "ray"
 
 
-def classify(
-    backlog: Backlog,
-    output: Output,
-    text_column: TextColumns = None,
-    place_column: PlaceColumns = None,
-    model: Model = None,
-    domain: DomainFolder = None,
-    errors: TargetErrors = None,
-    priors: Priors = None,
-    engine: Annotated[
-        Engine, typer.Option(help="Where the model runs: in this process, or on a Ray cluster.")
-    ] = Engine.local,
-    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per Ray worker.")] = 0,
-    restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished run of OUT.")] = False,
+@dataclass(frozen=True, slots=True)
+class ColumnOptions:
+    """The columns in which a case is described."""
+
+    text_column: TextColumns = None
+    place_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Column of places: blocks, towns or addresses; may be repeated."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where the model runs, and whether an unfinished run is resumed."""
+
+    engine: Annotated[Engine, typer.Option(help="Where the model runs: in this process, or on a Ray cluster.")] = (
+        Engine.local
+    )
+    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per Ray worker.")] = 0
+    restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished run of OUT.")] = False
+
+    def opener(self) -> Callable[[Any], Any]:
+        """Return what opens the engine, with so many GPUs for each worker of a cluster."""
+        if self.engine is Engine.ray:
+            from tawasul_nlp.tables.ray import RayEngine
+
+            return partial(RayEngine, num_gpus=self.gpus)
+        if self.gpus:
+            raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
+        from tawasul_nlp.tables import LocalEngine
+
+        return LocalEngine
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOptions:
+    """The columns in which personal data are masked."""
+
     mask_personal_data: Annotated[
         bool, typer.Option("--mask-personal-data", help="Mask personal data in the text column.")
-    ] = False,
+    ] = False
     mask_column: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Mask this column too; may be repeated.")
-    ] = None,
-    reading: Reading = Reading(),
-    writing: Writing = Writing(),
-    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0,
-    quiet: Quiet = False,
+    ] = None
+
+    def columns(self, text_columns: list[str] | None) -> list[str]:
+        """Return them, with those of the text if any is masked."""
+        others = self.mask_column or []
+        return [*(text_columns or []), *others] if self.mask_personal_data or others else []
+
+
+@dataclass(frozen=True, slots=True)
+class ShowOptions:
+    """What is shown of a finished run."""
+
+    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0
+    quiet: Quiet = False
+
+
+def classify(
+    *,
+    names: TableNames,
+    columns: ColumnOptions,
+    classifier: ClassifierOptions,
+    run: RunOptions,
+    masking: MaskOptions,
+    reading: Reading,
+    writing: Writing,
+    display: ShowOptions,
 ) -> None:
     """Classify a table of texts by kind, topic and agency.
 
@@ -110,56 +136,32 @@ def classify(
     from tawasul_nlp.cli.display import examples, summary
     from tawasul_nlp.tables import classify_table
 
-    if gpus and engine is not Engine.ray:
-        raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
-    to_mask = mask_column or []
-    if text_column and (mask_personal_data or to_mask):
-        to_mask = [*text_column, *to_mask]
-    check_model_apart(model, output=output, rejects=writing.rejects)
+    on_ray = run.engine is Engine.ray
+    engine = run.opener()
+    check_model_apart(classifier.model, output=names.output, rejects=writing.rejects)
     with (
         interrupts_told(),
-        table_files(backlog, output, reading, writing) as files,
-        ClassifyProgress(show, quiet=quiet) as watch,
+        table_files(names, reading, writing) as files,
+        ClassifyProgress(display.show, quiet=display.quiet) as progress,
     ):
         report = classify_table(
-            partial(
-                classifier_with,
-                frequencies(priors),
-                model,
-                target_error=target_error(errors),
-                threads=1 if engine is Engine.ray else None,
-                device="cuda" if gpus else None,
-                domain=domain_of(domain),
-            ),
+            classifier.loader(threads=1 if on_ray else None, device="cuda" if run.gpus else None),
             files.source,
             files.target,
-            text_column=text_column,
-            place_columns=place_column or [],
-            mask_columns=to_mask,
+            text_column=columns.text_column,
+            place_columns=columns.place_column or [],
+            mask_columns=masking.columns(columns.text_column),
             read=files.read,
             write=files.write,
-            engine=_opener(engine, gpus),
-            restart=restart,
+            engine=engine,
+            restart=run.restart,
             resumable=files.resumable,
-            on_step=watch.see,
+            on_step=progress.see,
         )
-    to_stdout = output == "-"
-    with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
-        # The summary goes to standard error when the data goes to standard output.
-        screen = console(to_stderr=to_stdout)
-        if watch.kept:
-            screen.print(examples(watch.kept, text_column or []))
-        if not quiet:
+    with interrupts_told(names.kept_after_interrupt):
+        screen = console(to_stderr=names.to_stdout)
+        if progress.first_rows:
+            screen.print(examples(progress.first_rows, columns.text_column or []))
+        if not display.quiet:
             screen.print(summary(report))
     exit_on_rejects(report)
-
-
-def _opener(engine: Engine, gpus: float) -> Callable[[Any], Any]:
-    """Return what opens the engine, with so many GPUs for each worker of a cluster."""
-    if engine is Engine.ray:
-        from tawasul_nlp.tables.ray import RayEngine
-
-        return partial(RayEngine, num_gpus=gpus)
-    from tawasul_nlp.tables import LocalEngine
-
-    return LocalEngine

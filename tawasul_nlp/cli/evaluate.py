@@ -1,7 +1,9 @@
-"""The command ``tawasul evaluate``."""
+"""The commands that measure models and tables: evaluate, compare, drift, select."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,38 +15,63 @@ from tawasul_nlp.cli.labelled_options import (
     Labelled,
     OneTextColumn,
     Resamples,
+    Seed,
     TaskColumns,
     check_outputs,
+    command_line,
     label_columns,
     names,
+    print_result,
     publish,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, Model, Quiet
-from tawasul_nlp.cli.table_options import Reading
-from tawasul_nlp.cli.terminal import interrupts_told, progress
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, domain_of
+from tawasul_nlp.cli.table_options import AddedPrefix, Reading
+from tawasul_nlp.cli.terminal import complain, console, interrupts_told, progress
 
 
-def evaluate(
-    data: Labelled,
-    text_column: OneTextColumn = "text",
-    labels: TaskColumns = None,
-    model: Model = None,
-    slices: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns to show the accuracy by.")] = None,
+@dataclass(frozen=True, slots=True)
+class LabelledOptions:
+    """Labelled cases, and the columns that hold their texts and labels."""
+
+    data: Labelled
+    text_column: OneTextColumn = "text"
+    labels: TaskColumns = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """What is measured of a model, and beside what."""
+
+    slices: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns to show the accuracy by.")] = None
     group_column: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN", help="Rows with the same value are resampled together: reports of one incident."
         ),
-    ] = None,
+    ] = None
     train: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Training rows with the same columns, to fit baselines.")
-    ] = None,
-    resamples: Resamples = 1000,
-    output: JsonFile = None,
-    html: HtmlFile = None,
-    as_json: AsJson = False,
-    reading: Reading = Reading(),
+    ] = None
+    resamples: Resamples = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOptions:
+    """Where an evaluation goes."""
+
+    output: JsonFile = None
+    html: HtmlFile = None
+    as_json: AsJson = False
+
+
+def evaluate(
+    *,
+    cases: LabelledOptions,
+    model: Model = None,
+    measures: MeasureOptions,
+    outputs: ResultOptions,
+    reading: Reading,
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled cases.
@@ -65,18 +92,222 @@ def evaluate(
     from tawasul_nlp.evaluation import evaluate as measure
     from tawasul_nlp.tables import open_labelled
 
-    options = reading.options()
-    check_outputs([data, *([train] if train else [])], model, output=output, html=html)
+    data, train, options = cases.data, measures.train, reading.options()
+    check_outputs([data, *([train] if train else [])], model, output=outputs.output, html=outputs.html)
     with interrupts_told(), progress(quiet) as advance:
         result = measure(
             model,
-            open_labelled(data, text_column, options),
-            label_columns=label_columns(labels),
-            slices=names(slices, "--slices"),
-            group_column=group_column,
-            train=None if train is None else open_labelled(train, text_column, options),
-            resamples=resamples,
+            open_labelled(data, cases.text_column, options),
+            label_columns=label_columns(cases.labels),
+            slices=names(measures.slices, "--slices"),
+            group_column=measures.group_column,
+            train=None if train is None else open_labelled(train, cases.text_column, options),
+            resamples=measures.resamples,
             on_progress=advance,
         )
     warn_unusable(str(data), result.data.unusable)
-    publish(result, as_json=as_json, quiet=quiet, output=output, html=html)
+    publish(result, as_json=outputs.as_json, quiet=quiet, output=outputs.output, html=outputs.html)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="Result of `tawasul evaluate -o`.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Result of another model on the same rows.")],
+    resamples: Resamples = 2000,
+    as_json: AsJson = False,
+) -> None:
+    """Test whether two models differ by more than chance on the same rows.
+
+    Two evaluations are compared row by row, by the paired bootstrap interval of the difference in accuracy and the
+    exact McNemar test. Evaluations of different rows are refused.
+
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+
+    \b
+    Examples:
+      tawasul evaluate held_out.csv -o bundled.json
+      tawasul evaluate held_out.csv --model ./my-model -o mine.json
+      tawasul compare mine.json bundled.json
+    """
+    from tawasul_nlp.evaluation import compare as test_difference
+
+    result = test_difference(first, second, resamples=resamples)
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        console(to_stderr=False).print(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The cases of two periods: two tables, or one and the day that divides it."""
+
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The earlier cases, or all of them.")]
+    new: Annotated[Path | None, typer.Argument(metavar="[NEW]", help="The later cases.", show_default=False)] = None
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="In place of NEW: the day that divides REFERENCE.")
+    ] = None
+
+    def tables(self) -> list[Path]:
+        """Return the one or two tables."""
+        if (self.new is None) == (self.since is None):
+            raise typer.BadParameter(
+                "give either the later cases, NEW, or the day that divides one table, --since DATE"
+            )
+        return [self.reference] if self.new is None else [self.reference, self.new]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftColumns:
+    """The columns that are compared."""
+
+    text_column: OneTextColumn = "text"
+    date_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of dates [default: the first that holds dates]")
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--label-columns",
+            metavar="NAMES",
+            help="More columns to compare; topic=category in place of the answers of a task.",
+        ),
+    ] = None
+    prefix: AddedPrefix = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What reads the texts, and how changes are tested."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Model that reads the texts [default: none if classified, else the bundled one]"
+        ),
+    ] = None
+    domain: DomainFolder = None
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Permutations of each test.")] = 999
+    seed: Seed = 0
+
+
+def drift(
+    *,
+    periods: Periods,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Page to write, OUT.html, or the result as OUT.json."),
+    ] = None,
+    columns: DriftColumns,
+    comparison: Comparison,
+    as_json: AsJson = False,
+    reading: Reading,
+    quiet: Quiet = False,
+) -> None:
+    """Say what changed between two periods of cases, and which changes are more than chance explains.
+
+    Compared are topics, agencies, kinds, places, urgency, the share of cases for review, and the words. Tables that
+    `tawasul classify` wrote are compared as they are; texts of others are read by the model first. All tests together
+    raise a false alarm in at most one of twenty comparisons.
+
+    OUT.html is one page in Arabic and in English, without personal data, that needs no network.
+
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+
+    \b
+    Examples:
+      tawasul drift march.parquet april.parquet -o drift.html
+      tawasul drift classified.csv --since 2026-04-01 -o drift.html
+      tawasul drift 2025.csv 2026.csv --label-columns channel,topic=category --json
+    """
+    from tawasul_nlp.evaluation import drift as find_changes
+    from tawasul_nlp.tables import open_labelled
+
+    tables = periods.tables()
+    if output is not None and output.suffix not in (".html", ".json"):
+        raise typer.BadParameter(f"got {output.name}, expected a name that ends in .html or .json", param_hint="-o")
+    check_outputs(tables, comparison.model, output=output)
+    options = reading.options()
+    reference, *others = (open_labelled(table, columns.text_column, options) for table in tables)
+    with interrupts_told(), progress(quiet) as advance:
+        result = find_changes(
+            reference,
+            others[0] if others else None,
+            comparison.model,
+            since=periods.since,
+            label_columns=label_columns(columns.labels) or (),
+            date_column=columns.date_column,
+            prefix=columns.prefix,
+            domain=domain_of(comparison.domain),
+            rounds=comparison.rounds,
+            seed=comparison.seed,
+            on_progress=advance,
+        )
+    result = replace(result, command=command_line())
+    for table, facts in zip(tables, result.tables, strict=True):
+        warn_unusable(str(table), facts.unusable)
+    if output is not None:
+        (result.to_json if output.suffix == ".json" else result.to_html)(output)
+    print_result(result, [output] if output is not None else [], as_json=as_json, quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectOptions:
+    """What the chosen cases are for."""
+
+    model: Model = None
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Task to label [default: topic, or the first task]")
+    ] = None
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labelled cases, whose texts are not chosen.")
+    ] = None
+    seed: Seed = 0
+
+
+def select(
+    *,
+    backlog: Annotated[
+        Path, typer.Argument(metavar="BACKLOG", help="Unlabelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")
+    ],
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of cases to choose.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="File to write: .jsonl, or CSV under any other name.")
+    ],
+    text_column: OneTextColumn = "text",
+    choice: SelectOptions,
+    reading: Reading,
+    quiet: Quiet = False,
+) -> None:
+    """Choose the cases of a backlog that are worth labelling next.
+
+    Chosen are cases for which two labels are almost equally likely, that differ from one another, and no two of which
+    report one incident. OUT has their rows, preceded by the rank, the two likeliest labels and the reason.
+
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+
+    \b
+    Examples:
+      tawasul select backlog.csv -n 200 -o to_label.csv
+      tawasul select backlog.csv -n 200 -o more.csv --model ./my-model --task dept --exclude labelled.csv
+    """
+    from tawasul_nlp.evaluation import select as choose
+    from tawasul_nlp.tables import open_labelled
+
+    check_outputs([backlog, *([choice.exclude] if choice.exclude else [])], choice.model, output=output)
+    with interrupts_told(), progress(quiet) as advance:
+        chosen = choose(
+            choice.model,
+            open_labelled(backlog, text_column, reading.options()),
+            n,
+            task=choice.task,
+            exclude=choice.exclude,
+            seed=choice.seed,
+            on_progress=advance,
+        )
+        chosen.write(output)
+    warn_unusable(str(backlog), chosen.unusable)
+    if len(chosen.cases) < n:
+        complain(f"only {len(chosen.cases)} of {n}: the others are reports of the same incidents", "warning")
+    if not quiet:
+        console(to_stderr=False).print(chosen)
+        typer.echo(f"written: {output}")

@@ -1,73 +1,92 @@
-"""The command ``tawasul group``."""
+"""The command ``tawasul group``, and what it shares with ``tawasul index add``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import DomainFolder, Model, Quiet, check_model_apart, domain_of
-from tawasul_nlp.cli.table_options import Backlog, Output, Reading, TextColumns, Writing, table_files
+from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of
+from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, interrupts_told
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper
     from tawasul_nlp.tables import GroupReport, ReadOptions, WriteOptions
 
-IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of ids; required with --index.")]
-DateColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of dates: ISO 8601, or day/month/year.")]
-PlaceColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="Column of places: names, addresses or block numbers.")
-]
-TopicColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column of topics: the model's by id or name, or others [default: the model's prediction]",
-    ),
-]
-# Pairs below this score are not kept (duplicates.groups.LEAST; importing it here would load the package).
-Threshold = Annotated[
-    float | None,
-    typer.Option(
-        metavar="T",
-        min=0.02,
-        max=1.0,
-        help="Lowest probability that two cases are one [default: the index's, or the model's]",
-    ),
-]
-
-Verify = Annotated[
-    bool | None,
-    typer.Option(
-        "--verify/--no-verify",
-        help="Decide unsure pairs of cases by reading both texts, which takes time [default: if the model can]",
-        show_default=False,
-    ),
-]
-
 # usearch raises an interrupt as a RuntimeError with one of these messages.
 _INTERRUPTS_OF_USEARCH = ("Operation has been terminated", "Terminated by user")
 
 
+@dataclass(frozen=True, slots=True)
+class CaseColumns:
+    """The columns in which a case is described."""
+
+    text_column: TextColumns = None
+    id_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of ids; required with --index.")] = (
+        None
+    )
+    date_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of dates: ISO 8601, or day/month/year.")
+    ] = None
+    place_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of places: names, addresses or block numbers.")
+    ] = None
+    topic_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of topics: the model's by id or name, or others [default: the model's prediction]",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchOptions:
+    """When two cases report one incident."""
+
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            min=0.02,  # pairs below are not kept: duplicates.groups.LEAST, whose import would load the package
+            max=1.0,
+            help="Lowest probability that two cases are one [default: the index's, or the model's]",
+        ),
+    ] = None
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Decide unsure pairs of cases by reading both texts, which takes time [default: if the model can]",
+            show_default=False,
+        ),
+    ] = None
+
+    def grouper(self, model: ModelOptions) -> DuplicateGrouper:
+        """Load a model, and return what groups cases with it."""
+        from tawasul_nlp.duplicates import DuplicateGrouper
+
+        return DuplicateGrouper.from_pretrained(
+            model.model, threshold=self.threshold, domain=domain_of(model.domain), verify=self.verify
+        )
+
+
 def group(
-    backlog: Backlog,
-    output: Output,
-    text_column: TextColumns = None,
-    id_column: IdColumn = None,
-    date_column: DateColumn = None,
-    place_column: PlaceColumn = None,
-    topic_column: TopicColumn = None,
-    threshold: Threshold = None,
-    verify: Verify = None,
+    *,
+    names: TableNames,
+    columns: CaseColumns,
+    matching: MatchOptions,
     index: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and use its group ids.")
     ] = None,
-    model: Model = None,
-    domain: DomainFolder = None,
-    reading: Reading = Reading(),
-    writing: Writing = Writing(),
+    model: ModelOptions,
+    reading: Reading,
+    writing: Writing,
     quiet: Quiet = False,
 ) -> None:
     """Group a table of cases by incident: one incident, many reports.
@@ -91,65 +110,48 @@ def group(
       tawasul group classified.csv -t text --place-column block --topic-column topic --date-column opened -o grouped.csv
       tawasul group today.csv -t text --id-column case_id --index incidents/ -o grouped.csv
     """
-    with interrupts_told(), table_files(backlog, output, reading, writing) as files:
+    with interrupts_told(), table_files(names, reading, writing) as files:
+        check_model_apart(model.model, output=files.target, rejects=files.write.rejects)
         report = run_group(
+            partial(matching.grouper, model),
             files.source,
             files.target,
-            model=model,
-            threshold=threshold,
-            verify=verify,
-            domain=domain,
-            quiet=quiet,
-            text_column=text_column,
-            id_column=id_column,
-            date_column=date_column,
-            place_column=place_column,
-            topic_column=topic_column,
+            columns,
             index=index,
             read=files.read,
             write=files.write,
+            quiet=quiet,
         )
-    to_stdout = output == "-"
-    with interrupts_told(f"{'standard output' if to_stdout else output} is complete"):
-        show_groups(report, quiet=quiet, to_stderr=to_stdout)
+    with interrupts_told(names.kept_after_interrupt):
+        show_groups(report, quiet=quiet, to_stderr=names.to_stdout)
     exit_on_rejects(report)
 
 
 def run_group(
+    load: Callable[[], DuplicateGrouper],
     source: Path,
     output: Path | None,
+    columns: CaseColumns,
     *,
-    model: str | None,
-    threshold: float | None,
-    verify: bool | None,
-    domain: Path | None,
-    quiet: bool,
     index: Path | None,
     read: ReadOptions,
     write: WriteOptions,
-    **columns: Any,
+    quiet: bool,
 ) -> GroupReport:
     """Group a table, or add it to an index, and show the progress."""
     from rich.console import Console
 
     from tawasul_nlp.tables import group_table
 
-    check_model_apart(model, output=output, rejects=write.rejects)
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        console.quiet = True
+    screen = Console(stderr=True)
+    if quiet or not screen.is_terminal:
+        screen.quiet = True
     added = 0
+    with screen.status("reading") as status:
 
-    def load() -> DuplicateGrouper:
-        from tawasul_nlp.duplicates import DuplicateGrouper
-
-        return DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
-
-    with console.status("reading") as status:
-
-        def see(what: str, done: int, total: int) -> None:
+        def show_step(step: str, done: int, total: int) -> None:
             nonlocal added
-            if what == "added":
+            if step == "added":
                 added = done
                 status.update(f"{done:,} of {total:,} cases added")
             else:
@@ -160,11 +162,15 @@ def run_group(
                 load,
                 source,
                 output,
+                text_column=columns.text_column,
+                id_column=columns.id_column,
+                date_column=columns.date_column,
+                place_column=columns.place_column,
+                topic_column=columns.topic_column,
                 index=index,
                 read=read,
                 write=write,
-                on_step=see,
-                **columns,
+                on_step=show_step,
             )
         except (KeyboardInterrupt, RuntimeError) as error:
             if isinstance(error, RuntimeError) and str(error) not in _INTERRUPTS_OF_USEARCH:

@@ -1,61 +1,239 @@
-"""The commands ``tawasul index``."""
+"""The commands ``tawasul index``: what people decide about incidents, and what an index does with cases."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli import incidents
-from tawasul_nlp.cli.group import (
-    DateColumn,
-    IdColumn,
-    PlaceColumn,
-    Threshold,
-    TopicColumn,
-    Verify,
-    run_group,
-    show_groups,
+from tawasul_nlp.cli.group import CaseColumns, MatchOptions, run_group, show_groups
+from tawasul_nlp.cli.options import AsJson, ModelOptions, Quiet, Text, check_model_apart, command_family, option_groups
+from tawasul_nlp.cli.table_options import Backlog, Reading, source_file
+from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, print_facts, whole
+
+if TYPE_CHECKING:
+    from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
+
+IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
+IncidentId = Annotated[int, typer.Argument(metavar="INCIDENT", help="Id of the incident (group_id).")]
+CaseId = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who decides about an incident, and why."""
+
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides it, for the history.")] = None
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, for the history.")] = None
+
+
+index_app = command_family(
+    "Keep incidents while cases arrive: add, query, remove; merge, split, move, close, reopen; history, export, stats; "
+    "verify, rebuild."
 )
-from tawasul_nlp.cli.incidents import IndexFolder, opened_index
-from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, Text, domain_of, option_groups
-from tawasul_nlp.cli.table_options import Backlog, Reading, TextColumns, source_file
-from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, whole
-
-index_app = typer.Typer(
-    help=(
-        "Keep incidents while cases arrive: add, query, remove; merge, split, move, close, reopen; history, "
-        "export, stats; verify, rebuild."
-    ),
-    rich_markup_mode=None,
-)
-incidents.register(index_app)
 
 
-@index_app.callback(invoke_without_command=True)
-def _start(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+@contextmanager
+def opened_index(
+    folder: Path,
+    model: ModelOptions,
+    matching: MatchOptions | None = None,
+    reopen_days: float | None = None,
+) -> Iterator[DuplicateIndex]:
+    """Open the index of a command, which must exist; an unknown id becomes an error that names it."""
+    from tawasul_nlp.duplicates import DuplicateIndex
+
+    grouper = (matching or MatchOptions()).grouper(model)
+    with DuplicateIndex.open(folder, grouper, create=False, reopen_days=reopen_days) as index:
+        try:
+            yield index
+        except KeyError as error:  # which prints as the repr of its message
+            raise ValueError(error.args[0]) from error
+
+
+@index_app.command()
+@option_groups
+def merge(
+    *,
+    folder: IndexFolder,
+    incidents: Annotated[list[int], typer.Argument(metavar="INCIDENT...", help="Ids; the first one stays.")],
+    decision: Decision,
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Merge incidents into the first of them; all their cases then stay together, whatever their scores.
+
+    \b
+    Example:
+      tawasul index merge incidents/ 17 23 --by "N. Ali" --note "one transformer feeds both blocks"
+    """
+    with opened_index(folder, model) as index:
+        _show(index.merge(incidents, by=decision.by, note=decision.note), as_json)
+
+
+@index_app.command()
+@option_groups
+def split(
+    *,
+    folder: IndexFolder,
+    case: CaseId,
+    decision: Decision,
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Take a case out of its incident, into one of its own; it stays apart from the cases that it leaves.
+
+    \b
+    Example:
+      tawasul index split incidents/ TWS-2026-00017 --note "his own water tank leaks"
+    """
+    with opened_index(folder, model) as index:
+        _show(index.split(case, by=decision.by, note=decision.note), as_json)
+
+
+@index_app.command()
+@option_groups
+def move(
+    *,
+    folder: IndexFolder,
+    case: CaseId,
+    incident: IncidentId,
+    decision: Decision,
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Move a case into another incident, where it stays, and away from the cases that it leaves.
+
+    \b
+    Example:
+      tawasul index move incidents/ TWS-2026-00017 23
+    """
+    with opened_index(folder, model) as index:
+        _show(index.move(case, incident, by=decision.by, note=decision.note), as_json)
+
+
+@index_app.command()
+@option_groups
+def close(
+    *,
+    folder: IndexFolder,
+    incident: IncidentId,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="When it was closed [default: now]"
+        ),
+    ] = None,
+    reopen_days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DAYS", min=0, help="So long a new case reopens a closed incident; the index keeps it [default: 21]"
+        ),
+    ] = None,
+    decision: Decision,
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Close an incident; its cases then stay where they are.
+
+    A new case that matches it, and no open incident, reopens it within the days that the index keeps for all its
+    incidents (those of the model's pair scorer, 21 in the bundled model, or --reopen-days); a later one begins an
+    incident that repeats it, and one received on a day before only joins it.
+
+    \b
+    Examples:
+      tawasul index close incidents/ 17 --by "N. Ali" --note "power is back"
+      tawasul index close incidents/ 23 --reopen-days 60
+    """
+    with opened_index(folder, model, reopen_days=reopen_days) as index:
+        _show(index.close_incident(incident, at=at, by=decision.by, note=decision.note), as_json)
+
+
+@index_app.command()
+@option_groups
+def reopen(
+    *,
+    folder: IndexFolder,
+    incident: IncidentId,
+    decision: Decision,
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Open a closed incident again.
+
+    \b
+    Example:
+      tawasul index reopen incidents/ 17 --note "the repair did not hold"
+    """
+    with opened_index(folder, model) as index:
+        _show(index.reopen_incident(incident, by=decision.by, note=decision.note), as_json)
+
+
+@index_app.command()
+@option_groups
+def history(
+    *,
+    folder: IndexFolder,
+    incident: Annotated[int | None, typer.Argument(metavar="[INCIDENT]", help="Its id; all if left out.")] = None,
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened to an incident, by whom and why; also to one that is gone.
+
+    \b
+    Example:
+      tawasul index history incidents/ 17
+    """
+    with opened_index(folder, model) as index:
+        _show(index.history(incident), as_json)
+
+
+@index_app.command()
+@option_groups
+def export(
+    *,
+    folder: IndexFolder,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="CSV, JSONL, Parquet or Excel, by its name.")
+    ],
+    min_size: Annotated[int, typer.Option(metavar="N", min=1, help="Only incidents with so many reports.")] = 1,
+    mask_personal_data: Annotated[
+        bool, typer.Option("--mask-personal-data", help="Mask personal data in the titles.")
+    ] = False,
+    model: ModelOptions,
+) -> None:
+    """Write the incidents as a table, the largest first: title, size, days, places, agency, growth, state.
+
+    The title is the text of the report that all others match. An existing file is replaced.
+
+    \b
+    Example:
+      tawasul index export incidents/ -o incidents.csv --min-size 3 --mask-personal-data
+    """
+    from tawasul_nlp.tables import export_incidents
+
+    with opened_index(folder, model) as index:
+        count = export_incidents(index, output, min_size=min_size, mask=mask_personal_data)
+    typer.echo(f"{count:,} incidents written to {output}")
 
 
 @index_app.command()
 @option_groups
 def add(
+    *,
     folder: IndexFolder,
     backlog: Backlog,
-    text_column: TextColumns = None,
-    id_column: IdColumn = None,
-    date_column: DateColumn = None,
-    place_column: PlaceColumn = None,
-    topic_column: TopicColumn = None,
-    threshold: Threshold = None,
-    verify: Verify = None,
-    model: Model = None,
-    domain: DomainFolder = None,
-    reading: Reading = Reading(),
+    columns: CaseColumns,
+    matching: MatchOptions,
+    model: ModelOptions,
+    reading: Reading,
     rejects: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="For rows that cannot be read [default: tawasul.rejects.jsonl]"),
@@ -74,22 +252,16 @@ def add(
     from tawasul_nlp import WriteOptions
 
     with source_file(backlog) as source:
+        check_model_apart(model.model, rejects=rejects)
         report = run_group(
+            partial(matching.grouper, model),
             source,
             None,
-            model=model,
-            threshold=threshold,
-            verify=verify,
-            domain=domain,
-            quiet=quiet,
-            text_column=text_column,
-            id_column=id_column,
-            date_column=date_column,
-            place_column=place_column,
-            topic_column=topic_column,
+            columns,
             index=folder,
             read=reading.options(),
             write=WriteOptions(rejects=rejects),
+            quiet=quiet,
         )
     with interrupts_told(f"the cases are in the index {folder}"):
         show_groups(report, quiet=quiet, to_stderr=False)
@@ -97,17 +269,17 @@ def add(
 
 
 @index_app.command()
+@option_groups
 def query(
+    *,
     folder: IndexFolder,
     text: Text = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Most incidents to show.")] = 5,
     place: Annotated[
         str | None, typer.Option(metavar="PLACE", help="Place of the case, if the text does not say.")
     ] = None,
-    threshold: Threshold = None,
-    verify: Verify = None,
-    model: Model = None,
-    domain: DomainFolder = None,
+    matching: MatchOptions,
+    model: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
     """Show which incidents of an index a new case may belong to; nothing is stored.
@@ -118,7 +290,7 @@ def query(
     """
     from tawasul_nlp.duplicates import Case
 
-    with opened_index(folder, model, domain, threshold, verify) as index:
+    with opened_index(folder, model, matching) as index:
         matches = index.query(Case(whole(text), place=place), k)
     if as_json:
         typer.echo(json.dumps([asdict(match) for match in matches], ensure_ascii=False, indent=2))
@@ -129,11 +301,12 @@ def query(
 
 
 @index_app.command()
+@option_groups
 def remove(
+    *,
     folder: IndexFolder,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the cases to remove.")],
-    model: Model = None,
-    domain: DomainFolder = None,
+    model: ModelOptions,
 ) -> None:
     """Remove cases from an index; if an id is unknown, nothing is removed.
 
@@ -141,39 +314,36 @@ def remove(
     Example:
       tawasul index remove incidents/ TWS-2026-00017 TWS-2026-00018
     """
-    wanted = list(dict.fromkeys(ids))
-    with opened_index(folder, model, domain) as index:
-        absent = [case_id for case_id in wanted if case_id not in index]
+    case_ids = list(dict.fromkeys(ids))
+    with opened_index(folder, model) as index:
+        absent = [case_id for case_id in case_ids if case_id not in index]
         if absent:
             raise ValueError(f"{folder} has no case {', '.join(map(repr, absent))}; nothing was removed")
-        for case_id in wanted:
+        for case_id in case_ids:
             index.remove(case_id)
         left = len(index)
-    typer.echo(f"{len(wanted):,} removed, {left:,} left")
+    typer.echo(f"{len(case_ids):,} removed, {left:,} left")
 
 
 @index_app.command()
-def stats(folder: IndexFolder, model: Model = None, domain: DomainFolder = None, as_json: AsJson = False) -> None:
+@option_groups
+def stats(*, folder: IndexFolder, model: ModelOptions, as_json: AsJson = False) -> None:
     """Count the cases and incidents of an index, and show its model and settings.
 
     \b
     Example:
       tawasul index stats incidents/ --json
     """
-    with opened_index(folder, model, domain) as index:
+    with opened_index(folder, model) as index:
         facts = index.stats()
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in facts.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
-    console(to_stderr=False).print(table)
+    print_facts((name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts.items())
 
 
 @index_app.command()
+@option_groups
 def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
     """Check every byte of an index that no process has open, such as a backup.
 
@@ -193,12 +363,12 @@ def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
 
 
 @index_app.command()
+@option_groups
 def rebuild(
+    *,
     folder: IndexFolder,
-    threshold: Threshold = None,
-    verify: Verify = None,
-    model: Model = None,
-    domain: DomainFolder = None,
+    matching: MatchOptions,
+    model: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild an index from its cases, as after a change of model or domain, and keep the one before as DIR.old.
@@ -210,10 +380,9 @@ def rebuild(
     Example:
       tawasul index rebuild incidents/ --model my-model/
     """
-    from tawasul_nlp.duplicates import DuplicateGrouper, rebuild_index
+    from tawasul_nlp.duplicates import rebuild_index
 
-    grouper = DuplicateGrouper.from_pretrained(model, threshold=threshold, domain=domain_of(domain), verify=verify)
-    done = rebuild_index(folder, grouper)
+    done = rebuild_index(folder, matching.grouper(model))
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         return
@@ -221,3 +390,13 @@ def rebuild(
         f"{done.cases:,} cases of {done.incidents:,} incidents, of which {done.ids_kept:,} keep an id; the index from "
         f"before is {done.old}"
     )
+
+
+def _show(events: Sequence[IncidentEvent], as_json: bool) -> None:
+    if as_json:
+        listed = [{**asdict(event), "at": event.at.isoformat()} for event in events]
+        typer.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+        return
+    from tawasul_nlp.cli.display import happened
+
+    console(to_stderr=False).print(happened(events))

@@ -57,7 +57,10 @@ Frequencies = Mapping[str | None, Mapping[str, float]]
 
 
 def option_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with the fields of its arguments that are dataclasses as options of the command line."""
+    """Return the command with the fields of its arguments that are dataclasses as options of the command line.
+
+    All its arguments are keywords, so that a group needs no default, wherever it is among the options.
+    """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
         name: parameter.annotation
@@ -70,16 +73,31 @@ def option_groups(command: Callable[..., None]) -> Callable[..., None]:
             parameters += inspect.signature(groups[name], eval_str=True).parameters.values()
         else:
             parameters.append(parameter)
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        command(**values)
+        arguments = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**arguments, **values)
 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def command_family(description: str) -> typer.Typer:
+    """Return an application for commands of one subject; without a command it shows its help."""
+    family = typer.Typer(help=description, rich_markup_mode=None)
+
+    @family.callback(invoke_without_command=True)
+    def start(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+
+    return family
 
 
 @dataclass(frozen=True, slots=True)

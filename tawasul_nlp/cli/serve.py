@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import DomainFolder, Model, Priors, TargetErrors, domain_of, frequencies, weighted
-from tawasul_nlp.cli.options import target_error as as_target_error
+from tawasul_nlp.cli.options import ClassifierOptions, domain_of, frequencies, target_error, weighted
 
 ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 """The command's settings: every option is also an environment variable, ``--max-body`` is ``TAWASUL_MAX_BODY``."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Who may ask."""
+
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may ask: lines of a client's name, a space and its token."),
+    ] = None
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Let everybody ask who reaches an address beyond this machine.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOptions:
+    """How much the service takes on at once."""
+
+    batch_texts: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Texts of waiting requests that are read together.")
+    ] = 64
+    max_waiting: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Texts, or uses of the index, that may wait; more get 503.")
+    ] = 1_024
+    max_body: Annotated[int, typer.Option(metavar="BYTES", min=1, help="Longest body of a request.")] = 1_000_000
+    max_connections: Annotated[int, typer.Option(metavar="N", min=1, help="Connections at once; more get 503.")] = 256
+
+
 def serve(
+    *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="0 for a free one.")] = 8000,
     index: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the incidents that it keeps, created if it is missing."),
     ] = None,
-    tokens: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Who may ask: lines of a client's name, a space and its token."),
-    ] = None,
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Let everybody ask who reaches an address beyond this machine.")
-    ] = False,
-    model: Model = None,
-    domain: DomainFolder = None,
-    target_error: TargetErrors = None,
-    priors: Priors = None,
-    batch_texts: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Texts of waiting requests that are read together.")
-    ] = 64,
-    max_waiting: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Texts, or uses of the index, that may wait; more get 503.")
-    ] = 1_024,
-    max_body: Annotated[int, typer.Option(metavar="BYTES", min=1, help="Longest body of a request.")] = 1_000_000,
-    max_connections: Annotated[int, typer.Option(metavar="N", min=1, help="Connections at once; more get 503.")] = 256,
+    clients: ClientOptions,
+    classifier: ClassifierOptions,
+    limits: LimitOptions,
 ) -> None:
     """Answer over HTTP: classify cases, and keep an index of incidents.
 
@@ -57,21 +69,25 @@ def serve(
     from tawasul_nlp.service import Limits, bearer_tokens, create_app
     from tawasul_nlp.service.server import run
 
-    if tokens is None and not anonymous and not _is_local(host):
+    if clients.tokens is None and not clients.anonymous and not _is_local(host):
         raise typer.BadParameter(
             f"{host} may be reached from other machines; name the --tokens of those who may ask, or else --anonymous",
             param_hint="--host",
         )
-    limits = Limits(batch_texts, max_waiting, max_body)
-    authenticate = None if tokens is None else bearer_tokens(tokens)
-    classifier = ComplaintClassifier.from_pretrained(
-        model, target_error=as_target_error(target_error), domain=domain_of(domain)
+    authenticate = None if clients.tokens is None else bearer_tokens(clients.tokens)
+    loaded = ComplaintClassifier.from_pretrained(
+        classifier.model, target_error=target_error(classifier.target_error), domain=domain_of(classifier.domain)
     )
     # Without the frequencies: an index is the same for every command that opens it.
-    incidents = nullcontext() if index is None else DuplicateIndex.open(index, DuplicateGrouper(classifier))
+    incidents = nullcontext() if index is None else DuplicateIndex.open(index, DuplicateGrouper(loaded))
     with incidents as opened:
-        app = create_app(weighted(classifier, frequencies(priors)), opened, limits=limits, authenticate=authenticate)
-        run(app, host, port, max_connections)
+        app = create_app(
+            weighted(loaded, frequencies(classifier.priors)),
+            opened,
+            limits=Limits(limits.batch_texts, limits.max_waiting, limits.max_body),
+            authenticate=authenticate,
+        )
+        run(app, host, port, limits.max_connections)
 
 
 def _is_local(host: str) -> bool:

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 Backlog = Annotated[
     str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
 ]
-Output = Annotated[
-    str,
-    typer.Option(
-        "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
-    ),
-]
 TextColumns = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,11 +27,6 @@ TextColumns = Annotated[
     ),
 ]
 
-Classified = Annotated[Path, typer.Argument(metavar="CLASSIFIED", help="Output of classify (and group).")]
-ReviewedId = Annotated[
-    str | None,
-    typer.Option("--id-column", metavar="COLUMN", help="Column of ids [default: one called id, case_id, ...]"),
-]
 AddedPrefix = Annotated[
     str | None,
     typer.Option("--prefix", metavar="PREFIX", help="The --prefix of classify [default: none, or tawasul_]"),
@@ -51,6 +40,29 @@ def _known_format(name: str | None) -> str | None:
         if name not in format_names():
             raise typer.BadParameter(f"got {name!r}, expected one of {', '.join(format_names())}")
     return name
+
+
+@dataclass(frozen=True, slots=True)
+class TableNames:
+    """The table that a command reads, and the one that it writes."""
+
+    backlog: Backlog
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
+        ),
+    ]
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether the table is written to standard output; the summary then goes to standard error."""
+        return self.output == "-"
+
+    @property
+    def kept_after_interrupt(self) -> str:
+        """What an interrupt leaves once the table is written."""
+        return f"{'standard output' if self.to_stdout else self.output} is complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,30 +197,24 @@ def source_file(backlog: str) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class TableFiles:
-    """The files of a command that reads one table and writes another, and how it does.
-
-    Attributes
-    ----------
-    resumable : bool
-        Whether both are files, so that an interrupted run can be resumed.
-    """
+    """The files of a command that reads one table and writes another, and how it does."""
 
     source: Path
     target: Path
     read: ReadOptions
     write: WriteOptions
+    # Whether both are files, so that an interrupted run can be resumed.
     resumable: bool
 
 
 @contextmanager
-def table_files(backlog: str, output: str, reading: Reading, writing: Writing) -> Iterator[TableFiles]:
+def table_files(names: TableNames, reading: Reading, writing: Writing) -> Iterator[TableFiles]:
     """Give the files of a command; what is written for standard output, which is -, goes there at the end."""
     from tawasul_nlp.tables.io.files import delivered
 
-    to_stdout = output == "-"
     with ExitStack() as stack:
-        source = stack.enter_context(source_file(backlog))
+        source = stack.enter_context(source_file(names.backlog))
         read = reading.options()
-        write = writing.options(source, read, to_stdout=to_stdout)
-        target = stack.enter_context(delivered(sys.stdout.buffer)) if to_stdout else Path(output)
-        yield TableFiles(source, target, read, write, resumable=backlog != "-" and not to_stdout)
+        write = writing.options(source, read, to_stdout=names.to_stdout)
+        target = stack.enter_context(delivered(sys.stdout.buffer)) if names.to_stdout else Path(names.output)
+        yield TableFiles(source, target, read, write, resumable=names.backlog != "-" and not names.to_stdout)

@@ -7,7 +7,7 @@ import io
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
@@ -99,6 +99,16 @@ def console(*, to_stderr: bool) -> Console:
     return screen
 
 
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print names and values as a table of two columns."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts:
+        table.add_row(name, value)
+    console(to_stderr=False).print(table)
+
+
 def exit_on_rejects(report: BatchReport | GroupReport) -> None:
     """Report the number of rejected rows and exit with their code, if any."""
     if report.rows_rejected:
@@ -123,7 +133,7 @@ class ClassifyProgress:
     def __init__(self, keep: int, *, quiet: bool) -> None:
         from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        self.kept: list[tuple[dict[str, Any], Prediction]] = []
+        self.first_rows: list[tuple[dict[str, Any], Prediction]] = []
         self._keep = keep
         rows = TextColumn("{task.fields[rows]}")
         self._bar = _bar(quiet, rows, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
@@ -148,9 +158,9 @@ class ClassifyProgress:
         rate = (step.rows_read - self._before) / max(time.monotonic() - self._began, 1e-9)
         rows = f"{step.rows_read:,} rows, {rate:,.{0 if rate >= 10 else 1}f} rows/s"
         self._bar.update(self._task, completed=step.fraction_read, rows=rows)
-        missing = self._keep - len(self.kept)
+        missing = self._keep - len(self.first_rows)
         if missing > 0:
-            self.kept += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)
+            self.first_rows += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)
 
 
 def _bar(quiet: bool, *columns: ProgressColumn) -> Progress:
