@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 
 from tawasul_nlp.duplicates import Assignment, DuplicateIndex, Incident, IncidentEvent
 from tawasul_nlp.service import requests as sent
-from tawasul_nlp.service.responses import Added, Changes, IncidentMatch, Incidents, Matches, Refused
+from tawasul_nlp.service.schemas import Added, Changes, IncidentMatch, Incidents, Matches, Refused
 from tawasul_nlp.service.waiting import IndexAccess
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {

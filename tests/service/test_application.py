@@ -16,7 +16,7 @@ testclient = pytest.importorskip("fastapi.testclient", reason="the extra `servic
 from tawasul_nlp.service import Limits, create_app  # noqa: E402
 from tawasul_nlp.service.request_log import JsonLines  # noqa: E402
 from tawasul_nlp.service.requests import MAX_CHARS, MAX_TEXTS  # noqa: E402
-from tawasul_nlp.service.responses import Predictions  # noqa: E402
+from tawasul_nlp.service.schemas import Predictions  # noqa: E402
 from tests.waiting import HANG, wait_until  # noqa: E402
 
 OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
