@@ -20,8 +20,7 @@ from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
 from tawasul_nlp.report.document import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
 from tawasul_nlp.service.middleware import BodyLimit, Counters, Observed
-from tawasul_nlp.service.requests import Texts
-from tawasul_nlp.service.schemas import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status
+from tawasul_nlp.service.schemas import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status, Texts
 from tawasul_nlp.service.waiting import Batcher, IndexAccess, overloaded
 
 _ASSETS = "docs/assets"

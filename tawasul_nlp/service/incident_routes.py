@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 
 from tawasul_nlp.duplicates import Assignment, DuplicateIndex, Incident, IncidentEvent
-from tawasul_nlp.service import requests as sent
+from tawasul_nlp.service import schemas
 from tawasul_nlp.service.schemas import Added, Changes, IncidentMatch, Incidents, Matches, Refused
 from tawasul_nlp.service.waiting import IndexAccess
 
@@ -58,7 +58,7 @@ def _questions(access: IndexAccess) -> APIRouter:
         return Changes(changes=await access.ask(lambda index: index.history(incident)))
 
     @router.post("/query")
-    async def query(question: sent.Question) -> Matches:
+    async def query(question: schemas.Question) -> Matches:
         """Find the incidents that a case may belong to, open and closed; nothing is stored."""
         matches = await access.ask(lambda index: index.query(question.case(), question.k))
         return Matches(incidents=[IncidentMatch.model_validate(match) for match in matches])
@@ -74,38 +74,38 @@ def _changes(access: IndexAccess, client: Callable[..., Any]) -> APIRouter:
         return Changes(changes=list(await access.change(change)))
 
     @router.post("/add")
-    async def add(new: sent.NewCases) -> Added:
+    async def add(new: schemas.NewCases) -> Added:
         """Add cases. One whose id is there with the same text is left unchanged, so a request may be repeated."""
         added = await access.change(lambda index: index.add(case.case(case.id) for case in new.cases))
         return Added(assignments=list(added), changes=list(added.changes))
 
     @router.post("/remove")
-    async def remove(one: sent.OneCase) -> Changes:
+    async def remove(one: schemas.OneCase) -> Changes:
         """Remove a case; its id stays in the history."""
         return await changes(lambda index: index.remove(one.case_id))
 
     @router.post("/merge")
-    async def merge(it: sent.Merge, name: str | None = Depends(client)) -> Changes:
+    async def merge(it: schemas.Merge, name: str | None = Depends(client)) -> Changes:
         """Merge incidents into the first of them; all their cases then stay together."""
         return await changes(lambda index: index.merge(it.incidents, by=it.by or name, note=it.note))
 
     @router.post("/split")
-    async def split(it: sent.Split, name: str | None = Depends(client)) -> Changes:
+    async def split(it: schemas.Split, name: str | None = Depends(client)) -> Changes:
         """Take a case out of its incident, into one of its own; it stays apart from all cases that it leaves."""
         return await changes(lambda index: index.split(it.case_id, by=it.by or name, note=it.note))
 
     @router.post("/move")
-    async def move(it: sent.Move, name: str | None = Depends(client)) -> Changes:
+    async def move(it: schemas.Move, name: str | None = Depends(client)) -> Changes:
         """Move a case into another incident."""
         return await changes(lambda index: index.move(it.case_id, it.incident, by=it.by or name, note=it.note))
 
     @router.post("/close")
-    async def close(it: sent.Close, name: str | None = Depends(client)) -> Changes:
+    async def close(it: schemas.Close, name: str | None = Depends(client)) -> Changes:
         """Close an incident: its cases no longer move by themselves."""
         return await changes(lambda index: index.close_incident(it.incident, at=it.at, by=it.by or name, note=it.note))
 
     @router.post("/reopen")
-    async def reopen(it: sent.Reopen, name: str | None = Depends(client)) -> Changes:
+    async def reopen(it: schemas.Reopen, name: str | None = Depends(client)) -> Changes:
         """Open a closed incident again."""
         return await changes(lambda index: index.reopen_incident(it.incident, by=it.by or name, note=it.note))
 

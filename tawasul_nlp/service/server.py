@@ -8,7 +8,7 @@ from contextlib import suppress
 import uvicorn
 from fastapi import FastAPI
 
-from tawasul_nlp.service.request_log import log_to_stderr
+from tawasul_nlp.service.middleware import log_to_stderr
 
 # Seconds that requests have to end in after a signal to stop.
 _STOP_WITHIN = 30

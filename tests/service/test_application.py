@@ -14,9 +14,12 @@ from tawasul_nlp.prediction import Quote, Urgency
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
 from tawasul_nlp.service import Limits, create_app  # noqa: E402
-from tawasul_nlp.service.request_log import JsonLines  # noqa: E402
-from tawasul_nlp.service.requests import MAX_CHARS, MAX_TEXTS  # noqa: E402
-from tawasul_nlp.service.schemas import Predictions  # noqa: E402
+from tawasul_nlp.service.middleware import JsonLines  # noqa: E402
+from tawasul_nlp.service.schemas import (  # noqa: E402
+    MAX_CHARS,
+    MAX_TEXTS,
+    Predictions,
+)
 from tests.waiting import HANG, wait_until  # noqa: E402
 
 OUTAGE = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"
