@@ -74,7 +74,7 @@ def _start(
         typer.echo(context.get_help())
 
 
-app.command()(option_groups(classify.classify))
+app.command()(classify.classify)
 
 
 @app.command()
@@ -191,9 +191,9 @@ def check(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder 
     )
 
 
-app.command()(option_groups(group.group))
+app.command()(group.group)
 app.add_typer(index.index_app, name="index")
-app.command(context_settings=serve.ENVIRONMENT)(option_groups(serve.serve))
+app.command(context_settings=serve.ENVIRONMENT)(serve.serve)
 app.add_typer(officers.corrections_app, name="corrections")
 app.add_typer(domain_app, name="domain")
 for command in (
@@ -207,7 +207,7 @@ for command in (
     train.train,
     update.update,
 ):
-    app.command()(option_groups(command))
+    app.command()(command)
 
 
 def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

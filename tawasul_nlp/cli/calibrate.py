@@ -17,11 +17,12 @@ from tawasul_nlp.cli.labelled_options import (
     print_result,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, Quiet
+from tawasul_nlp.cli.options import AsJson, Quiet, option_groups
 from tawasul_nlp.cli.table_options import Reading
 from tawasul_nlp.cli.terminal import complain, interrupts_told, progress
 
 
+@option_groups
 def calibrate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder or Hub id, or `bundled`.")],
     data: Labelled,

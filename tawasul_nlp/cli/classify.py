@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart
+from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, interrupts_told
 
@@ -81,6 +81,7 @@ class ShowOptions:
     quiet: Quiet = False
 
 
+@option_groups
 def classify(
     *,
     names: TableNames,

@@ -25,7 +25,7 @@ from tawasul_nlp.cli.labelled_options import (
     publish,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, domain_of
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, domain_of, option_groups
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading
 from tawasul_nlp.cli.terminal import complain, console, interrupts_told, progress
 
@@ -65,6 +65,7 @@ class ResultOptions:
     as_json: AsJson = False
 
 
+@option_groups
 def evaluate(
     *,
     cases: LabelledOptions,
@@ -190,6 +191,7 @@ class Comparison:
     seed: Seed = 0
 
 
+@option_groups
 def drift(
     *,
     periods: Periods,
@@ -264,6 +266,7 @@ class SelectOptions:
     seed: Seed = 0
 
 
+@option_groups
 def select(
     *,
     backlog: Annotated[

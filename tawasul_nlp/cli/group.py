@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of
+from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, interrupts_told
 
@@ -76,6 +76,7 @@ class MatchOptions:
         )
 
 
+@option_groups
 def group(
     *,
     names: TableNames,

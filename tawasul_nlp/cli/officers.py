@@ -39,6 +39,7 @@ class ReportColumns:
     prefix: AddedPrefix = None
 
 
+@option_groups
 def report(
     *,
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="Output of classify (and group).")],
@@ -126,6 +127,7 @@ class ReviewColumns:
     prefix: AddedPrefix = None
 
 
+@option_groups
 def review(
     *,
     table: Annotated[Path, typer.Argument(metavar="CLASSIFIED", help="Output of classify (and group).")],

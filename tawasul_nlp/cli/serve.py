@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import ClassifierOptions, domain_of, frequencies, target_error, weighted
+from tawasul_nlp.cli.options import ClassifierOptions, domain_of, frequencies, option_groups, target_error, weighted
 
 ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 """The command's settings: every option is also an environment variable, ``--max-body`` is ``TAWASUL_MAX_BODY``."""
@@ -43,6 +43,7 @@ class LimitOptions:
     max_connections: Annotated[int, typer.Option(metavar="N", min=1, help="Connections at once; more get 503.")] = 256
 
 
+@option_groups
 def serve(
     *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen at.")] = "127.0.0.1",
