@@ -10,57 +10,30 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from eval.results_files import RESULTS, provenance, publish_page
 
-PARTS: tuple[str, ...] = (
-    "model_folder",
-    "silence",
-    "index_damage",
-    "index_kills",
-    "masks",
-    "domain_packs",
-    "processors",
-    "changed_inputs",
-    "classify_kills",
-    "small_tables",
-    "tables",
+PARTS = (
+    *("model_folder", "silence", "index_damage", "index_kills", "masks", "domain_packs"),
+    *("changed_inputs", "classify_kills", "small_tables", "tables"),
 )
 TRIALS = 200
 SEED = 20261130
 
 
-def attack(parts: Sequence[str], trials: int, seed: int) -> list[dict[str, Any]]:
-    """Run the attacks of each part; about ``trials`` times each, where an attack is not a list of cases."""
-    rows = []
-    for part in parts:
-        began = time.perf_counter()
-        for outcome in importlib.import_module(f"tests.robustness.{part}").run(trials, seed):
-            rows.append({"part": part, **asdict(outcome)})
-            print(f"{part}: {outcome.attack}: {outcome.failures} of {outcome.trials}", file=sys.stderr, flush=True)
-        print(f"{part}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    return rows
-
-
 def markdown(result: dict[str, Any]) -> str:
     """Render the counts as a table."""
     lines = [
-        "# Attacks on the promises",
-        "",
-        f"{result['date']}, {result['machine']}, `{result['command']}` (seed {result['seed']}).",
-        "",
+        f"# Attacks on the promises\n\n{result['date']}, {result['machine']}, `{result['command']}` "
+        f"(seed {result['seed']}).\n",
         "| promise | attack | trials | failures | |",
         "|---|---|--:|--:|---|",
     ]
-    lines += [
-        f"| {row['promise']} | {row['attack']} | {row['trials']:,} | {row['failures']} | {row['note']} |"
-        for row in result["attacks"]
-    ]
+    for row in result["attacks"]:
+        lines.append("| {promise} | {attack} | {trials:,} | {failures} | {note} |".format(**row))
     trials, failures = (sum(row[name] for row in result["attacks"]) for name in ("trials", "failures"))
     return "\n".join([*lines, f"| | together | {trials:,} | {failures} | |"]) + "\n"
 
@@ -73,16 +46,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, help="prefix of the files (default eval/results/robustness, for all parts)")
     arguments = parser.parse_args()
-    result = {
-        **provenance("python -m tests.robustness", *sys.argv[1:]),
-        "seed": arguments.seed,
-        "attacks": attack(arguments.parts or PARTS, arguments.trials, arguments.seed),
-    }
+    attacks = []
+    for part in arguments.parts or PARTS:
+        for outcome in importlib.import_module(f"tests.robustness.{part}").run(arguments.trials, arguments.seed):
+            attacks.append({"part": part, **asdict(outcome)})
+            print(f"{part}: {outcome.attack}: {outcome.failures} of {outcome.trials}", file=sys.stderr, flush=True)
+    command = provenance("python -m tests.robustness", *sys.argv[1:])
+    result = {**command, "seed": arguments.seed, "attacks": attacks}
     if arguments.out or not arguments.parts:
         publish_page(result, markdown(result), arguments.out or RESULTS / "robustness")
     else:
         print(markdown(result))
-    return int(any(row["failures"] for row in result["attacks"]))
+    return int(any(row["failures"] for row in attacks))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,42 +18,33 @@ from tawasul_nlp.prediction import Prediction
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import TableError, classify_table, group_table
 from tawasul_nlp.tables.run.outputs import input_identity, manifest_beside
-from tests.robustness.outcome import Outcome
+from tests.robustness.harness import Outcome, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _ROWS = 1_500
 _CHUNK_ROWS = 50
 # Two words of one length, of which each has another answer: a row of the wrong input shows.
 _WORDS = ("مجاري", "زبالة")
-_ENDINGS = (".csv", ".jsonl", ".parquet")
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
-    """Attack runs that read a table."""
+    """Change the input of classify, group and report at a random chunk, and change it back at once, later or never."""
     rng = random.Random(seed)
-    yield _counted("classify", _classify, trials, rng)
-    yield _counted("group", _group, max(1, trials // 4), rng)
-    yield _counted("report", _report, max(1, trials // 4), rng)
+    promise = "what is published is of one input, the one whose hash is reported"
+    for command, attack, times in (
+        ("classify", _classify, trials),
+        ("group", _group, max(1, trials // 4)),
+        ("report", _report, max(1, trials // 4)),
+    ):
+        ways = iter(list(_CHANGES) * times)
 
+        def trial(folder: Path, attack: _Attack = attack, ways: Iterator[str] = ways) -> str:
+            ending, way = rng.choice((".csv", ".jsonl", ".parquet")), next(ways)
+            problem = attack(_Inputs(folder, ending, way), rng)
+            return problem and f"{way} ({ending[1:]}): {problem}"
 
-def _counted(
-    command: str, attack: Callable[[Path, str, str, random.Random], str | None], trials: int, rng: random.Random
-) -> Outcome:
-    failed: Counter[str] = Counter()
-    ways = list(_CHANGES)
-    for trial in range(trials):
-        ending, way = rng.choice(_ENDINGS), ways[trial % len(ways)]
-        with tempfile.TemporaryDirectory() as folder:
-            problem = attack(Path(folder), ending, way, rng)
-        if problem is not None:
-            failed[f"{way} ({ending[1:]}): {problem}"] += 1
-    return Outcome(
-        "what is published is of one input, the one whose hash is reported",
-        f"{command}: the input is changed at a random chunk and changed back before the next, or later, or never",
-        trials,
-        failed.total(),
-        "; ".join(f"{problem} {count}x" for problem, count in failed.items()),
-    )
+        what = "the input is changed at a random chunk and changed back before the next, or later, or never"
+        yield repeat(promise, f"{command}: {what}", times, trial)
 
 
 def write_input(path: Path, word: str) -> Path:
@@ -70,27 +60,24 @@ def write_input(path: Path, word: str) -> Path:
     return path
 
 
-def _overwrite(path: Path, other: Path) -> Callable[[], None]:
-    """Write another table into the file; what is returned writes the old one back, and sets the file's times."""
-    before, times = path.read_bytes(), path.stat()
-    path.write_bytes(other.read_bytes())
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+# -- changes: each returns what changes the input back -----------------------------------------------------------------
 
-    def back() -> None:
-        path.write_bytes(before)
+
+def _overwrite(path: Path, other: Path) -> Callable[[], None]:
+    before, times = path.read_bytes(), path.stat()
+
+    def write(content: bytes) -> None:
+        path.write_bytes(content)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    return back
+    write(other.read_bytes())
+    return lambda: write(before)
 
 
-def _replace(path: Path, other: Path) -> Callable[[], None]:
+def _replace(path: Path, other: Path) -> Callable[[], object]:
     aside = path.rename(path.with_name("aside"))
     path.write_bytes(other.read_bytes())
-
-    def back() -> None:
-        aside.replace(path)
-
-    return back
+    return lambda: aside.replace(path)
 
 
 def _append(path: Path, other: Path) -> Callable[[], None]:
@@ -101,43 +88,56 @@ def _append(path: Path, other: Path) -> Callable[[], None]:
 
 
 def _turn_link(path: Path, other: Path) -> Callable[[], None]:
-    """Let the symbolic link that the run was given lead to another table."""
-    link, before = path.with_name("link" + path.suffix), path
+    link = path.with_name("link" + path.suffix)
 
     def turn(target: Path) -> None:
         link.unlink()
         link.symlink_to(target)
 
     turn(other)
-    return lambda: turn(before)
+    return lambda: turn(path)
 
 
-_CHANGES: dict[str, Callable[[Path, Path], Callable[[], None]]] = {
+_LINK_TURNED = "the link to it turned"
+_CHANGES: dict[str, Callable[[Path, Path], Callable[[], object]]] = {
     "overwritten, with its times": _overwrite,
     "another file under its name": _replace,
     "appended to": _append,
-    "the link to it turned": _turn_link,
+    _LINK_TURNED: _turn_link,
 }
+
+
+class _Inputs:
+    """An input, another one, the path that a run is told, and the way in which the one becomes the other."""
+
+    def __init__(self, folder: Path, ending: str, way: str) -> None:
+        self.folder, self.ending, self.way = folder, ending, way
+        self.source = write_input(folder / f"backlog{ending}", _WORDS[0])
+        self.other = write_input(folder / f"other{ending}", _WORDS[1])
+        link = folder / f"link{ending}"
+        link.symlink_to(self.source)
+        self.path = link if way == _LINK_TURNED else self.source
+
+
+_Attack = Callable[[_Inputs, random.Random], str]
 
 
 class _Attacker(KeywordClassifier):
     """Changes the input before a chunk is read, and back: while that chunk is classified, or some chunks later."""
 
-    def __init__(
-        self, source: Path, other: Path, way: str, rng: random.Random, steps: int = _ROWS // _CHUNK_ROWS
-    ) -> None:
+    def __init__(self, inputs: _Inputs, rng: random.Random, steps: int = _ROWS // _CHUNK_ROWS) -> None:
         super().__init__()
-        self._change = lambda: _CHANGES[way](source, other)
-        self._at = rng.randrange(steps)
+        self._change = lambda: _CHANGES[inputs.way](inputs.source, inputs.other)
+        self._changed_step = rng.randrange(steps)
         self._back_after = rng.choice((0, 0, 1, 3, None))
-        self._back: Callable[[], None] | None = None
+        self._back: Callable[[], object] | None = None
         self._steps = 0
 
     def step(self, *_: object) -> None:
         """Hear that a chunk is done."""
-        if self._steps == self._at:
+        if self._steps == self._changed_step:
             self._back = self._change()
-        elif self._back_after and self._steps == self._at + self._back_after:
+        elif self._back_after and self._steps == self._changed_step + self._back_after:
             self.restore()
         self._steps += 1
 
@@ -153,13 +153,7 @@ class _Attacker(KeywordClassifier):
             self._back = None
 
 
-def _inputs(folder: Path, ending: str, way: str) -> tuple[Path, Path, Path]:
-    """Write the input and another one; return them, and the path that a run is given."""
-    source = write_input(folder / f"backlog{ending}", _WORDS[0])
-    other = write_input(folder / f"other{ending}", _WORDS[1])
-    link = folder / f"link{ending}"
-    link.symlink_to(source)
-    return source, other, link if way == "the link to it turned" else source
+# -- attacks: each returns what is wrong -------------------------------------------------------------------------------
 
 
 @cache
@@ -174,20 +168,13 @@ def _whole(ending: str) -> dict[str, bytes]:
     return whole
 
 
-def _classify(folder: Path, ending: str, way: str, rng: random.Random) -> str | None:
-    source, other, given = _inputs(folder, ending, way)
-    output = folder / "out.csv"
-    whole = _whole(ending)
-    attacker = _Attacker(source, other, way, rng)
-    for classifier in (attacker, KeywordClassifier()):  # the second resumes, or begins anew
+def _classify(inputs: _Inputs, rng: random.Random) -> str:
+    output, whole = inputs.folder / "out.csv", _whole(inputs.ending)
+    attacker = _Attacker(inputs, rng)
+    for classifier, listener in ((attacker, attacker.step), (KeywordClassifier(), None)):  # the second resumes
         try:
             classify_table(
-                classifier,
-                given,
-                output,
-                text_column="text",
-                chunk_rows=_CHUNK_ROWS,
-                on_step=attacker.step if classifier is attacker else None,
+                classifier, inputs.path, output, text_column="text", chunk_rows=_CHUNK_ROWS, on_step=listener
             )
         except TableError:
             if output.exists():
@@ -197,21 +184,7 @@ def _classify(folder: Path, ending: str, way: str, rng: random.Random) -> str | 
             stated = json.loads(manifest_beside(output).read_text(encoding="utf-8"))["input"]["sha256"]
             if output.read_bytes() != whole.get(stated):
                 return "published of two inputs, or under the hash of the other"
-    return None if output.exists() else "not published though the input is what it was"
-
-
-def _group(folder: Path, ending: str, way: str, rng: random.Random) -> str | None:
-    source, other, given = _inputs(folder, ending, way)
-    attacker = _Attacker(source, other, way, rng)
-    try:
-        group_table(
-            _no_grouper, given, folder / "out.csv", text_column="text", chunk_rows=_CHUNK_ROWS, on_step=attacker.step
-        )
-    except TableError:
-        return None
-    except _NotRefusedError:  # right if it was read from the file to which the link led first
-        return "taken for sound" if given == source else None
-    raise RuntimeError("a table was grouped without a grouper")
+    return "" if output.exists() else "not published though the input is what it was"
 
 
 class _NotRefusedError(Exception):
@@ -222,16 +195,26 @@ def _no_grouper() -> DuplicateGrouper:
     raise _NotRefusedError
 
 
-def _report(folder: Path, ending: str, way: str, rng: random.Random) -> str | None:
-    source, other, given = _inputs(folder, ending, way)
-    for table in (source, other):
-        done = classify_table(KeywordClassifier(), table, folder / f"classified{ending}", text_column="text").output
-        done.replace(table)
-    write_report(source, folder / "whole.html", text_column="text", title="تقرير")
-    attacker = _Attacker(source, other, way, rng, steps=4)
-    page = folder / "page.html"
+def _group(inputs: _Inputs, rng: random.Random) -> str:
+    listener, output = _Attacker(inputs, rng).step, inputs.folder / "out.csv"
     try:
-        write_report(given, page, text_column="text", title="تقرير", on_chunk=attacker.step)
+        group_table(_no_grouper, inputs.path, output, text_column="text", chunk_rows=_CHUNK_ROWS, on_step=listener)
     except TableError:
-        return "refused, but published" if page.exists() else None
-    return None if page.read_bytes() == (folder / "whole.html").read_bytes() else "published of two tables"
+        return ""
+    except _NotRefusedError:  # right if it was read from the file to which the link led first
+        return "taken for sound" if inputs.path == inputs.source else ""
+    raise RuntimeError("a table was grouped without a grouper")
+
+
+def _report(inputs: _Inputs, rng: random.Random) -> str:
+    for table in (inputs.source, inputs.other):
+        classified = inputs.folder / f"classified{inputs.ending}"
+        classify_table(KeywordClassifier(), table, classified, text_column="text").output.replace(table)
+    whole, page = inputs.folder / "whole.html", inputs.folder / "page.html"
+    write_report(inputs.source, whole, text_column="text", title="تقرير")
+    attacker = _Attacker(inputs, rng, steps=4)
+    try:
+        write_report(inputs.path, page, text_column="text", title="تقرير", on_chunk=attacker.step)
+    except TableError:
+        return "refused, but published" if page.exists() else ""
+    return "" if page.read_bytes() == whole.read_bytes() else "published of two tables"

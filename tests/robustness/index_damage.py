@@ -13,21 +13,21 @@ import os
 import random
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.duplicates.index import store
 from tawasul_nlp.errors import IndexFormatError
+from tests.robustness.harness import REFUSED, Outcome, count
 from tests.robustness.index_material import answers, cases, grouper, started
-from tests.robustness.outcome import Outcome
 
 PROMISE = "a damaged index answers as the sound one or is refused"
+SAME = "same answers"
 _EARLY, _LATE, _KILLED = "early", "late", "killed"
 _INDEXES = (_EARLY, _LATE, _KILLED)
-_OTHERS = ("other", "other-killed")
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
@@ -38,10 +38,7 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
         sound = {name: sound_answers(folder, name) for name in _INDEXES}
         for attack, damage in ATTACKS.items():
             said = attempts(folder, damage, sound, range(seed, seed + trials))
-            counts = Counter(said.values())
-            failures = sum(count for word, count in counts.items() if word not in ("same answers", "refused"))
-            note = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-            yield Outcome(PROMISE, attack, len(said), failures, note)
+            yield count(PROMISE, attack, said.values(), (SAME, REFUSED))
 
 
 # -- indexes -----------------------------------------------------------------------------------------------------------
@@ -74,10 +71,10 @@ def _grow_other(folder: Path) -> None:
 def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, close: bool = True) -> None:
     store._UNSAVED = 1  # or so small an index would have no saved graph
     index = DuplicateIndex.open(folder, grouper())
-    for at in range(start, end, 5):
-        index.add(cases()[at : at + 5])
-    for at in removed:
-        index.remove(str(cases()[at].id))
+    for first in range(start, end, 5):
+        index.add(cases()[first : first + 5])
+    for position in removed:
+        index.remove(str(cases()[position].id))
     largest, *_, alone, last = index.groups(min_size=1)
     index.split(largest.members[1], note="not this one")
     index.merge([alone.group_id, last.group_id], by="a person")
@@ -100,6 +97,7 @@ def sound_answers(folder: Path, name: str) -> dict[str, Any]:
 
 # -- damage ------------------------------------------------------------------------------------------------------------
 
+# What changes an index of a name, beside others in a folder.
 Damage = Callable[[random.Random, Path, Path, str], None]
 
 
@@ -108,8 +106,7 @@ def _some_file(chance: random.Random, index: Path) -> Path:
     return chance.choice(sorted(files))
 
 
-def changed_bits(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Change one to three bits of a file."""
+def _change_bits(chance: random.Random, folder: Path, index: Path, name: str) -> None:
     path = _some_file(chance, index)
     data = bytearray(path.read_bytes())
     for _ in range(chance.randint(1, 3)):
@@ -117,48 +114,44 @@ def changed_bits(chance: random.Random, folder: Path, index: Path, name: str) ->
     path.write_bytes(data)
 
 
-def lost_end(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Cut a file off, or lose it."""
+def _lose_end(chance: random.Random, folder: Path, index: Path, name: str) -> None:
     path = _some_file(chance, index)
     if chance.random() < 0.1:
         path.unlink()
-        return
-    with path.open("r+b") as file:
-        file.truncate(
-            chance.randrange(path.stat().st_size) // chance.choice((1, 1, 512, 4096)) * chance.choice((1, 512))
-        )
+    else:
+        size = chance.randrange(path.stat().st_size) // chance.choice((1, 1, 512, 4096)) * chance.choice((1, 512))
+        os.truncate(path, size)
 
 
-def longer(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Append bytes to a file: zeros, noise, or its own beginning once more."""
+def _append(chance: random.Random, folder: Path, index: Path, name: str) -> None:
     path = _some_file(chance, index)
     size = chance.choice((1, 100, 320, 4096, 4120, 10_000))
     with path.open("ab") as file:
         file.write(chance.choice((bytes(size), chance.randbytes(size), path.read_bytes()[:size])))
 
 
-def of_another_index(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+def _swap_graph(chance: random.Random, folder: Path, index: Path, name: str) -> None:
     """Put a graph of another index in the place of one, or beside it."""
-    _replaced(chance, folder / chance.choice(_OTHERS), index)
+    _replace_graph(folder / chance.choice(("other", "other-killed")), index)
 
 
-def of_another_day(chance: random.Random, folder: Path, index: Path, name: str) -> None:
+def _age_graph(chance: random.Random, folder: Path, index: Path, name: str) -> None:
     """Put the graph as it was earlier or later in its place."""
-    _replaced(chance, folder / chance.choice([other for other in _INDEXES if other != name]), index)
+    _replace_graph(folder / chance.choice([other for other in _INDEXES if other != name]), index)
 
 
-def _replaced(chance: random.Random, source: Path, index: Path) -> None:
+def _replace_graph(source: Path, index: Path) -> None:
     path = next(source.glob("graph-*"))
     graphs = sorted(index.glob("graph-*"))
     shutil.copyfile(path, graphs[0] if graphs else index / path.name)  # whose name the database knows
 
 
 ATTACKS: dict[str, Damage] = {
-    "1 to 3 bits of a file changed": changed_bits,
-    "a file cut off or lost": lost_end,
-    "bytes appended to a file": longer,
-    "a graph of another index": of_another_index,
-    "a graph of the same index, older or newer": of_another_day,
+    "1 to 3 bits of a file changed": _change_bits,
+    "a file cut off or lost": _lose_end,
+    "bytes appended to a file": _append,
+    "a graph of another index": _swap_graph,
+    "a graph of the same index, older or newer": _age_graph,
 }
 
 
@@ -202,24 +195,22 @@ def said_of(folder: Path, sound: dict[str, Any], first: str) -> str:
         if first == "stored":
             stored = DuplicateIndex.read_cases(folder)
             same = [case.id for case in stored] == list(sound["assignments"])
-            return "same answers" if same and [case.text for case in stored] == sound["texts"] else "other cases"
-        verified = False
+            return SAME if same and [case.text for case in stored] == sound["texts"] else "other cases"
+        refused = REFUSED
         if first == "verify":
-            try:
+            with suppress(IndexFormatError):
                 DuplicateIndex.verify(folder)
-                verified = True
-            except IndexFormatError:
-                pass
+                refused = "verified and refused"
         try:
             with DuplicateIndex.open(folder, grouper(), create=False) as index:
                 if answers(index) != sound:
                     return "other answers"
                 index.add(cases()[200:203])
             DuplicateIndex.verify(folder)
-            return "same answers"
+            return SAME
         except IndexFormatError:
-            return "verified and refused" if verified else "refused"
+            return refused
     except IndexFormatError:
-        return "refused"
+        return REFUSED
     except Exception as error:
-        return f"{type(error).__name__}"
+        return type(error).__name__

@@ -33,8 +33,8 @@ def cases() -> list[Case]:
             return [json.loads(line) for line in file]
 
     reports = rows("duplicates.jsonl")[:120]
-    wanted = {report["group"] for report in reports}
-    chosen = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in wanted)[: 300 - len(reports)] + reports
+    reported = {report["group"] for report in reports}
+    chosen = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in reported)[: 300 - len(reports)] + reports
     random.Random(3).shuffle(chosen)
     vectors = grouper().encode([case["text"] for case in chosen])
     return [Case(row["text"], id=row["id"], embedding=vector) for row, vector in zip(chosen, vectors, strict=True)]

@@ -16,33 +16,23 @@ from tests.robustness.index_material import grouper
 
 
 class Reference:
-    """What should be in an index.
-
-    Attributes
-    ----------
-    incident : dict of str to int
-        The incident of each case.
-    together : dict of str to set of str
-        The cases that a person linked with each, itself among them.
-    apart : set of frozenset of str
-        Pairs that a person keeps apart.
-    closed : set of int
-    governed : set of int
-        Incidents that a person merged, or moved a case into.
-    """
+    """What should be in an index."""
 
     def __init__(self, events: Iterable[IncidentEvent] = ()) -> None:
+        # The incident of each case.
         self.incident: dict[str, int] = {}
+        # The cases that a person linked with each, itself among them; and pairs that a person keeps apart.
         self.together: dict[str, set[str]] = {}
         self.apart: set[frozenset[str]] = set()
         self.closed: set[int] = set()
+        # Incidents that a person merged, or moved a case into.
         self.governed: set[int] = set()
         for event in events:
             self.take(event)
 
     def members(self, incident: int) -> set[str]:
         """Return the cases of an incident."""
-        return {case for case, own in self.incident.items() if own == incident}
+        return {case for case, other in self.incident.items() if other == incident}
 
     def link(self, cases: set[str]) -> None:
         """Link all these cases; what kept them apart is overruled."""
@@ -99,7 +89,7 @@ def wrong(index: DuplicateIndex) -> Iterator[str]:
     """Yield what is wrong with an index, by its own history."""
     expected = Reference(index.history())
     incidents = index.groups(min_size=1)
-    if {name: found.group_id for name, found in index.assignments().items()} != expected.incident:
+    if {name: assigned.group_id for name, assigned in index.assignments().items()} != expected.incident:
         yield "its history tells of other incidents"
     if sorted(member for incident in incidents for member in incident.members) != sorted(expected.incident):
         yield "a case is in no incident, or in two"
@@ -148,7 +138,7 @@ def conflicts(index: DuplicateIndex, members: Iterable[str]) -> bool:
 def decide(index: DuplicateIndex, chance: random.Random, note: str) -> tuple[IncidentEvent, ...]:
     """Have a person decide something at random; nothing if that is not possible."""
     names = list(index.assignments())
-    incidents = sorted({found.group_id for found in index.assignments().values()})
+    incidents = sorted({assigned.group_id for assigned in index.assignments().values()})
     kind = chance.choice(("merge", "merge", "split", "split", "move", "move", "close", "reopen"))
     if kind == "merge" and len(incidents) > 1:
         return index.merge(chance.sample(incidents, chance.choice((2, 2, min(3, len(incidents))))), note=note)
@@ -157,8 +147,8 @@ def decide(index: DuplicateIndex, chance: random.Random, note: str) -> tuple[Inc
         return index.split(chance.choice(several), note=note)
     if kind == "move" and len(incidents) > 1:
         name = chance.choice(several or names)
-        own = index.assignment(name).group_id
-        return index.move(name, chance.choice([incident for incident in incidents if incident != own]), note=note)
+        before = index.assignment(name).group_id
+        return index.move(name, chance.choice([incident for incident in incidents if incident != before]), note=note)
     closed = {incident.group_id for incident in index.groups(min_size=1) if incident.closed_at}
     if kind == "close" and (still_open := [incident for incident in incidents if incident not in closed]):
         return index.close_incident(chance.choice(still_open), note=note)

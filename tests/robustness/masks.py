@@ -6,70 +6,23 @@ Every number is written with each form of digits and each sign between its group
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 from tawasul_nlp.text import mask_personal_data
-from tests.robustness.outcome import Outcome
+from tests.robustness.harness import Outcome, count
 
-FORMS = {
-    "ASCII": "0123456789",
-    "Arabic-Indic": "٠١٢٣٤٥٦٧٨٩",
-    "Persian": "۰۱۲۳۴۵۶۷۸۹",
-    "full width": "０１２３４５６７８９",
-    "bold": "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗",
-    "double-struck": "𝟘𝟙𝟚𝟛𝟜𝟝𝟞𝟟𝟠𝟡",
-    "monospaced": "𝟶𝟷𝟸𝟹𝟺𝟻𝟼𝟽𝟾𝟿",
-    "superscript": "⁰¹²³⁴⁵⁶⁷⁸⁹",
-    "subscript": "₀₁₂₃₄₅₆₇₈₉",
-    "circled": "⓪①②③④⑤⑥⑦⑧⑨",
-    "negative circled": "⓿❶❷❸❹❺❻❼❽❾",
-    "Devanagari": "०१२३४५६७८९",
-    "Bengali": "০১২৩৪৫৬৭৮৯",
-    "segmented": "🯰🯱🯲🯳🯴🯵🯶🯷🯸🯹",
-    "keycaps": tuple(f"{digit}\ufe0f\u20e3" for digit in "0123456789"),
-}
-SIGNS = {
-    "space": " ",
-    "no-break space": "\u00a0",
-    "thin space": "\u2009",
-    "narrow no-break space": "\u202f",
-    "ideographic space": "\u3000",
-    "two spaces": "  ",
-    "tab": "\t",
-    "line break": "\n",
-    "Windows line break": "\r\n",
-    "hyphen": "-",
-    "no-break hyphen": "\u2011",
-    "figure dash": "\u2012",
-    "en dash": "\u2013",
-    "em dash": "\u2014",
-    "minus": "\u2212",
-    "spaced hyphen": " - ",
-    "dot": ".",
-    "middle dot": "·",
-    "bullet": "•",
-    "slash": "/",
-    "spaced slash": " / ",
-    "division slash": "\u2215",
-    "backslash": "\\",
-    "underscore": "_",
-    "bar": "|",
-}
-#: What nobody sees: between any two digits.
-HIDDEN = {
-    "left-to-right mark": "\u200e",
-    "right-to-left mark": "\u200f",
-    "Arabic letter mark": "\u061c",
-    "zero-width space": "\u200b",
-    "zero-width joiner": "\u200d",
-    "word joiner": "\u2060",
-    "byte order mark": "\ufeff",
-    "soft hyphen": "\u00ad",
-    "isolate": "\u2068",
-    "kashida": "\u0640",
-    "haraka": "\u064e",
-    "null": "\0",
-}
+_FORMS = (
+    "0123456789 ٠١٢٣٤٥٦٧٨٩ ۰۱۲۳۴۵۶۷۸۹ ०१२३४५६७८९ ০১২৩৪৫৬৭৮৯ ０１２３４５６７８９ ⓪①②③④⑤⑥⑦⑧⑨ ⓿❶❷❸❹❺❻❼❽❾ "
+    "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗 𝟘𝟙𝟚𝟛𝟜𝟝𝟞𝟟𝟠𝟡 𝟶𝟷𝟸𝟹𝟺𝟻𝟼𝟽𝟾𝟿 ⁰¹²³⁴⁵⁶⁷⁸⁹ ₀₁₂₃₄₅₆₇₈₉ 🯰🯱🯲🯳🯴🯵🯶🯷🯸🯹"
+)
+FORMS: list[Sequence[str]] = [*_FORMS.split(), [f"{digit}\ufe0f\u20e3" for digit in "0123456789"]]
+SIGNS = (
+    *(" ", "\u00a0", "\u2009", "\u202f", "\u3000", "  ", "\t", "\n", "\r\n", "-", "\u2011", "\u2012", "\u2013"),
+    *("\u2014", "\u2212", " - ", ".", "·", "•", "/", " / ", "\u2215", "\\", "_", "|"),
+)
+HIDDEN = "\u200e\u200f\u061c\u200b\u200d\u2060\ufeff\u00ad\u2068\u0640\u064e\0"
+"""What nobody sees, or what is drawn over a digit: between any two digits."""
 # The words around a number, which stay, and its groups. A cue stands where the groups alone could be a list.
 NUMBERS: dict[str, tuple[tuple[str, str], ...]] = {
     "phone": (
@@ -118,7 +71,6 @@ EMAILS = (
     "sara@gmail",
     "sara@example dot com",
 )
-#: What must stay, in whatever digits.
 PUBLIC = (
     "اتصلت على 80008001 ثلاث مرات",
     "اتصلت على 8000 8001 ثلاث مرات",
@@ -149,73 +101,57 @@ PUBLIC = (
 )
 
 
-def written(number: str, form: Iterable[str], sign: str = " ") -> str:
+def written(number: str, form: Sequence[str], sign: str = " ") -> str:
     """Write a number in other digits, with another sign between its groups."""
-    digits = tuple(form)
-    return "".join(
-        digits[int(char)] if char.isascii() and char.isdigit() else char for char in number.replace(" ", sign)
-    )
+    return "".join(form[int(char)] if char.isascii() and char.isdigit() else char for char in number.replace(" ", sign))
 
 
-def personal(kind: str) -> Iterator[tuple[str, str]]:
-    """Give the odd spellings of a kind's numbers: what was done, and the text with the number's place in braces."""
+def personal(kind: str) -> Iterator[str]:
+    """Give the odd spellings of a kind's numbers: texts with the number's place in braces."""
     for around, number in NUMBERS[kind]:
-        for name, form in FORMS.items():
-            yield f"{name} digits", around.replace("{}", f"{{{written(number, form)}}}")
-            if " " in number:
-                for sign in SIGNS:
-                    yield f"{name} digits, {sign}", around.replace("{}", f"{{{written(number, form, SIGNS[sign])}}}")
-        for name, sign in HIDDEN.items():
-            yield name, around.replace("{}", f"{{{sign.join(number)}}}")
+        spellings = [written(number, form) for form in FORMS]
+        if " " in number:
+            spellings += [written(number, form, sign) for form in FORMS for sign in SIGNS]
+        spellings += [hidden.join(number) for hidden in HIDDEN]
         if kind == "cpr":
-            yield "spreadsheet", around.replace("{}", f"{{{number}.0}}")
+            spellings.append(f"{number}.0")  # as spreadsheets write it
+        yield from (around.replace("{}", f"{{{spelling}}}") for spelling in spellings)
 
 
-def mixed(kind: str, trials: int, seed: int) -> Iterator[tuple[str, str]]:
+def mixed(kind: str, trials: int, seed: int) -> Iterator[str]:
     """Give numbers each of whose digits has a form of its own, with something hidden between them."""
     draw = random.Random(f"{seed} {kind}")
     for _ in range(trials):
         around, number = draw.choice(NUMBERS[kind])
-        sign = draw.choice(list(SIGNS.values()))
-        chars = [written(char, draw.choice(list(FORMS.values())), sign) for char in number]
-        hidden = [draw.choice(list(HIDDEN.values())) if draw.random() < 0.3 else "" for _ in chars[1:]]
+        sign = draw.choice(SIGNS)
+        chars = [written(char, draw.choice(FORMS), sign) for char in number]
+        hidden = [draw.choice(HIDDEN) if draw.random() < 0.3 else "" for _ in chars[1:]]
         inside = "".join(map("".join, zip(chars, [*hidden, ""], strict=True)))
-        yield "mixed", around.replace("{}", f"{{{inside}}}")
+        yield around.replace("{}", f"{{{inside}}}")
 
 
-def is_masked(marked: str) -> bool:
-    """Tell whether what stands in braces is masked, and nothing else."""
+def problem(marked: str) -> str:
+    """Return a text of which more or less is masked than what stands in braces, or "": as names of its characters."""
     before, inside = marked.split("{", 1)
     inside, after = inside.rsplit("}", 1)
     text = before + inside + after
     spans = mask_personal_data(text).spans
     covered = {position for span in spans for position in range(span.start, span.end) if text[position].isalnum()}
-    return covered == {len(before) + index for index, char in enumerate(inside) if char.isalnum()}
-
-
-def stays(text: str) -> bool:
-    """Tell whether nothing of a text is masked."""
-    return not mask_personal_data(text).spans
-
-
-def _outcome(promise: str, attack: str, results: Iterable[tuple[str, bool]]) -> Outcome:
-    counted = list(results)
-    failed = sorted({name for name, held in counted if not held})
-    return Outcome(promise, attack, len(counted), sum(not held for _, held in counted), "; ".join(failed[:5]))
+    if covered == {len(before) + place for place, char in enumerate(inside) if char.isalnum()}:
+        return ""
+    return " ".join(unicodedata.name(char, ascii(char)) for char in inside)
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Write personal and public numbers in every way."""
     promise = "personal numbers are masked, however they are written"
     for kind in NUMBERS:
-        cases = personal(kind)
-        yield _outcome(
-            promise, f"{kind}: other digits, signs and hidden characters", ((n, is_masked(t)) for n, t in cases)
-        )
-        cases = mixed(kind, trials, seed)
-        yield _outcome(promise, f"{kind}: all of them mixed", ((name, is_masked(text)) for name, text in cases))
-    cases = ((email, f"ايميلي {{{email}}} للرد") for email in EMAILS)
-    yield _outcome("e-mail addresses are masked", "spelled oddly", ((name, is_masked(text)) for name, text in cases))
-    promise = "what is not personal stays"
-    others = [(f"{name}: {text}", written(text, form)) for text in PUBLIC for name, form in FORMS.items()]
-    yield _outcome(promise, "public numbers, amounts, dates in other digits", ((n, stays(t)) for n, t in others))
+        spelled = f"{kind}: other digits, signs and hidden characters"
+        yield count(promise, spelled, map(problem, personal(kind)))
+        yield count(promise, f"{kind}: all of them mixed", map(problem, mixed(kind, trials, seed)))
+    emails = (f"ايميلي {{{email}}} للرد" for email in EMAILS)
+    yield count("e-mail addresses are masked", "spelled oddly", map(problem, emails))
+    others = (written(text, form) for text in PUBLIC for form in FORMS)
+    attack = "public numbers, amounts, dates in other digits"
+    masked = (text if mask_personal_data(text).spans else "" for text in others)
+    yield count("what is not personal stays", attack, masked)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, SparseTensorProto, TensorProto, TrainingInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TrainingInfoProto, helper
 
 from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
@@ -22,30 +22,28 @@ _VARINT, _BYTES = 0, 2
 
 def graph_with_weights(place: str, location: str | None) -> ModelProto:
     """Return a graph with one tensor, in the file ``location`` or, for None, in the graph."""
-    if location is None:
-        tensor = helper.make_tensor("w", TensorProto.FLOAT, [4], [0.0] * 4)
-    else:
+    plain = helper.make_tensor("w", TensorProto.FLOAT, [4], [0.0] * 4)
+    tensor = plain
+    if location is not None:
         tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
         tensor.external_data.add(key="location", value=location)
-    plain = helper.make_tensor("w", TensorProto.FLOAT, [4], [0.0] * 4)
     out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [4])
+
+    def graph_of(node: NodeProto, *constants: TensorProto) -> GraphProto:
+        return helper.make_graph([node], "g", [], [out], constants)
+
     constant = helper.make_node("Constant", [], ["embedding"], value=tensor)
-    identity = helper.make_node("Identity", ["w"], ["embedding"])
-    graph = helper.make_graph([identity], "g", [], [out], [plain])
+    graph = graph_of(helper.make_node("Identity", ["w"], ["embedding"]), tensor if place == "initializer" else plain)
     functions = []
-    if place == "initializer":
-        graph = helper.make_graph([identity], "g", [], [out], [tensor])
-    elif place == "constant":
-        graph = helper.make_graph([constant], "g", [], [out])
+    if place == "constant":
+        graph = graph_of(constant)
     elif place == "branch":
-        branch = helper.make_graph([constant], "b", [], [out])
-        true = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
-        node = helper.make_node("If", ["yes"], ["embedding"], then_branch=branch, else_branch=branch)
-        graph = helper.make_graph([node], "g", [], [out], [true])
+        branch, true = graph_of(constant), helper.make_tensor("yes", TensorProto.BOOL, [], [True])
+        graph = graph_of(helper.make_node("If", ["yes"], ["embedding"], then_branch=branch, else_branch=branch), true)
     elif place == "function":
         opset = [helper.make_opsetid("", 17)]
         functions = [helper.make_function("ours", "F", [], ["embedding"], [constant], opset)]
-        graph = helper.make_graph([helper.make_node("F", [], ["embedding"], domain="ours")], "g", [], [out])
+        graph = graph_of(helper.make_node("F", [], ["embedding"], domain="ours"))
     elif place == "sparse":
         indices = helper.make_tensor("i", TensorProto.INT64, [4], range(4))
         graph.sparse_initializer.append(SparseTensorProto(values=tensor, indices=indices, dims=[4]))
@@ -53,7 +51,7 @@ def graph_with_weights(place: str, location: str | None) -> ModelProto:
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ours", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=functions)
     if place == "training":
-        model.training_info.append(TrainingInfoProto(initialization=helper.make_graph([constant], "t", [], [out])))
+        model.training_info.append(TrainingInfoProto(initialization=graph_of(constant)))
     return model
 
 
@@ -67,7 +65,7 @@ def tensors(message: Any) -> Iterator[TensorProto]:
                 yield from tensors(inner)
 
 
-def onnx_finds_external(data: bytes) -> bool:
+def finds_external(data: bytes) -> bool:
     """Return whether ONNX's own reader finds a tensor in another file."""
     try:
         model = onnx.load_model_from_string(data)
@@ -76,7 +74,7 @@ def onnx_finds_external(data: bytes) -> bool:
     return any(one.data_location == TensorProto.EXTERNAL or one.external_data for one in tensors(model))
 
 
-def onnxruntime_reads_external(path: Path) -> bool:
+def reads_external(path: Path) -> bool:
     """Return whether ONNX Runtime, given the path, answers with what lies in the other file."""
     runtime = onnxruntime_without_telemetry()
     options = runtime.SessionOptions()
@@ -101,11 +99,7 @@ def varint(value: int, longer: int = 0) -> bytes:
 class Twist:
     """Write a message as another writer would who wants to be understood by some readers only.
 
-    Parameters
-    ----------
-    chance : random.Random
-    share : float
-        Of the fields that are written in an odd way.
+    ``share`` of the fields are written in an odd way.
     """
 
     def __init__(self, chance: random.Random, share: float) -> None:
@@ -156,6 +150,6 @@ def _field(
     if kind == _BYTES:
         return start + varint(len(body), length_longer) + body
     if kind == _VARINT and (past or length_longer):
-        value = sum((byte & 0x7F) << 7 * at for at, byte in enumerate(body))
+        value = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(body))
         return start + varint(value + past, length_longer)
     return start + body

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from examples.make_backlog import OUT as BACKLOG
-from tests.robustness.outcome import Outcome
-from tests.robustness.system_calls import Trace, trace
+from tests.robustness.harness import Outcome, repeat
+from tests.robustness.system_calls import trace
 
 PROMISE = "nothing leaves the machine; files are written where the user says"
 ROWS = 40
@@ -62,22 +62,14 @@ with serving(Path("log"), "--index", "incidents") as served:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A way to use the library.
-
-    Attributes
-    ----------
-    name : str
-    commands : tuple of (tuple of str)
-        Arguments of the interpreter, one run after another.
-    given : bool
-        Whether the table is given on standard input.
-    """
+class Use(NamedTuple):
+    """A way to use the library."""
 
     name: str
+    # Arguments of the interpreter, one run after another.
     commands: tuple[tuple[str, ...], ...]
-    given: bool = False
+    # Whether the table is on standard input.
+    piped: bool = False
 
 
 _CLASSIFY = (*_TAWASUL, "classify", TABLE, *_COLUMNS)
@@ -96,66 +88,46 @@ USES = (
     Use(
         "classify standard input",
         ((*_TAWASUL, "classify", "-", *_COLUMNS, "--input-format", "csv", "-o", "-"),),
-        given=True,
+        piped=True,
     ),
     Use("the service", (("-c", _SERVICE),)),
 )
 
 
-@dataclass(slots=True)
-class Found:
-    """What a use did that it should not, and the traces that show it."""
-
-    outside: list[str] = field(default_factory=list)
-    reached: list[str] = field(default_factory=list)
-    traces: list[Trace] = field(default_factory=list)
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing was written elsewhere and nothing was sent."""
-        return not self.outside and not self.reached
-
-
 def write_table(path: Path, rows: int = ROWS) -> None:
     """Write the first rows of the example backlog."""
     with BACKLOG.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
-        reader = csv.reader(source)
-        csv.writer(target).writerows(row for row, _ in zip(reader, range(rows + 1), strict=False))
+        csv.writer(target).writerows(itertools.islice(csv.reader(source), rows + 1))
 
 
-def watch(use: Use, folder: Path, **environment: str) -> Found:
-    """Use the library in a new folder, under strace, and say what it did beyond it.
+def watch(use: Use, folder: Path, **environment: str) -> tuple[list[str], list[str]]:
+    """Use the library in a new folder, under strace; return what it wrote beyond it, and what it reached.
 
     Raises
     ------
     RuntimeError
         If a command failed, so that there was nothing to watch.
     """
-    found = Found()
+    outside, reached = [], []
     work = folder / "work"
     work.mkdir(parents=True)
     write_table(work / TABLE)
     for number, command in enumerate(use.commands):
-        given = (work / TABLE).read_bytes() if use.given else b""
-        seen = trace([sys.executable, *command], folder, given, calls=f"calls{number}", **environment)
+        stdin = (work / TABLE).read_bytes() if use.piped else b""
+        seen = trace([sys.executable, *command], folder, stdin, calls=f"calls{number}", **environment)
         if seen.code != 0:
             raise RuntimeError(f"{use.name} ended with {seen.code}: {seen.errors[-2000:]}")
-        found.traces.append(seen)
-        found.outside += seen.outside(work, folder / "tmp")
-        found.reached += sorted(seen.reached)
-    return found
+        outside += seen.outside(work, folder / "tmp")
+        reached += sorted(seen.reached)
+    return outside, reached
 
 
-def run(trials: int, seed: int, uses: Sequence[Use] = USES) -> Iterator[Outcome]:
+def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Use the library in every way, several times: what a library sends, it does not send in every run."""
-    times = max(1, trials // 40)
-    for use in uses:
-        failures, processes, said = 0, 0, set()
-        for _ in range(times):
-            with tempfile.TemporaryDirectory() as folder:
-                found = watch(use, Path(folder))
-            failures += not found.silent
-            said |= {Path(name).name for name in found.outside} | set(found.reached)
-            processes += sum(seen.processes for seen in found.traces)
-        note = f"{processes} threads and processes watched"
-        yield Outcome(PROMISE, use.name, times, failures, "; ".join([note, *sorted(said)[:5]]))
+    for use in USES:
+
+        def trial(folder: Path, use: Use = use) -> str:
+            outside, reached = watch(use, folder)
+            return " ".join([*(Path(name).name for name in outside), *reached][:5])
+
+        yield repeat(PROMISE, use.name, max(1, trials // 40), trial)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
-import resource
-import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tawasul_nlp.tables import OversizedTableError, TableError, classify_table
-from tests.robustness.outcome import Outcome
+from tests.robustness.harness import REFUSED, Outcome, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _LARGEST = 1_000_000  # of these files, in bytes
@@ -28,37 +30,25 @@ _NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Attack with small files, from harmless ones to such as would take a disk; an eighth as many as other attacks."""
     rng = random.Random(seed)
-    failed = []
-    refused = 0
-    kinds = list(SMALL)
-    trials = max(len(kinds), trials // 8)
-    for trial in range(trials):
-        kind = kinds[trial % len(kinds)]
-        with tempfile.TemporaryDirectory() as folder:
-            path = SMALL[kind](Path(folder), rng)
-            assert path.stat().st_size < _LARGEST, f"{kind} has {path.stat().st_size} bytes"
-            before = _processor_seconds()
-            try:
-                output = classify_table(KeywordClassifier(), path, Path(folder) / "out.csv", text_column="text").output
-                written = output.stat().st_size
-            except OversizedTableError:
-                refused, written = refused + 1, 0
-            except TableError:
-                written = 0
-            if _processor_seconds() - before > _SECONDS or written > _MOST_WRITTEN:
-                failed.append(kind)
-    yield Outcome(
-        "a small file takes no minutes and no gigabytes",
-        f"{len(kinds)} kinds of files of less than {_LARGEST:,} bytes, classified",
-        trials,
-        len(failed),
-        "; ".join([f"{refused} refused by size, the others read", *sorted(set(failed))]),
-    )
+    trials = max(len(SMALL), trials // 8)
+    kinds = itertools.cycle(SMALL)
 
+    def trial(folder: Path) -> str:
+        kind = next(kinds)
+        path = SMALL[kind](folder, rng)
+        assert path.stat().st_size < _LARGEST, f"{kind} has {path.stat().st_size} bytes"
+        before, result, written = time.process_time(), "", 0
+        try:
+            output = classify_table(KeywordClassifier(), path, folder / "out.csv", text_column="text").output
+            written = output.stat().st_size
+        except OversizedTableError:
+            result = REFUSED
+        except TableError:
+            pass
+        return kind if time.process_time() - before > _SECONDS or written > _MOST_WRITTEN else result
 
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    attack = f"{len(SMALL)} kinds of files of less than {_LARGEST:,} bytes, classified"
+    yield repeat("a small file takes no minutes and no gigabytes", attack, trials, trial)
 
 
 def _between(low: int, high: int, rng: random.Random) -> int:
@@ -68,14 +58,17 @@ def _between(low: int, high: int, rng: random.Random) -> int:
 
 def _dictionary(folder: Path, rng: random.Random) -> Path:
     text = "ماي " * _between(5_000, 500_000, rng)
-    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(_between(50, 100_000, rng), np.int32)), pa.array([text]))
-    return _parquet(folder, {"text": column}, dictionary_pagesize_limit=1 << 30)
+    return _of_dictionary(folder, [text], np.zeros(_between(50, 100_000, rng)))
 
 
 def _few_long_of_many(folder: Path, rng: random.Random) -> Path:
-    texts = pa.array(["ماي " * 300_000, *(f"ماي {n}" for n in range(500))])
+    texts = ["ماي " * 300_000, *(f"ماي {n}" for n in range(500))]
     indices = np.where(np.arange(50_000) % rng.randrange(3, 20) == 0, 0, np.arange(50_000) % 500 + 1)
-    column = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), texts)
+    return _of_dictionary(folder, texts, indices)
+
+
+def _of_dictionary(folder: Path, texts: list[str], indices: np.ndarray) -> Path:
+    column = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), pa.array(texts))
     return _parquet(folder, {"text": column}, dictionary_pagesize_limit=1 << 30)
 
 
@@ -96,8 +89,8 @@ def _lists(folder: Path, rng: random.Random) -> Path:
     path = folder / "t.parquet"
     schema = pa.schema([("text", pa.string()), ("n", pa.large_list(pa.int8()))])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for at in range(0, count, 50):
-            part = offsets[at : at + 51] - offsets[at]
+        for row in range(0, count, 50):
+            part = offsets[row : row + 51] - offsets[row]
             column = pa.LargeListArray.from_arrays(part, np.zeros(part[-1], np.int8))
             writer.write_table(pa.table({"text": ["ماي"] * (len(part) - 1), "n": column}, schema))
     return path
@@ -111,23 +104,25 @@ def _parquet(folder: Path, columns: dict[str, pa.Array], **options: object) -> P
 
 def _far_cells(folder: Path, rng: random.Random) -> Path:
     column = rng.choice(("XFD", "XEZ", "ZZZ"))
-    rows = "".join(f'<row r="{n}">{_cell(f"{column}{n}", "x")}</row>' for n in range(2, _between(100, 60_000, rng)))
-    return _workbook(folder, _cell("A1", "text"), rows)
+    return _workbook(folder, _cell("A1", "text"), _rows(lambda n: _cell(f"{column}{n}", "x"), rng))
 
 
 def _far_header(folder: Path, rng: random.Random) -> Path:
-    rows = "".join(f'<row r="{n}">{_cell(f"A{n}", "ماي")}</row>' for n in range(2, _between(100, 60_000, rng)))
-    return _workbook(folder, _cell("A1", "text") + _cell("XFD1", "note"), rows)
+    header = _cell("A1", "text") + _cell("XFD1", "note")
+    return _workbook(folder, header, _rows(lambda n: _cell(f"A{n}", "ماي"), rng))
 
 
 def _shared_string(folder: Path, rng: random.Random) -> Path:
-    cells = range(2, _between(100, 60_000, rng))
-    rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in cells)
+    rows = _rows(lambda n: f'<c r="A{n}" t="s"><v>0</v></c>', rng)
     return _workbook(folder, _cell("A1", "text"), rows, "ماي " * _between(100, 100_000, rng))
 
 
-def _cell(at: str, text: str) -> str:
-    return f'<c r="{at}" t="inlineStr"><is><t>{escape(text)}</t></is></c>'
+def _rows(cells: Callable[[int], str], rng: random.Random) -> str:
+    return "".join(f'<row r="{n}">{cells(n)}</row>' for n in range(2, _between(100, 60_000, rng)))
+
+
+def _cell(name: str, text: str) -> str:
+    return f'<c r="{name}" t="inlineStr"><is><t>{escape(text)}</t></is></c>'
 
 
 def _workbook(folder: Path, header: str, rows: str, string: str = "") -> Path:
@@ -169,17 +164,17 @@ def _compressed(folder: Path, rng: random.Random) -> Path:
     line = f"{rng.randrange(10)},ماي\n".encode() * 100_000
     lines = _between(1, 500, rng)
     path = folder / "t.csv.packed"
-    if rng.random() < 0.5:
-        with gzip.open(path, "wb") as file:
-            file.write(b"id,text\n")
-            for _ in range(lines):
-                file.write(line)
-    else:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("t.csv", "w") as file:
-            file.write(b"id,text\n")
-            for _ in range(lines):
-                file.write(line)
+    with gzip.open(path, "wb") if rng.random() < 0.5 else _open_zip(path) as file:
+        file.write(b"id,text\n")
+        for _ in range(lines):
+            file.write(line)
     return path
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("t.csv", "w") as file:
+        yield file
 
 
 SMALL: dict[str, Callable[[Path, random.Random], Path]] = {

@@ -37,26 +37,14 @@ _DNS = 53
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a command and all its children did.
+    """What a command and all its children did."""
 
-    Attributes
-    ----------
-    code : int
-        The command's exit code.
-    errors : str
-        What it wrote to standard error.
-    processes : int
-        Threads and processes that were watched.
-    changed : frozenset of str
-        Files and folders that were opened for writing, made, renamed, removed or given other attributes.
-    reached : frozenset of str
-        Sockets beyond the loopback addresses and Unix sockets, and attempts to look up the name of a host.
-    """
-
+    # The command's exit code, and what it wrote to standard error.
     code: int
     errors: str
-    processes: int
+    # Files and folders that were opened for writing, made, renamed, removed or given other attributes.
     changed: frozenset[str]
+    # Sockets beyond the loopback addresses and Unix sockets, and attempts to look up the name of a host.
     reached: frozenset[str]
 
     def outside(self, *folders: Path) -> list[str]:
@@ -70,21 +58,12 @@ class Trace:
 
 
 def trace(
-    command: Sequence[str], folder: Path, given: bytes = b"", *, calls: str = "calls", **environment: str
+    command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: str = "calls", **environment: str
 ) -> Trace:
     """Run a command under strace, as a user without settings whose home folder is new.
 
-    Parameters
-    ----------
-    command : sequence of str
-    folder : Path
-        The working folder is ``work`` in it, the home folder ``home``, the one for temporary files ``tmp``.
-    given : bytes
-        Standard input.
-    calls : str
-        The folder in `folder` where strace writes.
-    environment : str
-        Variables that are set besides.
+    The working folder is ``work`` in ``folder``, the home folder ``home``, the one for temporary files ``tmp``; strace
+    writes to ``calls``.
 
     Raises
     ------
@@ -107,7 +86,7 @@ def trace(
     }
     names = ",".join(f"?{name}" for name in (*_OPENS, *_CHANGES, *_SENDS, *_OTHERS))
     watched = [STRACE, "-ff", "--seccomp-bpf", "-y", "-s", "4096", "-e", f"trace={names}", "-o", str(written / "of")]
-    done = subprocess.run([*watched, *command], input=given, capture_output=True, cwd=work, env=settings)
+    done = subprocess.run([*watched, *command], input=stdin, capture_output=True, cwd=work, env=settings)
     logs = sorted(written.iterdir())
     errors = done.stderr.decode(errors="replace")
     if not any(path.stat().st_size for path in logs):
@@ -117,7 +96,7 @@ def trace(
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             changed |= set(_changed(line, work))
             reached |= set(_reached(line))
-    return Trace(done.returncode, errors, len(logs), frozenset(changed), frozenset(reached))
+    return Trace(done.returncode, errors, frozenset(changed), frozenset(reached))
 
 
 def _changed(line: str, work: Path) -> Iterator[str]:
@@ -132,9 +111,9 @@ def _changed(line: str, work: Path) -> Iterator[str]:
     if name in _OPENS and opened:
         yield opened
     elif name in (*_OPENS, *_CHANGES):
-        found = [(place or str(work), quoted) for place, quoted in _NAME.findall(arguments)]
-        yield from (os.path.normpath(os.path.join(place, quoted)) for place, quoted in found)
-        if not found:  # attributes of an open file
+        names = [os.path.join(place or str(work), quoted) for place, quoted in _NAME.findall(arguments)]
+        yield from map(os.path.normpath, names)
+        if not names:  # attributes of an open file
             yield from re.findall(r"\d+<([^>]*)>", arguments)[:1]
     elif name in ("chdir", "fchdir") and arguments != f'"{work}"':
         yield f"relative names, after {name}({arguments})"

@@ -1,16 +1,16 @@
-"""Attacks on tables: formulas that a spreadsheet would run."""
+"""Attacks on tables: formulas that a spreadsheet would run, personal data that a run leaves, outputs over inputs."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import random
 import re
 import tempfile
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tawasul_nlp.tables.io.cells import to_json
 from tawasul_nlp.tables.io.chunk import START, Chunk
 from tawasul_nlp.tables.io.csv import CSV, DELIMITERS
 from tawasul_nlp.tables.io.formats import Layout
-from tests.robustness.outcome import Outcome
+from tests.robustness.harness import Outcome, count, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 
 _CELLS = 200  # of a table
@@ -41,8 +41,8 @@ _FORMULAS = (
     "-5",
     "+973 3900 1234",
 )
-_VISIBLE = ("المجاري طافحة", "a", "'", "5", "=", "+", "-", "@", ".", "(")
-_UNSEEN = (" ", "\u00a0", "\u200b", "\u200f", "\ufeff", "\u3000", "\u00ad", "\u2066", "\x00", "\x1f", "\u3164", '"')
+_VISIBLE = ("المجاري طافحة", *"a'5=+-@.(")
+_UNSEEN = " \u00a0\u200b\u200f\ufeff\u3000\u00ad\u2066\x00\x1f\u3164"
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
@@ -52,27 +52,25 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
     yield outputs_over_inputs()
 
 
+# -- formulas ----------------------------------------------------------------------------------------------------------
+
+
 def formulas(trials: int, seed: int) -> Outcome:
     """Write cells of signs, separators, quotes and what nobody sees, and split them as spreadsheets do."""
     rng = random.Random(seed)
     signs = [char for char in map(chr, range(0x10000)) if _is_sign(char)]
-    pieces = [*_FORMULAS, *_VISIBLE, *_UNSEEN, *",;\t|\r\n", *signs]
-    failures = 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cells.csv"
-        for _ in range(trials):
-            own, columns = rng.choice(DELIMITERS), rng.choice((1, 2, 5))
-            cells = ["".join(rng.choices(pieces, k=rng.randrange(1, 6))) for _ in range(_CELLS)]
-            rows = [cells[at : at + columns] for at in range(0, _CELLS, columns)]
-            names = tuple(f"{cell}{at}" for at, cell in enumerate(cells[:columns]))
-            write_cells(path, [dict(zip(names, row, strict=True)) for row in rows], own)
-            failures += bool(formula_cells(path.read_bytes().decode(), own))
-    return Outcome(
-        "no cell of a CSV is a formula",
-        f"{_CELLS} cells of signs, separators, quotes and unseen characters; read with each separator",
-        trials,
-        failures,
-    )
+    pieces = [*_FORMULAS, *_VISIBLE, *_UNSEEN, *',;\t|\r\n"', *signs]
+
+    def trial(folder: Path) -> str:
+        delimiter, columns = rng.choice(DELIMITERS), rng.choice((1, 2, 5))
+        cells = ["".join(rng.choices(pieces, k=rng.randrange(1, 6))) for _ in range(_CELLS)]
+        names = [f"{cell}{column}" for column, cell in enumerate(cells[:columns])]
+        rows = [dict(zip(names, cells[i : i + columns], strict=True)) for i in range(0, _CELLS, columns)]
+        write_cells(folder / "cells.csv", rows, delimiter)
+        return "a formula" if formula_cells((folder / "cells.csv").read_bytes().decode(), delimiter) else ""
+
+    attack = f"{_CELLS} cells of signs, separators, quotes and unseen characters; read with each separator"
+    return repeat("no cell of a CSV is a formula", attack, trials, trial)
 
 
 def write_cells(path: Path, rows: list[dict[str, str]], delimiter: str) -> None:
@@ -82,31 +80,25 @@ def write_cells(path: Path, rows: list[dict[str, str]], delimiter: str) -> None:
         CSV.append(sink, layout, None).write(Chunk(range(1, len(rows) + 1), rows, [], START), [[] for _ in rows])
 
 
-def formula_cells(table: str, own: str) -> list[str]:
+def formula_cells(table: str, delimiter: str) -> list[str]:
     """Return the cells that begin a formula for a spreadsheet that splits by whichever separator.
 
     A signed number is none. With another separator than the file's own, other cells may follow it in one.
     """
-    found = []
+    formulas = []
     for separator in DELIMITERS:
-        for row in csv.reader(io.StringIO(table, newline=""), delimiter=separator):
-            for cell in row:
-                shown = _shown(cell)
-                if not _is_sign(shown[:1]):
-                    continue
-                number = re.split(r"[\r\n]" if separator == own else rf"[\r\n{own}]", shown, maxsplit=1)[0]
-                if shown[0] not in "+-\u2212" or any(char.isalpha() and char not in "eE" for char in number):
-                    found.append(cell)
-    return found
+        for cell in itertools.chain.from_iterable(csv.reader(io.StringIO(table, newline=""), delimiter=separator)):
+            visible = "".join(itertools.dropwhile(_is_unseen, cell))
+            if not _is_sign(visible[:1]):
+                continue
+            number = re.split(r"[\r\n]" if separator == delimiter else rf"[\r\n{delimiter}]", visible, maxsplit=1)[0]
+            if visible[0] not in "+-\u2212" or any(char.isalpha() and char not in "eE" for char in number):
+                formulas.append(cell)
+    return formulas
 
 
-def _shown(cell: str) -> str:
-    """Return the cell from its first character that can be seen."""
-    unseen = ("Cc", "Cf", "Zs", "Zl", "Zp", "Mn")
-    at = next(
-        (n for n, c in enumerate(cell) if unicodedata.category(c) not in unseen and c not in '\u3164"'), len(cell)
-    )
-    return cell[at:]
+def _is_unseen(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp", "Mn") or char in '\u3164"'
 
 
 def _is_sign(char: str) -> bool:
@@ -117,32 +109,29 @@ def _no_schema() -> None:
     raise NotImplementedError("a CSV has no schema")
 
 
+# -- masked runs -------------------------------------------------------------------------------------------------------
+
+
 def masked_runs(trials: int, seed: int) -> Outcome:
     """Hide personal data in rows, sound and not, and look for them in all that a masked run leaves and says."""
     rng = random.Random(seed)
-    failed: Counter[str] = Counter()
-    hidden = 0
-    for _ in range(trials):
-        ending, into = rng.choice((".csv", ".jsonl", ".parquet")), rng.choice((".csv", ".jsonl", ".parquet"))
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            source, secrets = write_personal_data(folder / f"in{ending}", rng)
-            said = _masked_run(source, folder / f"out{into}", rng)
-            planted = _all_text(source)
-            source.unlink()
-            left = "\n".join([said, *(_all_text(path) for path in sorted(folder.rglob("*")) if path.is_file())])
-            hidden += len(secrets)
+
+    def results() -> Iterator[str]:
+        for _ in range(trials):
+            ending, into = (rng.choice((".csv", ".jsonl", ".parquet")) for _ in range(2))
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                source, secrets = write_personal_data(folder / f"in{ending}", rng)
+                said = _masked_run(source, folder / f"out{into}", rng)
+                planted = _all_text(source)
+                source.unlink()
+                left = "\n".join([said, *(_all_text(path) for path in sorted(folder.rglob("*")) if path.is_file())])
             for secret, kind in secrets.items():
                 assert secret in planted, f"{secret} was never there"
-                if secret in left:
-                    failed[f"{kind} ({ending[1:]})"] += 1
-    return Outcome(
-        "a masked run leaves nothing raw",
-        f"phone and personal numbers and e-mails in sound, damaged and escaped rows of {trials} runs, stopped or not",
-        hidden,
-        failed.total(),
-        "; ".join(f"{kind} {count}x" for kind, count in failed.items()),
-    )
+                yield f"{kind} ({ending[1:]})" if secret in left else ""
+
+    attack = "phone and personal numbers and e-mails in sound, damaged and escaped rows of runs, stopped or not"
+    return count("a masked run leaves nothing raw", attack, results())
 
 
 def write_personal_data(path: Path, rng: random.Random) -> tuple[Path, dict[str, str]]:
@@ -150,14 +139,10 @@ def write_personal_data(path: Path, rng: random.Random) -> tuple[Path, dict[str,
     secrets: dict[str, str] = {}
 
     def row_of(kind: str) -> str:
-        of = rng.randrange(10**6)
-        secret, before = rng.choice(
-            [
-                (f"3{rng.choice('369')}{of:06}", "رقمي"),
-                (f"85{rng.randrange(1, 13):02}{of:05}"[:9], "والبطاقة"),
-                (f"ali{of}@mail.bh", "بريدي"),
-            ]
-        )
+        number = rng.randrange(10**6)
+        phone, card = f"3{rng.choice('369')}{number:06}", f"85{rng.randrange(1, 13):02}{number:05}"[:9]
+        words = ((phone, "رقمي"), (card, "والبطاقة"), (f"ali{number}@mail.bh", "بريدي"))
+        secret, before = rng.choice(words)
         secrets[secret] = kind
         return f"الماي مقطوع من أمس، {before} {secret}"
 
@@ -220,17 +205,14 @@ _DAMAGED_JSON: dict[str, Callable[[str], bytes]] = {
 def _masked_run(source: Path, output: Path, rng: random.Random) -> str:
     """Classify a table with masks, stopped at a chunk or not; return what is said."""
     shown: list[Any] = []
-    stop = rng.choice((None, 1, 2))
+    chunks, stop = itertools.count(1), rng.choice((None, 1, 2))
 
     def see(step: Step) -> None:
         assert step.chunk is not None
         shown.extend(zip(step.chunk.records(), step.predictions, strict=True))
-        if len(shown) and stop is not None and step.fraction_read >= 0 and len(said) < stop:
-            said.append("")
-            if len(said) == stop:
-                raise KeyboardInterrupt
+        if next(chunks) == stop:
+            raise KeyboardInterrupt
 
-    said: list[str] = []
     screen = Console(file=io.StringIO(), width=200, record=True)
     try:
         report = classify_table(
@@ -269,42 +251,38 @@ def _digits(text: str) -> str:
     return "".join(str(unicodedata.digit(char, char)) for char in text)
 
 
+# -- outputs over inputs -----------------------------------------------------------------------------------------------
+
+
 def outputs_over_inputs() -> Outcome:
     """Read each file that a command writes, by its own name and through links."""
-    failed = []
+    partial = (f"w.csv.partial/{name}" for name in ("rows", "rejects.jsonl", "state.json", "table", "lock"))
     names = {
-        "classify": [
-            *("w.csv", "w.csv.manifest.json", "w.csv.rejects.jsonl", "r.jsonl"),
-            *(f"w.csv.partial/{name}" for name in ("rows", "rejects.jsonl", "state.json", "table", "lock")),
-        ],
+        "classify": ["w.csv", "w.csv.manifest.json", "w.csv.rejects.jsonl", "r.jsonl", *partial],
         "group": ["w.csv", "w.csv.rejects.jsonl", "r.jsonl"],
         "index add": ["r.jsonl"],
         "report": ["w.csv"],
     }
-    cases = [(command, name, link) for command, all_names in names.items() for name in all_names for link in _LINKS]
-    for command, name, link in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            written = Path(folder) / name
-            written.parent.mkdir(exist_ok=True)
-            written.write_text(
-                '{"row": 1, "line": 2, "reason": "", "raw": "", "text": "الماي مقطوع"}\n', encoding="utf-8"
-            )
-            before = written.read_bytes()
-            source = _LINKS[link](written)
-            try:
-                _command(command, source, Path(folder) / "w.csv", Path(folder) / name if name == "r.jsonl" else None)
-                held = False
-            except (TableError, RuntimeError) as error:
-                held = "is the input itself" in str(error)
-            if not held or not written.exists() or written.read_bytes() != before:
-                failed.append(f"{command}: {name} ({link})")
-    return Outcome(
-        "no run writes over what it reads",
-        "each file that a command writes is its input, by name, hard link, symbolic link",
-        len(cases),
-        len(failed),
-        "; ".join(failed),
-    )
+    cases = [(command, name, link) for command in names for name in names[command] for link in _LINKS]
+    case = iter(cases)
+
+    def trial(folder: Path) -> str:
+        command, name, link = next(case)
+        written = folder / name
+        written.parent.mkdir(exist_ok=True)
+        before = '{"row": 1, "line": 2, "reason": "", "raw": "", "text": "الماي مقطوع"}\n'
+        written.write_text(before, encoding="utf-8")
+        source, output = _LINKS[link](written), folder / "w.csv"
+        try:
+            _command(command, source, output, WriteOptions(rejects=written if name == "r.jsonl" else None))
+            refused = False
+        except (TableError, RuntimeError) as error:
+            refused = "is the input itself" in str(error)
+        intact = refused and written.exists() and written.read_text(encoding="utf-8") == before
+        return "" if intact else f"{command}: {name} ({link})"
+
+    attack = "each file that a command writes is its input, by name, hard link, symbolic link"
+    return repeat("no run writes over what it reads", attack, len(cases), trial)
 
 
 def _hard_link(path: Path) -> Path:
@@ -322,21 +300,22 @@ def _symbolic_link(path: Path) -> Path:
 _LINKS: dict[str, Callable[[Path], Path]] = {"name": Path, "hard link": _hard_link, "symbolic link": _symbolic_link}
 
 
-def _command(command: str, source: Path, output: Path, rejects: Path | None) -> None:
+def _command(command: str, source: Path, output: Path, write: WriteOptions) -> None:
     """Do what a command does, without a model where none is asked for before the input is refused."""
-    read, write = ReadOptions(format="jsonl"), WriteOptions(rejects=rejects)
+    read = ReadOptions(format="jsonl")
     if command == "classify":
         classify_table(KeywordClassifier(), source, output, text_column="text", read=read, write=write)
     elif command == "report":
         write_report(source, output, text_column="text", read=read)
     else:
+        index = None if command == "group" else output.with_name("index")
         group_table(
             _no_grouper,
             source,
-            output if command == "group" else None,
+            None if index else output,
             text_column="text",
             id_column="row",
-            index=None if command == "group" else output.with_name("index"),
+            index=index,
             read=read,
             write=write,
         )

@@ -1,0 +1,46 @@
+"""What the attacks on the project's promises share: how an attack is repeated, and how what came of it is counted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+REFUSED = "refused"
+"""What a trial came to in which the promise held, because what was made to mislead was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How often a promise was attacked and how often it did not hold."""
+
+    # What must hold, in a few words.
+    promise: str
+    # What was done.
+    attack: str
+    trials: int
+    # Trials in which the promise did not hold.
+    failures: int
+    # What the trials came to, other than that the promise simply held.
+    note: str = ""
+
+
+def count(promise: str, attack: str, results: Iterable[str], harmless: Iterable[str] = (REFUSED,)) -> Outcome:
+    """Count what each trial came to: "" where the promise held, and what is not harmless is a failure."""
+    counts = Counter(results)
+    failures = sum(number for word, number in counts.items() if word and word not in harmless)
+    note = ", ".join(f"{number} {word}" for word, number in counts.most_common() if word)
+    return Outcome(promise, attack, counts.total(), failures, note)
+
+
+def repeat(promise: str, attack: str, trials: int, trial: Callable[[Path], str]) -> Outcome:
+    """Try something so many times, each time in a new folder, and count what it came to."""
+
+    def results() -> Iterable[str]:
+        for _ in range(trials):
+            with tempfile.TemporaryDirectory() as folder:
+                yield trial(Path(folder))
+
+    return count(promise, attack, results())
