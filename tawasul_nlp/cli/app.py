@@ -36,8 +36,11 @@ from tawasul_nlp.cli.options import (
     DomainFolder,
     Model,
     Text,
+    argument,
     command_family,
     domain_of,
+    flag,
+    option,
     option_groups,
 )
 from tawasul_nlp.cli.terminal import (
@@ -63,7 +66,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _start(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, flag("--version", "Print the version and stop.")] = False,
 ) -> None:
     if version:
         from tawasul_nlp import __version__
@@ -104,9 +107,7 @@ def predict(
 @app.command()
 def normalize(
     text: Text = None,
-    profile: Annotated[
-        str, typer.Option(metavar="NAME", help="default, matching, arabert or arabert-twitter.")
-    ] = "default",
+    profile: Annotated[str, option("NAME", "default, matching, arabert or arabert-twitter.")] = "default",
 ) -> None:
     """Normalise a text, or each line of standard input.
 
@@ -165,7 +166,7 @@ domain_app = command_family("Packs of data that stand for a country: check.")
 
 
 @domain_app.command()
-def check(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pack.")]) -> None:
+def check(folder: Annotated[Path, argument("FOLDER", "Folder of the pack.")]) -> None:
     """Check a pack: that it is sound, and what in it is probably not meant.
 
     A file that does not follow its schema, or names an id that does not exist, is an error with file and line; the exit

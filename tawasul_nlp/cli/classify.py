@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart, option_groups
+from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, interrupts_told
 
@@ -28,8 +28,7 @@ class ColumnOptions:
 
     text_column: TextColumns = None
     place_column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Column of places: blocks, towns or addresses; may be repeated."),
+        list[str] | None, option("COLUMN", "Column of places: blocks, towns or addresses; may be repeated.")
     ] = None
 
 
@@ -40,8 +39,8 @@ class RunOptions:
     engine: Annotated[Engine, typer.Option(help="Where the model runs: in this process, or on a Ray cluster.")] = (
         Engine.local
     )
-    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs per Ray worker.")] = 0
-    restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished run of OUT.")] = False
+    gpus: Annotated[float, option("N", "GPUs per Ray worker.", min=0)] = 0
+    restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False
 
     def opener(self) -> Callable[[Any], Any]:
         """Return what opens the engine, with so many GPUs for each worker of a cluster."""
@@ -60,12 +59,8 @@ class RunOptions:
 class MaskOptions:
     """The columns in which personal data are masked."""
 
-    mask_personal_data: Annotated[
-        bool, typer.Option("--mask-personal-data", help="Mask personal data in the text column.")
-    ] = False
-    mask_column: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Mask this column too; may be repeated.")
-    ] = None
+    mask_personal_data: Annotated[bool, flag("--mask-personal-data", "Mask personal data in the text column.")] = False
+    mask_column: Annotated[list[str] | None, option("COLUMN", "Mask this column too; may be repeated.")] = None
 
     def columns(self, text_columns: list[str] | None) -> list[str]:
         """Return them, with those of the text if any is masked."""
@@ -77,7 +72,7 @@ class MaskOptions:
 class ShowOptions:
     """What is shown of a finished run."""
 
-    show: Annotated[int, typer.Option(metavar="N", min=0, help="Also print the first N rows.")] = 0
+    show: Annotated[int, option("N", "Also print the first N rows.", min=0)] = 0
     quiet: Quiet = False
 
 

@@ -25,7 +25,7 @@ from tawasul_nlp.cli.labelled_options import (
     publish,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, domain_of, option_groups
+from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, argument, domain_of, option, option_groups
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading
 from tawasul_nlp.cli.terminal import complain, console, interrupts_told, progress
 
@@ -43,16 +43,11 @@ class LabelledOptions:
 class MeasureOptions:
     """What is measured of a model, and beside what."""
 
-    slices: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns to show the accuracy by.")] = None
+    slices: Annotated[str | None, option("NAMES", "Columns to show the accuracy by.")] = None
     group_column: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="Rows with the same value are resampled together: reports of one incident."
-        ),
+        str | None, option("COLUMN", "Rows with the same value are resampled together: reports of one incident.")
     ] = None
-    train: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Training rows with the same columns, to fit baselines.")
-    ] = None
+    train: Annotated[Path | None, option("FILE", "Training rows with the same columns, to fit baselines.")] = None
     resamples: Resamples = 1000
 
 
@@ -111,8 +106,8 @@ def evaluate(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A.json", help="Result of `tawasul evaluate -o`.")],
-    second: Annotated[Path, typer.Argument(metavar="B.json", help="Result of another model on the same rows.")],
+    first: Annotated[Path, argument("A.json", "Result of `tawasul evaluate -o`.")],
+    second: Annotated[Path, argument("B.json", "Result of another model on the same rows.")],
     resamples: Resamples = 2000,
     as_json: AsJson = False,
 ) -> None:
@@ -142,11 +137,9 @@ def compare(
 class Periods:
     """The cases of two periods: two tables, or one and the day that divides it."""
 
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The earlier cases, or all of them.")]
-    new: Annotated[Path | None, typer.Argument(metavar="[NEW]", help="The later cases.", show_default=False)] = None
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="In place of NEW: the day that divides REFERENCE.")
-    ] = None
+    reference: Annotated[Path, argument("REFERENCE", "The earlier cases, or all of them.")]
+    new: Annotated[Path | None, argument("[NEW]", "The later cases.", show_default=False)] = None
+    since: Annotated[str | None, option("DATE", "In place of NEW: the day that divides REFERENCE.")] = None
 
     def tables(self) -> list[Path]:
         """Return the one or two tables."""
@@ -162,15 +155,11 @@ class DriftColumns:
     """The columns that are compared."""
 
     text_column: OneTextColumn = "text"
-    date_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of dates [default: the first that holds dates]")
-    ] = None
+    date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: the first that holds dates]")] = None
     labels: Annotated[
         str | None,
-        typer.Option(
-            "--label-columns",
-            metavar="NAMES",
-            help="More columns to compare; topic=category in place of the answers of a task.",
+        option(
+            "NAMES", "More columns to compare; topic=category in place of the answers of a task.", "--label-columns"
         ),
     ] = None
     prefix: AddedPrefix = None
@@ -181,13 +170,10 @@ class Comparison:
     """What reads the texts, and how changes are tested."""
 
     model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL", help="Model that reads the texts [default: none if classified, else the bundled one]"
-        ),
+        str | None, option("MODEL", "Model that reads the texts [default: none if classified, else the bundled one]")
     ] = None
     domain: DomainFolder = None
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Permutations of each test.")] = 999
+    rounds: Annotated[int, option("N", "Permutations of each test.", min=1)] = 999
     seed: Seed = 0
 
 
@@ -196,8 +182,7 @@ def drift(
     *,
     periods: Periods,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Page to write, OUT.html, or the result as OUT.json."),
+        Path | None, option("OUT", "Page to write, OUT.html, or the result as OUT.json.", "--output", "-o")
     ] = None,
     columns: DriftColumns,
     comparison: Comparison,
@@ -257,25 +242,17 @@ class SelectOptions:
     """What the chosen cases are for."""
 
     model: Model = None
-    task: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Task to label [default: topic, or the first task]")
-    ] = None
-    exclude: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Labelled cases, whose texts are not chosen.")
-    ] = None
+    task: Annotated[str | None, option("TASK", "Task to label [default: topic, or the first task]")] = None
+    exclude: Annotated[Path | None, option("FILE", "Labelled cases, whose texts are not chosen.")] = None
     seed: Seed = 0
 
 
 @option_groups
 def select(
     *,
-    backlog: Annotated[
-        Path, typer.Argument(metavar="BACKLOG", help="Unlabelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")
-    ],
-    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of cases to choose.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="File to write: .jsonl, or CSV under any other name.")
-    ],
+    backlog: Annotated[Path, argument("BACKLOG", "Unlabelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")],
+    n: Annotated[int, option("N", "Number of cases to choose.", "-n", min=1)],
+    output: Annotated[Path, option("OUT", "File to write: .jsonl, or CSV under any other name.", "--output", "-o")],
     text_column: OneTextColumn = "text",
     choice: SelectOptions,
     reading: Reading,

@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of, option_groups
+from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, interrupts_told
 
@@ -27,21 +25,12 @@ class CaseColumns:
     """The columns in which a case is described."""
 
     text_column: TextColumns = None
-    id_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of ids; required with --index.")] = (
-        None
-    )
-    date_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of dates: ISO 8601, or day/month/year.")
-    ] = None
-    place_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of places: names, addresses or block numbers.")
-    ] = None
+    id_column: Annotated[str | None, option("COLUMN", "Column of ids; required with --index.")] = None
+    date_column: Annotated[str | None, option("COLUMN", "Column of dates: ISO 8601, or day/month/year.")] = None
+    place_column: Annotated[str | None, option("COLUMN", "Column of places: names, addresses or block numbers.")] = None
     topic_column: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of topics: the model's by id or name, or others [default: the model's prediction]",
-        ),
+        option("COLUMN", "Column of topics: the model's by id or name, or others [default: the model's prediction]"),
     ] = None
 
 
@@ -51,18 +40,15 @@ class MatchOptions:
 
     threshold: Annotated[
         float | None,
-        typer.Option(
-            metavar="T",
-            min=0.02,  # pairs below are not kept: duplicates.groups.LEAST, whose import would load the package
-            max=1.0,
-            help="Lowest probability that two cases are one [default: the index's, or the model's]",
+        option(
+            "T", "Lowest probability that two cases are one [default: the index's, or the model's]", min=0.02, max=1.0
         ),
     ] = None
     verify: Annotated[
         bool | None,
-        typer.Option(
+        flag(
             "--verify/--no-verify",
-            help="Decide unsure pairs of cases by reading both texts, which takes time [default: if the model can]",
+            "Decide unsure pairs of cases by reading both texts, which takes time [default: if the model can]",
             show_default=False,
         ),
     ] = None
@@ -82,9 +68,7 @@ def group(
     names: TableNames,
     columns: CaseColumns,
     matching: MatchOptions,
-    index: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Add the cases to this index, and use its group ids.")
-    ] = None,
+    index: Annotated[Path | None, option("DIR", "Add the cases to this index, and use its group ids.")] = None,
     model: ModelOptions,
     reading: Reading,
     writing: Writing,

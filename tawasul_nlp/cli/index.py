@@ -14,24 +14,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.group import CaseColumns, MatchOptions, run_group, show_groups
-from tawasul_nlp.cli.options import AsJson, ModelOptions, Quiet, Text, check_model_apart, command_family, option_groups
+from tawasul_nlp.cli.options import (
+    AsJson,
+    ModelOptions,
+    Quiet,
+    Text,
+    argument,
+    check_model_apart,
+    command_family,
+    flag,
+    option,
+    option_groups,
+)
 from tawasul_nlp.cli.table_options import Backlog, Reading, source_file
 from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, print_facts, whole
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
-IncidentId = Annotated[int, typer.Argument(metavar="INCIDENT", help="Id of the incident (group_id).")]
-CaseId = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case.")]
+IndexFolder = Annotated[Path, argument("DIR", "Folder of the index.")]
+IncidentId = Annotated[int, argument("INCIDENT", "Id of the incident (group_id).")]
+CaseId = Annotated[str, argument("CASE", "Id of the case.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Who decides about an incident, and why."""
 
-    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides it, for the history.")] = None
-    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, for the history.")] = None
+    by: Annotated[str | None, option("NAME", "Who decides it, for the history.", "--by")] = None
+    note: Annotated[str | None, option("TEXT", "Why, for the history.", "--note")] = None
 
 
 index_app = command_family(
@@ -63,7 +74,7 @@ def opened_index(
 def merge(
     *,
     folder: IndexFolder,
-    incidents: Annotated[list[int], typer.Argument(metavar="INCIDENT...", help="Ids; the first one stays.")],
+    incidents: Annotated[list[int], argument("INCIDENT...", "Ids; the first one stays.")],
     decision: Decision,
     model: ModelOptions,
     as_json: AsJson = False,
@@ -126,16 +137,11 @@ def close(
     folder: IndexFolder,
     incident: IncidentId,
     at: Annotated[
-        datetime | None,
-        typer.Option(
-            metavar="TIME", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="When it was closed [default: now]"
-        ),
+        datetime | None, option("TIME", "When it was closed [default: now]", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
     ] = None,
     reopen_days: Annotated[
         float | None,
-        typer.Option(
-            metavar="DAYS", min=0, help="So long a new case reopens a closed incident; the index keeps it [default: 21]"
-        ),
+        option("DAYS", "So long a new case reopens a closed incident; the index keeps it [default: 21]", min=0),
     ] = None,
     decision: Decision,
     model: ModelOptions,
@@ -181,7 +187,7 @@ def reopen(
 def history(
     *,
     folder: IndexFolder,
-    incident: Annotated[int | None, typer.Argument(metavar="[INCIDENT]", help="Its id; all if left out.")] = None,
+    incident: Annotated[int | None, argument("[INCIDENT]", "Its id; all if left out.")] = None,
     model: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -200,13 +206,9 @@ def history(
 def export(
     *,
     folder: IndexFolder,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="CSV, JSONL, Parquet or Excel, by its name.")
-    ],
-    min_size: Annotated[int, typer.Option(metavar="N", min=1, help="Only incidents with so many reports.")] = 1,
-    mask_personal_data: Annotated[
-        bool, typer.Option("--mask-personal-data", help="Mask personal data in the titles.")
-    ] = False,
+    output: Annotated[Path, option("FILE", "CSV, JSONL, Parquet or Excel, by its name.", "--output", "-o")],
+    min_size: Annotated[int, option("N", "Only incidents with so many reports.", min=1)] = 1,
+    mask_personal_data: Annotated[bool, flag("--mask-personal-data", "Mask personal data in the titles.")] = False,
     model: ModelOptions,
 ) -> None:
     """Write the incidents as a table, the largest first: title, size, days, places, agency, growth, state.
@@ -235,8 +237,7 @@ def add(
     model: ModelOptions,
     reading: Reading,
     rejects: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="For rows that cannot be read [default: tawasul.rejects.jsonl]"),
+        Path | None, option("FILE", "For rows that cannot be read [default: tawasul.rejects.jsonl]")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -274,10 +275,8 @@ def query(
     *,
     folder: IndexFolder,
     text: Text = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Most incidents to show.")] = 5,
-    place: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="Place of the case, if the text does not say.")
-    ] = None,
+    k: Annotated[int, option("N", "Most incidents to show.", "-k", min=1)] = 5,
+    place: Annotated[str | None, option("PLACE", "Place of the case, if the text does not say.")] = None,
     matching: MatchOptions,
     model: ModelOptions,
     as_json: AsJson = False,
@@ -305,7 +304,7 @@ def query(
 def remove(
     *,
     folder: IndexFolder,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the cases to remove.")],
+    ids: Annotated[list[str], argument("ID...", "Ids of the cases to remove.")],
     model: ModelOptions,
 ) -> None:
     """Remove cases from an index; if an id is unknown, nothing is removed.

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.index import opened_index
-from tawasul_nlp.cli.options import DomainFolder, ModelOptions, Quiet, command_family, domain_of, option_groups
+from tawasul_nlp.cli.options import (
+    DomainFolder,
+    ModelOptions,
+    Quiet,
+    argument,
+    command_family,
+    domain_of,
+    flag,
+    option,
+    option_groups,
+)
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading, TextColumns
 from tawasul_nlp.cli.terminal import EXIT_REJECTS, complain, console, interrupts_told, progress
 
@@ -26,15 +36,10 @@ class ReportColumns:
     """The columns of a classified table that a report shows."""
 
     text_column: TextColumns = None
-    id_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of ids [default: one called id, case_id, ...]")
-    ] = None
-    date_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of dates [default: the first that holds dates]")
-    ] = None
+    id_column: Annotated[str | None, option("COLUMN", "Column of ids [default: one called id, case_id, ...]")] = None
+    date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: the first that holds dates]")] = None
     routed_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Column of the agency that each case was sent to: lists where it differs."),
+        str | None, option("COLUMN", "Column of the agency that each case was sent to: lists where it differs.")
     ] = None
     prefix: AddedPrefix = None
 
@@ -42,16 +47,14 @@ class ReportColumns:
 @option_groups
 def report(
     *,
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Output of classify (and group).")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.html", help="The page to write.")],
+    table: Annotated[Path, argument("TABLE", "Output of classify (and group).")],
+    output: Annotated[Path, option("OUT.html", "The page to write.", "--output", "-o")],
     columns: ReportColumns,
-    title: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Title of the page [default: the cases' dates and number]")
-    ] = None,
+    title: Annotated[str | None, option("TEXT", "Title of the page [default: the cases' dates and number]")] = None,
     domain: DomainFolder = None,
     reading: Reading,
     show_personal_data: Annotated[
-        bool, typer.Option("--show-personal-data", help="Do not mask personal data in texts and ids.")
+        bool, flag("--show-personal-data", "Do not mask personal data in texts and ids.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,12 +110,10 @@ def report(
 class SheetOptions:
     """The cases of a review, and whether what they hold is masked."""
 
-    unsure: Annotated[int, typer.Option(metavar="N", min=0, help="Cases that the model sends to review.")] = 100
-    urgent: Annotated[int, typer.Option(metavar="N", min=0, help="Cases that it calls urgent, if it does so.")] = 50
-    diverse: Annotated[int, typer.Option(metavar="N", min=0, help="Others, of each topic in turn.")] = 50
-    mask_personal_data: Annotated[
-        bool, typer.Option("--mask-personal-data", help="Mask personal data in texts and ids.")
-    ] = False
+    unsure: Annotated[int, option("N", "Cases that the model sends to review.", min=0)] = 100
+    urgent: Annotated[int, option("N", "Cases that it calls urgent, if it does so.", min=0)] = 50
+    diverse: Annotated[int, option("N", "Others, of each topic in turn.", min=0)] = 50
+    mask_personal_data: Annotated[bool, flag("--mask-personal-data", "Mask personal data in texts and ids.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,7 @@ class ReviewColumns:
 
     text_column: TextColumns = None
     id_column: Annotated[
-        str | None,
-        typer.Option("--id-column", metavar="COLUMN", help="Column of ids [default: one called id, case_id, ...]"),
+        str | None, option("COLUMN", "Column of ids [default: one called id, case_id, ...]", "--id-column")
     ] = None
     prefix: AddedPrefix = None
 
@@ -130,13 +130,10 @@ class ReviewColumns:
 @option_groups
 def review(
     *,
-    table: Annotated[Path, typer.Argument(metavar="CLASSIFIED", help="Output of classify (and group).")],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="OUT", help="The review: .xlsx, .csv, .jsonl or .parquet."),
-    ],
+    table: Annotated[Path, argument("CLASSIFIED", "Output of classify (and group).")],
+    output: Annotated[Path, option("OUT", "The review: .xlsx, .csv, .jsonl or .parquet.", "--output", "-o")],
     sheet: SheetOptions,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT, which may be filled in.")] = False,
+    force: Annotated[bool, flag("--force", "Replace OUT, which may be filled in.")] = False,
     columns: ReviewColumns,
     domain: DomainFolder = None,
     reading: Reading,
@@ -180,34 +177,26 @@ def review(
 class CorrectionFiles:
     """A review, the table that it was written from, and the table with its corrections."""
 
-    review: Annotated[
-        Path, typer.Argument(metavar="REVIEW", help="A filled-in review, or what a labelling tool made of it.")
-    ]
-    classified: Annotated[Path, typer.Option("--to", metavar="CLASSIFIED", help="The table that it was written from.")]
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The corrected table.")]
+    review: Annotated[Path, argument("REVIEW", "A filled-in review, or what a labelling tool made of it.")]
+    classified: Annotated[Path, option("CLASSIFIED", "The table that it was written from.", "--to")]
+    output: Annotated[Path, option("OUT", "The corrected table.", "--output", "-o")]
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectionEffects:
     """What a review changes beside its table."""
 
-    index: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Index in which incidents are merged and split as well.")
-    ] = None
-    append_to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Texts with their right labels, for tawasul update.")
-    ] = None
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who decided it, for the index's history.")] = None
+    index: Annotated[Path | None, option("DIR", "Index in which incidents are merged and split as well.")] = None
+    append_to: Annotated[Path | None, option("FILE", "Texts with their right labels, for tawasul update.")] = None
+    by: Annotated[str | None, option("NAME", "Who decided it, for the index's history.")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceOptions:
     """Where rows go that cannot be read, and whether a file of something else is replaced."""
 
-    rejects: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="For rows that cannot be read [default: OUT.rejects.jsonl]")
-    ] = None
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT even if something else wrote it.")] = False
+    rejects: Annotated[Path | None, option("FILE", "For rows that cannot be read [default: OUT.rejects.jsonl]")] = None
+    force: Annotated[bool, flag("--force", "Replace OUT even if something else wrote it.")] = False
 
 
 @corrections_app.command("apply")

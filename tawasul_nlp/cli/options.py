@@ -20,36 +20,48 @@ if TYPE_CHECKING:
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.domain import Domain
 
+
+def option(metavar: str, description: str, *names: str, **settings: Any) -> Any:
+    """Return the declaration of an option with a value; without names it is called as its argument is."""
+    return typer.Option(*names, metavar=metavar, help=description, **settings)
+
+
+def flag(name: str, description: str, *names: str, **settings: Any) -> Any:
+    """Return the declaration of an option without a value."""
+    return typer.Option(name, *names, help=description, **settings)
+
+
+def argument(metavar: str, description: str, **settings: Any) -> Any:
+    """Return the declaration of an argument."""
+    return typer.Argument(metavar=metavar, help=description, **settings)
+
+
 Text = Annotated[
-    str | None,
-    typer.Argument(metavar="TEXT", help="The text; - or nothing for standard input: UTF-8, windows-1256 or UTF-16."),
+    str | None, argument("TEXT", "The text; - or nothing for standard input: UTF-8, windows-1256 or UTF-16.")
 ]
-Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Model folder or Hub id [default: the bundled model]")]
+Model = Annotated[str | None, option("MODEL", "Model folder or Hub id [default: the bundled model]")]
 DomainFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--domain", metavar="FOLDER", help="Pack of another country [default: the model's own, or else Bahrain's]"
-    ),
+    Path | None, option("FOLDER", "Pack of another country [default: the model's own, or else Bahrain's]", "--domain")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, flag("--json", "Print JSON.")]
 TargetErrors = Annotated[
     str | None,
-    typer.Option(
-        "--target-error",
-        metavar="SHARE",
-        help="Acceptable share of errors among answers that need no review: 0.03, by task topic=0.05,agency=0.02 "
+    option(
+        "SHARE",
+        "Acceptable share of errors among answers that need no review: 0.03, by task topic=0.05,agency=0.02 "
         "[default: 0.05]",
+        "--target-error",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+Quiet = Annotated[bool, flag("--quiet", "Print no progress and no summary.", "-q")]
 _PRIORS = "--priors"
 Priors = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "[TASK=]FILE",
+        "How often labels occur here: a table with the columns label and count, or JSON {label: count}; of "
+        "topics or of TASK; may be repeated.",
         _PRIORS,
-        metavar="[TASK=]FILE",
-        help="How often labels occur here: a table with the columns label and count, or JSON {label: count}; of topics "
-        "or of TASK; may be repeated.",
     ),
 ]
 Frequencies = Mapping[str | None, Mapping[str, float]]

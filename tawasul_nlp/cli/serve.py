@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import ClassifierOptions, domain_of, frequencies, option_groups, target_error, weighted
+from tawasul_nlp.cli.options import (
+    ClassifierOptions,
+    domain_of,
+    flag,
+    frequencies,
+    option,
+    option_groups,
+    target_error,
+    weighted,
+)
 
 ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 """The command's settings: every option is also an environment variable, ``--max-body`` is ``TAWASUL_MAX_BODY``."""
@@ -20,37 +29,31 @@ ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 class ClientOptions:
     """Who may ask."""
 
-    tokens: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Who may ask: lines of a client's name, a space and its token."),
-    ] = None
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Let everybody ask who reaches an address beyond this machine.")
-    ] = False
+    tokens: Annotated[Path | None, option("FILE", "Who may ask: lines of a client's name, a space and its token.")] = (
+        None
+    )
+    anonymous: Annotated[bool, flag("--anonymous", "Let everybody ask who reaches an address beyond this machine.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class LimitOptions:
     """How much the service takes on at once."""
 
-    batch_texts: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Texts of waiting requests that are read together.")
-    ] = 64
-    max_waiting: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Texts, or uses of the index, that may wait; more get 503.")
-    ] = 1_024
-    max_body: Annotated[int, typer.Option(metavar="BYTES", min=1, help="Longest body of a request.")] = 1_000_000
-    max_connections: Annotated[int, typer.Option(metavar="N", min=1, help="Connections at once; more get 503.")] = 256
+    batch_texts: Annotated[int, option("N", "Texts of waiting requests that are read together.", min=1)] = 64
+    max_waiting: Annotated[int, option("N", "Texts, or uses of the index, that may wait; more get 503.", min=1)] = 1_024
+    max_body: Annotated[int, option("BYTES", "Longest body of a request.", min=1)] = 1_000_000
+    max_connections: Annotated[int, option("N", "Connections at once; more get 503.", min=1)] = 256
 
 
 @option_groups
 def serve(
     *,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="0 for a free one.")] = 8000,
+    host: Annotated[str, option("ADDRESS", "Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, option("PORT", "0 for a free one.", min=0, max=65535)] = 8000,
     index: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder of the incidents that it keeps, created if it is missing."),
+        Path | None, option("DIR", "Folder of the incidents that it keeps, created if it is missing.")
     ] = None,
     clients: ClientOptions,
     classifier: ClassifierOptions,

@@ -11,25 +11,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tawasul_nlp.cli.options import argument, flag, option
+
 if TYPE_CHECKING:
     from tawasul_nlp.tables import ReadOptions, WriteOptions
 
-Backlog = Annotated[
-    str, typer.Argument(metavar="BACKLOG", help="CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")
-]
+Backlog = Annotated[str, argument("BACKLOG", "CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")]
 TextColumns = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "COLUMN",
+        "Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body.",
         "--text-column",
         "-t",
-        metavar="COLUMN",
-        help="Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body.",
     ),
 ]
 
 AddedPrefix = Annotated[
-    str | None,
-    typer.Option("--prefix", metavar="PREFIX", help="The --prefix of classify [default: none, or tawasul_]"),
+    str | None, option("PREFIX", "The --prefix of classify [default: none, or tawasul_]", "--prefix")
 ]
 
 
@@ -48,10 +47,7 @@ class TableNames:
 
     backlog: Backlog
     output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="File to write, in the format of its ending; - for standard output."
-        ),
+        str, option("OUT", "File to write, in the format of its ending; - for standard output.", "--output", "-o")
     ]
 
     @property
@@ -70,30 +66,24 @@ class Reading:
     """Options of a command that reads a table."""
 
     input_format: Annotated[
-        str | None,
-        typer.Option(metavar="FORMAT", callback=_known_format, help="Format of the input [default: found out]"),
+        str | None, option("FORMAT", "Format of the input [default: found out]", callback=_known_format)
     ] = None
-    sheet: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook [default: the first]")
-    ] = None
+    sheet: Annotated[str | None, option("NAME", "Sheet of an Excel workbook [default: the first]")] = None
     header_row: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
+        option(
+            "N",
+            "Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
             min=1,
-            help="Row of the header in a workbook or CSV, below a title: --header-row 3 [default: the first not empty]",
         ),
     ] = None
     encoding: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Encoding of the input [default: detected: UTF-8, windows-1256, UTF-16]"),
+        str | None, option("NAME", "Encoding of the input [default: detected: UTF-8, windows-1256, UTF-16]")
     ] = None
     delimiter: Annotated[
-        str | None, typer.Option(metavar="CHAR", help="Delimiter of a CSV input; 'tab' for a tab [default: detected]")
+        str | None, option("CHAR", "Delimiter of a CSV input; 'tab' for a tab [default: detected]")
     ] = None
-    any_size: Annotated[
-        bool, typer.Option("--any-size", help="Read a file even if it unpacks to much more than its size.")
-    ] = False
+    any_size: Annotated[bool, flag("--any-size", "Read a file even if it unpacks to much more than its size.")] = False
 
     def options(self) -> ReadOptions:
         r"""Return these as the library takes them.
@@ -119,38 +109,34 @@ class Writing:
 
     output_format: Annotated[
         str | None,
-        typer.Option(
-            metavar="FORMAT",
+        option(
+            "FORMAT",
+            "Format of OUT [default: by its ending; for - as the input, Parquet as jsonl, xlsx as csv]",
             callback=_known_format,
-            help="Format of OUT [default: by its ending; for - as the input, Parquet as jsonl, xlsx as csv]",
         ),
     ] = None
     prefix: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PREFIX", help="Prefix of the added columns [default: none, or tawasul_ if a name is taken]"
-        ),
+        str | None, option("PREFIX", "Prefix of the added columns [default: none, or tawasul_ if a name is taken]")
     ] = None
     rejects: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File for rows that cannot be read [default: OUT.rejects.jsonl]")
+        Path | None, option("FILE", "File for rows that cannot be read [default: OUT.rejects.jsonl]")
     ] = None
     raw_cells: Annotated[
-        bool, typer.Option("--raw-cells", help="Do not escape CSV cells that a spreadsheet would run as formulas.")
+        bool, flag("--raw-cells", "Do not escape CSV cells that a spreadsheet would run as formulas.")
     ] = False
     bom: Annotated[
         bool | None,
-        typer.Option(
+        flag(
             "--bom/--no-bom",
+            "Begin a CSV with a byte-order mark, so Excel shows its Arabic; programs may want --no-bom [default: in "
+            "files, not on standard output]",
             show_default=False,
-            help="Begin a CSV with a byte-order mark, so Excel shows its Arabic; programs may want --no-bom "
-            "[default: in files, not on standard output]",
         ),
     ] = None
     force: Annotated[
         bool,
-        typer.Option(
-            "--force",
-            help="Replace OUT even if it has another input or command, or was changed since: -o out.csv --force",
+        flag(
+            "--force", "Replace OUT even if it has another input or command, or was changed since: -o out.csv --force"
         ),
     ] = False
 
