@@ -20,7 +20,7 @@ from tawasul_nlp.tables import GROUP_COLUMNS, group_table
 from tawasul_nlp.tables.run.case_rows import read_date
 from tests.waiting import HANG, wait_until
 
-ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 ROWS = [
     ("k-1", "01/03/2026", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي"),
     ("k-2", "2026-03-01", "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"),
@@ -81,11 +81,10 @@ def test_a_csv_with_a_mark_is_grouped_with_all_its_rows_columns_and_their_order(
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "grouped.csv", "grouped.csv.manifest.json"]
 
 
-@pytest.mark.parametrize("into", ["out.jsonl", "out.parquet"])
-def test_jsonl_and_parquet_get_typed_values(into):
+def test_jsonl_gets_typed_values():
     write_jsonl("backlog.jsonl")
-    assert tawasul("group", "backlog.jsonl", "-t", "text", "-o", into, "--quiet") == 0
-    rows = read(into) if into.endswith("jsonl") else pq.read_table(into).to_pylist()
+    assert tawasul("group", "backlog.jsonl", "-t", "text", "-o", "out.jsonl", "--quiet") == 0
+    rows = read("out.jsonl")
     assert [row["text"] for row in rows] == [text for _, _, text in ROWS]
     assert rows[POWER]["group_size"] == 3 and rows[POWER]["group_id"] == rows[DIALECT]["group_id"]
     assert isinstance(rows[POWER]["is_representative"], bool) and isinstance(rows[POWER]["group_score"], float)
@@ -101,6 +100,7 @@ def test_a_parquet_table_keeps_its_types_and_its_dates_are_read():
     assert after.schema.names == ["opened", "text", "n", *GROUP_COLUMNS]
     assert after.select(["opened", "text", "n"]).equals(table)
     assert after.schema.field("group_id").type == pa.int64()
+    assert after["group_size"].to_pylist() == [1, 3, 3, None, 1, 3]
 
 
 def test_the_sheet_of_a_workbook_is_chosen_by_name(capsys):
@@ -185,10 +185,14 @@ def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, c
 
 def test_taken_column_names_get_a_prefix():
     write_csv("backlog.csv", ("group_id", "opened", "text"))
-    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
-    assert list(read("out.csv")[0]) == ["group_id", "opened", "text", *(f"tawasul_{name}" for name in GROUP_COLUMNS)]
-    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", "--prefix", "dup_") == 0
-    assert [name for name in read("out.csv")[0] if name.startswith("dup_")] == [f"dup_{name}" for name in GROUP_COLUMNS]
+    for options, prefix in ([], "tawasul_"), (["--prefix", "dup_"], "dup_"):
+        assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", *options) == 0
+        assert list(read("out.csv")[0]) == [
+            "group_id",
+            "opened",
+            "text",
+            *(f"{prefix}{name}" for name in GROUP_COLUMNS),
+        ]
 
 
 def test_a_threshold_of_one_leaves_only_what_is_certain():
@@ -197,13 +201,11 @@ def test_a_threshold_of_one_leaves_only_what_is_certain():
     assert {row["group_size"] for row in read("out.csv")} == {"1", ""}
 
 
-def test_a_table_of_one_case_and_one_without_any_are_fine(capsys):
-    write_csv("one.csv", rows=ROWS[:1])
-    assert tawasul("group", "one.csv", "-t", "text", "-o", "out.csv") == 0
-    assert "1 cases = 1 incidents" in capsys.readouterr().out
-    write_csv("none.csv", rows=[])
-    assert tawasul("group", "none.csv", "-t", "text", "-o", "nothing.csv") == 0
-    assert read("nothing.csv") == []
+@pytest.mark.parametrize("rows", [ROWS[:1], []], ids=["one", "none"])
+def test_a_table_of_one_case_and_one_without_any_are_fine(rows, capsys):
+    write_csv("backlog.csv", rows=rows)
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
+    assert f"{len(rows)} cases = {len(rows)} incidents" in capsys.readouterr().out and len(read("out.csv")) == len(rows)
 
 
 def test_with_an_index_ids_stay_and_the_same_backlog_adds_nothing(capsys):
@@ -313,9 +315,7 @@ def test_an_index_is_rebuilt_beside_the_one_before_and_keeps_its_ids(capsys):
         f"5 cases of 3 incidents, of which 3 keep an id; the index from before is {old}\n"
     )
     with DuplicateIndex.open("incidents") as index:
-        assert {name: found.group_id for name, found in index.assignments().items()} == {
-            name: found.group_id for name, found in before.items()
-        }
+        assert [one.group_id for one in index.assignments().values()] == [one.group_id for one in before.values()]
     assert tawasul("index", "rebuild", "incidents", "--json") == 1
     assert "incidents.old: is there already, of an earlier rebuild or yours" in capsys.readouterr().err
 
@@ -325,7 +325,7 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     write_jsonl("backlog.jsonl")
     assert tawasul("index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id", "-q") == 0
     with DuplicateIndex.open("incidents") as index:
-        of = {name: found.group_id for name, found in index.assignments().items()}
+        of = {name: assignment.group_id for name, assignment in index.assignments().items()}
     capsys.readouterr()
 
     def events(*arguments):
@@ -341,13 +341,8 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     (closed,) = events("close", "incidents", str(power), "--at", "2026-03-10")
     assert (closed["kind"], closed["at"]) == ("closed", "2026-03-10T00:00:00+00:00")
     assert events("reopen", "incidents", str(power))[0]["kind"] == "reopened"
-    assert [event["kind"] for event in events("history", "incidents", str(power))][-5:] == [
-        "split",
-        "merged",
-        "moved",
-        "closed",
-        "reopened",
-    ]
+    kinds = [event["kind"] for event in events("history", "incidents", str(power))]
+    assert kinds[-5:] == ["split", "merged", "moved", "closed", "reopened"]
     assert tawasul("index", "history", "incidents", str(power)) == 0
     out = capsys.readouterr().out
     assert "case k-6 (from" in out and "نورة: عداده هو" in out and "by itself" in out
@@ -375,9 +370,6 @@ def test_days_in_which_incidents_reopen_are_given_once_and_shown(capsys):
     capsys.readouterr()
     assert tawasul("index", "stats", "incidents", "--json") == 0
     assert json.loads(capsys.readouterr().out)["reopen_days"] == 60
-    assert tawasul("index", "reopen", "incidents", "2") == 0
-    assert tawasul("index", "close", "incidents", "2", "--reopen-days", "-1") == 2
-    assert "reopen-days" in capsys.readouterr().err
 
 
 def test_index_alone_shows_its_help(capsys):
@@ -388,41 +380,38 @@ def test_index_alone_shows_its_help(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("command", "code", "message"),
     [
-        (["group", "backlog.csv", "-o", "out.csv"], 1, "did you mean --text-column 'text'"),
-        (["group", "backlog.csv", "-t", "txt", "-o", "out.csv"], 1, "no column 'txt'"),
+        ("group backlog.csv -o out.csv", 1, "did you mean --text-column 'text'"),
+        ("group backlog.csv -t txt -o out.csv", 1, "no column 'txt'"),
         (
-            ["group", "backlog.csv", "-t", "text", "--date-column", "open", "-o", "out.csv"],
+            "group backlog.csv -t text --date-column open -o out.csv",
             1,
             "no column 'open'; its columns are 'case_id', 'opened', 'text'; did you mean --date-column 'opened'?",
         ),
-        (["group", "absent.csv", "-t", "text", "-o", "out.csv"], 1, "there is no file absent.csv"),
-        (["group", "backlog.csv", "-t", "text", "-o", "out.xlsm"], 1, "does not tell the output's format"),
-        (["group", "backlog.csv", "-t", "text", "-o", "backlog.csv"], 1, "is the input itself"),
-        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--sheet", "1"], 1, "which has no sheet '1'"),
-        (
-            ["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "case_id", "--sheet", "1"],
-            1,
-            "which has no sheet",
-        ),
-        (["group", "backlog.csv", "-t", "text"], 2, "Missing option '--output'"),
-        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "2"], 2, "less than or equal to 1"),
-        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--model", "./absent"], 1, "./absent"),
-        (["group", "backlog.csv", "-t", "text", "-o", "out.csv", "--index", "ix"], 1, "name one with --id-column"),
-        (["index", "add", "ix", "backlog.csv", "-t", "text"], 1, "name one with --id-column"),
-        (["index", "add", "ix", "backlog.csv", "-t", "text", "--id-column", "id"], 1, "no column 'id'"),
-        (["index", "query", "ix", "نص"], 1, "no index here (index.sqlite is missing); add cases to create one"),
-        (["index", "stats", "ix"], 1, "no index here"),
-        (["index", "rebuild", "ix"], 1, "no index here"),
-        (["index", "remove", "ix"], 2, "Missing argument"),
-        (["index", "sort"], 2, "No such command 'sort'"),
+        ("group absent.csv -t text -o out.csv", 1, "there is no file absent.csv"),
+        ("group backlog.csv -t text -o out.xlsm", 1, "does not tell the output's format"),
+        ("group backlog.csv -t text -o backlog.csv", 1, "is the input itself"),
+        ("group backlog.csv -t text -o out.csv --sheet 1", 1, "which has no sheet '1'"),
+        ("index add ix backlog.csv -t text --id-column case_id --sheet 1", 1, "which has no sheet"),
+        ("group backlog.csv -t text", 2, "Missing option '--output'"),
+        ("group backlog.csv -t text -o out.csv --threshold 2", 2, "less than or equal to 1"),
+        ("group backlog.csv -t text -o out.csv --model ./absent", 1, "./absent"),
+        ("group backlog.csv -t text -o out.csv --index ix", 1, "name one with --id-column"),
+        ("index add ix backlog.csv -t text", 1, "name one with --id-column"),
+        ("index add ix backlog.csv -t text --id-column id", 1, "no column 'id'"),
+        ("index query ix نص", 1, "no index here (index.sqlite is missing); add cases to create one"),
+        ("index stats ix", 1, "no index here"),
+        ("index rebuild ix", 1, "no index here"),
+        ("index remove ix", 2, "Missing argument"),
+        ("index close ix 1 --reopen-days -1", 2, "reopen-days"),
+        ("index sort", 2, "No such command 'sort'"),
     ],
 )
-def test_every_error_is_one_line_with_its_exit_code_and_writes_nothing(arguments, code, message, capsys):
+def test_every_error_is_one_line_with_its_exit_code_and_writes_nothing(command, code, message, capsys):
     write_csv("backlog.csv")
     before = Path("backlog.csv").read_bytes()
-    assert tawasul(*arguments) == code
+    assert tawasul(*command.split()) == code
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith("tawasul: error: ") and message in err
@@ -433,12 +422,7 @@ def test_every_error_is_one_line_with_its_exit_code_and_writes_nothing(arguments
 def test_a_pipe_in_and_out_carries_data_only_on_standard_output():
     write_jsonl("backlog.jsonl")
     command = [sys.executable, "-m", "tawasul_nlp", "group", "-", "-t", "text", "-o", "-"]
-    done = subprocess.run(
-        command,
-        input=Path("backlog.jsonl").read_bytes(),
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    done = subprocess.run(command, input=Path("backlog.jsonl").read_bytes(), capture_output=True, env=ENVIRONMENT)
     rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
     assert done.returncode == 0 and [row["case_id"] for row in rows] == [name for name, _, _ in ROWS]
     assert rows[POWER]["group_size"] == 3 and "5 cases = 3 incidents" in done.stderr.decode()
@@ -459,9 +443,8 @@ def is_changed_again(log):
 def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys):
     write_csv("backlog.csv", rows=[(f"k-{n}", "", f"{ROWS[HOLE][2]} رقم {n}") for n in range(3000)])
     arguments = ["group", "backlog.csv", "-t", "text", "--id-column", "case_id", "--index", "ix", "-o", "out.csv"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tawasul_nlp", *arguments]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
         log = Path("ix/index.sqlite-wal")
         # Until the first thousand is committed, and the second one is under way.
         wait_until(lambda: is_changed_again(log), process)
