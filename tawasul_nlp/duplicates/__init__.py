@@ -13,8 +13,8 @@ from tawasul_nlp.duplicates.index.incidents import (
     Match,
 )
 from tawasul_nlp.duplicates.index.index import DuplicateIndex
+from tawasul_nlp.duplicates.index.index_folder import IndexCheck
 from tawasul_nlp.duplicates.index.rebuild import IndexRebuild, rebuild_index
-from tawasul_nlp.duplicates.index.store import IndexCheck
 from tawasul_nlp.duplicates.recurring import RecurringProblem, RecurringProblems, recurring_problems
 
 __all__ = [

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Pairs below this score are not kept, so a result cannot be regrouped at a lower threshold.
 LEAST = 0.02
+# The reason of a representative.
+REPRESENTATIVE = "representative"
 # Reasons of members that a person linked with the representative, or with a case that belongs to its incident.
 LINKED = "linked by a person"
 THROUGH = "by a case that a person linked"
@@ -133,7 +135,7 @@ class DuplicateGroups:
                     strict=True,
                 )
             )
-            why[representative] = "representative"
+            why[representative] = REPRESENTATIVE
             listed = rows.tolist()
             scores = tuple(float(self._score[row]) for row in listed)
             found.append(

@@ -183,11 +183,11 @@ def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp
     def full_disk(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tawasul_nlp.duplicates.index.store._UNSAVED", 1)
+    monkeypatch.setattr("tawasul_nlp.duplicates.index.index_folder._UNSAVED", 1)
     index = DuplicateIndex.open(tmp_path / "index", grouper)
     index.add([POWER])
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
-        patched.setattr("tawasul_nlp.duplicates.index.store.IndexFolder._save_graph", full_disk)
+        patched.setattr("tawasul_nlp.duplicates.index.index_folder.IndexFolder._save_graph", full_disk)
         index.close()
     with DuplicateIndex.open(tmp_path / "index", grouper) as again:
         assert len(again) == 1
@@ -519,7 +519,7 @@ def test_a_damaged_saved_graph_is_made_again(grouper, folder, corpus, tmp_path):
 
 def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_path, corpus, monkeypatch):
     monkeypatch.setattr(
-        "tawasul_nlp.duplicates.index.store._UNSAVED", 10
+        "tawasul_nlp.duplicates.index.index_folder._UNSAVED", 10
     )  # else only ten thousand cases are worth saving
     folder = tmp_path / "index"
     with DuplicateIndex.open(folder, grouper) as index:

@@ -17,7 +17,7 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateIndex, IndexCheck, rebuild_index
 from tawasul_nlp.duplicates.candidates import new_index
-from tawasul_nlp.duplicates.index import store
+from tawasul_nlp.duplicates.index import index_folder
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
 from tests.robustness import index_damage, index_kills
@@ -85,7 +85,7 @@ def test_a_small_index_answers_the_same_however_its_graph_was_made(tmp_path):
 
 def test_a_graph_of_a_machine_with_another_order_of_bytes_is_not_read(closed):
     with closing(IndexDatabase(closed)) as database:
-        graph = store.saved_graph(database)
+        graph = index_folder.saved_graph(database)
     assert graph is not None and graph.is_sound()
     assert not replace(graph, byte_order={"little": "big", "big": "little"}[sys.byteorder]).is_sound()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.duplicates import DuplicateIndex
-from tawasul_nlp.duplicates.index import store
+from tawasul_nlp.duplicates.index import index_folder
 from tawasul_nlp.errors import IndexFormatError
 from tests.robustness.harness import REFUSED, Outcome, count
 from tests.robustness.index_material import answers, cases, grouper, started
@@ -69,7 +69,7 @@ def _grow_other(folder: Path) -> None:
 
 
 def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, close: bool = True) -> None:
-    store._UNSAVED = 1  # or so small an index would have no saved graph
+    index_folder._UNSAVED = 1  # or so small an index would have no saved graph
     index = DuplicateIndex.open(folder, grouper())
     for first in range(start, end, 5):
         index.add(cases()[first : first + 5])

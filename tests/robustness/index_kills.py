@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tawasul_nlp.duplicates import DuplicateIndex
-from tawasul_nlp.duplicates.index import database, store
+from tawasul_nlp.duplicates.index import database, index_folder
 from tawasul_nlp.errors import IndexFormatError
 from tests.robustness.harness import REFUSED, Outcome, count
 from tests.robustness.index_material import cases, grouper, started
@@ -113,7 +113,7 @@ def _changing(folder: Path, acknowledged: list[int], chance: random.Random) -> I
 
 
 def _change(folder: Path, start: int, writing: int, long_log: int, unsaved: int, seed: int) -> None:
-    database._LONG_LOG, store._UNSAVED = long_log, unsaved
+    database._LONG_LOG, index_folder._UNSAVED = long_log, unsaved
     position, size, chance = start, 1, random.Random(seed)
     while position < len(cases()):
         with DuplicateIndex.open(folder, grouper()) as index:

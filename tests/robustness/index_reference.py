@@ -130,8 +130,8 @@ def stored_decisions(index: DuplicateIndex) -> tuple[dict[str, frozenset[str]], 
 
 def conflicts(index: DuplicateIndex, members: Iterable[str]) -> bool:
     """Return whether two members name conflicting places."""
-    rows = [index._store.one("SELECT row FROM cases WHERE id = ?", member) for member in members]
-    features = index._store.read(rows)
+    rows = [index._case(member).row for member in members]
+    features = index._store.features(rows)
     return bool(conflicting_places(features, *np.triu_indices(len(rows), 1)).any())
 
 

@@ -110,7 +110,7 @@ class IndexDatabase:
 
     # -- queries -------------------------------------------------------------------------------------------------------
 
-    def all(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return all rows of a query.
 
         Raises
@@ -121,7 +121,7 @@ class IndexDatabase:
         with self.named_errors():
             return self._database.execute(query, _storable(values)).fetchall()
 
-    def first(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+    def first(self, query: str, *values: Any) -> Any:
         """Return the first row of a query, or None."""
         return next(iter(self.all(query, values)), None)
 

@@ -19,10 +19,25 @@ from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.index.assign import Assigner
 from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED
 from tawasul_nlp.duplicates.index.decisions import Decisions
-from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, Match, read_incidents
-from tawasul_nlp.duplicates.index.index_scores import IndexScores, forget
-from tawasul_nlp.duplicates.index.loading import INSERT_CASE, fresh_cases, load, new_ids, stored_case
-from tawasul_nlp.duplicates.index.store import IndexCheck, IndexFolder, check_folder, check_rebuild_ended, read_cases
+from tawasul_nlp.duplicates.index.incidents import (
+    Additions,
+    Assignment,
+    Incident,
+    IncidentEvent,
+    Match,
+    read_events,
+    read_incidents,
+)
+from tawasul_nlp.duplicates.index.index_folder import (
+    IndexCheck,
+    IndexFolder,
+    check_folder,
+    check_rebuild_ended,
+    read_cases,
+)
+from tawasul_nlp.duplicates.index.index_scores import IndexScores
+from tawasul_nlp.duplicates.index.loading import add_cases, load_groups, new_cases
+from tawasul_nlp.duplicates.index.store import StoredCase
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 
@@ -57,10 +72,12 @@ class DuplicateIndex:
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
-        kept = None if grouper.threshold_given else self._store.threshold()
-        threshold = grouper.threshold if kept is None else kept
-        given = self._store.reopen_days() if reopen_days is None else reopen_days
-        days = grouper.scorer.days if given is None else given
+        threshold = None if grouper.threshold_given else self._store.threshold()
+        if threshold is None:
+            threshold = grouper.threshold
+        days = self._store.reopen_days() if reopen_days is None else reopen_days
+        if days is None:
+            days = grouper.scorer.days
         self._settings = {} if reopen_days is None else {"reopen_days": repr(float(reopen_days))}
         scores = IndexScores(self._store, grouper.scorer, grouper.verifier)
         self._assigner = Assigner(self._store, scores, threshold, days)
@@ -194,11 +211,11 @@ class DuplicateIndex:
 
     def __len__(self) -> int:
         with self._in_turn():
-            return int(self._store.one("SELECT count(*) FROM cases"))
+            return self._store.count()
 
     def __contains__(self, case_id: object) -> bool:
         with self._in_turn():
-            return self._store.first("SELECT 1 FROM cases WHERE id = ?", case_id) is not None
+            return self._store.case(case_id) is not None
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -220,31 +237,28 @@ class DuplicateIndex:
             candidates, compared = self._assigner.candidates(features, search_vectors(features)[0])
             matching = self._assigner.matching_incidents(features, candidates)
             candidates = [candidate for candidate in candidates if candidate.score > 0][:k]
-            own, alike = (
-                np.zeros(len(candidates), np.int64),
-                np.array([candidate.position for candidate in candidates], np.int64),
-            )
-            matches = []
-            for candidate, reason in zip(candidates, pair_reasons(compared, own, alike), strict=True):
-                case_id, text = self._store.all(
-                    "SELECT id, text FROM cases WHERE row = ?", (candidate.representative,)
-                )[0]
-                size = int(self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", candidate.group_id))
-                duplicate, closed = candidate.group_id in matching, candidate.closed_at is not None
-                matches.append(
-                    Match(candidate.group_id, case_id, text, size, candidate.score, reason, duplicate, closed)
+            nearest = np.array([candidate.position for candidate in candidates], np.int64)
+            reasons = pair_reasons(compared, np.zeros_like(nearest), nearest)
+            rows = [candidate.representative for candidate in candidates]
+            ids, texts = self._store.case_ids(rows), self._store.texts(rows)
+            return [
+                Match(
+                    group_id=candidate.incident,
+                    representative=ids[candidate.representative],
+                    text=texts[candidate.representative],
+                    size=self._store.size(candidate.incident),
+                    score=candidate.score,
+                    reason=reason,
+                    is_duplicate=candidate.incident in matching,
+                    is_closed=candidate.closed_at is not None,
                 )
-            return matches
+                for candidate, reason in zip(candidates, reasons, strict=True)
+            ]
 
     def groups(self, min_size: int = 2, limit: int | None = None) -> list[Incident]:
         """Return the incidents with at least ``min_size`` cases, the largest first; at most ``limit`` of them."""
         with self._in_turn():
-            rows = self._store.all(
-                "SELECT group_id FROM cases GROUP BY group_id HAVING count(*) >= ? ORDER BY count(*) DESC, group_id "
-                "LIMIT ?",
-                (min_size, -1 if limit is None else limit),
-            )
-            ids = [group_id for (group_id,) in rows]
+            ids = self._store.incident_ids(min_size, limit)
             return read_incidents(self._store, self.grouper.classifier, ids)
 
     def group(self, group_id: int) -> Incident:
@@ -256,10 +270,10 @@ class DuplicateIndex:
             If no incident has this id (any more).
         """
         with self._in_turn():
-            found = read_incidents(self._store, self.grouper.classifier, [group_id])
-        if not found:
+            incidents = read_incidents(self._store, self.grouper.classifier, [group_id])
+        if not incidents:
             raise KeyError(f"no group {group_id} in {self.folder}")
-        return found[0]
+        return incidents[0]
 
     def text(self, case_id: str) -> str:
         """Return the text of a case.
@@ -270,7 +284,7 @@ class DuplicateIndex:
             If no case has this id.
         """
         with self._in_turn():
-            return str(self._of_case(case_id, "text")[0])
+            return self._case(case_id).text
 
     def assignment(self, case_id: str) -> Assignment:
         """Return the incident of a case, which may have changed since it was added.
@@ -286,8 +300,11 @@ class DuplicateIndex:
     def assignments(self) -> dict[str, Assignment]:
         """Return the incident of every case by id, in the order of addition."""
         with self._in_turn():
-            found = self._store.all("SELECT id, group_id, score, reason FROM cases ORDER BY row")
-        return {row[0]: Assignment(row[0], row[1], False, row[2], row[3]) for row in found}
+            placements = self._store.placements()
+        return {
+            case_id: Assignment(id=case_id, group_id=incident, is_new=False, score=score, reason=reason)
+            for _, case_id, incident, score, reason in placements
+        }
 
     @property
     def pairs_read(self) -> int:
@@ -297,7 +314,7 @@ class DuplicateIndex:
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and the model and settings of the index."""
         with self._in_turn():
-            sizes = [size for (size,) in self._store.all("SELECT count(*) FROM cases GROUP BY group_id")]
+            sizes = self._store.sizes()
             model_hash = self._store.facts()["model_hash"]
         several = [size for size in sizes if size > 1]
         return {
@@ -340,35 +357,19 @@ class DuplicateIndex:
         listed = as_cases(cases)
         with self._writer_lock:
             with self._in_turn():
-                fresh = fresh_cases(self._store, listed)
-                names = new_ids(self._store, listed, fresh)
-            new = {names[at]: listed[at] for at in fresh}
+                ids = new_cases(self._store, listed)
+            new = {case_id: listed[position] for position, case_id in ids.items()}
             features = self._features(list(new.values())) if new else None
             with self._in_turn():
                 self._assigner.journal.begin()
-                founders = set() if features is None else self._assign_new(new, features)
+                firsts = set()
+                if features is not None:
+                    firsts = add_cases(self._store, self._assigner, new, features, self._settings)
+                names = [ids.get(position, str(case.id)) for position, case in enumerate(listed)]
                 return Additions(
-                    tuple(
-                        self._assignment(name, name in founders)
-                        for name in (names.get(at, str(case.id)) for at, case in enumerate(listed))
-                    ),
-                    self._assigner.journal.events(),
+                    assignments=tuple(self._assignment(case_id, case_id in firsts) for case_id in names),
+                    changes=self._assigner.journal.events(),
                 )
-
-    def _assign_new(self, new: Mapping[str, Case], features: CaseFeatures) -> set[str]:
-        """Store new cases by id, each in its incident, and return the ids of those that are the first of theirs."""
-        founders = set()
-        vectors = search_vectors(features)
-        with self._store.transaction(len(vectors)) as start:
-            self._store.keep_threshold(self._assigner.threshold)
-            self._store.keep(**self._settings)
-            for offset, (name, case) in enumerate(new.items()):
-                row, own = start + offset, features.take(np.array([offset]))
-                self._store.change(INSERT_CASE, *stored_case(row, name, case, own, vectors[offset]))
-                self._store.link(row, vectors[offset : offset + 1])
-                if self._assigner.assign(row, own, vectors[offset]):
-                    founders.add(name)
-        return founders
 
     def load_groups(self, groups: DuplicateGroups, incident_ids: Sequence[int] | None = None, last_id: int = 0) -> None:
         """Import the cases and incidents of a finished grouping: the fast way to start from a large backlog.
@@ -392,7 +393,7 @@ class DuplicateIndex:
         with self._changing():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
-            load(self._store, groups, incident_ids, last_id)
+            load_groups(self._store, groups, incident_ids, last_id)
             self._assigner.threshold = groups.threshold
 
     def remove(self, case_id: str) -> tuple[IncidentEvent, ...]:
@@ -412,16 +413,14 @@ class DuplicateIndex:
             If no case has this id.
         """
         with self._changing():
-            row, group_id = self._of_case(case_id, "row, group_id")
+            case = self._case(case_id)
             self._assigner.journal.begin()
             with self._store.transaction():
-                self._assigner.journal.record("removed", group_id, row=row)
-                self._assigner.links.forget(row)
-                forget(self._store, row)
-                self._store.change("DELETE FROM cases WHERE row = ?", row)
-                self._store.unlink(row)
-                if self._store.one("SELECT representative FROM groups WHERE id = ?", group_id) == row:
-                    self._assigner.new_representative(group_id)
+                self._assigner.journal.record("removed", case.incident, row=case.row)
+                self._store.delete_case(case.row)
+                self._store.remove_from_graph(case.row)
+                if self._store.representative(case.incident) == case.row:
+                    self._assigner.new_representative(case.incident)
             return self._assigner.journal.events()
 
     def _features(self, cases: Sequence[Case], workers: int | None = None) -> CaseFeatures:
@@ -467,10 +466,10 @@ class DuplicateIndex:
         ...     event.kind, index.assignment(second.id).group_id == first.group_id
         ('merged', True)
         """
-        wanted = list(dict.fromkeys(incidents))
-        if len(wanted) < 2:
-            raise ValueError(f"got {len(wanted)} incidents to merge, expected at least two different ones")
-        return self._decide(wanted, by, note, lambda: self._decisions.merge(wanted))
+        different = list(dict.fromkeys(incidents))
+        if len(different) < 2:
+            raise ValueError(f"got {len(different)} incidents to merge, expected at least two different ones")
+        return self._decide(lambda: self._decisions.merge(different), different, by, note)
 
     def split(self, case_id: str, *, by: str | None = None, note: str | None = None) -> tuple[IncidentEvent, ...]:
         """Take a case out of its incident, into an open one of its own; it stays apart from all cases that it leaves.
@@ -486,10 +485,11 @@ class DuplicateIndex:
             If the case is alone in its incident.
         """
         with self._changing():
-            row, group_id = self._of_case(case_id, "row, group_id")
-            if self._store.one("SELECT count(*) FROM cases WHERE group_id = ?", group_id) == 1:
-                raise ValueError(f"the case {case_id!r} is alone in incident {group_id}; there is nothing to split")
-            return self._decide([group_id], by, note, lambda: self._decisions.split(row, group_id))
+            case = self._case(case_id)
+            if self._store.size(case.incident) == 1:
+                place = f"incident {case.incident}"
+                raise ValueError(f"the case {case_id!r} is alone in {place}; there is nothing to split")
+            return self._decide(lambda: self._decisions.split(case.row, case.incident), [], by, note)
 
     def move(
         self, case_id: str, incident: int, *, by: str | None = None, note: str | None = None
@@ -504,10 +504,10 @@ class DuplicateIndex:
             If the case is in this incident already.
         """
         with self._changing():
-            row, group_id = self._of_case(case_id, "row, group_id")
-            if group_id == incident:
+            case = self._case(case_id)
+            if case.incident == incident:
                 raise ValueError(f"the case {case_id!r} is in incident {incident} already")
-            return self._decide([incident], by, note, lambda: self._decisions.move(row, group_id, incident))
+            return self._decide(lambda: self._decisions.move(case.row, case.incident, incident), [incident], by, note)
 
     def close_incident(
         self, incident: int, *, at: datetime | None = None, by: str | None = None, note: str | None = None
@@ -529,14 +529,13 @@ class DuplicateIndex:
         ValueError
             If it is closed already.
         """
-        closed = None
         if at is not None:
-            closed = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         with self._changing():
-            before = self._decisions.closed_at(incident)
+            before = self._store.closed_at(incident)
             if before is not None:
                 raise ValueError(f"incident {incident} is closed already, since {before.isoformat()}")
-            return self._decide([incident], by, note, lambda: self._decisions.close(incident, closed))
+            return self._decide(lambda: self._decisions.close(incident), [], by, note, at)
 
     def reopen_incident(
         self, incident: int, *, by: str | None = None, note: str | None = None
@@ -551,9 +550,9 @@ class DuplicateIndex:
             If it is open.
         """
         with self._changing():
-            if self._decisions.closed_at(incident) is None:
+            if self._store.closed_at(incident) is None:
                 raise ValueError(f"incident {incident} is open already")
-            return self._decide([incident], by, note, lambda: self._assigner.reopen(incident, by_person=True))
+            return self._decide(lambda: self._assigner.reopen(incident, by_person=True), [], by, note)
 
     def history(self, incident: int | None = None) -> list[IncidentEvent]:
         """Return what happened to an incident, or to all, the earliest first.
@@ -566,35 +565,38 @@ class DuplicateIndex:
             If there never was an incident with this id.
         """
         with self._in_turn():
-            if incident is None:
-                return self._assigner.journal.all()
-            found = self._assigner.journal.of(incident)
-            if not found:
-                self._decisions.closed_at(incident)
-            return found
+            events = read_events(self._store, incident)
+            if not events and incident is not None:
+                self._store.closed_at(incident)
+            return events
 
     def _decide(
-        self, incidents: Iterable[int], by: str | None, note: str | None, change: Callable[[], None]
+        self,
+        change: Callable[[], None],
+        incidents: Iterable[int],
+        by: str | None,
+        note: str | None,
+        at: datetime | None = None,
     ) -> tuple[IncidentEvent, ...]:
         """Carry out a decision about incidents, which must exist, and return what changed."""
         with self._changing():
             for incident in incidents:
-                self._decisions.closed_at(incident)
-            self._assigner.journal.begin(by, note)
+                self._store.closed_at(incident)
+            self._assigner.journal.begin(by, note, at)
             with self._store.transaction():
                 self._store.keep(**self._settings)
                 change()
             return self._assigner.journal.events()
 
     def _assignment(self, case_id: str, is_new: bool = False) -> Assignment:
-        group_id, score, reason = self._of_case(case_id, "group_id, score, reason")
-        return Assignment(case_id, group_id, is_new, score, reason)
+        case = self._case(case_id)
+        return Assignment(id=case_id, group_id=case.incident, is_new=is_new, score=case.score, reason=case.reason)
 
-    def _of_case(self, case_id: str, fields: str) -> tuple[Any, ...]:
-        found = self._store.first(f"SELECT {fields} FROM cases WHERE id = ?", case_id)
-        if found is None:
+    def _case(self, case_id: object) -> StoredCase:
+        case = self._store.case(case_id)
+        if case is None:
             raise KeyError(f"no case {case_id!r} in {self.folder}")
-        return found
+        return case
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:

@@ -12,18 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Constraints
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
-from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase, now
-from tawasul_nlp.duplicates.index.history import EVENT_FIELDS, INSERT_EVENT, stored_event
-from tawasul_nlp.duplicates.index.incidents import IncidentEvent
+from tawasul_nlp.duplicates.index.assign import regrouped
+from tawasul_nlp.duplicates.index.database import DATABASE
+from tawasul_nlp.duplicates.index.incidents import IncidentEvent, stored_event
 from tawasul_nlp.duplicates.index.index import DuplicateIndex
-from tawasul_nlp.duplicates.index.plans import regrouped
-from tawasul_nlp.duplicates.index.store import IndexFolder, beside, check_rebuild_ended, no_index
+from tawasul_nlp.duplicates.index.index_folder import IndexFolder, beside, check_rebuild_ended, no_index
+from tawasul_nlp.duplicates.index.store import IndexStore
 from tawasul_nlp.errors import IndexDiskError, IndexLockedError
-
-_CASES = "SELECT text, id, created_at, place FROM cases ORDER BY row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +74,19 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     new, old = beside(folder)
     _check_free(folder, new, old)
     grouper = grouper or DuplicateGrouper.from_pretrained()
-    with closing(IndexDatabase(folder)) as database:  # held, so that nobody changes it meanwhile
-        stored = database.all(_CASES)
-        last_id = database.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'groups'")
-        before = Governance.read(database)
-        groups = grouper.group_constrained([Case(*row) for row in stored], before.constraints())
+    with closing(IndexStore(folder)) as store:  # locked, so that nobody changes it meanwhile
+        cases, last_id = store.cases(), store.last_incident_id()
+        before = Governance.read(store)
+        groups = grouper.group_constrained(cases, before.constraints())
         ids = _incident_ids(before.incidents, groups.representatives.tolist(), last_id)
         with _removed_on_failure(new), DuplicateIndex.open(new, grouper) as index:
             index.load_groups(groups, ids, last_id)
             before.restore(index._store, ids)
     with _removed_on_failure(new):
-        _swap(folder, new, old, stored, before)
-    return IndexRebuild(len(stored), len(set(ids)), len(set(before.incidents) & set(ids)), old)
+        _swap(folder, new, old, before)
+    return IndexRebuild(
+        cases=len(cases), incidents=len(set(ids)), ids_kept=len(set(before.incidents) & set(ids)), old=old
+    )
 
 
 def _check_free(folder: Path, new: Path, old: Path) -> None:
@@ -107,23 +105,23 @@ def _incident_ids(old: Sequence[int], representatives: Sequence[int], last_id: i
     [7, 7, 8, 8, 9, 9]
     """
     ids: dict[int, int] = {}
-    kept: set[int] = set()
+    taken: set[int] = set()
     for (representative, incident), _ in Counter(zip(representatives, old, strict=True)).most_common():
-        if representative not in ids and incident not in kept:
+        if representative not in ids and incident not in taken:
             ids[representative] = incident
-            kept.add(incident)
+            taken.add(incident)
     for number, representative in enumerate(sorted(set(representatives) - set(ids)), start=last_id + 1):
         ids[representative] = number
     return [ids[representative] for representative in representatives]
 
 
-def _swap(folder: Path, new: Path, old: Path, stored: list[tuple[object, ...]], before: Governance) -> None:
+def _swap(folder: Path, new: Path, old: Path, before: Governance) -> None:
     """Put the new folder in the place of the one before, if that is still what was read."""
     try:
         os.rename(folder, old)
         try:
-            with closing(IndexDatabase(old)) as database:
-                if database.all(_CASES) != stored or Governance.read(database) != before:
+            with closing(IndexStore(old)) as store:
+                if Governance.read(store) != before:
                     raise IndexLockedError(f"{folder}: another process changed the index meanwhile; rebuild it again")
             os.rename(new, folder)
         except BaseException:
@@ -145,24 +143,21 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-_PLACED = "SELECT row, id, group_id, score, reason FROM cases ORDER BY row"
-
-
 @dataclass(frozen=True, slots=True)
 class Governance:
-    """What an index holds besides its cases and their features; a case is named by its position."""
+    """What an index holds besides the texts and features of its cases; a case is named by its position."""
 
     ids: list[str]
     # The incident of each case.
     incidents: list[int]
+    # Score and reason of each case.
+    scores: list[tuple[float, str]]
     # Each linked case and its component.
     linked: list[tuple[int, int]]
     # Pairs that are kept apart, in both directions.
     apart: list[tuple[int, int]]
     # When each closed incident was closed, and its representative.
     closed: dict[int, tuple[str, int]]
-    # Score and reason of each case.
-    scores: list[tuple[float, str]]
     # Incidents, and the one that each repeats.
     recurrences: list[tuple[int, int]]
     # As they are stored.
@@ -171,57 +166,52 @@ class Governance:
     settings: dict[str, str]
 
     @classmethod
-    def read(cls, database: IndexDatabase) -> Governance:
+    def read(cls, store: IndexStore) -> Governance:
         """Read it from an index."""
-        cases = database.all(_PLACED)
-        ids, incidents = [case[1] for case in cases], [case[2] for case in cases]
-        scores = [(score, reason) for *_, score, reason in cases]
-        at = {case[0]: position for position, case in enumerate(cases)}
-        linked = database.all("SELECT row, component FROM must_link ORDER BY row")
-        apart = database.all("SELECT first, second FROM cannot_link ORDER BY first, second")
-        closed = database.all("SELECT id, closed_at, representative FROM groups WHERE closed_at IS NOT NULL")
+        placements = store.placements()
+        position = {row: number for number, (row, *_) in enumerate(placements)}
+        linked, apart = store.links()
         return cls(
-            ids,
-            incidents,
-            [(at[row], component) for row, component in linked],
-            [(at[first], at[second]) for first, second in apart],
-            {incident: (when, at[row]) for incident, when, row in closed},
-            scores,
-            database.all("SELECT id, recurrence_of FROM groups WHERE recurrence_of IS NOT NULL"),
-            database.all(f"SELECT {EVENT_FIELDS} FROM events ORDER BY id"),
-            {name: value for name, value in database.facts().items() if name == "reopen_days"},
+            ids=[case_id for _, case_id, *_ in placements],
+            incidents=[incident for _, _, incident, *_ in placements],
+            scores=[(score, reason) for *_, score, reason in placements],
+            linked=[(position[row], component) for row, component in linked],
+            apart=[(position[first], position[second]) for first, second in apart],
+            closed={incident: (time, position[row]) for incident, time, row in store.closed_incidents()},
+            recurrences=store.recurrences(),
+            events=store.events(),
+            settings={name: value for name, value in store.facts().items() if name == "reopen_days"},
         )
 
     def constraints(self) -> Constraints | None:
         """Return the constraints by which its cases may be grouped anew: closed incidents stay as they are."""
-        first: dict[tuple[str, int], int] = {}
-        pairs = [(first.setdefault(("linked", component), at), at) for at, component in self.linked]
-        complete = [at for at, incident in enumerate(self.incidents) if incident in self.closed]
-        pairs += [(first.setdefault(("closed", self.incidents[at]), at), at) for at in complete]
+        head: dict[tuple[str, int], int] = {}
+        pairs = [(head.setdefault(("linked", component), case), case) for case, component in self.linked]
+        complete = [case for case, incident in enumerate(self.incidents) if incident in self.closed]
+        pairs += [(head.setdefault(("closed", self.incidents[case]), case), case) for case in complete]
         return Constraints.from_pairs(len(self.ids), pairs, self.apart, complete)
 
-    def restore(self, store: IndexFolder, new: Sequence[int]) -> None:
+    def restore(self, folder: IndexFolder, new: Sequence[int]) -> None:
         """Write it into a rebuilt index, whose rows are the positions; ``new`` has the incident of each case."""
-        at, changes = now(), []
-        for kind, incident, position, other in regrouped(self.incidents, new):
-            case_id = None if position is None else self.ids[position]
-            event = IncidentEvent(kind, incident, case_id, other, at, False, None, None, "the index was rebuilt")
-            changes.append(stored_event(event))
+        changes = []
+        for kind, incident, case, other in regrouped(self.incidents, new):
+            case_id = None if case is None else self.ids[case]
+            changes.append(
+                IncidentEvent(
+                    kind=kind, incident=incident, case_id=case_id, other=other, reason="the index was rebuilt"
+                )
+            )
         present = set(new)
-        with store.transaction():
-            store.keep(**self.settings)
-            store.change_many("INSERT INTO must_link (row, component) VALUES (?, ?)", self.linked)
-            store.change_many("INSERT INTO cannot_link (first, second) VALUES (?, ?)", self.apart)
-            for incident, (when, row) in self.closed.items():
-                store.change("UPDATE groups SET closed_at = ?, representative = ? WHERE id = ?", when, row, incident)
-            store.change_many(
-                "UPDATE cases SET score = ?, reason = ? WHERE row = ?",
-                ((*self.scores[row], row) for row, incident in enumerate(self.incidents) if incident in self.closed),
-            )
-            store.change_many(
-                "UPDATE groups SET recurrence_of = ? WHERE id = ?",
-                ((other, incident) for incident, other in self.recurrences if incident in present),
-            )
+        with folder.transaction():
+            folder.keep(**self.settings)
+            folder.add_links(self.linked, self.apart)
+            for incident, (time, row) in self.closed.items():
+                folder.set_closed_at(incident, time)
+                folder.set_representative(incident, row)
+            for row, (incident, (score, reason)) in enumerate(zip(self.incidents, self.scores, strict=True)):
+                if incident in self.closed:
+                    folder.place(row, incident, score, reason)
+            folder.set_recurrences((one, other) for one, other in self.recurrences if one in present)
             if self.events:
-                store.change("DELETE FROM events")
-                store.change_many(INSERT_EVENT, [*self.events, *changes])
+                folder.delete_events()
+                folder.add_events([*self.events, *map(stored_event, changes)])

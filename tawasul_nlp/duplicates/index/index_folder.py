@@ -7,7 +7,6 @@ not the one that the database records.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -24,16 +23,14 @@ from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase
-from tawasul_nlp.duplicates.index.links import check_links
+from tawasul_nlp.duplicates.index.store import IndexStore
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 # The graph is saved when this many cases are new to it; adding them at the next opening takes about a second.
 _UNSAVED = 10_000
-# Vectors that are read at once.
-_BLOCK = 4_096
 
 
-class IndexFolder(IndexDatabase):
+class IndexFolder(IndexStore):
     """An open folder.
 
     Parameters
@@ -72,37 +69,6 @@ class IndexFolder(IndexDatabase):
         finally:
             super().close()
 
-    # -- the database --------------------------------------------------------------------------------------------------
-
-    def threshold(self) -> float | None:
-        """Return the threshold of the last decision; None if none was set."""
-        return self._number("threshold", "its threshold", 1)
-
-    def reopen_days(self) -> float | None:
-        """Return how long closed incidents may reopen; None if that was not set."""
-        return self._number("reopen_days", "the time for which its closed incidents may reopen", math.inf)
-
-    def _number(self, name: str, what: str, most: float) -> float | None:
-        found = self.facts().get(name)
-        try:
-            number = None if found is None else float(found)
-        except (TypeError, ValueError):
-            number = -1.0
-        if number is not None and not 0 <= number <= most:
-            raise self.damaged(f"{what} is {found!r}")
-        return number
-
-    def keep_threshold(self, threshold: float) -> None:
-        """Store the threshold of the decisions, inside a :meth:`transaction`."""
-        self.keep(threshold=repr(float(threshold)))
-
-    def rows(self) -> int:
-        """Return the number of rows ever added; no row is used twice."""
-        found = self.facts().get("rows", "0")
-        if not str(found).isdecimal():
-            raise self.damaged(f"it says that it holds {found!r} rows")
-        return int(found)
-
     @contextmanager
     def transaction(self, cases: int = 0) -> Iterator[int]:
         """Commit the block's changes to the database and the graph, or roll all of them back.
@@ -126,34 +92,29 @@ class IndexFolder(IndexDatabase):
             self._open_graph()
             raise
 
-    # -- the vectors and the graph -------------------------------------------------------------------------------------
-
     def search_vectors(self, rows: Sequence[int]) -> np.ndarray:
         """Return search vectors of rows: (rows, width + places), float32."""
         vectors = np.empty((len(rows), self.width + PLACE_SIZE), np.float32)
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            marks = ",".join(map(str, block))
-            blobs = dict(self.all(f"SELECT row, vector FROM cases WHERE row IN ({marks})"))
-            for position, row in enumerate(block, start):
-                vectors[position] = np.frombuffer(blobs[row], "<f2")
+        for position, blob in enumerate(self.vectors(rows)):
+            vectors[position] = np.frombuffer(blob, "<f2")
         return vectors
 
-    def unpack(self, rows: Sequence[int], blobs: Sequence[bytes]) -> CaseFeatures:
-        """Return the features of rows from their packed form."""
+    def features(self, rows: Sequence[int]) -> CaseFeatures:
+        """Return the features of rows."""
         vectors = self.search_vectors(rows)[:, : self.width]
         # Normalised again without the places.
-        return unpack(blobs, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), self.domain)
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        return unpack(list(self.columns(rows)), vectors, self.domain)
 
-    def read(self, rows: Sequence[int]) -> CaseFeatures:
-        """Return the features of rows."""
-        return self.unpack(rows, [self.one("SELECT columns FROM cases WHERE row = ?", row) for row in rows])
+    def features_without_vectors(self, columns: Sequence[bytes]) -> CaseFeatures:
+        """Return the features of packed cases; their vectors are 0."""
+        return unpack(columns, np.zeros((len(columns), self.width), np.float32), self.domain)
 
-    def link(self, start: int, vectors: np.ndarray) -> None:
+    def add_to_graph(self, start: int, vectors: np.ndarray) -> None:
         """Add search vectors to the graph, from row ``start`` on."""
         self._graph.add(np.arange(start, start + len(vectors)), vectors)
 
-    def unlink(self, row: int) -> None:
+    def remove_from_graph(self, row: int) -> None:
         """Take a row out of the graph."""
         self._graph.remove(row)
 
@@ -204,8 +165,7 @@ class IndexFolder(IndexDatabase):
                 self._graph = new_index(self.width + PLACE_SIZE)
         elif saved is not None and not self.read_only:
             saved.path.unlink(missing_ok=True)
-        # Through the index of ids, which is small: the table holds the texts.
-        rows = [row for (row,) in self.all("SELECT row FROM cases INDEXED BY sqlite_autoindex_cases_1")]
+        rows = self.case_rows()
         if not all(isinstance(row, int) for row in rows):
             raise self.damaged("it names rows that are not numbers")
         present = np.sort(np.array(rows, np.int64))
@@ -299,30 +259,25 @@ def check_folder(folder: Path) -> IndexCheck:
     """Check every file of a folder; see :meth:`~tawasul_nlp.duplicates.DuplicateIndex.verify`."""
     if not (folder / DATABASE).is_file():
         raise no_index(folder)
-    with closing(IndexDatabase(folder)) as database:
-        stray = "SELECT count(*) FROM cases WHERE group_id NOT IN (SELECT id FROM groups)"
-        headless = "SELECT count(*) FROM groups g JOIN cases c ON c.row = g.representative WHERE c.group_id = g.id"
-        if database.one(stray) or database.one(headless) != database.one("SELECT count(*) FROM groups"):
-            raise database.damaged("it has cases without an incident, or incidents without a representative")
-        check_links(database)
+    with closing(IndexStore(folder)) as database:
+        database.check()
         saved = saved_graph(database)
         if saved is not None and saved.path.is_file() and not saved.is_sound():
             raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index rebuilds it")
         paths = [folder / DATABASE, *([saved.path] if saved is not None else [])]
         return IndexCheck(
-            cases=database.one("SELECT count(*) FROM cases"),
-            incidents=database.one("SELECT count(*) FROM groups"),
+            cases=database.count(),
+            incidents=len(database.sizes()),
             bytes=sum(path.stat().st_size for path in paths if path.is_file()),
         )
 
 
 def read_cases(folder: Path) -> list[Case]:
     """Return the cases of a folder, of any model, in the order of arrival."""
-    query = "SELECT text, id, created_at, place FROM cases ORDER BY row"
     if not (folder / DATABASE).is_file():
         raise no_index(folder)
-    with closing(IndexDatabase(folder)) as database:
-        return [Case(*row) for row in database.all(query)]
+    with closing(IndexStore(folder)) as database:
+        return database.cases()
 
 
 def beside(folder: Path) -> tuple[Path, Path]:
