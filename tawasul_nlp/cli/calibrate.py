@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -22,20 +23,16 @@ from tawasul_nlp.cli.table_options import Reading
 from tawasul_nlp.cli.terminal import complain, interrupts_told, progress
 
 
-@option_groups
-def calibrate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder or Hub id, or `bundled`.")],
-    data: Labelled,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder for the calibrated model.")
-    ] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Change MODEL itself.")] = False,
-    text_column: OneTextColumn = "text",
-    labels: TaskColumns = None,
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """What a calibration is fitted on, and how."""
+
+    text_column: OneTextColumn = "text"
+    labels: TaskColumns = None
     group_column: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Rows with one value are calibrated on, or judged, together."),
-    ] = None,
+    ] = None
     recall: Annotated[
         str | None,
         typer.Option(
@@ -44,11 +41,36 @@ def calibrate(
             help="Labels that must not be missed, and the share of their cases to be found, such as emergency=0.9. "
             "Those that the model has already are found as often as before.",
         ),
+    ] = None
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of the cross-validation.")] = 5
+    seed: Seed = 0
+
+    def least_recall(self) -> dict[str, float]:
+        """Return the labels that must not be missed, each with its share.
+
+        >>> FitOptions(recall="emergency=0.9, urgent=0.5").least_recall(), FitOptions().least_recall()
+        ({'emergency': 0.9, 'urgent': 0.5}, {})
+        """
+        try:
+            items = [item.rpartition("=") for item in self.recall.split(",")] if self.recall else []
+            return {label.strip(): float(share) for label, _, share in items}
+        except ValueError:
+            raise typer.BadParameter(
+                f"got {self.recall!r}, expected emergency=0.9, or several with commas", param_hint="--least-recall"
+            ) from None
+
+
+@option_groups
+def calibrate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder or Hub id, or `bundled`.")],
+    data: Labelled,
+    fitting: FitOptions,
+    reading: Reading,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder for the calibrated model.")
     ] = None,
-    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of the cross-validation.")] = 5,
-    seed: Seed = 0,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Change MODEL itself.")] = False,
     as_json: AsJson = False,
-    reading: Reading = Reading(),
     quiet: Quiet = False,
 ) -> None:
     """Calibrate a model on labelled cases, without training it.
@@ -74,31 +96,16 @@ def calibrate(
     with interrupts_told(), progress(quiet) as advance:
         result = fit(
             None if model == "bundled" else model,
-            open_labelled(data, text_column, reading.options()),
+            open_labelled(data, fitting.text_column, reading.options()),
             output=output,
-            label_columns=label_columns(labels),
-            group_column=group_column,
-            least_recall=_shares(recall),
-            folds=folds,
-            seed=seed,
+            label_columns=label_columns(fitting.labels),
+            group_column=fitting.group_column,
+            least_recall=fitting.least_recall(),
+            folds=fitting.folds,
+            seed=fitting.seed,
             on_progress=advance,
         )
     warn_unusable(str(data), result.data.unusable)
     for sentence in result.warnings:
         complain(sentence, "warning")
     print_result(result, [output or model], as_json=as_json, quiet=quiet)
-
-
-def _shares(recall: str | None) -> dict[str, float]:
-    """Return the labels that an option names, each with its share.
-
-    >>> _shares("emergency=0.9, urgent=0.5"), _shares(None)
-    ({'emergency': 0.9, 'urgent': 0.5}, {})
-    """
-    try:
-        items = [item.rpartition("=") for item in recall.split(",")] if recall else []
-        return {label.strip(): float(share) for label, _, share in items}
-    except ValueError:
-        raise typer.BadParameter(
-            f"got {recall!r}, expected emergency=0.9, or several with commas", param_hint="--least-recall"
-        ) from None

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet, domain_of
+from tawasul_nlp.cli.options import Quiet, domain_of, option_groups
 from tawasul_nlp.cli.terminal import console, interrupts_told
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
     from tawasul_nlp.domain import Domain
     from tawasul_nlp.evaluation import EvaluationResult
     from tawasul_nlp.training.config import TrainConfig
-    from tawasul_nlp.training.dataset import LabelledData
-    from tawasul_nlp.training.search import Space
+    from tawasul_nlp.training.dataset import LabelledData, TrainingData
+
+_LISTED = 20
 
 
 class Duplicates(StrEnum):
@@ -32,57 +35,48 @@ class Duplicates(StrEnum):
     identical = "identical"
 
 
-def train(
-    cases: Annotated[str, typer.Argument(metavar="CASES", help="CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
+TextColumn = Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")]
+GroupColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
+]
+LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")]
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Options of what is read of a table, and how."""
+
     label_columns: Annotated[
         str, typer.Option(metavar="A,B", help="One task each; task=column names the task otherwise.")
-    ] = "",
+    ] = ""
     multi_label_columns: Annotated[
         str,
         typer.Option(metavar="A,B", help="The same, of columns whose cells hold several labels: roads|lighting."),
-    ] = "",
-    text_column: Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")] = "text",
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="One of the package's configurations [default: e5]")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="A configuration of your own, in YAML.")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another setting, as in ngram.C=0.5; may be repeated."),
-    ] = None,
+    ] = ""
+    text_column: TextColumn = "text"
     validation: Annotated[
         str | None, typer.Option(metavar="FILE", help="Cases to validate on [default: a part of CASES]")
-    ] = None,
+    ] = None
     incident_column: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Rows with one value describe one incident: learn to group duplicates."),
-    ] = None,
-    group_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
-    ] = None,
+    ] = None
+    group_column: GroupColumn = None
     slice_column: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="The card tells how the model fares on each of its values: a dialect."),
-    ] = None,
+    ] = None
     descriptions: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
             help="What labels mean, learned from like cases: a table with label, description (and task), or YAML.",
         ),
-    ] = None,
-    domain: Annotated[
-        Path | None,
-        typer.Option("--domain", metavar="FOLDER", help="Pack that the model carries [default: Bahrain's]"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Run folder [default: runs/ and CASES' name]"),
-    ] = None,
+    ] = None
     duplicates: Annotated[
         Duplicates,
         typer.Option(help="Texts of one event (reads every text with the bundled model), or identical texts only."),
-    ] = Duplicates.incidents,
+    ] = Duplicates.incidents
     missing_labels: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,11 +84,56 @@ def train(
             metavar="VALUE",
             help="What a label column holds where there is no label, as in nan; may be repeated.",
         ),
-    ] = None,
-    leave_out: Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away the run in the folder, and train from the beginning.")
-    ] = False,
+    ] = None
+    leave_out: LeaveOut = False
+
+    def data(self, source: str) -> LabelledData:
+        """Return a table as the library takes it."""
+        from tawasul_nlp.training.dataset import LabelledData
+
+        return LabelledData(
+            source,
+            text_column=self.text_column,
+            label_columns=self.label_columns,
+            multi_label_columns=self.multi_label_columns,
+            validation=self.validation,
+            incident_column=self.incident_column,
+            group_column=self.group_column,
+            slice_column=self.slice_column,
+            descriptions=self.descriptions,
+            duplicates=self.duplicates.value,
+            missing_labels=self.missing_labels or (),
+            leave_out=self.leave_out,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigOptions:
+    """Options of the configuration."""
+
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One of the package's configurations [default: e5]")
+    ] = None
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="A configuration of your own, in YAML.")] = None
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting, as in ngram.C=0.5; may be repeated."),
+    ] = None
+
+    def read(self) -> TrainConfig:
+        """Return the configuration that the options name."""
+        from tawasul_nlp.training.config import TrainConfig
+
+        if self.preset is not None and self.config is not None:
+            raise typer.BadParameter("name a preset or a file, not both", param_hint="--config")
+        settings = TrainConfig.load(self.config) if self.config is not None else TrainConfig.preset(self.preset or "e5")
+        return settings.overridden(*self.overrides or ())
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatOptions:
+    """Options of training more than once."""
+
     folds: Annotated[
         int,
         typer.Option(
@@ -102,33 +141,72 @@ def train(
             min=0,
             help="Cross-validate: train N times, and measure each row by a model that has not seen it.",
         ),
-    ] = 0,
-    keep_folds: Annotated[bool, typer.Option("--keep-folds", help="Keep the model of each fold.")] = False,
+    ] = 0
+    keep_folds: Annotated[bool, typer.Option("--keep-folds", help="Keep the model of each fold.")] = False
     final_model: Annotated[
         bool, typer.Option("--final-model", help="After the folds, also train a model as without them.")
-    ] = False,
+    ] = False
     search: Annotated[
         int,
         typer.Option(
             metavar="N", min=0, help="Train N times with other settings, and keep the best on the validation cases."
         ),
-    ] = 0,
+    ] = 0
     search_space: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Ranges of the settings that are searched, in YAML [default: see docs]"),
-    ] = None,
+    ] = None
     held_out: Annotated[
         float,
         typer.Option(
             metavar="SHARE", min=0.05, max=0.5, help="Of CASES, to measure what a search chose; it sees none of it."
         ),
-    ] = 0.2,
+    ] = 0.2
+
+    def check(self, table: DataOptions) -> None:
+        """Refuse options that have no effect together."""
+        if self.folds and table.validation is not None:
+            raise typer.BadParameter("folds are cut of CASES; leave --validation out", param_hint="--folds")
+        if self.search and (self.folds or table.slice_column):
+            unfit = "--folds" if self.folds else "--slice-column"
+            raise typer.BadParameter(f"cannot be combined with {unfit}", param_hint="--search")
+        if self.search_space is not None and not self.search:
+            raise typer.BadParameter("needs --search", param_hint="--search-space")
+        if (self.keep_folds or self.final_model) and not self.folds:
+            option = "--keep-folds" if self.keep_folds else "--final-model"
+            raise typer.BadParameter("needs --folds", param_hint=option)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of how a run goes."""
+
+    domain: Annotated[
+        Path | None,
+        typer.Option("--domain", metavar="FOLDER", help="Pack that the model carries [default: Bahrain's]"),
+    ] = None
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Run folder [default: runs/ and CASES' name]"),
+    ] = None
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away the run in the folder, and train from the beginning.")
+    ] = False
     check_only: Annotated[
         bool,
         typer.Option("--check-only", help="Report what the checks find, count labels, and stop."),
-    ] = False,
-    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0 for all.")] = 0,
-    quiet: Quiet = False,
+    ] = False
+    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0 for all.")] = 0
+    quiet: Quiet = False
+
+
+@option_groups
+def train(
+    cases: Annotated[str, typer.Argument(metavar="CASES", help="CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
+    table: DataOptions,
+    settings: ConfigOptions,
+    repeats: RepeatOptions,
+    run: RunOptions,
 ) -> None:
     """Train a model on a table with labels of your own.
 
@@ -160,169 +238,152 @@ def train(
       tawasul train cases.csv -t text --label-columns dept --multi-label-columns tags -o runs/tags
       tawasul classify backlog.csv -t text --model runs/mine/model -o classified.csv
     """
-    from tawasul_nlp.extras import require
-
-    require("train", "training", "torch", "datasets")
-    threads_sleep()
+    prepare_training()
     import torch
 
-    from tawasul_nlp.training.dataset import LabelledData
     from tawasul_nlp.training.run_folder import discard
-    from tawasul_nlp.training.search import load_space
 
-    _check_together(validation, slice_column, search_space, folds, search, keep_folds, final_model)
-    if threads:
-        torch.set_num_threads(threads)
-    folder = output or Path("runs") / Path(cases).stem
-    settings = _settings(preset, config, overrides or [])
-    pack = domain_of(domain)
-    data = LabelledData(
-        cases,
-        text_column=text_column,
-        label_columns=label_columns,
-        multi_label_columns=multi_label_columns,
-        validation=validation,
-        incident_column=incident_column,
-        group_column=group_column,
-        slice_column=slice_column,
-        descriptions=descriptions,
-        duplicates=duplicates.value,
-        missing_labels=missing_labels or (),
-        leave_out=leave_out,
-    )
-    with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=quiet):
-        if check_only:
-            shown = _checked(data, settings, folder)
+    repeats.check(table)
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    folder = run.output or Path("runs") / Path(cases).stem
+    config, domain, data = settings.read(), domain_of(run.domain), table.data(cases)
+    with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=run.quiet):
+        if run.restart and not run.check_only:
+            discard(folder)
+        if run.check_only:
+            parts = _checked(data, config, folder)
+        elif repeats.search:
+            parts = _searched(data, config, folder, domain, repeats)
         else:
-            if restart:
-                discard(folder)
-            if search:
-                space = load_space(search_space) if search_space is not None else None
-                shown = _searched(data, settings, folder, pack, trials=search, space=space, held_out=held_out)
-            else:
-                shown = _trained(data, settings, folder, pack, folds=folds, keep=keep_folds, final=final_model)
-        for part in shown:
-            if not quiet:
+            parts = _trained(data, config, folder, domain, repeats)
+        for part in parts:
+            if not run.quiet:
                 console(to_stderr=False).print(part)
 
 
 def _checked(data: LabelledData, config: TrainConfig, folder: Path) -> Iterator[object]:
-    from tawasul_nlp.training.overview import overview
     from tawasul_nlp.training.run import load, refuse_fatal
 
-    read = load(data, config, folder)
-    yield overview(read)
-    refuse_fatal(read.findings, folder, leave_out=data.leave_out)
+    checked = load(data, config, folder)
+    yield _overview(checked)
+    refuse_fatal(checked.findings, folder, leave_out=data.leave_out)
 
 
 def _searched(
-    data: LabelledData,
-    config: TrainConfig,
-    folder: Path,
-    domain: Domain | None,
-    *,
-    trials: int,
-    space: Space | None,
-    held_out: float,
+    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, repeats: RepeatOptions
 ) -> Iterator[object]:
-    from tawasul_nlp.training.search import search
+    from tawasul_nlp.training.search import load_space, search
 
-    result = search(data, config, output=folder, trials=trials, space=space, held_out=held_out, domain=domain)
+    result = search(
+        data,
+        config,
+        output=folder,
+        trials=repeats.search,
+        space=load_space(repeats.search_space) if repeats.search_space is not None else None,
+        held_out=repeats.held_out,
+        domain=domain,
+    )
     yield result
     yield _figures(result.evaluation, "held-out rows, which no trial has seen")
     yield f"settings: {folder / 'best.yaml'}\nmodel: {result.model_folder}"
 
 
 def _trained(
-    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, *, folds: int, keep: bool, final: bool
+    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, repeats: RepeatOptions
 ) -> Iterator[object]:
     from tawasul_nlp.training.folds import cross_validate
     from tawasul_nlp.training.run import train
 
-    if folds:
-        result = cross_validate(data, config, output=folder, folds=folds, keep_models=keep)
-        yield _figures(result, f"{folds} folds, each row by a model that has not seen it")
+    if repeats.folds:
+        result = cross_validate(data, config, output=folder, folds=repeats.folds, keep_models=repeats.keep_folds)
+        yield _figures(result, f"{repeats.folds} folds, each row by a model that has not seen it")
         yield f"figures: {folder / 'cross_validation.json'}"
-    if not folds or final:
+    if not repeats.folds or repeats.final_model:
         run = train(data, config, output=folder, domain=domain)
         assert run.evaluation is not None
         yield _figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds")
         yield f"model: {run.model_folder}"
 
 
-def _check_together(
-    validation: str | None,
-    slice_column: str | None,
-    search_space: Path | None,
-    folds: int,
-    search: int,
-    keep_folds: bool,
-    final_model: bool,
-) -> None:
-    """Refuse options that have no effect together."""
-    if folds and validation is not None:
-        raise typer.BadParameter("folds are cut of CASES; leave --validation out", param_hint="--folds")
-    if search and (folds or slice_column):
-        unfit = "--folds" if folds else "--slice-column"
-        raise typer.BadParameter(f"cannot be combined with {unfit}", param_hint="--search")
-    if search_space is not None and not search:
-        raise typer.BadParameter("needs --search", param_hint="--search-space")
-    if (keep_folds or final_model) and not folds:
-        raise typer.BadParameter("needs --folds", param_hint="--keep-folds" if keep_folds else "--final-model")
+def _overview(data: TrainingData) -> RenderableType:
+    """Return what a table holds: labels, rows, lengths of texts, duplicates."""
+    import numpy as np
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for task, names in data.labels.items():
+        counts = dict(zip(names, data.counts[task].tolist(), strict=True))
+        total = data.multi_label.get(task, sum(counts.values()))
+        labels_a_row = f", {sum(counts.values()) / max(1, total):.2f} labels a row" if task in data.multi_label else ""
+        table = _table("training rows", "share", title=f"{task}: {len(counts)} labels{labels_a_row}")
+        table.add_column("label")
+        ordered = sorted(counts.items(), key=lambda item: -item[1])
+        for label, count in ordered[:_LISTED]:
+            table.add_row(f"{count:,}", f"{count / total:.1%}", Text(" ".join(label.split())))
+        if len(ordered) > _LISTED:
+            rest = sum(count for _, count in ordered[_LISTED:])
+            share = "" if task in data.multi_label else f"{rest / total:.1%}"
+            table.add_row(f"{rest:,}", share, f"({len(ordered) - _LISTED} more labels)")
+        parts.append(table)
+    lengths = [len(text) for text in data.train["text"]]
+    least, median, most, longest = np.quantile(lengths, (0, 0.5, 0.95, 1), method="nearest").astype(int).tolist()
+    duplicates = int((np.bincount(data.groups)[data.groups] > 1).sum())
+    parts += [
+        Text(f"{data.rows:,} training rows, {len(data.validation):,} validation rows, {data.left_out:,} left out"),
+        Text(f"text length in characters: {least}-{longest}, median {median}, 95% up to {most}"),
+        Text(f"duplicates: {duplicates:,} training rows have one"),
+    ]
+    return Group(*parts)
 
 
-def _settings(preset: str | None, config: Path | None, overrides: Sequence[str]) -> TrainConfig:
-    """Return the configuration that the options name."""
-    from tawasul_nlp.training.config import TrainConfig
+def _table(*headings: str, title: str | None = None) -> Table:
+    """Return a table with columns of figures."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
 
-    if preset is not None and config is not None:
-        raise typer.BadParameter("name a preset or a file, not both", param_hint="--config")
-    settings = TrainConfig.load(config) if config is not None else TrainConfig.preset(preset or "e5")
-    for override in overrides:
-        settings = settings.overridden(override)
-    return settings
+    table = Table(box=box.SIMPLE_HEAD, title=title and Text(title), title_justify="left", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("task", "by") else "right", no_wrap=True)
+    return table
 
 
 def _figures(result: EvaluationResult, rows: str) -> RenderableType:
     """Return accuracy and macro F1 of the model and the baselines, and exact match and F1 of multi-label tasks."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     from tawasul_nlp.evaluation.output import per_cent, signed
 
-    def empty(*headings: str) -> Table:
-        figures = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("task", "by"):
-            figures.add_column(heading, no_wrap=True)
-        for heading in ("texts", *headings):
-            figures.add_column(heading, justify="right", no_wrap=True)
-        return figures
-
-    table = empty("accuracy", "macro F1", "model's gain, points")
+    table = _table("task", "by", "texts", "accuracy", "macro F1", "model's gain, points")
     for task, part in result.tasks.items():
-        own = part.metrics
-        table.add_row(Text(task), "model", f"{part.n:,}", per_cent(own.accuracy), per_cent(own.macro_f1), "")
-        for name, each in part.baselines.items():
-            figures = per_cent(each.metrics.accuracy), per_cent(each.metrics.macro_f1), signed(each.gain_in_points)
-            table.add_row("", name, "", *figures)
-    sets = empty("exact match", "micro F1", "macro F1", "gain in micro F1")
-    for task, found in result.label_sets.items():
-        systems = {"model": found.metrics, **{name: each.metrics for name, each in found.baselines.items()}}
-        for at, (name, metrics) in enumerate(systems.items()):
-            figures = per_cent(metrics.exact_match), per_cent(metrics.micro_f1), per_cent(metrics.macro_f1)
-            gain = signed(found.baselines[name].gain_in_points) if at else ""
-            sets.add_row(Text("" if at else task), name, "" if at else f"{found.n:,}", *figures, gain)
-    shown = [each for each in (table, sets) if each.row_count]
-    return Group(Text(f"Per cent with 95% intervals on {rows}"), *shown)
+        systems = {"model": part.metrics, **{name: each.metrics for name, each in part.baselines.items()}}
+        for name, metrics in systems.items():
+            first, texts = (Text(task), f"{part.n:,}") if name == "model" else ("", "")
+            gain = "" if name == "model" else signed(part.baselines[name].gain_in_points)
+            table.add_row(first, name, texts, per_cent(metrics.accuracy), per_cent(metrics.macro_f1), gain)
+    sets = _table("task", "by", "texts", "exact match", "micro F1", "macro F1", "gain in micro F1")
+    for task, label_sets in result.label_sets.items():
+        of_sets = {"model": label_sets.metrics, **{name: each.metrics for name, each in label_sets.baselines.items()}}
+        for name, figures in of_sets.items():
+            first, texts = (Text(task), f"{label_sets.n:,}") if name == "model" else ("", "")
+            gain = "" if name == "model" else signed(label_sets.baselines[name].gain_in_points)
+            shares = (per_cent(share) for share in (figures.exact_match, figures.micro_f1, figures.macro_f1))
+            sets.add_row(first, name, texts, *shares, gain)
+    tables = [each for each in (table, sets) if each.row_count]
+    return Group(Text(f"Per cent with 95% intervals on {rows}"), *tables)
 
 
-def threads_sleep() -> None:
-    """Let OpenMP's threads sleep while they wait, unless the environment says otherwise; before torch is imported.
+def prepare_training() -> None:
+    """Require what training needs, and let OpenMP's threads sleep while they wait; before torch is imported.
 
     By default they spin, which takes the cores from whatever else runs, other threads of the training included.
     """
+    from tawasul_nlp.extras import require
+
+    require("train", "training", "torch", "datasets")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

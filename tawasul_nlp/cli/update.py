@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet
+from tawasul_nlp.cli.options import Quiet, option_groups
 from tawasul_nlp.cli.terminal import console, interrupts_told
-from tawasul_nlp.cli.train import Duplicates, shown_progress, threads_sleep
+from tawasul_nlp.cli.train import Duplicates, GroupColumn, LeaveOut, TextColumn, prepare_training, shown_progress
+
+if TYPE_CHECKING:
+    from tawasul_nlp.training import LabelledData
 
 
-def update(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or bundled.")],
-    corrections: Annotated[str, typer.Argument(metavar="CORRECTIONS", help="Rows with their right labels.")],
-    replay: Annotated[
-        str, typer.Option(metavar="FILE", help="Rows like those that the model learned from, with the same columns.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder.")],
-    text_column: Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")] = "text",
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How the tables of an update are read."""
+
+    text_column: TextColumn = "text"
     label_columns: Annotated[
         str | None,
         typer.Option(metavar="A,B", help="As for train [default: columns of the names of the model's tasks]"),
-    ] = None,
+    ] = None
+    group_column: GroupColumn = None
+    incident_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Rows with one value describe one incident.")
+    ] = None
+    duplicates: Annotated[Duplicates, typer.Option(help="As for train.")] = Duplicates.incidents
+    missing_labels: Annotated[
+        list[str] | None, typer.Option("--missing-label", metavar="VALUE", help="As for train.")
+    ] = None
+    leave_out: LeaveOut = False
+
+    def data(self, replay: str) -> LabelledData:
+        """Return the replay as the library takes it."""
+        from tawasul_nlp.training import LabelledData
+
+        return LabelledData(
+            replay,
+            text_column=self.text_column,
+            label_columns=self.label_columns or (),
+            group_column=self.group_column,
+            incident_column=self.incident_column,
+            duplicates=self.duplicates.value,
+            missing_labels=self.missing_labels or (),
+            leave_out=self.leave_out,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOptions:
+    """How a model is updated."""
+
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, as in epochs=3; may be repeated.")
-    ] = None,
+    ] = None
     held_out: Annotated[
         float, typer.Option(metavar="SHARE", min=0.05, max=0.5, help="Of both tables, to compare the two models on.")
-    ] = 0.2,
+    ] = 0.2
     encoder_rows: Annotated[
         int | None,
         typer.Option(
@@ -37,19 +68,20 @@ def update(
             min=1,
             help="Rows of the replay that the encoder sees; the n-gram scorer learns from all [default: all]",
         ),
-    ] = None,
-    group_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
-    ] = None,
-    incident_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows with one value describe one incident.")
-    ] = None,
-    duplicates: Annotated[Duplicates, typer.Option(help="As for train.")] = Duplicates.incidents,
-    missing_labels: Annotated[
-        list[str] | None, typer.Option("--missing-label", metavar="VALUE", help="As for train.")
-    ] = None,
-    leave_out: Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw away the run in the folder.")] = False,
+    ] = None
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away the run in the folder.")] = False
+
+
+@option_groups
+def update(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or bundled.")],
+    corrections: Annotated[str, typer.Argument(metavar="CORRECTIONS", help="Rows with their right labels.")],
+    replay: Annotated[
+        str, typer.Option(metavar="FILE", help="Rows like those that the model learned from, with the same columns.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder.")],
+    tables: ReplayOptions,
+    options: UpdateOptions,
     quiet: Quiet = False,
 ) -> None:
     """Train a model further on corrected rows, and show what got better and worse.
@@ -65,39 +97,22 @@ def update(
       tawasul update runs/mine/model corrections.csv --replay cases.csv -o runs/updated
       tawasul update runs/mine/model corrections.csv --replay cases.csv -o runs/updated --set epochs=4
     """
-    from tawasul_nlp.extras import require
-
-    require("train", "training", "torch", "datasets")
-    threads_sleep()
+    prepare_training()
     from tawasul_nlp import ComplaintClassifier
-    from tawasul_nlp.training import LabelledData
     from tawasul_nlp.training import update as update_model
     from tawasul_nlp.training.update import update_config
 
     before = ComplaintClassifier.from_pretrained(None if model == "bundled" else model)
-    settings = update_config(before)
-    for override in overrides or []:
-        settings = settings.overridden(override)
     with interrupts_told(f"the same command resumes in {output}"), shown_progress(quiet=quiet):
-        data = LabelledData(
-            replay,
-            text_column=text_column,
-            label_columns=label_columns or (),
-            group_column=group_column,
-            incident_column=incident_column,
-            duplicates=duplicates.value,
-            missing_labels=missing_labels or (),
-            leave_out=leave_out,
-        )
         result = update_model(
             before,
             corrections,
-            data,
-            settings,
+            tables.data(replay),
+            update_config(before).overridden(*options.overrides or ()),
             output=output,
-            held_out=held_out,
-            encoder_rows=encoder_rows,
-            restart=restart,
+            held_out=options.held_out,
+            encoder_rows=options.encoder_rows,
+            restart=options.restart,
         )
     if not quiet:
         screen = console(to_stderr=False)

@@ -1,37 +1,133 @@
 """How a model is trained: typed settings, and the YAML form in which they are kept.
 
 A :class:`TrainConfig` is checked when it is made, whether in Python, from a preset or from a file. In YAML, settings at
-the top are the defaults of every stage, and each entry of ``stages`` says what is different in it.
+the top are the defaults of every stage, and each entry of ``stages`` says what is different in it. YAML is checked node
+by node, so that an error names the file and the line.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from math import inf, nextafter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import yaml
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.training.config_values import MAPPINGS, check_names, nearest, problem_of, setting_names
-from tawasul_nlp.training.config_yaml import read_setting, read_weight, settings_schema
+from tawasul_nlp._yaml import DataError
+from tawasul_nlp.text import PROFILES
 
 PRESETS: Final = Path(__file__).parent / "presets"
+# Settings that have a number for each of something, and what that is.
+_MAPPINGS: Final[Mapping[str, str]] = {
+    "task_weights": "TASK",
+    "class_weights": "LABEL",
+    "least_recall": "LABEL",
+    "oversample": "TASK",
+}
 
-HeadStart = Literal["random", "means", "probe"]
 _Settings = TypeVar("_Settings", bound="_Checked")
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a setting may be: in words, as a test, and how a scalar of YAML or of a list in it is read."""
+
+    expected: str
+    holds: Callable[[Any], bool]
+    read: Callable[[Any], Any]
+
+
+def _setting(default: Any, expected: str, holds: Callable[[Any], bool], read: Callable[[Any], Any] = str) -> Any:
+    """Return a field of a settings class with the rule for its values; a dict is a default of its own."""
+    metadata = {"rule": _Rule(expected, holds, read)}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _number(default: float, least: float, most: float) -> Any:
+    return _setting(
+        default, f"a number from {least} to {most}", lambda value: _is_number(value, least, most), _number_or_text
+    )
+
+
+def _count(default: int | None, least: int, most: int, *, optional: bool = False) -> Any:
+    return _setting(
+        default,
+        f"a whole number from {least} to {most}",
+        lambda value: (optional and value is None) or _is_number(value, least, most, kinds=int),
+        _number_or_text,
+    )
+
+
+def _choice(default: str, *allowed: str) -> Any:
+    return _setting(default, f"one of {', '.join(allowed)}", lambda value: isinstance(value, str) and value in allowed)
+
+
+def _flag(default: bool) -> Any:
+    return _setting(default, "true or false", lambda value: isinstance(value, bool), _bool_or_text)
+
+
+def _numbers(
+    expected: str, least: float = 0, most: float = inf, *, words: Sequence[str] = (), kinds: Any = None
+) -> Any:
+    """Return a field of a mapping from names to numbers, or of one of the words, the first of which is the default."""
+
+    def holds(value: object) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(name, str) and _is_number(each, least, most, kinds) for name, each in value.items())
+        return isinstance(value, str) and value in words
+
+    return _setting(words[0] if words else {}, expected, holds)
+
+
+def _is_number(value: Any, least: float, most: float, kinds: Any = None) -> bool:
+    kinds = kinds or (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most and value < inf
+
+
+def _number_or_text(value: Any) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except (TypeError, ValueError):
+            continue
+    return value
+
+
+def _bool_or_text(value: Any) -> Any:
+    return {"true": True, "false": False}.get(str(value).lower(), value)
+
+
+def _setting_names(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Return a question about the nearest name, or nothing."""
+    near = get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _refuse_unknown(name: str, kind: type) -> None:
+    names = _setting_names(kind)
+    if name not in names:
+        raise ValueError(f"unknown setting {name!r}" + (_nearest(name, names) or f"; known are {', '.join(names)}"))
+
+
 class _Checked:
-    """A frozen dataclass whose values are checked one by one."""
+    """A frozen dataclass whose fields carry the rules for their values."""
 
     def __post_init__(self) -> None:
-        for name in setting_names(type(self)):
-            problem = problem_of(name, getattr(self, name))
-            if problem:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected {problem}")
+        for item in fields(self):  # type: ignore[arg-type]
+            value, rule = getattr(self, item.name), item.metadata.get("rule")
+            if rule is not None and not rule.holds(value):
+                raise ValueError(f"{item.name} is {value!r}, expected {rule.expected}")
 
     def replace(self: _Settings, **changes: Any) -> _Settings:
         """Return the settings with changes.
@@ -41,7 +137,8 @@ class _Checked:
         ValueError
             If a setting is unknown, or a value is out of range.
         """
-        check_names(changes, setting_names(type(self)))
+        for name in changes:
+            _refuse_unknown(name, type(self))
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
 
@@ -49,83 +146,30 @@ class _Checked:
 class NgramConfig(_Checked):
     """Settings of the n-gram scorer.
 
-    Attributes
-    ----------
-    min_df : tuple of int
-        Texts that must have a character n-gram, and a word n-gram, for it to be kept.
-    features : int or None
-        So many n-grams of the largest weights are kept, for the folder's size; None for all.
-    C : float
-        Inverse strength of the linear SVM's penalty.
-
     Examples
     --------
     >>> NgramConfig(C=0.5).min_df
     (1, 1)
     """
 
-    min_df: tuple[int, int] = (1, 1)
-    features: int | None = 175_000
-    C: float = 0.3
+    # Texts that must have a character n-gram, and a word n-gram, for it to be kept.
+    min_df: tuple[int, int] = _setting(
+        (1, 1),
+        "two counts, for characters and for words, as in [3, 2]",
+        lambda value: (
+            isinstance(value, tuple) and len(value) == 2 and all(_is_number(count, 1, inf, int) for count in value)
+        ),
+        _number_or_text,
+    )
+    # So many n-grams of the largest weights are kept, for the folder's size; None for all.
+    features: int | None = _count(175_000, 1, 10_000_000, optional=True)
+    # Inverse strength of the linear SVM's penalty.
+    C: float = _number(0.3, 1e-6, 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(_Checked):
     """Settings of one pass of fine-tuning.
-
-    Attributes
-    ----------
-    epochs, batch_size, gradient_accumulation : number
-        Texts in one step are ``batch_size * gradient_accumulation``.
-    learning_rate, head_learning_rate : float
-        Highest learning rates of the encoder's top layer and of the heads.
-    layer_decay : float
-        Learning rate of a layer relative to the one above.
-    warmup_ratio, final_learning_rate_ratio : float
-        Share of the steps in which the rate rises; share of the highest rate that is left at the end.
-    weight_decay, dropout, label_smoothing : float
-    secondary_share : float
-        Share of the target that goes to a text's second label, for data that has second labels.
-    confusable_share : float
-        Share of the target that goes to the labels that are related to the text's own, for data that knows these.
-    noise_share : float
-        Share of the texts that get typing noise when they are drawn.
-    mask_share, mlm_weight : float
-        Share of tokens hidden (in 70% of the texts), and the weight of the loss of guessing them; 0 for none.
-    task_weights : dict of str to float
-        Weight of each task's loss; 1 where none is named.
-    class_weights : {"none", "balanced"} or dict of str to float
-        Weight of a text in the loss by its label: the same for all, inverse to how many texts the label has (as
-        scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer is fitted
-        with those of the configuration itself, whatever its stages say.
-    incident_groups : int
-        Groups of reports of one incident in every batch, for data with incidents; 0 for none.
-    incident_weight, incident_temperature : float
-        Weight and temperature of the contrastive loss on these groups.
-    recent_vectors : int
-        Incident vectors of the last batches that serve as further negatives.
-    pairs : int
-        Pairs of texts in every batch that are read together, to tell whether both report one event; for data with
-        incidents, 0 for none.
-    pair_weight : float
-        Weight of their loss.
-    clause_weight : float
-        Weight of the losses on texts whose clauses are marked, for data with such texts.
-    oversample : dict of str to int
-        How often a row comes in an epoch that has a label of a task, or marked clauses (``clauses``), so that what few
-        rows teach is learned as well as the rest; once where nothing is named.
-    head_start : {"random", "means", "probe"}
-        Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels
-        with few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
-    early_stopping : int
-        Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0
-        for never.
-    metric_for_best_model : {"accuracy", "macro_f1"}
-        By which early stopping and a search choose, as the mean over the tasks. Macro F1 counts every label the same,
-        however few texts it has.
-    bf16 : bool or "auto"
-        Whether to compute in bfloat16; auto where the machine does so by itself.
-    seed : int
 
     Examples
     --------
@@ -135,77 +179,75 @@ class Stage(_Checked):
     ValueError: learning_rate is 3, expected a number from 0 to 1
     """
 
-    epochs: float = 8
-    batch_size: int = 32
-    gradient_accumulation: int = 1
-    learning_rate: float = 2.0e-4
-    head_learning_rate: float = 1.5e-3
-    layer_decay: float = 0.93
-    warmup_ratio: float = 0.06
-    final_learning_rate_ratio: float = 0.0
-    weight_decay: float = 0.01
-    dropout: float = 0.1
-    label_smoothing: float = 0.05
-    secondary_share: float = 0.0
-    confusable_share: float = 0.0
-    noise_share: float = 0.3
-    mask_share: float = 0.15
-    mlm_weight: float = 0.3
-    task_weights: dict[str, float] = field(default_factory=dict)
-    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
-    incident_groups: int = 0
-    incident_weight: float = 0.75
-    incident_temperature: float = 0.07
-    recent_vectors: int = 2048
-    pairs: int = 0
-    pair_weight: float = 1.0
-    clause_weight: float = 1.0
-    oversample: dict[str, int] = field(default_factory=dict)
-    head_start: HeadStart = "random"
-    early_stopping: int = 3
-    metric_for_best_model: Literal["accuracy", "macro_f1"] = "accuracy"
-    bf16: bool | Literal["auto"] = "auto"
-    seed: int = 1
+    epochs: float = _number(8, 0.001, 1000)
+    # Texts in one step are ``batch_size * gradient_accumulation``.
+    batch_size: int = _count(32, 1, 4096)
+    gradient_accumulation: int = _count(1, 1, 4096)
+    # Highest learning rates of the encoder's top layer and of the heads.
+    learning_rate: float = _number(2.0e-4, 0, 1)
+    head_learning_rate: float = _number(1.5e-3, 0, 1)
+    # Learning rate of a layer relative to the one above.
+    layer_decay: float = _number(0.93, 0.1, 1)
+    # Share of the steps in which the rate rises; share of the highest rate that is left at the end.
+    warmup_ratio: float = _number(0.06, 0, 0.9)
+    final_learning_rate_ratio: float = _number(0.0, 0, 1)
+    weight_decay: float = _number(0.01, 0, 1)
+    dropout: float = _number(0.1, 0, 0.9)
+    label_smoothing: float = _number(0.05, 0, 0.9)
+    # Share of the target that goes to a text's second label, for data that has second labels.
+    secondary_share: float = _number(0.0, 0, 0.5)
+    # Share of the target that goes to the labels that are related to the text's own, for data that knows these.
+    confusable_share: float = _number(0.0, 0, 0.9)
+    # Share of the texts that get typing noise when they are drawn.
+    noise_share: float = _number(0.3, 0, 1)
+    # Share of tokens hidden (in 70% of the texts), and the weight of the loss of guessing them; 0 for none.
+    mask_share: float = _number(0.15, 0, 0.9)
+    mlm_weight: float = _number(0.3, 0, 10)
+    # Weight of each task's loss; 1 where none is named.
+    task_weights: dict[str, float] = _numbers("a number of 0 or more for each task")
+    # Weight of a text in the loss by its label: the same for all, inverse to how many texts the label has (as
+    # scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer is fitted with
+    # those of the configuration itself, whatever its stages say.
+    class_weights: Literal["none", "balanced"] | dict[str, float] = _numbers(
+        "none, balanced, or a number of 0 or more for each label", words=("none", "balanced")
+    )
+    # Groups of reports of one incident in every batch, for data with incidents; 0 for none. Weight and temperature of
+    # the contrastive loss on these groups.
+    incident_groups: int = _count(0, 0, 4096)
+    incident_weight: float = _number(0.75, 0, 10)
+    incident_temperature: float = _number(0.07, 0.001, 10)
+    # Incident vectors of the last batches that serve as further negatives.
+    recent_vectors: int = _count(2048, 0, 1_000_000)
+    # Pairs of texts in every batch that are read together, to tell whether both report one event; for data with
+    # incidents, 0 for none. Weight of their loss.
+    pairs: int = _count(0, 0, 4096)
+    pair_weight: float = _number(1.0, 0, 10)
+    # Weight of the losses on texts whose clauses are marked, for data with such texts.
+    clause_weight: float = _number(1.0, 0, 10)
+    # How often a row comes in an epoch that has a label of a task, or marked clauses (``clauses``), so that what few
+    # rows teach is learned as well as the rest; once where nothing is named.
+    oversample: dict[str, int] = _numbers(
+        "a whole number from 1 to 1000 for each task, or for clauses", 1, 1000, kinds=int
+    )
+    # Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels with
+    # few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
+    head_start: Literal["random", "means", "probe"] = _choice("random", "random", "means", "probe")
+    # Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0 for
+    # never.
+    early_stopping: int = _count(3, 0, 1000)
+    # By which early stopping and a search choose, as the mean over the tasks. Macro F1 counts every label the same,
+    # however few texts it has.
+    metric_for_best_model: Literal["accuracy", "macro_f1"] = _choice("accuracy", "accuracy", "macro_f1")
+    # Whether to compute in bfloat16; auto where the machine does so by itself.
+    bf16: bool | Literal["auto"] = _setting(
+        "auto", "true, false or auto", lambda value: isinstance(value, bool) or value == "auto", _bool_or_text
+    )
+    seed: int = _count(1, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Stage):
     """How one model is trained.
-
-    Attributes
-    ----------
-    backbone : str
-        ``bundled`` or the folder of another model of this package, whose heads are kept for labels of the same task and
-        name, a folder with a BERT checkpoint, or the id of one on the Hugging Face Hub.
-    layers : int or None
-        So many of the backbone's layers are kept, evenly spaced from the first; None for all.
-    whole_words : int
-        So many of the training texts' most frequent words become tokens of their own, for shorter inputs. Their vectors
-        start from those of their pieces.
-    profile : str
-        Normalisation of the encoder's input (:data:`tawasul_nlp.text.PROFILES`).
-    max_tokens : int
-        Texts are cut after so many tokens in training.
-    inference_max_tokens : int or None
-        And in use; None for as many.
-    validation_share : float
-        Share of the rows that validate where no validation data is given.
-    ngram : NgramConfig or None
-        None for a model without an n-gram scorer.
-    calibration_prior : float
-        How many texts of unknown label calibration adds to the validation texts, which are few in a small table
-        (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
-    least_recall : dict of str to float
-        Labels that must not be missed, and the share of their validation texts that is to be found: they are answered
-        from the probability on that finds so many (:attr:`TaskConfig.preferred`), though another may be likelier.
-    label_issues : bool
-        Whether to look for labels that are probably wrong and for outliers among the training texts.
-    keep_torch : bool
-        Whether the model folder also holds the float network, for the torch runtime.
-    report_to : tuple of str
-        Trackers that the Trainer reports to, such as ``tensorboard`` or ``mlflow``.
-    stages : tuple of Stage
-        One after another, each from where the last one ended; none if the configuration itself is the only stage.
 
     Examples
     --------
@@ -218,19 +260,42 @@ class TrainConfig(Stage):
     ValueError: unknown setting 'epoch'; did you mean 'epochs'?
     """
 
-    backbone: str = "bundled"
-    layers: int | None = None
-    whole_words: int = 0
-    profile: str = "default"
-    max_tokens: int = 160
-    inference_max_tokens: int | None = None
-    validation_share: float = 0.1
+    # ``bundled`` or the folder of another model of this package, whose heads are kept for labels of the same task and
+    # name, a folder with a BERT checkpoint, or the id of one on the Hugging Face Hub.
+    backbone: str = _setting(
+        "bundled", "bundled, a folder, or an id on the Hub", lambda value: isinstance(value, str) and value != ""
+    )
+    # So many of the backbone's layers are kept, evenly spaced from the first; None for all.
+    layers: int | None = _count(None, 1, 1000, optional=True)
+    # So many of the training texts' most frequent words become tokens of their own, for shorter inputs. Their vectors
+    # start from those of their pieces.
+    whole_words: int = _count(0, 0, 1_000_000)
+    # Normalisation of the encoder's input.
+    profile: str = _choice("default", *PROFILES)
+    # Texts are cut after so many tokens in training, and in use; None for as many.
+    max_tokens: int = _count(160, 8, 512)
+    inference_max_tokens: int | None = _count(None, 8, 512, optional=True)
+    # Share of the rows that validate where no validation data is given.
+    validation_share: float = _number(0.1, 0.01, 0.5)
+    # None for a model without an n-gram scorer.
     ngram: NgramConfig | None = field(default_factory=NgramConfig)
-    calibration_prior: float = 1.0
-    least_recall: dict[str, float] = field(default_factory=dict)
-    label_issues: bool = True
-    keep_torch: bool = False
-    report_to: tuple[str, ...] = ()
+    # How many texts of unknown label calibration adds to the validation texts, which are few in a small table
+    # (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
+    calibration_prior: float = _number(1.0, 0, 1000)
+    # Labels that must not be missed, and the share of their validation texts that is to be found: they are answered
+    # from the probability on that finds so many, though another may be likelier.
+    least_recall: dict[str, float] = _numbers("a share above 0 and up to 1 for each label", nextafter(0, 1), 1)
+    # Whether to look for labels that are probably wrong and for outliers among the training texts.
+    label_issues: bool = _flag(True)
+    # Whether the model folder also holds the float network, for the torch runtime.
+    keep_torch: bool = _flag(False)
+    # Trackers that the Trainer reports to, such as ``tensorboard`` or ``mlflow``.
+    report_to: tuple[str, ...] = _setting(
+        (),
+        "a list of names, as in [tensorboard]",
+        lambda value: isinstance(value, tuple) and all(isinstance(name, str) for name in value),
+    )
+    # One after another, each from where the last one ended; none if the configuration itself is the only stage.
     stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
@@ -249,9 +314,9 @@ class TrainConfig(Stage):
         ValueError
             If there is no such preset or setting.
         """
-        known = preset_names()
-        if name not in known:
-            raise ValueError(f"there is no preset {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+        names = preset_names()
+        if name not in names:
+            raise ValueError(f"there is no preset {name!r}{_nearest(name, names)}; there are {', '.join(names)}")
         return cls.load(PRESETS / f"{name}.yaml").replace(**changes)
 
     @classmethod
@@ -275,13 +340,11 @@ class TrainConfig(Stage):
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"there is no configuration {path}; write one, or take a preset: {preset_names()}")
-        values = dict(_yaml.read(path, settings_schema(cls, _PARTS)).values)
+        values = dict(_yaml.read(path, _settings_of(cls)).values)
         stages = values.pop("stages", None) or ()
-        common = {name: value for name, value in values.items() if name in setting_names(Stage)}
+        common = {name: value for name, value in values.items() if name in _setting_names(Stage)}
         config = cls(**values, stages=tuple(Stage(**{**common, **stage}) for stage in stages))
-        for override in overrides:
-            config = config.overridden(override)
-        return config
+        return config.overridden(*overrides)
 
     def save(self, path: str | Path) -> None:
         """Write the settings as a YAML file that :meth:`load` reads."""
@@ -290,11 +353,11 @@ class TrainConfig(Stage):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data: all of them, and of each stage what is different in it."""
-        names = [name for name in setting_names(TrainConfig) if name != "stages"]
-        own: dict[str, Any] = {name: _plain(getattr(self, name)) for name in names}
-        stages = [{name: _plain(getattr(stage, name)) for name in setting_names(Stage)} for stage in self.stages]
-        different = [{name: value for name, value in stage.items() if value != own[name]} for stage in stages]
-        return {**own, "stages": different} if stages else own
+        settings = {name: value for name, value in _plain(self).items() if name != "stages"}
+        stages = [
+            {name: value for name, value in _plain(stage).items() if value != settings[name]} for stage in self.stages
+        ]
+        return {**settings, "stages": stages} if stages else settings
 
     def replace(self, **changes: Any) -> TrainConfig:
         """Return the configuration with changes; a change of a stage's setting holds for every stage.
@@ -305,46 +368,47 @@ class TrainConfig(Stage):
         >>> [stage.seed for stage in config.replace(seed=5).stages]
         [5, 5]
         """
-        common = {name: value for name, value in changes.items() if name in setting_names(Stage)}
+        common = {name: value for name, value in changes.items() if name in _setting_names(Stage)}
         if common and "stages" not in changes:
             changes["stages"] = tuple(stage.replace(**common) for stage in self.stages)
         return super().replace(**changes)
 
-    def overridden(self, override: str) -> TrainConfig:
-        """Return the configuration with one ``key=value`` put into it; see :meth:`load`."""
-        name, equals, value = override.partition("=")
-        way = name.strip().split(".")
-        if not equals or not all(way):
-            raise ValueError(f"{override!r} is not a setting, expected key=value")
-        try:
-            return self._put(way, value)
-        except ValueError as error:
-            raise ValueError(f"{override}: {error}") from error
+    def overridden(self, *overrides: str) -> TrainConfig:
+        """Return the configuration with each ``key=value`` put into it; see :meth:`load`."""
+        config = self
+        for override in overrides:
+            name, equals, value = override.partition("=")
+            keys = name.strip().split(".")
+            if not equals or not all(keys):
+                raise ValueError(f"{override!r} is not a setting, expected key=value")
+            try:
+                config = config._put(keys, value)
+            except ValueError as error:
+                raise ValueError(f"{override}: {error}") from error
+        return config
 
-    def _put(self, way: list[str], value: str) -> TrainConfig:
-        first, *rest = way
+    def _put(self, keys: list[str], value: str) -> TrainConfig:
+        first, *rest = keys
         if first == "stages" and len(rest) == 2:
             if not rest[0].isdecimal() or not 1 <= int(rest[0]) <= len(self.stages):
                 raise ValueError(f"there is no stage {rest[0]}; there are {len(self.stages)}")
-            at = int(rest[0]) - 1
-            changed = self.stages[at].replace(**{rest[1]: read_setting(Stage, rest[1], value, _PARTS)})
-            return self.replace(stages=(*self.stages[:at], changed, *self.stages[at + 1 :]))
+            stages = list(self.stages)
+            stages[int(rest[0]) - 1] = _with_setting(stages[int(rest[0]) - 1], rest[1], value)
+            return self.replace(stages=tuple(stages))
         if first == "ngram" and len(rest) == 1:
-            part = (self.ngram or NgramConfig()).replace(**{rest[0]: read_setting(NgramConfig, rest[0], value, _PARTS)})
-            return self.replace(ngram=part)
-        if first in MAPPINGS and rest:
-            known = getattr(self, first)
-            return self.replace(
-                **{first: {**(known if isinstance(known, dict) else {}), ".".join(rest): read_weight(value)}}
-            )
+            return self.replace(ngram=_with_setting(self.ngram or NgramConfig(), rest[0], value))
+        if first in _MAPPINGS and rest:
+            before = getattr(self, first)
+            weight = _number_or_text(_composed(value).value)
+            return self.replace(**{first: {**(before if isinstance(before, dict) else {}), ".".join(rest): weight}})
         if rest:
-            parts = ", ".join(f"{name}.{key}" for name, key in MAPPINGS.items())
+            parts = ", ".join(f"{name}.{key}" for name, key in _MAPPINGS.items())
             raise ValueError(f"{first} has no parts; parts are ngram.KEY, {parts} and stages.NUMBER.KEY")
-        return self.replace(**{first: read_setting(TrainConfig, first, value, _PARTS)})
+        return _with_setting(self, first, value)
 
     def passes(self) -> tuple[Stage, ...]:
         """Return the stages of the training: :attr:`stages`, or the configuration itself as the only one."""
-        return self.stages or (Stage(**{name: getattr(self, name) for name in setting_names(Stage)}),)
+        return self.stages or (Stage(**{name: getattr(self, name) for name in _setting_names(Stage)}),)
 
     def with_incident_stage(self) -> TrainConfig:
         """Return the configuration with a last stage that learns incidents, unless a stage does so already.
@@ -369,16 +433,78 @@ class TrainConfig(Stage):
         return self.replace(stages=(*stages, more))
 
 
-# The settings with settings of their own.
-_PARTS: Final[Mapping[str, type]] = {"ngram": NgramConfig, "stages": Stage}
-
-
 def preset_names() -> tuple[str, ...]:
     """Return the names of the package's presets."""
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, NgramConfig):
-        return {name: _plain(getattr(value, name)) for name in setting_names(NgramConfig)}
+    if isinstance(value, _Checked):
+        return {name: _plain(getattr(value, name)) for name in _setting_names(type(value))}
     return list(value) if isinstance(value, tuple) else value
+
+
+def _settings_of(kind: type) -> _yaml.Schema:
+    """Return the schema of a mapping from names of settings of ``kind`` to their values."""
+    optional = {item.name: (_value_of(item), None) for item in fields(kind)}
+
+    def check(node: yaml.Node, source: str) -> _yaml.Record:
+        if not isinstance(node, yaml.MappingNode):
+            raise _yaml.error_at(node, source, f"expected settings as 'name: value' lines, got a {node.id}")
+        record = _yaml.record({}, optional)(node, source)
+        written = {key.value for key, _ in node.value}
+        return dataclasses.replace(record, values={name: record[name] for name in record.values if name in written})
+
+    return check
+
+
+def _value_of(item: dataclasses.Field[Any]) -> _yaml.Schema:
+    """Return the schema of one setting, which also checks it by its rule."""
+    if item.name == "stages":
+        return _yaml.list_of(lambda node, source: _settings_of(Stage)(node, source).values)
+
+    def check(node: yaml.Node, source: str) -> Any:
+        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+            value = None
+        elif item.name == "ngram":
+            return NgramConfig(**_settings_of(NgramConfig)(node, source).values)
+        else:
+            value = _read(node, item.metadata["rule"].read)
+        rule = item.metadata.get("rule")
+        if rule is not None and not rule.holds(value):
+            written = repr(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+            raise _yaml.error_at(node, source, f"{item.name} is {written}, expected {rule.expected}")
+        return value
+
+    return check
+
+
+def _read(node: yaml.Node, scalar: Callable[[Any], Any]) -> Any:
+    """Return what a node holds; whether that is a sound value is for the setting's rule."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _number_or_text(child.value) for key, child in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return tuple(scalar(child.value) if isinstance(child, yaml.ScalarNode) else None for child in node.value)
+    return scalar(node.value)
+
+
+def _composed(value: str) -> yaml.Node:
+    try:
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"the value is not YAML ({' '.join(str(error).split())})") from error
+    if node is None:
+        raise ValueError("the value is missing")
+    return node
+
+
+def _with_setting(settings: _Settings, name: str, value: str) -> _Settings:
+    """Return settings with one that is given as text."""
+    _refuse_unknown(name, type(settings))
+    if name == "stages":
+        raise ValueError("name a setting of one stage, as in stages.2.epochs=1")
+    item = next(item for item in fields(settings) if item.name == name)  # type: ignore[arg-type]
+    try:
+        return settings.replace(**{name: _value_of(item)(_composed(value), "")})
+    except DataError as error:
+        raise ValueError(str(error).removeprefix(":1: ")) from error

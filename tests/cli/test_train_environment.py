@@ -10,8 +10,8 @@ CODE = """
 import os, sys
 import tawasul_nlp.cli.app
 assert "torch" not in sys.modules
-from tawasul_nlp.cli.train import threads_sleep
-threads_sleep()
+from tawasul_nlp.cli.train import prepare_training
+prepare_training()
 assert "torch" not in sys.modules
 print(os.environ["OMP_WAIT_POLICY"])
 """
