@@ -15,7 +15,7 @@ from tawasul_nlp.domain.places.lexicon import spellings
 from tawasul_nlp.domain.routing_rules import SCHEMA as _RULES_SCHEMA
 from tawasul_nlp.domain.taxonomy import AGENCIES_SCHEMA, NO_AGENCY
 from tawasul_nlp.domain.words import fold_phrase
-from tawasul_nlp.text.personal.cues import compiled
+from tawasul_nlp.text.personal.patterns import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _numbers(domain: Domain) -> Iterator[Finding]:
     phones, national = domain.personal.phones, domain.personal.national
     where = domain.file("personal.yaml").path
     for number in phones.public:
-        if compiled(domain.personal).phone.fullmatch(number) is None:
+        if compiled(domain.personal).patterns["PHONE"].fullmatch(number) is None:
             yield Finding(where, f"public number {number} is no phone by its digits and start, so it is never masked")
     if phones.digits == national.digits:
         yield Finding(where, f"national numbers and phones both have {phones.digits} digits: cues alone differ")

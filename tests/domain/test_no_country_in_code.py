@@ -26,9 +26,9 @@ ALLOWED = {
     "report/script/map.js": "how regions lie on the map",
     "text/arabert.py": "a hexadecimal number that looks like a currency",
     "text/arabizi.py": "units of counts, which belong to the model's own normalisation",
-    "text/personal/cues.py": "the nationalities of plates, and how many digits follow the codes of all neighbours",
     "text/steps.py": "the ends of addresses of many countries",
-    "text/personal/patterns.py": "the ends of addresses of many countries",
+    "text/personal/patterns.py": "how many digits follow the codes of all neighbours",
+    "text/personal/patterns.txt": "the nationalities of plates, and the ends of addresses of many countries",
     "text/personal/words.yaml": "the lengths of IBANs, and by what nationality persons describe themselves",
 }
 
@@ -75,7 +75,7 @@ def searched():
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in constants(ast.parse(path.read_text("utf-8"))):
             yield path, node.lineno, node.value
-    others = ("domain/*.yaml", "text/personal/*.yaml", "report/script/*.js", "report/*.json")
+    others = ("domain/*.yaml", "text/personal/*.yaml", "text/personal/*.txt", "report/script/*.js", "report/*.json")
     for path in (path for pattern in others for path in PACKAGE.glob(pattern)):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             yield path, number, line

@@ -30,7 +30,7 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
-from tawasul_nlp.text.personal.cues import compiled
+from tawasul_nlp.text.personal.patterns import compiled
 from tawasul_nlp.text.personal.plan import read_plan
 from tawasul_nlp.text.personal.rules import find
 

@@ -11,7 +11,7 @@ from tawasul_nlp import find_places, mask_personal_data
 from tawasul_nlp._packs import DEFAULT, PACKS
 from tawasul_nlp._yaml import DataError, File
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.text.personal.cues import compiled
+from tawasul_nlp.text.personal.patterns import compiled
 from tawasul_nlp.text.personal.plan import NumberPlan, read_plan
 from tawasul_nlp.text.personal.rules import find
 from tests.robustness.harness import Outcome, count, repeat

@@ -1,8 +1,8 @@
 """Find and mask personal data in citizens' texts, so that a text does not identify its author.
 
-Three steps: the text is folded to how a reader sees it, matched with patterns (``patterns.py``; ``cues.py`` compiles
-those of a pack), and rules decide what is personal (``rules.py``). Spans refer to the original. Names of persons are
-found after words that introduce one, without a list of names.
+Three steps: the text is folded to how a reader sees it, matched with patterns (``patterns.txt``, which
+``patterns.py`` compiles for a pack), and rules decide what is personal (``rules.py``). Spans refer to the original.
+Names of persons are found after words that introduce one, without a list of names.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Protocol
 
 from tawasul_nlp.errors import checked_text
 
-from .cues import compiled
-from .patterns import WORDS
+from .patterns import WORDS, compiled
 from .plan import NumberPlan, default_plan
-from .rules import find, number
+from .rules import find, plain
 
 #: The placeholder of each kind.
 PLACEHOLDERS = {
@@ -103,9 +102,9 @@ def find_personal_data(
     unknown = sorted(set(kinds) - set(PLACEHOLDERS))
     if unknown:
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
-    plain = fold(text)
+    folded = fold(text)
     numbers = compiled(default_plan() if domain is None else domain.personal)
-    spans = [*find(numbers, plain), *(_names(plain) if "name" in kinds else ())]
+    spans = [*find(numbers, folded), *(_names(folded) if "name" in kinds else ())]
     if not spans:
         return ()
     origin = _sources(text)
@@ -117,7 +116,7 @@ def find_personal_data(
         if not any(taken[start:end]):
             taken[start:end] = b"\x01" * (end - start)
             if kind in kinds:
-                value = text[start:end] if kind in ("email", "name") else number(plain[first:last]).upper()
+                value = text[start:end] if kind in ("email", "name") else plain(folded[first:last]).upper()
                 chosen.append(PersonalDataSpan(kind, start, end, value))
     return tuple(sorted(chosen, key=lambda span: span.start))
 

@@ -1,178 +1,122 @@
-r"""Patterns of personal data that are the same in every country, and the words around a number that say what it is.
-
-All of them are for folded texts (:func:`tawasul_nlp.text.personal.mask.fold`): ه stands for ة, ا for أ and إ, ي for ى.
-Those that end in ``\Z`` are matched against the text before a number.
-"""
+"""The patterns of ``patterns.txt``, compiled for a pack: of numbers by their form, and of the words around them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tawasul_nlp import _yaml
 
+from .plan import NationalNumber, NumberPlan, Phones, abbreviation_pattern, form_length, form_pattern, word_pattern
+
 _LISTS = "places things english cars buses vehicles impersonal not_names iban_lengths"
+#: Space-separated words by the name of their list in ``words.yaml``.
 WORDS = _yaml.read(Path(__file__).with_name("words.yaml"), _yaml.record(dict.fromkeys(_LISTS.split(), _yaml.text)))
-
-# What people put between the groups of a number.
-BETWEEN = r"\- \n._/\\|·*~'"
-GAP = rf"[{BETWEEN}]{{1,5}}+"
-JOIN = rf"[{BETWEEN}]{{0,5}}+"
-DIGIT = re.compile("[0-9]")
-LATIN = re.compile(r"[A-Za-z]")
-
-_ARABIC = "\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff"  # its letters
-_LATIN = rf"(?:[^\W{_ARABIC}]|-)++"
-_LABEL = rf"(?:{_LATIN}|(?:[{_ARABIC}0-9]|-)++)"  # an Arabic word may touch a Latin address: foo@bar.comشكرا
-_HOST = rf"\.?{_LABEL}(?:\.{{1,2}}{_LABEL})++"
-_PROVIDER = "gmail|hotmail|yahoo|outlook|icloud|live"
-_TOP = "com|net|org|bh|edu|gov|me|sa|ae|kw|qa|om|uk|in|co"
-# Obfuscated: user(at)example(dot)com, user at example dot com.
-_AT = r" ?[(\[{<\"'*«-] ?(?:@|at|a|ات) ?[)\]}>\"'*»-] ?"
-_DOT_WORD = r" (?:dot|نقطه|دوت) "
-_DOT = rf"(?: ?[(\[{{<*-] ?(?:\.|dot|نقطه|دوت) ?[)\]}}>*-] ?|{_DOT_WORD})"
-EMAIL_SIGN = re.compile(rf"@|{_AT}|{_DOT}| (?:at|ات) ", re.IGNORECASE)
-EMAIL = re.compile(
-    rf"(?:(?<![^\W{_ARABIC}])(?<![.%+-])(?<!\w')(?:[^\W{_ARABIC}]|[.%+-]|(?<=\w)'(?=\w))++|(?<![\w.%+-])(?:[{_ARABIC}0-9_]|[.%+-])++)"
-    rf"(?:@{{1,2}}{_HOST}"
-    # At the most common providers, also with spaces around the sign or without the ending.
-    rf"| ?@ ?(?:{_PROVIDER}) ?[.,، ] ?(?:com|net|org)(?![A-Za-z0-9])"
-    rf"|(?:@|{_AT})(?:{_PROVIDER})(?![A-Za-z0-9])"
-    rf"|@{_LABEL}[,،](?:{_TOP})(?![A-Za-z0-9])"
-    rf"|[ \n]?@[ \n]?[A-Za-z0-9-]++(?:[ \n]?\.[ \n]?[A-Za-z0-9-]++){{0,3}}?"
-    rf"[ \n]?\.[ \n]?(?:{_TOP})(?![A-Za-z0-9]|\.[A-Za-z])"
-    rf"|{_AT}{_LABEL}(?:(?:\.|{_DOT}){_LABEL})++"
-    rf"| ?@ ?{_LABEL}(?:{_DOT}{_LABEL})++)"
-    # All in words: "sara dot t at example dot com"; "at" alone may not be an address ("we met at example.com").
-    rf"|(?<![\w.%+-])[\w.%+-]++(?:{_DOT_WORD}[\w.%+-]++){{0,3}}+ (?:at|ات) "
-    rf"{_LABEL}(?:\.{_LABEL})*+(?:{_DOT}{_LABEL})++(?! (?:at|ات) )"
-    rf"|(?<![\w.%+-])(?P<bare>[\w.%+-]++) (?:(?P<at>at)|ات) "
-    rf"[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?:{_TOP})(?![A-Za-z0-9])",
-    re.IGNORECASE,
-)
-# Tried at every word, also inside a match from the word before: "no 12 BH67...".
-IBAN = re.compile(
-    rf"(?:(?<![A-Za-z0-9])|(?<=iban))(?=([A-Za-z]{JOIN}[A-Za-z]{JOIN}\d{JOIN}\d(?:(?:{GAP}|,)?[A-Za-z0-9]){{11,30}}))",
-    re.IGNORECASE,
-)
-# Its length by country.
-IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in WORDS["iban_lengths"].split()}
-
-# Letters may touch a number, and signs that join it to nothing or to another complete number (39001234/36001234); if
-# they join it to other digits, it is part of a decimal or a longer code, except for an item number (1-39001234) and
-# the ".0" that a spreadsheet adds.
-BEFORE = r"(?<!\d)(?:(?<!\d[.,/_-])|(?<=\d{8}[.,/_-])|(?<=\d{4}[ .-]\d{4}[.,/_-])|(?<=\s\d[./-])|(?<=^\d[./-]))"
-AFTER = r"(?!\d|[.,/_-](?=\d)(?!0(?!\d))(?!\d{4}[ .-]?\d{4})(?<![/_-](?=\d(?!\d))))"
-STANDS_ALONE = re.compile(BEFORE), re.compile(AFTER)
-SPREADSHEET = r"(?:\.0(?!\d))?"
-
-AROUND = rf"[{BETWEEN}()]{{0,5}}+"
-TRUNK = rf"(?:{AROUND}0(?=[{BETWEEN})]))?"  # +973 (0) 39001234
-# Foreign numbers in national format: only after a cue for a phone number.
-NUMBER_AT_HOME = re.compile(r"(?<![\w+.,/-])(?:0[17]\d(?:[ -]?\d){8}|[6-9]\d{9})(?![\w]|[.,/-]\d)")
-MOBILE_AT_HOME = re.compile(r"(?<![\w.,/-])05\d{8}(?![\w]|[.,/-]\d)")
-# Tried at every number: thirteen digits or more, with the prefixes and lengths that the networks use.
-CARD = re.compile(rf"(?<!\d)(?<!\d[.,])(?=([2-6](?:{JOIN}\d){{12,19}}))")
-CARD_NUMBER = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7]|35)\d{14}|3[47]\d{13}|3[0689]\d{12}|6(?:[02457]\d\d|304|390)\d{12,15}"
-)
-CARD_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
-
-# The form in most countries; other kinds of numbers seldom have it.
-PASSPORT = re.compile(r"(?<![\w/.-])[A-Z]{1,2}\d{7}(?![\w/-]|\.\d)")
-TIME = re.compile(r"(?:[01]\d|2[0-3])(?:00|15|30|45)")
-YEAR = re.compile(r"(?:19|20)\d\d")
-RECENT = re.compile(r"(?:19[3-9]|20[0-3])\d")
-MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d")
-HIJRI_DAY = re.compile(r"(?:0[1-9]|[12]\d|30)(?:0[1-9]|1[0-2])1[34]\d\d")
-DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d")
-ROUND = re.compile(r"\d+0{5}")  # 36000000 people
-OF_A_YEAR = re.compile(r"\d{3,} ?[/\\] ?(?:19|20)\d\d|(?:19|20)\d\d[/\\]\d{3,}")
+#: The kinds that have no form of their own and are found by a cue, in the order in which they are searched.
+CUED_KINDS = ("cpr", "cr", "account", "request", "plate", "passport")
+_REFERENCE = re.compile(r"\{([a-z_]+)\}")
+# How many digits follow a country code, in neighbouring countries and in those that residents come from.
+_ABROAD = (("966|971", "9"), ("965|968|973|974", "8"), ("1|20|44|63|880|9[0128]", "10"), ("977|9[34]", "9,10"))
+# How mobile numbers start in neighbouring countries.
+_NEIGHBOURS = {"966": "5", "971": "5", "965": "[569]", "968": "[79]", "973": "[36]", "974": "[3567]"}
 
 
-def any_of(*alternatives: str) -> str:
-    """Return a pattern that matches any of the given patterns.
+@dataclass(frozen=True, slots=True, eq=False)
+class PersonalNumbers:
+    """The compiled patterns of one pack."""
 
-    Examples
-    --------
-    >>> any_of("phone", "mobile")
-    '(?:phone|mobile)'
-    """
+    plan: NumberPlan
+    patterns: Mapping[str, re.Pattern[str]]  # by their names in patterns.txt
+    cued: Mapping[str, re.Pattern[str]]  # by kind, a cue and its number
+    behind: Mapping[str, re.Pattern[str]]  # by kind, a number and its cue
+
+
+@lru_cache(maxsize=8)
+def compiled(plan: NumberPlan) -> PersonalNumbers:
+    """Compile the patterns, with what a pack says of personal numbers."""
+    parts = {**_definitions(), **_parts_of(plan.national), **_parts_of_phones(plan.phones, plan.national)}
+    parts |= {
+        "plates": "".join(f"{form_pattern(form)}|" for form in plan.plates),
+        "billers": "".join(f"{word_pattern(biller)}(?!-)|" for biller in plan.billers),
+        "currency_signs": "".join(f"{re.escape(sign)}|" for sign in plan.currency_signs),
+        "currency_codes": "".join(f"{code}|" for code in plan.currency_codes),
+        "no_sum": f"(?!{'|'.join(plan.currency_codes)})" if plan.currency_codes else "",
+    }
+
+    def pattern(name: str, **others: str) -> re.Pattern[str]:
+        return re.compile(_filled(parts[name], {**parts, **others}))
+
+    return PersonalNumbers(
+        plan=plan,
+        patterns={name: pattern(name) for name in parts if name.isupper()},
+        cued={kind: pattern("cued", cue=parts[f"{kind}_cue"], value=parts[f"{kind}_value"]) for kind in CUED_KINDS},
+        behind={
+            kind: pattern("behind", noun=parts[f"{kind}_noun"], value=parts[f"{kind}_before_noun"])
+            for kind in CUED_KINDS
+            if f"{kind}_noun" in parts
+        },
+    )
+
+
+@lru_cache(maxsize=1)
+def _definitions() -> dict[str, str]:
+    """Read ``patterns.txt``; the lists of words are alternatives."""
+    definitions = {name: _any_of(*words.split()) for name, words in WORDS.values.items()}
+    name = ""
+    for line in Path(__file__).with_name("patterns.txt").read_text("utf-8").splitlines():
+        if line.startswith("  "):
+            definitions[name] += line[2:]
+        elif line and not line.startswith("#"):
+            name, _, start = line.partition(": ")
+            definitions[name] = start
+    return definitions
+
+
+def _filled(pattern: str, parts: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda match: _filled(parts[match[1]], parts), pattern)
+
+
+def _any_of(*alternatives: str) -> str:
     return f"(?:{'|'.join(alternatives)})"
 
 
-def any_of_words(words: str) -> str:
-    """Return a pattern that matches any of the given space-separated words."""
-    return any_of(*words.split())
+def _parts_of(number: NationalNumber) -> dict[str, str]:
+    """Return what patterns say of a national number; alternatives that may be missing begin or end with a bar."""
+    sizes = sorted({form_length(form) for form in number.forms}, reverse=True)
+    whole = [pattern for size in sizes for pattern in (rf"\d{{{size}}}", rf"\d(?:{{join}}\d){{{size - 1}}}")]
+    adjectives = [word_pattern(word) for word in number.adjectives]
+    latin = [letters for letters in number.abbreviations if letters.isascii()]
+    latin_adjectives = "|".join(map(word_pattern, number.latin_adjectives))
+    phrases = (word_pattern(phrase).replace(r"\s", r"\s(?:ال)?") for phrase in number.phrases)
+    return {
+        "national_forms": _any_of(*(form_pattern(form, "{join}") for form in number.forms)),
+        "national_value": _any_of(*whole, *map(form_pattern, number.shortened)),
+        "adjectives": "|".join(adjectives),
+        "adjectives_before": "|".join(rf"{word}\w{{0,2}}" for word in adjectives),
+        "card_adjectives": "|".join(map(word_pattern, number.card_adjectives)) or "هويه",
+        "latin_phrase": rf"|{{raqam}}\s{{el}}(?:{latin_adjectives})" if latin_adjectives else "",
+        "phrases": "".join(f"|{{to}}{phrase}" for phrase in phrases),
+        "abbreviations": "".join(f"{abbreviation_pattern(letters)}|" for letters in number.abbreviations),
+        "latin_before": "".join(f"|{abbreviation_pattern(letters)}" for letters in latin),
+        "latin_abbreviations": "".join(f"|{part}" for letters in latin for part in letters.split()),
+    }
 
 
-def listed(name: str) -> str:
-    """Return a pattern that matches any word of a list in ``words.yaml``."""
-    return any_of_words(WORDS[name])
-
-
-#: Particles before a noun, and possessive endings after it.
-TO = r"(?:[وف]?(?:ال|بال|لل|عال|[بل])?)"
-OF = r"(?:ي|ه|ها|نا|هم|ك|كم|ج)?"
-_STARTS = r"(?<![^\W\d_])"  # a word starts here
-
-_PHONES = any_of("هاتف", "تلفون", "تليفون", "جوال", "موبايل", "نقال", "واتس")
-PHONE_WORD = re.compile(rf"{_PHONES}|phone|mobile|whatsapp|(?<![a-z])(?:tel|mob)(?![a-z])", re.IGNORECASE)
-_PEOPLE = (
-    "خدام|شغال|سايق|سواق|حارس|زوج|ولد|بنت|والد|جار|مندوب|موظف|مدير|عامل|بيت|منزل|مكتب|محل|طوار|[او]?ام[ي ]|[او]?خ[وت]"
-)
-PHONE_NEARBY = re.compile(
-    rf"{_PHONES}|رقم(?:ي|ه|ها|نا)|اتصل|كلمو|دقوا?|تواصل|فاكس|ارضي|مكالم|اتصال"
-    rf"|رقم (?:ال)?(?:{_PEOPLE})"
-    r"|phone|mobile|whatsapp|call|contact|reach|landline|(?<![a-z])(?:tele?|ph|mob|fax|ring|text me)"
-    r"|(?<![a-z])(?:ra[gqk8]mi|t7taj|ka?lm[io]|da?e?go+ )",
-    re.IGNORECASE,
-)
-PHONE_CUE = re.compile(
-    _STARTS
-    + any_of(
-        rf"{TO}(?:{_PHONES}|رقم|ارقام|تواصل|اتصال)\w{{0,4}}",
-        r"(?:و?[ايتن]تصل|و?كلم)\w{0,4}",
-        r"و?(?:دق|رن)(?:وا?|ي|يت|ينا|ت)?",
-        r"ت|tel|telephone|phone|cell|landline|home|office|mobile|mob|call|contact|whatsapp|number|no|ra[gqk8]a?m(?:[iy]|ha)?",
-    )
-    + r"(?:\W{1,3}(?:رقم|علي|ع|لي|فيني|بي|بنا|هو|ال(?:بيت|منزل|مكتب|عمل|محل)|me|us|at|on|is|no|number))*\W{0,3}\Z",
-    re.IGNORECASE,
-)
-TOWARDS = re.compile(_STARTS + r"(?:علي|عبر|at|via)\s\Z", re.IGNORECASE)
-EMAIL_CUE = re.compile(
-    r"(?:ايميل|بريد|راسل|اكتب|ارسل|تواصل|e-?mail|mail|contact|write|reach|reply|send)\w{0,3}(?:\W{1,3}\w{1,12}){0,2}\W{0,3}\Z",
-    re.IGNORECASE,
-)
-ACCOUNT_CUE = re.compile(r"(?:حساب\w{0,3}|ايبان\w{0,3}|iban|account)(?:\s\w{1,12}){0,3}\W{0,4}\Z", re.IGNORECASE)
-CARD_CUE = re.compile(
-    any_of(
-        r"(?<![A-Za-z])(?:visa|master ?card|card|amex|debit|credit|maestro|pan|be?[6t]a[qg]\w{1,3})",
-        r"فيزا|ماستر ?كارد|كارت|صراف|ائتمان\w*",
-        r"بطاق[هت]\w{0,2}(?: ال\w+){0,2}",
-    )
-    + r"(?:\W{1,3}(?:رقم\w?|number|no|num|هو|is))*\W{0,3}\Z",
-    re.IGNORECASE,
-)
-# After a plural, a list: الطرق 3812 3814 3816.
-PLACE_CUE = re.compile(
-    any_of(
-        r"(?:مجمع|بلوك|طريق|شارع|مبني|بنايه|عماره|(?<![a-z0-9])(?:block|blk|road|rd|street|st|avenue|building|bldg))"
-        r"(?:\W{1,2}(?:رقم|no))?",
-        r"(?:مجمع(?:ات|ين|ي)|بلوكات|طرق|طريقين|شوارع|شارعين|(?<![a-z])(?:block|road|street)s)(?:\W{1,3}و?\d{2,4}){0,3}",
-    )
-    + r"\W{0,3}\Z",
-    re.IGNORECASE,
-)
-OTHER_CUE = re.compile(
-    _STARTS
-    + any_of(
-        rf"{TO}{listed('impersonal')}(?:ي|نا|ه|ها|هم|ك)?",
-        r"(?:meter|invoice|bill|receipt|tracking|order|serial|contract|flight|violation|model|code|sku|po|error)s?",
-        r"page|ip|reading|(?:prev|curr)\.? rdg?",
-    )
-    + r"(?: (?:ال)?(?:سابق|حالي|قديم|جديد|مرجعي|تسلسلي|كهرباء?|ماء|رقمي?|id|reading))?[هي]?"
-    r"(?:\W{1,3}(?:رقمه?ا?|no|num|number|nr|هو|هي|is))*[\s:\-/#().=]{0,4}\Z",
-    re.IGNORECASE,
-)
-YEAR_AFTER = re.compile(r" ل?(?:سنه|عام) (?:19|20)\d\d")  # 3321 لسنة 2009
+def _parts_of_phones(phones: Phones, national: NationalNumber) -> dict[str, str]:
+    code = phones.country_code
+    abroad = (("|".join(other for other in codes.split("|") if other != code), count) for codes, count in _ABROAD)
+    fewest, most = sorted((phones.digits, national.digits))
+    return {
+        "country_code": code,
+        "spaced_code": "{around}".join(code),
+        "phone_start": f"(?={'|'.join(form_pattern(start, '{join}') for start in phones.starts)})",
+        "phone_digits": str(phones.digits),
+        "phone_more": str(phones.digits - 1),
+        "fewest_more": str(fewest - 1),
+        "most_more": str(most - 1),
+        "abroad": "|".join(rf"(?:{codes}){{trunk}}(?:{{around}}\d){{{count}}}(?!\d)" for codes, count in abroad),
+        "neighbours": "|".join(f"{other}{{join}}{start}" for other, start in _NEIGHBOURS.items() if other != code),
+    }

@@ -17,8 +17,6 @@ import yaml
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
 
-from .patterns import JOIN
-
 _TOKEN: Final = re.compile(r"YY|MM|DD|#+|[0-9]|\[[0-9][0-9-]*\]|-")
 _SEPARATOR: Final = "[ /-]"
 _LETTERS: Final = r"(?:(?:\[[^\W_]+\]|[^\W_])\??)+"
@@ -175,11 +173,6 @@ class Phones:
     groups: tuple[tuple[int, ...], ...]
     public: tuple[str, ...]
     public_starts: tuple[str, ...]
-
-
-def phone_start(phones: Phones) -> str:
-    """Return the pattern of what a phone number of the country starts with."""
-    return f"(?={'|'.join(form_pattern(start, JOIN) for start in phones.starts)})"
 
 
 @dataclass(frozen=True, slots=True)
