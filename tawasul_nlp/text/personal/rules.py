@@ -381,14 +381,14 @@ def _is_cued(candidate: _Candidate, kind: str, match: re.Match[str]) -> bool:
             return digits >= 6 or written[0].isalpha()
         return digits >= 7 and not candidate.fits("PHONE")
     if match.groupdict().get("distant"):
-        is_day = candidate.fits("DAY") or re.fullmatch(r"20\d\d[01]\d[0-3]\d", written)
+        is_day = candidate.fits("DAY") or re.fullmatch(r"20\d\d[01]\d[0-3]\d", written) is not None
         is_other = is_phone or is_day or (kind == "request" and candidate.fits("NATIONAL"))
         return digits >= 7 and not is_thousands and not is_other
     if is_strong or written[0].isalpha():
         return digits >= 4
     if match.groupdict().get("named"):
         # "my ticket 118844", but not "my ticket 12345", which may be a count.
-        is_other = is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", written)
+        is_other = is_phone or re.fullmatch(r"\d{9}|\d{8}/\d+", written) is not None
         return digits >= 6 and not written.endswith("00") and not is_other
     if candidate.fits("OF_A_YEAR") or patterns["YEAR_AFTER"].match(candidate.text, candidate.end):
         return True
