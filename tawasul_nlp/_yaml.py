@@ -55,9 +55,9 @@ def error_at(node: yaml.Node, source: str, message: str) -> DataError:
     return DataError(f"{source}:{node.start_mark.line + 1}: {message}")
 
 
-def _scalar(node: yaml.Node, source: str, wanted: str) -> str:
+def _scalar(node: yaml.Node, source: str, expected: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise error_at(node, source, f"expected {wanted}, got a {node.id}")
+        raise error_at(node, source, f"expected {expected}, got a {node.id}")
     return str(node.value).strip()
 
 

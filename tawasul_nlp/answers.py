@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from tawasul_nlp.domain import AgencyMention, Domain, Places, Routing, find_named_agencies, find_places, route
 from tawasul_nlp.domain.routing import PLACE, route_part
 from tawasul_nlp.domain.taxonomy import EMERGENCY, NORMAL
+from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.encoder import MAX_CHARS
-from tawasul_nlp.model.folder import ModelConfig
+from tawasul_nlp.model.folder import DOMAIN, ModelConfig, model_file
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.scorers import ModelOutput
@@ -46,6 +48,17 @@ class _TextOutput:
     issues: tuple[FoundIssue, ...]
     # Spans that speak for the urgency.
     evidence: tuple[tuple[int, int], ...]
+
+
+def learned_domain(folder: Path, config: ModelConfig) -> Domain:
+    """Return the domain of a model's training texts: that in its folder, or else the default one."""
+    if DOMAIN not in config.files:
+        return Domain.bundled()
+    path = model_file(folder, DOMAIN)
+    try:
+        return Domain.from_json(path.read_text(encoding="utf-8"), str(path))
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: not a domain ({error}); restore it from the model's release") from error
 
 
 class Answers:
@@ -256,16 +269,16 @@ class Answers:
             issues.append(self._issue(topic, group, other, self._routed_part(topic.id, text, other, places, named)))
         return tuple(issues)
 
-    def _issue(self, topic: LabelScore, group: LabelScore, found: FoundIssue, routing: Routing) -> Issue:
+    def _issue(self, topic: LabelScore, group: LabelScore, issue: FoundIssue, routing: Routing) -> Issue:
         """Return an issue with the agency that it is routed to in place of the model's group of agencies."""
         agency = self._score("agency", routing.agency_id, group.probability, group.alternatives)
-        return Issue(topic, agency, found.probability, found.start, found.end, routing)
+        return Issue(topic, agency, issue.probability, issue.start, issue.end, routing)
 
     def _routed_part(
-        self, topic: str, text: str, found: FoundIssue, places: Places, named: Sequence[AgencyMention]
+        self, topic: str, text: str, issue: FoundIssue, places: Places, named: Sequence[AgencyMention]
     ) -> Routing:
         """Route one of several issues by the places of its own part of the text, or else by those of the whole."""
-        part = slice(found.start, found.end)
+        part = slice(issue.start, issue.end)
         part_places = find_places(text[part], self.domain)
         conclusive = any(mention.strength == "strong" for mention in part_places.mentions)
         if not conclusive or (part_places.area is None and part_places.governorate == places.governorate):

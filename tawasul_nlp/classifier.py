@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from tawasul_nlp._system import logger
-from tawasul_nlp.answers import Answers
+from tawasul_nlp.answers import Answers, learned_domain
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.errors import ModelFormatError, at_least_one, checked_texts
 from tawasul_nlp.extras import require
-from tawasul_nlp.inputs import at_least_one, checked_texts, distinct
-from tawasul_nlp.model.folder import BUNDLED, DOMAIN, MAX_BYTES, ModelConfig, copy_model, model_file, read_config
-from tawasul_nlp.model.priors import deciding_ratios, deciding_task, log_ratios
+from tawasul_nlp.model.combine import deciding_ratios, deciding_task, log_ratios
+from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, copy_model, read_config
 from tawasul_nlp.model.runtime import loading_lock
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers, choose_runtime
 from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
@@ -28,9 +27,6 @@ from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
     from tawasul_nlp.explain import Explanation
-
-# Texts that are encoded before the next are tokenised.
-_PIECE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class ComplaintClassifier:
         errors = options.target_error
         self.target_error = dict(errors) if isinstance(errors, Mapping) else errors
         self._options = replace(options, target_error=self.target_error)
-        learned = _domain_of(folder, self.config)
+        learned = learned_domain(folder, self.config)
         self.domain = domain or learned
         self.taxonomy = self.domain.taxonomy
         self._targets = targets_of(self.config.tasks, self.target_error)
@@ -320,7 +316,7 @@ class ComplaintClassifier:
         thresholds = self._thresholds
         if target_error is not None:
             thresholds = self._thresholds_for(targets_of(self.config.tasks, target_error, self._targets))
-        unique, rows = distinct(checked_texts(texts))
+        unique, rows = _distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
             for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size), self._ratios):
@@ -345,11 +341,7 @@ class ComplaintClassifier:
             Columns are ``labels[task]``. Rows sum to 1, but of a multi-label task every label has a probability of its
             own. The agency's columns are the groups that the model knows, before routing.
         """
-        task = self.known_task(task)
-        unique, rows = distinct(checked_texts(texts))
-        outputs = self._scorers.forward(unique, at_least_one("batch_size", batch_size), self._ratios)
-        parts = [output.probabilities[task] for output in outputs]
-        return np.concatenate(parts)[rows] if parts else np.zeros((0, len(self.labels[task])))
+        return self._forward(texts, batch_size=batch_size).probabilities[self.known_task(task)]
 
     def encode(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
         """Return what texts are about, as the encoder's embeddings.
@@ -412,25 +404,16 @@ class ComplaintClassifier:
             raise ModelFormatError(f"{self.folder}: this model reads one text at a time; use one trained to read pairs")
         texts = checked_texts([text for first, second in pairs for text in (first, second)])
         checked = list(zip(texts[::2], texts[1::2], strict=True))
-        batch_size = at_least_one("batch_size", batch_size)
-        parts = [
-            self._scorers.pair_logits(checked[start : start + _PIECE], batch_size)
-            for start in range(0, len(checked), _PIECE)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return self._scorers.pair_logits(checked, at_least_one("batch_size", batch_size))
 
     def _encoded(self, output: str, texts: str | Iterable[str], batch_size: int) -> np.ndarray:
-        width = self._width(output)
-        unique, rows = distinct(checked_texts(texts))
-        batch_size = at_least_one("batch_size", batch_size)
-        if not unique:
-            return np.zeros((0, width), np.float32)
-        pieces = (unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE))
-        return np.concatenate([self._scorers.encode(piece, batch_size)[0][output] for piece in pieces])[rows]
+        self._width(output)
+        unique, rows = _distinct(checked_texts(texts))
+        return self._scorers.encode(unique, output, at_least_one("batch_size", batch_size))[rows]
 
     def _forward(self, texts: Iterable[str], *, batch_size: int = 64) -> ModelOutput:
         """Return probabilities and embeddings of texts from one pass over them."""
-        unique, rows = distinct(checked_texts(texts))
+        unique, rows = _distinct(checked_texts(texts))
         outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size), self._ratios))
         tables = {task: [output.probabilities[task] for output in outputs] for task in self.labels}
         incident = [output.incident for output in outputs if output.incident is not None]
@@ -513,15 +496,11 @@ class ComplaintClassifier:
         return sizes[output]
 
 
-def _domain_of(folder: Path, config: ModelConfig) -> Domain:
-    """Return the domain of a model's training texts: that in its folder, or else the default one."""
-    if DOMAIN not in config.files:
-        return Domain.bundled()
-    path = model_file(folder, DOMAIN)
-    try:
-        return Domain.from_json(path.read_text(encoding="utf-8"), str(path))
-    except ValueError as error:
-        raise ModelFormatError(f"{path}: not a domain ({error}); restore it from the model's release") from error
+def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """Return the distinct texts in order of appearance, and each text's position among them: (n_texts,), int64."""
+    position: dict[str, int] = {}
+    rows = [position.setdefault(text, len(position)) for text in texts]
+    return list(position), np.array(rows, np.int64)
 
 
 def _restore(folder: Path, options: _Options, priors: Mapping[str, Mapping[str, float]]) -> ComplaintClassifier:
@@ -532,8 +511,8 @@ def _restore(folder: Path, options: _Options, priors: Mapping[str, Mapping[str, 
 
 
 @contextmanager
-def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    if not shown:
+def _progress_bar(total: int, progress: bool) -> Iterator[Callable[[int], None]]:
+    if not progress:
         yield lambda count: None
         return
     from rich.console import Console

@@ -22,8 +22,8 @@ import numpy as np
 
 from eval.results_files import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.model.combine import log_ratios, with_ratios
 from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.model.priors import log_ratios, with_ratios
 from tawasul_nlp.model.thresholds import thresholds_at
 from training.corpus import LabelSpace, load_examples
 

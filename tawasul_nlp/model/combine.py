@@ -1,12 +1,24 @@
-"""How scores become the calibrated probabilities of each task."""
+"""How scores become the calibrated probabilities of each task, perhaps under other class frequencies.
+
+By Bayes' rule a label's probability is multiplied by the ratio of its new prior to that of the texts of the
+calibration, and all are normalised again: Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to
+New a Priori Probabilities" (Neural Computation 14, 2002). It is right where only the frequencies differ, and not the
+texts of each label.
+"""
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 import numpy as np
 
+from tawasul_nlp.domain.taxonomy import UnknownIdError
 from tawasul_nlp.model.folder import TaskConfig
+
+_LEAST = 2
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
@@ -63,3 +75,134 @@ def combine(tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, 
             log_probabilities = log_softmax(-np.power(-log_probabilities, task.power))
         results[name] = log_probabilities
     return results
+
+
+def log_ratios(name: str, task: TaskConfig, frequencies: Mapping[str, float]) -> np.ndarray:
+    """Return the logarithm of each label's new prior over its old one: (n_labels,).
+
+    Labels that are not named keep their old priors, and the named ones share theirs by the frequencies.
+
+    Parameters
+    ----------
+    name : str
+        The task's, for errors.
+    task : TaskConfig
+        With its ``prior``.
+    frequencies : mapping of str to float
+        Counts, or shares, of labels.
+
+    Raises
+    ------
+    ValueError
+        If the task may have several labels, the model does not hold its prior, fewer than two labels are named, or a
+        frequency is not above 0.
+    UnknownIdError
+        If a label is none of the task's.
+
+    Examples
+    --------
+    >>> task = TaskConfig(("water", "roads", "other"), {"encoder": 1.0}, prior=(0.4, 0.4, 0.2))
+    >>> np.exp(log_ratios("dept", task, {"water": 30, "roads": 10})).round(3).tolist()
+    [1.5, 0.5, 1.0]
+    """
+    if task.multi_label:
+        raise ValueError(f"priors are given for {name}, of which a text may have several labels; expected another task")
+    if not task.prior:
+        raise ValueError(
+            f"the model does not hold the label frequencies of {name} that its probabilities stand for; calibrate it "
+            "on labelled cases, which stores them (tawasul calibrate)"
+        )
+    if len(frequencies) < _LEAST:
+        raise ValueError(
+            f"priors of {name} name {len(frequencies)} label(s), expected at least {_LEAST}: a count says nothing "
+            "unless there is another one to compare it with"
+        )
+    old = np.array(task.prior)
+    new = old.copy()
+    named = [_position(name, task, label) for label in frequencies]
+    counts = np.array([_checked(name, label, count) for label, count in frequencies.items()])
+    new[named] = old[named].sum() * counts / counts.sum()
+    ratios: np.ndarray = np.log(new) - np.log(old)
+    return ratios
+
+
+def _position(name: str, task: TaskConfig, label: str) -> int:
+    if label in task.labels:
+        return task.labels.index(label)
+    close = get_close_matches(str(label), task.labels, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"it has {', '.join(task.labels[:5])}, ..."
+    raise UnknownIdError(f"priors name {label!r}, which is no label of {name}; {hint}")
+
+
+def _checked(name: str, label: str, count: object) -> float:
+    if isinstance(count, bool) or not isinstance(count, numbers.Real) or not 0 < float(count) < math.inf:
+        raise ValueError(
+            f"the prior of {name} {label!r} is {count!r}, expected a number above 0: at 0 no text could get the label, "
+            "whatever it says; give a small number, or leave the label out, so that it keeps its share"
+        )
+    return float(count)
+
+
+def deciding_task(tasks: Mapping[str, TaskConfig], name: str) -> str:
+    """Return the task that decides a task: its parent's parent and so on, or itself."""
+    parent = tasks[name].parent
+    return name if parent is None or "parent" not in tasks[name].weights else deciding_task(tasks, parent)
+
+
+def deciding_ratios(tasks: Mapping[str, TaskConfig], name: str, ratios: np.ndarray) -> np.ndarray:
+    """Return the ratios of the deciding task's labels by which the labels of a task get theirs.
+
+    Examples
+    --------
+    >>> tasks = {
+    ...     "topic": TaskConfig(("leak", "outage", "pothole"), {"encoder": 1.0}),
+    ...     "agency": TaskConfig(("water", "works"), {"parent": 1.0}, parent="topic", parent_labels=(0, 0, 1)),
+    ... }
+    >>> deciding_ratios(tasks, "agency", np.array([0.7, -0.7])).tolist()
+    [0.7, 0.7, -0.7]
+    """
+    parent = tasks[name].parent
+    if parent is None or deciding_task(tasks, name) == name:
+        return ratios
+    return deciding_ratios(tasks, parent, ratios[list(tasks[name].parent_labels)])
+
+
+def with_ratios(
+    tasks: Mapping[str, TaskConfig], log_probabilities: Mapping[str, np.ndarray], ratios: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return log-probabilities under new priors.
+
+    A task that another decides follows it: a label is as much likelier as the labels of the parent that belong to it
+    are together, by what each text says of them.
+
+    Parameters
+    ----------
+    tasks : mapping of str to TaskConfig
+        Parents before children.
+    log_probabilities : mapping of str to ndarray
+        Of each task (n_texts, n_labels).
+    ratios : mapping of str to ndarray
+        Logarithms of new over old priors, of tasks that no other decides.
+
+    Examples
+    --------
+    >>> tasks = {
+    ...     "topic": TaskConfig(("leak", "outage", "pothole"), {"encoder": 1.0}),
+    ...     "agency": TaskConfig(("water", "works"), {"parent": 1.0}, parent="topic", parent_labels=(0, 0, 1)),
+    ... }
+    >>> even = {"topic": np.log([[0.25, 0.25, 0.5]]), "agency": np.log([[0.5, 0.5]])}
+    >>> found = with_ratios(tasks, even, {"topic": np.log([3.0, 1.0, 1.0])})
+    >>> np.exp(found["topic"]).round(3).tolist(), np.exp(found["agency"]).round(3).tolist()
+    ([[0.5, 0.167, 0.333]], [[0.667, 0.333]])
+    """
+    weighted = dict(log_probabilities)
+    for name, task in tasks.items():
+        if name in ratios:
+            weighted[name] = log_softmax(weighted[name] + ratios[name])
+        elif task.parent is not None and "parent" in task.weights:
+            before, after = (
+                parent_scores(table[task.parent], task.parent_labels, len(task.labels))
+                for table in (log_probabilities, weighted)
+            )
+            weighted[name] = log_softmax(weighted[name] + after - before)
+    return weighted

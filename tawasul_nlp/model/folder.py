@@ -100,7 +100,7 @@ class TaskConfig:
     preferred: dict[str, float] = field(default_factory=dict)
     # Of a task of one label: the share of each label among the texts that the probabilities stand for, which is its
     # mean probability over the texts of the calibration. Probabilities under other frequencies follow from it
-    # (`tawasul_nlp.model.priors`).
+    # (`tawasul_nlp.model.combine`).
     prior: tuple[float, ...] = ()
 
 

@@ -1,11 +1,12 @@
-"""Run the encoder with ONNX Runtime on the CPU."""
+"""Run the encoder with ONNX Runtime on the CPU. It is imported here alone, its telemetry off: nothing leaves."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -14,8 +15,7 @@ import numpy as np
 
 from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.graph import checked_graph
-from tawasul_nlp.model.portable import products_overflow, with_portable_softmax
+from tawasul_nlp.model.graph import checked_graph, largest_products, with_portable_softmax
 from tawasul_nlp.model.runtime import (
     CPU_TOKENS,
     TOKEN_OUTPUTS,
@@ -25,9 +25,31 @@ from tawasul_nlp.model.runtime import (
     freed_by_its_process,
     loading_lock,
 )
-from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
 
+_SWITCH = "ORT_DISABLE_TELEMETRY"
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def onnxruntime_without_telemetry() -> Any:
+    """Import ONNX Runtime with its telemetry off, and return it.
+
+    From release 1.32 on, its library writes an identifier of the machine and a database of events below the user's home
+    folder as soon as it is loaded, and later sends the events to its maker. An existing ``ORT_DISABLE_TELEMETRY`` is
+    kept.
+
+    Examples
+    --------
+    >>> runtime = onnxruntime_without_telemetry()
+    >>> "ORT_DISABLE_TELEMETRY" in os.environ
+    True
+    """
+    chosen = _SWITCH in os.environ
+    os.environ.setdefault(_SWITCH, "1")
+    import onnxruntime  # noqa: TID251
+
+    if not chosen:
+        onnxruntime.disable_telemetry_events()  # if the program had already loaded the library
+    return onnxruntime
 
 
 class OnnxRuntime:
@@ -45,7 +67,7 @@ class OnnxRuntime:
     path : Path
     threads : int or None
         Threads for one call; None for one per core that the process may use.
-    wanted : mapping of str to int
+    expected : mapping of str to int
         The number of labels of each task whose logits the graph must output.
     spinning : bool
         Whether the threads that share a batch spin while they wait, which takes much more processor time and is slower
@@ -59,13 +81,13 @@ class OnnxRuntime:
         self,
         path: Path,
         threads: int | None = None,
-        wanted: Mapping[str, int] | None = None,
+        expected: Mapping[str, int] | None = None,
         *,
         spinning: bool = False,
     ) -> None:
         self.path = path
         self.threads = threads
-        self.wanted = dict(wanted or {})
+        self.expected = dict(expected or {})
         self.spinning = spinning
         self._count = threads or cores()
         self._session = PerProcess(partial(self._open, self._count))
@@ -106,10 +128,10 @@ class OnnxRuntime:
             raise ModelFormatError(f"{self.path}: has outputs that are not of shape (texts, columns); export it again")
         # A symbolic size is checked on the output.
         sizes = {
-            item.name: item.shape[-1] if isinstance(item.shape[-1], int) else self.wanted.get(item.name)
+            item.name: item.shape[-1] if isinstance(item.shape[-1], int) else self.expected.get(item.name)
             for item in session.get_outputs()
         }
-        check_outputs(self.path, sizes, self.wanted)
+        check_outputs(self.path, sizes, self.expected)
         logger.info(
             "%s: opened in %.2f s by ONNX Runtime %s, with %d of %d threads",
             self.path,
@@ -169,11 +191,11 @@ class OnnxRuntime:
             for name, shape in shapes.items()
         ):
             raise ModelFormatError(f"{self.path}: returns shapes {shapes} for {len(input_ids)} texts; export it again")
-        check_outputs(self.path, {name: shape[-1] for name, shape in shapes.items()}, self.wanted)
+        check_outputs(self.path, {name: shape[-1] for name, shape in shapes.items()}, self.expected)
         return outputs
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "threads": self.threads, "wanted": self.wanted, "spinning": self.spinning}
+        return {"path": self.path, "threads": self.threads, "expected": self.expected, "spinning": self.spinning}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -189,6 +211,22 @@ def session_options(threads: int, *, spinning: bool = False) -> Any:
     options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
     options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be ORT format
     return options
+
+
+@lru_cache(maxsize=1)
+def products_overflow() -> bool:
+    """Return whether products of uint8 by int8 overflow on this processor, by trying the largest.
+
+    Without VNNI instructions (AVX2 alone, AVX-512 before Cascade Lake) they are summed in pairs in 16 bits, which
+    overflow; for these ONNX Runtime 1.32 has an exact path.
+    """
+    size = 64
+    onnxruntime = onnxruntime_without_telemetry()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(largest_products(size), options, providers=["CPUExecutionProvider"])
+    (sums,) = session.run(None, {"rows": np.full((size, size), 255, np.uint8)})
+    return bool((sums != size * 255 * 127).any())
 
 
 def _dimensions(output: str) -> int:

@@ -60,7 +60,7 @@ class Runtime(Protocol):
         ...
 
 
-def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, int]) -> None:
+def check_outputs(path: Path, columns: Mapping[str, object], expected: Mapping[str, int]) -> None:
     """Check that an encoder has an embedding output and one logit for each label of each task.
 
     Raises
@@ -68,12 +68,12 @@ def check_outputs(path: Path, found: Mapping[str, object], wanted: Mapping[str, 
     ModelFormatError
         If not.
     """
-    for name, size in {"embedding": None, **wanted}.items():
-        if name not in found:
-            raise ModelFormatError(f"{path}: has no output {name!r}, only {', '.join(found)}; export the model again")
-        if size is not None and found[name] != size:
+    for name, size in {"embedding": None, **expected}.items():
+        if name not in columns:
+            raise ModelFormatError(f"{path}: has no output {name!r}, only {', '.join(columns)}; export the model again")
+        if size is not None and columns[name] != size:
             raise ModelFormatError(
-                f"{path}: output {name!r} has {found[name]} columns, but the configuration has {size} labels; "
+                f"{path}: output {name!r} has {columns[name]} columns, but the configuration has {size} labels; "
                 "restore the whole folder"
             )
 

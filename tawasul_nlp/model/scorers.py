@@ -12,24 +12,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.combine import combine
+from tawasul_nlp.model.combine import combine, with_ratios
 from tawasul_nlp.model.encoder import EncoderScorer, Tokens
 from tawasul_nlp.model.folder import ENCODER, NETWORK, NGRAM, ModelConfig, model_file
 from tawasul_nlp.model.issues import Clause, FoundIssue, find_clauses, find_evidence, find_issues, joined
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.model.priors import with_ratios
 from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS, Runtime
 from tawasul_nlp.model.torch_runtime import TorchRuntime
 
 # Long enough to sort into batches with little padding, short enough that the scorers overlap.
 _PIECE = 512
+# Of the encoder alone, where nothing overlaps.
+_PIECE_OF_ENCODER = 4_096
 
 Scores = dict[str, np.ndarray]
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,16 +78,17 @@ class ModelScorers:
                     f"{len(task.labels)}; restore the whole folder"
                 )
 
-    def encode(self, texts: Sequence[str], batch_size: int) -> tuple[Scores, np.ndarray]:
-        """Return the encoder's outputs for texts, and which texts were truncated."""
-        tokens = self.encoder.tokenize(texts)
-        return self.encoder.run(tokens, batch_size), tokens.truncated
+    def encode(self, texts: Sequence[str], output: str, batch_size: int) -> np.ndarray:
+        """Return an output of the encoder for each text: float32 (n_texts, size)."""
+        pieces = _pieces(texts, _PIECE_OF_ENCODER)
+        parts = [self.encoder.run(self.encoder.tokenize(piece), batch_size)[output] for piece in pieces]
+        return np.concatenate(parts) if parts else np.zeros((0, self.runtime.sizes()[output]), np.float32)
 
     def pair_logits(self, pairs: Sequence[tuple[str, str]], batch_size: int) -> np.ndarray:
         """Return for each pair of texts the logit that both report one event: float32 (n_pairs,)."""
-        tokens = self.encoder.tokenize_pairs(pairs)
-        logits: np.ndarray = self.encoder.run(tokens, batch_size)[PAIR][:, 0]
-        return logits
+        pieces = _pieces(pairs, _PIECE_OF_ENCODER)
+        parts = [self.encoder.run(self.encoder.tokenize_pairs(piece), batch_size)[PAIR][:, 0] for piece in pieces]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def forward(
         self, texts: Sequence[str], batch_size: int, ratios: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -97,7 +101,7 @@ class ModelScorers:
         batch_size : int
             The most texts in one batch of the encoder.
         ratios : mapping of str to ndarray
-            New priors over those of the model; see :func:`tawasul_nlp.model.priors.with_ratios`.
+            New priors over those of the model; see :func:`tawasul_nlp.model.combine.with_ratios`.
 
         Raises
         ------
@@ -111,7 +115,6 @@ class ModelScorers:
 
     def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[dict[str, Scores], Tokens]]:
         """Yield what both scorers say of each piece of the texts, not combined yet, and their tokens."""
-        pieces = [list(texts[start : start + _PIECE]) for start in range(0, len(texts), _PIECE)]
         waiting: deque[tuple[Scores, Future[Scores], Tokens]] = deque()
 
         def oldest() -> tuple[dict[str, Scores], Tokens]:
@@ -119,7 +122,7 @@ class ModelScorers:
             return {"encoder": future.result(), "ngram": ngram}, tokens
 
         with ThreadPoolExecutor(1) as pool:
-            for piece in pieces:
+            for piece in _pieces(texts, _PIECE):
                 tokens = self.encoder.tokenize(piece)
                 future = pool.submit(self.encoder.run, tokens, batch_size)
                 waiting.append((self.ngram.scores(piece) if self.ngram is not None else {}, future, tokens))
@@ -180,6 +183,10 @@ class ModelScorers:
             tuple(issue.at(*place) for issue, place in zip(issues, places, strict=False)),
             joined(places[len(issues) :]),
         )
+
+
+def _pieces(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
+    return (list(items[start : start + size]) for start in range(0, len(items), size))
 
 
 def choose_runtime(

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 from eval.speed.processors.forms import EXACT, make_forms
 from eval.speed.processors.golden import CLOSE, GOLDEN, differences, encode
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
-from tawasul_nlp.model.portable import with_portable_softmax
-from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
+from tawasul_nlp.model.graph import with_portable_softmax
+from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
 from tests.waiting import HANG
 
 OLDER = "Haswell"  # AVX2 and FMA, neither AVX-512 nor VNNI
@@ -55,7 +55,7 @@ def test_this_processor_gives_the_golden_numbers_for_texts_alone_and_together():
 
 @pytest.mark.slow
 def test_a_processor_without_vnni_gives_the_golden_numbers_as_well(emulator):
-    check = "from tawasul_nlp.model.portable import products_overflow; assert products_overflow()"
+    check = "from tawasul_nlp.model.onnx_runtime import products_overflow; assert products_overflow()"
     compare = ["-m", "eval.speed.processors.golden", "--texts", "4"]
     for command in (["-c", check], compare):
         done = subprocess.run(

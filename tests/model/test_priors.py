@@ -7,8 +7,8 @@ import pytest
 
 from tawasul_nlp.domain import UnknownIdError
 from tawasul_nlp.errors import ModelFormatError
+from tawasul_nlp.model.combine import deciding_ratios, log_ratios, with_ratios
 from tawasul_nlp.model.folder import TaskConfig, read_config
-from tawasul_nlp.model.priors import deciding_ratios, log_ratios, with_ratios
 from tests.model.tiny_model import write_tiny_model
 
 OLD, NEW = np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.2, 0.1])

@@ -18,7 +18,7 @@ from tawasul_nlp.model import folder as folder_module
 from tawasul_nlp.model import graph as graph_module
 from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, file_hash, read_config
 from tawasul_nlp.model.graph import checked_graph
-from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
+from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
 from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hidden_weights
 from tests.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TrainingInfoProto, helper
 
-from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
+from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
 
 PLACES = ("initializer", "constant", "branch", "function", "sparse", "training")
 """Where a graph can have a tensor."""

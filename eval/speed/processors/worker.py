@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
-from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.model.portable import with_portable_softmax
-from tawasul_nlp.model.telemetry import onnxruntime_without_telemetry
+from tawasul_nlp.model.graph import with_portable_softmax
+from tawasul_nlp.model.onnx_runtime import OnnxRuntime, onnxruntime_without_telemetry
 
 Run = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
 LIBRARY, EXPORTED = "the library", "the graph as exported"

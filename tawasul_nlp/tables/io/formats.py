@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tawasul_nlp.inputs import at_least_one
+from tawasul_nlp.errors import at_least_one
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
 from tawasul_nlp.tables.errors import TableError, reason_of
 from tawasul_nlp.tables.io.packed import unpacked
