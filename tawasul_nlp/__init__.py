@@ -48,41 +48,36 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# Public name -> the module that defines it.
-_HOMES = {
-    "BackboneError": "tawasul_nlp.errors",
-    "ComplaintClassifier": "tawasul_nlp.classifier",
-    "DataError": "tawasul_nlp.domain",
-    "DifferentDataError": "tawasul_nlp.errors",
-    "DuplicateGrouper": "tawasul_nlp.duplicates",
-    "DuplicateIndex": "tawasul_nlp.duplicates",
-    "IndexDiskError": "tawasul_nlp.errors",
-    "IndexFormatError": "tawasul_nlp.errors",
-    "IndexLockedError": "tawasul_nlp.errors",
-    "InputChangedError": "tawasul_nlp.tables.errors",
-    "InvalidTextError": "tawasul_nlp.errors",
-    "MissingColumnError": "tawasul_nlp.tables.errors",
-    "MissingExtraError": "tawasul_nlp.errors",
-    "ModelFormatError": "tawasul_nlp.errors",
-    "Normalizer": "tawasul_nlp.text",
-    "OversizedTableError": "tawasul_nlp.tables.errors",
-    "Prediction": "tawasul_nlp.prediction",
-    "ReadOptions": "tawasul_nlp.tables",
-    "RowsLostError": "tawasul_nlp.tables.errors",
-    "TableError": "tawasul_nlp.tables.errors",
-    "TawasulError": "tawasul_nlp.errors",
-    "Taxonomy": "tawasul_nlp.domain",
-    "UnknownIdError": "tawasul_nlp.domain",
-    "WorkerDiedError": "tawasul_nlp.tables.errors",
-    "WriteOptions": "tawasul_nlp.tables",
-    "classify_table": "tawasul_nlp.tables",
-    "find_places": "tawasul_nlp.domain",
-    "group_table": "tawasul_nlp.tables",
-    "mask_personal_data": "tawasul_nlp.text",
-    "normalize": "tawasul_nlp.text",
-    "predict": "tawasul_nlp.classifier",
-    "write_report": "tawasul_nlp.report",
+# Module -> the public names that it defines.
+_NAMES = {
+    "tawasul_nlp.classifier": ("ComplaintClassifier", "predict"),
+    "tawasul_nlp.domain": ("DataError", "Taxonomy", "UnknownIdError", "find_places"),
+    "tawasul_nlp.duplicates": ("DuplicateGrouper", "DuplicateIndex"),
+    "tawasul_nlp.errors": (
+        "BackboneError",
+        "DifferentDataError",
+        "IndexDiskError",
+        "IndexFormatError",
+        "IndexLockedError",
+        "InvalidTextError",
+        "MissingExtraError",
+        "ModelFormatError",
+        "TawasulError",
+    ),
+    "tawasul_nlp.prediction": ("Prediction",),
+    "tawasul_nlp.report": ("write_report",),
+    "tawasul_nlp.tables": ("ReadOptions", "WriteOptions", "classify_table", "group_table"),
+    "tawasul_nlp.tables.errors": (
+        "InputChangedError",
+        "MissingColumnError",
+        "OversizedTableError",
+        "RowsLostError",
+        "TableError",
+        "WorkerDiedError",
+    ),
+    "tawasul_nlp.text": ("Normalizer", "mask_personal_data", "normalize"),
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = ["__version__", *_HOMES]
 

@@ -23,12 +23,7 @@ def cores(process: Path = Path("/proc/self")) -> int:
     """Return how many cores this process may use.
 
     The value of ``TAWASUL_THREADS``; without it, as many as the process may run on, but no more than the CPU quota of
-    its control groups (a container's limit), rounded up.
-
-    Parameters
-    ----------
-    process : Path
-        The process's folder in Linux's ``/proc``. Control groups that cannot be read impose no limit.
+    its control groups (a container's limit), rounded up. Control groups that cannot be read impose no limit.
 
     Raises
     ------

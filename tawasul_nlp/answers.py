@@ -64,16 +64,10 @@ def learned_domain(folder: Path, config: ModelConfig) -> Domain:
 class Answers:
     """Put predictions together for one model.
 
-    Parameters
-    ----------
-    config : ModelConfig
-    domain : Domain
-        Names, routing and places of the labels that it knows.
-    learned : Domain
-        The domain of the model's training texts, by which it groups topics under agencies.
-    complete : bool
-        Whether the domain must know all labels of the tasks topic, agency and kind; an agency may have the model's
-        label among its codes. Without, a task of which it lacks a label keeps its own names, and nothing is routed.
+    The domain gives names, routing and places of the labels that it knows; by the one of its training texts, which it
+    ``learned``, the model groups topics under agencies. Unless the domain must be ``complete`` (know all labels of the
+    tasks topic, agency and kind; an agency may have the model's label among its codes), a task of which it lacks a
+    label keeps its own names, and nothing is routed.
 
     Raises
     ------
@@ -131,16 +125,9 @@ class Answers:
     def predictions(
         self, texts: Sequence[str], output: ModelOutput, thresholds: Mapping[str, float]
     ) -> list[Prediction]:
-        """Return the prediction of each text.
+        """Return the prediction of each text from what the model makes of them.
 
-        Parameters
-        ----------
-        texts : sequence of str
-        output : ModelOutput
-            What the model makes of them.
-        thresholds : mapping of str to float
-            For each task, the probability below which an answer needs review; of a multi-label task, that of its set
-            of labels.
+        ``thresholds`` are, for each task, the probability below which an answer, or a set of labels, needs review.
         """
         ranked: dict[str, list[_Ranking]] = {}
         sets: dict[str, list[LabelSet]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 
 class TawasulError(Exception):
@@ -103,12 +103,7 @@ def checked_text(text: object, name: str = "text", index: int = 0) -> str:
 
 
 def checked_texts(texts: str | Iterable[str]) -> list[str]:
-    """Return the texts as a list of plain strings.
-
-    Parameters
-    ----------
-    texts : str or iterable of str
-        A list, a generator, a column of a data frame or an Arrow array.
+    """Return texts (a list, a generator, a column of a data frame, an Arrow array) as a list of plain strings.
 
     Raises
     ------
@@ -138,16 +133,11 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
         if isinstance(texts, dict):
             raise TypeError("iterable, but not over texts")
         # An Arrow array, chunked or not, yields its own scalars instead of strings.
-        items = iter(texts.to_pylist() if isinstance(texts, _Arrow) else texts)
+        items = iter(texts.to_pylist() if hasattr(texts, "to_pylist") else texts)
     except TypeError:
         raise InvalidTextError(f"{mismatch}; wrap it in a list") from None
     # A numpy array holds its own str subclass, which would be printed and pickled as such.
     return [str(checked_text(text, f"text {index}", index)) for index, text in enumerate(items)]
-
-
-@runtime_checkable
-class _Arrow(Protocol):
-    def to_pylist(self) -> list[str]: ...
 
 
 def at_least_one(name: str, value: int) -> int:

@@ -10,19 +10,10 @@ from tawasul_nlp.errors import MissingExtraError
 def require(extra: str, purpose: str, *modules: str) -> None:
     """Check that the modules of an extra are installed, without importing them.
 
-    Parameters
-    ----------
-    extra : str
-        Its name in ``pip install 'tawasul-nlp[NAME]'``.
-    purpose : str
-        What needs it.
-    *modules : str
-        Top-level modules that will be imported.
-
     Raises
     ------
     MissingExtraError
-        If one of them is not installed.
+        If one of them is not installed; the message begins with the purpose.
 
     Examples
     --------

@@ -44,19 +44,9 @@ def log_sigmoid(scores: np.ndarray) -> np.ndarray:
 def combine(tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Weigh the scorers' scores of each task, apply its temperature and power, and normalise.
 
-    The labels of a multi-label task are not normalised: each has the sigmoid of its score.
-
-    Parameters
-    ----------
-    tasks : mapping of str to TaskConfig
-        Parents before children.
-    scorers : mapping of str to (mapping of str to ndarray)
-        For ``encoder`` and ``ngram``, the scores (texts, labels) of each task that they read.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Log-probabilities (texts, labels) of each task, float64.
+    Tasks are given parents first; the scorers ``encoder`` and ``ngram`` with their scores (texts, labels) of each task.
+    Returns log-probabilities (texts, labels) of each, float64. The labels of a multi-label task are not normalised:
+    each has the sigmoid of its score.
     """
     results: dict[str, np.ndarray] = {}
     for name, task in tasks.items():
@@ -81,15 +71,6 @@ def log_ratios(name: str, task: TaskConfig, frequencies: Mapping[str, float]) ->
     """Return the logarithm of each label's new prior over its old one: (n_labels,).
 
     Labels that are not named keep their old priors, and the named ones share theirs by the frequencies.
-
-    Parameters
-    ----------
-    name : str
-        The task's, for errors.
-    task : TaskConfig
-        With its ``prior``.
-    frequencies : mapping of str to float
-        Counts, or shares, of labels.
 
     Raises
     ------
@@ -172,17 +153,9 @@ def with_ratios(
 ) -> dict[str, np.ndarray]:
     """Return log-probabilities under new priors.
 
-    A task that another decides follows it: a label is as much likelier as the labels of the parent that belong to it
-    are together, by what each text says of them.
-
-    Parameters
-    ----------
-    tasks : mapping of str to TaskConfig
-        Parents before children.
-    log_probabilities : mapping of str to ndarray
-        Of each task (n_texts, n_labels).
-    ratios : mapping of str to ndarray
-        Logarithms of new over old priors, of tasks that no other decides.
+    ``ratios`` are logarithms of new over old priors of tasks that no other decides. A task that another decides follows
+    it: a label is as much likelier as the labels of the parent that belong to it are together, by what each text says
+    of them.
 
     Examples
     --------

@@ -75,22 +75,7 @@ class EncoderScorer:
         return self._normalizer(arabizi_to_arabic(text[:MAX_CHARS]))
 
     def places(self, text: str, tokens: Tokens, row: int, slices: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Return where slices of a text's own tokens lie in the text as it was written.
-
-        Parameters
-        ----------
-        text : str
-        tokens : Tokens
-        row : int
-            The text's place among those of ``tokens``.
-        slices : sequence of (int, int)
-            Each of at least one token.
-
-        Returns
-        -------
-        list of (int, int)
-            Slices of ``text``, in characters.
-        """
+        """Return where slices of the tokens of a text, the one at ``row``, lie in the text as it was written."""
         text = text[:MAX_CHARS]
         normal = self._normalizer.normalize_with_offsets(text, arabizi_edits(text))
         offsets = tokens.encodings[row].offsets[tokens.content(row)]
@@ -99,11 +84,8 @@ class EncoderScorer:
     def run(self, tokens: Tokens, batch_size: int) -> dict[str, np.ndarray]:
         """Run the encoder on batches of similar length.
 
-        Returns
-        -------
-        dict of str to ndarray
-            Each output, in the order of the texts: float32 (n_texts, size), or of those for each token an array
-            (tokens, size) for each text (n_texts,), without special tokens.
+        Each output is in the order of the texts: float32 (n_texts, size), or of those for each token an array
+        (tokens, size) for each text (n_texts,), without special tokens.
 
         Raises
         ------

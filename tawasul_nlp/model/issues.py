@@ -70,14 +70,8 @@ class FoundIssue:
 def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list[Clause]:
     """Return the clauses of a text that may report an issue, in the order of the text.
 
-    Parameters
-    ----------
-    tags : ndarray, shape (tokens, len(TAGS))
-        Logits, without those of special tokens.
-    labels : ndarray, shape (tokens, n_labels)
-        Logits.
-    text : ndarray, shape (n_labels,)
-        Probability of each label for the whole text, which has a say in what each clause is about.
+    ``tags`` (tokens, len(TAGS)) and ``labels`` (tokens, n_labels) are logits, without those of special tokens; ``text``
+    (n_labels,) the probability of each label for the whole text, which has a say in what each clause is about.
 
     Examples
     --------
@@ -120,16 +114,8 @@ def find_issues(
     """Choose the issues among a text's clauses, the main one first.
 
     The main issue is the text's likeliest label, in the clause that speaks for it most; without a clause for it, it is
-    the whole text. Each other label counts once.
-
-    Parameters
-    ----------
-    clauses : sequence of Clause
-    text : ndarray, shape (n_labels,)
-        Probability of each label for the whole text.
-    config : IssueConfig
-    tokens : int
-        Number of tokens of the text.
+    the whole text, all its ``tokens``. Each other label counts once. ``text`` is the probability of each label for the
+    whole text: (n_labels,).
     """
     main = int(text.argmax())
     of_main = [clause for clause in clauses if clause.label == main]

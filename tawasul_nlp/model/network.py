@@ -32,23 +32,10 @@ class EncoderOutput(NamedTuple):
 class MultiTaskNetwork(nn.Module):
     """A BERT encoder with mean pooling, one linear head for each task, and heads for incidents, clauses and pairs.
 
-    Parameters
-    ----------
-    encoder : BertModel
-        Any BERT-type encoder without a pooler.
-    tasks : dict of str to int
-        Number of labels of each task, in output order.
-    dropout : float
-        Dropout on the pooled vector before the heads, in training only.
-    incident : bool
-        Whether it has incident vectors, which grouping duplicates needs.
-    clauses : str or None
-        The task whose labels clauses have; None for a network that does not tell clauses apart.
-    separator : int or None
-        Token between two texts that are read together; None for a network that does not tell if both report one event.
+    The encoder has no pooler; ``tasks`` gives the number of labels of each task, in output order. Grouping duplicates
+    needs ``incident`` vectors. ``clauses`` is the task whose labels clauses have, and ``separator`` the token between
+    two texts that are read together; None for a network that does neither.
 
-    Notes
-    -----
     The heads read the pooled vector itself; the ``embedding`` output is its L2-normalised form, so that a dot
     product of two embeddings is their cosine. The last layer learns to discard what does not matter for topics (who,
     when, which details), which is what identifies an incident, so the ``incident`` output is a projection of the states
@@ -150,12 +137,7 @@ class PairHead(nn.Module):
     """Tells from the tokens of two texts that were read together whether both report one event.
 
     Each token is compared with what it is aligned to in the other text (Parikh et al. 2016): one detail that has no
-    like, such as another street, must not be lost in a mean.
-
-    Parameters
-    ----------
-    size : int
-        Of a token's states.
+    like, such as another street, must not be lost in a mean. ``size`` is that of a token's states.
     """
 
     def __init__(self, size: int) -> None:
@@ -170,14 +152,7 @@ class PairHead(nn.Module):
         self.same = nn.Linear(_PAIR_SIZE, 1)
 
     def forward(self, states: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """Return logits (batch, 1).
-
-        Parameters
-        ----------
-        states : Tensor, shape (batch, tokens, size)
-        first, second : Tensor of bool, shape (batch, tokens)
-            Which tokens are of which text.
-        """
+        """Return logits (batch, 1) from states (batch, tokens, size), and which tokens are of which text."""
         states = self.norm(states.float())
         keys, values = nn.functional.normalize(self.key(states), dim=-1), self.value(states)
         across = (first[:, :, None] & second[:, None]) | (second[:, :, None] & first[:, None])

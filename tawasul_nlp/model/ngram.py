@@ -52,18 +52,8 @@ class JoinedWords:
 def char_ngrams(words: JoinedWords, sizes: tuple[int, int], table: int) -> tuple[np.ndarray, np.ndarray]:
     """Hash the character n-grams of words, which include the space before and after a word.
 
-    Parameters
-    ----------
-    words : JoinedWords
-    sizes : tuple of int
-        Least and largest n.
-    table : int
-        Size of the hash table.
-
-    Returns
-    -------
-    rows, hashes : ndarray of int64, shape (n_ngrams,)
-        The text of each n-gram and its hash value.
+    ``sizes`` are the least and largest n, ``table`` the size of the hash table. Returns the text of each n-gram and its
+    hash value: int64 (n_ngrams,).
     """
     data = words.data
     starts = np.flatnonzero((data & 0xC0) != 0x80)  # the first byte of each character
@@ -186,15 +176,8 @@ class FeatureBlock:
 class NgramScorer:
     """Score texts for each task from their n-grams.
 
-    Parameters
-    ----------
-    blocks : tuple of FeatureBlock
-    weights : dict of str to ndarray
-        For each task, int8 weights (features of all blocks, labels).
-    scales : dict of str to ndarray
-        For each task, the scale of each label's int8 weights (labels,), float32.
-    biases : dict of str to ndarray
-        For each task, the intercepts (labels,), float32.
+    Of each task there are int8 weights (features of all blocks, labels), the scale of each label's, and the intercepts
+    (labels,), both float32.
     """
 
     def __init__(
@@ -291,16 +274,7 @@ def save_ngram(
     weights: dict[str, np.ndarray],
     biases: dict[str, np.ndarray],
 ) -> None:
-    """Write float weights (features, labels) as int8 with one scale per label.
-
-    Parameters
-    ----------
-    path : Path
-        The safetensors file to write.
-    blocks : tuple of FeatureBlock
-    weights, biases : dict of str to ndarray
-        For each task, float32 weights (features, labels) and intercepts (labels,).
-    """
+    """Write a safetensors file: float weights (features, labels) as int8 with one scale per label, and intercepts."""
     from safetensors.numpy import save_file
 
     tensors: dict[str, np.ndarray] = {}

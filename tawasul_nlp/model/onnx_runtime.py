@@ -62,16 +62,8 @@ class OnnxRuntime:
     A session is created on first use, and again in a forked child (thread pools do not survive a fork) and after
     unpickling, so an instance can be passed to process pools.
 
-    Parameters
-    ----------
-    path : Path
-    threads : int or None
-        Threads for one call; None for one per core that the process may use.
-    expected : mapping of str to int
-        The number of labels of each task whose logits the graph must output.
-    spinning : bool
-        Whether the threads that share a batch spin while they wait, which takes much more processor time and is slower
-        on a busy machine (``eval/results/archive/threads.md``).
+    ``expected`` is the number of columns of each output that the graph must have. Threads that spin while they wait for
+    their share of a batch take much more processor time, and are slower on a busy machine.
     """
 
     name = "ONNX Runtime, CPU"

@@ -83,13 +83,7 @@ loading_lock = threading.RLock()
 
 
 class PerProcess(Generic[_Value]):
-    """A value created on first use, and again in a forked child.
-
-    Parameters
-    ----------
-    make : callable
-        Creates the value; called by one thread at a time.
-    """
+    """A value created on first use, by one thread at a time, and again in a forked child."""
 
     def __init__(self, make: Callable[[], _Value]) -> None:
         self._make = make

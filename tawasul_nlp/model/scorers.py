@@ -55,15 +55,7 @@ class ModelOutput:
 
 
 class ModelScorers:
-    """The scorers of a model folder.
-
-    Parameters
-    ----------
-    folder : Path
-    config : ModelConfig
-    runtime : Runtime
-        The encoder's runtime.
-    """
+    """The scorers of a model folder; ``runtime`` is the encoder's."""
 
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
         self.config = config
@@ -93,15 +85,7 @@ class ModelScorers:
     def forward(
         self, texts: Sequence[str], batch_size: int, ratios: Mapping[str, np.ndarray] = MappingProxyType({})
     ) -> Iterator[ModelOutput]:
-        """Score texts piece by piece, in order.
-
-        Parameters
-        ----------
-        texts : sequence of str
-        batch_size : int
-            The most texts in one batch of the encoder.
-        ratios : mapping of str to ndarray
-            New priors over those of the model; see :func:`tawasul_nlp.model.combine.with_ratios`.
+        """Score texts piece by piece, in order; ``ratios`` are new priors over those of the model.
 
         Raises
         ------

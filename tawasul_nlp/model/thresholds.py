@@ -18,17 +18,7 @@ _STEP = 1e-4
 def decide(task: TaskConfig, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Answer each text with the first preferred label that is likely enough, or else with the likeliest label.
 
-    Parameters
-    ----------
-    task : TaskConfig
-    probabilities : ndarray of float, shape (n_texts, n_labels)
-
-    Returns
-    -------
-    answers : ndarray of int, shape (n_texts,)
-        Indices into ``task.labels``.
-    confidence : ndarray of float, shape (n_texts,)
-        Their probabilities.
+    Returns the answers, as indices into ``task.labels``, and their probabilities: both (n_texts,).
 
     Examples
     --------
@@ -49,13 +39,8 @@ def error_curve(confidence: np.ndarray, correct: np.ndarray) -> ErrorCurve:
 
     A threshold's error is counted with one extra mistake, so that a lucky run at the top does not decide, and rounded
     up to a hundredth of a per cent. Of the thresholds that keep to an error the least stays, since it accepts most.
-    So the curve answers for every target as all texts would, and is short.
-
-    Parameters
-    ----------
-    confidence : ndarray of float, shape (n_texts,)
-        Probability of each answer. Texts of equal confidence are accepted together or not at all.
-    correct : ndarray of bool, shape (n_texts,)
+    So the curve answers for every target as all texts would, and is short. ``confidence`` is the probability of each
+    answer; texts of equal confidence are accepted together or not at all.
 
     Examples
     --------

@@ -129,17 +129,8 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
 class TorchRuntime:
     """A network on the CPU (float32) or a GPU (bfloat16).
 
-    The network is loaded on first use, and again in a forked child and after unpickling.
-
-    Parameters
-    ----------
-    folder : Path
-    config : ModelConfig
-    device : str
-        ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-    threads : int or None
-        CPU threads of this process's torch; None for torch's setting, but at most one per core that the process may
-        use.
+    The network is loaded on first use, and again in a forked child and after unpickling. The device is ``"cpu"``,
+    ``"cuda"`` or ``"cuda:1"``; without ``threads`` torch's setting holds, but at most one thread per core.
 
     Raises
     ------
