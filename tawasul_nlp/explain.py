@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from tawasul_nlp.errors import checked_text
-from tawasul_nlp.prediction import without_controls
+from tawasul_nlp.prediction import Prediction, without_controls
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-    from tawasul_nlp.classifier import ComplaintClassifier
 
 # A longer text is explained by runs of words, so the cost stays that of one batch.
 MAX_PARTS = 64
@@ -87,14 +86,33 @@ class Explanation:
         return f'<div><div><b>{head}</b></div><div dir="auto" style="line-height:2">{"".join(parts)}</div></div>'
 
 
-def explain(
-    classifier: ComplaintClassifier, text: str, task: str | None = None, *, label: str | None = None
-) -> Explanation:
+class Explainable(Protocol):
+    """A classifier that can be explained, such as :class:`~tawasul_nlp.ComplaintClassifier`."""
+
+    @property
+    def labels(self) -> Mapping[str, Sequence[str]]:
+        """Label ids of each task, in the order of the columns of :meth:`predict_proba`."""
+        ...
+
+    def known_task(self, task: str | None) -> str:
+        """Return the name of a task; None is the default task."""
+        ...
+
+    def predict(self, text: str, /) -> Prediction:
+        """Return the prediction for one text."""
+        ...
+
+    def predict_proba(self, texts: list[str], task: str, /) -> np.ndarray:
+        """Return calibrated probabilities: (n_texts, n_labels)."""
+        ...
+
+
+def explain(classifier: Explainable, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
     """Weigh every word of ``text`` for the classifier's prediction of ``task``.
 
     Parameters
     ----------
-    classifier : ComplaintClassifier
+    classifier : Explainable
     text : str
         At most :data:`MAX_PARTS` parts are weighed: single words, or runs of words in a longer text.
     task : str or None

@@ -354,12 +354,6 @@ def test_where_nothing_is_read_the_explanation_gives_the_answer_of_predict_and_n
     assert explanation.top() == []
 
 
-@pytest.mark.parametrize("bad", [None, ["المجاري طافحة"], 7, SEWAGE.encode()])
-def test_what_is_not_one_text_is_not_explained(clf: ComplaintClassifier, bad: object) -> None:
-    with pytest.raises(InvalidTextError, match=f"text is a {type(bad).__name__}, expected a str"):
-        clf.explain(bad)  # type: ignore[arg-type]
-
-
 def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path: Path) -> None:
     """Its topics may have names that the default domain has as well, under agencies of other names."""
     config = read_config(BUNDLED)

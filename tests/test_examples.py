@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from examples.make_backlog import DAYS, OUT, REPORTED_WITHIN, backlog, more_reports, write
+from examples.make_backlog import OUT, REPORTED_WITHIN, backlog, more_reports, write
 from examples.make_page import PAGE, write_page
 from tawasul_nlp import Taxonomy
 from tests.report.browser import embedded
@@ -100,23 +100,6 @@ def test_at_least_forty_incidents_are_reported_two_to_twelve_times_within_days(r
         days = [report.opened for report in reports]
         assert (max(days) - min(days)).days < REPORTED_WITHIN
         assert len({report.text for report in reports}) == len(reports)
-
-
-def test_cases_come_in_over_six_months(rows):
-    assert [row.opened for row in rows] == sorted(row.opened for row in rows)
-    assert DAYS - 14 <= (rows[-1].opened - rows[0].opened).days < DAYS
-
-
-def test_what_keeps_coming_back_is_reported_in_weeks_of_its_own(rows):
-    days = {incident: [row.opened for row in reports] for incident, reports in of_incidents(rows).items()}
-    for number, problem in enumerate(more_reports()["recurring"]):
-        incidents = [
-            days[one["case"] if isinstance(one, dict) else f"problem-{number}-{at}"]
-            for at, one in enumerate(problem["incidents"])
-        ]
-        assert len(incidents) >= 4
-        for before, after in zip(incidents, incidents[1:], strict=False):
-            assert (min(after) - max(before)).days >= 7
 
 
 def test_each_case_was_sent_to_an_agency_and_a_seeded_share_of_them_to_a_wrong_one(rows):

@@ -168,48 +168,40 @@ def sentence(extra):
     return rf"needs [a-z_, ]+; install (it|them) with: pip install 'tawasul-nlp\[{extra}\]'"
 
 
-@pytest.mark.parametrize("module", ["openpyxl", "defusedxml"])
-def test_a_workbook_is_refused_without_the_extra_that_reads_it_safely(tmp_path, capsys, without, module):
+# What a command lacks: the modules, the extra, the work, and the command; names of files are of the test's folder.
+LACKING = [
+    *(
+        (module, "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv")
+        for module in ("openpyxl", "defusedxml")
+    ),
+    ("ray", "ray", "working on a Ray cluster", "classify cases.csv -t text -o out.csv --engine ray"),
+    *(
+        (module, "train", "evaluating a model", command)
+        for module in ("sklearn", "scipy")
+        for command in (
+            *("evaluate cases.csv", "drift cases.csv cases.csv"),
+            *("compare cases.csv cases.csv", "select cases.csv -n 3 -o out.csv"),
+        )
+    ),
+    ("matplotlib", "train", "a page with plots", "evaluate cases.csv -o out.csv --html out.html"),
+]
+
+
+@pytest.mark.parametrize(("module", "extra", "work", "command"), LACKING)
+def test_a_command_is_refused_without_its_extra_before_anything_is_written(
+    tmp_path, capsys, monkeypatch, without, module, extra, work, command
+):
     book = openpyxl.Workbook()
     book.active.append(["text"])
     book.save(tmp_path / "cases.xlsx")
+    (tmp_path / "cases.csv").write_text("text,kind\nالماي مقطوع,complaint\n", encoding="utf-8")
+    for importing in ("tawasul_nlp.tables.ray", "tawasul_nlp.evaluation"):
+        monkeypatch.delitem(sys.modules, importing, raising=False)
+    monkeypatch.chdir(tmp_path)
     without(module)
-    assert main(["classify", str(tmp_path / "cases.xlsx"), "-t", "text", "-o", str(tmp_path / "out.csv")]) == 1
-    told = capsys.readouterr().err
-    assert re.fullmatch(f"tawasul: error: reading Excel workbooks {sentence('excel')}\n", told)
-    assert not (tmp_path / "out.csv").exists()
-
-
-@pytest.mark.parametrize("module", ["ray"])
-def test_a_cluster_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, without, module):
-    monkeypatch.delitem(sys.modules, "tawasul_nlp.tables.ray", raising=False)
-    without(module)
-    table = str(ROOT / "examples/backlog.csv")
-    assert main(["classify", table, "-t", "text", "-o", str(tmp_path / "out.csv"), "--engine", "ray"]) == 1
-    told = capsys.readouterr().err
-    assert re.fullmatch(f"tawasul: error: working on a Ray cluster {sentence('ray')}\n", told)
-
-
-@pytest.mark.parametrize("module", ["sklearn", "scipy"])
-@pytest.mark.parametrize("command", ["evaluate", "drift", "compare", "select"])
-def test_evaluating_is_refused_without_its_extra(tmp_path, capsys, monkeypatch, without, command, module):
-    monkeypatch.delitem(sys.modules, "tawasul_nlp.evaluation", raising=False)
-    without(module)
-    table = str(ROOT / "examples/backlog.csv")
-    given = {"evaluate": [table], "select": [table, "-n", "3", "-o", str(tmp_path / "out.csv")]}
-    assert main([command, *given.get(command, [table, table])]) == 1
-    told = capsys.readouterr().err
-    assert re.fullmatch(f"tawasul: error: evaluating a model {sentence('train')}\n", told)
-
-
-def test_a_page_with_plots_is_refused_before_anything_is_measured(tmp_path, capsys, without):
-    without("matplotlib")
-    table = tmp_path / "cases.csv"
-    table.write_text("text,kind\nالماي مقطوع,complaint\n", encoding="utf-8")
-    assert main(["evaluate", str(table), "-o", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html")]) == 1
-    told = capsys.readouterr().err
-    assert re.fullmatch(f"tawasul: error: a page with plots {sentence('train')}\n", told)
-    assert not (tmp_path / "out.json").exists()
+    assert main(command.split()) == 1
+    assert re.fullmatch(f"tawasul: error: {work} {sentence(extra)}\n", capsys.readouterr().err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.csv", "cases.xlsx"]
 
 
 @pytest.mark.parametrize("module", ["torch", "transformers"])

@@ -23,7 +23,7 @@ from tawasul_nlp.model.folder import BUNDLED, ModelConfig, TaskConfig, read_conf
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.added_columns import TASKS
-from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 from tests.packs import changed_domain
 
 LEVELS = ("emergency", "urgent", "normal")
@@ -68,12 +68,12 @@ def answer(config: ModelConfig) -> Answer:
             np.array([cut]),
             None
             if issues is None
-            else [tuple(FoundIssue(topics.index(topic), 0.75, *at) for topic, at in spans.items())],
+            else [tuple(FoundIssue(topics.index(topic), 0.75, *span) for topic, span in spans.items())],
             [tuple((text.index(words), text.index(words) + len(words)) for words in evidence)],
         )
         thresholds = dict.fromkeys(config.tasks, 0.5)
-        (found,) = answers.predictions([text], output, thresholds)
-        return found
+        (prediction,) = answers.predictions([text], output, thresholds)
+        return prediction
 
     return predict
 
@@ -241,7 +241,7 @@ def test_a_domain_names_the_urgency_but_need_not_know_a_task_that_is_called_so(t
 def test_an_explanation_weighs_the_words_for_the_urgency_that_is_answered(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
     for level in LEVELS:
-        clf = ComplaintClassifier.from_pretrained(preferring({level: 0.0001})(folder), threads=1)
+        clf = ComplaintClassifier.from_pretrained(preferring(folder, {level: 0.0001}), threads=1)
         told, urgency = clf.explain(TEXTS[0], "urgency"), clf.predict(TEXTS[0]).urgency
         assert urgency is not None and urgency.id == told.label == level
         assert told.probability == pytest.approx(urgency.probability) and len(told.spans) == len(TEXTS[0].split())
@@ -250,22 +250,15 @@ def test_an_explanation_weighs_the_words_for_the_urgency_that_is_answered(tmp_pa
         assert clf.explain(TEXTS[0], "urgency", label="urgent").label == "urgent"
 
 
-def preferring(preferred: Any) -> Callable[[Path], Path]:
-    """Return what changes the preferred labels of the task of urgency in a folder."""
-
-    def change(folder: Path) -> Path:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config["tasks"]["urgency"]["preferred"] = preferred
-        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        return folder
-
-    return change
+def preferring(folder: Path, preferred: Any) -> Path:
+    """Change the preferred labels of the task of urgency in a folder."""
+    return change_config(folder, lambda config: config["tasks"]["urgency"].update(preferred=preferred))
 
 
 def test_a_folder_keeps_its_preferred_labels(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
     likeliest = ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[:4])
-    stored = read_config(preferring({"urgent": 0.01, "normal": 0.01})(folder))
+    stored = read_config(preferring(folder, {"urgent": 0.01, "normal": 0.01}))
     stored.save(folder)
     assert read_config(folder) == stored
     for before, after in zip(
@@ -284,10 +277,10 @@ def test_a_folder_keeps_its_preferred_labels(tmp_path: Path) -> None:
 def test_preferred_labels_that_make_no_sense_are_refused(preferred: Any, tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
     with pytest.raises(ModelFormatError, match=r"config\.json: damaged"):
-        read_config(preferring(preferred)(folder))
+        read_config(preferring(folder, preferred))
 
 
 def test_a_task_of_several_labels_prefers_none(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS}, multi_label=["urgency"])
     with pytest.raises(ModelFormatError, match="is multi-label and has preferred labels"):
-        read_config(preferring({"urgent": 0.5})(folder))
+        read_config(preferring(folder, {"urgent": 0.5}))

@@ -11,7 +11,7 @@ LAYERS = (
     ("text",),
     ("domain",),
     ("model",),
-    ("inputs", "prediction", "answers", "explain", "classifier"),
+    ("prediction", "answers", "explain", "classifier"),
     ("duplicates",),
     ("tables.errors", "tables.added_columns"),
     ("tables.io",),

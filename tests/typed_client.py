@@ -74,16 +74,6 @@ def many_texts(texts: list[str]) -> list[str]:
     return [f"{each.topic.name_ar} {each.topic.probability:.2f} {width} {words}" for each in predictions]
 
 
-def several_labels(text: str) -> list[str]:
-    """Read one text with a model that answers with sets of labels."""
-    classifier = ComplaintClassifier.from_pretrained("mine")
-    found = classifier.predict(text).label_sets["tags"]
-    certain: float = found.probability
-    ids: tuple[str, ...] = found.ids
-    words: list[str] = classifier.explain(text, "tags", label=ids[0]).top(3) if found.labels else []
-    return [*words, *(f"{label.id} {label.probability:.2f} {certain:.2f}" for label in found)]
-
-
 def duplicates(texts: list[str], folder: Path) -> list[str]:
     """Group cases at once, and one by one in an index."""
     grouper = DuplicateGrouper.from_pretrained(threshold=0.5)

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tawasul_nlp._packs import default_file
@@ -87,10 +87,10 @@ def arabizi(data: bytes) -> None:
     assert isinstance(arabizi_to_arabic(as_text(data)), str)
 
 
-def _table(data: bytes, suffix: str) -> None:
+def _table(suffix: str, data: bytes) -> None:
     path = folder() / f"table{suffix}"
     path.write_bytes(data)
-    try:
+    with suppress(TableError):
         reader = open_reader(path)
         reader.hint("text")
         last = 0
@@ -99,59 +99,29 @@ def _table(data: bytes, suffix: str) -> None:
             assert numbers == list(range(last + 1, last + 1 + len(numbers))), "a row was lost or counted twice"
             last += len(numbers)
             chunk.records()
-    except TableError:
-        return
-
-
-def csv_table(data: bytes) -> None:
-    """A CSV file: each row is read or rejected, with its number."""
-    _table(data, ".csv")
-
-
-def jsonl_table(data: bytes) -> None:
-    """A JSONL file: each row is read or rejected, with its number."""
-    _table(data, ".jsonl")
-
-
-def packed_table(data: bytes) -> None:
-    """A file that may be compressed: each row of the table in it is read or rejected, with its number."""
-    _table(data, "")
-
-
-def parquet_table(data: bytes) -> None:
-    """A Parquet file."""
-    _table(data, ".parquet")
-
-
-def excel_table(data: bytes) -> None:
-    """An Excel workbook."""
-    _table(data, ".xlsx")
-
-
-def _refused(error: type[Exception], name: str, data: bytes, load: Callable[[Path], object]) -> None:
-    path = folder() / name
-    path.write_bytes(data)
-    try:
-        load(path)
-    except error:
-        return
 
 
 def model_config(data: bytes) -> None:
     """A model's configuration."""
     for name in ("tokenizer.json", "model.onnx", "ngram.safetensors", "pairs.json"):
         (folder() / name).touch()
-    _refused(ModelFormatError, "config.json", data, lambda path: read_config(path.parent, verify=False))
+    (folder() / "config.json").write_bytes(data)
+    with suppress(ModelFormatError):
+        read_config(folder(), verify=False)
 
 
 def ngram_reader(data: bytes) -> None:
     """A model's n-gram scorer."""
-    _refused(ModelFormatError, "ngram.safetensors", data, NgramScorer.load)
+    (folder() / "ngram.safetensors").write_bytes(data)
+    with suppress(ModelFormatError):
+        NgramScorer.load(folder() / "ngram.safetensors")
 
 
 def pair_scorer(data: bytes) -> None:
     """A model's pair scorer."""
-    _refused(ModelFormatError, "pairs.json", data, PairScorer.load)
+    (folder() / "pairs.json").write_bytes(data)
+    with suppress(ModelFormatError):
+        PairScorer.load(folder() / "pairs.json")
 
 
 def taxonomy(data: bytes) -> None:
@@ -168,11 +138,9 @@ def gazetteer(data: bytes) -> None:
 
 def personal_numbers(data: bytes) -> None:
     """What a pack says of personal numbers: if it is accepted, it can be searched for."""
-    try:
+    with suppress(DataError):
         plan = read_plan(File("personal.yaml", data))
-    except DataError:
-        return
-    list(find(compiled(plan), "الرقم 870412356 هاتف 39001234 لوحة 123456 BD 12345678"))
+        list(find(compiled(plan), "الرقم 870412356 هاتف 39001234 لوحة 123456 BD 12345678"))
 
 
 def domain_pack(data: bytes) -> None:
@@ -197,34 +165,17 @@ def index_database(data: bytes) -> None:
     (path / "index.sqlite").write_bytes(data)
     for name in ("index.sqlite-wal", "index.sqlite-shm"):
         (path / name).unlink(missing_ok=True)
-    try:
-        with closing(DuplicateIndex.open(path, grouper())) as index:
-            index.stats()
-    except IndexFormatError:
-        return
+    with suppress(IndexFormatError), closing(DuplicateIndex.open(path, grouper())) as index:
+        index.stats()
 
 
+# Of tables each row is read or rejected, with its number; one without an ending may be compressed.
+_TABLES = {"csv_table": ".csv", "jsonl_table": ".jsonl", "packed_table": "", "parquet_table": ".parquet"}
 TARGETS: dict[str, Target] = {
-    target.__name__: target
-    for target in (
-        normaliser,
-        masks,
-        places,
-        arabizi,
-        csv_table,
-        jsonl_table,
-        packed_table,
-        parquet_table,
-        excel_table,
-        model_config,
-        ngram_reader,
-        pair_scorer,
-        taxonomy,
-        gazetteer,
-        personal_numbers,
-        domain_pack,
-        index_database,
-    )
+    **{target.__name__: target for target in (normaliser, masks, places, arabizi)},
+    **{name: partial(_table, suffix) for name, suffix in (_TABLES | {"excel_table": ".xlsx"}).items()},
+    **{target.__name__: target for target in (model_config, ngram_reader, pair_scorer, taxonomy, gazetteer)},
+    **{target.__name__: target for target in (personal_numbers, domain_pack, index_database)},
 }
 
 

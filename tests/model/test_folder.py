@@ -1,9 +1,7 @@
 """A model folder is checked before anything in it is used, and a bad one is refused with advice."""
 
-import json
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 
 
 @pytest.fixture
@@ -21,9 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def edit(folder: Path, **changes: Any) -> None:
-    path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(config | changes), encoding="utf-8")
+    change_config(folder, lambda config: config.update(changes))
 
 
 def test_a_folder_named_from_here_is_read_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,45 +81,32 @@ def test_a_configuration_that_contradicts_itself_is_refused(folder: Path, change
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "changes",
     [
-        lambda task: {"weights": {"encoder": 10**400}},
-        lambda task: {"temperature": 10**400},
-        lambda task: {"power": 10**400},
-        lambda task: {"parent_labels": [0.5, *task["parent_labels"][1:]]},
+        {"weights": {"encoder": 10**400}},
+        {"temperature": 10**400},
+        {"power": 10**400},
+        {"parent_labels": [0.5] * 104},
     ],
-    ids=["weights", "temperature", "power", "parent_labels"],
+    ids=str,
 )
-def test_numbers_that_nothing_can_be_computed_with_are_refused(
-    folder: Path, spoil: Callable[[dict[str, Any]], dict[str, Any]]
+def test_numbers_that_nothing_can_be_computed_with_are_refused(folder: Path, changes: dict[str, Any]) -> None:
+    change_config(folder, lambda config: config["tasks"]["agency"].update(changes))
+    with pytest.raises(ModelFormatError, match="damaged"):
+        read_config(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"profile": {}}, "unknown normalisation"),
+        ({"profile": {"name": "default", "steps": 5, "revision": 1}}, "unknown normalisation"),
+        ({"profile_fingerprint": "0" * 16}, "trained with normalisation"),
+    ],
+)
+def test_a_normalisation_that_is_none_or_another_one_is_refused(
+    folder: Path, changes: dict[str, Any], message: str
 ) -> None:
-    tasks = json.loads((folder / "config.json").read_text(encoding="utf-8"))["tasks"]
-    edit(folder, tasks=tasks | {"agency": tasks["agency"] | spoil(tasks["agency"])})
-    with pytest.raises(ModelFormatError, match="damaged"):
-        read_config(folder)
-
-
-@pytest.mark.parametrize("profile", [{}, {"name": "default", "steps": 5, "revision": 1}])
-def test_a_normalisation_that_is_none_is_refused(folder: Path, profile: dict[str, Any]) -> None:
-    edit(folder, profile=profile)
-    with pytest.raises(ModelFormatError, match="unknown normalisation"):
-        ComplaintClassifier.from_pretrained(folder)
-
-
-def test_a_folder_cannot_point_outside_itself(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    edit(folder, files=config["files"] | {"../secret": "0"})
-    with pytest.raises(ModelFormatError, match="unknown file"):
-        read_config(folder)
-
-
-def test_garbage_instead_of_json_is_refused(folder: Path) -> None:
-    (folder / "config.json").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(ModelFormatError, match="damaged"):
-        read_config(folder)
-
-
-def test_another_normalisation_than_the_models_is_refused(folder: Path) -> None:
-    edit(folder, profile_fingerprint="0" * 16)
-    with pytest.raises(ModelFormatError, match="trained with normalisation"):
+    edit(folder, **changes)
+    with pytest.raises(ModelFormatError, match=message):
         ComplaintClassifier.from_pretrained(folder)

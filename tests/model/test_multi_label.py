@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from hypothesis import strategies as st
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import read_config
+from tawasul_nlp.model.folder import CONFIG, read_config
 from tawasul_nlp.model.label_sets import join_labels, label_matrix, set_probability, sorted_cell, split_labels
 from tawasul_nlp.tables import classify_table, open_labelled
-from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 
 TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "tags": ("حفرة", "انقطاع", "موعد", "اقتراح")}
 
@@ -117,19 +118,15 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_task_is_refused(name: str, folder: Path, tmp_path: Path) -> None:
     change, message = DAMAGE[name]
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    change(config["tasks"]["tags"])
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    shutil.copyfile(folder / CONFIG, tmp_path / CONFIG)
     with pytest.raises(ModelFormatError, match=message):
-        read_config(tmp_path)
+        read_config(change_config(tmp_path, lambda config: change(config["tasks"]["tags"])))
 
 
 def test_a_multi_label_task_cannot_have_the_name_of_one_that_routes(folder: Path, tmp_path: Path) -> None:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["tasks"] = {"topic": config["tasks"]["tags"]}
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    shutil.copyfile(folder / CONFIG, tmp_path / CONFIG)
     with pytest.raises(ModelFormatError, match="a multi-label task cannot be named 'topic'"):
-        read_config(tmp_path)
+        read_config(change_config(tmp_path, lambda config: config.update(tasks={"topic": config["tasks"]["tags"]})))
 
 
 @pytest.mark.parametrize("extreme", [1e308, -1e308, 1e154, 1e19, -1e19, 1e-308, 5e-324])
@@ -137,13 +134,11 @@ def test_a_multi_label_task_cannot_have_the_name_of_one_that_routes(folder: Path
 def test_extreme_numbers_give_probabilities_or_are_refused(
     extreme: float, field: str, folder: Path, tmp_path: Path
 ) -> None:
-    for path in folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    config["tasks"]["tags"][field] = [extreme] * 4 if field == "offsets" else extreme
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    copied = Path(shutil.copytree(folder, tmp_path / "m"))
+    value = [extreme] * 4 if field == "offsets" else extreme
+    change_config(copied, lambda config: config["tasks"]["tags"].update({field: value}))
     try:
-        predictions = ComplaintClassifier.from_pretrained(tmp_path, threads=1).predict(TEXTS)
+        predictions = ComplaintClassifier.from_pretrained(copied, threads=1).predict(TEXTS)
     except ModelFormatError as error:
         assert "temperature" in str(error)
         return
@@ -153,7 +148,7 @@ def test_extreme_numbers_give_probabilities_or_are_refused(
 def test_the_probability_of_a_set_is_that_of_all_its_decisions() -> None:
     rng = np.random.default_rng(0)
     probabilities = rng.random((1, 3))
-    every = [np.array([[at >> bit & 1 for bit in range(3)]], bool) for at in range(8)]
+    every = [np.array([[number >> bit & 1 for bit in range(3)]], bool) for number in range(8)]
     assert sum(set_probability(probabilities, chosen)[0] for chosen in every) == pytest.approx(1.0)
 
 
@@ -161,7 +156,7 @@ def test_the_probability_of_a_set_is_that_of_all_its_decisions() -> None:
 def test_a_classified_table_has_all_labels_in_a_form_that_training_reads(
     ending: str, clf: ComplaintClassifier, folder: Path, tmp_path: Path
 ) -> None:
-    rows = [{"text": text, "id": at} for at, text in enumerate(TEXTS[:4])]
+    rows = [{"text": text, "id": row} for row, text in enumerate(TEXTS[:4])]
     backlog = tmp_path / "backlog.jsonl"
     backlog.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     out = tmp_path / f"out.{ending}"

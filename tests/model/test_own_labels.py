@@ -9,7 +9,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.errors import ModelFormatError
-from tests.model.tiny_model import TASKS, TEXTS, tiny_tokenizer, write_tiny_model
+from tests.model.tiny_model import TASKS, TEXTS, change_config, tiny_tokenizer, write_tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -111,18 +111,14 @@ def test_any_special_tokens_and_graphs_with_token_types_read_the_same(
 @pytest.mark.parametrize("name", ["text", "reasons", "embedding", "", " x", "a.b", "x" * 101, "a\n"])
 def test_task_names_that_would_hide_something_else_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
-    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
-    config["tasks"] = {name: config["tasks"]["dept"]}
-    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    change_config(copy, lambda config: config.update(tasks={name: config["tasks"]["dept"]}))
     with pytest.raises(ModelFormatError, match="a task cannot be named"):
         ComplaintClassifier.from_pretrained(copy)
 
 
 def test_labels_that_do_not_fit_the_graph_are_refused(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
-    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
-    config["tasks"]["dept"]["labels"].append("زيادة")
-    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    change_config(copy, lambda config: config["tasks"]["dept"]["labels"].append("زيادة"))
     with pytest.raises(ModelFormatError, match="3 columns, but the configuration has 4 labels"):
         ComplaintClassifier.from_pretrained(copy).predict(TEXTS)
 

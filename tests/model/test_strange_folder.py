@@ -19,7 +19,7 @@ from tawasul_nlp.model import graph as graph_module
 from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, file_hash, read_config
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
-from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 from tests.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hidden_weights
 from tests.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint
 
@@ -285,9 +285,7 @@ def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     folder = write_tiny_model(tmp_path / "m", ngram=True)
-    raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    raw["tasks"]["dept"] |= settings
-    (folder / CONFIG).write_text(json.dumps(raw), encoding="utf-8")
+    change_config(folder, lambda config: config["tasks"]["dept"].update(settings))
     with warnings.catch_warnings(), pytest.raises(ModelFormatError, match="of task 'dept' give no probabilities"):
         warnings.simplefilter("error")
         open_and_read(folder)

@@ -14,7 +14,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.cli.options import target_error
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tests.model.tiny_model import TEXTS, write_tiny_model
+from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 
 CURVE = ((0.9, 0.02), (0.6, 0.08), (0.0, 0.5))
 # All probabilities are above 0, so that the last threshold accepts everything.
@@ -114,9 +114,7 @@ def test_a_target_that_is_none_is_refused(folder: Path, target: object, error: t
     ],
 )
 def test_curves_that_are_none_are_refused(folder: Path, changes: dict[str, object]) -> None:
-    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    raw["tasks"]["dept"] |= changes
-    (folder / "config.json").write_text(json.dumps(raw), encoding="utf-8")
+    change_config(folder, lambda config: config["tasks"]["dept"].update(changes))
     with pytest.raises(ModelFormatError, match="damaged"):
         read_config(folder)
 

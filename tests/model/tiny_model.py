@@ -1,14 +1,17 @@
 """A real model folder with labels of its own: a two-layer BERT with random weights, exported as training exports."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
 from tawasul_nlp.model.folder import (
+    CONFIG,
     ENCODER,
     NETWORK,
     NETWORK_CONFIG,
@@ -115,18 +118,27 @@ def write_tiny_model(
     files = [name for name in (TOKENIZER, ENCODER, NETWORK, NETWORK_CONFIG, NGRAM) if (folder / name).exists()]
     settings = {task: TaskConfig(tuple(labels), weights, curve=((0.9, 0.05),)) for task, labels in tasks.items()}
     for task in multi_label:
-        offsets = tuple(0.5 * at - 1.0 for at in range(len(tasks[task])))
+        offsets = tuple(0.5 * label - 1.0 for label in range(len(tasks[task])))
         settings[task] = replace(settings[task], multi_label=True, offsets=offsets, label_threshold=0.4)
     config = ModelConfig(
-        settings,
-        profile.to_dict(),
-        profile.fingerprint(),
-        48,
-        {name: file_hash(folder / name) for name in files},
+        tasks=settings,
+        profile=profile.to_dict(),
+        profile_fingerprint=profile.fingerprint(),
+        max_tokens=48,
+        files={name: file_hash(folder / name) for name in files},
         issues=None if clauses is None else IssueConfig(clauses),
         separator=separator,
     )
     config.save(folder)
+    return folder
+
+
+def change_config(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Change the configuration of a folder as plain data; return the folder."""
+    path = folder / CONFIG
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    change(raw)
+    path.write_text(json.dumps(raw), encoding="utf-8")
     return folder
 
 
