@@ -75,7 +75,7 @@ class ComplaintClassifier:
         self._targets = targets_of(self.config.tasks, self.target_error)
         self._warned: set[str] = set()
         self._thresholds = self._thresholds_for(self._targets)
-        chosen = choose_runtime(
+        runtime = choose_runtime(
             folder,
             self.config,
             threads=options.threads,
@@ -83,17 +83,12 @@ class ComplaintClassifier:
             runtime=options.runtime,
             spinning=options.spinning,
         )
-        self._scorers = ModelScorers(folder, self.config, chosen)
+        self._scorers = ModelScorers(folder, self.config, runtime)
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
         self.priors: Mapping[str, Mapping[str, float]] = {}
         self._ratios: Mapping[str, np.ndarray] = {}
-        logger.info(
-            "%s: model %s loaded in %.2f s, for %s",
-            folder,
-            self.config.model_hash,
-            time.perf_counter() - began,
-            chosen.name,
-        )
+        seconds = time.perf_counter() - began
+        logger.info("%s: model %s loaded in %.2f s, for %s", folder, self.config.model_hash, seconds, runtime.name)
 
     @classmethod
     def from_pretrained(
@@ -171,7 +166,8 @@ class ComplaintClassifier:
         about one of them gains, where a text may be read in two ways, if it says so. Each label's probability is
         multiplied by its frequency over that of the calibration, and all are normalised again (Saerens et al., 2002),
         which is right if texts of one label are worded like those of the training. Where topics belong to agencies,
-        frequencies of either change the probabilities of both.
+        frequencies of either change the probabilities of both. Thresholds stay: they keep to the target error at the
+        frequencies of the calibration, and at others about so.
 
         Parameters
         ----------
@@ -182,12 +178,6 @@ class ComplaintClassifier:
         task : str or None
             None for the topic, or for the first task of a model without topics. Frequencies for other tasks that were
             given before stay, but topics and agencies have one set of frequencies, the last one given.
-
-        Returns
-        -------
-        ComplaintClassifier
-            With these frequencies in ``priors``. Thresholds stay: they keep to the target error at the frequencies of
-            the calibration, and at others about so.
 
         Raises
         ------
@@ -330,10 +320,8 @@ class ComplaintClassifier:
 
         Parameters
         ----------
-        texts : str or iterable of str
         task : str or None
             None for the topic, or for the first task of a model without topics.
-        batch_size : int
 
         Returns
         -------
@@ -448,13 +436,7 @@ class ComplaintClassifier:
     def push_to_hub(self, name: str, *, private: bool = True, token: str | None = None) -> str:
         """Upload the model to the Hugging Face Hub and return its address; it needs the extra ``hub``.
 
-        Parameters
-        ----------
-        name : str
-            ``org/name``; made if it is not there.
-        private : bool
-        token : str or None
-            None for the one that is stored on this machine.
+        ``name`` is ``org/name``, made if it is not there; without ``token``, the one stored on this machine is used.
         """
         require("hub", "uploading a model to the Hub", "huggingface_hub")
         from huggingface_hub import HfApi
@@ -557,14 +539,8 @@ def predict(
 ) -> Prediction | list[Prediction]:
     """Read one case or many with the bundled model, which is loaded once for as many threads.
 
-    Parameters
-    ----------
-    texts : str or iterable of str
-        See :meth:`ComplaintClassifier.predict`.
-    threads : int or None
-        See :meth:`ComplaintClassifier.from_pretrained`; with another number the model is loaded again.
-    target_error : float, mapping, or None
-        See :meth:`ComplaintClassifier.predict`.
+    The parameters are those of :meth:`ComplaintClassifier.predict` and, of ``threads``,
+    :meth:`ComplaintClassifier.from_pretrained`; with another number of threads the model is loaded again.
 
     Examples
     --------

@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -322,69 +322,18 @@ def check_config(config: ModelConfig) -> None:
         raise ValueError(f"max_tokens must be 8 to 512, got {config.max_tokens!r}")
     if not config.tasks:
         raise ValueError("no tasks")
-    _check_tasks(config.tasks, config.files)
+    before: dict[str, TaskConfig] = {}
+    for name, task in config.tasks.items():
+        check_task_name(name)
+        if task.multi_label:
+            check_multi_label_name(name)
+        for problem in _contradictions(task, before, config.files):
+            raise ValueError(f"task {name!r} {problem}")
+        before[name] = task
     if config.issues is not None and config.issues.task not in config.tasks:
         raise ValueError(f"issues have the labels of {config.issues.task!r}, which is not among the tasks")
     if config.separator is not None and not isinstance(config.separator, int):
         raise ValueError(f"separator must be the number of a token, got {config.separator!r}")
-
-
-def _check_tasks(tasks: Mapping[str, TaskConfig], files: Mapping[str, str]) -> None:
-    seen: set[str] = set()
-    for name, task in tasks.items():
-        check_task_name(name)
-        if len(set(task.labels)) != len(task.labels) or not task.labels:
-            raise ValueError(f"task {name!r} has no or repeated labels")
-        if not all(isinstance(label, str) for label in task.labels):
-            raise ValueError(f"task {name!r} has labels that are not text")
-        if not (math.isfinite(task.temperature) and task.temperature > 0):
-            raise ValueError(f"task {name!r} has temperature {task.temperature!r}, expected above 0")
-        if not (math.isfinite(task.power) and task.power > 0):
-            raise ValueError(f"task {name!r} has power {task.power!r}, expected above 0")
-        unknown = set(task.weights) - {"encoder", "ngram", "parent"}
-        if unknown or not task.weights or not all(map(math.isfinite, task.weights.values())):
-            raise ValueError(f"task {name!r} has the weights {task.weights}")
-        if "ngram" in task.weights and NGRAM not in files:
-            raise ValueError(f"task {name!r} weighs the n-gram scorer, but {NGRAM} is not listed")
-        if "parent" in task.weights:
-            if task.parent not in seen:
-                raise ValueError(f"task {name!r} has parent {task.parent!r}, which is no task before it")
-            parent = tasks[task.parent]
-            if parent.multi_label:
-                raise ValueError(f"task {name!r} has parent {task.parent!r}, of which a text has several labels")
-            if len(task.parent_labels) != len(parent.labels) or not all(
-                isinstance(index, int) and 0 <= index < len(task.labels) for index in task.parent_labels
-            ):
-                raise ValueError(f"task {name!r}: parent_labels do not map the labels of {task.parent!r}")
-        for target, threshold in task.thresholds.items():
-            if not (0 < float(target) < 1 and 0 <= threshold <= 1):
-                raise ValueError(f"task {name!r} has the threshold {threshold!r} for the target error {target!r}")
-        if task.thresholds and not task.curve:
-            raise ValueError(f"task {name!r} has thresholds, but no curve of errors")
-        _check_curve(name, task.curve)
-        _check_preferred(name, task)
-        if task.prior and (len(task.prior) != len(task.labels) or not all(0 < share <= 1 for share in task.prior)):
-            raise ValueError(f"task {name!r} has the prior {task.prior}, expected a share above 0 for each label")
-        _check_label_sets(name, task)
-        seen.add(name)
-
-
-def _check_curve(name: str, curve: ErrorCurve) -> None:
-    """Raise ValueError if these are not falling thresholds with rising errors."""
-    for (high, less), (low, more) in zip(((math.inf, -1.0), *curve), curve, strict=False):
-        if not (0 <= low <= 1 and low < high and 0 <= more <= 1 and less < more):
-            raise ValueError(
-                f"task {name!r} has a curve from {(high, less)} to {(low, more)}, expected falling thresholds and "
-                "rising errors, within 0 to 1"
-            )
-
-
-def _check_preferred(name: str, task: TaskConfig) -> None:
-    """Raise ValueError if labels are preferred that a task does not have, or at values that are no probability."""
-    if not task.preferred.keys() <= set(task.labels) or not all(0 < least <= 1 for least in task.preferred.values()):
-        raise ValueError(f"task {name!r} has preferred {task.preferred}, expected probabilities of its labels")
-    if task.preferred and task.multi_label:
-        raise ValueError(f"task {name!r} is multi-label and has preferred labels; it has label_threshold instead")
 
 
 def check_multi_label_name(name: str) -> None:
@@ -402,20 +351,62 @@ def check_multi_label_name(name: str) -> None:
         raise ValueError(f"a multi-label task cannot be named {name!r}, of which a case has one; name it otherwise")
 
 
-def _check_label_sets(name: str, task: TaskConfig) -> None:
-    """Raise ValueError where a task contradicts its being multi-label, or not."""
+def _contradictions(task: TaskConfig, before: Mapping[str, TaskConfig], files: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with a task, given the tasks before it and the folder's files."""
+    if len(set(task.labels)) != len(task.labels) or not task.labels:
+        yield "has no or repeated labels"
+    if not all(isinstance(label, str) for label in task.labels):
+        yield "has labels that are not text"
+    for what, value in (("temperature", task.temperature), ("power", task.power)):
+        if not (math.isfinite(value) and value > 0):
+            yield f"has {what} {value!r}, expected above 0"
+    unknown = set(task.weights) - {"encoder", "ngram", "parent"}
+    if unknown or not task.weights or not all(map(math.isfinite, task.weights.values())):
+        yield f"has the weights {task.weights}"
+    if "ngram" in task.weights and NGRAM not in files:
+        yield f"weighs the n-gram scorer, but {NGRAM} is not listed"
+    if "parent" in task.weights:
+        parent = before.get(task.parent) if task.parent is not None else None
+        if parent is None:
+            yield f"has parent {task.parent!r}, which is no task before it"
+        elif parent.multi_label:
+            yield f"has parent {task.parent!r}, of which a text has several labels"
+        elif len(task.parent_labels) != len(parent.labels) or not all(
+            isinstance(index, int) and 0 <= index < len(task.labels) for index in task.parent_labels
+        ):
+            yield f"has parent_labels that do not map the labels of {task.parent!r}"
+    for target, threshold in task.thresholds.items():
+        if not (0 < float(target) < 1 and 0 <= threshold <= 1):
+            yield f"has the threshold {threshold!r} for the target error {target!r}"
+    if task.thresholds and not task.curve:
+        yield "has thresholds, but no curve of errors"
+    for (high, less), (low, more) in zip(((math.inf, -1.0), *task.curve), task.curve, strict=False):
+        if not (0 <= low <= 1 and low < high and 0 <= more <= 1 and less < more):
+            yield (
+                f"has a curve from {(high, less)} to {(low, more)}, expected falling thresholds and rising errors, "
+                "within 0 to 1"
+            )
+    if not task.preferred.keys() <= set(task.labels) or not all(0 < least <= 1 for least in task.preferred.values()):
+        yield f"has preferred {task.preferred}, expected probabilities of its labels"
+    if task.prior and (len(task.prior) != len(task.labels) or not all(0 < share <= 1 for share in task.prior)):
+        yield f"has the prior {task.prior}, expected a share above 0 for each label"
     if not isinstance(task.multi_label, bool):
-        raise ValueError(f"task {name!r} has multi_label {task.multi_label!r}, expected true or false")
-    if not task.multi_label:
-        if task.offsets or task.label_threshold:
-            raise ValueError(f"task {name!r} has offsets or a threshold of labels, but is not multi-label")
-        return
-    check_multi_label_name(name)
+        yield f"has multi_label {task.multi_label!r}, expected true or false"
+    if task.multi_label:
+        yield from _contradictions_of_sets(task)
+    elif task.offsets or task.label_threshold:
+        yield "has offsets or a threshold of labels, but is not multi-label"
+
+
+def _contradictions_of_sets(task: TaskConfig) -> Iterator[str]:
+    """Yield what is wrong with a multi-label task."""
+    if task.preferred:
+        yield "is multi-label and has preferred labels; it has label_threshold instead"
     if any(SEPARATOR in label for label in task.labels):
-        raise ValueError(f"task {name!r} is multi-label and has labels with {SEPARATOR}, which separates labels")
+        yield f"is multi-label and has labels with {SEPARATOR}, which separates labels"
     if len(task.offsets) != len(task.labels) or not all(map(math.isfinite, task.offsets)):
-        raise ValueError(f"task {name!r} has the offsets {task.offsets}, expected a finite number for each label")
+        yield f"has the offsets {task.offsets}, expected a finite number for each label"
     if not 0 < task.label_threshold <= 1:
-        raise ValueError(f"task {name!r} has label_threshold {task.label_threshold!r}, expected above 0, at most 1")
+        yield f"has label_threshold {task.label_threshold!r}, expected above 0, at most 1"
     if task.power != 1.0 or task.prior or "parent" in task.weights:
-        raise ValueError(f"task {name!r} is multi-label, and has a power, a prior or a parent")
+        yield "is multi-label, and has a power, a prior or a parent"

@@ -124,14 +124,9 @@ class OnnxRuntime:
             for item in session.get_outputs()
         }
         check_outputs(self.path, sizes, self.expected)
-        logger.info(
-            "%s: opened in %.2f s by ONNX Runtime %s, with %d of %d threads",
-            self.path,
-            time.perf_counter() - began,
-            onnxruntime.__version__,
-            threads,
-            self._count,
-        )
+        seconds, version = time.perf_counter() - began, onnxruntime.__version__
+        message = "%s: opened in %.2f s by ONNX Runtime %s, with %d of %d threads"
+        logger.info(message, self.path, seconds, version, threads, self._count)
         return session
 
     def sizes(self) -> dict[str, int]:

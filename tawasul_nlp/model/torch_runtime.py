@@ -175,14 +175,9 @@ class TorchRuntime:
         network.to(self.device)
         if self.device != "cpu":
             network.encoder.to(torch.bfloat16)  # pooling and heads stay in float32
-        logger.info(
-            "%s: opened in %.2f s by torch %s on %s, with %d threads",
-            self.folder / NETWORK,
-            time.perf_counter() - began,
-            torch.__version__,
-            self.device,
-            torch.get_num_threads(),
-        )
+        seconds, threads = time.perf_counter() - began, torch.get_num_threads()
+        message = "%s: opened in %.2f s by torch %s on %s, with %d threads"
+        logger.info(message, self.folder / NETWORK, seconds, torch.__version__, self.device, threads)
         return network
 
     def sizes(self) -> Mapping[str, int]:
