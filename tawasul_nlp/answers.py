@@ -137,21 +137,18 @@ class Answers:
             else:
                 ranked[task] = self._ranked(task, table)
         topics = output.probabilities.get("topic")
-        return [
-            self._prediction(
-                text,
-                _TextOutput(
-                    {task: answers[row] for task, answers in ranked.items()},
-                    {task: answers[row] for task, answers in sets.items()},
-                    None if topics is None else topics[row],
-                    cut,
-                    () if output.issues is None else output.issues[row],
-                    () if output.evidence is None else output.evidence[row],
-                ),
-                thresholds,
+        predictions = []
+        for row, text in enumerate(texts):
+            of_text = _TextOutput(
+                ranked={task: answers[row] for task, answers in ranked.items()},
+                sets={task: answers[row] for task, answers in sets.items()},
+                topics=None if topics is None else topics[row],
+                truncated=bool(output.truncated[row]),
+                issues=() if output.issues is None else output.issues[row],
+                evidence=() if output.evidence is None else output.evidence[row],
             )
-            for row, (text, cut) in enumerate(zip(texts, output.truncated.tolist(), strict=True))
-        ]
+            predictions.append(self._prediction(text, of_text, thresholds))
+        return predictions
 
     def _ranked(self, task: str, table: np.ndarray) -> list[_Ranking]:
         """Return the answered label of each text and its alternatives, likeliest first."""

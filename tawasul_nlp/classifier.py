@@ -406,10 +406,10 @@ class ComplaintClassifier:
         tables = {task: [output.probabilities[task] for output in outputs] for task in self.labels}
         incident = [output.incident for output in outputs if output.incident is not None]
         return ModelOutput(
-            {task: np.concatenate(parts)[rows] for task, parts in tables.items()},
-            np.concatenate([output.embedding for output in outputs])[rows],
-            np.concatenate(incident)[rows] if incident else None,
-            np.concatenate([output.truncated for output in outputs])[rows],
+            probabilities={task: np.concatenate(parts)[rows] for task, parts in tables.items()},
+            embedding=np.concatenate([output.embedding for output in outputs])[rows],
+            incident=np.concatenate(incident)[rows] if incident else None,
+            truncated=np.concatenate([output.truncated for output in outputs])[rows],
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -58,13 +58,13 @@ class FoundIssue:
     label: int
     # Of the main issue, that of its label for the text; of another one, that the text reports it.
     probability: float
-    # Where it is reported: a slice of the tokens, or of the original text once it is moved there by `at`.
+    # Where it is reported: a slice of the tokens, or of the original text once it is moved there.
     start: int
     end: int
 
-    def at(self, start: int, end: int) -> FoundIssue:
+    def moved_to(self, start: int, end: int) -> FoundIssue:
         """Return it at another place."""
-        return FoundIssue(self.label, self.probability, start, end)
+        return replace(self, start=start, end=end)
 
 
 def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list[Clause]:

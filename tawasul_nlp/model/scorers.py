@@ -140,7 +140,12 @@ class ModelScorers:
         self, texts: Sequence[str], scores: dict[str, Scores], tokens: Tokens, ratios: Mapping[str, np.ndarray]
     ) -> ModelOutput:
         encoded, probabilities = scores["encoder"], self.probabilities(scores, ratios)
-        output = ModelOutput(probabilities, encoded["embedding"], encoded.get("incident"), tokens.truncated)
+        output = ModelOutput(
+            probabilities=probabilities,
+            embedding=encoded["embedding"],
+            incident=encoded.get("incident"),
+            truncated=tokens.truncated,
+        )
         if self.config.issues is None:
             return output
         issues, evidence = [], []
@@ -164,7 +169,7 @@ class ModelScorers:
         evidence = find_evidence(tags)
         places = self.encoder.places(text, tokens, row, [*((issue.start, issue.end) for issue in issues), *evidence])
         return (
-            tuple(issue.at(*place) for issue, place in zip(issues, places, strict=False)),
+            tuple(issue.moved_to(*place) for issue, place in zip(issues, places, strict=False)),
             joined(places[len(issues) :]),
         )
 
