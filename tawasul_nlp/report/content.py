@@ -11,7 +11,7 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
-from tawasul_nlp.report.held import CASES_OF_A_PROBLEM, Held
+from tawasul_nlp.report.cases import CASES_OF_A_PROBLEM, Held
 from tawasul_nlp.report.misrouted import misrouted
 from tawasul_nlp.report.names import Name, Names
 from tawasul_nlp.report.packing import packed

@@ -2,7 +2,7 @@
 
 from tawasul_nlp.review.case_choice import ReviewPlan
 from tawasul_nlp.review.corrections import CorrectionReport, apply_corrections
-from tawasul_nlp.review.reviewing import ReviewReport, write_review
+from tawasul_nlp.review.choose import ReviewReport, write_review
 from tawasul_nlp.review.routing_comparison import Disagreement, RoutingComparison, compare_routing
 from tawasul_nlp.tables.run.rewrite import RewriteReport
 
