@@ -27,6 +27,7 @@ from tawasul_nlp.cli.terminal import EXIT_REJECTS, complain, console, interrupts
 
 if TYPE_CHECKING:
     from tawasul_nlp.review import CorrectionReport
+    from tawasul_nlp.tables import ClassifiedTable
 
 corrections_app = command_family("What people corrected in a review: apply.")
 
@@ -126,6 +127,19 @@ class ReviewColumns:
     ] = None
     prefix: AddedPrefix = None
 
+    def opened(self, table: Path, reading: Reading, domain: Path | None) -> ClassifiedTable:
+        """Open the table with these columns."""
+        from tawasul_nlp.tables import open_classified
+
+        return open_classified(
+            table,
+            text_column=self.text_column,
+            id_column=self.id_column,
+            prefix=self.prefix,
+            domain=domain_of(domain),
+            read=reading.options(),
+        )
+
 
 @option_groups
 def review(
@@ -156,16 +170,11 @@ def review(
 
     with interrupts_told(), progress(quiet) as advance:
         summary = write_review(
-            table,
+            columns.opened(table, reading, domain),
             output,
             ReviewPlan(sheet.unsure, sheet.urgent, sheet.diverse),
             mask=sheet.mask_personal_data,
             overwrite=force,
-            text_column=columns.text_column,
-            id_column=columns.id_column,
-            prefix=columns.prefix,
-            domain=domain_of(domain),
-            read=reading.options(),
             on_progress=partial(advance, "reading"),
         )
     if not quiet:
@@ -232,16 +241,11 @@ def apply(
     ):
         corrections = apply_corrections(
             files.review,
-            files.classified,
+            columns.opened(files.classified, reading, model.domain),
             files.output,
             index=None if effects.index is None else stack.enter_context(opened_index(effects.index, model)),
             append_to=effects.append_to,
             by=effects.by,
-            text_column=columns.text_column,
-            id_column=columns.id_column,
-            prefix=columns.prefix,
-            domain=domain_of(model.domain),
-            read=reading.options(),
             write=WriteOptions(rejects=writing.rejects, overwrite=writing.force),
             on_progress=partial(advance, "applying"),
         )

@@ -24,6 +24,7 @@ from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import PAIRS, TaskConfig
 from tawasul_nlp.model.label_sets import join_labels, set_probability
+from tawasul_nlp.review.choose import first_of_groups
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import escaped_row, to_cell
 from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, open_labelled
@@ -164,8 +165,7 @@ def choose(
         raise ValueError(f"n is {n} and breadth is {breadth}, expected at least 1 each")
     margin = margins(probabilities)
     order = np.argsort(margin, kind="stable")
-    firsts = order[np.sort(np.unique(groups[order], return_index=True)[1])]
-    candidates = firsts[: max(n, int(breadth * n))]
+    candidates = first_of_groups(order, groups)[: max(n, int(breadth * n))]
     if len(candidates) > n:
         # k-means++ alone, with few rounds of refinement: the clusters only have to spread the picks.
         clusters = KMeans(n, n_init=1, max_iter=10, random_state=seed).fit_predict(vectors[candidates])

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.domain import Domain
-from tawasul_nlp.review.incident_corrections import GroupCells, decided_in_index, decided_in_table
-from tawasul_nlp.review.label_corrections import cells_of, lesson_of
-from tawasul_nlp.review.review_sheet import read_sheet
-from tawasul_nlp.review.reviewed import Reviewed, match_answers
+from tawasul_nlp.review.incident_corrections import (
+    GroupCells,
+    GroupedRow,
+    IncidentDecision,
+    decided_in_index,
+    decided_in_table,
+)
+from tawasul_nlp.review.label_corrections import CorrectedCase, cells_of, corrected, lesson_of
+from tawasul_nlp.review.label_names import LabelNames, SeenLabels
+from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answer, correction_column, read_sheet
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
-from tawasul_nlp.tables.classified import ClassifiedTable, open_classified
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified, is_true, number_of
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions, open_reader
+from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
 from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.tables.run.rewrite import RewriteReport, rewrite_table
 
@@ -24,50 +29,37 @@ if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex
 
 _TEXT = "text"
+_MOST_PROBLEMS = 10
+_NEW = (NEW_INCIDENT, "جديد")
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectionReport:
-    """What was applied.
-
-    Attributes
-    ----------
-    output : Path
-    changed : mapping of str to int
-        For each task, the cases whose label changed; of the agency, those too that a corrected topic routed anew.
-    confirmed : int
-        Cases that a person checked and found right.
-    merged, moved, split : int
-        Decisions about incidents.
-    lessons : int
-        Rows of the file that a model learns from, the earlier ones included; 0 without one.
-    table : RewriteReport
-        Rows read, written and rejected.
-    """
+    """What was applied."""
 
     output: Path
+    # For each task, the cases whose label changed; of the agency, those too that a corrected topic routed anew.
     changed: Mapping[str, int]
+    # Cases that a person checked and found right.
     confirmed: int
+    # Decisions about incidents.
     merged: int
     moved: int
     split: int
+    # Rows of the file that a model learns from, the earlier ones included; 0 without one.
     lessons: int
+    # Rows read, written and rejected.
     table: RewriteReport
 
 
 def apply_corrections(
     review: str | Path,
-    classified: str | Path,
+    classified: str | Path | ClassifiedTable,
     output: str | Path,
     *,
     index: DuplicateIndex | None = None,
     append_to: str | Path | None = None,
     by: str | None = None,
-    text_column: str | Sequence[str] | None = None,
-    id_column: str | None = None,
-    prefix: str | None = None,
-    domain: Domain | None = None,
-    read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
     on_progress: Callable[[float], None] | None = None,
 ) -> CorrectionReport:
@@ -82,7 +74,7 @@ def apply_corrections(
     review : str or Path
         What :func:`~tawasul_nlp.review.write_review` wrote, filled in; or any table with its columns ``case``
         and ``correct_...``.
-    classified : str or Path
+    classified : str, Path or ClassifiedTable
         The table, unchanged since.
     output : str or Path
         The corrected table.
@@ -94,10 +86,6 @@ def apply_corrections(
         is what a model learns; what people left in a row that they corrected counts as right.
     by : str or None
         Who decided it, for the index's history.
-    text_column, id_column, prefix, read
-        As for :func:`~tawasul_nlp.review.write_review`.
-    domain : Domain or None
-        The pack with labels and routing; None is Bahrain's.
     write : WriteOptions
     on_progress : callable, optional
         Called with the share of the work done.
@@ -112,54 +100,171 @@ def apply_corrections(
     --------
     >>> import tempfile
     >>> row = {"text": "حفرة في الشارع", "topic": "road_damage", "topic_probability": "0.4", "needs_review": "true"}
-    >>> rows = [row | {"review_reasons": "low_topic_confidence"}]
+    >>> review = {"case": "r1-c1d7d68b", "correct_topic": "رصف الطرق والأرصفة"}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = write_records(f"{folder}/classified.csv", dict.fromkeys(rows[0], "string"), rows)
-    ...     review = [{"case": "r1-c1d7d68b", "correct_topic": "رصف الطرق والأرصفة"}]
-    ...     _ = write_records(f"{folder}/review.csv", dict.fromkeys(review[0], "string"), review)
+    ...     _ = write_records(f"{folder}/classified.csv", dict.fromkeys(row, "string"), [row])
+    ...     _ = write_records(f"{folder}/review.csv", dict.fromkeys(review, "string"), [review])
     ...     done = apply_corrections(f"{folder}/review.csv", f"{folder}/classified.csv", f"{folder}/corrected.csv")
     >>> dict(done.changed)
     {'topic': 1}
     """
-    review, classified, output = Path(review), Path(classified), Path(output)
-    domain = domain or Domain.bundled()
-    table = open_classified(
-        classified, text_column=text_column, id_column=id_column, prefix=prefix, domain=domain, read=read
-    )
-    answers = read_sheet(review, table.tasks)
+    review, output, table = Path(review), Path(output), as_classified(classified)
     advance = on_progress or (lambda _: None)
-    reviewed = match_answers(table, answers, domain, lambda share: advance(share / 2))
-    lessons = [lesson_of(one, domain) for one in reviewed.cases]
-    lessons = _joined(Path(append_to), lessons, table.tasks) if append_to is not None else []
+    reviewed = match_answers(table, read_sheet(review, table.tasks), lambda share: advance(share / 2))
+    lessons = [] if append_to is None else _with_lessons(Path(append_to), reviewed.cases, table)
 
-    def before_publishing() -> None:
+    def write_lessons() -> None:
         if append_to is not None:
             write_records(append_to, dict.fromkeys((_TEXT, *table.tasks), "string"), lessons)
 
-    done = rewrite_table(
+    rewritten = rewrite_table(
         "corrections apply",
-        classified,
+        table.path,
         table.file,
         table.reader,
         output,
         _cells(table, reviewed, index, by),
-        before=before_publishing,
+        before=write_lessons,
         also_read=[review],
         also_written={} if append_to is None else {"file of corrections": Path(append_to)},
         write=write,
         on_progress=lambda share: advance(0.5 + share / 2),
     )
-    moves = [each for each in reviewed.decisions if not each.merges]
-    return CorrectionReport(
-        output,
-        Counter(task for one in reviewed.cases for task in one.changed),
-        sum(not one.changed for one in reviewed.cases),
-        len(reviewed.decisions) - len(moves),
-        sum(each.into is not None for each in moves),
-        sum(each.into is None for each in moves),
-        len(lessons),
-        done,
+    return _report(output, reviewed, len(lessons), rewritten)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What people decided about the cases of a table."""
+
+    # Those whose labels somebody corrected or confirmed.
+    cases: tuple[CorrectedCase, ...]
+    decisions: tuple[IncidentDecision, ...]
+    # All rows of the table that are in an incident.
+    rows: tuple[GroupedRow, ...]
+    names: Mapping[str, LabelNames]
+
+
+def match_answers(
+    table: ClassifiedTable, answers: Iterable[Answer], on_progress: Callable[[float], None] | None = None
+) -> Reviewed:
+    """Match what people wrote with the cases that it is about, and check all of it before anything changes.
+
+    Raises
+    ------
+    TableError
+        If an answer is about no case of the table, or about one that another is about, or names an unknown label or
+        incident. The message names the first ten rows that are wrong.
+    """
+    answers = [answer for answer in answers if not answer.empty]
+    keys = {answer.key for answer in answers}
+    labels, cases, rows = SeenLabels(table), dict[str, ClassifiedCase](), list[GroupedRow]()
+    for case in table.cases(on_progress):
+        labels.add(case)
+        if case.incident is not None:
+            rows.append(_grouped_row(case, table))
+        cases |= {key: case for key in (case.key, f"r{case.row}") if key in keys}
+    checker = _Checker(table, labels.names(), frozenset(row.incident for row in rows))
+    pairs = [(answer, cases[answer.key]) for answer in answers if answer.key in cases]
+    reviewed = [checker.labels(answer, case) for answer, case in pairs]
+    decisions = [decision for answer, case in pairs for decision in checker.decisions(answer, case)]
+    _raise_problems([*_unmatched(answers, cases, table), *checker.problems])
+    return Reviewed(
+        cases=tuple(case for case in reviewed if case is not None),
+        decisions=tuple(decisions),
+        rows=tuple(rows),
+        names=checker.names,
     )
+
+
+def _unmatched(answers: Sequence[Answer], cases: Mapping[str, ClassifiedCase], table: ClassifiedTable) -> Iterator[str]:
+    first: dict[int, str] = {}
+    for answer in answers:
+        if answer.key not in cases:
+            yield f"{answer.where} is about no case of {table.path.name}, or its text was changed since the review"
+        elif (row := cases[answer.key].row) in first:
+            yield f"{answer.where} is about the same case as {first[row]}"
+        else:
+            first[row] = answer.where
+
+
+def _raise_problems(problems: Sequence[str]) -> None:
+    if problems:
+        listed, further = "; ".join(problems[:_MOST_PROBLEMS]), len(problems) - _MOST_PROBLEMS
+        more = f"; and {further} more" if further > 0 else ""
+        raise TableError(f"the review cannot be applied, and nothing was changed: {listed}{more}")
+
+
+class _Checker:
+    """Reads labels and incidents as people wrote them; collects what is wrong instead of stopping at the first."""
+
+    def __init__(self, table: ClassifiedTable, names: Mapping[str, LabelNames], incidents: frozenset[int]) -> None:
+        self.names = names
+        self.problems: list[str] = []
+        self._table = table
+        self._incidents = incidents
+
+    def labels(self, answer: Answer, case: ClassifiedCase) -> CorrectedCase | None:
+        """Return a case with its corrected labels; None if nobody said anything about labels."""
+        written = {}
+        for task, label in answer.labels.items():
+            try:
+                written[task] = self.names[task].find(label)
+            except KeyError:
+                self.problems.append(f"{answer.where}: {task!r} is no task of {self._table.path.name}")
+            except ValueError as error:
+                self.problems.append(f"{answer.where}, {correction_column(task)}: {error}")
+        return corrected(case, written, self._table) if written or answer.checked else None
+
+    def decisions(self, answer: Answer, case: ClassifiedCase) -> Iterator[IncidentDecision]:
+        """Yield the decisions about a case's incident that change something."""
+        for column, written in ((MERGE, answer.merge_with), (INCIDENT, answer.incident)):
+            if not written:
+                continue
+            if case.incident is None:
+                self.problems.append(f"{answer.where}, {column}: the case is in no incident; run tawasul group first")
+            elif column == INCIDENT and written.casefold() in _NEW:
+                yield IncidentDecision(answer.where, case.row, None)
+            elif (incident := number_of(written)) not in self._incidents or incident is None:
+                expected = f"a number of the table's incidents{f' or {NEW_INCIDENT}' if column == INCIDENT else ''}"
+                self.problems.append(f"{answer.where}, {column}: expected {expected}")
+            elif int(incident) != int(case.incident):
+                yield IncidentDecision(answer.where, case.row, int(incident), merges=column == MERGE)
+
+
+def _grouped_row(case: ClassifiedCase, table: ClassifiedTable) -> GroupedRow:
+    incident = number_of(case.incident)
+    if incident is None:
+        raise TableError(f"row {case.row} of {table.path} has a group_id that is no number; group the table anew")
+    score, is_representative = (
+        case.record.get(table.added.get(name, name)) for name in ("group_score", "is_representative")
+    )
+    return GroupedRow(
+        row=case.row,
+        id=case.id,
+        incident=int(incident),
+        score=number_of(score) or 0.0,
+        representative=is_true(is_representative),
+    )
+
+
+def _with_lessons(path: Path, cases: Sequence[CorrectedCase], table: ClassifiedTable) -> list[dict[str, str]]:
+    """Return the rows of a file of corrections, whose texts may be corrected again, and a row for each further case."""
+    columns = (_TEXT, *table.tasks)
+    rows: dict[str, dict[str, str]] = {}
+    if path.exists():
+        reader = open_reader(path, text_column=_TEXT)
+        missing = [name for name in columns if name not in reader.columns]
+        if missing or len(reader.columns) > len(columns):
+            raise TableError(
+                f"{path} has the columns {', '.join(reader.columns)}, expected {', '.join(columns)}; append to a file "
+                "of corrections of the same tasks"
+            )
+        records = (record for chunk in reader.chunks() for record in chunk.records())
+        rows = {record[_TEXT]: {name: record[name] or "" for name in columns} for record in records}
+    lessons = [lesson_of(case, table.domain) for case in cases if case.case.text.strip()]
+    rows |= {lesson[_TEXT]: {name: lesson[name] for name in columns} for lesson in lessons}
+    return list(rows.values())
 
 
 def _cells(
@@ -173,29 +278,29 @@ def _cells(
         groups = decided_in_index(index, reviewed.rows, reviewed.decisions, by)
     elif reviewed.decisions:
         groups = decided_in_table(reviewed.rows, reviewed.decisions)
-    names = [table.added.get(name) for name in GROUP_COLUMNS]
     cells: dict[int, dict[str, Any]] = {
-        row: {name: value for name, value in zip(names, astuple(group), strict=True) if name is not None}
+        row: {
+            table.added[name]: value
+            for name, value in zip(GROUP_COLUMNS, astuple(group), strict=True)
+            if name in table.added
+        }
         for row, group in groups.items()
     }
-    for one in reviewed.cases:
-        cells[one.case.row] = cells.get(one.case.row, {}) | cells_of(one, table, reviewed.names)
+    for case in reviewed.cases:
+        row = case.case.row
+        cells[row] = cells.get(row, {}) | cells_of(case, table, reviewed.names)
     return cells
 
 
-def _joined(path: Path, lessons: Sequence[Mapping[str, str]], tasks: Sequence[str]) -> list[dict[str, str]]:
-    """Return the rows of a file of corrections with further ones, of which those of a known text replace it."""
-    columns = (_TEXT, *tasks)
-    kept: dict[str, dict[str, str]] = {}
-    if path.exists():
-        reader = open_reader(path, text_column=_TEXT)
-        missing = [name for name in columns if name not in reader.columns]
-        if missing or len(reader.columns) > len(columns):
-            raise TableError(
-                f"{path} has the columns {', '.join(reader.columns)}, expected {', '.join(columns)}; append to a file "
-                "of corrections of the same tasks"
-            )
-        records = (record for chunk in reader.chunks() for record in chunk.records())
-        kept = {record[_TEXT]: {name: record[name] or "" for name in columns} for record in records}
-    kept |= {row[_TEXT]: {name: row[name] for name in columns} for row in lessons if row[_TEXT].strip()}
-    return list(kept.values())
+def _report(output: Path, reviewed: Reviewed, lessons: int, rewritten: RewriteReport) -> CorrectionReport:
+    moves = [decision for decision in reviewed.decisions if not decision.merges]
+    return CorrectionReport(
+        output=output,
+        changed=Counter(task for case in reviewed.cases for task in case.changed),
+        confirmed=sum(not case.changed for case in reviewed.cases),
+        merged=len(reviewed.decisions) - len(moves),
+        moved=sum(decision.into is not None for decision in moves),
+        split=sum(decision.into is None for decision in moves),
+        lessons=lessons,
+        table=rewritten,
+    )

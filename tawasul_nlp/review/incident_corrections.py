@@ -28,22 +28,14 @@ class GroupedRow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentDecision:
-    """What a person decided about the case of a row.
+    """What a person decided about the case of a row."""
 
-    Attributes
-    ----------
-    where : str
-        The row of the review, for messages.
-    row : int
-    into : int or None
-        The incident that it belongs to; None for one of its own.
-    merges : bool
-        Whether the whole incident of the case is one with ``into``.
-    """
-
+    # The row of the review, for messages.
     where: str
     row: int
+    # The incident that it belongs to; None for one of its own.
     into: int | None
+    # Whether the whole incident of the case is one with ``into``.
     merges: bool = False
 
 
@@ -63,39 +55,40 @@ def decided_in_table(rows: Sequence[GroupedRow], decisions: Sequence[IncidentDec
     Merges come first; then cases move or get an incident of their own, with an id that no other has. A case that a
     person moved has the score 1. An incident that its representative leaves gets its first case as a new one.
     """
-    first = {each.row: each.incident for each in rows}
-    became = {incident: incident for incident in first.values()}
+    incident_before = {row.row: row.incident for row in rows}
+    became = {incident: incident for incident in incident_before.values()}
     for decision in decisions:
         if decision.merges and decision.into is not None:
-            own, into = became[first[decision.row]], became[decision.into]
-            became = {incident: into if now == own else now for incident, now in became.items()}
-    incident = {row: became[own] for row, own in first.items()}
+            merged, into = became[incident_before[decision.row]], became[decision.into]
+            became = {incident: into if now == merged else now for incident, now in became.items()}
+    incident_of = {row: became[incident] for row, incident in incident_before.items()}
     fresh = max(became, default=0) + 1
     for decision in decisions:
         if not decision.merges:
             into = fresh if decision.into is None else became[decision.into]
-            incident[decision.row], fresh = into, max(fresh, into + 1)
+            incident_of[decision.row], fresh = into, max(fresh, into + 1)
     members: defaultdict[int, list[GroupedRow]] = defaultdict(list)
-    for each in rows:
-        members[incident[each.row]].append(each)
-    moved = {each.row for each in rows if incident[each.row] != each.incident}
-    touched = {incident[row] for row in moved} | {each.incident for each in rows if each.row in moved}
-    return {
-        row: cells for of in sorted(touched) if of in members for row, cells in _cells(of, members[of], moved).items()
-    }
+    for row in rows:
+        members[incident_of[row.row]].append(row)
+    moved = {row.row for row in rows if incident_of[row.row] != row.incident}
+    touched = {incident_of[row] for row in moved} | {incident_before[row] for row in moved}
+    changed: dict[int, GroupCells] = {}
+    for incident in sorted(touched & members.keys()):
+        changed |= _cells(incident, members[incident], moved)
+    return changed
 
 
-def _cells(of: int, members: Sequence[GroupedRow], moved: set[int]) -> dict[int, GroupCells]:
-    stayed = [each for each in members if each.row not in moved] or list(members)
-    head = next((each for each in stayed if each.representative), stayed[0])
+def _cells(incident: int, members: Sequence[GroupedRow], moved: set[int]) -> dict[int, GroupCells]:
+    stayed = [member for member in members if member.row not in moved] or list(members)
+    head = next((member for member in stayed if member.representative), stayed[0])
     return {
-        each.row: GroupCells(
-            of,
-            len(members),
-            1.0 if each.row in moved or each is head else each.score,
-            each is head,
+        member.row: GroupCells(
+            incident=incident,
+            size=len(members),
+            score=1.0 if member.row in moved or member is head else member.score,
+            representative=member is head,
         )
-        for each in members
+        for member in members
     }
 
 
@@ -111,23 +104,23 @@ def decided_in_index(
     TableError
         If the index lacks a case, or an incident; then nothing is changed.
     """
-    id_of = {each.row: each.id for each in rows}
+    id_of = {row.row: row.id for row in rows}
     leaving = {decision.row for decision in decisions if not decision.merges}
     # An incident is known by a case that stays, so that a repeated decision finds what it became.
-    known_by = sorted(rows, key=lambda each: (each.row not in leaving, each.representative))
-    heads = {each.incident: each.id for each in known_by}
+    staying_last = sorted(rows, key=lambda row: (row.row not in leaving, row.representative))
+    heads = {row.incident: row.id for row in staying_last}
     _check(index, id_of, heads, decisions)
-    for decision in sorted(decisions, key=lambda each: not each.merges):
+    for decision in sorted(decisions, key=lambda decision: not decision.merges):
         case = str(id_of[decision.row])
-        own = index.assignment(case).group_id
+        incident = index.assignment(case).group_id
         if decision.into is None:
-            if index.group(own).size > 1:
+            if index.group(incident).size > 1:
                 index.split(case, by=by)
             continue
         into = index.assignment(str(heads[decision.into])).group_id
-        if own != into and decision.merges:
-            index.merge([into, own], by=by)
-        elif own != into:
+        if incident != into and decision.merges:
+            index.merge([into, incident], by=by)
+        elif incident != into:
             index.move(case, into, by=by)
     return _assigned(index, rows)
 
@@ -150,11 +143,15 @@ def _check(
 def _assigned(index: DuplicateIndex, rows: Sequence[GroupedRow]) -> dict[int, GroupCells]:
     assignments = index.assignments()
     incidents = {incident.group_id: incident for incident in index.groups(1)}
-    found = {}
-    for each in rows:
-        assignment = assignments.get(each.id or "")
+    cells = {}
+    for row in rows:
+        assignment = assignments.get(row.id or "")
         if assignment is not None:
             incident = incidents[assignment.group_id]
-            score, head = round(assignment.score, _DECIMALS), incident.representative == each.id
-            found[each.row] = GroupCells(assignment.group_id, incident.size, score, head)
-    return found
+            cells[row.row] = GroupCells(
+                incident=assignment.group_id,
+                size=incident.size,
+                score=round(assignment.score, _DECIMALS),
+                representative=incident.representative == row.id,
+            )
+    return cells

@@ -1,114 +1,178 @@
-"""What a corrected label changes: the answers of the case, its row of the table, and what a model learns from it."""
+"""What a corrected label changes: the answers and issues of its case, its row, and what a model learns from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places, route
 from tawasul_nlp.model.label_sets import split_labels
-from tawasul_nlp.review.case_issues import OTHER_AGENCIES, issue_cells, issues_of
 from tawasul_nlp.review.label_names import LabelNames
-from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, listed
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
 
 _TOPIC, _AGENCY = "topic", "agency"
+_ISSUES, _OTHER_TOPICS, _OTHER_AGENCIES = "issues", "other_topics", "other_agencies"
 _PLACE_NEEDED = "place_needed"
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectedCase:
-    """A case that a person looked at.
+    """A case that a person looked at."""
 
-    Attributes
-    ----------
-    case : ClassifiedCase
-        As the model answered it.
-    labels : mapping of str to str
-        For each task, what holds now.
-    changed : tuple of str
-        The tasks whose label is another than the model's.
-    place_needed : bool
-        Whether the case, or another issue of it, cannot be sent before somebody knows its place.
-    topic_unknown : bool
-        Whether the agency was corrected to one that does not own the topic, so that the topic is doubtful.
-    """
-
+    # As the model answered it.
     case: ClassifiedCase
+    # For each task, what holds now.
     labels: Mapping[str, str]
-    changed: tuple[str, ...]
+    # Whether the case, or another issue of it, cannot be sent before somebody knows its place.
     place_needed: bool = False
+    # Whether the agency was corrected to one that does not own the topic, so that the topic is doubtful.
     topic_unknown: bool = False
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The tasks whose label is another than the model's."""
+        return tuple(task for task, label in self.labels.items() if label != self.case.labels[task])
 
-def corrected(
-    case: ClassifiedCase, written: Mapping[str, str], table: ClassifiedTable, domain: Domain
-) -> CorrectedCase:
+
+def corrected(case: ClassifiedCase, written: Mapping[str, str], table: ClassifiedTable) -> CorrectedCase:
     """Return a case with the labels that a person wrote; another topic routes it again, if the agency is the same.
 
     Tools send back what they suggested, so an agency that is the model's was not corrected.
     """
-    labels, before, taxonomy = {**case.labels, **written}, case.labels, domain.taxonomy
+    labels, before, taxonomy = {**case.labels, **written}, case.labels, table.domain.taxonomy
     if _AGENCY not in labels or labels.get(_TOPIC) not in taxonomy.topics:
-        return CorrectedCase(case, labels, _changed(case, labels))
-    topic_kept, agency_kept = (labels[task] == before[task] for task in (_TOPIC, _AGENCY))
-    if agency_kept and not topic_kept:
-        labels[_AGENCY] = _recipient(case, labels[_TOPIC], table, domain)
+        return CorrectedCase(case, labels)
+    same_topic, same_agency = (labels[task] == before[task] for task in (_TOPIC, _AGENCY))
+    if same_agency and not same_topic:
+        labels[_AGENCY] = _recipient(case, labels[_TOPIC], table)
     topic, agency = labels[_TOPIC], labels[_AGENCY]
-    owned = taxonomy.topic(topic).agency in (agency, group_of(agency, domain))
-    recipients = (agency, *issue_cells(case, table, topic, agency)[OTHER_AGENCIES])
-    place_needed = any(id in taxonomy.agencies and taxonomy.agency(id).members for id in recipients)
-    doubtful = topic_kept and not agency_kept and not owned
-    return CorrectedCase(case, labels, _changed(case, labels), place_needed, doubtful)
+    owns_topic = taxonomy.topic(topic).agency in (agency, group_of(agency, table.domain))
+    recipients = (agency, *issue_cells(case, table, topic, agency)[_OTHER_AGENCIES])
+    return CorrectedCase(
+        case,
+        labels,
+        place_needed=any(id in taxonomy.agencies and taxonomy.agency(id).members for id in recipients),
+        topic_unknown=same_topic and not same_agency and not owns_topic,
+    )
 
 
-def _changed(case: ClassifiedCase, labels: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(task for task in labels if labels[task] != case.labels[task])
-
-
-def _recipient(case: ClassifiedCase, topic: str, table: ClassifiedTable, domain: Domain) -> str:
+def _recipient(case: ClassifiedCase, topic: str, table: ClassifiedTable) -> str:
     """Return the agency of a topic: that of the case's issue with this topic, whose clause decided, or by the text."""
-    known = next((issue.agency for issue in issues_of(case, table) if issue.topic == topic), None)
-    if known is not None:
-        return known
-    places, named = _places(case, table, domain), find_named_agencies(case.text, domain)
-    return route(topic, places, named, case.text, domain).agency_id
+    of_issue = next((issue.agency for issue in issues_of(case, table) if issue.topic == topic), None)
+    if of_issue is not None:
+        return of_issue
+    domain = table.domain
+    places = _places(case, table)
+    return route(topic, places, find_named_agencies(case.text, domain), case.text, domain).agency_id
 
 
-def _places(case: ClassifiedCase, table: ClassifiedTable, domain: Domain) -> Places:
+def _places(case: ClassifiedCase, table: ClassifiedTable) -> Places:
     """Return the places of the text, in the region that the table has for the case, which may be from a column."""
+    domain = table.domain
     region = to_name(case.record.get(table.column(domain.gazetteer.levels.region.column)))
     places = find_places(case.text, domain)
     return replace(places, governorate=region) if region in domain.taxonomy.governorates else places
 
 
-def cells_of(one: CorrectedCase, table: ClassifiedTable, names: Mapping[str, LabelNames]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class CaseIssue:
+    """An issue as the table has it: ``start:end`` is the clause of the text that reports it."""
+
+    topic: str
+    agency: str
+    probability: float
+    start: int
+    end: int
+
+
+def issues_of(case: ClassifiedCase, table: ClassifiedTable) -> tuple[CaseIssue, ...]:
+    """Return the issues of a case, the main one first; none if the table does not have them.
+
+    Raises
+    ------
+    TableError
+        If its cell cannot be read.
+    """
+    if not (table.has(_ISSUES) and table.has(_OTHER_TOPICS)):  # alone, the column may be the table's own
+        return ()
+    cell = case.record.get(table.column(_ISSUES))
+    try:
+        issues = json.loads(cell or "[]") if isinstance(cell, str) else cell or []
+        return tuple(CaseIssue(**issue) for issue in issues)
+    except (ValueError, TypeError):
+        raise TableError(
+            f"row {case.row} of {table.path} has a cell {table.column(_ISSUES)!r} that tawasul classify did not write; "
+            "put it back, or take the column out"
+        ) from None
+
+
+def with_main(issues: Sequence[CaseIssue], topic: str, agency: str) -> tuple[CaseIssue, ...]:
+    """Return a case's issues with another topic or agency of the main one.
+
+    The clause that was read as the new topic becomes the main one's; without such a clause, the main one's was misread.
+
+    Examples
+    --------
+    >>> model = [CaseIssue("road_damage", "works", 0.6, 0, 9), CaseIssue("water_leak", "ewa", 0.5, 9, 20)]
+    >>> with_main(model, "water_leak", "ewa")
+    (CaseIssue(topic='water_leak', agency='ewa', probability=1.0, start=9, end=20),)
+    """
+    main = next((issue for issue in issues if issue.topic == topic), issues[0])
+    probability = main.probability if topic == issues[0].topic else 1.0
+    others = (issue for issue in issues[1:] if issue.topic != topic)
+    return (replace(main, topic=topic, agency=agency, probability=probability), *others)
+
+
+def issue_cells(case: ClassifiedCase, table: ClassifiedTable, topic: str, agency: str) -> dict[str, list[Any]]:
+    """Return the columns of a case's issues, given the topic and agency of the main one.
+
+    Where somebody took the column ``issues`` out, the others only lose what the main one is now.
+    """
+    issues = issues_of(case, table)
+    if not issues:
+        return {
+            name: [other for other in listed(case.record.get(table.column(name))) if other != main]
+            for name, main in ((_OTHER_TOPICS, topic), (_OTHER_AGENCIES, agency))
+        }
+    main, *others = with_main(issues, topic, agency)
+    return {
+        _ISSUES: [asdict(main), *map(asdict, others)],
+        _OTHER_TOPICS: [issue.topic for issue in others],
+        _OTHER_AGENCIES: list(dict.fromkeys(issue.agency for issue in others if issue.agency != agency)),
+    }
+
+
+def cells_of(corrected: CorrectedCase, table: ClassifiedTable, names: Mapping[str, LabelNames]) -> dict[str, Any]:
     """Return the cells of the table that change: a person's label has probability 1, and the case needs no review."""
     cells: dict[str, Any] = {}
-    for task in one.changed:
-        label = one.labels[task]
+    labels, changed = corrected.labels, corrected.changed
+    for task in changed:
+        label = labels[task]
         several = split_labels(label) if task in table.multi_label else None
         cells[task] = label if several is None else several
         cells[f"{task}_name_ar"] = names[task].name(label)
         cells[f"{task}_probability"] = 1.0
         cells[f"{task}_probabilities"] = (1.0,) * len(several or ())
-    topic, agency = one.labels.get(_TOPIC), one.labels.get(_AGENCY)
-    if topic is not None and agency is not None and {_TOPIC, _AGENCY} & set(one.changed):
-        cells |= issue_cells(one.case, table, topic, agency)
-    cells |= {"needs_review": one.place_needed, "review_reasons": [_PLACE_NEEDED] if one.place_needed else []}
+    if _TOPIC in labels and _AGENCY in labels and {_TOPIC, _AGENCY} & set(changed):
+        cells |= issue_cells(corrected.case, table, labels[_TOPIC], labels[_AGENCY])
+    cells["needs_review"] = corrected.place_needed
+    cells["review_reasons"] = [_PLACE_NEEDED] if corrected.place_needed else []
     return {table.column(name): value for name, value in cells.items() if table.has(name)}
 
 
-def lesson_of(one: CorrectedCase, domain: Domain) -> dict[str, str]:
+def lesson_of(corrected: CorrectedCase, domain: Domain) -> dict[str, str]:
     """Return a row that a model learns from: the text and its labels, of an agency in a group the group's.
 
     A topic is left out where a corrected agency makes it doubtful.
     """
-    lesson = {"text": one.case.text, **one.labels}
+    lesson = {"text": corrected.case.text, **corrected.labels}
     if _AGENCY in lesson:
         lesson[_AGENCY] = group_of(lesson[_AGENCY], domain)
-    if one.topic_unknown:
+    if corrected.topic_unknown:
         lesson[_TOPIC] = ""
     return lesson
 

@@ -13,7 +13,7 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.text import normalize
 
 _AGENCY = "agency"
-_SHOWN_CHARS = 40
+_QUOTED_CHARS = 40
 
 
 class LabelNames:
@@ -27,10 +27,6 @@ class LabelNames:
     several : bool
         Whether a case may have several of them.
 
-    Attributes
-    ----------
-    ids : tuple of str
-
     Examples
     --------
     >>> names = LabelNames("kind", ["complaint", "praise"], Domain.bundled())
@@ -43,13 +39,13 @@ class LabelNames:
         self._task = task
         self._domain = domain
         self._several = several
-        known = domain.taxonomy.labels_of(task)
-        arabic = {id: known[id].name_ar if id in known else id for id in self.ids}
+        of_domain = domain.taxonomy.labels_of(task)
+        arabic = {id: of_domain[id].name_ar if id in of_domain else id for id in self.ids}
         shared = {name for name in arabic.values() if list(arabic.values()).count(name) > 1}
         self._names = {id: id if name in shared else name for id, name in arabic.items()}
-        english = {_folded(known[id].name_en): id for id in self.ids if id in known}
-        self._found = english | {_folded(name): id for id, name in self._names.items()}
-        self._found |= {_folded(id): id for id in self.ids}
+        self._ids = {_folded(of_domain[id].name_en): id for id in self.ids if id in of_domain}
+        self._ids |= {_folded(name): id for id, name in self._names.items()}
+        self._ids |= {_folded(id): id for id in self.ids}
 
     def name(self, cell: str) -> str:
         """Return the name of the label in a cell, or the names of several."""
@@ -73,16 +69,16 @@ class LabelNames:
         return self._find(written)
 
     def _find(self, written: str) -> str:
-        found = self._found.get(_folded(written))
-        if found is None and self._task == _AGENCY:
-            named = agency_named(written, self._domain)
-            found = named if named in self.ids else None
-        if found is None:
-            near = get_close_matches(_folded(written), self._found, n=3, cutoff=0.6)
-            hint = f"; did you mean {', '.join(repr(self._name(self._found[one])) for one in near)}?" if near else ""
-            shown = repr(written) if len(written) <= _SHOWN_CHARS else f"a text of {len(written)} characters"
-            raise ValueError(f"{shown} is no {self._task}{hint}")
-        return found
+        id = self._ids.get(_folded(written))
+        if id is None and self._task == _AGENCY:
+            agency = agency_named(written, self._domain)
+            id = agency if agency in self.ids else None
+        if id is None:
+            near = get_close_matches(_folded(written), self._ids, n=3, cutoff=0.6)
+            hint = f"; did you mean {', '.join(repr(self._name(self._ids[name])) for name in near)}?" if near else ""
+            quoted = repr(written) if len(written) <= _QUOTED_CHARS else f"a text of {len(written)} characters"
+            raise ValueError(f"{quoted} is no {self._task}{hint}")
+        return id
 
 
 class SeenLabels:
@@ -90,15 +86,15 @@ class SeenLabels:
 
     def __init__(self, table: ClassifiedTable) -> None:
         self._table = table
-        self._seen: dict[str, set[str]] = {task: set() for task in table.tasks}
+        self._labels: dict[str, set[str]] = {task: set() for task in table.tasks}
 
     def add(self, case: ClassifiedCase) -> None:
         """Add those of a case."""
         for task, cell in case.labels.items():
             alternatives = case.record.get(self._table.column(f"{task}_alternatives"))
-            self._seen[task] |= {*split_labels(cell), *_alternatives(alternatives)}
+            self._labels[task] |= {*split_labels(cell), *_alternatives(alternatives)}
 
-    def names(self, domain: Domain) -> dict[str, LabelNames]:
+    def names(self) -> dict[str, LabelNames]:
         """Return the labels that a person may choose for each task.
 
         They are those of the domain if all that the table has are among them; else those that the table has.
@@ -108,14 +104,14 @@ class SeenLabels:
         TableError
             If a task has no label at all.
         """
-        found = {}
-        for task, seen in self._seen.items():
-            known = domain.taxonomy.labels_of(task)
-            ids = list(known) if seen <= known.keys() else sorted(seen)
+        names, domain = {}, self._table.domain
+        for task, labels in self._labels.items():
+            of_domain = domain.taxonomy.labels_of(task)
+            ids = list(of_domain) if labels <= of_domain.keys() else sorted(labels)
             if not ids:
                 raise TableError(f"{self._table.path} has no label of the task {task!r}, so there is none to choose")
-            found[task] = LabelNames(task, ids, domain, several=task in self._table.multi_label)
-        return found
+            names[task] = LabelNames(task, ids, domain, several=task in self._table.multi_label)
+        return names
 
 
 def _alternatives(value: Any) -> set[str]:

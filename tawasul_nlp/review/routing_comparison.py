@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain, agency_named
-from tawasul_nlp.tables.classified import open_classified
+from tawasul_nlp.tables.classified import ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.fields import field as value_of
-from tawasul_nlp.tables.io.formats import ReadOptions
 from tawasul_nlp.tables.io.write import write_records
 
 _AGENCY = "agency"
@@ -133,15 +132,10 @@ class RoutingComparison:
 
 
 def compare_routing(
-    source: str | Path,
+    source: str | Path | ClassifiedTable,
     agency_column: str,
     *,
     names: Mapping[str, str] | None = None,
-    text_column: str | Sequence[str] | None = None,
-    id_column: str | None = None,
-    prefix: str | None = None,
-    domain: Domain | None = None,
-    read: ReadOptions = ReadOptions(),
 ) -> RoutingComparison:
     """Compare the model's agencies in a classified table with those that its cases were sent to.
 
@@ -150,16 +144,12 @@ def compare_routing(
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or ClassifiedTable
         Output of ``tawasul classify``.
     agency_column : str
         Names, codes or ids of the agencies that the cases were sent to.
     names : mapping of str to str, optional
         Further names and the agencies that they stand for.
-    text_column, id_column, prefix, read
-        As for :func:`~tawasul_nlp.review.write_review`.
-    domain : Domain or None
-        The pack with the agencies; None is Bahrain's.
 
     Raises
     ------
@@ -181,13 +171,10 @@ def compare_routing(
     >>> comparison.pairs
     {('ewa', 'works'): 1}
     """
-    agency_names = AgencyNames(domain or Domain.bundled(), names)
-    agencies = (domain or Domain.bundled()).taxonomy.agencies
-    table = open_classified(
-        source, text_column=text_column, id_column=id_column, prefix=prefix, domain=domain, read=read
-    )
+    table = as_classified(source)
+    agency_names, agencies = AgencyNames(table.domain, names), table.domain.taxonomy.agencies
     if _AGENCY not in table.tasks:
-        raise TableError(f"{source} is classified by {', '.join(table.tasks)}, and not by agency")
+        raise TableError(f"{table.path} is classified by {', '.join(table.tasks)}, and not by agency")
     check_columns(table.reader, [agency_column], "agency_column")
     cases = agreed = empty = 0
     unknown: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """Tables in and out: classify a backlog of any length in bounded memory, group one in memory."""
 
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, GROUP_COLUMNS, added_names, classification_columns
+from tawasul_nlp.tables.classified import ClassifiedTable, open_classified
 from tawasul_nlp.tables.errors import (
     InputChangedError,
     MissingColumnError,
@@ -21,6 +22,7 @@ __all__ = [
     "GROUP_COLUMNS",
     "INCIDENT_COLUMNS",
     "BatchReport",
+    "ClassifiedTable",
     "GroupReport",
     "InputChangedError",
     "LabelCount",
@@ -42,5 +44,6 @@ __all__ = [
     "classify_table",
     "export_incidents",
     "group_table",
+    "open_classified",
     "open_labelled",
 ]

@@ -219,6 +219,11 @@ def open_classified(
     )
 
 
+def as_classified(source: str | Path | ClassifiedTable) -> ClassifiedTable:
+    """Return a table that is opened already, or open it, with its columns as they are found."""
+    return source if isinstance(source, ClassifiedTable) else open_classified(source)
+
+
 def added_prefix(columns: Sequence[str], prefix: str | None = None) -> str | None:
     """Return the prefix of the columns that classification added; None if the table is not classified.
 

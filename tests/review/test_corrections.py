@@ -50,7 +50,7 @@ def records(path):
 def filled(table, **answers):
     """Return a review of all cases with what people wrote about some rows: ``r3={"correct_topic": ...}``."""
     review = table.with_name("review.jsonl")
-    write_review(table, review, text_column="text", overwrite=True)
+    write_review(table, review, overwrite=True)
     rows = [row | answers.get(row["case"].split("-")[0], {}) for row in records(review)]
     filled_in = table.with_name("filled.csv")
     with filled_in.open("w", encoding="utf-8-sig", newline="") as file:
@@ -78,7 +78,7 @@ def test_a_review_without_a_word_changes_nothing(table, tmp_path):
 
 def test_reviewing_and_applying_report_the_share_that_is_done(table, tmp_path):
     reviewing, applying = [], []
-    write_review(table, tmp_path / "review.csv", text_column="text", on_progress=reviewing.append)
+    write_review(table, tmp_path / "review.csv", on_progress=reviewing.append)
     apply_corrections(tmp_path / "review.csv", table, tmp_path / "out.csv", on_progress=applying.append)
     for shares in (reviewing, applying):
         assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
@@ -86,7 +86,7 @@ def test_reviewing_and_applying_report_the_share_that_is_done(table, tmp_path):
 
 def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table, tmp_path):
     review = filled(table, r3={"correct_topic": TAXONOMY.topic("waste_collection").name_ar})
-    done = apply_corrections(review, table, tmp_path / "out.csv", text_column="text")
+    done = apply_corrections(review, table, tmp_path / "out.csv")
     found = changes(table, tmp_path / "out.csv")
     assert found[3, "topic"] == "waste_collection" and found[3, "topic_probability"] == "1.0"
     assert found[3, "agency"] == "southern_municipality"
@@ -353,7 +353,7 @@ def test_a_table_that_is_not_in_the_index_is_refused(table, indexed, tmp_path):
 def test_a_workbook_that_was_filled_in_is_read_back(table, tmp_path):
     import openpyxl
 
-    write_review(table, tmp_path / "review.xlsx", text_column="text")
+    write_review(table, tmp_path / "review.xlsx")
     book = openpyxl.load_workbook(tmp_path / "review.xlsx")
     sheet = book["cases"]
     header = [cell.value for cell in sheet[1]]

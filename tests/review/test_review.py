@@ -8,7 +8,7 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.review import ReviewPlan, write_review
-from tawasul_nlp.tables import TableError
+from tawasul_nlp.tables import TableError, open_classified
 from tests.review.classified_tables import case, write
 
 TOPICS = ("sewage_overflow", "road_damage", "power_outage", "waste_collection")
@@ -21,7 +21,7 @@ def reviewed(path):
 
 def review(tmp_path, rows, plan, **options):
     table = write(tmp_path / "classified.jsonl", rows)
-    report = write_review(table, tmp_path / "review.csv", plan, overwrite=True, **options)
+    report = write_review(open_classified(table, text_column="text"), tmp_path / "review.csv", plan, **options)
     return report, reviewed(tmp_path / "review.csv")
 
 
@@ -64,7 +64,7 @@ def test_diverse_cases_take_turns_among_the_topics_the_rarest_first(tmp_path):
 def test_a_case_without_a_text_is_not_shown_and_nothing_to_review_is_said(tmp_path):
     rows = [case("", unsure=True, review_reasons="empty_text"), case("  ", unsure=True)]
     with pytest.raises(TableError, match="has no case to review; ask for others with --unsure"):
-        review(tmp_path, rows, ReviewPlan(), text_column="text")
+        review(tmp_path, rows, ReviewPlan())
     with pytest.raises(ValueError, match="none below 0 and one above it"):
         ReviewPlan(0, 0, 0)
 
@@ -72,7 +72,7 @@ def test_a_case_without_a_text_is_not_shown_and_nothing_to_review_is_said(tmp_pa
 def test_personal_data_is_masked_if_wanted(tmp_path):
     rows = [case("رقمي 39001234 والمجاري طافحة", unsure=True, id="39001234")]
     assert "39001234" in review(tmp_path, rows, ReviewPlan())[1][0]["text"]
-    masked = review(tmp_path, rows, ReviewPlan(), mask=True)[1][0]
+    masked = review(tmp_path, rows, ReviewPlan(), mask=True, overwrite=True)[1][0]
     assert "39001234" not in masked["text"] + masked["id"]
 
 
