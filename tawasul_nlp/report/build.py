@@ -9,10 +9,10 @@ from itertools import chain
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain, Levels
-from tawasul_nlp.report.cases import choose_held
 from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
 from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
+from tawasul_nlp.report.page_cases import choose_held
 from tawasul_nlp.report.shown import read_cases
 from tawasul_nlp.report.tally import Tally
 from tawasul_nlp.tables.classified import ClassifiedTable, open_classified

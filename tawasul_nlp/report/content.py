@@ -11,10 +11,10 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
-from tawasul_nlp.report.cases import CASES_OF_A_PROBLEM, Held
 from tawasul_nlp.report.misrouted import misrouted
 from tawasul_nlp.report.names import Name, Names
 from tawasul_nlp.report.packing import packed
+from tawasul_nlp.report.page_cases import CASES_OF_A_PROBLEM, Held
 from tawasul_nlp.report.shown import ShownCases
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
 from tawasul_nlp.tables.added_columns import TASKS

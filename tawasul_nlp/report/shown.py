@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.report.cases import Held
+from tawasul_nlp.report.page_cases import Held
 from tawasul_nlp.report.tally import UNKNOWN, Tally
 from tawasul_nlp.tables.classified import ClassifiedTable, cells_of
 from tawasul_nlp.tables.io.cells import to_cell

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from tawasul_nlp.report import cases as held_module
+from tawasul_nlp.report import page_cases as held_module
 from tawasul_nlp.report import write_report
 from tests.report.browser import cards, embedded, opened, plain, rows_shown, select
 from tests.report.tables import classified, write
