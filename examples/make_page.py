@@ -11,6 +11,7 @@ from pathlib import Path
 from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, classify_table, group_table, write_report
 from tawasul_nlp.report import ReportSummary
+from tawasul_nlp.tables import open_classified
 
 PAGE = Path(__file__).parent / "report.html"
 
@@ -29,7 +30,7 @@ def write_page(page: Path = PAGE, backlog: Path = BACKLOG) -> ReportSummary:
             id_column="case_id",
             date_column="opened",
         )
-        return write_report(grouped, page, routed_column="routed_to")
+        return write_report(open_classified(grouped, routed_column="routed_to"), page)
 
 
 if __name__ == "__main__":

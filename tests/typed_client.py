@@ -46,7 +46,7 @@ from tawasul_nlp.review import (
     compare_routing,
     write_review,
 )
-from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_labelled
+from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_classified, open_labelled
 from tawasul_nlp.text import MaskedText, arabizi_to_arabic, find_personal_data
 from tawasul_nlp.training import LabelledData, NgramConfig, Stage, TrainConfig, TrainRun, train
 
@@ -105,7 +105,9 @@ def a_table(source: Path, folder: Path) -> int:
         grouped: GroupReport = group_table(
             DuplicateGrouper.from_pretrained(), folder / "c.csv", folder / "g.csv", text_column=["subject", "text"]
         )
-        page: ReportSummary = write_report(folder / "g.csv", folder / "report.html", text_column="text")
+        page: ReportSummary = write_report(
+            open_classified(folder / "g.csv", text_column="text"), folder / "report.html"
+        )
     except TableError as error:
         raise SystemExit(str(error)) from error
     return done.rows_written + grouped.rows_read + page.rows

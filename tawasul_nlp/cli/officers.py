@@ -76,22 +76,22 @@ def report(
     from tawasul_nlp.cli.display import highlighted
     from tawasul_nlp.domain import Domain
     from tawasul_nlp.report import write_report
+    from tawasul_nlp.tables import open_classified
 
     pack = domain_of(domain) or Domain.bundled()
     with progress(quiet) as advance:
-        summary = write_report(
+        opened = open_classified(
             table,
-            output,
             text_column=columns.text_column,
             id_column=columns.id_column,
             date_column=columns.date_column,
             routed_column=columns.routed_column,
             prefix=columns.prefix,
-            title=title,
-            mask=not show_personal_data,
             domain=pack,
             read=reading.options(),
-            on_chunk=partial(advance, "reading"),
+        )
+        summary = write_report(
+            opened, output, title=title, mask=not show_personal_data, on_chunk=partial(advance, "reading")
         )
     with interrupts_told(f"{output} is complete"):
         if summary.rejected:

@@ -21,7 +21,7 @@ from tawasul_nlp.evaluation.output import p_text, to_plain, write_bytes, write_j
 from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, LabelMix, WordShift
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
-from tawasul_nlp.report.document import document, resource
+from tawasul_nlp.report.page import document, resource
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
 
-from tawasul_nlp.domain import Domain, Levels
+from tawasul_nlp.domain import Levels
 from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
 from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
-from tawasul_nlp.report.page_cases import choose_held
-from tawasul_nlp.report.shown import read_cases
+from tawasul_nlp.report.page_cases import choose_rows, read_cases
 from tawasul_nlp.report.tally import Tally
-from tawasul_nlp.tables.classified import ClassifiedTable, open_classified
+from tawasul_nlp.tables.classified import ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.files import PendingFile, check_apart
-from tawasul_nlp.tables.io.formats import ReadOptions
 
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
@@ -26,47 +24,29 @@ _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability",
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary:
-    """The summary of a written report.
-
-    Attributes
-    ----------
-    output : Path
-    rows, rejected : int
-        Rows counted by the report, and rows that could not be read.
-    listed : int
-        Cases whose text is on the page, and searchable.
-    text_columns : tuple of str
-    id_column, date_column : str or None
-    bytes : int
-        Size of the page.
-    highlights : Highlights
-        The largest incidents and the most unusual problems.
-    """
+    """The summary of a written report."""
 
     output: Path
+    # Rows counted by the report, and rows that could not be read.
     rows: int
     rejected: int
+    # Cases whose text is on the page, and searchable.
     listed: int
     text_columns: tuple[str, ...]
     id_column: str | None
     date_column: str | None
+    # Size of the page.
     bytes: int
+    # The largest incidents and the most unusual problems.
     highlights: Highlights
 
 
 def write_report(
-    source: str | Path,
+    source: str | Path | ClassifiedTable,
     output: str | Path,
     *,
-    text_column: str | Sequence[str] | None = None,
-    id_column: str | None = None,
-    date_column: str | None = None,
-    routed_column: str | None = None,
-    prefix: str | None = None,
     title: str | None = None,
     mask: bool = True,
-    domain: Domain | None = None,
-    read: ReadOptions = ReadOptions(),
     on_chunk: Callable[[float], None] | None = None,
 ) -> ReportSummary:
     """Write one self-contained HTML page about a classified table.
@@ -78,81 +58,69 @@ def write_report(
 
     Parameters
     ----------
-    source : str or Path
-        Output of ``tawasul classify``, as CSV, JSONL or Parquet; incidents need the columns that ``tawasul group``
-        adds. Problems recur in a block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``.
+    source : str, Path or ClassifiedTable
+        Output of ``tawasul classify``; incidents need the columns that ``tawasul group`` adds. Problems recur in a
+        block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``. To name its columns or another
+        country, open it by :func:`~tawasul_nlp.tables.open_classified`; with a ``routed_column`` the page lists where
+        the model disagrees.
     output : str or Path
         The page, written atomically.
-    text_column : str, sequence of str or None
-        A column, or a field of the objects in one; the texts of several are joined. None takes the column with the
-        most words.
-    id_column, date_column : str or None
-        None finds them: one named like an id, and one that holds dates.
-    routed_column : str or None
-        Column of the agency that each case was sent to, by its id or a name; the page then lists where the model
-        disagrees.
-    prefix : str or None
-        Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
     title : str or None
         Shown at the top; None shows the dates and the number of cases.
     mask : bool
         Whether to mask personal data in texts and ids; a masked id is followed by its row number.
-    domain : Domain or None
-        The pack with names of agencies, topics and places; None is Bahrain's.
-    read : ReadOptions
-        How the table is read.
     on_chunk : callable, optional
         Called with the share of the work done.
 
     Raises
     ------
     TableError
-        If the table cannot be read, is not classified, or lacks a named column, or the page cannot be written; its
-        subclass :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
+        If the table cannot be read, is not classified, or the page cannot be written; its subclass
+        :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
     """
-    source, output = Path(source), Path(output)
-    domain = domain or Domain.bundled()
-    check_apart([source], {"page": output})
-    table = open_classified(
-        source,
-        text_column=text_column,
-        id_column=id_column,
-        date_column=date_column,
-        routed_column=routed_column,
-        prefix=prefix,
-        domain=domain,
-        read=read,
-    )
+    table, output = as_classified(source), Path(output)
+    check_apart([table.path], {"page": output})
     _check_answers(table)
-    reader, levels = table.reader, domain.gazetteer.levels
-    advance = on_chunk or (lambda _: None)
     with disk_errors(), PendingFile(output) as pending:
-        tally = Tally(table)
-        for chunk in reader.chunks():
-            tally.add(chunk)
-            advance(reader.fraction_read() / 2)
-        if not tally.rows:
-            raise TableError("the table has no rows that can be read, so there is nothing to report")
-        problems = find_recurring(tally)
-        held = choose_held(tally, chain.from_iterable(found[:RECURRING] for found in problems.values()))
-        cases = read_cases(tally, held, domain if mask else None, lambda share: advance(0.5 + share / 2))
-        table.file.check()
-        found = Findings(tally, problems, held, cases, page_names(tally, domain, mask=mask))
-        made = {"title": title or "", "source": table.file.path.name, "made": date.today().isoformat(), "masked": mask}
-        page = render({**made, **page_content(found, domain)}, _level_words(levels))
+        findings = _read(table, mask=mask, on_chunk=on_chunk or (lambda _: None))
+        page = render(
+            {
+                "title": title or "",
+                "source": table.file.path.name,
+                "made": date.today().isoformat(),
+                "masked": mask,
+                **page_content(findings),
+            },
+            _level_words(table.domain.gazetteer.levels),
+        )
         pending.path.write_bytes(page)
         pending.publish()
     return ReportSummary(
-        output,
-        tally.rows,
-        tally.rejected,
-        len(cases.of_row),
-        table.text,
-        table.id,
-        table.date,
-        len(page),
-        highlights(found, levels.block),
+        output=output,
+        rows=findings.tally.rows,
+        rejected=findings.tally.rejected,
+        listed=len(findings.cases.of_row),
+        text_columns=table.text,
+        id_column=table.id,
+        date_column=table.date,
+        bytes=len(page),
+        highlights=highlights(findings),
     )
+
+
+def _read(table: ClassifiedTable, *, mask: bool, on_chunk: Callable[[float], None]) -> Findings:
+    """Read a table twice: what each row is, then the texts of those that the page holds."""
+    tally = Tally(table)
+    for chunk in table.reader.chunks():
+        tally.add(chunk)
+        on_chunk(table.reader.fraction_read() / 2)
+    if not tally.rows:
+        raise TableError("the table has no rows that can be read, so there is nothing to report")
+    problems = find_recurring(tally)
+    rows = choose_rows(tally, chain.from_iterable(of_places[:RECURRING] for of_places in problems.values()))
+    cases = read_cases(tally, rows, table.domain if mask else None, lambda share: on_chunk(0.5 + share / 2))
+    table.file.check()
+    return Findings(tally, problems, rows, cases, page_names(tally, mask=mask))
 
 
 def _check_answers(table: ClassifiedTable) -> None:

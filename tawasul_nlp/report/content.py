@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,12 +13,10 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
-from tawasul_nlp.report.misrouted import misrouted
 from tawasul_nlp.report.names import Name, Names
-from tawasul_nlp.report.packing import packed
-from tawasul_nlp.report.page_cases import CASES_OF_A_PROBLEM, Held
-from tawasul_nlp.report.shown import ShownCases
+from tawasul_nlp.report.page_cases import CASES_OF_A_PROBLEM, PageCases, PageRows
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
+from tawasul_nlp.review.routing_comparison import AgencyNames
 from tawasul_nlp.tables.added_columns import TASKS
 from tawasul_nlp.tables.classified import TOWN_COLUMNS
 
@@ -24,27 +24,19 @@ from tawasul_nlp.tables.classified import TOWN_COLUMNS
 MIN_INCIDENTS = 3
 MIN_WEEKS = 2
 RECURRING = 100
+_NUMBER_TYPES = ("<i1", "<i2", "<i4")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """What is known of a table after both passes.
-
-    Attributes
-    ----------
-    tally : Tally
-    problems : mapping of str to RecurringProblems
-        By ``"block"`` and by ``"town"``, the most unusual first.
-    held : Held
-    cases : ShownCases
-    names : mapping of str to list of Name
-        For each code of the tally.
-    """
+    """What is known of a table after both passes."""
 
     tally: Tally
+    # By ``"block"`` and by ``"town"``, the most unusual first.
     problems: Mapping[str, RecurringProblems]
-    held: Held
-    cases: ShownCases
+    rows: PageRows
+    cases: PageCases
+    # For each code of the tally.
     names: Mapping[str, list[Name]]
 
 
@@ -64,26 +56,26 @@ def find_recurring(tally: Tally) -> dict[str, RecurringProblems]:
     }
 
 
-def page_names(tally: Tally, domain: Domain, *, mask: bool) -> dict[str, list[Name]]:
+def page_names(tally: Tally, *, mask: bool) -> dict[str, list[Name]]:
     """Return the name of each code; a custom one may hold personal data."""
-    names = Names(domain, mask=mask)
+    names = Names(tally.table.domain, mask=mask)
     return {dimension: [names.of(dimension, name) for name in codes.names] for dimension, codes in tally.codes.items()}
 
 
-def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
+def page_content(findings: Findings) -> dict[str, Any]:
     """Return the page's data, but the facts of how it was made."""
-    tally = found.tally
+    tally, domain = findings.tally, findings.tally.table.domain
     return {
         **_facts(tally, domain),
-        "names": found.names,
+        "names": findings.names,
         "otherLabels": _other_labels(tally, domain),
-        "columns": _columns(tally, domain),
+        "columns": _columns(tally),
         "townsAt": _coordinates(tally, domain),
         "cases": [
             [row, case.id, case.text, case.reasons, case.other_topics, case.place, case.number, case.group]
-            for row, case in found.cases.of_row.items()
+            for row, case in findings.cases.of_row.items()
         ],
-        "incidents": [[incident, found.cases.clearest[incident]] for incident in found.held.incidents.tolist()],
+        "incidents": [[incident, findings.cases.clearest[incident]] for incident in findings.rows.incidents.tolist()],
         "minIncidents": MIN_INCIDENTS,
         "minWeeks": MIN_WEEKS,
         "recurring": {
@@ -92,7 +84,7 @@ def page_content(found: Findings, domain: Domain) -> dict[str, Any]:
                 "counted": problems.incidents,
                 "shown": _recurring(tally, place, problems[:RECURRING]),
             }
-            for place, problems in found.problems.items()
+            for place, problems in findings.problems.items()
         },
     }
 
@@ -131,7 +123,7 @@ def _facts(tally: Tally, domain: Domain) -> dict[str, Any]:
     }
 
 
-def _columns(tally: Tally, domain: Domain) -> dict[str, list[str]]:
+def _columns(tally: Tally) -> dict[str, list[str]]:
     """Return a column for each dimension that the table has, and those of days, incidents and certainty."""
     columns = {name: tally.values[name] for name in DIMENSIONS if tally.codes[name].names}
     days = np.asarray(tally.days)
@@ -144,7 +136,7 @@ def _columns(tally: Tally, domain: Domain) -> dict[str, list[str]]:
         "urgencyPercent": _percent(tally.urgency_certainties),
     }
     if tally.table.routed is not None:
-        rest["misrouted"] = misrouted(tally, domain)
+        rest["misrouted"] = misrouted(tally)
     return {name: packed(column) for name, column in {**columns, **rest}.items()}
 
 
@@ -178,3 +170,46 @@ def _recurring(tally: Tally, place: str, problems: Sequence[Any]) -> list[dict[s
         }
         for problem in problems
     ]
+
+
+def misrouted(tally: Tally) -> np.ndarray:
+    """Return whether each row went elsewhere: (rows,), bool.
+
+    An agency is told by its id, a code or any of its names. Rows whose routing names no one agency do not count, nor do
+    those for which the model names no agency at all, or a group or ministry of which the agency is a part.
+    """
+    domain = tally.table.domain
+    names = AgencyNames(domain)
+    routed_to = [names.find(name) for name in tally.codes["routed"].names]
+    answers = tally.codes["agency"].names
+    # One cell for each pair of a routing and an answer, and a last row and column for those without.
+    elsewhere = np.zeros((len(routed_to) + 1, len(answers) + 1), bool)
+    for routed, agency in enumerate(routed_to):
+        for answer, name in enumerate(answers):
+            elsewhere[routed, answer] = agency is not None and not _same(agency, name, names, domain)
+    is_misrouted: np.ndarray = elsewhere[np.asarray(tally.values["routed"]), np.asarray(tally.values["agency"])]
+    return is_misrouted
+
+
+def _same(routed: str, answer: str, names: AgencyNames, domain: Domain) -> bool:
+    agency = domain.taxonomy.agencies.get(answer)
+    return agency is not None and (agency.kind == "none" or names.agree(routed, answer))
+
+
+def packed(numbers: Any) -> list[str]:
+    """Return the least type that holds a column's numbers, and their bytes, compressed (zlib) and as base64.
+
+    A browser unpacks a million numbers in some milliseconds, and reads none of them as text.
+
+    Examples
+    --------
+    >>> kind, data = packed([3, -1, 200])
+    >>> kind, np.frombuffer(zlib.decompress(base64.b64decode(data)), f"<{kind}").tolist()
+    ('i2', [3, -1, 200])
+    """
+    column = np.asarray(numbers, np.int64)
+    for kind in _NUMBER_TYPES:
+        limits = np.iinfo(kind)
+        if not len(column) or (limits.min <= column.min() and column.max() <= limits.max):
+            break
+    return [kind.removeprefix("<"), base64.b64encode(zlib.compress(column.astype(kind).tobytes())).decode()]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from tawasul_nlp.domain import Level
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.content import Findings
 from tawasul_nlp.report.tally import UNKNOWN
@@ -18,45 +17,29 @@ MOST_UNUSUAL = 3
 
 @dataclass(frozen=True, slots=True)
 class LargeIncident:
-    """An incident with many reports.
-
-    Attributes
-    ----------
-    reports : int
-    topic, topic_name_ar : str
-        Of its clearest report; empty if that has none.
-    text : str
-        Of its clearest report, masked if the page is.
-    """
+    """An incident with many reports."""
 
     reports: int
+    # Of its clearest report; empty if that has none.
     topic: str
     topic_name_ar: str
+    # Of its clearest report, masked if the page is.
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ComingBack:
-    """A topic that recurs in a block or a town.
-
-    Attributes
-    ----------
-    topic, topic_name_ar : str
-    place : str
-        As people write it: ``مجمع 711``, ``كرزكان``.
-    incidents, reports, weeks : int
-        Distinct incidents, all their reports, and the calendar weeks in which an incident was first reported.
-    expected : float
-        The number of incidents if the place had its usual share of the topic.
-    first, last : date
-    """
+    """A topic that recurs in a block or a town."""
 
     topic: str
     topic_name_ar: str
+    # As people write it: ``مجمع 711``, ``كرزكان``.
     place: str
+    # Distinct incidents, all their reports, and the calendar weeks in which an incident was first reported.
     incidents: int
     reports: int
     weeks: int
+    # The number of incidents if the place had its usual share of the topic.
     expected: float
     first: date
     last: date
@@ -64,57 +47,58 @@ class ComingBack:
 
 @dataclass(frozen=True, slots=True)
 class Highlights:
-    """The largest incidents and the most unusual problems, or why there are none.
+    """The largest incidents and the most unusual problems, or why there are none."""
 
-    Attributes
-    ----------
-    largest : tuple of LargeIncident
-        At most five, the largest first.
-    coming_back : tuple of ComingBack
-        At most three, the most unusual first; a problem that recurs in a block and in its town is listed once.
-    grouped, dated, placed : bool
-        Whether the table has incidents, dates, and blocks or towns.
-    """
-
+    # At most five, the largest first.
     largest: tuple[LargeIncident, ...]
+    # At most three, the most unusual first; a problem that recurs in a block and in its town is listed once.
     coming_back: tuple[ComingBack, ...]
+    # Whether the table has incidents, dates, and blocks or towns.
     grouped: bool
     dated: bool
     placed: bool
 
 
-def highlights(found: Findings, block: Level | None) -> Highlights:
-    """Return the highlights of a table; ``block`` is the level of blocks, whose name stands before their numbers."""
-    tally, names, cases = found.tally, found.names, found.cases
+def highlights(findings: Findings) -> Highlights:
+    """Return the highlights of a table."""
+    table, problems = findings.tally.table, most_unusual(findings.problems)
+    return Highlights(
+        largest=tuple(_large_incident(findings, incident) for incident in findings.rows.incidents[:LARGEST].tolist()),
+        coming_back=tuple(_coming_back(findings, dimension, problem) for dimension, problem in problems),
+        grouped=table.grouped,
+        dated=table.date is not None,
+        placed=any(name in table.added for name in ("block", *TOWN_COLUMNS)),
+    )
 
-    def shown(dimension: str, name: str) -> str:
-        return names[dimension][tally.codes[dimension].of(name)][1]
 
-    largest = []
-    for incident in found.held.incidents[:LARGEST].tolist():
-        row = cases.clearest[incident]
-        code = tally.values["topic"][row]
-        topic, name_ar = ("", "") if code == UNKNOWN else names["topic"][code][:2]
-        largest.append(LargeIncident(int(tally.incident_sizes[incident]), topic, name_ar, cases.of_row[row].text))
-    coming_back = [
-        ComingBack(
-            problem.topic,
-            shown("topic", problem.topic),
-            f"{block.name_ar} {shown(place, problem.place)}"
-            if place == "block" and block
-            else shown(place, problem.place),
-            len(problem.incidents),
-            len(problem.cases),
-            problem.weeks,
-            problem.expected,
-            problem.first,
-            problem.last,
-        )
-        for place, problem in most_unusual(found.problems)
-    ]
-    table = tally.table
-    placed = any(name in table.added for name in ("block", *TOWN_COLUMNS))
-    return Highlights(tuple(largest), tuple(coming_back), table.grouped, table.date is not None, placed)
+def _large_incident(findings: Findings, incident: int) -> LargeIncident:
+    tally, cases = findings.tally, findings.cases
+    row = cases.clearest[incident]
+    code = tally.values["topic"][row]
+    topic, name_ar = ("", "") if code == UNKNOWN else findings.names["topic"][code][:2]
+    return LargeIncident(
+        reports=int(tally.incident_sizes[incident]), topic=topic, topic_name_ar=name_ar, text=cases.of_row[row].text
+    )
+
+
+def _coming_back(findings: Findings, dimension: str, problem: RecurringProblem) -> ComingBack:
+    """Return a problem, and its place as the country calls it; ``dimension`` is that of the place."""
+    place, block = _arabic_name(findings, dimension, problem.place), findings.tally.table.domain.gazetteer.levels.block
+    return ComingBack(
+        topic=problem.topic,
+        topic_name_ar=_arabic_name(findings, "topic", problem.topic),
+        place=f"{block.name_ar} {place}" if dimension == "block" and block else place,
+        incidents=len(problem.incidents),
+        reports=len(problem.cases),
+        weeks=problem.weeks,
+        expected=problem.expected,
+        first=problem.first,
+        last=problem.last,
+    )
+
+
+def _arabic_name(findings: Findings, dimension: str, name: str) -> str:
+    return findings.names[dimension][findings.tally.codes[dimension].of(name)].arabic
 
 
 def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tuple[str, RecurringProblem]]:
@@ -123,16 +107,13 @@ def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tup
     Of two problems of one topic that share an incident, such as a block's and its town's, only the more unusual is
     kept.
     """
-    found: list[tuple[str, RecurringProblem]] = []
     ranked = sorted(
-        ((place, problem) for place, listed in problems.items() for problem in listed),
-        key=lambda one: (one[1].p_value, -len(one[1].incidents)),
+        ((dimension, problem) for dimension, of_places in problems.items() for problem in of_places),
+        key=lambda pair: (pair[1].p_value, -len(pair[1].incidents)),
     )
-    for place, problem in ranked:
-        if len(found) == MOST_UNUSUAL:
-            break
-        if not any(
-            other.topic == problem.topic and set(other.incidents) & set(problem.incidents) for _, other in found
-        ):
-            found.append((place, problem))
-    return found
+    chosen: list[tuple[str, RecurringProblem]] = []
+    for dimension, problem in ranked:
+        same_topic = (other for _, other in chosen if other.topic == problem.topic)
+        if not any(set(other.incidents) & set(problem.incidents) for other in same_topic):
+            chosen.append((dimension, problem))
+    return chosen[:MOST_UNUSUAL]

@@ -45,9 +45,9 @@ class Names:
         entry = self._entry(dimension, name)
         if entry is not None:
             return Name(name, entry.name_ar, entry.name_en)
-        own = mask_personal_data(name, domain=self._domain).text if self._mask else name
+        masked = mask_personal_data(name, domain=self._domain).text if self._mask else name
         numbered = dimension == "block" and self._blocks_within_towns
-        return Name(own, own, self._in_english(own) if numbered else own)
+        return Name(masked, masked, self._in_english(masked) if numbered else masked)
 
     def _entry(self, dimension: str, name: str) -> Any:
         taxonomy = self._domain.taxonomy

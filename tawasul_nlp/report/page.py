@@ -1,14 +1,16 @@
-"""Combine data, words and script into the page of a classified table."""
+"""Self-contained HTML pages, which may run and load nothing but what is in them, and the page of a classified table."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
-
-from tawasul_nlp.report.document import document, resource
 
 # The parts of the script, which share one scope, in the order in which they run.
 SCRIPTS = (
@@ -27,9 +29,63 @@ SCRIPTS = (
     "first_screen",
     "page",
 )
+_PAGE = """<!doctype html>
+<html lang="ar" dir="rtl">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{{policy}}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+<title>{{title}}</title>
+<style>{{style}}</style>
+</head>
+<body>
+{{body}}</body>
+</html>
+"""
 
 
-def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> bytes:
+def resource(name: str) -> str:
+    """Return a text that stands beside this module, such as ``page.css``."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def document(body: str, parts: Mapping[str, str], *, title: str, style: str, script: str = "") -> bytes:
+    """Return a page as UTF-8; a content security policy allows this style and script and nothing else.
+
+    Parameters
+    ----------
+    body : str
+        HTML with names in double braces, ``script`` among them if there is one.
+    parts : mapping of str to str
+        What takes the place of the other names; HTML, so texts in it are escaped.
+    title : str
+        Plain text, which ``title`` in double braces repeats.
+    style, script : str
+
+    Examples
+    --------
+    >>> page = document("<p>{{text}}</p>", {"text": "{{title}}"}, title="<b>", style="p { margin: 0 }")
+    >>> b"<title>&lt;b&gt;</title>" in page, b"<p>{{title}}</p>" in page
+    (True, True)
+    """
+    scripts = f"script-src '{source_hash(script.encode())}'; " if script else ""
+    styles = f"style-src '{source_hash(style.encode())}'"
+    policy = f"default-src 'none'; {scripts}{styles}; img-src data:; base-uri 'none'; form-action 'none'"
+    inserted = {**parts, "policy": html.escape(policy), "title": html.escape(title), "style": style, "script": script}
+    # In one pass: inserted text must not be taken for a placeholder.
+    page = re.sub(r"\{\{(\w+)\}\}", lambda place: inserted[place[1]], _PAGE.replace("{{body}}", body))
+    # A lone surrogate cannot be encoded, so it becomes its JSON escape.
+    return page.encode("utf-8", "backslashreplace")
+
+
+def source_hash(source: bytes) -> str:
+    """Return how a content security policy names a script or style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source).digest()).decode()
+
+
+def render(data: dict[str, Any], country_words: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> bytes:
     """Return the page as UTF-8.
 
     The data are in a block that browsers do not run, with every ``<`` escaped, so no text can end it; the script writes
@@ -38,7 +94,7 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     Parameters
     ----------
     data : dict
-    own_words : mapping of str to mapping of str to str
+    country_words : mapping of str to mapping of str to str
         By language (``ar``, ``en``), words that replace those of ``words.json``, and stand in its sentences where
         these name them in braces.
 
@@ -50,7 +106,9 @@ def render(data: dict[str, Any], own_words: Mapping[str, Mapping[str, str]] = Ma
     """
     script = _script(resource(f"script/{name}.js") for name in SCRIPTS)
     words = json.loads(resource("words.json"))
-    words = {language: _with_own(known, own_words.get(language, {})) for language, known in words.items()}
+    words = {
+        language: _in_country(of_language, country_words.get(language, {})) for language, of_language in words.items()
+    }
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     title = _title(data, words["ar"])
     return document(resource("page.html"), {"data": block}, title=title, style=resource("page.css"), script=script)
@@ -68,13 +126,13 @@ def _title(data: dict[str, Any], words: dict[str, str]) -> str:
     return words["title" if data.get("first") else "titleUndated"].format_map({**data, "rows": f"{data['rows']:,}"})
 
 
-def _with_own(words: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
+def _in_country(words: Mapping[str, Any], country_words: Mapping[str, str]) -> dict[str, Any]:
     """Return the words of a language with those of a country, also within sentences.
 
-    >>> _with_own({"theBlock": "المجمع", "title": "حسب {theBlock}: {rows}"}, {"theBlock": "القطعة"})["title"]
+    >>> _in_country({"theBlock": "المجمع", "title": "حسب {theBlock}: {rows}"}, {"theBlock": "القطعة"})["title"]
     'حسب القطعة: {rows}'
     """
-    called = {**words, **own}
+    called = {**words, **country_words}
 
     def filled(sentence: Any) -> Any:
         # Counts and dates are filled in where the page is shown; some of them are called as a word is.

@@ -36,10 +36,11 @@ class Codes:
         """
         if not name:
             return UNKNOWN
-        shown = name if len(name) <= MOST_NAME_CHARS else name[:MOST_NAME_CHARS] + "…"
-        if len(self._numbers) >= MOST_NAMES and shown not in self._numbers:
-            shown = "…"
-        return self._numbers.setdefault(shown, len(self._numbers))
+        if len(name) > MOST_NAME_CHARS:
+            name = name[:MOST_NAME_CHARS] + "…"
+        if len(self._numbers) >= MOST_NAMES and name not in self._numbers:
+            name = "…"
+        return self._numbers.setdefault(name, len(self._numbers))
 
     @property
     def names(self) -> list[str]:
@@ -49,29 +50,18 @@ class Codes:
 
 @dataclass
 class Tally:
-    """The rows of a table as columns of numbers; a rejected row has none.
-
-    Attributes
-    ----------
-    codes : dict of str to Codes
-        The names of each of :data:`DIMENSIONS`, and of reasons for review.
-    values : dict of str to array
-        For each of :data:`DIMENSIONS`, the code of each row.
-    days : array
-        Ordinals; :data:`UNKNOWN` without a readable date.
-    incidents : array
-        Incidents are numbered in order of appearance; a row without one is an incident of its own.
-    reviews, certainties : array
-        Whether a row needs review, and the smaller probability of its topic and agency.
-    urgency_certainties : array
-        The probability of each row's urgency.
-    """
+    """The rows of a table as columns of numbers; a rejected row has none."""
 
     table: ClassifiedTable
+    # The names of each of :data:`DIMENSIONS`, and of reasons for review.
     codes: dict[str, Codes] = field(default_factory=lambda: {name: Codes() for name in (*DIMENSIONS, "reason")})
+    # For each of :data:`DIMENSIONS`, the code of each row.
     values: dict[str, array[int]] = field(default_factory=lambda: {name: array("h") for name in DIMENSIONS})
+    # Ordinals; :data:`UNKNOWN` without a readable date.
     days: array[int] = field(default_factory=lambda: array("i"))
+    # Incidents are numbered in order of appearance; a row without one is an incident of its own.
     incidents: array[int] = field(default_factory=lambda: array("i"))
+    # Whether a row needs review, the smaller probability of its topic and agency, and that of its urgency.
     reviews: array[int] = field(default_factory=lambda: array("b"))
     certainties: array[float] = field(default_factory=lambda: array("f"))
     urgency_certainties: array[float] = field(default_factory=lambda: array("f"))

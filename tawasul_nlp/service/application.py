@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.staticfiles import StaticFiles
 
 from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
-from tawasul_nlp.report.document import source_hash
+from tawasul_nlp.report.page import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
 from tawasul_nlp.service.middleware import BodyLimit, Counters, Observed
 from tawasul_nlp.service.schemas import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status, Texts

@@ -11,6 +11,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import classify_table
+from tawasul_nlp.tables.classified import open_classified
 from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
 from tests.tables.keyword_classifier import Configured
 
@@ -97,7 +98,7 @@ def test_a_country_with_two_levels_has_two_columns_of_places(tmp_path):
     (row,) = rows_of(output)
     assert (row["city"], row["district"]) == ("riyadh", "العليا")
     assert not {"governorate", "block", "town"} & set(row)
-    write_report(output, tmp_path / "page.html", domain=Domain.load(CITIES))
+    write_report(open_classified(output, domain=Domain.load(CITIES)), tmp_path / "page.html")
     assert '"governorate":"المدينة"' in (tmp_path / "page.html").read_text("utf-8")
 
 

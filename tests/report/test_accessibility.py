@@ -5,6 +5,7 @@ from importlib.resources import files
 import pytest
 
 from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.classified import open_classified
 from tests.report.browser import opened, phone
 from tests.report.tables import classified, write
 
@@ -37,7 +38,7 @@ def page(tmp_path_factory):
         for at, row in enumerate(classified(300))
     ]
     folder = tmp_path_factory.mktemp("report")
-    write_report(write(folder / "t.parquet", rows), folder / "r.html", routed_column="sent")
+    write_report(open_classified(write(folder / "t.parquet", rows), routed_column="sent"), folder / "r.html")
     return folder / "r.html"
 
 

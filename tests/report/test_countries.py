@@ -5,6 +5,7 @@ from typing import Any
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.classified import open_classified
 from tests.packs import CITIES, KUWAIT
 from tests.report.browser import embedded, opened
 from tests.report.tables import write
@@ -32,7 +33,7 @@ def kuwaits(folder: Path) -> Path:
     found = [dict(zip(("governorate", "area", "block"), place, strict=True)) for place in places]
     found.append({"governorate": "ahmadi", "area": "علي صباح السالم", "block": "2"})
     table = write(folder / "t.csv", rows(*found, topic="waste_collection", agency="municipality_hawalli"))
-    write_report(table, folder / "r.html", domain=Domain.load(KUWAIT))
+    write_report(open_classified(table, domain=Domain.load(KUWAIT)), folder / "r.html")
     return folder / "r.html"
 
 
@@ -64,7 +65,7 @@ def test_a_block_that_is_numbered_within_its_town_is_told_with_it_in_both_langua
 def test_regions_stand_as_the_pack_lists_them(chromium, tmp_path):
     places = [{"governorate": region, "area": None, "block": None} for region in ("jahra", "ahmadi", "", "capital")]
     table = write(tmp_path / "t.csv", rows(*places, topic="waste_collection", agency="mpw"))
-    write_report(table, tmp_path / "r.html", domain=Domain.load(KUWAIT))
+    write_report(open_classified(table, domain=Domain.load(KUWAIT)), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     regions = [one.get_attribute("data-id") for one in driver.find_elements("css selector", ".region")]
     assert regions == ["capital", "ahmadi", "jahra", "unknown"]
@@ -76,11 +77,8 @@ def test_regions_stand_as_the_pack_lists_them(chromium, tmp_path):
 
 def test_a_country_without_blocks_is_not_told_of_them(chromium, tmp_path):
     places = [{"city": "riyadh", "district": "العليا"}, {"city": "jeddah", "district": "الحمراء"}]
-    write_report(
-        write(tmp_path / "t.csv", rows(*places, topic="waste", agency="power")),
-        tmp_path / "r.html",
-        domain=Domain.load(CITIES),
-    )
+    table = write(tmp_path / "t.csv", rows(*places, topic="waste", agency="power"))
+    write_report(open_classified(table, domain=Domain.load(CITIES)), tmp_path / "r.html")
     driver = opened(chromium, tmp_path / "r.html")
     found = headings(driver)
     assert found["map"] == "الحالات حسب المدينة" and found["town"] == "المشكلات المتكررة حسب الحي"

@@ -4,6 +4,7 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
 from tests.report.browser import cards, embedded, opened, unpacked
 from tests.report.tables import classified, write
@@ -35,7 +36,7 @@ def routed(*pairs):
 )
 def test_a_routing_is_told_by_id_or_name_and_a_group_holds_its_members(tmp_path, to, answer, elsewhere):
     rows = routed((to, answer), ("works", "works"))
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html", routed_column="routed_to")
+    write_report(open_classified(write(tmp_path / "t.parquet", rows), routed_column="routed_to"), tmp_path / "r.html")
     assert unpacked(tmp_path / "r.html", "misrouted") == [int(elsewhere), 0]
 
 
@@ -43,7 +44,7 @@ def test_a_table_is_not_asked_where_cases_went_unless_a_column_is_named(tmp_path
     write_report(write(tmp_path / "t.parquet", routed(("works", "ewa"))), tmp_path / "r.html")
     assert not {"routed", "misrouted"} & set(embedded(tmp_path / "r.html")["columns"])
     with pytest.raises(TableError, match="no column 'sent'.*--routed-column"):
-        write_report(tmp_path / "t.parquet", tmp_path / "r.html", routed_column="sent")
+        open_classified(tmp_path / "t.parquet", routed_column="sent")
 
 
 def test_the_pairs_that_the_model_is_sure_of_come_first_and_lead_to_their_cases(chromium, tmp_path):

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from tawasul_nlp.cli.app import app
 from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
 from tests.report.browser import cards, embedded, opened, phone, rows_shown, select
 from tests.report.tables import classified, write
@@ -274,10 +275,10 @@ def test_personal_data_are_masked_unless_asked_for(tmp_path):
 def test_an_id_that_is_a_personal_number_is_masked_and_its_row_told(tmp_path, ids, shown, suffix):
     rows = [{**row, "case_id": id, "needs_review": True} for row, id in zip(classified(3), ids, strict=True)]
     table = write(tmp_path / f"t.{suffix}", rows)
-    write_report(table, tmp_path / "masked.html", id_column="case_id")
+    write_report(open_classified(table, id_column="case_id"), tmp_path / "masked.html")
     assert sorted(case[1] for case in embedded(tmp_path / "masked.html")["cases"]) == sorted(shown)
     assert not re.search("870412356|39001234|٣٩٠٠١٢٣٤|36600142", (tmp_path / "masked.html").read_text())
-    write_report(table, tmp_path / "open.html", id_column="case_id", mask=False)
+    write_report(open_classified(table, id_column="case_id"), tmp_path / "open.html", mask=False)
     assert str(ids[0]).removesuffix(".0") in (tmp_path / "open.html").read_text()
 
 
@@ -305,7 +306,7 @@ def test_the_page_counts_each_unread_date_once(tmp_path):
     rows = [{**row, "opened": str(row["opened"])} for row in classified(30)]
     rows[3]["opened"], rows[9]["opened"], rows[12]["opened"] = "0001-01-01T00:00:00", "غدا", ""
     table = write(tmp_path / "t.csv", rows)
-    write_report(table, tmp_path / "r.html", date_column="opened")
+    write_report(open_classified(table, date_column="opened"), tmp_path / "r.html")
     assert embedded(tmp_path / "r.html")["datesUnread"] == 2
 
 

@@ -211,10 +211,10 @@ def _report(inputs: _Inputs, rng: random.Random) -> str:
         classified = inputs.folder / f"classified{inputs.ending}"
         classify_table(KeywordClassifier(), table, classified, text_column="text").output.replace(table)
     whole, page = inputs.folder / "whole.html", inputs.folder / "page.html"
-    write_report(inputs.source, whole, text_column="text", title="تقرير")
+    write_report(inputs.source, whole, title="تقرير")
     attacker = _Attacker(inputs, rng, steps=4)
     try:
-        write_report(inputs.path, page, text_column="text", title="تقرير", on_chunk=attacker.step)
+        write_report(inputs.path, page, title="تقرير", on_chunk=attacker.step)
     except TableError:
         return "refused, but published" if page.exists() else ""
     return "" if page.read_bytes() == whole.read_bytes() else "published of two tables"
