@@ -34,7 +34,7 @@ _BUCKET = 4
 PLACE_WEIGHT = 0.6
 PLACE_SIZE = 32
 _PLACES = (("blocks", 1.5), ("towns", 1.0), ("quarters", 1.0), ("landmarks", 1.0))
-EXACT_BLOCK = 1_024
+_EXACT_BLOCK = 1_024
 _BLOCK = 65_536
 _MERGE = 16_000_000
 
@@ -50,18 +50,8 @@ def candidate_pairs(features: CaseFeatures, k: int = NEIGHBOURS) -> np.ndarray:
     """
     if len(features) < 2:
         return np.zeros((0, 2), np.int64)
-    near = _neighbours(search_vectors(features, np.float16), k, np.flatnonzero(~repeated(features)))
-    return keyed_pairs(unique_keys(np.concatenate([_near_copies(features), near])))
-
-
-def near_copies(features: CaseFeatures) -> np.ndarray:
-    """Return pairs that share a band of their shingle signatures, as :func:`candidate_pairs` does."""
-    return keyed_pairs(_near_copies(features))
-
-
-def neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Return pairs of each case and its ``k`` nearest, by exact search for few cases and HNSW for many."""
-    return keyed_pairs(_neighbours(vectors, k, np.arange(len(vectors))))
+    near = neighbours(search_vectors(features, np.float16), k, np.flatnonzero(~repeated(features)))
+    return keyed_pairs(unique_keys(np.concatenate([near_copies(features), near])))
 
 
 def search_vectors(features: CaseFeatures, kind: type = np.float32) -> np.ndarray:
@@ -131,91 +121,69 @@ def keyed_pairs(keys: np.ndarray) -> np.ndarray:
     return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
-def band_bucket(features: CaseFeatures, band: int) -> np.ndarray:
-    """Return the bucket of each case in one band of its shingle signature: (n,), uint64."""
-    return row_hashes(features.shingles[:, band * ROWS : (band + 1) * ROWS])
+def near_copies(features: CaseFeatures) -> np.ndarray:
+    """Return the pairs that share a band of their shingle signatures, as :func:`pair_keys` does."""
+
+    def pairs_of(band: int) -> np.ndarray:
+        return _bucket_pairs(row_hashes(features.shingles[:, band * ROWS : (band + 1) * ROWS]))
+
+    parts: list[np.ndarray] = []
+    with ThreadPoolExecutor(cores()) as pool:
+        for keys in pool.map(pairs_of, range(BANDS)):
+            parts.append(keys)
+            # Bands find the same pairs many times, so they are merged before they fill the memory.
+            if sum(map(len, parts)) > _MERGE:
+                parts = [unique_keys(np.concatenate(parts))]
+    return unique_keys(np.concatenate(parts))
 
 
-def bucket_pairs(buckets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the pairs of cases that share a bucket, as :func:`pair_keys` does; only some of a large bucket.
-
-    Parameters
-    ----------
-    buckets : ndarray of uint64, shape (n,)
-    rows : ndarray of int, shape (n,)
-        The case in each bucket; ascending within a bucket.
-    """
-    n = len(rows)
-    if not n:
-        return np.zeros(0, np.uint64)
-    order = np.argsort(buckets, kind="stable")
-    ordered, members = buckets[order], rows[order]
+def _bucket_pairs(buckets: np.ndarray) -> np.ndarray:
+    """Return the pairs of cases that share a bucket, by the bucket of each case; only some of a large bucket."""
+    n = len(buckets)
+    rows = np.argsort(buckets, kind="stable")
+    ordered = buckets[rows]
     starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(n), 0))
-    keys = [pair_keys(members[starts], members)]
+    keys = [pair_keys(rows[starts], rows)]
     for step in range(1, min(_BUCKET + 1, n)):
-        at = np.flatnonzero(ordered[step:] == ordered[:-step])
-        keys.append(pair_keys(members[at], members[at + step]))
+        same = np.flatnonzero(ordered[step:] == ordered[:-step])
+        keys.append(pair_keys(rows[same], rows[same + step]))
     return np.concatenate(keys)
-
-
-def copy_bucket(features: CaseFeatures, band: int) -> np.ndarray:
-    """Return a bucket that each case shares with near-copies at the same place: (n,), uint64."""
-    return row_hashes(features.shingles[:, band * COPY_ROWS : (band + 1) * COPY_ROWS]) ^ place_keys(features)
-
-
-def later(buckets: np.ndarray) -> np.ndarray:
-    """Return the positions of all but the first case of each bucket, ascending."""
-    found = np.ones(len(buckets), np.bool_)
-    found[np.unique(buckets, return_index=True)[1]] = False
-    return np.flatnonzero(found)
 
 
 def repeated(features: CaseFeatures) -> np.ndarray:
     """Return which cases are near-copies of an earlier one at the same place: (n,), bool."""
-    found = np.zeros(len(features), np.bool_)
+    repeats = np.zeros(len(features), np.bool_)
+    places = place_keys(features)
     for band in range(COPY_BANDS):
-        found[later(copy_bucket(features, band))] = True
-    return found
+        buckets = row_hashes(features.shingles[:, band * COPY_ROWS : (band + 1) * COPY_ROWS]) ^ places
+        later = np.ones(len(features), np.bool_)
+        later[np.unique(buckets, return_index=True)[1]] = False
+        repeats |= later
+    return repeats
 
 
-def _near_copies(features: CaseFeatures) -> np.ndarray:
-    rows = np.arange(len(features))
+def neighbours(vectors: np.ndarray, k: int, sought: np.ndarray) -> np.ndarray:
+    """Return the pairs of each case and its ``k`` nearest among ``sought`` (row numbers, ascending), as pair_keys.
 
-    def pairs_of(band: int) -> np.ndarray:
-        return bucket_pairs(band_bucket(features, band), rows)
-
-    found: list[np.ndarray] = []
-    with ThreadPoolExecutor(cores()) as pool:
-        for keys in pool.map(pairs_of, range(BANDS)):
-            found.append(keys)
-            # Bands find the same pairs many times, so they are merged before they fill the memory.
-            if sum(map(len, found)) > _MERGE:
-                found = [unique_keys(np.concatenate(found))]
-    return unique_keys(np.concatenate(found))
-
-
-def _neighbours(vectors: np.ndarray, k: int, sought: np.ndarray) -> np.ndarray:
-    """Return pairs of each case and its ``k`` nearest among ``sought`` (row numbers, ascending)."""
+    The search is exact for few cases, and by HNSW for many.
+    """
     n = len(vectors)
-    if n < 2:
-        return np.zeros(0, np.uint64)
-    found = []
+    parts = []
     if n <= EXACT_BELOW:
         exact = vectors.astype(np.float32)
-        found = [exact_neighbours(exact, start, k, sought) for start in range(0, n, EXACT_BLOCK)]
+        parts = [_exact_neighbours(exact, start, k, sought) for start in range(0, n, _EXACT_BLOCK)]
     else:
         index = new_index(vectors.shape[1])
         index.add(sought, vectors[sought])
         most = min(k + 1, len(sought))
         for start in range(0, n, _BLOCK):
             near = index.search(vectors[start : start + _BLOCK], most).keys.astype(np.int64)
-            found.append(pair_keys(np.repeat(np.arange(start, start + len(near)), most), near.ravel()))
-    return unique_keys(np.concatenate(found))
+            parts.append(pair_keys(np.repeat(np.arange(start, start + len(near)), most), near.ravel()))
+    return unique_keys(np.concatenate(parts))
 
 
-def exact_neighbours(vectors: np.ndarray, start: int, k: int, sought: np.ndarray) -> np.ndarray:
-    """Return pairs of each of the ``EXACT_BLOCK`` cases from ``start`` and its ``k`` nearest among the sought."""
-    similarity = vectors[start : start + EXACT_BLOCK] @ vectors[sought].T
+def _exact_neighbours(vectors: np.ndarray, start: int, k: int, sought: np.ndarray) -> np.ndarray:
+    similarity = vectors[start : start + _EXACT_BLOCK] @ vectors[sought].T
     rows = start + np.arange(len(similarity))
     similarity[rows[:, None] == sought[None, :]] = -np.inf
     k = min(k, len(sought))

@@ -23,8 +23,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.case_places import PLACES, case_places, code
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.duplicates.numbers import read_numbers
-from tawasul_nlp.duplicates.terms import TERMS, rare_terms, street_names
+from tawasul_nlp.duplicates.terms import TERMS, rare_terms, read_numbers, street_names
 from tawasul_nlp.errors import InvalidTextError
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 
@@ -69,7 +68,7 @@ class CaseFeatures:
     roads: np.ndarray
     # (n, 3), int32: Codes of the street names that it mentions, known or not.
     street_names: np.ndarray
-    # (n, 8), int32: Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.numbers`), padded with -1.
+    # (n, 8), int32: Codes of its other numbers (:mod:`~tawasul_nlp.duplicates.terms`), padded with -1.
     numbers: np.ndarray
     amounts: np.ndarray
     # (n,), int32: Code of the region.

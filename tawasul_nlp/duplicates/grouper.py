@@ -13,13 +13,12 @@ from tawasul_nlp._system import logger
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
-from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.clustering import Constraints, Edges, Pairs
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.groups import LEAST, DuplicateGroups
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verifier import Verifier
+from tawasul_nlp.duplicates.verifier import CaseScores, Verifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import PAIRS
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
-from tawasul_nlp.duplicates.case_scores import CaseScores, Readings
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import NEAR_COPY, conflicting_places, copied, shares
-from tawasul_nlp.duplicates.verifier import READING
+from tawasul_nlp.duplicates.verifier import READING, CaseScores, Readings
 from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
@@ -252,7 +251,7 @@ def settled(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group, comparing cases also with the representatives of their matches, until nothing changes.
 
-    ``scores`` are those of related cases (:meth:`~tawasul_nlp.duplicates.case_scores.CaseScores.related`), and hold
+    ``scores`` are those of related cases (:meth:`~tawasul_nlp.duplicates.verifier.CaseScores.related`), and hold
     what was read afterwards.
 
     A case has some tens of candidates; in a group of hundreds its representative may not be among them. The group of a

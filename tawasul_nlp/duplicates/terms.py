@@ -1,21 +1,28 @@
-"""The content words of a text, each with its rarity in citizens' cases.
+"""The content words of a text, each with its rarity in citizens' cases, its street names and its numbers.
 
 Two reports of one event seldom share a sentence, but often a word that few other cases have: a name, a shop, a thing.
 The rarity of a word comes from ``common_words.txt``, counted in the training texts by ``python -m
 training.common_words``; a word not listed there is the rarest.
+
+Reports of building 5 and of building 7 are two incidents. But two citizens who waited three and four days, each with a
+phone number, may report one event. So amounts, times and dates only count if two texts share them, and personal numbers
+never count.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from zlib import crc32
 
 import numpy as np
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.pack import rarity_levels
 from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS, find_personal_data
 
 # The number of rarest words kept of a text.
 TERMS = 16
@@ -127,3 +134,114 @@ def _levels() -> dict[str, int]:
 @lru_cache(maxsize=1)
 def _stop_words() -> frozenset[str]:
     return frozenset(Normalizer("matching")(_STOP_WORDS).split())
+
+
+# A car's plate is often the subject of a case.
+_PERSONAL = DEFAULT_KINDS - {"plate"}
+# Personal numbers have at least this many digits: texts with fewer are not searched for them.
+_PERSONAL_DIGITS = 4
+_CUE_LENGTH = 24
+# One character for one, so spans stay those of the original.
+_PLAIN = (*zip("أإآىئؤة٫٬٪", "اااييوه.,%", strict=True),)
+_PLAIN_DIGITS = {chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0) for digit in range(10)}
+_OTHER_DIGITS = re.compile("[\u0660-\u0669\u06f0-\u06f9]")
+# What is counted and measured; not money, since a sum identifies a matter.
+_UNITS = """
+ثانيه ثواني دقيقه دقايق ساعه ساعات يوم ايام يوما اسبوع اسابيع شهر شهرا شهور اشهر سنه سنين سنوات عام عاما اعوام
+مره مرات متر امتار كيلو كم سم لتر بالميه بالمايه
+شخص اشخاص شخصا نفر انفار عامل عمال عايله عوايل عايلات اسره اسر طفل اطفال طالب طلاب طالبه طلبه ساكن سكان
+سياره سيارات سيايير بيوت منازل غرف طوابق ادوار اعمده ليتات حفر دفعه دفعات اضعاف تقريبا
+يناير فبراير مارس ابريل مايو يونيو يوليو اغسطس سبتمبر اكتوبر نوفمبر ديسمبر رمضان شعبان شوال محرم
+ص م س صباحا مساء ليلا فجرا ظهرا عصرا الصبح الفجر الظهر العصر المغرب العشا العشاء الليل
+hour hours hr hrs minute minutes min mins day days week weeks month months year years yr yrs time times am pm
+m km meter meters metre metres people person persons worker workers family families kids children car cars
+yoom yom ayam ayyam asbo3 asabee3 shahar shhoor ashhor sana sneen sa3a sa3at dagayeg da8aye8 marra marrat
+"""
+_CUES = """
+الساعه ساعه سنه عام شهر يوم بتاريخ مواليد عمر عمره عمرها عمري age aged since year sana sa3a
+بلاغ بلاغي بلاغنا البلاغ شكوي شكواي شكوانا الشكوي تذكره التذكره ticket ref reference complaint
+"""
+_UNIT_WORDS, _CUE_WORDS = frozenset(_UNITS.split()), frozenset(_CUES.split())
+_NUMBER_WORDS = frozenset({"رقم", "no", "number"})
+_RANGE = frozenset({"-", "و", "او", "الي", "لين", "to", "or"})
+_FOLLOWING_WORD = re.compile(
+    r"\s{0,2}([^\W\d_]+|%)(?![^\W\d_]|\s?\d)"
+)  # "عمارة 5 م 714" is in block 714, and 5 is not in metres
+_TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_DATE_OR_PART = re.compile(r"\d{1,4}([/-])\d{1,2}(?:\1\d{1,4})?|\d+(?:[.:]\d+)+|(?:19|20)\d\d")
+_DIGITS = re.compile(r"\d+")
+
+
+def read_numbers(text: str, named: Iterable[int] = (), domain: Domain | None = None) -> tuple[list[str], list[str]]:
+    """Return the numbers that may name a text's subject, and its amounts, both in order.
+
+    Parameters
+    ----------
+    text : str
+    named : iterable of int
+        Numbers known to be parts of an address, which are left out.
+    domain : Domain or None
+        The pack with personal numbers; None is Bahrain's.
+
+    Examples
+    --------
+    >>> read_numbers("عمارة ٥ بلا ماء من 3 أيام، اتصلوا على 39001234")
+    (['5'], ['3'])
+    """
+    if not _DIGITS.search(text):
+        return [], []
+    plain = _plain(text)
+    known = set(map(str, named))
+    found = _told_apart(plain, known)
+    if sum(map(len, found[0])) >= _PERSONAL_DIGITS:
+        for span in find_personal_data(text, _PERSONAL, domain):
+            # Two cases that name one report have one subject.
+            if span.kind == "request" and _is_cued(plain[: span.start]):
+                continue
+            plain = plain[: span.start] + " " * (span.end - span.start) + plain[span.end :]
+        found = _told_apart(plain, known)
+    return found
+
+
+def _plain(text: str) -> str:
+    """Fold digits to ASCII and unify letters that people interchange; `translate` is slower."""
+    for written, plain in _PLAIN:
+        text = text.replace(written, plain)
+    return _OTHER_DIGITS.sub(lambda digit: _PLAIN_DIGITS[digit.group()], text)
+
+
+def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
+    found: list[tuple[str, bool]] = []
+    end = 0
+    for match in _TOKEN.finditer(plain):
+        between, start, end, written = plain[end : match.start()], match.start(), match.end(), match.group()
+        if len(written) == 1 and (_is_latin(plain[start - 1 : start]) or _is_latin(plain[end : end + 1])):
+            continue  # a letter of Arabizi
+        if _THOUSANDS.fullmatch(written):
+            written = written.replace(",", "")
+        counted = _counts(plain, end)
+        if counted and found and between.strip() in _RANGE:
+            found[-1] = found[-1][0], True
+        amount = counted or bool(_DATE_OR_PART.fullmatch(written)) or _is_cued(between)
+        found += [(digits.lstrip("0") or "0", amount) for digits in _DIGITS.findall(written)]
+    first, second = (dict.fromkeys(digits for digits, amount in found if amount is which) for which in (False, True))
+    return [number for number in first if number not in known], [number for number in second if number not in known]
+
+
+def _is_latin(letter: str) -> bool:
+    return letter.isascii() and letter.isalpha()
+
+
+def _counts(plain: str, end: int) -> bool:
+    """Return whether a unit follows a number."""
+    unit = _FOLLOWING_WORD.match(plain, end)
+    return unit is not None and (unit[1] == "%" or unit[1].lower() in _UNIT_WORDS)
+
+
+def _is_cued(before: str) -> bool:
+    """Return whether the words before a number mark it as a time, an age or the number of a report."""
+    words = before[-_CUE_LENGTH:].replace(":", " ").replace("#", " ").lower().split()
+    if words and words[-1].rstrip(".") in _NUMBER_WORDS:
+        words.pop()
+    return bool(words) and (words[-1] in _CUE_WORDS or (words[-1][0] in "بلو" and words[-1][1:] in _CUE_WORDS))

@@ -7,11 +7,13 @@ once, in the same order of its texts, so nothing depends on which case came firs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from tawasul_nlp.duplicates.candidates import pair_keys
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import AREAS, NAMES, NEAR_COPY, copied, has_codes, pair_features, shares
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
@@ -106,6 +108,159 @@ class Verifier:
         found["time between"] = late
         found["base rate"] += self.rule.intercept
         return {READING: parts["reading"], **found}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What was read of the pairs of n cases, and how much more may be."""
+
+    # (pairs,), uint64: The pairs, as :func:`~tawasul_nlp.duplicates.candidates.pair_keys`, ascending.
+    keys: np.ndarray
+    # (pairs,), float32
+    logits: np.ndarray
+    # (n,), int64: The pairs that may still be read for each case.
+    left: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @classmethod
+    def none(cls, n: int, per_case: int) -> Readings:
+        """Return the readings of cases before any pair is read."""
+        return cls(np.zeros(0, np.uint64), np.zeros(0, np.float32), np.full(n, per_case, np.int64))
+
+    def of(self, keys: np.ndarray) -> np.ndarray:
+        """Return what was read of pairs, NaN for those that were not: (pairs,), float32."""
+        if not len(self):
+            return np.full(len(keys), np.nan, np.float32)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
+        return np.where(self.keys[at] == keys, self.logits[at], np.float32(np.nan))
+
+    def with_read(self, keys: np.ndarray, logits: np.ndarray, left: np.ndarray) -> Readings:
+        """Return the readings with further pairs."""
+        keys, logits = np.concatenate([self.keys, keys]), np.concatenate([self.logits, logits])
+        order = np.argsort(keys, kind="stable")
+        return Readings(keys[order], logits[order], left)
+
+
+def allowed(
+    first: np.ndarray, second: np.ndarray, scores: np.ndarray, left: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the pairs to read: those that are among the likeliest of one of their cases.
+
+    Parameters
+    ----------
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers; each pair once.
+    scores : ndarray of float, shape (pairs,)
+    left : ndarray of int64, shape (n,)
+        So many pairs may be read for each case.
+
+    Returns
+    -------
+    chosen : ndarray of int64
+        Positions among the pairs, ascending.
+    left : ndarray of int64, shape (n,)
+        What is left of ``left``.
+
+    Examples
+    --------
+    >>> chosen, left = allowed(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([0.2, 0.5, 0.4]), np.array([1, 1, 1]))
+    >>> chosen.tolist(), left.tolist()
+    ([1, 2], [0, 0, 0])
+    """
+    cases, pairs = np.concatenate([first, second]), np.tile(np.arange(len(first)), 2)
+    order = np.lexsort((pairs, -scores[pairs], cases))
+    cases, pairs = cases[order], pairs[order]
+    rank = np.arange(len(cases)) - np.searchsorted(cases, cases)
+    inside = rank < left[cases]
+    return np.unique(pairs[inside]), left - np.bincount(cases[inside], minlength=len(left))
+
+
+def to_read(rule: Verification, n: int, first: np.ndarray, second: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the positions, ascending, of those of all candidate pairs of ``n`` cases that a rule says to read."""
+    unsure = np.flatnonzero((scores >= rule.low) & (scores < rule.high))
+    left = np.full(n, rule.per_case, np.int64)
+    return unsure[allowed(first[unsure], second[unsure], scores[unsure], left)[0]]
+
+
+class CaseScores:
+    """The scores of the pairs of a list of cases; with a verifier, unsure pairs are read.
+
+    Parameters
+    ----------
+    features : CaseFeatures
+    scorer : PairScorer
+    verifier : Verifier or None
+        None for the scorer's own scores.
+    texts : sequence of str
+        The text of each case, for the verifier.
+
+    Attributes
+    ----------
+    features, scorer
+        As given.
+    readings : Readings
+        What was read until now.
+    """
+
+    def __init__(
+        self, features: CaseFeatures, scorer: PairScorer, verifier: Verifier | None = None, texts: Sequence[str] = ()
+    ) -> None:
+        self.features = features
+        self.scorer = scorer
+        self.readings = Readings.none(len(features), verifier.rule.per_case if verifier is not None else 0)
+        self._verifier = verifier
+        self._texts = texts
+        self._least = verifier.rule.low if verifier is not None else 0.0
+
+    def related(self) -> CaseScores:
+        """Return the scores for pairs that come up since both cases match a third.
+
+        That says more than the first score does, so however low it is, unless it is 0 by rule, they are read.
+        """
+        found = copy(self)
+        if self._verifier is not None:
+            found._least = 0.0
+            found.readings = replace(self.readings, left=np.full(len(self.features), self._verifier.rule.per_case))
+        return found
+
+    def score(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the probability that the cases of each pair report one incident: (pairs,), float32."""
+        scores = self.scorer.score(self.features, first, second)
+        if self._verifier is None:
+            return scores
+        at, readings = self._read(self._verifier, first, second, scores)
+        scores[at] = self._verifier.scores(self.features, first[at], second[at], scores[at], readings)
+        return scores
+
+    def contributions(self, first: int, second: int) -> dict[str, float]:
+        """Return what adds to the log-odds of a pair: the families of features, and reading both texts if unsure."""
+        if self._verifier is not None:
+            a, b = np.array([first]), np.array([second])
+            score = self.scorer.score(self.features, a, b)
+            _, readings = self._read(self._verifier, a, b, score)
+            if len(readings):
+                return self._verifier.contributions(self.features, first, second, float(score[0]), float(readings[0]))
+        return self.scorer.contributions(self.features, first, second)
+
+    def _read(
+        self, verifier: Verifier, first: np.ndarray, second: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of the pairs that are read now or were before, and their log-odds."""
+        at = np.flatnonzero((scores > 0) & (scores < verifier.rule.high) & (first != second))
+        keys = pair_keys(first[at], second[at])
+        new = np.flatnonzero(np.isnan(self.readings.of(keys)) & (scores[at] >= self._least))
+        new = new[np.unique(keys[new], return_index=True)[1]]
+        chosen, left = allowed(first[at[new]], second[at[new]], scores[at[new]], self.readings.left)
+        new = new[chosen]
+        if len(new):
+            rows = zip(first[at[new]].tolist(), second[at[new]].tolist(), strict=True)
+            logits = verifier.read([(self._texts[a], self._texts[b]) for a, b in rows])
+            self.readings = self.readings.with_read(keys[new], logits, left)
+        readings = self.readings.of(keys)
+        was_read = ~np.isnan(readings)
+        return at[was_read], readings[was_read]
 
 
 def _log_odds(scores: np.ndarray) -> np.ndarray:

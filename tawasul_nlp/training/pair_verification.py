@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tawasul_nlp.duplicates.case_scores import to_read
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import conflicting_places
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
-from tawasul_nlp.duplicates.verifier import PairReader, Verifier, pair_measures
+from tawasul_nlp.duplicates.verifier import PairReader, Verifier, pair_measures, to_read
 from tawasul_nlp.training.progress import tell
 
 # The share of the duplicates that may score too little to be read, and of other pairs among those that score too much.

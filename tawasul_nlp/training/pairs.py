@@ -22,14 +22,13 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
-from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
 from tawasul_nlp.duplicates.pair_features import KNOTS, NAMES, conflicting_areas, copied, pair_features
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verifier import Verifier
+from tawasul_nlp.duplicates.verifier import CaseScores, Verifier
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
 from tawasul_nlp.training.pair_verification import JudgedPairs, Remembered, fit_verification
 from tawasul_nlp.training.progress import tell

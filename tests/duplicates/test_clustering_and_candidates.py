@@ -9,17 +9,18 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.duplicates.candidates import (
     candidate_pairs,
+    keyed_pairs,
     near_copies,
     neighbours,
     repeated,
     search_vectors,
     unique_pairs,
 )
-from tawasul_nlp.duplicates.case_scores import CaseScores
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.groups import DuplicateGroups
+from tawasul_nlp.duplicates.verifier import CaseScores
 
 
 def features_of(texts: list[str], vectors: np.ndarray | None = None) -> CaseFeatures:
@@ -148,7 +149,7 @@ def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatc
 def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
     letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا في مدينة حمد منذ أسبوع كامل"
     texts = [letter + " " * (number % 3) + f" وشكرا {number}" for number in range(40)] + ["حفرة في الطريق العام"]
-    pairs = near_copies(features_of(texts))
+    pairs = keyed_pairs(near_copies(features_of(texts)))
     assert {(0, row) for row in range(1, 40)} <= {tuple(pair) for pair in pairs.tolist()}
     assert not (pairs == 40).any()
 
@@ -186,9 +187,10 @@ def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.Mo
     centres = rng.normal(size=(600, 128))
     vectors = np.repeat(centres, 3, axis=0) + 0.35 * rng.normal(size=(1800, 128))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    exact = {tuple(pair) for pair in neighbours(vectors, 2).tolist()}
+    everyone = np.arange(len(vectors))
+    exact = set(neighbours(vectors, 2, everyone).tolist())
     monkeypatch.setattr("tawasul_nlp.duplicates.candidates.EXACT_BELOW", 100)
-    found = {tuple(pair) for pair in neighbours(vectors, 2).tolist()}
+    found = set(neighbours(vectors, 2, everyone).tolist())
     assert len(exact & found) / len(exact) > 0.97
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tawasul_nlp.duplicates.numbers import read_numbers
+from tawasul_nlp.duplicates.terms import read_numbers
 from tests.growth import LINEAR, growth
 
 

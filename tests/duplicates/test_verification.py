@@ -10,12 +10,11 @@ import pytest
 
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case, DuplicateIndex
-from tawasul_nlp.duplicates.case_scores import CaseScores, allowed
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
-from tawasul_nlp.duplicates.verifier import READING, Verifier
+from tawasul_nlp.duplicates.verifier import READING, CaseScores, Verifier, allowed
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import PAIRS
 from tests.duplicates.pair_model import RULE, Knows, write_pair_model, write_unverifying_model
