@@ -37,7 +37,7 @@ def code(name: str) -> int:
 
 def case_places(text: str, place: str | None, domain: Domain) -> CasePlaces:
     """Return the places of a case: those of its address field, or else those of its text."""
-    found = CasePlaces()
+    result = CasePlaces()
     levels = domain.gazetteer.levels
     numbered = dict(zip((level.id for level in levels.places), _NUMBERED, strict=False))
     level_of = {level.id: level for level in levels.places}
@@ -47,18 +47,18 @@ def case_places(text: str, place: str | None, domain: Domain) -> CasePlaces:
         if role is not None:
             number = number_code(mention, level_of[mention.kind])
             if number is not None and mention.number is not None:
-                found.codes[role].append(number)
-                found.numbers.append(mention.number)
+                result.codes[role].append(number)
+                result.numbers.append(mention.number)
         elif (name := area_name(mention, domain)) is not None:
             if mention.kind == levels.area.id:
-                found.codes["quarters" if domain.gazetteer.places[name].is_quarter else "towns"].append(code(name))
+                result.codes["quarters" if domain.gazetteer.places[name].is_quarter else "towns"].append(code(name))
                 continue
-            found.codes["landmarks"].append(code(name))
+            result.codes["landmarks"].append(code(name))
             if mention.kind == "street":
-                found.codes["streets"].append(code(name))
+                result.codes["streets"].append(code(name))
     if places.governorate:
-        found.region = code(places.governorate)
-    return found
+        result.region = code(places.governorate)
+    return result
 
 
 def number_code(mention: Place, level: Level) -> int | None:
@@ -91,8 +91,7 @@ def _places(text: str, place: str | None, domain: Domain) -> Places:
         place = f"{level.name_ar} {number[1]}"  # tables have blocks as numbers in a column
         if level.unique_in != COUNTRY:
             return find_places(f"{place} {text}", domain)  # the text says where the block is
-    given = find_places(place, domain) if place else None
-    return given or find_places(text, domain)
+    return (find_places(place, domain) if place else None) or find_places(text, domain)
 
 
 def rarity(codes: np.ndarray, domain: Domain) -> np.ndarray:
@@ -130,17 +129,17 @@ def wholes(codes: np.ndarray, domain: Domain) -> np.ndarray:
     return _looked_up(codes, *_parts(domain), -1)
 
 
-def _looked_up(codes: np.ndarray, known: np.ndarray, values: np.ndarray, otherwise: int) -> np.ndarray:
-    """Return the value of each code; ``known`` ascends and ends with an unused code."""
-    at = np.searchsorted(known[:-1], codes)
-    return np.where(known[at] == codes, values[at], otherwise)
+def _looked_up(codes: np.ndarray, listed: np.ndarray, values: np.ndarray, otherwise: int) -> np.ndarray:
+    """Return the value of each code; ``listed`` ascends and ends with an unused code."""
+    positions = np.searchsorted(listed[:-1], codes)
+    return np.where(listed[positions] == codes, values[positions], otherwise)
 
 
 def _table(values: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the codes of places, ascending and followed by an unused code, and the value of each."""
     rows = sorted((code(name), value) for name, value in values.items())
-    codes, found = np.array([*rows, (-2, -2)], np.int64).T
-    return codes, found
+    codes, numbers = np.array([*rows, (-2, -2)], np.int64).T
+    return codes, numbers
 
 
 @lru_cache(maxsize=8)

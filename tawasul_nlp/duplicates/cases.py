@@ -99,10 +99,9 @@ def _as_case(item: str | Mapping[str, Any] | Case, index: int) -> Case:
     elif isinstance(item, Mapping):
         if "text" not in item:
             raise InvalidTextError(f"case {index} has {', '.join(map(str, item)) or 'no keys'}, expected a text", index)
-        given = {name: item[name] for name in _FIELDS if not _is_empty(item.get(name))}
-        given["text"] = item["text"]
+        values = {name: item[name] for name in _FIELDS if not _is_empty(item.get(name))}
         try:
-            case = Case(**given)
+            case = Case(**{**values, "text": item["text"]})
         except ValueError as error:
             raise InvalidTextError(f"case {index}: {error}", index) from error
     else:

@@ -46,8 +46,8 @@ class Constraints:
 
         Examples
         --------
-        >>> found = Constraints.from_pairs(4, [(0, 2)], [(2, 3)])
-        >>> found.node.tolist(), found.apart
+        >>> constraints = Constraints.from_pairs(4, [(0, 2)], [(2, 3)])
+        >>> constraints.node.tolist(), constraints.apart
         ([0, 1, 0, 2], {0: {2}, 2: {0}})
         """
         linked, separated, complete = list(must_link), list(cannot_link), list(sealed)
@@ -90,9 +90,9 @@ class Constraints:
         low, high, best = low[order], high[order], scores[order]
         keep = low != high
         keep[1:] &= (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-        for at in np.flatnonzero(keep).tolist() if self.apart or self.sealed else ():
-            one, other = int(low[at]), int(high[at])
-            keep[at] = other not in self.apart.get(one, ()) and self.sealed.isdisjoint((one, other))
+        for pair in np.flatnonzero(keep).tolist() if self.apart or self.sealed else ():
+            one, other = int(low[pair]), int(high[pair])
+            keep[pair] = other not in self.apart.get(one, ()) and self.sealed.isdisjoint((one, other))
         return low[keep], high[keep], best[keep]
 
     def expanded(
@@ -161,7 +161,7 @@ class Conflicts:
         self._kind: list[int] = kind.tolist()
         self._earliest: list[float] = earliest.tolist()
         self._latest: list[float] = latest.tolist()
-        self._known: dict[tuple[int, int], bool] = {}
+        self._conflicting: dict[tuple[int, int], bool] = {}
 
     def cluster(self, representative: int) -> ClusterState:
         """Return the cluster of a representative, without other members."""
@@ -206,12 +206,12 @@ class Conflicts:
         gap = max(cluster.earliest, self._earliest[row]) - min(cluster.latest, self._latest[row])
         return wide > self._longest >= gap
 
-    def _agree(self, own: set[int], present: set[int]) -> bool:
+    def _agree(self, places: set[int], present: set[int]) -> bool:
         """Return whether two sets of kinds of places conflict in nothing that a person has not linked already."""
-        conflicting = [(one, other) for one in own for other in present if self._between(one, other)]
+        conflicting = [(one, other) for one in places for other in present if self._between(one, other)]
         return all(
             any(self._between(other, like) and not self._between(one, like) for like in present)
-            or any(self._between(one, like) and not self._between(like, other) for like in own)
+            or any(self._between(one, like) and not self._between(like, other) for like in places)
             for one, other in conflicting
         )
 
@@ -220,11 +220,10 @@ class Conflicts:
         if one == other:
             return False
         pair = (one, other) if one < other else (other, one)
-        found = self._known.get(pair)
-        if found is None:
+        if pair not in self._conflicting:
             first, second = self._example[[pair[0]]], self._example[[pair[1]]]
-            found = self._known[pair] = bool(conflicting_places(self._features, first, second)[0])
-        return found
+            self._conflicting[pair] = bool(conflicting_places(self._features, first, second)[0])
+        return self._conflicting[pair]
 
 
 @dataclass(slots=True)

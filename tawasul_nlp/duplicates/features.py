@@ -183,12 +183,12 @@ def compute_features(
     else:
         read = [read_texts(part) for part in parts]
     arrays = {name: np.concatenate([part[name] for part in read]) for name in read[0]}
-    known = {name: code(f"topic:{name}") for row in topics for name in row}
-    known |= {name: -2 - known[name] // 2 for name in own_topics}
+    topic_codes = {name: code(f"topic:{name}") for row in topics for name in row}
+    topic_codes |= {name: -2 - topic_codes[name] // 2 for name in own_topics}
     days = [np.nan if case.created_at is None else case.created_at.timestamp() / 86_400 for case in cases]
     return CaseFeatures(
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),
-        topics=_padded([[known[name] for name in row] for row in topics], TOPICS, -1, np.int32),
+        topics=_padded([[topic_codes[name] for name in row] for row in topics], TOPICS, -1, np.int32),
         shares=_padded([list(row.values()) for row in topics], TOPICS, 0, np.float32),
         days=np.array(days, dtype=np.float64),
         **arrays,
@@ -214,8 +214,8 @@ def _read_texts(domain: Domain, texts: list[tuple[str, str | None]]) -> dict[str
     places = [
         case_places(text, place and place[:_MAX_CHARS], domain) for text, (_, place) in zip(read, texts, strict=True)
     ]
-    numbered = [read_numbers(text, found.numbers, domain) for text, found in zip(read, places, strict=True)]
-    rows = {name: [_few(found.codes[name], _WIDTHS[name]) for found in places] for name in PLACES}
+    numbered = [read_numbers(text, named.numbers, domain) for text, named in zip(read, places, strict=True)]
+    rows = {name: [_few(named.codes[name], _WIDTHS[name]) for named in places] for name in PLACES}
     rows["numbers"] = [_few(list(map(code, numbers)), _WIDTHS["numbers"]) for numbers, _ in numbered]
     rows["amounts"] = [list(map(code, amounts)) for _, amounts in numbered]
     rows["street_names"] = [_few(street_names(text), _WIDTHS["street_names"]) for text in folded]
@@ -225,15 +225,15 @@ def _read_texts(domain: Domain, texts: list[tuple[str, str | None]]) -> dict[str
         # A text without a letter or digit has length 0 and never matches another.
         "length": np.array([len(text) if any(map(str.isalnum, text)) else 0 for text in folded], np.int32),
         "latin": np.array([2 * len(_LATIN.findall(text)) > len(text) for text in read], np.bool_),
-        "governorate": np.array([found.region for found in places], np.int32),
+        "governorate": np.array([named.region for named in places], np.int32),
         **{name: _padded(values, _WIDTHS[name], -1, np.int32) for name, values in rows.items()},
     }
 
 
 def _few(codes: list[int], most: int) -> list[int]:
     """Return unique codes; none if too many: truncated, they would seem to lack what another text names."""
-    found = list(dict.fromkeys(codes)) if len(codes) > 1 else codes
-    return found if len(found) <= most else []
+    unique = list(dict.fromkeys(codes)) if len(codes) > 1 else codes
+    return unique if len(unique) <= most else []
 
 
 def signatures(folded: Sequence[str]) -> np.ndarray:
@@ -284,34 +284,13 @@ def case_features(
     """
     if workers is None:
         workers = cores() if len(cases) >= _MANY else 1
-    width = classifier.incident_size
-    vectors = np.zeros((len(cases), width), np.float32)
-    unknown: dict[str, float] = {}
+    vectors = _checked_embeddings(cases, classifier.incident_size)
     ids = topic_ids(classifier) if any(case.topic for case in cases) else {}
-    given = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
-    topics = [unknown if topic is None else {topic: 1.0} for topic in given]
-    unread = []
-    embedded = np.zeros(len(cases), np.bool_)
-    for row, case in enumerate(cases):
-        if case.embedding is None:
-            unread.append(row)
-        elif case.embedding.shape != (width,):
-            raise InvalidTextError(
-                f"the embedding of case {row} has shape {case.embedding.shape}, expected ({width},); "
-                "pass a row of DuplicateGrouper.encode",
-                row,
-            )
-        else:
-            vectors[row], embedded[row] = case.embedding, True
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    for row in np.flatnonzero(embedded & (np.abs(lengths - 1) > _UNEVEN))[:1].tolist():
-        raise InvalidTextError(
-            f"the embedding of case {row} has the length {lengths[row]:.3g}, expected 1; "
-            "pass a row of DuplicateGrouper.encode",
-            row,
-        )
+    topic_of = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
+    topics: list[dict[str, float]] = [{} if topic is None else {topic: 1.0} for topic in topic_of]
     task = classifier.known_task(None)
-    names = classifier.labels[task]
+    labels = classifier.labels[task]
+    unread = [row for row, case in enumerate(cases) if case.embedding is None]
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
         output = classifier._forward([cases[row].text for row in rows])
@@ -322,9 +301,27 @@ def case_features(
             probabilities = probabilities / np.maximum(probabilities.sum(1, keepdims=True), 1.0)
         best = np.argsort(-probabilities, axis=1)[:, :TOPICS]
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
-            topics[row] = topics[row] or {names[at]: float(share[at]) for at in likeliest}
-    own = {topic for topic in given if topic is not None}.difference(names)
-    return compute_features(cases, vectors, topics, workers, own, domain or classifier.domain)
+            topics[row] = topics[row] or {labels[label]: float(share[label]) for label in likeliest}
+    own_topics = {topic for topic in topic_of if topic is not None}.difference(labels)
+    return compute_features(cases, vectors, topics, workers, own_topics, domain or classifier.domain)
+
+
+def _checked_embeddings(cases: Sequence[Case], width: int) -> np.ndarray:
+    """Return the embeddings of cases, 0 for those without: (n, width), float32."""
+    vectors = np.zeros((len(cases), width), np.float32)
+    for row, case in enumerate(cases):
+        if case.embedding is None:
+            continue
+        length = float(np.linalg.norm(case.embedding))
+        if case.embedding.shape != (width,):
+            problem = f"shape {case.embedding.shape}, expected ({width},)"
+        elif abs(length - 1) > _UNEVEN:
+            problem = f"the length {length:.3g}, expected 1"
+        else:
+            vectors[row] = case.embedding
+            continue
+        raise InvalidTextError(f"the embedding of case {row} has {problem}; pass a row of DuplicateGrouper.encode", row)
+    return vectors
 
 
 def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:
@@ -337,10 +334,10 @@ def topic_ids(classifier: ComplaintClassifier) -> dict[str, str]:
     >>> topic_ids(ComplaintClassifier.from_pretrained())["انقطاع الكهرباء"]
     'power_outage'
     """
-    found: dict[str, str] = {}
+    ids: dict[str, str] = {}
     task = classifier.known_task(None)
     for label in classifier.labels[task]:
         entry = classifier.taxonomy.topics.get(label) if task == "topic" else None
         for name in (label,) if entry is None else (label, entry.name_ar, entry.name_en):
-            found.setdefault(name.casefold(), label)
-    return found
+            ids.setdefault(name.casefold(), label)
+    return ids

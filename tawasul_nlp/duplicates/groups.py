@@ -28,6 +28,14 @@ REPRESENTATIVE = "representative"
 # Reasons of members that a person linked with the representative, or with a case that belongs to its incident.
 LINKED = "linked by a person"
 THROUGH = "by a case that a person linked"
+# The kinds of places of which a reason names the first two that both cases name.
+_PLACE_WORDS = {
+    "roads": "road",
+    "blocks": "block",
+    "landmarks": "landmark",
+    "quarters": "quarter",
+    "towns": "town",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class DuplicateGroups:
         self._edges, self._given = edges, scores
         self._scores = scores.related()
         self._constraints = constraints
-        self._representative, self._score = settled(edges, self._scores, threshold, constraints)
+        self._representative, self._score = _grouped(edges, self._scores, threshold, constraints)
         self.labels: np.ndarray
         self.labels, self._representatives, self._sizes = numbered(self._representative)
 
@@ -114,33 +122,31 @@ class DuplicateGroups:
     @cached_property
     def groups(self) -> list[DuplicateGroup]:
         """Incidents with several reports, the largest first."""
-        order = np.lexsort((-self._score, self.labels))
-        count = int((self._sizes > 1).sum())
-        ends = np.cumsum(self._sizes[:count])
-        members = order[: ends[-1] if count else 0]
-        representatives = self._representative[members]
+        order = np.lexsort((-self._score, self._representative != np.arange(len(self.cases)), self.labels))
+        sizes = self._sizes[self._sizes > 1]
+        members = order[: sizes.sum()]
         reasons = member_reasons(
-            self.features, members, representatives, copy(self._scores).score, self.threshold, self._constraints
+            self.features,
+            members,
+            self._representative[members],
+            copy(self._scores).score,
+            self.threshold,
+            self._constraints,
         )
-        found = []
-        for number, end in enumerate(ends.tolist()):
-            rows = members[end - self._sizes[number] : end]
-            representative = int(self._representatives[number])
-            rows = np.concatenate([[representative], rows[rows != representative]])
-            why = dict(
-                zip(
-                    members[end - self._sizes[number] : end].tolist(),
-                    reasons[end - self._sizes[number] : end],
-                    strict=True,
+        groups = []
+        for number, end in enumerate(np.cumsum(sizes).tolist()):
+            part = slice(end - sizes[number], end)
+            rows = members[part].tolist()
+            groups.append(
+                DuplicateGroup(
+                    number=number,
+                    representative=rows[0],
+                    members=tuple(rows),
+                    scores=tuple(self._score[rows].tolist()),
+                    reasons=(REPRESENTATIVE, *reasons[part][1:]),
                 )
             )
-            why[representative] = REPRESENTATIVE
-            listed = rows.tolist()
-            scores = tuple(float(self._score[row]) for row in listed)
-            found.append(
-                DuplicateGroup(number, representative, tuple(listed), scores, tuple(why[row] for row in listed))
-            )
-        return found
+        return groups
 
     @property
     def singletons(self) -> np.ndarray:
@@ -184,11 +190,11 @@ class DuplicateGroups:
         scores.readings = self.readings  # what is read to explain is not counted among what was read to group
         contributions = scores.contributions(first, second)
         return PairExplanation(
-            float(scores.score(a, b)[0]),
-            pair_reasons(self.features, a, b)[0],
-            bool(conflicting_places(self.features, a, b)[0]),
-            contributions,
-            READING in contributions,
+            score=float(scores.score(a, b)[0]),
+            reason=pair_reasons(self.features, a, b)[0],
+            conflicting_place=bool(conflicting_places(self.features, a, b)[0]),
+            contributions=contributions,
+            verified=READING in contributions,
         )
 
     def to_frame(self) -> pandas.DataFrame:
@@ -243,25 +249,14 @@ def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     return number[representative], ordered, sizes[ordered]
 
 
-def settled(
-    edges: Edges,
-    scores: CaseScores,
-    threshold: float,
-    constraints: Constraints | None = None,
+def _grouped(
+    edges: Edges, scores: CaseScores, threshold: float, constraints: Constraints | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group, comparing cases also with the representatives of their matches, until nothing changes.
 
-    ``scores`` are those of related cases (:meth:`~tawasul_nlp.duplicates.verifier.CaseScores.related`), and hold
-    what was read afterwards.
-
     A case has some tens of candidates; in a group of hundreds its representative may not be among them. The group of a
-    case depends only on its connected component of matching pairs.
-
-    Returns
-    -------
-    representative : ndarray of int64, shape (n,)
-    score : ndarray of float32, shape (n,)
-        As of :func:`~tawasul_nlp.duplicates.clustering.star_clustering`.
+    case depends only on its connected component of matching pairs. ``scores`` are those of related cases, and hold what
+    was read afterwards. The result is that of :func:`~tawasul_nlp.duplicates.clustering.star_clustering`.
     """
     conflicts = Conflicts(scores.features, scores.scorer.longest, constraints)
     while True:
@@ -269,25 +264,18 @@ def settled(
         representative, score = star_clustering(len(scores.features), matching, conflicts)
         apart = representative[matching.first] != representative[matching.second]
         a, b = matching.first[apart], matching.second[apart]
-        further = np.concatenate(
-            [np.stack([a, representative[b]], axis=1), np.stack([b, representative[a]], axis=1)], axis=0
-        )
-        fresh = _not_among(further, edges)
-        if not len(fresh):
+        further = np.concatenate([pair_keys(a, representative[b]), pair_keys(b, representative[a])])
+        keys = pair_keys(edges.first, edges.second)
+        new = np.setdiff1d(unique_keys(further), keys, assume_unique=True)
+        if not len(new):
             return representative, score
-        edges = _joined(edges, fresh, scores.score(fresh[:, 0], fresh[:, 1]))
-
-
-def _not_among(pairs: np.ndarray, edges: Edges) -> np.ndarray:
-    keys = unique_keys(pair_keys(pairs[:, 0], pairs[:, 1]))
-    return keyed_pairs(np.setdiff1d(keys, pair_keys(edges.first, edges.second), assume_unique=True))
-
-
-def _joined(edges: Edges, pairs: np.ndarray, scores: np.ndarray) -> Edges:
-    first = np.concatenate([edges.first, pairs[:, 0]])
-    second = np.concatenate([edges.second, pairs[:, 1]])
-    order = np.argsort(pair_keys(first, second), kind="stable")
-    return Edges(first[order], second[order], np.concatenate([edges.scores, scores])[order])
+        first, second = keyed_pairs(new).T
+        order = np.argsort(np.concatenate([keys, new]), kind="stable")
+        edges = Edges(
+            first=np.concatenate([edges.first, first])[order],
+            second=np.concatenate([edges.second, second])[order],
+            scores=np.concatenate([edges.scores, scores.score(first, second)])[order],
+        )
 
 
 def member_reasons(
@@ -302,13 +290,13 @@ def member_reasons(
     reasons = pair_reasons(features, members, representatives)
     if constraints is None:
         return reasons
-    own, chosen = constraints.node[members], constraints.node[representatives]
-    for at in np.flatnonzero(own == chosen).tolist():
-        reasons[at] = LINKED
-    through = np.flatnonzero((own != chosen) & ((constraints.size[own] > 1) | (constraints.size[chosen] > 1)))
+    node, head = constraints.node[members], constraints.node[representatives]
+    for linked in np.flatnonzero(node == head).tolist():
+        reasons[linked] = LINKED
+    through = np.flatnonzero((node != head) & ((constraints.size[node] > 1) | (constraints.size[head] > 1)))
     scores = score(members[through], representatives[through])
-    for at in through[scores < threshold].tolist():
-        reasons[at] = THROUGH
+    for indirect in through[scores < threshold].tolist():
+        reasons[indirect] = THROUGH
     return reasons
 
 
@@ -320,29 +308,18 @@ def pair_reasons(features: CaseFeatures, first: np.ndarray, second: np.ndarray) 
     copies = copied(features, first, second) >= NEAR_COPY
     conflict = conflicting_places(features, first, second)
     same = {
-        name: shares(getattr(features, name)[first], getattr(features, name)[second]) > 0
-        for name in ("blocks", "towns", "quarters", "landmarks", "roads")
+        word: shares(getattr(features, name)[first], getattr(features, name)[second]) > 0
+        for name, word in _PLACE_WORDS.items()
     }
     topics = (features.topics[first, 0] == features.topics[second, 0]) & (features.topics[first, 0] != -1)
     reasons = []
-    for at in range(len(first)):
-        if silent[at]:
+    for pair in range(len(first)):
+        if silent[pair]:
             reasons.append("no words to compare")
-            continue
-        if conflict[at]:
+        elif conflict[pair]:
             reasons.append("conflicting place")
-            continue
-        what = "near-copy" if copies[at] else "same problem" if topics[at] else "similar report"
-        where = [
-            name
-            for name, key in (
-                ("road", "roads"),
-                ("block", "blocks"),
-                ("landmark", "landmarks"),
-                ("quarter", "quarters"),
-                ("town", "towns"),
-            )
-            if same[key][at]
-        ]
-        reasons.append(f"{what}; same {' and '.join(where[:2])}" if where else what)
+        else:
+            what = "near-copy" if copies[pair] else "same problem" if topics[pair] else "similar report"
+            where = [word for word, shared in same.items() if shared[pair]]
+            reasons.append(f"{what}; same {' and '.join(where[:2])}" if where else what)
     return reasons

@@ -67,8 +67,8 @@ def _met(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.n
     """Return which pairs have codes on both sides, and how many they share; most pairs lack them on one."""
     both = has_codes(codes, first) & has_codes(codes, second)
     common = np.zeros(len(first), np.int64)
-    at = np.flatnonzero(both)
-    common[at] = shares(codes[first[at]], codes[second[at]])
+    pairs = np.flatnonzero(both)
+    common[pairs] = shares(codes[first[pairs]], codes[second[pairs]])
     return both, common
 
 
@@ -108,9 +108,9 @@ def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, 
     same = {name: met[name][1] > 0 for name in AREAS}
     other_block = both["blocks"] & ~same["blocks"]
     agree = same["blocks"] | same["towns"] | same["quarters"] | same["landmarks"]
-    at, domain = np.flatnonzero(both["towns"] & ~agree), features.domain
-    one, two = features.towns[first[at]], features.towns[second[at]]
-    agree[at] = shares(wholes(one, domain), two) + shares(wholes(two, domain), one) > 0
+    pairs, domain = np.flatnonzero(both["towns"] & ~agree), features.domain
+    one, two = features.towns[first[pairs]], features.towns[second[pairs]]
+    agree[pairs] = shares(wholes(one, domain), two) + shares(wholes(two, domain), one) > 0
     in_no_town = ~has_codes(features.towns, first) & ~has_codes(features.towns, second)
     other_area = (both["towns"] | (both["quarters"] & in_no_town)) & ~agree
     one, two = features.governorate[first], features.governorate[second]
@@ -163,7 +163,7 @@ def measures(
     cosine = np.einsum("ij,ij->i", features.vectors[first], features.vectors[second], dtype=np.float64)
     length = np.minimum(features.length[first], features.length[second])
     met = {**places, **meetings(features, first, second, ("street_names", "numbers", "amounts"))}
-    common = {name: found for name, (_, found) in met.items()}
+    common = {name: shared for name, (_, shared) in met.items()}
     placed = [np.any([has_codes(getattr(features, name), rows) for name in AREAS], axis=0) for rows in (first, second)]
     same_place = sum(common[name] for name in AREAS) > 0
     none = ~placed[0] & ~placed[1]
@@ -227,10 +227,10 @@ def _rarest_shared_place(
     """Return the rarity of the rarest area or landmark that both cases of a pair name; absent without one."""
     rarest = np.full(len(first), ABSENT, np.float32)
     for name in AREAS:
-        at = np.flatnonzero(common[name])
-        codes, others = getattr(features, name)[first[at]], getattr(features, name)[second[at]]
+        pairs = np.flatnonzero(common[name])
+        codes, others = getattr(features, name)[first[pairs]], getattr(features, name)[second[pairs]]
         shared = (codes[:, :, None] == others[:, None, :]).any(2)
-        rarest[at] = np.maximum(rarest[at], (rarity(codes, features.domain) * shared).max(1, initial=0))
+        rarest[pairs] = np.maximum(rarest[pairs], (rarity(codes, features.domain) * shared).max(1, initial=0))
     return rarest
 
 
@@ -240,14 +240,12 @@ def _topic_overlap(features: CaseFeatures, first: np.ndarray, second: np.ndarray
     Absent if one is unknown, or only one is the caller's own, which cannot be compared with the model's.
     """
     one, two = features.topics[first], features.topics[second]
-    known = (one[:, 0] != -1) & (two[:, 0] != -1) & ((one[:, 0] < 0) == (two[:, 0] < 0))
+    comparable = np.flatnonzero((one[:, 0] != -1) & (two[:, 0] != -1) & ((one[:, 0] < 0) == (two[:, 0] < 0)))
     overlap = np.full(len(first), ABSENT, np.float32)
-    if known.any():
-        one, two = one[known], two[known]
-        smaller = np.minimum(features.shares[first[known]][:, :, None], features.shares[second[known]][:, None, :])
-        overlap[known] = np.where((one[:, :, None] == two[:, None, :]) & (one != -1)[:, :, None], smaller, 0).sum(
-            (1, 2)
-        )
+    one, two = one[comparable, :, None], two[comparable, None, :]
+    share_of_one, share_of_two = features.shares[first[comparable]], features.shares[second[comparable]]
+    smaller = np.minimum(share_of_one[:, :, None], share_of_two[:, None, :])
+    overlap[comparable] = np.where((one == two) & (one != -1), smaller, 0).sum((1, 2))
     return overlap
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,26 +78,14 @@ class Verification:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {
-            "low": self.low,
-            "high": self.high,
-            "per_case": self.per_case,
-            "weights": dict(zip(MEASURES, self.weights, strict=True)),
-            "intercept": self.intercept,
-            "threshold": self.threshold,
-        }
+        return {**asdict(self), "weights": dict(zip(MEASURES, self.weights, strict=True))}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Verification:
         """Read what :meth:`as_json` returned; KeyError, TypeError or ValueError if it is something else."""
-        return cls(
-            float(content["low"]),
-            float(content["high"]),
-            int(content["per_case"]),
-            tuple(float(content["weights"][name]) for name in MEASURES),
-            float(content["intercept"]),
-            float(content["threshold"]),
-        )
+        numbers = {name: float(content[name]) for name in ("low", "high", "intercept", "threshold")}
+        weights = tuple(float(content["weights"][name]) for name in MEASURES)
+        return cls(per_case=int(content["per_case"]), weights=weights, **numbers)
 
 
 FORMAT_VERSION = 5
@@ -157,11 +145,10 @@ class PairScorer:
             never = other_places(features, a, b, met) | (features.length[a] == 0) | (features.length[b] == 0)
             may = np.flatnonzero(~never)
             # The common places of a pair are looked up once, for the rule and the features.
-            known = {name: (both[may], common[may]) for name, (both, common) in met.items()}
-            logits = self._logits(features, a[may], b[may], known)
-            own = np.zeros(len(a), np.float32)
-            own[may] = 1.0 / (1.0 + np.exp(-logits))
-            scores[part] = own
+            places = {name: (both[may], common[may]) for name, (both, common) in met.items()}
+            logits = self._logits(features, a[may], b[may], places)
+            scores[part] = 0.0
+            scores[start + may] = 1.0 / (1.0 + np.exp(-logits))
 
         starts = range(0, len(first), _BLOCK)
         if len(starts) == 1:
@@ -193,11 +180,11 @@ class PairScorer:
         """Return what each family of features adds to the log-odds of one pair."""
         a, b = np.array([first]), np.array([second])
         parts = pair_features(features, a, b)[0] * self.weights
-        found = {
+        families = {
             family: float(sum(part for name, part in zip(NAMES, parts, strict=True) if name.split("@")[0] in members))
             for family, members in _FAMILIES.items()
         }
-        return {**found, "time between": float(self.late(features, a, b)[0]), "base rate": self.intercept}
+        return {**families, "time between": float(self.late(features, a, b)[0]), "base rate": self.intercept}
 
     def save(self, path: Path) -> None:
         """Write the model as JSON."""
@@ -229,13 +216,13 @@ class PairScorer:
                     "use the library version that trained it, or retrain"
                 )
             weights = np.array([content["weights"][name] for name in NAMES], np.float64)
-            given = content.get("verification")
+            rule = content.get("verification")
             return cls(
-                weights,
-                float(content["intercept"]),
-                float(content["threshold"]),
-                float(content["days"]),
-                None if given is None else Verification.from_json(given),
+                weights=weights,
+                intercept=float(content["intercept"]),
+                threshold=float(content["threshold"]),
+                days=float(content["days"]),
+                verification=None if rule is None else Verification.from_json(rule),
             )
         except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, ModelFormatError):

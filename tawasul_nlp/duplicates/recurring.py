@@ -126,13 +126,14 @@ def recurring_problems(
                 f"got {len(values)} {name} for {len(labels)} cases, expected one per case; pass None for unknown ones"
             )
     members = _members(groups, labels)
-    found = _by_pair(members, topics, places, dates)
-    total = sum(map(len, found.values()))
-    expected, p_values, pairs = _chances(found)
+    of_pair = _by_pair(members, topics, places, dates)
+    total = sum(map(len, of_pair.values()))
+    expected, p_values, pairs = _chances(of_pair)
     q_values = false_discovery_rates(p_values)
     problems = []
-    for at, (pair, incidents) in enumerate(found.items()):
-        problem = _problem(*pair, incidents, *(float(values[at]) for values in (expected, p_values, q_values)))
+    figures = zip(expected.tolist(), p_values.tolist(), q_values.tolist(), strict=False)
+    for ((topic, place), incidents), (mean, p_value, q_value) in zip(of_pair.items(), figures, strict=True):
+        problem = _problem(topic, place, incidents, mean, p_value, q_value)
         if len(incidents) >= min_incidents and problem.weeks >= min_weeks and problem.q_value <= max_q_value:
             problems.append(problem)
     problems.sort(key=lambda one: (one.p_value, -len(one.incidents), one.topic, one.place))
@@ -150,32 +151,32 @@ def _by_pair(
     topic_of = [_name(value) for value in topics]
     place_of = [_name(value) for value in places]
     day_of = [_day(value, row) for row, value in enumerate(dates)]
-    found: dict[tuple[str, str], list[_Incident]] = {}
+    of_pair: dict[tuple[str, str], list[_Incident]] = {}
     for rows in members:
         topic = next((topic_of[row] for row in rows if topic_of[row]), None)
         place = next((place_of[row] for row in rows if place_of[row]), None)
-        known = [day for row in rows if (day := day_of[row]) is not None]
-        if topic is not None and place is not None and known:
-            found.setdefault((topic, place), []).append((min(known), rows))
-    return found
+        days = [day for row in rows if (day := day_of[row]) is not None]
+        if topic is not None and place is not None and days:
+            of_pair.setdefault((topic, place), []).append((min(days), rows))
+    return of_pair
 
 
-def _chances(found: Mapping[tuple[str, str], Sequence[_Incident]]) -> tuple[np.ndarray, np.ndarray, int]:
+def _chances(of_pair: Mapping[tuple[str, str], Sequence[_Incident]]) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the expected incidents of each pair, the p-values of all pairs, and how many pairs there are.
 
     A topic and a place that have no incident together are a pair too, with the p-value 1; they come last.
     """
     of_topic: Counter[str] = Counter()
     of_place: Counter[str] = Counter()
-    for (topic, place), incidents in found.items():
+    for (topic, place), incidents in of_pair.items():
         of_topic[topic] += len(incidents)
         of_place[place] += len(incidents)
     total = of_topic.total()
     pairs = len(of_topic) * len(of_place)
-    expected = np.array([of_topic[topic] * of_place[place] / total for topic, place in found])
-    counts = map(len, found.values())
+    expected = np.array([of_topic[topic] * of_place[place] / total for topic, place in of_pair])
+    counts = map(len, of_pair.values())
     p_values = np.ones(pairs)
-    p_values[: len(found)] = [poisson_tail(*pair) for pair in zip(counts, expected.tolist(), strict=True)]
+    p_values[: len(of_pair)] = [poisson_tail(*pair) for pair in zip(counts, expected.tolist(), strict=True)]
     return expected, p_values, pairs
 
 

@@ -103,9 +103,9 @@ class _Codes(dict[str, int]):
         if len(self) >= _REMEMBERED:
             self.clear()
         stem = _stem(word)
-        found = _levels().get(stem, LEVELS - 1) << _HASH | crc32(stem.encode()) & ((1 << _HASH) - 1) if stem else -1
-        self[word] = found
-        return found
+        code = _levels().get(stem, LEVELS - 1) << _HASH | crc32(stem.encode()) & ((1 << _HASH) - 1) if stem else -1
+        self[word] = code
+        return code
 
 
 _CODES = _Codes()
@@ -192,16 +192,16 @@ def read_numbers(text: str, named: Iterable[int] = (), domain: Domain | None = N
     if not _DIGITS.search(text):
         return [], []
     plain = _plain(text)
-    known = set(map(str, named))
-    found = _told_apart(plain, known)
-    if sum(map(len, found[0])) >= _PERSONAL_DIGITS:
+    in_address = set(map(str, named))
+    numbers, amounts = _numbers_and_amounts(plain, in_address)
+    if sum(map(len, numbers)) >= _PERSONAL_DIGITS:
         for span in find_personal_data(text, _PERSONAL, domain):
             # Two cases that name one report have one subject.
             if span.kind == "request" and _is_cued(plain[: span.start]):
                 continue
             plain = plain[: span.start] + " " * (span.end - span.start) + plain[span.end :]
-        found = _told_apart(plain, known)
-    return found
+        numbers, amounts = _numbers_and_amounts(plain, in_address)
+    return numbers, amounts
 
 
 def _plain(text: str) -> str:
@@ -211,8 +211,8 @@ def _plain(text: str) -> str:
     return _OTHER_DIGITS.sub(lambda digit: _PLAIN_DIGITS[digit.group()], text)
 
 
-def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
-    found: list[tuple[str, bool]] = []
+def _numbers_and_amounts(plain: str, in_address: set[str]) -> tuple[list[str], list[str]]:
+    numbers: list[tuple[str, bool]] = []
     end = 0
     for match in _TOKEN.finditer(plain):
         between, start, end, written = plain[end : match.start()], match.start(), match.end(), match.group()
@@ -221,12 +221,13 @@ def _told_apart(plain: str, known: set[str]) -> tuple[list[str], list[str]]:
         if _THOUSANDS.fullmatch(written):
             written = written.replace(",", "")
         counted = _counts(plain, end)
-        if counted and found and between.strip() in _RANGE:
-            found[-1] = found[-1][0], True
+        if counted and numbers and between.strip() in _RANGE:
+            numbers[-1] = numbers[-1][0], True
         amount = counted or bool(_DATE_OR_PART.fullmatch(written)) or _is_cued(between)
-        found += [(digits.lstrip("0") or "0", amount) for digits in _DIGITS.findall(written)]
-    first, second = (dict.fromkeys(digits for digits, amount in found if amount is which) for which in (False, True))
-    return [number for number in first if number not in known], [number for number in second if number not in known]
+        numbers += [(digits.lstrip("0") or "0", amount) for digits in _DIGITS.findall(written)]
+    outside = [(number, amount) for number, amount in numbers if number not in in_address]
+    names, amounts = (dict.fromkeys(number for number, amount in outside if amount is kind) for kind in (False, True))
+    return list(names), list(amounts)
 
 
 def _is_latin(letter: str) -> bool:

@@ -75,7 +75,7 @@ class Verifier:
     def read(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Return the log-odds that texts report one event, whichever comes first: (pairs,), float32."""
         ordered = [(a, b) if a <= b else (b, a) for a, b in pairs]
-        position = {pair: at for at, pair in enumerate(dict.fromkeys(ordered))}
+        position = {pair: number for number, pair in enumerate(dict.fromkeys(ordered))}
         logits = np.asarray(self.reader.pair_logits(list(position)), np.float32)
         return logits[[position[pair] for pair in ordered]]
 
@@ -88,10 +88,10 @@ class Verifier:
         """
         measures = pair_measures(self.scorer, features, first, second, scores, readings)
         logits = self.rule.logits(measures) + self.scorer.late(features, first, second)
-        found = np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
+        verified = np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
         elsewhere = pair_features(features, first, second)[:, NAMES.index("numbers_differ")] > 0
         limited = (copied(features, first, second) >= NEAR_COPY) & elsewhere
-        return np.where(limited, np.minimum(found, scores), found).astype(np.float32)
+        return np.where(limited, np.minimum(verified, scores), verified).astype(np.float32)
 
     def contributions(
         self, features: CaseFeatures, first: int, second: int, score: float, reading: float
@@ -103,11 +103,11 @@ class Verifier:
         late = float(self.scorer.late(features, a, b)[0])
         odds = float(_log_odds(np.array([score]))[0]) - late
         share = parts["first_score"] / odds if odds else 1.0
-        found = {name: share * part for name, part in self.scorer.contributions(features, first, second).items()}
-        found["place"] += parts["same_place"] + parts["place_of_none"]
-        found["time between"] = late
-        found["base rate"] += self.rule.intercept
-        return {READING: parts["reading"], **found}
+        families = {name: share * part for name, part in self.scorer.contributions(features, first, second).items()}
+        families["place"] += parts["same_place"] + parts["place_of_none"]
+        families["time between"] = late
+        families["base rate"] += self.rule.intercept
+        return {READING: parts["reading"], **families}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,8 +133,8 @@ class Readings:
         """Return what was read of pairs, NaN for those that were not: (pairs,), float32."""
         if not len(self):
             return np.full(len(keys), np.nan, np.float32)
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
-        return np.where(self.keys[at] == keys, self.logits[at], np.float32(np.nan))
+        positions = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
+        return np.where(self.keys[positions] == keys, self.logits[positions], np.float32(np.nan))
 
     def with_read(self, keys: np.ndarray, logits: np.ndarray, left: np.ndarray) -> Readings:
         """Return the readings with further pairs."""
@@ -219,19 +219,19 @@ class CaseScores:
 
         That says more than the first score does, so however low it is, unless it is 0 by rule, they are read.
         """
-        found = copy(self)
+        related = copy(self)
         if self._verifier is not None:
-            found._least = 0.0
-            found.readings = replace(self.readings, left=np.full(len(self.features), self._verifier.rule.per_case))
-        return found
+            related._least = 0.0
+            related.readings = replace(self.readings, left=np.full(len(self.features), self._verifier.rule.per_case))
+        return related
 
     def score(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the probability that the cases of each pair report one incident: (pairs,), float32."""
         scores = self.scorer.score(self.features, first, second)
         if self._verifier is None:
             return scores
-        at, readings = self._read(self._verifier, first, second, scores)
-        scores[at] = self._verifier.scores(self.features, first[at], second[at], scores[at], readings)
+        read, readings = self._read(self._verifier, first, second, scores)
+        scores[read] = self._verifier.scores(self.features, first[read], second[read], scores[read], readings)
         return scores
 
     def contributions(self, first: int, second: int) -> dict[str, float]:
@@ -248,19 +248,19 @@ class CaseScores:
         self, verifier: Verifier, first: np.ndarray, second: np.ndarray, scores: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of the pairs that are read now or were before, and their log-odds."""
-        at = np.flatnonzero((scores > 0) & (scores < verifier.rule.high) & (first != second))
-        keys = pair_keys(first[at], second[at])
-        new = np.flatnonzero(np.isnan(self.readings.of(keys)) & (scores[at] >= self._least))
+        unsure = np.flatnonzero((scores > 0) & (scores < verifier.rule.high) & (first != second))
+        keys = pair_keys(first[unsure], second[unsure])
+        new = np.flatnonzero(np.isnan(self.readings.of(keys)) & (scores[unsure] >= self._least))
         new = new[np.unique(keys[new], return_index=True)[1]]
-        chosen, left = allowed(first[at[new]], second[at[new]], scores[at[new]], self.readings.left)
+        chosen, left = allowed(first[unsure[new]], second[unsure[new]], scores[unsure[new]], self.readings.left)
         new = new[chosen]
         if len(new):
-            rows = zip(first[at[new]].tolist(), second[at[new]].tolist(), strict=True)
+            rows = zip(first[unsure[new]].tolist(), second[unsure[new]].tolist(), strict=True)
             logits = verifier.read([(self._texts[a], self._texts[b]) for a, b in rows])
             self.readings = self.readings.with_read(keys[new], logits, left)
         readings = self.readings.of(keys)
         was_read = ~np.isnan(readings)
-        return at[was_read], readings[was_read]
+        return unsure[was_read], readings[was_read]
 
 
 def _log_odds(scores: np.ndarray) -> np.ndarray:

@@ -127,8 +127,8 @@ class IndexFolder(IndexStore):
         size = len(self._graph)
         if not size:
             return []
-        found = self._graph.search(vector.astype(np.float32), min(k, size), exact=size <= EXACT_BELOW)
-        return [int(found.keys[at]) for at in np.lexsort((found.keys, found.distances))]
+        matches = self._graph.search(vector.astype(np.float32), min(k, size), exact=size <= EXACT_BELOW)
+        return matches.keys[np.lexsort((matches.keys, matches.distances))].astype(np.int64).tolist()
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
