@@ -95,18 +95,9 @@ def _places(text: str, place: str | None, domain: Domain) -> Places:
 
 
 def rarity(codes: np.ndarray, domain: Domain) -> np.ndarray:
-    """Return the rarity of areas and landmarks by code.
+    """Return the rarity of areas and landmarks by code, float32; 0 for no place (-1).
 
-    Parameters
-    ----------
-    codes : ndarray of int32
-        Of :class:`~tawasul_nlp.duplicates.features.CaseFeatures`.
-    domain : Domain
-
-    Returns
-    -------
-    ndarray of float32
-        About the logarithm of (texts / texts that name it); 0 for no place (-1).
+    It is about the logarithm of (texts / texts that name it).
 
     Examples
     --------

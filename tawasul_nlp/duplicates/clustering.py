@@ -129,14 +129,8 @@ class Conflicts:
     """Decides which cases can share a group: no two places conflict, no two dates are too far apart.
 
     With constraints, what is called a case here is a node of them. A person may have linked cases in spite of their
-    places or dates; another case may then join if it agrees with one of any two that conflict.
-
-    Parameters
-    ----------
-    features : CaseFeatures
-    longest : float
-        The most days between two members; a missing date conflicts with none.
-    constraints : Constraints or None
+    places or dates; another case may then join if it agrees with one of any two that conflict. ``longest`` is the most
+    days between two members; a missing date conflicts with none.
     """
 
     def __init__(self, features: CaseFeatures, longest: float, constraints: Constraints | None = None) -> None:
@@ -243,13 +237,6 @@ class ClusterState:
 
 def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
     """Group ``n`` cases by their matching pairs.
-
-    Parameters
-    ----------
-    n : int
-    edges : Edges
-        Only pairs that match.
-    conflicts : Conflicts
 
     Returns
     -------

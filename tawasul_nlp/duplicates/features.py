@@ -157,7 +157,7 @@ def compute_features(
     own_topics: Collection[str] = (),
     domain: Domain | None = None,
 ) -> CaseFeatures:
-    """Compute the features of ``cases``.
+    """Compute the features of cases.
 
     Parameters
     ----------
@@ -268,19 +268,9 @@ def case_features(
 ) -> CaseFeatures:
     """Return the features of cases; the model reads the texts without an embedding.
 
-    Parameters
-    ----------
-    classifier : ComplaintClassifier
-    cases : sequence of Case
-    workers : int or None
-        Processes that read texts for places and fingerprints; None for one per core when there are many cases.
-    domain : Domain or None
-        The pack with the places; None for that of the classifier.
-
-    Raises
-    ------
-    InvalidTextError
-        If an embedding has another size than this model's incident vectors, or not length 1.
+    ``workers`` processes read texts for places and fingerprints; None for one per core when there are many cases.
+    ``domain`` is the pack with the places; None for that of the classifier. InvalidTextError if an embedding has
+    another size than this model's incident vectors, or not length 1.
     """
     if workers is None:
         workers = cores() if len(cases) >= _MANY else 1

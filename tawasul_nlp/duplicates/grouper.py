@@ -45,15 +45,6 @@ class DuplicateGrouper:
         Whether unsure pairs are read; None for whether the model can. Reading takes time: of each case at most
         ``verifier.rule.per_case`` pairs are read, the likeliest first.
 
-    Attributes
-    ----------
-    classifier : ComplaintClassifier
-    scorer : PairScorer
-    verifier : Verifier or None
-        None if pairs are not verified.
-    threshold : float
-    domain : Domain
-
     Raises
     ------
     ModelFormatError
@@ -114,10 +105,7 @@ class DuplicateGrouper:
 
         A model of another country serves too: unlike a classifier's, the domain need not know its labels.
 
-        Raises
-        ------
-        ModelFormatError
-            If the folder is not a valid model folder, has no pair scorer, or is to verify pairs and cannot.
+        ModelFormatError if it is not a valid model folder, has no pair scorer, or is to verify pairs and cannot.
         """
         classifier = ComplaintClassifier.from_pretrained(name, threads=threads)
         return cls(classifier, threshold=threshold, domain=domain, verify=verify)
@@ -145,10 +133,6 @@ class DuplicateGrouper:
             places and dates.
         workers : int or None
             Processes that read texts for places and fingerprints; None for one per core when there are many cases.
-
-        Returns
-        -------
-        DuplicateGroups
 
         Raises
         ------

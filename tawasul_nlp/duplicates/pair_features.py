@@ -90,15 +90,7 @@ def conflicting_areas(features: CaseFeatures, first: np.ndarray, second: np.ndar
     the other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
     nothing.
 
-    Parameters
-    ----------
-    features : CaseFeatures
-    first, second : ndarray of int, shape (pairs,)
-        Row numbers.
-
-    Returns
-    -------
-    ndarray of bool, shape (pairs,)
+    ``first`` and ``second`` are row numbers, (pairs,); the result is (pairs,), bool.
     """
     return _other_areas(features, first, second, meetings(features, first, second, AREAS))
 
@@ -123,8 +115,6 @@ def conflicting_places(features: CaseFeatures, first: np.ndarray, second: np.nda
 
     Roads have numbers and are short: a problem of a whole block may be reported from several of its roads, so within a
     block they do not conflict. A street or road that both name rules out a conflict.
-
-    Parameters and result are those of :func:`conflicting_areas`.
     """
     return other_places(features, first, second, meetings(features, first, second))
 
@@ -138,18 +128,7 @@ def other_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray, 
 
 
 def pair_features(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the model's features of pairs of cases.
-
-    Parameters
-    ----------
-    features : CaseFeatures
-    first, second : ndarray of int, shape (pairs,)
-        Row numbers; the order within a pair does not matter.
-
-    Returns
-    -------
-    ndarray of float32, shape (pairs, len(NAMES))
-    """
+    """Return the model's features of pairs of cases, by row numbers: (pairs, len(NAMES)), float32, in either order."""
     values, flags = measures(features, first, second, meetings(features, first, second))
     blocks = [_hats(values[name], knots) for name, knots in KNOTS.items()]
     return np.column_stack([*blocks, *(flags[name] for name in FLAGS)]).astype(np.float32)

@@ -125,16 +125,9 @@ class PairScorer:
         return (1 + _FAR) * self.days
 
     def score(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the probability of each pair; 0 where the places conflict or a text has no letter or digit.
+        """Return the probability of pairs, by row numbers: (pairs,), float32.
 
-        Parameters
-        ----------
-        features : CaseFeatures
-        first, second : ndarray of int, shape (pairs,)
-
-        Returns
-        -------
-        ndarray of float32, shape (pairs,)
+        It is 0 where the places conflict or a text has no letter or digit.
         """
         scores = np.empty(len(first), np.float32)
 

@@ -176,13 +176,8 @@ _DIGITS = re.compile(r"\d+")
 def read_numbers(text: str, named: Iterable[int] = (), domain: Domain | None = None) -> tuple[list[str], list[str]]:
     """Return the numbers that may name a text's subject, and its amounts, both in order.
 
-    Parameters
-    ----------
-    text : str
-    named : iterable of int
-        Numbers known to be parts of an address, which are left out.
-    domain : Domain or None
-        The pack with personal numbers; None is Bahrain's.
+    Numbers ``named`` as parts of an address are left out. ``domain`` is the pack with personal numbers; None is
+    Bahrain's.
 
     Examples
     --------

@@ -41,16 +41,8 @@ def pair_measures(
 ) -> np.ndarray:
     """Return :data:`~tawasul_nlp.duplicates.pair_scorer.MEASURES` of pairs: (pairs, 4), float64.
 
-    Parameters
-    ----------
-    scorer : PairScorer
-    features : CaseFeatures
-    first, second : ndarray of int, shape (pairs,)
-        Row numbers.
-    scores : ndarray of float, shape (pairs,)
-        Their scores by ``scorer``, above 0 and below 1.
-    readings : ndarray of float, shape (pairs,)
-        The log-odds by a :class:`PairReader`.
+    ``scores`` are those of the pairs by ``scorer``, above 0 and below 1; ``readings`` their log-odds by a
+    :class:`PairReader`.
     """
     same = [shares(getattr(features, name)[first], getattr(features, name)[second]) > 0 for name in AREAS]
     named = [has_codes(getattr(features, name), rows) for name in AREAS for rows in (first, second)]
@@ -148,20 +140,8 @@ def allowed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the pairs to read: those that are among the likeliest of one of their cases.
 
-    Parameters
-    ----------
-    first, second : ndarray of int, shape (pairs,)
-        Row numbers; each pair once.
-    scores : ndarray of float, shape (pairs,)
-    left : ndarray of int64, shape (n,)
-        So many pairs may be read for each case.
-
-    Returns
-    -------
-    chosen : ndarray of int64
-        Positions among the pairs, ascending.
-    left : ndarray of int64, shape (n,)
-        What is left of ``left``.
+    Of each pair, which comes once, ``first`` and ``second`` are the row numbers; ``left`` is how many pairs may be read
+    for each case. Returns the positions of the chosen pairs, ascending, and what is left of ``left``.
 
     Examples
     --------
@@ -185,30 +165,14 @@ def to_read(rule: Verification, n: int, first: np.ndarray, second: np.ndarray, s
 
 
 class CaseScores:
-    """The scores of the pairs of a list of cases; with a verifier, unsure pairs are read.
-
-    Parameters
-    ----------
-    features : CaseFeatures
-    scorer : PairScorer
-    verifier : Verifier or None
-        None for the scorer's own scores.
-    texts : sequence of str
-        The text of each case, for the verifier.
-
-    Attributes
-    ----------
-    features, scorer
-        As given.
-    readings : Readings
-        What was read until now.
-    """
+    """The scores of the pairs of a list of cases; with a verifier, which reads their texts, unsure pairs are read."""
 
     def __init__(
         self, features: CaseFeatures, scorer: PairScorer, verifier: Verifier | None = None, texts: Sequence[str] = ()
     ) -> None:
         self.features = features
         self.scorer = scorer
+        # What was read until now.
         self.readings = Readings.none(len(features), verifier.rule.per_case if verifier is not None else 0)
         self._verifier = verifier
         self._texts = texts

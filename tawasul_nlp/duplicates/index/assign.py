@@ -116,13 +116,7 @@ class Assigner:
         The case and the open incidents that it matches are regrouped as if they had all arrived at once, so the order
         of arrival matters little: a case may show that two incidents are one, or be the better representative.
 
-        Parameters
-        ----------
-        row : int
-        features : CaseFeatures
-        vector : ndarray of float32, shape (width + places,)
-        left : int or None
-            The incident that the case was in until now; None for a new case.
+        ``vector`` is its search vector, and ``left`` the incident that it was in until now; None for a new case.
         """
         self.scores.begin()
         candidates, _ = self.candidates(features, vector, row)
@@ -423,18 +417,10 @@ class Assigner:
 
 
 def regrouped(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[str, int, int | None, int]]:
-    """Yield what became of incidents when some cases changed theirs.
+    """Yield what became of incidents when some cases changed theirs, whose incidents are ``old`` and ``new``.
 
-    Parameters
-    ----------
-    old, new : sequence of int
-        The incident of each case before and after; an id of ``new`` that is not among ``old`` is a new incident.
-
-    Yields
-    ------
-    tuple of str, int, int or None, int
-        ``merged``, ``split`` or ``moved``, the incident, the position of the case (None for a merger, which is one of
-        all cases), and the incident before.
+    An id of ``new`` that is not among ``old`` is a new incident. Yields ``merged``, ``split`` or ``moved``, the
+    incident, the position of the case (None for a merger, which is one of all cases), and the incident before.
 
     Examples
     --------

@@ -64,12 +64,7 @@ _TABLES = ("meta", "groups", "cases", "must_link", "cannot_link", "events", "rea
 
 
 class IndexDatabase:
-    """An open database, which locks its folder.
-
-    Parameters
-    ----------
-    folder : Path
-        An existing folder; without a database, one is created. If it is read-only, so is the index.
+    """An open database, which locks its folder; without one, it is created. In a read-only folder it is read-only.
 
     Raises
     ------
@@ -111,13 +106,7 @@ class IndexDatabase:
     # -- queries -------------------------------------------------------------------------------------------------------
 
     def all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Return all rows of a query.
-
-        Raises
-        ------
-        IndexFormatError
-            If the database turns out to be damaged.
-        """
+        """Return all rows of a query."""
         with self.named_errors():
             return self._database.execute(query, _storable(values)).fetchall()
 
@@ -134,13 +123,7 @@ class IndexDatabase:
         return dict(self.all("SELECT name, value FROM meta"))
 
     def moment(self, value: object) -> datetime:
-        """Return a stored time.
-
-        Raises
-        ------
-        IndexFormatError
-            If it is not one.
-        """
+        """Return a stored time; IndexFormatError if it is not one."""
         try:
             return datetime.fromisoformat(str(value))
         except ValueError:
@@ -172,6 +155,11 @@ class IndexDatabase:
                 if self._database.in_transaction:  # a full disk may have ended the transaction
                     self._database.execute("ROLLBACK")
                 raise
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the database into another folder."""
+        with self.named_errors(), closing(sqlite3.connect(folder / DATABASE)) as copy:
+            self._database.backup(copy)
 
     # -- opening -------------------------------------------------------------------------------------------------------
 

@@ -33,12 +33,15 @@ from tawasul_nlp.duplicates.index.index_folder import (
     IndexFolder,
     check_folder,
     check_rebuild_ended,
+    make_folder,
     read_cases,
 )
 from tawasul_nlp.duplicates.index.index_scores import IndexScores
 from tawasul_nlp.duplicates.index.loading import add_cases, load_groups, new_cases
 from tawasul_nlp.duplicates.index.store import StoredCase
-from tawasul_nlp.errors import IndexDiskError, IndexFormatError
+from tawasul_nlp.errors import IndexFormatError
+
+Events = tuple[IncidentEvent, ...]
 
 
 class DuplicateIndex:
@@ -46,6 +49,14 @@ class DuplicateIndex:
 
     Open one with :meth:`open`, preferably in a ``with`` statement. One process at a time may have it open; its threads
     may share it: one of them changes it at a time, and while the model reads the cases to add, others may ask.
+
+    What a method returns of a change (an :class:`Additions`, or the events) is on disk. An unknown case or incident
+    raises KeyError, what makes no sense ValueError, a full disk or a read-only folder
+    :class:`~tawasul_nlp.errors.IndexDiskError`; then nothing is changed.
+
+    What a person decides (:meth:`merge`, :meth:`split`, :meth:`move`, :meth:`close_incident`, :meth:`reopen_incident`)
+    wins over scores, places and dates, now and whenever cases are added or removed, or the index is rebuilt. A later
+    decision overrules an earlier one. ``by`` and ``note`` say who decides it, and why; the history keeps them.
 
     Attributes
     ----------
@@ -135,26 +146,15 @@ class DuplicateIndex:
             if folder.is_dir() and any(map(_is_foreign, folder.iterdir())):
                 raise IndexFormatError(f"{folder}: not empty and not an index; choose a new folder")
         grouper = grouper or DuplicateGrouper.from_pretrained()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise IndexDiskError(f"{folder}: the folder cannot be created ({error}); choose another") from error
+        make_folder(folder)
         return cls(folder, grouper, reopen_days)
 
     @staticmethod
     def read_cases(folder: str | Path) -> list[Case]:
         """Return the cases of an index, whichever model created it, to fill a new one after a change of model.
 
-        They have texts, ids, dates and places; topics and embeddings passed by the caller are not kept.
-
-        Raises
-        ------
-        IndexLockedError
-            If a process has it open.
-        IndexFormatError
-            If there is no index, or a damaged one.
-        IndexDiskError
-            If it cannot be read.
+        They have texts, ids, dates and places; topics and embeddings passed by the caller are not kept. Errors are
+        those of :meth:`open`.
 
         Examples
         --------
@@ -172,16 +172,7 @@ class DuplicateIndex:
         """Check every byte of a closed index, such as a copy or a backup; needs no model.
 
         :meth:`open` refuses a damaged index too, but ignores a damaged graph of neighbours, which can be rebuilt. What
-        a killed process left is recovered, as by :meth:`open`.
-
-        Raises
-        ------
-        IndexLockedError
-            If a process has it open: an open index can be neither checked nor copied safely.
-        IndexFormatError
-            If any file is damaged, or if there is no index.
-        IndexDiskError
-            If it cannot be read.
+        a killed process left is recovered, and errors are raised, as by :meth:`open`.
 
         Examples
         --------
@@ -262,13 +253,7 @@ class DuplicateIndex:
             return read_incidents(self._store, self.grouper.classifier, ids)
 
     def group(self, group_id: int) -> Incident:
-        """Return one incident by its id.
-
-        Raises
-        ------
-        KeyError
-            If no incident has this id (any more).
-        """
+        """Return one incident by its id."""
         with self._in_turn():
             incidents = read_incidents(self._store, self.grouper.classifier, [group_id])
         if not incidents:
@@ -276,24 +261,12 @@ class DuplicateIndex:
         return incidents[0]
 
     def text(self, case_id: str) -> str:
-        """Return the text of a case.
-
-        Raises
-        ------
-        KeyError
-            If no case has this id.
-        """
+        """Return the text of a case."""
         with self._in_turn():
             return self._case(case_id).text
 
     def assignment(self, case_id: str) -> Assignment:
-        """Return the incident of a case, which may have changed since it was added.
-
-        Raises
-        ------
-        KeyError
-            If no case has this id.
-        """
+        """Return the incident of a case, which may have changed since it was added."""
         with self._in_turn():
             return self._assignment(case_id)
 
@@ -334,25 +307,17 @@ class DuplicateIndex:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def add(self, cases: Iterable[str | Mapping[str, Any] | Case]) -> Additions:
-        """Add cases; the returned assignments and changes are on disk.
+        """Add cases.
 
-        A case whose id is already there with the same text is left unchanged, so an interrupted run may be repeated. A
-        lone surrogate, which cannot be stored, is stored as its escape (``\\ud83d``).
+        A case whose id is already there with the same text is left unchanged, so an interrupted run may be repeated;
+        with another text, or if an item is not a case (:class:`~tawasul_nlp.errors.InvalidTextError`), nothing is
+        added. A lone surrogate, which cannot be stored, is stored as its escape (``\\ud83d``).
 
         Returns
         -------
         Additions
             A sequence of :class:`Assignment`, in the order of ``cases``. Its ``changes`` say what happened to incidents
             on the way, and why.
-
-        Raises
-        ------
-        InvalidTextError
-            If an item is not a case; then nothing is added.
-        ValueError
-            If an id is already there with another text; then nothing is added.
-        IndexDiskError
-            If the disk is full, or the folder is read-only; then nothing is added.
         """
         listed = as_cases(cases)
         with self._writer_lock:
@@ -371,46 +336,23 @@ class DuplicateIndex:
                     changes=self._assigner.journal.events(),
                 )
 
-    def load_groups(self, groups: DuplicateGroups, incident_ids: Sequence[int] | None = None, last_id: int = 0) -> None:
-        """Import the cases and incidents of a finished grouping: the fast way to start from a large backlog.
+    def load_groups(self, groups: DuplicateGroups) -> None:
+        """Import the cases and incidents of a finished grouping into an empty index: the fast way to start.
 
-        Parameters
-        ----------
-        groups : DuplicateGroups
-            Made by a grouper with the same model. Its threshold becomes the index's.
-        incident_ids : sequence of int or None
-            The id of each case's incident; None numbers the incidents from 1.
-        last_id : int
-            No incident that comes later gets an id up to this one.
-
-        Raises
-        ------
-        ValueError
-            If the index is not empty, or if two cases have one id; then nothing is added.
-        IndexDiskError
-            If the disk is full, or the folder is read-only; then nothing is added.
+        The grouping is of a grouper with the same model; its threshold becomes the index's. Two cases of one id are
+        refused.
         """
         with self._changing():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
-            load_groups(self._store, groups, incident_ids, last_id)
+            load_groups(self._store, groups)
             self._assigner.threshold = groups.threshold
 
-    def remove(self, case_id: str) -> tuple[IncidentEvent, ...]:
+    def remove(self, case_id: str) -> Events:
         """Remove a case; its text is overwritten on disk when the index is closed, or earlier.
 
         If it was its incident's representative, the others are regrouped; most of them keep the incident's id. What a
         person decided of the others stays. The history keeps the case's id.
-
-        Returns
-        -------
-        tuple of IncidentEvent
-            What changed; it is on disk.
-
-        Raises
-        ------
-        KeyError
-            If no case has this id.
         """
         with self._changing():
             case = self._case(case_id)
@@ -428,34 +370,10 @@ class DuplicateIndex:
 
     # -- decisions of people -----------------------------------------------------------------------------------------
 
-    def merge(
-        self, incidents: Iterable[int], *, by: str | None = None, note: str | None = None
-    ) -> tuple[IncidentEvent, ...]:
-        """Merge incidents into the first of them; all their cases then stay together.
+    def merge(self, incidents: Iterable[int], *, by: str | None = None, note: str | None = None) -> Events:
+        """Merge incidents into the first of them, which keeps its id; all their cases then stay together.
 
-        What a person decides wins over scores, places and dates, now and whenever cases are added or removed, or the
-        index is rebuilt. A later decision overrules an earlier one.
-
-        Parameters
-        ----------
-        incidents : iterable of int
-            The first keeps its id; the other ids are gone. It is open unless all were closed.
-        by, note : str or None
-            Who decides it, and why; kept in the history.
-
-        Returns
-        -------
-        tuple of IncidentEvent
-            What changed; it is on disk.
-
-        Raises
-        ------
-        KeyError
-            If no incident has one of these ids (any more).
-        ValueError
-            If there are not two different ids.
-        IndexDiskError
-            If the disk is full, or the folder is read-only; then nothing is changed.
+        The other ids are gone. It is open unless all were closed.
 
         Examples
         --------
@@ -471,18 +389,10 @@ class DuplicateIndex:
             raise ValueError(f"got {len(different)} incidents to merge, expected at least two different ones")
         return self._decide(lambda: self._decisions.merge(different), different, by, note)
 
-    def split(self, case_id: str, *, by: str | None = None, note: str | None = None) -> tuple[IncidentEvent, ...]:
+    def split(self, case_id: str, *, by: str | None = None, note: str | None = None) -> Events:
         """Take a case out of its incident, into an open one of its own; it stays apart from all cases that it leaves.
 
-        If it was the representative, the others are regrouped, as when it is removed. Parameters, result and further
-        errors are those of :meth:`merge`.
-
-        Raises
-        ------
-        KeyError
-            If no case has this id.
-        ValueError
-            If the case is alone in its incident.
+        If it was the representative, the others are regrouped, as when it is removed.
         """
         with self._changing():
             case = self._case(case_id)
@@ -491,18 +401,8 @@ class DuplicateIndex:
                 raise ValueError(f"the case {case_id!r} is alone in {place}; there is nothing to split")
             return self._decide(lambda: self._decisions.split(case.row, case.incident), [], by, note)
 
-    def move(
-        self, case_id: str, incident: int, *, by: str | None = None, note: str | None = None
-    ) -> tuple[IncidentEvent, ...]:
-        """Move a case into another incident: as :meth:`split` from the one, and :meth:`merge` into the other.
-
-        Raises
-        ------
-        KeyError
-            If no case, or no incident, has this id.
-        ValueError
-            If the case is in this incident already.
-        """
+    def move(self, case_id: str, incident: int, *, by: str | None = None, note: str | None = None) -> Events:
+        """Move a case into another incident: as :meth:`split` from the one, and :meth:`merge` into the other."""
         with self._changing():
             case = self._case(case_id)
             if case.incident == incident:
@@ -511,23 +411,10 @@ class DuplicateIndex:
 
     def close_incident(
         self, incident: int, *, at: datetime | None = None, by: str | None = None, note: str | None = None
-    ) -> tuple[IncidentEvent, ...]:
+    ) -> Events:
         """Close an incident: its cases no longer move by themselves, and ``reopen_days`` of :meth:`open` counts.
 
-        Parameters
-        ----------
-        incident : int
-        at : datetime or None
-            When it was closed, as UTC if without a time zone; None for now.
-        by, note : str or None
-            As of :meth:`merge`, like the result.
-
-        Raises
-        ------
-        KeyError
-            If no incident has this id (any more).
-        ValueError
-            If it is closed already.
+        ``at`` is when it was closed, as UTC if without a time zone; None for now.
         """
         if at is not None:
             at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
@@ -537,33 +424,15 @@ class DuplicateIndex:
                 raise ValueError(f"incident {incident} is closed already, since {before.isoformat()}")
             return self._decide(lambda: self._decisions.close(incident), [], by, note, at)
 
-    def reopen_incident(
-        self, incident: int, *, by: str | None = None, note: str | None = None
-    ) -> tuple[IncidentEvent, ...]:
-        """Open a closed incident again; parameters and result are as of :meth:`merge`.
-
-        Raises
-        ------
-        KeyError
-            If no incident has this id (any more).
-        ValueError
-            If it is open.
-        """
+    def reopen_incident(self, incident: int, *, by: str | None = None, note: str | None = None) -> Events:
+        """Open a closed incident again."""
         with self._changing():
             if self._store.closed_at(incident) is None:
                 raise ValueError(f"incident {incident} is open already")
             return self._decide(lambda: self._assigner.reopen(incident, by_person=True), [], by, note)
 
     def history(self, incident: int | None = None) -> list[IncidentEvent]:
-        """Return what happened to an incident, or to all, the earliest first.
-
-        An incident whose id is gone still has its history.
-
-        Raises
-        ------
-        KeyError
-            If there never was an incident with this id.
-        """
+        """Return what happened to an incident, or to all, the earliest first; also of one whose id is gone."""
         with self._in_turn():
             events = read_events(self._store, incident)
             if not events and incident is not None:
@@ -577,7 +446,7 @@ class DuplicateIndex:
         by: str | None,
         note: str | None,
         at: datetime | None = None,
-    ) -> tuple[IncidentEvent, ...]:
+    ) -> Events:
         """Carry out a decision about incidents, which must exist, and return what changed."""
         with self._changing():
             for incident in incidents:

@@ -31,23 +31,10 @@ _UNSAVED = 10_000
 
 
 class IndexFolder(IndexStore):
-    """An open folder.
+    """An open folder of an index: its store, and the graph of the search vectors.
 
-    Parameters
-    ----------
-    folder : Path
-    model_hash : str
-        Hash of the model that computed the vectors.
-    width : int
-        Width of an incident vector.
-    domain : Domain
-        Whose places the cases are compared by.
-
-    Raises
-    ------
-    IndexLockedError, IndexFormatError, IndexDiskError
-        As :class:`~tawasul_nlp.duplicates.index.database.IndexDatabase`; also if it was created with another model or
-        domain.
+    Errors are those of :class:`~tawasul_nlp.duplicates.index.database.IndexDatabase`; IndexFormatError also if it was
+    created with another model, which computes the vectors (of ``width`` numbers), or another domain.
     """
 
     def __init__(self, folder: Path, model_hash: str, width: int, domain: Domain) -> None:
@@ -73,12 +60,7 @@ class IndexFolder(IndexStore):
     def transaction(self, cases: int = 0) -> Iterator[int]:
         """Commit the block's changes to the database and the graph, or roll all of them back.
 
-        Yields the row of the first of the new ``cases``.
-
-        Raises
-        ------
-        IndexDiskError
-            If the disk is full, or the folder is read-only; then nothing is changed.
+        Yields the row of the first of the new ``cases``. IndexDiskError if the disk is full or the folder read-only.
         """
         if self.read_only:
             raise IndexDiskError(f"{self.path}: the folder is read-only, so the index only answers queries")
@@ -135,10 +117,10 @@ class IndexFolder(IndexStore):
     def _check_origin(self, model_hash: str) -> None:
         """Refuse another model, or a domain that reads places or numbers otherwise; a new index records them."""
         facts = self.facts()
-        fingerprint = self.domain.case_fingerprint
+        expected = origin(model_hash, self.domain)
         if "model_hash" not in facts and not self.read_only:
             with self.committed():
-                self.keep(model_hash=model_hash, domain=fingerprint, domain_id=self.domain.id)
+                self.keep(**expected)
             facts = self.facts()
         rebuild = "open it with the first, or rebuild it from its cases (tawasul index rebuild, or rebuild_index)"
         if facts.get("model_hash") != model_hash:
@@ -146,10 +128,10 @@ class IndexFolder(IndexStore):
                 f"{self.path}: created with model {facts.get('model_hash')}, opened with {model_hash}; vectors of two "
                 f"models cannot be compared: {rebuild}"
             )
-        if facts.get("domain") != fingerprint:
+        if facts.get("domain") != expected["domain"]:
             raise IndexFormatError(
                 f"{self.path}: created with the domain {facts.get('domain_id')} ({facts.get('domain')}), opened with "
-                f"{self.domain.id} ({fingerprint}); cases of two domains cannot be compared: {rebuild}"
+                f"{self.domain.id} ({expected['domain']}); cases of two domains cannot be compared: {rebuild}"
             )
         self.threshold(), self.reopen_days()  # unreadable ones are damage too
 
@@ -238,6 +220,11 @@ def saved_graph(database: IndexDatabase) -> SavedGraph | None:
     return SavedGraph(folder=database.path, rows=int(match[1]), checksum=int(match[2]), byte_order=match[3])
 
 
+def origin(model_hash: str, domain: Domain) -> dict[str, str]:
+    """Return the facts by which an index knows the model and the domain that read its cases."""
+    return {"model_hash": model_hash, "domain": domain.case_fingerprint, "domain_id": domain.id}
+
+
 def _file_checksum(path: Path) -> int:
     checksum = 0
     with path.open("rb") as file:
@@ -294,6 +281,14 @@ def check_rebuild_ended(folder: Path) -> None:
             f"{folder}: a rebuild was stopped before its last step; rename {new.name}, which is complete, to "
             f"{folder.name}"
         )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder unless it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IndexDiskError(f"{folder}: the folder cannot be created ({error}); choose another") from error
 
 
 def no_index(folder: Path) -> IndexFormatError:

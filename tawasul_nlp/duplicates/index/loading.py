@@ -64,7 +64,7 @@ def add_cases(
     with folder.transaction(len(vectors)) as start:
         folder.keep_threshold(assigner.threshold)
         folder.keep(**settings)
-        folder.add_cases((*row, -1, 0.0, "") for row in _rows(start, cases, cases.values(), features, vectors))
+        folder.add_cases((*row, -1, 0.0, "") for row in _rows(start, cases, cases.values(), features))
         # One after the other: each is found as a neighbour of those that come after it.
         for position, case_id in enumerate(cases):
             row, vector = start + position, vectors[position]
@@ -74,52 +74,50 @@ def add_cases(
     return firsts
 
 
-def load_groups(folder: IndexFolder, groups: DuplicateGroups, incident_ids: Sequence[int] | None, last_id: int) -> None:
+def load_groups(folder: IndexFolder, groups: DuplicateGroups) -> None:
     """Store the cases and incidents of a grouping in an empty index."""
     ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
     if len(set(ids)) < len(ids):
         twice = Counter(ids).most_common(1)[0][0]
         raise ValueError(f"two cases have the id {twice!r}; give every case a unique id")
     vectors = search_vectors(groups.features)
-    reasons = [REPRESENTATIVE] * len(ids)
-    for group in groups.groups:
-        for row, reason in zip(group.members, group.reasons, strict=True):
-            reasons[row] = reason
     representatives, incident_of, sizes = np.unique(groups.representatives, return_inverse=True, return_counts=True)
-    numbers = np.arange(1, len(representatives) + 1)
-    if incident_ids is not None:
-        numbers[incident_of] = incident_ids
-    placements = zip(numbers[incident_of].tolist(), groups.scores.tolist(), reasons, strict=True)
-    incidents = dict(zip(numbers.tolist(), representatives.tolist(), strict=True))
+    placements = zip((incident_of + 1).tolist(), groups.scores.tolist(), group_reasons(groups), strict=True)
     time = now()
     with folder.transaction(len(vectors)) as start:
         folder.keep_threshold(groups.threshold)
-        folder.add_incidents(incidents, last_id)
-        rows = _rows(start, ids, groups.cases, groups.features, vectors)
+        rows = _rows(start, ids, groups.cases, groups.features)
         folder.add_cases((*row, *placement) for row, placement in zip(rows, placements, strict=True))
-        folder.add_events(
-            stored_event(
-                IncidentEvent(
-                    kind="created",
-                    incident=incident,
-                    case_id=ids[representative],
-                    at=time,
-                    reason=f"loaded with {size} {'case' if size == 1 else 'cases'}",
-                )
-            )
-            for (incident, representative), size in zip(incidents.items(), sizes.tolist(), strict=True)
-        )
+        loaded = zip(representatives.tolist(), sizes.tolist(), strict=True)
+        for incident, (representative, size) in enumerate(loaded, start=1):
+            folder.add_incident(incident, representative)
+            reason = f"loaded with {size} {'case' if size == 1 else 'cases'}"
+            event = IncidentEvent("created", incident, case_id=ids[representative], at=time, reason=reason)
+            folder.add_events([stored_event(event)])
         first, second = keyed_pairs(groups.readings.keys).T.tolist()
         folder.add_readings(zip(first, second, groups.readings.logits.tolist(), strict=True))
         folder.add_to_graph(start, vectors)
 
 
-def _rows(
-    start: int, ids: Iterable[str], cases: Iterable[Case], features: CaseFeatures, vectors: np.ndarray
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the stored values of cases, but for the incident."""
+def group_reasons(groups: DuplicateGroups) -> list[str]:
+    """Return why each case is in its incident."""
+    reasons = [REPRESENTATIVE] * len(groups.cases)
+    for group in groups.groups:
+        for row, reason in zip(group.members, group.reasons, strict=True):
+            reasons[row] = reason
+    return reasons
+
+
+def packed_features(features: CaseFeatures) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield what an index stores of the features of cases: columns, search vector, and a key of their places."""
+    vectors = search_vectors(features).astype("<f2")
     keys = place_keys(features).astype(np.int64).tolist()
-    packed = zip(ids, cases, pack(features), vectors.astype("<f2"), keys, strict=True)
-    for row, (case_id, case, columns, vector, key) in enumerate(packed, start):
+    for columns, vector, key in zip(pack(features), vectors, keys, strict=True):
+        yield columns, vector.tobytes(), key
+
+
+def _rows(start: int, ids: Iterable[str], cases: Iterable[Case], features: CaseFeatures) -> Iterator[tuple[Any, ...]]:
+    """Yield the stored values of cases, but for the incident."""
+    for row, (case_id, case, packed) in enumerate(zip(ids, cases, packed_features(features), strict=True), start):
         created_at = case.created_at.isoformat() if case.created_at else None
-        yield row, case_id, case.text, created_at, case.place, columns, vector.tobytes(), key
+        yield row, case_id, case.text, created_at, case.place, *packed

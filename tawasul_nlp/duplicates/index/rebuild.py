@@ -9,16 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.duplicates.clustering import Constraints
+from tawasul_nlp.duplicates.candidates import keyed_pairs
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.index.assign import regrouped
 from tawasul_nlp.duplicates.index.database import DATABASE
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent, stored_event
-from tawasul_nlp.duplicates.index.index import DuplicateIndex
-from tawasul_nlp.duplicates.index.index_folder import IndexFolder, beside, check_rebuild_ended, no_index
+from tawasul_nlp.duplicates.index.index_folder import beside, check_rebuild_ended, make_folder, no_index, origin
+from tawasul_nlp.duplicates.index.loading import group_reasons, packed_features
 from tawasul_nlp.duplicates.index.store import IndexStore
 from tawasul_nlp.errors import IndexDiskError, IndexLockedError
 
@@ -44,24 +45,13 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     unless more cases of that id are in another; the others get new ids, and no id is given twice. Texts, ids, dates and
     places of cases are kept; topics and embeddings that they were given, and the threshold, are not.
 
-    Parameters
-    ----------
-    folder : str or Path
-    grouper : DuplicateGrouper or None
-        Reads and compares the cases, and gives the threshold; None for the bundled model.
-
-    Raises
-    ------
-    IndexLockedError
-        If a process has it open.
-    IndexFormatError
-        If there is no index, or a damaged one.
-    IndexDiskError
-        If the disk is full, the folders cannot be written, or ``FOLDER.new`` or ``FOLDER.old`` is there already.
+    Errors are those of :meth:`~tawasul_nlp.duplicates.DuplicateIndex.open`; IndexDiskError also if ``FOLDER.new`` or
+    ``FOLDER.old`` is there already.
 
     Examples
     --------
     >>> import tempfile
+    >>> from tawasul_nlp.duplicates import DuplicateIndex
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     incidents = Path(folder) / "incidents"
     ...     with DuplicateIndex.open(incidents) as index:
@@ -74,19 +64,56 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     new, old = beside(folder)
     _check_free(folder, new, old)
     grouper = grouper or DuplicateGrouper.from_pretrained()
-    with closing(IndexStore(folder)) as store:  # locked, so that nobody changes it meanwhile
-        cases, last_id = store.cases(), store.last_incident_id()
-        before = Governance.read(store)
-        groups = grouper.group_constrained(cases, before.constraints())
-        ids = _incident_ids(before.incidents, groups.representatives.tolist(), last_id)
-        with _removed_on_failure(new), DuplicateIndex.open(new, grouper) as index:
-            index.load_groups(groups, ids, last_id)
-            before.restore(index._store, ids)
+    make_folder(new)
     with _removed_on_failure(new):
-        _swap(folder, new, old, before)
-    return IndexRebuild(
-        cases=len(cases), incidents=len(set(ids)), ids_kept=len(set(before.incidents) & set(ids)), old=old
-    )
+        with closing(IndexStore(folder)) as store:  # locked, so that nobody changes it meanwhile
+            store.copy_to(new)
+            version = store.version()
+        with closing(IndexStore(new)) as store:
+            result = _regroup(store, grouper, old)
+        _swap(folder, new, old, version)
+    return result
+
+
+def _regroup(store: IndexStore, grouper: DuplicateGrouper, old: Path) -> IndexRebuild:
+    """Read and group the cases of an index anew, but those of closed incidents, which stay as they are."""
+    placements = store.placements()
+    before, closed = [incident for _, _, incident, *_ in placements], store.closed_incidents()
+    sealed: dict[int, list[int]] = {incident: [] for incident in closed}
+    for position, incident in enumerate(before):
+        if incident in closed:
+            sealed[incident].append(position)
+    rows = [row for row, *_ in placements]
+    groups = grouper.group_constrained(store.cases(), store.constraints_among(rows, list(sealed.values())))
+    after = _incident_ids(before, groups.representatives.tolist(), store.last_incident_id())
+    placed = list(zip(after, groups.scores.tolist(), group_reasons(groups), strict=True))
+    for positions in sealed.values():
+        for position in positions:
+            placed[position] = placements[position][2:]
+    events = [
+        IncidentEvent(
+            kind=kind,
+            incident=incident,
+            case_id=None if position is None else placements[position][1],
+            other=other,
+            reason="the index was rebuilt",
+        )
+        for kind, incident, position, other in regrouped(before, after)
+    ]
+    with store.committed():
+        store.keep(**origin(grouper.classifier.config.model_hash, grouper.domain))
+        store.keep_threshold(groups.threshold)
+        packed = zip(packed_features(groups.features), placed, rows, strict=True)
+        store.replace_features((*features, *placement, row) for features, placement, row in packed)
+        first, second = np.array(rows, np.int64)[keyed_pairs(groups.readings.keys).T].tolist()
+        store.add_readings(zip(first, second, groups.readings.logits.tolist(), strict=True))
+        for incident in set(before) - set(after):
+            store.delete_incident(incident)
+        for incident, representative in set(zip(after, groups.representatives.tolist(), strict=True)):
+            if incident not in closed:
+                store.add_incident(incident, rows[representative])
+        store.add_events(map(stored_event, events))
+    return IndexRebuild(cases=len(rows), incidents=len(set(after)), ids_kept=len(set(before) & set(after)), old=old)
 
 
 def _check_free(folder: Path, new: Path, old: Path) -> None:
@@ -115,13 +142,13 @@ def _incident_ids(old: Sequence[int], representatives: Sequence[int], last_id: i
     return [ids[representative] for representative in representatives]
 
 
-def _swap(folder: Path, new: Path, old: Path, before: Governance) -> None:
+def _swap(folder: Path, new: Path, old: Path, version: int) -> None:
     """Put the new folder in the place of the one before, if that is still what was read."""
     try:
         os.rename(folder, old)
         try:
             with closing(IndexStore(old)) as store:
-                if Governance.read(store) != before:
+                if store.version() != version:
                     raise IndexLockedError(f"{folder}: another process changed the index meanwhile; rebuild it again")
             os.rename(new, folder)
         except BaseException:
@@ -141,77 +168,3 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-@dataclass(frozen=True, slots=True)
-class Governance:
-    """What an index holds besides the texts and features of its cases; a case is named by its position."""
-
-    ids: list[str]
-    # The incident of each case.
-    incidents: list[int]
-    # Score and reason of each case.
-    scores: list[tuple[float, str]]
-    # Each linked case and its component.
-    linked: list[tuple[int, int]]
-    # Pairs that are kept apart, in both directions.
-    apart: list[tuple[int, int]]
-    # When each closed incident was closed, and its representative.
-    closed: dict[int, tuple[str, int]]
-    # Incidents, and the one that each repeats.
-    recurrences: list[tuple[int, int]]
-    # As they are stored.
-    events: list[tuple[Any, ...]]
-    # How long closed incidents may reopen, if that was set.
-    settings: dict[str, str]
-
-    @classmethod
-    def read(cls, store: IndexStore) -> Governance:
-        """Read it from an index."""
-        placements = store.placements()
-        position = {row: number for number, (row, *_) in enumerate(placements)}
-        linked, apart = store.links()
-        return cls(
-            ids=[case_id for _, case_id, *_ in placements],
-            incidents=[incident for _, _, incident, *_ in placements],
-            scores=[(score, reason) for *_, score, reason in placements],
-            linked=[(position[row], component) for row, component in linked],
-            apart=[(position[first], position[second]) for first, second in apart],
-            closed={incident: (time, position[row]) for incident, time, row in store.closed_incidents()},
-            recurrences=store.recurrences(),
-            events=store.events(),
-            settings={name: value for name, value in store.facts().items() if name == "reopen_days"},
-        )
-
-    def constraints(self) -> Constraints | None:
-        """Return the constraints by which its cases may be grouped anew: closed incidents stay as they are."""
-        head: dict[tuple[str, int], int] = {}
-        pairs = [(head.setdefault(("linked", component), case), case) for case, component in self.linked]
-        complete = [case for case, incident in enumerate(self.incidents) if incident in self.closed]
-        pairs += [(head.setdefault(("closed", self.incidents[case]), case), case) for case in complete]
-        return Constraints.from_pairs(len(self.ids), pairs, self.apart, complete)
-
-    def restore(self, folder: IndexFolder, new: Sequence[int]) -> None:
-        """Write it into a rebuilt index, whose rows are the positions; ``new`` has the incident of each case."""
-        changes = []
-        for kind, incident, case, other in regrouped(self.incidents, new):
-            case_id = None if case is None else self.ids[case]
-            changes.append(
-                IncidentEvent(
-                    kind=kind, incident=incident, case_id=case_id, other=other, reason="the index was rebuilt"
-                )
-            )
-        present = set(new)
-        with folder.transaction():
-            folder.keep(**self.settings)
-            folder.add_links(self.linked, self.apart)
-            for incident, (time, row) in self.closed.items():
-                folder.set_closed_at(incident, time)
-                folder.set_representative(incident, row)
-            for row, (incident, (score, reason)) in enumerate(zip(self.incidents, self.scores, strict=True)):
-                if incident in self.closed:
-                    folder.place(row, incident, score, reason)
-            folder.set_recurrences((one, other) for one, other in self.recurrences if one in present)
-            if self.events:
-                folder.delete_events()
-                folder.add_events([*self.events, *map(stored_event, changes)])

@@ -125,6 +125,13 @@ class IndexStore(IndexDatabase):
         """Store cases as rows of ``row, id, text, created_at, place, columns, vector, place_key, group_id, ...``."""
         self.change_many(f"INSERT INTO cases ({_CASE_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
+    def replace_features(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Store the features that another model gave, and incidents; what the one before read of pairs is deleted."""
+        fields = "columns = ?, vector = ?, place_key = ?, group_id = ?, score = ?, reason = ?"
+        self.change_many(f"UPDATE cases SET {fields} WHERE row = ?", rows)
+        self.change("DELETE FROM readings")
+        self.change("DELETE FROM meta WHERE name = 'graph'")
+
     def place(self, row: int, incident: int, score: float, reason: str) -> None:
         """Store the incident of a case."""
         self.change("UPDATE cases SET group_id = ?, score = ?, reason = ? WHERE row = ?", incident, score, reason, row)
@@ -178,13 +185,7 @@ class IndexStore(IndexDatabase):
         return int(self.one("SELECT representative FROM groups WHERE id = ?", incident))
 
     def closed_at(self, incident: int) -> datetime | None:
-        """Return when an incident was closed; None if it is open.
-
-        Raises
-        ------
-        KeyError
-            If no incident has this id (any more).
-        """
+        """Return when an incident was closed; None if it is open. KeyError if there is no such incident (any more)."""
         stored = self.first("SELECT closed_at FROM groups WHERE id = ?", incident)
         if stored is None:
             raise KeyError(f"no group {incident} in {self.path}")
@@ -219,11 +220,10 @@ class IndexStore(IndexDatabase):
         query = "INSERT INTO groups (representative, recurrence_of) VALUES (?, ?)"
         return self.change(query, representative, recurrence_of)
 
-    def add_incidents(self, representatives: dict[int, int], last_id: int) -> None:
-        """Store incidents with the rows of their representatives; later ones get ids above ``last_id``."""
-        self.change_many("INSERT INTO groups (id, representative) VALUES (?, ?)", representatives.items())
-        self.change("DELETE FROM sqlite_sequence WHERE name = 'groups'")
-        self.change("INSERT INTO sqlite_sequence VALUES ('groups', ?)", max([last_id, *representatives]))
+    def add_incident(self, incident: int, representative: int) -> None:
+        """Store an incident by its id, or another representative of one that is there; later ones get higher ids."""
+        query = "INSERT INTO groups (id, representative) VALUES (?, ?) ON CONFLICT DO UPDATE SET representative = ?"
+        self.change(query, incident, representative, representative)
 
     def last_incident_id(self) -> int:
         """Return the highest id that an incident ever had."""
@@ -236,10 +236,6 @@ class IndexStore(IndexDatabase):
     def set_closed_at(self, incident: int, time: str | None) -> None:
         """Store when an incident was closed; None opens it."""
         self.change("UPDATE groups SET closed_at = ? WHERE id = ?", time, incident)
-
-    def set_recurrences(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Store for incidents which closed one each repeats."""
-        self.change_many("UPDATE groups SET recurrence_of = ? WHERE id = ?", ((other, id) for id, other in pairs))
 
     def delete_incident(self, incident: int) -> None:
         """Delete an incident without cases."""
@@ -258,14 +254,9 @@ class IndexStore(IndexDatabase):
         self.change("UPDATE groups SET recurrence_of = NULL WHERE recurrence_of = id AND id = ?", target)
         self.delete_incident(gone)
 
-    def closed_incidents(self) -> list[tuple[int, str, int]]:
-        """Return id, time and representative of closed incidents."""
-        return self.all("SELECT id, closed_at, representative FROM groups WHERE closed_at IS NOT NULL")
-
-    def recurrences(self) -> list[tuple[int, int]]:
-        """Return incidents, and the closed one that each repeats."""
-        query = "SELECT id, recurrence_of FROM groups WHERE recurrence_of IS NOT NULL"
-        return self.all(query)
+    def closed_incidents(self) -> set[int]:
+        """Return the closed incidents."""
+        return {incident for (incident,) in self.all("SELECT id FROM groups WHERE closed_at IS NOT NULL")}
 
     # -- details of incidents ------------------------------------------------------------------------------------------
 
@@ -292,29 +283,23 @@ class IndexStore(IndexDatabase):
 
     # -- what people decided -------------------------------------------------------------------------------------------
 
-    def constraints_among(self, rows: Sequence[int]) -> Constraints | None:
-        """Return the constraints among some cases by their positions in ``rows``; None if there are none."""
-        if not self.has_links:
+    def constraints_among(self, rows: Sequence[int], sealed: Sequence[Sequence[int]] = ()) -> Constraints | None:
+        """Return the constraints among some cases by their positions in ``rows``; None if there are none.
+
+        The cases of each of ``sealed``, named by their positions, stay together, and no other joins them.
+        """
+        if not self.has_links and not sealed:
             return None
         position = {row: number for number, row in enumerate(rows)}
+        among = f"IN ({_listed(rows)})" if len(rows) <= _BLOCK else "NOTNULL"
         head: dict[int, int] = {}
-        linked = []
-        for row, component in self.all(f"SELECT row, component FROM must_link WHERE row IN ({_listed(rows)})"):
-            linked.append((head.setdefault(component, position[row]), position[row]))
-        pairs = self.all(f"SELECT first, second FROM cannot_link WHERE first IN ({_listed(rows)}) AND second > first")
-        apart = [(position[first], position[second]) for first, second in pairs if second in position]
-        return Constraints.from_pairs(len(rows), linked, apart)
-
-    def links(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return each linked case with its component, and the pairs that are kept apart, in both directions."""
-        linked = self.all("SELECT row, component FROM must_link ORDER BY row")
-        apart = self.all("SELECT first, second FROM cannot_link ORDER BY first, second")
-        return linked, apart
-
-    def add_links(self, linked: Iterable[tuple[int, int]], apart: Iterable[tuple[int, int]]) -> None:
-        """Store what :meth:`links` returned."""
-        self.change_many("INSERT INTO must_link (row, component) VALUES (?, ?)", linked)
-        self.change_many("INSERT INTO cannot_link (first, second) VALUES (?, ?)", apart)
+        linked = [(cases[0], case) for cases in sealed for case in cases]
+        for row, component in self.all(f"SELECT row, component FROM must_link WHERE row {among}"):
+            if row in position:
+                linked.append((head.setdefault(component, position[row]), position[row]))
+        pairs = self.all(f"SELECT first, second FROM cannot_link WHERE first {among} AND second > first")
+        apart = [(position[first], position[second]) for first, second in pairs if {first, second} <= position.keys()]
+        return Constraints.from_pairs(len(rows), linked, apart, [case for cases in sealed for case in cases])
 
     def are_linked(self, first: int, second: int) -> bool:
         """Return whether a person linked two cases."""
@@ -384,9 +369,9 @@ class IndexStore(IndexDatabase):
         """Store events."""
         self.change_many(f"INSERT INTO events ({_EVENT_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", events)
 
-    def delete_events(self) -> None:
-        """Delete the history."""
-        self.change("DELETE FROM events")
+    def version(self) -> int:
+        """Return a number that every change raises: that of the last event."""
+        return int(self.one("SELECT coalesce(max(id), 0) FROM events"))
 
     def readings(self, rows: Iterable[int]) -> dict[tuple[int, int], float]:
         """Return what was read of the pairs of some cases."""
