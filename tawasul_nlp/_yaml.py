@@ -166,8 +166,17 @@ def mapping_of(value: Schema) -> Schema:
     return check
 
 
-TEXTS: Final = (list_of(text), ())
-"""Of an optional key: a list of strings."""
+def records(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, Any]] | None = None) -> Schema:
+    """Accept a list of mappings; see :func:`record`."""
+    return list_of(record(required, optional))
+
+
+def some(item: Schema) -> tuple[Schema, tuple[Any, ...]]:
+    """Return the schema and default of an optional list."""
+    return list_of(item), ()
+
+
+TEXTS: Final = some(text)
 NAMED: Final = {"id": identifier, "name_ar": text, "name_en": text}
 """The keys of whatever has a name."""
 

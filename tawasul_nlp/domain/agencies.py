@@ -25,19 +25,7 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     """Find the agencies that a text names by an official name, a former name, an abbreviation or an alias.
 
     Names that mean several agencies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are
-    ignored, and so are former names that two agencies share.
-
-    Parameters
-    ----------
-    text
-        The original text; spans refer to it.
-    domain
-        The pack with the agencies; None is Bahrain's.
-
-    Returns
-    -------
-    tuple of AgencyMention
-        In the order of the text.
+    ignored, and so are former names that two agencies share. The pack is Bahrain's if none is given.
 
     Raises
     ------
@@ -79,17 +67,8 @@ def _is_cut(words: Words, index: int, length: int) -> bool:
 def agency_named(name: str, domain: Domain | None = None) -> str | None:
     """Return the id of the agency, or group of agencies, that a whole cell stands for.
 
-    Parameters
-    ----------
-    name
-        An id, a code of another system, an official or former name, an abbreviation or an alias; spelling is folded.
-    domain
-        The pack with the agencies; None is Bahrain's.
-
-    Returns
-    -------
-    str or None
-        None for a name of no agency, or of several (``ambiguous_aliases`` of the data).
+    It may be an id, a code of another system, an official or former name, an abbreviation or an alias; spelling is
+    folded. None for a name of no agency, or of several (``ambiguous_aliases`` of the data).
 
     Examples
     --------

@@ -68,11 +68,8 @@ class Domain:
     def load(folder: str | Path) -> Domain:
         """Read and check a pack; one whose files have not changed is not checked again.
 
-        Parameters
-        ----------
-        folder : str or Path
-            With ``domain.yaml``, ``taxonomy.yaml``, ``agencies.yaml``, ``gazetteer.yaml``, ``routing.yaml`` and
-            ``personal.yaml``; those of the bundled pack that ``domain.yaml`` is ``based_on`` stand in for missing ones.
+        A folder has ``domain.yaml``, ``taxonomy.yaml``, ``agencies.yaml``, ``gazetteer.yaml``, ``routing.yaml`` and
+        ``personal.yaml``; those of the bundled pack that ``domain.yaml`` is ``based_on`` stand in for missing ones.
 
         Raises
         ------
@@ -160,7 +157,7 @@ class Domain:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.id in bundled_names() and self is _bundled(self.id):
             return Domain.bundled, (self.id,)
-        return _restore, (tuple((name, file.path, file.content) for name, file in self._files.items()),)
+        return _read, (tuple(self._files.items()),)
 
 
 @lru_cache(maxsize=1)
@@ -224,10 +221,6 @@ def _checked(files: Mapping[str, _yaml.File]) -> Domain:
 @lru_cache(maxsize=8)
 def _read(files: tuple[tuple[str, _yaml.File], ...]) -> Domain:
     return _domain(dict(files)).check()
-
-
-def _restore(files: tuple[tuple[str, str, bytes], ...]) -> Domain:
-    return _checked({name: _yaml.File(path, content) for name, path, content in files})
 
 
 def rarity_levels(content: str, source: str) -> dict[str, int]:

@@ -49,12 +49,8 @@ def route(
 
     Parameters
     ----------
-    topic_id
-        Id of a topic of the taxonomy.
-    places
-        The result of ``find_places``; None if no place is known.
-    named_agencies
-        Ids of agencies, or the result of ``find_named_agencies``.
+    topic_id, places, named_agencies
+        A topic of the taxonomy, and the results of ``find_places`` and ``find_named_agencies`` (or agencies' ids).
     text
         The original text, for the advice rules; None skips them.
     domain

@@ -54,38 +54,18 @@ REASONS: Final = (
     "no_agency",
 )
 _FIELDS: Final = ("topic", "agency", "governorate")
+_IDENTIFIERS: Final = _yaml.list_of(_yaml.identifier)
+_CASES: Final = _yaml.records({"when": _yaml.text, "then": _yaml.identifier})
 SCHEMA: Final = _yaml.record(
+    {"version": _yaml.text, "reasons": _yaml.records({"id": _yaml.one_of(*REASONS), **_SENTENCES})},
     {
-        "version": _yaml.text,
-        "reasons": _yaml.list_of(_yaml.record({"id": _yaml.one_of(*REASONS), **_SENTENCES})),
-    },
-    {
-        "owners": (_yaml.list_of(_yaml.record({"topic": _yaml.identifier, "agency": _yaml.identifier})), ()),
-        "advice": (
-            _yaml.list_of(
-                _yaml.record(
-                    {
-                        "id": _yaml.text,
-                        "topics": _yaml.list_of(_yaml.identifier),
-                        "also": _yaml.list_of(_yaml.identifier),
-                        **_SENTENCES,
-                    },
-                    {"cues": (_yaml.list_of(_yaml.text), ())},
-                )
-            ),
-            (),
+        "owners": _yaml.some(_yaml.record({"topic": _yaml.identifier, "agency": _yaml.identifier})),
+        "advice": _yaml.some(
+            _yaml.record(
+                {"id": _yaml.text, "topics": _IDENTIFIERS, "also": _IDENTIFIERS, **_SENTENCES}, {"cues": _yaml.TEXTS}
+            )
         ),
-        "boundaries": (
-            _yaml.list_of(
-                _yaml.record(
-                    {
-                        "id": _yaml.text,
-                        "cases": _yaml.list_of(_yaml.record({"when": _yaml.text, "then": _yaml.identifier})),
-                    }
-                )
-            ),
-            (),
-        ),
+        "boundaries": _yaml.some(_yaml.record({"id": _yaml.text, "cases": _CASES})),
     },
 )
 

@@ -176,59 +176,47 @@ def _find(entries: Mapping[str, _Entry], identifier: str, what: str) -> _Entry:
 TAXONOMY_SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
-        "kinds": _yaml.list_of(_yaml.record(_yaml.NAMED)),
-        "topics": _yaml.list_of(
-            _yaml.record(
-                {**_yaml.NAMED, "agency": _yaml.identifier},
-                {
-                    "terms_msa": _yaml.TEXTS,
-                    "terms_dialect": _yaml.TEXTS,
-                    "confusable_with": (_yaml.list_of(_yaml.identifier), ()),
-                },
-            )
+        "kinds": _yaml.records(_yaml.NAMED),
+        "topics": _yaml.records(
+            {**_yaml.NAMED, "agency": _yaml.identifier},
+            {
+                "terms_msa": _yaml.TEXTS,
+                "terms_dialect": _yaml.TEXTS,
+                "confusable_with": _yaml.some(_yaml.identifier),
+            },
         ),
     },
-    {
-        "urgencies": (_yaml.list_of(_yaml.record({**_yaml.NAMED, "id": _yaml.one_of(*_URGENCIES)})), ()),
-    },
+    {"urgencies": _yaml.some(_yaml.record({**_yaml.NAMED, "id": _yaml.one_of(*_URGENCIES)}))},
 )
+_AGENCY_KINDS: Final = ("municipality", "ministry", "authority", "directorate", "governorate")
 AGENCIES_SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
-        "agencies": _yaml.list_of(
-            _yaml.record(
-                {
-                    **_yaml.NAMED,
-                    "kind": _yaml.one_of("municipality", "ministry", "authority", "directorate", "governorate"),
-                },
-                {
-                    "tier": (_yaml.integer, None),
-                    "scope": (_yaml.text, ""),
-                    "codes": _yaml.TEXTS,
-                    "abbreviation": (_yaml.text, None),
-                    "parent": (_yaml.identifier, None),
-                    "aliases_ar": _yaml.TEXTS,
-                    "aliases_en": _yaml.TEXTS,
-                    "former_names": (
-                        _yaml.list_of(_yaml.record({"name_ar": _yaml.text, "name_en": _yaml.text, "when": _yaml.text})),
-                        (),
-                    ),
-                    "note": (_yaml.text, None),
-                },
-            )
+        "agencies": _yaml.records(
+            {**_yaml.NAMED, "kind": _yaml.one_of(*_AGENCY_KINDS)},
+            {
+                "tier": (_yaml.integer, None),
+                "scope": (_yaml.text, ""),
+                "codes": _yaml.TEXTS,
+                "abbreviation": (_yaml.text, None),
+                "parent": (_yaml.identifier, None),
+                "aliases_ar": _yaml.TEXTS,
+                "aliases_en": _yaml.TEXTS,
+                "former_names": _yaml.some(
+                    _yaml.record({"name_ar": _yaml.text, "name_en": _yaml.text, "when": _yaml.text})
+                ),
+                "note": (_yaml.text, None),
+            },
         ),
     },
     {
-        "groups": (
-            _yaml.list_of(
-                _yaml.record(
-                    {**_yaml.NAMED, "members": _yaml.mapping_of(_yaml.identifier)},
-                    {"by": (_yaml.identifier, None), "codes": _yaml.TEXTS},
-                )
-            ),
-            (),
+        "groups": _yaml.some(
+            _yaml.record(
+                {**_yaml.NAMED, "members": _yaml.mapping_of(_yaml.identifier)},
+                {"by": (_yaml.identifier, None), "codes": _yaml.TEXTS},
+            )
         ),
-        "ambiguous_aliases": (_yaml.list_of(_yaml.record({"alias": _yaml.text, "means": _yaml.text})), ()),
+        "ambiguous_aliases": _yaml.some(_yaml.record({"alias": _yaml.text, "means": _yaml.text})),
     },
 )
 

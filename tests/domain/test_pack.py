@@ -150,9 +150,7 @@ def test_a_number_that_is_unique_in_a_place_only_names_one_with_it():
     ("text", "area"),
     [
         ("السالمية شارع عمان سكة المطاعم", "salmiya"),
-        ("صيدلية مستوصف بيان ما فيها شي", "bayan"),
         ("جمعية هدية ما وزعت الأرباح", "hadiya"),
-        ("ناطرين من الصبح لين الظهر", None),
         ("بعارين سايبة على طريق السالمي", None),
     ],
 )
@@ -176,24 +174,12 @@ def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (
-            "  unique_in: country\n  first: 100",
-            "  unique_in: road\n  first: 100",
-            "unique in 'road', expected 'country'",
-        ),
+        ("  unique_in: country\n", "  unique_in: road\n", "unique in 'road', expected 'country'"),
         ("- id: house\n", "- id: street\n", "a level cannot be called 'street'"),
         ("- id: house\n", "- id: road\n", "level id 'road' was already used"),
-        (
-            "name_en: House\n  words: [منزل",
-            "name_en: House\n  words: [مجمع, منزل",
-            "already introduces the numbers of 'block'",
-        ),
+        ("House\n  words: [منزل", "House\n  words: [مجمع, منزل", "already introduces the numbers of 'block'"),
         ("  first: 100\n  last: 1299", "  first: 1299\n  last: 100", "the numbers 1299 to 100 are none"),
-        (
-            "  unique_in: country\n  first: 100",
-            "  unique_in: area\n  first: 100",
-            "only blocks that are unique in the country",
-        ),
+        ("  unique_in: country\n", "  unique_in: area\n", "only blocks that are unique in the country"),
     ],
 )
 def test_levels_that_contradict_each_other_are_refused_with_their_line(tmp_path, old, new, message):
@@ -206,11 +192,7 @@ def test_levels_that_contradict_each_other_are_refused_with_their_line(tmp_path,
     [
         ("name_en: Municipality of the governorate\n", "name_en: M\n  by: block\n", "has members by 'block', expected"),
         ("- id: works\n", "- id: works\n  codes: [ewa]\n", "the code 'ewa' of 'works' already stands for 'ewa'"),
-        (
-            "    capital: capital_trustees\n",
-            "    capitol: capital_trustees\n",
-            "names an unknown governorate or agency",
-        ),
+        ("    capital: capital_trustees\n", "    capitol: capital_trustees\n", "an unknown governorate or agency"),
     ],
 )
 def test_agencies_that_contradict_each_other_are_refused_with_their_line(tmp_path, old, new, message):

@@ -41,15 +41,12 @@ ANYTHING = st.text(
         ("المجاااااري طفحت جداااا", "المجاري طفحت جدا"),
         ("ممممتاز ههههههه", "ممتاز هه"),
         ("والله الله يهديهم", "والله الله يهديهم"),
-        ("ليش!!!!!؟؟؟؟", "ليش!!؟؟"),
         ("مُحَمَّدٌ وٱلله هـٰذا", "محمد والله هذا"),
         ("٣٠٠ نخله و۴۵ و١٢٫٥٪", "300 نخله و45 و12.5%"),
-        ("کهرباء یوم ہنا", "كهرباء يوم هنا"),
         ("چذي گال ڤيلا پارك", "چذي گال ڤيلا پارك"),
         ("إلى أحمد مسؤول شيء مدرسة هدى", "إلى أحمد مسؤول شيء مدرسة هدى"),
         ("الشا\u200fرع\u202c مظ\u200bلم", "الشارع مظلم"),
         ("ﷲ ﻻ ﺑﺎﺏ", "الله لا باب"),
-        ("ا\u0654حمد لا\u0653ن", "أحمد لآن"),
         ("كتبﹶ الولد", "كتب الولد"),
         ("الماء &amp; الكهرباء &lt;عاجل&gt; &#1593;", "الماء & الكهرباء <عاجل> ع"),
         ("&amp;amp;lt;", "<"),
@@ -57,7 +54,6 @@ ANYTHING = st.text(
         ("ايميليfoo@bar.com وشكرا، او foo@bar.comشكرا", "ايميلي[بريد] وشكرا، او [بريد]شكرا"),
         ("موقعكمbahrain.bh واقف وbahrain.bhشكرا", "موقعكم[رابط] واقف و[رابط]شكرا"),
         ("شوفوا www.بوابة.البحرين الخدمة واقفة", "شوفوا [رابط] الخدمة واقفة"),
-        ("WWW.الحكومة.bh؟ و www..x", "[رابط]؟ و [رابط]"),
         ("راسلوني sara.t_91@example.com ضروري", "راسلوني [بريد] ضروري"),
         ("http://sara@example.com/x و https://x.io/?u=a@b.com&y=1.", "[رابط] و [رابط]."),
         ("sara@example.com/x، a.com@gmail.com", "[بريد]/x، [بريد]"),
@@ -65,7 +61,6 @@ ANYTHING = st.text(
         ("😡😡😡😡 تعبنا 🤦\u200d♂️", "😡😡 تعبنا 🤦\u200d♂"),
         ("  سطر\n\nثاني\t\u00a0ثالث ", "سطر ثاني ثالث"),
         ("عمارة III وفئة AAA من 5555", "عمارة III وفئة AAA من 5555"),
-        ("12.5 متر v1.2.3", "12.5 متر v1.2.3"),
     ],
 )
 def test_default_keeps_the_spelling_and_drops_the_noise(text: str, expected: str) -> None:
@@ -77,7 +72,6 @@ def test_default_keeps_the_spelling_and_drops_the_noise(text: str, expected: str
     [
         ("چذي گالوا لي", "جذي قالوا لي"),
         ("المدرسة الإعدادية!", "المدرسه الاعداديه"),
-        ("مستشفى السلمانية", "مستشفي السلمانيه."),
         ("شيء مسؤول", "شي مسوول"),
         ("EWA قطعت الماء", "ewa قطعت الما"),
         ("جداا زين 😡", "جدا زين"),
@@ -87,27 +81,19 @@ def test_matching_gives_one_form_to_spellings_of_the_same_words(one: str, other:
     assert normalize(one, "matching") == normalize(other, "matching")
 
 
-def test_emoji_can_be_dropped_or_named() -> None:
-    steps = ("whitespace",)
-    assert normalize("تعبنا 😡 والله", Profile("d", ("drop_emoji", *steps))) == "تعبنا والله"
-    assert "قلب أحمر" in normalize("شكرا ❤️", Profile("n", ("name_emoji", *steps)))
-
-
-def test_mentions_can_be_masked() -> None:
+def test_steps_of_ones_own_drop_or_name_emoji_and_mask_mentions() -> None:
+    assert normalize("تعبنا 😡 والله", Profile("d", ("drop_emoji", "whitespace"))) == "تعبنا والله"
+    assert "قلب أحمر" in normalize("شكرا ❤️", Profile("n", ("name_emoji", "whitespace")))
     assert normalize("يا @moi_bahrain ردوا", Profile("m", ("mentions",))) == "يا [مستخدم] ردوا"
 
 
-@pytest.mark.parametrize("name", ["default", "matching"])
-def test_nothing_to_do_gives_the_very_same_object(name: str) -> None:
+@pytest.mark.parametrize("name", PROFILES)
+def test_nothing_to_do_gives_the_very_same_object_and_what_is_no_str_is_refused(name: str) -> None:
     text = "".join(["المجاري طافحه عندنا من اسبوع"])
     assert Normalizer(name).normalize(text) is text
-
-
-@pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("wrong", [None, 5, b"abc", ["نص"]])
-def test_what_is_no_str_is_refused(name: str, wrong: object) -> None:
-    with pytest.raises(TypeError, match=type(wrong).__name__):
-        Normalizer(name).normalize(wrong)  # type: ignore[arg-type]
+    for wrong in (None, 5, b"abc", ["نص"]):
+        with pytest.raises(TypeError, match=type(wrong).__name__):
+            Normalizer(name).normalize(wrong)  # type: ignore[arg-type]
 
 
 def test_a_list_keeps_its_order_and_names_the_index_at_fault() -> None:
@@ -162,31 +148,11 @@ def test_escaped_html_is_read_as_the_standard_library_reads_it(text: str) -> Non
     assert normalize(html.escape(text), Profile("h", ("html_entities",))) == html.unescape(html.escape(text))
 
 
+UNITS = "م a ا a. a.b@ < &amp & http:// www. @a #ا_ a\u0327\u0301 َ 1 😡 - \ud83d a.com."
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize(
-    "unit",
-    [
-        "م",
-        "a",
-        "ا",
-        "a.",
-        "a.b@",
-        "<",
-        "&amp",
-        "&",
-        "http://",
-        "www.",
-        "@a",
-        "#ا_",
-        "a\u0327\u0301",
-        "َ",
-        "1",
-        "😡",
-        "-",
-        "\ud83d",
-        "a.com.",
-    ],
-)
+@pytest.mark.parametrize("unit", UNITS.split())
 def test_time_grows_no_faster_than_the_text(name: str, unit: str) -> None:
     assert growth(Normalizer(name), unit * (80_000 // len(unit))) < LINEAR

@@ -100,11 +100,7 @@ def test_words_and_abbreviations_match_how_people_write_them():
         ("country_code: '973'", "country_code: '+973'", "expected at most 15 digits"),
         ("iban: BH", "iban: bh", "capital letters"),
         ("currency_signs: [د.ب]", "currency_signs: ['د ب']", "a sign of at most 8 letters"),
-        (
-            "public: ['17155363']",
-            f"public: [{', '.join(map(repr, map(str, range(10000000, 10000600))))}]",
-            "expected at most 500",
-        ),
+        ("public: ['17155363']", f"public: [{', '.join(map(str, range(10**7, 10**7 + 600)))}]", "expected at most 500"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_its_line(tmp_path, old, new, message):

@@ -18,17 +18,7 @@ from tawasul_nlp.errors import checked_text
 def find_places(text: str, domain: Domain | None = None) -> Places:
     """Find blocks, roads, houses, areas, streets and landmarks in a text, and its region.
 
-    Parameters
-    ----------
-    text
-        The original text; spans refer to it.
-    domain
-        The pack whose places are searched for; None is Bahrain's.
-
-    Returns
-    -------
-    Places
-        Time and memory are linear in the length of the text.
+    The pack is Bahrain's if none is given. Time and memory are linear in the length of the text.
 
     Raises
     ------
@@ -197,8 +187,8 @@ def _continues_address(context: Context, level: Level, index: int, number_at: in
             return True
     if context.neighbour(index, -1).isdigit():
         return False
-    known = context.gazetteer.block_governorate(int(context.folded[number_at]))[1] != "none"
-    if known and level == context.levels.block:
+    _, strength = context.gazetteer.block_governorate(int(context.folded[number_at]))
+    if strength != "none" and level == context.levels.block:
         return True
     following = context.neighbour(number_at, 1)
     opens = context.level(following) is not None and context.is_number(number_at + 2, number_at + 1)

@@ -186,49 +186,34 @@ class Places:
         return self.block if self.block in numbers else next(iter(numbers), None)
 
 
-_BLOCKS: Final = (_yaml.list_of(_yaml.integer), ())
+_BLOCKS: Final = _yaml.some(_yaml.integer)
 _VARIANTS: Final = {"variants_ar": _yaml.TEXTS, "variants_en": _yaml.TEXTS}
+_BLOCK_SET: Final = {"name": _yaml.text, "region": _yaml.identifier, "areas": _yaml.text}
+_BLOCK_RANGE: Final = {"first": _yaml.integer, "last": _yaml.integer, "region": _yaml.identifier}
 SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
         "levels": _levels.SCHEMA,
-        "regions": _yaml.list_of(_yaml.record(_yaml.NAMED, {**_VARIANTS, "municipality": (_yaml.identifier, None)})),
-        "places": _yaml.list_of(
-            _yaml.record(
-                {**_yaml.NAMED, "kind": _yaml.one_of(*sorted(AREA_KINDS), *_OTHER_KINDS)},
-                {
-                    **_VARIANTS,
-                    "region": (_yaml.identifier, None),
-                    "part_of": (_yaml.identifier, None),
-                    "weight": (_yaml.one_of("light", "institution"), None),
-                    "blocks_seen": _BLOCKS,
-                    "blocks_recollected": _BLOCKS,
-                    "lat": (_yaml.number, None),
-                    "lon": (_yaml.number, None),
-                    "note": (_yaml.text, None),
-                },
-            )
+        "regions": _yaml.records(_yaml.NAMED, {**_VARIANTS, "municipality": (_yaml.identifier, None)}),
+        "places": _yaml.records(
+            {**_yaml.NAMED, "kind": _yaml.one_of(*sorted(AREA_KINDS), *_OTHER_KINDS)},
+            {
+                **_VARIANTS,
+                "region": (_yaml.identifier, None),
+                "part_of": (_yaml.identifier, None),
+                "weight": (_yaml.one_of("light", "institution"), None),
+                "blocks_seen": _BLOCKS,
+                "blocks_recollected": _BLOCKS,
+                "lat": (_yaml.number, None),
+                "lon": (_yaml.number, None),
+                "note": (_yaml.text, None),
+            },
         ),
     },
     {
         "numbered_landmarks": (_levels.LANDMARKS, ()),
-        "block_sets": (
-            _yaml.list_of(
-                _yaml.record(
-                    {
-                        "name": _yaml.text,
-                        "region": _yaml.identifier,
-                        "areas": _yaml.text,
-                        "blocks": _yaml.list_of(_yaml.integer),
-                    }
-                )
-            ),
-            (),
-        ),
-        "block_ranges": (
-            _yaml.list_of(_yaml.record({"first": _yaml.integer, "last": _yaml.integer, "region": _yaml.identifier})),
-            (),
-        ),
+        "block_sets": _yaml.some(_yaml.record({**_BLOCK_SET, "blocks": _yaml.list_of(_yaml.integer)})),
+        "block_ranges": _yaml.some(_yaml.record(_BLOCK_RANGE)),
         "homographs": (HOMOGRAPHS, ()),
         "letters": (LETTERS, ()),
         "address": (ADDRESS, None),

@@ -14,23 +14,17 @@ COUNTRY: Final = "country"
 _NAMED: Final = 2
 _MOST: Final = 99_999
 _TAKEN: Final = ("landmark", "street")
-_NUMBERED: Final = {
-    "first": (_yaml.integer, 0),
-    "last": (_yaml.integer, _MOST),
-    "words": _yaml.TEXTS,
-}
-SCHEMA: Final = _yaml.list_of(
-    _yaml.record(
-        _yaml.NAMED,
-        {
-            **_NUMBERED,
-            "abbreviations": _yaml.TEXTS,
-            "unique_in": (_yaml.identifier, None),
-            "column": (_yaml.identifier, None),
-        },
-    )
+_NUMBERED: Final = {"first": (_yaml.integer, 0), "last": (_yaml.integer, _MOST), "words": _yaml.TEXTS}
+SCHEMA: Final = _yaml.records(
+    _yaml.NAMED,
+    {
+        **_NUMBERED,
+        "abbreviations": _yaml.TEXTS,
+        "unique_in": (_yaml.identifier, None),
+        "column": (_yaml.identifier, None),
+    },
 )
-LANDMARKS: Final = _yaml.list_of(_yaml.record(_yaml.NAMED, _NUMBERED))
+LANDMARKS: Final = _yaml.records(_yaml.NAMED, _NUMBERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +92,7 @@ class Levels:
 
 
 def read_levels(levels: tuple[_yaml.Record, ...], landmarks: tuple[_yaml.Record, ...], whole: _yaml.Record) -> Levels:
-    """Check levels and numbered landmarks that follow :data:`SCHEMA`.
-
-    Raises
-    ------
-    DataError
-        If there are no two named levels, or a level contradicts another.
-    """
+    """Check levels and numbered landmarks; DataError says which contradict each other."""
     if len(levels) < _NAMED:
         raise whole.error(f"got {len(levels)} level(s), expected two with names at least, such as governorate and area")
     for entry in _yaml.unique((*levels, *landmarks), "level").values():

@@ -77,12 +77,10 @@ class AddressWords:
 
 
 ADDRESS: Final = _yaml.record({}, {field.name: _yaml.TEXTS for field in fields(AddressWords)})
-LETTERS: Final = _yaml.list_of(_yaml.record({"letter": _yaml.text, "also": _yaml.text}))
-HOMOGRAPHS: Final = _yaml.list_of(
-    _yaml.record(
-        {"form": _yaml.text, "needs": _yaml.one_of("context", "place_word", "unless_blocked")},
-        {"not_after": _yaml.TEXTS, "not_before": _yaml.TEXTS},
-    )
+LETTERS: Final = _yaml.records({"letter": _yaml.text, "also": _yaml.text})
+HOMOGRAPHS: Final = _yaml.records(
+    {"form": _yaml.text, "needs": _yaml.one_of("context", "place_word", "unless_blocked")},
+    {"not_after": _yaml.TEXTS, "not_before": _yaml.TEXTS},
 )
 
 

@@ -25,21 +25,11 @@ _MOST: Final = 40
 
 
 def form_pattern(form: str, gap: str = "") -> str:
-    """Return the pattern of a form of numbers.
+    """Return the pattern of a form of numbers; ValueError if it is written otherwise.
 
     ``#`` is any digit, a digit is itself, ``[569]`` or ``[0-2]`` is one of some, ``YY`` are the two digits of a year,
-    ``MM`` and ``DD`` a month and a day, and ``-`` is a space, a hyphen or a slash.
-
-    Parameters
-    ----------
-    form : str
-    gap : str
-        Pattern of what may stand between two digits, except within ``YY``.
-
-    Raises
-    ------
-    ValueError
-        If the form is written otherwise.
+    ``MM`` and ``DD`` a month and a day, and ``-`` is a space, a hyphen or a slash. ``gap`` is the pattern of what may
+    stand between two digits, except within ``YY``.
 
     Examples
     --------
@@ -94,15 +84,10 @@ def form_length(form: str) -> int:
 
 
 def word_pattern(word: str) -> str:
-    """Return the pattern of a cue word.
+    """Return the pattern of a cue word; ValueError if it is written otherwise.
 
     Letters and digits are themselves, ``[9s]`` is one of some, ``?`` makes the one before it optional, a space is
     any space, and ``*`` at the end stands for up to two more letters.
-
-    Raises
-    ------
-    ValueError
-        If the word is written otherwise.
 
     Examples
     --------
@@ -118,12 +103,7 @@ def word_pattern(word: str) -> str:
 
 
 def abbreviation_pattern(letters: str) -> str:
-    """Return the pattern of an abbreviation, with or without full stops and spaces where it has some.
-
-    Raises
-    ------
-    ValueError
-        If it has anything but letters and spaces.
+    """Return the pattern of an abbreviation, with or without full stops; ValueError if it has more than letters.
 
     Examples
     --------
@@ -226,8 +206,8 @@ def _sign(value: str) -> None:
 
 
 _FORMS: Final = _yaml.list_of(_checked(form_pattern))
-_WORDS: Final = (_yaml.list_of(_checked(word_pattern)), ())
-_NUMBERS: Final = _yaml.list_of(_checked(_digits))
+_WORDS: Final = _yaml.some(_checked(word_pattern))
+_NUMBERS: Final = _yaml.some(_checked(_digits))
 SCHEMA: Final = _yaml.record(
     {
         "version": _yaml.text,
@@ -235,28 +215,28 @@ SCHEMA: Final = _yaml.record(
             {"placeholder": _yaml.text, "forms": _FORMS, "adjectives": _yaml.list_of(_checked(word_pattern))},
             {
                 "shortened": (_FORMS, ()),
-                "groups": (_yaml.list_of(_groups), ()),
+                "groups": _yaml.some(_groups),
                 "latin_adjectives": _WORDS,
                 "card_adjectives": _WORDS,
                 "phrases": _WORDS,
-                "abbreviations": (_yaml.list_of(_checked(abbreviation_pattern)), ()),
+                "abbreviations": _yaml.some(_checked(abbreviation_pattern)),
             },
         ),
         "phones": _yaml.record(
             {"country_code": _checked(_digits), "digits": _yaml.integer, "starts": _FORMS},
             {
-                "mobile_starts": (_NUMBERS, ()),
-                "groups": (_yaml.list_of(_groups), ()),
-                "public": (_NUMBERS, ()),
-                "public_starts": (_NUMBERS, ()),
+                "mobile_starts": _NUMBERS,
+                "groups": _yaml.some(_groups),
+                "public": _NUMBERS,
+                "public_starts": _NUMBERS,
             },
         ),
         "iban": _checked(_letters),
     },
     {
         "plates": (_FORMS, ()),
-        "currency_codes": (_yaml.list_of(_checked(_letters)), ()),
-        "currency_signs": (_yaml.list_of(_checked(_sign)), ()),
+        "currency_codes": _yaml.some(_checked(_letters)),
+        "currency_signs": _yaml.some(_checked(_sign)),
         "billers": _WORDS,
     },
 )
