@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tawasul_nlp.errors import checked_text
+from tawasul_nlp.text.rewrites import Edit, apply_edits
 
-from .patterns import WORDS, compiled
+from .patterns import WORDS, PersonalNumbers, compiled
 from .plan import NumberPlan, default_plan
 from .rules import find, plain
 
@@ -69,27 +70,9 @@ class MaskedText:
 def find_personal_data(
     text: str, kinds: Collection[str] = DEFAULT_KINDS, domain: HasNumberPlan | None = None
 ) -> tuple[PersonalDataSpan, ...]:
-    """Find personal data.
+    """Find personal data, in ascending order and without overlap; see :func:`mask_personal_data`.
 
-    Parameters
-    ----------
-    text : str
-    kinds : collection of str
-        Keys of :data:`PLACEHOLDERS`.
-    domain : Domain or None
-        The pack with national numbers and phones; None is Bahrain's.
-
-    Returns
-    -------
-    tuple of PersonalDataSpan
-        Ascending, without overlap. Where two kinds match a number, the one that a cue names wins.
-
-    Raises
-    ------
-    InvalidTextError
-        If ``text`` is not a str.
-    ValueError
-        For an unknown kind.
+    Where two kinds match a number, the one that a cue names wins.
 
     Examples
     --------
@@ -104,7 +87,7 @@ def find_personal_data(
         raise ValueError(f"unknown kinds of personal data {unknown}; known: {', '.join(PLACEHOLDERS)}")
     folded = fold(text)
     numbers = compiled(default_plan() if domain is None else domain.personal)
-    spans = [*find(numbers, folded), *(_names(folded) if "name" in kinds else ())]
+    spans = [*find(numbers, folded), *(_names(numbers, folded) if "name" in kinds else ())]
     if not spans:
         return ()
     origin = _sources(text)
@@ -143,11 +126,6 @@ def mask_personal_data(
         The pack with national numbers and phones; None is Bahrain's. Whatever it calls its national number, the kind is
         ``"cpr"``.
 
-    Returns
-    -------
-    MaskedText
-        The masked text, and the spans in the original.
-
     Raises
     ------
     InvalidTextError
@@ -165,13 +143,8 @@ def mask_personal_data(
         return MaskedText(text, ())
     plan = default_plan() if domain is None else domain.personal
     placeholders = {**PLACEHOLDERS, "cpr": plan.national.placeholder}
-    parts: list[str] = []
-    last = 0
-    for span in spans:
-        parts += (text[last : span.start], placeholders[span.kind])
-        last = span.end
-    parts.append(text[last:])
-    return MaskedText("".join(parts), spans)
+    edits = (Edit(span.start, span.end, placeholders[span.kind]) for span in spans)
+    return MaskedText(apply_edits(text, edits), spans)
 
 
 _FOLDED_LETTERS = dict(zip("أإآٱىیېےةہھەکڪگڨچپڤڥژ", "ااااييييههههككققجبففز", strict=True))
@@ -257,25 +230,6 @@ def _end_of_character(text: str, end: int) -> int:
     return end
 
 
-# Up to four words after a word that introduces a name are taken for one, unless one of them is a function word or
-# describes a person.
-# A name follows, whatever comes after it.
-_FORM = re.compile(
-    r"(?<![^\W\d_])(?:الاسم(?: الكامل| الثلاثي| الرباعي)? ?:|المدعوه?|my name is|(?:full )?name ?:|esmi)\s",
-    re.IGNORECASE,
-)
-# A name follows if a sign or a function word comes after it.
-_NAMED = re.compile(r"(?<![^\W\d_])و?(?:اسمي|اسمه|اسمها)\s")
-# The same, if it has at least two words.
-_TITLE = re.compile(
-    r"(?<![^\W\d_])(?:[ولب]?لسيده?|[وب]?السيده?|الشاكيه?|المرسل ?:|مقدم الطلب ?:|الموقع ادناه"
-    r"|mr\.?|mrs\.?|ms\.?|(?:cust(?:omer)?|reporter|caller|sender) ?:|cust)\s",
-    re.IGNORECASE,
-)
-# A name follows if it has at least two words and a sign after it.
-_PERHAPS = re.compile(r"(?<![^\W\d_])(?:انا|[وب]?المواطنه?|ana|i'?m|i am|i,)\s", re.IGNORECASE)
-_NAME_WORD = re.compile(r" ?((?:[^\W\d_]|['’-](?=\w))+)")
-_SIGN = re.compile(r" ?(?:[،,;؛:(/|\n.]|\Z)")
 _MOST_WORDS = 4
 _NOT_A_NAME = frozenset(WORDS["not_names"].split())
 
@@ -285,17 +239,28 @@ def _is_grammar(word: str) -> bool:
     return word in _NOT_A_NAME or word.removeprefix("و") in _NOT_A_NAME
 
 
-def _names(text: str) -> Iterator[tuple[str, int, int]]:
-    """Return ``("name", start, end)`` for each name that a word introduces."""
-    for cue in (_FORM, _NAMED, _TITLE, _PERHAPS):
-        for match in cue.finditer(text):
+def _names(numbers: PersonalNumbers, text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield ``("name", start, end)`` for each name that a word introduces.
+
+    Up to four words are taken for one, unless one of them is a function word or describes a person.
+    """
+    patterns = numbers.patterns
+    # By the word that introduces it: how many words a name has at least, and whether a sign or a function word must
+    # follow it.
+    for cue, fewest, by_sign, by_grammar in (
+        ("NAME_FIELD", 1, False, False),
+        ("NAME_NAMED", 1, True, True),
+        ("NAME_TITLE", 2, True, True),
+        ("NAME_PERHAPS", 2, True, False),
+    ):
+        for match in patterns[cue].finditer(text):
             words: list[re.Match[str]] = []
             end = match.end()
-            follower = _NAME_WORD.match(text, end)
+            follower = patterns["NAME_WORD"].match(text, end)
             while follower and len(words) < _MOST_WORDS and not _is_grammar(follower[1]):
                 words.append(follower)
                 end = follower.end()
-                follower = _NAME_WORD.match(text, end)
-            ends = _SIGN.match(text, end) or (cue is not _PERHAPS and follower and _is_grammar(follower[1]))
-            if len(words) > (cue in (_TITLE, _PERHAPS)) and (ends or cue is _FORM):
+                follower = patterns["NAME_WORD"].match(text, end)
+            is_ended = (by_grammar and follower and _is_grammar(follower[1])) or patterns["NAME_END"].match(text, end)
+            if len(words) >= fewest and (is_ended or not by_sign):
                 yield "name", words[0].start(1), end
