@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from tawasul_nlp.text.rewrites import code_points
+
 MAX_WORD: Final = 40
 """The longest word of a lexicon entry; a longer one becomes a placeholder, so hostile input stays linear."""
 
 _INVISIBLE: Final = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-_MARKS: Final = "".join(map(chr, [*range(0x0610, 0x061B), *range(0x064B, 0x0660), 0x0670, *range(0x06D6, 0x06EE)]))
+_MARKS: Final = code_points("610-61a 64b-65f 670 6d6-6ed")
 _TABLE: Final = str.maketrans(
     {
         **dict(zip("أإآٱىیئؤةۀہەکگڨچڤپ", "اااايييوههههكققجفب", strict=True)),

@@ -20,21 +20,16 @@ import html
 import re
 from collections.abc import Iterator
 
-from .rewrites import TRIPLE, WHITESPACE, Edit, Rewrite, from_edits, regex
+from .rewrites import TRIPLE, WHITESPACE, Edit, Rewrite, code_points, from_edits, regex
 
 _URL = " [رابط] "
 _EMAIL = " [بريد] "
 _MENTION = " [مستخدم] "
 
 # Signs and letters outside the plain alphabet that stay in the text, each between two spaces.
-_SIGNS = (
-    "!\"#$%'()*+,-.:;<=>?@\\^_`{|}~«·»،؛؟–—‘’“”…୍ۚ"
-    + "".join(map(chr, range(0x0653, 0x0660)))
-    + "٪٫٬"
-    + "".join(map(chr, range(0x0671, 0x0675)))
-)
-# Code points of emoji 1.4, single or as part of a sequence, that the Twitter model keeps: ranges, inclusive.
-_EMOJI_RANGES = """
+_SIGNS = "!\"#$%'()*+,-.:;<=>?@\\^_`{|}~«·»،؛؟–—‘’“”…୍ۚ" + code_points("653-65f 66a-66c 671-674")
+# Code points of emoji 1.4, single or as part of a sequence, that the Twitter model keeps.
+_EMOJI = """
 a9 ae 200d 203c 2049 20e3 2122 2139 2194-2199 21a9-21aa 231a-231b 2328 23cf 23e9-23f3 23f8-23fa 24c2 25aa-25ab 25b6
 25c0 25fb-25fe 2600-2604 260e 2611 2614-2615 2618 261d 2620 2622-2623 2626 262a 262e-262f 2638-263a 2640 2642 2648-2653
 265f-2660 2663 2665-2666 2668 267b 267e-267f 2692-2697 2699 269b-269c 26a0-26a1 26a7 26aa-26ab 26b0-26b1 26bd-26be
@@ -93,11 +88,7 @@ def _markup_edits(text: str) -> Iterator[Edit]:
 
 def _sign_rewrite(keep_emoji: bool) -> Rewrite:
     """Digits to ASCII, spaces around signs and between digits and Arabic letters, unknown characters to a space."""
-    signs = _SIGNS
-    if keep_emoji:
-        for bounds in _EMOJI_RANGES.split():
-            first, _, last = bounds.partition("-")
-            signs += "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+    signs = _SIGNS + code_points(_EMOJI) if keep_emoji else _SIGNS
     spaced = {char: f" {char} " for char in signs} | {"/": " - "}
     spaced |= {char: char.translate(_TO_ASCII) for char in "0123456789٠١٢٣٤٥٦٧٨٩"}
 

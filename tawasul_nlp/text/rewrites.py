@@ -151,6 +151,18 @@ def _mark_excess(text: str, dropped: bytearray) -> None:
                 dropped[positions[offset]] = 1
 
 
+def code_points(ranges: str) -> str:
+    """Return the characters of a list of hexadecimal code points and inclusive ranges of them.
+
+    Examples
+    --------
+    >>> code_points("61-63 6b")
+    'abck'
+    """
+    bounds = (entry.partition("-") for entry in ranges.split())
+    return "".join(chr(code) for first, _, last in bounds for code in range(int(first, 16), int(last or first, 16) + 1))
+
+
 def _ranges(chars: list[str]) -> str:
     """Write characters as the inside of a character class, with ranges."""
     bounds: list[list[int]] = []

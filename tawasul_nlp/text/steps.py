@@ -12,46 +12,23 @@ from itertools import chain
 
 from .arabert import build_arabert
 from .profiles import Profile
-from .rewrites import CASEFOLD, NFKC, TRIPLE, WHITESPACE, Rewrite, character_map, emoji_rewrite, regex
+from .rewrites import CASEFOLD, NFKC, TRIPLE, WHITESPACE, Rewrite, character_map, code_points, emoji_rewrite, regex
 
 URL_PLACEHOLDER = "[رابط]"
 EMAIL_PLACEHOLDER = "[بريد]"
 MENTION_PLACEHOLDER = "[مستخدم]"
 
 
-def _range(*bounds: tuple[int, int]) -> str:
-    return "".join(chr(code) for first, last in bounds for code in range(first, last + 1))
-
-
 # Tab, line feed and the other white space controls are left for the white space step.
-_CONTROLS = _range((0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xD800, 0xDFFF), (0xFFF9, 0xFFFC))
-_INVISIBLE = _range(
-    (0x00AD, 0x00AD),  # soft hyphen
-    (0x034F, 0x034F),  # combining grapheme joiner
-    (0x061C, 0x061C),  # Arabic letter mark
-    (0x180E, 0x180E),
-    (0x200B, 0x200F),  # zero-width space, joiners, left-to-right and right-to-left marks
-    (0x202A, 0x202E),  # bidi embeddings and overrides
-    (0x2060, 0x206F),  # word joiner, invisible operators, bidi isolates
-    (0x20E3, 0x20E3),  # keycap: the digit under it stays
-    (0xFE00, 0xFE0F),  # variation selectors
-    (0xFEFF, 0xFEFF),  # byte order mark
-    (0xE0000, 0xE007F),  # tags
+_CONTROLS = code_points("0-8 e-1b 7f-84 86-9f d800-dfff fff9-fffc")
+_INVISIBLE = code_points(
+    "ad 34f 61c 180e"  # soft hyphen, combining grapheme joiner, Arabic letter mark, Mongolian vowel separator
+    " 200b-200f 202a-202e"  # zero-width space, joiners, directional marks, bidi embeddings and overrides
+    " 2060-206f 20e3"  # word joiner, invisible operators, bidi isolates; the keycap, whose digit stays
+    " fe00-fe0f feff e0000-e007f"  # variation selectors, byte order mark, tags
 )
 # U+0653 to U+0655 are the composed hamza and madda: NFKC has joined them to their letter by now.
-_DIACRITICS = _range(
-    (0x0610, 0x061A),
-    (0x064B, 0x065F),
-    (0x0670, 0x0670),
-    (0x06D6, 0x06DD),
-    (0x06DF, 0x06E8),
-    (0x06EA, 0x06ED),
-    (0x08CA, 0x08E1),
-    (0x08E3, 0x08FF),
-    (0xFC5E, 0xFC63),
-    (0xFCF2, 0xFCF4),
-    (0xFE70, 0xFE7F),
-)
+_DIACRITICS = code_points("610-61a 64b-65f 670 6d6-6dd 6df-6e8 6ea-6ed 8ca-8e1 8e3-8ff fc5e-fc63 fcf2-fcf4 fe70-fe7f")
 _DIGITS = {chr(zero + value): str(value) for zero in (0x0660, 0x06F0) for value in range(10)}
 
 _TABLES: dict[str, dict[str, str]] = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places.context import Context
-from tawasul_nlp.domain.places.gazetteer import Gazetteer, Place, Places, Strength
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, NamedPlace, Place, Places, Strength
 from tawasul_nlp.domain.places.levels import COUNTRY, Level
 from tawasul_nlp.domain.places.lexicon import Phrases
 from tawasul_nlp.domain.words import latin_readings, particle_length, skeleton, sound, split_words
@@ -101,48 +101,45 @@ def _is_arabizi(context: Context, index: int) -> bool:
 
 
 def _add_named(context: Context, first: int, last: int, identifier: str, cut: int) -> None:
-    gazetteer = context.gazetteer
-    place = gazetteer.places.get(identifier)
+    gazetteer, levels = context.gazetteer, context.levels
     start = context.words.after_prefix(first, cut) if cut else context.words.starts[first]
-    end = context.words.ends[last]
     if context.names_municipality(first, last) or context.is_left(first):
         context.elsewhere.add(start)
+    place = gazetteer.places.get(identifier)
     if place is None:
         region = gazetteer.governorates[identifier]
-        context.mentions.append(
-            Place(
-                kind=context.levels.region.id,
-                id=identifier,
-                name=region.name_ar,
-                start=start,
-                end=end,
-                governorate=identifier,
-                strength="strong",
-                evidence=f"the text names {region.name_en} ({region.name_ar})",
-            )
-        )
-        return
-    where = gazetteer.governorates[place.governorate].name_en if place.governorate else None
-    spans = f"spans {context.levels.region.id}s"
-    evidence = f"{place.name_en} ({place.name_ar}) " + (f"lies in {where}" if where else spans)
-    strength: Strength = "strong" if place.governorate else "none"
-    if place.institution:
-        before = context.neighbour(first, -1)
-        if not context.any_reading(before, context.address.near_words | context.address.place_words):
-            strength = "weak"
-            evidence += ", but serves the whole country: naming it does not say where the case happened"
+        kind, name = levels.region.id, region.name_ar
+        governorate: str | None = region.id
+        strength: Strength = "strong"
+        evidence = f"the text names {region.name_en} ({region.name_ar})"
+    else:
+        kind, name, governorate = levels.area.id if place.is_area else place.kind, place.name_ar, place.governorate
+        strength, evidence = _evidence(context, place, first)
     context.mentions.append(
         Place(
-            kind=context.levels.area.id if place.is_area else place.kind,
+            kind=kind,
             id=identifier,
-            name=place.name_ar,
+            name=name,
             start=start,
-            end=end,
-            governorate=place.governorate,
+            end=context.words.ends[last],
+            governorate=governorate,
             strength=strength,
             evidence=evidence,
         )
     )
+
+
+def _evidence(context: Context, place: NamedPlace, first: int) -> tuple[Strength, str]:
+    """Return how strongly a place named at word ``first`` says where the case happened, and why."""
+    names = f"{place.name_en} ({place.name_ar})"
+    region = context.gazetteer.governorates.get(place.governorate or "")
+    evidence = f"{names} spans {context.levels.region.id}s" if region is None else f"{names} lies in {region.name_en}"
+    if place.institution:
+        before = context.neighbour(first, -1)
+        if not context.any_reading(before, context.address.near_words | context.address.place_words):
+            evidence += ", but serves the whole country: naming it does not say where the case happened"
+            return "weak", evidence
+    return "strong" if place.governorate else "none", evidence
 
 
 def _read_numbered(context: Context, index: int) -> int:
@@ -246,12 +243,9 @@ def _add_number(context: Context, level: Level, first: int, last: int, number: i
     if level == context.levels.block and level.unique_in == COUNTRY:
         gazetteer = context.gazetteer
         governorate, strength = gazetteer.block_governorate(number)
-        name = gazetteer.governorates[governorate].name_en if governorate else f"no known {context.levels.region.id}"
-        evidence = {
-            "strong": f"{level.id} {number} was seen in sources of {name}",
-            "weak": f"{level.id} {number} is recollected as one of {name}",
-            "none": f"{level.id} {number} is of {name}",
-        }[strength]
+        region = gazetteer.governorates[governorate].name_en if governorate else f"no known {context.levels.region.id}"
+        reasons = {"strong": "was seen in sources of", "weak": "is recollected as one of", "none": "is of"}
+        evidence += f" {reasons[strength]} {region}"
     context.mentions.append(
         Place(
             kind=level.id,
