@@ -113,9 +113,17 @@ def _nfkc_edits(text: str) -> Iterator[Edit]:
     yield from _stretch(text, start, len(text), "".join(pieces))
 
 
+def _nfkc(text: str) -> str:
+    if text.isascii() or unicodedata.is_normalized("NFKC", text):
+        return text
+    if _SPACED_MARKS.search(text) or _PERHAPS_MARKS.search(text):
+        return apply_edits(text, _nfkc_edits(text))
+    return unicodedata.normalize("NFKC", text)
+
+
 #: Unicode NFKC that keeps Arabic words intact and runs of combining marks short. Presentation forms of single harakat
 #: are removed, since plain NFKC puts a space before them.
-NFKC = from_edits(_nfkc_edits)
+NFKC = Rewrite(_nfkc_edits, _nfkc)
 
 
 def _stretch(text: str, start: int, end: int, remaining: str) -> Iterator[Edit]:
