@@ -156,12 +156,6 @@ class DriftColumns:
 
     text_column: OneTextColumn = "text"
     date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: the first that holds dates]")] = None
-    labels: Annotated[
-        str | None,
-        option(
-            "NAMES", "More columns to compare; topic=category in place of the answers of a task.", "--label-columns"
-        ),
-    ] = None
     prefix: AddedPrefix = None
 
 
@@ -204,7 +198,7 @@ def drift(
     Examples:
       tawasul drift march.parquet april.parquet -o drift.html
       tawasul drift classified.csv --since 2026-04-01 -o drift.html
-      tawasul drift 2025.csv 2026.csv --label-columns channel,topic=category --json
+      tawasul drift 2025.csv 2026.csv --json
     """
     from tawasul_nlp.evaluation import drift as find_changes
     from tawasul_nlp.tables import open_labelled
@@ -221,7 +215,6 @@ def drift(
             others[0] if others else None,
             comparison.model,
             since=periods.since,
-            label_columns=label_columns(columns.labels) or (),
             date_column=columns.date_column,
             prefix=columns.prefix,
             domain=domain_of(comparison.domain),

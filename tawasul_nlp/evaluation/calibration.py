@@ -44,7 +44,6 @@ def calibrate(
     data: Any,
     *,
     output: str | Path | None,
-    text_column: str = "text",
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     group_column: str | None = None,
     least_recall: Mapping[str, float] = MappingProxyType({}),
@@ -68,7 +67,7 @@ def calibrate(
         Labelled rows, as :func:`~tawasul_nlp.evaluation.evaluate` takes them; none that the model was trained on.
     output : str, Path or None
         A new folder for the calibrated model; None changes the model's own folder.
-    text_column, label_columns
+    label_columns
         See :func:`~tawasul_nlp.evaluation.evaluate`.
     group_column : str or None
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
@@ -101,7 +100,7 @@ def calibrate(
     classifier = loaded(model)
     tasks = classifier.config.tasks
     folder = _checked_output(classifier.folder, output)
-    source = open_labelled(data, text_column)
+    source = open_labelled(data)
     columns = task_columns(label_columns, classifier, source)
     groups = [group_column] if group_column else []
     source.check_columns(groups, "--group-column")

@@ -9,16 +9,15 @@ import datetime as dt
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tawasul_nlp.evaluation.case_labels import REVIEW
 from tawasul_nlp.evaluation.output import p_text, to_plain, write_bytes, write_json
-from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, LabelMix, WordShift
+from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, WordShift
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
 from tawasul_nlp.report.page import document, resource
@@ -26,6 +25,7 @@ from tawasul_nlp.report.page import document, resource
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+REVIEW = "needs_review"
 Outcome = Literal["changed", "unchanged", "unknown"]
 _LABELS_NAMED, _WORDS_NAMED = 3, 5
 _LABELS_LISTED = 6
@@ -85,8 +85,8 @@ class DriftResult:
     since: str | None
     # Of each mix, and of ``vocabulary``.
     tests: dict[str, DriftTest]
-    # By dimension: tasks, places, urgency, whether cases need review, and other columns that were asked for.
-    mixes: dict[str, LabelMix]
+    # By dimension (tasks, places, urgency, whether cases need review) each label, the largest change first.
+    mixes: dict[str, tuple[LabelChange, ...]]
     # Why other dimensions were not compared.
     unknown: dict[str, Unknown]
     # Those that rose most and those that fell most.
@@ -191,13 +191,13 @@ class Wording:
             return self.word(f"words{outcome}", what=what, changes=self._words_changed())
         mix = self._result.mixes[name]
         if name == REVIEW:
-            before, now = next(((each.reference, each.new) for each in mix.changes if each.label == "true"), (0.0, 0.0))
+            before, now = next(((each.reference, each.new) for each in mix if each.label == "true"), (0.0, 0.0))
             return self.word(f"share{outcome}", what=what, before=percent(before), now=percent(now))
         return self.word(f"mix{outcome}", what=what, changes=self._labels_changed(name, mix))
 
-    def _labels_changed(self, dimension: str, mix: LabelMix) -> str:
+    def _labels_changed(self, dimension: str, mix: Sequence[LabelChange]) -> str:
         # Where labels changed together, and none by itself, the most changed ones are named.
-        changes = [each for each in mix.changes if each.beyond_chance] or mix.changes
+        changes = [each for each in mix if each.beyond_chance] or mix
         return self._joined(
             self.word(
                 "rose" if each.new > each.reference else "fell",
@@ -286,9 +286,9 @@ def _element(tag: str, text: str, classes: str = "") -> str:
     return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
 
 
-def _mix_panel(wording: Wording, dimension: str, mix: LabelMix) -> str:
+def _mix_panel(wording: Wording, dimension: str, mix: Sequence[LabelChange]) -> str:
     """Return the section of a dimension: the labels beyond chance, then those that changed most."""
-    changes = sorted(mix.changes, key=lambda each: not each.beyond_chance)
+    changes = sorted(mix, key=lambda each: not each.beyond_chance)
     listed = changes[: max(_LABELS_LISTED, sum(each.beyond_chance for each in changes))]
     rows = (
         f'<tr class="{"beyond" if each.beyond_chance else "doubtful"}">'

@@ -48,7 +48,6 @@ def evaluate(
     model: ComplaintClassifier | str | Path | None,
     data: Any,
     *,
-    text_column: str = "text",
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     slices: Sequence[str] = (),
     group_column: str | None = None,
@@ -64,8 +63,7 @@ def evaluate(
         A classifier, what :meth:`ComplaintClassifier.from_pretrained` loads, or None for the bundled model.
     data : str, Path or table
         CSV, JSONL, Parquet or Excel; a table of pandas, Polars or Arrow, a ``datasets.Dataset``, a dictionary of
-        columns; or what :func:`~tawasul_nlp.tables.open_labelled` returned, which has its text column already.
-    text_column : str
+        columns; or what :func:`~tawasul_nlp.tables.open_labelled` returned for another text column than ``text``.
     label_columns : mapping of str to str, sequence of str, or None
         The column of each task; names alone are those of tasks and columns alike. None for every task of the model
         that the table has a column for.
@@ -102,7 +100,7 @@ def evaluate(
     """
     advance = on_progress or (lambda *_: None)
     classifier = loaded(model)
-    source = open_labelled(data, text_column)
+    source = open_labelled(data)
     tasks = task_columns(label_columns, classifier, source)
     if isinstance(slices, str):
         raise ValueError(f"slices is {slices!r}, expected a list of columns; write [{slices!r}]")

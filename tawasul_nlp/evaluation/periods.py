@@ -17,21 +17,25 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp._system import machine
+from tawasul_nlp.answers import URGENCY
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.case_labels import URGENCY, LabelBasis, find_basis, level_columns, level_names
-from tawasul_nlp.evaluation.drift_result import DriftResult, PeriodFacts, TableFacts, Unknown
+from tawasul_nlp.domain import Domain, Level, Levels
+from tawasul_nlp.evaluation.drift_result import REVIEW, DriftResult, PeriodFacts, TableFacts, Unknown
 from tawasul_nlp.evaluation.evaluator import Progress
-from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelMix, holm, label_mix, word_shifts
+from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelChange, holm, label_changes, mix_change, word_shifts
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.report.names import Names
-from tawasul_nlp.tables.classified import are_dates, day_of
+from tawasul_nlp.tables.added_columns import added_values
+from tawasul_nlp.tables.classified import added_prefix, answered_tasks, are_dates, day_of, is_true
 from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.case_rows import read_date
 from tawasul_nlp.text.personal.mask import PLACEHOLDERS, find_personal_data
 
 LEAST_ROWS = 10
+_FIRST_TASKS = ("topic", "agency", "kind")
+_CHUNK = 1024
 
 
 def drift(
@@ -40,8 +44,6 @@ def drift(
     model: ComplaintClassifier | str | Path | None = None,
     *,
     since: str | datetime.date | None = None,
-    text_column: str = "text",
-    label_columns: Mapping[str, str] | Sequence[str] = (),
     date_column: str | None = None,
     prefix: str | None = None,
     domain: Domain | None = None,
@@ -64,24 +66,16 @@ def drift(
         None for the tables' own answers, or else the bundled model's.
     since : str, date or None
         The first day of the later period, for one table; its cases without a date are left out.
-    text_column : str
-    label_columns : mapping of str to str, or sequence of str
-        More columns to compare; that of a task takes the place of the answers, as in ``{"topic": "category"}``.
     date_column : str or None
-        Column of dates; None finds one that holds dates in both tables.
+        None finds a column that holds dates in both tables.
     prefix : str or None
         Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
     domain : Domain or None
         The pack with the names of labels and places; None is the model's, or else Bahrain's.
-    rounds : int
+    rounds, seed : int
         Random dealings of each permutation test.
-    seed : int
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
-
-    Returns
-    -------
-    DriftResult
 
     Raises
     ------
@@ -102,20 +96,15 @@ def drift(
     advance = on_progress or (lambda *_: None)
     if (new is None) == (since is None):
         raise ValueError("drift compares two tables, or one that a day divides: give either a second table or since")
-    sources = [open_labelled(table, text_column) for table in (reference, new) if table is not None]
-    more_columns = dict(
-        label_columns if isinstance(label_columns, Mapping) else ((name, name) for name in label_columns)
-    )
-    basis = find_basis(sources, model, domain, prefix)
-    _check_rounds(rounds, len({*basis.dimensions, *more_columns, "vocabulary"}))
+    sources = [open_labelled(table) for table in (reference, new) if table is not None]
+    answers = _answers_of(sources, model, domain, prefix)
+    _check_rounds(rounds, len({*answers.dimensions, "vocabulary"}))
     for source in sources:
-        source.check_columns(list(more_columns.values()))
         source.check_columns([date_column] if date_column else [], "--date-column")
-    columns = [{**of_table, **more_columns} for of_table in basis.columns]
-    periods = _read_periods(sources, columns, date_column, since, lambda share: advance("reading", share))
-    labels = basis.labels(periods.texts, periods.cells, advance)
+    periods = _read_periods(sources, answers.columns, date_column, since, lambda share: advance("reading", share))
+    labels = _labels(answers, periods, advance)
     advance("testing", 0.0)
-    result = _compared(periods, labels, basis, rounds, seed)
+    result = _compared(periods, labels, answers, rounds, seed)
     advance("testing", 1.0)
     return result
 
@@ -125,6 +114,106 @@ def _check_rounds(rounds: int, tests: int) -> None:
     # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
     if tests / (rounds + 1) >= ALPHA:
         raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """Where the labels of cases come from."""
+
+    domain: Domain
+    # For each table, the column of each dimension; empty if a model reads the texts.
+    columns: tuple[Mapping[str, str], ...]
+    # None if columns have the labels.
+    classifier: ComplaintClassifier | None = None
+
+    @property
+    def dimensions(self) -> list[str]:
+        """What has a mix, in the order of the page; a task of which a text may have several labels has none."""
+        if self.classifier is None:
+            return list(self.columns[0])
+        tasks = [task for task in self.classifier.labels if task not in self.classifier.multi_label_tasks]
+        return _in_order(tasks, self.domain.gazetteer.levels)
+
+
+def _answers_of(
+    sources: Sequence[LabelledSource],
+    model: ComplaintClassifier | str | Path | None,
+    domain: Domain | None,
+    prefix: str | None,
+) -> _Answers:
+    """Return the columns of tables that are all classified, or else a model; also if one is named."""
+    if model is None:
+        pack = domain or Domain.bundled()
+        if prefix is not None:
+            for source in sources:
+                source.check_columns([prefix + REVIEW], "--prefix")
+        columns = [_label_columns(source.columns, pack.gazetteer.levels, prefix) for source in sources]
+        classified = [of_table for of_table in columns if of_table is not None]
+        if len(classified) == len(sources):
+            shared = [dimension for dimension in classified[0] if all(dimension in each for each in classified)]
+            return _Answers(pack, tuple({name: each[name] for name in shared} for each in classified))
+    if not isinstance(model, ComplaintClassifier):
+        model = ComplaintClassifier.from_pretrained(model, domain=domain)
+    return _Answers(domain or model.domain, tuple({} for _ in sources), model)
+
+
+def _label_columns(columns: Sequence[str], levels: Levels, prefix: str | None) -> dict[str, str] | None:
+    """Return the column of each dimension of a classified table; None if it is not classified."""
+    prefix = added_prefix(columns, prefix)
+    if prefix is None:
+        return None
+    dimensions = _in_order(answered_tasks(columns, prefix, "probability"), levels)
+    names = {dimension: prefix + _column(dimension, levels) for dimension in dimensions}
+    return {dimension: column for dimension, column in names.items() if column in columns}
+
+
+def _column(dimension: str, levels: Levels) -> str:
+    """Return the column that classification adds for a dimension, whatever a country calls its levels of places."""
+    level = _levels(levels).get(dimension)
+    return dimension if level is None else level.column
+
+
+def _levels(levels: Levels) -> dict[str, Level]:
+    blocks = {} if levels.block is None else {"block": levels.block}
+    return {"governorate": levels.region, "town": levels.area, **blocks}
+
+
+def _in_order(tasks: Sequence[str], levels: Levels) -> list[str]:
+    """Return tasks, levels of places, the urgency if it is a task, and the review, in the order of the page."""
+    first = [task for task in _FIRST_TASKS if task in tasks]
+    others = [task for task in tasks if task not in (*_FIRST_TASKS, URGENCY)]
+    urgency = [URGENCY] if URGENCY in tasks else []
+    return [*first, *others, *_levels(levels), *urgency, REVIEW]
+
+
+def _labels(answers: _Answers, periods: _Periods, on_progress: Progress) -> dict[str, list[str]]:
+    """Return a value a case of each dimension, empty where it has none."""
+    levels = answers.domain.gazetteer.levels
+    values = {dimension: list(column) for dimension, column in periods.cells.items()}
+    if answers.classifier is not None:
+        values = _predicted(answers.classifier, answers.dimensions, periods.texts, on_progress)
+    if REVIEW in values:
+        values[REVIEW] = ["true" if is_true(value) else "false" for value in values[REVIEW]]
+    if "block" in values:
+        values["block"] = [number.removesuffix(".0") for number in values["block"]]
+        if levels.blocks_within_towns and "town" in values:
+            pairs = zip(values["block"], values["town"], strict=True)
+            values["block"] = [f"{number}، {town}" if number and town else "" for number, town in pairs]
+    return values
+
+
+def _predicted(
+    classifier: ComplaintClassifier, dimensions: Sequence[str], texts: Sequence[str], on_progress: Progress
+) -> dict[str, list[str]]:
+    levels = classifier.domain.gazetteer.levels
+    columns = tuple(_column(dimension, levels) for dimension in dimensions)
+    values: dict[str, list[str]] = {dimension: [] for dimension in dimensions}
+    for start in range(0, len(texts), _CHUNK):
+        for prediction in classifier.predict(texts[start : start + _CHUNK]):
+            for dimension, value in zip(dimensions, added_values(prediction, columns, levels), strict=True):
+                values[dimension].append(to_name(value))
+        on_progress("predicting", min(1.0, (start + _CHUNK) / len(texts)))
+    return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,53 +330,56 @@ def _check_sizes(reference: PeriodFacts, new: PeriodFacts, first_day: datetime.d
 
 
 def _compared(
-    periods: _Periods, labels: Mapping[str, Sequence[str]], basis: LabelBasis, rounds: int, seed: int
+    periods: _Periods, labels: Mapping[str, Sequence[str]], answers: _Answers, rounds: int, seed: int
 ) -> DriftResult:
     """Test everything, and adjust the p-values for all that was tested."""
-    domain, classifier = basis.domain, basis.classifier
+    domain, classifier = answers.domain, answers.classifier
     names = Names(domain)
     p_values: dict[str, float] = {}
-    mixes: dict[str, LabelMix] = {}
+    mixes: dict[str, tuple[LabelChange, ...]] = {}
     for dimension, values in labels.items():
         if any(values):
-            name_of = partial(names.of, dimension)
-            mixes[dimension], p_values[dimension] = label_mix(values, periods.is_new, name_of, rounds, seed)
+            ids, codes = np.unique(values, return_inverse=True)
+            old, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~periods.is_new, periods.is_new))
+            mixes[dimension] = label_changes(old, new, [names.of(dimension, id) for id in ids.tolist()])
+            p_values[dimension] = mix_change(old, new, rounds, seed)
     impersonal = partial(_impersonal, domain)
     p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, rounds, seed, cleaned=impersonal)
     adjusted = {name: round(p, 5) for name, p in holm(p_values).items()}
     # Single labels and words are only named where all together changed: one budget of false alarms for everything.
     certain = adjusted["vocabulary"] < ALPHA
+    levels = _levels(domain.gazetteer.levels).items()
     return DriftResult(
         reference=periods.reference,
         new=periods.new,
         tables=periods.tables,
         since=periods.since,
         tests={name: DriftTest(round(p, 5), adjusted[name], adjusted[name] < ALPHA) for name, p in p_values.items()},
-        mixes={dimension: _as_certain_as(mix, adjusted[dimension]) for dimension, mix in mixes.items()},
-        unknown=_unknown(labels, basis),
+        mixes={dimension: _as_certain_as(changes, adjusted[dimension]) for dimension, changes in mixes.items()},
+        unknown=_unknown(labels, answers),
         words=tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in words),
         model=None if classifier is None else ModelFacts(classifier.folder.name, classifier.config.model_hash),
-        levels=level_names(domain.gazetteer.levels),
+        levels={dimension: (level.name_ar, level.name_en) for dimension, level in levels},
         rounds=rounds,
         date=datetime.date.today().isoformat(),
         machine=machine(),
     )
 
 
-def _as_certain_as(mix: LabelMix, adjusted_p: float) -> LabelMix:
+def _as_certain_as(changes: Sequence[LabelChange], adjusted_p: float) -> tuple[LabelChange, ...]:
     """Hold single labels to the test of their mix: each is as certain as the less certain (Meinshausen 2008)."""
-    changes = []
-    for each in mix.changes:
-        p = round(max(each.adjusted_p, adjusted_p), 5)
-        changes.append(replace(each, adjusted_p=p, beyond_chance=p < ALPHA))
-    return replace(mix, changes=tuple(changes))
+    p_values = [round(max(change.adjusted_p, adjusted_p), 5) for change in changes]
+    return tuple(
+        replace(change, adjusted_p=p, beyond_chance=p < ALPHA) for change, p in zip(changes, p_values, strict=True)
+    )
 
 
-def _unknown(labels: Mapping[str, Sequence[str]], basis: LabelBasis) -> dict[str, Unknown]:
+def _unknown(labels: Mapping[str, Sequence[str]], answers: _Answers) -> dict[str, Unknown]:
     """Return why dimensions that cases may have were not compared."""
+    levels = answers.domain.gazetteer.levels
     unknown: dict[str, Unknown] = {
-        dimension: Unknown("no_column" if basis.classifier is None else "not_told", column)
-        for dimension, column in {**level_columns(basis.domain.gazetteer.levels), URGENCY: URGENCY}.items()
+        dimension: Unknown("no_column" if answers.classifier is None else "not_told", _column(dimension, levels))
+        for dimension in (*_levels(levels), URGENCY)
         if dimension not in labels
     }
     return unknown | {name: Unknown("no_value", name) for name, values in labels.items() if not any(values)}

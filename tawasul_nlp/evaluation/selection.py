@@ -189,7 +189,6 @@ def select(
     data: Any,
     n: int,
     *,
-    text_column: str = "text",
     task: str | None = None,
     exclude: Any = None,
     seed: int = 0,
@@ -205,7 +204,6 @@ def select(
         Unlabelled cases, as for :func:`~tawasul_nlp.evaluation.evaluate`.
     n : int
         How many to choose.
-    text_column : str
     task : str or None
         None for the topic, or for the first task of a model without topics.
     exclude : str, Path, table or None
@@ -236,7 +234,7 @@ def select(
         raise ValueError(f"n is {n}, expected at least 1")
     classifier = loaded(model)
     task = classifier.known_task(task)
-    pool = _read_pool(open_labelled(data, text_column), exclude, lambda share: advance("reading", share))
+    pool = _read_pool(open_labelled(data), exclude, lambda share: advance("reading", share))
     texts = [row.text for row in pool.rows]
     advance("predicting", 0.0)
     probabilities, names = _answers(classifier, texts, task)

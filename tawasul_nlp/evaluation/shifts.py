@@ -63,28 +63,9 @@ class LabelChange:
     beyond_chance: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LabelMix:
-    """How the shares of labels changed: the population stability index, and each label, the largest change first."""
-
-    psi: float
-    changes: tuple[LabelChange, ...]
-
-
 def permutation_p(observed: float, drawn: np.ndarray) -> float:
     """Return the share of random dealings that differ at least as much, the observed one counted among them."""
     return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + len(drawn)))
-
-
-def label_mix(
-    values: Sequence[str], is_new: np.ndarray, name_of: Callable[[str], Name], rounds: int, seed: int
-) -> tuple[LabelMix, float]:
-    """Return how the mix of labels changed, a value a case, and its p-value."""
-    ids, codes = np.unique(values, return_inverse=True)
-    reference, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~is_new, is_new))
-    changes = label_changes(reference, new, [name_of(id) for id in ids.tolist()])
-    psi = round(population_stability(reference, new), 4)
-    return LabelMix(psi, tuple(changes)), mix_change(reference, new, rounds, seed)
 
 
 def chi_square(totals: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -137,21 +118,7 @@ def least_fisher_p(totals: np.ndarray, dealings: np.ndarray) -> np.ndarray:
     return np.maximum(least, np.finfo(float).tiny)
 
 
-def population_stability(reference: np.ndarray, new: np.ndarray) -> float:
-    """Return the population stability index of two count vectors, with half a case added to every label.
-
-    By custom, below 0.1 means little change and above 0.25 much; with many labels and few rows chance alone gives
-    more, so the permutation test decides.
-
-    >>> round(population_stability(np.array([50, 50]), np.array([80, 20])), 3)
-    0.406
-    """
-    first = (reference + 0.5) / (reference + 0.5).sum()
-    second = (new + 0.5) / (new + 0.5).sum()
-    return float(((second - first) * np.log(second / first)).sum())
-
-
-def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name]) -> list[LabelChange]:
+def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name]) -> tuple[LabelChange, ...]:
     """Return each label's shares, the largest change first, with a p-value held to a false discovery rate.
 
     Fisher's exact test of each label, adjusted over the labels by Benjamini and Hochberg.
@@ -173,7 +140,7 @@ def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name])
         )
         for name, (old, now), p in zip(names, counts, adjusted.round(5).tolist(), strict=True)
     ]
-    return sorted(changes, key=lambda change: (-abs(change.new - change.reference), change.label))
+    return tuple(sorted(changes, key=lambda change: (-abs(change.new - change.reference), change.label)))
 
 
 def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:

@@ -7,6 +7,7 @@ from string import Formatter
 import pytest
 
 from tawasul_nlp.evaluation import drift
+from tawasul_nlp.tables import open_labelled
 from tests.report.browser import browser
 from tests.report.tables import classified
 from tests.report.test_accessibility import faults
@@ -16,11 +17,14 @@ EVIL = '</td><img src=x onerror="document.title=1"><script>document.title = 1</s
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    rows = [row | {"urgency": "normal", "urgency_probability": 1, "channel": "web"} for row in classified(400)]
+    rows = [
+        row | {"urgency": "normal", "urgency_probability": 1, "channel": "web", "channel_probability": 1}
+        for row in classified(400)
+    ]
     before, now = ({name: [row[name] for row in side] for name in rows[0]} for side in (rows[:200], rows[200:]))
     now["channel"] = [EVIL] * 200
     now["urgency"] = ["urgent"] * 120 + ["emergency"] * 80
-    result = drift(before, now, text_column="نص الشكوى", label_columns=["channel"], rounds=299)
+    result = drift(*(open_labelled(table, "نص الشكوى") for table in (before, now)), rounds=299)
     path = tmp_path_factory.mktemp("drift") / "drift.html"
     result.to_html(path)
     return path

@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from tawasul_nlp import ComplaintClassifier, MissingColumnError
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import evaluate
+from tawasul_nlp.tables import open_labelled
 from training.corpus import LabelSpace, load_examples
 
 
@@ -100,7 +101,7 @@ def test_every_source_gives_the_same_rows(form, result, table, tmp_path):
     else:
         source = {"pandas": pd.DataFrame, "datasets": Dataset.from_list}[form](rows)
     again = evaluate(
-        None, source, text_column="نص", label_columns={"topic": "category", "agency": "agency"}, resamples=5
+        None, open_labelled(source, "نص"), label_columns={"topic": "category", "agency": "agency"}, resamples=5
     )
     assert again.to_dict()["rows"] == result[1]["rows"]
 
