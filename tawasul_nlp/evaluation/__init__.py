@@ -9,8 +9,7 @@ from tawasul_nlp.extras import require
 
 require("train", "evaluating a model", "scipy", "sklearn")
 
-from tawasul_nlp.evaluation.calibration import calibrate
-from tawasul_nlp.evaluation.calibration_result import CalibrationResult
+from tawasul_nlp.evaluation.calibration import CalibrationResult, calibrate
 from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
 from tawasul_nlp.evaluation.drift_result import DriftResult
 from tawasul_nlp.evaluation.evaluator import evaluate

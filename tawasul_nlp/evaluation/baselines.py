@@ -8,13 +8,38 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.evaluation.fitting import best_threshold
+from tawasul_nlp.evaluation.label_set_metrics import label_set_answers
+from tawasul_nlp.evaluation.metrics import answers
+from tawasul_nlp.evaluation.task_evaluation import SystemAnswers
+from tawasul_nlp.model.label_sets import label_matrix, split_labels
 
+BASELINES = ("majority", "TF-IDF + linear SVM")
+SET_BASELINES = ("most frequent set", "TF-IDF + linear SVM")
 _FOLDS = 3
 
 
-def majority(labels: Sequence[str], known: tuple[str, ...], n_texts: int) -> np.ndarray:
-    """Return the share of each label of ``known`` in the training labels, for every text: (n_texts, labels)."""
-    shares = np.array([labels.count(label) for label in known], dtype=float) / max(1, len(labels))
+def baseline_answers(
+    examples: Sequence[tuple[str, str]], texts: Sequence[str], truth: Sequence[str], *, multi_label: bool
+) -> dict[str, SystemAnswers]:
+    """Fit the baselines of one task on training texts and their cells; return what they answer to other texts."""
+    train_texts, cells = [text for text, _ in examples], [cell for _, cell in examples]
+    if multi_label:
+        names = tuple(sorted({label for cell in set(cells) for label in split_labels(cell)}))
+        target = label_matrix(cells, names) == 1
+        sets = (frequent_set(target, len(texts)), tfidf_svms(train_texts, target, texts))
+        return {name: label_set_answers(names, truth, each) for name, each in zip(SET_BASELINES, sets, strict=True)}
+    names = tuple(sorted(set(cells)))
+    scores = [majority(cells, names, len(texts))]
+    if len(names) > 1:
+        scores.append(tfidf_svm(train_texts, cells, names, texts))
+    return {
+        name: answers(names, truth, each, probabilities=False) for name, each in zip(BASELINES, scores, strict=False)
+    }
+
+
+def majority(labels: Sequence[str], names: tuple[str, ...], n_texts: int) -> np.ndarray:
+    """Return the share of each label of ``names`` in the training labels, for every text: (n_texts, labels)."""
+    shares = np.array([labels.count(label) for label in names], dtype=float) / max(1, len(labels))
     return np.tile(shares, (n_texts, 1))
 
 
@@ -31,10 +56,10 @@ def tfidf_features(char_ngrams: tuple[int, int] = (2, 5), min_df: int = 2) -> An
     )
 
 
-def tfidf_svm(texts: Sequence[str], labels: Sequence[str], known: tuple[str, ...], unseen: Sequence[str]) -> np.ndarray:
-    """Fit character (2-5) and word (1-2) TF-IDF with a linear SVM; return its scores (unseen texts, known labels).
+def tfidf_svm(texts: Sequence[str], labels: Sequence[str], names: tuple[str, ...], unseen: Sequence[str]) -> np.ndarray:
+    """Fit character (2-5) and word (1-2) TF-IDF with a linear SVM; return its scores (unseen texts, labels).
 
-    Labels of ``known`` that the training labels lack get the lowest score of all.
+    Labels of ``names`` that the training labels lack get the lowest score of all.
 
     Raises
     ------
@@ -47,7 +72,7 @@ def tfidf_svm(texts: Sequence[str], labels: Sequence[str], known: tuple[str, ...
     if len(set(labels)) < 2:
         raise ValueError(f"the training labels are all {labels[0]!r}; a classifier needs at least two labels")
     model = make_pipeline(tfidf_features(), LinearSVC(C=0.5, random_state=0)).fit(texts, labels)
-    return spread(model.decision_function(unseen), model.classes_, known)
+    return spread(model.decision_function(unseen), model.classes_, names)
 
 
 def frequent_set(target: np.ndarray, n_texts: int) -> np.ndarray:
@@ -84,12 +109,12 @@ def tfidf_svms(texts: Sequence[str], target: np.ndarray, unseen: Sequence[str]) 
     return answered
 
 
-def spread(scores: np.ndarray, classes: Sequence[str], known: tuple[str, ...]) -> np.ndarray:
-    """Put a fitted model's scores (n, classes) into the columns of ``known``; one column means two classes."""
+def spread(scores: np.ndarray, classes: Sequence[str], names: tuple[str, ...]) -> np.ndarray:
+    """Put a fitted model's scores (n, classes) into the columns of ``names``; one column means two classes."""
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
-    table = np.full((len(scores), len(known)), scores.min() - 1.0)
-    columns = {label: column for column, label in enumerate(known)}
+    table = np.full((len(scores), len(names)), scores.min() - 1.0)
+    columns = {label: column for column, label in enumerate(names)}
     for class_index, label in enumerate(classes):
         if label in columns:
             table[:, columns[label]] = scores[:, class_index]

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.calibration_result import (
-    AcceptedAnswers,
-    CalibrationFigures,
-    CalibrationResult,
-    TaskCalibration,
-)
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers, fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
-from tawasul_nlp.evaluation.output import write_text
+from tawasul_nlp.evaluation.output import per_cent, terminal_table, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
@@ -30,13 +24,133 @@ from tawasul_nlp.model.scorers import Scores
 from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 LEAST_ROWS = 20
 """With fewer labelled rows even a task without a mistake could promise no error below 5%."""
 # As training does: so many texts of an unknown label are thought to be among the others.
 _PRIOR = 1.0
+_TARGETS = tuple(map(str, TARGET_ERRORS))
 _BATCH = 64
 
 ScorerScores = Mapping[str, Scores]
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedAnswers:
+    """Share of the answers that need no review, and of wrong ones among them (None if there are none)."""
+
+    coverage: float
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationFigures:
+    """What one calibration does on the rows."""
+
+    # Of a multi-label task, the share of sets that are exactly right.
+    accuracy: float
+    # Expected calibration error.
+    ece: float
+    # By target error.
+    accepted: dict[str, AcceptedAnswers]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCalibration:
+    """What the calibration changed for one task."""
+
+    # Of the true labels; None where they follow from those of another task.
+    column: str | None
+    # Rows with a label, and those among them whose label the model lacks: every answer to them is wrong.
+    n: int
+    unknown_labels: int
+    # Of the model as it was, and cross-validated of the new calibration.
+    before: CalibrationFigures
+    after: CalibrationFigures
+    # The least target error that some threshold keeps to.
+    least_error: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CalibrationResult:
+    """What :func:`~tawasul_nlp.evaluation.calibrate` changed. ``rich.print`` shows it as a table."""
+
+    CARD_TITLE: ClassVar[str] = "**Calibrated anew**"
+
+    before: ModelFacts
+    after: ModelFacts
+    data: DataFacts
+    tasks: dict[str, TaskCalibration]
+    # Of the cross-validation.
+    folds: int
+    # Target errors that no threshold reaches.
+    warnings: tuple[str, ...]
+    date: str
+    # What to run to calibrate again, if it was a command.
+    command: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
+        return to_plain(self)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the result as JSON."""
+        write_json(self.to_dict(), path)
+
+    def card(self) -> str:
+        """Return a section for the model's card, in Markdown."""
+        lines = [" | ".join(["", *row, ""]).strip() for row in (self._header(), *self._rows())]
+        rule = "|" + " --- |" * len(self._header())
+        return "\n\n".join(
+            [
+                f"{self.CARD_TITLE} on {self.date}, on {self.data.rows} rows of {self.data.name}. Thresholds and "
+                f"probabilities are those of this calibration, no longer those above. {self._about()}",
+                "\n".join([lines[0], rule, *lines[1:]]),
+                *(f"- {sentence}." for sentence in self.warnings),
+            ]
+        )
+
+    def _about(self) -> str:
+        return (
+            f"After: each row judged by a calibration on other rows ({self.folds} folds); coverage is the share that "
+            "needs no review, error the share of wrong answers in it, both in per cent."
+        )
+
+    def _header(self) -> list[str]:
+        names = [f"{what} at {100 * float(target):g}%" for target in _TARGETS for what in ("coverage", "error")]
+        return ["task", "rows", "", "accuracy", "ECE", *names]
+
+    def _rows(self) -> Iterator[list[str]]:
+        for task, part in self.tasks.items():
+            for name, figures in (("before", part.before), ("after", part.after)):
+                row = [task, str(part.n), name, per_cent(figures.accuracy), f"{figures.ece:.3f}"]
+                for target in _TARGETS:
+                    accepted = figures.accepted[target]
+                    row += [per_cent(accepted.coverage), per_cent(accepted.error)]
+                yield row
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        parts: list[RenderableType] = [
+            Text(f"Model {self.before.hash} became {self.after.hash} on {self.data.rows} rows of {self.data.name}."),
+            terminal_table(self._header(), self._rows()),
+            Text(self._about()),
+        ]
+        for task, part in self.tasks.items():
+            if part.unknown_labels:
+                parts.append(Text(f"{task}: {part.unknown_labels} rows have labels that the model lacks."))
+        parts += [Text(f"{sentence}.") for sentence in self.warnings]
+        return Group(*parts)
+
+    def __repr__(self) -> str:
+        figures = ", ".join(
+            f"{task} ECE {part.before.ece:.3f} to {part.after.ece:.3f}" for task, part in self.tasks.items()
+        )
+        return f"CalibrationResult({self.data.rows} rows of {self.data.name}: {figures})"
 
 
 def calibrate(
@@ -47,7 +161,6 @@ def calibrate(
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     group_column: str | None = None,
     least_recall: Mapping[str, float] = MappingProxyType({}),
-    target_errors: Sequence[float] = TARGET_ERRORS,
     folds: int = 5,
     seed: int = 0,
     on_progress: Progress | None = None,
@@ -75,8 +188,6 @@ def calibrate(
         Labels that must not be missed, and the share of their rows to be found: each is answered from the probability
         on that finds as many, though another may be likelier. One that the model has already, and that is not named, is
         found among these rows as often as before.
-    target_errors : sequence of float
-        For which coverage and error are reported; the model answers for any other as well.
     folds, seed : int
         Of the cross-validation, and of how rows are dealt into them.
     on_progress : callable, optional
@@ -91,8 +202,6 @@ def calibrate(
         task that is calibrated, if a number is out of range, or if the bundled model's folder should be changed.
     FileExistsError
         If there are files in ``output`` already.
-    MissingExtraError
-        If scikit-learn or scipy is not installed.
     """
     advance = on_progress or (lambda doing, share: None)
     if folds < 2:
@@ -108,37 +217,46 @@ def calibrate(
     truth = _truth(tasks, table, columns)
     _check_recall(least_recall, [tasks[name] for name in truth])
     rows = _Rows(_scores(classifier, table.texts, advance), truth)
-    held_out = list(_folds(table, group_column, folds, seed))
-    after = _cross_validated(tasks, rows, held_out, least_recall, target_errors, advance)
+    after = _cross_validated(tasks, rows, list(_folds(table, group_column, folds, seed)), least_recall, advance)
     advance("calibrating", 1.0)
-    before = _judged(tasks, rows, target_errors)
     fitted = _fitted(tasks, rows, least_recall)
     date = datetime.date.today().isoformat()
     facts = {"data": table.name, "sha256": table.sha256, "rows": len(table), "date": date}
     config = replace(classifier.config, tasks=fitted, about={**classifier.config.about, "calibrated": facts})
+    targets = [dict.fromkeys(truth, target) for target in TARGET_ERRORS]
     result = CalibrationResult(
         before=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         after=ModelFacts(folder.name, config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
-        tasks={
-            name: TaskCalibration(
-                column=columns.get(name),
-                n=int(_is_labelled(labels).sum()),
-                unknown_labels=int(_lacking(tasks[name], labels).sum()),
-                before=_figures([before[name]], target_errors),
-                after=_figures([fold[name] for fold in after], target_errors),
-                least_error=fitted[name].curve[0][1],
-            )
-            for name, labels in truth.items()
-        },
+        tasks=_task_calibrations(rows, columns, tasks, fitted, after),
         folds=folds,
-        warnings=tuple(
-            sentence for target in target_errors for sentence in unreached(fitted, dict.fromkeys(truth, target))
-        ),
+        warnings=tuple(sentence for of_tasks in targets for sentence in unreached(fitted, of_tasks)),
         date=date,
     )
     _write(classifier.folder, folder, config, result)
     return result
+
+
+def _task_calibrations(
+    rows: _Rows,
+    columns: Mapping[str, str],
+    tasks: Mapping[str, TaskConfig],
+    fitted: Mapping[str, TaskConfig],
+    after: Sequence[Mapping[str, _Judged]],
+) -> dict[str, TaskCalibration]:
+    """Return what changed for each task with labels; ``after`` judges each fold by a calibration on the others."""
+    before = _judged(tasks, rows)
+    return {
+        name: TaskCalibration(
+            column=columns.get(name),
+            n=int(_is_labelled(labels).sum()),
+            unknown_labels=int(_lacking(tasks[name], labels).sum()),
+            before=_figures([before[name]]),
+            after=_figures([fold[name] for fold in after]),
+            least_error=fitted[name].curve[0][1],
+        )
+        for name, labels in rows.truth.items()
+    }
 
 
 def _cross_validated(
@@ -146,15 +264,14 @@ def _cross_validated(
     rows: _Rows,
     folds: Sequence[np.ndarray],
     least_recall: Mapping[str, float],
-    target_errors: Sequence[float],
     advance: Progress,
 ) -> list[dict[str, _Judged]]:
     """Return what calibrations on the other rows make of the rows that each fold holds out."""
     judged = []
     for number, held_out in enumerate(folds):
         advance("cross-validating", number / len(folds))
-        fitted = _fitted(tasks, rows.at(~held_out), least_recall)
-        judged.append(_judged(fitted, rows.at(held_out), target_errors))
+        fitted = _fitted(tasks, rows.select(~held_out), least_recall)
+        judged.append(_judged(fitted, rows.select(held_out)))
     return judged
 
 
@@ -176,7 +293,7 @@ class _Rows:
     scorers: ScorerScores
     truth: Mapping[str, np.ndarray]
 
-    def at(self, chosen: np.ndarray) -> _Rows:
+    def select(self, chosen: np.ndarray) -> _Rows:
         """Return the rows of a mask (n_rows,)."""
         scorers = {
             scorer: {task: scores[chosen] for task, scores in tables.items()} for scorer, tables in self.scorers.items()
@@ -223,10 +340,8 @@ def _is_labelled(truth: np.ndarray) -> np.ndarray:
 
 
 def _has_known_label(task: TaskConfig, truth: np.ndarray) -> np.ndarray:
-    known: np.ndarray = (
-        (truth[:, :-1] == 1).any(axis=1) if task.multi_label else (truth >= 0) & (truth < len(task.labels))
-    )
-    return known
+    has_label: np.ndarray = (truth >= 0) & (truth < len(task.labels))
+    return (truth[:, :-1] == 1).any(axis=1) if task.multi_label else has_label
 
 
 def _lacking(task: TaskConfig, truth: np.ndarray) -> np.ndarray:
@@ -279,7 +394,7 @@ def _fitted(tasks: Mapping[str, TaskConfig], rows: _Rows, least_recall: Mapping[
     for name, task in tasks.items():
         if name not in rows.truth:
             continue
-        labelled = rows.at(_is_labelled(rows.truth[name]))
+        labelled = rows.select(_is_labelled(rows.truth[name]))
         truth, scorers = labelled.truth[name], labelled.scorers
         if not _has_known_label(task, truth).any():
             continue  # a fold may hold out all that the model knows
@@ -318,11 +433,11 @@ class _Judged:
 
     confidence: np.ndarray
     hits: np.ndarray
-    # By target error, for those that the calibration has thresholds for.
+    # By target error.
     accepted: dict[float, np.ndarray]
 
 
-def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows, target_errors: Iterable[float]) -> dict[str, _Judged]:
+def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows) -> dict[str, _Judged]:
     """Return for each task with labels what a calibration makes of its rows."""
     tables = combine(tasks, rows.scorers)
     judged = {}
@@ -336,20 +451,19 @@ def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows, target_errors: Iterabl
         else:
             answers, confidence = decide(task, probabilities)
             hits = answers == truth
-        accepted = {target: confidence >= thresholds_at({name: task}, {name: target})[name] for target in target_errors}
+        accepted = {target: confidence >= thresholds_at({name: task}, {name: target})[name] for target in TARGET_ERRORS}
         judged[name] = _Judged(confidence, hits, accepted)
     return judged
 
 
-def _figures(parts: Sequence[_Judged], target_errors: Iterable[float]) -> CalibrationFigures:
+def _figures(parts: Sequence[_Judged]) -> CalibrationFigures:
     confidence = np.concatenate([part.confidence for part in parts])
     hits = np.concatenate([part.hits for part in parts])
     answers = {}
-    for target in target_errors:
-        if all(target in part.accepted for part in parts):
-            accepted = np.concatenate([part.accepted[target] for part in parts])
-            error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
-            answers[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
+    for target in TARGET_ERRORS:
+        accepted = np.concatenate([part.accepted[target] for part in parts])
+        error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
+        answers[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
     calibration_error = expected_calibration_error(confidence, hits)
     return CalibrationFigures(round(float(hits.mean()), 4), round(calibration_error, 4), answers)
 

@@ -16,7 +16,7 @@ import numpy as np
 from tawasul_nlp.errors import DifferentDataError
 from tawasul_nlp.evaluation.label_set_metrics import micro_f1_difference, micro_f1_of
 from tawasul_nlp.evaluation.metrics import Estimate, difference
-from tawasul_nlp.evaluation.output import p_text, signed, to_plain
+from tawasul_nlp.evaluation.output import p_text, per_cent, signed, terminal_table, to_plain
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import RowHits
 
@@ -59,31 +59,25 @@ class ComparisonResult:
         return to_plain(self)
 
     def __rich__(self) -> RenderableType:
-        from rich import box
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("task", no_wrap=True)
-        for header in ("A", "B", "A - B, points [95%]", "only A / only B", "McNemar"):
-            table.add_column(header, justify="right", no_wrap=True)
-        verdicts = []
-        for task, each in self.tasks.items():
-            shares = [f"{100 * share:.1f}" for share in each.accuracy]
-            apart = f"{each.first_only} / {each.second_only}"
-            name = f"{task}, exact match" if each.micro_f1 is not None else task
-            table.add_row(Text(name), *shares, signed(each.points), apart, p_text(each.p_value))
-            if each.micro_f1 is not None and each.micro_f1_points is not None:
-                shares = [f"{100 * share:.1f}" for share in each.micro_f1]
-                table.add_row(Text(f"{task}, micro F1"), *shares, signed(each.micro_f1_points), "", "")
-            better = "A" if each.points.value > 0 else "B"
+        rows, verdicts = [], []
+        for task, part in self.tasks.items():
+            name = task if part.micro_f1 is None else f"{task}, exact match"
+            apart = f"{part.first_only} / {part.second_only}"
+            rows.append([name, *map(per_cent, part.accuracy), signed(part.points), apart, p_text(part.p_value)])
+            if part.micro_f1 is not None and part.micro_f1_points is not None:
+                micro_f1 = map(per_cent, part.micro_f1)
+                rows.append([f"{task}, micro F1", *micro_f1, signed(part.micro_f1_points), "", ""])
+            better = "A" if part.points.value > 0 else "B"
             verdicts.append(
                 f"{task}: {better} is better, beyond chance."
-                if each.significant
-                else f"{task}: no difference beyond chance on these {each.n} rows."
+                if part.significant
+                else f"{task}: no difference beyond chance on these {part.n} rows."
             )
-        return Group(Text(f"A = {self.first}\nB = {self.second}"), table, *map(Text, verdicts))
+        header = ["task", "A", "B", "A - B, points [95%]", "only A / only B", "McNemar"]
+        return Group(Text(f"A = {self.first}\nB = {self.second}"), terminal_table(header, rows), *map(Text, verdicts))
 
 
 def compare(

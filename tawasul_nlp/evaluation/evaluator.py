@@ -14,34 +14,30 @@ import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.baselines import frequent_set, majority, tfidf_svm, tfidf_svms
+from tawasul_nlp.evaluation.baselines import baseline_answers
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_answers
-from tawasul_nlp.evaluation.metrics import Answers, answers
+from tawasul_nlp.evaluation.metrics import answers
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
-    LabelSetEvaluation,
     ModelFacts,
     RowHits,
+    SystemAnswers,
     TaskEvaluation,
     TaskRows,
     TrainFacts,
-    evaluate_label_sets,
     evaluate_task,
     length_bucket,
 )
 from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.model.label_sets import label_matrix, set_probability, sorted_cell, split_labels
+from tawasul_nlp.model.label_sets import set_probability, sorted_cell
 from tawasul_nlp.model.thresholds import decide
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 
-BASELINES = ("majority", "TF-IDF + linear SVM")
-SET_BASELINES = ("most frequent set", "TF-IDF + linear SVM")
 _CHUNK = 4096
 
 Progress = Callable[[str, float], None]
-SystemAnswers = Answers | LabelSetAnswers
 
 
 def evaluate(
@@ -78,18 +74,12 @@ def evaluate(
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
 
-    Returns
-    -------
-    EvaluationResult
-
     Raises
     ------
     TableError
         If a table cannot be read, lacks a column, or has no row with a text.
     ValueError
         If a task is none of the model's or has no labelled row, or ``resamples`` is below 1.
-    MissingExtraError
-        If scikit-learn or scipy is not installed.
 
     Examples
     --------
@@ -114,7 +104,8 @@ def evaluate(
             if each is not None and not any(each.columns[column]):
                 raise ValueError(f"no row of {each.name} has a label in column {column!r}; name another for {task}")
     probabilities = predict_all(classifier, table.texts, list(tasks), advance)
-    return evaluate_probabilities(
+    advance("measuring", 0.0)
+    result = evaluate_probabilities(
         classifier,
         table,
         tasks,
@@ -123,8 +114,9 @@ def evaluate(
         group_column=group_column,
         train=train_table,
         resamples=resamples,
-        on_progress=advance,
     )
+    advance("measuring", 1.0)
+    return result
 
 
 def evaluate_probabilities(
@@ -137,17 +129,11 @@ def evaluate_probabilities(
     group_column: str | None = None,
     train: LabelledTable | None = None,
     resamples: int = 1000,
-    on_progress: Progress | None = None,
 ) -> EvaluationResult:
-    """Measure what a model makes of labelled rows, given its probabilities (n_texts, labels) for them; see `evaluate`.
-
-    ``tasks`` are the columns of the tasks.
-    """
-    advance = on_progress or (lambda *_: None)
+    """Measure a model's probabilities (n_texts, labels) of labelled rows; ``tasks`` has the column of each task."""
     groups = table.groups(group_column)
     measured: dict[str, MeasuredTask] = {}
-    for number, (task, column) in enumerate(tasks.items()):
-        advance("measuring", number / len(tasks))
+    for task, column in tasks.items():
         settings, labelled = classifier.config.tasks[task], np.array(table.columns[column]) != ""
         rows = np.flatnonzero(labelled).tolist()
         texts, truth = [table.texts[row] for row in rows], [table.columns[column][row] for row in rows]
@@ -168,23 +154,25 @@ def evaluate_probabilities(
         )
         system = _answers(settings, truth, probabilities[task][rows])
         baselines = baseline_answers(examples, texts, truth, multi_label=settings.multi_label) if examples else {}
-        measured[task] = MeasuredTask.of(labelled, task_rows, system, baselines)
-    advance("measuring", 1.0)
-    cells = {
-        task: list(map(sorted_cell, table.columns[column]))
-        if classifier.config.tasks[task].multi_label
-        else table.columns[column]
-        for task, column in tasks.items()
-    }
+        measured[task] = MeasuredTask(labelled, system, evaluate_task(system, task_rows, baselines))
     return evaluation_result(
         measured,
         model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
-        keys=row_keys(table.texts, cells),
+        keys=row_keys(table.texts, _comparable(table, tasks, classifier)),
         groups=None if group_column is None else groups,
         resamples=resamples,
         train=None if train is None else TrainFacts(train.name, len(train), _shared(train, table)),
     )
+
+
+def _comparable(
+    table: LabelledTable, tasks: Mapping[str, str], classifier: ComplaintClassifier
+) -> dict[str, list[str]]:
+    """Return the labels of each task; several of one row in one order."""
+    cells = {task: table.columns[column] for task, column in tasks.items()}
+    several = classifier.multi_label_tasks
+    return {task: list(map(sorted_cell, labels)) if task in several else labels for task, labels in cells.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,18 +181,7 @@ class MeasuredTask:
 
     labelled: np.ndarray
     system: SystemAnswers
-    evaluation: TaskEvaluation | LabelSetEvaluation
-
-    @classmethod
-    def of(
-        cls, labelled: np.ndarray, rows: TaskRows, system: SystemAnswers, baselines: Mapping[str, SystemAnswers]
-    ) -> MeasuredTask:
-        """Measure the answers of a system, beside those of baselines, to the labelled rows."""
-        if isinstance(system, Answers):
-            alike = {name: each for name, each in baselines.items() if isinstance(each, Answers)}
-            return cls(labelled, system, evaluate_task(system, rows, alike))
-        sets = {name: each for name, each in baselines.items() if isinstance(each, LabelSetAnswers)}
-        return cls(labelled, system, evaluate_label_sets(system, rows, sets))
+    evaluation: TaskEvaluation[Any]
 
 
 def evaluation_result(
@@ -218,30 +195,26 @@ def evaluation_result(
     train: TrainFacts | None = None,
 ) -> EvaluationResult:
     """Return what was measured of all tasks, and which rows were answered rightly."""
-    tasks: dict[str, TaskEvaluation] = {}
-    label_sets: dict[str, LabelSetEvaluation] = {}
     hits: dict[str, str] = {}
-    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
-    for task, each in measured.items():
-        right = np.zeros(len(each.labelled), bool)
-        right[each.labelled] = each.system.hits
-        hits[task] = hit_string(right, each.labelled)
-        if isinstance(each.evaluation, TaskEvaluation):
-            tasks[task] = each.evaluation
-        else:
-            label_sets[task] = each.evaluation
-        if isinstance(each.system, LabelSetAnswers):
-            counts[task] = tuple((right, said, true) for right, said, true in each.system.counts.tolist())
+    for task, of_task in measured.items():
+        right = np.zeros(len(of_task.labelled), bool)
+        right[of_task.labelled] = of_task.system.hits
+        hits[task] = hit_string(right, of_task.labelled)
+    label_sets = {task: each.system for task, each in measured.items() if isinstance(each.system, LabelSetAnswers)}
+    counts = {
+        task: tuple((right, said, true) for right, said, true in system.counts.tolist())
+        for task, system in label_sets.items()
+    }
     return EvaluationResult(
         model=model,
         data=data,
-        tasks=tasks,
+        tasks={task: each.evaluation for task, each in measured.items() if task not in label_sets},
         rows=RowHits(keys, hits, None if groups is None else tuple(groups.tolist()), counts),
         resamples=resamples,
         date=datetime.date.today().isoformat(),
         machine=machine(),
         train=train,
-        label_sets=label_sets,
+        label_sets={task: measured[task].evaluation for task in label_sets},
     )
 
 
@@ -251,25 +224,6 @@ def _answers(task: TaskConfig, truth: Sequence[str], probabilities: np.ndarray) 
         chosen = probabilities >= task.label_threshold
         return label_set_answers(task.labels, truth, chosen, set_probability(probabilities, chosen))
     return answers(task.labels, truth, probabilities, predicted=decide(task, probabilities)[0])
-
-
-def baseline_answers(
-    examples: Sequence[tuple[str, str]], texts: Sequence[str], truth: Sequence[str], *, multi_label: bool
-) -> dict[str, SystemAnswers]:
-    """Fit the baselines of one task on training texts and their cells; return what they answer to other texts."""
-    known_texts, cells = [text for text, _ in examples], [cell for _, cell in examples]
-    if multi_label:
-        names = tuple(sorted({label for cell in set(cells) for label in split_labels(cell)}))
-        target = label_matrix(cells, names) == 1
-        sets = (frequent_set(target, len(texts)), tfidf_svms(known_texts, target, texts))
-        return {name: label_set_answers(names, truth, each) for name, each in zip(SET_BASELINES, sets, strict=True)}
-    names = tuple(sorted(set(cells)))
-    scores = [majority(cells, names, len(texts))]
-    if len(names) > 1:
-        scores.append(tfidf_svm(known_texts, cells, names, texts))
-    return {
-        name: answers(names, truth, each, probabilities=False) for name, each in zip(BASELINES, scores, strict=False)
-    }
 
 
 def loaded(model: ComplaintClassifier | str | Path | None) -> ComplaintClassifier:
@@ -282,12 +236,7 @@ def task_columns(
 ) -> dict[str, str]:
     """Return the column of each task that is asked for; None for those that have a column of their name.
 
-    Raises
-    ------
-    ValueError
-        If a task is none of the model's, or named twice, or there is none.
-    MissingColumnError
-        If the table lacks a column.
+    Raises ValueError if a task is none of the model's, or named twice, or there is none.
     """
     tasks = tuple(classifier.labels)
     if label_columns is None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.evaluation.metrics import Estimate
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def to_plain(result: Any) -> dict[str, Any]:
@@ -40,6 +43,20 @@ def write_bytes(data: bytes, path: str | Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
         unfinished.write_bytes(data)
+
+
+def terminal_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+    """Return a table for the terminal whose first column names what the others count."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title) or None, title_justify="left")
+    for number, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def per_cent(values: Estimate | Sequence[float] | float | None) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetMetrics
 from tawasul_nlp.evaluation.metrics import TARGETS, Estimate, Metrics
-from tawasul_nlp.evaluation.output import p_text, per_cent, signed, to_plain, write_json, write_text
+from tawasul_nlp.evaluation.output import p_text, per_cent, signed, terminal_table, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.plots import Page, confusion_plot, reliability_plot, risk_coverage_plot
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
-    LabelSetEvaluation,
     ModelFacts,
     RowHits,
     TaskEvaluation,
@@ -47,7 +46,7 @@ SET_FIGURES = {
 # Labels and confusions that a table lists.
 _ON_PAGE, _IN_TERMINAL = 15, 5
 
-Evaluation = TaskEvaluation | LabelSetEvaluation
+Evaluation = TaskEvaluation[Metrics] | TaskEvaluation[LabelSetMetrics]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,7 +55,7 @@ class EvaluationResult:
 
     model: ModelFacts
     data: DataFacts
-    tasks: dict[str, TaskEvaluation]
+    tasks: dict[str, TaskEvaluation[Metrics]]
     rows: RowHits
     # Of the bootstrap.
     resamples: int
@@ -66,7 +65,7 @@ class EvaluationResult:
     # What to run to measure it again, if it was a command.
     command: str = ""
     # Of the multi-label tasks, which are not among the others.
-    label_sets: dict[str, LabelSetEvaluation] = field(default_factory=dict)
+    label_sets: dict[str, TaskEvaluation[LabelSetMetrics]] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, Evaluation]:
@@ -130,7 +129,7 @@ def _about(result: EvaluationResult) -> str:
 
 def _notes(task: str, part: Evaluation) -> Iterator[str]:
     """Yield what must be known about the rows of a task."""
-    if isinstance(part, LabelSetEvaluation):
+    if part.labels_a_row is not None:
         true, answered = part.labels_a_row
         yield f"{task}: several labels a row, {true:.2f} on average, and {answered:.2f} answered."
     if part.unlabelled:
@@ -164,7 +163,7 @@ def _tables(task: str, part: Evaluation, most: int) -> Iterator[_Table]:
     """Yield what was measured of a task besides its summary; of labels and confusions the worst ones."""
     if part.baselines:
         yield _baselines(task, part)
-    figure = "exact match" if isinstance(part, LabelSetEvaluation) else "accuracy"
+    figure = "accuracy" if part.labels_a_row is None else "exact match"
     for name, values in part.slices.items():
         rows = [[value, f"{each.n:,}", per_cent(each.accuracy)] for value, each in values.items()]
         yield _Table(f"{task} by {name}", [name, "rows", figure], rows)
@@ -181,24 +180,23 @@ def _tables(task: str, part: Evaluation, most: int) -> Iterator[_Table]:
         for each in part.by_label[:most]
     ]
     yield _Table(f"{task}: weakest labels", ["label", "rows", "precision", "recall", "F1"], labels)
-    if isinstance(part, TaskEvaluation) and part.most_confused:
+    if part.most_confused:
         pairs = [[f"{pair.true} read as {pair.predicted}", f"{pair.n:,}"] for pair in part.most_confused[:most]]
         yield _Table(f"{task}: most confused", ["", "rows"], pairs)
 
 
 def _baselines(task: str, part: Evaluation) -> _Table:
-    figures: tuple[str, ...]
-    if isinstance(part, LabelSetEvaluation):
+    figures: tuple[str, ...] = ("accuracy", "macro_f1")
+    gain = "model's gain, points"
+    if part.labels_a_row is not None:
         figures, gain = ("exact_match", "micro_f1", "macro_f1"), "model's gain in micro F1, points"
-        gains = {name: [signed(each.gain_in_points)] for name, each in part.baselines.items()}
-    else:
-        figures, gain = ("accuracy", "macro_f1"), "model's gain, points"
-        gains = {
-            name: [f"{signed(each.gain_in_points)}, {p_text(each.p_value)}"] for name, each in part.baselines.items()
-        }
     titles = [(SET_FIGURES | FIGURES)[name] for name in figures]
     rows = [
-        [name, *(per_cent(getattr(each.metrics, figure)) for figure in figures), *gains[name]]
+        [
+            name,
+            *(per_cent(getattr(each.metrics, figure)) for figure in figures),
+            signed(each.gain_in_points) + ("" if each.p_value is None else f", {p_text(each.p_value)}"),
+        ]
         for name, each in part.baselines.items()
     ]
     return _Table(f"{task}: baselines", ["baseline", *titles, gain], rows)
@@ -206,18 +204,11 @@ def _baselines(task: str, part: Evaluation) -> _Table:
 
 def _terminal(result: EvaluationResult) -> RenderableType:
     """Return the figures as tables for the terminal."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    def drawn(table: _Table) -> Table:
-        columns = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(table.title) or None, title_justify="left")
-        for number, name in enumerate(table.header):
-            columns.add_column(Text(name), justify="right" if number else "left")
-        for row in table.rows:
-            columns.add_row(*map(Text, row))
-        return columns
+    def drawn(table: _Table) -> RenderableType:
+        return terminal_table(table.header, table.rows, table.title)
 
     parts: list[RenderableType] = [Text(_about(result)), *map(drawn, _summaries(result))]
     for task, part in result.parts.items():
@@ -257,9 +248,9 @@ def _html(result: EvaluationResult) -> str:
 def _add_plots(page: Page, part: Evaluation) -> None:
     assert part.metrics.ece is not None
     curves = [reliability_plot(part.reliability, part.metrics.ece.value)]
-    if isinstance(part, TaskEvaluation):
+    if part.confusion is not None:
         reached = {target: getattr(part.metrics, f"coverage_at_{target * 100:.0f}").value for target in TARGETS}
         curves.append(risk_coverage_plot(part.risk_coverage, reached))
-        if part.most_confused:
+        if part.confusion.labels:
             curves.append(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))
     page.plots(*curves)

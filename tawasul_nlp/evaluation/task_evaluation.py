@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -36,6 +37,9 @@ from tawasul_nlp.evaluation.metrics import (
 LENGTHS = ((0, "1-50"), (51, "51-100"), (101, "101-200"), (201, "201-400"), (401, "above 400"))
 MOST_SLICES = 20
 CONFUSION_LABELS = 15
+
+M = TypeVar("M", Metrics, LabelSetMetrics)
+SystemAnswers = Answers | LabelSetAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +103,19 @@ class ConfusionMatrix:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineResult:
-    """A baseline on the same rows, and the model's gain over it in points of accuracy (McNemar's p-value)."""
+class BaselineResult(Generic[M]):
+    """A baseline on the same rows, and the model's gain over it in points of accuracy or micro F1."""
 
     train_rows: int
-    metrics: Metrics
+    metrics: M
     gain_in_points: Estimate
-    p_value: float
+    # McNemar's; None for a multi-label task.
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskEvaluation:
-    """What was found for one task."""
+class TaskEvaluation(Generic[M]):
+    """What was measured of one task; answers to a multi-label task are right where the whole set of labels is."""
 
     # Of the true labels.
     column: str
@@ -119,7 +124,7 @@ class TaskEvaluation:
     unlabelled: int
     # Rows of each label that the model does not have; they count as errors.
     unknown_labels: dict[str, int]
-    metrics: Metrics
+    metrics: M
     reliability: tuple[ReliabilityBin, ...]
     # Share of accepted answers, the most confident first, and the error among them.
     risk_coverage: tuple[tuple[float, float], ...]
@@ -129,37 +134,12 @@ class TaskEvaluation:
     slices: dict[str, dict[str, SliceAccuracy]]
     # The weakest label first.
     by_label: tuple[LabelScores, ...]
-    most_confused: tuple[ConfusedPair, ...]
-    confusion: ConfusionMatrix
-    baselines: dict[str, BaselineResult]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSetBaseline:
-    """A baseline on the same rows, and the model's gain over it in points of micro F1."""
-
-    train_rows: int
-    metrics: LabelSetMetrics
-    gain_in_points: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSetEvaluation:
-    """What was found for one multi-label task; its answers are right where the whole set of labels is."""
-
-    column: str
-    n: int
-    unlabelled: int
-    unknown_labels: dict[str, int]
-    # True and answered, on average.
-    labels_a_row: tuple[float, float]
-    metrics: LabelSetMetrics
-    reliability: tuple[ReliabilityBin, ...]
-    risk_coverage: tuple[tuple[float, float], ...]
-    review: dict[str, ReviewRate]
-    slices: dict[str, dict[str, SliceAccuracy]]
-    by_label: tuple[LabelScores, ...]
-    baselines: dict[str, LabelSetBaseline]
+    baselines: dict[str, BaselineResult[M]]
+    # Of a task of one label.
+    most_confused: tuple[ConfusedPair, ...] = ()
+    confusion: ConfusionMatrix | None = None
+    # Of a multi-label task: true and answered, on average.
+    labels_a_row: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,64 +174,57 @@ class TaskRows:
     train_rows: int = 0
 
 
-def evaluate_task(system: Answers, rows: TaskRows, baselines: Mapping[str, Answers]) -> TaskEvaluation:
+def evaluate_task(system: SystemAnswers, rows: TaskRows, baselines: Mapping[str, SystemAnswers]) -> TaskEvaluation[Any]:
     """Return all that is measured of one task's answers."""
     assert system.confidence is not None
-    unknown = Counter(system.labels[label] for label in system.truth[system.truth >= system.known].tolist())
-    gains = {name: difference(system.hits, each.hits, rows.groups, rows.resamples) for name, each in baselines.items()}
+    label_sets = system if isinstance(system, LabelSetAnswers) else None
     return TaskEvaluation(
         column=rows.column,
         n=len(system.truth),
         unlabelled=rows.unlabelled,
-        unknown_labels=dict(unknown.most_common()),
-        metrics=metrics_of(system, rows.groups, rows.resamples),
+        unknown_labels=_unknown_labels(system),
+        metrics=_metrics(system, rows),
         reliability=reliability(system.confidence, system.hits),
         risk_coverage=risk_coverage(system.confidence, system.hits),
         review=review_rates(system.confidence, system.hits, rows.thresholds),
-        slices=slice_accuracies(system.hits, rows),
-        by_label=scores_by_label(system),
-        most_confused=most_confused(system),
-        confusion=confusion(system),
-        baselines={
-            name: BaselineResult(
-                train_rows=rows.train_rows,
-                metrics=metrics_of(baselines[name], rows.groups, rows.resamples),
-                gain_in_points=gain.points,
-                p_value=gain.p_value,
-            )
-            for name, gain in gains.items()
+        slices={
+            name: _by_value(system.hits, values, rows.groups, rows.resamples) for name, values in rows.slices.items()
         },
+        by_label=label_set_scores(system) if isinstance(system, LabelSetAnswers) else scores_by_label(system),
+        baselines={name: _beside_baseline(system, baseline, rows) for name, baseline in baselines.items()},
+        most_confused=most_confused(system) if isinstance(system, Answers) else (),
+        confusion=confusion(system) if isinstance(system, Answers) else None,
+        labels_a_row=None if label_sets is None else (_labels_a_row(system.truth), _labels_a_row(label_sets.answered)),
     )
 
 
-def evaluate_label_sets(
-    system: LabelSetAnswers, rows: TaskRows, baselines: Mapping[str, LabelSetAnswers]
-) -> LabelSetEvaluation:
-    """Return all that is measured of the answers to one multi-label task."""
-    assert system.confidence is not None
-    counts = system.truth.sum(axis=0).tolist()
-    unknown = dict(zip(system.labels[system.known :], counts[system.known :], strict=True))
-    return LabelSetEvaluation(
-        column=rows.column,
-        n=len(system.truth),
-        unlabelled=rows.unlabelled,
-        unknown_labels=dict(Counter(unknown).most_common()),
-        labels_a_row=(round(float(system.truth.sum(1).mean()), 4), round(float(system.answered.sum(1).mean()), 4)),
-        metrics=label_set_metrics(system, rows.groups, rows.resamples),
-        reliability=reliability(system.confidence, system.hits),
-        risk_coverage=risk_coverage(system.confidence, system.hits),
-        review=review_rates(system.confidence, system.hits, rows.thresholds),
-        slices=slice_accuracies(system.hits, rows),
-        by_label=label_set_scores(system),
-        baselines={
-            name: LabelSetBaseline(
-                train_rows=rows.train_rows,
-                metrics=label_set_metrics(each, rows.groups, rows.resamples),
-                gain_in_points=micro_f1_difference(system.counts, each.counts, rows.groups, rows.resamples),
-            )
-            for name, each in baselines.items()
-        },
-    )
+def _metrics(system: SystemAnswers, rows: TaskRows) -> Metrics | LabelSetMetrics:
+    if isinstance(system, LabelSetAnswers):
+        return label_set_metrics(system, rows.groups, rows.resamples)
+    return metrics_of(system, rows.groups, rows.resamples)
+
+
+def _beside_baseline(system: SystemAnswers, baseline: SystemAnswers, rows: TaskRows) -> BaselineResult[Any]:
+    metrics = _metrics(baseline, rows)
+    if isinstance(system, LabelSetAnswers) and isinstance(baseline, LabelSetAnswers):
+        gain = micro_f1_difference(system.counts, baseline.counts, rows.groups, rows.resamples)
+        return BaselineResult(rows.train_rows, metrics, gain)
+    apart = difference(system.hits, baseline.hits, rows.groups, rows.resamples)
+    return BaselineResult(rows.train_rows, metrics, apart.points, apart.p_value)
+
+
+def _unknown_labels(system: SystemAnswers) -> dict[str, int]:
+    """Return the rows of each label that the system lacks, the most frequent first."""
+    if isinstance(system, LabelSetAnswers):
+        counts = system.truth.sum(axis=0)
+    else:
+        counts = np.bincount(system.truth, minlength=len(system.labels))
+    unknown = zip(system.labels[system.known :], counts[system.known :].tolist(), strict=True)
+    return dict(Counter(dict(unknown)).most_common())
+
+
+def _labels_a_row(sets: np.ndarray) -> float:
+    return round(float(sets.sum(1).mean()), 4)
 
 
 def confusion(system: Answers) -> ConfusionMatrix:
@@ -288,12 +261,8 @@ def review_rates(confidence: np.ndarray, hits: np.ndarray, thresholds: Mapping[s
     return rates
 
 
-def slice_accuracies(hits: np.ndarray, rows: TaskRows) -> dict[str, dict[str, SliceAccuracy]]:
-    """Return rows and accuracy, with its interval, of each value of each slicing; the rarest values are one slice."""
-    return {name: _by_value(hits, values, rows.groups, rows.resamples) for name, values in rows.slices.items()}
-
-
 def _by_value(hits: np.ndarray, values: Sequence[str], groups: np.ndarray, resamples: int) -> dict[str, SliceAccuracy]:
+    """Return rows and accuracy of each value; the rarest values are one slice."""
     counts = Counter(values)
     order = [name for _, name in LENGTHS]
     names = [name for name, _ in counts.most_common(MOST_SLICES)]

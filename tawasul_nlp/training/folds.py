@@ -11,10 +11,8 @@ import numpy as np
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.baselines import frequent_set, majority, tfidf_svm, tfidf_svms
+from tawasul_nlp.evaluation.baselines import BASELINES, SET_BASELINES, frequent_set, majority, tfidf_svm, tfidf_svms
 from tawasul_nlp.evaluation.evaluator import (
-    BASELINES,
-    SET_BASELINES,
     MeasuredTask,
     evaluation_result,
     predict_all,
@@ -23,7 +21,7 @@ from tawasul_nlp.evaluation.evaluator import (
 from tawasul_nlp.evaluation.label_set_metrics import label_set_answers
 from tawasul_nlp.evaluation.metrics import answers
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRows, length_bucket
+from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRows, evaluate_task, length_bucket
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, WholeTable
@@ -179,12 +177,13 @@ def _measured(
             chosen = of_rows["answered"] > 0
             sets = label_set_answers(names, truth, chosen, set_probability(of_rows["model"], chosen))
             set_baselines = {name: label_set_answers(names, truth, of_rows[name] > 0) for name in SET_BASELINES}
-            measured[task] = MeasuredTask.of(labelled, task_rows, sets, set_baselines)
+            measured[task] = MeasuredTask(labelled, sets, evaluate_task(sets, task_rows, set_baselines))
         else:
             baselines = {
                 name: answers(names, truth, of_rows[name], probabilities=False) for name in BASELINES if name in of_rows
             }
-            measured[task] = MeasuredTask.of(labelled, task_rows, answers(names, truth, of_rows["model"]), baselines)
+            system = answers(names, truth, of_rows["model"])
+            measured[task] = MeasuredTask(labelled, system, evaluate_task(system, task_rows, baselines))
     return evaluation_result(
         measured,
         model=ModelFacts(f"{folds} models", "cross-validation"),
