@@ -171,45 +171,28 @@ class _Rows:
         rows = result.get("rows") if isinstance(result, dict) else None
         if not isinstance(rows, dict) or not {"keys", "hits"} <= set(rows):
             raise ValueError(f"{path} holds no rows; make it with tawasul evaluate ... -o {path.name}")
-        keys, hits, groups, counts = rows["keys"], rows["hits"], rows.get("groups"), rows.get("label_counts", {})
-        if (
-            not _are(str, keys)
-            or not isinstance(hits, dict)
-            or not _are(str, list(hits.values()))
-            or not (groups is None or _are(int, groups))
-            or not isinstance(counts, dict)
-            or not all(_are(list, each) and all(map(_is_count, each)) for each in counts.values())
-        ):
-            raise ValueError(f"{path} is damaged: its rows are not lists of keys, hits and groups; make it again")
         model = result.get("model")
-        model_hash = model.get("hash") if isinstance(model, dict) else result.get("model_hash")
-        row_hits = RowHits(tuple(keys), hits, None if groups is None else tuple(groups), counts)
-        return cls._ordered(f"{path.name} (model {model_hash})", row_hits)
+        name = f"{path.name} (model {model.get('hash') if isinstance(model, dict) else None})"
+        row_hits = RowHits(rows["keys"], rows["hits"], rows.get("groups"), rows.get("label_counts", {}))
+        try:
+            return cls._ordered(name, row_hits)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error}); make it again") from error
 
     @classmethod
     def _ordered(cls, name: str, rows: RowHits) -> _Rows:
         keys = np.array(rows.keys)
         columns = [*rows.hits.values(), *([] if rows.groups is None else [rows.groups])]
-        if any(len(column) != len(keys) for column in columns):
-            raise ValueError(f"{name} is damaged: it has {len(keys)} rows, but another number of answers or groups")
+        texts = keys.dtype.kind == "U" and all(isinstance(marks, str) for marks in rows.hits.values())
+        if not texts or any(len(column) != len(keys) for column in columns):
+            raise ValueError(f"its {len(keys)} rows are not as many keys, answers and groups")
         order = np.argsort(keys, kind="stable")
         hits = {task: np.array(list(marks))[order] for task, marks in rows.hits.items()}
+        groups = None if rows.groups is None else np.array(rows.groups, np.int64)[order]
         counts = {}
-        for task, listed in rows.label_counts.items():
-            labelled = np.flatnonzero(np.array(list(rows.hits.get(task, ""))) != "-")
-            if len(labelled) != len(listed):
-                raise ValueError(
-                    f"{name} is damaged: {task} has {len(labelled)} rows with labels, {len(listed)} with counts"
-                )
+        for task, of_labelled in rows.label_counts.items():
+            # Of rows without labels there are none.
             of_rows = np.zeros((len(keys), 3), np.int64)
-            of_rows[labelled] = listed
+            of_rows[np.array(list(rows.hits[task])) != "-"] = np.array(of_labelled, np.int64).reshape(-1, 3)
             counts[task] = of_rows[order]
-        return cls(name, keys[order], hits, None if rows.groups is None else np.array(rows.groups)[order], counts)
-
-
-def _is_count(row: Any) -> bool:
-    return _are(int, row) and len(row) == 3
-
-
-def _are(kind: type, values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
+        return cls(name, keys[order], hits, groups, counts)

@@ -142,7 +142,8 @@ class Metrics:
     ece: Estimate | None = None
     # Area under the risk-coverage curve (Geifman et al. 2019).
     aurc: Estimate | None = None
-    # See coverage_at.
+    # The largest share of answers, the most confident first, whose error is at most 2% and 5%. The threshold is chosen
+    # on these very rows, so it flatters: what a stored threshold does is another figure.
     coverage_at_2: Estimate | None = None
     coverage_at_5: Estimate | None = None
 
@@ -321,21 +322,6 @@ def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -
         (round(float((rank + 1) / len(hits)), 4), round(float(error), 4))
         for rank, error in zip(last, errors, strict=True)
     )
-
-
-def coverage_at(confidence: np.ndarray, hits: np.ndarray, target: float) -> float:
-    """Return the largest share of answers, the most confident first, whose error is at most ``target``.
-
-    The threshold is chosen on these very rows, so it flatters: what a stored threshold does is another figure.
-
-    >>> coverage_at(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 0.3)
-    1.0
-    >>> coverage_at(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 0.2)
-    0.5
-    """
-    order = np.argsort(-confidence, kind="stable")
-    ones = np.ones(len(hits))
-    return _coverage(np.cumsum(ones), np.cumsum(~hits[order]), _last_of_equals(confidence[order]), target)
 
 
 def most_confused(system: Answers, limit: int = 15) -> tuple[ConfusedPair, ...]:

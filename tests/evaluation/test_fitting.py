@@ -10,27 +10,16 @@ from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.thresholds import error_curve, threshold_at
 
 
-def test_the_temperature_of_overconfident_scores_is_found() -> None:
-    rng = np.random.default_rng(0)
-    honest = rng.normal(size=(20_000, 5)) * 1.5
-    truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
-    task = TaskConfig(tuple("abcde"), {"encoder": 1.0})
-    fitted = fit_task("t", {"t": task}, {"encoder": {"t": honest * 3}}, truth)
-    assert abs(fitted.temperature - 3) < 0.3
-    assert abs(fitted.power - 1) < 0.1
-    probabilities = np.exp(combine({"t": fitted}, {"encoder": {"t": honest * 3}})["t"])
-    assert expected_calibration_error(probabilities.max(1), probabilities.argmax(1) == truth) < 0.02
-
-
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 3.0, 1e3])
 def test_the_temperature_is_found_whatever_the_scale_of_the_scores(scale: float) -> None:
-    rng = np.random.default_rng(5)
-    honest = rng.normal(size=(4000, 5)) * 1.5
+    rng = np.random.default_rng(0)
+    honest = rng.normal(size=(8000, 5)) * 1.5
     truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
-    fitted = fit_task(
-        "t", {"t": TaskConfig(tuple("abcde"), {"encoder": 1.0})}, {"encoder": {"t": honest * scale}}, truth
-    )
-    assert abs(fitted.temperature / scale - 1) < 0.2 and abs(fitted.power - 1) < 0.2
+    scores = {"encoder": {"t": honest * scale}}
+    fitted = fit_task("t", {"t": TaskConfig(tuple("abcde"), {"encoder": 1.0})}, scores, truth)
+    assert abs(fitted.temperature / scale - 1) < 0.1 and abs(fitted.power - 1) < 0.1
+    probabilities = np.exp(combine({"t": fitted}, scores)["t"])
+    assert expected_calibration_error(probabilities.max(1), probabilities.argmax(1) == truth) < 0.02
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.5])
@@ -57,15 +46,6 @@ def test_the_better_reader_is_found_though_the_other_one_is_louder(scales: tuple
     found = -combine({"t": fitted}, readers)["t"][np.arange(2000), truth].mean()
     best = -log_softmax(honest)[np.arange(2000), truth].mean()
     assert found < best + 0.01
-
-
-def test_a_useless_reader_gets_next_to_no_weight() -> None:
-    rng = np.random.default_rng(1)
-    good = rng.normal(size=(5000, 4)) * 2
-    truth = np.array([rng.choice(4, p=row) for row in np.exp(log_softmax(good))])
-    readers = {"encoder": {"t": good}, "ngram": {"t": rng.normal(size=(5000, 4))}}
-    fitted = fit_task("t", {"t": TaskConfig(tuple("abcd"), {"encoder": 0.5, "ngram": 0.5})}, readers, truth)
-    assert fitted.weights["ngram"] < 0.05
 
 
 def threshold_by_hand(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:

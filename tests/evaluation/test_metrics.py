@@ -10,7 +10,6 @@ from tawasul_nlp.evaluation.metrics import (
     ConfusedPair,
     answers,
     bootstrap,
-    coverage_at,
     difference,
     expected_calibration_error,
     interval_of_alike,
@@ -69,12 +68,12 @@ def test_risk_and_coverage_by_hand():
     confidence = np.array([0.9, 0.8, 0.8, 0.5, 0.4])
     hits = np.array([True, False, True, True, False])
     assert risk_coverage(confidence, hits) == ((0.2, 0.0), (0.6, 0.3333), (0.8, 0.25), (1.0, 0.4))
+    truth, predicted, top3 = np.where(hits, 0, 1), np.zeros(5, int), np.ones(5, bool)
+    figures = summariser(Answers(("a", "b"), truth, predicted, top3, 2, confidence))
+    assert figures(np.ones(5))["coverage_at_5"] == pytest.approx(0.2)
     # A threshold cannot part the two texts of confidence .8.
-    assert coverage_at(confidence, hits, 0.05) == pytest.approx(0.2)
-    assert coverage_at(confidence, hits, 0.25) == pytest.approx(0.8)
-    assert coverage_at(confidence, ~hits, 0.05) == 0.0
-    found = Answers(("a", "b"), np.array([0, 1, 0, 0, 1]), np.zeros(5, int), np.ones(5, bool), 2, confidence)
-    assert summariser(found)(np.ones(5))["coverage_at_5"] == pytest.approx(0.2)
+    assert figures(np.array([1, 0.01, 1, 1, 0.01]))["coverage_at_5"] == pytest.approx(1.0)
+    assert figures(np.array([0, 1, 1, 1, 1]))["coverage_at_5"] == 0.0
 
 
 def test_reliability_bins_hold_every_answer(random_answers):
