@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.baselines import cached, data_key
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, row_keys

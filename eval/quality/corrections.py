@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier, classify_table
 from tawasul_nlp.evaluation import ComparisonResult, compare, evaluate
 from tawasul_nlp.evaluation.output import signed

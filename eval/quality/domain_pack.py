@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.quality.masks import DATA, ratio
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp import find_places
 from tawasul_nlp.domain import Domain, Place
 from tawasul_nlp.text import find_personal_data

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case

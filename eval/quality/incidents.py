@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.duplicates import f1, interval
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs

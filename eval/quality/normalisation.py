@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.processes import answering, ask, python_with
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("arabert==1.0.1", "emoji==1.4.2", "PyArabic==0.6.15", "six")

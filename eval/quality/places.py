@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.quality.masks import ratio
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.domain import Gazetteer, Taxonomy, find_places
 from training.splits import DATA, load_splits, read_jsonl
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.combine import log_ratios, with_ratios
 from tawasul_nlp.model.folder import TaskConfig

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.masks import measure_masks, read_lines, read_marks
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 

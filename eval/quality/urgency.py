@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from eval.quality.masks import DATA as HELD_OUT
-from eval.results_files import RESULTS, estimate_cell, provenance, publish_page
+from eval.harness import RESULTS, estimate_cell, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.metrics import bootstrap

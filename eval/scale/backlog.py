@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.processes import watch
-from eval.results_files import RESULTS, provenance
+from eval.harness import RESULTS, provenance
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import classify_table

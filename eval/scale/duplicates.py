@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.features import SHINGLE

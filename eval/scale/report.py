@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.domain.places.gazetteer import Gazetteer
 from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"the package alone": "", "with all extras": "all"}

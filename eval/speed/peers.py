@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from eval.speed.peer_systems import SYSTEMS, prepare
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.plots import GREEN, GREY, figure

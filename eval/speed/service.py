@@ -24,7 +24,7 @@ import httpx
 import numpy as np
 
 from eval.processes import serving
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 from training.corpus import LabelSpace, load_examples
 

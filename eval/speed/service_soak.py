@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from eval.processes import memory_kb, serving
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from eval.speed.service import OPEN_CASES, write_index
 from training.corpus import LabelSpace, load_examples
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 
 PARTS = (
     *("model_folder", "silence", "index_damage", "index_kills", "masks", "domain_packs"),

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from eval.results_files import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page
 from eval.speed.processors.forms import EXACT, FORMS, make_forms
 from eval.speed.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
