@@ -7,9 +7,11 @@ two environments, and ``eval.speed.service_soak``, which takes ten minutes.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
+from typing import Annotated
+
+from eval.harness import run_script
 
 # Modules that need nothing but the repository, and those that need a folder of public data.
 OWN = (
@@ -31,11 +33,8 @@ OWN = (
 WITH_DATA = ("eval.quality.normalisation", "eval.quality.duplicates", "eval.scale.duplicates")
 
 
-def main() -> int:
+def main(data: Annotated[str | None, "folder of public data, for the measurements that need it"] = None) -> int:
     """Run the measurements; return the number of those that failed."""
-    parser = argparse.ArgumentParser(description="Run the project's measurements.")
-    parser.add_argument("--data", metavar="DIR", help="folder of public data, for the measurements that need it")
-    data = parser.parse_args().data
     commands = [[module] for module in OWN if not (data and module in WITH_DATA)]
     if data:
         commands += [[module, "--data", data] for module in WITH_DATA]
@@ -50,4 +49,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

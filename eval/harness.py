@@ -1,11 +1,15 @@
-"""Write what a benchmark found: JSON for programs, a page of Markdown for people."""
+"""What measurements share: options of a script, where its result comes from, and pages in JSON and Markdown."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
+import inspect
 import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.evaluation.metrics import Estimate
@@ -15,6 +19,39 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def run_script(main: Callable[..., int | None], arguments: Sequence[str] | None = None) -> int:
+    """Run a script's ``main`` with the options of the command line, which are its parameters; return its exit status.
+
+    ``Annotated[int, "cases to review"]`` is an option with its help; a ``Literal`` has choices, a sequence takes
+    several values, and a bool is a switch. The module's docstring describes the script.
+    """
+    description = sys.modules[main.__module__].__doc__
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    hints = get_type_hints(main, include_extras=True)
+    for name, parameter in inspect.signature(main).parameters.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **_option(hints[name], parameter.default))
+    return main(**vars(parser.parse_args(arguments))) or 0
+
+
+def _option(kind: Any, default: Any) -> dict[str, Any]:
+    """Return how argparse reads an option of such an annotation."""
+    words = ""
+    if get_origin(kind) is Annotated:
+        kind, words = get_args(kind)
+    if kind is bool:
+        return {"action": "store_true", "help": words}
+    required = default is inspect.Parameter.empty
+    shown = "" if required or default is None else f"[default: {default}]"
+    settings = {"required": required, "default": None if required else default, "help": f"{words} {shown}".strip()}
+    if type(None) in get_args(kind):
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return {**settings, "choices": get_args(kind)}
+    if isinstance(get_origin(kind), type) and issubclass(get_origin(kind), Sequence):
+        return {**settings, "type": get_args(kind)[0], "nargs": "+"}
+    return {**settings, "type": kind}
 
 
 def provenance(command: str, *arguments: str) -> dict[str, str]:
@@ -42,6 +79,18 @@ def estimate_cell(estimate: Estimate) -> str:
     """
     value, low, high = estimate
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return the lines of a table in Markdown.
+
+    Examples
+    --------
+    >>> table(["system", "F1"], [["model", 0.9]])
+    ['| system | F1 |', '|---|---|', '| model | 0.9 |']
+    """
+    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (header, *rows)]
+    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
 
 
 def publish_page(result: dict[str, Any], page: str, prefix: Path, figure: Figure | None = None) -> None:

@@ -7,17 +7,16 @@ tuned on the test split. Run ``python -m eval.quality.classification`` (writes `
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.baselines import cached, data_key
-from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
@@ -220,18 +219,16 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(
+    model: Annotated[Path | None, "a model folder"] = None,
+    out: Path = RESULTS / "classification",
+    split: Literal["validation", "test"] = "test",
+    cache: Path = Path("build/eval"),
+) -> None:
     """Measure every system and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=None, help="a model folder (default: the bundled model)")
-    parser.add_argument("--out", type=Path, default=RESULTS / "classification", metavar="PREFIX")
-    parser.add_argument("--split", default="test", choices=("validation", "test"))
-    parser.add_argument("--cache", type=Path, default=Path("build/eval"))
-    arguments = parser.parse_args(argv)
-    result = evaluate(arguments.model, arguments.cache, arguments.split)
-    publish_page(result, markdown(result), arguments.out)
-    return 0
+    result = evaluate(model, cache, split)
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -11,16 +11,15 @@ which a killed training resumes, is ``build/corrections``.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import random
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from tawasul_nlp import ComplaintClassifier, classify_table
 from tawasul_nlp.evaluation import ComparisonResult, compare, evaluate
 from tawasul_nlp.evaluation.output import signed
@@ -80,7 +79,7 @@ def corrections(
     return apply_corrections(reviewed, classified, folder / "corrected.csv", append_to=lessons)
 
 
-def measured(
+def comparisons(
     before: ComplaintClassifier, after: ComplaintClassifier, tables: Mapping[str, list[dict[str, str]]]
 ) -> dict[str, ComparisonResult]:
     """Compare the two models on each table, after minus before."""
@@ -115,54 +114,50 @@ def page(result: Mapping[str, Any], compared: Mapping[str, ComparisonResult]) ->
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Iterable[str] | None = None) -> None:
+def main(
+    count: Annotated[int, "cases to review"] = 300,
+    replay: Annotated[int | None, "texts of the corpus to replay"] = None,
+    encoder_rows: Annotated[int, "those of them that the encoder sees"] = 1000,
+    measured: Annotated[int | None, "cases of each measured table"] = None,
+    epochs: float = 2.0,
+    folder: Path = Path("build/corrections"),
+    out: Path = RESULTS / "corrections",
+) -> None:
     """Run the loop and write what it found."""
-    parser = argparse.ArgumentParser(description="Measure what corrections teach the bundled model.")
-    parser.add_argument("--count", type=int, default=300, help="cases to review")
-    parser.add_argument("--replay", type=int, help="texts of the corpus to replay [default: all]")
-    parser.add_argument("--encoder-rows", type=int, default=1000, help="those of them that the encoder sees")
-    parser.add_argument("--measured", type=int, help="cases of each measured table [default: all]")
-    parser.add_argument("--epochs", type=float, default=2.0)
-    parser.add_argument("--folder", type=Path, default=Path("build/corrections"))
-    parser.add_argument("--out", type=Path, default=RESULTS / "corrections")
-    given = list(arguments) if arguments is not None else None
-    options = parser.parse_args(given)
-    options.folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     before = ComplaintClassifier.from_pretrained()
     backlog = slice_cases("review")
-    applied = corrections(before, options.folder, backlog, options.count)
-    replay = corpus("train", reports=True, rows=options.replay)
-    write_records(options.folder / "replay.csv", _COLUMNS, replay)
-    config: TrainConfig = update_config(before).replace(
-        epochs=options.epochs, validation_share=0.03, label_issues=False
-    )
+    applied = corrections(before, folder, backlog, count)
+    replayed = corpus("train", reports=True, rows=replay)
+    write_records(folder / "replay.csv", _COLUMNS, replayed)
+    config: TrainConfig = update_config(before).replace(epochs=epochs, validation_share=0.03, label_issues=False)
     run = update(
         before,
-        options.folder / "corrections.csv",
-        LabelledData(options.folder / "replay.csv", duplicates="identical", missing_labels=[UNKNOWN], leave_out=True),
+        folder / "corrections.csv",
+        LabelledData(folder / "replay.csv", duplicates="identical", missing_labels=[UNKNOWN], leave_out=True),
         config,
-        output=options.folder / "run",
+        output=folder / "run",
         held_out=0.03,
-        encoder_rows=options.encoder_rows,
+        encoder_rows=encoder_rows,
     ).run
     tables = {
         "slice": slice_cases("measure"),
         "test split": corpus("test", reports=False),
     }
-    compared = measured(before, run.model, {name: rows[: options.measured] for name, rows in tables.items()})
+    compared = comparisons(before, run.model, {name: rows[:measured] for name, rows in tables.items()})
     result = {
-        "provenance": provenance("python -m eval.quality.corrections", *(sys.argv[1:] if given is None else given)),
+        "provenance": provenance("python -m eval.quality.corrections", *sys.argv[1:]),
         "model": before.config.model_hash,
         "backlog": len(backlog),
-        "reviewed": options.count,
+        "reviewed": count,
         "changed": dict(applied.changed),
-        "replay": len(replay),
-        "encoder_rows": options.encoder_rows,
-        "epochs": options.epochs,
+        "replay": len(replayed),
+        "encoder_rows": encoder_rows,
+        "epochs": epochs,
         "compared": {name: comparison.to_dict() for name, comparison in compared.items()},
     }
-    publish_page(result, page(result, compared), options.out)
+    publish_page(result, page(result, compared), out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

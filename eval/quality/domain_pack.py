@@ -10,14 +10,14 @@ Run ``python -m eval.quality.domain_pack`` (writes ``eval/results/domain_pack.js
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import DATA, ratio
-from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp import find_places
 from tawasul_nlp.domain import Domain, Place
 from tawasul_nlp.text import find_personal_data
@@ -138,7 +138,6 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure and write the results."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     domain, cases = Domain.load(PACK), read_cases()
     result = {
         **provenance("python -m eval.quality.domain_pack"),
@@ -151,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

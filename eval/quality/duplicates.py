@@ -14,12 +14,12 @@ Run ``python -m eval.quality.duplicates`` (writes ``eval/results/duplicates.json
 
 from __future__ import annotations
 
-import argparse
 import csv
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
@@ -392,17 +392,16 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(
+    model: Annotated[Path | None, "a model folder"] = None,
+    split: Literal["validation", "test"] = "test",
+    data: Annotated[Path | None, "folder of public data"] = None,
+    out: Path = RESULTS / "duplicates",
+) -> None:
     """Evaluate from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a model folder (default: the bundled model)")
-    parser.add_argument("--split", default="test", choices=("validation", "test"))
-    parser.add_argument("--data", type=Path, help="folder of public data")
-    parser.add_argument("--out", type=Path, default=RESULTS / "duplicates")
-    arguments = parser.parse_args()
-    result = evaluate(arguments.model, arguments.split, arguments.data)
-    publish_page(result, markdown(result), arguments.out)
+    result = evaluate(model, split, data)
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

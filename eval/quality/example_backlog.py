@@ -7,15 +7,15 @@ incidents, the file does not say which. Run ``python -m eval.quality.example_bac
 
 from __future__ import annotations
 
-import argparse
 import datetime
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
@@ -67,11 +67,8 @@ def markdown(result: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
+def main(out: Path = RESULTS / "example_backlog") -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=RESULTS / "example_backlog")
-    out = parser.parse_args().out
     result = {
         **provenance("python -m eval.quality.example_backlog"),
         "model_hash": DuplicateGrouper.from_pretrained().classifier.config.model_hash,
@@ -81,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -11,18 +11,18 @@ reads pairs is measured with and without that.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.duplicates import f1, interval
-from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
@@ -238,15 +238,11 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(model: Annotated[Path | None, "a model folder"] = None, out: Path = RESULTS / "incidents") -> None:
     """Evaluate from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a model folder (default: the bundled model)")
-    parser.add_argument("--out", type=Path, default=RESULTS / "incidents")
-    arguments = parser.parse_args()
-    result = evaluate(arguments.model)
-    publish_page(result, markdown(result), arguments.out)
+    result = evaluate(model)
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

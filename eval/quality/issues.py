@@ -11,16 +11,15 @@ model than the bundled one.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from eval.harness import RESULTS, estimate_cell, provenance, publish_page, run_script
 from eval.quality.masks import DATA as HELD_OUT
-from eval.harness import RESULTS, estimate_cell, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation.metrics import bootstrap
 from training.splits import DATA, read_jsonl
@@ -160,21 +159,16 @@ def markdown(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(model: Annotated[Path | None, "default: the bundled model"] = None, out: Path = RESULTS / "issues") -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=None, metavar="FOLDER", help="default: the bundled model")
-    parser.add_argument("--out", type=Path, default=RESULTS / "issues", metavar="PREFIX")
-    arguments = parser.parse_args(argv)
-    classifier = ComplaintClassifier.from_pretrained(arguments.model)
+    classifier = ComplaintClassifier.from_pretrained(model)
     result = {
-        **provenance("python -m eval.quality.issues", *(["--model", str(arguments.model)] if arguments.model else [])),
+        **provenance("python -m eval.quality.issues", *(["--model", str(model)] if model else [])),
         "model_hash": classifier.config.model_hash,
         **measure(classifier, read_jsonl(HELD_OUT / "issues.jsonl"), read_jsonl(DATA / "issues.jsonl")),
     }
-    publish_page(result, markdown(result), arguments.out)
-    return 0
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

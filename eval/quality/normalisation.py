@@ -14,7 +14,6 @@ and ``arbanking77``; the corpus is the repository's own. ``--environment`` keeps
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import html
@@ -29,10 +28,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.processes import answering, ask, python_with
-from eval.harness import RESULTS, provenance, publish_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("arabert==1.0.1", "emoji==1.4.2", "PyArabic==0.6.15", "six")
@@ -243,23 +242,20 @@ def as_markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(
+    data: Annotated[Path, "holds bahrain_laws, bahraini_reviews and arbanking77"],
+    lines: int = 20_000,
+    rounds: int = 5,
+    environment: Annotated[Path | None, "reuse (or make and keep) the reference's environment here"] = None,
+) -> None:
     """Run the comparison and write ``eval/results/normalisation.json`` and ``.md``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="holds bahrain_laws, bahraini_reviews and arbanking77")
-    parser.add_argument("--lines", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--environment", type=Path, help="reuse (or make and keep) the reference's environment here")
-    arguments = parser.parse_args()
     result = {
-        **provenance(
-            f"python -m eval.quality.normalisation --data DIR --lines {arguments.lines} --rounds {arguments.rounds}"
-        ),
-        "rounds": arguments.rounds,
-        **measure(real_lines(arguments.data, arguments.lines), arguments.rounds, arguments.environment),
+        **provenance(f"python -m eval.quality.normalisation --data DIR --lines {lines} --rounds {rounds}"),
+        "rounds": rounds,
+        **measure(real_lines(data, lines), rounds, environment),
     }
     publish_page(result, as_markdown(result), RESULTS / "normalisation")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -21,15 +21,15 @@ list errors of a split instead.
 
 from __future__ import annotations
 
-import argparse
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import ratio
-from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.domain import Gazetteer, Taxonomy, find_places
 from training.splits import DATA, load_splits, read_jsonl
 
@@ -190,17 +190,16 @@ def show_errors(split: str) -> None:
             print(f"    {case['text']}\n    {'; '.join(case['evidence'])}")
 
 
-def main() -> None:
+def main(
+    errors: Annotated[Literal["train", "validation"] | None, "list the errors of this split and stop"] = None,
+) -> None:
     """Measure and write the results, or list errors."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--errors", choices=("train", "validation"), help="list the errors of this split and stop")
-    options = parser.parse_args()
-    if options.errors:
-        show_errors(options.errors)
+    if errors:
+        show_errors(errors)
         return
     result = measure()
     publish_page(result, table(result), RESULTS / "places")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -10,7 +10,6 @@ Run ``python -m eval.quality.priors`` (five minutes); it writes ``eval/results/p
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.combine import log_ratios, with_ratios
 from tawasul_nlp.model.folder import TaskConfig
@@ -154,14 +153,11 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(out: Path = RESULTS / "priors") -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=RESULTS / "priors")
-    options = parser.parse_args()
     result = {**provenance("python -m eval.quality.priors", *sys.argv[1:]), **measure()}
-    publish_page(result, markdown(result), options.out)
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -16,16 +16,16 @@ Run ``python -m eval.quality.rewriting`` (writes ``eval/results/rewriting.json``
 
 from __future__ import annotations
 
-import argparse
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import measure_masks, read_lines, read_marks
-from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
 from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 
@@ -231,11 +231,9 @@ def show_errors() -> None:
                 print(f"{line['id']} {'; '.join(wrong)}")
 
 
-def main() -> None:
+def main(errors: Annotated[bool, "list the errors of the tune halves and stop"] = False) -> None:
     """Measure and write the results, or list errors."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--errors", action="store_true", help="list the errors of the tune halves and stop")
-    if parser.parse_args().errors:
+    if errors:
         show_errors()
         return
     result = measure()
@@ -243,4 +241,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -10,18 +10,17 @@ another model than the bundled one.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from eval.harness import RESULTS, estimate_cell, provenance, publish_page, run_script
 from eval.quality.masks import DATA as HELD_OUT
-from eval.harness import RESULTS, estimate_cell, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.metrics import bootstrap
@@ -142,21 +141,16 @@ def markdown(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(model: Annotated[Path | None, "default: the bundled model"] = None, out: Path = RESULTS / "urgency") -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=None, metavar="FOLDER", help="default: the bundled model")
-    parser.add_argument("--out", type=Path, default=RESULTS / "urgency", metavar="PREFIX")
-    arguments = parser.parse_args(argv)
-    classifier = ComplaintClassifier.from_pretrained(arguments.model)
+    classifier = ComplaintClassifier.from_pretrained(model)
     result = {
-        **provenance("python -m eval.quality.urgency", *(["--model", str(arguments.model)] if arguments.model else [])),
+        **provenance("python -m eval.quality.urgency", *(["--model", str(model)] if model else [])),
         "model_hash": classifier.config.model_hash,
         "collections": measure(classifier),
     }
-    publish_page(result, markdown(result), arguments.out)
-    return 0
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -19,7 +19,6 @@ or format is kept there.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import datetime
 import hashlib
@@ -27,11 +26,12 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from eval.harness import RESULTS, provenance, run_script
 from eval.processes import watch
-from eval.harness import RESULTS, provenance
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import classify_table
@@ -159,44 +159,37 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def main(
+    sizes: Sequence[int] = SIZES,
+    classifier: Literal["keyword", "bundled"] = "keyword",
+    format: Annotated[Literal["csv", "jsonl", "parquet"], "of the output"] = "csv",
+    without_kill: Annotated[bool, "leave the second run out"] = False,
+    work: Annotated[Path, "folder for the tables"] = Path("build/backlog"),
+    results: Path = RESULTS,
+    one: Annotated[Sequence[Path] | None, "only classify this table, and write that one"] = None,
+) -> int:
     """Measure from the command line; return 1 if any two outputs differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="ROWS")
-    parser.add_argument("--classifier", choices=["keyword", "bundled"], default="keyword")
-    parser.add_argument("--format", choices=["csv", "jsonl", "parquet"], default="csv", help="of the output")
-    parser.add_argument("--without-kill", action="store_true", help="leave the second run out")
-    parser.add_argument("--work", type=Path, default=Path("build/backlog"), help="folder for the tables")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--one", type=Path, nargs=2, metavar=("SOURCE", "OUT"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        source, output = arguments.one
-        classify(source, output, arguments.classifier)
+    if one:
+        source, output = one
+        classify(source, output, classifier)
         return 0
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    target = arguments.results / "backlog.json"
+    work.mkdir(parents=True, exist_ok=True)
+    target = results / "backlog.json"
     rows = json.loads(target.read_text(encoding="utf-8"))["rows"] if target.exists() else []
     run = provenance("python -m eval.scale.backlog", *sys.argv[1:])
     key = ("classifier", "format", "rows")
-    for size in arguments.sizes:
-        with tempfile.TemporaryDirectory(dir=arguments.work) as folder:  # nothing of a run that was broken off is there
-            row = run | measure(
-                Path(folder),
-                size,
-                arguments.classifier,
-                f".{arguments.format}",
-                kill=not arguments.without_kill,
-            )
+    for size in sizes:
+        with tempfile.TemporaryDirectory(dir=work) as folder:  # nothing of a run that was broken off is there
+            row = run | measure(Path(folder), size, classifier, f".{format}", kill=not without_kill)
         print(row, flush=True)
         rows = [old for old in rows if any(old[name] != row[name] for name in key)] + [row]
         rows.sort(key=lambda row: tuple(row[name] for name in key))
         # After every size: the largest takes hours.
         target.write_text(json.dumps({"rows": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (arguments.results / "backlog.md").write_text(markdown(rows), encoding="utf-8")
+        (results / "backlog.md").write_text(markdown(rows), encoding="utf-8")
     print(markdown(rows))
     return 0 if all(row.get("same_bytes", True) for row in rows) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

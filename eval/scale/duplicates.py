@@ -13,7 +13,6 @@ Run ``python -m eval.scale.duplicates --data DIR`` (writes ``duplicates_scale.js
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import json
@@ -25,11 +24,11 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.features import SHINGLE
@@ -281,32 +280,31 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def main() -> None:
+def main(
+    data: Annotated[Path | None, "folder of public data: bahrain_laws and bahraini_reviews"] = None,
+    largest: int = SIZES[-1],
+    work: Path = Path("build/scale"),
+    one: Annotated[int | None, "only group so many prepared texts, and print the result as JSON"] = None,
+    index: Annotated[bool, "with --one: also measure adding to an index"] = False,
+) -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of public data")
-    parser.add_argument("--largest", type=int, default=SIZES[-1])
-    parser.add_argument("--work", type=Path, default=Path("build/scale"))
-    parser.add_argument("--one", type=int, help="only group so many prepared texts, and print the result as JSON")
-    parser.add_argument("--index", action="store_true", help="with --one: also measure adding to an index")
-    arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(group(arguments.work, arguments.one, arguments.index)))
+    if one:
+        print(json.dumps(group(work, one, index)))
         return
-    if arguments.data is None:
-        parser.error("--data is needed: the folder with bahrain_laws and bahraini_reviews")
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    sizes = [size for size in SIZES if size <= arguments.largest]
-    prepared = arguments.work / f"facts-{sizes[-1]}.json"
+    if data is None:
+        sys.exit("--data is needed: the folder with bahrain_laws and bahraini_reviews")
+    work.mkdir(parents=True, exist_ok=True)
+    sizes = [size for size in SIZES if size <= largest]
+    prepared = work / f"facts-{sizes[-1]}.json"
     if not prepared.exists():
-        facts = prepare(arguments.data, sizes[-1], arguments.work)
+        facts = prepare(data, sizes[-1], work)
         prepared.write_text(json.dumps(facts), encoding="utf-8")
     facts = json.loads(prepared.read_text(encoding="utf-8"))
     print(facts, flush=True)
     rows = []
     for size in sizes:
         # Each size in a process of its own, so that its peak of memory is its own.
-        command = [sys.executable, "-m", "eval.scale.duplicates", "--work", str(arguments.work), "--one", str(size)]
+        command = [sys.executable, "-m", "eval.scale.duplicates", "--work", str(work), "--one", str(size)]
         last = size == sizes[-1]
         done = subprocess.run(command + ["--index"] * last, check=True, capture_output=True, text=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
@@ -367,4 +365,4 @@ def _n_log_n(rows: list[dict[str, Any]]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -9,12 +9,12 @@ chromium and chromium-driver) and selenium.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from tawasul_nlp.domain.places.gazetteer import Gazetteer
 from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report
@@ -121,13 +121,9 @@ def measure(rows: int) -> dict[str, Any]:
     } | shown
 
 
-def main() -> None:
+def main(sizes: Sequence[int] = SIZES, out: Path = RESULTS / "report") -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--out", type=Path, default=RESULTS / "report")
-    arguments = parser.parse_args()
-    measured = [measure(rows) for rows in arguments.sizes]
+    measured = [measure(rows) for rows in sizes]
     result = {
         **provenance("python -m eval.scale.report", *sys.argv[1:]),
         "measured": measured,
@@ -145,8 +141,8 @@ def main() -> None:
         f"| {row['filter_ms']:.0f} | {row['search_ms']:.0f} |"
         for row in measured
     ]
-    publish_page(result, "\n".join(lines) + "\n", arguments.out)
+    publish_page(result, "\n".join(lines) + "\n", out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -9,7 +9,6 @@ Run ``python -m eval.speed.install``; it needs a package index, and writes ``eva
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -19,9 +18,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"the package alone": "", "with all extras": "all"}
@@ -185,11 +184,8 @@ Both classified, grouped and reported `examples/backlog.csv`: the outputs are th
 """
 
 
-def main() -> None:
+def main(rounds: Annotated[int, "fresh processes in each environment"] = 7) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description="Measure what installing the package costs.")
-    parser.add_argument("--rounds", type=int, default=7, help="fresh processes in each environment (default 7)")
-    rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), rounds)
     result = {
@@ -201,4 +197,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -13,7 +13,6 @@ writes ``eval/results/speed.json``, ``.md`` and ``.png``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -21,11 +20,11 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.speed.peer_systems import SYSTEMS, prepare
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.plots import GREEN, GREY, figure
@@ -137,24 +136,24 @@ def mean_tokens(bert: str, model: Path, texts: list[str]) -> dict[str, float]:
     }
 
 
-def prepared(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+def prepared(model: Path, texts: int, threads: int, work: Path) -> tuple[list[str], dict[str, Any]]:
     """Draw the texts, write what the systems need, and return both texts and the job that all systems share."""
     labels = LabelSpace.load()
     train = load_examples("train", labels)
     # Texts that no scorer was trained on: the n-gram scorer is surer of those that it was trained on.
     unseen = [example.text for example in load_examples("test", labels)]
-    texts = random.Random(SEED).sample(unseen, min(arguments.texts, len(unseen)))
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    files = {"texts": arguments.work / "texts.json", "train": arguments.work / "train.json"}
-    files["texts"].write_text(json.dumps(texts), encoding="utf-8")
+    drawn = random.Random(SEED).sample(unseen, min(texts, len(unseen)))
+    work.mkdir(parents=True, exist_ok=True)
+    files = {"texts": work / "texts.json", "train": work / "train.json"}
+    files["texts"].write_text(json.dumps(drawn), encoding="utf-8")
     fitted = {"texts": [one.text for one in train[:6_000]], "topics": [one.topic for one in train[:6_000]]}
     files["train"].write_text(json.dumps(fitted), encoding="utf-8")
-    return texts, {
+    return drawn, {
         **{key: str(path) for key, path in files.items()},
-        **prepare(arguments.work, [example.text for example in train], arguments.model),
-        "model": str(arguments.model),
-        "threads": arguments.threads,
-        "singles": min(len(texts), 100),
+        **prepare(work, [example.text for example in train], model),
+        "model": str(model),
+        "threads": threads,
+        "singles": min(len(drawn), 100),
         "batch_sizes": BATCH_SIZES,
     }
 
@@ -176,31 +175,30 @@ def timed(job: dict[str, Any], rounds: int) -> dict[str, dict[str, Any]]:
     return systems
 
 
-def main() -> None:
+def main(
+    model: Annotated[Path, "model folder"] = BUNDLED,
+    texts: Annotated[int, "texts"] = 256,
+    rounds: Annotated[int, "rounds"] = 3,
+    threads: Annotated[int, "CPU threads"] = os.cpu_count() or 1,
+    work: Annotated[Path, "folder for the other systems' files"] = Path("build/speed"),
+    out: Path = RESULTS / "speed",
+) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=BUNDLED, help="model folder (default: the bundled one)")
-    parser.add_argument("--texts", type=int, default=256, help="texts (default 256)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (default: all cores)")
-    parser.add_argument("--work", type=Path, default=Path("build/speed"), help="folder for the other systems' files")
-    parser.add_argument("--out", type=Path, default=RESULTS / "speed")
-    arguments = parser.parse_args()
-    texts, job = prepared(arguments)
-    systems = timed(job, arguments.rounds)
+    drawn, job = prepared(model, texts, threads, work)
+    systems = timed(job, rounds)
     result: dict[str, Any] = {
         **provenance("python -m eval.speed.peers", *sys.argv[1:]),
-        "model": read_config(arguments.model).model_hash,
-        "threads": arguments.threads,
-        "texts": len(texts),
+        "model": read_config(model).model_hash,
+        "threads": threads,
+        "texts": len(drawn),
         "singles": job["singles"],
-        "rounds": arguments.rounds,
-        "cold_rounds": arguments.rounds,
-        "tokens": mean_tokens(job["bert"], arguments.model, texts),
+        "rounds": rounds,
+        "cold_rounds": rounds,
+        "tokens": mean_tokens(job["bert"], model, drawn),
         "systems": systems,
     }
-    publish_page(result, markdown(result), arguments.out, plot(result))
+    publish_page(result, markdown(result), out, plot(result))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -10,7 +10,6 @@ turns, and the median round counts. The number of requests is bounded, and the s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -18,13 +17,13 @@ import time
 from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import numpy as np
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.processes import serving
-from eval.harness import RESULTS, provenance, publish_page
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
 from training.corpus import LabelSpace, load_examples
 
@@ -192,24 +191,23 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def main(
+    requests: Annotated[int, "requests a round"] = 300,
+    rounds: Annotated[int, "rounds"] = 3,
+    open_cases: Annotated[int, "cases in the index"] = OPEN_CASES,
+    out: Path = RESULTS / "service",
+) -> int:
     """Measure from the command line; return 1 if a request failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=300, help="requests a round (default 300)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
-    parser.add_argument("--open-cases", type=int, default=OPEN_CASES, help=f"cases in the index (default {OPEN_CASES})")
-    parser.add_argument("--out", type=Path, default=RESULTS / "service")
-    arguments = parser.parse_args()
     labels = LabelSpace.load()
     texts = [example.text for example in load_examples("validation", labels)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_index(folder / "index", [one.text for one in load_examples("train", labels)][: arguments.open_cases])
-        result = measure(texts, arguments.requests, arguments.rounds, folder / "index", folder)
-    publish_page(result, markdown(result), arguments.out)
+        write_index(folder / "index", [one.text for one in load_examples("train", labels)][:open_cases])
+        result = measure(texts, requests, rounds, folder / "index", folder)
+    publish_page(result, markdown(result), out)
     rows = [row for of in result["table"].values() for row in of.values()]
     return int(any(row["errors"] for row in [*rows, *result["batches"].values()]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -8,7 +8,6 @@ an error, and the server's memory at its end.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -16,12 +15,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import count, cycle
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.processes import memory_kb, serving
-from eval.harness import RESULTS, provenance, publish_page
 from eval.speed.service import OPEN_CASES, write_index
 from training.corpus import LabelSpace, load_examples
 
@@ -91,24 +90,23 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def main(
+    minutes: Annotated[int, "how long"] = 10,
+    open_cases: Annotated[int, "cases in the index"] = OPEN_CASES,
+    out: Path = RESULTS / "service_soak",
+) -> int:
     """Measure from the command line; return 1 if a request failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=int, default=10, help="how long (default 10)")
-    parser.add_argument("--open-cases", type=int, default=OPEN_CASES, help=f"cases in the index (default {OPEN_CASES})")
-    parser.add_argument("--out", type=Path, default=RESULTS / "service_soak")
-    arguments = parser.parse_args()
     labels = LabelSpace.load()
     texts = [example.text for example in load_examples("validation", labels)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_index(folder / "index", [one.text for one in load_examples("train", labels)][: arguments.open_cases])
-        found = asyncio.run(measure(folder, texts, arguments.minutes, 60.0))
+        write_index(folder / "index", [one.text for one in load_examples("train", labels)][:open_cases])
+        found = asyncio.run(measure(folder, texts, minutes, 60.0))
     command = provenance("python -m eval.speed.service_soak", *sys.argv[1:])
-    result = {**command, "open_cases": arguments.open_cases, "minutes": found}
-    publish_page(result, markdown(result), arguments.out)
+    result = {**command, "open_cases": open_cases, "minutes": found}
+    publish_page(result, markdown(result), out)
     return int(any(row["errors"] for row in found))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.harness import run_script
 from eval.quality import classification
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED
@@ -26,7 +27,7 @@ def test_the_table_is_made_of_the_models_own_answers(tmp_path, monkeypatch, caps
     monkeypatch.setattr(classification, "first_model", lambda folder: BUNDLED)  # it is in the history alone
     out = tmp_path / "results" / "v1.2"
     given = ["--split", "validation", "--cache", str(tmp_path / "cache"), "--out", str(out)]
-    assert classification.main(given) == 0
+    assert run_script(classification.main, given) == 0
     result = json.loads(Path(f"{out}.json").read_text(encoding="utf-8"))
     page = Path(f"{out}.md").read_text(encoding="utf-8")
     assert page in capsys.readouterr().out and page.startswith("# Classification on the validation split")

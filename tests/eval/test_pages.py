@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+from eval.harness import run_script
 from eval.scale import backlog, report
 from eval.speed import service
 
@@ -19,7 +20,7 @@ def test_the_page_of_the_report_tells_the_sizes_that_were_asked_for(tmp_path, mo
     monkeypatch.setattr(report, "measure", lambda rows: {"rows": rows, **shown})
     arguments = ["--sizes", "1000", "--out", str(tmp_path / "report")]
     monkeypatch.setattr("sys.argv", ["report", *arguments])
-    report.main()
+    run_script(report.main, arguments)
     found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert found["command"] == f"python -m eval.scale.report {' '.join(arguments)}"
     assert found["command"] in (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -43,7 +44,7 @@ def test_the_service_is_asked_in_every_way_and_compared_with_predict_itself(tmp_
     monkeypatch.setattr(service.httpx, "get", lambda address: info)
     arguments = ["--rounds", "1", "--requests", "30", "--out", str(tmp_path / "service")]
     monkeypatch.setattr("sys.argv", ["service", *arguments])
-    assert service.main() == 1, "a request that failed fails the measurement"
+    assert run_script(service.main, arguments) == 1, "a request that failed fails the measurement"
     page = (tmp_path / "service.md").read_text(encoding="utf-8")
     assert f"python -m eval.speed.service {' '.join(arguments)}" in page and "7 open cases" in page
     for clients in (1, 8, 32):
@@ -81,7 +82,7 @@ def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_
     folders = ["--work", str(tmp_path / "work"), "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["backlog", *options, *folders])
     with pytest.raises(KeyboardInterrupt):
-        backlog.main()
+        run_script(backlog.main, [*options, *folders])
     rows = json.loads((tmp_path / "backlog.json").read_text(encoding="utf-8"))["rows"]
     assert [(row["classifier"], row["rows"]) for row in rows] == [("bundled", 10), ("keyword", 5)]
     page = (tmp_path / "backlog.md").read_text(encoding="utf-8")

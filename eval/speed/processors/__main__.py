@@ -10,7 +10,6 @@ objdump and qemu-user, and for its three columns a processor with AVX-512 and VN
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -18,12 +17,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from eval.harness import RESULTS, provenance, publish_page
+from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.speed.processors.forms import EXACT, FORMS, make_forms
 from eval.speed.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
@@ -143,17 +142,13 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(texts: Annotated[int | None, "so many validation texts"] = None, out: Path = RESULTS / "processors") -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, help="so many validation texts (default all)")
-    parser.add_argument("--out", type=Path, default=RESULTS / "processors")
-    arguments = parser.parse_args()
     missing = [name for name in ("gdb", "objdump", "qemu-x86_64") if shutil.which(name) is None]
     if missing:
-        parser.error(f"not installed: {', '.join(missing)} (Debian's packages gdb, binutils and qemu-user)")
+        sys.exit(f"not installed: {', '.join(missing)} (Debian's packages gdb, binutils and qemu-user)")
     labels = LabelSpace.load()
-    examples = load_examples("validation", labels)[: arguments.texts]
+    examples = load_examples("validation", labels)[:texts]
     tokenizer = Tokenizer.from_file(str(BUNDLED / TOKENIZER))
     tokenizer.enable_truncation(MAX_TOKENS)
     normalizer = Normalizer("default")
@@ -167,8 +162,8 @@ def main() -> None:
         "texts": len(rows),
         **measured,
     }
-    publish_page(result, markdown(result), arguments.out)
+    publish_page(result, markdown(result), out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

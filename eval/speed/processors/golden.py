@@ -6,13 +6,15 @@ file (``eval/data/golden_encoder.json``) anew when the encoder has changed.
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
+from eval.harness import run_script
 from eval.speed.processors.forms import EXACT, make_forms
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, read_config
@@ -41,7 +43,7 @@ def differences(most: int = TEXTS) -> dict[str, float]:
     return {name: float(max(np.abs(found[name] - wanted[name]).max() for found in runs)) for name in wanted}
 
 
-def make() -> None:
+def write_golden() -> None:
     """Write the golden file: validation texts of every length, from every register."""
     examples = sorted(load_examples("validation", LabelSpace.load()), key=lambda example: len(example.text))
     chosen = [examples[at].text for at in np.linspace(0, len(examples) - 1, TEXTS).astype(int)]
@@ -56,16 +58,14 @@ def make() -> None:
     GOLDEN.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
-def main() -> None:
+def main(
+    make: Annotated[bool, "write the golden file anew"] = False, texts: Annotated[int, "compare so many texts"] = TEXTS
+) -> None:
     """Compare or make from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--make", action="store_true", help="write the golden file anew")
-    parser.add_argument("--texts", type=int, default=TEXTS, help="compare so many texts (default all)")
-    arguments = parser.parse_args()
-    if arguments.make:
-        make()
-    print(json.dumps(differences(arguments.texts)))
+    if make:
+        write_golden()
+    print(json.dumps(differences(texts)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))
