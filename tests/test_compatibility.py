@@ -7,7 +7,7 @@ import tawasul_nlp
 from tawasul_nlp.duplicates import pair_scorer
 from tawasul_nlp.duplicates.index import database
 from tawasul_nlp.model import folder
-from tawasul_nlp.tables.run import resume
+from tawasul_nlp.tables.run import parts
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,7 +20,7 @@ def formats_on_the_page():
 
 def test_the_formats_are_those_that_the_code_writes():
     written = [int(re.findall(r"\d+", cells[1])[-1]) for cells in formats_on_the_page()]
-    code = [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, resume.FORMAT]
+    code = [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, parts.FORMAT]
     assert written == code
 
 

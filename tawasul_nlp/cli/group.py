@@ -69,6 +69,7 @@ def group(
     columns: CaseColumns,
     matching: MatchOptions,
     index: Annotated[Path | None, option("DIR", "Add the cases to this index, and use its group ids.")] = None,
+    restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False,
     model: ModelOptions,
     reading: Reading,
     writing: Writing,
@@ -89,6 +90,9 @@ def group(
     be read go to OUT.rejects.jsonl with their number and the reason; the exit code is then 3. In a CSV, cells that a
     spreadsheet would run as formulas are escaped with an apostrophe.
 
+    After Ctrl-C, a kill or a power cut the same command resumes where it stopped: what the model has read is in
+    OUT.partial, or with --index in the index.
+
     \b
     Examples:
       tawasul group backlog.csv --text-column text -o grouped.csv
@@ -105,6 +109,8 @@ def group(
             index=index,
             read=files.read,
             write=files.write,
+            restart=restart,
+            resumable=files.resumable,
             quiet=quiet,
         )
     with interrupts_told(names.kept_after_interrupt):
@@ -122,6 +128,8 @@ def run_group(
     read: ReadOptions,
     write: WriteOptions,
     quiet: bool,
+    restart: bool = False,
+    resumable: bool = False,
 ) -> GroupReport:
     """Group a table, or add it to an index, and show the progress."""
     from rich.console import Console
@@ -139,6 +147,8 @@ def run_group(
             if step == "added":
                 added = done
                 status.update(f"{done:,} of {total:,} cases added")
+            elif step == "encoded":
+                status.update(f"{done:,} of {total:,} rows encoded")
             else:
                 status.update(f"{done:,} rows read; grouping")
 
@@ -155,13 +165,15 @@ def run_group(
                 index=index,
                 read=read,
                 write=write,
+                restart=restart,
+                resumable=resumable,
                 on_step=show_step,
             )
         except (KeyboardInterrupt, RuntimeError) as error:
             if isinstance(error, RuntimeError) and str(error) not in _INTERRUPTS_OF_USEARCH:
                 raise
             if not added:
-                raise KeyboardInterrupt from None
+                raise error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt from None
             raise InterruptedCommand(
                 f"interrupted; {added} rows are in the index {index} and no table was written; run it again to resume"
             ) from None

@@ -3,14 +3,14 @@
 from tawasul_nlp.review.choose import ReviewPlan, ReviewReport, write_review
 from tawasul_nlp.review.corrections import CorrectionReport, apply_corrections
 from tawasul_nlp.review.routing_comparison import Disagreement, RoutingComparison, compare_routing
-from tawasul_nlp.tables.run.rewrite import RewriteReport
+from tawasul_nlp.tables.run.outputs import WrittenTable
 
 __all__ = [
     "CorrectionReport",
     "Disagreement",
     "ReviewPlan",
     "ReviewReport",
-    "RewriteReport",
+    "WrittenTable",
     "RoutingComparison",
     "apply_corrections",
     "compare_routing",

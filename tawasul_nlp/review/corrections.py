@@ -23,7 +23,8 @@ from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_cl
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
 from tawasul_nlp.tables.io.write import write_records
-from tawasul_nlp.tables.run.rewrite import RewriteReport, rewrite_table
+from tawasul_nlp.tables.run.outputs import WrittenTable, checked_targets
+from tawasul_nlp.tables.run.rewrite import rewrite_table
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _TEXT = "text"
 _MOST_PROBLEMS = 10
 _NEW = (NEW_INCIDENT, "جديد")
+_COMMAND = "corrections apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class CorrectionReport:
     # Rows of the file that a model learns from, the earlier ones included; 0 without one.
     lessons: int
     # Rows read, written and rejected.
-    table: RewriteReport
+    table: WrittenTable
 
 
 def apply_corrections(
@@ -117,17 +119,16 @@ def apply_corrections(
         if append_to is not None:
             write_records(append_to, dict.fromkeys((_TEXT, *table.tasks), "string"), lessons)
 
+    also_written = {} if append_to is None else {"file of corrections": Path(append_to)}
+    targets = checked_targets(_COMMAND, table.path, output, write, also_read=[review], also_written=also_written)
     rewritten = rewrite_table(
-        "corrections apply",
-        table.path,
+        _COMMAND,
         table.file,
         table.reader,
-        output,
+        targets,
         _cells(table, reviewed, index, by),
-        before=write_lessons,
-        also_read=[review],
-        also_written={} if append_to is None else {"file of corrections": Path(append_to)},
         write=write,
+        before=write_lessons,
         on_progress=lambda share: advance(0.5 + share / 2),
     )
     return _report(output, reviewed, len(lessons), rewritten)
@@ -292,7 +293,7 @@ def _cells(
     return cells
 
 
-def _report(output: Path, reviewed: Reviewed, lessons: int, rewritten: RewriteReport) -> CorrectionReport:
+def _report(output: Path, reviewed: Reviewed, lessons: int, rewritten: WrittenTable) -> CorrectionReport:
     moves = [decision for decision in reviewed.decisions if not decision.merges]
     return CorrectionReport(
         output=output,

@@ -32,6 +32,7 @@ _REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts"}
 # Of a model that tells the issues of a case apart; `issues` is a list of {topic, agency, probability, start, end}.
 _ISSUE_COLUMNS = {"issues": "issues", "other_topics": "texts", "other_agencies": "texts"}
 TASKS = tuple(_TASK_COLUMNS)
+OF_LABEL_SETS = ("labels", "numbers")  # the types of a multi-label task's columns, whose values are tuples
 
 
 def classification_columns(
@@ -74,7 +75,7 @@ def classification_columns(
             f"{task}_alternatives": "alternatives",
         }
         if task in multi_label:
-            own = {task: "texts", f"{task}_probabilities": "numbers", f"{task}_alternatives": "alternatives"}
+            own = {task: "labels", f"{task}_probabilities": "numbers", f"{task}_alternatives": "alternatives"}
         clash = next((name for name in own if name in columns or name in others), None)
         if clash is not None:
             raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
@@ -264,6 +265,7 @@ def added_schema(names: Sequence[str], added: Mapping[str, str] = ADDED_COLUMNS)
         "number": pa.float64(),
         "boolean": pa.bool_(),
         "texts": pa.list_(pa.string()),
+        "labels": pa.list_(pa.string()),
         "numbers": pa.list_(pa.float64()),
         "alternatives": pa.list_(pa.struct([("id", pa.string()), ("probability", pa.float64())])),
         "issues": pa.list_(

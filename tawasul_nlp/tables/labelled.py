@@ -13,7 +13,7 @@ from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_name
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk, Position, Reader, check_text_type, chunk_rows
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_text_type, chunk_rows
 from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.files import InputFile
@@ -88,21 +88,18 @@ class MemoryReader(Reader):
         self._rows = whole.num_rows
         return lambda: [whole], whole.schema
 
-    def chunks(
-        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
-        row = seen = 0
+        self._done = 0
         for table in self._tables():
-            at = max(0, start.row - seen)
-            seen += table.num_rows
-            while at < table.num_rows:
-                row = seen - table.num_rows + at
-                part = table.slice(at, chunk_rows(row, max_rows, first_rows)).combine_chunks()
+            start = 0
+            while start < table.num_rows:
+                part = table.slice(start, chunk_rows(self._done, max_rows, first_rows)).combine_chunks()
                 batch = part.to_batches()[0]
-                at += batch.num_rows
-                self._done = row + batch.num_rows
-                yield Chunk(range(row + 1, self._done + 1), batch, [], Position(self._done, self._done))
+                start += batch.num_rows
+                numbers = range(self._done + 1, self._done + batch.num_rows + 1)
+                self._done += batch.num_rows
+                yield Chunk(numbers, batch, [])
 
     def fraction_read(self) -> float:
         """Return the share of the rows that were read; 0 as long as their number is unknown."""

@@ -34,10 +34,10 @@ from tawasul_nlp.tables.added_columns import (
     classification_columns,
 )
 from tawasul_nlp.tables.errors import MissingColumnError, WorkerDiedError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Chunk
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.fields import with_texts
 from tawasul_nlp.tables.io.parquet import check_text_type
-from tawasul_nlp.tables.run.case_rows import CaseRows
+from tawasul_nlp.tables.run.case_rows import CaseFields, CaseRows
 from tawasul_nlp.tables.run.pipeline import Classifier, ModelFacts, T, loaded
 
 if TYPE_CHECKING:
@@ -139,12 +139,12 @@ def group(
     ValueError
         If the cluster has too little for so many workers.
     """
-    columns = {"id": None, "date": date_column, "place": place_column, "topic": topic_column}
-    _check_columns(dataset, text_column, *columns.values(), embedding_column)
+    fields = CaseFields(text=(text_column,), date=date_column, place=place_column, topic=topic_column)
+    _check_columns(dataset, text_column, date_column, place_column, topic_column, embedding_column)
     schema = dataset.schema()
     names = added_names(schema.names if schema is not None else (), prefix, GROUP_COLUMNS)
     load = grouper or partial(_grouper_of, _bundled(num_cpus, num_gpus))
-    arguments = (load, text_column, columns, embedding_column)
+    arguments = (load, fields, embedding_column)
     read = _by_workers(dataset, _ReadCases, arguments, workers, num_cpus, num_gpus, batch_size).materialize()
     count = ray.remote(_row_count)
     references = read.to_arrow_refs()
@@ -324,18 +324,16 @@ class _ReadCases:
     def __init__(
         self,
         grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
-        text_column: str,
-        columns: dict[str, str | None],
+        fields: CaseFields,
         embedding_column: str | None,
     ) -> None:
         self._grouper = _loaded_grouper(grouper)
-        self._text_column = text_column
-        self._columns = columns
+        self._fields = fields
         self._embedding_column = embedding_column
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        rows = CaseRows()
-        rows.add(_chunk_of(table), self._text_column, self._columns)
+        rows = CaseRows(self._fields)
+        rows.add(_chunk_of(table))
         cases = {
             row: case for row, case in zip(rows.chunks[0].numbers, rows.cases[0], strict=True) if case.text.strip()
         }
@@ -407,7 +405,7 @@ def _chunk_of(table: pa.Table) -> Chunk:
     """Return a batch as a chunk whose rows are numbered from 0."""
     batches = table.combine_chunks().to_batches()
     rows = batches[0] if batches else table.schema.empty_table().to_batches()[0]
-    return Chunk(range(table.num_rows), rows, (), START)
+    return Chunk(range(table.num_rows), rows, ())
 
 
 def _bundled(num_cpus: float, num_gpus: float) -> Callable[[], ComplaintClassifier]:

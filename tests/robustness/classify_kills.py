@@ -104,7 +104,7 @@ def _wait_for_work(process: subprocess.Popen[bytes], output: Path) -> None:
 
     def changed() -> int | None:
         try:
-            return (Path(f"{output}.partial") / "rows").stat().st_ctime_ns
+            return (Path(f"{output}.partial") / "run.json").stat().st_ctime_ns
         except FileNotFoundError:
             return None
 

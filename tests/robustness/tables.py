@@ -25,9 +25,10 @@ from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, classify_table, group_table
 from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.io.cells import to_json
-from tawasul_nlp.tables.io.chunk import START, Chunk
+from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.csv import CSV, DELIMITERS
 from tawasul_nlp.tables.io.formats import Layout
+from tawasul_nlp.tables.io.write import write_table
 from tests.robustness.harness import Outcome, count, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 
@@ -77,8 +78,7 @@ def formulas(trials: int, seed: int) -> Outcome:
 def write_cells(path: Path, rows: list[dict[str, str]], delimiter: str) -> None:
     """Write rows as the commands write a CSV, with no added columns."""
     layout = Layout(CSV, tuple(rows[0]), _no_schema, (), {}, delimiter)
-    with path.open("wb") as sink:
-        CSV.append(sink, layout, None).write(Chunk(range(1, len(rows) + 1), rows, [], START), [[] for _ in rows])
+    write_table(path, layout, [(Chunk(range(1, len(rows) + 1), rows, []), [[] for _ in rows])])
 
 
 def formula_cells(table: str, delimiter: str) -> list[str]:
@@ -238,11 +238,8 @@ def _all_text(path: Path) -> str:
     if path.suffix == ".parquet" and path.read_bytes()[:4] == b"PAR1":
         return _digits(str(pq.read_table(path).to_pylist()))
     content = path.read_bytes()
-    if content[:4] == b"\xff\xff\xff\xff":  # Arrow streams, one behind the other
-        with pa.OSFile(str(path)) as file:
-            content = b""
-            while file.tell() < file.size():
-                content += str(pa.ipc.open_stream(file).read_all().to_pylist()).encode()
+    if path.suffix == ".part":
+        content = str(pa.ipc.open_stream(content[:-4]).read_all().to_pylist()).encode()
     return _digits(content.decode("utf-8", "replace"))
 
 
@@ -257,7 +254,7 @@ def _digits(text: str) -> str:
 
 def outputs_over_inputs() -> Outcome:
     """Read each file that a command writes, by its own name and through links."""
-    partial = (f"w.csv.partial/{name}" for name in ("rows", "rejects.jsonl", "state.json", "table", "lock"))
+    partial = (f"w.csv.partial/{name}" for name in ("run.json", "000000.part", "lock"))
     names = {
         "classify": ["w.csv", "w.csv.manifest.json", "w.csv.rejects.jsonl", "r.jsonl", *partial],
         "group": ["w.csv", "w.csv.rejects.jsonl", "r.jsonl"],

@@ -23,24 +23,6 @@ FIRST_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """How much of a table lies before a place between two of its rows.
-
-    Attributes
-    ----------
-    row, line, byte : int
-        Rows, lines and bytes before it; a format that has no lines counts rows only.
-    """
-
-    row: int = 0
-    line: int = 0
-    byte: int = 0
-
-
-START = Position()
-
-
-@dataclass(frozen=True, slots=True)
 class Reject:
     """A row that could not be read.
 
@@ -85,8 +67,6 @@ class Chunk:
         The readable rows; typed sources keep their Arrow batch, so that a typed output loses nothing.
     rejects : sequence of Reject
         Rows of the same stretch that cannot be read.
-    end : Position
-        Where the next chunk begins.
     lines : sequence of int or None
         Line of the file on which each readable row begins; None where the format has no lines.
     """
@@ -94,7 +74,6 @@ class Chunk:
     numbers: Sequence[int]
     rows: list[dict[str, Any]] | pa.RecordBatch
     rejects: Sequence[Reject]
-    end: Position
     lines: Sequence[int] | None = None
 
     def records(self) -> list[dict[str, Any]]:
@@ -122,7 +101,7 @@ class Chunk:
         rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else taken(self.rows, positions)
         numbers = [self.numbers[i] for i in positions]
         lines = None if self.lines is None else [self.lines[i] for i in positions]
-        return Chunk(numbers, rows, [*self.rejects, *rejects], self.end, lines)
+        return Chunk(numbers, rows, [*self.rejects, *rejects], lines)
 
     def rejecting(self, problems: Mapping[int, str]) -> Chunk:
         """Return the chunk with rejects for the rows at some positions: what is wrong with each."""
@@ -184,7 +163,7 @@ def _time(scalar: pa.Scalar) -> Any:
 def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
     """Return how many rows a chunk may have that begins after `before` rows.
 
-    It depends on nothing else, so a resumed run has the chunks that it would have had without an interruption.
+    It depends on nothing else, so a run that resumes has the chunks that it had before.
 
     >>> [chunk_rows(before, 1024, 32) for before in (0, 32, 96, 5000)]
     [32, 64, 128, 1024]
@@ -212,12 +191,10 @@ class Reader(Protocol):
     sheet: str | None = None
     nested: bool = True
 
-    def chunks(
-        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the table's rows in order, with their numbers; with `first_rows` the chunks double from there.
 
-        From the end of a chunk on, the same chunks come as in one reading from the table's start.
+        The chunks are the same in every reading.
         """
         ...
 
@@ -259,6 +236,10 @@ class Writer(Protocol):
         """Write the chunk's rows, each followed by its added values."""
         ...
 
+    def close(self) -> None:
+        """Finish the table; it is none before."""
+        ...
+
 
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is not a table of cases
@@ -273,34 +254,33 @@ ROOM_PER_BYTE = 200
 CELLS = 10_000_000
 CELLS_PER_BYTE = 50
 
-# A row or a reject, the line on which it begins, its size in characters, and where the next one begins.
-Parsed = tuple[dict[str, Any] | Reject, int, int, Position]
+# Its number, the line on which it begins, the row or what is wrong with it, and its size in characters.
+Parsed = tuple[int, int, dict[str, Any] | Reject, int]
 
 
-def gather(parsed: Iterable[Parsed], max_rows: int, start: Position, first_rows: int | None = None) -> Iterator[Chunk]:
-    """Bundle parsed rows, which begin at `start`, into chunks."""
+def gather(parsed: Iterable[Parsed], max_rows: int, first_rows: int | None = None) -> Iterator[Chunk]:
+    """Bundle parsed rows into chunks."""
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     lines: list[int] = []
     rejects: list[Reject] = []
     chars = 0
-    end = start
-    most = chunk_rows(start.row, max_rows, first_rows)
-    for item, line, size, end in parsed:
-        if isinstance(item, Reject):
-            rejects.append(item)
-        else:
-            rows.append(item)
-            numbers.append(end.row)
-            lines.append(line)
-            size += CELL_CHARS * len(item)
+    most = chunk_rows(0, max_rows, first_rows)
+    for number, line, row, size in parsed:
         chars += size
+        if isinstance(row, Reject):
+            rejects.append(row)
+        else:
+            rows.append(row)
+            numbers.append(number)
+            lines.append(line)
+            chars += CELL_CHARS * len(row)
         if len(rows) + len(rejects) >= most or chars >= CHUNK_CHARS:
-            yield Chunk(numbers, rows, rejects, end, lines)
+            yield Chunk(numbers, rows, rejects, lines)
             rows, numbers, lines, rejects, chars = [], [], [], [], 0
-            most = chunk_rows(end.row, max_rows, first_rows)
+            most = chunk_rows(number, max_rows, first_rows)
     if rows or rejects:
-        yield Chunk(numbers, rows, rejects, end, lines)
+        yield Chunk(numbers, rows, rejects, lines)
 
 
 def check_width(path: Path, columns: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,11 +21,9 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import escaped, is_text, to_cell
 from tawasul_nlp.tables.io.chunk import (
     CHUNK_ROWS,
-    START,
     TITLE_ROWS,
     Chunk,
     Parsed,
-    Position,
     Reader,
     Reject,
     check_width,
@@ -33,7 +31,7 @@ from tawasul_nlp.tables.io.chunk import (
     gather,
     title_hint,
 )
-from tawasul_nlp.tables.io.formats import Layout, ReadOptions, Sink, TableFormat
+from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -55,8 +53,8 @@ class Record:
     raw : str
     fields : list of str or None
         None when the record cannot be read; `problem` says why.
-    lines, size : int
-        How many lines, and how much of the file, were read when the record ended.
+    lines : int
+        How many lines were read when the record ended.
     """
 
     line: int
@@ -64,7 +62,6 @@ class Record:
     fields: list[str] | None
     problem: str | None = None
     lines: int = 0
-    size: int = 0
 
 
 def split_fields(record: str, delimiter: str) -> list[str] | None:
@@ -143,9 +140,7 @@ def join_fields(fields: Iterable[str], delimiter: str) -> str:
     return (line or '""') + "\n"  # an empty line would be no record
 
 
-def read_records(
-    lines: Iterable[str], delimiter: str, size: Callable[[str], int] = len, *, blank_is_record: bool = False
-) -> Iterator[Record]:
+def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool = False) -> Iterator[Record]:
     r"""Yield the records of a delimited file; lines with nothing in them are not records.
 
     A quote that is never closed costs its own line only: reading continues with the next one.
@@ -156,8 +151,6 @@ def read_records(
         With their ends.
     delimiter : str
         One character.
-    size : callable
-        Returns how much of the file a line is, for the records' ``size``: characters, or bytes.
     blank_is_record : bool
         Whether a line with nothing in it is a record of one empty field, unless only such lines follow. So it is in a
         file of one column, where most programs write an empty cell like that.
@@ -170,22 +163,19 @@ def read_records(
     """
     source = _Lines(lines, delimiter)
     blanks: list[str] = []
-    number = done = 0
+    number = 0
     while (line := source.take()) is not None:
         if line in ("\n", "\r\n", "\r"):
             if blank_is_record:
                 blanks.append(sys.intern(line))  # there may be many
             else:
                 number += 1
-                done += size(line)
             continue
         for blank in blanks:
             number += 1
-            done += size(blank)
-            yield Record(number, blank, [""], None, number, done)
+            yield Record(number, blank, [""], None, number)
         blanks.clear()
         number += 1
-        done += size(line)
         first, raw = number, line
         fields: list[str] | None = None
         problem: str | None = None
@@ -196,12 +186,11 @@ def read_records(
             if fields is None:
                 rest = source.take_to_quote(len(line))
                 number += len(rest)
-                done += sum(map(size, rest))
                 raw = "".join([line, *rest])
                 fields = split_fields(raw, delimiter)
         except ValueError as error:
             problem = str(error)
-        yield Record(first, raw, fields, problem, number, done)
+        yield Record(first, raw, fields, problem, number)
 
 
 class _Lines:
@@ -327,37 +316,28 @@ class CsvReader(Reader):
         self._header = header
         self.columns, self.notes = distinct_names(header.fields)
 
-    def chunks(
-        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
+        return gather(self._parsed(), max_rows, first_rows)
+
+    def _parsed(self) -> Iterator[Parsed]:
         width = len(self.columns)
-        begin = start == START
-        lines = self._file.lines(start)
-        if begin:
-            above = list(islice(lines, self._top))
-            start = Position(0, len(above), sum(map(self._file.size, above)))
-        records = read_records(lines, self.delimiter, self._file.size, blank_is_record=width == 1)
-        if begin:
-            next(record for record in records if record.raw.strip("\r\n"))  # the header
-
-        def parsed() -> Iterator[Parsed]:
-            for row, record in enumerate(records, start.row + 1):
-                end = Position(row, start.line + record.lines, start.byte + record.size)
-                problem = record.problem
-                if not is_text(record.raw):
-                    problem = BROKEN_BYTES
-                elif record.fields is not None and len(record.fields) != width:
-                    problem = f"has {_fields(len(record.fields))} where the header has {width}"
-                line = start.line + record.line
-                item: dict[str, Any] | Reject
-                if problem is None and record.fields is not None:
-                    item = dict(zip(self.columns, record.fields, strict=True))
-                else:
-                    item = Reject(row, line, problem or "cannot be read", self._file.shown(record.raw))
-                yield item, line, len(record.raw), end
-
-        return gather(parsed(), max_rows, start, first_rows)
+        lines = islice(self._file.lines(), self._top, None)
+        records = read_records(lines, self.delimiter, blank_is_record=width == 1)
+        next(record for record in records if record.raw.strip("\r\n"))  # the header
+        for row, record in enumerate(records, 1):
+            problem = record.problem
+            if not is_text(record.raw):
+                problem = BROKEN_BYTES
+            elif record.fields is not None and len(record.fields) != width:
+                problem = f"has {_fields(len(record.fields))} where the header has {width}"
+            line = self._top + record.line
+            item: dict[str, Any] | Reject
+            if problem is None and record.fields is not None:
+                item = dict(zip(self.columns, record.fields, strict=True))
+            else:
+                item = Reject(row, line, problem or "cannot be read", self._file.shown(record.raw))
+            yield row, line, item, len(record.raw)
 
     def fraction_read(self) -> float:
         """Return the share of the file that was read."""
@@ -384,14 +364,13 @@ class CsvWriter:
     ``escaped`` counts the cells that got an apostrophe, so that no spreadsheet runs them.
     """
 
-    def __init__(self, sink: Sink, layout: Layout, before: int | None) -> None:
-        self._sink = sink
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = path.open("wb")
         self._layout = layout
         self.rows_written = 0
         self.escaped = 0
-        if before is None:
-            names = self._line([*layout.columns, *layout.added])
-            sink.write((codecs.BOM_UTF8 if layout.bom else b"") + names.encode())
+        names = self._line([*layout.columns, *layout.added])
+        self._file.write((codecs.BOM_UTF8 if layout.bom else b"") + names.encode())
 
     def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
         """Write the chunk's rows."""
@@ -399,8 +378,12 @@ class CsvWriter:
         for record, values in zip(chunk.records(), added, strict=True):
             own = [to_cell(record.get(name)) for name in self._layout.columns]
             lines.append(self._line(own + [to_cell(added_cell(value)) for value in values]))
-        self._sink.write("".join(lines).encode())
+        self._file.write("".join(lines).encode())
         self.rows_written += len(lines)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
 
     def _line(self, cells: list[str]) -> str:
         if not self._layout.raw_cells:
@@ -415,6 +398,6 @@ CSV = TableFormat(
     title="a CSV file",
     suffixes=(".csv", ".tsv", ".txt"),
     open=CsvReader,
-    append=CsvWriter,
+    write=CsvWriter,
     takes=frozenset({"header_row"}),
 )

@@ -26,11 +26,9 @@ from tawasul_nlp.tables.io.chunk import (
     CHUNK_ROWS,
     ROOM,
     ROOM_PER_BYTE,
-    START,
     TITLE_ROWS,
     Chunk,
     Parsed,
-    Position,
     Reader,
     Reject,
     check_width,
@@ -110,14 +108,12 @@ class ExcelReader(Reader):
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
             self.notes = (*self.notes, f"read is the sheet {self.sheet!r}; others are {others}")
 
-    def chunks(
-        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
-        return gather(self._parsed(start), max_rows, start, first_rows)
+        return gather(self._parsed(), max_rows, first_rows)
 
-    def _parsed(self, start: Position) -> Iterator[Parsed]:
-        row = start.row
+    def _parsed(self) -> Iterator[Parsed]:
+        row = 0
         width = len(self.columns)
         packed = self._path.stat().st_size
         most_cells, most_chars = CELLS + CELLS_PER_BYTE * packed, ROOM + ROOM_PER_BYTE * packed
@@ -129,7 +125,7 @@ class ExcelReader(Reader):
                 if not self._any_size and (all_cells > most_cells or all_chars > most_chars):
                     holds = f"more than {most_cells:,} cells or {most_chars:,} characters in a sheet"
                     raise OversizedTableError(self._path, packed, f"{holds}, the most for such a file")
-                if line <= max(self._header_row, start.line):
+                if line <= self._header_row:
                     continue
                 row += 1
                 size = 0
@@ -144,7 +140,7 @@ class ExcelReader(Reader):
                         item = Reject(row, line, problem, to_json(values + [cell for cell in cells[width:] if cell]))
                     else:
                         item = dict(zip(self.columns, values, strict=True))
-                yield item, line, size, Position(row, line)
+                yield row, line, item, size
         self._fraction = 1.0
 
     def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None]]:

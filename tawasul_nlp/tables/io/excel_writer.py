@@ -1,8 +1,6 @@
 """Write an Excel workbook of one sheet, a chunk at a time, however long it is.
 
-A chunk is stored as rows of the sheet's XML, so a resumed run appends to them, and the workbook is built of them at the
-end. Its bytes depend only on the rows: it has no time stamp. openpyxl, which reads workbooks here, cannot append to one
-and stores the time.
+Its bytes depend only on the rows: it has no time stamp, which openpyxl, which reads workbooks here, would store.
 
 Texts are written as texts, so none is a formula; numbers that Excel keeps exactly and booleans are what they are.
 """
@@ -11,10 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -24,7 +20,7 @@ from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_cell
 from tawasul_nlp.tables.io.chunk import MAX_COLUMNS, Chunk
 from tawasul_nlp.tables.io.excel_reader import MAX_ROWS, ExcelReader
-from tawasul_nlp.tables.io.formats import Layout, Sink, TableFormat
+from tawasul_nlp.tables.io.formats import Layout, TableFormat
 from tawasul_nlp.tables.io.packed import is_workbook
 
 MAX_CELL = 32_767  # what a cell of Excel holds, in UTF-16 units
@@ -62,70 +58,50 @@ _TAIL = "</sheetData></worksheet>"
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-class SheetWriter:
-    """Append rows of a sheet, of which :class:`Workbook` makes a workbook.
+class ExcelWriter:
+    """Write a workbook of one sheet.
 
     Raises
     ------
     TableError
-        If there are more columns or rows, here or in :meth:`write`, than a sheet of Excel has.
+        If there are more rows than a sheet of Excel has.
     """
 
     escaped = 0
 
-    def __init__(self, sink: Sink, layout: Layout, before: int | None) -> None:
-        self._sink = sink
+    def __init__(self, path: Path, layout: Layout) -> None:
         self._columns = layout.columns
-        self._before = before or 0
         self.rows_written = 0
-        names = [*layout.columns, *layout.added]
-        if len(names) > MAX_COLUMNS:
-            raise TableError(
-                f"the output has {len(names):,} columns, and a sheet of Excel has {MAX_COLUMNS:,}; write a .csv"
-            )
-        long = next((name for name in names if _units(name) > MAX_CELL), None)
-        if long is not None:
-            raise TableError(
-                f"a column's name is longer than the {MAX_CELL:,} characters of a cell of Excel; write a .csv"
-            )
-        if before is None:
-            sink.write(_row(names))
-
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows."""
-        rows = self._before + self.rows_written + len(added)
-        if rows + 1 > MAX_ROWS:
-            raise TableError(
-                f"the output has more than the {MAX_ROWS - 1:,} rows that a sheet of Excel holds below its header; "
-                "write a .csv or .parquet, or split the input"
-            )
-        lines = [
-            _row([*(record.get(name) for name in self._columns), *map(added_cell, values)])
-            for record, values in zip(chunk.records(), added, strict=True)
-        ]
-        self._sink.write(b"".join(lines))
-        self.rows_written += len(lines)
-
-
-class Workbook:
-    """A workbook being written, to which the rows of its sheet are given as :class:`SheetWriter` writes them."""
-
-    def __init__(self, path: Path) -> None:
         self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
         for name, content in _PARTS.items():
             self._archive.writestr(_entry(name), _XML + content)
         self._sheet = self._archive.open(_entry(_SHEET), "w", force_zip64=True)
-        self._sheet.write((_XML + _HEAD).encode())
+        self._sheet.write((_XML + _HEAD).encode() + _row([*layout.columns, *layout.added]))
 
-    def write(self, rows: bytes) -> None:
-        """Append rows."""
-        self._sheet.write(rows)
+    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
+        """Write the chunk's rows."""
+        if self.rows_written + len(added) + 1 > MAX_ROWS:
+            raise TableError(
+                f"the output has more than the {MAX_ROWS - 1:,} rows that a sheet of Excel holds below its header; "
+                "write a .csv or .parquet, or split the input"
+            )
+        for record, values in zip(chunk.records(), added, strict=True):
+            self._sheet.write(_row([*(record.get(name) for name in self._columns), *map(added_cell, values)]))
+        self.rows_written += len(added)
 
     def close(self) -> None:
-        """Finish the workbook; it is none before."""
-        self._sheet.write(_TAIL.encode())
-        self._sheet.close()
-        self._archive.close()
+        """Finish the workbook."""
+        with self._archive, self._sheet:
+            self._sheet.write(_TAIL.encode())
+
+
+def _check_columns(names: Sequence[str]) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise TableError(
+            f"the output has {len(names):,} columns, and a sheet of Excel has {MAX_COLUMNS:,}; write a .csv"
+        )
+    if any(_units(name) > MAX_CELL for name in names):
+        raise TableError(f"a column's name is longer than the {MAX_CELL:,} characters of a cell of Excel; write a .csv")
 
 
 def without_long_cells(chunk: Chunk, written: Callable[[Chunk], Chunk]) -> Chunk:
@@ -183,21 +159,16 @@ def _written(text: str) -> str:
     return text if is_text(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
-def _build(rows: Path, table: Path, _layout: Layout) -> None:
-    with closing(Workbook(table)) as book, rows.open("rb") as file:
-        shutil.copyfileobj(file, book)
-
-
 EXCEL = TableFormat(
     name="xlsx",
     title="an Excel workbook",
     suffixes=(".xlsx",),
     read_suffixes=(".xlsm",),  # Excel opens it only with macros
     open=ExcelReader,
-    append=SheetWriter,
-    build=_build,
+    write=ExcelWriter,
     recognises=lambda path, start: start.startswith(b"PK\x03\x04") and is_workbook(path),
     binary=True,
+    check_columns=_check_columns,
     fitting=without_long_cells,
     takes=frozenset({"sheet", "header_row"}),
     piped="csv",

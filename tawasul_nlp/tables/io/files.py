@@ -176,22 +176,6 @@ def checked_target(target: str | Path) -> Path:
     return path
 
 
-def publish(source: Path, target: Path) -> None:
-    """Give a complete file the target's name too; what was there is replaced at once, and `source` stays.
-
-    So a run that is killed before it has published everything can publish it again.
-    """
-    with PendingFile(target) as pending:
-        if pending.target.exists() and pending.target.samefile(source):
-            return  # a run that was killed came so far; a rename would do nothing
-        try:
-            pending.path.unlink()
-            os.link(source, pending.path)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, pending.path)
-        pending.publish()
-
-
 _CLOCK = 0.02  # seconds; the clocks of file systems tick every 10 ms at the slowest
 
 
@@ -210,6 +194,8 @@ class InputFile:
 
     Attributes
     ----------
+    name : str
+        Its name as the user knows it.
     path : Path
         Where to read it. A symbolic link is followed only once, since it may be set to another file and back.
 
@@ -227,9 +213,10 @@ class InputFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        given = Path(path)
-        resolved = given.resolve()
-        self.path = given if given.absolute() == resolved else resolved
+        path = Path(path)
+        resolved = path.resolve()
+        self.name = path.name
+        self.path = path if path.absolute() == resolved else resolved
         self._stamp = self._read_stamp()
         if self._stamp is not None and abs(time.time() - self._stamp[-1] / 1e9) < _CLOCK:
             time.sleep(_CLOCK)  # or a change within the same tick of the clock would have the same time
@@ -242,10 +229,10 @@ class InputFile:
 
     def _read_stamp(self) -> tuple[int, ...] | None:
         try:
-            found = os.stat(self.path)
+            now = os.stat(self.path)
         except OSError:
             return None
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 _PREFIX = "tawasul-"

@@ -6,10 +6,10 @@ A format is declared once, in its own module; whatever depends on formats asks h
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from tawasul_nlp.errors import at_least_one
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tawasul_nlp.tables.io.chunk import Chunk, Reader, Writer
-
-
-class Sink(Protocol):
-    """Where the bytes of a table go."""
-
-    def write(self, data: bytes, /) -> Any:
-        """Append the bytes."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +83,14 @@ class TableFormat:
         Endings of its files' names, and of those that are only read.
     open : callable
         ``open(path, options, text_column)`` returns a reader.
-    append : callable
-        ``append(sink, layout, before)`` returns a writer; ``before`` is the number of rows that the sink has, None if
-        it has not even a header.
-    build : callable or None
-        ``build(rows, table, layout)`` makes the table from what was appended; None if that is the table.
+    write : callable
+        ``write(path, layout)`` returns a writer.
     recognises : callable or None
         ``recognises(path, start)`` returns whether a file is one, by its first bytes; None if they may be anything.
     binary : bool
         Whether every file is recognised, so that one which is not is damaged, whatever its name.
+    check_columns : callable
+        ``check_columns(names)`` raises :class:`TableError` if no table can have these columns.
     fitting : callable
         ``fitting(chunk, written)`` returns the chunk with rejects for the rows that the format cannot hold as
         ``written(chunk)`` has them.
@@ -113,10 +104,10 @@ class TableFormat:
     title: str
     suffixes: tuple[str, ...]
     open: Callable[..., Reader]
-    append: Callable[..., Writer]
-    build: Callable[..., None] | None = None
+    write: Callable[[Path, Layout], Writer]
     recognises: Callable[[Path, bytes], bool] | None = None
     binary: bool = False
+    check_columns: Callable[[Sequence[str]], None] = lambda _names: None
     fitting: Callable[[Chunk, Callable[[Chunk], Chunk]], Chunk] = _any_row
     takes: frozenset[str] = frozenset()
     read_suffixes: tuple[str, ...] = ()

@@ -14,16 +14,14 @@ from tawasul_nlp.tables.io.chunk import (
     CELLS,
     CELLS_PER_BYTE,
     CHUNK_ROWS,
-    START,
     Chunk,
     Parsed,
-    Position,
     Reader,
     Reject,
     check_width,
     gather,
 )
-from tawasul_nlp.tables.io.formats import Layout, ReadOptions, Sink, TableFormat
+from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class JsonlReader(Reader):
             )
         kinds: dict[str, set[str]] = {}
         rows = 0
-        for item, *_ in self._parsed(START):
+        for _, _, item, _ in self._parsed():
             if isinstance(item, dict):
                 rows += 1
                 for name, value in item.items():
@@ -59,22 +57,19 @@ class JsonlReader(Reader):
         self._kinds = kinds
         self.columns = tuple(kinds)
 
-    def chunks(
-        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
-        return gather(self._parsed(start), max_rows, start, first_rows)
+        return gather(self._parsed(), max_rows, first_rows)
 
-    def _parsed(self, start: Position) -> Iterator[Parsed]:
-        row, done = start.row, start.byte
-        for number, line in enumerate(self._file.lines(start), start.line + 1):
-            done += self._file.size(line)
+    def _parsed(self) -> Iterator[Parsed]:
+        row = 0
+        for number, line in enumerate(self._file.lines(), 1):
             if not line.strip():
                 continue
             row += 1
             value, problem = _json_object(line)
             item = value if problem is None else Reject(row, number, problem, self._file.shown(line))
-            yield item, number, len(line), Position(row, number, done)
+            yield row, number, item, len(line)
 
     def fraction_read(self) -> float:
         """Return the share of the file that was read."""
@@ -151,8 +146,8 @@ class JsonlWriter:
 
     escaped = 0
 
-    def __init__(self, sink: Sink, layout: Layout, _before: int | None) -> None:
-        self._sink = sink
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = path.open("wb")
         self._added = layout.added
         self.rows_written = 0
 
@@ -162,8 +157,12 @@ class JsonlWriter:
             to_json(record | dict(zip(self._added, values, strict=True))) + "\n"
             for record, values in zip(chunk.records(), added, strict=True)
         ]
-        self._sink.write("".join(lines).encode())
+        self._file.write("".join(lines).encode())
         self.rows_written += len(lines)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
 
 
 def _begins_with_object(_path: Path, start: bytes) -> bool:
@@ -175,6 +174,6 @@ JSONL = TableFormat(
     title="a JSONL file",
     suffixes=(".json", ".jsonl", ".ndjson"),
     open=JsonlReader,
-    append=JsonlWriter,
+    write=JsonlWriter,
     recognises=_begins_with_object,
 )

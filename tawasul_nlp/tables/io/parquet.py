@@ -1,10 +1,9 @@
-"""Read Parquet a chunk at a time, from any row on."""
+"""Parquet: read and written a chunk at a time."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,7 @@ from tawasul_nlp.tables.io.chunk import (
     CHUNK_ROWS,
     ROOM,
     ROOM_PER_BYTE,
-    START,
     Chunk,
-    Position,
     Reader,
     Reject,
     check_text_type,
@@ -27,7 +24,7 @@ from tawasul_nlp.tables.io.chunk import (
     taken,
 )
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
-from tawasul_nlp.tables.io.formats import Layout, ReadOptions, Sink, TableFormat
+from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,59 +94,46 @@ class ParquetReader(Reader):
     def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
 
-    def chunks(
-        self, max_rows: int = CHUNK_ROWS, start: Position = START, first_rows: int | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._done = start.row
+        self._done = 0
         try:
             with pq.ParquetFile(self._path) as file:
-                sizes = [rows for rows, _ in _row_groups(file.metadata)]
-                first, before = 0, 0  # whole row groups before the start are not read at all
-                while first < len(sizes) and before + sizes[first] <= start.row:
-                    before += sizes[first]
-                    first += 1
-                batches = file.iter_batches(batch_size=self._rows_at_once, row_groups=range(first, len(sizes)))
-                yield from self._bundled(batches, start.row - before, max_rows, first_rows)
+                yield from self._bundled(file.iter_batches(batch_size=self._rows_at_once), max_rows, first_rows)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {reason_of(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
 
-    def _bundled(
-        self, batches: Iterable[pa.RecordBatch], skip: int, max_rows: int, first_rows: int | None
-    ) -> Iterator[Chunk]:
-        """Bundle the rows after `skip` into chunks; Parquet's own batches end wherever a row group does."""
+    def _bundled(self, batches: Iterable[pa.RecordBatch], max_rows: int, first_rows: int | None) -> Iterator[Chunk]:
+        """Bundle the rows into chunks; Parquet's own batches end wherever a row group does."""
         pieces = _Pieces()
         numbers: list[int] = []
         rejects: list[Reject] = []
         size = 0
-        most = chunk_rows(self._done, max_rows, first_rows)
-        for batch in batches:
-            batch = self._plain(batch)
+        most = chunk_rows(0, max_rows, first_rows)
+        for batch in map(self._plain, batches):
             sizes = _row_sizes(batch).tolist()
-            kept: list[int] = []
-            for at in range(min(skip, batch.num_rows), batch.num_rows):
+            positions: list[int] = []
+            for position, row_size in enumerate(sizes):
                 self._done += 1
-                if sizes[at] > MAX_ROW_BYTES:
+                if row_size > MAX_ROW_BYTES:
                     rejects.append(Reject(self._done, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None))
                 else:
                     numbers.append(self._done)
-                    kept.append(at)
-                    size += sizes[at]
+                    positions.append(position)
+                    size += row_size
                 if len(numbers) + len(rejects) >= most or size >= CHUNK_CHARS:
-                    pieces.add(_picked(batch, kept, sizes))
-                    yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
-                    numbers, rejects, size, kept = [], [], 0, []
-                    pieces = _Pieces()
+                    pieces.add(_picked(batch, positions, sizes))
+                    yield Chunk(numbers, pieces.joined(), rejects)
+                    pieces, numbers, rejects, size, positions = _Pieces(), [], [], 0, []
                     most = chunk_rows(self._done, max_rows, first_rows)
-            skip = max(0, skip - batch.num_rows)
-            pieces.add(_picked(batch, kept, sizes))
+            pieces.add(_picked(batch, positions, sizes))
         if numbers or rejects:
-            yield Chunk(numbers, pieces.joined(), rejects, Position(self._done))
+            yield Chunk(numbers, pieces.joined(), rejects)
 
     def fraction_read(self) -> float:
         """Return the share of the rows that were read."""
@@ -281,72 +265,40 @@ _GROUP_ROWS = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024
 
 
-class ArrowWriter:
-    """Write every chunk as an Arrow stream of its own."""
-
-    escaped = 0
-
-    def __init__(self, sink: Sink, layout: Layout, _before: int | None) -> None:
-        self._sink = sink
-        self._schema = layout.whole_schema()
-        self._extra = len(layout.added)
-        self.rows_written = 0
-
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows."""
-        import pyarrow as pa
-
-        batch = _batch(self._schema, self._extra, chunk, added)
-        buffer = pa.BufferOutputStream()
-        with pa.ipc.new_stream(buffer, self._schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-            stream.write_batch(batch)
-        self._sink.write(buffer.getvalue().to_pybytes())
-        self.rows_written += batch.num_rows
-
-
 class ParquetWriter:
     """Write Parquet in row groups of a good size; the schema keeps its types and metadata."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    escaped = 0
+
+    def __init__(self, path: Path, layout: Layout) -> None:
         import pyarrow.parquet as pq
 
-        self._schema = schema
-        self._file = pq.ParquetWriter(path, schema, compression="zstd")
-        self._held: list[pa.RecordBatch] = []
+        self._schema = layout.whole_schema()
+        self._extra = len(layout.added)
+        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._waiting: list[pa.RecordBatch] = []
+        self.rows_written = 0
 
-    def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Write rows, or hold them until a row group is full."""
-        self._held.append(batch)
-        rows = sum(held.num_rows for held in self._held)
-        if rows >= _GROUP_ROWS or sum(held.nbytes for held in self._held) >= _GROUP_BYTES:
+    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
+        """Write the chunk's rows, or keep them until a row group is full."""
+        batch = _batch(self._schema, self._extra, chunk, added)
+        self._waiting.append(batch)
+        self.rows_written += batch.num_rows
+        rows = sum(waiting.num_rows for waiting in self._waiting)
+        if rows >= _GROUP_ROWS or sum(waiting.nbytes for waiting in self._waiting) >= _GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         import pyarrow as pa
 
-        if self._held:
-            self._file.write_table(pa.Table.from_batches(self._held, self._schema))
-            self._held = []
+        if self._waiting:
+            self._file.write_table(pa.Table.from_batches(self._waiting, self._schema))
+            self._waiting = []
 
     def close(self) -> None:
         """Finish the file."""
         self._flush()
         self._file.close()
-
-
-def _build(rows: Path, table: Path, layout: Layout) -> None:
-    with closing(ParquetWriter(table, layout.whole_schema())) as writer:
-        for batch in _batches(rows):
-            writer.write_batch(batch)
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    with pa.OSFile(str(path)) as file:
-        while file.tell() < file.size():
-            with pa.ipc.open_stream(file) as stream:
-                yield from stream
 
 
 def _batch(schema: pa.Schema, extra_columns: int, chunk: Chunk, added: Sequence[list[Any]]) -> pa.RecordBatch:
@@ -377,8 +329,7 @@ PARQUET = TableFormat(
     title="a Parquet file",
     suffixes=(".parquet", ".pq"),
     open=ParquetReader,
-    append=ArrowWriter,
-    build=_build,
+    write=ParquetWriter,
     recognises=lambda _path, start: start.startswith(b"PAR1"),
     binary=True,
     piped="jsonl",

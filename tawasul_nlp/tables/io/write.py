@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Position, Writer
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Writer
 from tawasul_nlp.tables.io.files import PendingFile
 from tawasul_nlp.tables.io.formats import Layout, WriteOptions, known_format, output_format
 
@@ -56,7 +57,7 @@ def write_records(
     columns = tuple(types)
     layout = Layout(format, columns, lambda: _schema(types), (), {}, bom=write.bom, raw_cells=write.raw_cells)
     with disk_errors(), PendingFile(path) as pending:
-        writer = write_table(pending, layout, ((chunk, [[]] * len(chunk.numbers)) for chunk in _chunks(records)))
+        writer = write_table(pending.path, layout, ((chunk, [[]] * len(chunk.numbers)) for chunk in _chunks(records)))
         pending.publish()
     return writer.rows_written
 
@@ -66,7 +67,7 @@ def _chunks(records: Iterable[Mapping[str, Any]]) -> Iterator[Chunk]:
     while rows := [dict(row) for row in islice(waiting, CHUNK_ROWS)]:
         numbers = range(done + 1, done + len(rows) + 1)
         done += len(rows)
-        yield Chunk(numbers, rows, (), Position(done))
+        yield Chunk(numbers, rows, ())
 
 
 def _schema(types: Mapping[str, str]) -> pa.Schema:
@@ -75,14 +76,9 @@ def _schema(types: Mapping[str, str]) -> pa.Schema:
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
 
 
-def write_table(pending: PendingFile, layout: Layout, chunks: Iterable[tuple[Chunk, Sequence[list[Any]]]]) -> Writer:
-    """Write a whole table to a pending file, each chunk with its added values, and return its writer."""
-    with PendingFile(pending.target) as other:
-        rows = pending if layout.format.build is None else other
-        with rows.path.open("wb") as sink:
-            writer = layout.format.append(sink, layout, None)
-            for chunk, added in chunks:
-                writer.write(chunk, added)
-        if layout.format.build is not None:
-            layout.format.build(rows.path, pending.path, layout)
+def write_table(path: Path, layout: Layout, chunks: Iterable[tuple[Chunk, Sequence[list[Any]]]]) -> Writer:
+    """Write a whole table, each chunk with its added values, and return its writer."""
+    with closing(layout.format.write(path, layout)) as writer:
+        for chunk, added in chunks:
+            writer.write(chunk, added)
     return writer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -68,35 +69,38 @@ def likely_id(columns: Sequence[str]) -> str | None:
     return next((name for name in columns if name.casefold() in _ID_NAMES), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFields:
+    """The columns of a table from which its cases are read, or fields in them."""
+
+    text: tuple[str, ...]
+    id: str | None = None
+    date: str | None = None
+    place: str | None = None
+    topic: str | None = None
+
+
 class CaseRows:
-    """A table in memory: chunks of readable rows with their rejects, and each readable row as a case.
+    """A table in memory: chunks of readable rows with their rejects, and each readable row as a case."""
 
-    Attributes
-    ----------
-    read : int
-        Rows read, those that are rejected included.
-    dates_unread : int
-        Dates that could not be read; their cases have none.
-    chunks : list of Chunk
-    cases : list of list of Case
-        For each chunk one case a row, in their order.
-    """
-
-    def __init__(self) -> None:
-        self.read = 0
-        self.dates_unread = 0
+    def __init__(self, fields: CaseFields) -> None:
+        self.fields = fields
+        self.read: list[int] = []  # rows of each chunk, those that are rejected included
+        self.dates_unread = 0  # their cases have none
         self.chunks: list[Chunk] = []
-        self.cases: list[list[Case]] = []
+        self.cases: list[list[Case]] = []  # for each chunk one case a row, in their order
 
-    def add(self, chunk: Chunk, text_column: str | Sequence[str], wanted: dict[str, str | None]) -> None:
-        """Add a chunk; `wanted` names the columns of ids, dates, places and topics, in this order."""
+    def add(self, chunk: Chunk) -> None:
+        """Add a chunk."""
         from tawasul_nlp.duplicates import Case
 
-        self.read += len(chunk.numbers) + len(chunk.rejects)
-        whole, texts = with_texts(chunk, text_column)
+        fields = self.fields
+        whole, texts = with_texts(chunk, fields.text)
         ids, dates, places, topics = (
-            values_of(whole, name) if name is not None else [None] * len(texts) for name in wanted.values()
+            values_of(whole, name) if name is not None else [None] * len(texts)
+            for name in (fields.id, fields.date, fields.place, fields.topic)
         )
+        self.read.append(len(chunk.numbers) + len(chunk.rejects))
         self.chunks.append(whole)
         self.cases.append(
             [
@@ -120,13 +124,13 @@ def _name(value: Any) -> str | None:
 def reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
     """Reject the rows that an index cannot take: without an id, or with the id of another text."""
     seen: dict[str, str] = {}
-    for at, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
+    for number, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
         problems: dict[int, str] = {}
-        for position, case in enumerate(cases):
+        for row, case in enumerate(cases):
             if not case.text.strip():
                 continue
             if case.id is None:
-                problems[position] = "has no id, by which the index would know it"
+                problems[row] = "has no id, by which the index would know it"
                 continue
             other = seen.get(case.id)
             if other is None and case.id in index:
@@ -134,8 +138,8 @@ def reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
             if other is None or other == case.text:
                 seen[case.id] = case.text
             else:
-                problems[position] = (
+                problems[row] = (
                     f"has the id {case.id!r} of a case with another text; remove that one from the index first"
                 )
-        rows.chunks[at] = chunk.rejecting(problems)
-        rows.cases[at] = [case for position, case in enumerate(cases) if position not in problems]
+        rows.chunks[number] = chunk.rejecting(problems)
+        rows.cases[number] = [case for row, case in enumerate(cases) if row not in problems]

@@ -1,4 +1,4 @@
-"""Classify a whole table: read a chunk, predict, write it, and publish the output when every row is accounted for."""
+"""Classify a whole table: predict it chunk by chunk, then write it, and publish it when every row is accounted for."""
 
 from __future__ import annotations
 
@@ -6,73 +6,61 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
 from tawasul_nlp.tables.errors import InputChangedError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
-from tawasul_nlp.tables.io.files import publish
-from tawasul_nlp.tables.io.formats import Layout, ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.files import InputFile
+from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
 from tawasul_nlp.tables.run.outputs import (
     Targets,
+    WrittenTable,
     checked_targets,
-    escaped_note,
     input_identity,
     layout_of,
+    publish,
     versions,
-    write_manifest,
 )
-from tawasul_nlp.tables.run.pipeline import Classifier, Engine, LabelCount, LocalEngine, ModelFacts, Pipeline, Step
-from tawasul_nlp.tables.run.resume import TABLE, UnfinishedRun, files_of_run, is_unfinished, unfinished_run
+from tawasul_nlp.tables.run.parts import Parts, unfinished_run
+from tawasul_nlp.tables.run.pipeline import (
+    CaseColumns,
+    Classification,
+    Classifier,
+    Engine,
+    LabelCount,
+    LabelCounts,
+    LocalEngine,
+    ModelFacts,
+    Step,
+    answered_chunks,
+    predict_parts,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
-    """What a run did.
-
-    Attributes
-    ----------
-    output, rejects : Path or None
-        The published table, and the file of rejected rows; `rejects` is None when no row was rejected.
-    manifest : Path or None
-        The file that has all this as JSON, with versions, options and hashes; None if there is none.
-    rows_read, rows_written, rows_rejected : int
-        ``rows_read == rows_written + rows_rejected`` always.
-    needs_review : int
-        Rows written with ``needs_review``.
-    task : str
-        The task whose labels are counted: the agency, or a foreign model's first task.
-    counts : tuple of LabelCount
-        Largest first.
-    added : tuple of str
-        Names of the added columns.
-    notes : tuple of str
-        What the user should know, such as renamed columns.
-    started : datetime
-        In UTC; of a resumed run, when it first began.
-    seconds : float
-        Wall-clock time of reading, predicting and writing; of a resumed run, of all its processes.
-    resumed : int
-        How often the run was resumed.
-    """
+    """What a run did."""
 
     output: Path
-    rejects: Path | None
-    manifest: Path | None
-    rows_read: int
+    rejects: Path | None  # None when no row was rejected
+    manifest: Path | None  # None if there is none
+    rows_read: int  # always rows_written + rows_rejected
     rows_written: int
     rows_rejected: int
-    needs_review: int
-    task: str
-    counts: tuple[LabelCount, ...]
-    added: tuple[str, ...]
-    notes: tuple[str, ...]
-    started: datetime
-    seconds: float
-    resumed: int
+    needs_review: int  # rows written with ``needs_review``
+    task: str  # whose labels are counted: the agency, or a foreign model's first task
+    counts: tuple[LabelCount, ...]  # largest first
+    added: tuple[str, ...]  # names of the added columns
+    notes: tuple[str, ...]  # what the user should know, such as renamed columns
+    started: datetime  # in UTC; of a resumed run, when it first began
+    seconds: float  # wall-clock time; of a resumed run, of all its processes
+    resumed: int  # how often the run was resumed
 
 
 def classify_table(
@@ -97,7 +85,7 @@ def classify_table(
     text. A row that cannot be read goes to the rejects file. Memory is bounded by the chunk, not by the table.
 
     A run that was interrupted or killed resumes when it is called again in the same way: until the output is complete,
-    finished rows are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions or engines.
+    the answers are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions or engines.
 
     Parameters
     ----------
@@ -120,10 +108,9 @@ def classify_table(
     engine : callable
         Returns what predicts, of a classifier: this process, or with :class:`tawasul_nlp.tables.ray.RayEngine` the
         workers of a cluster.
-    restart : bool
-        Whether to discard an unfinished run of this output.
-    resumable : bool
-        Whether another process may resume this run; False for an input that will not be there again.
+    restart, resumable : bool
+        Whether to discard an unfinished run of this output, and whether another process may resume this one (False for
+        an input that will not be there again).
     chunk_rows : int
         Rows classified at a time.
     on_step : callable, optional
@@ -149,123 +136,123 @@ def classify_table(
     file, reader = open_source(source, text_column, read)
     if mask_columns:
         check_names(reader)  # before an error lists the names; once more when the model's country is known
-    text_columns = checked_columns(reader, text_column)
-    check_columns(reader, place_columns, "--place-column")
-    mask_columns = checked_masks(reader, mask_columns)
-    targets = checked_targets(
-        "classify", source, output, write, also_written=files_of_run(output), resumes=is_unfinished(output)
+    columns = CaseColumns(
+        text=checked_columns(reader, text_column),
+        place=_checked_places(reader, place_columns),
+        mask=checked_masks(reader, mask_columns),
     )
-    identity = input_identity(file.path)
-
+    targets = checked_targets("classify", source, output, write, resumable=True)
+    input = input_identity(file.path)
     with closing(engine(classifier)) as opened:
-        tasks = task_order(opened.facts.tasks)
-        domain, multi_label = opened.facts.domain, opened.facts.multi_label
-        if mask_columns:
-            check_names(reader, domain)
-        levels = None if domain is None else domain.gazetteer.levels
-        types = classification_columns(tasks, levels, multi_label=multi_label, issues=opened.facts.finds_issues)
-        names = added_names(reader.columns, write.prefix, types)
-        layout = layout_of(reader, targets, write, names, types, lambda: masked_schema(reader.schema(), mask_columns))
-        options = _options(reader, layout, text_columns, place_columns, mask_columns, read, write, chunk_rows)
-        same = {"input": identity, "model": dict(opened.facts.identity), "versions": versions()} | options
-        task = "agency" if "agency" in tasks else next((task for task in tasks if task not in multi_label), tasks[0])
-        with unfinished_run(output, same, resumable=resumable, restart=restart) as run, disk_errors():
-            columns = text_columns, mask_columns, tuple(place_columns)
-            pipeline = Pipeline(file, reader, layout, run, *columns, task, domain)
-            pipeline.run(opened, chunk_rows, on_step)
-            # What file systems report too late is found here, unless it was undone.
-            if input_identity(file.path) != identity:
-                raise InputChangedError(file.path)
-            _publish(run, layout, targets, pipeline.label_counts.rows_rejected)
-            notes = (*reader.notes, *joined_note(text_columns), *escaped_note(pipeline.escaped))
-            report = _report(targets, pipeline, notes, run.resumed)
-            if report.manifest is not None:
-                facts = _facts(report, {"name": source.name, **identity}, opened.facts, options)
-                write_manifest(report.manifest, facts)
-    return report
+        table = _classification(file, reader, columns, targets, write, opened.facts, chunk_rows)
+        options = _options(table, read, write)
+        made_of = {"command": "classify", "input": input, "model": dict(opened.facts.identity), "versions": versions()}
+        with unfinished_run(output, made_of | options, resumable=resumable, restart=restart) as parts, disk_errors():
+            counts = predict_parts(table, opened, parts, on_step)
+            report = partial(_report, targets, table, counts, parts)
+            published = publish(
+                "classify",
+                targets,
+                table.layout,
+                answered_chunks(table, parts),
+                lambda published: _facts(report(published), opened.facts, {"name": file.name, **input}, options),
+                before=lambda: _check_unchanged(file, input),
+            )
+            return report(published)
 
 
-def _options(
+def _checked_places(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
+    check_columns(reader, columns, "--place-column")
+    return tuple(columns)
+
+
+def _classification(
+    file: InputFile,
     reader: Reader,
-    layout: Layout,
-    text_columns: Sequence[str],
-    place_columns: Sequence[str],
-    mask_columns: Sequence[str],
-    read: ReadOptions,
+    columns: CaseColumns,
+    targets: Targets,
     write: WriteOptions,
+    facts: ModelFacts,
     chunk_rows: int,
-) -> dict[str, Any]:
+) -> Classification:
+    """Return what is to be done with the table, when what the model answers is known."""
+    if columns.mask:
+        check_names(reader, facts.domain)
+    tasks = task_order(facts.tasks)
+    levels = None if facts.domain is None else facts.domain.gazetteer.levels
+    types = classification_columns(tasks, levels, multi_label=facts.multi_label, issues=facts.finds_issues)
+    names = added_names(reader.columns, write.prefix, types)
+    schema = partial(masked_schema, reader, columns.mask)
+    single = [task for task in tasks if task not in facts.multi_label]
+    return Classification(
+        file=file,
+        reader=reader,
+        columns=columns,
+        layout=layout_of(reader, targets, write, names, types, schema),
+        domain=facts.domain or Domain.bundled(),
+        task="agency" if "agency" in tasks else next(iter(single), tasks[0]),
+        chunk_rows=chunk_rows,
+    )
+
+
+def _options(table: Classification, read: ReadOptions, write: WriteOptions) -> dict[str, Any]:
     """Return the options that must be the same for a run to resume, as plain data."""
+    reader, columns = table.reader, table.columns
     return {
-        "text_column": text_columns[0] if len(text_columns) == 1 else list(text_columns),
-        "output_format": layout.format.name,
+        "text_column": columns.text[0] if len(columns.text) == 1 else list(columns.text),
+        "output_format": table.layout.format.name,
         "columns": list(reader.columns),
-        "added": list(layout.added),
+        "added": list(table.layout.added),
         "encoding": reader.encoding,
         "delimiter": reader.delimiter,
         "sheet": reader.sheet,
         "header_row": read.header_row,
-        "place_columns": list(place_columns),
-        "mask_columns": list(mask_columns),
+        "place_columns": list(columns.place),
+        "mask_columns": list(columns.mask),
         "bom": write.bom,
         "raw_cells": write.raw_cells,
-        "chunk_rows": chunk_rows,
+        "chunk_rows": table.chunk_rows,
     }
 
 
-def _report(targets: Targets, pipeline: Pipeline, notes: tuple[str, ...], resumed: int) -> BatchReport:
+def _check_unchanged(file: InputFile, input: Mapping[str, Any]) -> None:
+    """Raise :class:`InputChangedError` if the file is not what it was, which some file systems report too late."""
+    file.check()
+    if input_identity(file.path) != input:
+        raise InputChangedError(file.path)
+
+
+def _report(
+    targets: Targets, table: Classification, counts: LabelCounts, parts: Parts, published: WrittenTable
+) -> BatchReport:
     assert targets.output is not None
-    counts = pipeline.label_counts
     return BatchReport(
         output=targets.output,
-        rejects=targets.rejects if counts.rows_rejected else None,
+        rejects=published.rejects,
         manifest=targets.manifest,
         rows_read=counts.rows_read,
-        rows_written=pipeline.rows_written,
-        rows_rejected=counts.rows_rejected,
+        rows_written=published.rows_written,
+        rows_rejected=published.rows_rejected,
         needs_review=counts.needs_review,
         task=counts.task,
         counts=counts.counts(),
-        added=pipeline.layout.added,
-        notes=notes,
-        started=pipeline.started,
-        seconds=pipeline.seconds(),
-        resumed=resumed,
+        added=table.layout.added,
+        notes=(*table.reader.notes, *joined_note(table.columns.text), *published.notes),
+        started=parts.started,
+        seconds=parts.seconds(),
+        resumed=parts.resumed,
     )
 
 
-def _publish(run: UnfinishedRun, layout: Layout, targets: Targets, rejected: int) -> None:
-    """Build the table and put it in place, after the rejects: whoever sees the output can rely on finding them."""
-    assert targets.output is not None
-    table = run.rows.path
-    if rejected:
-        publish(run.rejects.path, targets.rejects)
-    else:
-        targets.rejects.unlink(missing_ok=True)
-    if layout.format.build is not None:
-        table = run.folder / TABLE
-        table.unlink(missing_ok=True)  # it may be one and the same file as an output that was published already
-        layout.format.build(run.rows.path, table, layout)
-    publish(table, targets.output)
-
-
 def _facts(
-    report: BatchReport, source: Mapping[str, Any], model: ModelFacts, options: Mapping[str, Any]
+    report: BatchReport, model: ModelFacts, input: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the manifest holds."""
     return {
-        "command": "classify",
-        "versions": versions(),
         "model": {**model.identity, "tasks": list(model.tasks)},
-        "input": dict(source),
-        "output": {"name": report.output.name, **input_identity(report.output)},
+        "input": dict(input),
         "options": dict(options),
-        "rows": {
-            "read": report.rows_read,
-            "written": report.rows_written,
-            "rejected": report.rows_rejected,
-            "for_review": report.needs_review,
-        },
+        "rows": {"for_review": report.needs_review},
         "rows_by_label": {report.task: {count.id: count.rows for count in report.counts}},
         "rejects": report.rejects.name if report.rejects is not None else None,
         "notes": list(report.notes),

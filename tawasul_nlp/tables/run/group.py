@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
-from tawasul_nlp.tables.io.files import PendingFile
+from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
-from tawasul_nlp.tables.io.write import write_table
-from tawasul_nlp.tables.run.case_rows import CaseRows, reject_unknowable
+from tawasul_nlp.tables.run.case_rows import CaseFields, CaseRows, reject_unknowable
 from tawasul_nlp.tables.run.outputs import (
     Targets,
-    check_rows,
+    WrittenTable,
     checked_targets,
-    escaped_note,
     input_identity,
     layout_of,
-    publish_table,
+    publish,
+    versions,
 )
+from tawasul_nlp.tables.run.parts import Parts, unfinished_run
+from tawasul_nlp.tables.run.pipeline import ModelFacts
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident
+    from tawasul_nlp.duplicates.features import CaseFeatures
+
+OnStep = Callable[[str, int, int], None]
 
 LARGEST = 10
 _DECIMALS = 4
@@ -44,55 +53,27 @@ class LargeGroup:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReport:
-    """What a run did.
+    """What a run did."""
 
-    Attributes
-    ----------
-    output, rejects : Path or None
-        The published table (None when only an index was added to), and the file of rejected rows, if any was rejected.
-    rows_read, rows_written, rows_rejected : int
-        ``rows_read == rows_written + rows_rejected`` always.
-    without_text : int
-        Rows written without a group, because they have no text.
-    cases, incidents : int
-        Rows that were grouped, and how many different groups they are in.
-    groups, grouped_cases : int
-        Incidents that were reported more than once, and the rows in them.
-    known : int or None
-        Cases that were in the index before; None without an index.
-    pairs_read : int or None
-        Pairs of cases whose texts the model read together to verify them; None if it did not verify any.
-    dates_unread : int
-        Cases that were grouped without a date because theirs could not be read.
-    largest : tuple of LargeGroup
-        At most ten, the largest first.
-    added : tuple of str
-        Names of the added columns.
-    notes : tuple of str
-        What the user should know of the input, such as renamed columns.
-    seconds : float
-        Wall-clock time of the run.
-    """
-
-    output: Path | None
-    rejects: Path | None
-    rows_read: int
+    output: Path | None  # None when only an index was added to
+    rejects: Path | None  # None when no row was rejected
+    rows_read: int  # always rows_written + rows_rejected
     rows_written: int
     rows_rejected: int
-    without_text: int
-    cases: int
-    incidents: int
-    groups: int
-    grouped_cases: int
-    known: int | None
-    pairs_read: int | None
-    dates_unread: int
-    largest: tuple[LargeGroup, ...]
-    added: tuple[str, ...]
-    notes: tuple[str, ...]
-    seconds: float
+    without_text: int  # rows written without a group, because they have no text
+    cases: int  # rows that were grouped
+    incidents: int  # how many different groups they are in
+    groups: int  # incidents that were reported more than once
+    grouped_cases: int  # the rows in them
+    known: int | None  # cases that were in the index before; None without an index
+    pairs_read: int | None  # pairs whose texts the model read together to verify them; None if it verifies none
+    dates_unread: int  # cases that were grouped without a date because theirs could not be read
+    largest: tuple[LargeGroup, ...]  # at most ten, the largest first
+    added: tuple[str, ...]  # names of the added columns
+    notes: tuple[str, ...]  # what the user should know of the input, such as renamed columns
+    seconds: float  # wall-clock time of the run
 
 
 def group_table(
@@ -108,6 +89,8 @@ def group_table(
     index: str | Path | None = None,
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
+    restart: bool = False,
+    resumable: bool = True,
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> GroupReport:
@@ -117,6 +100,9 @@ def group_table(
     probability that the case and its group's representative report one incident) and ``is_representative``. A row
     without text belongs to no group, and these are empty. A row that cannot be read goes to the rejects file. All rows
     are held in memory.
+
+    A run without an index that was interrupted or killed resumes when it is called again in the same way: what the
+    model has read is in the folder ``OUT.partial`` until the output is complete.
 
     Parameters
     ----------
@@ -138,10 +124,12 @@ def group_table(
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
+    restart, resumable : bool
+        As for :func:`~tawasul_nlp.tables.run.classify.classify_table`.
     chunk_rows : int
         Rows read, and added to the index, at a time.
     on_step : callable, optional
-        Called with what is done ("read", "grouped" or "added"), how many rows so far, and of how many (0: unknown).
+        Called with what is done ("read", "encoded" or "added"), how many rows so far, and of how many (0: unknown).
 
     Returns
     -------
@@ -158,76 +146,109 @@ def group_table(
         If written and rejected rows do not add up to the rows read, which would be a bug.
     """
     began = time.monotonic()
+    step = on_step or (lambda _what, _done, _total: None)
+    _check_index(output, index, id_column)
+    file, reader = open_source(source, text_column, read)
+    fields = CaseFields(
+        text=checked_columns(reader, text_column),
+        id=id_column,
+        date=date_column,
+        place=place_column,
+        topic=topic_column,
+    )
+    _check_fields(reader, fields)
     target = Path(output) if output is not None else None
-    if target is None and index is None:
+    names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
+    targets = checked_targets(
+        "group", Path(source), target, write, also_read=_index_files(index), resumable=index is None
+    )
+    layout = None if target is None else layout_of(reader, targets, write, names, GROUP_COLUMNS)
+    input = input_identity(file.path)
+    with disk_errors():
+        rows = _read_cases(file, reader, targets, fields, chunk_rows, step)
+        loaded = grouper() if callable(grouper) else grouper
+        with ExitStack() as stack:
+            if index is not None:
+                grouped = _indexed(loaded, index, rows, step)
+            else:
+                assert target is not None
+                made_of = _made_of(loaded, reader, fields, input, chunk_rows)
+                run = unfinished_run(target, made_of, resumable=resumable, restart=restart)
+                grouped = _grouped(loaded, rows, stack.enter_context(run), step)
+            facts = {"pairs_read": grouped.pairs_read, "input": {"name": file.name, **input}}
+            answered = zip(rows.read, rows.chunks, grouped.values, strict=True)
+            written = publish("group", targets, layout, answered, lambda _: facts)
+    notes = (*reader.notes, *joined_note(fields.text), *_own_topics_note(loaded, rows), *written.notes)
+    return _report(targets, rows, grouped, written, names, notes, time.monotonic() - began)
+
+
+def _check_index(output: str | Path | None, index: str | Path | None, id_column: str | None) -> None:
+    if output is None and index is None:
         raise ValueError("got neither an output nor an index; name one, or there is nothing to do")
     if index is not None and id_column is None:
         raise TableError(
             "an index knows a case by its id, and no id column is named; name one with --id-column, "
             "or the same table would be added again each time"
         )
-    source = Path(source)
-    file, reader = open_source(source, text_column, read)
-    wanted = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
-    text_columns = checked_columns(reader, text_column)
-    for role, name in wanted.items():
-        check_columns(reader, [name], f"--{role}-column")
-    names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
-    targets = checked_targets("group", source, target, write, also_read=_index_files(index))
-    identity = input_identity(file.path)
 
-    with disk_errors(), ExitStack() as stack:
-        # Opened before the work: a folder that cannot be written is reported at once.
-        rejects_file = stack.enter_context(PendingFile(targets.rejects))
-        table_file = stack.enter_context(PendingFile(target)) if target is not None else None
-        rows = CaseRows()
-        for chunk in reader.chunks(chunk_rows):
-            fitting = chunk if targets.format is None else targets.format.fitting(chunk, lambda same: same)
-            rows.add(fitting, text_columns, wanted)
-            if on_step is not None:
-                on_step("read", rows.read, 0)
-        file.check()
-        loaded = grouper() if callable(grouper) else grouper
-        found = _grouped(loaded, rows) if index is None else _indexed(loaded, index, rows, on_step)
-        written, escaped = sum(len(chunk.numbers) for chunk in rows.chunks), 0
-        if table_file is not None:
-            layout = layout_of(reader, targets, write, names, GROUP_COLUMNS)
-            writer = write_table(table_file, layout, zip(rows.chunks, found.values, strict=True))
-            written, escaped = writer.rows_written, writer.escaped
-        rejects = [reject for chunk in rows.chunks for reject in chunk.rejects]
-        check_rows(rows.read, written, len(rejects))
-        counts = {"read": rows.read, "written": written, "rejected": len(rejects)}
-        facts = {"pairs_read": found.pairs_read, "input": {"name": source.name, **identity}, "rows": counts}
-        publish_table("group", targets, rejects_file, table_file, rejects, facts)
-    notes = (*reader.notes, *joined_note(text_columns), *_own_topics_note(loaded, rows), *escaped_note(escaped))
-    return _report(targets, rows, found, written, len(rejects), names, notes, time.monotonic() - began)
+
+def _check_fields(reader: Reader, fields: CaseFields) -> None:
+    for role in ("id", "date", "place", "topic"):
+        check_columns(reader, [getattr(fields, role)], f"--{role}-column")
+
+
+def _read_cases(
+    file: InputFile, reader: Reader, targets: Targets, fields: CaseFields, chunk_rows: int, step: OnStep
+) -> CaseRows:
+    rows = CaseRows(fields)
+    for chunk in reader.chunks(chunk_rows):
+        rows.add(chunk if targets.format is None else targets.format.fitting(chunk, lambda same: same))
+        step("read", sum(rows.read), 0)
+    file.check()
+    return rows
+
+
+def _made_of(
+    grouper: DuplicateGrouper, reader: Reader, fields: CaseFields, input: Mapping[str, Any], chunk_rows: int
+) -> dict[str, Any]:
+    """Return what decides what the model reads in the cases: not how they are grouped by that."""
+    return {
+        "command": "group",
+        "input": dict(input),
+        "model": dict(ModelFacts.of(grouper.classifier).identity) | {"domain": grouper.domain.fingerprint},
+        "versions": versions(),
+        "columns": dataclasses.asdict(fields),
+        "encoding": reader.encoding,
+        "delimiter": reader.delimiter,
+        "sheet": reader.sheet,
+        "chunk_rows": chunk_rows,
+    }
 
 
 def _report(
     targets: Targets,
     rows: CaseRows,
-    found: _Grouped,
-    written: int,
-    rejected: int,
+    grouped: _Grouped,
+    written: WrittenTable,
     added: tuple[str, ...],
     notes: tuple[str, ...],
     seconds: float,
 ) -> GroupReport:
     return GroupReport(
         output=targets.output,
-        rejects=targets.rejects if rejected else None,
-        rows_read=rows.read,
-        rows_written=written,
-        rows_rejected=rejected,
-        without_text=written - found.cases,
-        cases=found.cases,
-        incidents=len(found.sizes),
-        groups=sum(size > 1 for size in found.sizes.values()),
-        grouped_cases=found.together,
-        known=found.known,
-        pairs_read=found.pairs_read,
+        rejects=written.rejects,
+        rows_read=written.rows_read,
+        rows_written=written.rows_written,
+        rows_rejected=written.rows_rejected,
+        without_text=written.rows_written - grouped.cases,
+        cases=grouped.cases,
+        incidents=len(grouped.sizes),
+        groups=sum(size > 1 for size in grouped.sizes.values()),
+        grouped_cases=grouped.together,
+        known=grouped.known,
+        pairs_read=grouped.pairs_read,
         dates_unread=rows.dates_unread,
-        largest=found.largest,
+        largest=grouped.largest,
         added=added,
         notes=notes,
         seconds=seconds,
@@ -240,12 +261,12 @@ def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ..
 
     topics = {case.topic for cases in rows.cases for case in cases if case.topic}
     ids = topic_ids(grouper.classifier) if topics else {}
-    own = sorted(topic for topic in topics if topic.casefold() not in ids)
-    if not own:
+    others = sorted(topic for topic in topics if topic.casefold() not in ids)
+    if not others:
         return ()
     return (
-        f"{len(own):,} of {len(topics):,} topics are none of the model's, such as {own[0]!r}: such a topic agrees with "
-        "its like and is not compared with topics that the model reads",
+        f"{len(others):,} of {len(topics):,} topics are none of the model's, such as {others[0]!r}: "
+        "such a topic agrees with its like and is not compared with topics that the model reads",
     )
 
 
@@ -281,14 +302,14 @@ class _Grouped:
 _NO_GROUP: list[Any] = [None] * len(GROUP_COLUMNS)
 
 
-def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Grouped:
+def _grouped(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnStep) -> _Grouped:
     worded = [case for cases in rows.cases for case in cases if case.text.strip()]
-    groups = grouper.group(worded)
+    groups = grouper.group_features(worded, _features(grouper, rows, parts, step))
     labels, representatives = groups.labels.tolist(), groups.representatives.tolist()
     sizes = Counter(labels)
     values = (
-        [label, sizes[label], round(score, _DECIMALS), representative == at]
-        for at, (label, score, representative) in enumerate(
+        [label, sizes[label], round(score, _DECIMALS), representative == row]
+        for row, (label, score, representative) in enumerate(
             zip(labels, groups.scores.tolist(), representatives, strict=True)
         )
     )
@@ -302,9 +323,31 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows) -> _Grouped:
     return grouped
 
 
-def _indexed(
-    grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, on_step: Callable[[str, int, int], None] | None
-) -> _Grouped:
+def _features(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnStep) -> CaseFeatures:
+    """Return what the cases with a text are compared by, which is read of each chunk once and stored."""
+    from tawasul_nlp.duplicates.features import case_features, pack, unpack
+
+    total = sum(rows.read)
+    for number in range(len(parts), len(rows.cases)):
+        worded = [case for case in rows.cases[number] if case.text.strip()]
+        features = case_features(grouper.classifier, worded, workers=1, domain=grouper.domain)
+        done = sum(rows.read[: number + 1])
+        parts.add(_features_batch(pack(features) if worded else [], features.vectors), {"rows_read": done})
+        step("encoded", done, total)
+    batches = [parts[number] for number in range(len(rows.cases))]
+    packed = [blob for batch in batches for blob in batch.column(0).to_pylist()]
+    vectors = np.frombuffer(b"".join(blob for batch in batches for blob in batch.column(1).to_pylist()), np.float32)
+    return unpack(packed, vectors.reshape(-1, grouper.classifier.incident_size), grouper.domain)
+
+
+def _features_batch(packed: Sequence[bytes], vectors: np.ndarray) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    columns = [pa.array(packed, pa.large_binary()), pa.array([row.tobytes() for row in vectors], pa.large_binary())]
+    return pa.RecordBatch.from_arrays(columns, names=["features", "vector"])
+
+
+def _indexed(grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, step: OnStep) -> _Grouped:
     from tawasul_nlp.duplicates import DuplicateIndex
 
     with DuplicateIndex.open(folder, grouper) as index:
@@ -315,8 +358,7 @@ def _indexed(
         for cases in rows.cases:
             index.add(case for case in cases if case.text.strip())
             done += len(cases)
-            if on_step is not None:
-                on_step("added", done, total)
+            step("added", done, total)
         # Read after the last case: until then groups grow, merge and split, and a case may change its group.
         grouped = _Grouped(known)
         if grouper.verifier is not None:

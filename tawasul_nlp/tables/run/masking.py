@@ -80,10 +80,11 @@ def masked(chunk: Chunk, columns: Sequence[str], domain: Domain | None = None) -
     return replace(chunk, rows=_rows(chunk, columns, mask), rejects=rejects)
 
 
-def masked_schema(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+def masked_schema(reader: Reader, columns: Sequence[str]) -> pa.Schema:
     """Return the schema of a table with masked columns: what was a number may now be a placeholder."""
     import pyarrow as pa
 
+    schema = reader.schema()
     for position, field in enumerate(schema):
         kept = pa.types.is_dictionary(field.type) or pa.types.is_null(field.type) or "string" in str(field.type)
         if field.name in columns and not kept:

@@ -8,15 +8,17 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tawasul_nlp
-from tawasul_nlp.tables.errors import RowsLostError, TableError, reason_of
-from tawasul_nlp.tables.io.chunk import Reader, Reject
-from tawasul_nlp.tables.io.files import PendingFile, check_apart, checked_target
+from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors, reason_of
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject
+from tawasul_nlp.tables.io.files import PendingFile, check_apart
 from tawasul_nlp.tables.io.formats import Layout, TableFormat, WriteOptions, known_format, output_format
+from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,12 +44,12 @@ def checked_targets(
     *,
     also_read: Iterable[Path] = (),
     also_written: Mapping[str, Path] | None = None,
-    resumes: bool = False,
+    resumable: bool = False,
 ) -> Targets:
     """Return the files that the run of a command will write.
 
-    It may also read and write other files (these by what they are), and resume: what an unfinished run has published
-    already is its own.
+    It may also read and write other files (these by what they are). What an unfinished run has published already, if
+    runs of the command are resumable, is its own.
 
     Raises
     ------
@@ -66,18 +68,19 @@ def checked_targets(
     )
     named = {"output": output, "rejects file": targets.rejects, "manifest": targets.manifest}
     written = {what: path for what, path in named.items() if path is not None}
-    check_apart([source, *also_read], written | dict(also_written or {}))
+    of_run = files_of_run(output) if resumable and output is not None else {}
+    check_apart([source, *also_read], written | of_run | dict(also_written or {}))
     _check_rejects(targets.rejects)
     for path in written.values():
-        checked_target(path)
-    if output is not None and not (options.overwrite or resumes):
+        PendingFile(path).discard()  # a folder that cannot be written is reported before the work
+    if output is not None and not options.overwrite and not (resumable and is_unfinished(output)):
         check_replaceable(output, command, source)
     return targets
 
 
-def _rejects_of(output: Path, wanted: str | Path | None) -> Path:
-    """Return where rejects go: where they are wanted, or beside the output."""
-    return Path(wanted) if wanted is not None else output.with_name(output.name + ".rejects.jsonl")
+def _rejects_of(output: Path, named: str | Path | None) -> Path:
+    """Return where rejects go: where they are said to, or beside the output."""
+    return Path(named) if named is not None else output.with_name(output.name + ".rejects.jsonl")
 
 
 def _check_rejects(path: Path) -> None:
@@ -115,8 +118,9 @@ def layout_of(
     reader's.
     """
     assert targets.output is not None and targets.format is not None
-    own = reader.delimiter if len(reader.columns) > 1 else None
-    delimiter = "\t" if targets.output.suffix.lower() == ".tsv" else own or ","
+    targets.format.check_columns([*reader.columns, *added])
+    usual = reader.delimiter if len(reader.columns) > 1 else None
+    delimiter = "\t" if targets.output.suffix.lower() == ".tsv" else usual or ","
     return Layout(
         targets.format,
         reader.columns,
@@ -129,39 +133,119 @@ def layout_of(
     )
 
 
-def check_rows(read: int, written: int, rejected: int) -> None:
-    """Raise :class:`RowsLostError` if rows were lost."""
+@dataclass(frozen=True, slots=True)
+class WrittenTable:
+    """What was written; `rejects` is None when no row was rejected."""
+
+    rows_read: int
+    rows_written: int
+    rows_rejected: int
+    rejects: Path | None
+    notes: tuple[str, ...]
+
+
+# How many rows were read, those of them that are written with their rejects, and the values added to each.
+Answered = tuple[int, Chunk, Sequence[list[Any]]]
+
+
+def publish(
+    command: str,
+    targets: Targets,
+    layout: Layout | None,
+    answered: Iterable[Answered],
+    facts: Callable[[WrittenTable], Mapping[str, Any]],
+    before: Callable[[], None] = lambda: None,
+) -> WrittenTable:
+    """Write a run's table, rejects and manifest, and put them in place.
+
+    The table comes last: whoever sees it can rely on finding the others.
+
+    Parameters
+    ----------
+    command : str
+    targets : Targets
+    layout : Layout or None
+        None if there is no table to write.
+    answered : iterable of Answered
+        The whole table, a chunk at a time.
+    facts : callable
+        Returns what the manifest holds beside command, versions, rows and output.
+    before : callable
+        Called when everything is written and before any of it appears under its name.
+
+    Raises
+    ------
+    RowsLostError
+        If written and rejected rows do not add up to the rows read.
+    """
+    with disk_errors(), ExitStack() as stack:
+        rejects_file = stack.enter_context(PendingFile(targets.rejects))
+        table_file = None if targets.output is None else stack.enter_context(PendingFile(targets.output))
+        published = _written(targets, rejects_file, table_file, layout, answered)
+        before()
+        if published.rows_rejected:
+            rejects_file.publish()
+        else:
+            rejects_file.target.unlink(missing_ok=True)
+        if table_file is not None:
+            if targets.manifest is not None:  # an output without one would not be ours to replace
+                _write_manifest(targets, command, table_file.path, published, facts(published))
+            table_file.publish()
+    return published
+
+
+def _written(
+    targets: Targets,
+    rejects_file: PendingFile,
+    table_file: PendingFile | None,
+    layout: Layout | None,
+    answered: Iterable[Answered],
+) -> WrittenTable:
+    """Write table and rejects under their temporary names."""
+    read = written = rejected = 0
+    with ExitStack() as stack:
+        rejects = stack.enter_context(rejects_file.path.open("wb"))
+        writer = None
+        if table_file is not None and layout is not None:
+            writer = stack.enter_context(closing(layout.format.write(table_file.path, layout)))
+        for rows_read, chunk, values in answered:
+            read += rows_read
+            rejected += len(chunk.rejects)
+            rejects.write(reject_lines(chunk.rejects).encode())
+            if writer is None:
+                written += len(chunk.numbers)
+            else:
+                writer.write(chunk, values)
+                written = writer.rows_written
     if read != written + rejected:
         raise RowsLostError(
             f"{read} rows were read but {written} written and {rejected} rejected; nothing was published"
         )
+    notes = escaped_note(writer.escaped) if writer is not None else ()
+    return WrittenTable(read, written, rejected, targets.rejects if rejected else None, notes)
+
+
+def _write_manifest(
+    targets: Targets, command: str, table: Path, published: WrittenTable, facts: Mapping[str, Any]
+) -> None:
+    assert targets.output is not None and targets.manifest is not None
+    rows = {"read": published.rows_read, "written": published.rows_written, "rejected": published.rows_rejected}
+    manifest = {
+        "command": command,
+        "versions": versions(),
+        **facts,
+        "rows": rows | facts.get("rows", {}),
+        "output": {"name": targets.output.name, **input_identity(table)},
+    }
+    with PendingFile(targets.manifest) as pending:
+        text = json.dumps(manifest, ensure_ascii=False, indent=1)
+        pending.path.write_text(text + "\n", encoding="utf-8")
+        pending.publish()
 
 
 def reject_lines(rejects: Sequence[Reject]) -> str:
     """Return rejects in the order of their rows, one line of JSON each."""
     return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
-
-
-def publish_table(
-    command: str,
-    targets: Targets,
-    rejects_file: PendingFile,
-    table_file: PendingFile | None,
-    rejects: Sequence[Reject],
-    facts: Mapping[str, Any],
-) -> None:
-    """Put rejects, manifest and table in place: whoever sees the output can rely on finding the others."""
-    if rejects:
-        rejects_file.path.write_text(reject_lines(rejects), encoding="utf-8", newline="")
-        rejects_file.publish()
-    else:
-        rejects_file.target.unlink(missing_ok=True)
-    if table_file is None or targets.output is None:
-        return
-    if targets.manifest is not None:  # an output without one would not be ours to replace
-        output = {"name": targets.output.name, **input_identity(table_file.path)}
-        write_manifest(targets.manifest, {"command": command, "versions": versions(), **facts, "output": output})
-    table_file.publish()
 
 
 def escaped_note(cells: int) -> tuple[str, ...]:
@@ -217,11 +301,3 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that matter."""
     found = {"tawasul-nlp": tawasul_nlp.__version__, "python": platform.python_version()}
     return found | {name: importlib.metadata.version(name) for name in _LIBRARIES}
-
-
-def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts as JSON; the file appears when it is complete."""
-    with PendingFile(path) as pending:
-        text = json.dumps(facts, ensure_ascii=False, indent=1)
-        pending.path.write_text(text + "\n", encoding="utf-8")
-        pending.publish()

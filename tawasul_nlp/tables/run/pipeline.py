@@ -1,17 +1,16 @@
-"""What predicts a run: in this process, or on a Ray cluster (`tables/ray.py`)."""
+"""Predict a table chunk by chunk, in this process or on a Ray cluster (`tables/ray.py`), and give it its answers."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.label_sets import join_labels
-from tawasul_nlp.tables.added_columns import TASKS, added_values
+from tawasul_nlp.tables.added_columns import OF_LABEL_SETS, TASKS, added_schema, added_values
 from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
 from tawasul_nlp.tables.io.fields import values_of, with_texts
@@ -19,10 +18,12 @@ from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import Layout
 from tawasul_nlp.tables.run.given_places import given_places, placed
 from tawasul_nlp.tables.run.masking import masked
-from tawasul_nlp.tables.run.outputs import check_rows, reject_lines
-from tawasul_nlp.tables.run.resume import UnfinishedRun
+from tawasul_nlp.tables.run.outputs import Answered
+from tawasul_nlp.tables.run.parts import Parts
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tawasul_nlp.domain import Domain
     from tawasul_nlp.prediction import Prediction
 
@@ -210,117 +211,110 @@ class Step:
     predictions: Sequence[Prediction]
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """A chunk on its way: as it was read, without the rows that have no text, and how much of the table was read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseColumns:
+    """The table's own columns that hold the texts and the places of cases, and those that are written masked."""
 
-    read: Chunk
-    whole: Chunk
-    fraction: float
+    text: tuple[str, ...]
+    place: tuple[str, ...]
+    mask: tuple[str, ...]
 
 
-class Pipeline:
-    """What is done with each chunk of a table: read, predict, place, mask, write, count, commit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """A table to classify, and what it becomes."""
 
-    A chunk counts if the source was not changed since the run began; after each one the unfinished run stores how far
-    the table is done. The labels of `task` are counted.
-    """
+    file: InputFile
+    reader: Reader
+    columns: CaseColumns
+    layout: Layout
+    domain: Domain
+    task: str  # whose labels are counted
+    chunk_rows: int
 
-    def __init__(
-        self,
-        source: InputFile,
-        reader: Reader,
-        layout: Layout,
-        run: UnfinishedRun,
-        text_columns: tuple[str, ...],
-        mask_columns: tuple[str, ...],
-        place_columns: tuple[str, ...],
-        task: str,
-        domain: Domain | None = None,
-    ) -> None:
-        self._source = source
-        self._reader = reader
-        self.layout = layout
-        self._run = run
-        self._text_columns = text_columns
-        self._mask_columns = mask_columns
-        self._place_columns = place_columns
-        self._domain = domain or Domain.bundled()
-        self._began = time.monotonic()
-        self._before = {"rows_written": 0, "escaped": 0, "seconds": 0.0, "fraction": 0.0} | run.counts
-        self.label_counts = LabelCounts(task, run.counts.get("tally"))
-        stored = run.counts.get("started")
-        self.started = datetime.fromisoformat(stored) if stored else datetime.now(UTC)
-        self._writer = layout.format.append(run.rows, layout, run.counts.get("rows_written"))
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the table, the same chunks in every reading."""
+        return self.reader.chunks(self.chunk_rows, FIRST_ROWS)
 
-    @property
-    def rows_written(self) -> int:
-        """Rows in the output."""
-        return self._before["rows_written"] + self._writer.rows_written
+    def with_texts(self, chunk: Chunk) -> tuple[Chunk, list[str]]:
+        """Return the chunk without the rows that cannot be classified or written, and the texts of the others."""
+        return with_texts(self.layout.format.fitting(chunk, self.masked), self.columns.text)
 
-    @property
-    def escaped(self) -> int:
-        """Escaped cells."""
-        return self._before["escaped"] + self._writer.escaped
+    def masked(self, chunk: Chunk) -> Chunk:
+        """Return the chunk as it is written."""
+        return masked(chunk, self.columns.mask, self.domain) if self.columns.mask else chunk
 
-    def seconds(self) -> float:
-        """Return how long it has taken, without interruptions."""
-        return float(self._before["seconds"] + time.monotonic() - self._began)
-
-    def run(self, engine: Engine, chunk_rows: int, on_step: Callable[[Step], None] | None) -> None:
-        """Classify and write the rest of the table.
-
-        Raises
-        ------
-        InputChangedError
-            If the input was changed since the run began.
-        RowsLostError
-            If written and rejected rows do not add up to the rows read.
-        """
-        if self.label_counts.rows_read and on_step is not None:
-            on_step(Step(self.label_counts.rows_read, self._before["fraction"], None, ()))
-        for batch, predictions in engine.map(self._batches(chunk_rows)):
-            if len(predictions) != len(batch.whole.numbers):
-                raise RowsLostError(
-                    f"{len(batch.whole.numbers)} texts went to the classifier and {len(predictions)} came back"
-                )
-            if self._place_columns:
-                predictions = self._placed(batch.whole, predictions)
-            shown = self._shown(batch.whole)
-            levels, columns = self._domain.gazetteer.levels, tuple(self.layout.types)
-            self._writer.write(shown, [added_values(prediction, columns, levels) for prediction in predictions])
-            self._run.rejects.write(reject_lines(shown.rejects).encode())
-            self.label_counts.add(batch.read, batch.whole, predictions)
-            self._commit(batch)
-            if on_step is not None:
-                on_step(Step(self.label_counts.rows_read, batch.fraction, shown, predictions))
-        self._source.check()
-        self._run.rows.sync()  # a table without rows has a header that no chunk has synced
-        check_rows(self.label_counts.rows_read, self.rows_written, self.label_counts.rows_rejected)
-
-    def _shown(self, chunk: Chunk) -> Chunk:
-        return masked(chunk, self._mask_columns, self._domain) if self._mask_columns else chunk
-
-    def _placed(self, chunk: Chunk, predictions: Sequence[Prediction]) -> list[Prediction]:
-        columns = [values_of(chunk, name) for name in self._place_columns]
+    def placed(self, chunk: Chunk, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+        """Return the predictions with the places that the table's own columns name."""
+        if not self.columns.place:
+            return predictions
+        columns = [values_of(chunk, name) for name in self.columns.place]
         return [
-            placed(prediction, given_places(cells, self._domain), self._domain)
+            placed(prediction, given_places(cells, self.domain), self.domain)
             for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
         ]
 
-    def _batches(self, chunk_rows: int) -> Iterator[tuple[_Batch, list[str]]]:
-        for chunk in self._reader.chunks(chunk_rows, self._run.position, FIRST_ROWS):
-            whole, texts = with_texts(self.layout.format.fitting(chunk, self._shown), self._text_columns)
-            yield _Batch(chunk, whole, self._reader.fraction_read()), texts
+    def batch(self, chunk: Chunk, predictions: Sequence[Prediction]) -> pa.RecordBatch:
+        """Return the numbers of the rows and their added values."""
+        import pyarrow as pa
 
-    def _commit(self, batch: _Batch) -> None:
-        counts = {
-            "tally": self.label_counts.to_dict(),
-            "rows_written": self.rows_written,
-            "escaped": self.escaped,
-            "fraction": batch.fraction,
-            "started": self.started.isoformat(),
-            "seconds": self.seconds(),
-        }
-        self._source.check()
-        self._run.commit(batch.read.end, counts)
+        types = self.layout.types
+        rows = [added_values(prediction, tuple(types), self.domain.gazetteer.levels) for prediction in predictions]
+        columns = zip(*rows, strict=True) if rows else [()] * len(types)
+        schema = added_schema(tuple(types), types)
+        arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
+        numbers = pa.array(chunk.numbers, pa.int64())
+        return pa.RecordBatch.from_arrays([numbers, *arrays], schema=pa.schema([("row", pa.int64()), *schema]))
+
+    def values(self, batch: pa.RecordBatch) -> list[list[Any]]:
+        """Return the added values of the rows of a batch."""
+        columns = [column.to_pylist() for column in batch.columns[1:]]
+        plain = [
+            map(tuple, column) if kind in OF_LABEL_SETS else column
+            for column, kind in zip(columns, self.layout.types.values(), strict=True)
+        ]
+        return [list(row) for row in zip(*plain, strict=True)]
+
+
+def predict_parts(
+    table: Classification, engine: Engine, parts: Parts, on_step: Callable[[Step], None] | None
+) -> LabelCounts:
+    """Store the answers for every chunk that has none yet, and return the counts of all.
+
+    Raises
+    ------
+    InputChangedError
+        If the input was changed since the run began.
+    RowsLostError
+        If the classifier gives another number of answers than it got texts.
+    """
+    counts = LabelCounts(table.task, parts.facts.get("tally"))
+    if len(parts) and on_step is not None:
+        on_step(Step(counts.rows_read, parts.facts["fraction"], None, ()))
+
+    def missing() -> Iterator[tuple[tuple[Chunk, Chunk, float], list[str]]]:
+        for chunk in islice(table.chunks(), len(parts), None):
+            whole, texts = table.with_texts(chunk)
+            yield (chunk, whole, table.reader.fraction_read()), texts
+
+    for (chunk, whole, fraction), predictions in engine.map(missing()):
+        if len(predictions) != len(whole.numbers):
+            raise RowsLostError(f"{len(whole.numbers)} texts went to the classifier and {len(predictions)} came back")
+        predictions = table.placed(whole, predictions)
+        counts.add(chunk, whole, predictions)
+        table.file.check()
+        facts = {"rows_read": counts.rows_read, "tally": counts.to_dict(), "fraction": fraction}
+        parts.add(table.batch(whole, predictions), facts)
+        if on_step is not None:
+            on_step(Step(counts.rows_read, fraction, table.masked(whole), predictions))
+    return counts
+
+
+def answered_chunks(table: Classification, parts: Parts) -> Iterator[Answered]:
+    """Read the table once more and yield it with its answers."""
+    for number, chunk in enumerate(table.chunks()):
+        whole, _ = table.with_texts(chunk)
+        answers = parts[number]
+        if answers.column(0).to_pylist() != list(whole.numbers):
+            raise RowsLostError(f"the rows of chunk {number + 1} are not those that were classified")
+        yield len(chunk.numbers) + len(chunk.rejects), table.masked(whole), table.values(answers)

@@ -156,9 +156,6 @@ def test_empty_rows_are_no_rows_and_cells_beyond_the_header_are_not_lost(tmp_pat
     assert [row["id"] for row in read(report.output)] == ["1", "3"]
     (reject,) = rejects_of(report)
     assert (reject["row"], reject["line"]) == (2, 5) and "زائد" in reject["raw"]
-    reader = open_reader(source)
-    chunks = list(reader.chunks(1))
-    assert list(reader.chunks(1, chunks[0].end)) == chunks[1:]
 
 
 def test_a_cell_far_to_the_right_does_not_fill_the_rejects_nor_a_text_in_many_cells_the_memory(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
 from tawasul_nlp.tables.io import formats
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, START, Position, Reader, gather
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader, gather
 from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, open_reader, register, sniff_format
 from tests.tables.run.test_classify import TEXTS, records, run, write
 
@@ -22,11 +22,9 @@ class CardReader(Reader):
     def __init__(self, path, options, text_column):
         self._lines = path.read_text(encoding="utf-8").splitlines()[1:]
 
-    def chunks(self, max_rows=CHUNK_ROWS, start=START, first_rows=None):
-        rows = (dict(zip(self.columns, line.split("|"), strict=True)) for line in self._lines[start.row :])
-        return gather(
-            ((row, 0, 0, Position(n)) for n, row in enumerate(rows, start.row + 1)), max_rows, start, first_rows
-        )
+    def chunks(self, max_rows=CHUNK_ROWS, first_rows=None):
+        rows = (dict(zip(self.columns, line.split("|"), strict=True)) for line in self._lines)
+        return gather(((n, 0, row, 0) for n, row in enumerate(rows, 1)), max_rows, first_rows)
 
     def fraction_read(self):
         return 1.0
@@ -37,16 +35,18 @@ class CardWriter:
 
     escaped = 0
 
-    def __init__(self, sink, layout, before):
-        self._sink, self._at = sink, list(layout.types).index("topic")
+    def __init__(self, path, layout):
+        self._file, self._topic = path.open("wb"), list(layout.types).index("topic")
         self.rows_written = 0
-        if before is None:
-            sink.write(b"CARDS\n")
+        self._file.write(b"CARDS\n")
 
     def write(self, chunk, added):
         for row, values in zip(chunk.records(), added, strict=True):
-            self._sink.write(f"{row['id']}|{row['text']}|{values[self._at]}\n".encode())
+            self._file.write(f"{row['id']}|{row['text']}|{values[self._topic]}\n".encode())
         self.rows_written += len(added)
+
+    def close(self):
+        self._file.close()
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def cards(monkeypatch):
             title="a box of cards",
             suffixes=(".cards",),
             open=CardReader,
-            append=CardWriter,
+            write=CardWriter,
             recognises=lambda path, start: start.startswith(b"CARDS\n"),
             binary=True,
         )

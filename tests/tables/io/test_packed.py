@@ -49,15 +49,14 @@ def test_a_compressed_table_is_classified_as_it_is_outside(tmp_path, pack, endin
 
 @PACKINGS
 @pytest.mark.parametrize("encoding", ["windows-1256", "utf-16", "utf-8-sig"])
-def test_its_encoding_is_recognised_and_any_row_can_be_the_first(tmp_path, pack, encoding):
+def test_its_encoding_is_recognised(tmp_path, pack, encoding):
     source = a_backlog(tmp_path / "backlog.csv", 300)
     source.write_text(source.read_text(encoding="utf-8"), encoding=encoding)
     reader = open_reader(pack(source))
     chunks = list(reader.chunks(50))
     whole = [row for chunk in chunks for row in chunk.records()]
     assert whole == [row for chunk in open_reader(source).chunks() for row in chunk.records()]
-    rest = list(reader.chunks(50, chunks[1].end))
-    assert rest == chunks[2:] and reader.fraction_read() == 1.0
+    assert list(reader.chunks(50)) == chunks and reader.fraction_read() == 1.0
 
 
 @PACKINGS

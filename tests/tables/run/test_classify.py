@@ -22,7 +22,7 @@ from tawasul_nlp.tables import (
 )
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.formats import open_reader
-from tawasul_nlp.tables.run.case_rows import CaseRows
+from tawasul_nlp.tables.run.case_rows import CaseFields, CaseRows
 from tests.tables.keyword_classifier import KeywordClassifier
 
 TEXTS = [
@@ -152,9 +152,6 @@ def test_a_title_above_the_header_of_a_csv_is_left_out_by_the_number_of_the_head
     report = run(source, tmp_path / "out.csv", read=ReadOptions(header_row=row), chunk_rows=1)
     assert [line["topic"] for line in read(report.output)] == [TOPICS[0], TOPICS[1]]
     assert [(reject["row"], reject["line"]) for reject in rejects_of(report)] == [(2, row + 2)]
-    reader = open_reader(source, ReadOptions(header_row=row), text_column="text")
-    chunks = list(reader.chunks(1))
-    assert [list(reader.chunks(1, chunk.end)) for chunk in chunks] == [chunks[at + 1 :] for at in range(len(chunks))]
 
 
 def test_a_header_row_is_refused_where_there_is_none(tmp_path):
@@ -356,9 +353,9 @@ def test_a_time_that_python_has_no_value_for_comes_out_as_its_number(tmp_path, t
 def test_a_case_of_the_year_287170_is_grouped_without_a_date(tmp_path):
     dates = pa.array([FAR, 1_772_323_200], pa.timestamp("s"))
     pq.write_table(pa.table({"text": TEXTS[:2], "فتح": dates}), tmp_path / "backlog.parquet")
-    rows = CaseRows()
+    rows = CaseRows(CaseFields(text=("text",), date="فتح"))
     for chunk in open_reader(tmp_path / "backlog.parquet").chunks():
-        rows.add(chunk, "text", {"id": None, "date": "فتح", "place": None, "topic": None})
+        rows.add(chunk)
     assert [case.created_at for case in rows.cases[0]] == [None, dt.datetime(2026, 3, 1, tzinfo=dt.UTC)]
     assert rows.dates_unread == 1
 
