@@ -38,7 +38,6 @@ class _Options:
     domain: Domain | None
     device: str | None
     runtime: str | None
-    spinning: bool
 
 
 class ComplaintClassifier:
@@ -81,7 +80,6 @@ class ComplaintClassifier:
             threads=options.threads,
             device=options.device,
             runtime=options.runtime,
-            spinning=options.spinning,
         )
         self._scorers = ModelScorers(folder, self.config, runtime)
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
@@ -100,7 +98,6 @@ class ComplaintClassifier:
         domain: Domain | None = None,
         device: str | None = None,
         runtime: str | None = None,
-        spinning: bool = False,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -119,8 +116,6 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
-        spinning : bool
-            Whether threads that share a batch wait awake, which may pay on a machine that does nothing else.
 
         Raises
         ------
@@ -148,7 +143,6 @@ class ComplaintClassifier:
             domain=domain,
             device=device,
             runtime=runtime,
-            spinning=spinning,
         )
         return cls(folder, options)
 

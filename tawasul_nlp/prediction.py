@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.domain import Places, Routing
 from tawasul_nlp.model.label_sets import join_labels
@@ -174,33 +174,6 @@ class Issue:
         }
 
 
-_Answer = TypeVar("_Answer")
-
-
-class _ReadOnly(Mapping[str, _Answer]):
-    """The answers of a prediction: read-only, because equal texts of one call share a prediction.
-
-    Unlike a ``MappingProxyType`` it can be pickled and copied.
-    """
-
-    __slots__ = ("_of_task",)
-
-    def __init__(self, of_task: Mapping[str, _Answer]) -> None:
-        self._of_task = dict(of_task)
-
-    def __getitem__(self, task: str) -> _Answer:
-        return self._of_task[task]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._of_task)
-
-    def __len__(self) -> int:
-        return len(self._of_task)
-
-    def __repr__(self) -> str:
-        return repr(self._of_task)
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """The reading of one case."""
@@ -229,8 +202,14 @@ class Prediction:
             topic, agency = self.labels["topic"], self.labels["agency"]
             main = Issue(topic, agency, topic.probability, 0, len(self.text), self.routing)
             object.__setattr__(self, "issues", (main,))
-        object.__setattr__(self, "labels", _ReadOnly(self.labels))
-        object.__setattr__(self, "label_sets", _ReadOnly(self.label_sets))
+        # Read-only, because equal texts of one call share a prediction.
+        object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
+        object.__setattr__(self, "label_sets", MappingProxyType(dict(self.label_sets)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values |= {"labels": dict(self.labels), "label_sets": dict(self.label_sets)}  # a proxy cannot be pickled
+        return Prediction, tuple(values.values())
 
     @property
     def needs_review(self) -> bool:

@@ -221,9 +221,8 @@ def test_the_log_tells_of_loading_and_nothing_is_shown_unless_the_program_listen
 def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAWASUL_THREADS", "3")
     assert ComplaintClassifier.from_pretrained()._scorers.runtime._count == 3  # type: ignore[attr-defined]
-    own = ComplaintClassifier.from_pretrained(threads=2, spinning=True)
-    there: Any = pickle.loads(pickle.dumps(own))._scorers.runtime
-    assert (there._count, there.spinning) == (2, True)
+    there: Any = pickle.loads(pickle.dumps(ComplaintClassifier.from_pretrained(threads=2)))._scorers.runtime
+    assert there._count == 2
     assert predict(SEWAGE, threads=1).topic.id == predict([SEWAGE], threads=1)[0].topic.id == "sewage_overflow"
     with pytest.raises(ValueError, match="threads is 0, expected a whole number, at least 1"):
         predict(SEWAGE, threads=0)
@@ -266,7 +265,7 @@ def test_a_prediction_can_be_hashed_pickled_and_copied_and_its_labels_cannot_be_
         with pytest.raises(TypeError, match="does not support item assignment"):
             p.labels["topic"] = p.labels["kind"]  # type: ignore[index]
         assert not hasattr(p.labels, "pop") and not hasattr(p.labels, "update")
-    assert again.topic.id == "sewage_overflow" and repr(one.labels) == repr(dict(one.labels))
+    assert again.topic.id == "sewage_overflow"
 
 
 def test_names_are_given_in_both_languages_and_json_keeps_arabic(clf: ComplaintClassifier) -> None:

@@ -62,8 +62,7 @@ class OnnxRuntime:
     A session is created on first use, and again in a forked child (thread pools do not survive a fork) and after
     unpickling, so an instance can be passed to process pools.
 
-    ``expected`` is the number of columns of each output that the graph must have. Threads that spin while they wait for
-    their share of a batch take much more processor time, and are slower on a busy machine.
+    ``expected`` is the number of columns of each output that the graph must have.
     """
 
     name = "ONNX Runtime, CPU"
@@ -74,13 +73,10 @@ class OnnxRuntime:
         path: Path,
         threads: int | None = None,
         expected: Mapping[str, int] | None = None,
-        *,
-        spinning: bool = False,
     ) -> None:
         self.path = path
         self.threads = threads
         self.expected = dict(expected or {})
-        self.spinning = spinning
         self._count = threads or cores()
         self._session = PerProcess(partial(self._open, self._count))
         self._unused = PerProcess(self._unopened)
@@ -100,7 +96,7 @@ class OnnxRuntime:
         began = time.perf_counter()
         onnxruntime = onnxruntime_without_telemetry()
         graph = with_portable_softmax(checked_graph(self.path))
-        options = session_options(threads, spinning=self.spinning)
+        options = session_options(threads)
         try:
             # Bytes, not a path: the checked bytes are loaded, and cannot refer to other files.
             session = freed_by_its_process(
@@ -182,19 +178,23 @@ class OnnxRuntime:
         return outputs
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "threads": self.threads, "expected": self.expected, "spinning": self.spinning}
+        return {"path": self.path, "threads": self.threads, "expected": self.expected}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
 
-def session_options(threads: int, *, spinning: bool = False) -> Any:
-    """Return the options of a session whose products are exact on every processor."""
+def session_options(threads: int) -> Any:
+    """Return the options of a session whose products are exact on every processor.
+
+    Threads that spin while they wait for their share of a batch would take much more processor time, and are slower on
+    a busy machine (``eval/results/archive/threads.md``).
+    """
     options = onnxruntime_without_telemetry().SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
     options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be ORT format
     return options

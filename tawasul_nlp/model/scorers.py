@@ -185,7 +185,6 @@ def choose_runtime(
     threads: int | None,
     device: str | None,
     runtime: str | None,
-    spinning: bool = False,
 ) -> Runtime:
     """Return the runtime of a model folder's encoder; see ``ComplaintClassifier.from_pretrained``.
 
@@ -212,4 +211,4 @@ def choose_runtime(
         raise ValueError(f"device is {device!r}, but runtime 'onnx' runs on the CPU only; use runtime='torch'")
     if ENCODER not in config.files:
         raise ModelFormatError(f"{folder}: no {ENCODER}, so ONNX Runtime cannot run it; use runtime='torch'")
-    return OnnxRuntime(model_file(folder, ENCODER), threads, config.encoder_outputs, spinning=spinning)
+    return OnnxRuntime(model_file(folder, ENCODER), threads, config.encoder_outputs)

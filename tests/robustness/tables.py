@@ -1,4 +1,4 @@
-"""Attacks on tables: formulas that a spreadsheet would run, personal data that a run leaves, outputs over inputs."""
+"""Attacks on tables: personal data that a run leaves, and outputs over inputs; and which cells are formulas."""
 
 from __future__ import annotations
 
@@ -32,47 +32,14 @@ from tawasul_nlp.tables.io.write import write_table
 from tests.robustness.harness import Outcome, count, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 
-_CELLS = 200  # of a table
-_FORMULAS = (
-    "=1+1",
-    "+SUM(A1)",
-    "-2+cmd",
-    "@SUM(1)",
-    "=cmd|'/C calc'!A0",
-    '=HYPERLINK("http://a")',
-    "-5",
-    "+973 3900 1234",
-)
-_VISIBLE = ("المجاري طافحة", *"a'5=+-@.(")
-_UNSEEN = " \u00a0\u200b\u200f\ufeff\u3000\u00ad\u2066\x00\x1f\u3164"
-
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Attack tables."""
-    yield formulas(trials, seed)
     yield masked_runs(trials, seed)
     yield outputs_over_inputs()
 
 
 # -- formulas ----------------------------------------------------------------------------------------------------------
-
-
-def formulas(trials: int, seed: int) -> Outcome:
-    """Write cells of signs, separators, quotes and what nobody sees, and split them as spreadsheets do."""
-    rng = random.Random(seed)
-    signs = [char for char in map(chr, range(0x10000)) if _is_sign(char)]
-    pieces = [*_FORMULAS, *_VISIBLE, *_UNSEEN, *',;\t|\r\n"', *signs]
-
-    def trial(folder: Path) -> str:
-        delimiter, columns = rng.choice(DELIMITERS), rng.choice((1, 2, 5))
-        cells = ["".join(rng.choices(pieces, k=rng.randrange(1, 6))) for _ in range(_CELLS)]
-        names = [f"{cell}{column}" for column, cell in enumerate(cells[:columns])]
-        rows = [dict(zip(names, cells[i : i + columns], strict=True)) for i in range(0, _CELLS, columns)]
-        write_cells(folder / "cells.csv", rows, delimiter)
-        return "a formula" if formula_cells((folder / "cells.csv").read_bytes().decode(), delimiter) else ""
-
-    attack = f"{_CELLS} cells of signs, separators, quotes and unseen characters; read with each separator"
-    return repeat("no cell of a CSV is a formula", attack, trials, trial)
 
 
 def write_cells(path: Path, rows: list[dict[str, str]], delimiter: str) -> None:
