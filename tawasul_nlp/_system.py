@@ -25,10 +25,7 @@ def cores(process: Path = Path("/proc/self")) -> int:
     The value of ``TAWASUL_THREADS``; without it, as many as the process may run on, but no more than the CPU quota of
     its control groups (a container's limit), rounded up. Control groups that cannot be read impose no limit.
 
-    Raises
-    ------
-    ValueError
-        If ``TAWASUL_THREADS`` is not a whole number of at least 1.
+    Raises ValueError if ``TAWASUL_THREADS`` is not a whole number of at least 1.
     """
     setting = os.environ.get(THREADS, "").strip()
     if setting:

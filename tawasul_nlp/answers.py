@@ -69,10 +69,7 @@ class Answers:
     tasks topic, agency and kind; an agency may have the model's label among its codes), a task of which it lacks a
     label keeps its own names, and nothing is routed.
 
-    Raises
-    ------
-    ValueError
-        If the domain lacks labels that it must know; the message names them.
+    Raises ValueError if the domain lacks labels that it must know; the message names them.
     """
 
     def __init__(self, config: ModelConfig, domain: Domain, learned: Domain, *, complete: bool = False) -> None:

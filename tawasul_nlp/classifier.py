@@ -326,12 +326,9 @@ class ComplaintClassifier:
         return self._forward(texts, batch_size=batch_size).probabilities[self.known_task(task)]
 
     def encode(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
-        """Return what texts are about, as the encoder's embeddings.
+        """Return what texts are about, as the encoder's embeddings: float32 (n_texts, hidden).
 
-        Returns
-        -------
-        ndarray of float32, shape (n_texts, hidden)
-            Of length 1, so that a dot product of two rows is their cosine.
+        They are of length 1, so that a dot product of two rows is their cosine.
 
         Examples
         --------
@@ -344,17 +341,10 @@ class ComplaintClassifier:
         return self._encoded("embedding", texts, batch_size)
 
     def encode_incidents(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
-        """Return which events texts describe: reports of one event lie close, whoever wrote them.
+        """Return which events texts describe, as float32 (n_texts, 128): reports of one event lie close.
 
-        Returns
-        -------
-        ndarray of float32, shape (n_texts, 128)
-            Of length 1, so that a dot product of two rows is their cosine.
-
-        Raises
-        ------
-        ModelFormatError
-            If the model has no incident vectors.
+        They are of length 1, so that a dot product of two rows is their cosine. A model without incident vectors raises
+        ModelFormatError.
 
         Examples
         --------
@@ -369,18 +359,10 @@ class ComplaintClassifier:
         return self.config.reads_pairs
 
     def pair_logits(self, pairs: Iterable[tuple[str, str]], *, batch_size: int = 64) -> np.ndarray:
-        """Return the log-odds that two texts report one event, from reading both together.
+        """Return the log-odds that two texts report one event, from reading both together: float32 (n_pairs,).
 
         They are not calibrated, and depend a little on which text comes first: :class:`DuplicateGrouper` does better.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_pairs,)
-
-        Raises
-        ------
-        ModelFormatError
-            If the model does not read pairs.
+        A model that does not read pairs raises ModelFormatError.
         """
         if not self.reads_pairs:
             raise ModelFormatError(f"{self.folder}: this model reads one text at a time; use one trained to read pairs")
@@ -408,22 +390,13 @@ class ComplaintClassifier:
 
     @property
     def incident_size(self) -> int:
-        """Numbers in an incident vector.
-
-        Raises
-        ------
-        ModelFormatError
-            If the model has no incident vectors, so that it cannot group duplicates.
-        """
+        """Numbers in an incident vector; ModelFormatError if the model has none, so that it cannot group duplicates."""
         return self._width("incident")
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Copy the model's files, with its card if there is one, into a folder that :meth:`from_pretrained` reads.
 
-        Raises
-        ------
-        FileExistsError
-            If there are files in the folder already.
+        Raises FileExistsError if there are files in it already.
         """
         return copy_model(self.folder, Path(folder))
 
@@ -450,10 +423,7 @@ class ComplaintClassifier:
     def known_task(self, task: str | None) -> str:
         """Return the name of a task of this model: for None the topic, or else its first task, of one label if it can.
 
-        Raises
-        ------
-        ValueError
-            If the model has no such task.
+        Raises ValueError if the model has no such task.
         """
         if task is None:
             # The topic cannot be multi-label, so it comes first, then tasks of one label.

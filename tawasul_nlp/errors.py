@@ -22,13 +22,7 @@ def _unpickled(kind: type[TawasulError], arguments: tuple[Any, ...], attributes:
 
 
 class MissingExtraError(TawasulError, ImportError):
-    """A feature needs an extra of the package that is not installed.
-
-    Attributes
-    ----------
-    extra : str
-        Its name in ``pip install 'tawasul-nlp[NAME]'``.
-    """
+    """A feature needs an extra that is not installed: ``extra``, its name in ``pip install 'tawasul-nlp[NAME]'``."""
 
     def __init__(self, message: str, extra: str) -> None:
         super().__init__(message)
@@ -40,13 +34,7 @@ class ModelFormatError(TawasulError, ValueError):
 
 
 class InvalidTextError(TawasulError, TypeError, ValueError):
-    """An input is not text.
-
-    Attributes
-    ----------
-    index : int
-        Position of the offending input in the list that was passed (0 for a single input).
-    """
+    """An input is not text; ``index`` is its position in the list that was passed (0 for a single input)."""
 
     def __init__(self, message: str, index: int = 0) -> None:
         super().__init__(message)
@@ -76,10 +64,7 @@ class BackboneError(TawasulError, ValueError):
 def checked_text(text: object, name: str = "text", index: int = 0) -> str:
     """Return one text.
 
-    Raises
-    ------
-    InvalidTextError
-        If it is not a str. The message gives its type, not its content, which may be a citizen's.
+    Raises InvalidTextError if it is not a str. The message gives its type, not its content, which may be a citizen's.
 
     Examples
     --------
@@ -105,10 +90,7 @@ def checked_text(text: object, name: str = "text", index: int = 0) -> str:
 def checked_texts(texts: str | Iterable[str]) -> list[str]:
     """Return texts (a list, a generator, a column of a data frame, an Arrow array) as a list of plain strings.
 
-    Raises
-    ------
-    InvalidTextError
-        If an item is not a str; ``.index`` is its position.
+    Raises InvalidTextError if an item is not a str; ``.index`` is its position.
 
     Examples
     --------
@@ -143,10 +125,7 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
 def at_least_one(name: str, value: int) -> int:
     """Return an option's count if it is valid.
 
-    Raises
-    ------
-    ValueError
-        If it is not a whole number of at least 1.
+    Raises ValueError if it is not a whole number of at least 1.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{name} is {value!r}, expected a whole number, at least 1")

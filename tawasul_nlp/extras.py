@@ -10,10 +10,7 @@ from tawasul_nlp.errors import MissingExtraError
 def require(extra: str, purpose: str, *modules: str) -> None:
     """Check that the modules of an extra are installed, without importing them.
 
-    Raises
-    ------
-    MissingExtraError
-        If one of them is not installed; the message begins with the purpose.
+    Raises MissingExtraError if one of them is not installed; the message begins with the purpose.
 
     Examples
     --------

@@ -72,13 +72,8 @@ def log_ratios(name: str, task: TaskConfig, frequencies: Mapping[str, float]) ->
 
     Labels that are not named keep their old priors, and the named ones share theirs by the frequencies.
 
-    Raises
-    ------
-    ValueError
-        If the task may have several labels, the model does not hold its prior, fewer than two labels are named, or a
-        frequency is not above 0.
-    UnknownIdError
-        If a label is none of the task's.
+    Raises ValueError if the task may have several labels, the model does not hold its prior, fewer than two labels are
+    named, or a frequency is not above 0. Raises UnknownIdError if a label is none of the task's.
 
     Examples
     --------

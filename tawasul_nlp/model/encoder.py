@@ -39,10 +39,7 @@ class Tokens:
 class EncoderScorer:
     """Runs the encoder of a model folder on texts.
 
-    Raises
-    ------
-    ModelFormatError
-        If the folder's normalisation is unsupported, or its tokenizer is damaged.
+    Raises ModelFormatError if the folder's normalisation is unsupported, or its tokenizer is damaged.
     """
 
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
@@ -87,10 +84,7 @@ class EncoderScorer:
         Each output is in the order of the texts: float32 (n_texts, size), or of those for each token an array
         (tokens, size) for each text (n_texts,), without special tokens.
 
-        Raises
-        ------
-        ModelFormatError
-            If an output holds NaN or infinity, which no threshold would catch.
+        Raises ModelFormatError if an output holds NaN or infinity, which no threshold would catch.
         """
         lengths = np.array([len(ids) for ids in tokens.ids])
         order = np.argsort(lengths, kind="stable")

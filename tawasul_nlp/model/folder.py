@@ -180,10 +180,7 @@ def model_file(folder: Path, name: str) -> Path:
     Links are followed within the folder only. The Hub's cache keeps a snapshot's files beside the snapshots of the same
     repository, so there "the folder" is the repository's.
 
-    Raises
-    ------
-    ModelFormatError
-        If the file is missing, is no plain file, lies outside the folder, or is too large.
+    Raises ModelFormatError if the file is missing, is no plain file, lies outside the folder, or is too large.
     """
     path = folder / name
     if not path.is_file():
@@ -202,10 +199,7 @@ def model_file(folder: Path, name: str) -> Path:
 def copy_model(source: Path, target: Path) -> Path:
     """Copy the files of a model folder, and its card if it has one, into a folder of their own; return this.
 
-    Raises
-    ------
-    FileExistsError
-        If there are files in it already.
+    Raises FileExistsError if there are files in it already.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{target} is not empty; name a new folder for the model")
@@ -220,10 +214,7 @@ def copy_model(source: Path, target: Path) -> Path:
 def read_json(path: Path) -> Any:
     """Read a JSON file of a model folder.
 
-    Raises
-    ------
-    ModelFormatError
-        If it is no JSON, or nested beyond reason.
+    Raises ModelFormatError if it is no JSON, or nested beyond reason.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -234,10 +225,7 @@ def read_json(path: Path) -> Any:
 def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
     """Read and check a model folder's configuration, and unless ``verify`` is False the hash of each of its files.
 
-    Raises
-    ------
-    ModelFormatError
-        With what was found, what was expected, and what to do.
+    Raises ModelFormatError with what was found, what was expected, and what to do.
     """
     if not (folder / CONFIG).is_file():
         raise ModelFormatError(

@@ -52,10 +52,7 @@ _OLDEST, _AXIS_AS_INPUT = 15, 18
 def checked_graph(path: Path) -> bytes:
     """Read an ONNX file, and refuse one with a tensor in another file.
 
-    Raises
-    ------
-    ModelFormatError
-        If there is one, or the file is not an ONNX graph.
+    Raises ModelFormatError if there is one, or the file is not an ONNX graph.
     """
     data = path.read_bytes()
     if not data:
@@ -209,12 +206,8 @@ def largest_products(size: int) -> bytes:
 def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int]]:
     """Yield the number, wire type, and start and end of the value of each field of a message.
 
-    Raises
-    ------
-    ValueError
-        If the bytes are not a message, or contain overlong numbers, which parsers interpret differently.
-    IndexError
-        If the bytes end within a number.
+    Raises ValueError if the bytes are not a message, or contain overlong numbers, which parsers interpret differently.
+    Raises IndexError if the bytes end within a number.
 
     Examples
     --------

@@ -224,10 +224,7 @@ class NgramScorer:
     def load(cls, path: Path) -> NgramScorer:
         """Read a scorer from a safetensors file.
 
-        Raises
-        ------
-        ModelFormatError
-            If the file is not a safetensors file of an n-gram scorer.
+        Raises ModelFormatError if the file is not a safetensors file of an n-gram scorer.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file

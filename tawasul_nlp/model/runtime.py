@@ -63,10 +63,7 @@ class Runtime(Protocol):
 def check_outputs(path: Path, columns: Mapping[str, object], expected: Mapping[str, int]) -> None:
     """Check that an encoder has an embedding output and one logit for each label of each task.
 
-    Raises
-    ------
-    ModelFormatError
-        If not.
+    Raises ModelFormatError if not.
     """
     for name, size in {"embedding": None, **expected}.items():
         if name not in columns:

@@ -87,10 +87,7 @@ class ModelScorers:
     ) -> Iterator[ModelOutput]:
         """Score texts piece by piece, in order; ``ratios`` are new priors over those of the model.
 
-        Raises
-        ------
-        ModelFormatError
-            If the model's scores overflow, so they give no probabilities.
+        Raises ModelFormatError if the model's scores overflow, so they give no probabilities.
         """
         start = 0
         for scores, tokens in self.scores(texts, batch_size):
@@ -188,12 +185,8 @@ def choose_runtime(
 ) -> Runtime:
     """Return the runtime of a model folder's encoder; see ``ComplaintClassifier.from_pretrained``.
 
-    Raises
-    ------
-    ModelFormatError
-        If the folder has no weights for it.
-    ValueError
-        If there is no such device or runtime, or they are incompatible.
+    Raises ModelFormatError if the folder has no weights for it. Raises ValueError if there is no such device or
+    runtime, or they are incompatible.
     """
     if runtime not in (None, "onnx", "torch"):
         raise ValueError(f"runtime is {runtime!r}, expected 'onnx', 'torch' or None")

@@ -80,12 +80,8 @@ def targets_of(
 ) -> dict[str, float]:
     """Return each task's target error: what is asked for, or else ``otherwise`` (0.05).
 
-    Raises
-    ------
-    ValueError
-        If a target is not between 0 and 1, or is for a task that the model does not have.
-    TypeError
-        If a target is no number.
+    Raises ValueError if a target is not between 0 and 1, or is for a task that the model does not have. Raises
+    TypeError if a target is no number.
     """
     targets = dict(otherwise or dict.fromkeys(tasks, DEFAULT_TARGET))
     if target_error is None:

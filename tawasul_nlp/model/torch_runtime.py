@@ -37,12 +37,8 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
     The weights' names and shapes are compared with the network before memory for it is allocated, so a wrong
     configuration costs no more than the file.
 
-    Raises
-    ------
-    MissingExtraError
-        If the extra ``torch`` is not installed.
-    ModelFormatError
-        If the folder has no torch files, or they do not describe one network.
+    Raises MissingExtraError if the extra ``torch`` is not installed. Raises ModelFormatError if the folder has no torch
+    files, or they do not describe one network.
     """
     _require_torch()
     import torch
@@ -132,12 +128,7 @@ class TorchRuntime:
     The network is loaded on first use, and again in a forked child and after unpickling. The device is ``"cpu"``,
     ``"cuda"`` or ``"cuda:1"``; without ``threads`` torch's setting holds, but at most one thread per core.
 
-    Raises
-    ------
-    MissingExtraError
-        If the extra ``torch`` is not installed.
-    ValueError
-        If there is no such device.
+    Raises MissingExtraError if the extra ``torch`` is not installed. Raises ValueError if there is no such device.
     """
 
     def __init__(self, folder: Path, config: ModelConfig, device: str = "cpu", threads: int | None = None) -> None:
