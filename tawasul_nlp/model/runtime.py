@@ -107,19 +107,19 @@ def freed_by_its_process(value: _Value) -> _Value:
     A closing session waits for its threads, which are the parent's: the child would wait forever, or crash
     (https://github.com/microsoft/onnxruntime/pull/31961).
     """
-    _own.add(value)
+    _sessions.add(value)
     return value
 
 
 _values: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
-_own: weakref.WeakSet[Any] = weakref.WeakSet()
+_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _after_in_child() -> None:
     loading_lock.release()
-    for session in list(_own):
+    for session in list(_sessions):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
-    _own.clear()
+    _sessions.clear()
     for value in list(_values):
         value._forget()
 
