@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from tests.model.tiny_model import write_tiny_model
-from tests.robustness.silence import USES, Use, watch
-from tests.robustness.system_calls import ROOT, STRACE, trace
+from tests.robustness.silence import ROOT, STRACE, USES, Use, trace, watch
 
 PREDICT = "import tawasul_nlp; tawasul_nlp.predict('المجاري طافحة في مجمع 714')"
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import ipaddress
 import itertools
+import os
+import re
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from examples.make_backlog import OUT as BACKLOG
 from tests.robustness.harness import Outcome, repeat
-from tests.robustness.system_calls import trace
 
 PROMISE = "nothing leaves the machine; files are written where the user says"
 ROWS = 40
@@ -76,7 +81,6 @@ _CLASSIFY = (*_TAWASUL, "classify", TABLE, *_COLUMNS)
 USES = (
     Use("predict, by one thread and by two", (("-c", _PREDICT),)),
     Use("an index of incidents", (("-c", _INDEX),)),
-    Use("classify", ((*_CLASSIFY, "-o", "out.csv"),)),
     Use(
         "classify to Parquet, group, report",
         (
@@ -131,3 +135,133 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
             return " ".join([*(Path(name).name for name in outside), *reached][:5])
 
         yield repeat(PROMISE, use.name, max(1, trials // 40), trial)
+
+
+# -- strace ------------------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent.parent
+STRACE = shutil.which("strace")
+_OPENS = ("open", "openat", "openat2", "creat")
+_CHANGES = (
+    *("mkdir", "mkdirat", "mknod", "mknodat", "rmdir", "unlink", "unlinkat", "truncate"),
+    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("chmod", "fchmodat", "chown", "lchown", "fchownat", "utime", "utimes", "utimensat", "setxattr", "lsetxattr"),
+)
+_SENDS = ("connect", "bind", "sendto", "sendmsg", "sendmmsg")
+# The ring passes requests to the kernel that strace does not see.
+_OTHERS = ("socket", "chdir", "fchdir", "io_uring_setup")
+_CALL = re.compile(r"(\w+)\((.*)\) += (?:-?\d+|\?)(?:<(.*)>)?(?: (E[A-Z]+))?")
+# A name with the folder that it is relative to, where strace prints it.
+_NAME = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?(?<!=)"((?:[^"\\]|\\.)*)"')
+_FOR_WRITING = re.compile(r"O_(?:WRONLY|RDWR|CREAT|TRUNC|TMPFILE)")
+_INET = re.compile(r'(?:port=htons\((\d+)\)|sin6?_port=\d+).*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"')
+_FAMILY = re.compile(r"sa_family=(AF_\w+)")
+_SOCKET_FILE = re.compile(r'sun_path=(@?)"([^"]*)"')
+# Netlink asks the kernel itself, and a socket without an address family is one that is let go.
+_INTERNAL = frozenset({"AF_UNIX", "AF_LOCAL", "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNSPEC"})
+_DNS = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a command and all its children did."""
+
+    # The command's exit code, and what it wrote to standard error.
+    code: int
+    errors: str
+    # Files and folders that were opened for writing, made, renamed, removed or given other attributes.
+    changed: frozenset[str]
+    # Sockets beyond the loopback addresses and Unix sockets, and attempts to look up the name of a host.
+    reached: frozenset[str]
+
+    def outside(self, *folders: Path) -> list[str]:
+        """Return what was changed outside some folders, sorted.
+
+        The device that swallows everything is no file, and what lies in /dev/shm is memory that processes share:
+        semaphores and queues of ``multiprocessing``.
+        """
+        allowed = (*(str(folder.resolve()) for folder in folders), "/dev/null", "/dev/shm")
+        return sorted(p for p in self.changed if not any(p == place or p.startswith(f"{place}/") for place in allowed))
+
+
+def trace(
+    command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: str = "calls", **environment: str
+) -> Trace:
+    """Run a command under strace, as a user without settings whose home folder is new.
+
+    The working folder is ``work`` in ``folder``, the home folder ``home``, the one for temporary files ``tmp``; strace
+    writes to ``calls``.
+
+    Raises
+    ------
+    RuntimeError
+        If strace is not installed, or saw nothing because it is not allowed to watch.
+    """
+    if STRACE is None:
+        raise RuntimeError("needs Debian's package strace")
+    work, home, temporary, written = (folder / name for name in ("work", "home", "tmp", calls))
+    for path in (work, home, temporary, written):
+        path.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",  # the interpreter's own cache, beside the modules
+        **{name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ},
+        **environment,
+    }
+    names = ",".join(f"?{name}" for name in (*_OPENS, *_CHANGES, *_SENDS, *_OTHERS))
+    watched = [STRACE, "-ff", "--seccomp-bpf", "-y", "-s", "4096", "-e", f"trace={names}", "-o", str(written / "of")]
+    done = subprocess.run([*watched, *command], input=stdin, capture_output=True, cwd=work, env=settings)
+    logs = sorted(written.iterdir())
+    errors = done.stderr.decode(errors="replace")
+    if not any(path.stat().st_size for path in logs):
+        raise RuntimeError(f"strace saw nothing of {command[0]}: {errors or done.returncode}")
+    changed, reached = set(), set()
+    for path in logs:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            changed |= set(_changed(line, work))
+            reached |= set(_reached(line))
+    return Trace(done.returncode, errors, frozenset(changed), frozenset(reached))
+
+
+def _changed(line: str, work: Path) -> Iterator[str]:
+    """Yield what a call changed, or tried to."""
+    match = _CALL.match(line)
+    if match is None:
+        return
+    name, arguments, opened, error = match.groups()
+    # What is not there cannot be changed, nor can what is there be made.
+    if error in ("ENOENT", "EEXIST") or (name in _OPENS and name != "creat" and not _FOR_WRITING.search(arguments)):
+        return
+    if name in _OPENS and opened:
+        yield opened
+    elif name in (*_OPENS, *_CHANGES):
+        names = [os.path.join(place or str(work), quoted) for place, quoted in _NAME.findall(arguments)]
+        yield from map(os.path.normpath, names)
+        if not names:  # attributes of an open file
+            yield from re.findall(r"\d+<([^>]*)>", arguments)[:1]
+    elif name in ("chdir", "fchdir") and arguments != f'"{work}"':
+        yield f"relative names, after {name}({arguments})"
+
+
+def _reached(line: str) -> Iterator[str]:
+    """Yield what a call reached, or tried to reach, beyond this machine."""
+    name = line.partition("(")[0]
+    if name in _OPENS and '"/etc/resolv.conf"' in line:
+        yield "names of hosts: /etc/resolv.conf"
+    elif name == "io_uring_setup":
+        yield line
+    elif name == "socket":
+        family = line.removeprefix("socket(").partition(",")[0]
+        if family not in _INTERNAL or ("SOCK_RAW" in line and family != "AF_NETLINK"):
+            yield line
+    elif name in _SENDS:
+        for port, text in _INET.findall(line):
+            address = ipaddress.ip_address(text)
+            if not (getattr(address, "ipv4_mapped", None) or address).is_loopback or int(port or 0) == _DNS:
+                yield f"{name} {address}:{port}"
+        yield from (f"{name} {family}" for family in _FAMILY.findall(line) if family not in _INTERNAL)
+        # systemd's resolver is asked through a file.
+        yield from (f"{name} {path}" for _, path in _SOCKET_FILE.findall(line) if "resolve" in path)
