@@ -22,8 +22,16 @@ from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, file_has
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
 from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
-from tests.robustness.model_folder import damaged_config, damaged_files, extreme_numbers, hidden_weights
-from tests.robustness.onnx_files import PLACES, graph_with_weights, tensors, varint
+from tests.robustness.model_folder import (
+    PLACES,
+    damaged_config,
+    damaged_files,
+    extreme_numbers,
+    graph_with_weights,
+    hidden_weights,
+    tensors,
+    varint,
+)
 
 
 def open_and_read(folder: Path) -> None:
