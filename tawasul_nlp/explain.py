@@ -86,33 +86,23 @@ class Explanation:
         return f'<div><div><b>{head}</b></div><div dir="auto" style="line-height:2">{"".join(parts)}</div></div>'
 
 
-class Explainable(Protocol):
-    """A classifier that can be explained, such as :class:`~tawasul_nlp.ComplaintClassifier`."""
-
+class _Explainable(Protocol):  # what is asked of a ComplaintClassifier, which imports this module
     @property
-    def labels(self) -> Mapping[str, Sequence[str]]:
-        """Label ids of each task, in the order of the columns of :meth:`predict_proba`."""
-        ...
+    def labels(self) -> Mapping[str, Sequence[str]]: ...
 
-    def known_task(self, task: str | None) -> str:
-        """Return the name of a task; None is the default task."""
-        ...
+    def known_task(self, task: str | None) -> str: ...
 
-    def predict(self, text: str, /) -> Prediction:
-        """Return the prediction for one text."""
-        ...
+    def predict(self, text: str, /) -> Prediction: ...
 
-    def predict_proba(self, texts: list[str], task: str, /) -> np.ndarray:
-        """Return calibrated probabilities: (n_texts, n_labels)."""
-        ...
+    def predict_proba(self, texts: list[str], task: str, /) -> np.ndarray: ...
 
 
-def explain(classifier: Explainable, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
+def explain(classifier: _Explainable, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
     """Weigh every word of ``text`` for the classifier's prediction of ``task``.
 
     Parameters
     ----------
-    classifier : Explainable
+    classifier : ComplaintClassifier
     text : str
         At most :data:`MAX_PARTS` parts are weighed: single words, or runs of words in a longer text.
     task : str or None

@@ -245,7 +245,8 @@ def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
     try:
         plain = raw.get("issues")
         issues = None if plain is None else IssueConfig(**{**plain, "weights": tuple(plain["weights"])})
-        config = ModelConfig(**{**raw, "tasks": _tasks(raw["tasks"]), "issues": issues})
+        tasks = {name: _task(task) for name, task in raw["tasks"].items()}
+        config = ModelConfig(**{**raw, "tasks": tasks, "issues": issues})
         check_config(config)
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise ModelFormatError(f"{path}: damaged ({error}); restore it from the model's release") from error
@@ -259,24 +260,11 @@ def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
     return config
 
 
-def _tasks(raw: dict[str, Any]) -> dict[str, TaskConfig]:
-    return {
-        name: TaskConfig(
-            **{
-                **task,
-                "labels": tuple(task["labels"]),
-                "parent_labels": tuple(task.get("parent_labels", ())),
-                "curve": _curve(task.get("curve", ())),
-                "offsets": tuple(task.get("offsets", ())),
-                "prior": tuple(task.get("prior", ())),
-            }
-        )
-        for name, task in raw.items()
+def _task(raw: dict[str, Any]) -> TaskConfig:
+    tuples: dict[str, Any] = {
+        name: tuple(raw[name]) for name in ("labels", "parent_labels", "offsets", "prior") if name in raw
     }
-
-
-def _curve(raw: list[list[float]]) -> ErrorCurve:
-    return tuple((threshold, error) for threshold, error in raw)
+    return TaskConfig(**{**raw, **tuples, "curve": tuple(map(tuple, raw.get("curve", ())))})
 
 
 def check_task_name(name: str) -> None:
