@@ -80,35 +80,30 @@ class Constraints:
             apart.setdefault(other, set()).add(one)
         return cls(node, apart, frozenset(int(node[row]) for row in complete))
 
-    def contracted(
-        self, first: np.ndarray, second: np.ndarray, scores: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the scored pairs of nodes that may be together, the lower first: each with its best score."""
-        low = np.minimum(self.node[first], self.node[second])
-        high = np.maximum(self.node[first], self.node[second])
-        order = np.lexsort((-scores, high, low))
-        low, high, best = low[order], high[order], scores[order]
+    def contracted(self, edges: Edges) -> Edges:
+        """Return the scored pairs of nodes that may be together: each with its best score."""
+        low = np.minimum(self.node[edges.first], self.node[edges.second])
+        high = np.maximum(self.node[edges.first], self.node[edges.second])
+        order = np.lexsort((-edges.scores, high, low))
+        low, high = low[order], high[order]
         keep = low != high
         keep[1:] &= (low[1:] != low[:-1]) | (high[1:] != high[:-1])
         for pair in np.flatnonzero(keep).tolist() if self.apart or self.sealed else ():
             one, other = int(low[pair]), int(high[pair])
             keep[pair] = other not in self.apart.get(one, ()) and self.sealed.isdisjoint((one, other))
-        return low[keep], high[keep], best[keep]
+        return Edges(low[keep], high[keep], edges.scores[order][keep])
 
-    def expanded(
-        self, first: np.ndarray, second: np.ndarray, scores: np.ndarray, chosen: np.ndarray, strength: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def expanded(self, edges: Edges, chosen: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return each case's representative and score from those of the nodes.
 
         A node is represented by its case with the most matches. The cases of a representative's own node have the
         score 1, since a person joined them; those of another node have its best score.
         """
-        n = len(self.node)
-        weight = np.concatenate([scores, scores])
-        degree = np.bincount(np.concatenate([first, second]), weights=weight, minlength=n)
+        weight = np.concatenate([edges.scores, edges.scores])
+        degree = np.bincount(np.concatenate([edges.first, edges.second]), weights=weight, minlength=len(self.node))
         order = np.lexsort((-degree, self.node))
         starts = np.cumsum(self.size) - self.size
-        return order[starts][chosen[self.node]], strength[self.node]
+        return order[starts][chosen[self.node]], scores[self.node]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,9 +244,8 @@ def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndar
     constraints = conflicts.constraints
     if constraints is None:
         return _clustered(n, edges, conflicts)
-    pairs = (edges.first, edges.second, edges.scores)
-    nodes = _clustered(len(constraints.size), Edges(*constraints.contracted(*pairs)), conflicts)
-    return constraints.expanded(*pairs, *nodes)
+    chosen, scores = _clustered(len(constraints.size), constraints.contracted(edges), conflicts)
+    return constraints.expanded(edges, chosen, scores)
 
 
 def _clustered(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
@@ -263,48 +257,27 @@ def _clustered(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, 
     pending: list[int] = matched[np.lexsort((matched, -degree[matched]))].tolist()
     while pending:
         free = set(pending)
-        representatives: set[int] = set()
+        clusters = {}
         for node in pending:
-            if node not in free:
-                continue
-            representatives.add(node)
-            free.discard(node)
-            free.difference_update(other[starts[node] : starts[node + 1]].tolist())
-        left = _assign(pending, representatives, starts, other, weight, conflicts, representative, score)
+            if node in free:
+                clusters[node] = conflicts.cluster(node)
+                free.discard(node)
+                free.difference_update(other[starts[node] : starts[node + 1]].tolist())
+        # Every other case joins the best of its representatives with whose members it does not conflict.
+        waiting = {node for node in pending if node not in clusters}
+        matches = []
+        for node in waiting:
+            part = slice(starts[node], starts[node + 1])
+            pairs = zip(other[part].tolist(), weight[part].tolist(), strict=True)
+            matches += [(-value, node, chosen) for chosen, value in pairs if chosen in clusters]
+        for negative, node, chosen in sorted(matches):
+            if node in waiting and conflicts.join(node, clusters[chosen]):
+                waiting.discard(node)
+                representative[node], score[node] = chosen, -negative
         # Cases that conflict with members of all their representatives are clustered among themselves.
+        left = [node for node in pending if node in waiting]
         pending = left if len(left) < len(pending) else []
     return representative, score
-
-
-def _assign(
-    pending: list[int],
-    representatives: set[int],
-    starts: np.ndarray,
-    other: np.ndarray,
-    weight: np.ndarray,
-    conflicts: Conflicts,
-    representative: np.ndarray,
-    score: np.ndarray,
-) -> list[int]:
-    """Assign every pending case to its best representative; return those that conflict with all."""
-    waiting = set(pending)
-    clusters = {chosen: conflicts.cluster(chosen) for chosen in representatives}
-    offers = []
-    for node in pending:
-        if node in representatives:
-            continue
-        mine = slice(starts[node], starts[node + 1])
-        for chosen, value in zip(other[mine].tolist(), weight[mine].tolist(), strict=True):
-            if chosen in representatives:
-                offers.append((-value, node, chosen))
-    waiting -= representatives
-    for negative, node, chosen in sorted(offers):
-        if node not in waiting or not conflicts.join(node, clusters[chosen]):
-            continue
-        waiting.discard(node)
-        representative[node] = chosen
-        score[node] = -negative
-    return [node for node in pending if node in waiting]
 
 
 def _adjacency(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

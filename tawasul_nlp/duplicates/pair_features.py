@@ -83,19 +83,19 @@ def meetings(
     return {name: _met(getattr(features, name), first, second) for name in names}
 
 
-def conflicting_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def conflicting_areas(
+    features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: Meetings | None = None
+) -> np.ndarray:
     """Return which pairs of cases name conflicting areas: different blocks, towns or regions.
 
     A shared block rules out a conflict, then a shared town, quarter or landmark; a quarter may lie in a town that only
     the other text names, and a town does not conflict with its parts. A place that only one text names conflicts with
     nothing.
 
-    ``first`` and ``second`` are row numbers, (pairs,); the result is (pairs,), bool.
+    ``first`` and ``second`` are row numbers, (pairs,), and ``met`` their :func:`meetings`, if these were looked up
+    before; the result is (pairs,), bool.
     """
-    return _other_areas(features, first, second, meetings(features, first, second, AREAS))
-
-
-def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: Meetings) -> np.ndarray:
+    met = met or meetings(features, first, second, AREAS)
     both = {name: met[name][0] for name in AREAS}
     same = {name: met[name][1] > 0 for name in AREAS}
     other_block = both["blocks"] & ~same["blocks"]
@@ -110,21 +110,19 @@ def _other_areas(features: CaseFeatures, first: np.ndarray, second: np.ndarray, 
     return np.asarray(other_block | other_area | other_governorate)
 
 
-def conflicting_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def conflicting_places(
+    features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: Meetings | None = None
+) -> np.ndarray:
     """Return which pairs of cases name conflicting places: conflicting areas, different streets or roads.
 
     Roads have numbers and are short: a problem of a whole block may be reported from several of its roads, so within a
     block they do not conflict. A street or road that both name rules out a conflict.
     """
-    return other_places(features, first, second, meetings(features, first, second))
-
-
-def other_places(features: CaseFeatures, first: np.ndarray, second: np.ndarray, met: Meetings) -> np.ndarray:
-    """Return :func:`conflicting_places` of pairs whose :func:`meetings` are known."""
+    met = met or meetings(features, first, second)
     streets, same_street = met["streets"]
     roads, same_road = met["roads"]
     other_way = (streets | (roads & (met["blocks"][1] == 0))) & (same_street + same_road == 0)
-    return other_way | _other_areas(features, first, second, met)
+    return other_way | conflicting_areas(features, first, second, met)
 
 
 def pair_features(features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -25,9 +25,9 @@ from tawasul_nlp.duplicates.pair_features import (
     KNOTS,
     NAMES,
     Meetings,
+    conflicting_places,
     measures,
     meetings,
-    other_places,
     pair_features,
 )
 from tawasul_nlp.errors import ModelFormatError
@@ -135,7 +135,7 @@ class PairScorer:
             part = slice(start, start + _BLOCK)
             a, b = first[part], second[part]
             met = meetings(features, a, b)
-            never = other_places(features, a, b, met) | (features.length[a] == 0) | (features.length[b] == 0)
+            never = conflicting_places(features, a, b, met) | (features.length[a] == 0) | (features.length[b] == 0)
             may = np.flatnonzero(~never)
             # The common places of a pair are looked up once, for the rule and the features.
             places = {name: (both[may], common[may]) for name, (both, common) in met.items()}

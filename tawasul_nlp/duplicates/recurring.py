@@ -86,22 +86,10 @@ def recurring_problems(
         One per case. An incident has its representative's, or without one, the first among its reports.
     dates : sequence of date, datetime, ISO 8601 str or None, shape (n,)
         One per case. An incident has its earliest report's.
-    min_incidents : int
-        The fewest distinct incidents of a problem.
-    min_weeks : int
-        The fewest calendar weeks in which they were first reported.
+    min_incidents, min_weeks : int
+        The fewest distinct incidents of a problem, and calendar weeks in which they were first reported.
     max_q_value : float
         The largest q-value to list; 1 lists everything.
-
-    Returns
-    -------
-    RecurringProblems
-        A list; its ``skipped`` counts the incidents without a topic, a place or a date.
-
-    Raises
-    ------
-    ValueError
-        If the sequences differ in length, a date cannot be read, or a limit is out of range.
 
     Examples
     --------
@@ -117,21 +105,12 @@ def recurring_problems(
             f"got min_incidents={min_incidents}, min_weeks={min_weeks}, max_q_value={max_q_value}; "
             "expected at least 1, at least 1, and above 0 up to 1"
         )
-    labels = groups.labels if isinstance(groups, DuplicateGroups) else np.asarray(groups)
-    if labels.ndim != 1:
-        raise ValueError(f"the labels have shape {labels.shape}, expected (n,): one label per case")
-    for name, values in (("topics", topics), ("places", places), ("dates", dates)):
-        if len(values) != len(labels):
-            raise ValueError(
-                f"got {len(values)} {name} for {len(labels)} cases, expected one per case; pass None for unknown ones"
-            )
-    members = _members(groups, labels)
+    members = _members(groups, {"topics": topics, "places": places, "dates": dates})
     of_pair = _by_pair(members, topics, places, dates)
     total = sum(map(len, of_pair.values()))
     expected, p_values, pairs = _chances(of_pair)
-    q_values = false_discovery_rates(p_values)
+    figures = zip(expected.tolist(), p_values.tolist(), false_discovery_rates(p_values).tolist(), strict=False)
     problems = []
-    figures = zip(expected.tolist(), p_values.tolist(), q_values.tolist(), strict=False)
     for ((topic, place), incidents), (mean, p_value, q_value) in zip(of_pair.items(), figures, strict=True):
         problem = _problem(topic, place, incidents, mean, p_value, q_value)
         if len(incidents) >= min_incidents and problem.weeks >= min_weeks and problem.q_value <= max_q_value:
@@ -238,8 +217,18 @@ def false_discovery_rates(p_values: np.ndarray) -> np.ndarray:
     return q_values
 
 
-def _members(groups: DuplicateGroups | Sequence[int] | np.ndarray, labels: np.ndarray) -> list[list[int]]:
-    """Return each incident's row numbers, its representative first."""
+def _members(
+    groups: DuplicateGroups | Sequence[int] | np.ndarray, columns: Mapping[str, Sequence[Any]]
+) -> list[list[int]]:
+    """Return each incident's row numbers, its representative first, if the columns fit."""
+    labels = groups.labels if isinstance(groups, DuplicateGroups) else np.asarray(groups)
+    if labels.ndim != 1:
+        raise ValueError(f"the labels have shape {labels.shape}, expected (n,): one label per case")
+    for name, values in columns.items():
+        if len(values) != len(labels):
+            raise ValueError(
+                f"got {len(values)} {name} for {len(labels)} cases, expected one per case; pass None for unknown ones"
+            )
     of_label: dict[Any, list[int]] = {}
     for row, label in enumerate(labels.tolist()):
         of_label.setdefault(label, []).append(row)
