@@ -96,11 +96,10 @@ def changed(folder, statement):
         assert database._database.execute(statement).rowcount > 0
 
 
-@pytest.mark.parametrize("version", ["3", "4", "5"])
-def test_an_index_of_another_format_is_refused_with_advice(closed, version):
-    changed(closed, f"UPDATE meta SET value = '{version}' WHERE name = 'format_version'")
+def test_an_index_of_another_format_is_refused_with_advice(closed):
+    changed(closed, "UPDATE meta SET value = '5' WHERE name = 'format_version'")
     for use in (DuplicateIndex.verify, DuplicateIndex.read_cases, rebuild_index):
-        with pytest.raises(IndexFormatError, match=f"version {version}, this library reads 6; create a new index and"):
+        with pytest.raises(IndexFormatError, match="version 5, this library reads 6; create a new index and"):
             use(closed)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, false_discovery_control, poisson
+from scipy.stats import false_discovery_control, poisson
 
 from tawasul_nlp.duplicates import DuplicateGrouper, recurring_problems
 from tawasul_nlp.duplicates.recurring import false_discovery_rates, poisson_tail
@@ -77,17 +77,6 @@ def test_the_most_unusual_comes_first_and_the_usual_can_be_left_out():
     assert len(everything) == len(BLOCKS) * len(TOPICS)
     assert [p.p_value for p in everything] == sorted(p.p_value for p in everything)
     assert [(p.topic, p.place) for p in town.problems(max_q_value=0.05)] == [("street_lighting", "مجمع 714")]
-
-
-def test_the_p_value_is_near_that_of_an_exact_binomial_test():
-    town = Town(background=10)
-    for week in range(12):
-        town.incident("water_leak", "مجمع 714", START + timedelta(weeks=week))
-    problem = town.problems()[0]
-    incidents = len(set(town.labels))
-    exact = binomtest(len(problem.incidents), incidents, problem.expected / incidents, alternative="greater").pvalue
-    assert problem.p_value == pytest.approx(exact, rel=0.5)
-    assert problem.p_value <= problem.q_value <= problem.p_value * len(BLOCKS) * len(TOPICS)
 
 
 @given(st.integers(1, 5_000), st.floats(1e-6, 5_000))
