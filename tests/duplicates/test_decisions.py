@@ -17,12 +17,6 @@ from tests.robustness.index_reference import Reference, decide, opened, stored_d
 OUTAGE = "محول الكهرباء انفجر والحي كله ظلام في مجمع 1207 بمدينة حمد"
 
 
-@pytest.fixture
-def index(tmp_path):
-    with opened(tmp_path / "index") as found:
-        yield found
-
-
 def incident_of(index, case_id):
     return index.assignment(case_id).group_id
 

@@ -64,19 +64,17 @@ def test_a_pack_with_other_routing_opens_the_same_index(tmp_path: Path) -> None:
         assert len(index) == 1
 
 
-def with_pack(folder: Path, domain: Domain) -> Path:
-    """Copy the bundled model into a folder that carries a pack."""
-    shutil.copytree(BUNDLED, folder)
-    (folder / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
-    config = read_config(BUNDLED)
-    replace(config, files={**config.files, DOMAIN: file_hash(folder / DOMAIN)}).save(folder)
-    return folder
-
-
 def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
     owners = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
     domain = changed_domain(tmp_path / "pack", "routing", "advice:", owners)
-    folder = with_pack(tmp_path / "model", domain)
+    folder = shutil.copytree(BUNDLED, tmp_path / "model")
+
+    def put(content: str) -> None:
+        (folder / DOMAIN).write_text(content, encoding="utf-8")
+        config = read_config(BUNDLED)
+        replace(config, files={**config.files, DOMAIN: file_hash(folder / DOMAIN)}).save(folder)
+
+    put(domain.to_json())
     clf = ComplaintClassifier.from_pretrained(folder)
     assert clf.domain == domain and clf.info()["domain"].startswith("mine 1 (")
     assert read_config(folder).model_hash != read_config(BUNDLED).model_hash
@@ -84,13 +82,7 @@ def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
     (folder / DOMAIN).write_text("{}", encoding="utf-8")
     with pytest.raises(ModelFormatError, match="not the file that config.json describes"):
         ComplaintClassifier.from_pretrained(folder)
-
-
-def test_a_damaged_pack_in_a_model_folder_is_refused(tmp_path: Path) -> None:
-    folder = with_pack(tmp_path / "model", Domain.load(KUWAIT))
-    (folder / DOMAIN).write_text('{"domain.yaml": "id: x"}', encoding="utf-8")
-    config = read_config(folder, verify=False)
-    replace(config, files={**config.files, DOMAIN: file_hash(folder / DOMAIN)}).save(folder)
+    put('{"domain.yaml": "id: x"}')
     with pytest.raises(ModelFormatError, match=r"not a domain \(.*missing key"):
         ComplaintClassifier.from_pretrained(folder)
 
@@ -105,14 +97,3 @@ def test_a_topic_of_another_owner_is_routed_there_whatever_agency_the_model_lear
     assert moved.topic == usual.topic and moved.agency.probability == usual.agency.probability
     assert "topic_agency_disagree" not in moved.reasons
     assert moved.agency.name_ar == domain.taxonomy.agency("health").name_ar
-
-
-def test_an_agency_of_another_id_takes_the_models_label_as_its_code(tmp_path: Path) -> None:
-    domain = changed_domain(tmp_path, "agencies", "- id: works\n", "- id: roads\n  codes: [works]\n")
-    text = "المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق"
-    prediction = ComplaintClassifier.from_pretrained(domain=domain).predict(text)
-    assert (
-        prediction.agency.id == "roads" and prediction.routing is not None and prediction.routing.agency_id == "roads"
-    )
-    others = ComplaintClassifier.from_pretrained(domain=domain).predict("حفرة كبيرة في الشارع العام والكهرباء مقطوعة")
-    assert "works" not in {label.id for label in (others.agency, *others.agency.alternatives)}

@@ -2,21 +2,12 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
 from tests.packs import KUWAIT
-from tests.robustness.index_reference import opened
 
 WASTE = "حاوية القمامة في مجمع 226 بالبسيتين ممتلئة ولم تفرغ منذ أيام"
-
-
-@pytest.fixture
-def index(tmp_path):
-    with opened(tmp_path / "index") as found:
-        yield found
 
 
 def test_an_incident_says_where_when_about_what_and_whose_it_is(index):

@@ -29,17 +29,6 @@ HOLE = "الحفرة في شارع المعارض بالحورة كسرت تاي
 
 
 @pytest.fixture(scope="module")
-def grouper():
-    return DuplicateGrouper.from_pretrained()
-
-
-@pytest.fixture
-def index(grouper, tmp_path):
-    with DuplicateIndex.open(tmp_path / "index", grouper) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def corpus():
     """300 cases of the corpus, some of them reports of one incident, with their vectors."""
     return index_material.cases()

@@ -17,11 +17,6 @@ GREETING = "السلام عليكم ورحمة الله وبركاته"
 POWER = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الطوارئ"
 
 
-@pytest.fixture(scope="module")
-def grouper():
-    return DuplicateGrouper.from_pretrained()
-
-
 @pytest.mark.parametrize("options", [{"threshold": 0.0}, {"threshold": 1.5}, {"threshold": float("nan")}, {"days": 0}])
 def test_a_threshold_or_days_that_make_no_sense_are_refused(grouper, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} is .*, expected"):

@@ -12,11 +12,6 @@ from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedErro
 from tests.duplicates.test_index import HOLE, POWER, POWER_AGAIN, POWER_COPY, POWER_ELSEWHERE, incidents, set_fact
 
 
-@pytest.fixture(scope="module")
-def grouper():
-    return DuplicateGrouper.from_pretrained()
-
-
 @pytest.fixture
 def folder(grouper, tmp_path):
     """An index of another model, of which one incident was removed."""

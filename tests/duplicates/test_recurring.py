@@ -152,20 +152,15 @@ def test_nothing_at_all_gives_an_empty_list():
     assert recurring_problems(np.array([0, 1]), [None] * 2, [None] * 2, [None] * 2).skipped == 2
 
 
-@pytest.mark.parametrize("short", ["topics", "places", "dates"])
-def test_a_sequence_of_another_length_is_refused_by_name(short):
-    given = {"topics": ["water_leak"] * 3, "places": ["مجمع 714"] * 3, "dates": [START] * 3}
-    given[short] = given[short][:2]
-    with pytest.raises(ValueError, match=f"got 2 {short} for 3 cases, expected one per case"):
-        recurring_problems([0, 1, 2], **given)
-
-
-def test_what_is_no_date_is_refused_with_its_row():
-    with pytest.raises(ValueError, match="date 1 is a str that is not a date, expected"):
-        recurring_problems([0, 1], ["water_leak"] * 2, ["مجمع 714"] * 2, [START, "أمس"])
-
-
-@pytest.mark.parametrize("options", [{"min_incidents": 0}, {"min_weeks": 0}, {"max_q_value": 0}])
-def test_limits_that_make_no_sense_are_refused(options):
-    with pytest.raises(ValueError, match="expected at least 1"):
-        recurring_problems([0], ["water_leak"], ["مجمع 714"], [START], **options)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *(({name: [None] * 2}, f"got 2 {name} for 3 cases, expected one") for name in ("topics", "places", "dates")),
+        ({"dates": [START, "أمس", None]}, "date 1 is a str that is not a date, expected"),
+        *(({name: 0}, "expected at least 1") for name in ("min_incidents", "min_weeks", "max_q_value")),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(change, message):
+    columns = {"topics": ["water_leak"] * 3, "places": ["مجمع 714"] * 3, "dates": [START] * 3}
+    with pytest.raises(ValueError, match=message):
+        recurring_problems([0, 1, 2], **{**columns, **change})
